@@ -1,0 +1,172 @@
+"""Agent: the one object that training and serving share.
+
+It owns the network as `_actor_network` and the optimizer as `_actor_optimizer`, so that
+`tf.train.Checkpoint(agent=agent)` writes the keys of the public RT-1 checkpoints.
+"""
+
+from __future__ import annotations
+
+import os
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tf_agents.trajectories import time_step
+
+import dropout_settings
+import policy_specs
+import prediction_functions
+import sequence_agent
+import transformer_network
+
+DROPOUT_SCOPES = ("off", "head", "full")
+
+
+@gin.configurable(denylist=["optimizer", "seed"])
+class Agent(tf.Module):
+    """An RT-1 model: network, optimizer, TF-Agents agent, and `forward` for serving."""
+
+    def __init__(
+        self,
+        optimizer: tf.keras.optimizers.Optimizer,
+        seed: int = 0,
+        action_space: str = "food",
+    ):
+        """Builds everything with random weights.
+
+        Args:
+            optimizer: a Keras optimizer.
+            seed: of the dropout in training.
+            action_space: 'food' (execution parameters) or 'rt1' (robot actions), see
+                `policy_specs`.
+        """
+        super().__init__(name="agent")
+        observation_spec = policy_specs.observation_spec()
+        action_spec = policy_specs.action_spec(action_space)
+        self.dropout_settings = dropout_settings.DropoutSettings()
+        self._actor_network = transformer_network.TransformerNetwork(
+            observation_spec, action_spec, self.dropout_settings
+        )
+        self._actor_optimizer = optimizer
+        self._build_untracked(observation_spec, action_spec, seed)
+
+    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    def _build_untracked(self, observation_spec: dict, action_spec: dict, seed: int) -> None:
+        """What the checkpoint must not see: its variables already have their keys."""
+        self._sequence_agent = sequence_agent.SequenceAgent(
+            time_step.time_step_spec(observation_spec),
+            action_spec,
+            self._actor_network,
+            self._actor_optimizer,
+            self.dropout_settings.at_inference,
+            seed,
+        )
+        self._image_shape = observation_spec[policy_specs.IMAGE_KEY].shape
+        self._action_spec = action_spec
+        # One trace for each image dtype, whatever the batch size and the number of samples.
+        self._functions = {
+            dtype: prediction_functions.PredictionFunctions(
+                self._actor_network, action_spec, self._image_shape, dtype
+            )
+            for dtype in (tf.uint8, tf.float32)
+        }
+
+    @property
+    def sequence_agent(self) -> sequence_agent.SequenceAgent:
+        """The TF-Agents agent: loss, train, policy."""
+        return self._sequence_agent
+
+    @property
+    def network(self) -> transformer_network.TransformerNetwork:
+        """The one network."""
+        return self._actor_network
+
+    @property
+    def optimizer(self) -> tf.keras.optimizers.Optimizer:
+        """The optimizer of the network."""
+        return self._actor_optimizer
+
+    @property
+    def global_step(self) -> tf.Variable:
+        """int64 scalar: train steps done."""
+        return self._sequence_agent.train_step_counter
+
+    def checkpoint(self) -> tf.train.Checkpoint:
+        """What is saved and restored: network, optimizer and step counter, under RT-1's keys."""
+        return tf.train.Checkpoint(agent=self, global_step=self.global_step)
+
+    def forward(
+        self,
+        image: np.ndarray | tf.Tensor,
+        embedding: np.ndarray | tf.Tensor,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> tf.Tensor:
+        """Execution parameters for images and instructions, clipped to 0..1.
+
+        Nothing in the agent changes, whatever the arguments: BatchNorm uses its moving statistics.
+
+        Args:
+            image: uint8 0..255 or float32 0..1, [B, H, W, 3] of the size the agent was built for.
+            embedding: float32 [B, D].
+            dropout: 'off'; 'head', image features once and dropout in TokenLearner and transformer;
+                'full', dropout everywhere.
+            num_samples: S, with dropout on; None for one sample without the axis S.
+            seed: of the dropout; the same seed gives the same samples. None draws a fresh one.
+
+        Returns:
+            float32 [B, 4], or [S, B, 4] if num_samples is given.
+
+        Raises:
+            ValueError: if arguments do not fit the agent or each other.
+        """
+        image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
+        self._check_inputs(image, embedding)
+        _check_sampling(dropout, num_samples, seed)
+        functions = self._functions[image.dtype]
+        if dropout == "off":
+            return functions.deterministic(image, embedding)
+        if seed is None:
+            seed = int.from_bytes(os.urandom(4), "little") & 0x7FFFFFFF
+        sample = functions.sample_head if dropout == "head" else functions.sample_full
+        samples = sample(image, embedding, num_samples or 1, tf.constant([seed, 0], tf.int32))
+        return samples[0] if num_samples is None else samples
+
+    def _check_inputs(self, image: tf.Tensor, embedding: tf.Tensor) -> None:
+        if (
+            policy_specs.ACTION_KEY not in self._action_spec
+            or self.network.time_sequence_length > 1
+        ):
+            raise ValueError(
+                "Agent.forward: answers with execution parameters from one image; this agent has "
+                f"the actions {list(self._action_spec)} and time_sequence_length "
+                f"{self.network.time_sequence_length}: use sequence_agent.policy."
+            )
+        if image.dtype not in self._functions or image.shape[1:] != self._image_shape:
+            raise ValueError(
+                "Agent.forward: expected images uint8 or float32 of shape "
+                f"[B, {', '.join(map(str, self._image_shape))}], got {image.dtype.name} "
+                f"{list(image.shape)}."
+            )
+        expected = (image.shape[0], policy_specs.EMBEDDING_SIZE)
+        if tuple(embedding.shape) != expected or embedding.dtype != tf.float32:
+            raise ValueError(
+                f"Agent.forward: expected embeddings float32 {list(expected)}, got "
+                f"{embedding.dtype.name} {list(embedding.shape)}."
+            )
+
+
+def _check_sampling(dropout: str, num_samples: int | None, seed: int | None) -> None:
+    if dropout not in DROPOUT_SCOPES:
+        raise ValueError(f"Agent.forward: expected dropout in {DROPOUT_SCOPES}, got {dropout!r}.")
+    if dropout == "off" and (num_samples is not None or seed is not None):
+        raise ValueError(
+            "Agent.forward: num_samples and seed need dropout 'head' or 'full', got 'off', which "
+            "has one answer."
+        )
+    if num_samples is not None and num_samples < 1:
+        raise ValueError(f"Agent.forward: expected num_samples >= 1, got {num_samples}.")
+    if seed is not None and not 0 <= seed < 2**31:
+        raise ValueError(f"Agent.forward: expected seed in 0 .. 2^31 - 1, got {seed}.")

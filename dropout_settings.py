@@ -1,0 +1,95 @@
+"""Every dropout rate of the network in one record, and the one dropout operation that reads a seed.
+
+Dropout is an argument of a call here, never a state: `seed=None` means off, a seed [2] means on and
+says which units drop. The same seed gives the same units, which makes a resumed run equal to an
+undisturbed one and a stochastic prediction repeatable. BatchNorm's mode is a separate argument
+everywhere.
+
+Example: rate 0.1, seed (7, 0) on a vector of ten ones gives about nine entries of 1 / 0.9 = 1.11
+and one 0, the same ones at every call.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import gin
+import tensorflow as tf
+
+
+@gin.configurable
+@dataclasses.dataclass(frozen=True)
+class DropoutSettings:
+    """Rates in [0, 1): the probability that a unit is dropped. The defaults are RT-1's.
+
+    Attributes:
+        backbone_drop_connect: of a whole residual branch, growing linearly with depth up to this
+            value (stochastic depth, arXiv 1603.09382), as EfficientNet does.
+        spatial: of a whole channel of the EfficientNet's output [B, H, W, C] (arXiv 1411.4280).
+        top: of single entries of the encoder's output [B, H, W, D].
+        token_learner: of the hidden units of TokenLearner's MLP.
+        action_embedding: of the final embeddings from which the action tokens are read. (RT-1
+            multiplies the embedded action tokens at the input by zero, so dropout there would do
+            nothing.)
+        transformer_embedding: of the token + position embeddings that enter the first layer.
+        transformer_attention: of the attention weights.
+        transformer_feed_forward: of the feed-forward output of each layer.
+        at_inference: whether the TF-Agents policy drops units too; it then needs a seed at every
+            call.
+    """
+
+    backbone_drop_connect: float = 0.2
+    spatial: float = 0.0
+    top: float = 0.0
+    token_learner: float = 0.0
+    action_embedding: float = 0.0
+    transformer_embedding: float = 0.0
+    transformer_attention: float = 0.1
+    transformer_feed_forward: float = 0.1
+    at_inference: bool = False
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            rate = getattr(self, field.name)
+            if field.name != "at_inference" and not 0.0 <= rate < 1.0:
+                raise ValueError(
+                    f"DropoutSettings.{field.name}: expected a rate in [0, 1), got {rate}."
+                )
+
+    @classmethod
+    def off(cls) -> DropoutSettings:
+        """All rates zero."""
+        return cls(**{f.name: 0.0 for f in dataclasses.fields(cls) if f.name != "at_inference"})
+
+
+def dropout(
+    inputs: tf.Tensor,
+    rate: float,
+    seed: tf.Tensor | None,
+    noise_shape: Sequence[int | tf.Tensor] | None = None,
+) -> tf.Tensor:
+    """Drops entries of `inputs` (any shape) and scales the others by 1 / (1 - rate).
+
+    Args:
+        inputs: the values.
+        rate: probability that an entry is dropped, in [0, 1).
+        seed: int32 [2], or None for no dropout.
+        noise_shape: shape of the mask, to be broadcast against `inputs`; that of `inputs` unless
+            given.
+
+    Returns:
+        A tensor of the shape of `inputs`.
+    """
+    if seed is None or rate == 0.0:
+        return inputs
+    return tf.nn.experimental.stateless_dropout(
+        inputs, rate=rate, seed=seed, noise_shape=noise_shape, rng_alg="philox"
+    )
+
+
+def split_seed(seed: tf.Tensor | None, *path: int) -> tf.Tensor | None:
+    """An independent seed for the place `path` of the network; None stays None."""
+    for step in path:
+        seed = None if seed is None else tf.random.experimental.stateless_fold_in(seed, step)
+    return seed

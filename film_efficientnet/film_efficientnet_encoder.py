@@ -1,0 +1,141 @@
+"""EfficientNet with a FiLM layer after every MBConv block (RT-1, arXiv 2212.06817, section 5.1).
+
+The layers are keras.applications' own, under its names, so that its `.h5` files load. The
+checkpoint keys are the public RT-1 ones, `net/layer_with_weights-<i>`, i counting the layers with
+weights in the order in which data flows through them: 0 the image normalization, 1 the stem
+convolution, .. 9 the FiLM of block1a.
+"""
+
+from __future__ import annotations
+
+import gin
+import tensorflow as tf
+
+import dropout_settings
+from film_efficientnet import efficientnet_variants as variants
+from film_efficientnet import mbconv_block
+
+# What the public ImageNet files hold. The "variance" is the standard deviation: the missing
+# division by sqrt(std) is made up for by the rescaling behind the normalization.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_VARIANCE = (0.229, 0.224, 0.225)
+
+
+class ImageNormalization(tf.keras.layers.Layer):
+    """(images - mean) / sqrt(variance) per channel, read from its variables at every call.
+
+    Unlike Keras' Normalization it caches nothing, so restored constants take effect at once.
+
+    Call arguments:
+        images: float [B, H, W, 3], in 0..1.
+
+    Returns:
+        float [B, H, W, 3].
+    """
+
+    def __init__(self, name: str | None = "normalization"):
+        super().__init__(name=name, trainable=False)
+        constant = tf.keras.initializers.Constant
+        self.mean = self.add_weight("mean", (3,), initializer=constant(IMAGENET_MEAN))
+        self.variance = self.add_weight("variance", (3,), initializer=constant(IMAGENET_VARIANCE))
+        self.count = self.add_weight("count", (), dtype=tf.int64, initializer="zeros")
+        self.built = True
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        return (images - self.mean) / tf.maximum(tf.sqrt(self.variance), tf.keras.backend.epsilon())
+
+
+@gin.configurable(denylist=["context_size", "dropout"])
+class FilmEfficientNet(tf.keras.layers.Layer):
+    """The convolutional trunk: images and an instruction to a feature map.
+
+    Call arguments:
+        images: float [B, H, W, 3] in 0..255, as keras.applications takes them.
+        context: float [B, D]; None if the network was built without FiLM.
+        training: BatchNorm's mode.
+        dropout_seed: int32 [2] for drop-connect, None for none.
+
+    Returns:
+        float [B, H / s, W / s, C], s the output stride (rounded down at each of its halvings) and C
+        `num_output_channels`.
+    """
+
+    def __init__(
+        self,
+        context_size: int | None,
+        dropout: dropout_settings.DropoutSettings,
+        variant: str = "b3",
+        output_stride: int = variants.TOTAL_STRIDES,
+        width: float | None = None,
+        depth: float | None = None,
+    ):
+        """Builds the trunk with random convolutions and identity FiLM.
+
+        Args:
+            context_size: D of the instruction; None leaves FiLM out.
+            dropout: `backbone_drop_connect` is read.
+            variant: 'b0' .. 'b7' or 'small'.
+            output_stride: image pixels per feature, 2 .. 32.
+            width: replaces the variant's width multiplier.
+            depth: replaces the variant's depth multiplier.
+        """
+        super().__init__(name="film_efficientnet")
+        base = variants.variant(variant)
+        width = base.width if width is None else width
+        depth = base.depth if depth is None else depth
+        stem_filters = variants.stem_filters(width)
+        self.num_output_channels = variants.top_filters(width)
+        normalization = ImageNormalization()
+        stem_conv = mbconv_block.conv("stem_conv", 3, stem_filters, 3, strides=2, use_bias=False)
+        stem_bn = mbconv_block.batch_norm("stem_bn", stem_filters)
+        blocks = [
+            mbconv_block.MBConvBlock(
+                block, context_size, block.drop_connect_fraction * dropout.backbone_drop_connect
+            )
+            for block in variants.blocks(width, depth, output_stride)
+        ]
+        top_conv = mbconv_block.conv(
+            "top_conv", blocks[-1].out_filters, self.num_output_channels, use_bias=False
+        )
+        top_bn = mbconv_block.batch_norm("top_bn", self.num_output_channels)
+        in_blocks = [layer for block in blocks for layer in block.layers_with_weights()]
+        ordered = [normalization, stem_conv, stem_bn, *in_blocks, top_conv, top_bn]
+        for index, layer in enumerate(ordered):
+            # The attribute name is the checkpoint key of the public RT-1. It must be set before any
+            # other attribute holds the layer, because the first name found is the key.
+            setattr(self, f"layer_with_weights-{index}", layer)
+        self._num_layers_with_weights = len(ordered)
+        self._normalization, self._stem_conv, self._stem_bn = normalization, stem_conv, stem_bn
+        self._blocks, self._top_conv, self._top_bn = blocks, top_conv, top_bn
+        self.built = True
+
+    def layers_with_weights(self) -> list[tf.keras.layers.Layer]:
+        """In the order of the data flow, which is the order of the public checkpoint keys."""
+        indices = range(self._num_layers_with_weights)
+        return [getattr(self, f"layer_with_weights-{index}") for index in indices]
+
+    def feature_map_side(self, side: int) -> int:
+        """Rows of features for `side` rows of pixels: floor(n / 2) at each stride of two."""
+        for strides in (2, *(block.strides for block in self._blocks)):
+            side //= strides
+        return side
+
+    def _normalize(self, images: tf.Tensor) -> tf.Tensor:
+        rescale = tf.constant([1.0 / std**0.5 for std in IMAGENET_VARIANCE])
+        return self._normalization(images * (1.0 / 255.0)) * rescale
+
+    def call(
+        self,
+        images: tf.Tensor,
+        context: tf.Tensor | None = None,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """See the class."""
+        x = self._stem_conv(mbconv_block.pad_before_stride(self._normalize(images), 3))
+        x = tf.nn.silu(self._stem_bn(x, training=training))
+        for index, block in enumerate(self._blocks):
+            seed = dropout_settings.split_seed(dropout_seed, index)
+            x = block(x, context, training=training, dropout_seed=seed)
+        return tf.nn.silu(self._top_bn(self._top_conv(x), training=training))

@@ -1,0 +1,159 @@
+"""MBConv, the building block of EfficientNet (arXiv 1905.11946), with a FiLM layer behind it.
+
+Strided convolutions pad by hand (k // 2 - 1 before, k // 2 after), which is what Keras does for an
+image of unknown size and what RT-1 was trained with: a 300 x 300 image gives 9 x 9 features, not 10
+x 10.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+import dropout_settings
+from film_efficientnet import efficientnet_variants as variants
+from film_efficientnet import film_conditioning_layer
+
+
+def conv_initializer() -> tf.keras.initializers.Initializer:
+    """EfficientNet's; a new one for each layer, because an initializer repeats its draw."""
+    return tf.keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal")
+
+
+def pad_before_stride(features: tf.Tensor, kernel_size: int) -> tf.Tensor:
+    """[B, H, W, C] with k // 2 - 1 zeros before and k // 2 after, on both axes."""
+    pad = (kernel_size // 2 - 1, kernel_size // 2)
+    return tf.pad(features, ((0, 0), pad, pad, (0, 0)))
+
+
+def conv(
+    name: str, in_filters: int, filters: int, kernel_size: int = 1, **kwargs
+) -> tf.keras.layers.Conv2D:
+    """A built convolution.
+
+    Args:
+        name: as in keras.applications.
+        in_filters: channels in.
+        filters: channels out.
+        kernel_size: pixels.
+        **kwargs: of Keras' layer.
+
+    Returns:
+        The layer, variables made.
+    """
+    layer = tf.keras.layers.Conv2D(
+        filters, kernel_size, kernel_initializer=conv_initializer(), name=name, **kwargs
+    )
+    layer.build((None, None, None, in_filters))
+    return layer
+
+
+def batch_norm(name: str, filters: int) -> tf.keras.layers.BatchNormalization:
+    """A built BatchNorm over `filters` channels."""
+    layer = tf.keras.layers.BatchNormalization(name=name)
+    layer.build((None, None, None, filters))
+    return layer
+
+
+class MBConvBlock(tf.keras.layers.Layer):
+    """Mobile inverted bottleneck with squeeze-and-excite, a residual where shapes allow, then FiLM.
+
+    Call arguments:
+        features: float [B, H, W, C_in].
+        context: float [B, D]; ignored without FiLM.
+        training: whether BatchNorm uses the statistics of the batch and updates its moving ones.
+        dropout_seed: int32 [2] for drop-connect, None for none.
+
+    Returns:
+        float [B, ceil(H / strides), ceil(W / strides), C_out].
+    """
+
+    def __init__(self, block: variants.Block, context_size: int | None, drop_connect_rate: float):
+        """Builds the block.
+
+        Args:
+            block: its numbers.
+            context_size: D; None leaves FiLM out.
+            drop_connect_rate: probability that the residual branch of a sample is dropped.
+        """
+        super().__init__(name=block.name)
+        self._block = block
+        self._drop_connect_rate = drop_connect_rate
+        self._has_residual = block.strides == 1 and block.in_filters == block.out_filters
+        name, filters = block.name + "_", block.in_filters * block.expand_ratio
+        self._expand_conv = self._expand_bn = self._film = None
+        if block.expand_ratio != 1:
+            self._expand_conv = conv(
+                name + "expand_conv", block.in_filters, filters, use_bias=False
+            )
+            self._expand_bn = batch_norm(name + "expand_bn", filters)
+        self._depthwise_conv = tf.keras.layers.DepthwiseConv2D(
+            block.kernel_size,
+            block.strides,
+            padding="same" if block.strides == 1 else "valid",
+            use_bias=False,
+            depthwise_initializer=conv_initializer(),
+            name=name + "dwconv",
+        )
+        self._depthwise_conv.build((None, None, None, filters))
+        self._bn = batch_norm(name + "bn", filters)
+        self._squeeze_reduce = conv(name + "se_reduce", filters, block.squeeze_filters)
+        self._squeeze_expand = conv(name + "se_expand", block.squeeze_filters, filters)
+        self._project_conv = conv(name + "project_conv", filters, block.out_filters, use_bias=False)
+        self._project_bn = batch_norm(name + "project_bn", block.out_filters)
+        if context_size is not None:
+            self._film = film_conditioning_layer.FilmConditioning(block.out_filters, context_size)
+        self.built = True
+
+    @property
+    def out_filters(self) -> int:
+        """C_out."""
+        return self._block.out_filters
+
+    @property
+    def strides(self) -> int:
+        """Of the depthwise convolution."""
+        return self._block.strides
+
+    def layers_with_weights(self) -> list[tf.keras.layers.Layer]:
+        """In the order of the data flow, which is the order of the public checkpoint keys."""
+        layers = (
+            self._expand_conv,
+            self._expand_bn,
+            self._depthwise_conv,
+            self._bn,
+            self._squeeze_reduce,
+            self._squeeze_expand,
+            self._project_conv,
+            self._project_bn,
+            self._film,
+        )
+        return [layer for layer in layers if layer is not None]
+
+    def _squeeze_and_excite(self, features: tf.Tensor) -> tf.Tensor:
+        """A gate in 0..1 for each channel, from the spatial mean (arXiv 1709.01507)."""
+        gate = tf.reduce_mean(features, axis=(1, 2), keepdims=True)
+        gate = tf.nn.silu(self._squeeze_reduce(gate))
+        return features * tf.sigmoid(self._squeeze_expand(gate))
+
+    def call(
+        self,
+        features: tf.Tensor,
+        context: tf.Tensor | None,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """See the class."""
+        x = features
+        if self._expand_conv is not None:
+            x = tf.nn.silu(self._expand_bn(self._expand_conv(x), training=training))
+        if self._block.strides != 1:
+            x = pad_before_stride(x, self._block.kernel_size)
+        x = tf.nn.silu(self._bn(self._depthwise_conv(x), training=training))
+        x = self._project_conv(self._squeeze_and_excite(x))
+        x = self._project_bn(x, training=training)
+        if self._has_residual:
+            # One draw for each sample: its whole branch is kept or dropped.
+            noise_shape = (tf.shape(x)[0], 1, 1, 1)
+            x = dropout_settings.dropout(x, self._drop_connect_rate, dropout_seed, noise_shape)
+            x = x + features
+        return x if self._film is None else self._film(x, context)

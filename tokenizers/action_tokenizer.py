@@ -1,0 +1,151 @@
+"""Actions to tokens and back (arXiv 2212.06817, section 5.1: 256 bins for each dimension).
+
+Example, the food action with a vocabulary of 256: execution parameters [0.0, 0.5, 0.999, 1.0] are
+scaled by 255 and truncated, tokens [0, 127, 254, 255]; back they are [0.0, 0.49804, 0.99608, 1.0]:
+a token stands for the lower edge of its bin, so an answer is at most 1/255 of the range below the
+label.
+
+An int32 spec is a one-hot vector and takes one token, the index of its one; a float32 spec takes
+one token for each dimension. The tokens of an action stand in the order of the spec's keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+
+
+@gin.configurable(denylist=["action_spec", "action_order"])
+class RT1ActionTokenizer:
+    """Maps between actions that follow a spec and int32 tokens in 0..vocab_size - 1."""
+
+    def __init__(
+        self,
+        action_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
+        vocab_size: int = 256,
+        action_order: Sequence[str] | None = None,
+    ):
+        """Checks the spec.
+
+        Args:
+            action_spec: 1-d specs, float32 with bounds or int32 one-hot.
+            vocab_size: number of bins, at least 2.
+            action_order: keys in the order of their tokens; that of `action_spec` unless given.
+
+        Raises:
+            ValueError: if a spec is of another kind, or the order and the spec differ in their
+                keys.
+        """
+        if vocab_size < 2:
+            raise ValueError(f"RT1ActionTokenizer: expected vocab_size >= 2, got {vocab_size}.")
+        order = list(action_order) if action_order is not None else list(action_spec)
+        if sorted(order) != sorted(action_spec):
+            raise ValueError(
+                f"RT1ActionTokenizer: expected action_order to name each of {sorted(action_spec)} "
+                f"once, got {order}."
+            )
+        self.vocab_size = vocab_size
+        self._spec = {key: action_spec[key] for key in order}
+        for key, spec in self._spec.items():
+            self._check(key, spec)
+        self.num_tokens = sum(self._num_tokens(spec) for spec in self._spec.values())
+
+    def _check(self, key: str, spec: tensor_spec.BoundedTensorSpec) -> None:
+        if len(spec.shape) != 1:
+            raise ValueError(
+                f"RT1ActionTokenizer: expected action {key!r} to be 1-d, got shape {spec.shape}."
+            )
+        if spec.dtype not in (tf.int32, tf.float32):
+            raise ValueError(
+                f"RT1ActionTokenizer: expected action {key!r} to be float32 or int32 (one-hot), "
+                f"got {spec.dtype.name}."
+            )
+        if spec.dtype == tf.int32 and spec.shape[0] > self.vocab_size:
+            raise ValueError(
+                f"RT1ActionTokenizer: expected at most vocab_size = {self.vocab_size} classes for "
+                f"{key!r}, got {spec.shape[0]}."
+            )
+        if not np.all(np.isfinite([spec.minimum, spec.maximum])) or np.any(
+            spec.minimum >= spec.maximum
+        ):
+            raise ValueError(
+                f"RT1ActionTokenizer: expected finite minimum < maximum for {key!r}, got "
+                f"{spec.minimum} and {spec.maximum}."
+            )
+
+    def _num_tokens(self, spec: tensor_spec.BoundedTensorSpec) -> int:
+        return 1 if spec.dtype == tf.int32 else spec.shape[0]
+
+    def tokenize(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Actions to tokens; values outside the bounds are clipped to them.
+
+        Args:
+            action: for each key of the spec a tensor [..., d]; int32 ones must be one-hot.
+
+        Returns:
+            int32 [..., num_tokens].
+
+        Raises:
+            tf.errors.InvalidArgumentError: if an int32 action is not one-hot.
+        """
+        tokens = []
+        for key, spec in self._spec.items():
+            value = action[key]
+            if spec.dtype == tf.int32:
+                message = f"RT1ActionTokenizer: expected {key!r} to be one-hot along its last axis."
+                one = tf.debugging.assert_equal(tf.reduce_sum(value, -1), 1, message=message)
+                with tf.control_dependencies([one] if one is not None else []):
+                    tokens.append(tf.argmax(value, axis=-1, output_type=tf.int32)[..., tf.newaxis])
+                continue
+            value = tf.clip_by_value(value, spec.minimum, spec.maximum)
+            value = (value - spec.minimum) / (spec.maximum - spec.minimum)
+            tokens.append(tf.cast(value * (self.vocab_size - 1), tf.int32))
+        return tf.concat(tokens, axis=-1)
+
+    def join(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The parts of a float action as one vector, the inverse of `split`.
+
+        Args:
+            action: for each key of the spec a tensor [..., d].
+
+        Returns:
+            float32 [..., num_tokens].
+        """
+        return tf.concat([action[key] for key in self._spec], axis=-1)
+
+    def split(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Regressed values, one for each token, to the parts of the action.
+
+        Args:
+            values: float32 [..., num_tokens], in the units of the action.
+
+        Returns:
+            For each key of the spec a tensor [..., d].
+        """
+        sizes = [self._num_tokens(spec) for spec in self._spec.values()]
+        return dict(zip(self._spec, tf.split(values, sizes, axis=-1)))
+
+    def detokenize(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Tokens to actions; a class index beyond the number of classes becomes class 0.
+
+        Args:
+            tokens: int32 [..., num_tokens].
+
+        Returns:
+            For each key of the spec a tensor [..., d] of the spec's dtype.
+        """
+        action, start = {}, 0
+        for key, spec in self._spec.items():
+            stop = start + self._num_tokens(spec)
+            part, start = tokens[..., start:stop], stop
+            if spec.dtype == tf.int32:
+                index = tf.where(part[..., 0] < spec.shape[0], part[..., 0], 0)
+                action[key] = tf.one_hot(index, spec.shape[0], dtype=tf.int32)
+                continue
+            value = tf.cast(part, tf.float32) / (self.vocab_size - 1)
+            action[key] = value * (spec.maximum - spec.minimum) + spec.minimum
+        return action

@@ -1,0 +1,90 @@
+"""TokenLearner: a few tokens that summarise a feature map (arXiv 2106.11297, the v1.1 variant of
+RT-1)."""
+
+from __future__ import annotations
+
+import gin
+import tensorflow as tf
+
+import dropout_settings
+
+
+def _dense(units: int) -> tf.keras.layers.Dense:
+    bias_initializer = tf.keras.initializers.RandomNormal(stddev=1e-6)
+    return tf.keras.layers.Dense(units, bias_initializer=bias_initializer)
+
+
+class MlpBlock(tf.keras.layers.Layer):
+    """Two dense layers with a gelu (tanh approximation) between them.
+
+    Call arguments:
+        inputs: float [B, N, D].
+        dropout_seed: int32 [2], None for no dropout of the hidden units.
+
+    Returns:
+        float [B, N, output_size].
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int, dropout_rate: float):
+        """Builds the layer.
+
+        Args:
+            input_size: D.
+            hidden_size: units of the hidden layer.
+            output_size: units of the output layer.
+            dropout_rate: of the hidden units.
+        """
+        super().__init__(name="mlp")
+        self._dropout_rate = dropout_rate
+        self._hidden_layer = _dense(hidden_size)
+        self._output_layer = _dense(output_size)
+        self._hidden_layer.build((None, None, input_size))
+        self._output_layer.build((None, None, hidden_size))
+        self.built = True
+
+    def call(self, inputs: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """See the class."""
+        hidden = tf.nn.gelu(self._hidden_layer(inputs), approximate=True)
+        hidden = dropout_settings.dropout(hidden, self._dropout_rate, dropout_seed)
+        return self._output_layer(hidden)
+
+
+@gin.configurable(denylist=["input_size", "dropout"])
+class TokenLearner(tf.keras.layers.Layer):
+    """Each token is a weighted mean over all positions; an MLP on the features gives the weights.
+
+    Call arguments:
+        features: float [B, N, D], N positions of the feature map.
+        dropout_seed: int32 [2], None for no dropout.
+
+    Returns:
+        float [B, num_tokens, D].
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        dropout: dropout_settings.DropoutSettings,
+        num_tokens: int = 8,
+        hidden_size: int = 64,
+    ):
+        """Builds the layer.
+
+        Args:
+            input_size: D.
+            dropout: `token_learner` is read.
+            num_tokens: how many tokens to learn.
+            hidden_size: of the MLP.
+        """
+        super().__init__(name="token_learner")
+        self.num_tokens = num_tokens
+        self.layernorm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
+        self.layernorm.build((None, None, input_size))
+        self.mlp = MlpBlock(input_size, hidden_size, num_tokens, dropout.token_learner)
+        self.built = True
+
+    def call(self, features: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """See the class."""
+        scores = self.mlp(self.layernorm(features), dropout_seed=dropout_seed)
+        weights = tf.nn.softmax(tf.transpose(scores, (0, 2, 1)), axis=-1)
+        return tf.matmul(weights, features)

@@ -1,0 +1,268 @@
+"""TransformerNetwork: images and an instruction to action tokens or coordinates (arXiv 2212.06817).
+
+Example, the food model: one image (T = 1) becomes 8 image tokens, followed by 4 action positions.
+The logits of action token k are read one position before it, at 7, 8, 9 and 10: four rows of 256.
+With `cross_entropy` their argmax is the token; with `l1` or `smooth_l1` one Dense(1), shared by the
+four coordinates, turns each row into a coordinate.
+
+The embedded action tokens are zero in RT-1 (it multiplies them by zero), so nothing depends on them
+and one pass gives the tokens that the original gets in a loop, one pass each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import gin
+import tensorflow as tf
+from tf_agents.networks import network
+from tf_agents.specs import tensor_spec
+
+import attention_mask
+import dropout_settings
+import policy_specs
+import rolling_window
+import transformer
+from film_efficientnet import preprocessors
+from tokenizers import action_tokenizer, image_tokenizer
+
+Observation = Mapping[str, tf.Tensor]
+LOSS_TYPES = ("cross_entropy", "l1", "smooth_l1")
+
+
+def _check_settings(
+    loss_type: str, pad_and_crop: bool, action_spec: Mapping[str, tensor_spec.BoundedTensorSpec]
+) -> None:
+    if loss_type not in LOSS_TYPES:
+        raise ValueError(
+            f"TransformerNetwork: expected loss_type in {LOSS_TYPES}, got {loss_type!r}."
+        )
+    discrete = [key for key, spec in action_spec.items() if spec.dtype != tf.float32]
+    if loss_type != "cross_entropy" and discrete:
+        raise ValueError(
+            f"TransformerNetwork: loss_type {loss_type!r} regresses float actions, got {discrete}, "
+            "which are not; use 'cross_entropy'."
+        )
+    if pad_and_crop and policy_specs.ACTION_KEY in action_spec:
+        raise ValueError(
+            "TransformerNetwork: pad_and_crop shifts the image but not execution parameters, which "
+            "name positions in it; shift food images in the data pipeline instead."
+        )
+
+
+@gin.configurable(denylist=["input_tensor_spec", "output_tensor_spec", "dropout"])
+class TransformerNetwork(network.Network):
+    """The one network of training and serving.
+
+    Call arguments (TF-Agents' contract for actor networks):
+        inputs: {'image': uint8 0..255 or float 0..1 [B, (T,) H, W, 3],
+            'natural_language_embedding': float32 [B, (T,) D_context]}. With a time axis: a training
+            sequence; without: one step of a policy.
+        step_type: ignored; TF-Agents resets the state at the first step of an episode.
+        network_state: the rolling window (`rolling_window.py`); zeros unless given.
+        training: BatchNorm's mode.
+        seed: int32 [2] for everything random; None for no dropout and no shift of the images.
+
+    Returns:
+        (action, new state): for each key of the action spec [B, d], the action of the last step,
+        not clipped to the spec.
+    """
+
+    def __init__(
+        self,
+        input_tensor_spec: Mapping[str, tf.TypeSpec],
+        output_tensor_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
+        dropout: dropout_settings.DropoutSettings,
+        loss_type: str = "smooth_l1",
+        time_sequence_length: int = 1,
+        token_embedding_size: int = 512,
+        action_order: Sequence[str] | None = None,
+        pad_and_crop: bool = False,
+    ):
+        """Builds the network with random weights.
+
+        Args:
+            input_tensor_spec: observation spec of one step.
+            output_tensor_spec: action spec of one step.
+            dropout: all dropout rates.
+            loss_type: 'cross_entropy' for the vocabulary head, 'l1' or 'smooth_l1' for the
+                regression head.
+            time_sequence_length: T, steps the transformer looks at; 6 in RT-1, 1 for food.
+            token_embedding_size: D of the image tokens.
+            action_order: keys of the action spec in the order of their tokens.
+            pad_and_crop: shift images at random in training, as RT-1 does.
+
+        Raises:
+            ValueError: if settings contradict each other.
+        """
+        _check_settings(loss_type, pad_and_crop, output_tensor_spec)
+        actions = action_tokenizer.RT1ActionTokenizer(output_tensor_spec, action_order=action_order)
+        height, width, _ = input_tensor_spec[policy_specs.IMAGE_KEY].shape
+        context_size = input_tensor_spec[policy_specs.EMBEDDING_KEY].shape[-1]
+        images = image_tokenizer.RT1ImageTokenizer(dropout, token_embedding_size, context_size)
+        layout = (time_sequence_length, images.num_tokens(height, width), actions.num_tokens)
+        window = rolling_window.RollingWindow(
+            time_sequence_length, (layout[1], token_embedding_size), actions.num_tokens
+        )
+        super().__init__(input_tensor_spec, window.state_spec(), name="transformer_network")
+        self.loss_type = loss_type
+        self.time_sequence_length = time_sequence_length
+        self.action_tokenizer = actions
+        self._pad_and_crop = pad_and_crop
+        self._window = window
+        self._num_action_tokens = actions.num_tokens
+        self._attention_mask = attention_mask.attention_mask(*layout)
+        # The transformer predicts the next token: logits are read one position earlier.
+        self._logit_positions = attention_mask.action_positions(*layout).ravel() - 1
+        self._image_tokenizer = images
+        self._transformer = transformer.Transformer(
+            len(self._attention_mask), token_embedding_size, actions.vocab_size, dropout
+        )
+        if loss_type == "cross_entropy":
+            # Unused since RT-1 multiplies the embedded action tokens by zero; its checkpoints hold
+            # it.
+            self._action_token_emb = tf.keras.layers.Dense(token_embedding_size)
+            self._action_token_emb.build((None, actions.vocab_size))
+        else:
+            self._regression_output = tf.keras.layers.Dense(1)
+            self._regression_output.build((None, None, actions.vocab_size))
+        self.built = True
+
+    def create_variables(self, input_tensor_spec: object = None, **kwargs: object) -> None:
+        """Nothing is left to create: the constructor did (TF-Agents calls this)."""
+
+    @property
+    def used_trainable_variables(self) -> list[tf.Variable]:
+        """The variables that get a gradient: not RT-1's embedding of action tokens, never used."""
+        if self.loss_type != "cross_entropy":
+            return self.trainable_variables
+        unused = {variable.ref() for variable in self._action_token_emb.weights}
+        return [v for v in self.trainable_variables if v.ref() not in unused]
+
+    def image_features(
+        self, observation: Observation, training: bool = False, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """The part before TokenLearner, computed once when only the head is sampled.
+
+        Args:
+            observation: images [B, T, H, W, 3] and embeddings [B, T, D_context].
+            training: BatchNorm's mode.
+            seed: int32 [2], None for nothing random.
+
+        Returns:
+            float [B * T, h * w, D]
+        """
+        images, context = (
+            observation[policy_specs.IMAGE_KEY],
+            observation[policy_specs.EMBEDDING_KEY],
+        )
+        images = tf.reshape(images, (-1, *images.shape[2:]))
+        context = tf.reshape(context, (-1, context.shape[-1]))
+        crop_seed = None
+        if training and self._pad_and_crop:
+            crop_seed = dropout_settings.split_seed(seed, 1)
+        images = preprocessors.preprocess(images, crop_seed)
+        seed = dropout_settings.split_seed(seed, 0)
+        return self._image_tokenizer.features(images, context, training, seed)
+
+    def head(self, features: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """TokenLearner, transformer and output head.
+
+        Args:
+            features: float [B * T, h * w, D], as `image_features` returns them.
+            seed: int32 [2], None for no dropout.
+
+        Returns:
+            Logits [B, T, num_action_tokens, vocab_size], or coordinates [B, T, num_action_tokens].
+        """
+        tokens = self._image_tokens(features, seed)
+        return self._head_from_tokens(tokens, seed)
+
+    def _image_tokens(self, features: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        """[B * T, h * w, D] to [B, T, N, D]."""
+        tokens = self._image_tokenizer.tokens(features, dropout_settings.split_seed(seed, 0))
+        return tf.reshape(tokens, (-1, self.time_sequence_length, *tokens.shape[1:]))
+
+    def _head_from_tokens(self, tokens: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        """[B, T, N, D] to what `head` returns."""
+        action_tokens = tf.zeros_like(tokens[:, :, :1])
+        action_tokens = tf.repeat(action_tokens, self._num_action_tokens, axis=2)
+        sequence = tf.concat([tokens, action_tokens], axis=2)
+        sequence = tf.reshape(sequence, (-1, len(self._attention_mask), tokens.shape[-1]))
+        logits = self._transformer(
+            sequence,
+            tf.constant(self._attention_mask),
+            dropout_seed=dropout_settings.split_seed(seed, 1),
+            output_positions=self._logit_positions,
+        )
+        outer = (-1, self.time_sequence_length, self._num_action_tokens)
+        if self.loss_type == "cross_entropy":
+            return tf.reshape(logits, (*outer, logits.shape[-1]))
+        return tf.reshape(self._regression_output(logits), outer)
+
+    def outputs(
+        self, observation: Observation, training: bool = False, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """What the loss is computed on: see `head`.
+
+        Args:
+            observation: images [B, T, H, W, 3] and embeddings [B, T, D_context].
+            training: BatchNorm's mode.
+            seed: int32 [2], None for nothing random.
+
+        Returns:
+            Logits [B, T, num_action_tokens, vocab_size], or coordinates [B, T, num_action_tokens].
+        """
+        features = self.image_features(observation, training, dropout_settings.split_seed(seed, 0))
+        return self.head(features, dropout_settings.split_seed(seed, 1))
+
+    def actions(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Outputs to actions, not clipped.
+
+        Args:
+            outputs: logits [..., num_action_tokens, vocab_size] or coordinates
+                [..., num_action_tokens].
+
+        Returns:
+            For each key of the action spec a tensor [..., d].
+        """
+        if self.loss_type == "cross_entropy":
+            return self.action_tokenizer.detokenize(tf.argmax(outputs, -1, output_type=tf.int32))
+        return self.action_tokenizer.split(outputs)
+
+    def call(
+        self,
+        inputs: Observation,
+        step_type: tf.Tensor | None = None,
+        network_state: rolling_window.State | tuple[()] = (),
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+    ) -> tuple[dict[str, tf.Tensor], rolling_window.State | tuple[()]]:
+        """See the class."""
+        images = inputs[policy_specs.IMAGE_KEY]
+        state = network_state or self.get_initial_state(tf.shape(images)[0])
+        if images.shape.rank == 5:
+            outputs = self.outputs(inputs, training, seed)
+            return self.actions(outputs[:, -1]), state
+        outputs, state = self._policy_step(inputs, state, training, seed)
+        return self.actions(outputs), state
+
+    def _policy_step(
+        self,
+        observation: Observation,
+        state: rolling_window.State,
+        training: bool,
+        seed: tf.Tensor | None,
+    ) -> tuple[tf.Tensor, rolling_window.State]:
+        """Outputs [B, ...] of the current step, and the state after it."""
+        observation = {key: value[:, tf.newaxis] for key, value in observation.items()}
+        features = self.image_features(observation, training, dropout_settings.split_seed(seed, 0))
+        seed = dropout_settings.split_seed(seed, 1)
+        tokens = self._image_tokenizer.tokens(features, dropout_settings.split_seed(seed, 0))
+        state, row = self._window.push(state, tokens)
+        outputs = self._head_from_tokens(state["context_image_tokens"], seed)
+        outputs = tf.gather(outputs, row, axis=1, batch_dims=1)
+        if self.loss_type == "cross_entropy":
+            answered = tf.argmax(outputs, -1, output_type=tf.int32)
+            state = self._window.store_action_tokens(state, row, answered)
+        return outputs, state
