@@ -7,11 +7,13 @@ It owns the network as `_actor_network` and the optimizer as `_actor_optimizer`,
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import gin
 import numpy as np
 import tensorflow as tf
-from tf_agents.trajectories import time_step
+from tf_agents.agents import tf_agent
+from tf_agents.trajectories import time_step, trajectory
 
 import dropout_settings
 import policy_specs
@@ -61,6 +63,8 @@ class Agent(tf.Module):
             self.dropout_settings.at_inference,
             seed,
         )
+        self._train_function = tf.function(self._sequence_agent.train, reduce_retracing=True)
+        self._loss_function = tf.function(self._sequence_agent.loss, reduce_retracing=True)
         self._image_shape = observation_spec[policy_specs.IMAGE_KEY].shape
         self._action_spec = action_spec
         # One trace for each image dtype, whatever the batch size and the number of samples.
@@ -90,6 +94,24 @@ class Agent(tf.Module):
     def global_step(self) -> tf.Variable:
         """int64 scalar: train steps done."""
         return self._sequence_agent.train_step_counter
+
+    @property
+    def optimizer_has_slots(self) -> bool:
+        """Whether the optimizer has made its variables (beside the step and the learning rate)."""
+        return len(self._actor_optimizer.variables) > 2
+
+    @property
+    def train_function(self) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
+        """`SequenceAgent.train` as a `tf.function`, traced once for each batch shape."""
+        if not self.optimizer_has_slots:
+            # Not while tracing, where making a thousand variables takes a minute.
+            self._actor_optimizer.build(self.network.used_trainable_variables)
+        return self._train_function
+
+    @property
+    def loss_function(self) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
+        """`SequenceAgent.loss` without dropout as a `tf.function`."""
+        return self._loss_function
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """What is saved and restored: network, optimizer and step counter, under RT-1's keys."""

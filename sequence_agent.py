@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import gin
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.policies import tf_policy
@@ -71,9 +70,6 @@ class SequencePolicy(tf_policy.TFPolicy):
         )
 
 
-@gin.configurable(
-    denylist=["time_step_spec", "action_spec", "actor_network", "optimizer", "dropout_at_inference"]
-)
 class SequenceAgent(tf_agent.TFAgent):
     """Behaviour cloning of sequences [B, T, ...] (arXiv 2212.06817, section 5.2)."""
 
@@ -166,6 +162,7 @@ class SequenceAgent(tf_agent.TFAgent):
             info = self._loss(experience, weights, training=True, seed=seed)
         variables = self._actor_network.used_trainable_variables
         gradients = tape.gradient(info.loss, variables)
+        _check_all_have_gradients(gradients, variables)
         norm = tf.linalg.global_norm(gradients)
         checks = [
             tf.debugging.check_numerics(info.loss, "SequenceAgent: the loss is not finite"),
@@ -175,3 +172,14 @@ class SequenceAgent(tf_agent.TFAgent):
             self._optimizer.apply_gradients(list(zip(gradients, variables)))
             self.train_step_counter.assign_add(1)
         return tf_agent.LossInfo(info.loss, {**info.extra, "gradient_norm": norm})
+
+
+def _check_all_have_gradients(
+    gradients: list[tf.Tensor | None], variables: list[tf.Variable]
+) -> None:
+    """A variable that the loss does not depend on would silently never learn."""
+    idle = [v.name for g, v in zip(gradients, variables) if g is None]
+    if idle:
+        raise ValueError(
+            f"SequenceAgent: expected a gradient for every variable, got none for {idle}."
+        )

@@ -131,6 +131,15 @@ class TransformerNetwork(network.Network):
     def create_variables(self, input_tensor_spec: object = None, **kwargs: object) -> None:
         """Nothing is left to create: the constructor did (TF-Agents calls this)."""
 
+    def parts(self) -> dict[str, tf.keras.layers.Layer]:
+        """The parts that can be frozen, by the names of train.py's flags."""
+        layers = {
+            "efficientnet": self._image_tokenizer.encoder,
+            "tokenlearner": self._image_tokenizer.token_learner,
+            "transformer": self._transformer,
+        }
+        return {name: layer for name, layer in layers.items() if layer is not None}
+
     @property
     def used_trainable_variables(self) -> list[tf.Variable]:
         """The variables that get a gradient: not RT-1's embedding of action tokens, never used."""

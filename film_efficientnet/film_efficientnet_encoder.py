@@ -8,6 +8,8 @@ convolution, .. 9 the FiLM of block1a.
 
 from __future__ import annotations
 
+import functools
+
 import gin
 import tensorflow as tf
 
@@ -34,11 +36,12 @@ class ImageNormalization(tf.keras.layers.Layer):
     """
 
     def __init__(self, name: str | None = "normalization"):
-        super().__init__(name=name, trainable=False)
-        constant = tf.keras.initializers.Constant
-        self.mean = self.add_weight("mean", (3,), initializer=constant(IMAGENET_MEAN))
-        self.variance = self.add_weight("variance", (3,), initializer=constant(IMAGENET_VARIANCE))
-        self.count = self.add_weight("count", (), dtype=tf.int64, initializer="zeros")
+        super().__init__(name=name)
+        add_constant = functools.partial(self.add_weight, trainable=False)
+        initializer = tf.keras.initializers.Constant
+        self.mean = add_constant("mean", (3,), initializer=initializer(IMAGENET_MEAN))
+        self.variance = add_constant("variance", (3,), initializer=initializer(IMAGENET_VARIANCE))
+        self.count = add_constant("count", (), dtype=tf.int64, initializer="zeros")
         self.built = True
 
     def call(self, images: tf.Tensor) -> tf.Tensor:

@@ -53,6 +53,16 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
             self._token_learner = token_learner.TokenLearner(token_embedding_size, dropout)
         self.built = True
 
+    @property
+    def encoder(self) -> pretrained_efficientnet_encoder.EfficientNetEncoder:
+        """The part before TokenLearner."""
+        return self._tokenizer
+
+    @property
+    def token_learner(self) -> token_learner.TokenLearner | None:
+        """TokenLearner, None if there is none."""
+        return self._token_learner
+
     def num_tokens(self, height: int, width: int) -> int:
         """N of a picture: TokenLearner's, or the number of features, which follows from the size.
 

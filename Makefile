@@ -1,0 +1,74 @@
+# `make demo` and `make test` need nothing but Python 3.9 to 3.11: they make $(VENV) and install the lock into it.
+#
+#   PYTHON      the interpreter that makes $(VENV); unless given: python3, or else python3.11, 3.10, 3.9
+#   TENSORFLOW  the TensorFlow that is installed; unless given: the one that is there, or else the CPU build
+#   WORKERS     processes that run the tests; each one loads TensorFlow, about 1 GB
+#   DEMO_ARGS   passed on to tools/demo.sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCKS := requirements.txt requirements-dev.txt
+INSTALLED_TENSORFLOW := $(shell cat $(VENV)/.tensorflow 2>/dev/null)
+TENSORFLOW ?= $(or $(INSTALLED_TENSORFLOW),tensorflow-cpu==2.15.1)
+PYTHON ?= $(shell sh tools/find_python.sh)
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+.PHONY: help install demo test test-fast test-slow lint format lock clean FORCE
+.DEFAULT_GOAL := help
+
+help:  ## lists the targets
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+install: $(STAMP)  ## makes .venv and installs the exact versions of the lock files
+
+# Another TensorFlow than the installed one was asked for: install again.
+ifneq ($(TENSORFLOW),$(INSTALLED_TENSORFLOW))
+$(STAMP): FORCE
+endif
+
+# The stamp is written last, so an installation that was interrupted is taken up again.
+$(STAMP): $(LOCKS)
+	@"$(PYTHON)" tools/check_python.py
+	@echo "Installing '$(TENSORFLOW)' and the rest of the lock into $(VENV) (about 2 GB on disk, some minutes)"
+	@rm -f $(STAMP)
+	@"$(PYTHON)" -m venv $(VENV)
+	@grep -v '^tensorflow-cpu==' requirements.txt > $(VENV)/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    -r $(VENV)/requirements.txt -r requirements-dev.txt '$(TENSORFLOW)'
+	@echo '$(TENSORFLOW)' > $(VENV)/.tensorflow
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## draws a small data set, trains on it, serves the result, asks it, says where the results lie
+	@PYTHON=$(BIN)/python sh tools/demo.sh $(DEMO_ARGS)
+
+test: lint test-fast test-slow  ## everything that continuous integration checks
+
+test-fast: $(STAMP)  ## the tests that take under five minutes together
+	$(PYTEST) -m "not slow"
+
+test-slow: $(STAMP)  ## the tests that build full-size networks or run whole programs
+	$(PYTEST) -m slow
+
+lint: $(STAMP)  ## style and format, changing nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## repairs what `make lint` finds, where it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# uv resolves for all three Python versions at once. It is no part of the product, hence its own environment.
+lock:  ## writes the lock files again from requirements*.in, with the newest versions that fit
+	@"$(PYTHON)" tools/check_python.py
+	"$(PYTHON)" -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.9 --upgrade \
+	    --no-header --no-annotate --no-emit-index-url requirements.in -o requirements.txt
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.9 --upgrade \
+	    --no-header --no-annotate --no-emit-index-url requirements-dev.in -o requirements-dev.txt
+
+clean:  ## removes the environments, the demo's results and the caches
+	rm -rf $(VENV) .venv-lock demo_output .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,9 @@
+"""Serves a checkpoint: `python api_batch_server.py --checkpoint_dir runs/first --port 8080`.
+
+`serving/app.py` lists the routes; `api_client.py` asks them.
+"""
+
+from serving import app, command_line
+
+if __name__ == "__main__":
+    command_line.main(__doc__, app.create_app)

@@ -1,0 +1,1 @@
+"""The parts of `checkpoint_loading.py`: files, names, reports."""

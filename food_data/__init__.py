@@ -1,0 +1,1 @@
+"""Everything about data: vocabulary, embeddings, pictures, the .npz format, splits, pipeline."""

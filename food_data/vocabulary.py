@@ -1,0 +1,145 @@
+"""The names of actions and foods, and how the ways people write them become one name.
+
+A name is snake_case ("cherry_tomato"). `vocabulary.json` lists the 3 actions and 22 foods with the
+variants met in the wild. What is written is first normalised (lower case, one underscore between
+words), then looked up among names and variants, as it stands or without a plural "s" or "es":
+
+    "Scoop"          -> "scoop"          -> variant of "scooping"
+    "green beans"    -> "green_beans"    -> plural of "green_bean"
+    "cherry_tomtato" -> "cherry_tomtato" -> variant of "cherry_tomato" (a common file name)
+
+Foods and actions that a user adds live in the manifest of an embeddings directory
+(`embedding_store.EmbeddingStore`), which extends this vocabulary by them.
+"""
+
+import dataclasses
+import difflib
+import json
+import pathlib
+import re
+from collections.abc import Iterable, Mapping
+
+# The one place that says how an action and a food become the text that is embedded.
+INSTRUCTION_TEMPLATE = "{action} {food}"
+NAME_PATTERN = re.compile(r"[a-z]+(_[a-z0-9]+)*")
+_VOCABULARY_FILE = pathlib.Path(__file__).with_name("vocabulary.json")
+
+
+class UnknownNameError(LookupError):
+    """An action or a food that the vocabulary does not have; the message lists near names."""
+
+
+def normalise(text: str) -> str:
+    """Lower case, words joined by one underscore: " Green-beans" -> "green_beans"."""
+    return "_".join(re.findall(r"[^\W_]+", text.lower()))
+
+
+def instruction_text(action: str, food: str) -> str:
+    """The text that is embedded: ("skewering", "cherry_tomato") -> "skewering cherry tomato"."""
+    return INSTRUCTION_TEMPLATE.format(action=action.replace("_", " "), food=food.replace("_", " "))
+
+
+def singulars(word: str) -> tuple[str, str, str]:
+    """What a normalised word may be the plural of, itself first."""
+    return word, word.removesuffix("s"), word.removesuffix("es")
+
+
+def near_names(text: str, names: Iterable[str]) -> str:
+    """Ends an error message: the names closest to `text`, then all of them."""
+    names = sorted(names)
+    close = difflib.get_close_matches(normalise(text), names, n=3, cutoff=0.6)
+    hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}."
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """Names and their variants. `BASE` is the shipped one.
+
+    Attributes:
+        actions: action name -> its variants, all normalised.
+        foods: food name -> its variants, all normalised.
+    """
+
+    actions: Mapping[str, tuple[str, ...]]
+    foods: Mapping[str, tuple[str, ...]]
+
+    def canonical_action(self, text: str) -> str:
+        """The action that `text` names. Raises UnknownNameError, listing near names."""
+        return canonical(text, self.actions, "action")
+
+    def canonical_food(self, text: str) -> str:
+        """The food that `text` names. Raises UnknownNameError, listing near names."""
+        return canonical(text, self.foods, "food")
+
+    def split_instruction(self, text: str) -> tuple[str, str]:
+        """Splits "scoop_cherry_tomtato" into ("scooping", "cherry_tomtato").
+
+        The longest action name or variant that `text` begins with is the action. The rest is only
+        normalised, since a directory of embeddings may hold foods that nobody has heard of.
+
+        Raises:
+            UnknownNameError: if `text` does not begin with an action or nothing follows it.
+        """
+        text = normalise(text)
+        prefixes = {word: name for name, all_of in self.actions.items() for word in (name, *all_of)}
+        matches = [word for word in prefixes if text.startswith(word + "_")]
+        if not matches:
+            raise UnknownNameError(
+                f"Expected '<action>_<food>' with an action among {', '.join(sorted(prefixes))}; "
+                f"got {text!r}."
+            )
+        action = max(matches, key=len)
+        return prefixes[action], text[len(action) + 1 :]
+
+    def extended(
+        self, actions: Mapping[str, Iterable[str]], foods: Mapping[str, Iterable[str]]
+    ) -> "Vocabulary":
+        """A vocabulary that also has these names and variants (normalised here)."""
+        return Vocabulary(_merged(self.actions, actions), _merged(self.foods, foods))
+
+
+def _merged(
+    base: Mapping[str, tuple[str, ...]], extra: Mapping[str, Iterable[str]]
+) -> dict[str, tuple[str, ...]]:
+    merged = dict(base)
+    for name, variants in extra.items():
+        normalised = map(normalise, variants)
+        merged[name] = tuple(dict.fromkeys((*merged.get(name, ()), *normalised)))
+    return merged
+
+
+def canonical(text: str, names: Mapping[str, tuple[str, ...]], kind: str) -> str:
+    """The name that `text` means: itself, the name it is a variant of, or either in the plural.
+
+    Args:
+        text: as written by someone.
+        names: name -> its variants.
+        kind: "action" or "food", for the message.
+
+    Returns:
+        A key of `names`.
+
+    Raises:
+        UnknownNameError: if there is none; lists near names.
+    """
+    word = normalise(text)
+    variants = {variant: name for name, all_of in names.items() for variant in all_of}
+    for candidate in singulars(word):
+        if candidate in names:
+            return candidate
+        if candidate in variants:
+            return variants[candidate]
+    raise UnknownNameError(f"Unknown {kind} {text!r}. {near_names(text, names)}")
+
+
+def _read(path: pathlib.Path) -> Vocabulary:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Vocabulary({}, {}).extended(data["actions"], data["foods"])
+
+
+BASE = _read(_VOCABULARY_FILE)
+ACTIONS = tuple(BASE.actions)
+FOODS = tuple(BASE.foods)
+canonical_action = BASE.canonical_action
+canonical_food = BASE.canonical_food

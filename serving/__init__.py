@@ -1,0 +1,1 @@
+"""What the HTTP servers are made of: the application, what it accepts, what it answers with."""

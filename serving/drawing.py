@@ -1,0 +1,69 @@
+"""Draws a motion on its photo: a yellow arrow, its start green, its midpoint red."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+from typing import Protocol
+
+import numpy as np
+
+try:
+    from PIL import Image, ImageDraw, ImageOps
+except ImportError as error:
+    raise ImportError("Drawing an answer needs Pillow: pip install pillow") from error
+
+
+class Motion(Protocol):
+    """Start and end in pixels of the picture."""
+
+    start_x: float
+    start_y: float
+    end_x: float
+    end_y: float
+
+
+def save_with_motion(image: bytes, motion: Motion, path: str | os.PathLike[str]) -> None:
+    """Saves a picture with the motion drawn on it.
+
+    Args:
+        image: the bytes of a picture's file; drawn upright as its EXIF orientation says.
+        motion: in pixels of the upright picture.
+        path: file to write; its ending chooses the format.
+
+    Raises:
+        ValueError: if the ending names no format that Pillow writes.
+    """
+    with Image.open(io.BytesIO(image)) as file:
+        picture = ImageOps.exif_transpose(file).convert("RGB")
+    _draw(picture, motion)
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        picture.save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _draw(picture: Image.Image, motion: Motion) -> None:
+    width_px = max(2, round(max(picture.size) / 150))
+    start = np.array([motion.start_x, motion.start_y])
+    end = np.array([motion.end_x, motion.end_y])
+    canvas = ImageDraw.Draw(picture)
+    # The wider black line below keeps the yellow one visible on any food.
+    for colour, line_px in (("black", 2 * width_px), ("yellow", width_px)):
+        canvas.line([*start, *end], fill=colour, width=line_px)
+    head = _arrow_head(start, end, 8 * width_px)
+    canvas.polygon([tuple(corner) for corner in head], fill="yellow", outline="black")
+    for centre, colour in ((start, "lime"), ((start + end) / 2, "red")):
+        corners = [*(centre - 2 * width_px), *(centre + 2 * width_px)]
+        canvas.ellipse(corners, fill=colour, outline="black")
+
+
+def _arrow_head(start: np.ndarray, end: np.ndarray, size_px: float) -> np.ndarray:
+    """The three corners [3, 2] of the head; its tip is at `end`."""
+    direction = np.arctan2(end[1] - start[1], end[0] - start[0])
+    sides = direction + np.radians([155.0, 205.0])
+    return np.vstack([end, end + size_px * np.stack([np.cos(sides), np.sin(sides)], axis=1)])

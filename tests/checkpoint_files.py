@@ -1,0 +1,113 @@
+"""Small agents and checkpoint files of every kind, good and bad, for the tests of loading."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+import agent_wrapper
+from tests.golden import make_checkpoint
+
+GOLDEN = pathlib.Path(__file__).with_name("golden")
+PUBLIC = ("rt1main", "rt1simreal", "rt1multirobot")
+HITL = ("hitl_cross_entropy", "hitl_smooth_l1")
+SMALL = (
+    'FilmEfficientNet.variant = "small"',
+    "EfficientNetEncoder.image_size = 64",
+    "Transformer.num_layers = 2",
+    "Transformer.num_heads = 2",
+    "Transformer.key_dim = 16",
+    "Transformer.feed_forward_size = 32",
+    "TransformerNetwork.token_embedding_size = 32",
+)
+NETWORK = "agent/_actor_network"
+LFS_POINTER = (
+    "version https://git-lfs.github.com/spec/v1\n"
+    "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+    "size 424087531\n"
+)
+
+
+def build(*bindings: str) -> agent_wrapper.Agent:
+    """An agent as the gin bindings describe it; gin is clean afterwards."""
+    gin.clear_config()
+    try:
+        gin.parse_config(list(bindings))
+        return agent_wrapper.Agent(tf.keras.optimizers.Adam(1e-3))
+    finally:
+        gin.clear_config()
+
+
+def build_small(*bindings: str) -> agent_wrapper.Agent:
+    """A food agent with a regression head and 0.8 million parameters."""
+    return build(*SMALL, *bindings)
+
+
+def snapshot(agent: agent_wrapper.Agent) -> list[np.ndarray]:
+    """Every value that a checkpoint of the agent would hold, in Keras' order."""
+    optimizer = agent.optimizer
+    training_state = [*optimizer.variables, optimizer.learning_rate, agent.global_step]
+    variables = [*agent.network.variables, *training_state]
+    return [variable.numpy() for variable in variables]
+
+
+def assert_equal(before: list[np.ndarray], after: list[np.ndarray]) -> None:
+    assert len(before) == len(after)
+    for index, (old, new) in enumerate(zip(before, after)):
+        np.testing.assert_array_equal(old, new, err_msg=f"variable {index}")
+
+
+def randomize(agent: agent_wrapper.Agent, seed: int) -> None:
+    """Gives every variable of the network a value of its own."""
+    generator = np.random.default_rng(seed)
+    for variable in agent.network.variables:
+        value = generator.uniform(0.1, 1.0, variable.shape) * 100
+        variable.assign(value.astype(variable.dtype.as_numpy_dtype))
+
+
+def golden_rows(name: str) -> list:
+    """[key, shape, dtype] of every entry of a public or fine-tuned checkpoint."""
+    return json.loads((GOLDEN / f"{name}.variables.json").read_text())
+
+
+def rows_of(prefix: str) -> list:
+    """[key, shape, dtype] of every entry of a checkpoint on disk."""
+    reader = tf.train.load_checkpoint(prefix)
+    dtypes = reader.get_variable_to_dtype_map()
+    shapes = reader.get_variable_to_shape_map()
+    return [[key, shapes[key], dtypes[key].name] for key in sorted(shapes)]
+
+
+def write_values(prefix: str | pathlib.Path, values: dict[str, np.ndarray]) -> str:
+    """A checkpoint without an object graph that holds exactly these keys."""
+    prefix = str(prefix)
+    names = sorted(values)
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(values[name]) for name in names],
+    )
+    return prefix
+
+
+def read_values(prefix: str) -> dict[str, np.ndarray]:
+    """What a checkpoint holds under each key, but the object graph."""
+    reader = tf.train.load_checkpoint(prefix)
+    keys = [key for key in reader.get_variable_to_shape_map() if not key.startswith("_CHECK")]
+    return {key: np.asarray(reader.get_tensor(key)) for key in keys}
+
+
+def key(name: str) -> str:
+    """`_transformer/_token_emb/bias` to its key in a file."""
+    return f"{NETWORK}/{name}/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def write_golden(name: str, prefix: str, optimizer: bool = False, graph: bool = True) -> str:
+    """A checkpoint with the names and shapes of a public one and deterministic weights (seed 1)."""
+    make_checkpoint.write(golden_rows(name), prefix, 1, optimizer, graph)
+    return prefix

@@ -1,0 +1,92 @@
+import json
+
+import pytest
+
+from food_data import annotations
+
+CARROT = {"label": "carrot", "axis_start": [10.0, 20], "axis_end": [30, 25.5]}
+
+
+def write(folder, *images):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "annotations.json"
+    path.write_text(json.dumps({"images": list(images), "licence": "ours"}))
+    return path
+
+
+def image(file, *objects, **more):
+    return {"file": file, "objects": list(objects), **more}
+
+
+def test_what_is_read(tmp_path):
+    entry = image("images/1.jpg", {**CARROT, "area_px": 3}, {"label": "pea"}, width=64, height=48)
+    path = write(tmp_path / "day_1", entry, image("images/2.jpg"))
+    first, second = annotations.read_annotations([path])
+    assert first.path == tmp_path / "day_1" / "images" / "1.jpg"
+    assert first.source == "day_1/images/1.jpg"
+    assert first.size == (64, 48)
+    carrot, pea = first.objects
+    assert (carrot.label, pea.label) == ("carrot", "pea")
+    assert pea.axis is None
+    assert second.objects == ()
+    assert second.size is None
+
+
+def test_pixel_numbers_become_continuous_points_half_a_pixel_on(tmp_path):
+    """Pixel (10, 20) has its centre at the point (10.5, 20.5); start stays start."""
+    (picture,) = annotations.read_annotations([write(tmp_path, image("1.jpg", CARROT))])
+    assert picture.objects[0].axis.tolist() == [[10.5, 20.5], [30.5, 26.0]]
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path):
+    paths = [write(tmp_path / day / "plates", image("1.jpg")) for day in ("monday", "friday")]
+    sources = [picture.source for picture in annotations.read_annotations(paths)]
+    assert sources == ["monday/plates/1.jpg", "friday/plates/1.jpg"]
+    (alone,) = annotations.read_annotations(paths[:1])
+    assert alone.source == "plates/1.jpg"
+
+
+def test_a_file_named_twice(tmp_path):
+    path = write(tmp_path, image("1.jpg"))
+    with pytest.raises(ValueError, match="Expected each annotation file once"):
+        annotations.read_annotations([path, tmp_path / "." / path.name])
+
+
+def test_an_absent_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No annotation file .*annotations.json"):
+        annotations.read_annotations([tmp_path / "annotations.json"])
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "is not JSON"),
+        ("[]", r"expected \{'images': .*got \[\]"),
+        ('{"pictures": []}', "expected {'images'"),
+        ('{"images": [3]}', "expected {'images'"),
+        ('{"images": [{"objects": []}]}', "expected an image with 'file' and a list 'objects'"),
+        ('{"images": [{"file": "1.jpg"}]}', "expected an image with 'file' and a list 'objects'"),
+        ('{"images": [{"file": "1.jpg", "objects": [{}]}]}', "1.jpg: expected an object with a"),
+    ],
+)
+def test_files_of_another_form_are_refused(tmp_path, content, message):
+    path = tmp_path / "annotations.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f"annotations.json.*{message}"):
+        annotations.read_annotations([path])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"axis_end": None},
+        {"axis_end": [1, 2, 3]},
+        {"axis_start": ["a", "b"]},
+        {"axis_start": [float("nan"), 1]},
+        {"axis_start": 3},
+    ],
+)
+def test_half_an_axis_is_refused_by_name(tmp_path, change):
+    path = write(tmp_path, image("1.jpg", {**CARROT, **change}))
+    with pytest.raises(ValueError, match="1.jpg: carrot: expected axis_start and axis_end as"):
+        annotations.read_annotations([path])

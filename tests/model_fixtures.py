@@ -1,0 +1,77 @@
+"""Fixtures of the tests of the network; a module asks for them with
+`pytest_plugins = ["tests.model_fixtures"]`.
+
+Models that are shared by a session must not be changed: who trains or loads builds his own.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import gin
+import pytest
+import tensorflow as tf
+
+import agent_wrapper
+import checkpoint_loading
+import dropout_settings
+from tests import small_model
+from tests.golden import make_checkpoint
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def clean_gin():
+    """No gin bindings before the test and none after it."""
+    gin.clear_config()
+    yield
+    gin.clear_config()
+
+
+@pytest.fixture(scope="session")
+def no_dropout() -> dropout_settings.DropoutSettings:
+    """All rates zero."""
+    return dropout_settings.DropoutSettings.off()
+
+
+@pytest.fixture(scope="session")
+def food_agent() -> agent_wrapper.Agent:
+    """Small, T = 1, food actions, regression head, RT-1's dropout rates. Do not change it."""
+    return small_model.build()
+
+
+@pytest.fixture(scope="session")
+def rt1_agent() -> agent_wrapper.Agent:
+    """Small, T = 3, robot actions, vocabulary head. Do not change it."""
+    return small_model.build(
+        *small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 3"
+    )
+
+
+@pytest.fixture(scope="session")
+def load_golden(tmp_path_factory):
+    """A function (variables file, *bindings) -> full-size agent with the goldens' weights, that came
+    through a checkpoint file. It can be trained; `reload` (same arguments after the agent) undoes it.
+    """
+    directory = tmp_path_factory.mktemp("golden_checkpoints")
+
+    def checkpoint(name: str) -> str:
+        prefix = directory / name
+        if not prefix.with_suffix(".index").exists():
+            rows = json.loads((GOLDEN / f"{name}.variables.json").read_text())
+            make_checkpoint.write(rows, str(prefix), seed=1)
+        return str(prefix)
+
+    def load(name: str, *bindings: str) -> agent_wrapper.Agent:
+        with small_model.gin_bindings(*bindings):
+            agent = agent_wrapper.Agent(tf.keras.optimizers.Adam(1e-4))
+        reload(agent, name)
+        return agent
+
+    def reload(agent: agent_wrapper.Agent, name: str) -> None:
+        checkpoint_loading.custom_load_checkpoint(agent, checkpoint(name))
+
+    load.reload = reload
+    return load

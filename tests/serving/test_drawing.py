@@ -1,0 +1,36 @@
+"""The motion on the photo."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving import drawing
+from tests import serving_stubs
+
+YELLOW, LIME, RED = (255, 255, 0), (0, 255, 0), (255, 0, 0)
+MOTION = types.SimpleNamespace(start_x=30.0, start_y=40.0, end_x=150.0, end_y=40.0)
+
+
+def test_arrow_lies_where_the_motion_is(tmp_path):
+    photo = np.full((100, 200, 3), 90, np.uint8)
+    drawing.save_with_motion(serving_stubs.file_bytes(photo), MOTION, tmp_path / "answer.png")
+    drawn = np.asarray(Image.open(tmp_path / "answer.png"))
+    assert drawn.shape == (100, 200, 3)
+    assert tuple(drawn[40, 30]) == LIME
+    assert tuple(drawn[40, 90]) == RED
+    assert tuple(drawn[40, 60]) == YELLOW
+    assert tuple(drawn[38, 140]) == YELLOW  # the head, wider than the line, tip at the end
+    changed_rows, changed_columns = np.nonzero((drawn != photo).any(axis=-1))
+    assert 20 <= changed_rows.min() and changed_rows.max() <= 60
+    assert 20 <= changed_columns.min() and 148 <= changed_columns.max() <= 154
+
+
+def test_unknown_ending_is_an_error_and_leaves_nothing(tmp_path):
+    photo = serving_stubs.file_bytes(np.zeros((20, 20, 3), np.uint8))
+    with pytest.raises(ValueError, match="unknown file extension"):
+        drawing.save_with_motion(photo, MOTION, tmp_path / "answer.what")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,100 @@
+"""A model whose right answer is visible in the picture, and a real HTTP server."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pathlib
+import socket
+import threading
+from collections.abc import Iterator
+
+import flask
+import numpy as np
+import waitress
+from PIL import Image
+from waitress import wasyncore
+
+from food_data import embedding_store
+
+RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (90, 90, 90)
+INSTRUCTIONS = (
+    ("skewering", "strawberry"),
+    ("skewering", "green_bean"),
+    ("scooping", "mac_and_cheese"),
+    ("twirling", "spaghetti"),
+)
+
+
+class MarkerModel:
+    """Takes the place of an agent: start is where the picture is red, end is where it is blue."""
+
+    def forward(self, image: np.ndarray, embedding: np.ndarray, *, dropout: str) -> np.ndarray:
+        assert image.shape[1:] == (236, 236, 3) and image.dtype == np.uint8
+        assert embedding.shape == (len(image), 512) and embedding.dtype == np.float32
+        assert dropout == "off"
+        return np.array([_marker(one, RED) + _marker(one, BLUE) for one in image], np.float32)
+
+
+class ConstantModel:
+    """Always gives the same four numbers."""
+
+    def __init__(self, coordinates) -> None:
+        self._coordinates = coordinates
+
+    def forward(self, image: np.ndarray, embedding: np.ndarray, *, dropout: str) -> np.ndarray:
+        return np.array([self._coordinates] * len(image), np.float32)
+
+
+def _marker(image: np.ndarray, colour: tuple[int, int, int]) -> list[float]:
+    """Centre (x, y) in 0..1 of the pixels nearer to `colour` than half way; the centre if none."""
+    distance = np.abs(image.astype(int) - colour).sum(axis=-1)
+    rows, columns = np.nonzero(distance < 150)
+    if len(rows) == 0:
+        return [0.5, 0.5]
+    return [(columns.mean() + 0.5) / image.shape[1], (rows.mean() + 0.5) / image.shape[0]]
+
+
+def marker_picture(
+    width: int, height: int, start: tuple[float, float], end: tuple[float, float]
+) -> np.ndarray:
+    """uint8 [H, W, 3]: grey, a red square around `start` and a blue one around `end`, pixels."""
+    picture = np.full((height, width, 3), GREY, np.uint8)
+    half = max(width, height) // 20
+    for (x, y), colour in ((start, RED), (end, BLUE)):
+        picture[round(y) - half : round(y) + half, round(x) - half : round(x) + half] = colour
+    return picture
+
+
+def file_bytes(picture: np.ndarray, file_format: str = "PNG", **options) -> bytes:
+    """The picture's file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def embedding_store_of(directory: pathlib.Path) -> embedding_store.EmbeddingStore:
+    """A store of `INSTRUCTIONS`, each with another unit vector, written and read back."""
+    for index, (action, food) in enumerate(INSTRUCTIONS):
+        vector = np.zeros(512, np.float32)
+        vector[index] = 1.0
+        np.save(directory / f"{action}_{food}.npy", vector)
+    return embedding_store.EmbeddingStore.load(directory)
+
+
+@contextlib.contextmanager
+def serve(application: flask.Flask) -> Iterator[str]:
+    """Serves the application with waitress from a thread; yields its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = waitress.create_server(application, sockets=[listener], threads=4)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        # The trigger runs this in the server's own loop, which ends once nothing is left to watch.
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map, ignore_all=True))
+        thread.join(timeout=30)
+        assert not thread.is_alive(), "the server did not stop"
+        server.task_dispatcher.shutdown()
+        listener.close()

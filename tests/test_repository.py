@@ -1,0 +1,157 @@
+"""What a stranger meets first: the lock, environment.yml and README agree with each other."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import subprocess
+
+import pytest
+from packaging import requirements, utils, version
+
+ROOT = pathlib.Path(__file__).parents[1]
+PYTHONS = ("3.9.18", "3.10.13", "3.11.7")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def project_files() -> list[pathlib.Path]:
+    """Every file of the project, tracked or new, without what .gitignore names."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git clone, so there is no telling which files are the project's")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
+    return [ROOT / name for name in listed if (ROOT / name).is_file()]
+
+
+def python_files() -> list[pathlib.Path]:
+    return [path for path in project_files() if path.suffix == ".py"]
+
+
+def requirement_lines(name: str) -> list[str]:
+    lines = (line.split("#")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("-")]
+
+
+def locked_versions(python: str, *names: str) -> dict[str, str]:
+    """Package -> version that the lock files give for a Python on Linux."""
+    environment = {
+        "python_version": ".".join(python.split(".")[:2]),
+        "python_full_version": python,
+        "sys_platform": "linux",
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+    }
+    versions = {}
+    for line in (line for name in names for line in requirement_lines(name)):
+        locked = requirements.Requirement(line)
+        if locked.marker is None or locked.marker.evaluate(environment):
+            name = utils.canonicalize_name(locked.name)
+            (pin,) = locked.specifier
+            assert versions.get(name, pin.version) == pin.version, f"{name} twice for {python}"
+            versions[name] = pin.version
+    return versions
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_lock_satisfies_what_is_required(name, python):
+    versions = locked_versions(python, f"{name}.txt")
+    for line in requirement_lines(f"{name}.in"):
+        wanted = requirements.Requirement(line)
+        locked = versions[utils.canonicalize_name(wanted.name)]
+        assert version.Version(locked) in wanted.specifier, f"{line}, locked: {locked}"
+
+
+def test_lock_files_hold_exact_versions_and_nothing_else():
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            assert re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [a-z_ =<>.*'0-9A-Z!]+)?", line), (
+                f"{name}: {line}"
+            )
+
+
+def test_environment_yml_states_the_versions_of_the_lock():
+    text = (ROOT / "environment.yml").read_text()
+    (python,) = re.findall(r"^  - python=(3\.\d+)$", text, re.MULTILINE)
+    stated = dict(re.findall(r"^      - ([a-z0-9-]+)==(\S+)$", text, re.MULTILINE))
+    required = {
+        utils.canonicalize_name(requirements.Requirement(line).name)
+        for line in requirement_lines("requirements.in")
+    }
+    locked = locked_versions(f"{python}.7", "requirements.txt")
+    assert stated == {name: locked[name] for name in required}
+    assert "      - --constraint requirements.txt\n" in text
+
+
+def readme_commands() -> list[str]:
+    """The lines of README's `sh` blocks, continuation lines joined, comments left out."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.split(" #")[0].strip() for line in lines if line.strip()[:1] not in ("", "#")]
+
+
+def test_readme_begins_with_the_two_commands():
+    assert [command for command in readme_commands() if command.startswith("make")][:2] == [
+        "make demo",
+        "make test",
+    ]
+
+
+def test_make_targets_of_the_readme_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    used = [re.match(r"make ([a-z-]+)", command) for command in readme_commands()]
+    assert {match.group(1) for match in used if match} <= targets
+
+
+def test_programs_and_flags_of_the_readme_exist():
+    commands = [command for command in readme_commands() if "python " in command]
+    assert commands
+    source = "\n".join(path.read_text(encoding="utf-8") for path in python_files())
+    for command in commands:
+        program = re.search(r"python (\S+\.py)", command).group(1)
+        assert (ROOT / program).is_file(), f"README calls {program}, which does not exist"
+        for flag in re.findall(r" --([a-z_]+)", command):
+            defined = re.search(rf'"(--)?{flag}"', source)
+            assert defined, f"README uses {program} --{flag}, which no program defines"
+
+
+def test_files_of_the_readmes_table_exist():
+    table = re.findall(r"^\| `([^`]+)`", README, re.MULTILINE)
+    assert len(table) > 10
+    missing = [name for name in table if not (ROOT / name.rstrip("/")).exists()]
+    assert missing == []
+
+
+def test_ci_runs_the_readmes_test_command():
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1].startswith("make test")
+
+
+def test_no_file_names_a_place_on_somebodys_machine():
+    # Written in pieces, so that this file does not hold what it looks for.
+    places = ["/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/[a-z]", "/Us" + "ers/", r"\.py" + "env"]
+    hosts = ["python" + "hosted", "pypi" + r"\.org", r"file:" + "//"]
+    pattern = re.compile("|".join(places + hosts))
+    found = []
+    for path in project_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:  # A picture, an array: no text to look at.
+            continue
+        found += [f"{path.relative_to(ROOT)}: {match.group()}" for match in pattern.finditer(text)]
+    assert found == []
+
+
+def test_code_runs_on_the_oldest_python():
+    """Syntax newer than 3.9, and the arguments that `zip` and `dataclass` did not have then."""
+    newer = {"zip": {"strict"}, "dataclass": {"slots", "kw_only"}}
+    found = []
+    for path in python_files():
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=(3, 9))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", None))
+                used = {keyword.arg for keyword in node.keywords} & newer.get(name, set())
+                found += [f"{path.relative_to(ROOT)}:{node.lineno}: {name}({used})" for _ in used]
+    assert found == []

@@ -1,0 +1,35 @@
+"""Exits with a message unless this Python can run the project. Runs on Python 2.7 and newer."""
+
+import sys
+
+OLDEST = (3, 9)
+NEWEST = (3, 11)
+
+
+def problem():
+    """What keeps this interpreter from running the project, or None.
+
+    TensorFlow 2.15 sets both limits: it has wheels for these versions of Python and no others.
+    """
+    version = tuple(sys.version_info[:2])
+    if not OLDEST <= version <= NEWEST:
+        return (
+            "Expected Python 3.9, 3.10 or 3.11 (TensorFlow 2.15 has no wheels for others), "
+            "got Python %d.%d at %s.\nName another one: make test PYTHON=python3.11"
+        ) % (version + (sys.executable,))
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError as error:
+        return (
+            "Expected a Python that can make virtual environments, got %s without one: %s.\n"
+            "On Debian and Ubuntu: apt-get install python3-venv" % (sys.executable, error)
+        )
+    return None
+
+
+if __name__ == "__main__":
+    message = problem()
+    if message:
+        sys.stderr.write(message + "\n")
+        sys.exit(1)

@@ -1,0 +1,79 @@
+#!/bin/sh
+# From nothing to an answer: draw plates, train the small configuration, serve it, ask it about a plate.
+# `make demo` calls it. PYTHON names the interpreter; everything is written to demo_output/.
+# Usage: tools/demo.sh [NUM_EPOCHS]
+set -eu
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-.venv/bin/python}
+NUM_EPOCHS=${1:-20}
+OUTPUT=demo_output
+START_LIMIT_S=120
+server_pid=""
+
+stop_server() {
+    if [ -n "$server_pid" ] && kill -0 "$server_pid" 2>/dev/null; then
+        kill "$server_pid"
+        wait "$server_pid" || true
+    fi
+    server_pid=""
+}
+# Whatever ends the script, the server ends with it; the exit code stays that of the failing step.
+trap 'code=$?; stop_server; [ "$code" -eq 0 ] || echo "The demo failed (exit code $code)." >&2; exit "$code"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+step() { echo; echo "== $*"; }
+
+rm -rf "$OUTPUT"
+mkdir -p "$OUTPUT"
+
+step "1/4 Drawing plates"
+"$PYTHON" build_dataset.py synthetic --num_plates 400 --seed 0 --output_file "$OUTPUT/plates.npz"
+
+step "2/4 Training the small configuration for $NUM_EPOCHS epochs"
+"$PYTHON" train.py --config_file configs/small.gin --dataset_file "$OUTPUT/plates.npz" \
+    --split_file "$OUTPUT/plates_split.npz" --checkpoint_dir "$OUTPUT/checkpoints" \
+    --num_epochs "$NUM_EPOCHS"
+
+step "3/4 Starting the server (its log: $OUTPUT/server.log)"
+"$PYTHON" api_batch_server.py --checkpoint_dir "$OUTPUT/checkpoints" --port 0 \
+    --port_file "$OUTPUT/server.port" >"$OUTPUT/server.log" 2>&1 &
+server_pid=$!
+waited_s=0
+while [ ! -s "$OUTPUT/server.port" ]; do
+    if ! kill -0 "$server_pid" 2>/dev/null || [ "$waited_s" -ge "$START_LIMIT_S" ]; then
+        echo "The server did not come up within $START_LIMIT_S s; the end of its log:" >&2
+        tail -n 20 "$OUTPUT/server.log" >&2
+        exit 1
+    fi
+    sleep 1
+    waited_s=$((waited_s + 1))
+done
+
+step "4/4 Asking about one plate of the validation split"
+question=$("$PYTHON" - "$OUTPUT" <<'END'
+import pathlib
+import sys
+
+import numpy as np
+from PIL import Image
+
+output = pathlib.Path(sys.argv[1])
+plates, split = np.load(output / "plates.npz"), np.load(output / "plates_split.npz")
+index = split["val_idx"][0]
+Image.fromarray(plates["images"][index]).save(output / "plate.png")
+print("--action", plates["action_names"][index], "--food_type", plates["food_types"][index])
+END
+)
+# shellcheck disable=SC2086  # the question is four words
+"$PYTHON" api_client.py --api_url "http://127.0.0.1:$(cat "$OUTPUT/server.port")" \
+    --image "$OUTPUT/plate.png" $question --save_picture "$OUTPUT/answer.png"
+stop_server
+
+step "Done. Results:"
+echo "  data set and split   $OUTPUT/plates.npz, $OUTPUT/plates_split.npz"
+echo "  best checkpoint      $OUTPUT/checkpoints"
+echo "  the plate            $OUTPUT/plate.png"
+echo "  the answer, drawn    $OUTPUT/answer.png"
+echo "  the server's log     $OUTPUT/server.log"
