@@ -29,7 +29,7 @@ def decode_image(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             _check_size(picture)
-            return _to_rgb(picture)
+            return _to_rgb(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError as error:
         raise ImageDecodeError(
             f"Expected a picture in one of {', '.join(FORMATS)}; got {len(data)} bytes that begin "

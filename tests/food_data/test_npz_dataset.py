@@ -56,6 +56,15 @@ def test_float_images_become_the_uint8_they_were(make_dataset, tmp_path, dtype):
     np.testing.assert_array_equal(read.images, images)
 
 
+def test_float_images_are_rounded_not_cut_off(make_dataset, tmp_path):
+    """0.9 * 255 = 229.5 becomes 230 (the even neighbour), 0.999 * 255 = 254.7 becomes 255."""
+    images = np.full((1, 236, 236, 3), 0.9, np.float64)
+    images[..., 1] = 0.999
+    np.savez(tmp_path / "a.npz", **{**arrays_of(make_dataset(1)), "images": images})
+    read = npz_dataset.read_npz(tmp_path / "a.npz")
+    assert read.images[0, 0, 0].tolist() == [230, 255, 230]
+
+
 def test_float_images_are_converted_chunk_by_chunk(make_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(npz_dataset, "_CHUNK_SAMPLES", 2)
     arrays = arrays_of(make_dataset(5))
