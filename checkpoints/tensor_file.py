@@ -18,8 +18,9 @@ import tensorflow as tf
 from checkpoints import data_files, errors, file_kinds
 
 VARIABLE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
-# What TensorFlow's reader raises for unreadable bytes; IndexError says that the file ends too soon.
-_READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError)
+# What TensorFlow's reader raises for bytes that make no sense, and where the file ends too soon.
+_DAMAGED = (tf.errors.OpError, RuntimeError)
+_ENDS_TOO_SOON = IndexError
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -78,7 +79,7 @@ class TensorFile:
             self._reader = tf.train.load_checkpoint(prefix)
             shapes = self._reader.get_variable_to_shape_map()
             dtypes = self._reader.get_variable_to_dtype_map()
-        except _READ_ERRORS as error:
+        except (*_DAMAGED, _ENDS_TOO_SOON) as error:
             raise errors.CorruptedCheckpointError(
                 f"Checkpoint: expected the index of a TensorFlow checkpoint, got {prefix}.index, "
                 f"which is damaged ({error}). Copy it again."
@@ -100,10 +101,16 @@ class TensorFile:
 
         Raises:
             CorruptedCheckpointError: if they cannot be read.
+            IncompleteCheckpointError: if the file ends before them.
         """
         try:
             return np.asarray(self._reader.get_tensor(self._keys[name]))
-        except _READ_ERRORS as error:
+        except _ENDS_TOO_SOON as error:
+            raise errors.IncompleteCheckpointError(
+                f"Checkpoint: the data of {self.prefix} is cut off: it ends before the values of "
+                f"{name}. The copy or download stopped early; do it again."
+            ) from error
+        except _DAMAGED as error:
             raise errors.CorruptedCheckpointError(
                 f"Checkpoint: {name} in {self.prefix} cannot be read ({error}). The data file is "
                 "damaged or belongs to another index; copy both again."

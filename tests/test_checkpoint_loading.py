@@ -205,6 +205,51 @@ def test_damage_to_the_last_variable_leaves_the_first_alone(agent, prefix, tmp_p
     files.assert_equal(before, files.snapshot(agent))
 
 
+def _damage(prefix: pathlib.Path, kind: str) -> pathlib.Path:
+    """Makes a good checkpoint a bad one and returns the path to ask for."""
+    index, data = (pathlib.Path(f"{prefix}{end}") for end in (".index", ".data-00000-of-00001"))
+    if kind in ("pointer for the index", "pointer for the data"):
+        (index if kind.endswith("index") else data).write_text(files.LFS_POINTER)
+    elif kind == "cut off":
+        data.write_bytes(data.read_bytes()[:-1000])
+    elif kind == "cut in half":
+        data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    elif kind == "no data":
+        data.unlink()
+    elif kind == "damaged index":
+        index.write_bytes(index.read_bytes()[:-8])
+    elif kind == "absent":
+        return prefix.with_name("chkpt-1")
+    elif kind == "h5":
+        path = prefix.with_name("efficientnetb3_notop.h5")
+        tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(1,))]).save_weights(path)
+        return path
+    return prefix
+
+
+BAD_FILES = {
+    "absent": "no checkpoint .*chkpt-1 .* Checkpoints in it: ckpt-1. Did you mean ckpt",
+    "pointer for the index": "ckpt-1.index is a Git LFS pointer: .*run `git lfs .*git lfs pull`",
+    "pointer for the data": "00001 is a Git LFS pointer: .*run `git lfs .*git lfs pull`",
+    "cut off": "is cut off: it ends before the values of _CHECKPOINTABLE_OBJECT_GRAPH",
+    "cut in half": "is cut off: the index lists .* bytes, ckpt-1.data-00000-of-00001 holds",
+    "no data": "ckpt-1.index is there, but no data file beside it",
+    "damaged index": "expected the index of a TensorFlow checkpoint, got .*ckpt-1.index",
+    "h5": "expected the prefix of a TensorFlow checkpoint .* got the HDF5 file .*_notop.h5",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_bad_file_is_named_and_every_weight_stays(kind, agent, prefix, tmp_path):
+    for path in pathlib.Path(prefix).parent.glob("ckpt-1.*"):
+        shutil.copy(path, tmp_path)
+    before = files.snapshot(agent)
+    bad = _damage(tmp_path / "ckpt-1", kind)
+    with pytest.raises(errors.CheckpointLoadError, match=BAD_FILES[kind]):
+        checkpoint_loading.custom_load_checkpoint(agent, bad)
+    files.assert_equal(before, files.snapshot(agent))
+
+
 def test_a_pattern_that_is_no_list_is_refused(agent, prefix):
     with pytest.raises(TypeError, match="allow_missing: expected a list of patterns, got the str"):
         checkpoint_loading.custom_load_checkpoint(agent, prefix, allow_missing="*/bias")
@@ -373,6 +418,13 @@ def test_program_fails_with_the_reason_on_stderr(prefix):
         "--checkpoint_path", prefix, *two_steps, "--allow_mismatch", "*/_position_emb/kernel"
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_main_allows_what_it_is_told_to(prefix, capsys):
+    bindings = [f"--gin_bindings={binding}" for binding in (*files.SMALL, TWO_STEPS)]
+    allowed = "--allow_mismatch=*/_position_emb/kernel"
+    assert checkpoint_loading.main(["--checkpoint_path", prefix, *bindings, allowed]) == 0
+    assert "expected float32 [24, 32], got float32 [12, 32]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -98,23 +98,29 @@ def test_near_name(agents):
         variable_names.checkpoint_name_of(agents[0].network, "_transformer/_token_emb/bais")
 
 
+def _module(**attributes) -> tf.Module:
+    module = tf.Module()
+    for name, value in attributes.items():
+        setattr(module, name, value)
+    return module
+
+
 def test_shortest_path_wins_and_special_characters_are_escaped(tmp_path):
-    """A variable that is reached twice, and attribute names that hold '/' and '.'."""
-    root, inner = tf.Module(), tf.Module()
-    inner.weight = tf.Variable([1.0])
-    root.a_first_but_deeper = tf.Module()
-    root.a_first_but_deeper.deeper = tf.Module()
-    root.a_first_but_deeper.deeper.inner = inner
-    root.inner = inner
-    setattr(root, "odd/na.me", tf.Variable([2.0]))
-    root.in_list = [tf.Variable([3.0]), {"key": tf.Variable([4.0])}]
+    """Two variables that are reached twice, and attribute names that hold '/' and '.'."""
+    first, last = tf.Variable([1.0]), tf.Variable([2.0])
+    root = _module(
+        a=_module(deeper=_module(first=first), last=last),
+        z=_module(deeper=_module(last=last), first=first),
+        in_list=[tf.Variable([3.0]), {"key": tf.Variable([4.0])}],
+    )
+    setattr(root, "odd/na.me", tf.Variable([5.0]))
     paths = variable_names.variables_by_path(root)
     prefix = tf.train.Checkpoint(model=root).write(str(tmp_path / "ckpt"))
     reader = tf.train.load_checkpoint(prefix)
     suffix = "/.ATTRIBUTES/VARIABLE_VALUE"
     for path, variable in paths.items():
         np.testing.assert_array_equal(reader.get_tensor(f"model/{path}{suffix}"), variable.numpy())
-    assert sorted(paths) == ["in_list/0", "in_list/1/key", "inner/weight", "odd.Sna..me"]
+    assert sorted(paths) == ["a/last", "in_list/0", "in_list/1/key", "odd.Sna..me", "z/first"]
 
 
 @pytest.mark.parametrize(
