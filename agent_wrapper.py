@@ -6,6 +6,7 @@ It owns the network as `_actor_network` and the optimizer as `_actor_optimizer`,
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 
@@ -63,8 +64,10 @@ class Agent(tf.Module):
             self.dropout_settings.at_inference,
             seed,
         )
-        self._train_function = tf.function(self._sequence_agent.train, reduce_retracing=True)
-        self._loss_function = tf.function(self._sequence_agent.loss, reduce_retracing=True)
+        # Nothing here needs AutoGraph, whose conversion of all that is called doubles tracing time.
+        trace = functools.partial(tf.function, reduce_retracing=True, autograph=False)
+        self._train_function = trace(self._sequence_agent.train)
+        self._loss_function = trace(self._sequence_agent.loss)
         self._image_shape = observation_spec[policy_specs.IMAGE_KEY].shape
         self._action_spec = action_spec
         # One trace for each image dtype, whatever the batch size and the number of samples.

@@ -1,10 +1,10 @@
 """A checkpoint directory: everything that serving needs, in one folder.
 
-    best_checkpoint-120.index, .data-...   weights, optimizer, step counter (TensorFlow checkpoint)
-    checkpoint                             TensorFlow's note of which one is the latest
-    metadata.json                          which of them counts, its metrics, data set, versions,
-    dropout config.gin                             the gin configuration in force when the agent was
-    built embeddings/                            the instruction embeddings, with their manifest
+    best_checkpoint-120.index, .data-*  weights, optimizer, step counter (TensorFlow checkpoint)
+    checkpoint                          TensorFlow's note of which one is the latest
+    metadata.json                       which one counts, metrics, data set, versions, dropout
+    config.gin                          the gin configuration in force when the agent was built
+    embeddings/                         the instruction embeddings, with their manifest
 
 A new checkpoint is written before metadata.json names it, and the old one stays until the next, so
 that a run killed at any moment leaves a directory that loads.
@@ -185,6 +185,8 @@ def load(directory: str | os.PathLike[str]) -> LoadedCheckpoint:
         gin.parse_config(config.read_text())
     except (ValueError, SyntaxError) as error:
         raise CheckpointDirectoryError(f"{config}: gin cannot read it: {error}") from error
+    # Where training began is of no use here, and the file need not exist on this machine.
+    gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
     embeddings = embedding_store.EmbeddingStore.load(directory / EMBEDDINGS_DIR)
     agent = agent_factory.create_agent()
     checkpoint_loading.custom_load_checkpoint(agent, directory / contents["checkpoint"])

@@ -5,8 +5,8 @@ says which units drop. The same seed gives the same units, which makes a resumed
 undisturbed one and a stochastic prediction repeatable. BatchNorm's mode is a separate argument
 everywhere.
 
-Example: rate 0.1, seed (7, 0) on a vector of ten ones gives about nine entries of 1 / 0.9 = 1.11
-and one 0, the same ones at every call.
+Example: rate 0.1, seed (7, 0) on a vector of ten ones gives zeros in the third and the fifth place
+and eight entries of 1 / 0.9 = 1.11, the same ones at every call.
 """
 
 from __future__ import annotations

@@ -158,20 +158,37 @@ class SequenceAgent(tf_agent.TFAgent):
         """
         step = tf.cast(self.train_step_counter, tf.int32)
         seed = tf.stack([tf.constant(self._seed, tf.int32), step])
+        statistics = self._actor_network.non_trainable_variables
+        before = [tf.identity(variable) for variable in statistics]
         with tf.GradientTape() as tape:
             info = self._loss(experience, weights, training=True, seed=seed)
         variables = self._actor_network.used_trainable_variables
         gradients = tape.gradient(info.loss, variables)
         _check_all_have_gradients(gradients, variables)
         norm = tf.linalg.global_norm(gradients)
-        checks = [
-            tf.debugging.check_numerics(info.loss, "SequenceAgent: the loss is not finite"),
-            tf.debugging.check_numerics(norm, "SequenceAgent: a gradient is not finite"),
-        ]
+        is_finite = tf.math.is_finite(info.loss) & tf.math.is_finite(norm)
+        with tf.control_dependencies([_undo_unless(is_finite, statistics, before)]):
+            checks = [
+                tf.debugging.check_numerics(info.loss, "SequenceAgent: the loss is not finite"),
+                tf.debugging.check_numerics(norm, "SequenceAgent: a gradient is not finite"),
+            ]
         with tf.control_dependencies(checks):
             self._optimizer.apply_gradients(list(zip(gradients, variables)))
             self.train_step_counter.assign_add(1)
         return tf_agent.LossInfo(info.loss, {**info.extra, "gradient_norm": norm})
+
+
+def _undo_unless(
+    condition: tf.Tensor, variables: list[tf.Variable], before: list[tf.Tensor]
+) -> tf.Tensor:
+    """Gives BatchNorm its statistics back, which the forward pass has changed already."""
+
+    def undo() -> tf.Tensor:
+        for variable, value in zip(variables, before):
+            variable.assign(value)
+        return tf.constant(False)
+
+    return tf.cond(condition, lambda: tf.constant(True), undo)
 
 
 def _check_all_have_gradients(

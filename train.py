@@ -51,7 +51,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def configure(args: argparse.Namespace) -> None:
     """Reads the gin file and the bindings, then what flags override."""
-    gin.parse_config_files_and_bindings([args.config_file], args.gin_bindings)
+    gin.clear_config()
+    gin.parse_config_files_and_bindings(
+        [args.config_file], args.gin_bindings, finalize_config=False
+    )
     overrides = {
         "TransformerNetwork.loss_type": args.loss_type,
         "create_optimizer.learning_rate": args.learning_rate,
@@ -59,8 +62,8 @@ def configure(args: argparse.Namespace) -> None:
     }
     for name, value in overrides.items():
         if value is not None:
-            with gin.unlock_config():
-                gin.bind_parameter(name, value)
+            gin.bind_parameter(name, value)
+    gin.finalize()
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -140,8 +143,8 @@ def _report(summary: training_loop.Summary, data: training_loop.RunData) -> None
     for name, indices, found in parts:
         baseline = data.baseline(indices)[metric]
         print(
-            f"{metric}    {name:5} {found[metric]:.4f} on {len(indices)} samples; predicting always "
-            f"the training labels' mean: {baseline:.4f}"
+            f"{metric}    {name:5} {found[metric]:.4f} on {len(indices)} samples; "
+            f"predicting always the training labels' mean: {baseline:.4f}"
         )
     print(f"best checkpoint {summary.best_checkpoint}")
 

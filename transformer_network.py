@@ -110,7 +110,7 @@ class TransformerNetwork(network.Network):
         self.action_tokenizer = actions
         self._pad_and_crop = pad_and_crop
         self._window = window
-        self._num_action_tokens = actions.num_tokens
+        self._num_image_tokens, self._num_action_tokens = layout[1:]
         self._attention_mask = attention_mask.attention_mask(*layout)
         # The transformer predicts the next token: logits are read one position earlier.
         self._logit_positions = attention_mask.action_positions(*layout).ravel() - 1
@@ -190,7 +190,9 @@ class TransformerNetwork(network.Network):
     def _image_tokens(self, features: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """[B * T, h * w, D] to [B, T, N, D]."""
         tokens = self._image_tokenizer.tokens(features, dropout_settings.split_seed(seed, 0))
-        return tf.reshape(tokens, (-1, self.time_sequence_length, *tokens.shape[1:]))
+        # Not tokens.shape[1]: without TokenLearner a trace does not know it.
+        outer = (-1, self.time_sequence_length, self._num_image_tokens)
+        return tf.reshape(tokens, (*outer, tokens.shape[-1]))
 
     def _head_from_tokens(self, tokens: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """[B, T, N, D] to what `head` returns."""

@@ -59,7 +59,14 @@ def _is_prefix(path: pathlib.Path) -> bool:
 
 def _read_layers(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     """{layer: {variable: array}}; Keras' counters ('normalization_1') are cut off the names."""
-    with h5py.File(path, "r") as file:
+    try:
+        opened = h5py.File(path, "r")
+    except OSError as error:
+        raise ImageNetWeightsError(
+            f"ImageNet weights: expected a whole HDF5 file, got {path}, truncated or damaged "
+            f"({error}). Download or copy it again."
+        ) from error
+    with opened as file:
         group = file.get("model_weights", file)
         layers: dict[str, dict[str, np.ndarray]] = {}
         for name, layer in group.items():

@@ -64,7 +64,7 @@ class MBConvBlock(tf.keras.layers.Layer):
         dropout_seed: int32 [2] for drop-connect, None for none.
 
     Returns:
-        float [B, ceil(H / strides), ceil(W / strides), C_out].
+        float [B, H // strides, W // strides, C_out].
     """
 
     def __init__(self, block: variants.Block, context_size: int | None, drop_connect_rate: float):

@@ -31,12 +31,13 @@ def crop_offsets(
 
     Returns:
         ((pad_y, pad_x), (y, x)): zeros on each side, and the window's offset in the padded image,
-        both in pixels; int64 scalars y in 0 .. 2 * pad_y and x in 0 .. 2 * pad_x.
+        both in pixels; int32 scalars y in 0 .. 2 * pad_y and x in 0 .. 2 * pad_x.
     """
     pad_y, pad_x = round(height * PAD_HEIGHT_FRACTION), round(width * PAD_WIDTH_FRACTION)
+    # The draw depends on the dtype: int32 gives the offsets of RT-1's public code.
     seed_x = tf.random.experimental.stateless_split(seed, num=1)[0]
-    y = tf.random.stateless_uniform((), seed, maxval=2 * pad_y + 1, dtype=tf.int64)
-    x = tf.random.stateless_uniform((), seed_x, maxval=2 * pad_x + 1, dtype=tf.int64)
+    y = tf.random.stateless_uniform((), seed, maxval=2 * pad_y + 1, dtype=tf.int32)
+    x = tf.random.stateless_uniform((), seed_x, maxval=2 * pad_x + 1, dtype=tf.int32)
     return (pad_y, pad_x), (y, x)
 
 

@@ -55,7 +55,8 @@ def _draw(picture: Image.Image, motion: Motion) -> None:
     # The wider black line below keeps the yellow one visible on any food.
     for colour, line_px in (("black", 2 * width_px), ("yellow", width_px)):
         canvas.line([*start, *end], fill=colour, width=line_px)
-    head = _arrow_head(start, end, 8 * width_px)
+    # A short motion gets a short head, or nothing of its line would be seen.
+    head = _arrow_head(start, end, min(8 * width_px, 0.5 * float(np.hypot(*(end - start)))))
     canvas.polygon([tuple(corner) for corner in head], fill="yellow", outline="black")
     for centre, colour in ((start, "lime"), ((start + end) / 2, "red")):
         corners = [*(centre - 2 * width_px), *(centre + 2 * width_px)]

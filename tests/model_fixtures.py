@@ -6,8 +6,8 @@ Models that are shared by a session must not be changed: who trains or loads bui
 
 from __future__ import annotations
 
+import functools
 import json
-import pathlib
 
 import gin
 import pytest
@@ -17,9 +17,7 @@ import agent_wrapper
 import checkpoint_loading
 import dropout_settings
 from tests import small_model
-from tests.golden import make_checkpoint
-
-GOLDEN = pathlib.Path(__file__).parent / "golden"
+from tests.golden import make_checkpoint, parity
 
 
 @pytest.fixture
@@ -52,15 +50,16 @@ def rt1_agent() -> agent_wrapper.Agent:
 
 @pytest.fixture(scope="session")
 def load_golden(tmp_path_factory):
-    """A function (variables file, *bindings) -> full-size agent with the goldens' weights, that came
-    through a checkpoint file. It can be trained; `reload` (same arguments after the agent) undoes it.
+    """A function (variables file, *bindings) -> full-size agent with the goldens' weights.
+
+    They come through a checkpoint file. `load_golden.reload(agent, variables file)` undoes changes.
     """
     directory = tmp_path_factory.mktemp("golden_checkpoints")
 
     def checkpoint(name: str) -> str:
         prefix = directory / name
         if not prefix.with_suffix(".index").exists():
-            rows = json.loads((GOLDEN / f"{name}.variables.json").read_text())
+            rows = json.loads((parity.DIRECTORY / f"{name}.variables.json").read_text())
             make_checkpoint.write(rows, str(prefix), seed=1)
         return str(prefix)
 
@@ -75,3 +74,25 @@ def load_golden(tmp_path_factory):
 
     load.reload = reload
     return load
+
+
+@pytest.fixture(scope="session")
+def fine_tuned_agents(load_golden):
+    @functools.cache
+    def agent(loss_type: str) -> agent_wrapper.Agent:
+        loss = f'TransformerNetwork.loss_type = "{loss_type}"'
+        return load_golden(parity.HITL_NETWORKS[loss_type], loss, *small_model.NO_DROPOUT)
+
+    return agent
+
+
+@pytest.fixture
+def hitl_agent(fine_tuned_agents, load_golden):
+    """A function loss type -> agent with the weights of goldens e and f, which may be changed."""
+
+    def agent(loss_type: str) -> agent_wrapper.Agent:
+        agent = fine_tuned_agents(loss_type)
+        load_golden.reload(agent, parity.HITL_NETWORKS[loss_type])
+        return agent
+
+    return agent

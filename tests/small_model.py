@@ -54,19 +54,23 @@ def gin_bindings(*bindings: str) -> Iterator[None]:
 def build(*bindings: str, seed: int = 0, weights_seed: int = 1) -> agent_wrapper.Agent:
     """A small agent; the same seed gives the same weights, none of them zero.
 
+    Regressed answers lie in 0..1, so that clipping does not make all of them equal.
     Later bindings win over earlier ones and over `BINDINGS`.
     """
     with gin_bindings(*BINDINGS, *bindings):
         agent = agent_wrapper.Agent(tf.keras.optimizers.Adam(1e-3), seed=seed)
     randomize(agent.network.variables, weights_seed)
+    if hasattr(agent.network, "_regression_output"):
+        head = agent.network._regression_output
+        head.kernel.assign(0.02 * head.kernel)
+        head.bias.assign([0.5])
     return agent
 
 
 def randomize(variables: list[tf.Variable], seed: int) -> None:
-    """Random weights that keep the signal's size, so that every input matters: fresh FiLM layers and
-    biases are zero, and fresh BatchNorms do nothing.
+    """Random weights that keep the signal's size, so that every input matters.
 
-    Integer variables and the image normalization stay.
+    Fresh FiLM layers and biases are zero, and fresh BatchNorms do nothing. Integer variables and the image normalization stay.
     """
     generator = np.random.default_rng(seed)
     for variable in variables:
@@ -92,14 +96,14 @@ def images(seed: int, *outer: int, side: int = SIDE) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*outer, side, side, 3), np.uint8)
 
 
-def embeddings(seed: int, *outer: int) -> np.ndarray:
-    """float32 [*outer, 512], unit norm."""
-    values = np.random.default_rng(seed).standard_normal((*outer, policy_specs.EMBEDDING_SIZE))
+def embeddings(seed: int, *outer: int, size: int = policy_specs.EMBEDDING_SIZE) -> np.ndarray:
+    """float32 [*outer, size], unit norm."""
+    values = np.random.default_rng(seed).standard_normal((*outer, size))
     return (values / np.linalg.norm(values, axis=-1, keepdims=True)).astype(np.float32)
 
 
 def observation(seed: int, *outer: int, side: int = SIDE) -> dict[str, tf.Tensor]:
-    """Images and embeddings with these outer axes: (B, T) for a sequence, (B,) for a policy step."""
+    """Images and embeddings with outer axes (B, T) for a sequence, (B,) for a policy step."""
     return {
         policy_specs.IMAGE_KEY: tf.constant(images(seed, *outer, side=side)),
         policy_specs.EMBEDDING_KEY: tf.constant(embeddings(seed + 1, *outer)),

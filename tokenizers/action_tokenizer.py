@@ -90,7 +90,8 @@ class RT1ActionTokenizer:
             int32 [..., num_tokens].
 
         Raises:
-            tf.errors.InvalidArgumentError: if an int32 action is not one-hot.
+            tf.errors.InvalidArgumentError: if an int32 action is not one-hot, or a value is NaN,
+                which would become a token outside the vocabulary.
         """
         tokens = []
         for key, spec in self._spec.items():
@@ -101,7 +102,10 @@ class RT1ActionTokenizer:
                 with tf.control_dependencies([one] if one is not None else []):
                     tokens.append(tf.argmax(value, axis=-1, output_type=tf.int32)[..., tf.newaxis])
                 continue
-            value = tf.clip_by_value(value, spec.minimum, spec.maximum)
+            message = f"RT1ActionTokenizer: {key!r} is not a number (NaN)."
+            number = tf.debugging.Assert(~tf.reduce_any(tf.math.is_nan(value)), [message])
+            with tf.control_dependencies([number] if number is not None else []):
+                value = tf.clip_by_value(value, spec.minimum, spec.maximum)
             value = (value - spec.minimum) / (spec.maximum - spec.minimum)
             tokens.append(tf.cast(value * (self.vocab_size - 1), tf.int32))
         return tf.concat(tokens, axis=-1)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
+from training import fused_adam
 
 
 @gin.configurable
@@ -19,7 +20,7 @@ def create_optimizer(learning_rate: float = 1e-4) -> tf.keras.optimizers.Optimiz
     """
     if not learning_rate > 0:
         raise ValueError(f"create_optimizer: expected learning_rate > 0, got {learning_rate}.")
-    return tf.keras.optimizers.Adam(learning_rate)
+    return fused_adam.FusedAdam(learning_rate)
 
 
 @gin.configurable

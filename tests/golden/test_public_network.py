@@ -1,0 +1,125 @@
+"""Goldens a, b and c: the network of the public checkpoint rt1main. See `parity`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.trajectories import time_step
+
+import attention_mask
+import losses
+import policy_specs
+from tests import small_model
+from tests.golden import golden_inputs, parity
+
+pytest_plugins = ["tests.model_fixtures"]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_gin")]
+
+
+@pytest.fixture(scope="module")
+def rt1main(load_golden):
+    return load_golden("rt1main", *parity.RT1_BINDINGS)
+
+
+@pytest.mark.parametrize(("size", "number"), [(300, 1), (236, 3)])
+def test_a_image_tokenizer(rt1main, size, number):
+    reference = parity.golden("a_image_tokenizer")
+    images = golden_inputs.images(parity.input_seed(number), 2, size, size)
+    context = golden_inputs.normal(parity.input_seed(number + 1), (2, 512))
+    tokenizer = rt1main.network._image_tokenizer
+    encoder = tokenizer.encoder
+
+    parity.assert_close(encoder(images, context), reference[f"encoder_{size}"], f"a encoder {size}")
+    tokens = tokenizer(images[:, np.newaxis], context[:, np.newaxis])
+    parity.assert_close(tokens, reference[f"tokens_{size}"], f"a tokens {size}")
+    features = encoder.net(encoder.resize(images) * 255.0, context).numpy()
+    mean = features.mean(axis=(1, 2))
+    parity.assert_close(mean, reference[f"net_channel_mean_{size}"], f"a encoder {size}")
+    corner = features[:, [0, 0, 8, 8, 4], [0, 8, 0, 8, 4]]
+    parity.assert_close(corner, reference[f"net_corner_{size}"], f"a encoder {size}")
+
+
+def test_b_transformer(rt1main):
+    reference = parity.golden("b_transformer")
+    tokens = golden_inputs.normal(parity.input_seed(10), (2, 114, 512))
+    causal = np.tril(np.ones((114, 114), np.float32))
+    network = rt1main.network._transformer
+
+    parity.assert_close(network(tokens, causal), reference["causal_logits"], "b logits")
+    masked = network(tokens[:1], attention_mask.attention_mask(6, 8, 11))
+    parity.assert_close(masked, reference["rt1_mask_logits"], "b logits")
+
+
+def test_c_training_call(rt1main):
+    reference = parity.golden("c_network_train_call")
+    images = golden_inputs.images_uint8(parity.input_seed(20), 12, 256, 320)
+    context = np.repeat(golden_inputs.normal(parity.input_seed(21), (2, 1, 512)), 6, axis=1)
+    observations = {
+        policy_specs.IMAGE_KEY: tf.constant(images.reshape(2, 6, 256, 320, 3)),
+        policy_specs.EMBEDDING_KEY: tf.constant(context),
+    }
+    action = parity.rt1_actions(22, (2, 6), 1.1)
+    terminate = golden_inputs.integers(parity.input_seed(27), (2, 6), 3)
+    action["terminate_episode"] = np.eye(3, dtype=np.int32)[terminate]
+    step_types = reference["agent_loss_step_types"]
+    network = rt1main.network
+
+    labels = network.action_tokenizer.tokenize(action)
+    np.testing.assert_array_equal(labels, reference["action_labels"])
+    info = rt1main.sequence_agent.loss(small_model.experience(observations, action, step_types))
+    logits = info.extra["outputs"]
+    parity.assert_close(logits, reference["action_logits"], "c train logits")
+    np.testing.assert_array_equal(tf.argmax(logits, -1), reference["action_predictions"])
+    for key, value in network.actions(logits[:, -1]).items():
+        parity.assert_close(value, reference[f"action/{key}"], "float32")
+    features = network.image_features(observations)
+    tokens = network._image_tokenizer.tokens(features)[:6]
+    parity.assert_close(tokens, reference["context_image_tokens_b0"], "c train logits")
+    check_training_losses(info.loss, logits, labels, reference)
+
+
+def check_training_losses(loss, logits, labels, reference) -> None:
+    """The reference divides by B * T * 19 and lets a LAST step count as zero; ours is a mean."""
+    scale = 2 * 6 * 19
+    num_steps = reference["agent_loss_step_types"].size
+    num_valid = (reference["agent_loss_step_types"] != time_step.StepType.LAST).sum()
+    assert (num_steps, num_valid) == (12, 11)
+    parity.assert_close(
+        loss * num_valid / num_steps / scale, reference["agent_loss"], "c train loss"
+    )
+    all_mid, _ = losses.cross_entropy(logits, labels, tf.ones((2, 6)))
+    parity.assert_close(all_mid / scale, reference["agent_loss_all_mid"], "c train loss")
+    one_step = [
+        losses.cross_entropy(logits, labels, w)[0]
+        for w in np.eye(12, dtype=np.float32).reshape(12, 2, 6)
+    ]
+    per_step = np.reshape(one_step, (2, 6)) / scale
+    parity.assert_close(per_step, reference["network_loss_bt"], "c train loss")
+
+
+def test_c_rolling_inference(rt1main):
+    reference = parity.golden("c_network_inference")
+    images = golden_inputs.images_uint8(parity.input_seed(28), 8, 256, 320)
+    context = golden_inputs.normal(parity.input_seed(29), (1, 512))
+    policy = rt1main.sequence_agent.policy
+    state = policy.get_initial_state(1)
+
+    for i in range(8):
+        observation = {
+            policy_specs.IMAGE_KEY: tf.constant(images[i : i + 1]),
+            policy_specs.EMBEDDING_KEY: tf.constant(context),
+        }
+        first_or_mid = time_step.StepType.FIRST if i == 0 else time_step.StepType.MID
+        logits, _ = rt1main.network._policy_step(observation, state, False, None)
+        action, state, _ = policy.action(small_model.step(observation, [first_or_mid]), state)
+
+        parity.assert_close(logits[0], reference["logits"][i], "c inference logits")
+        np.testing.assert_array_equal(tf.argmax(logits[0], -1), reference["tokens"][i])
+        np.testing.assert_array_equal(state["seq_idx"][0], reference["seq_idx"][i])
+        stored = state["action_tokens"][0]
+        np.testing.assert_array_equal(stored, reference["state_action_tokens"][i])
+        for key, value in action.items():
+            parity.assert_close(value[0], reference[f"action/{key}"][i], "float32")
+    window = state["context_image_tokens"][0]
+    parity.assert_close(window, reference["final_context_image_tokens"], "c inference logits")

@@ -1,0 +1,46 @@
+"""Every file in configs/ parses, and builds the network that its header promises."""
+
+from __future__ import annotations
+
+import pathlib
+
+import gin
+import numpy as np
+import pytest
+
+from training import agent_factory
+
+CONFIGS = sorted(pathlib.Path("configs").glob("*.gin"))
+NUM_PARAMETERS = {
+    "rt1main": 35_339_431,
+    "rt1simreal": 35_339_431,
+    "transformer_mixin": 35_155_880,
+    "small": 1_381_103,
+}
+
+
+@pytest.fixture(autouse=True)
+def clean_gin():
+    gin.clear_config()
+    yield
+    gin.clear_config()
+
+
+def test_there_are_configs():
+    assert {path.stem for path in CONFIGS} >= {*NUM_PARAMETERS, "rt1multirobot"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_parses_and_says_what_for_and_how_to_run(path):
+    gin.parse_config_file(str(path))
+    header = path.read_text()
+    assert "Purpose:" in header
+    assert "Command:" in header or "Included by" in header
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(NUM_PARAMETERS))
+def test_builds_the_network_of_its_size(name):
+    gin.parse_config_file(f"configs/{name}.gin")
+    variables = agent_factory.create_agent().network.variables
+    assert sum(np.prod(v.shape, dtype=np.int64) for v in variables) == NUM_PARAMETERS[name]

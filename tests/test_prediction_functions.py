@@ -1,0 +1,95 @@
+"""What each scope of dropout may touch, the order of samples, and how often functions are traced."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small_model
+
+pytest_plugins = ["tests.model_fixtures"]
+pytestmark = pytest.mark.usefixtures("clean_gin")
+
+SEED = tf.constant([4, 0], tf.int32)
+
+
+def functions_of(*bindings: str):
+    agent = small_model.build(*small_model.TINY, *small_model.NO_DROPOUT, *bindings)
+    return agent._functions[tf.uint8]
+
+
+def batch(size: int) -> list[tf.Tensor]:
+    return list(small_model.observation(0, size).values())
+
+
+@pytest.fixture(scope="module")
+def without_dropout():
+    return functions_of()
+
+
+@pytest.mark.parametrize("scope", ["sample_head", "sample_full"])
+def test_samples_stand_in_the_order_of_the_images(without_dropout, scope):
+    """Without dropout every sample of image b is the answer for image b."""
+    answers = without_dropout.deterministic(*batch(3)).numpy()
+    assert np.abs(np.diff(answers, axis=0)).min() > 1e-4
+
+    samples = getattr(without_dropout, scope)(*batch(3), 2, SEED)
+
+    assert samples.shape == (2, 3, 4)
+    for sample in samples:
+        np.testing.assert_allclose(sample, answers, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rate", "head_varies"),
+    [
+        ("backbone_drop_connect", False),
+        ("spatial", False),
+        ("top", False),
+        ("token_learner", True),
+        ("action_embedding", True),
+        ("transformer_feed_forward", True),
+    ],
+)
+def test_head_scope_has_the_deterministic_image_features(rate, head_varies):
+    # Depth, because the first block drops nothing and the tiny model has few residuals.
+    functions = functions_of(f"DropoutSettings.{rate} = 0.5", "FilmEfficientNet.depth = 0.5")
+    answers = functions.deterministic(*batch(2)).numpy()
+
+    head = functions._sample_head(*batch(2), 3, SEED).numpy()
+    full = functions._sample_full(*batch(2), 3, SEED).numpy()
+
+    assert (np.abs(head - answers).max() > 1e-4) == head_varies
+    assert np.abs(full - answers).max() > 1e-4
+    assert np.ptp(full, axis=0).max() > 1e-4  # samples differ
+
+
+def test_traced_once_for_any_batch_and_number_of_samples(without_dropout):
+    """A second trace would cost seconds in the middle of a robot's request."""
+    for size in (1, 2, 5):
+        without_dropout.deterministic(*batch(size))
+        for num_samples in (2, 3):
+            without_dropout.sample_head(*batch(size), num_samples, SEED)
+            without_dropout.sample_full(*batch(size), num_samples, SEED + num_samples)
+
+    assert without_dropout.trace_counts() == {
+        "deterministic": 1,
+        "sample_head": 1,
+        "sample_full": 1,
+    }
+
+
+def test_traced_equals_eager(without_dropout):
+    traced = without_dropout.deterministic(*batch(2))
+
+    eager = without_dropout._deterministic(*batch(2))
+
+    np.testing.assert_allclose(traced, eager, atol=1e-5)
+
+
+def test_image_of_another_size(without_dropout):
+    image, embedding = batch(1)
+
+    with pytest.raises((TypeError, ValueError), match=r"\(None, 64, 64, 3\)"):
+        without_dropout.deterministic(image[:, :32], embedding)

@@ -1,0 +1,95 @@
+"""train.py as a program: flags over bindings, what it leaves, what it refuses."""
+
+from __future__ import annotations
+
+import pathlib
+
+import gin
+import pytest
+
+import checkpoint_directory
+import train
+from tests import training_fixtures
+from training import agent_factory
+
+pytest_plugins = ["tests.training_fixtures"]
+
+
+@pytest.fixture
+def arguments(squares_files, tmp_path, tiny_gin):
+    """Flags of a run that works."""
+    return training_fixtures.arguments(tmp_path, *squares_files)
+
+
+def test_what_a_run_leaves(small_checkpoint_dir):
+    metadata = checkpoint_directory.read_metadata(small_checkpoint_dir)
+    assert metadata["num_train"] == 18
+    assert metadata["num_val"] == 6
+    assert metadata["resize"] == "stretch"
+    assert metadata["loss_type"] == "smooth_l1"
+    assert len(metadata["dataset_fingerprint"]) == 64
+
+
+@pytest.mark.slow
+def test_fine_tuning_starts_from_the_given_weights(
+    arguments, small_checkpoint_dir, tmp_path, capsys
+):
+    flags = ["--pretrained_checkpoint", small_checkpoint_dir, "--freeze_efficientnet"]
+    assert train.main([*arguments, *flags]) == 0
+    printed = capsys.readouterr().out
+    assert "training loss" in printed
+    assert "predicting always the training labels' mean" in printed
+    ours, theirs = (
+        checkpoint_directory.load(directory).agent.network.parts()["efficientnet"].variables
+        for directory in (tmp_path / "run", small_checkpoint_dir)
+    )
+    for mine, pretrained in zip(ours, theirs):
+        assert (mine.numpy() == pretrained.numpy()).all()
+
+
+def test_flags_override_bindings_only_when_given(arguments):
+    train.configure(train.parse_arguments([*arguments, "--gin_bindings", "run_seed.seed = 5"]))
+    assert agent_factory.run_seed() == 5
+    assert gin.query_parameter("create_optimizer.learning_rate") == 3e-3
+    gin.clear_config()
+    flags = ["--seed", "6", "--loss_type", "l1", "--learning_rate", "0.5"]
+    bindings = ["--gin_bindings", "run_seed.seed = 5"]
+    train.configure(train.parse_arguments([*arguments, *flags, *bindings]))
+    assert agent_factory.run_seed() == 6
+    assert gin.query_parameter("TransformerNetwork.loss_type") == "l1"
+    assert gin.query_parameter("create_optimizer.learning_rate") == 0.5
+
+
+def test_a_split_that_is_absent_is_drawn_once_and_kept(arguments, squares_files):
+    squares_files[1].unlink()
+    args = train.parse_arguments(arguments)
+    drawn = train.read_data(args, seed=3).split
+    assert squares_files[1].is_file()
+    assert (train.read_data(args, seed=4).split.val_idx == drawn.val_idx).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--num_epochs", "0"], "--num_epochs: expected at least 1, got 0"),
+        (["--batch_size", "-1"], "--batch_size: expected at least 1, got -1"),
+        (["--config_file", "absent.gin"], "--config_file: no file absent.gin"),
+        (["--dataset_file", "absent.npz"], "No data set absent.npz"),
+        (["--embeddings_dir", "absent"], "No embeddings directory absent"),
+        (["--pretrained_checkpoint", "absent/rt1"], "absent"),
+        (["--gin_bindings", "Transformer.num_layer = 3"], "num_layer"),
+        (["--gin_bindings", "NoSuchThing.x = 3"], "NoSuchThing"),
+    ],
+)
+def test_refusals(arguments, changes, message, capsys, tmp_path):
+    assert train.main([*arguments, *changes]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / "metadata.json").exists()
+
+
+def test_a_directory_with_a_run_is_not_overwritten(arguments, small_checkpoint_dir, capsys):
+    metadata = pathlib.Path(small_checkpoint_dir, "metadata.json")
+    before = metadata.read_bytes()
+    assert train.main([*arguments, "--checkpoint_dir", small_checkpoint_dir]) == 1
+    assert "holds another run" in capsys.readouterr().err
+    assert metadata.read_bytes() == before

@@ -1,0 +1,70 @@
+"""One step of training and of validation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import metrics
+from tests import small_model
+from training import train_steps
+
+pytest_plugins = ["tests.training_fixtures"]
+
+
+def test_steps_learn_and_count(reset_agent, batch):
+    losses = [train_steps.train_step(reset_agent, batch)["loss"] for _ in range(8)]
+    assert losses[-1] < 0.5 * losses[0]
+    assert int(reset_agent.global_step) == 8
+    assert int(reset_agent.optimizer.iterations) == 8
+
+
+def test_a_step_reports_loss_error_and_gradient(reset_agent, batch):
+    assert set(train_steps.train_step(reset_agent, batch)) == {"loss", "mae", "gradient_norm"}
+
+
+def test_a_batch_that_is_not_finite_changes_nothing(reset_agent, batch):
+    train_steps.train_step(reset_agent, batch)
+    before = small_model.values(reset_agent.network.trainable_variables)
+    broken = {**batch, "bbox": tf.constant(np.full((4, 4), np.nan, np.float32))}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not finite"):
+        train_steps.train_step(reset_agent, broken)
+    assert small_model.same(before, small_model.values(reset_agent.network.trainable_variables))
+    assert int(reset_agent.global_step) == 1
+
+
+def test_validation_changes_nothing_and_weighs_samples_not_batches(reset_agent, batch):
+    def parts(sizes):
+        starts = np.cumsum([0, *sizes])
+        for start, stop in zip(starts, starts[1:]):
+            yield {key: value[start:stop] for key, value in batch.items()}
+
+    before = small_model.values(reset_agent.network.variables)
+    whole, predicted = train_steps.validate_step_with_metrics(reset_agent, parts([4]))
+    uneven, same_predicted = train_steps.validate_step_with_metrics(reset_agent, parts([3, 1]))
+    assert small_model.same(before, small_model.values(reset_agent.network.variables))
+    assert uneven == pytest.approx(whole, rel=1e-4)
+    np.testing.assert_allclose(predicted, same_predicted, rtol=1e-4, atol=1e-6)
+    expected = metrics.compute_bbox_metrics(predicted, batch["bbox"].numpy())
+    assert {name: whole[name] for name in expected} == pytest.approx(expected)
+
+
+def test_validation_predictions_are_not_clipped(reset_agent, batch):
+    regression_bias = reset_agent.network._regression_output.bias
+    regression_bias.assign(regression_bias + 5.0)
+    _, predicted = train_steps.predict_step(reset_agent, batch)
+    assert predicted.min() > 1
+    forward = reset_agent.forward(batch["image"], batch["natural_language_embedding"])
+    assert np.array_equal(forward, np.ones((4, 4)))
+
+
+def test_training_and_serving_see_the_same_network(reset_agent, batch):
+    _, predicted = train_steps.predict_step(reset_agent, batch)
+    forward = reset_agent.forward(batch["image"], batch["natural_language_embedding"])
+    np.testing.assert_allclose(np.clip(predicted, 0, 1), forward, atol=1e-6)
+
+
+def test_an_empty_data_set_is_an_error(reset_agent):
+    with pytest.raises(ValueError, match="at least one batch"):
+        train_steps.validate_step_with_metrics(reset_agent, [])
