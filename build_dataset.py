@@ -57,6 +57,7 @@ def _synthetic(arguments: argparse.Namespace) -> npz_dataset.FoodDataset:
         arguments.num_plates,
         arguments.seed,
         store,
+        max_foods=arguments.max_foods,
         progress=functools.partial(tqdm.tqdm, unit="plate", disable=None),
     )
 
@@ -83,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     drawings = commands.add_parser("synthetic", help="from drawings of plates")
     drawings.set_defaults(build=_synthetic)
     drawings.add_argument("--num_plates", type=int, required=True)
+    drawings.add_argument(
+        "--max_foods",
+        type=int,
+        default=synthetic_plates.MAX_FOODS,
+        help="on a plate; with more than 1 the instruction decides which one counts",
+    )
     for command in (photographs, drawings):
         _add_common(command)
     return parser

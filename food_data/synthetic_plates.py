@@ -43,14 +43,18 @@ class PlacedFood:
 
 
 def render_plate(
-    rng: np.random.Generator, size: int, foods: Sequence[str] = tuple(food_looks.FOOD_LOOKS)
+    rng: np.random.Generator,
+    size: int,
+    foods: Sequence[str] = tuple(food_looks.FOOD_LOOKS),
+    max_foods: int = MAX_FOODS,
 ) -> tuple[np.ndarray, list[PlacedFood]]:
-    """Draws a plate with one to four different foods that do not touch.
+    """Draws a plate with one to `max_foods` different foods that do not touch.
 
     Args:
         rng: everything is drawn from it.
         size: side of the picture, pixels.
         foods: to choose from.
+        max_foods: at most so many, 1 to 4.
 
     Returns:
         The picture uint8 [size, size, 3], RGB, and its foods: at least one.
@@ -62,7 +66,7 @@ def render_plate(
     # Foods have finer detail than pixels; the table and the plate have none.
     side, centre, radius = (_OVERSAMPLING * length for length in (size, centre, radius))
     canvas = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_LINEAR)
-    number = min(int(rng.integers(1, MAX_FOODS + 1)), len(foods))
+    number = min(int(rng.integers(1, max_foods + 1)), len(foods))
     placed, taken = [], []
     for food in map(str, rng.choice(foods, number, replace=False)):
         look = food_looks.FOOD_LOOKS[food]
@@ -106,6 +110,7 @@ def build_synthetic_dataset(
     seed: int,
     store: embedding_store.EmbeddingStore,
     size: int = policy_specs.IMAGE_SIZE,
+    max_foods: int = MAX_FOODS,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> npz_dataset.FoodDataset:
     """Draws plates; each food on one is a sample, so the instruction decides what is right.
@@ -115,26 +120,29 @@ def build_synthetic_dataset(
         seed: plate i is drawn from (seed, i).
         store: foods without an embedding for their action are not drawn.
         size: that plates are drawn at, pixels; the samples are the model's size.
+        max_foods: on a plate, 1 to 4; with 1 the picture alone says what is right.
         progress: wraps the plate numbers, for a progress bar.
 
     Returns:
         One sample per food on a plate, plates in order; the samples of a plate have one source.
 
     Raises:
-        ValueError: if there is no plate, or no food to draw.
+        ValueError: if there is no plate, no food to draw, or max_foods is out of range.
     """
     looks = food_looks.FOOD_LOOKS
     known = set(store.combinations())
     foods = [food for food, look in looks.items() if (look.action, food) in known]
+    if not 1 <= max_foods <= MAX_FOODS:
+        raise ValueError(f"max_foods: expected 1 to {MAX_FOODS}, got {max_foods}.")
     if num_plates < 1 or not foods:
         raise ValueError(
             f"Expected at least 1 plate and 1 food, got {num_plates} plates and {len(foods)} foods "
             "that have an embedding."
         )
-    images = np.empty((num_plates * MAX_FOODS, *npz_dataset.IMAGE_SHAPE), np.uint8)
+    images = np.empty((num_plates * max_foods, *npz_dataset.IMAGE_SHAPE), np.uint8)
     samples: list[tuple[PlacedFood, str]] = []
     for i in progress(range(num_plates)):
-        picture, placed = render_plate(np.random.default_rng([seed, i]), size, foods)
+        picture, placed = render_plate(np.random.default_rng([seed, i]), size, foods, max_foods)
         image, _ = image_placement.place(picture, _RESIZE)
         for food in placed:
             images[len(samples)] = image

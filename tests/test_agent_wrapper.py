@@ -113,12 +113,12 @@ def test_forward_changes_nothing(agent, inputs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(dropout="all"), r"dropout in \('off', 'head', 'full'\), got 'all'"),
-        (dict(num_samples=3), "num_samples and seed need dropout 'head' or 'full', got 'off'"),
-        (dict(seed=3), "num_samples and seed need dropout"),
-        (dict(dropout="head", num_samples=0), "num_samples >= 1, got 0"),
-        (dict(dropout="head", seed=-1), r"seed in 0 \.\. 2\^31 - 1, got -1"),
-        (dict(dropout="head", seed=2**31), "got 2147483648"),
+        ({"dropout": "all"}, r"dropout in \('off', 'head', 'full'\), got 'all'"),
+        ({"num_samples": 3}, "num_samples and seed need dropout 'head' or 'full', got 'off'"),
+        ({"seed": 3}, "num_samples and seed need dropout"),
+        ({"dropout": "head", "num_samples": 0}, "num_samples >= 1, got 0"),
+        ({"dropout": "head", "seed": -1}, r"seed in 0 \.\. 2\^31 - 1, got -1"),
+        ({"dropout": "head", "seed": 2**31}, "got 2147483648"),
     ],
 )
 def test_contradictory_sampling(agent, inputs, arguments, message):
@@ -257,7 +257,8 @@ def test_optimizer_slots():
     assert callable(agent.train_function)
 
     assert agent.optimizer_has_slots
-    assert len(agent.optimizer.variables) == 2 + 2 * len(agent.network.trainable_variables)
+    # The step count, and Adam's two moments of each variable.
+    assert len(agent.optimizer.variables) == 1 + 2 * len(agent.network.trainable_variables)
 
 
 def test_agent_is_what_serving_and_training_share(agent):

@@ -1,4 +1,4 @@
-"""What each scope of dropout may touch, the order of samples, and how often functions are traced."""
+"""What each scope of dropout may touch, the order of samples, and the number of traces."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_samples_stand_in_the_order_of_the_images(without_dropout, scope):
 def test_head_scope_has_the_deterministic_image_features(rate, head_varies):
     # Depth, because the first block drops nothing and the tiny model has few residuals.
     functions = functions_of(f"DropoutSettings.{rate} = 0.5", "FilmEfficientNet.depth = 0.5")
-    answers = functions.deterministic(*batch(2)).numpy()
+    answers = functions._deterministic(*batch(2)).numpy()
 
     head = functions._sample_head(*batch(2), 3, SEED).numpy()
     full = functions._sample_full(*batch(2), 3, SEED).numpy()

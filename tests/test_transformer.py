@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("clean_gin")
 NUM_POSITIONS, INPUT_SIZE, VOCAB_SIZE = 12, 10, 7
 MASK = attention_mask.attention_mask(2, 4, 2)
 SEED = tf.constant([3, 5], tf.int32)
-SIZES = dict(num_layers=2, num_heads=2, key_dim=4, feed_forward_size=6)
+SIZES = {"num_layers": 2, "num_heads": 2, "key_dim": 4, "feed_forward_size": 6}
 
 
 def tokens(seed: int, batch_size: int = 2) -> tf.Tensor:

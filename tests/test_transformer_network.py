@@ -1,4 +1,4 @@
-"""The whole network: settings, shapes, causality, decoding, memory, and what randomness may touch."""
+"""The whole network: settings, shapes, causality, decoding, memory, what randomness may touch."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-.venv/bin/python}
-NUM_EPOCHS=${1:-20}
+NUM_EPOCHS=${1:-10}
 OUTPUT=demo_output
 START_LIMIT_S=120
 server_pid=""
@@ -29,12 +29,13 @@ rm -rf "$OUTPUT"
 mkdir -p "$OUTPUT"
 
 step "1/4 Drawing plates"
-"$PYTHON" build_dataset.py synthetic --num_plates 400 --seed 0 --output_file "$OUTPUT/plates.npz"
+"$PYTHON" build_dataset.py synthetic --num_plates 1500 --max_foods 1 --seed 0 \
+    --output_file "$OUTPUT/plates.npz" --preview_file "$OUTPUT/plates.jpg"
 
 step "2/4 Training the small configuration for $NUM_EPOCHS epochs"
 "$PYTHON" train.py --config_file configs/small.gin --dataset_file "$OUTPUT/plates.npz" \
     --split_file "$OUTPUT/plates_split.npz" --checkpoint_dir "$OUTPUT/checkpoints" \
-    --num_epochs "$NUM_EPOCHS"
+    --batch_size 32 --num_epochs "$NUM_EPOCHS"
 
 step "3/4 Starting the server (its log: $OUTPUT/server.log)"
 "$PYTHON" api_batch_server.py --checkpoint_dir "$OUTPUT/checkpoints" --port 0 \
@@ -73,7 +74,8 @@ stop_server
 
 step "Done. Results:"
 echo "  data set and split   $OUTPUT/plates.npz, $OUTPUT/plates_split.npz"
-echo "  best checkpoint      $OUTPUT/checkpoints"
+echo "  some of its plates   $OUTPUT/plates.jpg"
+echo "  best checkpoint      $OUTPUT/checkpoints, errors of each epoch in loss_log.csv there"
 echo "  the plate            $OUTPUT/plate.png"
 echo "  the answer, drawn    $OUTPUT/answer.png"
 echo "  the server's log     $OUTPUT/server.log"

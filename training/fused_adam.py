@@ -1,8 +1,8 @@
 """Adam (arXiv 1412.6980) with one kernel for each variable.
 
-Keras' Adam takes about 25 operations for each of a network's hundreds of variables, most of them passes
-over the whole variable. TensorFlow's own kernel does the same arithmetic in one pass. The optimizer's
-variables, and so its checkpoint keys, are those of Keras' Adam.
+Keras' Adam takes about 25 operations for each of a network's hundreds of variables, most of them
+passes over the whole variable. TensorFlow's own kernel does the same arithmetic in one pass. The
+optimizer's variables, and so its checkpoint keys, are those of Keras' Adam.
 """
 
 from __future__ import annotations

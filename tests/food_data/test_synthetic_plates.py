@@ -107,6 +107,17 @@ def test_a_data_set_has_a_sample_per_food_and_keeps_plates_together(store):
     assert not set(dataset.sources[split.train_idx]) & set(dataset.sources[split.val_idx])
 
 
+def test_with_one_food_on_a_plate_there_are_as_many_samples_as_plates(store):
+    dataset = synthetic_plates.build_synthetic_dataset(5, 1, store, max_foods=1)
+    assert len(dataset) == len(set(dataset.sources)) == 5
+
+
+@pytest.mark.parametrize("max_foods", [0, 5])
+def test_a_number_of_foods_out_of_range_is_an_error(store, max_foods):
+    with pytest.raises(ValueError, match=f"max_foods: expected 1 to 4, got {max_foods}"):
+        synthetic_plates.build_synthetic_dataset(5, 1, store, max_foods=max_foods)
+
+
 def test_a_larger_data_set_begins_with_the_smaller_one(store):
     small = synthetic_plates.build_synthetic_dataset(2, 7, store, size=96)
     large = synthetic_plates.build_synthetic_dataset(3, 7, store, size=96)
