@@ -194,6 +194,7 @@ def test_forward_is_traced_once_for_each_function(inputs):
     assert agent._functions[tf.float32].trace_counts() == dict.fromkeys(once, 0)
 
 
+@pytest.mark.slow
 def test_train_step_is_traced_once_for_each_shape():
     """The last batch of an epoch may be smaller; after its trace no batch size costs another."""
     agent = small_model.build(*small_model.TINY, "Transformer.num_layers = 1")

@@ -165,7 +165,7 @@ CASES = {
 def gin_parameters() -> set[str]:
     """'Transformer.num_layers' and so on: what a gin file may bind in the model's modules."""
     parameters = set()
-    for configurable in gin_config._REGISTRY.values():
+    for _, configurable in gin_config._REGISTRY.items():
         module = configurable.wrapped.__module__.split(".")[0]
         if module not in MODULES:
             continue

@@ -188,18 +188,18 @@ def test_one_pass_equals_the_loop_over_tokens(bindings, num_steps, num_action_to
 # Memory
 
 
-def test_policy_that_saw_the_sequence_answers_like_the_sequence_call(rt1_agent):
+def test_every_policy_step_answers_like_the_sequence_call(rt1_agent):
     network = rt1_agent.network
     sequence = small_model.observation(0, 2, 3)
-    expected = network.outputs(sequence)[:, -1]
+    expected = network.outputs(sequence)
     state = network.get_initial_state(2)
 
     for t in range(3):
         observation = {key: value[:, t] for key, value in sequence.items()}
         logits, state = network._policy_step(observation, state, False, None)
 
-    np.testing.assert_allclose(logits, expected, atol=1e-4)
-    np.testing.assert_array_equal(state["action_tokens"][:, 2], tf.argmax(logits, axis=-1))
+        np.testing.assert_allclose(logits, expected[:, t], atol=1e-4)
+        np.testing.assert_array_equal(state["action_tokens"][:, t], tf.argmax(logits, axis=-1))
 
 
 def test_episodes_at_different_steps_answer_as_alone(rt1_agent):

@@ -90,6 +90,7 @@ def test_b0_without_classifier_equals_keras(tmp_path):
     check_equal_to_keras("EfficientNetB0", tmp_path / "b0_notop.h5", False, 75, 100)
 
 
+@pytest.mark.slow
 def test_b0_with_classifier_equals_keras(tmp_path):
     check_equal_to_keras("EfficientNetB0", tmp_path / "b0.h5", True, 64, 96)
 
