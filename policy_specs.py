@@ -1,13 +1,11 @@
 """The observation and the action: keys, shapes, ranges. Nothing else repeats these literals.
 
-| key                        | dtype                          | shape            | range, unit
-|
-|----------------------------|--------------------------------|------------------|------------------------|
-| image                      | uint8 on disk and on the wire, | [B, T, H, W, 3]  | 0..255 / 0..1,
-RGB     | |                            | float32 in the network         |                  |
-| | natural_language_embedding | float32                        | [B, T, 512]      | unit L2 norm
-| | bbox (the food action)     | float32                        | [B, T, 4]        | x1, y1, x2, y2
-in 0..1 |
+| key                        | dtype, range, unit                            | shape           |
+|----------------------------|-----------------------------------------------|-----------------|
+| image                      | uint8 0..255 on disk and on the wire, RGB;    | [B, T, H, W, 3] |
+|                            | float32 0..1 in the network                   |                 |
+| natural_language_embedding | float32, unit L2 norm                         | [B, T, 512]     |
+| bbox (the food action)     | float32, x1, y1, x2, y2 in 0..1               | [B, T, 4]       |
 
 Origin of the coordinates: top left corner of the picture, x to the right, y down. `bbox` is the
 name that checkpoints and clients already use; what it holds are the execution parameters, the start

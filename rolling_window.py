@@ -2,9 +2,9 @@
 
 State, for a batch of B episodes that may stand at different steps:
 
-    context_image_tokens  float32 [B, T, N, D]   filled from the left, rolled once full
-    action_tokens         int32   [B, T, A]      what was answered; not rolled, as in the public
-    code seq_idx               int32   [B, 1]         steps seen, at most T
+    context_image_tokens  float32 [B, T, N, D]  filled from the left, rolled once full
+    action_tokens         int32   [B, T, A]     what was answered; not rolled, as in the public code
+    seq_idx               int32   [B, 1]        steps seen, at most T
 
 Example with T = 3: steps 1, 2, 3 write to rows 0, 1, 2; step 4 rolls the rows up by one and writes
 row 2.

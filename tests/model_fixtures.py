@@ -11,13 +11,13 @@ import json
 
 import gin
 import pytest
-import tensorflow as tf
 
 import agent_wrapper
 import checkpoint_loading
 import dropout_settings
 from tests import small_model
 from tests.golden import make_checkpoint, parity
+from training import fused_adam
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def load_golden(tmp_path_factory):
 
     def load(name: str, *bindings: str) -> agent_wrapper.Agent:
         with small_model.gin_bindings(*bindings):
-            agent = agent_wrapper.Agent(tf.keras.optimizers.Adam(1e-4))
+            agent = agent_wrapper.Agent(fused_adam.FusedAdam(1e-4))
         reload(agent, name)
         return agent
 

