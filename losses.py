@@ -22,8 +22,7 @@ def target_distribution(
     """One-hot targets, or Gaussians around the label's bin: neighbouring bins are nearly right.
 
     Example: label 2 of 5 bins, std 1, truncated at 1 bin: proportional to 0, e^-0.5, 1, e^-0.5, 0,
-        that is
-    0, 0.274, 0.452, 0.274, 0.
+    that is 0, 0.274, 0.452, 0.274, 0.
 
     Args:
         labels: int32 [...].

@@ -153,7 +153,7 @@ def test_image_that_does_not_fit(agent, inputs, image, message):
     ids=["batch", "width", "no batch", "float64"],
 )
 def test_embedding_that_does_not_fit(agent, inputs, embedding, message):
-    with pytest.raises(ValueError, match=f"expected embeddings {message}|expected emb.*{message}"):
+    with pytest.raises(ValueError, match=f"expected embeddings .*{message}"):
         agent.forward(inputs[0], embedding)
 
 

@@ -88,7 +88,9 @@ def test_class_out_of_range_becomes_class_zero():
     np.testing.assert_array_equal(back["kind"], [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
 
 
-@pytest.mark.parametrize("kind", [[0, 0, 0], [1, 1, 0]], ids=["none", "two"])
+@pytest.mark.parametrize(
+    "kind", [[0, 0, 0], [1, 1, 0], [2, -1, 0]], ids=["none", "two", "sum of one"]
+)
 def test_class_that_is_not_one_hot(kind):
     action = {"kind": tf.constant([kind]), "shift": tf.zeros((1, 2))}
 
