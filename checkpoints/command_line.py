@@ -88,13 +88,12 @@ def configure(args: argparse.Namespace, file: tensor_file.TensorFile) -> str:
     """
     import gin
 
-    import agent_wrapper  # noqa: F401, gin needs to know its configurables; slow, so not for --list
+    import utils  # noqa: F401, gin needs to know all configurables; slow, so not for --list
 
     beside = pathlib.Path(file.prefix).with_name(CONFIG_NAME)
     config_file = args.config_file or (str(beside) if beside.is_file() else None)
     if config_file:
-        # Bindings of the trainer and the like are none of the model's business.
-        gin.parse_config_file(config_file, skip_unknown=True)
+        gin.parse_config_file(config_file)
         source = config_file
     else:
         bindings = model_bindings.bindings_from_shapes(file.tensors)

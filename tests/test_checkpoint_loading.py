@@ -393,7 +393,7 @@ def test_list_in_a_process_does_not_import_tf_agents(prefix):
 def test_program_builds_the_model_of_the_config_beside_and_answers(prefix, tmp_path):
     for path in pathlib.Path(prefix).parent.glob("ckpt-1.*"):
         shutil.copy(path, tmp_path)
-    config = [*files.SMALL, "a_trainer_of_its_own.num_epochs = 3"]
+    config = [*files.SMALL, "create_optimizer.learning_rate = 0.5"]
     (tmp_path / "config.gin").write_text("\n".join(config))
     done = run("--checkpoint_path", tmp_path, "--answer")
     assert done.returncode == 0, done.stderr

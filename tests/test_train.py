@@ -60,6 +60,13 @@ def test_flags_override_bindings_only_when_given(arguments):
     assert gin.query_parameter("create_optimizer.learning_rate") == 0.5
 
 
+def test_shipped_configs_are_found_from_any_folder(arguments, tmp_path, monkeypatch):
+    config = pathlib.Path("configs/small.gin").resolve()
+    monkeypatch.chdir(tmp_path)
+    train.configure(train.parse_arguments([*arguments, "--config_file", str(config)]))
+    assert gin.query_parameter("FilmEfficientNet.variant") == "small"
+
+
 def test_a_split_that_is_absent_is_drawn_once_and_kept(arguments, squares_files):
     squares_files[1].unlink()
     args = train.parse_arguments(arguments)
