@@ -1,6 +1,8 @@
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from food_data import annotations
 
@@ -89,4 +91,32 @@ def test_files_of_another_form_are_refused(tmp_path, content, message):
 def test_half_an_axis_is_refused_by_name(tmp_path, change):
     path = write(tmp_path, image("1.jpg", {**CARROT, **change}))
     with pytest.raises(ValueError, match="1.jpg: carrot: expected axis_start and axis_end as"):
+        annotations.read_annotations([path])
+
+
+def test_action_mask_and_box(tmp_path):
+    more = {"action": "scoop", "mask": "masks/1.png", "mask_value": 2, "bbox": [1, 2, 3, 4.5]}
+    path = write(tmp_path, image("1.jpg", {**CARROT, **more}, {"label": "pea", "mask": None}))
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(np.uint8([[0, 1, 2], [2, 2, 0]])).save(tmp_path / "masks" / "1.png")
+    ((carrot, pea),) = [picture.objects for picture in annotations.read_annotations([path])]
+    assert carrot.action == "scoop"
+    assert carrot.mask(3, 2).tolist() == [[False, False, True], [True, True, False]]
+    assert carrot.box.tolist() == [[1, 2], [4, 6.5]]
+    assert (pea.action, pea.mask(3, 2), pea.box, pea.flaw) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"action": 3}, "expected the name of an action, got 3"),
+        ({"mask": 3}, "expected mask as the name of a file .* got 3 and None"),
+        ({"mask": "1.png", "mask_value": "2"}, ".* a whole number, got .1.png. and .2."),
+        ({"bbox": [1, 2, 3]}, r"expected bbox as \[x, y, width, height\], got \[1, 2, 3\]"),
+        ({"bbox": [1, 2, -3, 4]}, "expected bbox as"),
+    ],
+)
+def test_wrong_actions_masks_and_boxes_are_refused_by_name(tmp_path, change, message):
+    path = write(tmp_path, image("1.jpg", {**CARROT, **change}))
+    with pytest.raises(ValueError, match=f"1.jpg: carrot: {message}"):
         annotations.read_annotations([path])

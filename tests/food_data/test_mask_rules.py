@@ -1,0 +1,209 @@
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from food_data import mask_rules
+
+
+def bar(rows, columns, shape=(20, 40)):
+    mask = np.zeros(shape, bool)
+    mask[rows, columns] = True
+    return mask
+
+
+ROW = bar(5, slice(10, 20))
+COLUMN = bar(slice(3, 13), 7)
+
+
+def test_a_bar_as_the_documentation_works_it():
+    """Ten centres 10.5 .. 19.5; the 1st percentile lies 1% of 9 steps above the first."""
+    skewering = mask_rules.execution_parameters(ROW, "skewering")
+    np.testing.assert_allclose(skewering, [0.26475, 0.275, 0.48525, 0.275])
+    assert skewering.dtype == np.float64
+    twirling = mask_rules.execution_parameters(ROW, "twirling")
+    np.testing.assert_allclose(twirling, [12.795 / 40, 0.275, 17.205 / 40, 0.275])
+    np.testing.assert_array_equal(mask_rules.execution_parameters(ROW, "scooping"), skewering)
+
+
+def test_main_axis_is_the_default_rule():
+    np.testing.assert_allclose(mask_rules.main_axis(ROW), [[10.59, 5.5], [19.41, 5.5]])
+    np.testing.assert_allclose(mask_rules.main_axis(ROW, 0.5), [[12.795, 5.5], [17.205, 5.5]])
+
+
+@pytest.mark.parametrize(
+    "mask, direction, expected",
+    [
+        (ROW, "right", [[10.59, 5.5], [19.41, 5.5]]),
+        (ROW, "left", [[19.41, 5.5], [10.59, 5.5]]),
+        (ROW, "down", [[10.59, 5.5], [19.41, 5.5]]),
+        (ROW, "up", [[10.59, 5.5], [19.41, 5.5]]),
+        (COLUMN, "right", [[7.5, 3.59], [7.5, 12.41]]),
+        (COLUMN, "left", [[7.5, 3.59], [7.5, 12.41]]),
+        (COLUMN, "down", [[7.5, 3.59], [7.5, 12.41]]),
+        (COLUMN, "up", [[7.5, 12.41], [7.5, 3.59]]),
+    ],
+)
+def test_directions_and_what_happens_across_them(mask, direction, expected):
+    axis = mask_rules.mask_axis(mask, mask_rules.MaskRule(direction=direction))
+    np.testing.assert_allclose(axis, expected, atol=1e-9)
+
+
+def test_a_diagonal():
+    """Ten pixels from the top left: 45 degrees, and from the bottom left the same mirrored."""
+    mask = np.eye(10, dtype=bool)
+    np.testing.assert_allclose(mask_rules.main_axis(mask), [[0.59, 0.59], [9.41, 9.41]])
+    np.testing.assert_allclose(mask_rules.main_axis(mask[::-1]), [[0.59, 9.41], [9.41, 0.59]])
+
+
+def test_a_disc_and_a_square_point_to_the_right():
+    y, x = np.mgrid[:41, :41]
+    for mask in (np.hypot(x - 20, y - 20) < 15, bar(slice(2, 12), slice(6, 16))):
+        (x1, y1), (x2, y2) = mask_rules.main_axis(mask)
+        assert y1 == pytest.approx(y2, abs=1e-9)
+        assert x2 > x1
+
+
+def test_through_the_box_worked_by_hand():
+    """A T: a bar of 101 pixels, and below its middle column a stem of 20."""
+    mask = np.zeros((21, 101), bool)
+    mask[0] = True
+    mask[1:, 50] = True
+    axis = mask_rules.mask_axis(mask, mask_rules.MaskRule(through="centroid"))
+    # 101 pixels at 0.5 and 20 at 1.5 .. 20.5, whose mean is 11.
+    assert axis[:, 1] == pytest.approx((101 * 0.5 + 20 * 11) / 121)
+    box = mask_rules.mask_axis(mask, mask_rules.MaskRule(through="box"))
+    # 121 heights: the 1st percentile is 0.5, the 99th is the value at 0.99 * 120 = 118.8.
+    assert box[:, 1] == pytest.approx((0.5 + 19.3) / 2)
+
+
+def test_an_axis_that_would_leave_the_picture_is_cut_off_on_its_own_line():
+    longer = mask_rules.mask_axis(ROW, mask_rules.MaskRule(part=2.0))
+    np.testing.assert_allclose(longer, [[15 - 8.82, 5.5], [15 + 8.82, 5.5]])
+    diagonal = mask_rules.mask_axis(np.eye(10, dtype=bool), mask_rules.MaskRule(part=2.0))
+    np.testing.assert_allclose(diagonal, [[0, 0], [10, 10]], atol=1e-9)
+    whole = mask_rules.mask_axis(bar(5, slice(0, 40)), mask_rules.MaskRule(part=2.0))
+    np.testing.assert_allclose(whole, [[0, 5.5], [40, 5.5]])
+
+
+def test_one_pixel_has_no_length():
+    np.testing.assert_array_equal(mask_rules.main_axis(bar(3, 4)), [[4.5, 3.5], [4.5, 3.5]])
+
+
+@pytest.mark.parametrize(
+    "mask, message",
+    [
+        (np.zeros((4, 4), bool), "at least one pixel set, got \\(4, 4\\)"),
+        (np.ones((4, 4), np.uint8), "Expected a mask bool \\[H, W\\], got uint8 \\(4, 4\\)"),
+        (np.ones((4, 4, 3), bool), "got bool \\(4, 4, 3\\)"),
+    ],
+)
+def test_what_is_no_mask(mask, message):
+    with pytest.raises(ValueError, match=message):
+        mask_rules.execution_parameters(mask, "skewering")
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"part": 0}, "part: expected a number above 0 up to 2.0, got 0"),
+        ({"part": 2.1}, "part: .* got 2.1"),
+        ({"part": float("nan")}, "part: .* got nan"),
+        ({"part": "half"}, "part: .* got 'half'"),
+        ({"part": True}, "part: .* got True"),
+        ({"direction": "east"}, "direction: expected one of right, left, down, up; got 'east'"),
+        ({"through": "middle"}, "through: expected one of centroid, box; got 'middle'"),
+    ],
+)
+def test_rules_that_make_no_sense(values, message):
+    with pytest.raises(ValueError, match=message):
+        mask_rules.MaskRule(**values)
+
+
+def test_an_action_without_a_rule_and_rules_of_ones_own():
+    with pytest.raises(LookupError, match="No mask rule for the action 'cutting'.*scooping, skewe"):
+        mask_rules.execution_parameters(ROW, "cutting")
+    rules = {"cutting": mask_rules.MaskRule(direction="left")}
+    parameters = mask_rules.execution_parameters(ROW, "cutting", rules)
+    assert parameters[0] > parameters[2]
+
+
+@pytest.mark.parametrize(
+    "box, rule, expected",
+    [
+        ([[10, 20], [110, 60]], {}, [[11, 40], [109, 40]]),
+        ([[10, 20], [50, 120]], {}, [[30, 21], [30, 119]]),
+        ([[10, 20], [50, 60]], {}, [[10.4, 40], [49.6, 40]]),
+        ([[10, 20], [110, 60]], {"part": 0.5}, [[35.5, 40], [84.5, 40]]),
+        ([[10, 20], [110, 60]], {"direction": "left"}, [[109, 40], [11, 40]]),
+    ],
+)
+def test_a_box_goes_along_its_longer_side(box, rule, expected):
+    axis = mask_rules.box_axis(np.float64(box), mask_rules.MaskRule(**rule))
+    np.testing.assert_allclose(axis, expected)
+
+
+def test_a_box_and_a_mask_that_fills_it_agree():
+    mask = bar(slice(40, 80), slice(100, 300), (200, 400))
+    box = mask_rules.box_axis(np.float64([[100, 40], [300, 80]]), mask_rules.MaskRule())
+    np.testing.assert_allclose(mask_rules.main_axis(mask), box, atol=0.51)
+
+
+BLOBS = st.tuples(st.integers(0, 10_000), st.integers(3, 24), st.integers(3, 24))
+
+
+def blob(seed, height, width):
+    mask = np.random.default_rng(seed).random((height, width)) < 0.4
+    mask[1, :2] = True
+    return mask
+
+
+@hypothesis.given(BLOBS)
+def test_the_axis_is_that_of_the_covariance_and_points_right(numbers):
+    mask = blob(*numbers)
+    rows, columns = np.nonzero(mask)
+    values, vectors = np.linalg.eigh(np.cov(np.stack([columns, rows])))
+    axis = mask_rules.main_axis(mask)
+    step = axis[1] - axis[0]
+    assert step[0] >= 0
+    if values[1] - values[0] > 1e-6:
+        cosine = np.abs(step @ vectors[:, 1]) / np.linalg.norm(step)
+        assert cosine == pytest.approx(1, abs=1e-9)
+    assert ((axis >= 0) & (axis <= [mask.shape[1], mask.shape[0]])).all()
+
+
+@hypothesis.given(BLOBS)
+def test_a_turned_picture_turns_the_axis(numbers):
+    """A quarter turn to the left: (x, y) -> (y, W - x)."""
+    mask = blob(*numbers)
+    rule = mask_rules.MaskRule(direction="right")
+    turned_rule = mask_rules.MaskRule(direction="up")
+    axis = mask_rules.mask_axis(mask, rule)
+    turned = mask_rules.mask_axis(np.ascontiguousarray(np.rot90(mask)), turned_rule)
+    expected = np.stack([axis[:, 1], mask.shape[1] - axis[:, 0]], axis=1)
+    rows, columns = np.nonzero(mask)
+    spread = np.linalg.eigvalsh(np.cov(np.stack([columns, rows])))
+    hypothesis.assume(spread[1] - spread[0] > 1e-6 and abs(axis[1, 0] - axis[0, 0]) > 1e-6)
+    np.testing.assert_allclose(turned, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "step, direction, expected",
+    [
+        ((-2, 5), "down", (-2, 5)),
+        ((-2, 5), "right", (2, -5)),
+        ((-2, 5), "left", (-2, 5)),
+        ((-2, 5), "up", (2, -5)),
+        ((0, -5), "right", (0, 5)),
+        ((1e-15, -5), "right", (0, 5)),
+        ((0, -5), "left", (0, 5)),
+        ((-5, 0), "down", (5, 0)),
+        ((-5, -1e-15), "up", (5, 0)),
+        ((0, 0), "right", (0, 0)),
+    ],
+)
+def test_directed_turns_an_axis_round_or_leaves_it(step, direction, expected):
+    axis = np.array([[10, 20], np.add([10, 20], step)])
+    turned = mask_rules.directed(axis, direction)
+    np.testing.assert_allclose(turned[1] - turned[0], expected, atol=1e-12)
+    np.testing.assert_allclose(turned.mean(axis=0), axis.mean(axis=0))
