@@ -1,13 +1,17 @@
 """From labelled pictures to a data set: one sample per object that has an axis.
 
+Where annotations have masks, the samples have them too.
+
 Nothing is left out in silence: `build_report` counts every object that did not become a sample.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,44 +20,73 @@ from food_data import (
     build_report,
     embedding_store,
     image_placement,
+    mask_placement,
     npz_dataset,
+    packed_masks,
     vocabulary,
 )
 
 
 @dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """An object that may become a sample, and its instruction."""
+
+    labelled: annotations.LabelledObject
+    action: str
+    food: str
+
+
+@dataclasses.dataclass(frozen=True)
 class _Sample:
     parameters: np.ndarray
+    action: str
     food: str
     source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pixels:
+    """As large as they may get; pages that are never written take no memory."""
+
+    images: np.ndarray
+    masks: np.ndarray
+
+    @classmethod
+    def empty(cls, number: int) -> _Pixels:
+        return cls(
+            np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8),
+            np.zeros((number, *packed_masks.PACKED_SHAPE), np.uint8),
+        )
+
+    def after(self, number: int) -> _Pixels:
+        return _Pixels(self.images[number:], self.masks[number:])
 
 
 def build_dataset(
     pictures: Sequence[annotations.LabelledPicture],
     store: embedding_store.EmbeddingStore,
     *,
-    action: str,
+    action: str | None,
     resize: str,
     label_map: Mapping[str, str] | None = None,
     skip_unreadable: bool = False,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[npz_dataset.FoodDataset, build_report.BuildReport]:
-    """Builds a data set in which one action is to be done to every object.
+    """Builds a data set of what is to be done to every object.
 
     With "crop" the square follows the object (`image_placement.place`, `keep_points`), so that an
     object beside the central square can be used. Serving does not know where the object is and
-    crops
-    centrally: send it pictures with the food near the middle, or train with "letterbox".
+    crops centrally: send it pictures with the food near the middle, or train with "letterbox".
 
     Byte-identical pictures get the source of the first one, so that a split keeps them together.
 
     Args:
         pictures: of `annotations.read_annotations`.
         store: gives the embeddings, and decides which foods are known.
-        action: name or variant.
+        action: name or variant, of objects that do not say it themselves.
         resize: a mode of `image_placement`.
         label_map: normalised label -> food, of `label_map.read_label_map`.
-        skip_unreadable: leave unreadable pictures out, instead of raising.
+        skip_unreadable: leave unreadable pictures and masks out, instead of raising.
         progress: wraps the pictures, for a progress bar.
 
     Returns:
@@ -61,16 +94,14 @@ def build_dataset(
 
     Raises:
         OSError, ValueError: if a picture is unreadable or of another size than stated (names it).
-        ValueError: if no sample is left.
+        ValueError: if no sample is left, or an object has no action.
         vocabulary.UnknownNameError: if there is no such action.
     """
-    action = store.vocabulary.canonical_action(action)
+    if action is not None:
+        action = store.vocabulary.canonical_action(action)
     report = build_report.BuildReport()
     chosen = [(one, _usable(one, store, action, label_map or {}, report)) for one in pictures]
-    # As large as it may get; pages that are never written take no memory.
-    images = np.empty(
-        (sum(len(objects) for _, objects in chosen), *npz_dataset.IMAGE_SHAPE), np.uint8
-    )
+    pixels = _Pixels.empty(sum(len(objects) for _, objects in chosen))
     samples: list[_Sample] = []
     first_sources: dict[str, str] = {}
     for picture, objects in progress([pair for pair in chosen if pair[1]]):
@@ -81,43 +112,70 @@ def build_dataset(
             if not skip_unreadable:
                 raise
             report.unreadable.append(str(error))
-            report.left_out.update((build_report.UNREADABLE, one.label) for one, _ in objects)
+            labels = [one.labelled.label for one in objects]
+            report.left_out.update((build_report.UNREADABLE, label) for label in labels)
             continue
         source = first_sources.setdefault(hashlib.sha256(data).hexdigest(), picture.source)
-        samples += _samples(image, source, objects, resize, images[len(samples) :], report)
+        with _errors_naming(picture.path):
+            samples += _samples(
+                image, source, objects, resize, pixels.after(len(samples)), report, skip_unreadable
+            )
     if not samples:
         raise ValueError(f"No sample is left. Left out: {dict(report.left_out) or 'nothing'}.")
     report.samples.update(sample.food for sample in samples)
-    return _assemble(images[: len(samples)], samples, store, action, resize), report
+    return _assemble(pixels, samples, store, resize), report
+
+
+@contextlib.contextmanager
+def _errors_naming(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(f"{path}: {error}") from error
 
 
 def _usable(
     picture: annotations.LabelledPicture,
     store: embedding_store.EmbeddingStore,
-    action: str,
+    action: str | None,
     label_map: Mapping[str, str],
     report: build_report.BuildReport,
-) -> list[tuple[annotations.LabelledObject, str]]:
-    """The objects that have an axis and a known food, with that food; the others are counted."""
+) -> list[_Candidate]:
+    """The objects that have an axis and a known food; the others are counted."""
     usable, seen = [], set()
     for one in picture.objects:
+        own_action = action if one.action is None else store.vocabulary.canonical_action(one.action)
+        if own_action is None:
+            raise ValueError(
+                f"{picture.path}: {one.label}: expected an action, got none. Give one for all "
+                "objects that name none (--action)."
+            )
         label = label_map.get(vocabulary.normalise(one.label), one.label)
         try:
-            food = store.resolve(action, label)[1]
+            food = store.resolve(own_action, label)[1]
         except embedding_store.UnknownInstructionError:
             report.left_out[build_report.UNKNOWN_FOOD, one.label] += 1
             continue
-        key = None if one.axis is None else (food, one.axis.tobytes())
-        if one.axis is None:
-            report.left_out[build_report.NO_AXIS, one.label] += 1
-        elif np.array_equal(one.axis[0], one.axis[1]):
-            report.left_out[build_report.NO_LENGTH, one.label] += 1
-        elif key in seen:
-            report.left_out[build_report.DUPLICATE, one.label] += 1
+        key = None if one.axis is None else (own_action, food, one.axis.tobytes())
+        flaw = _flaw(one, key in seen)
+        if flaw is not None:
+            report.left_out[flaw, one.label] += 1
         else:
-            usable.append((one, food))
+            usable.append(_Candidate(one, own_action, food))
             seen.add(key)
     return usable
+
+
+def _flaw(one: annotations.LabelledObject, is_known: bool) -> str | None:
+    """Why an object is no sample, or None."""
+    if one.flaw is not None:
+        return one.flaw
+    if one.axis is None:
+        return build_report.NO_AXIS
+    if np.array_equal(one.axis[0], one.axis[1]):
+        return build_report.NO_LENGTH
+    return build_report.DUPLICATE if is_known else None
 
 
 def _decode(data: bytes, picture: annotations.LabelledPicture) -> np.ndarray:
@@ -137,15 +195,18 @@ def _decode(data: bytes, picture: annotations.LabelledPicture) -> np.ndarray:
 def _samples(
     image: np.ndarray,
     source: str,
-    objects: Sequence[tuple[annotations.LabelledObject, str]],
+    objects: Sequence[_Candidate],
     resize: str,
-    images: np.ndarray,
+    pixels: _Pixels,
     report: build_report.BuildReport,
+    skip_unreadable: bool,
 ) -> list[_Sample]:
-    """The samples of one picture, whose images are written to the beginning of `images`."""
+    """The samples of one picture, whose pixels are written to the beginning of `pixels`."""
     samples = []
-    for one, food in objects:
-        if not ((one.axis >= 0) & (one.axis <= [image.shape[1], image.shape[0]])).all():
+    size = (image.shape[1], image.shape[0])
+    for candidate in objects:
+        one = candidate.labelled
+        if not ((one.axis >= 0) & (one.axis <= size)).all():
             report.left_out[build_report.OUTSIDE_PICTURE, one.label] += 1
             continue
         placed, placement = image_placement.place(image, resize, keep_points=one.axis)
@@ -153,24 +214,32 @@ def _samples(
         if not ((parameters >= 0) & (parameters <= 1)).all():
             report.left_out[build_report.OUTSIDE_CROP, one.label] += 1
             continue
-        images[len(samples)] = placed
-        samples.append(_Sample(parameters, food, source))
+        pixels.images[len(samples)] = placed
+        try:
+            mask = one.mask(*size)
+        except (OSError, ValueError) as error:
+            if not skip_unreadable:
+                raise
+            report.unreadable.append(f"{source}: {one.label}: {error}")
+            mask = None
+        if mask is not None:
+            packed = packed_masks.pack_masks(mask_placement.place_mask(mask, placement))
+            pixels.masks[len(samples)] = packed
+        samples.append(_Sample(parameters, candidate.action, candidate.food, source))
     return samples
 
 
 def _assemble(
-    images: np.ndarray,
-    samples: Sequence[_Sample],
-    store: embedding_store.EmbeddingStore,
-    action: str,
-    resize: str,
+    pixels: _Pixels, samples: Sequence[_Sample], store: embedding_store.EmbeddingStore, resize: str
 ) -> npz_dataset.FoodDataset:
+    masks = pixels.masks[: len(samples)]
     return npz_dataset.FoodDataset(
-        images,
+        pixels.images[: len(samples)],
         np.stack([sample.parameters for sample in samples]),
-        np.stack([store.lookup(action, sample.food) for sample in samples]),
-        action_names=np.array([action] * len(samples)),
+        np.stack([store.lookup(sample.action, sample.food) for sample in samples]),
+        action_names=np.array([sample.action for sample in samples]),
         food_types=np.array([sample.food for sample in samples]),
         sources=np.array([sample.source for sample in samples]),
         resize=resize,
+        masks=masks if any(mask.any() for mask in masks) else None,
     )

@@ -1,12 +1,13 @@
-"""Reading .npz files, with errors that name the file."""
+"""Reading .npz files whole, with errors that name the file; `stored_arrays` reads large ones."""
 
 from __future__ import annotations
 
 import os
 import pathlib
-import zipfile
 
 import numpy as np
+
+from food_data import stored_arrays
 
 
 def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, np.ndarray]:
@@ -32,5 +33,5 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, np.ndarray
             raise ValueError("it holds a single array, not named ones")
         with content:
             return {name: content[name] for name in content.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except stored_arrays.READ_ERRORS as error:
         raise ValueError(f"The {kind} {path} is not a readable .npz file: {error}") from error

@@ -10,6 +10,7 @@ import numpy as np
 from food_data import atomic_files, npz_dataset
 
 _COLUMNS = 6
+_LARGEST_JPEG_PX = 65_500
 _START_COLOUR, _ARROW_COLOUR = (255, 60, 200), (0, 255, 90)
 
 
@@ -74,8 +75,23 @@ def write_contact_sheet(
     Raises:
         ValueError: if OpenCV knows no such kind of picture.
     """
+    write_picture(path, contact_sheet(dataset, num_samples))
+
+
+def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
+    """Writes uint8 [H, W, 3], RGB, as a file of the kind that the end of its name says.
+
+    Raises:
+        ValueError: if OpenCV knows no such kind of picture, or it is too large for the kind (a
+            .jpg has at most 65,500 rows and columns).
+    """
     check_extension(path)
-    sheet = cv2.cvtColor(contact_sheet(dataset, num_samples), cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(os.path.splitext(path)[1], sheet)
+    extension = os.path.splitext(path)[1]
+    if extension.lower() in (".jpg", ".jpeg") and max(picture.shape) > _LARGEST_JPEG_PX:
+        raise ValueError(
+            f"{path}: expected at most {_LARGEST_JPEG_PX} rows and columns for a .jpg, got "
+            f"{picture.shape[1]} x {picture.shape[0]}. Write a .png, or show fewer samples."
+        )
+    _, data = cv2.imencode(extension, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     with atomic_files.replace_file(path) as file:
         file.write(data.tobytes())

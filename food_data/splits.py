@@ -1,5 +1,8 @@
 """Which samples train and which validate; the samples of one picture stay on one side.
 
+Where samples are named, each action with each food gets the same fraction, as far as whole pictures
+allow (`stratification`).
+
 A split file is an .npz with `train_idx` and `val_idx` (int64). Ours also records `num_samples`, so
 that a split is not used with another data set. Not every sample has to be in a split.
 """
@@ -13,7 +16,9 @@ import pathlib
 
 import numpy as np
 
-from food_data import atomic_files, npz_dataset, npz_files
+from food_data import atomic_files, npz_dataset, npz_files, stratification
+
+_CHUNK_IMAGES = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +38,8 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     """Draws whole pictures for validation until their samples come closest to the fraction.
 
     Pictures are told apart by `sources`; a data set without them by its pixels, so that two samples
-    of one picture are still kept together.
+    of one picture are still kept together. With names, every food that is in at least two pictures
+    is on both sides, where pictures can be found for that.
 
     Args:
         dataset: N samples.
@@ -46,30 +52,64 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     Raises:
         ValueError: if the fraction is out of range or one picture is all there is to part.
     """
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(
-            f"validation_fraction: expected 0 <= fraction < 1, got {validation_fraction}."
-        )
-    keys = _group_keys(dataset)
-    _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    check_fraction(validation_fraction)
     if validation_fraction == 0:
         return Split(np.arange(len(dataset)), np.zeros(0, np.int64))
+    keys = picture_keys(dataset)
+    _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
         raise ValueError(
             f"Expected at least 2 pictures to split, got {len(sizes)}. Use more, or "
             "validation_fraction 0."
         )
+    if dataset.food_types is None:
+        chosen = _draw(sizes, validation_fraction, seed)
+    else:
+        kinds, foods = _labels(dataset)
+        chosen = stratification.choose_groups(group, kinds, foods, validation_fraction, seed)
+    return Split(np.flatnonzero(~chosen[group]), np.flatnonzero(chosen[group]))
+
+
+def check_fraction(validation_fraction: float) -> None:
+    """Raises ValueError unless 0 <= validation_fraction < 1."""
+    if not 0 <= validation_fraction < 1:
+        raise ValueError(
+            f"validation_fraction: expected 0 <= fraction < 1, got {validation_fraction}."
+        )
+
+
+def _draw(sizes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Groups at random until their samples come closest to the fraction: bool [G]."""
     order = np.random.default_rng(seed).permutation(len(sizes))
     samples = np.cumsum(sizes[order])[:-1]
-    count = 1 + int(np.argmin(np.abs(samples - validation_fraction * len(dataset))))
-    chosen = np.isin(group, order[:count])
-    return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen))
+    count = 1 + int(np.argmin(np.abs(samples - fraction * sizes.sum())))
+    return np.isin(np.arange(len(sizes)), order[:count])
 
 
-def _group_keys(dataset: npz_dataset.FoodDataset) -> np.ndarray:
+def _labels(dataset: npz_dataset.FoodDataset) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers [N] of each sample's (action, food), and of its food."""
+    _, foods = np.unique(dataset.food_types, return_inverse=True)
+    if dataset.action_names is None:
+        return foods, foods
+    _, actions = np.unique(dataset.action_names, return_inverse=True)
+    _, kinds = np.unique(actions * (foods.max() + 1) + foods, return_inverse=True)
+    return kinds, foods
+
+
+def picture_keys(dataset: npz_dataset.FoodDataset) -> np.ndarray:
+    """Strings [N], equal where samples are of one picture: `sources`, or a hash of the pixels.
+
+    Without sources every picture is read once, a few at a time.
+    """
     if dataset.sources is not None:
         return dataset.sources
-    return np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in dataset.images])
+    return np.array(
+        [
+            hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
+            for start in range(0, len(dataset), _CHUNK_IMAGES)
+            for image in dataset.images[start : start + _CHUNK_IMAGES]
+        ]
+    )
 
 
 def split_path(dataset_path: str | os.PathLike[str]) -> pathlib.Path:

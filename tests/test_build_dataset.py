@@ -137,7 +137,7 @@ def test_a_broken_picture_is_named_or_skipped(run, annotations_file, tmp_path):
 def test_synthetic_plates_are_the_same_for_the_same_seed(tmp_path, capsys):
     prints = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        arguments = ["synthetic", "--num_plates", "4", "--seed", str(seed)]
+        arguments = ["synthetic", "--num_plates", "4", "--workers", "1", "--seed", str(seed)]
         file = tmp_path / f"{name}.npz"
         assert build_dataset.main([*arguments, "--output_file", str(file)]) == 0
         prints.append(npz_dataset.dataset_fingerprint(file))
@@ -146,6 +146,45 @@ def test_synthetic_plates_are_the_same_for_the_same_seed(tmp_path, capsys):
         assert len(split.train_idx) + len(split.val_idx) == len(dataset)
     assert prints[0] == prints[1] != prints[2]
     assert "a.npz: " in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def plates(tmp_path_factory):
+    """A file of a few plates, and its split beside it."""
+    file = tmp_path_factory.mktemp("plates") / "plates.npz"
+    arguments = ["synthetic", "--num_plates", "4", "--workers", "1", "--output_file", str(file)]
+    assert build_dataset.main(arguments) == 0
+    return file
+
+
+def test_check_show_and_to_tfrecord_take_what_synthetic_makes(plates, tmp_path, capsys):
+    assert build_dataset.main(["check", str(plates)]) == 0
+    assert "0 errors" in capsys.readouterr().out
+    sheet, records = tmp_path / "sheet.png", tmp_path / "records"
+    assert build_dataset.main(["show", str(plates), "--output_file", str(sheet)]) == 0
+    assert cv2.imread(str(sheet)) is not None
+    arguments = ["to_tfrecord", str(plates), str(records), "--samples_per_shard", "3"]
+    assert build_dataset.main(arguments) == 0
+    assert (records / "index.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["check", "absent.npz"], "error: No data set absent.npz"),
+        (["show", "absent.npz", "--output_file", "{folder}/a.png"], "error: No data set absent"),
+        (["to_tfrecord", "absent.npz", "{folder}"], "error: No data set absent.npz"),
+        (["from_csv", "--annotations", "a.csv", "--resize", "crop"], "required: --units"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path, capsys, arguments, message):
+    words = [word.replace("{folder}", str(tmp_path)) for word in arguments]
+    try:
+        code = build_dataset.main(words)
+    except SystemExit as error:
+        code = error.code
+    assert code
+    assert message in capsys.readouterr().err
 
 
 def test_synthetic_needs_a_plate(tmp_path, capsys):

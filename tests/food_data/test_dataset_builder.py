@@ -4,7 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from food_data import annotations, build_report, dataset_builder, image_placement
+from food_data import (
+    annotations,
+    build_report,
+    dataset_builder,
+    image_placement,
+    npz_dataset,
+)
 
 BANANA_AXIS = ((100.0, 120.0), (300.0, 240.0))
 
@@ -180,3 +186,62 @@ def test_progress_sees_the_pictures_that_are_opened(build, picture):
 
     build(picture(0, one("banana")), picture(1, one("garlic")), progress=progress)
     assert seen == [1]
+
+
+def box_mask(rows, columns):
+    """A picture's mask of one bitmap file's kind, set in a box."""
+    from food_data.sources import shapes
+
+    class Box(shapes.Shape):
+        def mask(self, width, height):
+            mask = np.zeros((height, width), bool)
+            mask[slice(*rows), slice(*columns)] = True
+            return mask
+
+    return Box()
+
+
+def test_masks_are_placed_like_the_picture_and_empty_where_there_is_none(build, picture):
+    """Stretched, rows 120..240 of 480 become 59..118, columns 320..640 of 640 become 118..236."""
+    masked = annotations.LabelledObject(
+        "banana", np.array(BANANA_AXIS), shape=box_mask((120, 240), (320, 640))
+    )
+    dataset, _ = build(picture(0, masked, one("rice")), resize="stretch")
+    masks = npz_dataset.unpack_masks(dataset.masks)
+    rows, columns = np.nonzero(masks[0])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (59, 117, 118, 235)
+    assert not masks[1].any()
+
+
+def test_without_masks_the_data_set_has_none(build, picture):
+    assert build(picture(0, one("banana")))[0].masks is None
+
+
+def test_a_broken_mask_is_named_or_left_out(build, picture, tmp_path):
+    from food_data.sources import shapes
+
+    broken = annotations.LabelledObject(
+        "banana", np.array(BANANA_AXIS), shape=shapes.MaskFile(tmp_path / "absent.png", None)
+    )
+    labelled = picture(0, broken)
+    with pytest.raises((OSError, ValueError), match="0.png: .*absent.png"):
+        build(labelled)
+    dataset, report = build(labelled, skip_unreadable=True)
+    assert dataset.masks is None
+    assert "absent.png" in report.unreadable[0]
+
+
+def test_an_objects_own_action_comes_before_the_common_one(build, picture, store):
+    own = annotations.LabelledObject("banana", np.array(BANANA_AXIS), action="scoop")
+    dataset, _ = build(picture(0, own, one("banana")), action="twirling")
+    assert dataset.action_names.tolist() == ["scooping", "twirling"]
+    np.testing.assert_array_equal(dataset.embeddings[0], store.lookup("scooping", "banana"))
+    assert len(build(picture(0, own), action=None)[0]) == 1
+    with pytest.raises(ValueError, match="0.png: rice: expected an action, got none"):
+        build(picture(0, own, one("rice")), action=None)
+
+
+def test_objects_with_a_flaw_are_counted(build, picture):
+    crowd = annotations.LabelledObject("banana", np.array(BANANA_AXIS), flaw="is a crowd")
+    _, report = build(picture(0, crowd, one("rice")))
+    assert report.left_out == {("is a crowd", "banana"): 1}

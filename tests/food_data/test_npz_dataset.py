@@ -65,13 +65,35 @@ def test_float_images_are_rounded_not_cut_off(make_dataset, tmp_path):
     assert read.images[0, 0, 0].tolist() == [230, 255, 230]
 
 
-def test_float_images_are_converted_chunk_by_chunk(make_dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(npz_dataset, "_CHUNK_SAMPLES", 2)
-    arrays = arrays_of(make_dataset(5))
-    floats = arrays["images"].astype(np.float32) / 255
-    np.savez(tmp_path / "a.npz", **{**arrays, "images": floats})
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("as_float", [False, True])
+def test_however_it_is_stored_it_is_the_same_data_set(make_dataset, tmp_path, save, as_float):
+    dataset = make_dataset(3, masks=np.full((3, 236, 30), 7, np.uint8), resize="crop")
+    arrays = {name: array for name, array in vars(dataset).items() if array is not None}
+    if as_float:
+        arrays["images"] = arrays["images"].astype(np.float32) / 255
+    save(tmp_path / "a.npz", **arrays)
     read = npz_dataset.read_npz(tmp_path / "a.npz")
-    np.testing.assert_array_equal(read.images, arrays["images"])
+    for name, array in vars(dataset).items():
+        np.testing.assert_array_equal(getattr(read, name), array)
+    npz_dataset.write_npz(tmp_path / "b.npz", read)
+    again = npz_dataset.read_npz(tmp_path / "b.npz")
+    assert isinstance(again.images, np.memmap)
+    np.testing.assert_array_equal(again.images, dataset.images)
+
+
+def test_an_uncompressed_file_stays_on_disk(make_dataset, tmp_path):
+    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(3, masks=np.zeros((3, 236, 30), "u1")))
+    read = npz_dataset.read_npz(tmp_path / "a.npz")
+    for array in (read.images, read.embeddings, read.masks):
+        assert isinstance(array, np.memmap)
+
+
+def test_a_file_that_is_replaced_is_read_to_its_end(make_dataset, tmp_path):
+    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(3))
+    read = npz_dataset.read_npz(tmp_path / "a.npz")
+    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(1))
+    assert read.images[:, 0, 0, 0].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("value", [1.5, 255.0, -0.1, np.nan])
@@ -80,7 +102,7 @@ def test_float_images_out_of_range(make_dataset, tmp_path, value):
     images = np.full((2, 236, 236, 3), 0.5, np.float32)
     images[1, 2, 3, 0] = value
     np.savez(tmp_path / "a.npz", **{**arrays, "images": images})
-    with pytest.raises(ValueError, match="a.npz: images: expected uint8 or floats in 0..1"):
+    with pytest.raises(ValueError, match="a.npz.*: images: expected uint8 or floats in 0..1"):
         npz_dataset.read_npz(tmp_path / "a.npz")
 
 
@@ -113,6 +135,7 @@ def test_double_precision_actions_and_embeddings_are_read(make_dataset, tmp_path
         ({"embeddings": np.zeros((2, 512), np.float32)}, "the first is 0 with norm 0.0"),
         ({"sources": np.array(["a"])}, "sources: expected strings [2], got"),
         ({"food_types": np.array([1, 2])}, "food_types: expected strings [2], got int64 (2,)"),
+        ({"masks": np.zeros((2, 236, 236), bool)}, "masks: expected uint8 (2, 236, 30), got bool"),
         ({"resize": "squash"}, "resize: expected one of stretch, letterbox, crop; got 'squash'"),
         ({"format_version": 2}, "format_version: expected 1, got 2"),
     ],
@@ -179,5 +202,28 @@ def test_everything_changes_the_fingerprint(make_dataset):
         make_dataset(2, sources=np.array(["day_1/0.jp", "gday_1/1.jpg"])),
         make_dataset(3),
     ]
+    others.append(make_dataset(2, masks=np.zeros((2, 236, 30), np.uint8)))
+    others.append(make_dataset(2, masks=np.ones((2, 236, 30), np.uint8)))
     prints = {npz_dataset.dataset_fingerprint(one) for one in [dataset, *others]}
-    assert len(prints) == 7
+    assert len(prints) == 9
+
+
+def test_of_many_images_some_are_hashed_and_of_labels_all(make_dataset, monkeypatch):
+    """Of 5 images 3: the first, the middle and the last."""
+    monkeypatch.setattr(npz_dataset, "_FINGERPRINT_IMAGES", 3)
+    monkeypatch.setattr(npz_dataset, "_CHUNK_SAMPLES", 2)
+    dataset = make_dataset(5)
+    first = npz_dataset.dataset_fingerprint(dataset)
+    for sample in range(5):
+        dataset.images[sample] += 1
+        assert (npz_dataset.dataset_fingerprint(dataset) != first) == (sample in (0, 2, 4))
+        dataset.images[sample] -= 1
+        dataset.actions[sample] += 0.01
+        assert npz_dataset.dataset_fingerprint(dataset) != first
+        dataset.actions[sample] = make_dataset(5).actions[sample]
+    assert npz_dataset.dataset_fingerprint(dataset) == first
+
+
+def test_norms_are_computed_in_pieces(monkeypatch):
+    monkeypatch.setattr(npz_dataset, "_CHUNK_SAMPLES", 2)
+    assert npz_dataset.embedding_norms(np.array([[3.0, 4], [0, 2], [6, 8]])).tolist() == [5, 2, 10]

@@ -1,13 +1,12 @@
 import re
+import time
 
-import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import strategies
 
 import policy_specs
-from food_data import pipeline
+from food_data import npz_dataset, pipeline, sample_order
 
 
 def batches_of(dataset):
@@ -94,20 +93,147 @@ def test_the_arrays_are_not_copied(make_dataset):
     assert batch["image"][:, 5, 5, 2].numpy().tolist() == [0, 77, 2]
 
 
-@hypothesis.given(
-    strategies.lists(strategies.integers(0, 99), min_size=1, unique=True),
-    strategies.integers(0, 2**32),
-    strategies.integers(0, 1000),
-)
-def test_an_epochs_order_is_a_permutation(indices, seed, epoch):
-    order = pipeline.epoch_order(np.array(indices), seed, epoch)
-    assert order.dtype == np.int64
-    assert sorted(order) == sorted(indices)
-    np.testing.assert_array_equal(order, pipeline.epoch_order(np.array(indices), seed, epoch))
+class WatchedImages:
+    """Images that note which samples were asked for."""
+
+    def __init__(self, images):
+        self.images, self.read = images, []
+        self.shape, self.dtype = images.shape, images.dtype
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, samples):
+        self.read.extend(samples.tolist())
+        return self.images[samples]
 
 
-def test_without_a_seed_the_order_is_kept():
-    assert pipeline.epoch_order(np.array([3, 1, 2]), None, 7).tolist() == [3, 1, 2]
+def test_a_resume_in_the_middle_of_an_epoch_skips_batches_without_reading_them(make_dataset):
+    options = {"shuffle_seed": 1}
+    batches = pipeline.create_npz_dataset(make_dataset(10), None, 3, **options)
+    epochs = [batches_of(batches) for _ in range(3)]
+    images = WatchedImages(make_dataset(10).images)
+    resumed = pipeline.create_npz_dataset(
+        make_dataset(10, images=images), None, 3, **options, first_epoch=1, first_batch=2
+    )
+    assert batches_of(resumed) == epochs[1][2:]
+    assert sorted(images.read) == sorted(sum(epochs[1][2:], []))
+    assert batches_of(resumed) == epochs[2]
+
+
+def test_all_batches_of_the_first_epoch_may_be_done(make_dataset):
+    batches = pipeline.create_npz_dataset(make_dataset(5), None, 2, first_batch=3)
+    assert batches_of(batches) == []
+    assert batches_of(batches) == [[0, 1], [2, 3], [4]]
+
+
+def shift(images, actions, seeds):
+    """An augmentation whose effect can be read off: the seeds are written into the picture."""
+    image = tf.cast(tf.bitcast(seeds, tf.uint8), tf.uint8)
+    marks = tf.pad(tf.reshape(image, (-1, 1, 8, 1)), ((0, 0), (0, 235), (0, 228), (0, 2)))
+    return tf.where(marks > 0, marks, images * 0), actions + 0.5
+
+
+def seeds_of(dataset):
+    """sample -> the seeds that its picture shows, over one pass."""
+    found = {}
+    for batch in dataset:
+        marks = np.ascontiguousarray(batch["image"].numpy()[:, 0, :8, 0]).view(np.int32)
+        numbers = np.rint((batch["bbox"].numpy()[:, 0] - 0.5) * 100).astype(int)
+        found.update((int(n), tuple(m.tolist())) for n, m in zip(numbers, marks))
+    return found
+
+
+def test_augmentation_depends_on_seed_epoch_and_sample_alone(make_dataset):
+    def create(batch_size, seed=3, **options):
+        return pipeline.create_npz_dataset(
+            make_dataset(10),
+            None,
+            batch_size,
+            shuffle_seed=seed,
+            augmentation=shift,
+            num_parallel_calls=2,
+            **options,
+        )
+
+    batches = create(4)
+    first, second = seeds_of(batches), seeds_of(batches)
+    expected = sample_order.sample_seeds(3, 0, np.arange(10)).tolist()
+    assert first == {i: tuple(row) for i, row in enumerate(expected)}
+    assert not set(first.values()) & set(second.values())
+    assert seeds_of(create(7)) == first
+    resumed = seeds_of(create(4, first_epoch=1, first_batch=1))
+    assert len(resumed) == 6
+    assert resumed.items() <= second.items()
+    assert not set(seeds_of(create(4, seed=4)).values()) & set(first.values())
+
+
+def test_augmented_batches_keep_their_static_shapes(make_dataset):
+    def forgetful(images, actions, seeds):
+        assert seeds.shape == (2, 2)
+        return tf.numpy_function(lambda a: a, [images], tf.uint8), actions
+
+    spec = pipeline.create_npz_dataset(
+        make_dataset(5), None, 2, shuffle_seed=0, drop_remainder=True, augmentation=forgetful
+    ).element_spec
+    assert spec["image"] == tf.TensorSpec((2, 236, 236, 3), tf.uint8)
+    assert spec["bbox"] == tf.TensorSpec((2, 4), tf.float32)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_each_sample_is_read_by_one_worker_and_the_batches_are_the_same(make_dataset, count):
+    options = {"shuffle_seed": 1, "first_batch": 1}
+    whole = batches_of(pipeline.create_npz_dataset(make_dataset(15), None, 4, **options))
+    parts = [
+        batches_of(
+            pipeline.create_npz_dataset(make_dataset(15), None, 4, **options, shard=(index, count))
+        )
+        for index in range(count)
+    ]
+    for number, batch in enumerate(whole):
+        shares = [part[number] if number < len(part) else [] for part in parts]
+        assert shares == [batch[index::count] for index in range(count)]
+    assert sorted(sum(sum(parts, []), [])) == sorted(sum(whole, []))
+
+
+def test_shards_of_whole_batches_have_a_known_size(make_dataset):
+    spec = pipeline.create_npz_dataset(
+        make_dataset(9), None, 4, drop_remainder=True, shard=(1, 2)
+    ).element_spec
+    assert spec["image"] == tf.TensorSpec((2, 236, 236, 3), tf.uint8)
+
+
+@pytest.mark.parametrize("prefetch, parallel, least, most", [(1, 1, 1, 4), (20, 4, 20, 30)])
+def test_as_much_is_read_in_advance_as_was_asked_for(make_dataset, prefetch, parallel, least, most):
+    images = WatchedImages(make_dataset(40).images)
+    batches = pipeline.create_npz_dataset(
+        make_dataset(40, images=images),
+        None,
+        1,
+        num_parallel_calls=parallel,
+        prefetch_batches=prefetch,
+    )
+    next(iterator := iter(batches))
+    deadline = time.monotonic() + 60
+    while len(images.read) < least and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)  # What is read too early has time to show.
+    assert least <= len(images.read) <= most
+    del iterator
+
+
+def test_mapped_data_set_gives_the_same_batches(make_dataset, tmp_path):
+    dataset = make_dataset(6)
+    npz_dataset.write_npz(tmp_path / "a.npz", dataset)
+    mapped = npz_dataset.read_npz(tmp_path / "a.npz")
+    assert isinstance(mapped.images, np.memmap)
+    pairs = zip(
+        pipeline.create_npz_dataset(dataset, None, 4, shuffle_seed=0),
+        pipeline.create_npz_dataset(mapped, None, 4, shuffle_seed=0),
+    )
+    for expected, got in pairs:
+        for key in expected:
+            np.testing.assert_array_equal(got[key], expected[key])
 
 
 @pytest.mark.parametrize(
@@ -119,6 +245,16 @@ def test_without_a_seed_the_order_is_kept():
         ([[1]], 1, {}, "got shape (1, 1)"),
         ([1], 0, {}, "batch_size: expected at least 1, got 0"),
         ([1, 2], 3, {"drop_remainder": True}, "2 samples do not fill one batch of 3"),
+        ([1, 2, 3], 2, {"first_batch": 3}, "first_batch: expected 0..2, the batches of an epoch"),
+        (
+            [1],
+            1,
+            {"first_batch": -1},
+            "first_batch: expected 0..1, the batches of an epoch, got -1",
+        ),
+        ([1, 2], 2, {"shard": (2, 2)}, "shard: expected (index, count) with 0 <= index < count"),
+        ([1, 2], 3, {"shard": (0, 2)}, "batch_size: expected a multiple of the 2 shards, got 3"),
+        ([1], 1, {"augmentation": lambda *a: a}, "augmentation: expected a shuffle_seed"),
     ],
 )
 def test_what_makes_no_batch_is_refused(make_dataset, indices, batch_size, options, message):

@@ -48,3 +48,10 @@ def test_other_kinds_of_file_are_refused(make_dataset, tmp_path, name):
     with pytest.raises(ValueError, match=f"ends in .jpg or .png, got .*{name}"):
         preview.write_contact_sheet(tmp_path / name, make_dataset(1), 1)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_jpg_that_is_too_tall_says_so(tmp_path):
+    with pytest.raises(ValueError, match="at most 65500 rows .* got 1 x 65501. Write a .png"):
+        preview.write_picture(tmp_path / "a.jpg", np.zeros((65501, 1, 3), np.uint8))
+    preview.write_picture(tmp_path / "a.png", np.zeros((65501, 1, 3), np.uint8))
+    assert os.listdir(tmp_path) == ["a.png"]

@@ -57,6 +57,48 @@ def test_without_sources_equal_pictures_stay_together(make_dataset):
         assert split.val_idx.tolist() in ([0, 3], [1, 2])
 
 
+def test_each_food_has_the_fraction_and_is_on_both_sides(make_dataset):
+    """40 pictures of bananas, 20 of grapes, 2 of kiwis, and grapes to scoop on 10 of them."""
+    foods = np.array(["banana"] * 40 + ["grape"] * 20 + ["kiwi"] * 2 + ["grape"] * 10)
+    actions = np.array(["skewering"] * 62 + ["scooping"] * 10)
+    names = np.array([f"{i}.jpg" for i in [*range(62), *range(10)]])
+    dataset = make_dataset(
+        72, food_types=foods, action_names=actions, sources=names, actions=np.zeros((72, 4), "f4")
+    )
+    for seed in range(5):
+        split = splits.make_split(dataset, 0.2, seed)
+        assert not set(names[split.train_idx]) & set(names[split.val_idx])
+        kinds = np.char.add(actions, foods)[split.val_idx].tolist()
+        assert 7 <= kinds.count("skeweringbanana") <= 9
+        assert 3 <= kinds.count("skeweringgrape") <= 5
+        assert 1 <= kinds.count("scoopinggrape") <= 3
+        assert kinds.count("skeweringkiwi") == 1
+
+
+def test_without_names_the_draw_is_as_it_always_was(make_dataset):
+    """So that the splits of files without names, which are drawn anew, stay the same."""
+    dataset = make_dataset(10, food_types=None)
+    split = splits.make_split(dataset, 0.3, seed=4)
+    drawn = np.random.default_rng(4).permutation(10)[:3]
+    expected = np.flatnonzero(np.isin(np.unique(dataset.sources, return_inverse=True)[1], drawn))
+    np.testing.assert_array_equal(split.val_idx, expected)
+
+
+def test_names_of_foods_alone_are_enough(make_dataset):
+    foods = np.array(["grape"] * 2 + ["fig"] * 8)
+    split = splits.make_split(make_dataset(10, food_types=foods, action_names=None), 0.2, seed=0)
+    assert sorted(foods[split.val_idx]) == ["fig", "fig", "grape"]
+
+
+def test_pictures_are_told_apart_by_sources_or_pixels(make_dataset):
+    images = np.zeros((70, 236, 236, 3), np.uint8)
+    images[69] = 1
+    keys = splits.picture_keys(make_dataset(70, images=images, sources=None))
+    assert len(set(keys.tolist())) == 2
+    assert keys[0] == keys[68] != keys[69]
+    assert splits.picture_keys(make_dataset(2)).tolist() == ["day_1/0.jpg", "day_1/1.jpg"]
+
+
 def test_fraction_zero_validates_nothing(make_dataset):
     split = splits.make_split(make_dataset(3), 0.0, seed=0)
     assert split.train_idx.tolist() == [0, 1, 2]
