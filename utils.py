@@ -8,8 +8,12 @@
 | load_pretrained_checkpoint, load_resume_checkpoint     | training/starting_points.py |
 | apply_freezing_logic                                   | training/freezing.py       |
 | compute_bbox_metrics                                   | metrics.py                 |
+| Augmentation                                           | food_data/augmentation.py  |
+| point_right                                            | food_data/augmentation_geometry.py |
 """
 
+from food_data.augmentation import Augmentation
+from food_data.augmentation_geometry import point_right
 from food_data.pipeline import create_npz_dataset
 from metrics import compute_bbox_metrics
 from training.agent_factory import create_agent
@@ -18,12 +22,14 @@ from training.starting_points import load_pretrained_checkpoint, load_resume_che
 from training.train_steps import predict_step, train_step, validate_step_with_metrics
 
 __all__ = [
+    "Augmentation",
     "apply_freezing_logic",
     "compute_bbox_metrics",
     "create_agent",
     "create_npz_dataset",
     "load_pretrained_checkpoint",
     "load_resume_checkpoint",
+    "point_right",
     "predict_step",
     "train_step",
     "validate_step_with_metrics",

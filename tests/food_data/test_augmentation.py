@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from food_data import augmentation
+
+RIGHT = (0.3, 0.4, 0.7, 0.6)
+SIDE = 32  # Of all pictures: other sizes would be compiled anew.
+RNG = np.random.default_rng(0)
+TEXTURE = RNG.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+# For each setting a value that is on.
+ON = {
+    "rotate_90_probability": 1.0,
+    "rotation_degrees": 30.0,
+    "flip_horizontal_probability": 1.0,
+    "flip_vertical_probability": 1.0,
+    "shift": 0.2,
+    "scale_min": 0.7,
+    "scale_max": 1.4,
+    "crop": 0.3,
+    "brightness": 0.4,
+    "contrast": 0.4,
+    "saturation": 0.4,
+    "hue_degrees": 40.0,
+    "sharpness": 0.9,
+    "noise": 0.1,
+    "blur_px": 2.0,
+    "cutout": 0.4,
+}
+GEOMETRY = list(ON)[:8]
+EVERYTHING = {**ON, "rotate_90_probability": 0.5, "flip_horizontal_probability": 0.5}
+
+
+def seeds_of(number: int, first: int = 0) -> np.ndarray:
+    return np.stack([np.arange(first, first + number), np.full(number, 5)], -1).astype(np.int32)
+
+
+def augment(settings: dict, images, actions, seeds=None, run=None):
+    """Images and labels of a batch; a picture or label without the batch axis is repeated."""
+    seeds = seeds_of(8) if seeds is None else seeds
+    shape = (len(seeds), *np.shape(images)[-3:])
+    images = np.broadcast_to(images, shape)
+    actions = np.broadcast_to(np.float32(actions), (len(seeds), 4))
+    call = augmentation.Augmentation(**settings)
+    images, actions = (run or (lambda f, *a: f(*a)))(
+        call, *[tf.constant(array) for array in (images, actions, seeds)]
+    )
+    return images.numpy(), actions.numpy()
+
+
+@pytest.fixture(scope="module")
+def marked():
+    """A black picture with a red mark at the start of a motion and a green one at its end."""
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    for channel in (0, 1):
+        point = SIDE * np.array(RIGHT[2 * channel : 2 * channel + 2])
+        mark = 255 * np.exp(-((x - point[0]) ** 2 + (y - point[1]) ** 2) / 4)
+        image[..., channel] = np.rint(mark)
+    return image
+
+
+@pytest.mark.parametrize("name", [*GEOMETRY, "all of them"])
+def test_the_label_stays_on_the_marked_pixels(name, marked):
+    """The proof that pictures and labels move the same way, for each setting by itself."""
+    chosen = GEOMETRY if name == "all of them" else [name]
+    settings = {key: ON[key] for key in chosen}
+
+    images, actions = augment({**settings, "canonical_direction": False}, marked, RIGHT)
+
+    assert not np.allclose(actions, RIGHT)
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
+    for image, action in zip(images.astype(np.float64), actions):
+        for channel, point in ((0, SIDE * action[:2]), (1, SIDE * action[2:])):
+            column, row = np.minimum(point.astype(int), SIDE - 1)
+            assert image[row, column, channel] > 150
+            assert image[row, column, 1 - channel] < 50
+            if min(point.min(), SIDE - point.max()) > 5:  # No part of the mark is cut off.
+                # Without what moved in: that has the mean colour, nearly black here.
+                weight = image[..., channel] * (image[..., channel] > 10)
+                centre = [(weight * axis).sum() / weight.sum() for axis in (x, y)]
+                np.testing.assert_allclose(centre, point, atol=0.3)
+
+
+def test_quarter_turns_are_exact_and_all_occur():
+    settings = {"rotate_90_probability": 1.0, "canonical_direction": False}
+    images, actions = augment(settings, TEXTURE, (0.25, 0.25, 0.75, 0.5), seeds_of(24))
+    expected = {  # Clockwise: (x, y) goes to (1 - y, x).
+        1: (0.75, 0.25, 0.5, 0.75),
+        2: (0.75, 0.75, 0.25, 0.5),
+        3: (0.25, 0.75, 0.5, 0.25),
+    }
+    seen = set()
+    for image, action in zip(images, actions):
+        (turns,) = [k for k in expected if np.array_equal(image, np.rot90(TEXTURE, -k))]
+        np.testing.assert_array_equal(action, np.float32(expected[turns]))
+        seen.add(turns)
+    assert seen == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    "name, flipped, action",
+    [
+        ("flip_horizontal_probability", TEXTURE[:, ::-1], (0.75, 0.25, 0.25, 0.5)),
+        ("flip_vertical_probability", TEXTURE[::-1], (0.25, 0.75, 0.75, 0.5)),
+    ],
+)
+def test_flips_are_exact_and_as_frequent_as_said(name, flipped, action):
+    label = (0.25, 0.25, 0.75, 0.5)
+    images, actions = augment(
+        {name: 0.25, "canonical_direction": False}, TEXTURE, label, seeds_of(40)
+    )
+    is_flipped = [np.array_equal(image, flipped) for image in images]
+    is_same = [np.array_equal(image, TEXTURE) for image in images]
+    assert np.all(np.array(is_flipped) ^ np.array(is_same))
+    assert 2 <= sum(is_flipped) <= 18  # 10 expected, 3 standard deviations
+    np.testing.assert_array_equal(actions[is_flipped], np.float32([action] * sum(is_flipped)))
+    np.testing.assert_array_equal(actions[is_same], np.float32([label] * sum(is_same)))
+
+
+def test_motions_keep_pointing_to_the_right():
+    """The module's example, and that the picture is flipped all the same."""
+    images, actions = augment(
+        {"flip_horizontal_probability": 1.0}, TEXTURE, (0.2, 0.4, 0.6, 0.5), seeds_of(1)
+    )
+    np.testing.assert_allclose(actions, [[0.4, 0.5, 0.8, 0.4]], atol=1e-6)
+    np.testing.assert_array_equal(images[0], TEXTURE[:, ::-1])
+    _, actions = augment({key: ON[key] for key in GEOMETRY}, TEXTURE, RIGHT, seeds_of(16))
+    assert (actions[:, 2] >= actions[:, 0]).all()
+
+
+def test_a_label_that_points_to_the_left_contradicts_the_setting():
+    left = (0.7, 0.4, 0.3, 0.6)
+    message = re.escape("x2 >= x1, got one that points to the left")
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        augment({"rotate_90_probability": 0.5}, TEXTURE, left)
+    _, actions = augment(
+        {"flip_horizontal_probability": 1.0, "canonical_direction": False}, TEXTURE, left
+    )
+    np.testing.assert_allclose(actions[0], (0.3, 0.4, 0.7, 0.6), atol=1e-6)
+    # What cannot turn a motion round leaves such labels alone.
+    _, actions = augment({"shift": 0.1, "noise": 0.1}, TEXTURE, left)
+    assert (actions[:, 2] < actions[:, 0]).all()
+
+
+def test_no_label_leaves_the_picture():
+    strong = {"rotation_degrees": 180.0, "shift": 0.5, "scale_max": 2.0, "crop": 0.5}
+    corner = (0.0, 0.02, 1.0, 0.9)
+    _, actions = augment({**strong, "canonical_direction": False}, TEXTURE, corner, seeds_of(16))
+    assert actions.min() >= 0 and actions.max() <= 1
+    # Weakened, not clipped: where nothing was scaled, the length of the motion is the same.
+    _, actions = augment(
+        {"rotation_degrees": 180.0, "shift": 0.5}, TEXTURE, (0.1, 0.1, 0.3, 0.2), seeds_of(16)
+    )
+    lengths = np.hypot(actions[:, 2] - actions[:, 0], actions[:, 3] - actions[:, 1])
+    np.testing.assert_allclose(lengths, np.hypot(0.2, 0.1), atol=1e-5)
+
+
+def test_nothing_is_on_by_default():
+    nothing = augmentation.Augmentation()
+    assert nothing.is_identity
+    images, actions, seeds = object(), object(), object()
+    assert nothing(images, actions, seeds) == (images, actions)
+    assert augmentation.Augmentation(canonical_direction=False).is_identity
+
+
+@pytest.mark.parametrize("name", ON)
+def test_every_setting_changes_something(name):
+    settings = {name: ON[name]}
+    assert not augmentation.Augmentation(**settings).is_identity
+    images, actions = augment(settings, TEXTURE, RIGHT)
+    assert (images != TEXTURE).mean() > 0.01
+    assert np.allclose(actions, RIGHT) != (name in GEOMETRY)
+
+
+def test_every_setting_is_tested():
+    fields = {field.name for field in dataclasses.fields(augmentation.Augmentation)}
+    assert fields == {*ON, "canonical_direction"}
+
+
+@pytest.mark.parametrize("name", list(ON)[8:])
+def test_what_changes_pixels_differs_between_samples(name):
+    images, _ = augment({name: ON[name]}, TEXTURE, RIGHT)
+    assert len({image.tobytes() for image in images}) == len(images)
+
+
+@pytest.mark.slow
+def test_brightness_is_drawn_up_to_its_limit_both_ways():
+    grey = np.full_like(TEXTURE, 100)
+    images, _ = augment({"brightness": 0.4}, grey, RIGHT, seeds_of(60))
+    values = images[:, 0, 0, 0]
+    assert (images == values[:, None, None, None]).all()
+    assert 60 <= values.min() < 68 and 132 < values.max() <= 140
+
+
+@pytest.mark.slow
+def test_noise_is_a_share_of_the_range():
+    grey = np.full_like(TEXTURE, 128)
+    images, _ = augment({"noise": 0.1}, grey, RIGHT, seeds_of(40))
+    spread = images.std(axis=(1, 2, 3))
+    assert spread.min() < 4 and 22 < spread.max() < 26
+
+
+@pytest.mark.slow
+def test_a_sample_is_blurred_or_sharpened():
+    """On a dot, blurring lowers the peak; sharpening by up to 0.9 raises it or lowers it less."""
+    dot = np.zeros_like(TEXTURE)
+    dot[8, 8] = 120
+    both, _ = augment({"blur_px": 2.0, "sharpness": 0.9}, dot, RIGHT, seeds_of(60))
+    blurred, _ = augment({"blur_px": 2.0}, dot, RIGHT, seeds_of(60))
+    sharpened, _ = augment({"sharpness": 0.9}, dot, RIGHT, seeds_of(60))
+    as_blurred = [np.array_equal(a, b) for a, b in zip(both, blurred)]
+    as_sharpened = [np.array_equal(a, b) for a, b in zip(both, sharpened)]
+    assert all(a or b for a, b in zip(as_blurred, as_sharpened))
+    assert 15 < sum(as_blurred) < 45
+    assert (blurred[:, 8, 8] <= 120).all() and (sharpened[:, 8, 8] > 120).any()
+
+
+def test_the_same_seeds_give_the_same_and_others_do_not():
+    first = augment(EVERYTHING, TEXTURE, RIGHT, seeds_of(4))
+    tf.random.set_seed(99)
+    again = augment(EVERYTHING, TEXTURE, RIGHT, seeds_of(4))
+    other = augment(EVERYTHING, TEXTURE, RIGHT, seeds_of(4, first=100))
+    for a, b, c in zip(first, again, other):
+        np.testing.assert_array_equal(a, b)
+        assert (a != c).any(axis=tuple(range(1, a.ndim))).all()
+
+
+def test_a_sample_does_not_depend_on_its_batch():
+    images = RNG.integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
+    actions = np.float32([RIGHT, (0.1, 0.2, 0.9, 0.3), RIGHT, RIGHT, (0.2, 0.9, 0.8, 0.1)])
+    together = augment(EVERYTHING, images, actions, seeds_of(5))
+    backwards = augment(EVERYTHING, images[::-1], actions[::-1], seeds_of(5)[::-1])
+    for a, b in zip(together, backwards):
+        np.testing.assert_array_equal(a, b[::-1])
+    for i in range(5):
+        alone = augment(EVERYTHING, images[i], actions[i], seeds_of(5)[i : i + 1])
+        for a, b in zip(together, alone):
+            np.testing.assert_array_equal(a[i], b[0])
+
+
+def test_one_setting_does_not_change_what_another_draws():
+    _, alone = augment({"rotation_degrees": 30.0}, TEXTURE, RIGHT)
+    _, among_others = augment(
+        {"rotation_degrees": 30.0, "noise": 0.1, "blur_px": 1.0}, TEXTURE, RIGHT
+    )
+    np.testing.assert_array_equal(alone, among_others)
+
+
+@pytest.mark.slow
+def test_runs_in_tf_data_with_unknown_batch_size():
+    def in_tf_data(call, *tensors):
+        batches = tf.data.Dataset.from_tensor_slices(tensors).batch(5)
+        batches = batches.map(call, num_parallel_calls=2, deterministic=True)
+        assert [spec.shape.as_list() for spec in batches.element_spec] == [
+            [None, SIDE, SIDE, 3],
+            [None, 4],
+        ]
+        parts = list(batches)
+        return [tf.concat([part[i] for part in parts], 0) for i in range(2)]
+
+    for eager, graph in zip(
+        augment(EVERYTHING, TEXTURE, RIGHT), augment(EVERYTHING, TEXTURE, RIGHT, run=in_tf_data)
+    ):
+        np.testing.assert_array_equal(eager, graph)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"rotate_90_probability": 1.5}, "rotate_90_probability: expected 0.0 to 1.0, got 1.5"),
+        ({"flip_horizontal_probability": -0.1}, "expected 0.0 to 1.0, got -0.1"),
+        ({"flip_vertical_probability": 2}, "flip_vertical_probability: expected 0.0 to 1.0"),
+        ({"rotation_degrees": 181.0}, "rotation_degrees: expected 0.0 to 180.0, got 181.0"),
+        ({"shift": 1.0}, "shift: expected 0.0 to 0.9, got 1.0"),
+        ({"crop": float("nan")}, "crop: expected 0.0 to 0.9, got nan"),
+        ({"scale_min": 1.2}, "scale_min: expected 0.1 to 1.0, got 1.2"),
+        ({"scale_min": 0.0}, "scale_min: expected 0.1 to 1.0, got 0.0"),
+        ({"scale_max": 0.5}, "scale_m"),
+        ({"blur_px": -1.0}, "blur_px: expected 0.0 to 10.0, got -1.0"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        augmentation.Augmentation(**settings)
+
+
+@pytest.mark.parametrize(
+    "shape, dtype", [((1, 8, 9, 3), np.uint8), ((1, 8, 8, 3), np.float32), ((1, 8, 8, 1), np.uint8)]
+)
+def test_other_images_are_refused(shape, dtype):
+    call = augmentation.Augmentation(noise=0.1)
+    with pytest.raises(ValueError, match="expected square images, uint8"):
+        call(tf.zeros(shape, dtype), tf.zeros((1, 4)), tf.zeros((1, 2), tf.int32))
+
+
+def test_gin_sets_it():
+    with gin.unlock_config():
+        gin.parse_config("Augmentation.shift = 0.25")
+    try:
+        assert augmentation.Augmentation() == augmentation.Augmentation(shift=0.25)
+    finally:
+        gin.clear_config()
