@@ -59,6 +59,38 @@ def test_mean_predictor_by_hand():
     assert found["centroid_mae"] == pytest.approx(0.1)
 
 
+def test_errors_of_each_sample_by_hand():
+    found = metrics.sample_errors(
+        np.array([[0.2, 0.5, 0.8, 0.5], [0.5, 0.2, 0.5, 0.8]]),
+        np.array([[0.3, 0.5, 0.9, 0.5], [0.5, 0.8, 0.5, 0.2]]),
+    )
+    np.testing.assert_allclose(found["centroid_mae"], [0.05, 0], atol=1e-12)
+    np.testing.assert_allclose(found["bbox_mae"], [0.05, 0.3])
+    np.testing.assert_allclose(found["angle_mae_mod180_deg"], [0, 0], atol=1e-9)
+
+
+def test_errors_of_the_samples_average_to_the_errors_of_all():
+    predicted, labelled = np.random.default_rng(0).uniform(0, 1, (2, 50, 4))
+    means = metrics.compute_bbox_metrics(predicted, labelled)
+    for name, values in metrics.sample_errors(predicted, labelled).items():
+        assert values.mean() == pytest.approx(means[name])
+
+
+def test_means_of_groups_by_hand():
+    values = {"error": np.array([1.0, 2, 3, 4]), "hit": np.array([1, np.nan, 0, np.nan])}
+    found = metrics.group_means(values, np.array(["rice", "banana", "rice", "banana"]))
+    assert list(found) == ["banana", "rice"]
+    assert found["rice"] == {"n": 2, "error": 2, "hit": 0.5}
+    assert found["banana"]["n"] == 2
+    assert found["banana"]["error"] == 3
+    assert np.isnan(found["banana"]["hit"])
+
+
+def test_groups_hold_every_sample_once_and_in_order():
+    found = {name: group.tolist() for name, group in metrics.groups(np.array([5, 3, 5, 4, 3]))}
+    assert found == {3: [1, 4], 4: [3], 5: [0, 2]}
+
+
 @pytest.mark.parametrize(
     ("predicted", "labelled", "message"),
     [

@@ -1,0 +1,1 @@
+"""How good a checkpoint's answers are, beside answers that need no model."""
