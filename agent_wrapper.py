@@ -21,11 +21,12 @@ import policy_specs
 import prediction_functions
 import sequence_agent
 import transformer_network
+from training import devices
 
 DROPOUT_SCOPES = ("off", "head", "full")
 
 
-@gin.configurable(denylist=["optimizer", "seed"])
+@gin.configurable(denylist=["optimizer", "seed", "accumulation_steps"])
 class Agent(tf.Module):
     """An RT-1 model: network, optimizer, TF-Agents agent, and `forward` for serving."""
 
@@ -33,6 +34,7 @@ class Agent(tf.Module):
         self,
         optimizer: tf.keras.optimizers.Optimizer,
         seed: int = 0,
+        accumulation_steps: int = 1,
         action_space: str = "food",
     ):
         """Builds everything with random weights.
@@ -40,6 +42,7 @@ class Agent(tf.Module):
         Args:
             optimizer: a Keras optimizer.
             seed: of the dropout in training.
+            accumulation_steps: a batch is computed in so many micro-batches, one after the other.
             action_space: 'food' (execution parameters) or 'rt1' (robot actions), see
                 `policy_specs`.
         """
@@ -51,10 +54,12 @@ class Agent(tf.Module):
             observation_spec, action_spec, self.dropout_settings
         )
         self._actor_optimizer = optimizer
-        self._build_untracked(observation_spec, action_spec, seed)
+        self._build_untracked(observation_spec, action_spec, seed, accumulation_steps)
 
     @tf.__internal__.tracking.no_automatic_dependency_tracking
-    def _build_untracked(self, observation_spec: dict, action_spec: dict, seed: int) -> None:
+    def _build_untracked(
+        self, observation_spec: dict, action_spec: dict, seed: int, accumulation_steps: int
+    ) -> None:
         """What the checkpoint must not see: its variables already have their keys."""
         self._sequence_agent = sequence_agent.SequenceAgent(
             time_step.time_step_spec(observation_spec),
@@ -63,10 +68,14 @@ class Agent(tf.Module):
             self._actor_optimizer,
             self.dropout_settings.at_inference,
             seed,
+            accumulation_steps=accumulation_steps,
         )
         # Nothing here needs AutoGraph, whose conversion of all that is called doubles tracing time.
         trace = functools.partial(tf.function, reduce_retracing=True, autograph=False)
-        self._train_function = trace(self._sequence_agent.train)
+        train = self._sequence_agent.train
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            train = devices.distribute(train)
+        self._train_function = trace(train)
         self._loss_function = trace(self._sequence_agent.loss)
         self._image_shape = observation_spec[policy_specs.IMAGE_KEY].shape
         self._action_spec = action_spec
@@ -103,12 +112,19 @@ class Agent(tf.Module):
         """Whether the optimizer has made its variables (beside the step and the learning rate)."""
         return len(self._actor_optimizer.variables) > 2
 
+    def build_optimizer(self) -> None:
+        """Makes the optimizer's variables unless they exist; what learns is settled then.
+
+        An average of the weights begins with the weights of this moment.
+        """
+        if not self.optimizer_has_slots:
+            self._actor_optimizer.build(self.network.used_trainable_variables)
+
     @property
     def train_function(self) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
         """`SequenceAgent.train` as a `tf.function`, traced once for each batch shape."""
-        if not self.optimizer_has_slots:
-            # Not while tracing, where making a thousand variables takes a minute.
-            self._actor_optimizer.build(self.network.used_trainable_variables)
+        # Not while tracing, where making a thousand variables takes a minute.
+        self.build_optimizer()
         return self._train_function
 
     @property
@@ -117,8 +133,14 @@ class Agent(tf.Module):
         return self._loss_function
 
     def checkpoint(self) -> tf.train.Checkpoint:
-        """What is saved and restored: network, optimizer and step counter, under RT-1's keys."""
+        """All that a run goes on from: network, optimizer and step counter, under RT-1's keys."""
         return tf.train.Checkpoint(agent=self, global_step=self.global_step)
+
+    def weights_checkpoint(self) -> tf.train.Checkpoint:
+        """All that serving and fine-tuning need: the network, under the same keys."""
+        holder = tf.Module()
+        holder._actor_network = self._actor_network
+        return tf.train.Checkpoint(agent=holder, global_step=self.global_step)
 
     def forward(
         self,

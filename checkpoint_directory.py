@@ -1,13 +1,14 @@
-"""A checkpoint directory: everything that serving needs, in one folder.
+"""A checkpoint directory: all that serving needs, and all that a run goes on from, in one folder.
 
-    best_checkpoint-120.index, .data-*  weights, optimizer, step counter (TensorFlow checkpoint)
-    checkpoint                          TensorFlow's note of which one is the latest
+    best_checkpoint-120.index, .data-*  weights (TensorFlow checkpoint); the averaged ones if any
     metadata.json                       which one counts, metrics, data set, versions, dropout
     config.gin                          the gin configuration in force when the agent was built
     embeddings/                         the instruction embeddings, with their manifest
+    checkpoint                          TensorFlow's note of the best one
+    last_checkpoint-140.*               weights, optimizer, averages, step counter
+    training_state.json                 where the run stood at each last_checkpoint
 
-A new checkpoint is written before metadata.json names it, and the old one stays until the next, so
-that a run killed at any moment leaves a directory that loads.
+`training/checkpoint_writer.py` writes it. Serving needs the first four only.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ import dataclasses
 import json
 import os
 import pathlib
-import platform
-from importlib import metadata as package_metadata
 
 import gin
-import tensorflow as tf
-from absl import logging
 
 import agent_wrapper
 import checkpoint_loading
-import policy_specs
-from food_data import atomic_files, embedding_store
+
+# Only so that gin knows its parameters, which config.gin may bind.
+from food_data import (
+    augmentation,  # noqa: F401
+    embedding_store,
+)
 from training import agent_factory
 
 FORMAT_VERSION = 1
 METADATA_FILE = "metadata.json"
 CONFIG_FILE = "config.gin"
 EMBEDDINGS_DIR = "embeddings"
-CHECKPOINT_NAME = "best_checkpoint"
-_PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-agents", "keras", "numpy", "gin-config")
+BEST_STEM = "best_checkpoint"
+LAST_STEM = "last_checkpoint"
 
 
 class CheckpointDirectoryError(ValueError):
@@ -56,77 +57,6 @@ class LoadedCheckpoint:
     embeddings: embedding_store.EmbeddingStore
     metadata: dict[str, object]
     version: str
-
-
-def package_versions() -> dict[str, str]:
-    """{package: version} of what a checkpoint depends on, Python included."""
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = package_metadata.version(package)
-        except package_metadata.PackageNotFoundError:
-            logging.debug("%s is not installed", package)
-    return versions
-
-
-class CheckpointWriter:
-    """Writes the checkpoints of a run into a directory."""
-
-    def __init__(
-        self,
-        directory: str | os.PathLike[str],
-        agent: agent_wrapper.Agent,
-        embeddings: embedding_store.EmbeddingStore,
-        run_metadata: dict[str, object],
-    ):
-        """Writes what does not change in a run: gin configuration and embeddings.
-
-        Args:
-            directory: made if it is absent.
-            agent: what is saved.
-            embeddings: the instructions, all of them.
-            run_metadata: goes into metadata.json as it is; must hold 'resize'.
-        """
-        self._directory = pathlib.Path(directory)
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._agent = agent
-        self._manager = tf.train.CheckpointManager(
-            agent.checkpoint(), str(directory), max_to_keep=2, checkpoint_name=CHECKPOINT_NAME
-        )
-        self._metadata = {
-            "format_version": FORMAT_VERSION,
-            "image_size": policy_specs.IMAGE_SIZE,
-            "loss_type": agent.network.loss_type,
-            "dropout_settings": dataclasses.asdict(agent.dropout_settings),
-            "versions": package_versions(),
-            **run_metadata,
-        }
-        with atomic_files.replace_file(self._directory / CONFIG_FILE) as file:
-            file.write(gin.operative_config_str().encode())
-        embeddings.save(self._directory / EMBEDDINGS_DIR)
-
-    def write(self, metrics: dict[str, float], **more: object) -> pathlib.Path:
-        """Saves the agent as it is now and makes it the checkpoint that counts.
-
-        Args:
-            metrics: of this checkpoint, written to metadata.json.
-            **more: further entries of metadata.json.
-
-        Returns:
-            The prefix of the checkpoint.
-        """
-        step = int(self._agent.global_step)
-        prefix = pathlib.Path(self._manager.save(checkpoint_number=step))
-        contents = {
-            **self._metadata,
-            "checkpoint": prefix.name,
-            "global_step": step,
-            "metrics": metrics,
-            **more,
-        }
-        with atomic_files.replace_file(self._directory / METADATA_FILE) as file:
-            file.write((json.dumps(contents, indent=1) + "\n").encode())
-        return prefix
 
 
 def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
@@ -165,7 +95,7 @@ def load(directory: str | os.PathLike[str]) -> LoadedCheckpoint:
     directories that you trust.
 
     Args:
-        directory: as `CheckpointWriter` leaves it.
+        directory: as `checkpoint_writer.CheckpointWriter` leaves it.
 
     Returns:
         Agent, embeddings and metadata.

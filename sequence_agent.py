@@ -16,6 +16,13 @@ from tf_agents.trajectories import policy_step, time_step, trajectory
 
 import losses
 import transformer_network
+from checkpoints import variable_names
+from training import micro_batches, step_checks
+
+# Loss, metrics, gradients.
+_Results = tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor]]
+# What the loss functions report; the loop over micro-batches has to know it beforehand.
+_METRICS = {"cross_entropy": ["token_accuracy"], "l1": ["mae"], "smooth_l1": ["mae"]}
 
 
 class SequencePolicy(tf_policy.TFPolicy):
@@ -82,6 +89,7 @@ class SequenceAgent(tf_agent.TFAgent):
         dropout_at_inference: bool = False,
         seed: int = 0,
         train_step_counter: tf.Variable | None = None,
+        accumulation_steps: int = 1,
     ):
         """Ties network, optimizer and policy together.
 
@@ -93,13 +101,21 @@ class SequenceAgent(tf_agent.TFAgent):
             dropout_at_inference: passed on to the policy.
             seed: with the step counter it seeds all dropout in training.
             train_step_counter: int64 variable; a new one unless given.
+            accumulation_steps: a batch is computed in so many micro-batches, one after the other.
+                Its gradient is the same but for BatchNorm, which sees one micro-batch at a time.
         """
         self._actor_network = actor_network
         self._optimizer = optimizer
         self._seed = seed
+        self._accumulation_steps = accumulation_steps
         policy = SequencePolicy(time_step_spec, action_spec, actor_network, dropout_at_inference)
         if train_step_counter is None:
-            train_step_counter = tf.Variable(0, dtype=tf.int64, name="global_step")
+            train_step_counter = tf.Variable(
+                0,
+                dtype=tf.int64,
+                name="global_step",
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
         super().__init__(
             time_step_spec,
             action_spec,
@@ -128,9 +144,7 @@ class SequenceAgent(tf_agent.TFAgent):
             The scalar loss and {'outputs': what the network gave, not clipped, **metrics}.
         """
         network = self._actor_network
-        step_weights = tf.cast(experience.step_type != time_step.StepType.LAST, tf.float32)
-        if weights is not None:
-            step_weights *= tf.reshape(weights, (-1, 1))
+        step_weights = _step_weights(experience, weights)
         outputs = network.outputs(experience.observation, training, seed)
         if network.loss_type == "cross_entropy":
             labels = network.action_tokenizer.tokenize(experience.action)
@@ -151,52 +165,104 @@ class SequenceAgent(tf_agent.TFAgent):
             weights: float32 [B] or scalar, weights of the samples.
 
         Returns:
-            The loss before the step; extra also holds 'gradient_norm', over all variables.
+            The loss before the step; extra holds its metrics and 'gradient_norm', over all
+            variables and before clipping.
 
         Raises:
-            tf.errors.InvalidArgumentError: for a NaN or infinite loss or gradient.
+            tf.errors.InvalidArgumentError: for a NaN or infinite loss or gradient; names the step
+                and the variables.
         """
+        statistics = step_checks.moving_statistics(self._actor_network)
+        before = [tf.identity(variable) for variable in statistics]
+        variables = self._actor_network.used_trainable_variables
+        results = self._accumulated(experience, weights, variables)
+        weight = tf.reduce_sum(_step_weights(experience, weights))
+        loss, metrics, gradients = _mean_over_devices(results, weight)
+        squares = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
+        norm = tf.sqrt(2.0 * tf.reduce_sum(squares))
+        is_finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        with tf.control_dependencies([step_checks.undo_unless(is_finite, statistics, before)]):
+            checks = step_checks.check_finite(
+                loss, squares, self._names(variables), self.train_step_counter
+            )
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            pairs = list(zip(gradients, variables))
+            # They are the sum over devices already.
+            self._optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+            self.train_step_counter.assign_add(1)
+        return tf_agent.LossInfo(loss, {**metrics, "gradient_norm": norm})
+
+    def _accumulated(
+        self,
+        experience: trajectory.Trajectory,
+        weights: tf.Tensor | None,
+        variables: list[tf.Variable],
+    ) -> _Results:
+        """Loss, metrics and gradients of the batch, in as many pieces as `accumulation_steps`."""
         step = tf.cast(self.train_step_counter, tf.int32)
         seed = tf.stack([tf.constant(self._seed, tf.int32), step])
-        statistics = self._actor_network.non_trainable_variables
-        before = [tf.identity(variable) for variable in statistics]
+        if self._accumulation_steps == 1:
+            return self._gradients(experience, weights, variables, seed)
+        step_weights = _step_weights(experience, weights)
+        total = tf.reduce_sum(step_weights)
+
+        def compute(piece: tuple, index: tf.Tensor) -> _Results:
+            part, part_weights = piece
+            share = tf.reduce_sum(_step_weights(part, part_weights)) / total
+            piece_seed = tf.random.experimental.stateless_fold_in(seed, index)
+            results = self._gradients(part, part_weights, variables, piece_seed)
+            return tf.nest.map_structure(lambda value: share * value, results)
+
+        if weights is None or not weights.shape.rank:
+            weights = tf.fill(tf.shape(step_weights)[:1], 1.0 if weights is None else weights)
+        zeros = (0.0, dict.fromkeys(_METRICS[self._actor_network.loss_type], 0.0))
+        zeros = tf.nest.map_structure(tf.constant, zeros)
+        zeros = (*zeros, [tf.zeros(variable.shape) for variable in variables])
+        return micro_batches.sum_over_micro_batches(
+            compute, (experience, weights), self._accumulation_steps, zeros
+        )
+
+    def _gradients(
+        self,
+        experience: trajectory.Trajectory,
+        weights: tf.Tensor | None,
+        variables: list[tf.Variable],
+        seed: tf.Tensor,
+    ) -> _Results:
+        """Loss, metrics and gradients of one piece."""
         with tf.GradientTape() as tape:
             info = self._loss(experience, weights, training=True, seed=seed)
-        variables = self._actor_network.used_trainable_variables
         gradients = tape.gradient(info.loss, variables)
-        _check_all_have_gradients(gradients, variables)
-        norm = tf.linalg.global_norm(gradients)
-        is_finite = tf.math.is_finite(info.loss) & tf.math.is_finite(norm)
-        with tf.control_dependencies([_undo_unless(is_finite, statistics, before)]):
-            checks = [
-                tf.debugging.check_numerics(info.loss, "SequenceAgent: the loss is not finite"),
-                tf.debugging.check_numerics(norm, "SequenceAgent: a gradient is not finite"),
-            ]
-        with tf.control_dependencies(checks):
-            self._optimizer.apply_gradients(list(zip(gradients, variables)))
-            self.train_step_counter.assign_add(1)
-        return tf_agent.LossInfo(info.loss, {**info.extra, "gradient_norm": norm})
+        step_checks.check_all_have_gradients(gradients, variables)
+        metrics = {name: value for name, value in info.extra.items() if name != "outputs"}
+        return info.loss, metrics, gradients
+
+    def _names(self, variables: list[tf.Variable]) -> list[str]:
+        """Paths of attributes, because Keras' names ('kernel:0') repeat."""
+        paths = variable_names.variables_by_path(self._actor_network)
+        names = {id(variable): path for path, variable in paths.items()}
+        return [names.get(id(variable), variable.name) for variable in variables]
 
 
-def _undo_unless(
-    condition: tf.Tensor, variables: list[tf.Variable], before: list[tf.Tensor]
-) -> tf.Tensor:
-    """Gives BatchNorm its statistics back, which the forward pass has changed already."""
-
-    def undo() -> tf.Tensor:
-        for variable, value in zip(variables, before):
-            variable.assign(value)
-        return tf.constant(False)
-
-    return tf.cond(condition, lambda: tf.constant(True), undo)
+def _step_weights(experience: trajectory.Trajectory, weights: tf.Tensor | None) -> tf.Tensor:
+    """float32 [B, T]: 0 for steps that do not count, else the weight of their sample."""
+    step_weights = tf.cast(experience.step_type != time_step.StepType.LAST, tf.float32)
+    return step_weights if weights is None else step_weights * tf.reshape(weights, (-1, 1))
 
 
-def _check_all_have_gradients(
-    gradients: list[tf.Tensor | None], variables: list[tf.Variable]
-) -> None:
-    """A variable that the loss does not depend on would silently never learn."""
-    idle = [v.name for g, v in zip(gradients, variables) if g is None]
-    if idle:
-        raise ValueError(
-            f"SequenceAgent: expected a gradient for every variable, got none for {idle}."
-        )
+def _mean_over_devices(results: _Results, weight: tf.Tensor) -> _Results:
+    """The mean of what the devices of a `tf.distribute.Strategy` found on their shares of a batch.
+
+    Args:
+        results: of this device.
+        weight: float32 scalar, the sum of the weights of the steps that it has.
+
+    Returns:
+        The same on every device.
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return results
+    share = weight / context.all_reduce(tf.distribute.ReduceOp.SUM, weight)
+    shares = tf.nest.map_structure(lambda value: share * value, results)
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, shares)

@@ -1,12 +1,14 @@
-"""Trains a model on an .npz data set and keeps the best checkpoint by centroid MAE.
+"""Trains a model on a data set; keeps the best checkpoint, and one to go on from.
 
     python build_dataset.py synthetic --num_plates 400 --seed 0 --output_file plates.npz
     python train.py --config_file configs/small.gin --dataset_file plates.npz \
         --split_file plates_split.npz --checkpoint_dir runs/plates
 
-Every value of the model is a gin binding; a flag that was given overrides the binding. Exit code 0:
-trained;
-1: a setting, a file or a number stopped it, with the reason on stderr.
+Every value of the model is a gin binding; a flag that was given overrides the binding.
+
+Exit code 0: trained; 1: a setting, a file, the disk or a number stopped it, with the reason on
+stderr; 2: a flag that does not exist; 75: SIGTERM or SIGUSR1 came and all is saved, run the same
+command with --resume_checkpoint auto.
 """
 
 from __future__ import annotations
@@ -15,147 +17,93 @@ import argparse
 import pathlib
 import sys
 
-import gin
 import tensorflow as tf
 from absl import logging
 
-import checkpoint_directory
-import utils
-from food_data import embedding_store, npz_dataset, splits
-from training import agent_factory, loss_log, training_loop
+from training import checkpoint_writer, devices, flags, run_setup, stop_signals, training_loop
+from training.reports import run_reporter
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The flags; those that override gin bindings are None unless they were given."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def run(args: argparse.Namespace, signals: stop_signals.StopSignals) -> None:
+    """Everything: check, configure, read, build, load, train."""
+    setup = run_setup.prepare(args)
+    if args.dry_run:
+        _print_dry_run(setup)
+        return
+    directory = pathlib.Path(args.checkpoint_dir)
+    writer = checkpoint_writer.CheckpointWriter(
+        directory,
+        setup.agent,
+        setup.embeddings,
+        setup.metadata(),
+        args.max_checkpoints,
+        setup.must_match,
     )
-    add = parser.add_argument
-    add("--config_file", default="configs/transformer_mixin.gin", help="gin file of the model")
-    add("--gin_bindings", nargs="*", default=[], help="such as 'Transformer.num_layers = 4'")
-    add("--dataset_file", required=True, help=".npz, see build_dataset.py")
-    add("--split_file", help="train_idx, val_idx; drawn by --seed and saved there if it is absent")
-    add("--validation_fraction", type=float, default=0.2, help="of a split that is drawn")
-    add("--checkpoint_dir", required=True, help="where everything of this run goes")
-    add("--embeddings_dir", default="embeddings", help="instruction embeddings to serve with")
-    add("--pretrained_checkpoint", help="weights to fine-tune from: prefix, directory or stem")
-    add("--batch_size", type=int, default=16)
-    add("--num_epochs", type=int, default=30)
-    add("--loss_type", choices=("cross_entropy", "l1", "smooth_l1"), help="overrides gin")
-    add("--learning_rate", type=float, help="overrides gin")
-    add("--seed", type=int, help="of weights, dropout and order of samples; overrides gin")
-    for part in ("efficientnet", "tokenlearner", "transformer"):
-        add(f"--freeze_{part}", action="store_true", help=f"the {part} does not learn")
-    return parser.parse_args(arguments)
-
-
-def configure(args: argparse.Namespace) -> None:
-    """Reads the gin file and the bindings, then what flags override."""
-    gin.clear_config()
-    gin.parse_config_files_and_bindings(
-        [args.config_file], args.gin_bindings, finalize_config=False
+    reporter = run_reporter.RunReporter(
+        directory, setup.data, setup.first_epoch, setup.settings.selection_metric
     )
-    overrides = {
-        "TransformerNetwork.loss_type": args.loss_type,
-        "create_optimizer.learning_rate": args.learning_rate,
-        "run_seed.seed": args.seed,
-    }
-    for name, value in overrides.items():
-        if value is not None:
-            gin.bind_parameter(name, value)
-    gin.finalize()
-
-
-def check_arguments(args: argparse.Namespace) -> None:
-    """Refuses what cannot work before anything is built.
-
-    Raises:
-        ValueError: for a number out of range, or an output directory that holds another run.
-        FileNotFoundError: if the configuration is absent.
-    """
-    for name in ("batch_size", "num_epochs"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name}: expected at least 1, got {getattr(args, name)}.")
-    if not pathlib.Path(args.config_file).is_file():
-        raise FileNotFoundError(f"--config_file: no file {args.config_file}.")
-    metadata = pathlib.Path(args.checkpoint_dir, checkpoint_directory.METADATA_FILE)
-    if metadata.is_file():
-        raise ValueError(
-            f"--checkpoint_dir: expected a new directory, {args.checkpoint_dir} holds another run. "
-            "Give another one, or move the old run away."
-        )
-
-
-def read_data(args: argparse.Namespace, seed: int) -> training_loop.RunData:
-    """The data set, and its split: read, or drawn by the seed and saved."""
-    dataset = npz_dataset.read_npz(args.dataset_file)
-    path = pathlib.Path(args.split_file or splits.split_path(args.dataset_file))
-    if not path.is_file():
-        splits.write_split(path, splits.make_split(dataset, args.validation_fraction, seed))
-        logging.info("split: drawn with seed %d, saved to %s", seed, path)
-    return training_loop.RunData(dataset, splits.read_split(path, len(dataset)))
-
-
-def run(args: argparse.Namespace) -> training_loop.Summary:
-    """Everything: configure, read, build, load, train."""
-    check_arguments(args)
-    configure(args)
-    seed = agent_factory.run_seed()
-    data = read_data(args, seed)
-    embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    agent = utils.create_agent()
-    utils.apply_freezing_logic(
-        agent, args.freeze_efficientnet, args.freeze_tokenlearner, args.freeze_transformer
+    state = None if setup.point is None else setup.point.state
+    loop = training_loop.TrainingLoop(
+        setup.agent,
+        setup.data,
+        writer,
+        reporter,
+        setup.settings,
+        signals,
+        state,
+        setup.augmentation,
     )
-    if args.pretrained_checkpoint is not None:
-        utils.load_pretrained_checkpoint(agent, args.pretrained_checkpoint)
-    writer = checkpoint_directory.CheckpointWriter(
-        args.checkpoint_dir, agent, embeddings, _run_metadata(args, data, seed)
-    )
-    log = loss_log.LossLog(pathlib.Path(args.checkpoint_dir, "loss_log.csv"))
-    summary = training_loop.train(agent, data, writer, log, args.num_epochs, args.batch_size, seed)
-    _report(summary, data)
-    return summary
+    _print_summary(loop.run(), setup)
 
 
-def _run_metadata(
-    args: argparse.Namespace, data: training_loop.RunData, seed: int
-) -> dict[str, object]:
-    return {
-        "resize": data.dataset.resize,
-        "dataset": pathlib.Path(args.dataset_file).name,
-        "dataset_fingerprint": npz_dataset.dataset_fingerprint(data.dataset),
-        "num_train": len(data.split.train_idx),
-        "num_val": len(data.split.val_idx),
-        "batch_size": args.batch_size,
-        "num_epochs": args.num_epochs,
-        "seed": seed,
-    }
+def _print_dry_run(setup: run_setup.RunSetup) -> None:
+    agent, data = setup.agent, setup.data
+    batch = next(iter(data.training_batches(setup.settings.batch_size)))
+    for key, value in batch.items():
+        print(f"first batch     {key} {value.dtype.name} {list(value.shape)}")
+    learning = sum(v.shape.num_elements() for v in agent.network.used_trainable_variables)
+    print(f"samples         {len(data.split.train_idx)} train, {len(data.split.val_idx)} val")
+    print(f"parameters      {learning:,} of them learn")
+    print(f"steps           {setup.total_steps} in all, {int(agent.global_step)} done")
+    print("dry run         everything is ready; nothing was trained or written")
 
 
-def _report(summary: training_loop.Summary, data: training_loop.RunData) -> None:
-    metric = training_loop.SELECTION_METRIC
+def _print_summary(summary: training_loop.Summary, setup: run_setup.RunSetup) -> None:
+    data, metric = setup.data, "centroid_mae"
     print(f"training loss   {summary.first_train_loss:.4f} -> {summary.last_train_loss:.4f}")
     parts = (
         ("train", data.split.train_idx, summary.train_metrics),
         ("val", data.split.val_idx, summary.best_metrics),
     )
     for name, indices, found in parts:
-        baseline = data.baseline(indices)[metric]
-        print(
-            f"{metric}    {name:5} {found[metric]:.4f} on {len(indices)} samples; "
-            f"predicting always the training labels' mean: {baseline:.4f}"
-        )
+        if metric in found:
+            baseline = data.baseline(indices)[metric]
+            print(
+                f"{metric}    {name:5} {found[metric]:.4f} on {len(indices)} samples; "
+                f"predicting always the training labels' mean: {baseline:.4f}"
+            )
     print(f"best checkpoint {summary.best_checkpoint}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; see the module for exit codes."""
     logging.set_verbosity(logging.INFO)
-    args = parse_arguments(arguments)
+    args = flags.parse(arguments, __doc__)
     try:
-        run(args)
-    except (ValueError, LookupError, OSError, tf.errors.InvalidArgumentError) as error:
+        # All of it, because variables are made and changed on every device.
+        scope = devices.strategy(args.num_devices).scope()
+        with stop_signals.StopSignals() as signals, scope:
+            run(args, signals)
+    except stop_signals.Preempted as signal:
+        print(f"train.py: {signal}: saved; --resume_checkpoint auto goes on", file=sys.stderr)
+        return stop_signals.EXIT_CODE
+    except (
+        ValueError,
+        LookupError,
+        OSError,
+        ArithmeticError,
+        tf.errors.InvalidArgumentError,
+    ) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     return 0

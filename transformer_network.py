@@ -28,6 +28,8 @@ from tokenizers import action_tokenizer, image_tokenizer
 
 Observation = Mapping[str, tf.Tensor]
 LOSS_TYPES = ("cross_entropy", "l1", "smooth_l1")
+# In the place of images: what `image_features` returned for them, float32 [B, T, h * w, D].
+FEATURES_KEY = "image_features"
 
 
 def _check_settings(
@@ -154,13 +156,17 @@ class TransformerNetwork(network.Network):
         """The part before TokenLearner, computed once when only the head is sampled.
 
         Args:
-            observation: images [B, T, H, W, 3] and embeddings [B, T, D_context].
+            observation: images [B, T, H, W, 3] and embeddings [B, T, D_context]; or, under
+                `FEATURES_KEY`, features of an earlier call [B, T, h * w, D], which are returned.
             training: BatchNorm's mode.
             seed: int32 [2], None for nothing random.
 
         Returns:
             float [B * T, h * w, D]
         """
+        if FEATURES_KEY in observation:
+            features = observation[FEATURES_KEY]
+            return tf.reshape(features, (-1, *features.shape[2:]))
         images, context = (
             observation[policy_specs.IMAGE_KEY],
             observation[policy_specs.EMBEDDING_KEY],
@@ -217,7 +223,7 @@ class TransformerNetwork(network.Network):
         """What the loss is computed on: see `head`.
 
         Args:
-            observation: images [B, T, H, W, 3] and embeddings [B, T, D_context].
+            observation: as `image_features` takes it.
             training: BatchNorm's mode.
             seed: int32 [2], None for nothing random.
 

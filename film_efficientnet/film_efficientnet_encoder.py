@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import mbconv_block
+from film_efficientnet import lean_gradients, mbconv_block
 
 # What the public ImageNet files hold. The "variance" is the standard deviation: the missing
 # division by sqrt(std) is made up for by the rescaling behind the normalization.
@@ -72,6 +72,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         output_stride: int = variants.TOTAL_STRIDES,
         width: float | None = None,
         depth: float | None = None,
+        lean_training: bool = False,
     ):
         """Builds the trunk with random convolutions and identity FiLM.
 
@@ -82,8 +83,12 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             output_stride: image pixels per feature, 2 .. 32.
             width: replaces the variant's width multiplier.
             depth: replaces the variant's depth multiplier.
+            lean_training: in training on CPUs, compute inner results again for the gradients
+                instead of keeping them, in loops compiled by XLA (docs/performance.md): less time
+                and memory, the same mathematics, a longer start. Ignored where there is a GPU.
         """
         super().__init__(name="film_efficientnet")
+        self._lean = lean_training and not tf.config.list_logical_devices("GPU")
         base = variants.variant(variant)
         width = base.width if width is None else width
         depth = base.depth if depth is None else depth
@@ -94,7 +99,10 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         stem_bn = mbconv_block.batch_norm("stem_bn", stem_filters)
         blocks = [
             mbconv_block.MBConvBlock(
-                block, context_size, block.drop_connect_fraction * dropout.backbone_drop_connect
+                block,
+                context_size,
+                block.drop_connect_fraction * dropout.backbone_drop_connect,
+                self._lean,
             )
             for block in variants.blocks(width, depth, output_stride)
         ]
@@ -137,8 +145,16 @@ class FilmEfficientNet(tf.keras.layers.Layer):
     ) -> tf.Tensor:
         """See the class."""
         x = self._stem_conv(mbconv_block.pad_before_stride(self._normalize(images), 3))
-        x = tf.nn.silu(self._stem_bn(x, training=training))
+        x = self._activate(self._stem_bn, x, training)
         for index, block in enumerate(self._blocks):
             seed = dropout_settings.split_seed(dropout_seed, index)
             x = block(x, context, training=training, dropout_seed=seed)
-        return tf.nn.silu(self._top_bn(self._top_conv(x), training=training))
+        return self._activate(self._top_bn, self._top_conv(x), training)
+
+    def _activate(
+        self, layer: tf.keras.layers.BatchNormalization, x: tf.Tensor, training: bool
+    ) -> tf.Tensor:
+        """silu(BatchNorm(x))."""
+        if mbconv_block.uses_lean_gradients(self._lean, self, x, training):
+            return lean_gradients.batch_norm_silu(x, lean_gradients.BatchNorm(layer, x))
+        return tf.nn.silu(layer(x, training=training))

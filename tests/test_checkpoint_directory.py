@@ -13,7 +13,7 @@ import checkpoint_directory
 import checkpoint_loading
 from food_data import embedding_store
 from tests import small_model
-from training import train_steps
+from training import checkpoint_writer, train_steps
 
 pytest_plugins = ["tests.training_fixtures"]
 
@@ -27,7 +27,7 @@ def store():
 def written(tiny_agent, store, tmp_path):
     """(directory, agent) with two checkpoints, the second after a step."""
     directory = tmp_path / "run"
-    writer = checkpoint_directory.CheckpointWriter(
+    writer = checkpoint_writer.CheckpointWriter(
         directory, tiny_agent, store, {"resize": "letterbox"}
     )
     writer.write({"centroid_mae": 0.2}, epoch=1)
@@ -123,7 +123,7 @@ def test_damaged_directories(written, damage, error, message):
 
 def test_old_checkpoints_do_not_pile_up(written):
     directory, agent = written
-    writer = checkpoint_directory.CheckpointWriter(
+    writer = checkpoint_writer.CheckpointWriter(
         directory, agent, embedding_store.EmbeddingStore.load("embeddings"), {"resize": None}
     )
     for step in (7, 8, 9):
@@ -136,7 +136,7 @@ def test_old_checkpoints_do_not_pile_up(written):
 
 @pytest.mark.slow
 def test_weights_after_training_steps_come_back_bit_equal(tiny_agent, store, batch, tmp_path):
-    writer = checkpoint_directory.CheckpointWriter(tmp_path, tiny_agent, store, {"resize": None})
+    writer = checkpoint_writer.CheckpointWriter(tmp_path, tiny_agent, store, {"resize": None})
     for _ in range(2):
         train_steps.train_step(tiny_agent, batch)
     writer.write({})

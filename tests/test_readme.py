@@ -95,11 +95,18 @@ def trained(clone):
 
 
 def test_make_a_data_set_and_train(clone, trained):
-    assert len(trained) == 3
+    assert len(trained) == 6
     assert f"{NUM_PHOTOS} samples" in trained[0]
-    for printed in trained[1:]:
+    assert (clone / "data" / "photos.jpg").is_file()
+    assert (clone / "data" / "shards" / "index.json").is_file()
+    for printed in trained[4:]:
         assert "centroid_mae" in printed
     assert (clone / "runs" / "full" / "metadata.json").is_file()
+
+
+def test_evaluate(clone, trained):
+    (command,) = commands("Evaluate")
+    assert "mean of the training labels" in run(clone, command)
 
 
 def test_add_a_food(clone):

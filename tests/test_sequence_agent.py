@@ -133,8 +133,43 @@ def test_step_reports_the_loss_before_it_and_the_gradient_norm():
 
     np.testing.assert_allclose(info.loss, loss, rtol=1e-5)
     np.testing.assert_allclose(info.extra["gradient_norm"], norm, rtol=1e-4)
-    assert info.extra["outputs"].shape == (2, 1, 4)
     assert not small_model.same(start, small_model.values(agent.network.variables))
+
+
+@pytest.mark.parametrize("num_micro_batches", [2, 4])
+def test_micro_batches_give_the_gradient_of_the_batch(num_micro_batches):
+    """Without BatchNorm's statistics, which are those of a micro-batch; 5 samples do not divide."""
+    weights, norms = [], []
+    for steps in (1, num_micro_batches):
+        agent = small_model.build(*small_model.TINY, *small_model.NO_DROPOUT)
+        agent.network.parts()["efficientnet"].trainable = False
+        agent.sequence_agent._accumulation_steps = steps
+        info = agent.sequence_agent.train(small_model.food_experience(0, 5))
+        weights.append(small_model.values(agent.network.trainable_variables))
+        norms.append([float(info.loss), float(info.extra["mae"]), info.extra["gradient_norm"]])
+    np.testing.assert_allclose(norms[0], norms[1], rtol=1e-5)
+    for whole, pieces in zip(*weights):
+        np.testing.assert_allclose(whole, pieces, atol=1e-5)
+
+
+def test_micro_batches_drop_different_units():
+    agent = small_model.build(*small_model.TINY, "DropoutSettings.top = 0.5")
+    twice = small_model.food_experience(0, 1)
+    twice = tf.nest.map_structure(lambda x: tf.concat([x, x], 0), twice)
+    agent.network.parts()["efficientnet"].trainable = False
+    seen = []
+    compute = agent.sequence_agent._gradients
+
+    def spy(part, *arguments):
+        results = compute(part, *arguments)
+        seen.append(float(results[0]))
+        return results
+
+    agent.sequence_agent._gradients = spy
+    agent.sequence_agent._accumulation_steps = 2
+    agent.sequence_agent.train(twice)
+    assert len(seen) == 2
+    assert seen[0] != seen[1]
 
 
 def first_loss(seed: int) -> float:

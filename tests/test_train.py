@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
 
 import gin
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import checkpoint_directory
 import train
 from tests import training_fixtures
-from training import agent_factory
+from training import agent_factory, flags, resume, run_setup, train_steps
 
 pytest_plugins = ["tests.training_fixtures"]
 
@@ -48,13 +52,13 @@ def test_fine_tuning_starts_from_the_given_weights(
 
 
 def test_flags_override_bindings_only_when_given(arguments):
-    train.configure(train.parse_arguments([*arguments, "--gin_bindings", "run_seed.seed = 5"]))
+    flags.configure(flags.parse([*arguments, "--gin_bindings", "run_seed.seed = 5"]))
     assert agent_factory.run_seed() == 5
     assert gin.query_parameter("create_optimizer.learning_rate") == 3e-3
     gin.clear_config()
-    flags = ["--seed", "6", "--loss_type", "l1", "--learning_rate", "0.5"]
+    given = ["--seed", "6", "--loss_type", "l1", "--learning_rate", "0.5"]
     bindings = ["--gin_bindings", "run_seed.seed = 5"]
-    train.configure(train.parse_arguments([*arguments, *flags, *bindings]))
+    flags.configure(flags.parse([*arguments, *given, *bindings]))
     assert agent_factory.run_seed() == 6
     assert gin.query_parameter("TransformerNetwork.loss_type") == "l1"
     assert gin.query_parameter("create_optimizer.learning_rate") == 0.5
@@ -63,16 +67,16 @@ def test_flags_override_bindings_only_when_given(arguments):
 def test_shipped_configs_are_found_from_any_folder(arguments, tmp_path, monkeypatch):
     config = pathlib.Path("configs/small.gin").resolve()
     monkeypatch.chdir(tmp_path)
-    train.configure(train.parse_arguments([*arguments, "--config_file", str(config)]))
+    flags.configure(flags.parse([*arguments, "--config_file", str(config)]))
     assert gin.query_parameter("FilmEfficientNet.variant") == "small"
 
 
 def test_a_split_that_is_absent_is_drawn_once_and_kept(arguments, squares_files):
     squares_files[1].unlink()
-    args = train.parse_arguments(arguments)
-    drawn = train.read_data(args, seed=3).split
+    args = flags.parse(arguments)
+    drawn = run_setup.read_data(args, seed=3).split
     assert squares_files[1].is_file()
-    assert (train.read_data(args, seed=4).split.val_idx == drawn.val_idx).all()
+    assert (run_setup.read_data(args, seed=4).split.val_idx == drawn.val_idx).all()
 
 
 @pytest.mark.parametrize(
@@ -100,3 +104,52 @@ def test_a_directory_with_a_run_is_not_overwritten(arguments, small_checkpoint_d
     assert train.main([*arguments, "--checkpoint_dir", small_checkpoint_dir]) == 1
     assert "holds another run" in capsys.readouterr().err
     assert metadata.read_bytes() == before
+
+
+def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, capsys):
+    assert train.main([*arguments, "--dry_run"]) == 0
+    printed = capsys.readouterr().out
+    assert "18 train, 6 val" in printed
+    assert "first batch     image uint8 [6, 236, 236, 3]" in printed
+    assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.slow
+def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch, capsys):
+    """The run that goes on ends as one that nobody disturbed; without traces, for speed."""
+    more = ["--num_epochs", "2", "--steps_per_epoch", "2", "--resume_checkpoint", "auto"]
+    undisturbed = ["--checkpoint_dir", str(tmp_path / "undisturbed")]
+    step = train_steps.train_step
+
+    def signalled(agent, batch):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return step(agent, batch)
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert train.main([*arguments, *more, *undisturbed]) == 0
+        monkeypatch.setattr(train_steps, "train_step", signalled)
+        assert train.main([*arguments, *more]) == 75
+        assert "SIGUSR1: saved; --resume_checkpoint auto" in capsys.readouterr().err
+        monkeypatch.setattr(train_steps, "train_step", step)
+        assert train.main([*arguments, *more]) == 0
+        # A third time there is nothing left to do.
+        assert train.main([*arguments, *more]) == 0
+    finally:
+        tf.config.run_functions_eagerly(False)
+    ours, theirs = (
+        tf.train.load_checkpoint(str(resume.find(tmp_path / name).prefix))
+        for name in ("run", "undisturbed")
+    )
+    for name in ours.get_variable_to_shape_map():
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH":
+            assert np.array_equal(ours.get_tensor(name), theirs.get_tensor(name)), name
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_its_own_settings_only(small_checkpoint_dir, arguments, capsys):
+    changes = ["--checkpoint_dir", small_checkpoint_dir, "--resume_checkpoint", "auto"]
+    assert train.main([*arguments, *changes, "--batch_size", "3"]) == 1
+    assert "batch_size: was 6, now 3" in capsys.readouterr().err
+    assert train.main([*arguments, *changes, "--learning_rate", "0.5"]) == 1
+    assert "create_optimizer.learning_rate: was '0.003', now '0.5'" in capsys.readouterr().err

@@ -26,6 +26,27 @@ TINY_CONFIG = "\n".join(
 )
 
 
+class ListReporter:
+    """Keeps what a training loop tells it."""
+
+    def __init__(self):
+        self.num_first_batches = 0
+        self.steps, self.rows, self.predictions, self.summary = [], [], [], None
+
+    def first_batch(self, batch):
+        self.num_first_batches += 1
+
+    def step(self, step, loss, extras, images_per_s):
+        self.steps.append((step, loss))
+
+    def epoch(self, epoch, row, predictions):
+        self.rows.append(dict(row))
+        self.predictions.append(predictions)
+
+    def finish(self, summary):
+        self.summary = summary
+
+
 def squares(num_samples: int, seed: int = 0) -> npz_dataset.FoodDataset:
     """Two samples share each picture (`sources`)."""
     generator = np.random.default_rng(seed)

@@ -1,12 +1,12 @@
 #!/bin/sh
-# From nothing to an answer: draw plates, train the small configuration, serve it, ask it about a plate.
+# From nothing to an answer: draw plates, fine-tune a small pretrained model, measure it, serve it, ask it about a plate.
 # `make demo` calls it. PYTHON names the interpreter; everything is written to demo_output/.
 # Usage: tools/demo.sh [NUM_EPOCHS]
 set -eu
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-.venv/bin/python}
-NUM_EPOCHS=${1:-10}
+NUM_EPOCHS=${1:-4}
 OUTPUT=demo_output
 START_LIMIT_S=120
 server_pid=""
@@ -28,16 +28,20 @@ step() { echo; echo "== $*"; }
 rm -rf "$OUTPUT"
 mkdir -p "$OUTPUT"
 
-step "1/4 Drawing plates"
-"$PYTHON" build_dataset.py synthetic --num_plates 1500 --max_foods 1 --seed 0 \
+step "1/5 Drawing plates"
+"$PYTHON" build_dataset.py synthetic --num_plates 1200 --max_foods 3 --view arm --seed 0 --validation_fraction 0.25 \
     --output_file "$OUTPUT/plates.npz" --preview_file "$OUTPUT/plates.jpg"
 
-step "2/4 Training the small configuration for $NUM_EPOCHS epochs"
+step "2/5 Fine-tuning the small pretrained model for $NUM_EPOCHS epochs"
 "$PYTHON" train.py --config_file configs/small.gin --dataset_file "$OUTPUT/plates.npz" \
-    --split_file "$OUTPUT/plates_split.npz" --checkpoint_dir "$OUTPUT/checkpoints" \
-    --batch_size 32 --num_epochs "$NUM_EPOCHS"
+    --split_file "$OUTPUT/plates_split.npz" --pretrained_checkpoint pretrained/small --checkpoint_dir "$OUTPUT/checkpoints" \
+    --batch_size 32 --num_epochs "$NUM_EPOCHS" --learning_rate 5e-4 --schedule cosine
 
-step "3/4 Starting the server (its log: $OUTPUT/server.log)"
+step "3/5 Measuring it on the plates that it was not trained on"
+"$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/plates.npz" \
+    --split_file "$OUTPUT/plates_split.npz" --output_file "$OUTPUT/metrics.json"
+
+step "4/5 Starting the server (its log: $OUTPUT/server.log)"
 "$PYTHON" api_batch_server.py --checkpoint_dir "$OUTPUT/checkpoints" --port 0 \
     --port_file "$OUTPUT/server.port" >"$OUTPUT/server.log" 2>&1 &
 server_pid=$!
@@ -52,7 +56,7 @@ while [ ! -s "$OUTPUT/server.port" ]; do
     waited_s=$((waited_s + 1))
 done
 
-step "4/4 Asking about one plate of the validation split"
+step "5/5 Asking about one plate of the validation split"
 question=$("$PYTHON" - "$OUTPUT" <<'END'
 import pathlib
 import sys
@@ -75,7 +79,8 @@ stop_server
 step "Done. Results:"
 echo "  data set and split   $OUTPUT/plates.npz, $OUTPUT/plates_split.npz"
 echo "  some of its plates   $OUTPUT/plates.jpg"
-echo "  best checkpoint      $OUTPUT/checkpoints, errors of each epoch in loss_log.csv there"
+echo "  best checkpoint      $OUTPUT/checkpoints; there too: loss_log.csv, training_curves.png, predictions_latest.png"
+echo "  its errors           $OUTPUT/metrics.json"
 echo "  the plate            $OUTPUT/plate.png"
 echo "  the answer, drawn    $OUTPUT/answer.png"
 echo "  the server's log     $OUTPUT/server.log"

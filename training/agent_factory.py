@@ -8,19 +8,85 @@ import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
-from training import fused_adam
+from training import fused_adam, learning_rate_schedule
 
 
 @gin.configurable
-def create_optimizer(learning_rate: float = 1e-4) -> tf.keras.optimizers.Optimizer:
+def create_optimizer(
+    learning_rate: float = 1e-4,
+    schedule: str = "constant",
+    warmup_steps: int = 0,
+    total_steps: int | None = None,
+    weight_decay: float = 0.0,
+    gradient_clip_norm: float | None = None,
+    ema_decay: float = 0.0,
+) -> fused_adam.FusedAdam:
     """Adam (arXiv 1412.6980), as RT-1 was trained with.
 
+    Args:
+        learning_rate: the largest one.
+        schedule: after the warm-up, 'constant' or 'cosine' (down to 0 at total_steps).
+        warmup_steps: of a linear rise.
+        total_steps: of the run; train.py binds it unless it is bound already.
+        weight_decay: decoupled (AdamW), of kernels.
+        gradient_clip_norm: gradients are scaled down to this global norm; None for no limit.
+        ema_decay: of an average of the weights, which then is what is validated and served; 0 for
+            none.
+
     Raises:
-        ValueError: for a learning rate that is not positive.
+        ValueError: for a value out of range, or a cosine without total_steps.
     """
-    if not learning_rate > 0:
-        raise ValueError(f"create_optimizer: expected learning_rate > 0, got {learning_rate}.")
-    return fused_adam.FusedAdam(learning_rate)
+    _check(learning_rate, schedule, warmup_steps, weight_decay, gradient_clip_norm, ema_decay)
+    rate = learning_rate
+    if schedule == "cosine":
+        if total_steps is None:
+            raise ValueError(
+                "create_optimizer: expected total_steps with schedule 'cosine', got None. Bind "
+                "create_optimizer.total_steps; train.py does."
+            )
+        rate = learning_rate_schedule.WarmupSchedule(learning_rate, warmup_steps, total_steps)
+    elif warmup_steps:
+        rate = learning_rate_schedule.WarmupSchedule(learning_rate, warmup_steps)
+    return fused_adam.FusedAdam(rate, weight_decay or None, gradient_clip_norm, ema_decay or None)
+
+
+def _check(
+    learning_rate: float,
+    schedule: str,
+    warmup_steps: int,
+    weight_decay: float,
+    gradient_clip_norm: float | None,
+    ema_decay: float,
+) -> None:
+    # Comparisons are written so that NaN fails them.
+    clip = gradient_clip_norm
+    rules = (
+        ("learning_rate > 0", learning_rate, learning_rate > 0),
+        ("warmup_steps >= 0", warmup_steps, warmup_steps >= 0),
+        ("weight_decay >= 0", weight_decay, weight_decay >= 0),
+        ("gradient_clip_norm > 0 or None", clip, clip is None or clip > 0),
+        ("ema_decay in 0 .. 1, without 1", ema_decay, 0 <= ema_decay < 1),
+        (f"schedule in {learning_rate_schedule.SCHEDULES}", schedule, _is_schedule(schedule)),
+    )
+    for rule, value, holds in rules:
+        if not holds:
+            raise ValueError(f"create_optimizer: expected {rule}, got {value!r}.")
+
+
+def _is_schedule(name: str) -> bool:
+    return name in learning_rate_schedule.SCHEDULES
+
+
+@gin.configurable
+def gradient_accumulation(steps: int = 1) -> int:
+    """In how many micro-batches a batch is computed; bind `gradient_accumulation.steps`.
+
+    Raises:
+        ValueError: unless it is at least 1.
+    """
+    if steps < 1:
+        raise ValueError(f"gradient_accumulation.steps: expected at least 1, got {steps}.")
+    return steps
 
 
 @gin.configurable
@@ -39,7 +105,7 @@ def create_agent() -> agent_wrapper.Agent:
     """A new agent with random weights, as the gin configuration in force says."""
     seed = run_seed()
     tf.keras.utils.set_random_seed(seed)
-    agent = agent_wrapper.Agent(create_optimizer(), seed=seed)
+    agent = agent_wrapper.Agent(create_optimizer(), seed, gradient_accumulation())
     logging.info(
         "agent: %s parameters, %s of them trainable, loss_type %s",
         f"{_count(agent.network.variables):,}",

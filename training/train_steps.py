@@ -2,7 +2,8 @@
 `losses.py`.
 
 A batch is what `food_data.pipeline` yields: {'image': uint8 [B, H, W, 3],
-'natural_language_embedding': float32 [B, D], 'bbox': float32 [B, 4]}.
+'natural_language_embedding': float32 [B, D], 'bbox': float32 [B, 4]}; or what
+`training.feature_cache` yields, with features in the place of images.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ def to_trajectory(batch: Batch) -> trajectory.Trajectory:
     """A batch as trajectories [B, 1, ...] of one step that counts."""
     batch_size = tf.shape(batch[policy_specs.ACTION_KEY])[0]
     observation = {
-        key: batch[key][:, tf.newaxis]
-        for key in (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
+        key: value[:, tf.newaxis] for key, value in batch.items() if key != policy_specs.ACTION_KEY
     }
     action = {policy_specs.ACTION_KEY: batch[policy_specs.ACTION_KEY][:, tf.newaxis]}
     first = tf.fill((batch_size, 1), time_step.StepType.FIRST)

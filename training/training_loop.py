@@ -1,42 +1,84 @@
-"""The epochs of a run: train, validate, keep the best checkpoint by centroid MAE, log."""
+"""The epochs of a run: train, validate, keep the best checkpoint, and one to go on from.
+
+The order is what makes a run exact after a kill at any moment: the state is saved last, so that
+what was done after it is done again, with the same result.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import time
+from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
 import agent_wrapper
-import checkpoint_directory
 import checkpoint_loading
-import metrics
-from food_data import npz_dataset, pipeline, splits
-from training import loss_log, train_steps
+from food_data import pipeline
+from training import (
+    checkpoint_writer,
+    nonfinite,
+    run_data,
+    stop_signals,
+    train_steps,
+    training_state,
+    weight_averaging,
+)
+from training.reports import progress
 
-SELECTION_METRIC = "centroid_mae"
+
+class Reporter(Protocol):
+    """What the loop tells: `training.reports.run_reporter.RunReporter` is one."""
+
+    def first_batch(self, batch: train_steps.Batch) -> None:
+        """Before the first step."""
+
+    def step(
+        self, step: int, loss: float, extras: Mapping[str, float], images_per_s: float
+    ) -> None:
+        """After each step; must be cheap."""
+
+    def epoch(self, epoch: int, row: Mapping[str, float], predictions: np.ndarray) -> None:
+        """After each validation; epochs count from 1, predictions are float32 [n_val, 4]."""
+
+    def finish(self, summary: Mapping[str, object]) -> None:
+        """At the end."""
 
 
 @dataclasses.dataclass(frozen=True)
-class RunData:
-    """The samples of a run, read once and shared by all that follows.
+class Settings:
+    """Of a run, beside what gin holds.
 
     Attributes:
-        dataset: all N samples.
-        split: which of them train and which validate.
+        num_epochs: at least 1.
+        batch_size: B; the last batch of a pass over the samples may be smaller.
+        seed: of the order of the samples and of their augmentation.
+        steps_per_epoch: between two validations; None for one pass over the samples.
+        selection_metric: the validation error whose smallest value makes the best checkpoint.
+        checkpoint_every_steps: save also within an epoch, to go on from; None for its end only.
+        early_stopping_epochs: end after so many epochs without a new best; None for never.
     """
 
-    dataset: npz_dataset.FoodDataset
-    split: splits.Split
+    num_epochs: int
+    batch_size: int
+    seed: int = 0
+    steps_per_epoch: int | None = None
+    selection_metric: str = "centroid_mae"
+    checkpoint_every_steps: int | None = None
+    early_stopping_epochs: int | None = None
 
-    def baseline(self, indices: np.ndarray) -> dict[str, float]:
-        """Errors of the mean of the training labels as the answer to every sample of `indices`."""
-        labels = self.dataset.actions
-        return metrics.mean_predictor_metrics(labels[self.split.train_idx], labels[indices])
+    def batches_per_pass(self, num_samples: int) -> int:
+        """Of all training samples."""
+        return -(-num_samples // self.batch_size)
+
+    def steps(self, num_samples: int) -> int:
+        """Of one epoch."""
+        return self.steps_per_epoch or self.batches_per_pass(num_samples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +86,12 @@ class Summary:
     """What a run came to.
 
     Attributes:
-        best_metrics: of the best checkpoint, on the validation samples.
+        best_metrics: of the best checkpoint, on the validation samples; without any, of training.
         train_metrics: of the best checkpoint, on the training samples.
         best_checkpoint: its prefix.
         first_train_loss: mean over the first epoch.
         last_train_loss: mean over the last epoch.
+        num_epochs: that were run, before a resume included.
     """
 
     best_metrics: dict[str, float]
@@ -56,69 +99,189 @@ class Summary:
     best_checkpoint: pathlib.Path
     first_train_loss: float
     last_train_loss: float
+    num_epochs: int
 
 
-def _train_epoch(
-    agent: agent_wrapper.Agent, batches: tf.data.Dataset, num_batches: int, label: str
-) -> float:
-    """Mean loss over the epoch's samples."""
-    losses, sizes = [], []
-    # On a terminal a bar; elsewhere nothing, the epoch's line says it all.
-    with tqdm.tqdm(batches, label, num_batches, unit="batch", leave=False, disable=None) as bar:
-        for batch in bar:
-            result = train_steps.train_step(agent, batch)
-            losses.append(result["loss"])
-            sizes.append(len(batch["bbox"]))
-            bar.set_postfix(loss=f"{result['loss']:.4f}")
-    return float(np.average(losses, weights=sizes))
+class TrainingLoop:
+    """One run. Holds the data set once, and a few batches."""
 
+    def __init__(
+        self,
+        agent: agent_wrapper.Agent,
+        data: run_data.RunData,
+        writer: checkpoint_writer.CheckpointWriter,
+        reporter: Reporter,
+        settings: Settings,
+        signals: stop_signals.StopSignals | None = None,
+        state: training_state.TrainingState | None = None,
+        augmentation: pipeline.Augmentation | None = None,
+    ):
+        """Makes the input pipeline; nothing is read yet.
 
-def train(
-    agent: agent_wrapper.Agent,
-    data: RunData,
-    writer: checkpoint_directory.CheckpointWriter,
-    log: loss_log.LossLog,
-    num_epochs: int,
-    batch_size: int,
-    seed: int,
-) -> Summary:
-    """Runs all epochs. Holds the data set once, and a few batches.
-
-    Args:
-        agent: is trained; in the end it has the weights of the best checkpoint.
-        data: its samples.
-        writer: of the best checkpoint.
-        log: gets a row for each epoch.
-        num_epochs: passes over the training samples, at least 1.
-        batch_size: B; the last batch of an epoch may be smaller.
-        seed: of the order of the samples.
-
-    Returns:
-        The summary.
-
-    Raises:
-        tf.errors.InvalidArgumentError: for a loss or gradient that is not finite.
-    """
-    train_idx, val_idx = data.split.train_idx, data.split.val_idx
-    batches = pipeline.create_npz_dataset(data.dataset, train_idx, batch_size, shuffle_seed=seed)
-    val_batches = pipeline.create_npz_dataset(data.dataset, val_idx, batch_size)
-    num_batches = -(-len(train_idx) // batch_size)
-    best, best_checkpoint, train_losses = None, None, []
-    for epoch in range(1, num_epochs + 1):
-        label, start = f"epoch {epoch}/{num_epochs}", time.monotonic()
-        train_losses.append(_train_epoch(agent, batches, num_batches, label))
-        images_per_s = round(len(train_idx) / (time.monotonic() - start), 1)
-        val, _ = train_steps.validate_step_with_metrics(agent, val_batches)
-        if best is None or val[SELECTION_METRIC] < best[SELECTION_METRIC]:
-            best, best_checkpoint = val, writer.write(val, epoch=epoch)
-            label += " (best)"
-        row = {"epoch": epoch, "train_loss": train_losses[-1], "val_loss": val["loss"]}
-        log.append({**val, **row, "images_per_s": images_per_s})
-        logging.info(
-            f"{label}: train loss {train_losses[-1]:.4f}, validation loss {val['loss']:.4f}, "
-            f"centroid MAE {val[SELECTION_METRIC]:.4f}, {images_per_s} images/s"
+        Args:
+            agent: is trained.
+            data: its samples.
+            writer: of checkpoints.
+            reporter: is told of everything.
+            settings: of the run.
+            signals: may end the run between two steps; None for none.
+            state: of a run to go on with; None for a new one.
+            augmentation: of training pictures and labels, see `pipeline.create_npz_dataset`.
+        """
+        self._agent, self._data, self._writer, self._reporter = agent, data, writer, reporter
+        self._settings = settings
+        self._signals = signals or stop_signals.StopSignals()
+        self._is_new = state is None
+        self._state = state or training_state.TrainingState()
+        num_samples = len(data.split.train_idx)
+        self._steps = settings.steps(num_samples)
+        make = functools.partial(
+            data.training_batches,
+            settings.batch_size,
+            shuffle_seed=settings.seed,
+            augmentation=augmentation,
         )
-    checkpoint_loading.custom_load_checkpoint(agent, best_checkpoint)
-    train_batches = pipeline.create_npz_dataset(data.dataset, train_idx, batch_size)
-    train_metrics, _ = train_steps.validate_step_with_metrics(agent, train_batches)
-    return Summary(best, train_metrics, best_checkpoint, train_losses[0], train_losses[-1])
+        self._batches = run_data.endless_batches(
+            lambda first_epoch, first_batch: make(first_epoch=first_epoch, first_batch=first_batch),
+            settings.batches_per_pass(num_samples),
+            self._state.epoch * self._steps + self._state.step,
+        )
+
+    def run(self) -> Summary:
+        """Runs all epochs that are left; in the end the agent has the best weights.
+
+        Raises:
+            nonfinite.NonFiniteError: for a loss or gradient that is not finite.
+            stop_signals.Preempted: after a signal; everything is saved.
+            checkpoint_files.CheckpointWriteError: if the disk is full.
+        """
+        if self._is_new:
+            self._agent.build_optimizer()
+            # A run killed in its first epoch goes on too, and a disk that fails does it now.
+            self._writer.write_training_state(self._state)
+        try:
+            while not self._is_over():
+                self._train_epoch()
+                self._end_epoch()
+        except stop_signals.Preempted as signal:
+            prefix = self._writer.write_training_state(self._state)
+            logging.warning("%s: saved %s", signal, prefix)
+            raise
+        return self._summary()
+
+    def _is_over(self) -> bool:
+        patience = self._settings.early_stopping_epochs
+        idle = self._state.epochs_without_improvement
+        if patience is not None and idle >= patience:
+            logging.info("early stopping: no better %s for %d epochs", self._metric, idle)
+            return True
+        return self._state.epoch >= self._settings.num_epochs
+
+    @property
+    def _metric(self) -> str:
+        return self._settings.selection_metric
+
+    def _train_epoch(self) -> None:
+        """The steps of an epoch that are left."""
+        every = self._settings.checkpoint_every_steps
+        label = f"epoch {self._state.epoch + 1}/{self._settings.num_epochs}"
+        with progress.progress(self._steps, self._state.step, label) as bar:
+            while self._state.step < self._steps:
+                self._signals.check()
+                bar.update(self._train_step())
+                if every is not None and int(self._agent.global_step) % every == 0:
+                    self._writer.write_training_state(self._state)
+
+    def _train_step(self) -> float:
+        """The loss of the step."""
+        start, state = time.monotonic(), self._state
+        batch = next(self._batches)
+        step, num_samples = int(self._agent.global_step), len(batch["bbox"])
+        if step == 0:
+            self._reporter.first_batch(batch)
+        try:
+            result = train_steps.train_step(self._agent, batch)
+        except tf.errors.InvalidArgumentError as error:
+            if not nonfinite.is_non_finite(error):
+                raise
+            raise nonfinite.explain(error, batch, self._writer.directory, step) from error
+        loss, seconds = result.pop("loss"), time.monotonic() - start
+        self._state = dataclasses.replace(
+            state,
+            step=state.step + 1,
+            loss_sum=state.loss_sum + loss * num_samples,
+            num_samples=state.num_samples + num_samples,
+            seconds=state.seconds + seconds,
+        )
+        self._reporter.step(step + 1, loss, result, num_samples / seconds)
+        return loss
+
+    def _end_epoch(self) -> None:
+        """Validates, keeps the best, logs, and saves a state from which the next epoch begins."""
+        state, epoch, start = self._state, self._state.epoch + 1, time.monotonic()
+        train_loss = state.loss_sum / state.num_samples
+        with weight_averaging.averaged_weights(self._agent):
+            found, predictions = self._validate(train_loss)
+            best = self._best(found, epoch)
+        row = {
+            "val_loss": float("nan"),
+            **found,
+            "epoch": epoch,
+            "train_loss": train_loss,
+            "learning_rate": float(self._agent.optimizer.learning_rate),
+            "images_per_s": round(state.num_samples / state.seconds, 1),
+            "seconds": round(state.seconds + time.monotonic() - start, 2),
+        }
+        self._reporter.epoch(epoch, row, predictions)
+        shown = ", ".join(
+            f"{name} {row[name]:.4f}"
+            for name in ("train_loss", "val_loss", self._metric)
+            if name in row
+        )
+        note = " (best)" if best.epoch == epoch else ""
+        logging.info("epoch %d%s: %s, %s images/s", epoch, note, shown, row["images_per_s"])
+        self._state = training_state.TrainingState(
+            epoch=epoch,
+            first_train_loss=train_loss if epoch == 1 else state.first_train_loss,
+            last_train_loss=train_loss,
+            best=best,
+        )
+        self._writer.write_training_state(self._state)
+
+    def _validate(self, train_loss: float) -> tuple[dict[str, float], np.ndarray]:
+        """Metrics and predictions; without validation samples the training loss and none."""
+        if not len(self._data.split.val_idx):
+            return {"train_loss": train_loss}, np.zeros((0, 4), np.float32)
+        batches = self._data.validation_batches(self._settings.batch_size)
+        found, predictions = train_steps.validate_step_with_metrics(
+            self._agent, self._signals.checked(batches)
+        )
+        return {"val_loss": found.pop("loss"), **found}, predictions
+
+    def _best(self, found: Mapping[str, float], epoch: int) -> training_state.Best:
+        """Writes the checkpoint that counts if this one is better than all before.
+
+        Without validation there is no telling; the newest counts.
+        """
+        best, value = self._state.best, found.get(self._metric, -float(epoch))
+        if best is not None and not value < best.value:
+            return best
+        prefix = self._writer.write(found, epoch=epoch)
+        return training_state.Best(value, epoch, prefix.name, dict(found))
+
+    def _summary(self) -> Summary:
+        state = self._state
+        prefix = self._writer.directory / state.best.checkpoint
+        checkpoint_loading.custom_load_checkpoint(self._agent, prefix)
+        batches = self._data.training_batches(self._settings.batch_size)
+        found, _ = train_steps.validate_step_with_metrics(self._agent, batches)
+        summary = Summary(
+            state.best.metrics,
+            found,
+            prefix,
+            state.first_train_loss,
+            state.last_train_loss,
+            state.epoch,
+        )
+        self._reporter.finish({**dataclasses.asdict(summary), "best_checkpoint": str(prefix)})
+        return summary

@@ -234,3 +234,41 @@ def test_table_of_parameters_is_kerass(variant):
 
 def test_parameters_of_the_small_variant():
     assert sum(int(np.prod(v.shape)) for v in build().variables) == 340_199
+
+
+@pytest.mark.slow
+def test_lean_training_changes_nothing():
+    """Traced, with every block of the small variant, drop-connect on."""
+    results = []
+    for lean in (False, True):
+        dropout = dropout_settings.DropoutSettings(backbone_drop_connect=0.3)
+        net = build(context_size=6, dropout=dropout, lean_training=lean, depth=0.6)
+        small_model.randomize(net.variables, seed=0)
+
+        @tf.function(autograph=False)
+        def step(net=net):
+            with tf.GradientTape() as tape:
+                features = net(pixels(0, 3), context(0, 3), training=True, dropout_seed=SEED)
+                loss = tf.reduce_sum(features * features[..., ::-1])
+            return features, tape.gradient(loss, net.trainable_variables)
+
+        features, gradients = step()
+        results.append([features, *gradients, *net.non_trainable_variables])
+    # Some gradients are zero but for rounding: of what is added before a BatchNorm.
+    largest = max(np.abs(value).max() for value in results[0])
+    for reference, ours in zip(*results):
+        assert np.abs(ours - reference).max() <= 1e-3 * np.abs(reference).max() + 1e-5 * largest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lean", "num_plain"), [(False, 31), (True, 0)])
+def test_lean_training_leaves_out_every_plain_batch_norm(lean, num_plain):
+    """Two in the block that is not expanded, three in each of nine others, stem and top."""
+    net = build(lean_training=lean)
+
+    @tf.function(autograph=False)
+    def features():
+        return net(pixels(0), training=True)
+
+    kinds = [op.type for op in features.get_concrete_function().graph.get_operations()]
+    assert kinds.count("FusedBatchNormV3") == num_plain

@@ -146,3 +146,61 @@ def test_dropout_leaves_batch_norm_alone():
     layer(features(), None, training=False, dropout_seed=SEED)
 
     assert small_model.same(before, small_model.values(layer.variables))
+
+
+def train_call(
+    lean: bool, block: variants.Block, context_size: int | None = None
+) -> list[np.ndarray]:
+    """Output, gradients and moving statistics of one call in training mode."""
+    layer = mbconv_block.MBConvBlock(block, context_size, 0.5, lean)
+    small_model.randomize(layer.variables, seed=0)
+    inputs = features(channels=block.in_filters)
+    context = None if context_size is None else tf.constant(small_model.embeddings(1, 2, size=3))
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        output = layer(inputs, context, training=True, dropout_seed=SEED)
+        noise = np.random.default_rng(2).standard_normal(output.shape)
+        loss = tf.reduce_sum(output * tf.constant(noise, tf.float32))
+    gradients = tape.gradient(loss, [inputs, *layer.trainable_variables])
+    return [value.numpy() for value in (output, *gradients, *layer.non_trainable_variables)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"kernel_size": 5}, {"expand_ratio": 1}, {"strides": 2, "out_filters": 6}],
+    ids=["residual", "5x5", "not expanded", "strided"],
+)
+def test_lean_gradients_change_nothing(change):
+    block = dataclasses.replace(BLOCK, **change)
+
+    plain, lean = train_call(False, block, 3), train_call(True, block, 3)
+
+    for reference, ours in zip(plain, lean):
+        np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=2e-4)
+
+
+def test_lean_without_film():
+    for reference, ours in zip(train_call(False, BLOCK), train_call(True, BLOCK)):
+        np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=2e-4)
+
+
+def test_lean_path_only_where_it_applies():
+    layer, single = build(), features()
+
+    assert mbconv_block.uses_lean_gradients(True, layer, single, training=True)
+    assert not mbconv_block.uses_lean_gradients(False, layer, single, training=True)
+    assert not mbconv_block.uses_lean_gradients(True, layer, single, training=False)
+    half = tf.cast(single, tf.bfloat16)
+    assert not mbconv_block.uses_lean_gradients(True, layer, half, training=True)
+    layer.trainable = False  # BatchNorm then uses its moving statistics
+    assert not mbconv_block.uses_lean_gradients(True, layer, single, training=True)
+
+
+def test_frozen_lean_block_updates_nothing():
+    layer = mbconv_block.MBConvBlock(BLOCK, None, 0.0, lean=True)
+    layer.trainable = False
+    before = small_model.values(layer.variables)
+
+    layer(features(), None, training=True)
+
+    assert small_model.same(before, small_model.values(layer.variables))

@@ -54,8 +54,11 @@ def test_all_steps_run_and_the_server_is_stopped(tmp_path):
     assert "demo_output/answer.png" in done.stdout
     calls = (tmp_path / "calls.txt").read_text().splitlines()
     programs = [call.split()[0] for call in calls]
-    assert programs == ["build_dataset.py", "train.py", "api_batch_server.py", "-", "api_client.py"]
-    assert calls[1].endswith("--num_epochs 3")
+    assert programs == [
+        *("build_dataset.py", "train.py", "evaluate.py"),
+        *("api_batch_server.py", "-", "api_client.py"),
+    ]
+    assert "--num_epochs 3 " in calls[1]
     assert "--api_url http://127.0.0.1:12345" in calls[-1]
     assert "--action skewering --food_type rice" in calls[-1]
     assert_server_is_gone(tmp_path)
@@ -63,8 +66,8 @@ def test_all_steps_run_and_the_server_is_stopped(tmp_path):
 
 @pytest.mark.parametrize(
     ("failing", "code"),
-    [("build_dataset.py", 7), ("train.py", 7), ("api_batch_server.py", 1), ("-", 7)]
-    + [("api_client.py", 7)],
+    [("build_dataset.py", 7), ("train.py", 7), ("evaluate.py", 7), ("api_batch_server.py", 1)]
+    + [("-", 7), ("api_client.py", 7)],
 )
 def test_a_failing_step_fails_the_demo(failing, code, tmp_path):
     done = run_demo(tmp_path, failing)

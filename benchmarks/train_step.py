@@ -1,0 +1,161 @@
+"""Seconds and peak memory of a full-size training step, each variant in a process of its own.
+
+    python -m benchmarks.train_step
+    python -m benchmarks.train_step --batch_size 4 --steps 6 --variants lean graph
+
+| variant    | what runs                                                                  |
+|------------|----------------------------------------------------------------------------|
+| eager      | the plain operations one by one, outside of a graph                        |
+| graph      | the plain operations in a `tf.function`                                    |
+| lean       | `FilmEfficientNet.lean_training`: the same mathematics (`lean_gradients`)  |
+| lean_236px | lean, and pictures of 236 px not blown up to 300: fewer features           |
+
+Variants take turns, `--rounds` times, so that a busy machine slows all of them. A step's time is
+the smallest of all steps but the first of each process, wall clock and CPU; memory is the largest
+resident set of the process (`ru_maxrss`). The loss of the last step shows that the variants compute
+the same; 236 px are other features, so their loss is another. The first step, which traces and
+compiles, is in its own column.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+import typing
+
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
+
+CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "transformer_mixin.gin"
+LEAN = "FilmEfficientNet.lean_training = True"
+PLAIN = "FilmEfficientNet.lean_training = False"
+VARIANTS = {
+    "eager": (PLAIN,),
+    "graph": (PLAIN,),
+    "lean": (LEAN,),
+    "lean_236px": (LEAN, "EfficientNetEncoder.image_size = None"),
+}
+
+
+def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> dict[str, float]:
+    """Trains a new agent for some steps on noise; call it in a process that has done nothing else.
+
+    Args:
+        variant: a key of `VARIANTS`.
+        batch_size: B.
+        steps: at least 2, the first of which traces.
+        bindings: gin, beside the variant's own.
+
+    Returns:
+        {'first_s', 'wall_s', 'cpu_s', 'peak_gb', 'loss'}
+    """
+    import gin
+    import tensorflow as tf
+
+    from training import agent_factory, train_steps
+
+    gin.parse_config_files_and_bindings([str(CONFIG)], [*VARIANTS[variant], *bindings])
+    agent = agent_factory.create_agent()
+    batch = noise_batch(batch_size)
+    agent.build_optimizer()
+    tf.config.run_functions_eagerly(variant == "eager")
+    times = []
+    for _ in range(steps):
+        start, cpu = time.perf_counter(), time.process_time()
+        loss = train_steps.train_step(agent, batch)["loss"]
+        times.append((time.perf_counter() - start, time.process_time() - cpu))
+    return {
+        "first_s": times[0][0],
+        "wall_s": min(wall for wall, _ in times[1:]),
+        "cpu_s": min(cpu for _, cpu in times[1:]),
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+        "loss": loss,
+    }
+
+
+def noise_batch(batch_size: int) -> dict[str, tf.Tensor]:
+    """What `training.train_steps` takes: noise of the shape and range of the real inputs."""
+    import tensorflow as tf
+
+    import policy_specs
+
+    batch = policy_specs.example_observation(batch_size)
+    image = batch[policy_specs.IMAGE_KEY]
+    noise = tf.random.stateless_uniform(image.shape, (0, 1), 0, 256, tf.int32)
+    batch[policy_specs.IMAGE_KEY] = tf.cast(noise, image.dtype)
+    shape = (batch_size, policy_specs.NUM_COORDINATES)
+    batch[policy_specs.ACTION_KEY] = tf.random.stateless_uniform(shape, (0, 2))
+    return batch
+
+
+def measure_in_a_process(variant: str, *arguments: str) -> dict[str, float]:
+    """`measure` in a new process.
+
+    Raises:
+        subprocess.CalledProcessError: if it fails; its error is on stderr.
+    """
+    command = [sys.executable, "-m", "benchmarks.train_step", "--measure", variant, *arguments]
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    run = subprocess.run(
+        command, env=environment, cwd=CONFIG.parents[1], check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def best_of(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """The smallest of each number but memory, of which the largest."""
+    best = {name: min(one[name] for one in rounds) for name in rounds[0]}
+    return {**best, "peak_gb": max(one["peak_gb"] for one in rounds)}
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    """Markdown, a row for each variant."""
+    lines = [
+        "| variant | s/step | CPU s/step | peak GB | first step s | loss of the last step |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {row['wall_s']:.2f} | {row['cpu_s']:.2f} | {row['peak_gb']:.2f} | "
+        f"{row['first_s']:.0f} | {row['loss']:.5f} |"
+        for name, row in results.items()
+    ]
+    return "\n".join(lines)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line: see the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=5, help="of each process, at least 2")
+    parser.add_argument("--rounds", type=int, default=2, help="processes for each variant")
+    parser.add_argument("--gin_bindings", nargs="*", default=[], help="for all variants")
+    parser.add_argument("--measure", choices=VARIANTS, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measures and prints."""
+    args = parse()
+    if args.measure is not None:
+        result = measure(args.measure, args.batch_size, args.steps, args.gin_bindings)
+        print(json.dumps(result))  # noqa: T201
+        return
+    arguments = [f"--batch_size={args.batch_size}", f"--steps={args.steps}"]
+    if args.gin_bindings:
+        arguments += ["--gin_bindings", *args.gin_bindings]
+    found = {name: [] for name in args.variants}
+    for _ in range(args.rounds):
+        for name, rounds in found.items():
+            rounds.append(measure_in_a_process(name, *arguments))
+    print(table({name: best_of(rounds) for name, rounds in found.items()}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The benchmark's table and options, and one real measurement of a small network."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import train_step as benchmark
+from tests import small_model
+
+SMALL = (*small_model.BINDINGS, *small_model.TINY)
+
+
+def test_best_of_rounds():
+    rounds = [
+        {"wall_s": 2.0, "cpu_s": 3.0, "first_s": 9.0, "peak_gb": 1.0, "loss": 0.5},
+        {"wall_s": 1.0, "cpu_s": 4.0, "first_s": 8.0, "peak_gb": 2.0, "loss": 0.5},
+    ]
+
+    best = benchmark.best_of(rounds)
+
+    assert best == {"wall_s": 1.0, "cpu_s": 3.0, "first_s": 8.0, "peak_gb": 2.0, "loss": 0.5}
+
+
+def test_table_by_hand():
+    row = {"wall_s": 1.234, "cpu_s": 2.0, "first_s": 40.4, "peak_gb": 3.456, "loss": 0.125}
+
+    assert benchmark.table({"lean": row}).splitlines()[2] == (
+        "| lean | 1.23 | 2.00 | 3.46 | 40 | 0.12500 |"
+    )
+
+
+def test_options():
+    args = benchmark.parse(["--variants", "lean", "graph", "--steps", "7"])
+
+    assert (args.variants, args.steps, args.batch_size) == (["lean", "graph"], 7, 16)
+
+
+def test_unknown_variant(capsys):
+    with pytest.raises(SystemExit):
+        benchmark.parse(["--variants", "fast"])
+    assert "invalid choice: 'fast'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_variants_compute_the_same():
+    arguments = ["--batch_size=3", "--steps=2", "--gin_bindings", *SMALL]
+
+    found = [benchmark.measure_in_a_process(name, *arguments) for name in ("graph", "lean")]
+
+    assert found[0]["loss"] == pytest.approx(found[1]["loss"], rel=1e-3)
+    for result in found:
+        assert result["first_s"] > 0
+        assert result["wall_s"] > 0
+        assert result["cpu_s"] > 0
+        assert 0.1 < result["peak_gb"] < 4

@@ -1,0 +1,140 @@
+"""The samples of a run, and the endless sequence of batches."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import metrics
+from food_data import npz_dataset, splits, tfrecord_writer
+from tests import training_fixtures
+from training import run_data, train_steps
+
+pytest_plugins = ["tests.training_fixtures"]
+
+
+def _passes(first_epoch, first_batch):
+    """Batch b of pass p is 10 p + b; three of them in a pass."""
+    number = itertools.count(first_epoch)
+    skipped = itertools.chain([first_batch], itertools.repeat(0))
+
+    class Passes:
+        def __iter__(self):
+            this = next(number)
+            return iter([10 * this + b for b in range(next(skipped), 3)])
+
+    return Passes()
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 3, 5, 6])
+def test_batches_from_anywhere_are_those_of_the_whole(start):
+    whole = [0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31, 32]
+    batches = run_data.endless_batches(_passes, 3, start)
+    assert list(itertools.islice(batches, 6)) == whole[start : start + 6]
+
+
+@pytest.fixture
+def data(squares_files):
+    return run_data.read_npz(str(squares_files[0]), str(squares_files[1]), 0.2, 0)
+
+
+def test_a_split_that_is_absent_is_drawn_once_and_kept(squares_files):
+    squares_files[1].unlink()
+    drawn = run_data.read_npz(str(squares_files[0]), None, 0.25, 3).split
+    assert squares_files[1].is_file()
+    again = run_data.read_npz(str(squares_files[0]), None, 0.25, 4).split
+    assert (again.val_idx == drawn.val_idx).all()
+
+
+def test_fingerprint_and_name(data, squares_files):
+    assert data.fingerprint == npz_dataset.dataset_fingerprint(squares_files[0])
+    assert data.name == "squares.npz"
+
+
+def test_baseline_uses_training_labels_only(data):
+    labels = data.dataset.actions
+    mean = labels[data.split.train_idx].mean(axis=0, dtype=np.float64)
+    val = labels[data.split.val_idx]
+    expected = metrics.compute_bbox_metrics(np.tile(mean, (len(val), 1)), val)
+    assert data.baseline(data.split.val_idx) == pytest.approx(expected)
+
+
+@pytest.fixture
+def shards(data, tmp_path):
+    tfrecord_writer.write_tfrecords(data.dataset, data.split, tmp_path / "shards", 2)
+    return run_data.read_shards(str(tmp_path / "shards"))
+
+
+def _sorted(batches):
+    rows = np.concatenate([batch["bbox"].numpy() for batch in batches])
+    return rows[np.lexsort(rows.T)]
+
+
+def test_shards_hold_the_same_samples(data, shards):
+    assert shards.fingerprint == data.fingerprint
+    assert shards.dataset.resize == "stretch"
+    for ours, theirs in (
+        (shards.training_batches(4), data.training_batches(4)),
+        (shards.validation_batches(4), data.validation_batches(4)),
+    ):
+        np.testing.assert_array_equal(_sorted(ours), _sorted(theirs))
+    val = shards.split.val_idx
+    assert shards.baseline(val) == pytest.approx(data.baseline(data.split.val_idx))
+
+
+def test_labels_of_shards_are_in_the_order_of_the_batches(shards):
+    rows = np.concatenate([b["bbox"].numpy() for b in shards.validation_batches(4)])
+    np.testing.assert_array_equal(rows, shards.dataset.actions[shards.split.val_idx])
+
+
+def test_shards_without_validation(tmp_path):
+    dataset = training_fixtures.squares(6)
+    split = splits.Split(np.arange(6), np.zeros(0, np.int64))
+    tfrecord_writer.write_tfrecords(dataset, split, tmp_path / "shards", 1)
+    data = run_data.read_shards(str(tmp_path / "shards"))
+    assert (len(data.split.train_idx), len(data.split.val_idx)) == (6, 0)
+    assert sum(len(batch["bbox"]) for batch in data.training_batches(4)) == 6
+
+
+def test_a_folder_without_shards(tmp_path):
+    with pytest.raises(FileNotFoundError, match="to_tfrecord"):
+        run_data.read_shards(str(tmp_path))
+
+
+def test_batches_are_tensors(data):
+    batch = next(
+        run_data.endless_batches(
+            lambda first_epoch, first_batch: data.training_batches(
+                4, shuffle_seed=0, first_epoch=first_epoch, first_batch=first_batch
+            ),
+            5,
+            4,
+        )
+    )
+    assert batch["image"].dtype == tf.uint8
+    assert len(batch["bbox"]) == 2  # The fifth batch of 18 samples.
+
+
+@pytest.mark.slow
+def test_cached_features_stand_for_the_same_samples(data, tiny_agent, tmp_path):
+    tiny_agent.network.parts()["efficientnet"].trainable = False
+    cached = run_data.with_cached_features(data, tiny_agent, 6, tmp_path)
+    assert cached.fingerprint == data.fingerprint
+    for ours, theirs in (
+        (cached.training_batches(4, shuffle_seed=1), data.training_batches(4, shuffle_seed=1)),
+        (cached.validation_batches(4), data.validation_batches(4)),
+    ):
+        for one, other in zip(ours, theirs):
+            np.testing.assert_array_equal(one["bbox"], other["bbox"])
+    with_pictures = next(iter(data.validation_batches(4)))
+    with_features = next(iter(cached.validation_batches(4)))
+    (loss, found), (expected_loss, expected) = (
+        train_steps.predict_step(tiny_agent, batch) for batch in (with_features, with_pictures)
+    )
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="expected no augmentation"):
+        cached.training_batches(4, augmentation=object())

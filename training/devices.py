@@ -1,0 +1,101 @@
+"""Training on several GPUs of one machine (`tf.distribute.MirroredStrategy`).
+
+Each device has a copy of the variables and takes its share of every batch; the gradients are added
+up, so that a step is the step that one device would take with the whole batch. BatchNorm uses the
+statistics of a device's share, as is usual; the moving ones are the mean over devices.
+
+Example: 5 samples on 2 devices are shares of 2 and 3, weighted 2/5 and 3/5. 1 sample on 2 devices
+is given to both, with weight 1/2 each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+from absl import logging
+from tf_agents.agents import tf_agent
+from tf_agents.trajectories import trajectory
+
+
+def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
+    """What to build the agent under: `with strategy(n).scope(): create_agent()`.
+
+    Args:
+        num_devices: GPUs, or logical CPU devices where there is no GPU; None for all GPUs.
+
+    Returns:
+        The default strategy for one device, which does nothing, or a MirroredStrategy.
+
+    Raises:
+        ValueError: if there are fewer devices.
+    """
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    if num_devices is None:
+        num_devices = len(devices) if kind == "GPU" else 1
+    if num_devices > len(devices):
+        raise ValueError(
+            f"--num_devices: expected at most {len(devices)}, the {kind}s that TensorFlow sees, "
+            f"got {num_devices}."
+        )
+    if num_devices == 1:
+        return tf.distribute.get_strategy()
+    logging.info("devices: %s", ", ".join(devices[:num_devices]))
+    return tf.distribute.MirroredStrategy(devices[:num_devices])
+
+
+def distribute(
+    train: Callable[..., tf_agent.LossInfo],
+) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
+    """A train step that shares its batch among the devices of the strategy in force.
+
+    Args:
+        train: (experience, weights) -> LossInfo, equal on all devices, see `SequenceAgent.train`.
+
+    Returns:
+        experience -> LossInfo.
+    """
+    current = tf.distribute.get_strategy()
+    num_devices = current.num_replicas_in_sync
+
+    def train_together(experience: trajectory.Trajectory) -> tf_agent.LossInfo:
+        shares = [share(experience, num_devices, index) for index in range(num_devices)]
+
+        def of_device(context: tf.distribute.ReplicaContext) -> object:
+            return shares[context.replica_id_in_sync_group]
+
+        per_device = current.experimental_distribute_values_from_function(of_device)
+        info = current.run(train, args=(per_device[0], per_device[1]))
+        return tf.nest.map_structure(
+            lambda value: current.experimental_local_results(value)[0], info
+        )
+
+    return train_together
+
+
+def share(
+    experience: trajectory.Trajectory, num_devices: int, index: int
+) -> tuple[trajectory.Trajectory, tf.Tensor]:
+    """What one device gets of a batch.
+
+    Args:
+        experience: B trajectories.
+        num_devices: n.
+        index: of the device, 0 .. n - 1.
+
+    Returns:
+        Samples index * B / n up to (index + 1) * B / n, rounded, at least one; and their weights,
+        float32, which are 1 unless several devices have the same sample.
+    """
+    batch_size = tf.shape(experience.step_type)[0]
+    start, stop = index * batch_size // num_devices, (index + 1) * batch_size // num_devices
+    stop = tf.maximum(stop, start + 1)
+    part = tf.nest.map_structure(lambda x: x[start:stop], experience)
+    # With fewer samples than devices, device i has sample floor(i B / n).
+    owners = tf.reduce_sum(
+        tf.cast(tf.range(num_devices) * batch_size // num_devices == start, tf.float32)
+    )
+    is_shared = batch_size < num_devices
+    weight = tf.where(is_shared, 1.0 / owners, 1.0)
+    return part, tf.fill((stop - start,), weight)

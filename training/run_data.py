@@ -1,0 +1,230 @@
+"""The samples of a run: an .npz or a folder of TFRecord shards, and the batches made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+import agent_wrapper
+import metrics
+from food_data import (
+    npz_dataset,
+    pipeline,
+    splits,
+    tfrecord_index,
+    tfrecord_split,
+    tfrecords,
+)
+from training import feature_cache
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+    """The samples of a run, read once and shared by all that follows.
+
+    Attributes:
+        dataset: all N samples.
+        split: which of them train and which validate.
+        name: of the file.
+    """
+
+    dataset: npz_dataset.FoodDataset
+    split: splits.Split
+    name: str = ""
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the data set holds."""
+        return npz_dataset.dataset_fingerprint(self.dataset)
+
+    def baseline(self, indices: np.ndarray) -> dict[str, float]:
+        """Errors of the mean of the training labels as the answer to every sample of `indices`."""
+        labels = self.dataset.actions
+        return metrics.mean_predictor_metrics(labels[self.split.train_idx], labels[indices])
+
+    def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
+        """Of the training samples.
+
+        Args:
+            batch_size: B.
+            **options: of `pipeline.create_npz_dataset`.
+        """
+        indices = self.split.train_idx
+        return pipeline.create_npz_dataset(self.dataset, indices, batch_size, **options)
+
+    def validation_batches(self, batch_size: int) -> tf.data.Dataset:
+        """Of the validation samples, in the order of the split."""
+        return pipeline.create_npz_dataset(self.dataset, self.split.val_idx, batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class _ShardedSamples:
+    """What of a sharded data set fits into memory: everything of the validation samples, which come
+    first, and the labels of the training samples."""
+
+    images: np.ndarray
+    embeddings: np.ndarray
+    actions: np.ndarray
+    action_names: np.ndarray | None
+    food_types: np.ndarray | None
+    sources: np.ndarray | None
+    masks: object
+    resize: str | None
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardedRunData(RunData):
+    """As `RunData`; training samples are read from shards as they are needed.
+
+    Attributes:
+        directory: of the shards.
+        index_fingerprint: of the data set that was converted.
+    """
+
+    directory: pathlib.Path = pathlib.Path()
+    index_fingerprint: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what was converted."""
+        return self.index_fingerprint
+
+    def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
+        """See `RunData`."""
+        return tfrecords.create_tfrecord_dataset(self.directory, "train", batch_size, **options)
+
+
+@dataclasses.dataclass(frozen=True)
+class CachedRunData(RunData):
+    """As `RunData`; batches hold the features of a frozen EfficientNet in the place of pictures.
+
+    Attributes:
+        training_features: of the training samples.
+        validation_features: of the validation samples; None if there are none.
+    """
+
+    training_features: feature_cache.FeatureCache | None = None
+    validation_features: feature_cache.FeatureCache | None = None
+
+    def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
+        """See `RunData`; there is nothing that could be augmented."""
+        if options.pop("augmentation", None) is not None:
+            raise ValueError("CachedRunData: expected no augmentation, got one.")
+        return self.training_features.batches(batch_size, **options)
+
+    def validation_batches(self, batch_size: int) -> tf.data.Dataset:
+        """See `RunData`."""
+        return self.validation_features.batches(batch_size)
+
+
+def with_cached_features(
+    data: RunData,
+    agent: agent_wrapper.Agent,
+    batch_size: int,
+    directory: pathlib.Path | None = None,
+) -> CachedRunData:
+    """Computes the features of all samples once.
+
+    Args:
+        data: an .npz's.
+        agent: its EfficientNet is frozen, weights loaded.
+        batch_size: of the encoder.
+        directory: where the features go; None keeps them in memory.
+    """
+    caches = []
+    for name, indices in (("train", data.split.train_idx), ("val", data.split.val_idx)):
+        folder = None
+        if directory is not None:
+            folder = directory / f"{name}_features"
+            folder.mkdir(parents=True, exist_ok=True)
+        build = feature_cache.FeatureCache.build
+        cache = build(agent, data.dataset, indices, batch_size, folder) if len(indices) else None
+        caches.append(cache)
+    return CachedRunData(data.dataset, data.split, data.name, *caches)
+
+
+def read_npz(
+    dataset_file: str, split_file: str | None, validation_fraction: float, seed: int
+) -> RunData:
+    """A data set and its split: read, or drawn by the seed and saved.
+
+    Args:
+        dataset_file: .npz.
+        split_file: beside the data set unless given.
+        validation_fraction: of a split that is drawn.
+        seed: of a split that is drawn.
+
+    Raises:
+        FileNotFoundError, ValueError: if a file is absent, or not what it should be.
+    """
+    dataset = npz_dataset.read_npz(dataset_file)
+    path = pathlib.Path(split_file or splits.split_path(dataset_file))
+    if not path.is_file():
+        splits.write_split(path, splits.make_split(dataset, validation_fraction, seed))
+        logging.info("split: drawn with seed %d, saved to %s", seed, path)
+    split = splits.read_split(path, len(dataset))
+    return RunData(dataset, split, pathlib.Path(dataset_file).name)
+
+
+def read_shards(directory: str) -> ShardedRunData:
+    """A folder of `build_dataset.py to_tfrecord`, which has its split in it.
+
+    Raises:
+        FileNotFoundError, ValueError: if the folder is not complete, or nothing is to be trained
+            on.
+    """
+    index = tfrecord_index.read_index(directory)
+    train = tfrecord_index.read_labels(directory, "train")
+    num_train, num_val = len(train["actions"]), index.num_samples("val")
+    if not num_train:
+        raise ValueError(f"--data_dir {directory}: expected training samples, got none.")
+    val = tfrecord_split.read_split(directory, "val") if num_val else None
+
+    def both(name: str) -> np.ndarray | None:
+        if name not in train:
+            return None
+        return train[name] if val is None else np.concatenate([getattr(val, name), train[name]])
+
+    empty = [np.zeros((0, *spec.shape[1:]), spec.dtype.as_numpy_dtype) for spec in _SPECS]
+    samples = _ShardedSamples(
+        *([val.images, val.embeddings] if val is not None else empty),
+        *(both(name) for name in ("actions", "action_names", "food_types", "sources")),
+        masks=None if val is None else val.masks,
+        resize=index.resize,
+    )
+    split = splits.Split(num_val + np.arange(num_train), np.arange(num_val))
+    path = pathlib.Path(directory)
+    return ShardedRunData(samples, split, path.name, path, index.fingerprint)
+
+
+_SPECS = tuple(pipeline.SIGNATURE.values())[:2]
+
+
+def endless_batches(
+    make_dataset: Callable[[int, int], tf.data.Dataset], batches_per_pass: int, start: int
+) -> Iterator[dict[str, tf.Tensor]]:
+    """Pass after pass over the training samples, from any batch on.
+
+    Example: 5 batches a pass, start 12: pass 2 from its batch 2 on, then pass 3, and so on.
+
+    Args:
+        make_dataset: (first pass, its first batch) -> a data set, each pass over which is the next
+            pass over the samples.
+        batches_per_pass: of all samples.
+        start: batches that have been trained on already.
+
+    Yields:
+        Batches.
+    """
+    dataset = make_dataset(start // batches_per_pass, start % batches_per_pass)
+    while True:
+        yield from dataset

@@ -1,0 +1,64 @@
+"""SIGTERM and SIGUSR1, by which a cluster asks for the machine back, end a run between two steps.
+
+Slurm's `--signal=USR1@120` sends SIGUSR1 two minutes before the time limit and pre-emption sends
+SIGTERM. The run saves, and the program ends with exit code 75 (EX_TEMPFAIL in sysexits.h), which
+asks for a requeue. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import types
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from absl import logging
+
+EXIT_CODE = 75
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+_Item = TypeVar("_Item")
+
+
+class Preempted(Exception):
+    """A signal asked the run to end; not an error."""
+
+
+class StopSignals:
+    """Notes the first signal while it is entered."""
+
+    def __init__(self) -> None:
+        """Nothing is caught before `__enter__`."""
+        self._received: int | None = None
+        self._earlier: dict[int, object] = {}
+
+    def __enter__(self) -> StopSignals:
+        self._earlier = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: types.FrameType | None) -> None:
+        self._received = number
+        # The system's own handler ends the process even in the middle of a long step.
+        for other in SIGNALS:
+            signal.signal(other, signal.SIG_DFL)
+        logging.warning(
+            "%s: ending after this step; again to end at once", signal.Signals(number).name
+        )
+
+    def check(self) -> None:
+        """Call it where the run can be left.
+
+        Raises:
+            Preempted: if a signal has come.
+        """
+        if self._received is not None:
+            raise Preempted(signal.Signals(self._received).name)
+
+    def checked(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """The same items, with a check before each."""
+        for item in items:
+            self.check()
+            yield item
