@@ -108,6 +108,11 @@ class Agent(tf.Module):
         return self._sequence_agent.train_step_counter
 
     @property
+    def steps_done(self) -> int:
+        """The global step as a number; a variable on several devices is none."""
+        return int(self.global_step.numpy())
+
+    @property
     def optimizer_has_slots(self) -> bool:
         """Whether the optimizer has made its variables (beside the step and the learning rate)."""
         return len(self._actor_optimizer.variables) > 2

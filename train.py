@@ -64,7 +64,7 @@ def _print_dry_run(setup: run_setup.RunSetup) -> None:
     learning = sum(v.shape.num_elements() for v in agent.network.used_trainable_variables)
     print(f"samples         {len(data.split.train_idx)} train, {len(data.split.val_idx)} val")
     print(f"parameters      {learning:,} of them learn")
-    print(f"steps           {setup.total_steps} in all, {int(agent.global_step)} done")
+    print(f"steps           {setup.total_steps} in all, {agent.steps_done} done")
     print("dry run         everything is ready; nothing was trained or written")
 
 

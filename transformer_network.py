@@ -2,8 +2,8 @@
 
 Example, the food model: one image (T = 1) becomes 8 image tokens, followed by 4 action positions.
 The logits of action token k are read one position before it, at 7, 8, 9 and 10: four rows of 256.
-With `cross_entropy` their argmax is the token; with `l1` or `smooth_l1` one Dense(1), shared by the
-four coordinates, turns each row into a coordinate.
+With `cross_entropy` their argmax is the token (or their mean the coordinate, see `answer`); with
+`l1` or `smooth_l1` one Dense(1), shared by the four, turns each row into a coordinate.
 
 The embedded action tokens are zero in RT-1 (it multiplies them by zero), so nothing depends on them
 and one pass gives the tokens that the original gets in a loop, one pass each.
@@ -28,13 +28,19 @@ from tokenizers import action_tokenizer, image_tokenizer
 
 Observation = Mapping[str, tf.Tensor]
 LOSS_TYPES = ("cross_entropy", "l1", "smooth_l1")
+ANSWERS = ("mode", "mean")
 # In the place of images: what `image_features` returned for them, float32 [B, T, h * w, D].
 FEATURES_KEY = "image_features"
 
 
 def _check_settings(
-    loss_type: str, pad_and_crop: bool, action_spec: Mapping[str, tensor_spec.BoundedTensorSpec]
+    loss_type: str,
+    answer: str,
+    pad_and_crop: bool,
+    action_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
 ) -> None:
+    if answer not in ANSWERS:
+        raise ValueError(f"TransformerNetwork: expected answer in {ANSWERS}, got {answer!r}.")
     if loss_type not in LOSS_TYPES:
         raise ValueError(
             f"TransformerNetwork: expected loss_type in {LOSS_TYPES}, got {loss_type!r}."
@@ -80,6 +86,7 @@ class TransformerNetwork(network.Network):
         token_embedding_size: int = 512,
         action_order: Sequence[str] | None = None,
         pad_and_crop: bool = False,
+        answer: str = "mode",
     ):
         """Builds the network with random weights.
 
@@ -93,11 +100,14 @@ class TransformerNetwork(network.Network):
             token_embedding_size: D of the image tokens.
             action_order: keys of the action spec in the order of their tokens.
             pad_and_crop: shift images at random in training, as RT-1 does.
+            answer: with cross_entropy, 'mode', the likeliest token, as in RT-1; or 'mean' of the
+                distribution: where start and end are likely in two ways each, the modes of four
+                coordinates need not belong together, and their midpoint may lie off the food.
 
         Raises:
             ValueError: if settings contradict each other.
         """
-        _check_settings(loss_type, pad_and_crop, output_tensor_spec)
+        _check_settings(loss_type, answer, pad_and_crop, output_tensor_spec)
         actions = action_tokenizer.RT1ActionTokenizer(output_tensor_spec, action_order=action_order)
         height, width, _ = input_tensor_spec[policy_specs.IMAGE_KEY].shape
         context_size = input_tensor_spec[policy_specs.EMBEDDING_KEY].shape[-1]
@@ -108,6 +118,7 @@ class TransformerNetwork(network.Network):
         )
         super().__init__(input_tensor_spec, window.state_spec(), name="transformer_network")
         self.loss_type = loss_type
+        self._answer = answer
         self.time_sequence_length = time_sequence_length
         self.action_tokenizer = actions
         self._pad_and_crop = pad_and_crop
@@ -244,6 +255,8 @@ class TransformerNetwork(network.Network):
             For each key of the action spec a tensor [..., d].
         """
         if self.loss_type == "cross_entropy":
+            if self._answer == "mean":
+                return self.action_tokenizer.expected_action(outputs)
             return self.action_tokenizer.detokenize(tf.argmax(outputs, -1, output_type=tf.int32))
         return self.action_tokenizer.split(outputs)
 

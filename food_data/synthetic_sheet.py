@@ -15,14 +15,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from food_data import atomic_files, synthetic_scenes
+from food_data import atomic_files, synthetic_scenes, synthetic_views
 
 _CAPTION_PX = 34
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PLATE_PX = 236
 
 
-def contact_sheet(number: int, seed: int, columns: int, shown_px: int = _PLATE_PX) -> np.ndarray:
+def contact_sheet(
+    number: int, seed: int, columns: int, shown_px: int = _PLATE_PX, view: str = "any"
+) -> np.ndarray:
     """Draws plates and writes their foods under them.
 
     Args:
@@ -30,6 +32,7 @@ def contact_sheet(number: int, seed: int, columns: int, shown_px: int = _PLATE_P
         seed: plate i is drawn from (seed, i), as in a data set.
         columns: plates in a row.
         shown_px: plates are shrunk to so many pixels, and enlarged again without smoothing.
+        view: how pictures are taken, one of `synthetic_views.NAMES`.
 
     Returns:
         RGB uint8 [H, W, 3].
@@ -39,7 +42,7 @@ def contact_sheet(number: int, seed: int, columns: int, shown_px: int = _PLATE_P
     sheet = np.full((rows, columns, *tile, 3), 255, np.uint8)
     for i in range(number):
         rng = np.random.default_rng([seed, i])
-        picture, foods = synthetic_scenes.render_plate(rng, _PLATE_PX)
+        picture, foods = synthetic_scenes.render_plate(rng, _PLATE_PX, view=view)
         if shown_px < _PLATE_PX:
             small = cv2.resize(picture, (shown_px, shown_px), interpolation=cv2.INTER_AREA)
             size = (_PLATE_PX, _PLATE_PX)
@@ -89,10 +92,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--plates", type=int, default=30)
     parser.add_argument("--columns", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--view", choices=synthetic_views.NAMES, default="any")
     parser.add_argument("--shown_px", type=int, default=_PLATE_PX, help="side of a plate")
     parser.add_argument("--quality", type=int, default=70, help="of the JPEG")
     arguments = parser.parse_args(argv)
-    sheet = contact_sheet(arguments.plates, arguments.seed, arguments.columns, arguments.shown_px)
+    sheet = contact_sheet(
+        arguments.plates, arguments.seed, arguments.columns, arguments.shown_px, arguments.view
+    )
     write_jpeg(arguments.output_file, sheet, arguments.quality)
 
 

@@ -111,6 +111,19 @@ def loss(agent: agent_wrapper.Agent) -> object:
     return float(agent.sequence_agent.loss(small_model.food_experience(0, 1)).loss)
 
 
+def plain_batch_norms(agent: agent_wrapper.Agent) -> object:
+    net = agent.network._image_tokenizer.encoder.net
+    inputs = tf.TensorSpec((2, 64, 64, 3)), tf.TensorSpec((2, policy_specs.EMBEDDING_SIZE))
+    step = tf.function(lambda image, context: net(image, context, training=True), autograph=False)
+    operations = step.get_concrete_function(*inputs).graph.get_operations()
+    return [operation.type for operation in operations].count("FusedBatchNormV3")
+
+
+def answer(agent: agent_wrapper.Agent) -> object:
+    logits = np.linspace(0, 4, 4 * 256, dtype=np.float32).reshape(1, 4, 256)
+    return agent.network.actions(tf.constant(logits))["bbox"].numpy().tolist()
+
+
 def stem(agent: agent_wrapper.Agent) -> object:
     kernel = agent.network._image_tokenizer.encoder.net._stem_conv.kernel
     return kernel.numpy().tolist()
@@ -142,6 +155,7 @@ CASES = {
     "FilmEfficientNet.output_stride": Case("16", feature_map),
     "FilmEfficientNet.width": Case("0.3", shapes),
     "FilmEfficientNet.depth": Case("1.0", shapes),
+    "FilmEfficientNet.lean_training": Case("True", plain_batch_norms),
     "RT1ActionTokenizer.vocab_size": Case("128", first_bin),
     "RT1ImageTokenizer.use_token_learner": Case("False", state),
     "TokenLearner.num_tokens": Case("5", state),
@@ -154,6 +168,7 @@ CASES = {
     "TransformerNetwork.time_sequence_length": Case("2", state),
     "TransformerNetwork.token_embedding_size": Case("32", state),
     "TransformerNetwork.action_order": Case(REORDERED, action_tokens, RT1),
+    "TransformerNetwork.answer": Case('"mean"', answer, (small_model.CROSS_ENTROPY,)),
     "TransformerNetwork.pad_and_crop": Case("True", trained_outputs, RT1),
     "observation_spec.image_height": Case("96", image_shape),
     "observation_spec.image_width": Case("96", image_shape),

@@ -36,6 +36,7 @@ def half_agent():
             ['Agent.action_space = "rt1"'],
             r"'smooth_l1' regresses float actions, got \['terminate_episode'\].*'cross_entropy'",
         ),
+        (['TransformerNetwork.answer = "median"'], r"answer in \('mode', 'mean'\), got 'median'"),
         (["TransformerNetwork.pad_and_crop = True"], "pad_and_crop shifts the image but not"),
         (
             ['TransformerNetwork.action_order = ["box"]'],

@@ -155,3 +155,24 @@ class RT1ActionTokenizer:
             value = tf.cast(part, tf.float32) / (self.vocab_size - 1)
             action[key] = value * (spec.maximum - spec.minimum) + spec.minimum
         return action
+
+    def expected_action(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The mean of the distributions of the tokens, which may lie between two likely values.
+
+        A token stands for the middle of its bin: tokenizing truncates.
+
+        Args:
+            logits: float32 [..., num_tokens, vocab_size].
+
+        Returns:
+            For each key of the spec a tensor [..., d]; of int32 ones the likeliest class.
+        """
+        probabilities = tf.nn.softmax(logits)
+        last = self.vocab_size - 1
+        bins = (tf.range(self.vocab_size, dtype=logits.dtype) + 0.5) / last
+        means = self.split(tf.linalg.matvec(probabilities, tf.minimum(bins, 1.0)))
+        likeliest = self.detokenize(tf.argmax(logits, -1, output_type=tf.int32))
+        for key, spec in self._spec.items():
+            if spec.dtype != tf.int32:
+                likeliest[key] = means[key] * (spec.maximum - spec.minimum) + spec.minimum
+        return likeliest

@@ -85,7 +85,7 @@ def child(arguments: list[str]) -> int:
 
     def told(loop: training_loop.TrainingLoop) -> float:
         loss = step(loop)
-        print("step", int(loop._agent.global_step), flush=True)
+        print("step", loop._agent.steps_done, flush=True)
         return loss
 
     training_loop.TrainingLoop._train_step = told

@@ -91,7 +91,7 @@ class CheckpointWriter:
         Raises:
             checkpoint_files.CheckpointWriteError: if there is no room; the one before still counts.
         """
-        step = int(self._agent.global_step)
+        step = self._agent.steps_done
         stem = checkpoint_directory.BEST_STEM
         prefix = self.directory / f"{stem}-{step}"
         checkpoint_files.save(self._agent.weights_checkpoint(), prefix)
@@ -121,7 +121,7 @@ class CheckpointWriter:
             checkpoint_files.CheckpointWriteError: if there is no room; the one before still counts.
         """
         stem = checkpoint_directory.LAST_STEM
-        prefix = self.directory / f"{stem}-{int(self._agent.global_step)}"
+        prefix = self.directory / f"{stem}-{self._agent.steps_done}"
         checkpoint_files.save(self._agent.checkpoint(), prefix)
         kept = [other.name for other in checkpoint_files.numbered(self.directory, stem)]
         kept = kept[: kept.index(prefix.name) + 1][-self._max_checkpoints :]

@@ -189,14 +189,14 @@ class TrainingLoop:
             while self._state.step < self._steps:
                 self._signals.check()
                 bar.update(self._train_step())
-                if every is not None and int(self._agent.global_step) % every == 0:
+                if every is not None and self._agent.steps_done % every == 0:
                     self._writer.write_training_state(self._state)
 
     def _train_step(self) -> float:
         """The loss of the step."""
         start, state = time.monotonic(), self._state
         batch = next(self._batches)
-        step, num_samples = int(self._agent.global_step), len(batch["bbox"])
+        step, num_samples = self._agent.steps_done, len(batch["bbox"])
         if step == 0:
             self._reporter.first_batch(batch)
         try:
@@ -228,7 +228,7 @@ class TrainingLoop:
             **found,
             "epoch": epoch,
             "train_loss": train_loss,
-            "learning_rate": float(self._agent.optimizer.learning_rate),
+            "learning_rate": float(self._agent.optimizer.learning_rate.numpy()),
             "images_per_s": round(state.num_samples / state.seconds, 1),
             "seconds": round(state.seconds + time.monotonic() - start, 2),
         }

@@ -44,6 +44,15 @@ def test_a_fork_never_covers_a_foods_middle_nor_much_of_it():
     assert touched > 0
 
 
+def test_one_pixel_matters_at_the_middle_of_a_food_only():
+    food = np.zeros((SIZE, SIZE), bool)
+    food[50:151, 50:151] = True
+    for place, matters in (((100, 100), True), ((104, 98), True), ((60, 60), False)):
+        fork = np.zeros((SIZE, SIZE), np.uint8)
+        fork[place] = 255
+        assert synthetic_forks._covers(fork, food) is matters
+
+
 def test_no_fork_where_there_is_no_room():
     everything = np.ones((SIZE, SIZE), bool)
     crowd = [everything & (np.arange(SIZE) // 4 % 2 == k) for k in (0, 1)]

@@ -21,6 +21,12 @@ def test_small_plates_are_shown_as_a_small_network_sees_them():
     assert (blocks == blocks[:, :1, :, :1]).all()
 
 
+def test_the_view_is_handed_on():
+    assert (
+        synthetic_sheet.contact_sheet(1, 4, 1) != synthetic_sheet.contact_sheet(1, 4, 1, view="arm")
+    ).any()
+
+
 def test_the_program_writes_a_jpeg(tmp_path):
     path = tmp_path / "plates.jpg"
     synthetic_sheet.main(

@@ -88,6 +88,21 @@ def test_class_out_of_range_becomes_class_zero():
     np.testing.assert_array_equal(back["kind"], [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
 
 
+def test_expected_action_by_hand():
+    """Bins of -2..2 begin at -2, -1, 0, 1; their middles are -1.5, -0.5, 0.5, 1.5, and 2."""
+    certain, impossible = 0.0, -100.0
+    first, second, class_two = (
+        [certain, impossible, impossible, certain, impossible],  # -1.5 or 1.5, evenly
+        [impossible, impossible, impossible, impossible, certain],  # 2
+        [0.1, 0.2, 0.9, 0.3, 0.1],
+    )
+    expected = mixed().expected_action(tf.constant([class_two, first, second]))
+
+    np.testing.assert_array_equal(expected["kind"], [0, 0, 1])
+    np.testing.assert_allclose(expected["shift"], [0.0, 2.0], atol=1e-6)
+    assert expected["kind"].dtype == tf.int32
+
+
 @pytest.mark.parametrize(
     "kind", [[0, 0, 0], [1, 1, 0], [2, -1, 0]], ids=["none", "two", "sum of one"]
 )
