@@ -154,6 +154,7 @@ def main() -> None:
     for _ in range(args.rounds):
         for name, rounds in found.items():
             rounds.append(measure_in_a_process(name, *arguments))
+            print(name, json.dumps(rounds[-1]), file=sys.stderr)  # noqa: T201
     print(table({name: best_of(rounds) for name, rounds in found.items()}))  # noqa: T201
 
 

@@ -1,0 +1,37 @@
+"""pretrained/small as it ships: small enough, loads, listens, and beats guessing by far."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import checkpoint_directory
+from evaluation import answer_table, answers
+from food_data import synthetic_plates
+
+DIRECTORY = pathlib.Path(__file__).parents[1] / "pretrained" / "small"
+pytestmark = pytest.mark.slow
+
+
+def test_ships_in_ten_megabytes():
+    assert sum(path.stat().st_size for path in DIRECTORY.rglob("*") if path.is_file()) <= 10e6
+
+
+def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
+    loaded = checkpoint_directory.load(DIRECTORY)
+    plates = synthetic_plates.build_synthetic_dataset(
+        40, 987, loaded.embeddings, max_foods=3, view="arm", workers=1
+    )
+    indices = np.arange(len(plates))
+    swapped = answers.swapped_instructions(plates, indices, 0)
+    kinds = {
+        "model": answers.model_answers(loaded.agent, plates, indices),
+        "swapped": answers.model_answers(loaded.agent, plates, indices, swapped),
+        **answers.constant_answers(plates.actions, len(plates)),
+    }
+    found = answer_table.answer_metrics(kinds, plates, indices)
+    assert found["model"]["centroid_mae"] < 0.03
+    assert found["model"]["hit_rate"] > 0.85
+    assert found["model"]["nearest_item_rate"] > 0.9
+    assert found["swapped"]["nearest_item_rate"] < 0.65
+    assert found["mean of the training labels"]["centroid_mae"] > 0.08
