@@ -43,7 +43,7 @@ def half_agent():
             r"each of \['bbox'\] once, got \['box'\]",
         ),
     ],
-    ids=["unknown loss", "regressing classes", "shifted labels", "unknown action"],
+    ids=["unknown loss", "regressing classes", "answer", "shifted labels", "unknown action"],
 )
 def test_contradictory_settings(bindings, message):
     with pytest.raises(ValueError, match=message):
