@@ -29,13 +29,13 @@ rm -rf "$OUTPUT"
 mkdir -p "$OUTPUT"
 
 step "1/5 Drawing plates"
-"$PYTHON" build_dataset.py synthetic --num_plates 1200 --max_foods 3 --view arm --seed 0 --validation_fraction 0.25 \
+"$PYTHON" build_dataset.py synthetic --num_plates 3000 --max_foods 3 --view arm --seed 0 --validation_fraction 0.2 \
     --output_file "$OUTPUT/plates.npz" --preview_file "$OUTPUT/plates.jpg"
 
 step "2/5 Fine-tuning the small pretrained model for $NUM_EPOCHS epochs"
 "$PYTHON" train.py --config_file configs/small.gin --dataset_file "$OUTPUT/plates.npz" \
     --split_file "$OUTPUT/plates_split.npz" --pretrained_checkpoint pretrained/small --checkpoint_dir "$OUTPUT/checkpoints" \
-    --batch_size 32 --num_epochs "$NUM_EPOCHS" --learning_rate 5e-4 --schedule cosine
+    --batch_size 32 --num_epochs "$NUM_EPOCHS" --learning_rate 1e-3 --schedule cosine
 
 step "3/5 Measuring it on the plates that it was not trained on"
 "$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/plates.npz" \
