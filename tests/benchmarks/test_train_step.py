@@ -52,4 +52,5 @@ def test_variants_compute_the_same():
         assert result["first_s"] > 0
         assert result["wall_s"] > 0
         assert result["cpu_s"] > 0
-        assert 0.1 < result["peak_gb"] < 4
+        # Linux counts what the parent held when it forked, which may be much in a test session.
+        assert result["peak_gb"] > 0.1
