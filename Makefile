@@ -13,7 +13,7 @@ INSTALLED_TENSORFLOW := $(shell cat $(VENV)/.tensorflow 2>/dev/null)
 TENSORFLOW ?= $(or $(INSTALLED_TENSORFLOW),tensorflow-cpu==2.15.1)
 PYTHON ?= $(shell sh tools/find_python.sh)
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 20
 
 .PHONY: help install demo pretrain-small test test-fast test-slow lint format lock clean FORCE
 .DEFAULT_GOAL := help

@@ -88,7 +88,11 @@ def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
     return contents
 
 
-def load(directory: str | os.PathLike[str]) -> LoadedCheckpoint:
+def load(
+    directory: str | os.PathLike[str],
+    config_file: str | os.PathLike[str] | None = None,
+    loss_type: str | None = None,
+) -> LoadedCheckpoint:
     """Builds the agent that a directory describes and fills it with its checkpoint.
 
     The gin configuration of the process is replaced by the directory's. Gin can run code: load only
@@ -96,6 +100,9 @@ def load(directory: str | os.PathLike[str]) -> LoadedCheckpoint:
 
     Args:
         directory: as `checkpoint_writer.CheckpointWriter` leaves it.
+        config_file: gin file in the place of the directory's; None for that one.
+        loss_type: in the place of the one in the configuration; None for that one. Weights that do
+            not fit what the two describe are an error.
 
     Returns:
         Agent, embeddings and metadata.
@@ -107,17 +114,23 @@ def load(directory: str | os.PathLike[str]) -> LoadedCheckpoint:
     """
     directory = pathlib.Path(directory)
     contents = read_metadata(directory)
-    config = directory / CONFIG_FILE
-    if not config.is_file():
-        raise CheckpointDirectoryError(f"{directory}: expected {CONFIG_FILE}, found none.")
-    gin.clear_config()
-    try:
-        gin.parse_config(config.read_text())
-    except (ValueError, SyntaxError) as error:
-        raise CheckpointDirectoryError(f"{config}: gin cannot read it: {error}") from error
+    _configure(directory / CONFIG_FILE if config_file is None else pathlib.Path(config_file))
+    if loss_type is not None:
+        gin.bind_parameter("TransformerNetwork.loss_type", loss_type)
     # Where training began is of no use here, and the file need not exist on this machine.
     gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
     embeddings = embedding_store.EmbeddingStore.load(directory / EMBEDDINGS_DIR)
     agent = agent_factory.create_agent()
     checkpoint_loading.custom_load_checkpoint(agent, directory / contents["checkpoint"])
     return LoadedCheckpoint(agent, embeddings, contents, contents["checkpoint"])
+
+
+def _configure(config: pathlib.Path) -> None:
+    """Puts the configuration of a file in the place of that of the process."""
+    if not config.is_file():
+        raise CheckpointDirectoryError(f"{config.parent}: expected {config.name}, found none.")
+    gin.clear_config()
+    try:
+        gin.parse_config_file(str(config))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise CheckpointDirectoryError(f"{config}: gin cannot read it: {error}") from error

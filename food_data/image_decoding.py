@@ -13,22 +13,31 @@ class ImageDecodeError(ValueError):
     """Bytes that are not a whole picture in one of `FORMATS`."""
 
 
-def decode_image(data: bytes) -> np.ndarray:
+class TooManyPixelsError(ImageDecodeError):
+    """A picture whose header claims more pixels than are allowed; nothing of it was decoded."""
+
+
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decodes a JPEG, PNG, BMP, WEBP or TIFF file, upright as its EXIF orientation says.
 
     Grey becomes RGB, 16 bits become 8, transparency is laid over white.
+
+    Args:
+        data: the file.
+        max_pixels: a picture with more is refused before anything of it is decoded.
 
     Returns:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        ImageDecodeError: if the bytes are no such picture, are truncated, or hold too many pixels.
+        TooManyPixelsError: if there are more pixels than `max_pixels`.
+        ImageDecodeError: if the bytes are no such picture, or are truncated.
     """
     if not data:
         raise ImageDecodeError("Expected the bytes of a picture, got 0 bytes.")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            _check_size(picture)
+            _check_size(picture, max_pixels)
             return _to_rgb(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError as error:
         raise ImageDecodeError(
@@ -41,11 +50,11 @@ def decode_image(data: bytes) -> np.ndarray:
         raise ImageDecodeError(f"The picture cannot be decoded: {error}.") from error
 
 
-def _check_size(picture: Image.Image) -> None:
+def _check_size(picture: Image.Image, max_pixels: int) -> None:
     # The header tells the size before a byte is decompressed: a small file can claim gigabytes.
-    if picture.width * picture.height > MAX_PIXELS:
-        raise ImageDecodeError(
-            f"Expected a picture of at most {MAX_PIXELS} pixels, got {picture.width} x "
+    if picture.width * picture.height > max_pixels:
+        raise TooManyPixelsError(
+            f"Expected a picture of at most {max_pixels} pixels, got {picture.width} x "
             f"{picture.height}. Scale it down first."
         )
 

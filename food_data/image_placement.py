@@ -23,9 +23,22 @@ import cv2
 import numpy as np
 
 import policy_specs
-from food_data.image_decoding import FORMATS, ImageDecodeError, decode_image
+from food_data.image_decoding import (
+    FORMATS,
+    ImageDecodeError,
+    TooManyPixelsError,
+    decode_image,
+)
 
-__all__ = ["FORMATS", "MODES", "ImageDecodeError", "Placement", "decode_image", "place"]
+__all__ = [
+    "FORMATS",
+    "MODES",
+    "ImageDecodeError",
+    "Placement",
+    "TooManyPixelsError",
+    "decode_image",
+    "place",
+]
 
 MODES = ("stretch", "letterbox", "crop")
 # A crop that has to be moved for an object leaves this part of its side between object and border.

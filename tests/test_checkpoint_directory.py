@@ -145,3 +145,29 @@ def test_weights_after_training_steps_come_back_bit_equal(tiny_agent, store, bat
         small_model.values(loaded.network.variables),
         small_model.values(tiny_agent.network.variables),
     )
+
+
+def test_another_configuration_takes_the_place_of_the_directorys(written, batch, tmp_path):
+    directory, agent = written
+    inputs = batch["image"], batch["natural_language_embedding"]
+    answer = agent.forward(*inputs)
+    other = tmp_path / "other.gin"
+    text = (directory / "config.gin").read_text()
+    other.write_text(text)
+    (directory / "config.gin").write_text("no gin at all")
+    loaded = checkpoint_directory.load(directory, config_file=other)
+    assert np.array_equal(loaded.agent.forward(*inputs), answer)
+    other.write_text(text + "\nTransformer.num_layers = 1\n")
+    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="transformer"):
+        checkpoint_directory.load(directory, config_file=other)
+
+
+def test_a_loss_type_that_the_weights_do_not_fit_is_an_error(written):
+    directory, agent = written
+    own = agent.network.loss_type
+    assert checkpoint_directory.load(directory, loss_type=own).agent.network.loss_type == own
+    other = "cross_entropy" if own != "cross_entropy" else "l1"
+    with pytest.raises(checkpoint_loading.CheckpointLoadError):
+        checkpoint_directory.load(directory, loss_type=other)
+    with pytest.raises(ValueError, match="loss_type"):
+        checkpoint_directory.load(directory, loss_type="l3")
