@@ -1,36 +1,47 @@
-r"""Asks a server for the motion in a photo. Needs only requests and NumPy.
+r"""Asks a server for the motion in a photo. This file works alone; it needs requests and NumPy.
 
     client = FoodAcquisitionClient("http://127.0.0.1:8080")
     answer = client.predict("plate.jpg", action="skewering", food_type="strawberry")
     answer.pixels.start_x, answer.pixels.start_y
+    samples = client.predict_batch("plate.jpg", "skewering", "strawberry", batch_size=32, seed=1)
+    samples.predictions.shape, samples.statistics.total_variance     # (32, 4), 0.0031
 
 or, from a shell, where --save_picture also draws the motion on the photo (with Pillow):
 
     python api_client.py --api_url http://127.0.0.1:8080 --image plate.jpg \
         --action skewering --food_type strawberry --save_picture answer.png
+
+A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import dataclasses
-import json
+import email.utils
+import math
 import os
 import pathlib
+import random
 import struct
 import sys
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
 import requests
 
 Picture = Union[str, "os.PathLike[str]", bytes, np.ndarray]
+API_KEY_VARIABLE = "RT1_API_KEY"
+_BUSY_STATUSES = (429, 503)
+_BATCH_OPTIONS = ("batch_size", "enable_dropout", "dropout_scope", "seed", "resize")
+# A connection is there within this time or not at all; answers may take longer.
+_CONNECT_LIMIT_S = 10.0
 
 
+@dataclasses.dataclass(eq=False)
 class ApiError(Exception):
     """The server refused a request, or could not be reached.
 
@@ -38,13 +49,18 @@ class ApiError(Exception):
         status: the HTTP status; None if there was no answer.
         message: what the server said, or what happened.
         request_id: finds the request in the server's log; None if there was no answer.
+        retry_after_s: how long the server wants to be left alone, if it said so.
+        temporary: whether the same request may succeed later: no connection, 429 or 503.
     """
 
-    def __init__(self, status: int | None, message: str, request_id: str | None = None) -> None:
-        super().__init__(f"{'no answer' if status is None else status}: {message}")
-        self.status = status
-        self.message = message
-        self.request_id = request_id
+    status: int | None
+    message: str
+    request_id: str | None = None
+    retry_after_s: float | None = None
+    temporary: bool = False
+
+    def __str__(self) -> str:
+        return f"{'no answer' if self.status is None else self.status}: {self.message}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +89,9 @@ class Prediction(Motion):
         image_width, image_height: of the picture, pixels.
         action, food_type: the names that the server understood.
         model_version: names the checkpoint that answered.
+        resize: how the picture was fitted into the model's square, if the server said so.
+        request_id: what `correct` takes; None from a server that gives none.
+        content: the whole answer as it came, with times in `timing_ms`.
     """
 
     pixels: Motion
@@ -81,29 +100,119 @@ class Prediction(Motion):
     action: str
     food_type: str
     model_version: str
+    resize: str | None = None
+    request_id: str | None = None
+    content: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Statistics:
+    """How far the samples lie apart, in 0..1 of the picture.
+
+    Attributes:
+        mean, std: float64 [4], of x1, y1, x2, y2.
+        total_variance: summed over the four coordinates.
+        centroid_variance, size_variance: summed variance of the midpoint, and of end minus start.
+        distance_variance: of the length of the vector [x1, y1, x2, y2].
+        num_samples: S.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    total_variance: float
+    centroid_variance: float
+    size_variance: float
+    distance_variance: float
+    num_samples: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BatchPrediction:
+    """Samples of the answer for one picture, drawn with dropout.
+
+    Attributes:
+        mean_prediction: their mean, with all that `Prediction` has.
+        predictions: float64 [S, 4], x1, y1, x2, y2 in 0..1 of the picture.
+        predictions_pixels: float64 [S, 4], pixels.
+        statistics: how far they lie apart.
+        enable_dropout, dropout_scope, seed: how they were drawn; a seed repeats them.
+    """
+
+    mean_prediction: Prediction
+    predictions: np.ndarray
+    predictions_pixels: np.ndarray
+    statistics: Statistics
+    enable_dropout: bool
+    dropout_scope: str | None
+    seed: int | None
 
 
 class FoodAcquisitionClient:
-    """Talks to one server over one kept-alive connection. Not for sharing between threads."""
+    """Talks to one server over one kept-alive connection.
+
+    A client is for one thread: `requests` promises nothing for sessions that are shared. A program
+    with several threads makes one client in each; the server batches what they ask at a time.
+    Works as a context manager that closes the connection.
+    """
 
     def __init__(
-        self, api_url: str, *, timeout_s: float = 30.0, retries: int = 3, backoff_s: float = 0.5
+        self,
+        api_url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 30.0,
+        retries: int = 3,
+        backoff_s: float = 0.5,
+        max_wait_s: float = 60.0,
+        seed: int | None = None,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Args:
         api_url: such as "http://127.0.0.1:8080".
+        api_key: for servers that want one; unless given, that of RT1_API_KEY in the environment.
         timeout_s: longest silence of the server before a request is given up.
-        retries: further tries after status 503 or a failed connection; other errors are final.
-        backoff_s: wait before the first further try; it doubles each time.
+        retries: further tries after status 429 or 503 or a failed connection; the rest is final.
+        backoff_s: longest wait before the first further try; it doubles each time. By lot it is
+            cut by up to a half, so that clients which failed together do not come back together.
+            A server's Retry-After is waited for in addition.
+        max_wait_s: longest wait before a try; a server that wants a longer one is given up.
+        seed: of the lot.
+        sleep: waits so many seconds; one that can be woken ends a program sooner.
         """
         self._api_url = api_url.rstrip("/")
         self._timeout_s = timeout_s
         self._retries = retries
         self._backoff_s = backoff_s
+        self._max_wait_s = max_wait_s
+        self._random = random.Random(seed)
+        self._sleep = sleep
         self._session = requests.Session()
+        api_key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
+        if api_key:
+            self._session.headers["X-API-Key"] = api_key
+
+    def __enter__(self) -> FoodAcquisitionClient:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; a later request opens another one."""
+        self._session.close()
 
     def health(self) -> dict[str, Any]:
         """What GET /health says. Raises ApiError."""
         return self._request("GET", "/health")
+
+    def ready(self) -> bool:
+        """Whether predictions would be answered now. Raises ApiError if nobody can be asked."""
+        try:
+            return bool(self._request("GET", "/ready", retries=0)["ready"])
+        except ApiError as error:
+            if error.status == 503:
+                return False
+            raise
 
     def available_combinations(self) -> list[tuple[str, str]]:
         """Every (action, food type) that the server can be asked about. Raises ApiError."""
@@ -111,7 +220,13 @@ class FoodAcquisitionClient:
         return [(pair["action"], pair["food_type"]) for pair in combinations]
 
     def predict(
-        self, image: Picture, action: str, food_type: str, text: str | None = None
+        self,
+        image: Picture,
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        *,
+        resize: str | None = None,
     ) -> Prediction:
         """Asks for the motion in a picture.
 
@@ -119,36 +234,141 @@ class FoodAcquisitionClient:
             image: path of a picture's file, the file's bytes, or an array uint8 [H, W, 3], RGB.
             action: such as "skewering".
             food_type: such as "strawberry".
-            text: the instruction in words; the server only echoes it.
+            text: the instruction in words; only echoed, unless it comes without action and food
+                and the server has a sentence encoder.
+            resize: "stretch", "letterbox" or "crop", instead of what the model was trained with.
 
         Raises:
             ApiError: if the server refuses, cannot be reached or answers something else.
             ValueError: if an array is not uint8 [H, W, 3].
             OSError: if the file cannot be read.
         """
-        body = {"image": base64.b64encode(picture_bytes(image)).decode("ascii")}
-        body.update(action=action, food_type=food_type)
-        if text is not None:
-            body["text"] = text
+        instruction = {"action": action, "food_type": food_type, "text": text}
+        body = _body(image=_base64(image), **instruction, resize=resize)
         return parse_prediction(self._request("POST", "/predict", body))
 
-    def _request(self, method: str, route: str, body: Mapping[str, str] | None = None) -> Any:
-        for retry in range(self._retries + 1):
-            last = retry == self._retries
+    def predict_batch(
+        self,
+        image: Picture,
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> BatchPrediction:
+        """Asks for samples of the motion, drawn with dropout, and how far they lie apart.
+
+        Args:
+            image, action, food_type, text: as for `predict`.
+            **options: batch_size (1..64 samples, 16), enable_dropout (True), dropout_scope ("head"
+                or "full"), seed (0..2**31 - 1), resize; the server's defaults count for the rest.
+
+        Raises:
+            ApiError, ValueError, OSError: as `predict`.
+            TypeError: for another option.
+        """
+        instruction = {"action": action, "food_type": food_type, "text": text}
+        body = _body(image=_base64(image), **instruction, **_checked(options))
+        return parse_batch(self._request("POST", "/predict_batch", body))
+
+    def predict_images(
+        self,
+        images: Sequence[Picture],
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> list[BatchPrediction]:
+        """As `predict_batch`, for 1 to 16 pictures in one request; one answer each, in order."""
+        instruction = {"action": action, "food_type": food_type, "text": text}
+        pictures = [_base64(one) for one in images]
+        body = _body(images=pictures, **instruction, **_checked(options))
+        content = self._request("POST", "/predict_batch", body)
+        results = _field(content, "results")
+        if len(results) != len(images):
+            raise ApiError(200, f"expected {len(images)} results, got {len(results)}")
+        common = {name: value for name, value in content.items() if name != "results"}
+        return [parse_batch({**common, **result}) for result in results]
+
+    def load_model(self, checkpoint_path: str, *, timeout_s: float = 600.0) -> dict[str, Any]:
+        """Has the server load another checkpoint; the old one answers until the new one is warm.
+
+        Args:
+            checkpoint_path: a name inside the server's --checkpoint_root.
+            timeout_s: a full-size model takes a minute to load.
+
+        Returns:
+            {'success', 'message', 'model_version', 'previous_version'}.
+
+        Raises:
+            ApiError: 404 for an unknown name, 409 during another load, 422 if it cannot be loaded.
+        """
+        body = {"checkpoint_path": checkpoint_path}
+        return self._request("POST", "/load_model", body, timeout_s=timeout_s)
+
+    def correct(
+        self, request_id: str, motion: Sequence[float], corrected_by: str | None = None
+    ) -> str:
+        """Tells the server's recorder what the answer should have been.
+
+        Args:
+            request_id: of the answer, `Prediction.request_id`.
+            motion: start_x, start_y, end_x, end_y in 0..1 of the picture.
+            corrected_by: a person's name, kept with the correction.
+
+        Returns:
+            What the server says about it.
+
+        Raises:
+            ApiError: 404 for a request that was not recorded, 409 if the recorder is off.
+            ValueError: if `motion` is not four numbers.
+        """
+        if len(motion) != 4:
+            raise ValueError(f"Expected start_x, start_y, end_x, end_y; got {motion!r}.")
+        names = ("start_x", "start_y", "end_x", "end_y")
+        body = {"request_id": request_id, **dict(zip(names, map(float, motion)))}
+        body.update(_body(corrected_by=corrected_by))
+        return str(_field(self._request("POST", "/corrections", body), "message"))
+
+    def _request(
+        self,
+        method: str,
+        route: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float | None = None,
+        retries: int | None = None,
+    ) -> Any:
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+        retries = self._retries if retries is None else retries
+        for retry in range(retries):
             try:
-                response = self._session.request(
-                    method, self._api_url + route, json=body, timeout=self._timeout_s
-                )
-            except requests.ConnectionError as error:
-                if last:
-                    raise ApiError(None, f"cannot reach {self._api_url}: {error}") from error
-            except requests.RequestException as error:
-                raise ApiError(None, f"{method} {self._api_url}{route}: {error}") from error
-            else:
-                if response.status_code != 503 or last:
-                    return _content(response)
-            time.sleep(self._backoff_s * 2**retry)
-        raise AssertionError("the last try returns or raises")
+                return self._ask_once(method, route, body, timeout_s)
+            except ApiError as error:
+                if not error.temporary or (error.retry_after_s or 0.0) > self._max_wait_s:
+                    raise
+                wait_s = self._backoff_s * 2**retry * self._random.uniform(0.5, 1.0)
+                wait_s += error.retry_after_s or 0.0
+            self._sleep(min(wait_s, self._max_wait_s))
+        return self._ask_once(method, route, body, timeout_s)
+
+    def _ask_once(
+        self, method: str, route: str, body: Mapping[str, Any] | None, timeout_s: float
+    ) -> Any:
+        try:
+            response = self._session.request(
+                method,
+                self._api_url + route,
+                json=body,
+                timeout=(min(timeout_s, _CONNECT_LIMIT_S), timeout_s),
+                # `requests` would take the key along to wherever it is sent.
+                allow_redirects=False,
+            )
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            message = f"cannot reach {self._api_url}: {error}"
+            raise ApiError(None, message, temporary=True) from error
+        except requests.RequestException as error:
+            raise ApiError(None, f"{method} {self._api_url}{route}: {error}") from error
+        return _content(response)
 
 
 def picture_bytes(image: Picture) -> bytes:
@@ -158,6 +378,23 @@ def picture_bytes(image: Picture) -> bytes:
     if isinstance(image, np.ndarray):
         return _png(image)
     return pathlib.Path(image).read_bytes()
+
+
+def _base64(image: Picture) -> str:
+    return base64.b64encode(picture_bytes(image)).decode("ascii")
+
+
+def _body(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value: the server's defaults count for the others."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    unknown = sorted(set(options) - set(_BATCH_OPTIONS))
+    if unknown:
+        # The server ignores fields that it does not know, so a slip would go unnoticed.
+        raise TypeError(f"Expected options of {_BATCH_OPTIONS}, got {', '.join(unknown)}.")
+    return options
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -175,60 +412,89 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _content(response: requests.Response) -> Any:
+    status, request_id = response.status_code, None
+    if response.is_redirect:
+        target = response.headers["Location"]
+        raise ApiError(status, f"expected an answer, was sent to {target}. Use that as api_url?")
     try:
         content = response.json()
-    except ValueError as error:
-        raise ApiError(
-            response.status_code, f"expected JSON, got {response.text[:100]!r}. Is this the server?"
-        ) from error
-    if response.ok:
-        return content
-    message, request_id = str(content), None
-    if isinstance(content, dict):
-        message, request_id = content.get("error", message), content.get("request_id")
-    raise ApiError(response.status_code, message, request_id)
+    except ValueError:
+        message = f"expected JSON, got {response.text[:100]!r}. Is this the server?"
+    else:
+        if response.ok:
+            return content
+        message = str(content)
+        if isinstance(content, dict):
+            message, request_id = content.get("error", message), content.get("request_id")
+    retry_after_s = _retry_after_s(response)
+    raise ApiError(status, message, request_id, retry_after_s, status in _BUSY_STATUSES)
 
 
-def parse_prediction(content: Mapping[str, Any]) -> Prediction:
-    """Reads the answer of POST /predict. Raises ApiError if a field is missing."""
+def _retry_after_s(response: requests.Response) -> float | None:
+    """Seconds; the header holds them, or a date (RFC 9110, 10.2.3). What is neither is ignored."""
+    text = response.headers.get("Retry-After", "")
     try:
-        names = [field.name for field in dataclasses.fields(Motion)]
-        rest = ("image_width", "image_height", "action", "food_type", "model_version")
-        return Prediction(
-            *(content["prediction"][name] for name in names),
-            pixels=Motion(*(content["prediction_pixels"][name] for name in names)),
-            **{name: content[name] for name in rest},
-        )
-    except KeyError as error:
-        raise ApiError(200, f"expected the field {error} in the answer, got {content}") from error
+        seconds = float(text)
+    except ValueError:
+        date = email.utils.parsedate_tz(text)
+        seconds = email.utils.mktime_tz(date) - time.time() if date else math.nan
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Asks about one picture and prints the answer as JSON; the exit code is 1 if that fails."""
-    parser = argparse.ArgumentParser(description="Asks a server for the motion in a photo.")
-    parser.add_argument("--api_url", default="http://127.0.0.1:8080", help="(%(default)s)")
-    parser.add_argument("--image", required=True, help="file of a picture")
-    parser.add_argument("--action", required=True, help="such as skewering")
-    parser.add_argument("--food_type", required=True, help="such as strawberry")
-    parser.add_argument("--text", help="the instruction in words; only echoed")
-    parser.add_argument("--save_picture", help="file for the picture with the motion drawn on it")
-    flags = parser.parse_args(arguments)
-    client = FoodAcquisitionClient(flags.api_url)
+def _field(content: Any, name: str) -> Any:
     try:
-        image = picture_bytes(flags.image)
-        prediction = client.predict(image, flags.action, flags.food_type, flags.text)
-        print(json.dumps(dataclasses.asdict(prediction), indent=2))
-        if flags.save_picture:
-            # Imported here because the client works without Pillow otherwise.
-            from serving import drawing
+        return content[name]
+    except (KeyError, TypeError) as error:
+        got = str(content)[:300]
+        raise ApiError(200, f"expected the field {name!r} in the answer, got {got}") from error
 
-            drawing.save_with_motion(image, prediction.pixels, flags.save_picture)
-            print(f"drawn: {flags.save_picture}", file=sys.stderr)
-    except (ApiError, OSError, ImportError) as error:
-        print(f"api_client: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+def _motion(content: Any, name: str) -> list[Any]:
+    motion = _field(content, name)
+    return [_field(motion, field.name) for field in dataclasses.fields(Motion)]
+
+
+def parse_prediction(content: Mapping[str, Any], name: str = "prediction") -> Prediction:
+    """Reads the answer of POST /predict.
+
+    Args:
+        content: the JSON object.
+        name: of the field with the motion; the one in pixels is called `<name>_pixels`.
+
+    Raises:
+        ApiError: if a field is missing.
+    """
+    rest = ("image_width", "image_height", "action", "food_type", "model_version")
+    return Prediction(
+        *_motion(content, name),
+        pixels=Motion(*_motion(content, f"{name}_pixels")),
+        **{field: _field(content, field) for field in rest},
+        resize=content.get("resize"),
+        request_id=content.get("request_id"),
+        content=content,
+    )
+
+
+def parse_batch(content: Mapping[str, Any]) -> BatchPrediction:
+    """Reads the answer of POST /predict_batch. Raises ApiError if a field is missing."""
+    statistics = _field(content, "statistics")
+    names = [field.name for field in dataclasses.fields(Statistics)]
+    values = {name: _field(statistics, name) for name in names}
+    for name in ("mean", "std"):
+        values[name] = np.array(values[name], np.float64)
+    return BatchPrediction(
+        mean_prediction=parse_prediction(content, "mean_prediction"),
+        predictions=np.array(_field(content, "predictions"), np.float64),
+        predictions_pixels=np.array(_field(content, "predictions_pixels"), np.float64),
+        statistics=Statistics(**values),
+        enable_dropout=_field(content, "enable_dropout"),
+        dropout_scope=content.get("dropout_scope"),
+        seed=content.get("seed"),
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Flags and drawing are the program's; the class above works without that file.
+    from serving import client_command_line
+
+    sys.exit(client_command_line.main())

@@ -1,0 +1,1 @@
+"""What `batch_api_inference.py` is made of: pictures of a folder to answers, tables, drawings."""

@@ -1,0 +1,175 @@
+"""Runs over a folder against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+import api_client
+from folder_inference import flags, journal, merging, run, stopping
+from tests import serving_stubs
+from tests.folder_inference import stub_server
+
+# Without samples, since drawing their histograms takes longer than asking.
+PLAIN = ("--num_samples", "0", "--sheet_images", "0", "--workers", "2")
+ASK = ("--action", "skewering", "--food_type", "grape", *PLAIN)
+
+
+@pytest.fixture
+def server():
+    contract = stub_server.ContractServer()
+    with serving_stubs.serve(contract.app) as url:
+        contract.url = url
+        yield contract
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six pictures with another answer each, and one that is broken."""
+    for number in range(6):
+        stub_server.solid(tmp_path / "in" / f"{number}.png", (40 * number, 0, 0))
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"no picture")
+    return tmp_path / "in"
+
+
+def start(server, folder, *more, name="r.json", asked=ASK):
+    files = ["--input_dir", str(folder), "--output_file", str(folder.parent / name)]
+    args = flags.parse_arguments("", [*files, "--api_url", server.url, *asked, *more])
+    with stopping.StopSignals() as signals:
+        return (run.merge if args.merge else run.run)(args, signals)
+
+
+def test_results_in_order_and_the_broken_one_reported(server, folder):
+    document = start(server, folder)
+    assert json.loads((folder.parent / "r.json").read_text()) == document
+    assert [one["image"] for one in document["results"]] == [f"{n}.png" for n in range(6)]
+    for number, one in enumerate(document["results"]):
+        assert one["prediction"]["end_x"] == pytest.approx(40 * number / 255)
+        assert one["prediction_pixels"]["end_x"] == pytest.approx(40 * (40 * number / 255))
+    ((broken),) = document["failed_images"]
+    assert (broken["image"], broken["kind"], broken["status"]) == ("broken.jpg", "refused", 422)
+    assert "Expected a picture" in broken["error"]
+    assert document["summary"]["failed_by_kind"] == {"refused": 1}
+    assert (folder.parent / "r.csv").exists()
+
+
+def test_a_finished_run_is_not_asked_again_with_resume(server, folder):
+    first = start(server, folder)
+    assert len(server.bodies) == 7
+    stub_server.solid(folder / "new.png", (1, 1, 1))
+    second = start(server, folder, "--resume")
+    assert len(server.bodies) == 8
+    assert second["summary"]["from_journal"] == 7
+    known = [one for one in second["results"] if one["image"] != "new.png"]
+    assert known == first["results"]
+
+
+def test_a_run_that_was_stopped_is_gone_on_with(server, folder, monkeypatch):
+    answered = start(server, folder, name="whole.json", asked=(*ASK, "--resize", "crop"))["results"]
+    server.bodies.clear()
+    monkeypatch.setattr(server, "delay_s", 0.1)
+    real = run.giving_up.GivingUp.reason
+
+    def stop_after_the_first(self, outcome):
+        os.kill(os.getpid(), signal.SIGTERM)
+        monkeypatch.setattr(run.giving_up.GivingUp, "reason", real)
+        return real(self, outcome)
+
+    monkeypatch.setattr(run.giving_up.GivingUp, "reason", stop_after_the_first)
+    with pytest.raises(stopping.Stopped, match="SIGTERM"):
+        start(server, folder, "--resize", "crop")
+    assert 1 <= len(server.bodies) < 7
+    assert not (folder.parent / "r.json").exists()
+    with pytest.raises(journal.JournalError, match="--resume goes on"):
+        start(server, folder, "--resize", "crop")
+    resumed = start(server, folder, "--resume", "--resize", "crop")["results"]
+    assert sorted(server.counts().values()) == [1] * 7
+    varying = ("client_ms", "request_id")
+    for one in (*answered, *resumed):
+        for name in varying:
+            del one[name]
+    assert resumed == answered
+
+
+def test_another_model_is_another_run(server, folder):
+    start(server, folder)
+    server.version = "stub-2"
+    with pytest.raises(journal.JournalError, match="model_version: the journal has 'stub-1'"):
+        start(server, folder, "--resume")
+
+
+def test_what_had_no_answer_is_asked_again(server, folder):
+    server.refuse["/predict"] = (500, "The server failed.")
+    document = start(server, folder, "--workers", "1")
+    assert document["results"] == []
+    # Its thread may have taken another question before it is stopped.
+    assert document["summary"]["failed_by_kind"]["unanswered"] in (5, 6)
+    assert "5 questions in a row had no answer" in document["failed_images"][-1]["error"]
+    server.refuse.clear()
+    document = start(server, folder, "--resume")
+    assert (document["summary"]["answered"], document["summary"]["failed"]) == (6, 1)
+
+
+def test_a_wrong_key_ends_the_run_at_once(server, folder):
+    server.refuse["/predict"] = (401, "Wrong key.")
+    document = start(server, folder, "--workers", "1")
+    assert len(server.bodies) <= 2
+    assert "refuses the program: 401: Wrong key." in document["failed_images"][-1]["error"]
+
+
+def test_an_unknown_food_is_not_asked_of_every_picture(server, folder):
+    server.refuse["/predict"] = (422, "Unknown food.")
+    start(server, folder, "--workers", "1")
+    assert 5 <= len(server.bodies) <= 6
+
+
+def test_nobody_there(folder, server):
+    server.url = "http://127.0.0.1:9"
+    with pytest.raises(api_client.ApiError, match="cannot reach http://127.0.0.1:9"):
+        start(server, folder)
+    assert list(folder.parent.glob("r.*")) == []
+
+
+def test_labels_ask_and_score(server, folder):
+    # The answer to 5.png goes from (0.2, 0.4) to (200 / 255, 0) in 40 x 20 pixels.
+    labels = folder / "labels.csv"
+    labels.write_text(
+        "image,action,food,x1,y1,x2,y2\n"
+        "5.png,skewering,grapes,0.2,0.4,0.2,0.4\n"
+        "5.png,scooping,rice,0.5,0.5,1,1\n"
+        "4.png,skewering,stone,0.5,0.5,1,1\n"
+    )
+    asked = ("--labels", str(labels), "--label_units", "normalised", *PLAIN)
+    document = start(server, folder, asked=asked)
+    assert [(one["image"], one["food_type"]) for one in document["results"]] == [
+        ("5.png", "rice"),
+        ("5.png", "grape"),
+    ]
+    x, y = (0.2 + 200 / 255) / 2, 0.2
+    score = document["results"][1]["score"]
+    assert score["centroid_mae"] == pytest.approx(((x - 0.2) + (0.4 - y)) / 2)
+    assert score["on_food"] is None
+    assert document["summary"]["scores"]["answers"]["n"] == 2
+    assert document["summary"]["labels"]["unknown"] == {"skewering stone": 1}
+
+
+def test_shards_make_the_whole(server, folder):
+    whole = start(server, folder)
+    names = [f"s{index}.json" for index in range(3)]
+    for index, name in enumerate(names):
+        shard = ("--num_shards", "3", "--shard_index", str(index))
+        start(server, folder, *shard, name=name)
+    files = [str(folder.parent / name) for name in names]
+    merged = start(server, folder, "--merge", *files, name="all.json")
+    assert (folder.parent / "all.csv").exists()
+    for document in (whole, merged):
+        for one in (*document["results"], *document["failed_images"]):
+            for name in ("client_ms", "request_id"):
+                one.pop(name, None)
+    assert merged["results"] == whole["results"]
+    assert merged["failed_images"] == whole["failed_images"]
+    with pytest.raises(merging.MergeError, match="missing: 2"):
+        start(server, folder, "--merge", *files[:2], name="all.json")
