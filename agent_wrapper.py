@@ -7,7 +7,6 @@ It owns the network as `_actor_network` and the optimizer as `_actor_optimizer`,
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 
 import gin
@@ -22,8 +21,6 @@ import prediction_functions
 import sequence_agent
 import transformer_network
 from training import devices
-
-DROPOUT_SCOPES = ("off", "head", "full")
 
 
 @gin.configurable(denylist=["optimizer", "seed", "accumulation_steps"])
@@ -117,6 +114,17 @@ class Agent(tf.Module):
         """Whether the optimizer has made its variables (beside the step and the learning rate)."""
         return len(self._actor_optimizer.variables) > 2
 
+    def prediction_functions(
+        self, image_dtype: tf.DType = tf.uint8
+    ) -> prediction_functions.PredictionFunctions:
+        """What `forward` runs for images of a dtype, and its parts.
+
+        Raises:
+            ValueError: if the agent is not one that `forward` can answer with.
+        """
+        self._check_answers_from_one_image()
+        return self._functions[image_dtype]
+
     def build_optimizer(self) -> None:
         """Makes the optimizer's variables unless they exist; what learns is settled then.
 
@@ -176,17 +184,17 @@ class Agent(tf.Module):
         """
         image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
         self._check_inputs(image, embedding)
-        _check_sampling(dropout, num_samples, seed)
+        prediction_functions.check_sampling(dropout, num_samples, seed)
         functions = self._functions[image.dtype]
         if dropout == "off":
             return functions.deterministic(image, embedding)
         if seed is None:
-            seed = int.from_bytes(os.urandom(4), "little") & 0x7FFFFFFF
+            seed = prediction_functions.fresh_seed()
         sample = functions.sample_head if dropout == "head" else functions.sample_full
         samples = sample(image, embedding, num_samples or 1, tf.constant([seed, 0], tf.int32))
         return samples[0] if num_samples is None else samples
 
-    def _check_inputs(self, image: tf.Tensor, embedding: tf.Tensor) -> None:
+    def _check_answers_from_one_image(self) -> None:
         if (
             policy_specs.ACTION_KEY not in self._action_spec
             or self.network.time_sequence_length > 1
@@ -196,6 +204,9 @@ class Agent(tf.Module):
                 f"the actions {list(self._action_spec)} and time_sequence_length "
                 f"{self.network.time_sequence_length}: use sequence_agent.policy."
             )
+
+    def _check_inputs(self, image: tf.Tensor, embedding: tf.Tensor) -> None:
+        self._check_answers_from_one_image()
         if image.dtype not in self._functions or image.shape[1:] != self._image_shape:
             raise ValueError(
                 "Agent.forward: expected images uint8 or float32 of shape "
@@ -208,17 +219,3 @@ class Agent(tf.Module):
                 f"Agent.forward: expected embeddings float32 {list(expected)}, got "
                 f"{embedding.dtype.name} {list(embedding.shape)}."
             )
-
-
-def _check_sampling(dropout: str, num_samples: int | None, seed: int | None) -> None:
-    if dropout not in DROPOUT_SCOPES:
-        raise ValueError(f"Agent.forward: expected dropout in {DROPOUT_SCOPES}, got {dropout!r}.")
-    if dropout == "off" and (num_samples is not None or seed is not None):
-        raise ValueError(
-            "Agent.forward: num_samples and seed need dropout 'head' or 'full', got 'off', which "
-            "has one answer."
-        )
-    if num_samples is not None and num_samples < 1:
-        raise ValueError(f"Agent.forward: expected num_samples >= 1, got {num_samples}.")
-    if seed is not None and not 0 <= seed < 2**31:
-        raise ValueError(f"Agent.forward: expected seed in 0 .. 2^31 - 1, got {seed}.")

@@ -3,7 +3,9 @@
 `serving/app.py` lists the routes; `api_client.py` asks them.
 """
 
+import sys
+
 from serving import app, command_line
 
 if __name__ == "__main__":
-    command_line.main(__doc__, app.create_app)
+    sys.exit(command_line.main(__doc__, app.create_app))

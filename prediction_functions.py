@@ -2,11 +2,17 @@
 
 Each is a `tf.function` with a fixed signature in which only the batch size and the number of
 samples are open, so each is traced once.
+
+The inference engines of `serving/engines` need the parts: `features` is everything before
+TokenLearner, `outputs` and `execution_parameters` what follows, `sample_from_features` the same
+with dropout. `features` then `sample_from_features` is scope 'head'; with a seed given to both,
+scope 'full'.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -17,6 +23,37 @@ import dropout_settings
 import policy_specs
 import transformer_network
 
+DROPOUT_SCOPES = ("off", "head", "full")
+
+
+def check_sampling(dropout: str, num_samples: int | None, seed: int | None) -> None:
+    """Refuses arguments of `Agent.forward` and of engines that contradict each other.
+
+    Args:
+        dropout: one of `DROPOUT_SCOPES`.
+        num_samples: S, or None.
+        seed: of the dropout, or None.
+
+    Raises:
+        ValueError: says which argument, and what was expected.
+    """
+    if dropout not in DROPOUT_SCOPES:
+        raise ValueError(f"forward: expected dropout in {DROPOUT_SCOPES}, got {dropout!r}.")
+    if dropout == "off" and (num_samples is not None or seed is not None):
+        raise ValueError(
+            "forward: num_samples and seed need dropout 'head' or 'full', got 'off', which has one "
+            "answer."
+        )
+    if num_samples is not None and num_samples < 1:
+        raise ValueError(f"forward: expected num_samples >= 1, got {num_samples}.")
+    if seed is not None and not 0 <= seed < 2**31:
+        raise ValueError(f"forward: expected seed in 0 .. 2^31 - 1, got {seed}.")
+
+
+def fresh_seed() -> int:
+    """A seed that nobody can foresee, 0 .. 2^31 - 1."""
+    return int.from_bytes(os.urandom(4), "little") & 0x7FFFFFFF
+
 
 class PredictionFunctions:
     """Inference on batches of single images (T = 1).
@@ -26,6 +63,11 @@ class PredictionFunctions:
         sample_head: (image, embedding, num_samples, seed [2]) -> [S, B, 4]; features computed once.
         sample_full: the same arguments and shapes; every image goes through the whole network S
             times.
+        sample_from_features: (features [S * B, N, D], num_samples, seed [2]) -> [S, B, 4]; the
+            second half of the two above. Sample s of image b is row s * B + b.
+        image_shape: (H, W, 3).
+        image_dtype: tf.uint8 or tf.float32.
+        feature_shape: (N, D) of an image's features.
     """
 
     def __init__(
@@ -45,47 +87,65 @@ class PredictionFunctions:
         """
         self._network = network
         self._action_spec = action_spec
+        self.image_shape, self.image_dtype = tuple(image_shape), image_dtype
+        encoder = network.parts()["efficientnet"]
+        num_features = encoder.num_features(*self.image_shape[:2])
+        self.feature_shape = (num_features, encoder.conv1x1.filters)
         image = tf.TensorSpec((None, *image_shape), image_dtype)
         embedding = tf.TensorSpec((None, policy_specs.EMBEDDING_SIZE), tf.float32)
         num_samples, seed = tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.int32)
         sampling = (image, embedding, num_samples, seed)
+        features = tf.TensorSpec((None, *self.feature_shape), tf.float32)
         # Nothing here needs AutoGraph, whose conversion of all that is called doubles tracing time.
         trace = functools.partial(tf.function, autograph=False)
         self.deterministic = trace(self._deterministic, (image, embedding))
         self.sample_head = trace(self._sample_head, sampling)
         self.sample_full = trace(self._sample_full, sampling)
+        self.sample_from_features = trace(self._sample_from_features, (features, num_samples, seed))
 
     def trace_counts(self) -> dict[str, int]:
         """How often each function was traced."""
-        functions = ("deterministic", "sample_head", "sample_full")
+        functions = ("deterministic", "sample_head", "sample_full", "sample_from_features")
         return {name: getattr(self, name).experimental_get_tracing_count() for name in functions}
 
-    def _execution_parameters(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Network outputs [B, T, ...] to [B, 4], clipped to the spec as the policy does."""
-        action = self._network.actions(outputs[:, -1])[policy_specs.ACTION_KEY]
-        return common.clip_to_spec(action, self._action_spec[policy_specs.ACTION_KEY])
-
-    def _features(
-        self, image: tf.Tensor, embedding: tf.Tensor, seed: tf.Tensor | None
+    def features(
+        self, image: tf.Tensor, embedding: tf.Tensor, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
+        """The image features, not traced.
+
+        Args:
+            image: [B, H, W, 3].
+            embedding: float32 [B, D_context].
+            seed: int32 [2], that of a sample of scope 'full'; None for no dropout.
+
+        Returns:
+            float32 [B, N, D].
+        """
         observation = {
             policy_specs.IMAGE_KEY: image[:, tf.newaxis],
             policy_specs.EMBEDDING_KEY: embedding[:, tf.newaxis],
         }
+        seed = dropout_settings.split_seed(seed, 0)
         return self._network.image_features(observation, training=False, seed=seed)
 
+    def outputs(self, features: tf.Tensor) -> tf.Tensor:
+        """Features [B, N, D] to what the network puts out for the step, not traced: float32 [B, 4]
+        coordinates, or [B, 4, vocab_size] logits."""
+        return self._network.head(features)[:, -1]
+
+    def execution_parameters(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Outputs of a step to float32 [B, 4], clipped to the spec as the policy does."""
+        action = self._network.actions(outputs)[policy_specs.ACTION_KEY]
+        return common.clip_to_spec(action, self._action_spec[policy_specs.ACTION_KEY])
+
     def _deterministic(self, image: tf.Tensor, embedding: tf.Tensor) -> tf.Tensor:
-        return self._execution_parameters(
-            self._network.head(self._features(image, embedding, None))
-        )
+        return self.execution_parameters(self.outputs(self.features(image, embedding)))
 
     def _sample_head(
         self, image: tf.Tensor, embedding: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
     ) -> tf.Tensor:
-        features = self._features(image, embedding, None)
-        features = tf.tile(features, (num_samples, 1, 1))
-        outputs = self._network.head(features, dropout_settings.split_seed(seed, 1))
-        return self._with_sample_axis(outputs, num_samples)
+        features = tf.tile(self.features(image, embedding), (num_samples, 1, 1))
+        return self._sample_from_features(features, num_samples, seed)
 
     def _sample_full(
         self, image: tf.Tensor, embedding: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
@@ -94,11 +154,12 @@ class PredictionFunctions:
             tf.tile(image, (num_samples, 1, 1, 1)),
             tf.tile(embedding, (num_samples, 1)),
         )
-        features = self._features(image, embedding, dropout_settings.split_seed(seed, 0))
-        outputs = self._network.head(features, dropout_settings.split_seed(seed, 1))
-        return self._with_sample_axis(outputs, num_samples)
+        features = self.features(image, embedding, seed)
+        return self._sample_from_features(features, num_samples, seed)
 
-    def _with_sample_axis(self, outputs: tf.Tensor, num_samples: tf.Tensor) -> tf.Tensor:
-        """[S * B, T, ...] to [S, B, 4]."""
-        parameters = self._execution_parameters(outputs)
+    def _sample_from_features(
+        self, features: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
+        outputs = self._network.head(features, dropout_settings.split_seed(seed, 1))
+        parameters = self.execution_parameters(outputs[:, -1])
         return tf.reshape(parameters, (num_samples, -1, policy_specs.NUM_COORDINATES))

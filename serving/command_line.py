@@ -6,21 +6,25 @@ import argparse
 import contextlib
 import os
 import pathlib
-import signal
 import socket
 import sys
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Optional
 
 import flask
 import waitress
 from absl import logging
 
 from food_data import atomic_files
-from serving import app as serving_app
+from serving import draining, server_flags
+from serving.app import SERVICE
 from serving.predictor import Predictor
+from serving.settings import ServerSettings
 
-_DEFAULT_PORT = "8080"
+# For requests that do not wait for the model, and those that are being decoded.
+_FREE_THREADS = 16
+_MAX_CONNECTIONS = 1000
+CreateApp = Callable[[Optional[Predictor], ServerSettings], flask.Flask]
 
 
 def parse_arguments(
@@ -34,62 +38,68 @@ def parse_arguments(
         environment: PORT and CHECKPOINT_PATH in it are the defaults, as labs' job scripts set them.
 
     Returns:
-        checkpoint_dir (str or None), host, port, port_file (Path or None), threads.
+        Each flag of `server_flags.py` by its name.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        "--checkpoint_dir",
-        default=environment.get("CHECKPOINT_PATH") or None,
-        help="directory that train.py wrote; CHECKPOINT_PATH unless given; without one, the server "
-        "starts and answers 503 to predictions",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument(
-        "--port",
-        type=_port,
-        default=environment.get("PORT") or _DEFAULT_PORT,
-        help="port to listen on, 0 for any free one; PORT unless given (%(default)s)",
-    )
-    parser.add_argument(
-        "--port_file", type=pathlib.Path, help="file that gets the port once the server listens"
-    )
-    parser.add_argument(
-        "--threads", type=_positive, default=4, help="requests handled at a time (%(default)s)"
-    )
+    server_flags.add(parser, environment)
     return parser.parse_args(arguments)
 
 
-def main(description: str, create_app: Callable[[Predictor | None], flask.Flask]) -> None:
+def main(description: str, create_app: CreateApp) -> int:
     """Runs a server until SIGTERM or Ctrl-C; exits with a message if it cannot start.
 
     Args:
         description: the first lines of --help.
-        create_app: makes the application from a predictor, or from None.
+        create_app: makes the application from a predictor, or from None, and the settings.
+
+    Returns:
+        The exit code: 0, or 1 if requests could not be finished in time.
     """
     arguments = parse_arguments(description, None, os.environ)
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
-    signal.signal(signal.SIGTERM, _exit_on_signal)
+    settings = server_flags.settings_of(arguments, os.environ)
     # Bound before the model is loaded, so that a port in use is known at once; it listens after.
     with _bind(arguments.host, arguments.port) as listener:
-        predictor = load_predictor(arguments.checkpoint_dir)
-        server = waitress.create_server(
-            create_app(predictor),
-            sockets=[listener],
-            threads=arguments.threads,
-            # Flask refuses long bodies, in JSON; this keeps waitress from storing endless ones.
-            max_request_body_size=4 * serving_app.MAX_BODY_BYTES,
-            ident=None,
+        predictor = load_predictor(
+            arguments.checkpoint_dir, settings.engine, arguments.config_file, arguments.loss_type
         )
+        app = create_app(predictor, settings)
+        server = draining.DrainingServer(
+            waitress.create_server(
+                app,
+                sockets=[listener],
+                # A waiting request holds a thread; those of /health must not wait behind them.
+                threads=settings.max_waiting + _FREE_THREADS,
+                connection_limit=_MAX_CONNECTIONS,
+                # Flask refuses long bodies, in JSON; this keeps waitress from storing endless ones.
+                max_request_body_size=4 * settings.max_body_bytes,
+                ident=None,
+            )
+        )
+        server.stop_on_signals()
         host, port = listener.getsockname()[:2]
         with _port_file(arguments.port_file, port):
             logging.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-            server.run()
+            unfinished = server.run()
+        app.extensions[SERVICE].queue.close()
     logging.info("stopped")
+    return 1 if unfinished else 0
 
 
-def load_predictor(checkpoint_dir: str | None) -> Predictor | None:
+def load_predictor(
+    checkpoint_dir: str | None,
+    engine: str = "auto",
+    config_file: str | None = None,
+    loss_type: str | None = None,
+) -> Predictor | None:
     """Loads and warms up the model of a checkpoint directory; None without one.
+
+    Args:
+        checkpoint_dir: that train.py wrote.
+        engine: 'auto' or the name of one.
+        config_file: gin file in the place of the directory's; None for that one.
+        loss_type: in the place of the one in the configuration; None for that one.
 
     Raises:
         SystemExit: with a message, if there is no such directory or it cannot be loaded.
@@ -103,7 +113,7 @@ def load_predictor(checkpoint_dir: str | None) -> Predictor | None:
             "which is none."
         )
     try:
-        predictor = Predictor.from_checkpoint(checkpoint_dir)
+        predictor = Predictor.from_checkpoint(checkpoint_dir, engine, config_file, loss_type)
     except (OSError, ValueError) as error:
         sys.exit(f"--checkpoint_dir: {checkpoint_dir} cannot be loaded: {error}")
     predictor.warm_up()
@@ -137,24 +147,3 @@ def _port_file(path: pathlib.Path | None, port: int) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-def _exit_on_signal(signal_number: int, frame: types.FrameType | None) -> None:
-    """Ends `server.run()`, which finishes the requests that it has begun."""
-    del frame
-    logging.info("got %s, stopping", signal.Signals(signal_number).name)
-    sys.exit(0)
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {port}")
-    return port
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
-    return number

@@ -6,6 +6,7 @@ where the id finds it, and never to the client.
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import flask
@@ -13,6 +14,8 @@ from absl import logging
 from werkzeug import exceptions
 
 REQUEST_ID_HEADER = "X-Request-ID"
+# Nothing that could break a log line or leave a folder that is named after it.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class RequestError(Exception):
@@ -22,12 +25,14 @@ class RequestError(Exception):
         status: 400 if the request's form is wrong, 422 if its content cannot be processed, 503 if
             the server cannot answer now.
         message: what was expected, what came, and the way out.
+        retry_after_s: when the same request may succeed; None if it will not.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.retry_after_s = retry_after_s
 
 
 def install(app: flask.Flask) -> None:
@@ -40,7 +45,9 @@ def install(app: flask.Flask) -> None:
 
 
 def _name_request() -> None:
-    flask.g.request_id = uuid.uuid4().hex
+    """A client may bring an id of its own, so that its log and ours can be laid side by side."""
+    brought = flask.request.headers.get(REQUEST_ID_HEADER, "")
+    flask.g.request_id = brought if _REQUEST_ID.fullmatch(brought) else uuid.uuid4().hex
 
 
 def _send_request_id(response: flask.Response) -> flask.Response:
@@ -48,17 +55,24 @@ def _send_request_id(response: flask.Response) -> flask.Response:
     return response
 
 
-def _body(message: str) -> dict[str, str]:
+def body(message: str) -> dict[str, str]:
+    """The content of an error's answer."""
     return {"error": message, "request_id": flask.g.request_id}
 
 
-def _answer_request_error(error: RequestError) -> tuple[dict[str, str], int]:
-    return _body(error.message), error.status
+def _answer_request_error(
+    error: RequestError,
+) -> tuple[dict[str, str], int, dict[str, str]]:
+    wait_s = error.retry_after_s
+    headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return body(error.message), error.status, headers
 
 
 def _answer_http_error(error: exceptions.HTTPException) -> flask.Response:
     """What Flask itself refuses: 404, 405, 413, 415, malformed JSON."""
-    response = flask.jsonify(_body(_describe(error)))
+    response = flask.jsonify(body(_describe(error)))
     response.status_code = error.code
     if isinstance(error, exceptions.MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
@@ -93,4 +107,4 @@ def _answer_fault(error: Exception) -> tuple[dict[str, str], int]:
     logging.error(
         "%s %s [%s] failed", flask.request.method, flask.request.path, request_id, exc_info=error
     )
-    return _body(f"The server failed. Its log says why, under the request id {request_id}."), 500
+    return body(f"The server failed. Its log says why, under the request id {request_id}."), 500

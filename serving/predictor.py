@@ -1,13 +1,13 @@
-"""From a picture's file and an instruction to execution parameters in that picture.
+"""One version of the model with everything that it needs to answer about pictures of any size.
 
-One predictor is shared by all threads of the server. Nothing in it changes after `warm_up`, so it
-takes no lock: TensorFlow runs the same function from many threads at once.
+Nothing in it changes after `warm_up`, so that threads share it without a lock, and a new version is
+made beside it instead of in it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
+import pathlib
 import time
 from typing import Protocol
 
@@ -16,125 +16,115 @@ from absl import logging
 
 import policy_specs
 from food_data import image_placement
-from serving import prediction
+from serving import instructions, request_schemas
 
 
 class Model(Protocol):
-    """What the predictor needs of `agent_wrapper.Agent`."""
+    """What is needed of `agent_wrapper.Agent` and of `serving.engines`."""
 
-    def forward(self, image: np.ndarray, embedding: np.ndarray, *, dropout: str) -> np.ndarray:
-        """uint8 [B, H, W, 3] and float32 [B, 512] -> float32 [B, 4] in 0..1."""
-
-
-class Embeddings(Protocol):
-    """What the predictor needs of `food_data.embedding_store.EmbeddingStore`."""
-
-    def resolve(self, action: str, food: str) -> tuple[str, str]:
-        """The names behind two variants; UnknownInstructionError if they have no embedding."""
-
-    def lookup(self, action: str, food: str) -> np.ndarray:
-        """The instruction's embedding, float32 [512]."""
-
-    def combinations(self) -> list[tuple[str, str]]:
-        """Every (action, food) that can be looked up."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What the model says about one picture.
-
-    Attributes:
-        action, food: the names that the instruction's variants stand for.
-        normalised: the motion in 0..1 of the picture's width and height.
-        pixels: the motion in pixels of the picture.
-        width, height: of the picture, upright as its EXIF orientation says, pixels.
-        decode_ms, model_ms: where the time went.
-    """
-
-    action: str
-    food: str
-    normalised: prediction.ExecutionParameters
-    pixels: prediction.ExecutionParameters
-    width: int
-    height: int
-    decode_ms: float
-    model_ms: float
+    def forward(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """uint8 [B, H, W, 3] and float32 [B, 512] -> float32 [B, 4], or [S, B, 4], in 0..1."""
 
 
 class Predictor:
-    """A model with everything that it needs to answer about pictures of any size."""
+    """Model, instructions and the way in which training fitted pictures into the square.
+
+    Attributes:
+        model: the network.
+        instructions: that it was trained on.
+        version: names the checkpoint in answers.
+        engine: names what runs the network.
+        num_workers: calls of the model that may run at a time.
+    """
 
     def __init__(
-        self, model: Model, embeddings: Embeddings, placement_mode: str, version: str
+        self,
+        model: Model,
+        known_instructions: instructions.Instructions,
+        placement_mode: str,
+        version: str,
     ) -> None:
         """Args:
         model: the network.
-        embeddings: of the instructions that the model was trained on.
-        placement_mode: how training fitted pictures into the square, of `image_placement.MODES`.
-        version: names the checkpoint in answers.
+        known_instructions: what it can be asked.
+        placement_mode: of `image_placement.MODES`.
+        version: names the checkpoint.
         """
-        self._model = model
-        self._embeddings = embeddings
-        self._placement_mode = placement_mode
+        self.model = model
+        self.instructions = known_instructions
         self.version = version
+        self.engine = getattr(model, "name", type(model).__name__)
+        self.num_workers = getattr(model, "num_workers", 1)
+        self._placement_mode = placement_mode
 
     @classmethod
-    def from_checkpoint(cls, directory: str | os.PathLike[str]) -> Predictor:
-        """Loads a checkpoint directory; whatever is wrong with it is raised by the loader."""
-        # Imported here because it builds networks, which a predictor of another model never needs.
-        import checkpoint_directory
+    def from_checkpoint(
+        cls,
+        directory: str | os.PathLike[str],
+        engine: str = "auto",
+        config_file: str | os.PathLike[str] | None = None,
+        loss_type: str | None = None,
+    ) -> Predictor:
+        """Loads a checkpoint directory; whatever is wrong with it is raised by the loader.
 
-        loaded = checkpoint_directory.load(directory)
-        return cls(loaded.agent, loaded.embeddings, loaded.metadata["resize"], loaded.version)
+        Args:
+            directory: that train.py wrote.
+            engine: 'auto' for the fastest that is installed, or its name.
+            config_file: gin file in the place of the directory's; None for that one.
+            loss_type: in the place of the one in the configuration; None for that one.
+        """
+        # Imported here because they build networks, which a predictor of another model never needs.
+        import checkpoint_directory
+        from serving.engines import choose
+
+        loaded = checkpoint_directory.load(directory, config_file, loss_type)
+        return cls(
+            choose.create_engine(loaded, directory, engine),
+            instructions.Instructions(
+                loaded.embeddings, instructions.encoder_of(loaded.embeddings)
+            ),
+            loaded.metadata["resize"],
+            f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
+        )
 
     def warm_up(self) -> None:
-        """Traces and runs the network once, so that the first request does not wait for it."""
+        """Traces and runs all that a request may need, so that the first one does not wait."""
         started = time.perf_counter()
         example = policy_specs.example_observation(batch_size=1)
-        self._forward(
-            example[policy_specs.IMAGE_KEY].numpy(), example[policy_specs.EMBEDDING_KEY].numpy()
-        )
+        image = example[policy_specs.IMAGE_KEY].numpy()
+        embedding = example[policy_specs.EMBEDDING_KEY].numpy()
+        self.model.forward(image, embedding)
+        # Memory pools and kernels are made for a shape when it is first seen.
+        num_samples = request_schemas.DEFAULT_BATCH_SIZE
+        for scope in request_schemas.DROPOUT_SCOPES:
+            self.model.forward(image, embedding, dropout=scope, num_samples=num_samples, seed=0)
+        self.model.forward(image, embedding)
         logging.info("Warmed up in %.1f s", time.perf_counter() - started)
 
-    def combinations(self) -> list[tuple[str, str]]:
-        """Every (action, food) that can be asked about, sorted."""
-        return sorted(self._embeddings.combinations())
-
-    def predict(self, image: bytes, action: str, food: str) -> Answer:
-        """Predicts the motion for one picture.
+    def place(
+        self, image: bytes, resize: str | None, max_pixels: int
+    ) -> tuple[np.ndarray, image_placement.Placement]:
+        """Decodes a picture's file and fits it into the model's square.
 
         Args:
             image: a file in one of `image_placement.FORMATS`, any size.
-            action: a name or variant that the vocabulary knows.
-            food: a name or variant that the vocabulary knows.
+            resize: of `image_placement.MODES`; None: as training had it.
+            max_pixels: of the picture.
 
         Returns:
-            The motion in coordinates of the picture that was sent.
+            uint8 [236, 236, 3], and where the picture lies in it.
 
         Raises:
-            UnknownInstructionError: if there is no embedding for action and food.
+            TooManyPixelsError: if there are more than `max_pixels`.
             ImageDecodeError: if the bytes are no picture.
-            FloatingPointError: if the network's answer is not finite.
         """
-        action, food = self._embeddings.resolve(action, food)
-        embedding = self._embeddings.lookup(action, food)
-        started = time.perf_counter()
-        picture = image_placement.decode_image(image)
-        square, placement = image_placement.place(picture, self._placement_mode)
-        decoded = time.perf_counter()
-        coordinates = self._forward(square[np.newaxis], embedding[np.newaxis])[0]
-        answered = time.perf_counter()
-        normalised, pixels = prediction.in_picture(coordinates, placement)
-        return Answer(
-            action,
-            food,
-            normalised,
-            pixels,
-            placement.width,
-            placement.height,
-            decode_ms=1000 * (decoded - started),
-            model_ms=1000 * (answered - decoded),
-        )
-
-    def _forward(self, images: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-        return np.asarray(self._model.forward(images, embeddings, dropout="off"))
+        picture = image_placement.decode_image(image, max_pixels)
+        return image_placement.place(picture, resize or self._placement_mode)

@@ -1,28 +1,54 @@
-"""What the routes accept: JSON bodies, checked field by field.
+"""What the routes accept, checked field by field: a JSON object or a multipart form.
 
-`POST /predict` takes an object with
+| field          | type         | meaning                                                          |
+|----------------|--------------|------------------------------------------------------------------|
+| image          | string, file | a JPEG, PNG, BMP, WEBP or TIFF file; in JSON as base64, with or  |
+|                |              | without a data-URL prefix such as `data:image/png;base64,`       |
+| action         | string       | "skewering", "Scoop", ...                                        |
+| food_type      | string       | "strawberry", "green beans", ...                                 |
+| text           | string       | optional beside action and food, then echoed as `input_text`;    |
+|                |              | alone it is the instruction                                      |
+| resize         | string       | optional: stretch, letterbox or crop; as training had it         |
 
-| field     | type   | meaning                                                            |
-|-----------|--------|--------------------------------------------------------------------|
-| image     | string | a JPEG, PNG, BMP, WEBP or TIFF file in base64, with or without a   |
-|           |        | data-URL prefix such as `data:image/png;base64,`                   |
-| action    | string | "skewering", "Scoop", ...                                          |
-| food_type | string | "strawberry", "green beans", ...                                   |
-| text      | string | optional; echoed as `input_text`                                   |
+and on /predict_batch
 
-Other fields are ignored: existing clients send those of `/predict_batch` along.
+| batch_size     | number       | samples, 1 to 64 (16)                                            |
+| enable_dropout | boolean      | false: the one answer without dropout, batch_size times (true)   |
+| dropout_scope  | string       | head or full (head)                                              |
+| seed           | number       | 0 to 2^31 - 1; a fresh one unless given                          |
+| images         | strings      | 1 to 16 pictures in the place of `image`                         |
+
+Other fields are ignored: existing clients send those of /predict_batch to /predict.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 from collections.abc import Mapping
 
-from serving import errors
+from food_data import image_placement
+from serving import errors, request_fields
 
-_MAX_NAME_LENGTH = 200
+DROPOUT_SCOPES = ("head", "full")
+DEFAULT_BATCH_SIZE = 16
+MAX_BATCH_SIZE = 64
+MAX_IMAGES = 16
+MAX_SEED = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+    """What is to be done, as the client wrote it.
+
+    Attributes:
+        action: None if the text alone is the instruction.
+        food_type: None if the text alone is the instruction.
+        text: None if it was left out.
+    """
+
+    action: str | None
+    food_type: str | None
+    text: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,108 +57,118 @@ class PredictRequest:
 
     Attributes:
         image: the bytes of the picture's file, not decoded yet.
-        action: as the client wrote it.
-        food_type: as the client wrote it.
-        text: as the client wrote it; None if it was left out.
+        instruction: what is asked.
+        resize: how the picture is fitted into the model's square; None: as training had it.
     """
 
     image: bytes
-    action: str
-    food_type: str
-    text: str | None
+    instruction: Instruction
+    resize: str | None
 
 
-def parse_predict(body: object) -> PredictRequest:
-    """Checks the JSON body of `POST /predict`.
+@dataclasses.dataclass(frozen=True)
+class BatchRequest:
+    """A checked body of `POST /predict_batch`.
 
-    Raises:
-        RequestError: 400 for a missing or malformed field; 422 for `text` without the other two.
+    Attributes:
+        images: files of one or more pictures, not decoded yet.
+        several: whether the client sent `images`, and expects a list.
+        instruction, resize: as in `PredictRequest`.
+        batch_size: S, samples of each picture.
+        enable_dropout: whether the samples differ.
+        dropout_scope: 'head' or 'full'.
+        seed: None for a fresh one.
     """
-    if not isinstance(body, Mapping):
-        raise errors.RequestError(
-            400, f"Expected a JSON object with image, action and food_type; got {_kind(body)}."
-        )
-    text = _optional_string(body, "text")
-    if text and body.get("action") is None and body.get("food_type") is None:
-        raise errors.RequestError(
-            422,
-            "'text' alone needs a sentence encoder, which this server does not have. Send 'action' "
-            "and 'food_type' too; GET /available_combinations lists them.",
-        )
+
+    images: tuple[bytes, ...]
+    several: bool
+    instruction: Instruction
+    resize: str | None
+    batch_size: int
+    enable_dropout: bool
+    dropout_scope: str
+    seed: int | None
+
+
+def parse_predict(fields: object) -> PredictRequest:
+    """Checks the fields of `POST /predict`. Raises RequestError 400."""
+    fields = _object(fields)
     return PredictRequest(
-        image=decode_base64(_string(body, "image", "a picture's file in base64")),
-        action=_name(body, "action", "an action such as 'skewering'"),
-        food_type=_name(body, "food_type", "a food such as 'strawberry'"),
+        image=_image(fields),
+        instruction=_instruction(fields),
+        resize=request_fields.choice(fields, "resize", image_placement.MODES),
+    )
+
+
+def parse_predict_batch(fields: object) -> BatchRequest:
+    """Checks the fields of `POST /predict_batch`. Raises RequestError 400."""
+    fields = _object(fields)
+    several = fields.get("images") is not None
+    batch_size = request_fields.integer(fields, "batch_size", (1, MAX_BATCH_SIZE))
+    return BatchRequest(
+        images=_images(fields) if several else (_image(fields),),
+        several=several,
+        instruction=_instruction(fields),
+        resize=request_fields.choice(fields, "resize", image_placement.MODES),
+        batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
+        enable_dropout=request_fields.boolean(fields, "enable_dropout", default=True),
+        dropout_scope=request_fields.choice(fields, "dropout_scope", DROPOUT_SCOPES) or "head",
+        seed=request_fields.integer(fields, "seed", (0, MAX_SEED)),
+    )
+
+
+def parse_load_model(fields: object) -> str:
+    """The name of a checkpoint directory from `POST /load_model`. Raises RequestError 400."""
+    return request_fields.name(
+        _object(fields), "checkpoint_path", "the name of a directory inside --checkpoint_root"
+    )
+
+
+def _object(fields: object) -> Mapping[str, object]:
+    if not isinstance(fields, Mapping):
+        raise errors.RequestError(
+            400,
+            "Expected a JSON object with image, action and food_type; got "
+            f"{request_fields.kind(fields)}.",
+        )
+    return fields
+
+
+def _instruction(fields: Mapping[str, object]) -> Instruction:
+    text = request_fields.optional_text(fields, "text")
+    if text and text.strip() and fields.get("action") is None and fields.get("food_type") is None:
+        return Instruction(None, None, text)
+    return Instruction(
+        action=request_fields.name(fields, "action", "an action such as 'skewering'"),
+        food_type=request_fields.name(fields, "food_type", "a food such as 'strawberry'"),
         text=text,
     )
 
 
-def decode_base64(text: str) -> bytes:
-    """Decodes base64 with or without a data-URL prefix; line breaks are allowed.
+def _image(fields: Mapping[str, object]) -> bytes:
+    return _picture(fields, "image")
 
-    Raises:
-        RequestError: 400 if it is not base64 or empty.
-    """
-    payload = text
-    if text.startswith("data:"):
-        header, comma, payload = text.partition(",")
-        if not comma or not header.endswith(";base64"):
-            raise errors.RequestError(
-                400,
-                f"'image': expected a data URL 'data:<type>;base64,<data>', got {text[:40]!r}...",
-            )
-    try:
-        data = base64.b64decode("".join(payload.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+
+def _images(fields: Mapping[str, object]) -> tuple[bytes, ...]:
+    values = fields["images"]
+    if fields.get("image") is not None:
+        raise errors.RequestError(400, "Expected either 'image' or 'images', got both.")
+    if not isinstance(values, list) or not 1 <= len(values) <= MAX_IMAGES:
+        got = len(values) if isinstance(values, list) else request_fields.kind(values)
         raise errors.RequestError(
-            400,
-            f"'image': expected base64 (A-Z a-z 0-9 + / and = at the end), got {text[:40]!r}... of "
-            f"{len(text)} characters: {error}.",
-        ) from error
-    if not data:
-        raise errors.RequestError(400, "'image': expected a picture's file in base64, got 0 bytes.")
-    return data
-
-
-def _string(body: Mapping[str, object], field: str, expected: str) -> str:
-    if field not in body:
-        raise errors.RequestError(
-            400, f"'{field}' is missing: expected {expected}; got the fields {sorted(body)}."
+            400, f"'images': expected an array of 1 to {MAX_IMAGES} pictures in base64, got {got}."
         )
-    value = body[field]
-    if not isinstance(value, str):
-        raise errors.RequestError(400, f"'{field}': expected {expected}, got {_kind(value)}.")
+    # From a dictionary of its own, so that the error names the place in the array.
+    named = {f"images[{index}]": value for index, value in enumerate(values)}
+    return tuple(_picture(named, field) for field in named)
+
+
+def _picture(fields: Mapping[str, object], field: str) -> bytes:
+    value = fields.get(field)
+    # A multipart form brings the file itself.
+    if not isinstance(value, bytes):
+        text = request_fields.string(fields, field, "a picture's file in base64")
+        return request_fields.decode_base64(text, field)
+    if not value:
+        raise errors.RequestError(400, f"'{field}': expected a picture's file, got 0 bytes.")
     return value
-
-
-def _name(body: Mapping[str, object], field: str, expected: str) -> str:
-    name = _string(body, field, expected).strip()
-    if not 0 < len(name) <= _MAX_NAME_LENGTH:
-        raise errors.RequestError(
-            400,
-            f"'{field}': expected {expected} in 1 to {_MAX_NAME_LENGTH} letters, got {len(name)}.",
-        )
-    return name
-
-
-def _optional_string(body: Mapping[str, object], field: str) -> str | None:
-    value = body.get(field)
-    if value is not None and not isinstance(value, str):
-        raise errors.RequestError(
-            400, f"'{field}': expected a string or nothing, got {_kind(value)}."
-        )
-    return value
-
-
-def _kind(value: object) -> str:
-    """The JSON name of a value's type, since the client does not write Python."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    kinds = {
-        str: "a string",
-        int: "a number",
-        float: "a number",
-        list: "an array",
-        dict: "an object",
-    }
-    return kinds[type(value)]

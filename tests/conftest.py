@@ -21,11 +21,11 @@ hypothesis.settings.load_profile("repeatable")
 @pytest.fixture(scope="session")
 def stub_server_url(tmp_path_factory):
     """A real server on a real port around the marker model; it knows four instructions."""
-    from serving import app, predictor
+    from serving import app
     from tests import serving_stubs
 
     store = serving_stubs.embedding_store_of(tmp_path_factory.mktemp("embeddings"))
-    stub = predictor.Predictor(serving_stubs.MarkerModel(), store, "letterbox", "stub-1")
+    stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
     with serving_stubs.serve(app.create_app(stub)) as url:
         yield url
 

@@ -27,23 +27,67 @@ INSTRUCTIONS = (
 
 
 class MarkerModel:
-    """Takes the place of an agent: start is where the picture is red, end is where it is blue."""
+    """Takes the place of an agent: start is where the picture is red, end is where it is blue.
 
-    def forward(self, image: np.ndarray, embedding: np.ndarray, *, dropout: str) -> np.ndarray:
+    Samples lie around that, by the seed: wider in scope "full" than in scope "head".
+    """
+
+    name = "stub"
+
+    def forward(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> np.ndarray:
         assert image.shape[1:] == (236, 236, 3) and image.dtype == np.uint8
         assert embedding.shape == (len(image), 512) and embedding.dtype == np.float32
-        assert dropout == "off"
-        return np.array([_marker(one, RED) + _marker(one, BLUE) for one in image], np.float32)
+        answers = np.array([_marker(one, RED) + _marker(one, BLUE) for one in image], np.float32)
+        return _samples(answers, dropout, num_samples, seed)
 
 
 class ConstantModel:
     """Always gives the same four numbers."""
 
+    name = "stub"
+
     def __init__(self, coordinates) -> None:
         self._coordinates = coordinates
 
-    def forward(self, image: np.ndarray, embedding: np.ndarray, *, dropout: str) -> np.ndarray:
-        return np.array([self._coordinates] * len(image), np.float32)
+    def forward(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> np.ndarray:
+        answers = np.array([self._coordinates] * len(image), np.float32)
+        return _samples(answers, dropout, num_samples, seed)
+
+
+def _samples(
+    answers: np.ndarray, dropout: str, num_samples: int | None, seed: int | None
+) -> np.ndarray:
+    """[B, 4], or with dropout [S, B, 4] around it."""
+    assert dropout in ("off", "head", "full")
+    if dropout == "off":
+        assert num_samples is None and seed is None
+        return answers
+    spread = {"head": 0.01, "full": 0.03}[dropout]
+    noise = np.random.default_rng(seed).normal(0, spread, (num_samples, *answers.shape))
+    return np.clip(answers + noise, 0, 1).astype(np.float32)
+
+
+def predictor_of(model, store, mode: str = "letterbox", version: str = "stub-1"):
+    """A predictor around a stub of a model."""
+    from serving import instructions, predictor
+
+    return predictor.Predictor(model, instructions.Instructions(store), mode, version)
 
 
 def _marker(image: np.ndarray, colour: tuple[int, int, int]) -> list[float]:

@@ -169,6 +169,8 @@ def test_forward_is_for_single_food_images(rt1_agent, inputs):
         rt1_agent.forward(*inputs)
     with pytest.raises(ValueError, match="time_sequence_length 2: use sequence_agent.policy"):
         two_steps.forward(*inputs)
+    with pytest.raises(ValueError, match=r"has the actions \['terminate_episode'"):
+        rt1_agent.prediction_functions()
 
 
 def test_unknown_action_space():
@@ -189,9 +191,10 @@ def test_forward_is_traced_once_for_each_function(inputs):
             for scope in ("head", "full"):
                 agent.forward(*batch, dropout=scope, num_samples=num_samples, seed=num_samples)
 
-    once = {"deterministic": 1, "sample_head": 1, "sample_full": 1}
-    assert agent._functions[tf.uint8].trace_counts() == once
-    assert agent._functions[tf.float32].trace_counts() == dict.fromkeys(once, 0)
+    once = {"deterministic": 1, "sample_head": 1, "sample_full": 1, "sample_from_features": 0}
+    assert agent.prediction_functions().trace_counts() == once
+    floats = agent.prediction_functions(tf.float32)
+    assert floats.trace_counts() == dict.fromkeys(once, 0)
 
 
 @pytest.mark.slow

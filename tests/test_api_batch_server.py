@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import json
+import re
 import signal
 import socket
+import threading
+import time
 
 import numpy as np
 import pytest
+import requests
 
 import api_client
 from tests import server_process, serving_stubs
@@ -75,3 +81,122 @@ def test_serves_a_real_checkpoint(small_checkpoint_dir, tmp_path):
     for value in (first.start_x, first.start_y, first.end_x, first.end_y):
         assert 0.0 <= value <= 1.0
     assert "Warmed up" in log
+
+
+PICTURE = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_sigterm_under_load_loses_no_accepted_request(small_checkpoint_dir, tmp_path):
+    arguments = ("--port", "0", "--checkpoint_dir", small_checkpoint_dir, "--engine", "tensorflow")
+    answered, lock = set(), threading.Lock()
+
+    def ask_until_refused(url):
+        client = api_client.FoodAcquisitionClient(url, retries=0)
+        action, food = client.available_combinations()[0]
+        body = {"image": serving_stubs.file_bytes(PICTURE)}
+        while True:
+            try:
+                # A connection for each request: one that is kept says nothing about acceptance.
+                answer = requests.post(
+                    f"{url}/predict",
+                    data={"action": action, "food_type": food},
+                    files=body,
+                    timeout=60,
+                )
+            except requests.ConnectionError:
+                return
+            assert answer.status_code == 200
+            with lock:
+                answered.add(answer.json()["request_id"])
+
+    with (
+        server_process.running("api_batch_server.py", tmp_path / "port", *arguments) as (
+            process,
+            url,
+        ),
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        clients = [pool.submit(ask_until_refused, url) for _ in range(8)]
+        while len(answered) < 40:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=60)
+        for client in clients:
+            client.result()
+    assert process.returncode == 0, log
+    lines = [json.loads(text) for text in re.findall(r"\{.*\}", log)]
+    served = {line["request_id"] for line in lines if line.get("path") == "/predict"}
+    assert len(served) >= 40
+    assert served == answered, "every request that the server worked on was answered"
+
+
+@pytest.mark.slow
+def test_killed_clients_leave_nothing_behind(small_checkpoint_dir, tmp_path):
+    arguments = ("--port", "0", "--checkpoint_dir", small_checkpoint_dir, "--engine", "tensorflow")
+    with server_process.running("api_batch_server.py", tmp_path / "port", *arguments) as (_, url):
+        client = api_client.FoodAcquisitionClient(url)
+        action, food = client.available_combinations()[0]
+        before = client.predict(PICTURE, action, food)
+        host, port = url[len("http://") :].split(":")
+        body = json.dumps({"image": "A" * 4000, "action": action, "food_type": food}).encode()
+        head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        for sent in (0, 1, len(body) // 2, len(body)):
+            for _ in range(5):
+                with socket.create_connection((host, int(port))) as connection:
+                    # Closing with unread data or with this option resets, as a killed client does.
+                    linger = b"\x01\0\0\0\0\0\0\0"
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    length = f"Content-Length: {len(body)}\r\n\r\n".encode()
+                    connection.sendall(head + length + body[:sent])
+        assert client.predict(PICTURE, action, food).pixels == before.pixels
+        metrics = requests.get(f"{url}/metrics", timeout=30).text
+        assert re.search(r"^rt1_queue_length 0", metrics, re.MULTILINE)
+        assert not re.search(r'rt1_requests_total\{.*status="500"', metrics)
+
+
+@pytest.mark.slow
+def test_a_killed_server_is_noticed_and_its_successor_gives_the_same_answer(
+    small_checkpoint_dir, tmp_path
+):
+    records = tmp_path / "records"
+    arguments = (
+        *("--port", free_port(), "--checkpoint_dir", small_checkpoint_dir),
+        *("--engine", "tensorflow", "--record_dir", records),
+    )
+    failed = []
+    with server_process.running("api_batch_server.py", tmp_path / "a", *arguments) as (
+        process,
+        url,
+    ):
+        client = api_client.FoodAcquisitionClient(url, retries=0)
+        action, food = client.available_combinations()[0]
+        before = client.predict(PICTURE, action, food)
+
+        def ask_until_it_fails():
+            mine = api_client.FoodAcquisitionClient(url, retries=0)
+            while not failed:
+                try:
+                    mine.predict(PICTURE, action, food)
+                except api_client.ApiError as error:
+                    failed.append(error)
+
+        thread = threading.Thread(target=ask_until_it_fails)
+        thread.start()
+        time.sleep(0.5)
+        process.kill()
+        thread.join(60)
+    assert failed[0].status is None, "no answer is told apart from a wrong one"
+    with server_process.running("api_batch_server.py", tmp_path / "b", *arguments):
+        again = api_client.FoodAcquisitionClient(url).predict(PICTURE, action, food)
+    assert again.pixels == before.pixels
+    whole = {"request.json", "answer.json"}
+    folders = [path for path in records.glob("*/*") if path.is_dir() and path.name[0] != "."]
+    assert folders
+    for folder in folders:
+        assert whole <= {path.name for path in folder.iterdir()}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import prediction_functions
 from tests import small_model
 
 pytest_plugins = ["tests.model_fixtures"]
@@ -55,10 +56,10 @@ def test_samples_stand_in_the_order_of_the_images(without_dropout, scope):
 def test_head_scope_has_the_deterministic_image_features(rate, head_varies):
     # Depth, because the first block drops nothing and the tiny model has few residuals.
     functions = functions_of(f"DropoutSettings.{rate} = 0.5", "FilmEfficientNet.depth = 0.5")
-    answers = functions._deterministic(*batch(2)).numpy()
+    answers = functions.deterministic.python_function(*batch(2)).numpy()
 
-    head = functions._sample_head(*batch(2), 3, SEED).numpy()
-    full = functions._sample_full(*batch(2), 3, SEED).numpy()
+    head = functions.sample_head.python_function(*batch(2), 3, SEED).numpy()
+    full = functions.sample_full.python_function(*batch(2), 3, SEED).numpy()
 
     assert (np.abs(head - answers).max() > 1e-4) == head_varies
     assert np.abs(full - answers).max() > 1e-4
@@ -77,13 +78,14 @@ def test_traced_once_for_any_batch_and_number_of_samples(without_dropout):
         "deterministic": 1,
         "sample_head": 1,
         "sample_full": 1,
+        "sample_from_features": 0,
     }
 
 
 def test_traced_equals_eager(without_dropout):
     traced = without_dropout.deterministic(*batch(2))
 
-    eager = without_dropout._deterministic(*batch(2))
+    eager = without_dropout.deterministic.python_function(*batch(2))
 
     np.testing.assert_allclose(traced, eager, atol=1e-5)
 
@@ -93,3 +95,75 @@ def test_image_of_another_size(without_dropout):
 
     with pytest.raises((TypeError, ValueError), match=r"\(None, 64, 64, 3\)"):
         without_dropout.deterministic(image[:, :32], embedding)
+
+
+# The parts
+
+
+def test_parts_make_the_whole():
+    """Features, then samples from them: with the seed in both it is 'full', in one it is 'head'."""
+    functions = functions_of(
+        *(f"DropoutSettings.{rate} = 0.4" for rate in ("backbone_drop_connect", "top")),
+        "DropoutSettings.transformer_attention = 0.4",
+        "FilmEfficientNet.depth = 0.3",
+    )
+    image, embedding = batch(2)
+    many = tf.tile(image, (3, 1, 1, 1)), tf.tile(embedding, (3, 1))
+
+    def sample(features: tf.Tensor) -> tf.Tensor:
+        return functions.sample_from_features(features, 3, SEED)
+
+    full = sample(functions.features(*many, SEED))
+    head = sample(functions.features(*many))
+    answer = functions.execution_parameters(functions.outputs(functions.features(*batch(2))))
+
+    np.testing.assert_allclose(full, functions.sample_full(image, embedding, 3, SEED), atol=1e-5)
+    np.testing.assert_allclose(head, functions.sample_head(image, embedding, 3, SEED), atol=1e-5)
+    np.testing.assert_allclose(answer, functions.deterministic(image, embedding), atol=1e-5)
+    assert np.abs(full - head).max() > 1e-4
+
+
+def test_shapes(without_dropout):
+    features = without_dropout.features(*batch(2))
+
+    assert without_dropout.image_shape == (64, 64, 3)
+    assert without_dropout.image_dtype == tf.uint8
+    assert features.shape == (2, *without_dropout.feature_shape) == (2, 4, 64)
+    assert without_dropout.outputs(features).shape == (2, 4)
+
+
+def test_answers_are_clipped_but_outputs_are_not(without_dropout):
+    outputs = tf.constant([[-0.5, 0.25, 1.0, 1.5]])
+
+    assert without_dropout.execution_parameters(outputs).numpy().tolist() == [[0, 0.25, 1, 1]]
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("all", None, None), r"dropout in \('off', 'head', 'full'\), got 'all'"),
+        (("off", 1, None), "got 'off'"),
+        (("off", None, 0), "got 'off'"),
+        (("head", 0, None), "num_samples >= 1, got 0"),
+        (("full", 1, -1), "got -1"),
+        (("full", 1, 2**31), "got 2147483648"),
+    ],
+)
+def test_contradictory_sampling(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        prediction_functions.check_sampling(*arguments)
+
+
+def test_limits_of_sampling():
+    for arguments in (("off", None, None), ("head", None, None), ("full", 1, 2**31 - 1)):
+        prediction_functions.check_sampling(*arguments)
+
+
+def test_fresh_seeds_differ_and_are_allowed():
+    seeds = {prediction_functions.fresh_seed() for _ in range(20)}
+
+    assert len(seeds) > 15
+    assert all(0 <= seed < 2**31 for seed in seeds)

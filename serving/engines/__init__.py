@@ -1,0 +1,1 @@
+"""Inference engines: what runs the network of a server. `choose.create_engine` picks one."""

@@ -1,0 +1,54 @@
+"""What an inference engine is, whatever runs the network inside."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Engine(Protocol):
+    """Runs one checkpoint's network; takes the place of `agent_wrapper.Agent` in a server.
+
+    Calls may come from many threads at once. Pictures of a batch do not see each other, nor other
+    calls: the answer for a picture is bit for bit the same alone, in a batch and under load.
+
+    Attributes:
+        name: 'tensorflow' or 'onnxruntime'.
+        num_workers: calls that may usefully run at the same time; a call with several pictures
+            spreads them over as many threads itself.
+    """
+
+    name: str
+    num_workers: int
+
+    def forward(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """Execution parameters for images and instructions, clipped to 0..1.
+
+        Args:
+            image: uint8 [B, H, W, 3] of the size that the network was built for.
+            embedding: float32 [B, 512].
+            dropout: 'off'; 'head', image features once and dropout behind them; 'full', dropout
+                everywhere.
+            num_samples: S, with dropout on; None for one sample without the axis S.
+            seed: of the dropout, 0 .. 2^31 - 1; the same one gives the same samples. None draws a
+                fresh one.
+
+        Returns:
+            float32 [B, 4], or [S, B, 4] if num_samples is given.
+
+        Raises:
+            ValueError: if arguments do not fit the network or each other.
+        """
+
+
+class EngineError(ValueError):
+    """An engine cannot be had for a checkpoint; the message says why."""

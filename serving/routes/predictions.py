@@ -1,0 +1,145 @@
+"""POST /predict and POST /predict_batch."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import flask
+
+from serving import monte_carlo, prediction, request_bodies, request_schemas
+from serving.prediction_service import Answers, PredictionService, fresh_seed
+from serving.predictor import Predictor
+from serving.recorder import NullRecorder, Recorder
+from serving.settings import ServerSettings
+
+
+class PredictionRoutes:
+    """The view functions; they turn answers into the fields that clients read."""
+
+    def __init__(
+        self,
+        service: PredictionService,
+        settings: ServerSettings,
+        recorder: Recorder | NullRecorder,
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._recorder = recorder
+
+    def install(self, app: flask.Flask, batch: bool) -> None:
+        """Adds the routes; /predict_batch only if asked for."""
+        app.add_url_rule("/predict", view_func=self.predict, methods=["POST"])
+        if batch:
+            app.add_url_rule("/predict_batch", view_func=self.predict_batch, methods=["POST"])
+
+    def predict(self) -> dict[str, Any]:
+        """POST /predict: one motion."""
+        started = time.perf_counter()
+        predictor = self._service.require_predictor()
+        request = request_schemas.parse_predict(self._fields())
+        answers = self._service.predict(predictor, request)
+        normalised, pixels = answers.in_picture()[0]
+        content = {
+            "success": True,
+            "prediction": normalised.to_dict(),
+            "prediction_pixels": pixels.to_dict(),
+            **_about(answers, request.instruction),
+            **_identity(predictor),
+            "timing_ms": _timing([answers], started),
+        }
+        self._record(request.image, request.instruction, answers, content)
+        return content
+
+    def predict_batch(self) -> dict[str, Any]:
+        """POST /predict_batch: Monte Carlo samples, of one picture or of several."""
+        started = time.perf_counter()
+        predictor = self._service.require_predictor()
+        request = request_schemas.parse_predict_batch(self._fields())
+        seed = fresh_seed() if request.seed is None else request.seed
+        answers = self._service.sample(predictor, request, seed)
+        results = [
+            {
+                **_samples(one, request, seed),
+                **_about(one, request.instruction),
+            }
+            for one in answers
+        ]
+        shared = {**_identity(predictor), "timing_ms": _timing(answers, started)}
+        if request.several:
+            return {"success": True, "results": results, **shared}
+        content = {"success": True, **results[0], **shared}
+        self._record(request.images[0], request.instruction, answers[0], content)
+        return content
+
+    def _fields(self) -> object:
+        return request_bodies.read_fields(flask.request, self._settings.max_json_depth)
+
+    def _record(
+        self,
+        image: bytes,
+        instruction: request_schemas.Instruction,
+        answers: Answers,
+        content: dict[str, Any],
+    ) -> None:
+        flask.g.action, flask.g.food_type = answers.instruction.action, answers.instruction.food
+        flask.g.model_version = content["model_version"]
+        asked = {
+            "route": flask.request.path,
+            "action": instruction.action,
+            "food_type": instruction.food_type,
+            "text": instruction.text,
+            "resize": answers.placement.mode,
+        }
+        for option in ("batch_size", "enable_dropout", "dropout_scope", "seed"):
+            if option in content:
+                asked[option] = content[option]
+        self._recorder.record(flask.g.request_id, image, asked, content)
+
+
+def _samples(answers: Answers, request: request_schemas.BatchRequest, seed: int) -> dict[str, Any]:
+    """Samples, their statistics and their mean, in 0..1 of the picture and in pixels."""
+    normalised, pixels = (
+        [[motion.start_x, motion.start_y, motion.end_x, motion.end_y] for motion in motions]
+        for motions in zip(*answers.in_picture())
+    )
+    statistics = monte_carlo.statistics(normalised)
+    mean_pixels = monte_carlo.statistics(pixels)["mean"]
+    return {
+        "batch_size": request.batch_size,
+        "enable_dropout": request.enable_dropout,
+        "dropout_scope": request.dropout_scope,
+        "seed": seed,
+        "predictions": normalised,
+        "predictions_pixels": pixels,
+        "statistics": statistics,
+        "mean_prediction": prediction.ExecutionParameters(*statistics["mean"]).to_dict(),
+        "mean_prediction_pixels": prediction.ExecutionParameters(*mean_pixels).to_dict(),
+    }
+
+
+def _about(answers: Answers, instruction: request_schemas.Instruction) -> dict[str, Any]:
+    """The picture and the instruction, as they came and as they were understood."""
+    return {
+        "image_width": answers.placement.width,
+        "image_height": answers.placement.height,
+        "resize": answers.placement.mode,
+        "action": answers.instruction.action,
+        "food_type": answers.instruction.food,
+        "input_action": instruction.action,
+        "input_food_type": instruction.food_type,
+        "input_text": instruction.text,
+    }
+
+
+def _identity(predictor: Predictor) -> dict[str, Any]:
+    return {"model_version": predictor.version, "request_id": flask.g.request_id}
+
+
+def _timing(answers: list[Answers], started: float) -> dict[str, float]:
+    return {
+        "decode": sum(one.decode_ms for one in answers),
+        "queue": sum(one.queue_ms for one in answers),
+        "model": sum(one.model_ms for one in answers),
+        "total": 1000 * (time.perf_counter() - started),
+    }

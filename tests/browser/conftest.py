@@ -1,0 +1,148 @@
+"""A real server around the marker model, and the page in headless Chromium.
+
+The tests are skipped where Playwright or Chromium is not installed: `pip install playwright`, and
+Debian's package `chromium` or another browser named by CHROMIUM in the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+import pytest
+
+from tests import serving_stubs
+from tests.browser import photos
+
+DESKTOP = {"width": 1280, "height": 800}
+CAMERA_FLAGS = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser; one for all tests of a process."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, (shutil.which(name) for name in names if name)), None)
+    if path is None:
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        # Chromium's sandbox does not work for root, as continuous integration runs.
+        flags = ["--no-sandbox", "--disable-dev-shm-usage", *CAMERA_FLAGS]
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    return serving_stubs.embedding_store_of(tmp_path_factory.mktemp("embeddings"))
+
+
+@pytest.fixture(scope="session")
+def serve(store):
+    """A context: the address of a server with the settings given; `model` None is no model."""
+    from serving import app, settings
+
+    @contextlib.contextmanager
+    def start(model=serving_stubs.MarkerModel, batch=True, **options):
+        predictor = model and serving_stubs.predictor_of(model(), store)
+        made = app.create_app(predictor, settings.ServerSettings(**options), batch=batch)
+        with serving_stubs.serve(made) as url:
+            yield url
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def record_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("records")
+
+
+@pytest.fixture(scope="session")
+def server_url(serve, record_dir):
+    """A server with a model, a recorder and no keys."""
+    with serve(record_dir=record_dir) as url:
+        yield url
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens the page of a server; the test fails if a script failed or another host was asked."""
+    contexts, faults = [], []
+
+    def call(url, **options):
+        context = chromium.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: faults.append(f"script: {error}"))
+        page.on("console", lambda message: faults.extend(_faults(message)))
+        page.on("request", lambda request: faults.extend(_strange(request, url)))
+        page.goto(url)
+        return page
+
+    yield call
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def _faults(message):
+    """What breaks the policy says so on the console; refused requests do too, and are tested."""
+    is_fault = message.type == "error" and "Failed to load resource" not in message.text
+    return [f"console: {message.text}"] if is_fault else []
+
+
+def _strange(request, url):
+    own = request.url.startswith((url + "/", "blob:" + url + "/"))
+    return [] if own else [f"request of {request.url}"]
+
+
+@pytest.fixture
+def page(open_page, server_url):
+    return open_page(server_url)
+
+
+@pytest.fixture
+def choose():
+    """Gives the page a photo, and waits until it is shown."""
+
+    def call(page, content=None, name="plate.png", mime_type="image/png"):
+        content = photos.photo() if content is None else content
+        file = {"name": name, "mimeType": mime_type, "buffer": content}
+        page.locator("#file-input").set_input_files(file)
+        page.locator("#photo").wait_for(state="visible")
+
+    return call
+
+
+@pytest.fixture
+def predict(choose):
+    """Asks about a photo; gives the JSON answers of /predict and /predict_batch."""
+
+    def call(page, content=None):
+        choose(page, content)
+        with (
+            page.expect_response("**/predict") as first,
+            page.expect_response("**/predict_batch") as second,
+        ):
+            page.get_by_role("button", name="Predict").click()
+        page.locator("#ellipse").wait_for(state="attached")
+        return first.value.json(), second.value.json()
+
+    return call
+
+
+@pytest.fixture
+def arrow():
+    """Start and end of the arrow that is drawn, in pixels of the photo."""
+
+    def call(page):
+        line, head = page.locator("#arrow"), page.locator("#arrow-head")
+        head.wait_for(state="attached")
+        tip = head.get_attribute("points").split(" ")[0].split(",")
+        return [float(line.get_attribute("x1")), float(line.get_attribute("y1")), *map(float, tip)]
+
+    return call

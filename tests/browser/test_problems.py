@@ -1,0 +1,160 @@
+"""What the page says when something is wrong, and how it goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser import photos
+
+pytestmark = pytest.mark.slow
+
+
+def problem(page):
+    page.locator("#error").wait_for(state="visible")
+    return " ".join(page.locator("#error").inner_text().split())
+
+
+def ask(page):
+    page.get_by_role("button", name="Predict").click()
+
+
+def test_no_model_is_said_before_anybody_asks(open_page, serve, choose):
+    with serve(model=None) as url:
+        page = open_page(url)
+        page.get_by_text("No model is loaded: nothing can be predicted yet").wait_for()
+        choose(page)
+        assert page.get_by_role("button", name="Predict").is_disabled()
+
+
+def test_the_page_notices_a_model_that_comes_later(open_page, server_url, choose):
+    page = open_page(server_url)
+    page.get_by_text("Model stub-1").wait_for()
+    health = {"status": "no_model", "model_loaded": False, "recorder": False}
+    page.route("**/health", lambda route: route.fulfill(json=health))
+    page.reload()
+    page.get_by_text("No model is loaded").wait_for()
+    page.unroute("**/health")
+    page.get_by_text("Model stub-1").wait_for()
+    choose(page)
+    assert page.get_by_role("button", name="Predict").is_enabled()
+
+
+def test_a_model_that_went_away(page, choose):
+    choose(page)
+    answer = {"error": "No checkpoint is loaded.", "request_id": "r7"}
+    page.route("**/predict", lambda route: route.fulfill(status=503, json=answer))
+    ask(page)
+    text = "The server cannot answer now No checkpoint is loaded. Request r7"
+    assert problem(page) == text
+
+
+def test_a_file_that_is_no_picture(page):
+    file = {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.locator("#file-input").set_input_files(file)
+    assert "This browser cannot show the file (image/png)" in problem(page)
+    file = {"name": "a.txt", "mimeType": "text/plain", "buffer": b"text"}
+    page.locator("#file-input").set_input_files(file)
+    page.get_by_text("Expected a picture, got something else").wait_for()
+    assert page.get_by_role("button", name="Predict").is_disabled()
+
+
+def test_a_picture_that_the_server_refuses(open_page, serve, choose):
+    with serve(max_pixels=1000) as url:
+        page = open_page(url)
+        choose(page)
+        ask(page)
+        text = problem(page)
+        assert text.startswith("The photo is too large")
+        assert "640" in text
+        assert "Request " in text
+        # Another photo clears the message.
+        choose(page, photos.photo(20, 20, (5, 5), (15, 15)))
+        page.get_by_text("20 × 20 pixels").wait_for()
+        assert page.locator("#error").is_hidden()
+
+
+def test_the_network_is_down_and_comes_back(page, choose, arrow):
+    choose(page)
+    page.route("**/predict", lambda route: route.abort())
+    ask(page)
+    assert problem(page).startswith("No answer from the server The server cannot be reached.")
+    page.unroute("**/predict")
+    ask(page)
+    assert len(arrow(page)) == 4
+    assert page.locator("#error").is_hidden()
+
+
+def test_something_in_between_answers_in_html(page, choose):
+    choose(page)
+    page.route("**/predict", lambda route: route.fulfill(status=502, body="<html>"))
+    ask(page)
+    assert "The server answered with status 502." in problem(page)
+
+
+def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, serve, choose, arrow):
+    with serve(api_keys={"robot": "s3cret-key-of-the-lab"}) as url:
+        page = open_page(url)
+        page.get_by_text("An API key is needed").wait_for()
+        assert page.locator("#api-key").evaluate("field => field === document.activeElement")
+        page.keyboard.type("wrong")
+        page.keyboard.press("Enter")
+        page.locator("#food option").first.wait_for(state="detached")
+        page.locator("#api-key").fill("s3cret-key-of-the-lab")
+        page.locator("#api-key").press("Enter")
+        page.get_by_text("Model stub-1").wait_for()
+        choose(page)
+        ask(page)
+        assert len(arrow(page)) == 4
+        assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+        page.reload()
+        page.get_by_text("Model stub-1").wait_for()
+        # Another tab has a session of its own.
+        other = page.context.new_page()
+        other.goto(url)
+        other.get_by_text("An API key is needed").wait_for()
+
+
+def test_a_key_that_no_header_can_hold(page, choose):
+    choose(page)
+    page.get_by_text("API key", exact=True).click()
+    page.locator("#api-key").fill("schlüssel")
+    page.locator("#api-key").press("Enter")
+    ask(page)
+    assert "letters, digits and signs without spaces" in problem(page)
+
+
+def test_a_rate_limit_counts_down(open_page, serve, choose):
+    with serve(requests_per_minute=60) as url:
+        page = open_page(url)
+        page.get_by_text("Model stub-1").wait_for()
+        choose(page)
+        page.evaluate(
+            """async () => {
+                while ((await fetch("available_combinations")).status !== 429) continue;
+            }"""
+        )
+        # If a second passes there is one more request, and the samples are the one that fails.
+        ask(page)
+        text = problem(page)
+        assert text.startswith("Too many requests")
+        assert "Try again in " in text or "Try again now." in text
+
+
+def test_the_countdown_ends(page, choose):
+    choose(page)
+    answer = {"error": "At most 3 requests a minute.", "request_id": "r1"}
+    headers = {"Retry-After": "2"}
+    page.route("**/predict", lambda route: route.fulfill(status=429, json=answer, headers=headers))
+    ask(page)
+    page.get_by_text("At most 3 requests a minute. Try again in 2 s.").wait_for()
+    page.get_by_text("At most 3 requests a minute. Try again now.").wait_for()
+
+
+def test_a_server_without_samples_still_gives_the_arrow(open_page, serve, choose, arrow):
+    with serve(batch=False) as url:
+        page = open_page(url)
+        choose(page)
+        ask(page)
+        assert len(arrow(page)) == 4
+        page.get_by_text("This server has no batch prediction").wait_for()
+        assert page.locator("#error").is_hidden()

@@ -1,0 +1,124 @@
+"""The page's pure functions, with figures worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def call(chromium, server_url):
+    """Calls a function of one of the page's scripts."""
+    page = chromium.new_page()
+    page.goto(server_url)
+
+    def run(script, function, *arguments):
+        return page.evaluate(
+            """async ([script, name, given]) =>
+                (await import(`./static/${script}.js`))[name](...given)""",
+            [script, function, list(arguments)],
+        )
+
+    yield run
+    page.close()
+
+
+def point(x, y):
+    return {"x": x, "y": y}
+
+
+def motion(x1, y1, x2, y2):
+    return {"start": point(x1, y1), "end": point(x2, y2)}
+
+
+def test_ellipse(call):
+    square = [point(0, 0), point(2, 0), point(0, 2), point(2, 2)]
+    # Variance 4/3 both ways: a circle around (1, 1).
+    radius = math.sqrt(5.991 * 4 / 3)
+    round_one = call("geometry", "ellipse95", square)
+    assert [round_one[name] for name in ("x", "y", "rx", "ry")] == pytest.approx(
+        [1, 1, radius, radius]
+    )
+    # On the diagonal down to the right: variance 1 both ways and covariance 1, so 2 and 0.
+    line = call("geometry", "ellipse95", [point(-1, -1), point(0, 0), point(1, 1)])
+    expected = [0, 0, math.sqrt(5.991 * 2), 0, 45]
+    assert [line[name] for name in ("x", "y", "rx", "ry", "angle")] == pytest.approx(expected)
+    upright = call("geometry", "ellipse95", [point(5, -1), point(5, 0), point(5, 1)])
+    assert abs(upright["angle"]) == pytest.approx(90)
+    same = call("geometry", "ellipse95", [point(3, 4)] * 5)
+    assert (same["rx"], same["ry"]) == (0, 0)
+    assert call("geometry", "ellipse95", square[:2]) is None
+
+
+def test_direction_and_midpoint(call):
+    assert call("geometry", "direction", motion(0, 0, 5, 0)) == 0
+    assert call("geometry", "direction", motion(0, 0, 0, 5)) == pytest.approx(90)
+    assert call("geometry", "direction", motion(0, 0, -5, -5)) == pytest.approx(-135)
+    assert call("geometry", "midpoint", motion(0, 2, 4, 8)) == point(2, 5)
+
+
+def test_direction_spread(call):
+    same = [motion(0, 0, 1, 1)] * 4
+    assert call("geometry", "directionSpread", same) == pytest.approx(0, abs=1e-6)
+    # 10 degrees to both sides of the seam at 180: sqrt(-2 ln cos 10 degrees).
+    cos, sin = math.cos(math.radians(170)), math.sin(math.radians(170))
+    seam = [motion(0, 0, cos, sin), motion(0, 0, cos, -sin)]
+    expected = math.degrees(math.sqrt(-2 * math.log(math.cos(math.radians(10)))))
+    assert call("geometry", "directionSpread", seam) == pytest.approx(expected)
+    assert call("geometry", "directionSpread", [motion(0, 0, 1, 0), motion(1, 0, 0, 0)]) > 300
+
+
+def test_moving_stays_inside(call):
+    size = {"width": 100, "height": 50}
+    one = motion(10, 10, 90, 40)
+    assert call("geometry", "moved", one, "start", point(-30, 5), size) == motion(0, 15, 90, 40)
+    assert call("geometry", "moved", one, "end", point(30, 30), size) == motion(10, 10, 100, 50)
+    assert call("geometry", "moved", one, "middle", point(30, -30), size) == motion(20, 0, 100, 30)
+    assert call("geometry", "moved", one, "middle", point(-4, 3), size) == motion(6, 13, 86, 43)
+
+
+def test_fields(call):
+    size = {"width": 640, "height": 480}
+    fields = {"start_x": 0.25, "start_y": 0.5, "end_x": 1.0, "end_y": 0.0}
+    assert call("geometry", "toFields", motion(160, 240, 640, 0), size) == fields
+    assert call("geometry", "fromRow", [1, 2, 3, 4]) == motion(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("radius", "level", "title"),
+    [
+        (0, "good", "The samples agree"),
+        (30, "good", "The samples agree"),
+        (30.1, "fair", "The samples differ: look before moving"),
+        (80, "fair", "The samples differ: look before moving"),
+        (80.1, "poor", "The samples disagree: ask a person"),
+    ],
+)
+def test_verdict_by_the_longer_half_axis(call, radius, level, title):
+    found = call("verdict", "verdict", finding(radius))
+    assert (found["level"], found["title"]) == (level, title)
+    assert f"within {radius / 10:.1f}% of the photo's shorter side" in found["text"]
+    assert found["text"].endswith("Not calibrated: samples that agree can be wrong together.")
+    assert "Check the direction." not in found["text"]
+
+
+def finding(radius, **changes):
+    ellipse = {"x": 0, "y": 0, "rx": radius, "ry": 0, "angle": 0}
+    size = {"width": 2000, "height": 1000}
+    return {"ellipse": ellipse, "size": size, "samples": 16, "directionSpread": 15.0, **changes}
+
+
+def test_the_server_s_own_verdict_goes_first(call):
+    asks = call("verdict", "verdict", finding(0, askHuman=True))
+    assert (asks["level"], asks["title"]) == ("poor", "The server says: ask a person")
+    goes = call("verdict", "verdict", finding(500, askHuman=False))
+    assert (goes["level"], goes["title"]) == ("good", "The server says: go ahead")
+    assert "Not calibrated" not in goes["text"]
+
+
+def test_a_direction_that_varies_is_worth_a_word(call):
+    text = call("verdict", "verdict", finding(0, directionSpread=15.5))["text"]
+    assert "varies by ±16°. Check the direction." in text

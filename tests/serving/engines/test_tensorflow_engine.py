@@ -1,0 +1,87 @@
+"""The engine that is always there: the agent's answers, the same ones alone and under load."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import gc
+import pathlib
+
+import numpy as np
+import pytest
+
+from serving.engines import equality_check, tensorflow_engine
+from tests import small_model
+
+
+@pytest.fixture(scope="module")
+def engine(graphs, functions):
+    return tensorflow_engine.from_graphs(graphs, functions.image_shape)
+
+
+def test_answers_are_the_agents(engine, agent, inputs):
+    np.testing.assert_allclose(engine.forward(*inputs), agent.forward(*inputs), atol=1e-5)
+    assert engine.name == "tensorflow"
+
+
+@pytest.mark.parametrize("scope", ["head", "full"])
+def test_samples_are_the_agents(engine, agent, inputs, scope):
+    arguments = {"dropout": scope, "num_samples": 4, "seed": 9}
+
+    samples = engine.forward(*inputs, **arguments)
+
+    assert samples.std(axis=0).max() > 0.01
+    np.testing.assert_allclose(samples, agent.forward(*inputs, **arguments), atol=1e-5)
+
+
+def test_passes_the_check(engine, functions):
+    assert equality_check.check(engine, functions) < 1e-4
+
+
+def test_answers_do_not_depend_on_company(engine, inputs):
+    """Alone, in a batch, and while others ask for samples: the same bits."""
+    alone = [engine.forward(*(array[i : i + 1] for array in inputs))[0] for i in range(3)]
+
+    np.testing.assert_array_equal(engine.forward(*inputs), alone)
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        samples = [
+            threads.submit(engine.forward, *inputs, dropout="full", num_samples=2, seed=1)
+            for _ in range(4)
+        ]
+        answers = [threads.submit(engine.forward, *inputs) for _ in range(20)]
+        for answer in answers:
+            np.testing.assert_array_equal(answer.result(), alone)
+        for sample in samples:
+            np.testing.assert_array_equal(sample.result(), samples[0].result())
+
+
+def test_weights_are_a_copy():
+    agent = small_model.build(*small_model.TINY, *small_model.NO_DROPOUT)
+    image, embedding = small_model.images(0, 1), small_model.embeddings(1, 1)
+    engine = tensorflow_engine.create(agent.prediction_functions())
+    before = engine.forward(image, embedding)
+
+    small_model.randomize(agent.network.variables, 7)
+
+    np.testing.assert_array_equal(engine.forward(image, embedding), before)
+
+
+def resident_mb() -> float:
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not pathlib.Path("/proc/self/statm").exists(), reason="memory is read from /proc"
+)
+def test_dropped_engines_free_their_memory(graphs, functions, inputs):
+    """The graphs hold 1 MB of weights; twenty engines that stayed would be seen."""
+    sizes = []
+    for _ in range(20):
+        engine = tensorflow_engine.from_graphs(graphs, functions.image_shape)
+        engine.forward(*inputs)
+        del engine
+        gc.collect()
+        sizes.append(resident_mb())
+
+    assert sizes[-1] - sizes[5] < 30
