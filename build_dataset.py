@@ -2,6 +2,7 @@
 
     python build_dataset.py from_annotations --annotations day_1/annotations.json \\
         --action skewering --resize letterbox --output_file data/day_1.npz
+    python build_dataset.py from_recordings records --only_corrected --output_file data/day_2.npz
     python build_dataset.py synthetic --num_plates 500 --output_file data/plates.npz
     python build_dataset.py check data/plates.npz
     python build_dataset.py show data/plates.npz --output_file data/plates.jpg
@@ -21,6 +22,7 @@ import sys
 from food_data.commands import (
     check,
     from_annotations,
+    from_recordings,
     from_sources,
     output,
     show,
@@ -28,7 +30,7 @@ from food_data.commands import (
     to_tfrecord,
 )
 
-_COMMANDS = (from_annotations, from_sources, synthetic, check, show, to_tfrecord)
+_COMMANDS = (from_annotations, from_sources, from_recordings, synthetic, check, show, to_tfrecord)
 
 
 def _parser() -> argparse.ArgumentParser:

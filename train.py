@@ -70,9 +70,10 @@ def _print_dry_run(setup: run_setup.RunSetup) -> None:
 
 def _print_summary(summary: training_loop.Summary, setup: run_setup.RunSetup) -> None:
     data, metric = setup.data, "centroid_mae"
+    num_train = setup.settings.summary_samples(len(data.split.train_idx))
     print(f"training loss   {summary.first_train_loss:.4f} -> {summary.last_train_loss:.4f}")
     parts = (
-        ("train", data.split.train_idx, summary.train_metrics),
+        ("train", data.split.train_idx[:num_train], summary.train_metrics),
         ("val", data.split.val_idx, summary.best_metrics),
     )
     for name, indices, found in parts:

@@ -75,7 +75,7 @@ def create_app(
         metrics.set_model_version(predictor.version)
     keeper = recorder.create(settings.record_dir)
     information.InformationRoutes(service, keeper.is_on).install(app)
-    predictions.PredictionRoutes(service, settings, keeper).install(app, batch)
+    predictions.PredictionRoutes(service, settings, keeper, metrics).install(app, batch)
     administration.AdministrationRoutes(manager, settings, keeper, metrics).install(app)
     page.install(app)
     openapi_document.install(app, settings)

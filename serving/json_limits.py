@@ -40,18 +40,27 @@ def check_depth(data: bytes, max_depth: int) -> None:
             f"Expected JSON of at most {MAX_VALUES} values, got about {num_values}. Send fewer "
             "pictures in one request.",
         )
-    depth = 0
     # Between the quotes, every other piece is outside of a string.
-    for bracket in b"".join(structure.split(b'"')[::2]).replace(b",", b""):
-        depth += 1 if bracket in b"[{" else -1
-        if depth < 0:  # More are closed than were opened: no JSON, as the parser will say.
-            return
-        if depth > max_depth:
-            raise errors.RequestError(
-                400,
-                f"Expected JSON of arrays and objects in at most {max_depth} levels, got more. "
-                "The routes take flat objects; GET /openapi.json describes them.",
-            )
+    if _depth(b"".join(structure.split(b'"')[::2])) > max_depth:
+        raise errors.RequestError(
+            400,
+            f"Expected JSON of arrays and objects in at most {max_depth} levels, got more. The "
+            "routes take flat objects; GET /openapi.json describes them.",
+        )
+
+
+def _depth(structure: bytes) -> int:
+    """The deepest level of brackets, up to where more are closed than were opened.
+
+    What comes after that no parser reads: it is no JSON any more.
+    """
+    depth = deepest = 0
+    for byte in structure.replace(b",", b""):
+        depth += 1 if byte in b"[{" else -1
+        if depth < 0:
+            break
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def parse(data: bytes, max_depth: int) -> object:

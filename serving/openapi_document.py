@@ -64,14 +64,18 @@ def build(settings: ServerSettings, rules: Iterable[str]) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {
-            "schemas": schemas.components(),
-            "headers": _headers(),
-            "parameters": {"RequestId": _request_id_parameter()},
-            "securitySchemes": {
-                "ApiKey": {"type": "apiKey", "in": "header", "name": api_keys.KEY_HEADER},
-                "Bearer": {"type": "http", "scheme": "bearer"},
-            },
+        "components": _components(),
+    }
+
+
+def _components() -> dict[str, Any]:
+    return {
+        "schemas": schemas.components(),
+        "headers": _headers(),
+        "parameters": {"RequestId": _request_id_parameter()},
+        "securitySchemes": {
+            "ApiKey": {"type": "apiKey", "in": "header", "name": api_keys.KEY_HEADER},
+            "Bearer": {"type": "http", "scheme": "bearer"},
         },
     }
 

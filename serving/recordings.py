@@ -101,8 +101,8 @@ def check_request_id(request_id: str) -> None:
     """Raises ValueError unless the id is safe as a folder's name."""
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
         raise ValueError(
-            "request_id: expected 1 to 100 letters, digits, '-' and '_' as an answer states it, "
-            f"got {str(request_id)[:40]!r}."
+            "Expected a request_id of 1 to 100 letters, digits, '-' and '_' as an answer states "
+            f"it, got {str(request_id)[:40]!r}."
         )
 
 

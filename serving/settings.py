@@ -30,7 +30,7 @@ class ServerSettings:
     """
 
     checkpoint_root: pathlib.Path | None = None
-    api_keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    api_keys: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     cors_origins: tuple[str, ...] = ()
     requests_per_minute: int | None = None
     max_body_bytes: int = 32 * 1024 * 1024

@@ -21,8 +21,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -30,51 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from tools.fuzzing import broken_requests, schemathesis_run, sending  # noqa: E402
+from tools.fuzzing import broken_requests, memory_watch, schemathesis_run, sending  # noqa: E402
 
 NUM_ROUTES = 12
-MEMORY_EVERY_S = 1.0
-
-
-class MemoryWatch:
-    """Notes a process' memory every second until it is told to stop."""
-
-    def __init__(self, pid: int | None) -> None:
-        self.rows: list[tuple[float, float]] = []  # (seconds since the start, MB)
-        self._pid = pid
-        self._started = time.monotonic()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> MemoryWatch:
-        if self._pid is not None:
-            self._note()
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pid is not None:
-            self._stop.set()
-            self._thread.join()
-
-    def growth_mb(self) -> float:
-        """From the first tenth of the time, when caches have filled, to the last tenth."""
-        if len(self.rows) < 10:
-            return 0.0
-        tenth = len(self.rows) // 10
-        sizes = [size for _, size in self.rows]
-        return float(np.median(sizes[-tenth:]) - np.median(sizes[tenth : 2 * tenth]))
-
-    def _run(self) -> None:
-        while not self._stop.wait(MEMORY_EVERY_S):
-            try:
-                self._note()
-            except ProcessLookupError:
-                return  # What is sent next finds that nobody listens.
-
-    def _note(self) -> None:
-        size = sending.resident_mb(self._pid)
-        self.rows.append((time.monotonic() - self._started, size))
 
 
 def send_broken(
@@ -156,13 +112,6 @@ def table(title: str, counts: dict[str, collections.Counter]) -> str:
     return "\n".join(lines)
 
 
-def memory_table(watch: MemoryWatch) -> str:
-    """Markdown: a dozen rows of the memory over time, and the most there was."""
-    rows = watch.rows[:: max(1, len(watch.rows) // 12)]
-    lines = ["| s | MB |", "|---|---|", *(f"| {at:.0f} | {size:.0f} |" for at, size in rows)]
-    return "\n".join([*lines, f"| most | {max(size for _, size in watch.rows):.0f} |"])
-
-
 def _total(counts: dict[str, collections.Counter]) -> int:
     return sum(sum(one.values()) for one in counts.values())
 
@@ -194,14 +143,14 @@ def main(arguments: list[str] | None = None) -> int:
     args.api_url = args.api_url.rstrip("/")
     findings: list[str] = []
     described: dict[str, collections.Counter] = {}
-    with MemoryWatch(args.pid) as watch:
+    with memory_watch.MemoryWatch(args.pid) as watch:
         if not args.no_schemathesis:
             described = run_schemathesis(args, args.num_requests // 2, findings)
             print(table("schemathesis", described), flush=True)
         broken = send_broken(args, max(0, args.num_requests - _total(described)), findings)
         print("\n" + table("broken", broken), flush=True)
     if watch.rows:
-        print("\n" + memory_table(watch))
+        print("\n" + watch.table())
         if watch.growth_mb() > args.max_growth_mb:
             findings.append(f"memory grew by {watch.growth_mb():.0f} MB")
     print(f"\n{_total(described) + _total(broken)} requests, {len(findings)} findings")

@@ -4,7 +4,8 @@
 
 Each recording is sent with the fields it had; a batch with the seed that was answered. The
 difference of two answers is the largest one of x1, y1, x2, y2, in 0..1 of the photo. The exit code
-is 0 if none exceeds --tolerance, 1 if one does, 2 if a request failed.
+is 0 if none exceeds --tolerance, 1 if one does, 2 if a request failed. A server that records into
+the same folder adds to it while it is asked; start it with another --record_dir, or without.
 """
 
 from __future__ import annotations

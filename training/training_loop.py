@@ -50,6 +50,10 @@ class Reporter(Protocol):
         """At the end."""
 
 
+# Enough to see by how much the errors on what was learned are smaller; an epoch would take minutes.
+_SUMMARY_SAMPLES = 2048
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Of a run, beside what gin holds.
@@ -75,6 +79,11 @@ class Settings:
     def batches_per_pass(self, num_samples: int) -> int:
         """Of all training samples."""
         return -(-num_samples // self.batch_size)
+
+    def summary_samples(self, num_samples: int) -> int:
+        """Training samples that the summary at the end is computed on: whole batches, the first."""
+        batches = -(-_SUMMARY_SAMPLES // self.batch_size)
+        return min(num_samples, batches * self.batch_size)
 
     def steps(self, num_samples: int) -> int:
         """Of one epoch."""
@@ -273,7 +282,9 @@ class TrainingLoop:
         state = self._state
         prefix = self._writer.directory / state.best.checkpoint
         checkpoint_loading.custom_load_checkpoint(self._agent, prefix)
+        num_samples = self._settings.summary_samples(len(self._data.split.train_idx))
         batches = self._data.training_batches(self._settings.batch_size)
+        batches = batches.take(self._settings.batches_per_pass(num_samples))
         found, _ = train_steps.validate_step_with_metrics(self._agent, batches)
         summary = Summary(
             state.best.metrics,

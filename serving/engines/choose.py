@@ -57,7 +57,13 @@ def _onnx_engine(
     loaded: checkpoint_directory.LoadedCheckpoint, directory: str | os.PathLike[str]
 ) -> engine.Engine:
     onnx_export.check_installed()
-    # Here, because ONNX Runtime is optional.
-    from serving.engines import onnx_engine
+    try:
+        # Here, because ONNX Runtime is optional.
+        from serving.engines import onnx_engine
+    except ImportError as error:
+        raise engine.EngineError(
+            f"engine onnxruntime: expected packages that can be imported, got {error}. Install "
+            "requirements.txt again."
+        ) from error
 
     return onnx_engine.create(loaded.agent, directory)

@@ -19,6 +19,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 import agent_wrapper
 import prediction_functions
 from serving.engines import (
+    engine,
     equality_check,
     frozen_graph,
     onnx_cache,
@@ -70,7 +71,13 @@ def create(
         except _LOAD_ERRORS as error:
             logging.warning("The network is exported again, its old export is of no use: %s", error)
     files = export(stage_graphs.freeze_stages(functions))
-    result = _load_and_check(files, functions)
+    try:
+        result = _load_and_check(files, functions)
+    except _LOAD_ERRORS as error:
+        raise engine.EngineError(
+            f"engine onnxruntime: expected to run what was exported, got {error}. Use engine "
+            "'tensorflow'."
+        ) from error
     cache.write(files)
     return result
 
@@ -106,7 +113,7 @@ def from_files(files: dict[str, bytes], image_shape: tuple[int, ...]) -> staged_
         run = OnnxFunction(files[f"{name}.onnx"], cores)
         stages[name] = functools.partial(pool.run, run)
     for name in _IN_TENSORFLOW:
-        if f"{name}.pb" in files:
+        if f"{name}.pb" in files or name != "factors":  # Which nothing may drop.
             graph = frozen_graph.FrozenGraph.parse(files[f"{name}.pb"])
             stages[name] = frozen_graph.FrozenFunction(graph)
     return staged_engine.StagedEngine(

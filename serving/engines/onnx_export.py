@@ -3,7 +3,7 @@
 The converter takes seconds to minutes and gigabytes for a network, and Python's lock most of the
 time: so it runs in a process of its own, beside which a server goes on answering.
 
-tf2onnx, onnx and ONNX Runtime are optional (`requirements-onnx.txt`) and imported where they are
+tf2onnx, onnx and ONNX Runtime (Python 3.10 and newer) are optional and imported where they are
 used.
 """
 
@@ -34,7 +34,7 @@ def check_installed() -> None:
     if missing:
         raise engine.EngineError(
             f"engine onnxruntime: expected the packages {', '.join(_PACKAGES)}; not installed: "
-            f"{', '.join(missing)}. Install them: pip install -r requirements-onnx.txt"
+            f"{', '.join(missing)}. Install them: pip install -r requirements.txt"
         )
 
 

@@ -11,6 +11,7 @@ from serving import monte_carlo, prediction, request_bodies, request_schemas
 from serving.prediction_service import Answers, PredictionService, fresh_seed
 from serving.predictor import Predictor
 from serving.recorder import NullRecorder, Recorder
+from serving.server_metrics import ServerMetrics
 from serving.settings import ServerSettings
 
 
@@ -22,10 +23,12 @@ class PredictionRoutes:
         service: PredictionService,
         settings: ServerSettings,
         recorder: Recorder | NullRecorder,
+        metrics: ServerMetrics,
     ) -> None:
         self._service = service
         self._settings = settings
         self._recorder = recorder
+        self._metrics = metrics
 
     def install(self, app: flask.Flask, batch: bool) -> None:
         """Adds the routes; /predict_batch only if asked for."""
@@ -46,7 +49,7 @@ class PredictionRoutes:
             "prediction_pixels": pixels.to_dict(),
             **_about(answers, request.instruction),
             **_identity(predictor),
-            "timing_ms": _timing([answers], started),
+            "timing_ms": self._timing([answers], started),
         }
         self._record(request.image, request.instruction, answers, content)
         return content
@@ -65,7 +68,7 @@ class PredictionRoutes:
             }
             for one in answers
         ]
-        shared = {**_identity(predictor), "timing_ms": _timing(answers, started)}
+        shared = {**_identity(predictor), "timing_ms": self._timing(answers, started)}
         if request.several:
             return {"success": True, "results": results, **shared}
         content = {"success": True, **results[0], **shared}
@@ -74,6 +77,16 @@ class PredictionRoutes:
 
     def _fields(self) -> object:
         return request_bodies.read_fields(flask.request, self._settings.max_json_depth)
+
+    def _timing(self, answers: list[Answers], started: float) -> dict[str, float]:
+        total_s = time.perf_counter() - started
+        self._metrics.observe("total", total_s)
+        return {
+            "decode": sum(one.decode_ms for one in answers),
+            "queue": sum(one.queue_ms for one in answers),
+            "model": sum(one.model_ms for one in answers),
+            "total": 1000 * total_s,
+        }
 
     def _record(
         self,
@@ -134,12 +147,3 @@ def _about(answers: Answers, instruction: request_schemas.Instruction) -> dict[s
 
 def _identity(predictor: Predictor) -> dict[str, Any]:
     return {"model_version": predictor.version, "request_id": flask.g.request_id}
-
-
-def _timing(answers: list[Answers], started: float) -> dict[str, float]:
-    return {
-        "decode": sum(one.decode_ms for one in answers),
-        "queue": sum(one.queue_ms for one in answers),
-        "model": sum(one.model_ms for one in answers),
-        "total": 1000 * (time.perf_counter() - started),
-    }

@@ -62,6 +62,7 @@ async function setPhoto(chosen) {
     showPhotoProblem(error.message);
     return;
   }
+  if (shown === null) return;
   [photo, size] = [chosen, shown];
   clearAnswer();
   find("empty").hidden = true;

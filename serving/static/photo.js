@@ -59,7 +59,8 @@ async function camera(find, onPhoto, onProblem) {
   }
 }
 
-// Shows a photo in an <img>. Gives its size in pixels, upright; throws if it cannot be shown.
+// Shows a photo in an <img>. Gives its size in pixels, upright, or null if another photo came
+// meanwhile; throws if it cannot be shown, and what was shown before stays.
 export async function show(photo, image) {
   const address = URL.createObjectURL(photo);
   const before = image.src;
@@ -68,6 +69,9 @@ export async function show(photo, image) {
     await image.decode();
   } catch {
     URL.revokeObjectURL(address);
+    if (image.src !== address) return null;
+    if (before) image.src = before;
+    else image.removeAttribute("src");
     const kind = photo.type || "of an unknown kind";
     throw new Error(`This browser cannot show the file (${kind}). Save it as JPEG or PNG.`);
   }

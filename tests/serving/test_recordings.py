@@ -57,7 +57,7 @@ def test_a_motion_is_four_numbers_in_0_to_1(bad):
 
 @pytest.mark.parametrize("bad", ["", ".", "..", "a/b", "../a", "-a", "a b", "a\n", "a" * 101, 7])
 def test_an_id_is_safe_as_a_name_of_a_folder(bad):
-    with pytest.raises(ValueError, match="request_id: expected"):
+    with pytest.raises(ValueError, match="Expected a request_id of"):
         recordings.check_request_id(bad)
 
 

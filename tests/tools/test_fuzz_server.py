@@ -134,25 +134,3 @@ def test_table():
         "| a | 1 |  |  | 1 |",
         "| b | 3 | 1 | 2 |  |",
     ]
-
-
-@pytest.mark.parametrize(
-    ("sizes", "growth"),
-    [
-        ([100.0] * 40, 0.0),
-        ([100.0, 400.0] * 2 + [500.0] * 36, 0.0),  # Filled within the first tenth.
-        ([float(size) for size in range(100, 140)], 32.0),  # 4..7 against 36..39.
-        ([100.0, 900.0], 0.0),  # Too few to tell.
-    ],
-)
-def test_growth_is_measured_after_the_first_tenth(sizes, growth):
-    watch = fuzz_server.MemoryWatch(None)
-    watch.rows = [(float(at), size) for at, size in enumerate(sizes)]
-    assert watch.growth_mb() == growth
-
-
-def test_memory_is_noted():
-    with fuzz_server.MemoryWatch(os.getpid()) as watch:
-        pass
-    assert len(watch.rows) >= 1 and watch.rows[0][1] > 10
-    assert "| most |" in fuzz_server.memory_table(watch)

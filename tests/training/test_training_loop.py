@@ -209,3 +209,12 @@ def test_a_signal_saves_within_the_epoch(eager, tiny_agent, four, tmp_path):
     state = stored.states["last_checkpoint-2"]
     assert (stored.checkpoint, state.epoch, state.step) == ("last_checkpoint-2", 0, 2)
     assert state.num_samples == 8
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "num_samples", "expected"),
+    [(16, 100, 100), (16, 5000, 2048), (30, 5000, 2070), (4096, 5000, 4096)],
+)
+def test_the_summary_at_the_end_looks_at_whole_batches(batch_size, num_samples, expected):
+    settings = training_loop.Settings(num_epochs=1, batch_size=batch_size)
+    assert settings.summary_samples(num_samples) == expected

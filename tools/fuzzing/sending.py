@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
-import pathlib
 import socket
 import time
 
@@ -114,21 +113,3 @@ def _problem_of_error(answer: Answer) -> str | None:
     if any(word in answer.body for word in _INSIDES):
         return f"status {answer.status} shows the server's insides: {answer.body[:200]!r}"
     return None
-
-
-def resident_mb(pid: int) -> float:
-    """Memory that a process holds, in MB; Linux only.
-
-    Raises:
-        ProcessLookupError: if there is no such process.
-    """
-    try:
-        text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ProcessLookupError(
-            f"Expected a running process, got {pid}, which is none."
-        ) from error
-    for line in text.splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise ProcessLookupError(f"Expected a running process, got {pid}, which has ended.")

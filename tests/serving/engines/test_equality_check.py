@@ -44,7 +44,7 @@ def check(functions, network_as_stages, monkeypatch):
 
 
 def test_the_network_equals_itself(check):
-    assert check() == 0.0
+    assert check() < 1e-6
 
 
 @pytest.mark.parametrize("error", [1e-2, np.nan], ids=str)

@@ -33,6 +33,8 @@ def test_outputs_keep_their_order_beyond_ten():
     results = run(graph, *(np.full((1, 2), i) for i in range(12)))
 
     assert [result[0, 0] for result in results] == [10.0 * i for i in range(12)]
+    assert graph.inputs == [f"input_{i}:0" for i in range(12)]
+    assert graph.outputs == [f"output_{i}:0" for i in range(12)]
 
 
 def test_cut_in_the_middle():

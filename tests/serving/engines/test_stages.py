@@ -20,7 +20,7 @@ def test_factors_are_zero_or_one_over_what_is_kept(graphs, agent):
     """The rate grows with depth up to 40%: block i of n has 0.4 * i / n."""
     blocks = agent.network.parts()["efficientnet"].net._blocks
     rates = [b._drop_connect_rate for b in blocks if b._has_residual and b._drop_connect_rate]
-    assert len(rates) > 1
+    assert rates
 
     factors = factors_of(graphs, 400)
 

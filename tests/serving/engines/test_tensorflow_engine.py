@@ -54,6 +54,7 @@ def test_answers_do_not_depend_on_company(engine, inputs):
             np.testing.assert_array_equal(sample.result(), samples[0].result())
 
 
+@pytest.mark.slow
 def test_weights_are_a_copy():
     agent = small_model.build(*small_model.TINY, *small_model.NO_DROPOUT)
     image, embedding = small_model.images(0, 1), small_model.embeddings(1, 1)

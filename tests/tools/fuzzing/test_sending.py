@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 
@@ -109,12 +108,3 @@ def test_nobody_listens():
         address = listener.getsockname()
     with pytest.raises(ConnectionRefusedError):
         sending.send(b"GET / HTTP/1.1\r\n\r\n", address, "GET", 5.0)
-
-
-def test_memory_of_a_process():
-    before = sending.resident_mb(os.getpid())
-    held = bytearray(os.urandom(1 << 20) * 64)
-    assert 40 < sending.resident_mb(os.getpid()) - before < 200
-    assert len(held) == 64 << 20
-    with pytest.raises(ProcessLookupError, match="got 99999999, which is none"):
-        sending.resident_mb(99999999)
