@@ -6,14 +6,13 @@ reference changes. Requests that began with the old version end with it.
 
 from __future__ import annotations
 
-import gc
 import pathlib
 import threading
 from collections.abc import Callable
 
 from absl import logging
 
-from serving import errors
+from serving import errors, memory
 from serving.predictor import Predictor
 
 
@@ -66,8 +65,7 @@ class ModelManager:
             logging.info("%s answers now, in the place of %s", new.version, old and old.version)
         finally:
             self._loading.release()
-            # A network is full of cycles; without this it stays until Python looks for them.
-            gc.collect()
+            memory.give_back()
         return new, old
 
     def _load_and_warm_up(self, directory: pathlib.Path, name: str) -> Predictor:
