@@ -14,7 +14,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_ships_in_ten_megabytes():
-    assert sum(path.stat().st_size for path in DIRECTORY.rglob("*") if path.is_file()) <= 10e6
+    # A server that has run it keeps its export there, which git ignores.
+    files = [path for path in DIRECTORY.rglob("*") if "onnx" not in path.parts]
+    assert sum(path.stat().st_size for path in files if path.is_file()) <= 10e6
 
 
 def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
