@@ -15,6 +15,9 @@ from food_data import embedding_store
 from tests import small_model
 from training import checkpoint_writer, train_steps
 
+# Each of them builds and trains networks: seconds, not milliseconds.
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["tests.training_fixtures"]
 
 

@@ -12,6 +12,9 @@ from food_data import npz_dataset, pipeline, splits
 from tests import training_fixtures
 from training import train_steps
 
+# Each of them builds and trains networks: seconds, not milliseconds.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):

@@ -16,6 +16,9 @@ import train
 from tests import training_fixtures
 from training import agent_factory, flags, resume, run_setup, train_steps
 
+# Each of them builds and trains networks: seconds, not milliseconds.
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["tests.training_fixtures"]
 
 

@@ -9,7 +9,7 @@ from benchmarks import decode_loop_vs_one_pass as benchmark
 from tests import small_model
 
 pytest_plugins = ["tests.model_fixtures"]
-pytestmark = pytest.mark.usefixtures("clean_gin")
+pytestmark = [pytest.mark.usefixtures("clean_gin"), pytest.mark.slow]
 
 
 def test_compares_head_and_policy_step():

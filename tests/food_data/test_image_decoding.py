@@ -86,11 +86,19 @@ def test_half_a_picture_is_an_error(kind):
         image_decoding.decode_image(data[: len(data) // 2])
 
 
-def test_a_picture_of_too_many_pixels(monkeypatch):
-    monkeypatch.setattr(image_decoding, "MAX_PIXELS", 199)
-    assert image_decoding.decode_image(encoded(Image.new("RGB", (1, 199)))).shape == (199, 1, 3)
-    with pytest.raises(image_decoding.ImageDecodeError, match="at most 199 pixels, got 20 x 10"):
-        image_decoding.decode_image(encoded(Image.new("RGB", (20, 10))))
+def test_a_picture_of_too_many_pixels():
+    column = encoded(Image.new("RGB", (1, 199)))
+    assert image_decoding.decode_image(column, max_pixels=199).shape == (199, 1, 3)
+    with pytest.raises(image_decoding.TooManyPixelsError, match="at most 199 pixels, got 20 x 10"):
+        image_decoding.decode_image(encoded(Image.new("RGB", (20, 10))), max_pixels=199)
+
+
+def test_a_picture_that_pillow_itself_finds_too_large():
+    # A header that claims 20,000 x 20,000 pixels, and no data behind it.
+    data = bytearray(encoded(Image.new("RGB", (1, 1)), "BMP"))
+    data[18:26] = (20_000).to_bytes(4, "little") * 2
+    with pytest.raises(image_decoding.TooManyPixelsError, match="got one of more"):
+        image_decoding.decode_image(bytes(data))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow tells what it met on the way.

@@ -12,7 +12,7 @@ from tests import small_model
 from training import feature_cache, freezing, train_steps
 
 pytest_plugins = ["tests.model_fixtures"]
-pytestmark = pytest.mark.usefixtures("clean_gin")
+pytestmark = [pytest.mark.usefixtures("clean_gin"), pytest.mark.slow]
 
 NUM_SAMPLES = 7
 SIZE = policy_specs.IMAGE_SIZE

@@ -10,6 +10,9 @@ import metrics
 from tests import small_model
 from training import train_steps
 
+# Each of them builds and trains networks: seconds, not milliseconds.
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["tests.training_fixtures"]
 
 

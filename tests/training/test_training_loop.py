@@ -22,6 +22,9 @@ from training import (
     training_state,
 )
 
+# Each of them builds and trains networks: seconds, not milliseconds.
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["tests.training_fixtures"]
 
 
