@@ -181,6 +181,7 @@ def test_unknown_action_space():
 # Traces
 
 
+@pytest.mark.slow
 def test_forward_is_traced_once_for_each_function(inputs):
     """uint8, B = 1, 2 and 5, S = 2 and 3; floats have a trace of their own."""
     agent = small_model.build(*small_model.TINY)

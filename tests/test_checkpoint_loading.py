@@ -292,6 +292,7 @@ def trained(request, tmp_path_factory):
     return bindings, agent, prefix
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_the_undisturbed_one_bit_for_bit(trained):
     bindings, undisturbed, prefix = trained
     resumed = files.build_small(*bindings)
@@ -390,6 +391,7 @@ def test_list_in_a_process_does_not_import_tf_agents(prefix):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_program_builds_the_model_of_the_config_beside_and_answers(prefix, tmp_path):
     for path in pathlib.Path(prefix).parent.glob("ckpt-1.*"):
         shutil.copy(path, tmp_path)
@@ -404,6 +406,7 @@ def test_program_builds_the_model_of_the_config_beside_and_answers(prefix, tmp_p
     assert "{'bbox': [" in done.stdout
 
 
+@pytest.mark.slow
 def test_program_fails_with_the_reason_on_stderr(prefix):
     bindings = [item for binding in files.SMALL for item in ("--gin_bindings", binding)]
     two_steps = [*bindings, "--gin_bindings", TWO_STEPS]

@@ -86,6 +86,7 @@ def check_equal_to_keras(
         assert np.abs(output - expected).max() <= 1e-5 * scale
 
 
+@pytest.mark.slow
 def test_b0_without_classifier_equals_keras(tmp_path):
     check_equal_to_keras("EfficientNetB0", tmp_path / "b0_notop.h5", False, 75, 100)
 

@@ -15,6 +15,7 @@ def _parts(agent):
     return {**parts, "head": agent.network._regression_output.variables}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "frozen",
     [
