@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import json
 import re
 import signal
@@ -75,7 +76,8 @@ def test_serves_a_real_checkpoint(small_checkpoint_dir, tmp_path):
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=60)
         assert process.returncode == 0, log
-    assert first == again
+    assert first.request_id != again.request_id
+    assert first == dataclasses.replace(again, request_id=first.request_id)
     assert first.model_version == health["model_version"]
     assert (first.image_width, first.image_height) == (200, 120)
     for value in (first.start_x, first.start_y, first.end_x, first.end_y):

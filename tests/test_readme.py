@@ -145,7 +145,7 @@ def _served(clone, command, port):
 
 def test_serve_and_ask(clone, trained):
     serve, curl = commands("Serve")
-    (ask,) = commands("Ask")
+    ask, ask_about_a_folder = commands("Ask")
     assert serve.endswith("--port 8080")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -154,6 +154,10 @@ def test_serve_and_ask(clone, trained):
         asked = json.loads(run(clone, ask.replace(":8080", f":{port}")))
         assert asked
         assert Image.open(clone / "answer.png").size == (320, 320)
+        run(clone, ask_about_a_folder.replace(":8080", f":{port}"))
+        answers = json.loads((clone / "answers.json").read_text())
+        assert (len(answers["results"]), answers["failed_images"]) == (NUM_PHOTOS, [])
+        assert len(list((clone / "answers").iterdir())) == NUM_PHOTOS
         if shutil.which("curl") is None:
             pytest.skip("curl is not installed")
         answer = json.loads(run(clone, curl.replace(":8080", f":{port}")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import gc
 import pathlib
 import shutil
 
@@ -15,6 +14,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 pytestmark = pytest.mark.slow
 
+from serving import memory  # noqa: E402
 from serving.engines import engine as engine_module  # noqa: E402
 from serving.engines import onnx_cache, onnx_engine, onnx_export  # noqa: E402
 from tests import small_model  # noqa: E402
@@ -133,7 +133,7 @@ def test_dropped_engines_free_their_memory(agent, directory, inputs):
         engine = onnx_engine.from_files(files, (64, 64, 3))
         engine.forward(*inputs)
         del engine
-        gc.collect()
+        memory.give_back()
         sizes.append(resident_mb())
 
     assert sizes[-1] - sizes[5] < 30

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
-import gc
 import pathlib
 
 import numpy as np
 import pytest
 
+from serving import memory
 from serving.engines import equality_check, tensorflow_engine
 from tests import small_model
 
@@ -82,7 +82,7 @@ def test_dropped_engines_free_their_memory(graphs, functions, inputs):
         engine = tensorflow_engine.from_graphs(graphs, functions.image_shape)
         engine.forward(*inputs)
         del engine
-        gc.collect()
+        memory.give_back()
         sizes.append(resident_mb())
 
     assert sizes[-1] - sizes[5] < 30
