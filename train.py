@@ -14,6 +14,7 @@ command with --resume_checkpoint auto.
 from __future__ import annotations
 
 import argparse
+import errno
 import pathlib
 import sys
 
@@ -105,9 +106,19 @@ def main(arguments: list[str] | None = None) -> int:
         ArithmeticError,
         tf.errors.InvalidArgumentError,
     ) as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        print(f"train.py: {_reason(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, and the way out where the error itself does not know it."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return (
+            f"{error}. The checkpoints in --checkpoint_dir are whole: make room, then go on with "
+            "--resume_checkpoint auto."
+        )
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import signal
@@ -156,3 +157,10 @@ def test_a_run_goes_on_with_its_own_settings_only(small_checkpoint_dir, argument
     assert "batch_size: was 6, now 3" in capsys.readouterr().err
     assert train.main([*arguments, *changes, "--learning_rate", "0.5"]) == 1
     assert "create_optimizer.learning_rate: was '0.003', now '0.5'" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_with_the_way_out():
+    told = train._reason(OSError(errno.ENOSPC, "No space left on device", "loss_log.csv"))
+    assert "No space left on device: 'loss_log.csv'" in told
+    assert "make room, then go on with --resume_checkpoint auto" in told
+    assert train._reason(OSError(errno.EACCES, "Permission denied")).endswith("Permission denied")
