@@ -43,9 +43,10 @@ class DrainingServer:
         """Asks for the end, from any thread."""
         if self._stopping.is_set():
             return
-        self._stopping.set()
-        # The loop sleeps until something can be read.
+        # The loop sleeps until something can be read. Set first, it might close the trigger before
+        # it is pulled.
         self._server.trigger.pull_trigger()
+        self._stopping.set()
 
     def run(self) -> int:
         """Serves until the end is asked for, finishes what was accepted.

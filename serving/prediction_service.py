@@ -15,6 +15,7 @@ import numpy as np
 
 from food_data import image_placement
 from serving import errors, instructions, prediction, request_queue, request_schemas
+from serving.engines import workers
 from serving.model_manager import ModelManager
 from serving.predictor import Predictor
 from serving.server_metrics import ServerMetrics
@@ -67,7 +68,10 @@ class PredictionService:
         current = manager.current
         self.manager = manager
         self.queue = request_queue.RequestQueue(
-            settings.max_waiting, settings.max_batch, current.num_workers if current else 1
+            settings.max_waiting,
+            settings.max_batch,
+            # The model that a server without one may load later is run by an engine too.
+            current.num_workers if current else workers.num_cores(),
         )
         self._settings = settings
         self._metrics = metrics

@@ -13,9 +13,9 @@ import flask
 import numpy as np
 import waitress
 from PIL import Image
-from waitress import wasyncore
 
 from food_data import embedding_store
+from serving import draining
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (90, 90, 90)
 INSTRUCTIONS = (
@@ -130,15 +130,14 @@ def embedding_store_of(directory: pathlib.Path) -> embedding_store.EmbeddingStor
 def serve(application: flask.Flask) -> Iterator[str]:
     """Serves the application with waitress from a thread; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = waitress.create_server(application, sockets=[listener], threads=4)
+    server = draining.DrainingServer(
+        waitress.create_server(application, sockets=[listener], threads=4), drain_s=5.0
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        # The trigger runs this in the server's own loop, which ends once nothing is left to watch.
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map, ignore_all=True))
+        server.stop()
         thread.join(timeout=30)
         assert not thread.is_alive(), "the server did not stop"
-        server.task_dispatcher.shutdown()
-        listener.close()

@@ -116,7 +116,8 @@ def client(
                 except requests.RequestException as error:
                     tally.fault(f"question {index}: {error}")
                     continue
-                if text != expected[version][index]:
+                # A version that nobody knows is as wrong as another answer.
+                if expected.get(version, {index: None})[index] != text:
                     tally.fault(f"question {index}: {version} answered {text}")
                 with tally.lock:
                     tally.answers += 1
@@ -131,7 +132,11 @@ def exchange_models(
         count += 1
         broken = count % _FAILING_EVERY == 0
         name = BROKEN if broken else names[count % len(names)]
-        answer = requests.post(f"{url}/load_model", json={"checkpoint_path": name}, timeout=600)
+        try:
+            answer = requests.post(f"{url}/load_model", json={"checkpoint_path": name}, timeout=600)
+        except requests.RequestException as error:
+            tally.fault(f"/load_model {name}: {error}")
+            continue
         if answer.status_code != (422 if broken else 200):
             tally.fault(f"/load_model {name}: {answer.status_code} {answer.text[:200]}")
         with tally.lock:

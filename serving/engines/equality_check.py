@@ -46,7 +46,7 @@ def check(
         raise engine.EngineError(
             f"engine {candidate.name}: expected the network's values within {tolerance:g}, got "
             + ", ".join(f"{name} {value:.2g} off" for name, value in wrong.items())
-            + ". Use engine 'tensorflow'."
+            + ". Use another --engine, or load another checkpoint."
         )
     return max(differences.values())
 

@@ -14,7 +14,6 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 pytestmark = pytest.mark.slow
 
-from serving import memory  # noqa: E402
 from serving.engines import engine as engine_module  # noqa: E402
 from serving.engines import onnx_cache, onnx_engine, onnx_export  # noqa: E402
 from tests import small_model  # noqa: E402
@@ -116,24 +115,3 @@ def test_failing_export_is_an_error(agent, tmp_path, monkeypatch):
     with pytest.raises(engine_module.EngineError, match="cannot convert"):
         onnx_engine.create(agent, tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def resident_mb() -> float:
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
-
-
-@pytest.mark.skipif(
-    not pathlib.Path("/proc/self/statm").exists(), reason="memory is read from /proc"
-)
-def test_dropped_engines_free_their_memory(agent, directory, inputs):
-    files = onnx_cache.OnnxCache(directory, onnx_cache.digest(agent)).read()
-    sizes = []
-    for _ in range(20):
-        engine = onnx_engine.from_files(files, (64, 64, 3))
-        engine.forward(*inputs)
-        del engine
-        memory.give_back()
-        sizes.append(resident_mb())
-
-    assert sizes[-1] - sizes[5] < 30

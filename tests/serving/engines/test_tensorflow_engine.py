@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
-import pathlib
 
 import numpy as np
 import pytest
 
-from serving import memory
 from serving.engines import equality_check, tensorflow_engine
 from tests import small_model
 
@@ -64,25 +62,3 @@ def test_weights_are_a_copy():
     small_model.randomize(agent.network.variables, 7)
 
     np.testing.assert_array_equal(engine.forward(image, embedding), before)
-
-
-def resident_mb() -> float:
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    not pathlib.Path("/proc/self/statm").exists(), reason="memory is read from /proc"
-)
-def test_dropped_engines_free_their_memory(graphs, functions, inputs):
-    """The graphs hold 1 MB of weights; twenty engines that stayed would be seen."""
-    sizes = []
-    for _ in range(20):
-        engine = tensorflow_engine.from_graphs(graphs, functions.image_shape)
-        engine.forward(*inputs)
-        del engine
-        memory.give_back()
-        sizes.append(resident_mb())
-
-    assert sizes[-1] - sizes[5] < 30
