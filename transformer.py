@@ -11,8 +11,10 @@ from __future__ import annotations
 import functools
 
 import gin
+import numpy as np
 import tensorflow as tf
 
+import attention_mask
 import dropout_settings
 
 # Added to the scores of masked pairs, as Keras' Softmax layer does for float32.
@@ -20,17 +22,18 @@ _MASKED = -1e9
 
 
 class MultiHeadAttention(tf.keras.layers.Layer):
-    """Self-attention (arXiv 1706.03762) with Keras' variables and arithmetic, and dropout by seed.
+    """Attention (arXiv 1706.03762) with Keras' variables and arithmetic, and dropout by seed.
 
     Keras' own layer draws its dropout from a hidden state, which this project does not allow.
 
     Call arguments:
-        inputs: float [B, N, D].
-        attention_mask: float [N, N], 1 where row may look at column, 0 where not.
+        queries: float [B, Q, D], the rows that look.
+        keys: float [B, K, D], the rows that are looked at.
+        mask: float [Q, K], 1 where row may look at column, 0 where not.
         dropout_seed: int32 [2], None for no dropout of the attention weights.
 
     Returns:
-        float [B, N, D] and the attention weights [B, num_heads, N, N] (before dropout).
+        float [B, Q, D] and the attention weights [B, num_heads, Q, K] (before dropout).
     """
 
     def __init__(self, input_size: int, num_heads: int, key_dim: int, dropout_rate: float):
@@ -59,16 +62,17 @@ class MultiHeadAttention(tf.keras.layers.Layer):
 
     def call(
         self,
-        inputs: tf.Tensor,
-        attention_mask: tf.Tensor,
+        queries: tf.Tensor,
+        keys: tf.Tensor,
+        mask: tf.Tensor,
         dropout_seed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See the class."""
-        query = self._query_dense(inputs) * self._scale
-        scores = tf.einsum("bmhk,bnhk->bhnm", self._key_dense(inputs), query)
-        weights = tf.nn.softmax(scores + (1.0 - attention_mask) * _MASKED, axis=-1)
+        query = self._query_dense(queries) * self._scale
+        scores = tf.einsum("bmhk,bnhk->bhnm", self._key_dense(keys), query)
+        weights = tf.nn.softmax(scores + (1.0 - mask) * _MASKED, axis=-1)
         kept = dropout_settings.dropout(weights, self._dropout_rate, dropout_seed)
-        mixed = tf.einsum("bhnm,bmhk->bnhk", kept, self._value_dense(inputs))
+        mixed = tf.einsum("bhnm,bmhk->bnhk", kept, self._value_dense(keys))
         return self._output_dense(mixed), weights
 
 
@@ -76,12 +80,12 @@ class _TransformerLayer(tf.keras.layers.Layer):
     """Pre-norm attention, then a linear feed-forward, each with a residual around it.
 
     Call arguments:
-        inputs: float [B, N, D].
-        attention_mask: float [N, N].
+        inputs: float [B, R, D].
+        rows: which of them go on, and what those look at.
         dropout_seed: int32 [2], None for no dropout.
 
     Returns:
-        float [B, N, D] and the attention weights [B, num_heads, N, N].
+        float [B, Q, D], the rows `rows.queries`.
     """
 
     def __init__(
@@ -114,15 +118,25 @@ class _TransformerLayer(tf.keras.layers.Layer):
     def call(
         self,
         inputs: tf.Tensor,
-        attention_mask: tf.Tensor,
+        rows: attention_mask.LayerRows,
         dropout_seed: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tf.Tensor:
         """See the class."""
         split = functools.partial(dropout_settings.split_seed, dropout_seed)
-        attended, weights = self.mha1(self.layernorm1(inputs), attention_mask, split(0))
-        x = inputs + attended
+        normed = self.layernorm1(inputs)
+        queries, keys = _take(normed, rows.queries), _take(normed, rows.keys)
+        attended, _ = self.mha1(queries, keys, rows.mask, split(0))
+        x = _take(inputs, rows.queries) + attended
         y = self.ff(self.layernorm2(x))
-        return x + dropout_settings.dropout(y, self._feed_forward_dropout, split(1)), weights
+        return x + dropout_settings.dropout(y, self._feed_forward_dropout, split(1))
+
+
+def _take(rows: tf.Tensor, indices: np.ndarray) -> tf.Tensor:
+    """Some of [B, R, D], as a slice where that does."""
+    first, last = indices[0], indices[-1]
+    if last - first + 1 != len(indices):
+        return tf.gather(rows, indices, axis=1)
+    return rows if len(indices) == rows.shape[1] else rows[:, first : last + 1]
 
 
 @gin.configurable(denylist=["num_positions", "input_size", "vocab_size", "dropout"])
@@ -131,9 +145,10 @@ class Transformer(tf.keras.layers.Layer):
 
     Call arguments:
         tokens: float [B, N, D_in].
-        attention_mask: float [N, N], 1 where row may look at column, 0 where not.
+        mask: NumPy float [N, N], 1 where row may look at column, 0 where not.
         dropout_seed: int32 [2], None for no dropout.
-        output_positions: int [P], the positions to compute logits for; all unless given.
+        output_positions: NumPy int [P], increasing, the positions to compute logits for; all unless
+            given. What only the others need is left out.
 
     Returns:
         float [B, P, vocab_size].
@@ -182,18 +197,20 @@ class Transformer(tf.keras.layers.Layer):
     def call(
         self,
         tokens: tf.Tensor,
-        attention_mask: tf.Tensor,
+        mask: np.ndarray,
         dropout_seed: tf.Tensor | None = None,
-        output_positions: tf.Tensor | None = None,
+        output_positions: np.ndarray | None = None,
     ) -> tf.Tensor:
         """See the class."""
         split = functools.partial(dropout_settings.split_seed, dropout_seed)
-        positions = self._position_emb(tf.eye(self._num_positions))
-        x = self._token_emb(tokens) + positions
+        if output_positions is None:
+            output_positions = np.arange(self._num_positions)
+        layer_rows = attention_mask.layer_rows(mask, len(self._layers), output_positions)
+        needed = layer_rows[0].inputs
+        positions = self._position_emb(tf.one_hot(needed, self._num_positions))
+        x = self._token_emb(_take(tokens, needed)) + positions
         x = dropout_settings.dropout(x, self._dropout.transformer_embedding, split(0))
-        for index, layer in enumerate(self._layers):
-            x, _ = layer(x, attention_mask, split(1, index))
-        if output_positions is not None:
-            x = tf.gather(x, output_positions, axis=1)
+        for index, (layer, rows) in enumerate(zip(self._layers, layer_rows)):
+            x = layer(x, rows, split(1, index))
         x = dropout_settings.dropout(x, self._dropout.action_embedding, split(2))
         return self._output_tokens(x)

@@ -219,7 +219,7 @@ class TransformerNetwork(network.Network):
         sequence = tf.reshape(sequence, (-1, len(self._attention_mask), tokens.shape[-1]))
         logits = self._transformer(
             sequence,
-            tf.constant(self._attention_mask),
+            self._attention_mask,
             dropout_seed=dropout_settings.split_seed(seed, 1),
             output_positions=self._logit_positions,
         )

@@ -58,3 +58,38 @@ def test_nobody_sees_the_future_and_actions_see_no_actions(layout):
         assert mask[row, images[images < row]].all()
     assert len(actions) == layout[0] * layout[2]
     assert mask.sum(axis=1).all()  # a row that sees nothing would be undefined
+
+
+def test_layers_compute_what_the_outputs_need():
+    """By hand: T = 1, 2 image tokens, 2 action tokens; logits are read at positions 1 and 2."""
+    mask = attention_mask.attention_mask(1, 2, 2)
+
+    first, last = attention_mask.layer_rows(mask, 2, np.array([1, 2]))
+
+    assert first.inputs.tolist() == [0, 1, 2]
+    assert first.queries.tolist() == [0, 1, 2]
+    assert first.keys.tolist() == [0, 1]
+    assert first.mask.tolist() == [[1, 0], [1, 1], [1, 1]]
+    assert last.inputs.tolist() == [0, 1, 2]
+    assert last.queries.tolist() == [1, 2]
+    assert last.keys.tolist() == [0, 1]
+    assert last.mask.tolist() == [[1, 1], [1, 1]]
+
+
+def test_rows_in_between_are_left_out():
+    """A row that only a row sees which nobody needs."""
+    mask = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1]], np.float32)
+
+    (only,) = attention_mask.layer_rows(mask, 1, np.array([3]))
+
+    assert only.inputs.tolist() == [0, 3]
+    assert only.queries.tolist() == [1]
+    assert only.keys.tolist() == [0, 1]
+
+
+def test_all_positions_need_all_rows():
+    mask = attention_mask.attention_mask(6, 8, 11)
+
+    for layer in attention_mask.layer_rows(mask, 3, np.arange(len(mask))):
+        np.testing.assert_array_equal(layer.inputs, np.arange(len(mask)))
+        np.testing.assert_array_equal(layer.queries, np.arange(len(mask)))

@@ -55,7 +55,7 @@ def test_attention_equals_keras():
     expected, weights = keras(
         inputs, inputs, attention_mask=MASK[np.newaxis], return_attention_scores=True
     )
-    output, our_weights = ours(inputs, MASK)
+    output, our_weights = ours(inputs, inputs, MASK)
 
     np.testing.assert_allclose(output, expected, atol=1e-5)
     np.testing.assert_allclose(our_weights, weights, atol=1e-6)
@@ -65,7 +65,7 @@ def test_attention_weights_follow_the_mask():
     attention = transformer.MultiHeadAttention(6, num_heads=3, key_dim=4, dropout_rate=0.0)
     inputs = tf.constant(np.random.default_rng(0).standard_normal((2, 12, 6)), tf.float32)
 
-    weights = attention(inputs, MASK)[1].numpy()
+    weights = attention(inputs, inputs, MASK)[1].numpy()
 
     assert weights.shape == (2, 3, 12, 12)
     np.testing.assert_array_equal(weights[..., MASK == 0], 0.0)
@@ -81,7 +81,9 @@ def test_layer_is_residual_attention_and_one_linear_map(no_dropout):
     layer.ff.kernel.assign([[0.0, -10.0], [0.0, 0.0]])
     layer.ff.bias.assign([0.5, 0.0])
 
-    output, _ = layer(tf.constant([[[1.0, 0.0]]]), tf.ones((1, 1)))
+    (rows,) = attention_mask.layer_rows(np.ones((1, 1)), 1, np.array([0]))
+
+    output = layer(tf.constant([[[1.0, 0.0]]]), rows)
 
     # x = (1, 0) + (1, 0); normalized (1, -1); ff (0.5, -10), negative because nothing rectifies it.
     np.testing.assert_allclose(output, [[[2.5, -10.0]]], rtol=1e-5)
@@ -166,7 +168,7 @@ def test_layers_drop_different_units():
     network = build(dataclasses.replace(off, transformer_feed_forward=0.5))
     seeds = []
     for layer in network._layers:
-        layer.call = lambda inputs, mask, seed: (inputs, seeds.append(tuple(seed.numpy())))
+        layer.call = lambda inputs, rows, seed: seeds.append(tuple(seed.numpy())) or inputs
 
     network(tokens(0), MASK, dropout_seed=SEED)
 

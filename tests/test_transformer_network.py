@@ -182,7 +182,8 @@ def test_one_pass_equals_the_loop_over_tokens(bindings, num_steps, num_action_to
     assert looped_tokens.shape == (100, num_action_tokens)
     assert shape[1] == num_steps
     np.testing.assert_array_equal(tf.argmax(logits, axis=-1), looped_tokens)
-    np.testing.assert_array_equal(logits, looped_logits)
+    # Not bit for bit: the loop computes rows that one pass leaves out.
+    np.testing.assert_allclose(logits, looped_logits, rtol=0, atol=1e-6 * np.abs(logits).max())
     assert len(np.unique(looped_tokens)) > 50  # not one answer to everything
 
 

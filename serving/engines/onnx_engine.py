@@ -168,4 +168,7 @@ def _session(model: bytes, num_threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Threads that wait for more work would take the cores from what runs next: another session of
+    # this engine, or TensorFlow.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
