@@ -274,17 +274,27 @@ class TransformerNetwork(network.Network):
         if images.shape.rank == 5:
             outputs = self.outputs(inputs, training, seed)
             return self.actions(outputs[:, -1]), state
-        outputs, state = self._policy_step(inputs, state, training, seed)
+        outputs, state = self.policy_step(inputs, state, training, seed)
         return self.actions(outputs), state
 
-    def _policy_step(
+    def policy_step(
         self,
         observation: Observation,
         state: rolling_window.State,
-        training: bool,
-        seed: tf.Tensor | None,
+        training: bool = False,
+        seed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, rolling_window.State]:
-        """Outputs [B, ...] of the current step, and the state after it."""
+        """One step of an episode.
+
+        Args:
+            observation: as `image_features` takes it, without the time axis.
+            state: after the step before.
+            training: BatchNorm's mode.
+            seed: int32 [2], None for nothing random.
+
+        Returns:
+            Outputs [B, ...] of the current step, for `actions`, and the state after it.
+        """
         observation = {key: value[:, tf.newaxis] for key, value in observation.items()}
         features = self.image_features(observation, training, dropout_settings.split_seed(seed, 0))
         seed = dropout_settings.split_seed(seed, 1)

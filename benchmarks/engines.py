@@ -14,6 +14,7 @@
 | <engine> head 16    | 16 samples, image features computed once                                 |
 | <engine> full 16    | 16 samples, dropout everywhere                                           |
 | policy step         | `SequencePolicy.action` as a `tf.function`                               |
+| engine policy step  | the same in `PolicyEngine`                                               |
 | threads             | features of one picture in ONNX Runtime with 1 and 2 threads, and the    |
 |                     | time for each of two pictures side by side with one thread each          |
 
@@ -37,7 +38,14 @@ from tf_agents.trajectories import time_step
 
 import agent_wrapper
 import policy_specs
-from serving.engines import equality_check, onnx_export, staged_engine, stages, tensorflow_engine
+from serving.engines import (
+    equality_check,
+    onnx_export,
+    policy_engine,
+    staged_engine,
+    stages,
+    tensorflow_engine,
+)
 from tests import decode_loop
 from training import agent_factory
 
@@ -128,11 +136,17 @@ def policy_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
         window = tf.repeat(tokens[:, tf.newaxis], network.time_sequence_length, axis=1)
         return decode_loop.decode_in_a_loop(network, window)[0].numpy()
 
+    engine = policy_engine.PolicyEngine(agent)
+    image, embedding = (
+        observation[key].numpy() for key in (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
+    )
+    first = engine.initial_state()
     return {
         "eager policy step": median_ms(public_way, max(1, repeats // 3)),
         "policy step": median_ms(
             lambda: tf.nest.map_structure(np.asarray, act(step, state).action), repeats
         ),
+        "engine policy step": median_ms(lambda: engine.action(image, embedding, first), repeats),
     }
 
 

@@ -198,7 +198,7 @@ def test_every_policy_step_answers_like_the_sequence_call(rt1_agent):
 
     for t in range(3):
         observation = {key: value[:, t] for key, value in sequence.items()}
-        logits, state = network._policy_step(observation, state, False, None)
+        logits, state = network.policy_step(observation, state, False, None)
 
         np.testing.assert_allclose(logits, expected[:, t], atol=1e-4)
         np.testing.assert_array_equal(state["action_tokens"][:, t], tf.argmax(logits, axis=-1))
@@ -213,13 +213,13 @@ def test_episodes_at_different_steps_answer_as_alone(rt1_agent):
         state = network.get_initial_state(1)
         for t in range(seen):
             earlier = small_model.observation(100 * episode + 10 * t, 1)
-            _, state = network._policy_step(earlier, state, False, None)
+            _, state = network.policy_step(earlier, state, False, None)
         states.append(state)
         observation = {key: value[episode : episode + 1] for key, value in last.items()}
-        alone.append(network._policy_step(observation, state, False, None))
+        alone.append(network.policy_step(observation, state, False, None))
     batch = {key: tf.concat([state[key] for state in states], axis=0) for key in states[0]}
 
-    logits, after = network._policy_step(last, batch, False, None)
+    logits, after = network.policy_step(last, batch, False, None)
 
     assert after["seq_idx"].numpy().tolist() == [[1], [2], [3]]
     for episode, (logits_alone, state_alone) in enumerate(alone):

@@ -58,5 +58,6 @@ def test_every_part_is_measured():
         *(f"onnxruntime features, {kind}" for kind in threads),
         "eager policy step",
         "policy step",
+        "engine policy step",
     ]
     assert min(rows.values()) > 0

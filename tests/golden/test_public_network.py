@@ -111,7 +111,7 @@ def test_c_rolling_inference(rt1main):
             policy_specs.EMBEDDING_KEY: tf.constant(context),
         }
         first_or_mid = time_step.StepType.FIRST if i == 0 else time_step.StepType.MID
-        logits, _ = rt1main.network._policy_step(observation, state, False, None)
+        logits, _ = rt1main.network.policy_step(observation, state, False, None)
         action, state, _ = policy.action(small_model.step(observation, [first_or_mid]), state)
 
         parity.assert_close(logits[0], reference["logits"][i], "c inference logits")
