@@ -135,7 +135,8 @@ class BatchPrediction:
         predictions: float64 [S, 4], x1, y1, x2, y2 in 0..1 of the picture.
         predictions_pixels: float64 [S, 4], pixels.
         statistics: how far they lie apart.
-        enable_dropout, dropout_scope, seed: how they were drawn; a seed repeats them.
+        enable_dropout, dropout_scope, seed: how they were drawn; a seed repeats them, and is None
+            without dropout.
     """
 
     mean_prediction: Prediction

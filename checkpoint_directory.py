@@ -27,6 +27,7 @@ import checkpoint_loading
 from food_data import (
     augmentation,  # noqa: F401
     embedding_store,
+    image_placement,
 )
 from training import agent_factory
 
@@ -85,6 +86,7 @@ def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
         raise CheckpointDirectoryError(
             f"{path}: expected format_version {FORMAT_VERSION}, got {version}."
         )
+    _check_fields(path, contents)
     return contents
 
 
@@ -123,6 +125,23 @@ def load(
     agent = agent_factory.create_agent()
     checkpoint_loading.custom_load_checkpoint(agent, directory / contents["checkpoint"])
     return LoadedCheckpoint(agent, embeddings, contents, contents["checkpoint"])
+
+
+def _check_fields(path: pathlib.Path, contents: dict[str, object]) -> None:
+    """What serving reads of metadata.json has to be there."""
+    way_out = "Copy the directory again from where train.py wrote it."
+    checkpoint = contents.get("checkpoint")
+    if not isinstance(checkpoint, str):
+        raise CheckpointDirectoryError(
+            f"{path}: expected 'checkpoint' to be a name such as '{BEST_STEM}-120', got "
+            f"{checkpoint!r}. {way_out}"
+        )
+    resize = contents.get("resize", "nothing")
+    if resize not in (None, *image_placement.MODES):
+        raise CheckpointDirectoryError(
+            f"{path}: expected 'resize' to be one of {', '.join(image_placement.MODES)}, or null "
+            f"if the data set did not say; got {resize!r}. {way_out}"
+        )
 
 
 def _configure(config: pathlib.Path) -> None:

@@ -1,7 +1,7 @@
 """How fast a server answers: latency, throughput and errors for 1, 8, ... clients at a time.
 
-    python -m benchmarks.serve_load --api_url http://127.0.0.1:8080 --clients 1 8 --seconds 10
-    python -m benchmarks.serve_load --checkpoint_dir runs/full --route /predict_batch
+    python benchmarks/serve_load.py --api_url http://127.0.0.1:8080 --clients 1 8 --seconds 10
+    python benchmarks/serve_load.py --checkpoint_dir runs/full --route /predict_batch
 
 The second line starts a server for as long as it takes. The picture is a JPEG of 640 x 480 pixels,
 unless --image names one. "overhead" is the median of latency minus the server's model time: HTTP,
@@ -31,11 +31,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-import api_client
-from benchmarks import load_clients
-from food_data import atomic_files
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # The file may be run as a script.
+
+import api_client  # noqa: E402
+from benchmarks import load_clients  # noqa: E402
+from food_data import atomic_files  # noqa: E402
+
 STAGES = ("decode", "queue", "model", "total")
 _COLUMNS = ("clients", "requests/s", "x of first", "p50", "p95", "p99", *STAGES, "overhead")
 _WARM_REQUESTS = 5

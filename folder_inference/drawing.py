@@ -1,7 +1,7 @@
 """Draws an answer on its picture: the motion, the samples' midpoints, the labels.
 
-The motion is a yellow arrow with a green start and a red midpoint, as `serving/drawing.py` has it;
-each sample's midpoint is a small blue dot, each label a white line with a white start.
+`serving/drawing.py` draws the motion; each sample's midpoint is a small blue dot, each label a
+white line with a white start.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from food_data import atomic_files, image_decoding
-
-_HEAD_DEGREES = 155.0
+from serving import drawing as motion_drawing
 
 
 def decode(path: pathlib.Path) -> Image.Image:
@@ -43,7 +42,7 @@ def draw_answer(
     for sample in np.reshape(answer.get("predictions", ()), (-1, 2, 2)):
         _dot(canvas, sample.mean(axis=0) * size, line_px, "deepskyblue")
     start, end = motion_of(answer).reshape(2, 2) * size
-    _arrow(canvas, start, end, line_px)
+    motion_drawing.draw_motion(canvas, start, end, line_px)
 
 
 def motion_of(answer: Mapping[str, Any]) -> np.ndarray:
@@ -57,20 +56,6 @@ def save(picture: Image.Image, path: pathlib.Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_files.replace_file(path) as file:
         picture.save(file, "PNG" if path.suffix == ".png" else "JPEG")
-
-
-def _arrow(canvas: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, line_px: int) -> None:
-    # The wider black line below keeps the yellow one visible on any food.
-    for colour, width in (("black", 2 * line_px + 1), ("yellow", line_px)):
-        canvas.line([*start, *end], fill=colour, width=width)
-    along = np.arctan2(end[1] - start[1], end[0] - start[0])
-    # A short motion gets a short head, or nothing of its line would be seen.
-    head_px = min(8 * line_px, 0.5 * float(np.hypot(*(end - start))))
-    sides = along + np.radians([_HEAD_DEGREES, -_HEAD_DEGREES])
-    corners = end + head_px * np.stack([np.cos(sides), np.sin(sides)], axis=1)
-    canvas.polygon([tuple(end), *map(tuple, corners)], fill="yellow", outline="black")
-    _dot(canvas, start, 2 * line_px, "lime")
-    _dot(canvas, (start + end) / 2, 2 * line_px, "red")
 
 
 def _dot(canvas: ImageDraw.ImageDraw, centre: np.ndarray, radius_px: float, colour: str) -> None:

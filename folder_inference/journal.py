@@ -12,6 +12,7 @@ for a file whose content is the same: equal in size and time, or else in its SHA
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -78,8 +79,8 @@ def open_journal(path: pathlib.Path, settings: Mapping[str, Any], resume: bool) 
         JournalError: if it was written with other settings, if another process is writing to it, or
             if a run that was not finished would be lost.
     """
-    file = path.open("a+b")
-    try:
+    with contextlib.ExitStack() as on_failure:
+        file = on_failure.enter_context(path.open("a+b"))
         _lock(path, file)
         lines, good_bytes = _read(path, file)
         if lines and resume:
@@ -92,9 +93,7 @@ def open_journal(path: pathlib.Path, settings: Mapping[str, Any], resume: bool) 
         journal = Journal(path, file, lines)
         if not lines:
             journal.append({"format": _FORMAT, "settings": dict(settings)})
-    except BaseException:
-        file.close()
-        raise
+        on_failure.pop_all()
     return journal
 
 

@@ -37,7 +37,10 @@ def save_with_motion(image: bytes, motion: Motion, path: str | os.PathLike[str])
     """
     with Image.open(io.BytesIO(image)) as file:
         picture = ImageOps.exif_transpose(file).convert("RGB")
-    _draw(picture, motion)
+    start = np.array([motion.start_x, motion.start_y])
+    end = np.array([motion.end_x, motion.end_y])
+    line_px = max(2, round(max(picture.size) / 150))
+    draw_motion(ImageDraw.Draw(picture), start, end, line_px)
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
@@ -47,19 +50,24 @@ def save_with_motion(image: bytes, motion: Motion, path: str | os.PathLike[str])
         temporary.unlink(missing_ok=True)
 
 
-def _draw(picture: Image.Image, motion: Motion) -> None:
-    width_px = max(2, round(max(picture.size) / 150))
-    start = np.array([motion.start_x, motion.start_y])
-    end = np.array([motion.end_x, motion.end_y])
-    canvas = ImageDraw.Draw(picture)
+def draw_motion(
+    canvas: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, line_px: int
+) -> None:
+    """Draws a motion.
+
+    Args:
+        canvas: of a picture, RGB.
+        start, end: [2] each, (x, y) in pixels of the picture.
+        line_px: width of the arrow's line; head and points are sized by it.
+    """
     # The wider black line below keeps the yellow one visible on any food.
-    for colour, line_px in (("black", 2 * width_px), ("yellow", width_px)):
-        canvas.line([*start, *end], fill=colour, width=line_px)
+    for colour, width_px in (("black", 2 * line_px), ("yellow", line_px)):
+        canvas.line([*start, *end], fill=colour, width=width_px)
     # A short motion gets a short head, or nothing of its line would be seen.
-    head = _arrow_head(start, end, min(8 * width_px, 0.5 * float(np.hypot(*(end - start)))))
+    head = _arrow_head(start, end, min(8 * line_px, 0.5 * float(np.hypot(*(end - start)))))
     canvas.polygon([tuple(corner) for corner in head], fill="yellow", outline="black")
     for centre, colour in ((start, "lime"), ((start + end) / 2, "red")):
-        corners = [*(centre - 2 * width_px), *(centre + 2 * width_px)]
+        corners = [*(centre - 2 * line_px), *(centre + 2 * line_px)]
         canvas.ellipse(corners, fill=colour, outline="black")
 
 

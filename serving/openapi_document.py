@@ -117,6 +117,7 @@ def _request_id_parameter() -> dict[str, Any]:
         "name": errors.REQUEST_ID_HEADER,
         "in": "header",
         "required": False,
-        "description": "The client's own name for this request; any other gets a fresh one.",
+        "description": "The client's own name for this request. One that does not fit, or of which "
+        "the recorder has an answer already, is replaced: the id in the answer counts.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
     }

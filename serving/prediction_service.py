@@ -100,11 +100,17 @@ class PredictionService:
         return self._answers(instruction, placement, decode_ms, timed, timed.value[np.newaxis])
 
     def sample(
-        self, predictor: Predictor, request: request_schemas.BatchRequest, seed: int
+        self, predictor: Predictor, request: request_schemas.BatchRequest, seed: int | None
     ) -> list[Answers]:
-        """Samples with dropout for each picture of a request; the same seed gives the same ones.
+        """Samples for each picture of a request; they do not depend on the pictures beside it.
 
-        A picture's samples do not depend on the pictures beside it. Raises as `predict`.
+        Args:
+            predictor: the version that answers.
+            request: checked.
+            seed: the same one gives the same samples; not used without dropout.
+
+        Raises:
+            RequestError, FloatingPointError: as `predict`.
         """
         instruction = predictor.instructions.resolve(request.instruction)
         decoded = [self._decode(predictor, image, request.resize) for image in request.images]
@@ -130,7 +136,7 @@ class PredictionService:
         square: np.ndarray,
         embedding: np.ndarray,
         request: request_schemas.BatchRequest,
-        seed: int,
+        seed: int | None,
     ) -> request_queue.Timed:
         """Samples [S, 4] of one picture."""
         return self.queue.call(

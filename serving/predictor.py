@@ -9,29 +9,14 @@ from __future__ import annotations
 import os
 import pathlib
 import time
-from typing import Protocol
 
 import numpy as np
 from absl import logging
 
 import policy_specs
 from food_data import image_placement
-from serving import instructions, request_schemas
-
-
-class Model(Protocol):
-    """What is needed of `agent_wrapper.Agent` and of `serving.engines`."""
-
-    def forward(
-        self,
-        image: np.ndarray,
-        embedding: np.ndarray,
-        *,
-        dropout: str = "off",
-        num_samples: int | None = None,
-        seed: int | None = None,
-    ) -> np.ndarray:
-        """uint8 [B, H, W, 3] and float32 [B, 512] -> float32 [B, 4], or [S, B, 4], in 0..1."""
+from serving import errors, instructions, request_schemas
+from serving.engines.engine import Engine
 
 
 class Predictor:
@@ -47,15 +32,15 @@ class Predictor:
 
     def __init__(
         self,
-        model: Model,
+        model: Engine,
         known_instructions: instructions.Instructions,
-        placement_mode: str,
+        placement_mode: str | None,
         version: str,
     ) -> None:
         """Args:
         model: the network.
         known_instructions: what it can be asked.
-        placement_mode: of `image_placement.MODES`.
+        placement_mode: of `image_placement.MODES`; None if the data set did not say.
         version: names the checkpoint.
         """
         self.model = model
@@ -125,6 +110,13 @@ class Predictor:
         Raises:
             TooManyPixelsError: if there are more than `max_pixels`.
             ImageDecodeError: if the bytes are no picture.
+            RequestError: 422 if neither the request nor training says how to fit it.
         """
-        picture = image_placement.decode_image(image, max_pixels)
-        return image_placement.place(picture, resize or self._placement_mode)
+        mode = resize or self._placement_mode
+        if mode is None:
+            raise errors.RequestError(
+                422,
+                f"'resize' is needed: expected one of {', '.join(image_placement.MODES)}, got "
+                f"none, and the data set of {self.version} does not say which it had.",
+            )
+        return image_placement.place(image_placement.decode_image(image, max_pixels), mode)

@@ -13,6 +13,7 @@ ends recording with a warning.
 
 from __future__ import annotations
 
+import collections
 import datetime
 import json
 import os
@@ -20,6 +21,7 @@ import pathlib
 import shutil
 import tempfile
 import threading
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +31,8 @@ from food_data import atomic_files
 from serving import recordings
 
 DEFAULT_MAX_BYTES = 20 * 1024**3
+# Answers that may be on their way: as many as a server has connections.
+_MOST_AT_A_TIME = 1000
 
 
 class RecorderOffError(Exception):
@@ -43,6 +47,10 @@ class NullRecorder:
     """
 
     is_on = False
+
+    def claim(self, request_id: str) -> str:
+        """The id itself: nothing is named after it."""
+        return request_id
 
     def record(
         self, request_id: str, image: bytes, request: Mapping[str, Any], answer: Mapping[str, Any]
@@ -92,7 +100,21 @@ class Recorder:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._used_bytes = _size_of(self._directory)
+        self._claimed: collections.deque[str] = collections.deque(maxlen=_MOST_AT_A_TIME)
         self.recorded = self.failures = self.skipped = 0
+
+    def claim(self, request_id: str) -> str:
+        """The id that an answer gets: the given one, or a fresh one if there is such an answer.
+
+        A client may send the same id again; a correction would then go to the wrong answer.
+        """
+        with self._lock:
+            if request_id in self._claimed or self._has(request_id):
+                taken, request_id = request_id, uuid.uuid4().hex
+                logging.info("Request id %s is taken; the request is %s now", taken, request_id)
+            # Its record is written later, if at all.
+            self._claimed.append(request_id)
+        return request_id
 
     def record(
         self, request_id: str, image: bytes, request: Mapping[str, Any], answer: Mapping[str, Any]
@@ -100,7 +122,7 @@ class Recorder:
         """Writes a record, or logs why it could not be written.
 
         Args:
-            request_id: names the record; letters, digits, "-" and "_".
+            request_id: names the record; what `claim` gave.
             image: the picture's file as it was sent.
             request: the other fields of the request, and "route"; the time is added.
             answer: what was answered.
@@ -161,13 +183,23 @@ class Recorder:
             recordings.check_request_id(request_id)
         except ValueError as error:
             raise LookupError(str(error)) from error
-        for day in recordings.day_folders(self._directory):
-            if (day / request_id).is_dir():
-                return day / request_id
-        raise LookupError(
-            f"No record of request {request_id!r}. Expected the request_id of an answer that this "
-            "server recorded; predict again and correct that answer."
-        )
+        folder = self._folder_of(request_id)
+        if folder is None:
+            raise LookupError(
+                f"No record of request {request_id!r}. Expected the request_id of an answer that "
+                "this server recorded; predict again and correct that answer."
+            )
+        return folder
+
+    def _has(self, request_id: str) -> bool:
+        try:
+            return self._folder_of(request_id) is not None
+        except OSError:  # `record` will meet it too, and logs it.
+            return False
+
+    def _folder_of(self, request_id: str) -> pathlib.Path | None:
+        days = recordings.day_folders(self._directory)
+        return next((day / request_id for day in days if (day / request_id).is_dir()), None)
 
     def _reserve(self, size: int) -> bool:
         """Counts the bytes of a record; False once the limit is reached."""

@@ -29,7 +29,7 @@ CORRECTION_FILE = "correction.json"
 RECORDED_AT = "recorded_at"
 MOTION_FIELDS = ("start_x", "start_y", "end_x", "end_y")
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # The first bytes of a file; the RIFF container of WebP names its kind at byte 8.
 _ENDINGS = (
@@ -101,8 +101,8 @@ def check_request_id(request_id: str) -> None:
     """Raises ValueError unless the id is safe as a folder's name."""
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
         raise ValueError(
-            "Expected a request_id of 1 to 100 letters, digits, '-' and '_' as an answer states "
-            f"it, got {str(request_id)[:40]!r}."
+            "Expected a request_id of 1 to 100 letters, digits, '.', '-' and '_' as an answer "
+            f"states it, got {str(request_id)[:40]!r}."
         )
 
 

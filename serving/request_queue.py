@@ -16,9 +16,11 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+
+from serving.engines.engine import Engine
 
 
 class QueueFullError(Exception):
@@ -27,13 +29,6 @@ class QueueFullError(Exception):
 
 class DeadlineError(Exception):
     """The request has waited as long as it may."""
-
-
-class Model(Protocol):
-    """What is needed of `agent_wrapper.Agent` and of `serving.engines`."""
-
-    def forward(self, image: np.ndarray, embedding: np.ndarray) -> np.ndarray:
-        """uint8 [B, H, W, 3] and float32 [B, 512] -> float32 [B, 4] in 0..1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +50,7 @@ class Timed:
 
 @dataclasses.dataclass
 class _Job:
-    model: Model | None  # None: `payload` is a function that runs alone.
+    model: Engine | None  # None: `payload` is a function that runs alone.
     payload: Any
     entered: float
     future: concurrent.futures.Future
@@ -92,7 +87,7 @@ class RequestQueue:
             return len(self._jobs)
 
     def predict(
-        self, model: Model, image: np.ndarray, embedding: np.ndarray, deadline_s: float
+        self, model: Engine, image: np.ndarray, embedding: np.ndarray, deadline_s: float
     ) -> Timed:
         """One picture through the model, together with others that wait.
 
@@ -124,7 +119,7 @@ class RequestQueue:
             worker.join()
         self._calls.shutdown()
 
-    def _enter(self, model: Model | None, payload: object, deadline_s: float) -> Timed:
+    def _enter(self, model: Engine | None, payload: object, deadline_s: float) -> Timed:
         job = _Job(model, payload, time.perf_counter(), concurrent.futures.Future())
         with self._changed:
             if self._closed or len(self._jobs) >= self._max_waiting:

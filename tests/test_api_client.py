@@ -307,6 +307,8 @@ def test_samples_of_a_real_server(client):
     assert batch.mean_prediction.image_width == 200
     again = client.predict_batch(PICTURE, *asked, batch_size=5, seed=3, dropout_scope="full")
     np.testing.assert_array_equal(again.predictions, batch.predictions)
+    still = client.predict_batch(PICTURE, *asked, batch_size=2, seed=3, enable_dropout=False)
+    assert (still.enable_dropout, still.seed, still.statistics.total_variance) == (False, None, 0)
 
 
 def test_several_pictures_in_one_request(client):

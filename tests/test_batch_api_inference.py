@@ -20,9 +20,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 @pytest.fixture
 def server():
-    contract = stub_server.ContractServer()
-    with serving_stubs.serve(contract.app) as url:
-        contract.url = url
+    with stub_server.running() as contract:
         yield contract
 
 

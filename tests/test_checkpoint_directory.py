@@ -95,6 +95,16 @@ def _text(name, text):
     return lambda directory: (directory / name).write_text(text)
 
 
+def _metadata(**changes):
+    def damage(directory):
+        contents = json.loads((directory / "metadata.json").read_text())
+        contents = {**contents, **changes}
+        kept = {name: value for name, value in contents.items() if value is not ...}
+        (directory / "metadata.json").write_text(json.dumps(kept))
+
+    return damage
+
+
 def _drop_weights(directory):
     for path in directory.glob("best_checkpoint-1.*"):
         path.unlink()
@@ -111,6 +121,18 @@ def _drop_weights(directory):
             "expected JSON",
         ),
         (_text("metadata.json", "{}"), checkpoint_directory.CheckpointDirectoryError, "version 1"),
+        (
+            _metadata(checkpoint=...),
+            checkpoint_directory.CheckpointDirectoryError,
+            "expected 'checkpoint' .* got None. Copy",
+        ),
+        (
+            _metadata(resize=...),
+            checkpoint_directory.CheckpointDirectoryError,
+            "expected 'resize' .* got 'nothing'. Copy",
+        ),
+        (_metadata(checkpoint=3), checkpoint_directory.CheckpointDirectoryError, "got 3"),
+        (_metadata(resize=["crop"]), checkpoint_directory.CheckpointDirectoryError, "got .'crop"),
         (_without("config.gin"), checkpoint_directory.CheckpointDirectoryError, "expected config"),
         (_text("config.gin", "a ="), checkpoint_directory.CheckpointDirectoryError, "gin cannot"),
         (_without("embeddings"), FileNotFoundError, "embeddings"),

@@ -52,7 +52,8 @@ def request_of(one: recordings.Recording) -> tuple[str, dict[str, Any]]:
     is_batch = "mean_prediction" in one.answer
     body = {name: one.request[name] for name in _FIELDS if one.request.get(name) is not None}
     # What was answered is what was understood, also where the request left it open.
-    body.update({name: one.answer[name] for name in ("resize", "seed") if name in one.answer})
+    understood = {name: one.answer.get(name) for name in ("resize", "seed")}
+    body.update({name: value for name, value in understood.items() if value is not None})
     body.setdefault("action", one.answer.get("action"))
     body.setdefault("food_type", one.answer.get("food_type"))
     body["image"] = base64.b64encode(one.image.read_bytes()).decode("ascii")

@@ -52,7 +52,11 @@ def _sample_fields() -> parts.Schema:
         "batch_size": parts.an_integer("S, samples.", 1, request_schemas.MAX_BATCH_SIZE),
         "enable_dropout": {"type": "boolean"},
         "dropout_scope": {"type": "string", "enum": list(request_schemas.DROPOUT_SCOPES)},
-        "seed": parts.an_integer("The one that was used.", 0, request_schemas.MAX_SEED),
+        "seed": parts.or_null(
+            parts.an_integer(
+                "The one that was used; null without dropout.", 0, request_schemas.MAX_SEED
+            )
+        ),
         "predictions": _rows("0..1 of the picture"),
         "predictions_pixels": _rows("pixels of the picture"),
         "statistics": parts.reference("Statistics"),

@@ -125,7 +125,8 @@ def _sampling() -> parts.Schema:
         ),
         "seed": parts.or_null(
             parts.an_integer(
-                "The same seed gives the same samples; a fresh one unless given.",
+                "The same seed gives the same samples; a fresh one unless given. Without dropout "
+                "it is not used.",
                 0,
                 request_schemas.MAX_SEED,
             )

@@ -43,6 +43,7 @@ class PredictionRoutes:
         request = request_schemas.parse_predict(self._fields())
         answers = self._service.predict(predictor, request)
         normalised, pixels = answers.in_picture()[0]
+        flask.g.request_id = self._recorder.claim(flask.g.request_id)
         content = {
             "success": True,
             "prediction": normalised.to_dict(),
@@ -59,7 +60,7 @@ class PredictionRoutes:
         started = time.perf_counter()
         predictor = self._service.require_predictor()
         request = request_schemas.parse_predict_batch(self._fields())
-        seed = fresh_seed() if request.seed is None else request.seed
+        seed = _seed(request)
         answers = self._service.sample(predictor, request, seed)
         results = [
             {
@@ -68,6 +69,7 @@ class PredictionRoutes:
             }
             for one in answers
         ]
+        flask.g.request_id = self._recorder.claim(flask.g.request_id)
         shared = {**_identity(predictor), "timing_ms": self._timing(answers, started)}
         if request.several:
             return {"success": True, "results": results, **shared}
@@ -110,7 +112,16 @@ class PredictionRoutes:
         self._recorder.record(flask.g.request_id, image, asked, content)
 
 
-def _samples(answers: Answers, request: request_schemas.BatchRequest, seed: int) -> dict[str, Any]:
+def _seed(request: request_schemas.BatchRequest) -> int | None:
+    """Of the samples; None where nothing is drawn by lot."""
+    if not request.enable_dropout:
+        return None
+    return fresh_seed() if request.seed is None else request.seed
+
+
+def _samples(
+    answers: Answers, request: request_schemas.BatchRequest, seed: int | None
+) -> dict[str, Any]:
     """Samples, their statistics and their mean, in 0..1 of the picture and in pixels."""
     normalised, pixels = (
         [[motion.start_x, motion.start_y, motion.end_x, motion.end_y] for motion in motions]

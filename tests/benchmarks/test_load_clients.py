@@ -7,15 +7,12 @@ import json
 import pytest
 
 from benchmarks import load_clients
-from tests import serving_stubs
 from tests.folder_inference import stub_server
 
 
 @pytest.fixture
 def server():
-    contract = stub_server.ContractServer()
-    with serving_stubs.serve(contract.app) as url:
-        contract.url = url
+    with stub_server.running() as contract:
         yield contract
 
 

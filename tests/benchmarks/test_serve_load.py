@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
 
 from benchmarks import load_clients, serve_load
-from tests import serving_stubs
 from tests.folder_inference import stub_server
 
 
 @pytest.fixture
 def server():
-    contract = stub_server.ContractServer()
-    with serving_stubs.serve(contract.app) as url:
-        contract.url = url
+    with stub_server.running() as contract:
         yield contract
 
 
@@ -87,6 +86,13 @@ def test_wrong_flags(more, message, capsys):
         serve_load.parse_arguments(more)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_started_as_a_script_from_another_folder(tmp_path):
+    command = [sys.executable, serve_load.__file__, "--help"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert shown.returncode == 0, shown.stderr
+    assert "--server_flags" in shown.stdout
 
 
 def test_one_run(server, tmp_path, capsys, monkeypatch):

@@ -8,17 +8,20 @@ samples lie around that with a standard deviation of B / 2550. So a solid pictur
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import math
 import pathlib
 import threading
 import time
+from collections.abc import Iterator
 
 import flask
 import numpy as np
 from PIL import Image
 
 from food_data import image_decoding
+from tests import serving_stubs
 
 COMBINATIONS = (("scooping", "rice"), ("skewering", "banana"), ("skewering", "grape"))
 
@@ -32,6 +35,7 @@ class ContractServer:
         refuse: route -> (status, message), instead of an answer.
         busy: so many requests are answered with 503 before anything else.
         delay_s: before each answer.
+        url: where `running` serves it.
     """
 
     def __init__(self, combinations=COMBINATIONS) -> None:
@@ -41,6 +45,7 @@ class ContractServer:
         self.refuse: dict[str, tuple[int, str]] = {}
         self.busy = 0
         self.delay_s = 0.0
+        self.url = ""
         self._combinations = combinations
         self._lock = threading.Lock()
         add = self.app.add_url_rule
@@ -106,6 +111,14 @@ class ContractServer:
             "timing_ms": {"decode": 1.0, "queue": 0.5, "model": 2.0, "total": 4.0},
             **more(body, motion, picture),
         }
+
+
+@contextlib.contextmanager
+def running() -> Iterator[ContractServer]:
+    """A server that listens at its `url`."""
+    contract = ContractServer()
+    with serving_stubs.serve(contract.app) as contract.url:
+        yield contract
 
 
 def _samples(body, motion, picture):

@@ -8,7 +8,6 @@ import pytest
 
 import api_client
 from folder_inference import asking, journal, questions
-from tests import serving_stubs
 from tests.folder_inference import stub_server
 
 SETTINGS = questions.Settings("skewering", "grape", num_samples=2, seed=1)
@@ -16,9 +15,7 @@ SETTINGS = questions.Settings("skewering", "grape", num_samples=2, seed=1)
 
 @pytest.fixture
 def server():
-    contract = stub_server.ContractServer()
-    with serving_stubs.serve(contract.app) as url:
-        contract.url = url
+    with stub_server.running() as contract:
         yield contract
 
 

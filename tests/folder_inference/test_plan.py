@@ -8,7 +8,6 @@ import pytest
 
 import api_client
 from folder_inference import flags, outputs, plan
-from tests import serving_stubs
 from tests.folder_inference import stub_server
 
 ASK = ("--action", "skewering", "--food_type", "grape")
@@ -16,9 +15,7 @@ ASK = ("--action", "skewering", "--food_type", "grape")
 
 @pytest.fixture(scope="module")
 def server():
-    contract = stub_server.ContractServer()
-    with serving_stubs.serve(contract.app) as url:
-        contract.url = url
+    with stub_server.running() as contract:
         yield contract
 
 

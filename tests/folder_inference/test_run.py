@@ -10,7 +10,6 @@ import pytest
 
 import api_client
 from folder_inference import flags, journal, merging, run, stopping
-from tests import serving_stubs
 from tests.folder_inference import stub_server
 
 # Without samples, since drawing their histograms takes longer than asking.
@@ -20,9 +19,7 @@ ASK = ("--action", "skewering", "--food_type", "grape", *PLAIN)
 
 @pytest.fixture
 def server():
-    contract = stub_server.ContractServer()
-    with serving_stubs.serve(contract.app) as url:
-        contract.url = url
+    with stub_server.running() as contract:
         yield contract
 
 

@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from serving import drawing
 from tests import serving_stubs
@@ -27,6 +27,15 @@ def test_arrow_lies_where_the_motion_is(tmp_path):
     changed_rows, changed_columns = np.nonzero((drawn != photo).any(axis=-1))
     assert 20 <= changed_rows.min() and changed_rows.max() <= 60
     assert 20 <= changed_columns.min() and 148 <= changed_columns.max() <= 154
+
+
+def test_line_width_is_the_callers_and_a_short_motion_keeps_its_line():
+    picture = Image.new("RGB", (60, 40), (90, 90, 90))
+    drawing.draw_motion(ImageDraw.Draw(picture), np.array([5, 20]), np.array([55, 20]), 1)
+    column = [tuple(pixel) for pixel in np.asarray(picture)[:, 15]]
+    assert (column.count(YELLOW), column.count((0, 0, 0)), column[20]) == (1, 1, YELLOW)
+    drawing.draw_motion(ImageDraw.Draw(picture), np.array([30, 5]), np.array([30, 5]), 1)
+    assert picture.getpixel((30, 5)) == RED  # a motion without a length
 
 
 def test_unknown_ending_is_an_error_and_leaves_nothing(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from food_data import image_placement
+from serving import errors
 from tests import serving_stubs
 
 
@@ -33,6 +34,15 @@ def test_too_many_pixels_and_no_picture_are_told_apart(store):
         stub.place(serving_stubs.file_bytes(PICTURE), None, 59_999)
     with pytest.raises(image_placement.ImageDecodeError, match="Expected a picture"):
         stub.place(b"hello", None, 60_000)
+
+
+def test_where_training_did_not_say_the_request_has_to(store):
+    stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store, mode=None)
+    file = serving_stubs.file_bytes(PICTURE)
+    assert stub.place(file, "crop", 60_000)[1].mode == "crop"
+    with pytest.raises(errors.RequestError, match="'resize' is needed: .* stub-1") as refused:
+        stub.place(file, None, 60_000)
+    assert refused.value.status == 422
 
 
 def test_warm_up_runs_everything_that_a_request_may_need(store):

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -103,6 +104,34 @@ def test_the_second_record_of_an_id_is_refused_and_the_first_stays(tmp_path):
     assert len(files(tmp_path)) == 3
 
 
+def test_an_id_is_given_once(tmp_path):
+    keeper = recorder.Recorder(tmp_path)
+    assert keeper.claim("r1") == "r1"
+    other = keeper.claim("r1")  # before the first is recorded
+    assert re.fullmatch("[0-9a-f]{32}", other)
+    record(keeper)
+    record(keeper, other)
+    assert keeper.recorded == 2
+    again = recorder.Recorder(tmp_path)  # after a restart
+    assert again.claim("r1") not in ("r1", other)
+    assert again.claim("robot-1.7") == "robot-1.7"
+
+
+def test_an_id_is_given_where_the_folder_is_gone(tmp_path, caplog):
+    keeper = recorder.Recorder(tmp_path / "records")
+    (tmp_path / "records").rmdir()
+    assert keeper.claim("r1") == "r1"
+    record(keeper)
+    assert "r1 was not recorded" in caplog.text
+
+
+def test_an_id_with_a_point_names_a_record(tmp_path):
+    keeper = recorder.Recorder(tmp_path)
+    record(keeper, "robot-1.7")
+    keeper.correct("robot-1.7", 0.0, 0.0, 1.0, 1.0)
+    assert recordings.read_recordings(tmp_path)[0].request_id == "robot-1.7"
+
+
 def test_a_full_disk_costs_nobody_an_answer(tmp_path, monkeypatch, caplog):
     keeper = recorder.Recorder(tmp_path)
     write = pathlib.Path.write_bytes
@@ -156,6 +185,7 @@ def test_threads_record_side_by_side(tmp_path):
 def test_without_a_folder_nothing_is_recorded():
     keeper = recorder.create(None)
     assert not keeper.is_on
+    assert keeper.claim("r1") == keeper.claim("r1") == "r1"
     record(keeper)
     with pytest.raises(recorder.RecorderOffError, match="--record_dir"):
         keeper.correct("r1", 0.0, 0.0, 1.0, 1.0)

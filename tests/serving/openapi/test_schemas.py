@@ -39,13 +39,28 @@ def nodes(value):
             yield from nodes(one)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"const": 1},  # of a later JSON Schema, so nobody would check it
+        {"type": "object", "properties": {"a": {"anyOf": [{"type": "string", "minlength": 1}]}}},
+        {"type": "array", "items": {"$ref": "#/components/schemas/Error", "nullable": True}},
+    ],
+)
+def test_a_keyword_that_would_check_nothing_is_found(schema):
+    with pytest.raises(AssertionError, match="does not know|siblings"):
+        openapi_schema.problems([], schema, DOCUMENT)
+    with pytest.raises(AssertionError, match="does not know|siblings"):
+        openapi_schema.problems([], {}, {"components": {"schemas": {"New": schema}}})
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_example_fits_and_no_required_field_may_be_left_out(name):
     assert problems(PAIRS[name], name) == []
     schema = DOCUMENT["components"]["schemas"][name]
     for field in schema.get("required", ()):
         without = {key: value for key, value in PAIRS[name].items() if key != field}
-        assert problems(without, name) == [f"value.{field} is missing"]
+        assert problems(without, name) == [f"$: {field!r} is a required property"]
 
 
 def test_every_reference_leads_somewhere():

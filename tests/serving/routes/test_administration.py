@@ -65,6 +65,19 @@ def test_a_loaded_model_answers_and_a_broken_one_does_not_get_so_far(server):
     assert requests.get(f"{url}/health", timeout=30).json()["model_version"] == "constant"
 
 
+@pytest.mark.parametrize("lacking", ["checkpoint", "resize"])
+def test_metadata_without_a_field_is_422_of_the_real_loader(lacking, tmp_path):
+    contents = {"format_version": 1, "checkpoint": "best_checkpoint-1", "resize": "crop"}
+    del contents[lacking]
+    (tmp_path / "monday").mkdir()
+    (tmp_path / "monday" / "metadata.json").write_text(json.dumps(contents))
+    client = app.create_app(None, ServerSettings(checkpoint_root=tmp_path)).test_client()
+    answer = client.post("/load_model", json={"checkpoint_path": "monday"})
+    assert answer.status_code == 422
+    assert f"monday/metadata.json: expected '{lacking}' to be" in answer.json["error"]
+    assert str(tmp_path) not in answer.text
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -109,6 +122,27 @@ def test_corrections_are_kept_beside_the_answer(server):
     assert image.read_bytes() == PICTURE
     asked = json.loads((record / "request.json").read_text())
     assert (asked["action"], asked["food_type"]) == ("skewering", "strawberry")
+
+
+def test_an_id_that_a_client_sends_again_is_replaced_and_each_answer_corrected(server):
+    url, folder = server
+    ids = []
+    for route in ("/predict", "/predict", "/predict_batch"):
+        answer = requests.post(
+            url + route, json=BODY, headers={"X-Request-ID": "robot-1.7"}, timeout=30
+        )
+        assert answer.status_code == 200
+        ids.append(answer.json()["request_id"])
+        assert answer.headers["X-Request-ID"] == ids[-1]
+    assert ids[0] == "robot-1.7"
+    assert len(set(ids)) == 3
+    for number, request_id in enumerate(ids):
+        correction = {"request_id": request_id, **CORRECTION, "end_x": number / 4}
+        assert post(url, "/corrections", correction).status_code == 200
+    for number, request_id in enumerate(ids):
+        (record,) = (folder / "records").glob(f"*/{request_id}")
+        assert json.loads((record / "answer.json").read_text())["request_id"] == request_id
+        assert json.loads((record / "correction.json").read_text())["end_x"] == number / 4
 
 
 @pytest.mark.parametrize(

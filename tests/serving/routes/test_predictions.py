@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import requests
 
-from tests import serving_stubs
+from tests import openapi_schema, serving_stubs
 
 PICTURE = serving_stubs.file_bytes(serving_stubs.marker_picture(200, 100, (50, 30), (150, 80)))
 IMAGE = base64.b64encode(PICTURE).decode()
@@ -69,9 +69,20 @@ def test_scopes_differ_and_no_dropout_is_the_answer_of_predict(stub_server_url):
     assert spread["full"] > 4 * spread["head"]
     content = post(stub_server_url, "/predict_batch", {**BODY, "enable_dropout": False}).json()
     assert content["statistics"]["total_variance"] == 0.0
+    assert content["seed"] is None
     one = post(stub_server_url, "/predict", BODY).json()["prediction"]
     assert content["mean_prediction"] == pytest.approx(one)
     assert len(content["predictions"]) == 16
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+def test_a_seed_is_answered_if_it_was_used_and_fits_the_document(stub_server_url, dropout):
+    body = {**BODY, "seed": 3, "enable_dropout": dropout}
+    content = post(stub_server_url, "/predict_batch", body).json()
+    assert content["seed"] == (3 if dropout else None)
+    document = requests.get(f"{stub_server_url}/openapi.json", timeout=30).json()
+    schema = {"$ref": "#/components/schemas/PredictBatchAnswer"}
+    assert openapi_schema.problems(content, schema, document) == []
 
 
 def test_several_images_are_answered_in_order(stub_server_url):
@@ -81,6 +92,7 @@ def test_several_images_are_answered_in_order(stub_server_url):
     body["images"] = [base64.b64encode(file).decode() for file in files]
     content = post(stub_server_url, "/predict_batch", {**body, "enable_dropout": False}).json()
     first, second = content["results"]
+    assert first["seed"] is second["seed"] is None
     assert first["predictions"][0] == pytest.approx(MARKERS, abs=0.01)
     assert second["predictions"][0] == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1 / 3], abs=0.01)
     assert (second["image_width"], second["food_type"]) == (90, "strawberry")
