@@ -21,7 +21,15 @@ import sys
 import tensorflow as tf
 from absl import logging
 
-from training import checkpoint_writer, devices, flags, run_setup, stop_signals, training_loop
+from training import (
+    checkpoint_writer,
+    devices,
+    flags,
+    precision,
+    run_setup,
+    stop_signals,
+    training_loop,
+)
 from training.reports import run_reporter
 
 
@@ -94,7 +102,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         # All of it, because variables are made and changed on every device.
         scope = devices.strategy(args.num_devices).scope()
-        with stop_signals.StopSignals() as signals, scope:
+        with (
+            stop_signals.StopSignals() as signals,
+            scope,
+            precision.precision(args.mixed_precision),
+        ):
             run(args, signals)
     except stop_signals.Preempted as signal:
         print(f"train.py: {signal}: saved; --resume_checkpoint auto goes on", file=sys.stderr)

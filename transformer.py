@@ -70,7 +70,9 @@ class MultiHeadAttention(tf.keras.layers.Layer):
         """See the class."""
         query = self._query_dense(queries) * self._scale
         scores = tf.einsum("bmhk,bnhk->bhnm", self._key_dense(keys), query)
-        weights = tf.nn.softmax(scores + (1.0 - mask) * _MASKED, axis=-1)
+        # In float32 also where a policy has the products in fewer bits.
+        scores = tf.cast(scores, tf.float32) + (1.0 - mask) * _MASKED
+        weights = tf.cast(tf.nn.softmax(scores, axis=-1), query.dtype)
         kept = dropout_settings.dropout(weights, self._dropout_rate, dropout_seed)
         mixed = tf.einsum("bhnm,bmhk->bnhk", kept, self._value_dense(keys))
         return self._output_dense(mixed), weights

@@ -189,7 +189,8 @@ class TransformerNetwork(network.Network):
             crop_seed = dropout_settings.split_seed(seed, 1)
         images = preprocessors.preprocess(images, crop_seed)
         seed = dropout_settings.split_seed(seed, 0)
-        return self._image_tokenizer.features(images, context, training, seed)
+        features = self._image_tokenizer.features(images, context, training, seed)
+        return tf.cast(features, tf.float32)
 
     def head(self, features: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """TokenLearner, transformer and output head.
@@ -225,8 +226,10 @@ class TransformerNetwork(network.Network):
         )
         outer = (-1, self.time_sequence_length, self._num_action_tokens)
         if self.loss_type == "cross_entropy":
-            return tf.reshape(logits, (*outer, logits.shape[-1]))
-        return tf.reshape(self._regression_output(logits), outer)
+            outputs = tf.reshape(logits, (*outer, logits.shape[-1]))
+        else:
+            outputs = tf.reshape(self._regression_output(logits), outer)
+        return tf.cast(outputs, tf.float32)
 
     def outputs(
         self, observation: Observation, training: bool = False, seed: tf.Tensor | None = None

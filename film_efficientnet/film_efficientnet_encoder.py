@@ -36,7 +36,7 @@ class ImageNormalization(tf.keras.layers.Layer):
     """
 
     def __init__(self, name: str | None = "normalization"):
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         add_constant = functools.partial(self.add_weight, trainable=False)
         initializer = tf.keras.initializers.Constant
         self.mean = add_constant("mean", (3,), initializer=initializer(IMAGENET_MEAN))
@@ -87,7 +87,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
                 instead of keeping them, in loops compiled by XLA (docs/performance.md): less time
                 and memory, the same mathematics, a longer start. Ignored where there is a GPU.
         """
-        super().__init__(name="film_efficientnet")
+        super().__init__(name="film_efficientnet", dtype="float32")
         self._lean = lean_training and not tf.config.list_logical_devices("GPU")
         base = variants.variant(variant)
         width = base.width if width is None else width

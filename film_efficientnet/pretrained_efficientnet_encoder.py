@@ -41,7 +41,8 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
                 their size, which gives fewer features for the same weights.
             imagenet_weights_file: a Keras EfficientNet `.h5` to start from.
         """
-        super().__init__(name="efficientnet_encoder")
+        # Whatever the precision of the run: pictures are narrowed behind their normalization.
+        super().__init__(name="efficientnet_encoder", dtype="float32")
         self._dropout = dropout
         self._image_size = image_size
         self.net = film_efficientnet_encoder.FilmEfficientNet(context_size, dropout)

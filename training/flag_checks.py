@@ -49,11 +49,10 @@ def check_flags(args: argparse.Namespace) -> None:
         )
     if not pathlib.Path(args.config_file).is_file():
         raise FileNotFoundError(f"--config_file: no file {args.config_file}.")
-    if args.mixed_precision is not None:
+    if args.mixed_precision == "float16":
         raise ValueError(
-            f"--mixed_precision: expected none, got {args.mixed_precision}. The layers of "
-            "EfficientNet and the transformer mix Keras' layers, which a Keras policy would "
-            "convert, with operations that need float32 on both sides."
+            "--mixed_precision: expected bfloat16, got float16, whose range is so small that the "
+            "loss would have to be scaled. Use bfloat16, or float32 on hardware without it."
         )
     _check_data(args)
     _check_directories(args)

@@ -84,7 +84,11 @@ def _add_learning(add: _Add) -> None:
     add("--gradient_clip_norm", type=float)
     add("--ema_decay", type=float, help="validate and serve averaged weights; 0.999 for example")
     add("--accumulation_steps", type=int, help="micro-batches that a batch is computed in")
-    add("--mixed_precision", choices=("bfloat16", "float16"), help="not supported, and says why")
+    add(
+        "--mixed_precision",
+        choices=("bfloat16", "float16"),
+        help="bfloat16: products in 16 bits, weights in 32; float16 is refused, and why",
+    )
     add(
         "--feature_cache",
         choices=("memory", "disk", "off"),

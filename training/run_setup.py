@@ -165,6 +165,7 @@ def _must_match(
         "batch_size": settings.batch_size,
         "steps_per_epoch": settings.steps(len(data.split.train_idx)),
         "selection_metric": settings.selection_metric,
+        "mixed_precision": args.mixed_precision,
         "num_devices": tf.distribute.get_strategy().num_replicas_in_sync,
         "feature_cache": args.feature_cache if args.freeze_efficientnet else None,
         **{name: getattr(args, name) for name in _FROZEN},

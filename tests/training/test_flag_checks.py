@@ -37,7 +37,7 @@ def test_numbers_below_one(base, name):
     ("changes", "message"),
     [
         (["--image_size", "-1"], "--image_size: expected pixels"),
-        (["--mixed_precision", "bfloat16"], "--mixed_precision: expected none, got bfloat16"),
+        (["--mixed_precision", "float16"], "--mixed_precision: expected bfloat16, got float16"),
         (["--data_dir", "shards"], "--dataset_file .*or --data_dir.* got both"),
         (["--selection_metric", "centroid"], "Did you mean centroid_m[as]e"),
     ],
