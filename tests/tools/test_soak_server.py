@@ -39,7 +39,7 @@ def test_answers_stay_right_while_models_are_exchanged(small_checkpoint_dir, tmp
     tally = soak_server.soak(
         argparse.Namespace(
             checkpoints=[pathlib.Path(small_checkpoint_dir), other],
-            minutes=0.7,
+            minutes=0.4,
             clients=3,
             load_every_s=1.0,
             server_arguments=["--engine", "tensorflow"],
