@@ -16,7 +16,7 @@ import waitress
 from absl import logging
 
 from food_data import atomic_files
-from serving import draining, server_flags
+from serving import draining, memory, server_flags
 from serving.app import SERVICE
 from serving.predictor import Predictor
 from serving.settings import ServerSettings
@@ -55,6 +55,7 @@ def main(description: str, create_app: CreateApp) -> int:
     Returns:
         The exit code: 0, or 1 if requests could not be finished in time.
     """
+    memory.limit_arenas()
     arguments = parse_arguments(description, None, os.environ)
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()

@@ -6,6 +6,7 @@ reference changes. Requests that began with the old version end with it.
 
 from __future__ import annotations
 
+import concurrent.futures
 import pathlib
 import threading
 from collections.abc import Callable
@@ -34,6 +35,8 @@ class ModelManager:
         self._root = checkpoint_root
         self._load = load
         self._loading = threading.Lock()
+        # One thread for all loads finds the memory again that the one before left behind.
+        self._loader = concurrent.futures.ThreadPoolExecutor(1, "load")
 
     @property
     def current(self) -> Predictor | None:
@@ -60,7 +63,7 @@ class ModelManager:
                 409, "Another checkpoint is being loaded. Try again when it is done.", 10
             )
         try:
-            new = self._load_and_warm_up(directory, name)
+            new = self._loader.submit(self._load_and_warm_up, directory, name).result()
             old, self._current = self._current, new
             logging.info("%s answers now, in the place of %s", new.version, old and old.version)
         finally:
