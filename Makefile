@@ -4,6 +4,7 @@
 #   TENSORFLOW  the TensorFlow that is installed; unless given: the one that is there, or else the CPU build
 #   WORKERS     processes that run the tests; each one loads TensorFlow, about 1 GB
 #   DEMO_ARGS   passed on to tools/demo.sh
+#   ARGS        passed on to the job of submit-*; SBATCH_ARGS to sbatch, such as --time=2:00:00
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,13 +14,15 @@ INSTALLED_TENSORFLOW := $(shell cat $(VENV)/.tensorflow 2>/dev/null)
 TENSORFLOW ?= $(or $(INSTALLED_TENSORFLOW),tensorflow-cpu==2.15.1)
 PYTHON ?= $(shell sh tools/find_python.sh)
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 20
+# Whole modules go to a worker, in the order of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
 
-.PHONY: help install demo pretrain-small test test-fast test-slow lint format lock clean FORCE
+.PHONY: help install demo pretrain-small test test-fast test-slow lint format lock clean FORCE \
+    submit-check submit-dataset submit-training submit-evaluation submit-sweep submit-server submit-batch-inference
 .DEFAULT_GOAL := help
 
 help:  ## lists the targets
-	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
 
 install: $(STAMP)  ## makes .venv and installs the exact versions of the lock files
 
@@ -46,7 +49,8 @@ demo: $(STAMP)  ## draws plates, fine-tunes a small model on them, measures, ser
 pretrain-small: $(STAMP)  ## makes the checkpoint that the demo starts from: 20,000 plates, under an hour on 2 cores
 	@PYTHON=$(BIN)/python sh tools/pretrain_small.sh
 
-test: lint test-fast test-slow  ## everything that continuous integration checks
+test: lint  ## everything that continuous integration checks
+	$(PYTEST)
 
 test-fast: $(STAMP)  ## the tests that take under five minutes together
 	$(PYTEST) -m "not slow"
@@ -61,6 +65,27 @@ lint: $(STAMP)  ## style and format, changing nothing
 format: $(STAMP)  ## repairs what `make lint` finds, where it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+submit-check:  ## on a Slurm cluster: looks at GPU, versions, data and disk from a job (docs/cluster.md)
+	@tools/submit.sh $(SBATCH_ARGS) check $(ARGS)
+
+submit-dataset:  ## a job of build_dataset.py
+	@tools/submit.sh $(SBATCH_ARGS) dataset $(ARGS)
+
+submit-training:  ## a job of train.py, which saves and goes on when it is stopped
+	@tools/submit.sh $(SBATCH_ARGS) training $(ARGS)
+
+submit-evaluation:  ## a job of evaluate.py
+	@tools/submit.sh $(SBATCH_ARGS) evaluation $(ARGS)
+
+submit-sweep:  ## a training job for each line of a settings file, and a table
+	@tools/submit.sh $(SBATCH_ARGS) sweep $(ARGS)
+
+submit-server:  ## a job that serves a checkpoint
+	@tools/submit.sh $(SBATCH_ARGS) server $(ARGS)
+
+submit-batch-inference:  ## jobs that share out a folder of photos
+	@tools/submit.sh $(SBATCH_ARGS) batch_inference $(ARGS)
 
 # uv resolves for all three Python versions at once. It is no part of the product, hence its own environment.
 lock:  ## writes the lock files again from requirements*.in, with the newest versions that fit
