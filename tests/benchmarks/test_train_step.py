@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from benchmarks import train_step as benchmark
@@ -42,15 +43,15 @@ def test_unknown_variant(capsys):
 
 
 @pytest.mark.slow
-def test_variants_compute_the_same():
+def test_a_variant_is_measured():
+    """That variants compute the same is tested where they are made."""
     arguments = ["--batch_size=3", "--steps=2", "--gin_bindings", *SMALL]
 
-    found = [benchmark.measure_in_a_process(name, *arguments) for name in ("graph", "lean")]
+    result = benchmark.measure_in_a_process("graph", *arguments)
 
-    assert found[0]["loss"] == pytest.approx(found[1]["loss"], rel=1e-3)
-    for result in found:
-        assert result["first_s"] > 0
-        assert result["wall_s"] > 0
-        assert result["cpu_s"] > 0
-        # Linux counts what the parent held when it forked, which may be much in a test session.
-        assert result["peak_gb"] > 0.1
+    assert np.isfinite(result["loss"])
+    assert result["first_s"] > 0
+    assert result["wall_s"] > 0
+    assert result["cpu_s"] > 0
+    # Linux counts what the parent held when it forked, which may be much in a test session.
+    assert result["peak_gb"] > 0.1
