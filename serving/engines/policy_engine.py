@@ -63,13 +63,19 @@ class PolicyEngine:
             [1, d] for each key of the action spec, clipped to it, and the state after the step.
 
         Raises:
-            ValueError: if the agent takes other images.
+            ValueError: if the agent takes other images or embeddings.
         """
         image = np.asarray(image)
         if image.shape != tuple(self._image.shape) or image.dtype != self._image.dtype:
             raise ValueError(
                 f"action: expected an image {self._image.dtype.name} {list(self._image.shape)}, "
                 f"got {image.dtype} {list(image.shape)}."
+            )
+        embedding = np.asarray(embedding)
+        if embedding.shape != (1, policy_specs.EMBEDDING_SIZE) or embedding.dtype != np.float32:
+            raise ValueError(
+                f"action: expected an embedding float32 [1, {policy_specs.EMBEDDING_SIZE}], got "
+                f"{embedding.dtype} {list(embedding.shape)}."
             )
         (features,) = self._features(image, embedding)
         results = self._step(features, *(state[key] for key in self._state_spec))

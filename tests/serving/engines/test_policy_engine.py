@@ -52,3 +52,8 @@ def test_another_image_is_refused(engine):
     state = engine.initial_state()
     with pytest.raises(ValueError, match=r"expected an image uint8 \[1, 64, 64, 3\], got float32"):
         engine.action(np.zeros((1, 64, 64, 3), np.float32), small_model.embeddings(0, 1), state)
+
+
+def test_another_embedding_is_refused(engine):
+    with pytest.raises(ValueError, match=r"expected an embedding float32 \[1, 512\], got float64"):
+        engine.action(small_model.images(0, 1), np.zeros((1, 512)), engine.initial_state())
