@@ -176,8 +176,7 @@ class SequenceAgent(tf_agent.TFAgent):
         before = [tf.identity(variable) for variable in statistics]
         variables = self._actor_network.used_trainable_variables
         results = self._accumulated(experience, weights, variables)
-        weight = tf.reduce_sum(_step_weights(experience, weights))
-        loss, metrics, gradients = _mean_over_devices(results, weight)
+        loss, metrics, gradients = _sum_over_devices(results)
         squares = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
         norm = tf.sqrt(2.0 * tf.reduce_sum(squares))
         is_finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
@@ -198,20 +197,24 @@ class SequenceAgent(tf_agent.TFAgent):
         weights: tf.Tensor | None,
         variables: list[tf.Variable],
     ) -> _Results:
-        """Loss, metrics and gradients of the batch, in as many pieces as `accumulation_steps`."""
+        """Loss, metrics and gradients of this device's share of the batch, in as many pieces as
+        `accumulation_steps`: what it adds to those of the whole batch."""
         step = tf.cast(self.train_step_counter, tf.int32)
         seed = tf.stack([tf.constant(self._seed, tf.int32), step])
-        if self._accumulation_steps == 1:
-            return self._gradients(experience, weights, variables, seed)
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            # Other samples, other units; one mask for all devices would be less noise.
+            device = tf.cast(context.replica_id_in_sync_group, tf.int32)
+            seed = tf.random.experimental.stateless_fold_in(seed, device)
         step_weights = _step_weights(experience, weights)
-        total = tf.reduce_sum(step_weights)
+        total = _sum_over_devices(tf.reduce_sum(step_weights))
+        if self._accumulation_steps == 1:
+            return self._gradients(experience, weights, variables, seed, total)
 
         def compute(piece: tuple, index: tf.Tensor) -> _Results:
             part, part_weights = piece
-            share = tf.reduce_sum(_step_weights(part, part_weights)) / total
             piece_seed = tf.random.experimental.stateless_fold_in(seed, index)
-            results = self._gradients(part, part_weights, variables, piece_seed)
-            return tf.nest.map_structure(lambda value: share * value, results)
+            return self._gradients(part, part_weights, variables, piece_seed, total)
 
         if weights is None or not weights.shape.rank:
             weights = tf.fill(tf.shape(step_weights)[:1], 1.0 if weights is None else weights)
@@ -228,14 +231,21 @@ class SequenceAgent(tf_agent.TFAgent):
         weights: tf.Tensor | None,
         variables: list[tf.Variable],
         seed: tf.Tensor,
+        total: tf.Tensor,
     ) -> _Results:
-        """Loss, metrics and gradients of one piece."""
+        """Loss, metrics and gradients of one piece, times its share of the batch.
+
+        The share has to be part of what is differentiated, because through BatchNorm's statistics
+        the loss of one device depends on what others have.
+        """
+        share = tf.reduce_sum(_step_weights(experience, weights)) / total
         with tf.GradientTape() as tape:
             info = self._loss(experience, weights, training=True, seed=seed)
-        gradients = tape.gradient(info.loss, variables)
+            loss = share * info.loss
+        gradients = tape.gradient(loss, variables)
         step_checks.check_all_have_gradients(gradients, variables)
-        metrics = {name: value for name, value in info.extra.items() if name != "outputs"}
-        return info.loss, metrics, gradients
+        metrics = {name: share * value for name, value in info.extra.items() if name != "outputs"}
+        return loss, metrics, gradients
 
     def _names(self, variables: list[tf.Variable]) -> list[str]:
         """Paths of attributes, because Keras' names ('kernel:0') repeat."""
@@ -250,19 +260,16 @@ def _step_weights(experience: trajectory.Trajectory, weights: tf.Tensor | None) 
     return step_weights if weights is None else step_weights * tf.reshape(weights, (-1, 1))
 
 
-def _mean_over_devices(results: _Results, weight: tf.Tensor) -> _Results:
-    """The mean of what the devices of a `tf.distribute.Strategy` found on their shares of a batch.
+def _sum_over_devices(values: object) -> object:
+    """The sum of what the devices of a `tf.distribute.Strategy` have, the same on every device.
 
     Args:
-        results: of this device.
-        weight: float32 scalar, the sum of the weights of the steps that it has.
+        values: float tensors of this device, in any structure.
 
     Returns:
-        The same on every device.
+        The same structure.
     """
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
-        return results
-    share = weight / context.all_reduce(tf.distribute.ReduceOp.SUM, weight)
-    shares = tf.nest.map_structure(lambda value: share * value, results)
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, shares)
+        return values
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)

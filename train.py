@@ -7,14 +7,15 @@
 Every value of the model is a gin binding; a flag that was given overrides the binding.
 
 Exit code 0: trained; 1: a setting, a file, the disk or a number stopped it, with the reason on
-stderr; 2: a flag that does not exist; 75: SIGTERM or SIGUSR1 came and all is saved, run the same
-command with --resume_checkpoint auto.
+stderr; 2: a flag that does not exist; 75: SIGTERM or SIGUSR1 came and all is saved, or another
+worker of the cluster was lost: run the same command with --resume_checkpoint auto.
 """
 
 from __future__ import annotations
 
 import argparse
 import errno
+import os
 import pathlib
 import sys
 
@@ -27,30 +28,25 @@ from training import (
     flags,
     precision,
     run_setup,
+    slurm_cluster,
     stop_signals,
     training_loop,
+    workers,
 )
 from training.reports import run_reporter
 
 
-def run(args: argparse.Namespace, signals: stop_signals.StopSignals) -> None:
+def run(
+    args: argparse.Namespace, signals: stop_signals.StopSignals, together: workers.Workers
+) -> None:
     """Everything: check, configure, read, build, load, train."""
     setup = run_setup.prepare(args)
     if args.dry_run:
         _print_dry_run(setup)
         return
-    directory = pathlib.Path(args.checkpoint_dir)
-    writer = checkpoint_writer.CheckpointWriter(
-        directory,
-        setup.agent,
-        setup.embeddings,
-        setup.metadata(),
-        args.max_checkpoints,
-        setup.must_match,
-    )
-    reporter = run_reporter.RunReporter(
-        directory, setup.data, setup.first_epoch, setup.settings.selection_metric
-    )
+    # Nothing is written before every worker knows whether it goes on with a run.
+    together.wait()
+    writer, reporter = _outputs(args, setup, together)
     state = None if setup.point is None else setup.point.state
     loop = training_loop.TrainingLoop(
         setup.agent,
@@ -61,8 +57,31 @@ def run(args: argparse.Namespace, signals: stop_signals.StopSignals) -> None:
         signals,
         state,
         setup.augmentation,
+        together,
     )
-    _print_summary(loop.run(), setup)
+    summary = loop.run()
+    if together.is_chief:
+        _print_summary(summary, setup)
+
+
+def _outputs(
+    args: argparse.Namespace, setup: run_setup.RunSetup, together: workers.Workers
+) -> tuple[checkpoint_writer.CheckpointWriter | checkpoint_writer.NoWriter, training_loop.Reporter]:
+    """What writes checkpoints and reports: the chief's do, those of other workers nothing."""
+    directory = pathlib.Path(args.checkpoint_dir)
+    if not together.is_chief:
+        return checkpoint_writer.NoWriter(directory, setup.agent), run_reporter.NullReporter()
+    writer = checkpoint_writer.CheckpointWriter(
+        directory,
+        setup.agent,
+        setup.embeddings,
+        setup.metadata(),
+        args.max_checkpoints,
+        setup.must_match,
+    )
+    return writer, run_reporter.RunReporter(
+        directory, setup.data, setup.first_epoch, setup.settings.selection_metric
+    )
 
 
 def _print_dry_run(setup: run_setup.RunSetup) -> None:
@@ -100,16 +119,24 @@ def main(arguments: list[str] | None = None) -> int:
     logging.set_verbosity(logging.INFO)
     args = flags.parse(arguments, __doc__)
     try:
+        strategy, together = _strategy(args)
         # All of it, because variables are made and changed on every device.
-        scope = devices.strategy(args.num_devices).scope()
         with (
             stop_signals.StopSignals() as signals,
-            scope,
+            strategy.scope(),
             precision.precision(args.mixed_precision),
         ):
-            run(args, signals)
+            run(args, signals, together)
     except stop_signals.Preempted as signal:
         print(f"train.py: {signal}: saved; --resume_checkpoint auto goes on", file=sys.stderr)
+        return stop_signals.EXIT_CODE
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        # What TensorFlow says when a message to another worker fails.
+        print(
+            f"train.py: another worker was lost: {_first_line(error)} What was saved is whole; "
+            "--resume_checkpoint auto goes on",
+            file=sys.stderr,
+        )
         return stop_signals.EXIT_CODE
     except (
         ValueError,
@@ -121,6 +148,25 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"train.py: {_reason(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _strategy(
+    args: argparse.Namespace,
+) -> tuple[tf.distribute.Strategy, workers.Workers]:
+    """What to build under, and this process's place among those that train together."""
+    if args.cluster is None:
+        return devices.strategy(args.num_devices), workers.Workers()
+    cluster = slurm_cluster.from_environment(os.environ)
+    if cluster.index:
+        # One of them is enough to follow.
+        logging.set_verbosity(logging.WARNING)
+    strategy = devices.worker_strategy(cluster, args.collectives)
+    return strategy, workers.Workers(cluster.index, len(cluster.addresses))
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    lines = [line for line in error.message.splitlines() if "Collective" in line] or [""]
+    return lines[-1].strip()[:200]
 
 
 def _reason(error: Exception) -> str:

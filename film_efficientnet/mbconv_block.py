@@ -11,7 +11,11 @@ import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import film_conditioning_layer, lean_gradients
+from film_efficientnet import (
+    film_conditioning_layer,
+    lean_gradients,
+    synchronized_batch_norm,
+)
 
 
 def conv_initializer() -> tf.keras.initializers.Initializer:
@@ -48,8 +52,11 @@ def conv(
 
 
 def batch_norm(name: str, filters: int) -> tf.keras.layers.BatchNormalization:
-    """A built BatchNorm over `filters` channels."""
-    layer = tf.keras.layers.BatchNormalization(name=name)
+    """A built BatchNorm over `filters` channels, of the whole batch where devices share it."""
+    kind = tf.keras.layers.BatchNormalization
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        kind = synchronized_batch_norm.SynchronizedBatchNorm
+    layer = kind(name=name)
     layer.build((None, None, None, filters))
     return layer
 

@@ -68,7 +68,8 @@ def create_npz_dataset(
             (images, actions), in TensorFlow operations; needs a shuffle_seed.
         shard: (index, count): of each batch the samples index, index + count, ...: each of `count`
             workers gets its part, of B / count samples. A part of a smaller last batch that would
-            be empty is left out.
+            be empty is the batch's first sample, so that all workers have as many batches; who
+            trains on it gives it no weight (`training.workers.Workers.batch_weight`).
         num_parallel_calls: batches that are read and augmented at the same time.
         prefetch_batches: that wait for the training step.
 
@@ -87,8 +88,7 @@ def create_npz_dataset(
     orders = _orders(indices, shuffle_seed, first_epoch, first_batch * batch_size)
     samples = orders.unbatch().batch(batch_size, drop_remainder=drop_remainder)
     if shard[1] > 1:
-        samples = samples.map(lambda batch: batch[shard[0] :: shard[1]])
-        samples = samples.filter(lambda batch: tf.shape(batch)[0] > 0)
+        samples = samples.map(lambda batch: own_part(batch, shard))
     size = batch_size // shard[1] if drop_remainder else None
     read = _reader(dataset, size, shuffle_seed, augmentation)
     batches = samples.map(read, num_parallel_calls=num_parallel_calls, deterministic=True)
@@ -96,6 +96,17 @@ def create_npz_dataset(
     # `shard` says who reads what; TensorFlow would divide the one order among the workers.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.prefetch(prefetch_batches).with_options(options)
+
+
+def own_part(batch: tf.Tensor, shard: tuple[int, int]) -> tf.Tensor:
+    """One worker's part of a batch: elements index, index + count, ...; element 0 if none is left.
+
+    Args:
+        batch: [B, ...].
+        shard: (index, count).
+    """
+    index = tf.where(shard[0] < tf.shape(batch)[0], shard[0], 0)
+    return batch[index :: shard[1]]
 
 
 def _orders(

@@ -48,6 +48,7 @@ def create_tfrecord_dataset(
     drop_remainder: bool = False,
     augmentation: pipeline.Augmentation | None = None,
     shard: tuple[int, int] = (0, 1),
+    batch_part: tuple[int, int] = (0, 1),
     window_samples: int = _WINDOW_SAMPLES,
     num_parallel_calls: int = tf.data.AUTOTUNE,
     prefetch_batches: int = pipeline.PREFETCH_BATCHES,
@@ -69,6 +70,9 @@ def create_tfrecord_dataset(
         augmentation: as `pipeline.create_npz_dataset` takes it.
         shard: (index, count): this worker reads each count-th of the epoch's shards, in batches of
             B / count. Workers may differ in their numbers of batches by those of one shard.
+        batch_part: (index, count): this worker reads all shards and parses its part of each batch,
+            as `pipeline.create_npz_dataset` shards: for training, where all workers must have the
+            same number of batches.
         window_samples: how many records are mixed at a time.
         num_parallel_calls: batches that are parsed and augmented at the same time.
         prefetch_batches: that wait for the training step.
@@ -98,7 +102,12 @@ def create_tfrecord_dataset(
     skipped = first_batch * size
     if shuffle_seed is not None or skipped:
         records = _skip(_shuffle(records, shuffle_seed, window_samples), first_epoch, skipped)
-    batches = records.batch(size, drop_remainder=drop_remainder).map(
+    batches = records.batch(size, drop_remainder=drop_remainder)
+    if batch_part[1] > 1:
+        batches = batches.map(
+            lambda *columns: tuple(pipeline.own_part(column, batch_part) for column in columns)
+        )
+    batches = batches.map(
         _parser(shuffle_seed, augmentation),
         num_parallel_calls=num_parallel_calls,
         deterministic=True,

@@ -4,7 +4,7 @@
 #     tools/submit.sh [OPTIONS OF SBATCH] NAME [FLAGS OF THE PROGRAM]
 #     tools/submit.sh --time=2:00:00 training --dataset_file plates.npz --checkpoint_dir first
 #
-# NAME: check, dataset, training, evaluation, sweep, server, batch_inference; slurm_scripts/ has one script for each, which
+# NAME: check, dataset, training, training_multinode, evaluation, sweep, server, batch_inference; slurm_scripts/ has one script for each, which
 # says what flags it takes. Options of sbatch are written --option=value, and win over cluster.env.
 # Exit code: sbatch's; 64: a setting or the command is wrong, and nothing was submitted.
 set -euo pipefail
@@ -17,9 +17,10 @@ script_of() { # name: its script and the sbatch options that it alone has
         check) echo check_environment ;;
         dataset) echo make_dataset ;;
         training | evaluation | sweep) echo "run_$1" ;;
+        training_multinode | training-multinode) echo run_training_multinode ;;
         server) echo api_server ;;
         batch_inference | batch-inference) echo batch_inference ;;
-        *) refuse "expected check, dataset, training, evaluation, sweep, server or batch_inference, got '$1'. Options of sbatch are written --option=value, before the name." ;;
+        *) refuse "expected check, dataset, training, training_multinode, evaluation, sweep, server or batch_inference, got '$1'. Options of sbatch are written --option=value, before the name." ;;
     esac
 }
 

@@ -10,10 +10,12 @@ from absl import logging
 import agent_wrapper
 from training import fused_adam, learning_rate_schedule
 
+DEFAULT_LEARNING_RATE = 1e-4
+
 
 @gin.configurable
 def create_optimizer(
-    learning_rate: float = 1e-4,
+    learning_rate: float = DEFAULT_LEARNING_RATE,
     schedule: str = "constant",
     warmup_steps: int = 0,
     total_steps: int | None = None,

@@ -39,6 +39,22 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
+class NoWriter:
+    """In the place of a `CheckpointWriter` where another worker writes: names, but no files."""
+
+    def __init__(self, directory: str | os.PathLike[str], agent: agent_wrapper.Agent):
+        """Notes whose checkpoints would be written where."""
+        self.directory, self._agent = pathlib.Path(directory), agent
+
+    def write(self, metrics: Mapping[str, float], **more: object) -> pathlib.Path:
+        """The prefix that the chief gives this checkpoint."""
+        return self.directory / f"{checkpoint_directory.BEST_STEM}-{self._agent.steps_done}"
+
+    def write_training_state(self, state: training_state.TrainingState) -> pathlib.Path:
+        """The prefix that the chief gives this checkpoint."""
+        return self.directory / f"{checkpoint_directory.LAST_STEM}-{self._agent.steps_done}"
+
+
 class CheckpointWriter:
     """Writes the checkpoints of a run into a directory."""
 

@@ -1,8 +1,9 @@
-"""Training on several GPUs of one machine (`tf.distribute.MirroredStrategy`).
+"""Training on several GPUs of one machine (`tf.distribute.MirroredStrategy`), or on those of
+several workers (`MultiWorkerMirroredStrategy`).
 
 Each device has a copy of the variables and takes its share of every batch; the gradients are added
-up, so that a step is the step that one device would take with the whole batch. BatchNorm uses the
-statistics of a device's share, as is usual; the moving ones are the mean over devices.
+up, so that a step is the step that one device would take with the whole batch. BatchNorm's
+statistics are those of the whole batch (`film_efficientnet.synchronized_batch_norm`).
 
 Example: 5 samples on 2 devices are shares of 2 and 3, weighted 2/5 and 3/5. 1 sample on 2 devices
 is given to both, with weight 1/2 each.
@@ -16,6 +17,10 @@ import tensorflow as tf
 from absl import logging
 from tf_agents.agents import tf_agent
 from tf_agents.trajectories import trajectory
+
+from training import slurm_cluster
+
+COLLECTIVES = ("auto", "ring", "nccl")
 
 
 def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
@@ -45,6 +50,54 @@ def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices[:num_devices])
 
 
+def worker_strategy(
+    cluster: slurm_cluster.SlurmCluster, collectives: str = "auto"
+) -> tf.distribute.Strategy:
+    """What every worker of a cluster builds its agent under; returns once all of them are there.
+
+    Args:
+        cluster: the workers.
+        collectives: 'ring' adds up over the network with gRPC, on any device; 'nccl' needs a GPU
+            for each worker; 'auto' lets TensorFlow choose.
+
+    Returns:
+        A MultiWorkerMirroredStrategy with the worker's own GPUs, or its CPU where there is none.
+
+    Raises:
+        ValueError: if the GPUs of the node cannot be shared out, or nccl has none.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    own = [gpus[number] for number in cluster.own_gpus(len(gpus))]
+    if collectives == "nccl" and not own:
+        raise ValueError(
+            "--collectives nccl: expected a GPU for each worker, got none that TensorFlow sees. "
+            "Use ring, or ask Slurm for GPUs."
+        )
+    if gpus:
+        tf.config.set_visible_devices(own, "GPU")
+    for gpu in own:
+        # Workers of one node see each other's memory go; none of them takes all of it.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+        task_type="worker",
+        task_id=cluster.index,
+        rpc_layer="grpc",
+        num_accelerators={"GPU": len(own)},
+    )
+    options = tf.distribute.experimental.CommunicationOptions(
+        implementation=tf.distribute.experimental.CommunicationImplementation[collectives.upper()]
+    )
+    logging.info(
+        "worker %d of %d at %s, with %s",
+        cluster.index,
+        len(cluster.addresses),
+        cluster.addresses[cluster.index],
+        f"{len(own)} GPUs" if own else "its CPU",
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+
+
 def distribute(
     train: Callable[..., tf_agent.LossInfo],
 ) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
@@ -57,13 +110,16 @@ def distribute(
         experience -> LossInfo.
     """
     current = tf.distribute.get_strategy()
-    num_devices = current.num_replicas_in_sync
+    num_devices = len(current.extended.worker_devices)
 
-    def train_together(experience: trajectory.Trajectory) -> tf_agent.LossInfo:
-        shares = [share(experience, num_devices, index) for index in range(num_devices)]
+    def train_together(
+        experience: trajectory.Trajectory, weights: tf.Tensor | None = None
+    ) -> tf_agent.LossInfo:
+        shares = [share(experience, num_devices, index, weights) for index in range(num_devices)]
 
         def of_device(context: tf.distribute.ReplicaContext) -> object:
-            return shares[context.replica_id_in_sync_group]
+            # Replicas of other processes have shares of their own processes' parts.
+            return shares[context.replica_id_in_sync_group % num_devices]
 
         per_device = current.experimental_distribute_values_from_function(of_device)
         info = current.run(train, args=(per_device[0], per_device[1]))
@@ -75,7 +131,10 @@ def distribute(
 
 
 def share(
-    experience: trajectory.Trajectory, num_devices: int, index: int
+    experience: trajectory.Trajectory,
+    num_devices: int,
+    index: int,
+    weights: tf.Tensor | None = None,
 ) -> tuple[trajectory.Trajectory, tf.Tensor]:
     """What one device gets of a batch.
 
@@ -83,10 +142,11 @@ def share(
         experience: B trajectories.
         num_devices: n.
         index: of the device, 0 .. n - 1.
+        weights: float32 [B], of the samples; None: 1 each.
 
     Returns:
         Samples index * B / n up to (index + 1) * B / n, rounded, at least one; and their weights,
-        float32, which are 1 unless several devices have the same sample.
+        float32, divided among the devices that have the same sample.
     """
     batch_size = tf.shape(experience.step_type)[0]
     start, stop = index * batch_size // num_devices, (index + 1) * batch_size // num_devices
@@ -98,4 +158,5 @@ def share(
     )
     is_shared = batch_size < num_devices
     weight = tf.where(is_shared, 1.0 / owners, 1.0)
-    return part, tf.fill((stop - start,), weight)
+    part_weights = tf.fill((stop - start,), weight)
+    return part, part_weights if weights is None else weights[start:stop] * part_weights

@@ -21,6 +21,7 @@ SELECTION_METRICS = (
     "angle_mae_mod180_deg",
 )
 _AT_LEAST_ONE = (
+    "base_batch_size",
     "batch_size",
     "num_epochs",
     "steps_per_epoch",
@@ -53,6 +54,11 @@ def check_flags(args: argparse.Namespace) -> None:
         raise ValueError(
             "--mixed_precision: expected bfloat16, got float16, whose range is so small that the "
             "loss would have to be scaled. Use bfloat16, or float32 on hardware without it."
+        )
+    if args.cluster is not None and args.num_devices is not None:
+        raise ValueError(
+            "--num_devices: expected none with --cluster, whose workers use the GPUs that Slurm "
+            f"gives them; got {args.num_devices}."
         )
     _check_data(args)
     _check_directories(args)

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Callable
 
 import gin
+from absl import logging
 
-from training import learning_rate_schedule, resume
+from training import agent_factory, devices, learning_rate_schedule, resume
 
 _Add = Callable[..., argparse.Action]
 # Flag -> the gin parameter that it overrides.
@@ -64,12 +65,28 @@ def _add_files(add: _Add) -> None:
 
 
 def _add_run(add: _Add) -> None:
-    add("--batch_size", type=int, default=16, help="samples for each step of the optimizer")
+    add(
+        "--batch_size",
+        type=int,
+        default=16,
+        help="samples for each step of the optimizer, over all devices and workers",
+    )
     add("--num_epochs", type=int, default=30)
     add("--steps_per_epoch", type=int, help="between two validations; one pass unless given")
     add("--selection_metric", default="centroid_mae", help="its smallest value is the best")
     add("--early_stopping_epochs", type=int, help="end after so many without a new best")
     add("--num_devices", type=int, help="GPUs (or CPU devices) to use; all GPUs unless given")
+    add(
+        "--cluster",
+        choices=("slurm",),
+        help="the tasks of a job step (srun) train together; see docs/cluster.md",
+    )
+    add(
+        "--collectives",
+        choices=devices.COLLECTIVES,
+        default="auto",
+        help="how workers of a cluster add up gradients",
+    )
     add("--dry_run", action="store_true", help="check, read and build everything; no step")
 
 
@@ -78,6 +95,12 @@ def _add_learning(add: _Add) -> None:
     add("--image_size", type=int, help="pixels that the encoder resizes to; 0 keeps the picture's")
     add("--seed", type=int, help="of weights, dropout, order of samples, augmentation")
     add("--learning_rate", type=float)
+    add(
+        "--base_batch_size",
+        type=int,
+        help="the learning rate is meant for batches of this size, and grows in proportion with "
+        "--batch_size (arXiv 1706.02677); unless given, it is taken as it is",
+    )
     add("--schedule", choices=learning_rate_schedule.SCHEDULES)
     add("--warmup_steps", type=int)
     add("--weight_decay", type=float, help="decoupled, of kernels")
@@ -119,6 +142,24 @@ def bind_total_steps(total_steps: int) -> None:
     if schedule == "cosine" and bound("create_optimizer.total_steps", None) is None:
         with gin.unlock_config():
             gin.bind_parameter("create_optimizer.total_steps", total_steps)
+
+
+def scale_learning_rate(args: argparse.Namespace) -> None:
+    """Rebinds the learning rate for --batch_size, if --base_batch_size was given."""
+    if args.base_batch_size is None:
+        return
+    parameter = "create_optimizer.learning_rate"
+    rate = bound(parameter, agent_factory.DEFAULT_LEARNING_RATE)
+    scaled = rate * args.batch_size / args.base_batch_size
+    logging.info(
+        "learning rate: %g for batches of %d is %g for %d",
+        rate,
+        args.base_batch_size,
+        scaled,
+        args.batch_size,
+    )
+    with gin.unlock_config():
+        gin.bind_parameter(parameter, scaled)
 
 
 def bound(parameter: str, default: object) -> object:

@@ -31,20 +31,24 @@ def explain(
     batch: Mapping[str, tf.Tensor],
     directory: pathlib.Path,
     step: int,
+    worker: int = 0,
 ) -> NonFiniteError:
-    """Writes the batch to `nonfinite_batch_step_<N>.npz`, its arrays under the batch's keys.
+    """Writes the batch to `nonfinite_batch_step_<N>.npz`, its arrays under the batch's keys; other
+    workers than the first add `_worker_<W>`, for theirs is another part.
 
     Args:
         error: of the train step.
         batch: what the step was given.
         directory: where the file goes.
         step: N, steps done before this one.
+        worker: W, from 0.
 
     Returns:
         What to raise.
     """
     found = _MESSAGE.search(error.message).group()
-    path = directory / f"nonfinite_batch_step_{step}.npz"
+    suffix = f"_worker_{worker}" if worker else ""
+    path = directory / f"nonfinite_batch_step_{step}{suffix}.npz"
     try:
         with atomic_files.replace_file(path) as file:
             np.savez(file, **{key: value.numpy() for key, value in batch.items()})

@@ -58,9 +58,9 @@ class RunData:
         indices = self.split.train_idx
         return pipeline.create_npz_dataset(self.dataset, indices, batch_size, **options)
 
-    def validation_batches(self, batch_size: int) -> tf.data.Dataset:
-        """Of the validation samples, in the order of the split."""
-        return pipeline.create_npz_dataset(self.dataset, self.split.val_idx, batch_size)
+    def validation_batches(self, batch_size: int, part: slice = slice(None)) -> tf.data.Dataset:
+        """Of the validation samples, in the order of the split; or of a part of them."""
+        return pipeline.create_npz_dataset(self.dataset, self.split.val_idx[part], batch_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +100,8 @@ class ShardedRunData(RunData):
 
     def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
         """See `RunData`."""
+        # Each worker its part of each batch, not its part of the shards.
+        options["batch_part"] = options.pop("shard", (0, 1))
         return tfrecords.create_tfrecord_dataset(self.directory, "train", batch_size, **options)
 
 
@@ -121,8 +123,10 @@ class CachedRunData(RunData):
             raise ValueError("CachedRunData: expected no augmentation, got one.")
         return self.training_features.batches(batch_size, **options)
 
-    def validation_batches(self, batch_size: int) -> tf.data.Dataset:
-        """See `RunData`."""
+    def validation_batches(self, batch_size: int, part: slice = slice(None)) -> tf.data.Dataset:
+        """See `RunData`; all of them."""
+        if part != slice(None):
+            raise ValueError(f"CachedRunData: expected all validation samples, got {part}.")
         return self.validation_features.batches(batch_size)
 
 

@@ -89,6 +89,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     data = read_data(args, settings.seed)
     if point is None:
         _check_data(data)
+    flags.scale_learning_rate(args)
     total_steps = settings.num_epochs * settings.steps(len(data.split.train_idx))
     flag_checks.check_with_data(args, len(data.split.val_idx), total_steps)
     flags.bind_total_steps(total_steps)
@@ -135,6 +136,8 @@ def _cached(
 ) -> run_data.RunData:
     """With the features of a frozen EfficientNet, where they stay the same in every epoch."""
     may = args.freeze_efficientnet and augment is None and not args.dry_run
+    # Every worker would compute the features of all samples.
+    may = may and args.cluster is None
     if not may or args.feature_cache == "off" or isinstance(data, run_data.ShardedRunData):
         return data
     folder = pathlib.Path(args.checkpoint_dir) if args.feature_cache == "disk" else None
@@ -167,6 +170,7 @@ def _must_match(
         "selection_metric": settings.selection_metric,
         "mixed_precision": args.mixed_precision,
         "num_devices": tf.distribute.get_strategy().num_replicas_in_sync,
+        "base_batch_size": args.base_batch_size,
         "feature_cache": args.feature_cache if args.freeze_efficientnet else None,
         **{name: getattr(args, name) for name in _FROZEN},
     }

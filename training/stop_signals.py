@@ -39,6 +39,11 @@ class StopSignals:
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
 
+    @property
+    def received(self) -> signal.Signals | None:
+        """The first signal that came; None before."""
+        return None if self._received is None else signal.Signals(self._received)
+
     def _note(self, number: int, frame: types.FrameType | None) -> None:
         self._received = number
         # The system's own handler ends the process even in the middle of a long step.

@@ -41,12 +41,15 @@ def to_trajectory(batch: Batch) -> trajectory.Trajectory:
     )
 
 
-def train_step(agent: agent_wrapper.Agent, batch: Batch) -> dict[str, float]:
+def train_step(
+    agent: agent_wrapper.Agent, batch: Batch, weight: float | None = None
+) -> dict[str, float]:
     """One gradient step.
 
     Args:
         agent: its weights, optimizer and step counter change.
         batch: see the module.
+        weight: of each of its samples, beside those of other workers; None for 1.
 
     Returns:
         {'loss', 'gradient_norm', and what the loss function reports}, before the step.
@@ -55,7 +58,12 @@ def train_step(agent: agent_wrapper.Agent, batch: Batch) -> dict[str, float]:
         tf.errors.InvalidArgumentError: for a loss or gradient that is not finite; nothing has
         changed.
     """
-    info = agent.train_function(to_trajectory(batch))
+    experience = to_trajectory(batch)
+    if weight is None:
+        info = agent.train_function(experience)
+    else:
+        weights = tf.fill(tf.shape(experience.step_type)[:1], weight)
+        info = agent.train_function(experience, weights)
     scalars = {name: value for name, value in info.extra.items() if name != "outputs"}
     return {"loss": float(info.loss), **{name: float(value) for name, value in scalars.items()}}
 

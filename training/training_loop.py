@@ -27,7 +27,9 @@ from training import (
     stop_signals,
     train_steps,
     training_state,
+    validation,
     weight_averaging,
+    workers,
 )
 from training.reports import progress
 
@@ -60,7 +62,7 @@ class Settings:
 
     Attributes:
         num_epochs: at least 1.
-        batch_size: B; the last batch of a pass over the samples may be smaller.
+        batch_size: B, over all workers; the last batch of a pass over the samples may be smaller.
         seed: of the order of the samples and of their augmentation.
         steps_per_epoch: between two validations; None for one pass over the samples.
         selection_metric: the validation error whose smallest value makes the best checkpoint.
@@ -85,6 +87,16 @@ class Settings:
         batches = -(-_SUMMARY_SAMPLES // self.batch_size)
         return min(num_samples, batches * self.batch_size)
 
+    def size_of_batch(self, step: int, num_samples: int) -> int:
+        """Samples of the batch that a step gets, over all workers.
+
+        Args:
+            step: of the whole run, from 0.
+            num_samples: of a pass.
+        """
+        first = step % self.batches_per_pass(num_samples) * self.batch_size
+        return min(self.batch_size, num_samples - first)
+
     def steps(self, num_samples: int) -> int:
         """Of one epoch."""
         return self.steps_per_epoch or self.batches_per_pass(num_samples)
@@ -96,7 +108,7 @@ class Summary:
 
     Attributes:
         best_metrics: of the best checkpoint, on the validation samples; without any, of training.
-        train_metrics: of the best checkpoint, on the training samples.
+        train_metrics: of the best checkpoint, on the training samples; only the chief has them.
         best_checkpoint: its prefix.
         first_train_loss: mean over the first epoch.
         last_train_loss: mean over the last epoch.
@@ -118,12 +130,13 @@ class TrainingLoop:
         self,
         agent: agent_wrapper.Agent,
         data: run_data.RunData,
-        writer: checkpoint_writer.CheckpointWriter,
+        writer: checkpoint_writer.CheckpointWriter | checkpoint_writer.NoWriter,
         reporter: Reporter,
         settings: Settings,
         signals: stop_signals.StopSignals | None = None,
         state: training_state.TrainingState | None = None,
         augmentation: pipeline.Augmentation | None = None,
+        together: workers.Workers | None = None,
     ):
         """Makes the input pipeline; nothing is read yet.
 
@@ -136,10 +149,12 @@ class TrainingLoop:
             signals: may end the run between two steps; None for none.
             state: of a run to go on with; None for a new one.
             augmentation: of training pictures and labels, see `pipeline.create_npz_dataset`.
+            together: the processes that train together; None for this one alone.
         """
         self._agent, self._data, self._writer, self._reporter = agent, data, writer, reporter
         self._settings = settings
         self._signals = signals or stop_signals.StopSignals()
+        self._workers = together or workers.Workers()
         self._is_new = state is None
         self._state = state or training_state.TrainingState()
         num_samples = len(data.split.train_idx)
@@ -149,12 +164,18 @@ class TrainingLoop:
             settings.batch_size,
             shuffle_seed=settings.seed,
             augmentation=augmentation,
+            **self._shard_option(),
         )
         self._batches = run_data.endless_batches(
             lambda first_epoch, first_batch: make(first_epoch=first_epoch, first_batch=first_batch),
             settings.batches_per_pass(num_samples),
             self._state.epoch * self._steps + self._state.step,
         )
+
+    def _shard_option(self) -> dict[str, tuple[int, int]]:
+        """Features in the place of pictures are not divided, and do not know the option."""
+        together = self._workers
+        return {} if together.count == 1 else {"shard": (together.index, together.count)}
 
     def run(self) -> Summary:
         """Runs all epochs that are left; in the end the agent has the best weights.
@@ -175,6 +196,8 @@ class TrainingLoop:
         except stop_signals.Preempted as signal:
             prefix = self._writer.write_training_state(self._state)
             logging.warning("%s: saved %s", signal, prefix)
+            # The first worker to end lets Slurm end the others, while the chief may still write.
+            self._workers.wait()
             raise
         return self._summary()
 
@@ -196,7 +219,7 @@ class TrainingLoop:
         label = f"epoch {self._state.epoch + 1}/{self._settings.num_epochs}"
         with progress.progress(self._steps, self._state.step, label) as bar:
             while self._state.step < self._steps:
-                self._signals.check()
+                self._workers.check(self._signals)
                 bar.update(self._train_step())
                 if every is not None and self._agent.steps_done % every == 0:
                     self._writer.write_training_state(self._state)
@@ -205,15 +228,20 @@ class TrainingLoop:
         """The loss of the step."""
         start, state = time.monotonic(), self._state
         batch = next(self._batches)
-        step, num_samples = self._agent.steps_done, len(batch["bbox"])
+        step = self._agent.steps_done
+        num_samples = self._settings.size_of_batch(
+            state.epoch * self._steps + state.step, len(self._data.split.train_idx)
+        )
+        weight = None if self._workers.count == 1 else self._workers.batch_weight(num_samples)
         if step == 0:
             self._reporter.first_batch(batch)
         try:
-            result = train_steps.train_step(self._agent, batch)
+            result = train_steps.train_step(self._agent, batch, weight)
         except tf.errors.InvalidArgumentError as error:
             if not nonfinite.is_non_finite(error):
                 raise
-            raise nonfinite.explain(error, batch, self._writer.directory, step) from error
+            folder, worker = self._writer.directory, self._workers.index
+            raise nonfinite.explain(error, batch, folder, step, worker) from error
         loss, seconds = result.pop("loss"), time.monotonic() - start
         self._state = dataclasses.replace(
             state,
@@ -261,9 +289,8 @@ class TrainingLoop:
         """Metrics and predictions; without validation samples the training loss and none."""
         if not len(self._data.split.val_idx):
             return {"train_loss": train_loss}, np.zeros((0, 4), np.float32)
-        batches = self._data.validation_batches(self._settings.batch_size)
-        found, predictions = train_steps.validate_step_with_metrics(
-            self._agent, self._signals.checked(batches)
+        found, predictions = validation.validate(
+            self._agent, self._data, self._settings.batch_size, self._signals, self._workers
         )
         return {"val_loss": found.pop("loss"), **found}, predictions
 
@@ -281,11 +308,10 @@ class TrainingLoop:
     def _summary(self) -> Summary:
         state = self._state
         prefix = self._writer.directory / state.best.checkpoint
+        # Until the chief has written it.
+        self._workers.wait()
         checkpoint_loading.custom_load_checkpoint(self._agent, prefix)
-        num_samples = self._settings.summary_samples(len(self._data.split.train_idx))
-        batches = self._data.training_batches(self._settings.batch_size)
-        batches = batches.take(self._settings.batches_per_pass(num_samples))
-        found, _ = train_steps.validate_step_with_metrics(self._agent, batches)
+        found = self._training_metrics() if self._workers.is_chief else {}
         summary = Summary(
             state.best.metrics,
             found,
@@ -295,4 +321,12 @@ class TrainingLoop:
             state.epoch,
         )
         self._reporter.finish({**dataclasses.asdict(summary), "best_checkpoint": str(prefix)})
+        # A worker that ended meanwhile would look like one that was lost.
+        self._workers.wait()
         return summary
+
+    def _training_metrics(self) -> dict[str, float]:
+        num_samples = self._settings.summary_samples(len(self._data.split.train_idx))
+        batches = self._data.training_batches(self._settings.batch_size)
+        batches = batches.take(self._settings.batches_per_pass(num_samples))
+        return train_steps.validate_step_with_metrics(self._agent, batches)[0]

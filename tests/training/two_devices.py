@@ -1,5 +1,5 @@
 """Trains one tiny model on one CPU device and on two; prints the largest difference of a weight,
-and the largest weight. BatchNorm is frozen: on two devices each has its own statistics."""
+and the largest weight."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ CONFIG = (
 
 
 def train(num_devices: int) -> list[np.ndarray]:
-    """The weights after steps with 4, 5 and 1 samples."""
+    """The weights after steps with 4, 5 and 3 samples."""
     with devices.strategy(num_devices).scope():
         with small_model.gin_bindings(*CONFIG):
             optimizer = fused_adam.FusedAdam(1e-4, 1e-2, 1.0, 0.9)
             agent = agent_wrapper.Agent(optimizer)
         small_model.randomize(agent.network.variables, 1)
-        agent.network.parts()["efficientnet"].trainable = False
-        for seed, batch_size in enumerate((4, 5, 1)):
+        for seed, batch_size in enumerate((4, 5, 3)):
             agent.train_function(small_model.food_experience(seed, batch_size))
         assert agent.steps_done == 3
-        return small_model.values([*agent.network.trainable_variables, *optimizer.averages])
+        return small_model.values([*agent.network.variables, *optimizer.averages])
 
 
 if __name__ == "__main__":
