@@ -148,3 +148,13 @@ def test_a_side_without_samples_is_refused(make_dataset, tmp_path):
 def test_the_pictures_are_no_constants_of_the_graph(folder):
     graph = create(folder, shuffle_seed=0)._as_serialized_graph().numpy()
     assert len(graph) < 50_000
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_workers_share_each_batch(folder, count):
+    options = {"shuffle_seed": 3, "first_batch": 1}
+    whole = batches_of(create(folder, **options))
+    parts = [batches_of(create(folder, **options, batch_part=(i, count))) for i in range(count)]
+    assert len(whole) == 7 and len(whole[-1]) == 2
+    for index, part in enumerate(parts):
+        assert part == [batch[index::count] or batch[:1] for batch in whole]

@@ -114,3 +114,15 @@ def test_metadata_is_json_that_any_reader_takes(make_writer, tmp_path):
 
 def test_versions():
     assert checkpoint_writer.package_versions()["tf-agents"] == "0.19.0"
+
+
+def test_another_worker_names_the_same_files_and_writes_none(make_writer, tiny_agent, tmp_path):
+    silent = checkpoint_writer.NoWriter(tmp_path / "silent", tiny_agent)
+    state, writer = training_state.TrainingState(), make_writer()
+    pairs = [
+        (silent.write({"centroid_mae": 0.1}, epoch=1), writer.write({"centroid_mae": 0.1})),
+        (silent.write_training_state(state), writer.write_training_state(state)),
+    ]
+    for ours, theirs in pairs:
+        assert ours.name == theirs.name
+    assert not silent.directory.exists()

@@ -74,3 +74,27 @@ def test_a_flag_that_does_not_exist_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as error:
         flags.parse(["--batchsize", "3"])
     assert error.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ([], 3e-3),
+        (["--base_batch_size", "16"], 12e-3),
+        (["--base_batch_size", "16", "--learning_rate", "0.1"], 0.4),
+    ],
+)
+def test_the_learning_rate_grows_with_the_batch(config, given, rate):
+    args = flags.parse([*config, "--batch_size", "64", *given])
+    flags.configure(args)
+    flags.scale_learning_rate(args)
+    assert gin.query_parameter("create_optimizer.learning_rate") == pytest.approx(rate)
+
+
+def test_the_default_learning_rate_grows_too(tmp_path):
+    (tmp_path / "empty.gin").write_text("")
+    given = ["--config_file", str(tmp_path / "empty.gin"), "--batch_size", "32"]
+    args = flags.parse([*given, "--base_batch_size", "16"])
+    flags.configure(args)
+    flags.scale_learning_rate(args)
+    assert gin.query_parameter("create_optimizer.learning_rate") == pytest.approx(2e-4)

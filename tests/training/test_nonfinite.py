@@ -35,6 +35,11 @@ def test_names_step_variable_and_file_with_the_batch(error, tmp_path):
         np.testing.assert_array_equal(stored["bbox"], BATCH["bbox"])
 
 
+def test_each_worker_writes_its_part(error, tmp_path):
+    nonfinite.explain(error, BATCH, tmp_path, 7, worker=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["nonfinite_batch_step_7_worker_2.npz"]
+
+
 def test_a_folder_that_cannot_be_written_is_said_too(error, tmp_path):
     text = str(nonfinite.explain(error, BATCH, tmp_path / "absent", 7))
     assert "at step 7" in text

@@ -138,3 +138,13 @@ def test_cached_features_stand_for_the_same_samples(data, tiny_agent, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
     with pytest.raises(ValueError, match="expected no augmentation"):
         cached.training_batches(4, augmentation=object())
+
+
+def test_a_part_of_the_validation_samples(tmp_path):
+    files = training_fixtures.write_squares(tmp_path)
+    dataset = npz_dataset.read_npz(files[0])
+    data = run_data.RunData(dataset, splits.read_split(files[1], len(dataset)))
+    part = data.validation_batches(4, slice(1, 3))
+    (batch,) = part
+    indices = data.split.val_idx[1:3]
+    np.testing.assert_array_equal(batch["bbox"], np.asarray(dataset.actions)[indices])

@@ -221,3 +221,8 @@ def test_a_signal_saves_within_the_epoch(eager, tiny_agent, four, tmp_path):
 def test_the_summary_at_the_end_looks_at_whole_batches(batch_size, num_samples, expected):
     settings = training_loop.Settings(num_epochs=1, batch_size=batch_size)
     assert settings.summary_samples(num_samples) == expected
+
+
+def test_sizes_of_batches():
+    settings = training_loop.Settings(1, batch_size=4)
+    assert [settings.size_of_batch(step, 10) for step in range(7)] == [4, 4, 2, 4, 4, 2, 4]

@@ -1,0 +1,175 @@
+"""Fits what `uncertainty.json` holds to a calibration split.
+
+Standard deviations get the factors that make them as large as the errors are. The Gaussian
+likelihood is highest at s^2 = mean of ((label - mean) / std)^2, where its derivative by s is 0
+(Levi et al. 2019; Laves et al. 2020): errors of twice the std give the factor 2. Regions and
+threshold are those of `conformal` and `ask_human`. Nothing here sees a test sample;
+`calibration_split` parts them and proves it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from evaluation import (
+    ask_human,
+    calibration_split,
+    conformal,
+    gaussian_metrics,
+    uncertainty_calibration,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationData:
+    """Answers to n calibration samples, and what they should have been.
+
+    Attributes:
+        mean: float [n, 4], the answers.
+        std: float [n, 4], as the source gives it.
+        uncertainty: float [n], at least 0, as the source gives it.
+        labels: float [n, 4].
+        sample_ids: str [n], of `calibration_split.sample_ids`.
+        picture_ids: str [n], of `calibration_split.picture_ids`.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    uncertainty: np.ndarray
+    labels: np.ndarray
+    sample_ids: np.ndarray
+    picture_ids: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Checks that the arrays have the same length.
+
+        Raises:
+            ValueError: if they have not, or a sample is there twice.
+        """
+        lengths = {field.name: len(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"expected arrays of the same length, got {lengths}.")
+        if len(set(self.sample_ids)) != len(self.sample_ids):
+            raise ValueError(
+                f"sample_ids: expected each sample once, got {len(self.sample_ids)} samples with "
+                f"{len(set(self.sample_ids))} different ids."
+            )
+
+
+def fit(
+    data: CalibrationData,
+    *,
+    source: str,
+    score: str,
+    dataset_fingerprint: str,
+    scope: str | None = None,
+    num_samples: int = 1,
+    coverage: float = 0.9,
+    adaptive: bool = True,
+    target: str = "query_rate",
+    target_rate: float = 0.2,
+    error_limit: float = ask_human.ERROR_LIMIT,
+    confidence: float = 0.95,
+    per_coordinate: bool = True,
+    seed: int = 0,
+) -> uncertainty_calibration.UncertaintyCalibration:
+    """Everything that `uncertainty.json` holds.
+
+    Args:
+        data: the calibration samples.
+        source: of the uncertainty, such as "mc_dropout".
+        score: which of the source's scores `data.uncertainty` is, such as "midpoint_spread".
+        dataset_fingerprint: of the data set that the samples are from.
+        scope: "head" or "full" for dropout; None where the source has no scope.
+        num_samples: passes for one answer.
+        coverage: of the conformal regions.
+        adaptive: whether regions grow with the uncertainty.
+        target: "query_rate" or "error_rate", see `ask_human`.
+        target_rate: what is wanted of it.
+        error_limit: an answer whose midpoint is further off is wrong; share of the picture.
+        confidence: of the error rate's bound.
+        per_coordinate: whether each coordinate gets its own factor.
+        seed: of the lot that draws one sample of each picture for the threshold.
+
+    Returns:
+        The calibration.
+
+    Raises:
+        ValueError: if shapes do not fit, a value is out of range, or there are too few samples for
+            what is to be promised; says how many are needed.
+    """
+    mean, labels, min_std = data.mean, data.labels, uncertainty_calibration.MIN_STD
+    scales = std_scales(mean, np.maximum(data.std, min_std), labels, per_coordinate)
+    regions = conformal.fit(
+        mean, labels, data.std, data.uncertainty, coverage=coverage, adaptive=adaptive
+    )
+    distances = conformal.midpoint_distances(mean, labels)
+    asking = ask_human.choose_threshold(
+        data.uncertainty,
+        distances,
+        target,
+        target_rate,
+        error_limit=error_limit,
+        confidence=confidence,
+        pictures=data.picture_ids,
+        seed=seed,
+    )
+    return uncertainty_calibration.UncertaintyCalibration(
+        format_version=uncertainty_calibration.FORMAT_VERSION,
+        fitted_on=_fitted_on(data, source, score, scope, num_samples, dataset_fingerprint),
+        std_scale=tuple(scales.tolist()),
+        min_std=min_std,
+        regions=regions,
+        asking=asking,
+    )
+
+
+def std_scales(
+    mean: np.ndarray, std: np.ndarray, labels: np.ndarray, per_coordinate: bool = True
+) -> np.ndarray:
+    """The factors with the highest Gaussian likelihood.
+
+    Args:
+        mean: float [n, D].
+        std: float [n, D], above 0.
+        labels: float [n, D].
+        per_coordinate: whether each coordinate gets its own, or all the same.
+
+    Returns:
+        float64 [D], above 0.
+
+    Raises:
+        ValueError: as `gaussian_metrics.deviations`, or if all errors of a coordinate are 0.
+    """
+    z, _ = gaussian_metrics.deviations(mean, std, labels)
+    squares = np.square(z).mean(axis=0)
+    if not per_coordinate:
+        squares = np.full_like(squares, squares.mean())
+    if not squares.all():
+        raise ValueError(
+            f"std_scales: expected errors, got none in coordinate {int(np.argmin(squares))}: no "
+            "factor makes a std 0. Answers that equal their labels are not a model's."
+        )
+    return np.sqrt(squares)
+
+
+def _fitted_on(
+    data: CalibrationData,
+    source: str,
+    score: str,
+    scope: str | None,
+    num_samples: int,
+    dataset_fingerprint: str,
+) -> uncertainty_calibration.FittedOn:
+    return uncertainty_calibration.FittedOn(
+        source=source,
+        score=score,
+        scope=scope,
+        num_samples=num_samples,
+        dataset_fingerprint=dataset_fingerprint,
+        num_calibration_samples=len(data.mean),
+        sample_ids_sha256=calibration_split.ids_digest(data.sample_ids),
+        picture_ids=tuple(sorted(set(np.asarray(data.picture_ids).tolist()))),
+    )

@@ -1,0 +1,97 @@
+"""Answers, their standard deviations and scores of doubt, from what one pass or members say.
+
+Members are samples, checkpoints or views. Their answer is the mean of theirs, their variance the
+mean of their variances plus the variance of their answers. Scores rank: the higher, the less sure.
+
+| score              | of                                                                       |
+|--------------------|--------------------------------------------------------------------------|
+| credible_width     | `token_uncertainty.credible_width`, mean over the coordinates            |
+| entropy            | `token_uncertainty.entropy`, nats, mean over the coordinates             |
+| midpoint_std       | root of the midpoint's variance, if coordinates were independent         |
+| mutual_information | `token_uncertainty.mutual_information`, nats, mean over the coordinates  |
+| midpoint_spread    | root of the variance of the members' midpoints, x and y summed           |
+
+Example, two members of a regression model that answer [0.2, 0.4, 0.6, 0.4] and [0.4, 0.4, 0.8,
+0.4]: the answer is [0.3, 0.4, 0.7, 0.4], std [0.1, 0, 0.1, 0], midpoint_spread 0.1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from evaluation import token_uncertainty
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Answers and how sure they are.
+
+    Attributes:
+        answers: float32 [N, 4], x1, y1, x2, y2 in 0..1 of the picture.
+        std: float64 [N, 4], standard deviations of the coordinates, not calibrated.
+        scores: {name: float64 [N]}, the one to rank by first.
+        ms_per_image: time for one picture; NaN where it was not measured.
+    """
+
+    answers: np.ndarray
+    std: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    ms_per_image: float = float("nan")
+
+    @property
+    def score(self) -> np.ndarray:
+        """The score to rank by, [N]."""
+        return next(iter(self.scores.values()))
+
+
+def from_distributions(answers: np.ndarray, probabilities: np.ndarray) -> Estimate:
+    """What one pass says; also what a server does with `Engine.forward_with_distributions`.
+
+    Args:
+        answers: float [B, 4].
+        probabilities: float [B, 4, V].
+
+    Returns:
+        The scores 'credible_width', 'entropy' (both means over the coordinates), 'midpoint_std'.
+    """
+    std = token_uncertainty.std_about(probabilities, answers)
+    return Estimate(answers, std, _token_scores(probabilities) | {"midpoint_std": _midpoint(std)})
+
+
+def from_members(samples: np.ndarray, probabilities: np.ndarray | None) -> Estimate:
+    """What members say together.
+
+    Args:
+        samples: float [S, B, 4], their answers.
+        probabilities: float [S, B, 4, V]; None of a model that regresses coordinates.
+
+    Returns:
+        The scores of `from_distributions` of the mixture, then 'mutual_information' (a mean over
+        the coordinates) and 'midpoint_spread'; of a regression model the last one only.
+    """
+    answers = samples.mean(axis=0)
+    variance = samples.var(axis=0, dtype=np.float64)
+    midpoints = (samples[..., :2] + samples[..., 2:]) / 2
+    spread = {"midpoint_spread": np.sqrt(midpoints.var(axis=0, dtype=np.float64).sum(axis=-1))}
+    if probabilities is None:
+        return Estimate(answers, np.sqrt(variance), spread)
+    within = np.square(token_uncertainty.std_about(probabilities, samples)).mean(axis=0)
+    std = np.sqrt(variance + within)
+    scores = _token_scores(probabilities.mean(axis=0)) | {"midpoint_std": _midpoint(std)}
+    scores["mutual_information"] = token_uncertainty.mutual_information(probabilities).mean(axis=-1)
+    return Estimate(answers, std, scores | spread)
+
+
+def _token_scores(probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "credible_width": token_uncertainty.credible_width(probabilities).mean(axis=-1),
+        "entropy": token_uncertainty.entropy(probabilities).mean(axis=-1),
+    }
+
+
+def _midpoint(std: np.ndarray) -> np.ndarray:
+    """[B, 4] of the coordinates to [B] of the midpoint, x and y together."""
+    return np.sqrt(np.square(std).sum(axis=-1)) / 2
