@@ -18,7 +18,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
 
 .PHONY: help install demo pretrain-small test test-fast test-slow lint format lock clean FORCE \
-    submit-check submit-dataset submit-training submit-evaluation submit-sweep submit-server submit-batch-inference
+    submit-check submit-dataset submit-training submit-training-multinode submit-evaluation submit-sweep submit-server submit-batch-inference
 .DEFAULT_GOAL := help
 
 help:  ## lists the targets
@@ -38,6 +38,9 @@ $(STAMP): $(LOCKS)
 	@rm -f $(STAMP)
 	@"$(PYTHON)" -m venv $(VENV)
 	@grep -v '^tensorflow-cpu==' requirements.txt > $(VENV)/requirements.txt
+	@# Both builds fill the same folder: one over the other leaves what neither is.
+	@[ -z '$(INSTALLED_TENSORFLOW)' ] || [ '$(INSTALLED_TENSORFLOW)' = '$(TENSORFLOW)' ] || \
+	    $(BIN)/python -m pip uninstall --quiet --yes tensorflow tensorflow-cpu
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    -r $(VENV)/requirements.txt -r requirements-dev.txt '$(TENSORFLOW)'
 	@echo '$(TENSORFLOW)' > $(VENV)/.tensorflow
@@ -74,6 +77,9 @@ submit-dataset:  ## a job of build_dataset.py
 
 submit-training:  ## a job of train.py, which saves and goes on when it is stopped
 	@tools/submit.sh $(SBATCH_ARGS) training $(ARGS)
+
+submit-training-multinode:  ## a job of train.py on several GPUs or nodes (docs/scaling.md)
+	@tools/submit.sh $(SBATCH_ARGS) training_multinode $(ARGS)
 
 submit-evaluation:  ## a job of evaluate.py
 	@tools/submit.sh $(SBATCH_ARGS) evaluation $(ARGS)

@@ -1,7 +1,13 @@
-"""Asks a server about every picture of a folder.
+"""Asks a server, or a model in this process, about every picture of a folder.
 
     python batch_api_inference.py --api_url http://127.0.0.1:8080 --input_dir plates \\
         --output_file results.json --action skewering --food_type strawberry
+    python batch_api_inference.py --checkpoint_dir runs/first --input_dir plates ...
+    python batch_api_inference.py --checkpoint_dir runs/first --tfrecord_dir shards --split val \\
+        --output_file results.json
+
+The third asks about each sample of the TFRecords that build_dataset.py to_tfrecord wrote, with its
+own embedding, and scores the answers by its label.
 
 Writes, beside results.json: results.csv, results_variances.png (how far the samples of each answer
 lie apart), results_sheet.png (pictures with their answers), and with --overlay_dir each picture

@@ -1,4 +1,4 @@
-"""Asks questions from several threads; each has a client of its own.
+"""Asks questions from several threads.
 
 A thread writes an answer into the journal before it takes the next question. A kill therefore loses
 at most one answer of each thread, the one that was on its way; only those are asked again.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import pathlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import api_client
-from folder_inference import journal, outcomes, questions
+from folder_inference import answerers, journal, outcomes, pictures, questions
 
-MakeClient = Callable[[], api_client.FoodAcquisitionClient]
 _POLL_S = 0.2
 
 
@@ -26,36 +24,32 @@ class Asker:
 
     def __init__(
         self,
-        client: api_client.FoodAcquisitionClient,
-        folder: pathlib.Path,
+        answerer: answerers.Answerer,
+        source: pictures.Pictures,
         settings: questions.Settings,
         log: journal.Journal,
     ) -> None:
         """Args:
-        client: that nobody else uses.
-        folder: with the pictures.
+        answerer: is asked, and closed in the end.
+        source: has the pictures.
         settings: of the run.
-        log: gets what the server says.
+        log: gets what the answerer says.
         """
-        self._client = client
-        self._folder = folder
+        self._answerer = answerer
+        self._source = source
         self._settings = settings
         self._log = log
 
     def ask(self, question: questions.Question) -> outcomes.Outcome:
         """Reads the picture, asks, writes the journal. Raises OSError if that cannot be written."""
-        path = self._folder / question.image
         try:
-            content = path.read_bytes()
-            state = journal.file_state(path, content)
-        except OSError as error:
-            return _unreadable(question, f"The file cannot be read: {error.strerror}.")
-        if not content:
-            return _unreadable(question, "The file is empty: 0 bytes.")
+            picture, state = self._source.load(question.image)
+        except pictures.UnreadableError as error:
+            return _unreadable(question, str(error))
         started = time.perf_counter()
         answer = failure = None
         try:
-            answer = self._answer(content, question)
+            answer = self._answerer.ask(picture, question, self._settings)
         except api_client.ApiError as error:
             failure = outcomes.Failure.of(error)
         client_ms = 1000 * (time.perf_counter() - started)
@@ -65,24 +59,8 @@ class Asker:
         return outcome
 
     def close(self) -> None:
-        """Closes the client's connection."""
-        self._client.close()
-
-    def _answer(self, content: bytes, question: questions.Question) -> dict:
-        settings = self._settings
-        instruction = (question.action, question.food_type, settings.text)
-        if settings.num_samples == 0:
-            prediction = self._client.predict(content, *instruction, resize=settings.resize)
-        else:
-            prediction = self._client.predict_batch(
-                content,
-                *instruction,
-                batch_size=settings.num_samples,
-                dropout_scope=settings.dropout_scope,
-                seed=question.seed(settings.seed),
-                resize=settings.resize,
-            ).mean_prediction
-        return dict(prediction.content)
+        """Closes the answerer."""
+        self._answerer.close()
 
 
 def ask_all(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from folder_inference import drawing, overlays, results, scoring
+from folder_inference import drawing, overlays, pictures, results, scoring
 
 _COLUMNS = 6
 _TILE_PX, _CAPTION_PX, _FONT_PX = 240, 36, 13
@@ -24,7 +24,7 @@ _LONGEST_CAPTION = 32
 def write_contact_sheet(
     path: pathlib.Path,
     records: Sequence[Mapping[str, Any]],
-    folder: pathlib.Path,
+    source: pictures.Pictures,
     labels: scoring.Labels,
     largest: int,
 ) -> None:
@@ -33,14 +33,14 @@ def write_contact_sheet(
     Args:
         path: of the PNG.
         records: answered, at least one, as `results` makes them.
-        folder: with the pictures.
+        source: has the pictures.
         labels: picture -> objects; drawn too.
         largest: number of pictures on it.
 
     Raises:
         OSError: if the sheet cannot be written.
     """
-    tiles = [_tile(record, folder, labels) for record in choose(records, largest)]
+    tiles = [_tile(record, source, labels) for record in choose(records, largest)]
     rows = -(-len(tiles) // _COLUMNS)
     columns = min(len(tiles), _COLUMNS)
     sheet = Image.new("RGB", (columns * _TILE_PX, rows * (_TILE_PX + _CAPTION_PX)), _BACKGROUND)
@@ -66,9 +66,11 @@ def choose(records: Sequence[Mapping[str, Any]], largest: int) -> list[Mapping[s
     return [records[number] for number in uncertain] + [records[rest[i]] for i in evenly]
 
 
-def _tile(record: Mapping[str, Any], folder: pathlib.Path, labels: scoring.Labels) -> Image.Image:
+def _tile(
+    record: Mapping[str, Any], source: pictures.Pictures, labels: scoring.Labels
+) -> Image.Image:
     tile = Image.new("RGB", (_TILE_PX, _TILE_PX + _CAPTION_PX), _BACKGROUND)
-    picture = overlays.drawn(record, folder, labels, largest_px=_TILE_PX - 4)
+    picture = overlays.drawn(record, source, labels, largest_px=_TILE_PX - 4)
     if picture is not None:
         left, top = (_TILE_PX - picture.width) // 2, (_TILE_PX - picture.height) // 2
         tile.paste(picture, (left, top))

@@ -10,6 +10,9 @@ import api_client
 from folder_inference import questions
 
 _MAX_SAMPLES = 64
+_DEFAULT_URL = "http://127.0.0.1:8080"
+# What samples of TFRecords bring along themselves.
+_OF_FOLDERS = ("input_dir", "action", "food_type", "text", "labels", "label_map", "resize")
 
 
 def parse_arguments(
@@ -28,8 +31,11 @@ def parse_arguments(
     _add_asking(parser)
     _add_sharing_out(parser)
     flags = parser.parse_args(arguments)
-    for wrong in filter(None, (_wrong_files(flags), _wrong_question(flags), _wrong_number(flags))):
+    checks = (_wrong_files, _wrong_model, _wrong_question, _wrong_number)
+    for wrong in filter(None, (check(flags) for check in checks)):
         parser.error(wrong)
+    if flags.checkpoint_dir is None and flags.api_url is None:
+        flags.api_url = _DEFAULT_URL
     return flags
 
 
@@ -49,6 +55,8 @@ def settings_of(flags: argparse.Namespace) -> questions.Settings:
 def _add_input_and_output(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("files").add_argument
     add("--input_dir", type=pathlib.Path, help="folder with the pictures")
+    add("--tfrecord_dir", type=pathlib.Path, help="of build_dataset.py to_tfrecord, instead")
+    add("--split", choices=("train", "val"), default="val", help="of it (%(default)s)")
     add("--recursive", action="store_true", help="and the folders in it")
     add("--pattern", default="*", help="only paths like this: '*/images/*.jpg' (all pictures)")
     add("--output_file", type=pathlib.Path, required=True, help=".json; the others lie beside it")
@@ -60,9 +68,14 @@ def _add_input_and_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_asking(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("what is asked").add_argument
-    add("--api_url", default="http://127.0.0.1:8080", help="(%(default)s)")
+    add = parser.add_argument_group("who is asked").add_argument
+    add("--api_url", help=f"a server ({_DEFAULT_URL})")
     add("--api_key", help=f"better in the environment, as {api_client.API_KEY_VARIABLE}")
+    add("--timeout_s", type=float, default=60.0, help="longest wait for an answer (%(default)s)")
+    add("--checkpoint_dir", type=pathlib.Path, help="the model in this process, instead")
+    engines = ("auto", "tensorflow", "onnxruntime")
+    add("--engine", choices=engines, default="auto", help="what runs it; auto: the fastest on CPUs")
+    add = parser.add_argument_group("what is asked").add_argument
     add("--action", help="such as skewering; without it, the labels say")
     add("--food_type", help="such as strawberry; without it, the labels say")
     add("--text", help="the instruction in words, instead of the two, or to be echoed")
@@ -70,7 +83,6 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="makes the samples repeatable")
     add("--dropout_scope", choices=("head", "full"), default="head", help="(%(default)s)")
     add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
-    add("--timeout_s", type=float, default=60.0, help="longest wait for an answer (%(default)s)")
 
 
 def _add_sharing_out(parser: argparse.ArgumentParser) -> None:
@@ -85,8 +97,8 @@ def _add_sharing_out(parser: argparse.ArgumentParser) -> None:
 def _wrong_files(flags: argparse.Namespace) -> str | None:
     if flags.output_file.suffix != ".json":
         return f"--output_file: expected a name that ends in .json, got {flags.output_file}"
-    if flags.input_dir is None and not flags.merge:
-        return "--input_dir: expected the folder with the pictures"
+    if flags.input_dir is None and flags.tfrecord_dir is None and not flags.merge:
+        return "--input_dir: expected the folder with the pictures, or a --tfrecord_dir"
     if flags.input_dir is not None and not flags.input_dir.is_dir():
         return f"--input_dir: expected a folder, got {flags.input_dir}, which is none"
     absent = [str(path) for path in flags.labels or () if not path.is_file()]
@@ -95,8 +107,24 @@ def _wrong_files(flags: argparse.Namespace) -> str | None:
     return None
 
 
+def _wrong_model(flags: argparse.Namespace) -> str | None:
+    directory = flags.checkpoint_dir
+    if directory is not None and (flags.api_url or flags.api_key):
+        return "--checkpoint_dir: expected no --api_url and no --api_key beside it"
+    if directory is not None and not directory.is_dir():
+        return f"--checkpoint_dir: expected a directory that train.py wrote, got {directory}"
+    if flags.tfrecord_dir is None:
+        return None
+    beside = [f"--{name}" for name in _OF_FOLDERS if getattr(flags, name) is not None]
+    if beside:
+        return f"--tfrecord_dir: its samples say what is asked; leave out {', '.join(beside)}"
+    if directory is None and not flags.merge:
+        return "--tfrecord_dir: expected --checkpoint_dir too; servers take no embeddings"
+    return None
+
+
 def _wrong_question(flags: argparse.Namespace) -> str | None:
-    if flags.merge:
+    if flags.merge or flags.tfrecord_dir is not None:
         return None
     if flags.food_type and not flags.action:
         return "--food_type: expected --action too"

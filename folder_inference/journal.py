@@ -7,19 +7,18 @@
 
 Each line is on the disk before the next question of its thread goes out. A line that was cut off by
 a crash is the last one, and is dropped. Answers count for the settings of the first line only, and
-for a file whose content is the same: equal in size and time, or else in its SHA-256.
+for a picture that is the same still (`pictures.Pictures.is_same`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import pathlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from folder_inference import questions
@@ -49,10 +48,17 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self._file.close()
 
-    def known(self, key: questions.Key, picture: pathlib.Path) -> dict[str, Any] | None:
-        """The entry of a question, unless its picture has changed since."""
+    def known(
+        self, key: questions.Key, is_same: Callable[[str, Mapping[str, Any]], bool]
+    ) -> dict[str, Any] | None:
+        """The entry of a question, unless its picture has changed since.
+
+        Args:
+            key: of the question.
+            is_same: of the pictures, see `pictures.Pictures`.
+        """
         entry = self._entries.get(key)
-        return entry if entry is not None and _is_same(entry["file"], picture) else None
+        return entry if entry is not None and is_same(key[0], entry["file"]) else None
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Adds an entry; it is on the disk when this returns. Raises OSError."""
@@ -95,25 +101,6 @@ def open_journal(path: pathlib.Path, settings: Mapping[str, Any], resume: bool) 
             journal.append({"format": _FORMAT, "settings": dict(settings)})
         on_failure.pop_all()
     return journal
-
-
-def file_state(picture: pathlib.Path, content: bytes) -> dict[str, Any]:
-    """What an entry remembers of a picture's file."""
-    state = picture.stat()
-    digest = hashlib.sha256(content).hexdigest()
-    return {"size": len(content), "mtime_ns": state.st_mtime_ns, "sha256": digest}
-
-
-def _is_same(remembered: Mapping[str, Any], picture: pathlib.Path) -> bool:
-    try:
-        state = picture.stat()
-        if state.st_size != remembered["size"]:
-            return False
-        if state.st_mtime_ns == remembered["mtime_ns"]:
-            return True
-        return hashlib.sha256(picture.read_bytes()).hexdigest() == remembered["sha256"]
-    except OSError:
-        return False
 
 
 def _lock(path: pathlib.Path, file: BinaryIO) -> None:

@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from folder_inference import contact_sheet, csv_table, overlays, scoring
+from folder_inference import contact_sheet, csv_table, overlays, pictures, scoring
 from food_data import atomic_files
 
 
@@ -58,7 +58,7 @@ class Paths:
 def write(
     document: Mapping[str, Any],
     paths: Paths,
-    folder: pathlib.Path | None,
+    source: pictures.Pictures | None,
     labels: scoring.Labels,
     sheet_images: int,
     check: Callable[[], None],
@@ -68,7 +68,7 @@ def write(
     Args:
         document: what the JSON holds.
         paths: where.
-        folder: with the pictures; None draws none of them.
+        source: has the pictures; None draws none of them.
         labels: picture -> objects, drawn beside the answers.
         sheet_images: largest number of pictures on the contact sheet; 0 for no sheet.
         check: called now and then; what it raises ends the writing.
@@ -83,11 +83,11 @@ def write(
         from folder_inference import histograms
 
         histograms.write_histograms(paths.variances, sampled)
-    if answered and folder is not None:
+    if answered and source is not None:
         if sheet_images:
-            contact_sheet.write_contact_sheet(paths.sheet, answered, folder, labels, sheet_images)
+            contact_sheet.write_contact_sheet(paths.sheet, answered, source, labels, sheet_images)
         if paths.overlay_dir is not None:
-            overlays.write_overlays(answered, folder, paths.overlay_dir, labels, check)
+            overlays.write_overlays(answered, source, paths.overlay_dir, labels, check)
     check()
     csv_table.write_csv(paths.csv, answered, failed)
     with atomic_files.replace_file(paths.json) as file:

@@ -16,14 +16,14 @@ from typing import Any
 from absl import logging
 from PIL import Image, ImageOps
 
-from folder_inference import drawing, scoring
+from folder_inference import drawing, pictures, scoring
 
 _DRAWING_THREADS = 2
 
 
 def write_overlays(
     records: Sequence[Mapping[str, Any]],
-    folder: pathlib.Path,
+    source: pictures.Pictures,
     overlay_dir: pathlib.Path,
     labels: scoring.Labels,
     check: Callable[[], None],
@@ -32,7 +32,7 @@ def write_overlays(
 
     Args:
         records: answered, as `results` makes them.
-        folder: with the pictures.
+        source: has the pictures.
         overlay_dir: is made if it does not exist.
         labels: picture -> objects; those that were asked for are drawn too.
         check: called before each; what it raises ends the drawing.
@@ -47,7 +47,7 @@ def write_overlays(
 
     def write(record: Mapping[str, Any]) -> bool:
         check()
-        picture = drawn(record, folder, labels)
+        picture = drawn(record, source, labels)
         if picture is not None:
             drawing.save(picture, overlay_dir / overlay_name(record))
         return picture is not None
@@ -65,7 +65,7 @@ def overlay_name(record: Mapping[str, Any]) -> str:
 
 def drawn(
     record: Mapping[str, Any],
-    folder: pathlib.Path,
+    source: pictures.Pictures,
     labels: scoring.Labels,
     largest_px: int | None = None,
 ) -> Image.Image | None:
@@ -73,12 +73,12 @@ def drawn(
 
     Args:
         record: the answer.
-        folder: with the picture.
+        source: has the picture.
         labels: picture -> objects.
         largest_px: width or height to scale it to before drawing, whichever is larger.
     """
     try:
-        picture = drawing.decode(folder / record["image"])
+        picture = source.decode(record["image"])
     except (OSError, ValueError) as error:
         logging.warning("%s is not drawn: %s", record["image"], error)
         return None

@@ -1,17 +1,17 @@
-"""One run over a folder, from its flags to its files."""
+"""One run over a folder or over TFRecords, from its flags to its files."""
 
 from __future__ import annotations
 
 import argparse
-import functools
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 from absl import logging
 
-import api_client
 from folder_inference import (
+    answerers,
     asking,
     flags,
     giving_up,
@@ -19,6 +19,7 @@ from folder_inference import (
     merging,
     outcomes,
     outputs,
+    pictures,
     plan,
     progress,
     questions,
@@ -31,7 +32,7 @@ Found = dict[questions.Key, outcomes.Outcome]
 
 
 def run(args: argparse.Namespace, signals: stopping.StopSignals) -> dict[str, Any]:
-    """Asks about a folder and writes the files.
+    """Asks about a folder, or about TFRecords, and writes the files.
 
     Args:
         args: as `flags.parse_arguments` gives them.
@@ -48,31 +49,33 @@ def run(args: argparse.Namespace, signals: stopping.StopSignals) -> dict[str, An
     """
     started = time.monotonic()
     paths = outputs.Paths(args.output_file, args.overlay_dir)
-    make_client = functools.partial(_client, args, signals)
-    with make_client() as client:
-        planned = plan.make_plan(args, client, paths)
+    source = _source(args)
+    make_answerer = answerers.open_answerers(args, signals)
+    with contextlib.closing(make_answerer()) as answerer:
+        if args.tfrecord_dir is None:
+            planned = plan.make_plan(args, answerer, paths)
+        else:
+            planned = plan.make_sample_plan(args, answerer, source)
     paths.json.parent.mkdir(parents=True, exist_ok=True)
     with journal.open_journal(paths.journal, planned.settings, args.resume) as log:
-        found = _known(planned, args, log) if args.resume else {}
+        found = _known(planned, source, log) if args.resume else {}
         from_journal = len(found)
 
         def make_asker() -> asking.Asker:
-            return asking.Asker(make_client(), args.input_dir, flags.settings_of(args), log)
+            return asking.Asker(make_answerer(), source, flags.settings_of(args), log)
 
         reason = _ask(planned, found, make_asker, args.workers, signals)
         document = _document(planned, found, reason)
         seconds = round(time.monotonic() - started, 3)
         document["summary"].update(from_journal=from_journal, seconds=seconds)
-        outputs.write(
-            document, paths, args.input_dir, planned.labels, args.sheet_images, signals.check
-        )
+        outputs.write(document, paths, source, planned.labels, args.sheet_images, signals.check)
         if reason is None and all(outcome.finished for outcome in found.values()):
             log.finish()
     return document
 
 
 def merge(args: argparse.Namespace, signals: stopping.StopSignals) -> dict[str, Any]:
-    """Puts shards together and writes the files; pictures are drawn if --input_dir is given.
+    """Puts shards together and writes the files; draws pictures if it is told where they are.
 
     Args:
         args: as `flags.parse_arguments` gives them, with `merge`.
@@ -89,16 +92,18 @@ def merge(args: argparse.Namespace, signals: stopping.StopSignals) -> dict[str, 
     document = merging.merge(args.merge)
     paths = outputs.Paths(args.output_file, args.overlay_dir)
     paths.json.parent.mkdir(parents=True, exist_ok=True)
-    outputs.write(document, paths, args.input_dir, {}, args.sheet_images, signals.check)
+    outputs.write(document, paths, _source(args), {}, args.sheet_images, signals.check)
     return document
 
 
-def _client(
-    args: argparse.Namespace, signals: stopping.StopSignals
-) -> api_client.FoodAcquisitionClient:
-    return api_client.FoodAcquisitionClient(
-        args.api_url, api_key=args.api_key, timeout_s=args.timeout_s, sleep=signals.event.wait
-    )
+def _source(args: argparse.Namespace) -> pictures.Pictures | None:
+    """Where the pictures are; None if shards are merged and nothing is drawn."""
+    if args.tfrecord_dir is not None:
+        # TensorFlow takes seconds to import, which those who ask a server need not wait for.
+        from folder_inference import samples
+
+        return samples.TfrecordSamples(args.tfrecord_dir, args.split)
+    return None if args.input_dir is None else pictures.FolderPictures(args.input_dir)
 
 
 def _ask(
@@ -128,10 +133,10 @@ def _ask(
     return reason
 
 
-def _known(planned: plan.Plan, args: argparse.Namespace, log: journal.Journal) -> Found:
+def _known(planned: plan.Plan, source: pictures.Pictures, log: journal.Journal) -> Found:
     found = {}
     for question in planned.asked:
-        entry = log.known(question.key, args.input_dir / question.image)
+        entry = log.known(question.key, source.is_same)
         if entry is not None:
             found[question.key] = outcomes.Outcome.from_entry(question, entry)
     logging.info("%d of %d questions are in the journal", len(found), len(planned.asked))

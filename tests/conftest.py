@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 # Before anything imports TensorFlow: its start-up messages hide what a failing test prints.
@@ -49,13 +50,21 @@ def empty_server_url():
 
 @pytest.fixture(scope="session")
 def small_checkpoint_dir(tmp_path_factory) -> str:
-    """A checkpoint directory as train.py writes it, of a tiny model; one epoch."""
-    import train
+    """A checkpoint directory as train.py writes it, of a tiny model; one epoch. Not to be changed:
+    all processes of a session share it, because training it takes longer than most tests."""
     from tests import small_model, training_fixtures
 
-    folder = tmp_path_factory.mktemp("training")
-    files = training_fixtures.write_squares(folder)
-    arguments = training_fixtures.arguments(folder, *files)
-    with small_model.gin_bindings():
-        assert train.main(arguments) == 0
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder = shared / "small_checkpoint"
+    with (shared / "small_checkpoint.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "is_trained").exists():
+            import train
+
+            folder.mkdir()
+            files = training_fixtures.write_squares(folder)
+            with small_model.gin_bindings():
+                assert train.main(training_fixtures.arguments(folder, *files)) == 0
+            (folder / "is_trained").touch()
     return str(folder / "run")

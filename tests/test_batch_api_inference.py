@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import batch_api_inference
 from tests import serving_stubs
+from tests.folder_inference import records as answer_records
 from tests.folder_inference import stub_server
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -167,3 +169,44 @@ def test_needs_no_tensorflow():
     program = "import sys, batch_api_inference; print('tensorflow' in sys.modules)"
     found = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True)
     assert found.strip() == "False"
+
+
+@pytest.mark.slow
+def test_a_real_checkpoint_answers_as_its_server(small_checkpoint_dir, tmp_path, monkeypatch):
+    """In the program's process, in its server, and asked by itself: the same bits."""
+    from folder_inference import local_model
+    from food_data import splits, tfrecord_writer
+    from serving import app, predictor
+    from tests import training_fixtures
+
+    data = training_fixtures.squares(3)
+    (tmp_path / "in").mkdir()
+    for number, image in enumerate(data.images):
+        path = tmp_path / "in" / f"{number}.png"
+        path.write_bytes(serving_stubs.file_bytes(image))
+    asked = ["--input_dir", str(tmp_path / "in"), "--action", "skewering", "--food_type", "banana"]
+    model = ["--checkpoint_dir", small_checkpoint_dir, "--engine", "tensorflow"]
+    sampled = ["--num_samples", "3", "--seed", "4", "--sheet_images", "0"]
+    here = answers_of(tmp_path / "here.json", *asked, *sampled, *model)
+
+    loaded = predictor.Predictor.from_checkpoint(small_checkpoint_dir, "tensorflow")
+    with serving_stubs.serve(app.create_app(loaded)) as url:
+        there = answers_of(tmp_path / "there.json", *asked, *sampled, "--api_url", url)
+    assert [one["predictions"] for one in here] == [one["predictions"] for one in there]
+    assert here[0]["predictions"] != here[1]["predictions"]
+    assert here[0]["model_version"] == there[0]["model_version"]
+
+    split = splits.Split(np.zeros(0, np.int64), np.arange(3))
+    tfrecord_writer.write_tfrecords(data, split, tmp_path / "records", 2)
+    records = ["--tfrecord_dir", str(tmp_path / "records"), "--num_samples", "0"]
+    # Not loaded a third time.
+    monkeypatch.setattr(local_model, "load", lambda *_: local_model.LocalModel(loaded))
+    found = answers_of(tmp_path / "samples.json", *records, *model)
+    motions = [[one["prediction"][name] for name in answer_records.NAMES] for one in found]
+    expected = loaded.model.forward(data.images, data.embeddings)
+    assert motions == np.asarray(expected, np.float64).tolist()
+
+
+def answers_of(path, *arguments):
+    assert batch_api_inference.main(["--output_file", str(path), *arguments]) == 0
+    return json.loads(path.read_text())["results"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import flask
 
-from serving import monte_carlo, prediction, request_bodies, request_schemas
+from serving import answer_fields, request_bodies, request_schemas
 from serving.prediction_service import Answers, PredictionService, fresh_seed
 from serving.predictor import Predictor
 from serving.recorder import NullRecorder, Recorder
@@ -42,13 +42,12 @@ class PredictionRoutes:
         predictor = self._service.require_predictor()
         request = request_schemas.parse_predict(self._fields())
         answers = self._service.predict(predictor, request)
-        normalised, pixels = answers.in_picture()[0]
+        fields = answer_fields.single(answers)
         flask.g.request_id = self._recorder.claim(flask.g.request_id)
         content = {
             "success": True,
-            "prediction": normalised.to_dict(),
-            "prediction_pixels": pixels.to_dict(),
-            **_about(answers, request.instruction),
+            **fields,
+            **answer_fields.about(answers, request.instruction),
             **_identity(predictor),
             "timing_ms": self._timing([answers], started),
         }
@@ -64,8 +63,8 @@ class PredictionRoutes:
         answers = self._service.sample(predictor, request, seed)
         results = [
             {
-                **_samples(one, request, seed),
-                **_about(one, request.instruction),
+                **answer_fields.samples(one, request.enable_dropout, request.dropout_scope, seed),
+                **answer_fields.about(one, request.instruction),
             }
             for one in answers
         ]
@@ -117,43 +116,6 @@ def _seed(request: request_schemas.BatchRequest) -> int | None:
     if not request.enable_dropout:
         return None
     return fresh_seed() if request.seed is None else request.seed
-
-
-def _samples(
-    answers: Answers, request: request_schemas.BatchRequest, seed: int | None
-) -> dict[str, Any]:
-    """Samples, their statistics and their mean, in 0..1 of the picture and in pixels."""
-    normalised, pixels = (
-        [[motion.start_x, motion.start_y, motion.end_x, motion.end_y] for motion in motions]
-        for motions in zip(*answers.in_picture())
-    )
-    statistics = monte_carlo.statistics(normalised)
-    mean_pixels = monte_carlo.statistics(pixels)["mean"]
-    return {
-        "batch_size": request.batch_size,
-        "enable_dropout": request.enable_dropout,
-        "dropout_scope": request.dropout_scope,
-        "seed": seed,
-        "predictions": normalised,
-        "predictions_pixels": pixels,
-        "statistics": statistics,
-        "mean_prediction": prediction.ExecutionParameters(*statistics["mean"]).to_dict(),
-        "mean_prediction_pixels": prediction.ExecutionParameters(*mean_pixels).to_dict(),
-    }
-
-
-def _about(answers: Answers, instruction: request_schemas.Instruction) -> dict[str, Any]:
-    """The picture and the instruction, as they came and as they were understood."""
-    return {
-        "image_width": answers.placement.width,
-        "image_height": answers.placement.height,
-        "resize": answers.placement.mode,
-        "action": answers.instruction.action,
-        "food_type": answers.instruction.food,
-        "input_action": instruction.action,
-        "input_food_type": instruction.food_type,
-        "input_text": instruction.text,
-    }
 
 
 def _identity(predictor: Predictor) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import api_client
-from folder_inference import asking, journal, questions
+from folder_inference import answerers, asking, journal, pictures, questions
 from tests.folder_inference import stub_server
 
 SETTINGS = questions.Settings("skewering", "grape", num_samples=2, seed=1)
@@ -27,7 +27,8 @@ def log(tmp_path):
 
 def asker(server, tmp_path, log, settings=SETTINGS):
     client = api_client.FoodAcquisitionClient(server.url, retries=1, backoff_s=0.01)
-    return asking.Asker(client, tmp_path, settings, log)
+    source = pictures.FolderPictures(tmp_path)
+    return asking.Asker(answerers.ServerAnswerer(client), source, settings, log)
 
 
 def question(name="a.png"):

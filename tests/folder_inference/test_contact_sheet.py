@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from folder_inference import contact_sheet
+from folder_inference import contact_sheet, pictures
 from tests.folder_inference import records, stub_server
 
 
@@ -43,7 +43,8 @@ def test_six_in_a_row(number, size, tmp_path):
     for entry in entries[1:]:
         stub_server.solid(tmp_path / entry["image"])
     stub_server.solid(tmp_path / "0.png", (10, 20, 30), (100, 50))
-    contact_sheet.write_contact_sheet(tmp_path / "sheet.png", entries, tmp_path, {}, 60)
+    source = pictures.FolderPictures(tmp_path)
+    contact_sheet.write_contact_sheet(tmp_path / "sheet.png", entries, source, {}, 60)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == size
         assert sheet.getpixel((120, 80)) == (10, 20, 30)
@@ -51,5 +52,6 @@ def test_six_in_a_row(number, size, tmp_path):
 
 def test_a_picture_that_has_gone_leaves_its_place_empty(tmp_path):
     sheet = tmp_path / "sheet.png"
-    contact_sheet.write_contact_sheet(sheet, [records.record("gone.jpg")], tmp_path, {}, 60)
+    source = pictures.FolderPictures(tmp_path)
+    contact_sheet.write_contact_sheet(sheet, [records.record("gone.jpg")], source, {}, 60)
     assert sheet.exists()

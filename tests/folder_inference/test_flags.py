@@ -18,6 +18,7 @@ def test_defaults(tmp_path):
     args = parse(tmp_path)
     assert flags.settings_of(args) == questions.Settings("skewering", "grape", num_samples=16)
     assert (args.workers, args.num_shards, args.shard_index, args.resume) == (4, 1, None, False)
+    assert (args.api_url, args.checkpoint_dir) == ("http://127.0.0.1:8080", None)
 
 
 def test_settings(tmp_path):
@@ -49,6 +50,10 @@ def test_shards(index, tmp_path):
         (["--num_shards", "2", "--shard_index", "2"], "--shard_index: expected 0 to 1, got 2"),
         (["--shard_index", "1"], "--shard_index: expected 0 to 0, got 1"),
         (["--dropout_scope", "half"], "invalid choice: 'half'"),
+        (["--checkpoint_dir", "absent"], "expected a directory that train.py wrote, got absent"),
+        (["--checkpoint_dir", ".", "--api_url", "http://a"], "--checkpoint_dir: expected no --api"),
+        (["--checkpoint_dir", ".", "--api_key", "k"], "--checkpoint_dir: expected no --api_url"),
+        (["--tfrecord_dir", "."], "leave out --input_dir, --action, --food_type"),
     ],
 )
 def test_wrong_values(more, message, tmp_path, capsys):
@@ -87,3 +92,14 @@ def test_input_is_needed_unless_shards_are_merged(tmp_path, capsys):
     with pytest.raises(SystemExit):
         flags.parse_arguments("", [*output, *ASK])
     assert "--input_dir: expected the folder" in capsys.readouterr().err
+
+
+def test_samples_of_tfrecords_say_what_is_asked(tmp_path, capsys):
+    output = ["--output_file", str(tmp_path / "out.json"), "--tfrecord_dir", "t"]
+    args = flags.parse_arguments("", [*output, "--checkpoint_dir", str(tmp_path)])
+    assert (args.split, args.engine, args.api_url) == ("val", "auto", None)
+    assert flags.settings_of(args) == questions.Settings(None, None, num_samples=16)
+    assert flags.parse_arguments("", [*output, "--merge", "a.json"]).checkpoint_dir is None
+    with pytest.raises(SystemExit):
+        flags.parse_arguments("", output)
+    assert "--tfrecord_dir: expected --checkpoint_dir too" in capsys.readouterr().err

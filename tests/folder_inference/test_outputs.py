@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from folder_inference import outputs, stopping
+from folder_inference import outputs, pictures, stopping
 from tests.folder_inference import records, stub_server
 
 
@@ -22,7 +22,7 @@ def document(*answered, failed=()):
 def write(tmp_path, found, overlay_dir=None, sheet_images=60, check=go_on, folder=True):
     paths = outputs.Paths(tmp_path / "out" / "r.json", overlay_dir)
     paths.json.parent.mkdir(exist_ok=True)
-    source = tmp_path / "in" if folder else None
+    source = pictures.FolderPictures(tmp_path / "in") if folder else None
     outputs.write(found, paths, source, {}, sheet_images, check)
     return sorted(path.name for path in paths.json.parent.iterdir())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from folder_inference import overlays, stopping
+from folder_inference import overlays, pictures, stopping
 from food_data import annotations
 from tests.folder_inference import records, stub_server
 
@@ -21,7 +21,7 @@ def test_equal_stems_and_foods_have_files_of_their_own(tmp_path):
     entries.append({**entries[0], "input_food_type": "green beans"})
     for entry in entries:
         stub_server.solid(folder / entry["image"])
-    assert overlays.write_overlays(entries, folder, drawn, {}, go_on) == 4
+    assert overlays.write_overlays(entries, pictures.FolderPictures(folder), drawn, {}, go_on) == 4
     assert sorted(p.relative_to(drawn).as_posix() for p in drawn.rglob("*.jpg")) == [
         "a.jpg.skewering_banana.jpg",
         "a.jpg.skewering_green_beans.jpg",
@@ -47,7 +47,8 @@ def test_names_without_surprises(asked, name):
 def test_a_picture_that_has_gone_is_left_out(tmp_path):
     stub_server.solid(tmp_path / "a.jpg")
     entries = [records.record("gone.jpg"), records.record("a.jpg")]
-    assert overlays.write_overlays(entries, tmp_path, tmp_path / "out", {}, go_on) == 1
+    source = pictures.FolderPictures(tmp_path)
+    assert overlays.write_overlays(entries, source, tmp_path / "out", {}, go_on) == 1
 
 
 def test_labels_that_were_asked_for_are_drawn(tmp_path):
@@ -59,10 +60,11 @@ def test_labels_that_were_asked_for_are_drawn(tmp_path):
             annotations.LabelledObject("banana", None, "skewering"),
         ]
     }
-    picture = overlays.drawn(records.record("a.png"), tmp_path, labels)
+    source = pictures.FolderPictures(tmp_path)
+    picture = overlays.drawn(records.record("a.png"), source, labels)
     assert picture.getpixel((100, 90)) == (255, 255, 255)
     assert picture.getpixel((100, 20)) == (0, 0, 0)
-    small = overlays.drawn(records.record("a.png"), tmp_path, {}, largest_px=50)
+    small = overlays.drawn(records.record("a.png"), source, {}, largest_px=50)
     assert small.size == (50, 25)
 
 
@@ -71,6 +73,7 @@ def test_drawing_ends_when_asked_to(tmp_path):
         raise stopping.Stopped("SIGTERM")
 
     stub_server.solid(tmp_path / "a.jpg")
+    source = pictures.FolderPictures(tmp_path)
     with pytest.raises(stopping.Stopped):
-        overlays.write_overlays([records.record()], tmp_path, tmp_path / "out", {}, end)
+        overlays.write_overlays([records.record()], source, tmp_path / "out", {}, end)
     assert list((tmp_path / "out").iterdir()) == []

@@ -7,8 +7,8 @@ import json
 import pytest
 
 import api_client
-from folder_inference import flags, outputs, plan
-from tests.folder_inference import stub_server
+from folder_inference import answerers, flags, outputs, plan
+from tests.folder_inference import stub_server, tfrecord_folder
 
 ASK = ("--action", "skewering", "--food_type", "grape")
 
@@ -32,7 +32,8 @@ def make(server, folder, *more, asked=ASK):
     arguments = ["--input_dir", str(folder), "--output_file", output, *asked, *more]
     args = flags.parse_arguments("", arguments)
     with api_client.FoodAcquisitionClient(server.url, retries=0) as client:
-        return plan.make_plan(args, client, outputs.Paths(args.output_file, args.overlay_dir))
+        paths = outputs.Paths(args.output_file, args.overlay_dir)
+        return plan.make_plan(args, answerers.ServerAnswerer(client), paths)
 
 
 def test_every_picture_gets_the_question(server, folder):
@@ -92,3 +93,35 @@ def test_a_server_without_a_model(folder, monkeypatch, server):
     monkeypatch.setattr(server, "version", None)
     with pytest.raises(plan.NothingToDoError, match="has no model"):
         make(server, folder)
+
+
+def test_samples_of_tfrecords_are_shared_out_by_their_numbers(tmp_path):
+    from folder_inference import samples
+
+    class Model:
+        def model_version(self):
+            return "run/best-1"
+
+    source = samples.TfrecordSamples(tfrecord_folder.write(tmp_path / "records"), "val")
+    files = ["--output_file", "r.json", "--checkpoint_dir", str(tmp_path), "--tfrecord_dir", "t"]
+    plans = [
+        plan.make_sample_plan(
+            flags.parse_arguments("", [*files, "--num_shards", "2", "--shard_index", index]),
+            Model(),
+            source,
+        )
+        for index in "01"
+    ]
+    assert [[one.image[-1] for one in planned.asked] for planned in plans] == [
+        ["2", "4", "6"],
+        ["3", "5"],
+    ]
+    assert list(plans[1].labels) == ["val/00000003", "val/00000005"]
+    settings = plans[1].settings
+    assert (settings["split"], settings["model_version"], settings["shard"]) == (
+        "val",
+        "run/best-1",
+        [1, 2],
+    )
+    assert settings["dataset"] == plans[1].notes["tfrecords"]["dataset"] == source.fingerprint
+    assert plans[0].notes["shard"]["questions_in_folder"] == 5

@@ -10,7 +10,9 @@ import pytest
 
 import api_client
 from folder_inference import flags, journal, merging, run, stopping
-from tests.folder_inference import stub_server
+from serving import app
+from tests import serving_stubs
+from tests.folder_inference import stub_server, tfrecord_folder
 
 # Without samples, since drawing their histograms takes longer than asking.
 PLAIN = ("--num_samples", "0", "--sheet_images", "0", "--workers", "2")
@@ -170,3 +172,104 @@ def test_shards_make_the_whole(server, folder):
     assert merged["failed_images"] == whole["failed_images"]
     with pytest.raises(merging.MergeError, match="missing: 2"):
         start(server, folder, "--merge", *files[:2], name="all.json")
+
+
+@pytest.fixture
+def local(tmp_path, monkeypatch):
+    """--checkpoint_dir loads a model that answers what is seen in the picture."""
+    from folder_inference import local_model
+
+    (tmp_path / "embeddings").mkdir()
+    store = serving_stubs.embedding_store_of(tmp_path / "embeddings")
+    stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store, version="run/best-1")
+    monkeypatch.setattr(local_model, "load", lambda *_: local_model.LocalModel(stub))
+    return stub
+
+
+def start_local(folder, *more, name="r.json"):
+    files = ["--output_file", str(folder.parent / name), "--checkpoint_dir", str(folder)]
+    args = flags.parse_arguments("", [*files, *PLAIN, *more])
+    with stopping.StopSignals() as signals:
+        return (run.merge if args.merge else run.run)(args, signals)
+
+
+def without_times(document):
+    changing = ("client_ms", "timing_ms", "request_id")
+    return [
+        {name: value for name, value in one.items() if name not in changing}
+        for one in (*document["results"], *document["failed_images"])
+    ]
+
+
+def test_the_model_in_this_process_answers_as_its_server(local, folder):
+    for number, picture in enumerate(sorted(folder.glob("*.png"))):
+        motion = ((20 + number, 20), (60, 20 + number))
+        picture.write_bytes(serving_stubs.file_bytes(serving_stubs.marker_picture(80, 40, *motion)))
+    asked = ("--seed", "3", "--action", "skewering", "--food_type", "strawberry")
+    here = start_local(folder, "--input_dir", str(folder), *asked)
+    assert (here["summary"]["answered"], here["summary"]["failed"]) == (6, 1)
+    with serving_stubs.serve(app.create_app(local)) as url:
+        server = stub_server.ContractServer()
+        server.url = url
+        # An answer of either counts for the other: seeds and settings are the same.
+        there = start(server, folder, *asked, "--resume", asked=PLAIN)
+        assert there["summary"]["from_journal"] == 7
+        there = start(server, folder, *asked, name="there.json", asked=PLAIN)
+    assert without_times(here) == without_times(there)
+    assert here["summary"]["settings"] == there["summary"]["settings"]
+
+
+def test_samples_of_tfrecords(local, folder):
+    records = tfrecord_folder.write(folder.parent / "records")
+    drawn = folder.parent / "drawn"
+    more = ("--tfrecord_dir", str(records), "--overlay_dir", str(drawn), "--sheet_images", "4")
+    document = start_local(folder, *more)
+    assert [(one["image"], one["sample"], one["source"]) for one in document["results"]] == [
+        (f"val/0000000{number}", number, f"photo_{number // 2}.jpg") for number in range(2, 7)
+    ]
+    assert [one["food_type"] for one in document["results"]][:2] == ["grape", "banana"]
+    # The marker model finds the middle of a marker to half a pixel.
+    assert document["summary"]["scores"]["answers"]["n"] == 5
+    assert document["summary"]["scores"]["answers"]["centroid_mae"] < 0.003
+    assert document["summary"]["tfrecords"]["samples"] == 5
+    assert (folder.parent / "r_sheet.png").exists()
+    assert (drawn / "val" / "00000006.skewering_grape.jpg").exists()
+    again = start_local(folder, *more, "--resume")
+    assert again["summary"]["from_journal"] == 5
+    assert again["results"] == document["results"]
+
+
+def test_shards_of_tfrecords_make_the_whole(local, folder):
+    records = tfrecord_folder.write(folder.parent / "records")
+    damaged = records / "val-00001-of-00003.tfrecord"
+    content = bytearray(damaged.read_bytes())
+    content[5000] ^= 255
+    damaged.write_bytes(content)
+    more = ("--tfrecord_dir", str(records))
+    whole = start_local(folder, *more)
+    (unreadable,) = whole["failed_images"]
+    assert unreadable["kind"] == "unreadable"
+    assert "val-00001-of-00003.tfrecord: the record at byte 0" in unreadable["error"]
+    names = [f"s{index}.json" for index in range(3)]
+    for index, name in enumerate(names):
+        shard = ("--num_shards", "3", "--shard_index", str(index))
+        document = start_local(folder, *more, *shard, name=name)
+        asked = [one["image"][-1] for one in (*document["results"], *document["failed_images"])]
+        assert sorted(asked) == [["2", "5"], ["3", "6"], ["4"]][index]
+    files = [str(folder.parent / name) for name in names]
+    merged = start_local(folder, *more, "--sheet_images", "9", "--merge", *files, name="all.json")
+    assert without_times(merged) == without_times(whole)
+    assert merged["summary"]["scores"]["answers"] == pytest.approx(
+        whole["summary"]["scores"]["answers"]
+    )
+    assert (folder.parent / "all_sheet.png").exists()
+
+
+def test_other_tfrecords_are_another_run(local, folder):
+    more = ("--tfrecord_dir", str(tfrecord_folder.write(folder.parent / "records", 4)))
+    start_local(folder, *more)
+    other = tfrecord_folder.write(folder.parent / "other", 5)
+    with pytest.raises(journal.JournalError, match="dataset: the journal has"):
+        start_local(folder, "--tfrecord_dir", str(other), "--resume")
+    with pytest.raises(journal.JournalError, match="split: the journal has 'val', now 'train'"):
+        start_local(folder, *more, "--resume", "--split", "train")
