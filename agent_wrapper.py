@@ -95,6 +95,11 @@ class Agent(tf.Module):
         return self._actor_network
 
     @property
+    def has_distributions(self) -> bool:
+        """Whether answers are drawn from distributions over tokens, see `token_distributions`."""
+        return self.network.loss_type == "cross_entropy"
+
+    @property
     def optimizer(self) -> tf.keras.optimizers.Optimizer:
         """The optimizer of the network."""
         return self._actor_optimizer
@@ -193,6 +198,70 @@ class Agent(tf.Module):
         sample = functions.sample_head if dropout == "head" else functions.sample_full
         samples = sample(image, embedding, num_samples or 1, tf.constant([seed, 0], tf.int32))
         return samples[0] if num_samples is None else samples
+
+    def forward_with_distributions(
+        self,
+        image: np.ndarray | tf.Tensor,
+        embedding: np.ndarray | tf.Tensor,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `forward` answers, and the distributions of the tokens behind it, in one pass.
+
+        Args:
+            image: as `forward` takes it, and so are the others.
+            embedding: float32 [B, D].
+            dropout: 'off', 'head' or 'full'.
+            num_samples: S, with dropout on; None for one sample without the axis S.
+            seed: of the dropout; None draws a fresh one.
+
+        Returns:
+            float32 [B, 4], and probabilities float32 [B, 4, vocab_size], which sum to 1 over the
+            last axis; with num_samples, [S, B, 4] and [S, B, 4, vocab_size].
+
+        Raises:
+            ValueError: if arguments do not fit the agent or each other, or the agent regresses
+                coordinates.
+        """
+        image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
+        self._check_inputs(image, embedding)
+        prediction_functions.check_sampling(dropout, num_samples, seed)
+        functions = self._functions[image.dtype].distributions
+        if not functions:
+            raise prediction_functions.no_distributions()
+        if dropout == "off":
+            return functions["off"](image, embedding)
+        seed = prediction_functions.fresh_seed() if seed is None else seed
+        seed_pair = tf.constant([seed, 0], tf.int32)
+        found = functions[dropout](image, embedding, num_samples or 1, seed_pair)
+        return found if num_samples is not None else (found[0][0], found[1][0])
+
+    def token_distributions(
+        self,
+        image: np.ndarray | tf.Tensor,
+        embedding: np.ndarray | tf.Tensor,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> tf.Tensor:
+        """The second result of `forward_with_distributions`; the arguments are its.
+
+        Args:
+            image: uint8 0..255 or float32 0..1, [B, H, W, 3].
+            embedding: float32 [B, D].
+            dropout: 'off', 'head' or 'full'.
+            num_samples: S, with dropout on; None for one sample without the axis S.
+            seed: of the dropout; None draws a fresh one.
+
+        Returns:
+            Probabilities float32 [B, 4, vocab_size], or [S, B, 4, vocab_size].
+        """
+        return self.forward_with_distributions(
+            image, embedding, dropout=dropout, num_samples=num_samples, seed=seed
+        )[1]
 
     def _check_answers_from_one_image(self) -> None:
         if (

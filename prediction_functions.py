@@ -4,9 +4,12 @@ Each is a `tf.function` with a fixed signature in which only the batch size and 
 samples are open, so each is traced once.
 
 The inference engines of `serving/engines` need the parts: `features` is everything before
-TokenLearner, `outputs` and `execution_parameters` what follows, `sample_from_features` the same
-with dropout. `features` then `sample_from_features` is scope 'head'; with a seed given to both,
+TokenLearner, `outputs` and `execution_parameters` what follows, `samples_and_outputs` the same
+with dropout. `features` then `samples_and_outputs` is scope 'head'; with a seed given to both,
 scope 'full'.
+
+With the loss cross_entropy the outputs are logits of tokens, and their softmax says more than the
+answer: a coordinate that may be 0.2 or 0.6 has two hills. `distributions` gives both in one pass.
 """
 
 from __future__ import annotations
@@ -50,6 +53,16 @@ def check_sampling(dropout: str, num_samples: int | None, seed: int | None) -> N
         raise ValueError(f"forward: expected seed in 0 .. 2^31 - 1, got {seed}.")
 
 
+def no_distributions() -> ValueError:
+    """What to raise for a model that regresses coordinates."""
+    return ValueError(
+        "token_distributions: expected a model with loss_type 'cross_entropy', whose answers are "
+        "drawn from tokens, got one that regresses coordinates ('l1' or 'smooth_l1'). Compare "
+        "several answers of it: those of flipped views or of several checkpoints, or samples of "
+        "forward(dropout='head', num_samples=16)."
+    )
+
+
 def fresh_seed() -> int:
     """A seed that nobody can foresee, 0 .. 2^31 - 1."""
     return int.from_bytes(os.urandom(4), "little") & 0x7FFFFFFF
@@ -65,6 +78,9 @@ class PredictionFunctions:
             times.
         sample_from_features: (features [S * B, N, D], num_samples, seed [2]) -> [S, B, 4]; the
             second half of the two above. Sample s of image b is row s * B + b.
+        distributions: {'off', 'head', 'full': function with the arguments of `deterministic`,
+            `sample_head`, `sample_full` -> (what that one answers, probabilities of tokens
+            [(S,) B, 4, vocab_size])}; empty for a model that regresses coordinates.
         image_shape: (H, W, 3).
         image_dtype: tf.uint8 or tf.float32.
         feature_shape: (N, D) of an image's features.
@@ -102,11 +118,20 @@ class PredictionFunctions:
         self.sample_head = trace(self._sample_head, sampling)
         self.sample_full = trace(self._sample_full, sampling)
         self.sample_from_features = trace(self._sample_from_features, (features, num_samples, seed))
+        self.distributions = {}
+        if network.loss_type == "cross_entropy":
+            self.distributions = {
+                "off": trace(self._distributions, (image, embedding)),
+                "head": trace(functools.partial(self._sample_distributions, "head"), sampling),
+                "full": trace(functools.partial(self._sample_distributions, "full"), sampling),
+            }
 
     def trace_counts(self) -> dict[str, int]:
         """How often each function was traced."""
-        functions = ("deterministic", "sample_head", "sample_full", "sample_from_features")
-        return {name: getattr(self, name).experimental_get_tracing_count() for name in functions}
+        names = ("deterministic", "sample_head", "sample_full", "sample_from_features")
+        functions = {name: getattr(self, name) for name in names}
+        functions.update({f"distributions_{k}": value for k, value in self.distributions.items()})
+        return {name: one.experimental_get_tracing_count() for name, one in functions.items()}
 
     def features(
         self, image: tf.Tensor, embedding: tf.Tensor, seed: tf.Tensor | None = None
@@ -138,28 +163,65 @@ class PredictionFunctions:
         action = self._network.actions(outputs)[policy_specs.ACTION_KEY]
         return common.clip_to_spec(action, self._action_spec[policy_specs.ACTION_KEY])
 
+    def samples_and_outputs(
+        self, features: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Samples and what they are made from, not traced.
+
+        Args:
+            features: float32 [S * B, N, D]; sample s of image b is row s * B + b.
+            num_samples: S.
+            seed: int32 [2] of the dropout.
+
+        Returns:
+            Execution parameters [S, B, 4], and outputs [S, B, ...] as `outputs` gives them.
+        """
+        outputs = self._network.head(features, dropout_settings.split_seed(seed, 1))[:, -1]
+        parameters = self.execution_parameters(outputs)
+        return (
+            tf.reshape(parameters, (num_samples, -1, policy_specs.NUM_COORDINATES)),
+            tf.reshape(outputs, (num_samples, -1, *outputs.shape[1:])),
+        )
+
     def _deterministic(self, image: tf.Tensor, embedding: tf.Tensor) -> tf.Tensor:
         return self.execution_parameters(self.outputs(self.features(image, embedding)))
+
+    def _distributions(self, image: tf.Tensor, embedding: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        outputs = self.outputs(self.features(image, embedding))
+        return self.execution_parameters(outputs), tf.nn.softmax(outputs)
 
     def _sample_head(
         self, image: tf.Tensor, embedding: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
     ) -> tf.Tensor:
-        features = tf.tile(self.features(image, embedding), (num_samples, 1, 1))
-        return self._sample_from_features(features, num_samples, seed)
+        return self._samples("head", image, embedding, num_samples, seed)[0]
 
     def _sample_full(
         self, image: tf.Tensor, embedding: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
     ) -> tf.Tensor:
-        image, embedding = (
-            tf.tile(image, (num_samples, 1, 1, 1)),
-            tf.tile(embedding, (num_samples, 1)),
-        )
-        features = self.features(image, embedding, seed)
-        return self._sample_from_features(features, num_samples, seed)
+        return self._samples("full", image, embedding, num_samples, seed)[0]
+
+    def _sample_distributions(
+        self, scope: str, image: tf.Tensor, embedding: tf.Tensor, *sampling: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        samples, outputs = self._samples(scope, image, embedding, *sampling)
+        return samples, tf.nn.softmax(outputs)
+
+    def _samples(
+        self,
+        scope: str,
+        image: tf.Tensor,
+        embedding: tf.Tensor,
+        num_samples: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        if scope == "head":
+            features = tf.tile(self.features(image, embedding), (num_samples, 1, 1))
+        else:
+            images = tf.tile(image, (num_samples, 1, 1, 1))
+            features = self.features(images, tf.tile(embedding, (num_samples, 1)), seed)
+        return self.samples_and_outputs(features, num_samples, seed)
 
     def _sample_from_features(
         self, features: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
     ) -> tf.Tensor:
-        outputs = self._network.head(features, dropout_settings.split_seed(seed, 1))
-        parameters = self.execution_parameters(outputs[:, -1])
-        return tf.reshape(parameters, (num_samples, -1, policy_specs.NUM_COORDINATES))
+        return self.samples_and_outputs(features, num_samples, seed)[0]

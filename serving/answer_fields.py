@@ -40,6 +40,8 @@ def samples(
         "statistics": statistics,
         "mean_prediction": prediction.ExecutionParameters(*statistics["mean"]).to_dict(),
         "mean_prediction_pixels": prediction.ExecutionParameters(*mean_pixels).to_dict(),
+        "ask_human": answers.ask_human,
+        "uncertainty": answers.uncertainty,
     }
 
 

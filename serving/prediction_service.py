@@ -10,11 +10,19 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from food_data import image_placement
-from serving import errors, instructions, prediction, request_queue, request_schemas
+from serving import (
+    errors,
+    instructions,
+    prediction,
+    request_queue,
+    request_schemas,
+    uncertainty,
+)
 from serving.engines import workers
 from serving.model_manager import ModelManager
 from serving.predictor import Predictor
@@ -38,6 +46,8 @@ class Answers:
         placement: where the picture lies in the model's square.
         coordinates: float32 [S, 4] in 0..1 of the square; one row without dropout.
         decode_ms, queue_ms, model_ms: where the time went.
+        uncertainty: what the calibration says of the model's answer, ready for JSON; None without.
+        ask_human: whether it says to ask; None without.
     """
 
     instruction: instructions.ResolvedInstruction
@@ -46,6 +56,8 @@ class Answers:
     decode_ms: float
     queue_ms: float
     model_ms: float
+    uncertainty: dict[str, Any] | None = None
+    ask_human: bool | None = None
 
     def in_picture(
         self,
@@ -127,8 +139,28 @@ class PredictionService:
                         predictor, square, instruction.embedding, request, seed
                     )
                     rows = timed.value
-            answers.append(self._answers(instruction, placement, decode_ms, timed, rows))
+            answer = self._answers(instruction, placement, decode_ms, timed, rows)
+            answers.append(self._judged(predictor, square, answer))
         return answers
+
+    def _judged(self, predictor: Predictor, square: np.ndarray, answer: Answers) -> Answers:
+        """The answer with what the predictor's calibration says of it, if there is one."""
+        judge = predictor.judge
+        if judge is None:
+            return answer
+        with _queue_errors():
+            timed = self.queue.call(
+                lambda: judge.judge(predictor.model, square, answer.instruction.embedding),
+                self._settings.deadline_s,
+            )
+        verdict: uncertainty.Verdict = timed.value
+        return dataclasses.replace(
+            answer,
+            queue_ms=answer.queue_ms + timed.queue_ms,
+            model_ms=answer.model_ms + timed.model_ms,
+            uncertainty=judge.fields(verdict, answer.placement),
+            ask_human=verdict.calibrated.ask_human,
+        )
 
     def _sample_one(
         self,

@@ -14,8 +14,9 @@ import numpy as np
 from absl import logging
 
 import policy_specs
+from evaluation import uncertainty_calibration
 from food_data import image_placement
-from serving import errors, instructions, request_schemas
+from serving import errors, instructions, request_schemas, uncertainty
 from serving.engines.engine import Engine
 
 
@@ -27,6 +28,7 @@ class Predictor:
         instructions: that it was trained on.
         version: names the checkpoint in answers.
         engine: names what runs the network.
+        judge: says of answers whether to act on them; None without a calibration.
         num_workers: calls of the model that may run at a time.
     """
 
@@ -36,18 +38,23 @@ class Predictor:
         known_instructions: instructions.Instructions,
         placement_mode: str | None,
         version: str,
+        calibration: uncertainty_calibration.UncertaintyCalibration | None = None,
     ) -> None:
         """Args:
         model: the network.
         known_instructions: what it can be asked.
         placement_mode: of `image_placement.MODES`; None if the data set did not say.
         version: names the checkpoint.
+        calibration: the `uncertainty.json` beside the checkpoint; None if there is none.
         """
         self.model = model
         self.instructions = known_instructions
         self.version = version
         self.engine = getattr(model, "name", type(model).__name__)
         self.num_workers = getattr(model, "num_workers", 1)
+        self.judge = (
+            None if calibration is None else uncertainty.UncertaintyJudge(calibration, model)
+        )
         self._placement_mode = placement_mode
 
     @classmethod
@@ -78,6 +85,7 @@ class Predictor:
             ),
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
+            uncertainty_calibration.read(directory),
         )
 
     def warm_up(self) -> None:
@@ -92,6 +100,8 @@ class Predictor:
         for scope in request_schemas.DROPOUT_SCOPES:
             self.model.forward(image, embedding, dropout=scope, num_samples=num_samples, seed=0)
         self.model.forward(image, embedding)
+        if self.judge is not None:
+            self.judge.judge(self.model, image[0], embedding[0])
         logging.info("Warmed up in %.1f s", time.perf_counter() - started)
 
     def place(

@@ -80,6 +80,10 @@ is_to_be_continued() { # "once": 0 is the end; "always": a program that ends whe
 end_or_requeue() { # once | always; ends the script with the program's own exit code
     local job=${SLURM_JOB_ID:-} state restarts=${SLURM_RESTART_COUNT:-0}
     if [ -n "${SLURM_ARRAY_JOB_ID:-}" ]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
+    if [ "$EXIT_CODE" -eq 137 ] && [ -z "$STOPPED_BY" ]; then
+        # Slurm's own SIGKILL ends this shell too.
+        echo "== the program was killed (SIGKILL), as the kernel does where memory is short: MEMORY is ${MEMORY:-not set}"
+    fi
     if [ -z "$job" ] || ! is_to_be_continued "$1"; then
         echo "== $(date '+%F %T') ended with exit code $EXIT_CODE"
         exit "$EXIT_CODE"

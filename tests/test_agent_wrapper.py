@@ -178,6 +178,45 @@ def test_unknown_action_space():
         small_model.build('Agent.action_space = "arm"')
 
 
+# Distributions
+
+
+@pytest.mark.slow
+def test_distributions_come_with_what_forward_answers(inputs):
+    """Bit for bit; traced once whatever the batch and the number of samples."""
+    answer = 'TransformerNetwork.answer = "mean"'
+    agent = small_model.build(*small_model.TINY, *HIGH_RATES, small_model.CROSS_ENTROPY, answer)
+    assert agent.has_distributions
+    for arguments in ({}, {"dropout": "head", "num_samples": 3, "seed": 5}):
+        answers, probabilities = agent.forward_with_distributions(*inputs, **arguments)
+
+        np.testing.assert_array_equal(answers, agent.forward(*inputs, **arguments))
+        assert probabilities.shape == (*answers.shape, 256)
+        np.testing.assert_allclose(tf.reduce_sum(probabilities, -1), 1.0, rtol=1e-5)
+        again = agent.token_distributions(*inputs, **arguments)
+        np.testing.assert_array_equal(again, probabilities)
+        if arguments:
+            assert np.ptp(probabilities, axis=0).max() > 1e-4
+            arguments = {**arguments, "num_samples": None}
+            one = agent.token_distributions(*(array[:1] for array in inputs), **arguments)
+            assert one.shape == (1, 4, 256)
+    assert set(agent.prediction_functions().trace_counts().values()) <= {0, 1}
+
+
+def test_distributions_of_what_regresses_coordinates(agent, inputs):
+    assert not agent.has_distributions
+    with pytest.raises(ValueError, match="loss_type 'cross_entropy'.*forward"):
+        agent.token_distributions(*inputs)
+
+
+def test_distributions_refuse_what_forward_refuses(inputs):
+    agent = small_model.build(*small_model.TINY, small_model.CROSS_ENTROPY)
+    with pytest.raises(ValueError, match="got 'off'"):
+        agent.token_distributions(*inputs, num_samples=3)
+    with pytest.raises(ValueError, match="expected embeddings"):
+        agent.token_distributions(inputs[0], inputs[1][:1])
+
+
 # Traces
 
 

@@ -13,6 +13,7 @@ pytest_plugins = ["tests.model_fixtures"]
 pytestmark = pytest.mark.usefixtures("clean_gin")
 
 SEED = tf.constant([4, 0], tf.int32)
+BINS = np.minimum((np.arange(256, dtype=np.float32) + 0.5) / 255, 1.0)
 
 
 def functions_of(*bindings: str):
@@ -124,6 +125,35 @@ def test_parts_make_the_whole():
     np.testing.assert_allclose(head, sample_head(image, embedding, 3, SEED), atol=1e-5)
     np.testing.assert_allclose(answer, deterministic(image, embedding), atol=1e-5)
     assert np.abs(full - head).max() > 1e-4
+
+
+def test_distributions_come_with_the_answers():
+    """Of samples they are what the samples were made from: the same dropout."""
+    functions = functions_of(
+        small_model.CROSS_ENTROPY,
+        'TransformerNetwork.answer = "mean"',
+        "DropoutSettings.transformer_feed_forward = 0.5",
+    )
+    run = {name: one.python_function for name, one in functions.distributions.items()}
+
+    answers, probabilities = run["off"](*batch(2))
+
+    np.testing.assert_array_equal(answers, functions.deterministic.python_function(*batch(2)))
+    assert (probabilities.shape, probabilities.dtype) == ((2, 4, 256), tf.float32)
+    np.testing.assert_allclose(tf.reduce_sum(probabilities, -1), 1.0, rtol=1e-5)
+    expected = tf.nn.softmax(functions.outputs(functions.features(*batch(2))))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    for scope in ("head", "full"):
+        samples, probabilities = run[scope](*batch(2), 3, SEED)
+        sample = getattr(functions, f"sample_{scope}").python_function
+        np.testing.assert_array_equal(samples, sample(*batch(2), 3, SEED))
+        # The mean of each sample's distribution is the sample.
+        np.testing.assert_allclose(tf.linalg.matvec(probabilities, BINS), samples, atol=1e-5)
+
+
+def test_regressed_coordinates_have_no_distributions(without_dropout):
+    assert without_dropout.distributions == {}
+    assert "cross_entropy" in str(prediction_functions.no_distributions())
 
 
 def test_shapes(without_dropout):

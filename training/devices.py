@@ -15,12 +15,15 @@ from collections.abc import Callable
 
 import tensorflow as tf
 from absl import logging
+from tensorflow.python.eager import context
+from tensorflow.tsl.protobuf import coordination_config_pb2
 from tf_agents.agents import tf_agent
 from tf_agents.trajectories import trajectory
 
 from training import slurm_cluster
 
 COLLECTIVES = ("auto", "ring", "nccl")
+_SILENCE_S = 60
 
 
 def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
@@ -85,6 +88,7 @@ def worker_strategy(
         rpc_layer="grpc",
         num_accelerators={"GPU": len(own)},
     )
+    _be_patient(len(cluster.addresses))
     options = tf.distribute.experimental.CommunicationOptions(
         implementation=tf.distribute.experimental.CommunicationImplementation[collectives.upper()]
     )
@@ -96,6 +100,22 @@ def worker_strategy(
         f"{len(own)} GPUs" if own else "its CPU",
     )
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+
+
+def _be_patient(num_workers: int) -> None:
+    """Makes a worker that is silent for a minute a lost one.
+
+    TensorFlow's own ten seconds are less than a worker is silent whose node is short of processors.
+    One that was killed is noticed at once, because its connections close.
+    """
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        heartbeat_timeout_in_ms=1000 * _SILENCE_S,
+        coordinated_jobs=[
+            coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=num_workers)
+        ],
+    )
 
 
 def distribute(
@@ -117,9 +137,9 @@ def distribute(
     ) -> tf_agent.LossInfo:
         shares = [share(experience, num_devices, index, weights) for index in range(num_devices)]
 
-        def of_device(context: tf.distribute.ReplicaContext) -> object:
+        def of_device(replica: tf.distribute.ValueContext) -> object:
             # Replicas of other processes have shares of their own processes' parts.
-            return shares[context.replica_id_in_sync_group % num_devices]
+            return shares[replica.replica_id_in_sync_group % num_devices]
 
         per_device = current.experimental_distribute_values_from_function(of_device)
         info = current.run(train, args=(per_device[0], per_device[1]))

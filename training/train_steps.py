@@ -17,6 +17,7 @@ from tf_agents.trajectories import time_step, trajectory
 import agent_wrapper
 import metrics
 import policy_specs
+from evaluation import token_uncertainty, uncertainty_metrics
 
 Batch = Mapping[str, tf.Tensor]
 
@@ -79,9 +80,52 @@ def predict_step(agent: agent_wrapper.Agent, batch: Batch) -> tuple[float, np.nd
     Returns:
         The loss and the predicted execution parameters, float32 [B, 4], not clipped.
     """
+    return predict_with_doubt(agent, batch)[:2]
+
+
+def predict_with_doubt(
+    agent: agent_wrapper.Agent, batch: Batch
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """`predict_step` and how unsure each prediction is.
+
+    Args:
+        agent: nothing in it changes.
+        batch: see the module.
+
+    Returns:
+        As `predict_step`, then `token_uncertainty.credible_width` float64 [B], the mean over the
+        coordinates; NaN from a model that regresses coordinates.
+    """
     info = agent.loss_function(to_trajectory(batch))
-    action = agent.network.actions(info.extra["outputs"][:, -1])
-    return float(info.loss), action[policy_specs.ACTION_KEY].numpy()
+    outputs = info.extra["outputs"][:, -1]
+    predicted = agent.network.actions(outputs)[policy_specs.ACTION_KEY].numpy()
+    if not agent.has_distributions:
+        return float(info.loss), predicted, np.full(len(predicted), np.nan)
+    widths = token_uncertainty.credible_width(tf.nn.softmax(outputs).numpy())
+    return float(info.loss), predicted, widths.mean(axis=-1)
+
+
+def uncertainty_figures(
+    predicted: np.ndarray, labelled: np.ndarray, doubt: np.ndarray
+) -> dict[str, float]:
+    """How well doubt ranks the errors of midpoints; see docs/evaluation.md.
+
+    Args:
+        predicted: float [N, 4].
+        labelled: float [N, 4].
+        doubt: float [N]; NaN if there is none.
+
+    Returns:
+        {'uncertainty_auroc', 'uncertainty_relative_ause', 'uncertainty_gain_20'}, without those
+        that have no meaning here: none of them without doubt, no AUROC without a gross error.
+    """
+    if np.isnan(doubt).any():
+        return {}
+    midpoints = [(one[:, :2] + one[:, 2:]) / 2 for one in (predicted, labelled)]
+    distances = np.linalg.norm(midpoints[0] - midpoints[1], axis=-1)
+    found = uncertainty_metrics.ranking_figures(doubt, distances)
+    names = ("auroc", "relative_ause", "gain_20")
+    return {f"uncertainty_{name}": found[name] for name in names if np.isfinite(found[name])}
 
 
 def validate_step_with_metrics(
@@ -89,27 +133,30 @@ def validate_step_with_metrics(
 ) -> tuple[dict[str, float], np.ndarray]:
     """Loss and errors over a whole data set.
 
-    Holds 8 numbers for each sample, and one batch.
+    Holds 9 numbers for each sample, and one batch.
 
     Args:
         agent: nothing in it changes.
         dataset: batches, see the module.
 
     Returns:
-        {'loss', and all of `metrics.compute_bbox_metrics`}, means over samples; predictions [N, 4].
+        {'loss', all of `metrics.compute_bbox_metrics`, means over samples, and those of
+        `uncertainty_figures`}; predictions [N, 4].
 
     Raises:
         ValueError: if the data set is empty or a prediction is not finite.
     """
-    losses, predicted, labelled = [], [], []
+    losses, predicted, labelled, doubts = [], [], [], []
     for batch in dataset:
-        loss, prediction = predict_step(agent, batch)
+        loss, prediction, doubt = predict_with_doubt(agent, batch)
         losses.append(loss)
         predicted.append(prediction)
+        doubts.append(doubt)
         labelled.append(batch[policy_specs.ACTION_KEY].numpy())
     if not predicted:
         raise ValueError("validate_step_with_metrics: expected at least one batch, got none.")
     loss = np.average(losses, weights=[len(part) for part in predicted])
-    predicted = np.concatenate(predicted)
-    errors = metrics.compute_bbox_metrics(predicted, np.concatenate(labelled))
+    predicted, labelled = np.concatenate(predicted), np.concatenate(labelled)
+    errors = metrics.compute_bbox_metrics(predicted, labelled)
+    errors |= uncertainty_figures(predicted, labelled, np.concatenate(doubts))
     return {"loss": float(loss), **errors}, predicted

@@ -18,7 +18,7 @@ def validate(
 ) -> tuple[dict[str, float], np.ndarray]:
     """Loss and errors over the N validation samples, the same on every worker.
 
-    Holds 5 numbers for each sample, and one batch.
+    Holds 6 numbers for each sample, and one batch.
 
     Args:
         agent: nothing in it changes.
@@ -38,16 +38,19 @@ def validate(
         batches = signals.checked(data.validation_batches(batch_size))
         return train_steps.validate_step_with_metrics(agent, batches)
     indices = data.split.val_idx
-    # Predictions, and the sum of the losses of each batch in the row of its first sample.
-    rows = np.zeros((len(indices), 5), np.float32)
+    # Predictions, doubt, and the sum of the losses of each batch in the row of its first sample.
+    rows = np.zeros((len(indices), 6), np.float32)
     own = together.own_part(len(indices))
     first = own.start
     if own.stop > own.start:
         for batch in data.validation_batches(batch_size, own):
-            loss, predicted = train_steps.predict_step(agent, batch)
+            loss, predicted, doubt = train_steps.predict_with_doubt(agent, batch)
             rows[first : first + len(predicted), :4] = predicted
-            rows[first, 4] = loss * len(predicted)
+            rows[first : first + len(predicted), 4] = doubt
+            rows[first, 5] = loss * len(predicted)
             first += len(predicted)
     rows = together.sum(rows)
-    errors = metrics.compute_bbox_metrics(rows[:, :4], np.asarray(data.dataset.actions)[indices])
-    return {"loss": float(rows[:, 4].sum() / len(indices)), **errors}, rows[:, :4]
+    predicted, labelled = rows[:, :4], np.asarray(data.dataset.actions)[indices]
+    errors = metrics.compute_bbox_metrics(predicted, labelled)
+    errors |= train_steps.uncertainty_figures(predicted, labelled, rows[:, 4])
+    return {"loss": float(rows[:, 5].sum() / len(indices)), **errors}, predicted

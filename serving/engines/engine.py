@@ -17,10 +17,12 @@ class Engine(Protocol):
         name: 'tensorflow' or 'onnxruntime'.
         num_workers: calls that may usefully run at the same time; a call with several pictures
             spreads them over as many threads itself.
+        has_distributions: whether the network's answers are drawn from distributions over tokens.
     """
 
     name: str
     num_workers: int
+    has_distributions: bool
 
     def forward(
         self,
@@ -47,6 +49,54 @@ class Engine(Protocol):
 
         Raises:
             ValueError: if arguments do not fit the network or each other.
+        """
+
+    def forward_with_distributions(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What `forward` answers, bit for bit, and the distributions behind it, in the same pass.
+
+        Args:
+            image: uint8 [B, H, W, 3]; this and the others as `forward` takes them.
+            embedding: float32 [B, 512].
+            dropout: 'off', 'head' or 'full'.
+            num_samples: S, or None.
+            seed: of the dropout, or None.
+
+        Returns:
+            float32 [B, 4], and probabilities of tokens float32 [B, 4, vocab_size]; with
+            num_samples, [S, B, 4] and [S, B, 4, vocab_size].
+
+        Raises:
+            ValueError: as `forward`, and if the network regresses coordinates.
+        """
+
+    def token_distributions(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """The second result of `forward_with_distributions`.
+
+        Args:
+            image: uint8 [B, H, W, 3].
+            embedding: float32 [B, 512].
+            dropout: 'off', 'head' or 'full'.
+            num_samples: S, or None.
+            seed: of the dropout, or None.
+
+        Returns:
+            Probabilities float32 [B, 4, vocab_size], or [S, B, 4, vocab_size].
         """
 
 

@@ -76,17 +76,19 @@ def _pairs(
     outputs = functions.outputs(features)
     parameters = functions.execution_parameters(outputs)
     # As if the pictures were one, drawn several times.
-    drawn = functions.sample_from_features.python_function(features, _NUM_PICTURES, seed)
+    drawn = functions.samples_and_outputs(features, _NUM_PICTURES, seed)
     stages, given = candidate.stages, features.numpy()
+    answers, sampled = stages.answer(given), stages.sampler(given, np.int32(_NUM_PICTURES), seed)
     return {
         "features": (candidate.features(image, embedding), features),
         "features with dropout": (
             candidate.features(image[:1], embedding[:1], seed),
             functions.features(image[:1], embedding[:1], seed),
         ),
-        "answers": (stages.answer(given)[0], parameters),
-        "outputs": (stages.answer(given)[1], outputs),
-        "samples": (stages.sampler(given, np.int32(_NUM_PICTURES), seed)[0], drawn),
+        "answers": (answers[0], parameters),
+        "outputs": (answers[1], outputs),
+        "samples": (sampled[0], drawn[0]),
+        "outputs of samples": (sampled[1], drawn[1]),
     }
 
 

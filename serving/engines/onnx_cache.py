@@ -29,7 +29,7 @@ from food_data import atomic_files
 
 FOLDER = "onnx"
 # To be raised when an export of the same network changes.
-_VERSION = 1
+_VERSION = 2
 
 
 def digest(agent: agent_wrapper.Agent) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -23,7 +24,8 @@ class Stages:
             (features [B, N, D],).
         factors: (seed [2], count) -> factors, [count, ...] each; None if `features` takes none.
         answer: (features [B, N, D]) -> (execution parameters [B, 4], outputs [B, ...]).
-        sampler: (features [S * B, N, D], S, seed [2]) -> (execution parameters [S, B, 4],).
+        sampler: (features [S * B, N, D], S, seed [2]) -> (execution parameters [S, B, 4],
+            outputs [S, B, ...]).
     """
 
     features: Stage
@@ -33,7 +35,7 @@ class Stages:
 
 
 class StagedEngine:
-    """An `engine.Engine` made of stages. Nothing in it changes after it is made."""
+    """An `engine.Engine` made of stages. What it answers does not change after it is made."""
 
     def __init__(
         self, name: str, stages: Stages, image_shape: tuple[int, ...], num_workers: int
@@ -51,6 +53,14 @@ class StagedEngine:
         drawn = stages.factors(np.zeros(2, np.int32), np.int32(1)) if stages.factors else ()
         self._ones = tuple(np.ones_like(factor) for factor in drawn)
 
+    @functools.cached_property
+    def has_distributions(self) -> bool:
+        """Whether outputs are logits of tokens: `token_distributions` has an answer."""
+        image = np.zeros((1, *self.image_shape), np.uint8)
+        embedding = np.zeros((1, policy_specs.EMBEDDING_SIZE), np.float32)
+        answers, outputs = self._run(image, embedding, "off", None, None)
+        return outputs.ndim > answers.ndim
+
     def forward(
         self,
         image: np.ndarray,
@@ -61,11 +71,52 @@ class StagedEngine:
         seed: int | None = None,
     ) -> np.ndarray:
         """See `engine.Engine.forward`."""
+        return self._run(image, embedding, dropout, num_samples, seed)[0]
+
+    def forward_with_distributions(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `engine.Engine.forward_with_distributions`."""
+        answers, outputs = self._run(image, embedding, dropout, num_samples, seed)
+        if outputs.ndim == answers.ndim:
+            raise prediction_functions.no_distributions()
+        weights = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        return answers, weights / weights.sum(axis=-1, keepdims=True)
+
+    def token_distributions(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """See `engine.Engine.token_distributions`."""
+        return self.forward_with_distributions(
+            image, embedding, dropout=dropout, num_samples=num_samples, seed=seed
+        )[1]
+
+    def _run(
+        self,
+        image: np.ndarray,
+        embedding: np.ndarray,
+        dropout: str,
+        num_samples: int | None,
+        seed: int | None,
+    ) -> Arrays:
+        """Execution parameters and what they are made from, both with the axes of `forward`."""
         image, embedding = np.asarray(image), np.asarray(embedding)
         self._check(image, embedding)
         prediction_functions.check_sampling(dropout, num_samples, seed)
         if dropout == "off":
-            return self.stages.answer(self.features(image, embedding))[0]
+            return self.stages.answer(self.features(image, embedding))
         count = num_samples or 1
         seed = prediction_functions.fresh_seed() if seed is None else seed
         seed_pair = np.array([seed, 0], np.int32)
@@ -74,8 +125,8 @@ class StagedEngine:
             features = self.features(image, embedding, seed_pair)
         else:
             features = np.tile(self.features(image, embedding), (count, 1, 1))
-        (samples,) = self.stages.sampler(features, np.int32(count), seed_pair)
-        return samples[0] if num_samples is None else samples
+        results = self.stages.sampler(features, np.int32(count), seed_pair)
+        return tuple(result[0] for result in results) if num_samples is None else results
 
     def features(
         self, image: np.ndarray, embedding: np.ndarray, seed: np.ndarray | None = None

@@ -32,7 +32,8 @@ class StageGraphs:
         factors: (seed [2], count) -> factors, [count, ...] each; None if `features` takes none,
             because no dropout before TokenLearner has a rate above zero.
         answer: (features [1, N, D]) -> (execution parameters [1, 4], outputs [1, ...] unclipped).
-        sampler: (features [S * B, N, D], S, seed [2]) -> execution parameters [S, B, 4].
+        sampler: (features [S * B, N, D], S, seed [2]) -> (execution parameters [S, B, 4], outputs
+            [S, B, ...] unclipped).
     """
 
     features: frozen_graph.FrozenGraph
@@ -63,9 +64,7 @@ def freeze_stages(functions: prediction_functions.PredictionFunctions) -> StageG
         factors=factors,
         answer=einsum_rewriting.replace_einsums(frozen_graph.freeze(answer, (features,))),
         sampler=einsum_rewriting.replace_einsums(
-            frozen_graph.freeze(
-                functions.sample_from_features.python_function, (many_features, _COUNT, _SEED)
-            )
+            frozen_graph.freeze(functions.samples_and_outputs, (many_features, _COUNT, _SEED))
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from food_data import image_placement
 from serving import request_schemas
+from serving import uncertainty as serving_uncertainty
 from serving.openapi import parts
 
 
@@ -62,7 +63,65 @@ def _sample_fields() -> parts.Schema:
         "statistics": parts.reference("Statistics"),
         "mean_prediction": parts.reference("ExecutionParameters"),
         "mean_prediction_pixels": pixels,
+        "ask_human": parts.or_null(
+            {
+                "type": "boolean",
+                "description": "Whether to ask the human instead of acting; null if the checkpoint "
+                "was not calibrated, so that nobody knows.",
+            }
+        ),
+        "uncertainty": parts.or_null(uncertainty()),
     }
+
+
+def uncertainty() -> parts.Schema:
+    """`serving.uncertainty.UncertaintyJudge.fields` as a schema."""
+    coordinates = [
+        parts.an_array({"type": "number"}, 4, 4, text)
+        for text in (
+            "Calibrated standard deviations of x1, y1, x2, y2, in 0..1 of the picture.",
+            "Lower ends of the box around x1, y1, x2, y2 with the coverage, 0..1 of the picture.",
+            "Its upper ends.",
+        )
+    ]
+    return parts.an_object(
+        "What a calibration on held-out pictures says of the answer without dropout.",
+        {
+            "source": {"type": "string", "enum": list(serving_uncertainty.SOURCES)},
+            "score_name": parts.a_string("Which number of the source ranks answers."),
+            "score": parts.a_number("The higher, the less sure.", minimum=0),
+            "threshold": parts.or_null(
+                parts.a_number("The human is asked above it; null: never.", minimum=0)
+            ),
+            "error_limit": parts.a_number(
+                "A midpoint further off than this share of the picture is an error.", minimum=0
+            ),
+            "expected_error_rate": parts.a_number(
+                "Share of errors among calibration answers below the threshold.", minimum=0
+            ),
+            "expected_query_rate": parts.a_number(
+                "Share of calibration answers above it.", minimum=0
+            ),
+            "std": coordinates[0],
+            "coverage": parts.a_number("Chance that a region holds the truth.", minimum=0),
+            "region": _region("0..1 of the picture"),
+            "region_pixels": _region("pixels"),
+            "box_low": coordinates[1],
+            "box_high": coordinates[2],
+        },
+    )
+
+
+def _region(unit: str) -> parts.Schema:
+    return parts.an_object(
+        f"Ellipse that holds the true midpoint with the coverage, {unit}.",
+        {
+            "center_x": parts.a_number(),
+            "center_y": parts.a_number(),
+            "radius_x": parts.a_number(minimum=0),
+            "radius_y": parts.a_number(minimum=0),
+        },
+    )
 
 
 def _about() -> parts.Schema:

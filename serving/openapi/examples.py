@@ -98,6 +98,22 @@ _SAMPLES: Example = {
     },
     "mean_prediction": PREDICT_ANSWER["prediction"],
     "mean_prediction_pixels": PREDICT_ANSWER["prediction_pixels"],
+    "ask_human": False,
+    "uncertainty": {
+        "source": "token_distribution",
+        "score_name": "credible_width",
+        "score": 0.08,
+        "threshold": 0.13,
+        "error_limit": 0.05,
+        "expected_error_rate": 0.02,
+        "expected_query_rate": 0.2,
+        "std": [0.02, 0.02, 0.03, 0.02],
+        "coverage": 0.9,
+        "region": {"center_x": 0.5, "center_y": 0.75, "radius_x": 0.04, "radius_y": 0.04},
+        "region_pixels": {"center_x": 8.0, "center_y": 9.0, "radius_x": 0.64, "radius_y": 0.48},
+        "box_low": [0.21, 0.46, 0.71, 0.96],
+        "box_high": [0.29, 0.54, 0.79, 1.0],
+    },
 }
 PREDICT_BATCH_ANSWER: Example = {"success": True, **_SAMPLES, **_ABOUT, **_IDENTITY}
 PREDICT_IMAGES_ANSWER: Example = {

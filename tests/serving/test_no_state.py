@@ -25,11 +25,11 @@ BODY = {
     "action": "skewering",
     "food_type": "strawberry",
 }
-NUM_STOCHASTIC = 1000
+NUM_REQUESTS, SAMPLES = 280, 4  # One request in ten is without dropout: 252 x 4 samples.
 
 
 @pytest.mark.slow
-def test_a_thousand_stochastic_requests_change_nothing(tmp_path):
+def test_a_thousand_stochastic_samples_change_nothing(tmp_path):
     agent = small_model.build(*BINDINGS)
     store = serving_stubs.embedding_store_of(tmp_path)
     predictor = serving_stubs.predictor_of(agent, store)
@@ -44,7 +44,7 @@ def test_a_thousand_stochastic_requests_change_nothing(tmp_path):
             answer = session.post(f"{url}/predict", json=BODY, timeout=60)
             return answer.json()["prediction"]
         scope = ("head", "full")[number % 2]
-        body = {**BODY, "batch_size": 2, "dropout_scope": scope, "seed": number}
+        body = {**BODY, "batch_size": SAMPLES, "dropout_scope": scope, "seed": number}
         answer = session.post(f"{url}/predict_batch", json=body, timeout=60)
         assert answer.json()["statistics"]["total_variance"] > 0
         return None
@@ -52,10 +52,10 @@ def test_a_thousand_stochastic_requests_change_nothing(tmp_path):
     with serving_stubs.serve(app.create_app(predictor)) as url:
         idle = ask(next(sessions), 0)
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            numbers = range(NUM_STOCHASTIC * 10 // 9)
+            numbers = range(NUM_REQUESTS)
             answers = list(pool.map(ask, itertools.islice(sessions, len(numbers)), numbers))
         afterwards = ask(next(sessions), 0)
-    assert [answer for answer in answers if answer is not None] == [idle] * 112
+    assert [answer for answer in answers if answer is not None] == [idle] * 28
     assert afterwards == idle
     for variable, value in zip(variables, before):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.name)

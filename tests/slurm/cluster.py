@@ -1,23 +1,23 @@
-"""A real Slurm for the tests, and a project with a space in its path to submit from."""
+"""What tests do with a real Slurm, and a project with a space in its path to submit from."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent import futures
+
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 HERE = pathlib.Path(__file__).parent
-LOCK_FILE = pathlib.Path(tempfile.gettempdir()) / "slurm_of_the_tests.lock"
 SETTINGS = {
     "PARTITION": "gpu",
     "ACCOUNT": "",
@@ -35,47 +35,60 @@ SETTINGS = {
     "MAX_REQUEUES": "20",
 }
 # The interpreter of the tests in the place of the environment's: train.py can be held at a step,
-# and the server has a stub for a model.
+# and the server has a stub for a model. What is held is what all wait for, so it goes first.
 PYTHON = """#!/bin/sh
+[ -n "$HOLD_AT_STEPS" ] || renice -n 5 $$ >/dev/null
 case "$1" in
     train.py) shift; exec '{python}' '{here}/held_training.py' "$@" ;;
     api_batch_server.py) shift; exec '{python}' '{here}/stub_server.py' "$@" ;;
 esac
 exec '{python}' "$@"
 """
-WAIT_S = 600
+WAIT_S = 300
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 
 
-def why_not() -> str | None:
-    """Why there can be no Slurm here; None if there can."""
-    if os.geteuid() != 0:
-        return "bringing up a Slurm needs root"
-    if not (shutil.which("slurmctld") or shutil.which("apt-get")):
-        return "there is no Slurm here, and no apt-get to install one"
-    return None
+def nodes() -> list[str]:
+    """Of the partition gpu."""
+    command = ["sinfo", "-h", "-N", "-p", "gpu", "-o", "%N"]
+    return subprocess.check_output(command, text=True).split()
+
+
+def other_node(node: str) -> str:
+    """Another node of the partition gpu; the same where there is one only."""
+    return next((name for name in nodes() if name != node), node)
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str | None]:
-    """A Slurm while it is entered; yields why there is none, or None.
+def full_disk(folder: pathlib.Path) -> Iterator[None]:
+    """The folder is a disk without room while it is entered; skips where none can be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
-    One that ran before goes on running. Another process that asks waits until this one is done.
+
+def together(body: Callable[[Project], None]) -> Callable[[dict[str, futures.Future]], None]:
+    """A test that runs beside the others of its module that are marked so; jobs mostly wait.
+
+    Args:
+        body: the test; gets a project of its own to submit from.
+
+    Returns:
+        What pytest calls: it waits for the outcome, see `running` in conftest.py.
     """
-    with LOCK_FILE.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        was_up = (
-            shutil.which("sinfo") and not subprocess.run(["sinfo"], capture_output=True).returncode
-        )
-        up = subprocess.run([HERE / "slurm_up.sh"], capture_output=True, text=True, check=False)
-        if up.returncode:
-            yield f"Slurm did not come up: {up.stderr[-500:]}"
-            return
-        try:
-            yield None
-        finally:
-            if not was_up:
-                subprocess.run([HERE / "slurm_down.sh"], check=True)
+
+    def test(running):
+        running[body.__name__].result()
+
+    test.__name__ = body.__name__
+    test.__doc__ = body.__doc__
+    test.body = body
+    return test
 
 
 def make_project(folder: pathlib.Path) -> Project:
@@ -87,7 +100,11 @@ def make_project(folder: pathlib.Path) -> Project:
     folder.mkdir()
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
-    for name in {path.split("/")[0] for path in listed} - {"slurm_scripts", "slurm_outputs"}:
+    for name in {path.split("/")[0] for path in listed} - {
+        "slurm_scripts",
+        "slurm_outputs",
+        ".venv",
+    }:
         (folder / name).symlink_to(ROOT / name)
     ignored = shutil.ignore_patterns("cluster.env", "__pycache__")
     shutil.copytree(ROOT / "slurm_scripts", folder / "slurm_scripts", ignore=ignored)
@@ -107,15 +124,16 @@ class Project:
 
     folder: pathlib.Path
 
-    def write_settings(self, **changes: str | None) -> None:
-        """cluster.env, with changes to `SETTINGS`; None leaves a name out."""
+    def write_settings(self, file_name: str = "cluster.env", **changes: str | None) -> pathlib.Path:
+        """cluster.env, with changes to `SETTINGS`; None leaves a name out. Returns its path."""
         lines = [
             f"{name}='{value}'"
             for name, value in {**SETTINGS, **changes}.items()
             if value is not None
         ]
-        path = self.folder / "slurm_scripts" / "cluster.env"
+        path = self.folder / "slurm_scripts" / file_name
         path.write_text("\n".join(lines) + "\n")
+        return path
 
     def submit(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         """tools/submit.sh, from another folder than the project's."""
@@ -135,6 +153,14 @@ class Project:
         assert done.returncode == 0, done.stderr
         return re.search(r"^job +(\d+)$", done.stdout, re.MULTILINE).group(1)
 
+    def cancel_jobs(self) -> None:
+        """Those that were submitted from here and have not ended."""
+        command = ["squeue", "-h", "-r", "-o", "%i|%Z"]
+        lines = subprocess.check_output(command, text=True).splitlines()
+        jobs = [line.split("|")[0] for line in lines if line.endswith(f"|{self.folder}")]
+        if jobs:
+            subprocess.run(["scancel", *jobs], check=False)
+
     def log(self, pattern: str) -> str:
         """What the logs that match hold, one after the other."""
         files = sorted((self.folder / "slurm_outputs").glob(pattern))
@@ -147,21 +173,38 @@ def show(job: str) -> dict[str, str]:
     return dict(re.findall(r"(\w+)=(\S*)", text.splitlines()[0]))
 
 
-def running_s(job: str) -> int:
-    """How long it has run since its last start."""
-    hours, minutes, seconds = map(int, show(job)["RunTime"].split(":"))
-    return 3600 * hours + 60 * minutes + seconds
-
-
 def control(*arguments: str) -> None:
     """scontrol, which must work."""
     subprocess.run(["scontrol", *arguments], check=True, capture_output=True)
 
 
+def _command_lines() -> Iterator[tuple[int, list[str]]]:
+    """(process, its arguments) of all that run."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield int(path.parent.name), path.read_text(errors="replace").split("\0")
+
+
+def pid_of(*words: str) -> int:
+    """The process whose command line has all of the words as arguments; the newest of several.
+
+    Raises:
+        AssertionError: if there is none.
+    """
+    found = [pid for pid, arguments in _command_lines() if set(words) <= set(arguments)]
+    assert found, f"no process runs with {words}"
+    return max(found)
+
+
+def has_left_its_node(job: str) -> bool:
+    """Whether what Slurm starts beside a job's script has ended too."""
+    return not any(line[0].startswith(f"slurmstepd: [{job}.") for _, line in _command_lines())
+
+
 def is_up(node: str) -> bool:
     """Whether the node takes jobs; asks for it if not."""
-    state = subprocess.check_output(["sinfo", "-h", "-n", node, "-o", "%t"], text=True).strip()
-    if state in ("idle", "mix", "alloc"):
+    text = subprocess.check_output(["scontrol", "show", "node", "-o", node], text=True)
+    if re.search(r" State=(IDLE|MIXED|ALLOCATED) ", text):
         return True
     command = ["scontrol", "update", f"nodename={node}", "state=resume"]
     subprocess.run(command, capture_output=True, check=False)

@@ -29,7 +29,8 @@ def hold_at(step: int | None) -> None:
     def held(loop):
         loss = train_step(loop)
         if loop._agent.steps_done == step:
-            print(f"held after step {step}", flush=True)  # noqa: T201
+            task = os.environ.get("SLURM_PROCID")
+            print(f"held after step {step}, process {os.getpid()}, task {task}", flush=True)  # noqa: T201
             give_up = time.monotonic() + LONGEST_HOLD_S
             while loop._signals._received is None and time.monotonic() < give_up:
                 time.sleep(0.05)

@@ -84,7 +84,7 @@ def test_workers_take_the_steps_of_one(project):
     _check_same_curve(runs / "two", runs / "one")
     equal, number = kill_and_resume.same_arrays(runs / "two", runs / "killed")
     assert equal == number > 100
-    assert cluster.show(killed)["Restarts"] == "1"
+    assert int(cluster.show(killed)["Restarts"]) >= 1
     assert "a worker was lost" in project.log(log)
     assert not list((project.folder / "slurm_outputs").glob(".workers-*"))
 

@@ -95,6 +95,13 @@ def test_the_exit_code_is_the_programs(controller, code):
     assert _requeued(controller) == []
 
 
+def test_a_program_that_was_killed_from_outside(controller):
+    code, printed = _end(_start(controller, "sh", "-c", "kill -9 $$", MEMORY="4G"))
+    assert code == 137
+    assert "was killed (SIGKILL), as the kernel does where memory is short: MEMORY is 4G" in printed
+    assert _requeued(controller) == []
+
+
 def test_before_the_time_limit_it_saves_and_is_queued_again(controller):
     process = _start(controller, sys.executable, "-c", PROGRAM, "0")
     _until(process, "ready")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import pathlib
-import subprocess
-import sys
-
 import gin
 import pytest
 
+from tools import kill_and_resume
 from training import resume, training_state
 
-ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = "# a comment\nA.x = 1\nB.names = \\\n    ['a',\n     'b']\nC.y = %s\n"
 
 
@@ -71,12 +67,8 @@ def test_another_configuration_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_run_killed_twice_ends_bit_equal():
+def test_a_run_killed_twice_ends_bit_equal(tmp_path, capsys):
     """Whole processes and SIGKILL; `--kills 10` was run by hand. Without traces, which cost more
     than the steps."""
-    program = [sys.executable, "tools/kill_and_resume.py", "--kills", "2", "--num_epochs", "2"]
-    done = subprocess.run(
-        [*program, "--eager"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    assert "logs equal: True" in done.stdout
+    assert kill_and_resume.kill_and_resume(tmp_path, 2, 2, seed=0, eager=True)
+    assert "logs equal: True" in capsys.readouterr().out

@@ -71,3 +71,33 @@ def test_training_and_serving_see_the_same_network(reset_agent, batch):
 def test_an_empty_data_set_is_an_error(reset_agent):
     with pytest.raises(ValueError, match="at least one batch"):
         train_steps.validate_step_with_metrics(reset_agent, [])
+
+
+def test_doubt_ranks_the_errors():
+    """The midpoints of four answers are off by 0, 0.1, 0.2, 0.3; the last one is doubted most."""
+    labelled = np.full((4, 4), 0.5)
+    predicted = labelled + np.array([[0.0], [0.1], [0.2], [0.3]]) * [1, 0, 1, 0]
+    figures = train_steps.uncertainty_figures(predicted, labelled, np.array([0.1, 0.2, 0.3, 0.4]))
+    assert figures == pytest.approx(
+        {
+            "uncertainty_auroc": 1.0,
+            "uncertainty_relative_ause": 0.0,
+            # One of four is asked about: the mean of 0, 0.1, 0.2 beside that of all.
+            "uncertainty_gain_20": 1 - 0.1 / 0.15,
+        }
+    )
+    assert train_steps.uncertainty_figures(predicted, labelled, np.full(4, np.nan)) == {}
+    right = train_steps.uncertainty_figures(labelled, labelled, np.arange(4.0))
+    assert "uncertainty_auroc" not in right
+
+
+@pytest.mark.slow
+def test_a_model_of_tokens_doubts():
+    agent = small_model.build(*small_model.TINY, small_model.CROSS_ENTROPY)
+    experience = small_model.food_experience(0, 3)
+    batch = {key: value[:, 0] for key, value in experience.observation.items()}
+    batch["bbox"] = experience.action["bbox"][:, 0]
+    loss, predicted, doubt = train_steps.predict_with_doubt(agent, batch)
+    assert doubt.shape == (3,) and (doubt > 0).all() and (doubt <= 1).all()
+    found, _ = train_steps.validate_step_with_metrics(agent, [batch])
+    assert found["loss"] == loss and "uncertainty_gain_20" in found

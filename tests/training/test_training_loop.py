@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import gin
 import numpy as np
 import pytest
@@ -40,6 +42,23 @@ def _run(agent, files, directory, num_epochs=3, signals=None, **options):
     return data, reporter, loop.run()
 
 
+@contextlib.contextmanager
+def without_traces():
+    """A few steps cost less than a trace."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager():
+    """No traces in this test."""
+    with without_traces():
+        yield
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     return training_fixtures.write_squares(tmp_path_factory.mktemp("squares"))
@@ -49,7 +68,7 @@ def files(tmp_path_factory):
 def run(files, tmp_path_factory):
     """(directory, agent, data, reporter, summary) of three epochs; not to be changed."""
     directory = tmp_path_factory.mktemp("loop") / "run"
-    with small_model.gin_bindings(*training_fixtures.TINY_CONFIG.splitlines()):
+    with small_model.gin_bindings(*training_fixtures.TINY_CONFIG.splitlines()), without_traces():
         agent = agent_factory.create_agent()
         return directory, agent, *_run(agent, files, directory)
 
@@ -95,7 +114,7 @@ def test_the_agent_ends_with_the_best_weights(run):
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_run(run, tiny_gin, files, tmp_path):
+def test_the_same_seed_gives_the_same_run(run, eager, tiny_gin, files, tmp_path):
     _, _, _, _, summary = run
     *_, again = _run(agent_factory.create_agent(), files, tmp_path / "again")
     assert again.best_metrics == summary.best_metrics
@@ -109,14 +128,6 @@ def test_baseline_uses_training_labels_only(run):
     val = labels[data.split.val_idx]
     expected = metrics.compute_bbox_metrics(np.tile(mean, (len(val), 1)), val)
     assert data.baseline(data.split.val_idx) == pytest.approx(expected)
-
-
-@pytest.fixture
-def eager():
-    """A few steps cost less than a trace."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

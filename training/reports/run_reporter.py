@@ -167,6 +167,8 @@ class RunReporter:
         logged = self._logged()
         numbers = {name: value for name, value in logged[-1].items() if name != "epoch"}
         step = self._last_step or epoch
+        # How well the model knows where it is wrong is for TensorBoard alone.
+        numbers |= {name: v for name, v in row.items() if name.startswith("uncertainty_")}
         self._tensorboard.scalars(step, {f"epoch/{name}": v for name, v in numbers.items()})
         if found.means:
             self._picture(epoch, step, predictions, found.samples["centroid_mae"], logged)

@@ -18,12 +18,14 @@ def network_as_stages(functions) -> staged_engine.Stages:
         outputs = functions.outputs(features)
         return functions.execution_parameters(outputs).numpy(), outputs.numpy()
 
-    sample = functions.sample_from_features.python_function
+    def sample(*arrays):
+        return tuple(result.numpy() for result in functions.samples_and_outputs(*arrays))
+
     return staged_engine.Stages(
         features=lambda *arrays: (functions.features(*arrays[:2]).numpy(),),
         factors=None,
         answer=answer,
-        sampler=lambda *arrays: (sample(*arrays).numpy(),),
+        sampler=sample,
     )
 
 
@@ -73,9 +75,20 @@ def test_difference_that_clipping_hides(check, network_as_stages):
         check(answer=wrong)
 
 
+def test_difference_of_what_samples_are_made_from(check, network_as_stages):
+    """Distributions come from it; the samples themselves may be right."""
+
+    def wrong(*arrays):
+        samples, outputs = network_as_stages.sampler(*arrays)
+        return samples, outputs + 1.0
+
+    with pytest.raises(engine.EngineError, match="got outputs of samples 1 off"):
+        check(sampler=wrong)
+
+
 def test_another_shape(check, network_as_stages):
     with pytest.raises(engine.EngineError, match="samples inf off"):
-        check(sampler=lambda *arrays: (network_as_stages.sampler(*arrays)[0][:1],))
+        check(sampler=lambda *arrays: [one[:1] for one in network_as_stages.sampler(*arrays)])
 
 
 def test_example_inputs(functions):

@@ -29,11 +29,30 @@ def factors_of(seed, count):
 
 def samples_of(features, num_samples, seed):
     del seed
-    return (np.repeat(features[:, 0], 4, axis=1).reshape(num_samples, -1, 4),)
+    samples = np.repeat(features[:, 0], 4, axis=1).reshape(num_samples, -1, 4)
+    return samples, samples
 
 
 def engine(factors=factors_of) -> staged_engine.StagedEngine:
     stages = staged_engine.Stages(features_of, factors, answer_of, samples_of)
+    return staged_engine.StagedEngine("stub", stages, (SIDE, SIDE, 3), 2)
+
+
+def engine_of_tokens() -> staged_engine.StagedEngine:
+    """Two tokens with the logits 0 and log(p), p the first pixel: p is 3, so 1 / 4 and 3 / 4."""
+
+    def logits_of(features):
+        pixels = np.log(np.repeat(features[:, 0, np.newaxis], 4, axis=1))
+        return np.concatenate([np.zeros_like(pixels), pixels], axis=-1)
+
+    def sampled(features, num_samples, seed):
+        (samples, _), logits = samples_of(features, num_samples, seed), logits_of(features)
+        return samples, logits.reshape(num_samples, -1, 4, 2)
+
+    def answered(features):
+        return answer_of(features)[0], logits_of(features)
+
+    stages = staged_engine.Stages(features_of, None, answered, sampled)
     return staged_engine.StagedEngine("stub", stages, (SIDE, SIDE, 3), 2)
 
 
@@ -75,6 +94,35 @@ def test_without_a_seed_samples_are_fresh():
     first, second = (engine().forward(*pictures(1), dropout="full") for _ in range(2))
 
     assert not np.array_equal(first, second)
+
+
+def test_distributions_come_with_the_answers():
+    answers, probabilities = engine_of_tokens().forward_with_distributions(*pictures(1, 3))
+
+    np.testing.assert_array_equal(answers, engine_of_tokens().forward(*pictures(1, 3)))
+    assert (probabilities.shape, probabilities.dtype) == ((2, 4, 2), np.float32)
+    np.testing.assert_allclose(probabilities[:, 0], [[0.5, 0.5], [0.25, 0.75]], atol=1e-6)
+    np.testing.assert_array_equal(
+        engine_of_tokens().token_distributions(*pictures(1, 3)), probabilities
+    )
+
+
+def test_distributions_of_samples():
+    arguments = {"dropout": "head", "num_samples": 3, "seed": 1}
+
+    samples, probabilities = engine_of_tokens().forward_with_distributions(
+        *pictures(1, 3), **arguments
+    )
+
+    assert (samples.shape, probabilities.shape) == ((3, 2, 4), (3, 2, 4, 2))
+    np.testing.assert_allclose(probabilities[2, 1, 0], [0.25, 0.75], atol=1e-6)
+    arguments["num_samples"] = None
+    assert engine_of_tokens().token_distributions(*pictures(1), **arguments).shape == (1, 4, 2)
+
+
+def test_regressed_coordinates_have_no_distributions():
+    with pytest.raises(ValueError, match="loss_type 'cross_entropy'"):
+        engine().token_distributions(*pictures(1))
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,35 @@ def test_answers_do_not_depend_on_company(engine, inputs):
 
 
 @pytest.mark.slow
+def test_distributions_are_the_agents_at_no_other_answer(inputs):
+    """With dropout behind the features, so that samples of both kinds of engine differ."""
+    agent = small_model.build(
+        *small_model.TINY,
+        small_model.CROSS_ENTROPY,
+        'TransformerNetwork.answer = "mean"',
+        "DropoutSettings.transformer_feed_forward = 0.4",
+    )
+    engine = tensorflow_engine.create(agent.prediction_functions())
+    assert equality_check.check(engine, agent.prediction_functions()) < 1e-4
+    assert engine.has_distributions
+    for arguments in ({}, {"dropout": "full", "num_samples": 3, "seed": 4}):
+        answers, probabilities = engine.forward_with_distributions(*inputs, **arguments)
+
+        np.testing.assert_array_equal(answers, engine.forward(*inputs, **arguments))
+        expected = agent.token_distributions(*inputs, **arguments)
+        np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+        np.testing.assert_array_equal(
+            engine.token_distributions(*inputs, **arguments), probabilities
+        )
+
+
+def test_regression_has_no_distributions(engine, inputs):
+    assert not engine.has_distributions
+    with pytest.raises(ValueError, match="cross_entropy"):
+        engine.token_distributions(*inputs)
+
+
+@pytest.mark.slow
 def test_weights_are_a_copy():
     agent = small_model.build(*small_model.TINY, *small_model.NO_DROPOUT)
     image, embedding = small_model.images(0, 1), small_model.embeddings(1, 1)

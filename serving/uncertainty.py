@@ -1,0 +1,142 @@
+"""Whether to act on an answer or ask the human, from the `uncertainty.json` beside a checkpoint.
+
+`calibrate.py` writes that file; `docs/evaluation.md` says what its numbers mean. A server applies
+it to each answer of /predict_batch with the source that it was fitted for: the distribution over
+tokens of one pass, or samples with dropout. The samples that the request itself asks for have
+nothing to do with it, so the verdict does not depend on how many a client wants.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from evaluation import uncertainty_calibration, uncertainty_estimate
+from food_data import image_placement
+from serving.engines.engine import Engine
+
+SOURCES = ("token_distribution", "mc_dropout")
+# Of the samples of mc_dropout: the same picture always gets the same verdict.
+_SEED = 0
+
+
+class UncertaintyError(ValueError):
+    """The file beside the checkpoint cannot be used with it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What is known about one answer, in 0..1 of the model's square.
+
+    Attributes:
+        score: the uncertainty that ranks answers.
+        calibrated: std, regions, and whether to ask.
+    """
+
+    score: float
+    calibrated: uncertainty_calibration.CalibratedAnswer
+
+
+class UncertaintyJudge:
+    """A calibration and how its uncertainty is computed."""
+
+    def __init__(
+        self, calibration: uncertainty_calibration.UncertaintyCalibration, model: Engine
+    ) -> None:
+        """Checks that this model can be judged with this calibration.
+
+        Args:
+            calibration: what was read beside the checkpoint.
+            model: the checkpoint's.
+
+        Raises:
+            UncertaintyError: if its source is none that a server computes, or not this model's.
+        """
+        fitted = calibration.fitted_on
+        if fitted.source not in SOURCES:
+            raise UncertaintyError(
+                f"{uncertainty_calibration.FILE_NAME}: expected one of the sources "
+                f"{', '.join(SOURCES)}, got {fitted.source!r}, which a server does not compute. "
+                "Run calibrate.py with one of them, or take the file away."
+            )
+        if fitted.source == "token_distribution" and not model.has_distributions:
+            raise UncertaintyError(
+                f"{uncertainty_calibration.FILE_NAME}: expected a model with distributions over "
+                "tokens (cross_entropy), got one that regresses coordinates. Run calibrate.py "
+                "anew, or take the file away."
+            )
+        self.calibration = calibration
+
+    def judge(self, model: Engine, image: np.ndarray, embedding: np.ndarray) -> Verdict:
+        """Runs the model once more, or with dropout, as the calibration was fitted.
+
+        Args:
+            model: the network.
+            image: uint8 [H, W, 3].
+            embedding: float32 [512].
+
+        Returns:
+            The verdict about the model's answer to this picture.
+        """
+        estimate = self._estimate(model, image[np.newaxis], embedding[np.newaxis])
+        score = float(estimate.scores[self.calibration.fitted_on.score][0])
+        return Verdict(score, self.calibration.apply(estimate.answers[0], estimate.std[0], score))
+
+    def _estimate(
+        self, model: Engine, image: np.ndarray, embedding: np.ndarray
+    ) -> uncertainty_estimate.Estimate:
+        fitted = self.calibration.fitted_on
+        if fitted.source == "token_distribution":
+            return uncertainty_estimate.from_distributions(
+                *model.forward_with_distributions(image, embedding)
+            )
+        options = {"dropout": fitted.scope, "num_samples": fitted.num_samples, "seed": _SEED}
+        if model.has_distributions:
+            found = model.forward_with_distributions(image, embedding, **options)
+            return uncertainty_estimate.from_members(*found)
+        samples = np.asarray(model.forward(image, embedding, **options))
+        return uncertainty_estimate.from_members(samples, None)
+
+    def fields(self, verdict: Verdict, placement: image_placement.Placement) -> dict[str, Any]:
+        """The entry 'uncertainty' of an answer; lengths in 0..1 of the picture, and pixels.
+
+        Args:
+            verdict: about the answer.
+            placement: where the picture lies in the model's square.
+        """
+        found, asking = verdict.calibrated, self.calibration.asking
+        size = np.array([placement.width, placement.height], np.float64)
+        centre = placement.to_picture(np.array([found.centre]))[0]
+        radii = _lengths(np.full((1, 2), found.radius), placement)[0]
+        std = _lengths(np.reshape(found.std, (2, 2)), placement) / size
+        low, high = (
+            placement.to_picture(np.reshape(ends, (2, 2))) / size
+            for ends in (found.box_low, found.box_high)
+        )
+        return {
+            "source": self.calibration.fitted_on.source,
+            "score_name": self.calibration.fitted_on.score,
+            "score": verdict.score,
+            "threshold": asking.threshold,
+            "error_limit": asking.error_limit,
+            "expected_error_rate": asking.expected_error_rate,
+            "expected_query_rate": asking.expected_query_rate,
+            "std": std.ravel().tolist(),
+            "coverage": found.coverage,
+            "region": _region(centre / size, radii / size),
+            "region_pixels": _region(centre, radii),
+            "box_low": np.clip(low, 0, 1).ravel().tolist(),
+            "box_high": np.clip(high, 0, 1).ravel().tolist(),
+        }
+
+
+def _lengths(lengths: np.ndarray, placement: image_placement.Placement) -> np.ndarray:
+    """Shares of the square [N, 2] (x, y) to pixels of the picture."""
+    return placement.to_picture(lengths) - placement.to_picture(np.zeros_like(lengths))
+
+
+def _region(centre: np.ndarray, radii: np.ndarray) -> dict[str, float]:
+    names = ("center_x", "center_y", "radius_x", "radius_y")
+    return dict(zip(names, [*centre.tolist(), *radii.tolist()]))

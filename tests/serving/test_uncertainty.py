@@ -1,0 +1,155 @@
+"""The verdict about an answer, by hand and over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+
+import numpy as np
+import pytest
+import requests
+
+from evaluation import ask_human, conformal, uncertainty_calibration
+from food_data import image_placement
+from serving import app, uncertainty
+from tests import serving_stubs
+
+PICTURE = serving_stubs.marker_picture(200, 100, (50, 50), (150, 50))
+
+
+class TokenModel(serving_stubs.MarkerModel):
+    """As unsure as it is told: each token of the first `width` is as likely as the others."""
+
+    has_distributions = True
+
+    def __init__(self, width: int = 26):
+        self.width, self.asked = width, []
+
+    def forward_with_distributions(self, image, embedding, **options):
+        self.asked.append(options)
+        answers = self.forward(image, embedding, **options)
+        probabilities = np.zeros((*answers.shape, 256), np.float32)
+        probabilities[..., : self.width] = 1 / self.width
+        return answers, probabilities
+
+
+class RegressionModel(serving_stubs.MarkerModel):
+    has_distributions = False
+
+
+def calibration(source="token_distribution", score="credible_width", scope=None, threshold=0.1):
+    return uncertainty_calibration.UncertaintyCalibration(
+        format_version=1,
+        fitted_on=uncertainty_calibration.FittedOn(
+            source, score, scope, 4 if scope else 1, "ab" * 32, 3, "cd" * 32, ("p", "q")
+        ),
+        std_scale=(2.0, 2.0, 2.0, 2.0),
+        min_std=0.001,
+        # Discs of 0.1 of the square, boxes of 0.05.
+        regions=conformal.ConformalRegions(0.9, 0.01, False, 0.1, 1.5, 0.05, 40.0),
+        asking=ask_human.AskHuman(threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03),
+    )
+
+
+@pytest.mark.parametrize(("width", "asks"), [(25, False), (26, True)])
+def test_asks_above_the_threshold(width, asks):
+    """99 % of `width` equally likely tokens of 256: 0.0967 and 0.1005."""
+    model = TokenModel(width)
+    judge = uncertainty.UncertaintyJudge(calibration(), model)
+    square = np.zeros((236, 236, 3), np.uint8)
+    verdict = judge.judge(model, square, np.zeros(512, np.float32))
+    assert verdict.score == pytest.approx(0.99 * width / 256)
+    assert verdict.calibrated.ask_human is asks
+    assert model.asked == [{}]
+
+
+@pytest.mark.parametrize("model", [TokenModel(), RegressionModel()])
+def test_samples_are_drawn_as_they_were_calibrated(model):
+    judge = uncertainty.UncertaintyJudge(
+        calibration("mc_dropout", "midpoint_spread", "full"), model
+    )
+    square, embedding = np.zeros((236, 236, 3), np.uint8), np.zeros(512, np.float32)
+    samples = model.forward(square[None], embedding[None], dropout="full", num_samples=4, seed=0)
+    midpoints = (samples[:, 0, :2] + samples[:, 0, 2:]) / 2
+    expected = np.sqrt(midpoints.astype(float).var(axis=0).sum())
+    verdicts = [judge.judge(model, square, embedding) for _ in range(2)]
+    assert verdicts[0].score == pytest.approx(expected, rel=1e-6) == verdicts[1].score
+
+
+def test_lengths_in_a_picture_that_is_not_square():
+    """200 x 100 pixels in a letterbox: 0.1 of the square are 20 pixels, a tenth of the width."""
+    model = TokenModel()
+    judge = uncertainty.UncertaintyJudge(calibration(), model)
+    found = uncertainty.Verdict(
+        0.1, judge.calibration.apply(np.array([0.25, 0.5, 0.75, 0.5]), np.full(4, 0.01), 0.1)
+    )
+    _, placement = image_placement.place(PICTURE, "letterbox")
+    fields = judge.fields(found, placement)
+    assert fields["region_pixels"] == pytest.approx(
+        {"center_x": 100, "center_y": 50, "radius_x": 20, "radius_y": 20}
+    )
+    assert fields["region"] == pytest.approx(
+        {"center_x": 0.5, "center_y": 0.5, "radius_x": 0.1, "radius_y": 0.2}
+    )
+    assert fields["std"] == pytest.approx([0.02, 0.04, 0.02, 0.04])
+    assert fields["box_low"] == pytest.approx([0.2, 0.4, 0.7, 0.4])
+    assert fields["box_high"] == pytest.approx([0.3, 0.6, 0.8, 0.6])
+    assert (fields["threshold"], fields["expected_error_rate"]) == (0.1, 0.01)
+
+
+def test_what_a_server_cannot_judge():
+    with pytest.raises(uncertainty.UncertaintyError, match="got 'ensemble', which a server does"):
+        uncertainty.UncertaintyJudge(calibration("ensemble"), TokenModel())
+    with pytest.raises(uncertainty.UncertaintyError, match="got one that regresses coordinates"):
+        uncertainty.UncertaintyJudge(calibration(), RegressionModel())
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+def test_over_http(tmp_path, dropout):
+    store = serving_stubs.embedding_store_of(tmp_path)
+    body = {
+        "image": base64.b64encode(serving_stubs.file_bytes(PICTURE)).decode(),
+        "action": "skewering",
+        "food_type": "strawberry",
+        "enable_dropout": dropout,
+    }
+
+    def answer(known):
+        predictor = serving_stubs.predictor_of(TokenModel(), store)
+        if known is not None:
+            predictor.judge = uncertainty.UncertaintyJudge(known, predictor.model)
+        predictor.warm_up()
+        with serving_stubs.serve(app.create_app(predictor)) as url:
+            return requests.post(f"{url}/predict_batch", json=body, timeout=30).json()
+
+    for threshold, asks in ((0.1, True), (0.2, False), (None, False)):
+        content = answer(calibration(threshold=threshold))
+        assert content["ask_human"] is asks
+        assert content["uncertainty"]["threshold"] == threshold
+        assert content["uncertainty"]["region_pixels"]["center_x"] == pytest.approx(100, abs=1)
+    content = answer(None)
+    assert content["ask_human"] is None and content["uncertainty"] is None
+
+
+def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
+    """`from_checkpoint` reads the file; one that is damaged is an error, not no file."""
+    import checkpoint_directory
+    from serving import predictor
+    from serving.engines import choose
+
+    (tmp_path / "store").mkdir()
+
+    class Loaded:
+        embeddings = serving_stubs.embedding_store_of(tmp_path / "store")
+        metadata = {"resize": "letterbox"}
+        version = "first"
+
+    monkeypatch.setattr(checkpoint_directory, "load", lambda *arguments: Loaded)
+    monkeypatch.setattr(choose, "create_engine", lambda *arguments: TokenModel())
+    assert predictor.Predictor.from_checkpoint(tmp_path).judge is None
+    uncertainty_calibration.write(tmp_path, calibration())
+    judge = predictor.Predictor.from_checkpoint(tmp_path).judge
+    assert dataclasses.asdict(judge.calibration) == dataclasses.asdict(calibration())
+    (tmp_path / "uncertainty.json").write_text("{")
+    with pytest.raises(ValueError, match=r"uncertainty\.json"):
+        predictor.Predictor.from_checkpoint(tmp_path)
