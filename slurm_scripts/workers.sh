@@ -15,7 +15,7 @@ run_workers() { # checkpoint directory, program, its arguments; sets EXIT_CODE a
         slurm_scripts/worker.sh "$WORKERS_DIR" "$@"
     judge
     rm -rf "$WORKERS_DIR"
-    if [ "$EXIT_CODE" -eq "$EX_TEMPFAIL" ] && [ -z "$STOPPED_BY" ]; then
+    if [ -n "$WORKER_LOST" ] && [ "$EXIT_CODE" -eq "$EX_TEMPFAIL" ] && [ -z "$STOPPED_BY" ]; then
         echo "== $(date '+%F %T') a worker was lost"
         if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] && [ "$(saved_state "$run")" = "$before" ]; then
             say "nothing was saved since the last start either; the cause is not that a node was lost. See the log above." >&2
@@ -28,13 +28,15 @@ saved_state() { # checkpoint directory: the newest checkpoint that the run goes 
     [ ! -f "$1/training_state.json" ] || sed -n 's/^ *"checkpoint": "\(.*\)".*/\1/p' "$1/training_state.json"
 }
 
-judge() { # sets EXIT_CODE: an error of a worker's own, or 75 if one was stopped or lost, or 0
-    local task code lost=''
+judge() { # sets EXIT_CODE: an error of a worker's own, or 75 if one was stopped or lost, or 0; and WORKER_LOST
+    local task code stopped=''
+    WORKER_LOST=''
     for ((task = 0; task < SLURM_NTASKS; task++)); do
         code=$(cat "$WORKERS_DIR/$task.code" 2>/dev/null) || code=lost
         case $code in
             0) ;;
-            lost | "$EX_TEMPFAIL" | 1[3-9][0-9] | 12[89]) lost=yes ;;
+            "$EX_TEMPFAIL") stopped=yes ;;
+            lost | 1[3-9][0-9] | 12[89]) WORKER_LOST=yes ;;
             *)
                 EXIT_CODE=$code
                 return
@@ -42,7 +44,7 @@ judge() { # sets EXIT_CODE: an error of a worker's own, or 75 if one was stopped
         esac
     done
     EXIT_CODE=0
-    [ -z "$lost" ] || EXIT_CODE=$EX_TEMPFAIL
+    [ -z "$stopped$WORKER_LOST" ] || EXIT_CODE=$EX_TEMPFAIL
 }
 
 # In the place of requeue.sh's: Slurm's SIGTERM reaches the tasks by itself, the SIGUSR1 of the time limit this shell alone.

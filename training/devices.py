@@ -23,7 +23,7 @@ from tf_agents.trajectories import trajectory
 from training import slurm_cluster
 
 COLLECTIVES = ("auto", "ring", "nccl")
-_SILENCE_S = 60
+_SILENCE_S = 20
 
 
 def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
@@ -103,10 +103,10 @@ def worker_strategy(
 
 
 def _be_patient(num_workers: int) -> None:
-    """Makes a worker that is silent for a minute a lost one.
+    """Makes a worker that is silent for twenty seconds a lost one.
 
     TensorFlow's own ten seconds are less than a worker is silent whose node is short of processors.
-    One that was killed is noticed at once, because its connections close.
+    Thirty would be more than Slurm's KillWait, after which it ends those who still wait for it.
     """
     context.context().configure_coordination_service(
         service_type="standalone",
