@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -88,6 +89,21 @@ def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
         )
     _check_fields(path, contents)
     return contents
+
+
+def weights_digest(directory: str | os.PathLike[str]) -> str:
+    """SHA-256 that tells the weights of a directory from all others.
+
+    It is that of the checkpoint's index, which holds a checksum of every tensor.
+
+    Raises:
+        FileNotFoundError, CheckpointDirectoryError: if there is no checkpoint.
+    """
+    directory = pathlib.Path(directory)
+    path = directory / f"{read_metadata(directory)['checkpoint']}.index"
+    if not path.is_file():
+        raise FileNotFoundError(f"{directory}: expected {path.name}, which metadata.json names.")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load(

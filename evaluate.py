@@ -1,94 +1,206 @@
 """Says how good the answers of a checkpoint are, beside answers that need no model.
 
-    python evaluate.py --checkpoint_dir runs/plates --dataset_file plates.npz \\
-        --split_file plates_split.npz --split val
+    python evaluate.py --checkpoint_dir runs/plates --dataset_file plates.npz --split val
+    python evaluate.py --checkpoint_dir runs/plates --dataset_file plates.npz --split val \\
+        --uncertainty default mc_dropout:head:16 --shifts --report_dir runs/plates/report
+    python evaluate.py --checkpoint_dir runs/plates --annotations instances.json \\
+        --annotation_format coco --images_dir photos --action skewering
 
-Prints a table. Rates need a data set with masks: `hit_rate` is the share of midpoints on the food
-that the instruction names, `nearest_item_rate` the share nearest to it where a picture has several
-foods. The row "instruction swapped" asks for any food of the same picture, by lot, and judges by
-the sample's own: a model that listens to the instruction falls to `nearest_item_chance`.
+Prints tables, `docs/evaluation.md` says what they mean. Rates need a data set with masks. The row
+"instruction swapped" asks for any food of the same picture, by lot, and judges by the sample's own:
+a model that listens to the instruction falls to chance. If calibrate.py has written
+`uncertainty.json` beside the checkpoint, its regions and its threshold are tested too, on pictures
+that did not calibrate. With --annotations, flags that are not listed here are those of
+build_dataset.py from_... .
 
-Exit code 0: evaluated; 1: something was wrong, with the reason on stderr.
+Exit code 0: evaluated; 1: something was wrong, with the reason on stderr; 2: wrong flags.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import functools
 import json
 import pathlib
 import sys
 
-import numpy as np
 import tqdm
 
 import checkpoint_directory
-from evaluation import answer_table, answers
+from evaluation import (
+    study,
+    study_parts,
+    study_photos,
+    study_samples,
+    study_sources,
+    study_text,
+    uncertainty_calibration,
+)
 from food_data import atomic_files, npz_dataset, splits
+from training import checkpoint_writer
+
+_NUM_EXAMPLES = 6
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The flags."""
+    """The flags; those of the annotations' converter, as a list, in `converter_flags`."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--checkpoint_dir", required=True, help="what train.py wrote")
-    add("--dataset_file", required=True, help=".npz, see build_dataset.py")
-    add("--split_file", help="unless given: beside the data set, if there is one")
-    add("--split", choices=("train", "val", "all"), default="val", help="which samples")
-    add("--batch_size", type=int, default=32)
-    add("--seed", type=int, default=0, help="of the lot that swaps instructions")
-    add("--output_file", type=pathlib.Path, help="the table as JSON, every metric in it")
-    return parser.parse_args(arguments)
-
-
-def select_samples(
-    args: argparse.Namespace, dataset: npz_dataset.FoodDataset
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The samples that are asked, and the labels that training knew (None without a split).
-
-    Raises:
-        FileNotFoundError: if there is no split file and --split is not 'all'.
-        ValueError: if the split has no such samples.
-    """
-    path = pathlib.Path(args.split_file or splits.split_path(args.dataset_file))
-    if args.split == "all" and args.split_file is None:
-        return np.arange(len(dataset)), None
-    split = splits.read_split(path, len(dataset))
-    labels = np.asarray(dataset.actions)[split.train_idx]
-    wanted = {"train": split.train_idx, "val": split.val_idx, "all": np.arange(len(dataset))}
-    if not len(wanted[args.split]):
-        raise ValueError(f"{path}: expected at least one {args.split} sample, got none.")
-    return wanted[args.split], labels
-
-
-def run(args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Loads, asks, measures. Returns {kind of answer: {metric: value}}."""
-    if args.batch_size < 1:
-        raise ValueError(f"--batch_size: expected at least 1, got {args.batch_size}.")
-    dataset = npz_dataset.read_npz(args.dataset_file)
-    indices, train_labels = select_samples(args, dataset)
-    agent = checkpoint_directory.load(args.checkpoint_dir).agent
-    bar = functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None)
-    ask = functools.partial(
-        answers.model_answers, agent, dataset, indices, batch_size=args.batch_size, progress=bar
+    add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--dataset_file", type=pathlib.Path, help=".npz, see build_dataset.py")
+    data.add_argument("--annotations", nargs="+", metavar="FILE", help="of photographs")
+    add("--annotation_format", choices=study_photos.FORMATS, default="annotations")
+    add(
+        "--split_file", type=pathlib.Path, help="unless given: beside the data set, if there is one"
     )
-    kinds = {"model": ask()}
-    if dataset.sources is not None:
-        swapped = answers.swapped_instructions(dataset, indices, args.seed)
-        kinds["model, instruction swapped"] = ask(instructions=swapped)
-    kinds |= answers.constant_answers(train_labels, len(indices))
-    found = answer_table.answer_metrics(kinds, dataset, indices)
-    print(f"{args.dataset_file}, {args.split}: {len(indices)} samples")
-    print(answer_table.format_table(found))
+    add("--split", choices=study_samples.SPLITS, help="which samples; val of a file, all of photos")
+    add("--train_dataset_file", type=pathlib.Path, help="labels for the baselines, if of another")
+    add("--compare", type=pathlib.Path, metavar="DIR", help="another checkpoint, same samples")
+    add("--uncertainty", nargs="+", default=[], metavar="SOURCE", help=_source_help())
+    add("--shifts", action="store_true", help="also plates unlike training")
+    add("--shift_samples", type=int, default=500, help="pictures for each shift, at most")
+    add("--coverage_splits", type=int, default=0, help="coverage over so many random splits")
+    add("--without_calibration", action="store_true", help="leave out pictures that calibrated")
+    add("--mm_per_px", type=float, help="millimetres in a pixel of the model's square picture")
+    add("--batch_size", type=int, default=32)
+    add("--seed", type=int, default=0, help="of all that is drawn")
+    add("--report_dir", type=pathlib.Path, help="report.html and its tables")
+    add("--output_file", type=pathlib.Path, help="all figures as JSON")
+    args, args.converter_flags = parser.parse_known_args(arguments)
+    if args.converter_flags and args.annotations is None:
+        parser.error(f"unrecognized arguments: {' '.join(args.converter_flags)}")
+    return args
+
+
+def run(args: argparse.Namespace) -> dict[str, object]:
+    """Loads, asks, measures, prints, writes. Returns the document of `study`."""
+    _check(args)
+    metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
+    samples = _samples(args, metadata)
+    calibration = uncertainty_calibration.read(args.checkpoint_dir)
+    if calibration is not None:
+        calibration.check_weights(checkpoint_directory.weights_digest(args.checkpoint_dir))
+    if args.without_calibration and calibration is not None:
+        samples, left_out = study_samples.without_calibrating(samples, calibration)
+        print(f"{left_out} samples left out, whose pictures calibrated")
+    elif calibration is not None:  # Now rather than after loading the model.
+        study.check_unseen(samples, calibration)
+    print(f"{_data_name(args)}, {args.split}: {len(samples)} samples")
+    agent = checkpoint_directory.load(args.checkpoint_dir).agent
+    other = None
+    if args.compare is not None:
+        other = args.compare.name, checkpoint_directory.load(args.compare).agent
+    question = study_parts.Question(
+        samples,
+        sources=study_sources.choose(
+            args.uncertainty,
+            agent,
+            None if calibration is None else calibration.fitted_on,
+            needed=bool(args.report_dir or args.shifts or args.coverage_splits),
+        ),
+        calibration=calibration,
+        mm_per_px=args.mm_per_px,
+        seed=args.seed,
+        batch_size=args.batch_size,
+        coverage_splits=args.coverage_splits,
+        shift_samples=args.shift_samples if args.shifts else 0,
+        num_examples=_NUM_EXAMPLES if args.report_dir else 0,
+    )
+    bar = functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None)
+    document = _about(args, metadata, samples) | study.run(question, agent, other, bar)
+    print(study_text.text(document))
+    _write(args, document)
+    return document
+
+
+def _source_help() -> str:
+    return "where uncertainty comes from: " + "; ".join(study_sources.FORMS.values())
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Before anything is loaded."""
+    for name in ("batch_size", "shift_samples"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name}: expected at least 1, got {getattr(args, name)}.")
+    if args.coverage_splits < 0:
+        raise ValueError(f"--coverage_splits: expected at least 0, got {args.coverage_splits}.")
+    if args.split is None:
+        args.split = "val" if args.annotations is None or args.split_file else "all"
+
+
+def _samples(args: argparse.Namespace, metadata: dict[str, object]) -> study_samples.Samples:
+    split_file = args.split_file
+    if args.annotations is not None:
+        flags = ["--annotations", *args.annotations, *args.converter_flags]
+        form, directory = args.annotation_format, args.checkpoint_dir
+        dataset = study_photos.build(form, flags, directory, metadata)
+    else:
+        dataset = npz_dataset.read_npz(args.dataset_file)
+        if split_file is None and args.split != "all":
+            split_file = splits.split_path(args.dataset_file)
+    samples = study_samples.select(dataset, args.split, split_file)
+    if args.train_dataset_file is not None:
+        train = study_samples.training_labels(args.train_dataset_file)
+        samples = study_samples.Samples(samples.dataset, samples.indices, train)
+    return samples
+
+
+def _about(
+    args: argparse.Namespace, metadata: dict[str, object], samples: study_samples.Samples
+) -> dict[str, object]:
+    name = _data_name(args)
+    return {
+        "title": f"{args.checkpoint_dir.name} on {name}, {args.split}",
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "settings": {key: _given(value) for key, value in vars(args).items()},
+        "versions": checkpoint_writer.package_versions(),
+        "data": {
+            "name": name,
+            "fingerprint": npz_dataset.dataset_fingerprint(samples.dataset),
+            "split": args.split,
+            "num_samples": len(samples),
+            "num_pictures": len(set(samples.pictures.tolist())),
+        },
+        "checkpoint": {
+            "name": f"{args.checkpoint_dir.name}/{metadata['checkpoint']}",
+            "loss_type": metadata.get("loss_type"),
+            "global_step": metadata.get("global_step"),
+        },
+    }
+
+
+def _data_name(args: argparse.Namespace) -> str:
+    """Without its folder, which says nothing to others."""
+    return args.dataset_file.name if args.dataset_file else pathlib.Path(args.annotations[0]).name
+
+
+def _given(value: object) -> object:
+    return str(value) if isinstance(value, pathlib.Path) else value
+
+
+def _write(args: argparse.Namespace, document: dict[str, object]) -> None:
     if args.output_file is not None:
         args.output_file.parent.mkdir(parents=True, exist_ok=True)
-        contents = {"split": args.split, "num_samples": len(indices)}
-        contents["answers"] = answer_table.without_unknown(found)
+        means = {
+            kind: {key: one["mean"] for key, one in row.items() if one["mean"] is not None}
+            for kind, row in document["errors"].items()
+        }
+        contents = {"split": args.split, "num_samples": document["data"]["num_samples"]}
+        contents |= {"answers": means, **study.json_ready(document)}
         with atomic_files.replace_file(args.output_file) as file:
-            file.write((json.dumps(contents, indent=1) + "\n").encode())
-    return found
+            file.write((json.dumps(contents, indent=1, allow_nan=False) + "\n").encode())
+    if args.report_dir is not None:
+        # Here, because matplotlib takes a second to import.
+        from evaluation import report
+
+        report.write(document, args.report_dir)
+        print(f"{args.report_dir}: the report")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,15 +8,75 @@ food as often as the lot says so: by chance.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
-import agent_wrapper
 import metrics
+from evaluation import baselines, study_samples, uncertainty_estimate
 from food_data import npz_dataset
 
+if typing.TYPE_CHECKING:
+    import agent_wrapper
+
 Progress = Callable[[Iterable], Iterable]
+Collect = Callable[..., uncertainty_estimate.Estimate]
+
+
+class PlainAnswers:
+    """The model's answers without any uncertainty, as a source that `collect` asks."""
+
+    name = "model"
+
+    def __init__(self, agent: agent_wrapper.Agent) -> None:
+        """Args:
+        agent: the model, or an engine of it.
+        """
+        self._agent = agent
+        self.settings: dict[str, object] = {}
+
+    def __call__(
+        self, images: np.ndarray, embeddings: np.ndarray, seed: int
+    ) -> uncertainty_estimate.Estimate:
+        """See `uncertainty_sources.Source`; the std is 0, and there are no scores."""
+        del seed  # Nothing is random.
+        answers = np.asarray(self._agent.forward(images, embeddings))
+        return uncertainty_estimate.Estimate(answers, np.zeros(answers.shape), {})
+
+
+def other_answers(
+    samples: study_samples.Samples, collect: Collect, agent: agent_wrapper.Agent, seed: int
+) -> dict[str, np.ndarray]:
+    """What the model is measured beside: itself with swapped instructions, and four baselines.
+
+    Args:
+        samples: n of them. Without `sources` nothing is swapped; without training samples or names
+            the baselines that need them are absent.
+        collect: asks a source about the samples, with other instructions if they are given.
+        agent: the model.
+        seed: of the lot that swaps instructions.
+
+    Returns:
+        {kind: float [n, 4]}.
+    """
+    dataset, found = samples.dataset, {}
+    if dataset.sources is not None:
+        swapped = swapped_instructions(dataset, samples.indices, seed)
+        swapped_answers = collect(PlainAnswers(agent), instructions=swapped).answers
+        found["model, instruction swapped"] = swapped_answers
+    train, actions = samples.train, samples.names("action_names")
+    foods = samples.names("food_types")
+    if train is not None:
+        found["mean of the training labels"] = baselines.mean_answers(train.labels, len(samples))
+        if not any(names is None for names in (train.actions, train.foods, actions, foods)):
+            known = baselines.instruction_mean_answers(
+                train.labels, train.actions, train.foods, actions, foods
+            )
+            found["mean of action and food"] = known.answers
+    found["centre of the picture"] = baselines.centre_answers(len(samples))
+    found["colour"] = baselines.colour_answers(dataset.images, samples.indices)
+    return found
 
 
 def model_answers(

@@ -64,6 +64,7 @@ def fit(
     source: str,
     score: str,
     dataset_fingerprint: str,
+    weights_sha256: str,
     scope: str | None = None,
     num_samples: int = 1,
     coverage: float = 0.9,
@@ -82,6 +83,7 @@ def fit(
         source: of the uncertainty, such as "mc_dropout".
         score: which of the source's scores `data.uncertainty` is, such as "midpoint_spread".
         dataset_fingerprint: of the data set that the samples are from.
+        weights_sha256: of the model that answered, `checkpoint_directory.weights_digest`.
         scope: "head" or "full" for dropout; None where the source has no scope.
         num_samples: passes for one answer.
         coverage: of the conformal regions.
@@ -116,9 +118,20 @@ def fit(
         pictures=data.picture_ids,
         seed=seed,
     )
+    fitted_on = uncertainty_calibration.FittedOn(
+        source=source,
+        score=score,
+        scope=scope,
+        num_samples=num_samples,
+        dataset_fingerprint=dataset_fingerprint,
+        num_calibration_samples=len(data.mean),
+        sample_ids_sha256=calibration_split.ids_digest(data.sample_ids),
+        picture_ids=tuple(sorted(set(np.asarray(data.picture_ids).tolist()))),
+        weights_sha256=weights_sha256,
+    )
     return uncertainty_calibration.UncertaintyCalibration(
         format_version=uncertainty_calibration.FORMAT_VERSION,
-        fitted_on=_fitted_on(data, source, score, scope, num_samples, dataset_fingerprint),
+        fitted_on=fitted_on,
         std_scale=tuple(scales.tolist()),
         min_std=min_std,
         regions=regions,
@@ -153,23 +166,3 @@ def std_scales(
             "factor makes a std 0. Answers that equal their labels are not a model's."
         )
     return np.sqrt(squares)
-
-
-def _fitted_on(
-    data: CalibrationData,
-    source: str,
-    score: str,
-    scope: str | None,
-    num_samples: int,
-    dataset_fingerprint: str,
-) -> uncertainty_calibration.FittedOn:
-    return uncertainty_calibration.FittedOn(
-        source=source,
-        score=score,
-        scope=scope,
-        num_samples=num_samples,
-        dataset_fingerprint=dataset_fingerprint,
-        num_calibration_samples=len(data.mean),
-        sample_ids_sha256=calibration_split.ids_digest(data.sample_ids),
-        picture_ids=tuple(sorted(set(np.asarray(data.picture_ids).tolist()))),
-    )

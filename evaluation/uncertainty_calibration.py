@@ -40,6 +40,7 @@ class FittedOn:
         num_calibration_samples: how many there were.
         sample_ids_sha256: `calibration_split.ids_digest` of their ids.
         picture_ids: of their pictures, sorted, each once.
+        weights_sha256: of the model, `checkpoint_directory.weights_digest`.
     """
 
     source: str
@@ -50,6 +51,7 @@ class FittedOn:
     num_calibration_samples: int
     sample_ids_sha256: str
     picture_ids: tuple[str, ...]
+    weights_sha256: str
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -167,6 +169,22 @@ class UncertaintyCalibration:
     def check_unseen(self, picture_ids: np.ndarray) -> None:
         """Raises ValueError if one of the pictures (`calibration_split.picture_ids`) calibrated."""
         calibration_split.check_disjoint(self.fitted_on.picture_ids, picture_ids)
+
+    def check_weights(self, weights_sha256: str) -> None:
+        """Other weights are sure of other things.
+
+        Args:
+            weights_sha256: of the model to be judged, `checkpoint_directory.weights_digest`.
+
+        Raises:
+            ValueError: if it is not the one that was calibrated.
+        """
+        if self.fitted_on.weights_sha256 != weights_sha256:
+            raise ValueError(
+                f"{FILE_NAME}: expected the weights that were calibrated, got others: the "
+                "checkpoint beside it has changed since. Run calibrate.py again, or take the file "
+                "away."
+            )
 
     def to_json(self) -> str:
         """The file's text; `from_json` is the way back."""

@@ -214,7 +214,7 @@ def _change(sample: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tf.Tensor:
     return _finish(picture, settings, mean)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _finish(picture: tf.Tensor, settings: dict[str, tf.Tensor], mean: tf.Tensor) -> tf.Tensor:
     """The last steps in one pass: hole, noise, rounding to uint8."""
     if "hole" in settings:

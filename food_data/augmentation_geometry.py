@@ -114,7 +114,7 @@ def point_right(actions: tf.Tensor) -> tf.Tensor:
     return tf.where(left[..., tf.newaxis], tf.roll(actions, 2, -1), actions)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def warp(image: tf.Tensor, matrix: tf.Tensor, fill: tf.Tensor) -> tf.Tensor:
     """A picture seen through a map, bilinear between pixel centres.
 

@@ -70,7 +70,7 @@ def change_colours(picture: tf.Tensor, matrix: tf.Tensor, mean: tf.Tensor) -> tf
     return _mix_channels(picture, tf.transpose(matrix[:, :3]), matrix[:, 3] * grey)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _mix_channels(picture: tf.Tensor, columns: tf.Tensor, added: tf.Tensor) -> tf.Tensor:
     """[S, S, 3] times the matrix of which [3, 3] are the columns, plus [3]."""
     parts = [picture[..., i : i + 1] * columns[i] for i in range(3)]
@@ -114,14 +114,14 @@ def change_sharpness(picture: tf.Tensor, amount: tf.Tensor, weights: tf.Tensor) 
     return _blur_rows_and_add(lines, weights, picture, amount)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _blur_columns(lines: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """[S + 2r, S * 3] to [S, S * 3]."""
     height = lines.shape[0] - weights.shape[0] + 1
     return tf.add_n([weights[i] * lines[i : i + height] for i in range(weights.shape[0])])
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _blur_rows_and_add(
     lines: tf.Tensor, weights: tf.Tensor, picture: tf.Tensor, amount: tf.Tensor
 ) -> tf.Tensor:

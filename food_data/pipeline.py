@@ -90,7 +90,10 @@ def create_npz_dataset(
     if shard[1] > 1:
         samples = samples.map(lambda batch: own_part(batch, shard))
     size = batch_size // shard[1] if drop_remainder else None
-    read = _reader(dataset, size, shuffle_seed, augmentation)
+    # Nothing to convert: what depends on tensors is written in TensorFlow's operations.
+    read = tf.autograph.experimental.do_not_convert(
+        _reader(dataset, size, shuffle_seed, augmentation)
+    )
     batches = samples.map(read, num_parallel_calls=num_parallel_calls, deterministic=True)
     options = tf.data.Options()
     # `shard` says who reads what; TensorFlow would divide the one order among the workers.

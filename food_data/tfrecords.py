@@ -108,7 +108,7 @@ def create_tfrecord_dataset(
             lambda *columns: tuple(pipeline.own_part(column, batch_part) for column in columns)
         )
     batches = batches.map(
-        _parser(shuffle_seed, augmentation),
+        tf.autograph.experimental.do_not_convert(_parser(shuffle_seed, augmentation)),
         num_parallel_calls=num_parallel_calls,
         deterministic=True,
     )

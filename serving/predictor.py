@@ -77,6 +77,9 @@ class Predictor:
         import checkpoint_directory
         from serving.engines import choose
 
+        calibration = uncertainty_calibration.read(directory)
+        if calibration is not None:
+            calibration.check_weights(checkpoint_directory.weights_digest(directory))
         loaded = checkpoint_directory.load(directory, config_file, loss_type)
         return cls(
             choose.create_engine(loaded, directory, engine),
@@ -85,7 +88,7 @@ class Predictor:
             ),
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
-            uncertainty_calibration.read(directory),
+            calibration,
         )
 
     def warm_up(self) -> None:

@@ -196,3 +196,15 @@ def test_a_loss_type_that_the_weights_do_not_fit_is_an_error(written):
         checkpoint_directory.load(directory, loss_type=other)
     with pytest.raises(ValueError, match="loss_type"):
         checkpoint_directory.load(directory, loss_type="l3")
+
+
+def test_a_digest_tells_weights_apart(written, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(written, copy)
+    assert checkpoint_directory.weights_digest(copy) == checkpoint_directory.weights_digest(written)
+    index = copy / f"{checkpoint_directory.read_metadata(copy)['checkpoint']}.index"
+    index.write_bytes(index.read_bytes() + b"1")
+    assert checkpoint_directory.weights_digest(copy) != checkpoint_directory.weights_digest(written)
+    index.unlink()
+    with pytest.raises(FileNotFoundError, match=index.name):
+        checkpoint_directory.weights_digest(copy)

@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -36,9 +37,16 @@ def test_table_and_json_say_the_same(small_checkpoint_dir, files, tmp_path, caps
         "model",
         "model, instruction swapped",
         "mean of the training labels",
+        "mean of action and food",
         "centre of the picture",
+        "colour",
     ]
-    assert f"{found['answers']['model']['centroid_mae']:.4f}" in printed
+    interval = found["errors"]["model"]["centroid_mae"]
+    assert interval["mean"] == found["answers"]["model"]["centroid_mae"]
+    assert "{mean:.4f} [{low:.4f}, {high:.4f}]".format(**interval) in printed
+    assert found["uncertainty"] == []
+    assert found["settings"]["batch_size"] == 32
+    assert found["throughput"]["num_images"] == 2 * found["num_samples"]
 
 
 def test_errors_are_those_of_the_answers_that_serving_clips(small_checkpoint_dir, files):
@@ -48,7 +56,8 @@ def test_errors_are_those_of_the_answers_that_serving_clips(small_checkpoint_dir
     batches = pipeline.create_npz_dataset(data, split.val_idx, 4)
     _, unclipped = train_steps.validate_step_with_metrics(agent, batches)
     expected = metrics.compute_bbox_metrics(np.clip(unclipped, 0, 1), data.actions[split.val_idx])
-    np.testing.assert_allclose(found["model"]["centroid_mae"], expected["centroid_mae"], rtol=1e-4)
+    mean = found["errors"]["model"]["centroid_mae"]["mean"]
+    np.testing.assert_allclose(mean, expected["centroid_mae"], rtol=1e-4)
 
 
 def test_all_samples_need_no_split(small_checkpoint_dir, tmp_path):
@@ -59,7 +68,41 @@ def test_all_samples_need_no_split(small_checkpoint_dir, tmp_path):
             _arguments(small_checkpoint_dir, [path], "--split", "all", "--batch_size", "5")
         )
     )
-    assert "mean of the training labels" not in found
+    assert "mean of the training labels" not in found["errors"]
+
+
+def test_labels_of_another_data_set_make_the_baselines(small_checkpoint_dir, files, tmp_path):
+    path = tmp_path / "new.npz"
+    npz_dataset.write_npz(path, training_fixtures.squares(4, seed=5))
+    train_file = ["--train_dataset_file", str(files[0]), "--compare", small_checkpoint_dir]
+    arguments = _arguments(small_checkpoint_dir, [path], "--split", "all", *train_file)
+    found = evaluate.run(evaluate.parse_arguments(arguments))
+    assert "mean of action and food" in found["errors"]
+    column = found["comparison"]["columns"]["centroid_mae"]
+    assert column == {"difference": 0, "low": 0, "high": 0, "p_value": 1}
+
+
+def test_a_report_of_all_there_is(small_checkpoint_dir, files, tmp_path, capsys):
+    folder = tmp_path / "report"
+    more = ["--report_dir", str(folder), "--shifts", "--shift_samples", "2", "--mm_per_px", "1"]
+    more += ["--uncertainty", "flipped_views", "--batch_size", "6"]
+    assert evaluate.main(_arguments(small_checkpoint_dir, files, *more)) == 0
+    printed = capsys.readouterr().out
+    assert "flipped_views *" in printed
+    assert "centroid_error_mm" in printed
+    assert "noise" in printed
+    assert (folder / "report.html").is_file()
+
+
+def test_annotated_photographs(small_checkpoint_dir, tmp_path, capsys):
+    """They become square as the checkpoint knows it; the split is all of them."""
+    assert cv2.imwrite(str(tmp_path / "plate.png"), np.full((100, 200, 3), 90, np.uint8))
+    lines = "image,food,action,x1,y1,x2,y2\nplate.png,banana,skewering,0,50,100,50\n"
+    (tmp_path / "motions.csv").write_text(lines)
+    flags = ["--checkpoint_dir", small_checkpoint_dir, "--annotation_format", "csv"]
+    flags += ["--annotations", str(tmp_path / "motions.csv"), "--units", "pixels"]
+    assert evaluate.main(flags) == 0, capsys.readouterr().err
+    assert "motions.csv, all: 1 samples" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -67,8 +110,17 @@ def test_all_samples_need_no_split(small_checkpoint_dir, tmp_path):
     [
         (["--batch_size", "0"], "expected at least 1, got 0"),
         (["--split_file", "absent.npz"], "absent.npz"),
+        (["--coverage_splits", "-1"], "expected at least 0, got -1"),
+        (["--uncertainty", "token_distribution"], "expected a model with loss_type"),
+        (["--uncertainty", "bayes"], "got 'bayes'"),
     ],
 )
 def test_bad_flags(small_checkpoint_dir, files, more, message, capsys):
     assert evaluate.main(_arguments(small_checkpoint_dir, files, *more)) == 1
     assert message in capsys.readouterr().err
+
+
+def test_flags_that_do_not_exist(small_checkpoint_dir, files, capsys):
+    with pytest.raises(SystemExit):
+        evaluate.main(_arguments(small_checkpoint_dir, files, "--units", "pixels"))
+    assert "unrecognized arguments: --units pixels" in capsys.readouterr().err

@@ -121,13 +121,13 @@ def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, caps
 @pytest.mark.slow
 def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch, capsys):
     """The run that goes on ends as one that nobody disturbed; without traces, for speed."""
-    more = ["--num_epochs", "2", "--steps_per_epoch", "2", "--resume_checkpoint", "auto"]
+    more = ["--steps_per_epoch", "2", "--resume_checkpoint", "auto"]
     undisturbed = ["--checkpoint_dir", str(tmp_path / "undisturbed")]
     step = train_steps.train_step
 
-    def signalled(agent, batch):
+    def signalled(*arguments):
         os.kill(os.getpid(), signal.SIGUSR1)
-        return step(agent, batch)
+        return step(*arguments)
 
     tf.config.run_functions_eagerly(True)
     try:

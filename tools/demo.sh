@@ -44,7 +44,7 @@ step "3/5 Measuring it: on the plates that chose the checkpoint, then on plates 
 "$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/plates.npz" \
     --split_file "$OUTPUT/plates_split.npz" --output_file "$OUTPUT/validation_metrics.json"
 "$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/test_plates.npz" --split all \
-    --output_file "$OUTPUT/metrics.json"
+    --train_dataset_file "$OUTPUT/plates.npz" --output_file "$OUTPUT/metrics.json"
 
 step "4/5 Starting the server (its log: $OUTPUT/server.log)"
 "$PYTHON" api_batch_server.py --checkpoint_dir "$OUTPUT/checkpoints" --port 0 \

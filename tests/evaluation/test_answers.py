@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from evaluation import answers
+from evaluation import answers, study_samples
 from food_data import npz_dataset
 
 
@@ -89,3 +89,24 @@ def test_constant_answers_are_the_mean_and_the_centre():
     np.testing.assert_allclose(found["mean of the training labels"], [[0.1, 0.3, 0.5, 0.7]] * 2)
     np.testing.assert_allclose(found["centre of the picture"], [[0.25, 0.5, 0.75, 0.5]] * 2)
     assert list(answers.constant_answers(None, 2)) == ["centre of the picture"]
+
+
+def test_plain_answers_are_a_source_without_scores():
+    data = _dataset(["a"] * 3)
+    found = answers.PlainAnswers(EchoAgent())(data.images, data.embeddings, seed=0)
+    np.testing.assert_allclose(found.answers[:, 1] * 512, [0, 1, 2])
+    assert found.scores == {}
+    assert not found.std.any()
+
+
+def test_baselines_need_what_they_know():
+    """No sources: nothing to swap. No names: no mean of action and food. No training: no mean."""
+
+    def kinds(train):
+        samples = study_samples.Samples(_dataset([None, None]), np.array([0, 1]), train)
+        return list(answers.other_answers(samples, None, EchoAgent(), 0))
+
+    nothing = ["centre of the picture", "colour"]
+    assert kinds(None) == nothing
+    train = study_samples.TrainLabels(np.full((1, 4), 0.5, np.float32), None, None)
+    assert kinds(train) == ["mean of the training labels", *nothing]

@@ -12,6 +12,7 @@ SETTINGS = {
     "source": "mc_dropout",
     "score": "midpoint_spread",
     "dataset_fingerprint": "f",
+    "weights_sha256": "ef" * 32,
     "scope": "head",
     "num_samples": 16,
 }

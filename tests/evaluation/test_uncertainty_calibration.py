@@ -22,6 +22,7 @@ def calibration(adaptive=True, threshold=0.015):
             num_calibration_samples=3,
             sample_ids_sha256="cd" * 32,
             picture_ids=("p", "q"),
+            weights_sha256="ef" * 32,
         ),
         std_scale=(2.0, 2.0, 2.0, 2.0),
         min_std=0.001,
@@ -61,6 +62,12 @@ def test_std_has_a_least_value():
     # A coordinate rounded to 256 values: uniform over a step of 1 / 255.
     steps = np.linspace(-0.5, 0.5, 100001) / 255
     assert uncertainty_calibration.MIN_STD == pytest.approx(steps.std(), rel=1e-4)
+
+
+def test_other_weights_are_refused():
+    calibration().check_weights("ef" * 32)
+    with pytest.raises(ValueError, match="the checkpoint beside it has changed since"):
+        calibration().check_weights("ee" * 32)
 
 
 def test_round_trip():

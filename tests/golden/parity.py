@@ -56,13 +56,6 @@ GRADIENT_NOISE = {
 }
 ALLOWED_FACTOR = 10
 
-RT1_BINDINGS = (
-    'Agent.action_space = "rt1"',
-    'TransformerNetwork.loss_type = "cross_entropy"',
-    "TransformerNetwork.time_sequence_length = 6",
-    "observation_spec.image_height = 256",
-    "observation_spec.image_width = 320",
-)
 HITL_NETWORKS = {
     "cross_entropy": "hitl_cross_entropy",
     "l1": "hitl_smooth_l1",

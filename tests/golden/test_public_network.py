@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_gin")]
 
 @pytest.fixture(scope="module")
 def rt1main(load_golden):
-    return load_golden("rt1main", *parity.RT1_BINDINGS)
+    """As `configs/` describes it, with weights from a checkpoint file."""
+    return load_golden("rt1main", "include 'configs/rt1main.gin'")
 
 
 @pytest.mark.parametrize(("size", "number"), [(300, 1), (236, 3)])

@@ -41,7 +41,7 @@ def calibration(source="token_distribution", score="credible_width", scope=None,
     return uncertainty_calibration.UncertaintyCalibration(
         format_version=1,
         fitted_on=uncertainty_calibration.FittedOn(
-            source, score, scope, 4 if scope else 1, "ab" * 32, 3, "cd" * 32, ("p", "q")
+            source, score, scope, 4 if scope else 1, "ab" * 32, 3, "cd" * 32, ("p", "q"), "ef" * 32
         ),
         std_scale=(2.0, 2.0, 2.0, 2.0),
         min_std=0.001,
@@ -145,11 +145,15 @@ def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
         version = "first"
 
     monkeypatch.setattr(checkpoint_directory, "load", lambda *arguments: Loaded)
+    monkeypatch.setattr(checkpoint_directory, "weights_digest", lambda directory: "ef" * 32)
     monkeypatch.setattr(choose, "create_engine", lambda *arguments: TokenModel())
     assert predictor.Predictor.from_checkpoint(tmp_path).judge is None
     uncertainty_calibration.write(tmp_path, calibration())
     judge = predictor.Predictor.from_checkpoint(tmp_path).judge
     assert dataclasses.asdict(judge.calibration) == dataclasses.asdict(calibration())
+    monkeypatch.setattr(checkpoint_directory, "weights_digest", lambda directory: "other")
+    with pytest.raises(ValueError, match="the checkpoint beside it has changed since"):
+        predictor.Predictor.from_checkpoint(tmp_path)
     (tmp_path / "uncertainty.json").write_text("{")
     with pytest.raises(ValueError, match=r"uncertainty\.json"):
         predictor.Predictor.from_checkpoint(tmp_path)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 pytest_plugins = ["tests.training_fixtures"]
 
 
-def _run(agent, files, directory, num_epochs=3, signals=None, **options):
+def _run(agent, files, directory, num_epochs=2, signals=None, **options):
     """(data, reporter, summary) of a run, and what more there is in its settings."""
     dataset = npz_dataset.read_npz(files[0])
     data = run_data.RunData(dataset, splits.read_split(files[1], len(dataset)))
@@ -66,7 +66,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(files, tmp_path_factory):
-    """(directory, agent, data, reporter, summary) of three epochs; not to be changed."""
+    """(directory, agent, data, reporter, summary) of two epochs; not to be changed."""
     directory = tmp_path_factory.mktemp("loop") / "run"
     with small_model.gin_bindings(*training_fixtures.TINY_CONFIG.splitlines()), without_traces():
         agent = agent_factory.create_agent()
@@ -76,9 +76,9 @@ def run(files, tmp_path_factory):
 def test_learns_reports_and_keeps_the_best(run):
     directory, _, _, reporter, summary = run
     rows = reporter.rows
-    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [row["epoch"] for row in rows] == [1, 2]
     assert summary.first_train_loss == rows[0]["train_loss"]
-    assert summary.last_train_loss == rows[2]["train_loss"] < rows[0]["train_loss"]
+    assert summary.last_train_loss == rows[1]["train_loss"] < rows[0]["train_loss"]
     best = min(rows, key=lambda row: row["centroid_mae"])
     assert summary.best_metrics["centroid_mae"] == best["centroid_mae"]
     metadata = checkpoint_directory.read_metadata(directory)
@@ -90,7 +90,7 @@ def test_learns_reports_and_keeps_the_best(run):
 def test_what_the_reporter_is_told(run):
     _, _, data, reporter, _ = run
     assert reporter.num_first_batches == 1
-    assert [step for step, _ in reporter.steps] == list(range(1, 16))
+    assert [step for step, _ in reporter.steps] == list(range(1, 11))
     first_epoch = [loss for _, loss in reporter.steps[:5]]
     sizes = [4, 4, 4, 4, 2]
     assert reporter.rows[0]["train_loss"] == pytest.approx(np.average(first_epoch, weights=sizes))
@@ -99,7 +99,7 @@ def test_what_the_reporter_is_told(run):
     for row, predictions in zip(reporter.rows, reporter.predictions):
         errors = metrics.compute_bbox_metrics(predictions, labels)
         assert row["centroid_mae"] == pytest.approx(errors["centroid_mae"])
-    assert reporter.summary["num_epochs"] == 3
+    assert reporter.summary["num_epochs"] == 2
 
 
 def test_the_agent_ends_with_the_best_weights(run):
@@ -115,10 +115,12 @@ def test_the_agent_ends_with_the_best_weights(run):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(run, eager, tiny_gin, files, tmp_path):
-    _, _, _, _, summary = run
-    *_, again = _run(agent_factory.create_agent(), files, tmp_path / "again")
-    assert again.best_metrics == summary.best_metrics
-    assert again.last_train_loss == summary.last_train_loss
+    """One epoch of it; that two epochs are the same to the bit, `test_resume.py` says."""
+    _, _, _, reporter, _ = run
+    _, again, _ = _run(agent_factory.create_agent(), files, tmp_path / "again", 1)
+    assert again.steps == reporter.steps[:5]
+    for name in ("val_loss", "centroid_mae"):
+        assert again.rows[0][name] == reporter.rows[0][name]
 
 
 def test_baseline_uses_training_labels_only(run):

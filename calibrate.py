@@ -1,0 +1,141 @@
+"""Calibrates a checkpoint's uncertainty on plates that did not train it: `uncertainty.json`.
+
+    python calibrate.py --checkpoint_dir runs/plates --dataset_file plates.npz --split val
+    python calibrate.py --checkpoint_dir runs/plates --dataset_file day_2.npz --split all \\
+        --source mc_dropout:head:16 --target_error_rate 0.1
+
+A part of the split's pictures (--fraction) fits standard deviations, conformal regions and the
+threshold above which the human is asked; the rest tests them, and the figures are printed. The file
+is written beside the checkpoint, where servers and evaluate.py find it. The same flags write the
+same file. Training samples are refused: a model is surer of them than of anything else.
+
+Exit code 0: calibrated; 1: something was wrong, with the reason on stderr, and the file is as it
+was; 2: wrong flags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import pathlib
+import sys
+
+import tqdm
+
+import checkpoint_directory
+from evaluation import (
+    ask_human,
+    study_fit,
+    study_samples,
+    study_sources,
+    study_text,
+    uncertainty_calibration,
+)
+from food_data import npz_dataset, splits
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
+    add("--dataset_file", required=True, type=pathlib.Path, help=".npz, see build_dataset.py")
+    add("--split_file", type=pathlib.Path, help="unless given: beside the data set")
+    add("--split", choices=("val", "all"), default="val", help="all: of a set that did not train")
+    add("--fraction", type=float, default=0.5, help="of the samples that calibrate; 1: all")
+    add("--source", default="default", help="; ".join(study_sources.FORMS.values()))
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--target_query_rate", type=float, help="ask about at most this share: 0.2")
+    target.add_argument("--target_error_rate", type=float, help="at most this share of answers off")
+    add("--error_limit", type=float, default=ask_human.ERROR_LIMIT, help="of the midpoint: off")
+    add("--confidence", type=float, default=0.95, help="of the error rate's bound")
+    add("--coverage", type=float, default=0.9, help="of the conformal regions")
+    add("--plain_regions", action="store_true", help="of one size, however unsure the model is")
+    add("--batch_size", type=int, default=32)
+    add("--seed", type=int, default=0, help="of all that is drawn")
+    return parser.parse_args(arguments)
+
+
+def run(args: argparse.Namespace) -> uncertainty_calibration.UncertaintyCalibration:
+    """Asks, fits, tests, prints, writes. Returns what it wrote."""
+    if args.batch_size < 1:
+        raise ValueError(f"--batch_size: expected at least 1, got {args.batch_size}.")
+    metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
+    dataset = npz_dataset.read_npz(args.dataset_file)
+    if args.split == "all" and _has_trained(dataset, metadata):
+        raise ValueError(
+            f"{args.dataset_file}: expected samples that did not train, got the data set that "
+            f"{args.checkpoint_dir} was trained with. Use --split val."
+        )
+    split_file = args.split_file
+    if split_file is None and args.split == "val":
+        split_file = splits.split_path(args.dataset_file)
+    samples = study_samples.select(dataset, args.split, split_file)
+    agent = checkpoint_directory.load(args.checkpoint_dir).agent
+    target, rate = "query_rate", 0.2 if args.target_query_rate is None else args.target_query_rate
+    if args.target_error_rate is not None:
+        target, rate = "error_rate", args.target_error_rate
+    calibration, tested = study_fit.fit_and_test(
+        study_sources.parse(args.source, agent),
+        samples,
+        fraction=args.fraction,
+        seed=args.seed,
+        batch_size=args.batch_size,
+        progress=functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None),
+        weights_sha256=checkpoint_directory.weights_digest(args.checkpoint_dir),
+        coverage=args.coverage,
+        adaptive=not args.plain_regions,
+        target=target,
+        target_rate=rate,
+        error_limit=args.error_limit,
+        confidence=args.confidence,
+    )
+    uncertainty_calibration.write(args.checkpoint_dir, calibration)
+    _report(args, calibration, tested)
+    return calibration
+
+
+def _has_trained(dataset: npz_dataset.FoodDataset, metadata: dict[str, object]) -> bool:
+    return npz_dataset.dataset_fingerprint(dataset) == metadata.get("dataset_fingerprint")
+
+
+def _report(
+    args: argparse.Namespace,
+    calibration: uncertainty_calibration.UncertaintyCalibration,
+    tested: dict[str, object] | None,
+) -> None:
+    asking, fitted_on = calibration.asking, calibration.fitted_on
+    path = args.checkpoint_dir / uncertainty_calibration.FILE_NAME
+    print(
+        f"{path}: {fitted_on.source}, {fitted_on.score}, fitted on "
+        f"{fitted_on.num_calibration_samples} samples of {len(fitted_on.picture_ids)} pictures"
+    )
+    limit = "never" if asking.threshold is None else f"above {asking.threshold:.4g}"
+    print(
+        f"asks the human {limit} ({asking.target} {asking.target_rate:g}): about "
+        f"{asking.expected_query_rate:.1%} of plates; of the answers "
+        f"{asking.expected_error_rate:.1%} are off by more than {asking.error_limit:g}, "
+        f"at most {asking.error_rate_bound:.1%} with {asking.confidence:.0%} confidence"
+    )
+    if tested is None:
+        print("All samples calibrated: nothing is left to test on.")
+    else:
+        print("On the rest, which did not calibrate:")
+        print("\n".join(study_text.calibration_lines(tested)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; see the module for exit codes."""
+    args = parse_arguments(arguments)
+    try:
+        run(args)
+    except (ValueError, LookupError, OSError) as error:
+        print(f"calibrate.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Photographs with annotations as a data set, without a file of it.
+
+The converters of build_dataset.py read them, with the same flags:
+
+    evaluate.py --checkpoint_dir runs/first --annotation_format coco --annotations instances.json \\
+        --images_dir photos --action skewering
+
+Pictures become square as those that the checkpoint was trained with, and instructions get the
+checkpoint's embeddings, as serving does it; `--resize` and `--embeddings_dir` say otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import checkpoint_directory
+from food_data import npz_dataset
+from food_data.commands import from_annotations, from_sources
+
+_COMMANDS = (from_annotations, from_sources)
+FORMATS = ("annotations", "coco", "labelme", "voc", "csv", "spanet")
+
+
+def build(
+    annotation_format: str,
+    flags: Sequence[str],
+    checkpoint_dir: pathlib.Path,
+    metadata: Mapping[str, object],
+) -> npz_dataset.FoodDataset:
+    """Reads annotations and pictures.
+
+    Args:
+        annotation_format: of `FORMATS`; 'annotations' are files of our own format.
+        flags: of the command from_... of build_dataset.py, such as --annotations.
+        checkpoint_dir: gives the embeddings.
+        metadata: of the checkpoint, gives the way pictures become square.
+
+    Returns:
+        The data set, in memory.
+
+    Raises:
+        ValueError: if the checkpoint does not say how pictures become square and no flag does, or
+            annotations are not as they should be.
+        OSError: if a file is absent or unreadable.
+    """
+    parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
+    subparsers = parser.add_subparsers()
+    for module in _COMMANDS:
+        for command in module.add_parser(subparsers):
+            command.add_argument(
+                "--embeddings_dir",
+                default=pathlib.Path(checkpoint_dir) / checkpoint_directory.EMBEDDINGS_DIR,
+            )
+    command = [f"from_{annotation_format}", *flags]
+    if not any(flag.split("=")[0] == "--resize" for flag in flags):
+        resize = metadata.get("resize")
+        if resize is None:
+            raise ValueError(
+                f"{checkpoint_dir}: expected to learn how its pictures became square, got nothing: "
+                "its data set did not say. Give --resize."
+            )
+        command += ["--resize", str(resize)]
+    arguments = parser.parse_args(command)
+    return arguments.build(arguments)

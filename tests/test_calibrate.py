@@ -1,0 +1,99 @@
+"""calibrate.py on a checkpoint directory that train.py wrote, and evaluate.py after it."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import calibrate
+import evaluate
+from evaluation import uncertainty_calibration
+from food_data import npz_dataset, splits
+from tests import training_fixtures
+
+# Each of them builds networks: seconds, not milliseconds.
+pytestmark = pytest.mark.slow
+
+# The small checkpoint regresses coordinates and has no dropout.
+SOURCE = ("--source", "flipped_views")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """squares.npz, which trained the small checkpoint, and new.npz, which did not."""
+    folder = tmp_path_factory.mktemp("calibrate")
+    training_fixtures.write_squares(folder)
+    npz_dataset.write_npz(folder / "new.npz", training_fixtures.squares(48, seed=1))
+    splits.write_split(folder / "new_split.npz", splits.Split(np.arange(4), np.arange(4, 48)))
+    return folder
+
+
+@pytest.fixture
+def run_dir(small_checkpoint_dir, tmp_path):
+    return shutil.copytree(small_checkpoint_dir, tmp_path / "run")
+
+
+def _flags(run_dir, folder, *more, name="new"):
+    data = ["--dataset_file", str(folder / f"{name}.npz"), "--batch_size", "16"]
+    return ["--checkpoint_dir", str(run_dir), *data, *more]
+
+
+def test_the_rest_tests_the_file_and_evaluate_refuses_what_calibrated(folder, run_dir, capsys):
+    path = run_dir / "uncertainty.json"
+    assert calibrate.main(_flags(run_dir, folder, *SOURCE)) == 0, capsys.readouterr().err
+    printed = capsys.readouterr().out
+    assert "flipped_views, midpoint_spread, fitted on 22 samples of 22 pictures" in printed
+    assert "On the rest, which did not calibrate:" in printed
+    assert "discs that promise 90%" in printed
+    first = path.read_bytes()
+    assert calibrate.main(_flags(run_dir, folder, *SOURCE)) == 0
+    assert path.read_bytes() == first
+    capsys.readouterr()
+
+    assert evaluate.main(_flags(run_dir, folder)) == 1
+    said = capsys.readouterr()
+    assert "uncertainty.json was fitted to some of these pictures" in said.err
+    assert "--without_calibration" in said.err
+
+    arguments = evaluate.parse_arguments(_flags(run_dir, folder, "--without_calibration"))
+    document = evaluate.run(arguments)
+    assert "22 samples left out" in capsys.readouterr().out
+    assert document["data"]["num_samples"] == 22
+    assert document["calibration"]["disc_coverage"]["n"] == 22
+    assert [row["is_default"] for row in document["uncertainty"]] == [True, False]
+
+
+def test_all_samples_may_calibrate_to_an_error_rate(folder, run_dir, capsys):
+    more = ["--split", "all", "--fraction", "1", "--target_error_rate", "0.9"]
+    more += ["--error_limit", "0.7", "--coverage", "0.8", "--plain_regions"]
+    assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more)) == 0, capsys.readouterr().err
+    assert "nothing is left to test on" in capsys.readouterr().out
+    found = uncertainty_calibration.read(run_dir)
+    assert found.fitted_on.num_calibration_samples == 48
+    assert (found.asking.target, found.asking.target_rate) == ("error_rate", 0.9)
+    assert (found.regions.coverage, found.regions.adaptive) == (0.8, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("squares", ["--split", "all"], "expected samples that did not train"),
+        ("squares", [], "needs at least 9 calibration samples"),
+        ("new", ["--source", "mc_dropuot:head:4"], "Did you mean 'mc_dropout'"),
+        ("new", ["--fraction", "1.5"], "fraction: expected 0 < fraction <= 1"),
+        ("new", ["--batch_size", "0"], "expected at least 1, got 0"),
+        ("absent", [], "absent"),
+    ],
+)
+def test_what_is_refused_leaves_the_file_as_it_was(folder, run_dir, capsys, name, more, message):
+    path = run_dir / "uncertainty.json"
+    path.write_text("before")
+    assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more, name=name)) == 1
+    assert message in capsys.readouterr().err
+    assert path.read_text() == "before"
+
+
+def test_two_targets_are_one_too_many(folder, run_dir):
+    both = ["--target_query_rate", "0.1", "--target_error_rate", "0.1"]
+    with pytest.raises(SystemExit):
+        calibrate.parse_arguments(_flags(run_dir, folder, *both))
