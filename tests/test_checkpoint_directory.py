@@ -199,12 +199,14 @@ def test_a_loss_type_that_the_weights_do_not_fit_is_an_error(written):
 
 
 def test_a_digest_tells_weights_apart(written, tmp_path):
+    directory, _ = written
     copy = tmp_path / "copy"
-    shutil.copytree(written, copy)
-    assert checkpoint_directory.weights_digest(copy) == checkpoint_directory.weights_digest(written)
+    shutil.copytree(directory, copy)
+    digest = checkpoint_directory.weights_digest(directory)
+    assert checkpoint_directory.weights_digest(copy) == digest
     index = copy / f"{checkpoint_directory.read_metadata(copy)['checkpoint']}.index"
     index.write_bytes(index.read_bytes() + b"1")
-    assert checkpoint_directory.weights_digest(copy) != checkpoint_directory.weights_digest(written)
+    assert checkpoint_directory.weights_digest(copy) != digest
     index.unlink()
     with pytest.raises(FileNotFoundError, match=index.name):
         checkpoint_directory.weights_digest(copy)
