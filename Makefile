@@ -53,12 +53,12 @@ pretrain-small: $(STAMP)  ## makes the checkpoint that the demo starts from: 20,
 	@PYTHON=$(BIN)/python sh tools/pretrain_small.sh
 
 test: lint  ## everything that continuous integration checks
-	$(PYTEST)
+	$(PYTEST) -m "not long"
 
 test-fast: $(STAMP)  ## the tests that take under five minutes together
 	$(PYTEST) -m "not slow"
 
-test-slow: $(STAMP)  ## the tests that build full-size networks or run whole programs
+test-slow: $(STAMP)  ## those that build full-size networks or run whole programs, benchmarks and leak tests too
 	$(PYTEST) -m slow
 
 lint: $(STAMP)  ## style and format, changing nothing

@@ -30,6 +30,7 @@ def test_figures_by_hand():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_workers(tmp_path):
     config = tmp_path / "tiny.gin"
     config.write_text("\n".join([*small_model.BINDINGS, *small_model.TINY]))

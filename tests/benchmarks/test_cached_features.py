@@ -22,6 +22,7 @@ def test_noise():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_compares_epochs(tmp_path):
     full_size = [f"observation_spec.image_{side} = {SIZE}" for side in ("height", "width")]
     with small_model.gin_bindings(*small_model.BINDINGS, *small_model.TINY, *full_size):

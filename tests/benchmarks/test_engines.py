@@ -41,6 +41,7 @@ def test_unknown_part(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_part_is_measured():
     pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")

@@ -43,6 +43,7 @@ def test_unknown_variant(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_variant_is_measured():
     """That variants compute the same is tested where they are made."""
     arguments = ["--batch_size=3", "--steps=2", "--gin_bindings", *SMALL]

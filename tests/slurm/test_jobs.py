@@ -24,6 +24,10 @@ from PIL import Image
 import api_client
 from tests import serving_stubs
 from tests.slurm import cluster
+from tests.slurm.multinode import (  # noqa: F401
+    test_a_worker_s_own_error_is_the_job_s,
+    test_workers_take_the_steps_of_one,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("running")]
 TINY_RUN = ["--batch_size", "4", "--steps_per_epoch", "3", "--checkpoint_every_steps", "2"]

@@ -32,6 +32,7 @@ def test_the_damaged_copy_is_damaged_and_the_others_are_not(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_answers_stay_right_while_models_are_exchanged(small_checkpoint_dir, tmp_path):
     # The pretrained model is another network with other embeddings, so a mixed answer would show.
     other = tmp_path / "other"

@@ -11,6 +11,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(
         not pathlib.Path("/proc/self/statm").exists(), reason="memory is read from /proc"
     ),

@@ -1,4 +1,7 @@
-"""Several workers on a real Slurm: the same curve as one, and on again after one was killed."""
+"""Several workers on a real Slurm: the same curve as one, and on again after one was killed.
+
+`test_jobs.py` runs these tests beside its own: two modules would keep two processes waiting.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,9 @@ import re
 import signal
 
 import numpy as np
-import pytest
 
 from tests.slurm import cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("running")]
 # Workers draw their own dropout; without it the curve is that of one.
 NO_DROPOUT = [
     f"DropoutSettings.{name} = 0.0"
