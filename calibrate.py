@@ -23,14 +23,11 @@ import sys
 import tqdm
 
 import checkpoint_directory
-from evaluation import (
-    ask_human,
-    study_fit,
-    study_samples,
-    study_sources,
-    study_text,
-    uncertainty_calibration,
-)
+from evaluation import ask_human, uncertainty_calibration
+from evaluation.study import fit as study_fit
+from evaluation.study import samples as study_samples
+from evaluation.study import sources as study_sources
+from evaluation.study import text as study_text
 from food_data import npz_dataset, splits
 
 

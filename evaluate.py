@@ -28,15 +28,13 @@ import sys
 import tqdm
 
 import checkpoint_directory
-from evaluation import (
-    study,
-    study_parts,
-    study_photos,
-    study_samples,
-    study_sources,
-    study_text,
-    uncertainty_calibration,
-)
+from evaluation import uncertainty_calibration
+from evaluation.study import document as study_document
+from evaluation.study import parts as study_parts
+from evaluation.study import photos as study_photos
+from evaluation.study import samples as study_samples
+from evaluation.study import sources as study_sources
+from evaluation.study import text as study_text
 from food_data import atomic_files, npz_dataset, splits
 from training import checkpoint_writer
 
@@ -90,7 +88,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
         samples, left_out = study_samples.without_calibrating(samples, calibration)
         print(f"{left_out} samples left out, whose pictures calibrated")
     elif calibration is not None:  # Now rather than after loading the model.
-        study.check_unseen(samples, calibration)
+        study_document.check_unseen(samples, calibration)
     print(f"{_data_name(args)}, {args.split}: {len(samples)} samples")
     agent = checkpoint_directory.load(args.checkpoint_dir).agent
     other = None
@@ -113,7 +111,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
         num_examples=_NUM_EXAMPLES if args.report_dir else 0,
     )
     bar = functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None)
-    document = _about(args, metadata, samples) | study.run(question, agent, other, bar)
+    document = _about(args, metadata, samples) | study_document.run(question, agent, other, bar)
     print(study_text.text(document))
     _write(args, document)
     return document
@@ -192,7 +190,7 @@ def _write(args: argparse.Namespace, document: dict[str, object]) -> None:
             for kind, row in document["errors"].items()
         }
         contents = {"split": args.split, "num_samples": document["data"]["num_samples"]}
-        contents |= {"answers": means, **study.json_ready(document)}
+        contents |= {"answers": means, **study_document.json_ready(document)}
         with atomic_files.replace_file(args.output_file) as file:
             file.write((json.dumps(contents, indent=1, allow_nan=False) + "\n").encode())
     if args.report_dir is not None:

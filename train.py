@@ -14,6 +14,7 @@ worker of the cluster was lost: run the same command with --resume_checkpoint au
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import pathlib
@@ -25,6 +26,7 @@ from absl import logging
 from training import (
     checkpoint_writer,
     devices,
+    directory_lock,
     flags,
     precision,
     run_setup,
@@ -46,6 +48,25 @@ def run(
         return
     # Nothing is written before every worker knows whether it goes on with a run.
     together.wait()
+    with _only_run(args, together):
+        _train(args, setup, signals, together)
+
+
+def _only_run(
+    args: argparse.Namespace, together: workers.Workers
+) -> contextlib.AbstractContextManager[None]:
+    """No other run writes to the checkpoint directory; the chief sees to it."""
+    if not together.is_chief:
+        return contextlib.nullcontext()
+    return directory_lock.held(args.checkpoint_dir, directory_lock.wait_seconds(os.environ))
+
+
+def _train(
+    args: argparse.Namespace,
+    setup: run_setup.RunSetup,
+    signals: stop_signals.StopSignals,
+    together: workers.Workers,
+) -> None:
     writer, reporter = _outputs(args, setup, together)
     state = None if setup.point is None else setup.point.state
     loop = training_loop.TrainingLoop(

@@ -12,7 +12,9 @@ import argparse
 import pathlib
 import time
 
-from food_data import embedding_store, synthetic_plates, synthetic_workers
+from food_data import embedding_store
+from food_data.synthetic import plates as synthetic_plates
+from food_data.synthetic import workers as synthetic_workers
 
 EMBEDDINGS = pathlib.Path(__file__).resolve().parents[1] / "embeddings"
 

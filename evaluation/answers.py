@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 import metrics
-from evaluation import baselines, study_samples, uncertainty_estimate
+from evaluation import baselines, uncertainty_estimate
+from evaluation.study import samples as study_samples
 from food_data import npz_dataset
 
 if typing.TYPE_CHECKING:

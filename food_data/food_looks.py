@@ -12,16 +12,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from food_data import (
-    synthetic_balls,
-    synthetic_bodies,
-    synthetic_fruits,
-    synthetic_heaps,
-    synthetic_meats,
-    synthetic_melons,
-    synthetic_noodles,
-    synthetic_vegetables,
-)
+from food_data.synthetic import balls as synthetic_balls
+from food_data.synthetic import bodies as synthetic_bodies
+from food_data.synthetic import fruits as synthetic_fruits
+from food_data.synthetic import heaps as synthetic_heaps
+from food_data.synthetic import meats as synthetic_meats
+from food_data.synthetic import melons as synthetic_melons
+from food_data.synthetic import noodles as synthetic_noodles
+from food_data.synthetic import vegetables as synthetic_vegetables
 
 Painter = Callable[[np.random.Generator, float], synthetic_bodies.Body]
 
@@ -31,7 +29,7 @@ class Form:
     """One way a food may lie on a plate.
 
     Attributes:
-        paint: (rng, length in pixels) -> `synthetic_bodies.Body`.
+        paint: (rng, length in pixels) -> `synthetic.bodies.Body`.
         length: of its main axis, part of the picture's side.
         share: how often; those of a food add up to 1.
     """

@@ -83,11 +83,12 @@ def _samples(
     return np.clip(answers + noise, 0, 1).astype(np.float32)
 
 
-def predictor_of(model, store, mode: str = "letterbox", version: str = "stub-1"):
+def predictor_of(model, store, mode: str = "letterbox", version: str = "stub-1", calibration=None):
     """A predictor around a stub of a model."""
     from serving import instructions, predictor
 
-    return predictor.Predictor(model, instructions.Instructions(store), mode, version)
+    known = instructions.Instructions(store)
+    return predictor.Predictor(model, known, mode, version, calibration)
 
 
 def _marker(image: np.ndarray, colour: tuple[int, int, int]) -> list[float]:

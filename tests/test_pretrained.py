@@ -7,7 +7,7 @@ import pytest
 
 import checkpoint_directory
 from evaluation import answer_table, answers
-from food_data import synthetic_plates
+from food_data.synthetic import plates as synthetic_plates
 
 DIRECTORY = pathlib.Path(__file__).parents[1] / "pretrained" / "small"
 pytestmark = pytest.mark.slow

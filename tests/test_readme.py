@@ -59,7 +59,7 @@ def clone(tmp_path_factory):
 
 
 def _draw_photos(folder: pathlib.Path) -> None:
-    from food_data import synthetic_plates
+    from food_data.synthetic import plates as synthetic_plates
 
     folder.mkdir()
     images = []

@@ -15,7 +15,7 @@ import tensorflow as tf
 import checkpoint_directory
 import train
 from tests import training_fixtures
-from training import agent_factory, flags, resume, run_setup, train_steps
+from training import agent_factory, directory_lock, flags, resume, run_setup, train_steps
 
 # Each of them builds and trains networks: seconds, not milliseconds.
 pytestmark = pytest.mark.slow
@@ -108,6 +108,13 @@ def test_a_directory_with_a_run_is_not_overwritten(arguments, small_checkpoint_d
     assert train.main([*arguments, "--checkpoint_dir", small_checkpoint_dir]) == 1
     assert "holds another run" in capsys.readouterr().err
     assert metadata.read_bytes() == before
+
+
+def test_a_second_run_in_the_directory_is_refused(arguments, tmp_path, capsys):
+    with directory_lock.held(tmp_path / "run"):
+        assert train.main(arguments) == 1
+    assert "expected a directory that no other run writes to" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [directory_lock.FILE_NAME]
 
 
 def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, capsys):

@@ -21,7 +21,8 @@ import tensorflow as tf
 from matplotlib import figure
 from matplotlib.backends import backend_agg
 
-from food_data import atomic_files, augmentation, embedding_store, preview, synthetic_plates
+from food_data import atomic_files, augmentation, embedding_store, preview
+from food_data.synthetic import plates as synthetic_plates
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "configs" / "augmentation.gin"

@@ -22,7 +22,8 @@ from playwright import sync_api
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
-from food_data import atomic_files, synthetic_scenes  # noqa: E402
+from food_data import atomic_files  # noqa: E402
+from food_data.synthetic import scenes as synthetic_scenes  # noqa: E402
 
 OUTPUT_DIR = ROOT / "docs" / "images"
 _SIDE_PX = 640

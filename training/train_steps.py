@@ -9,6 +9,7 @@ A batch is what `food_data.pipeline` yields: {'image': uint8 [B, H, W, 3],
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +18,14 @@ from tf_agents.trajectories import time_step, trajectory
 import agent_wrapper
 import metrics
 import policy_specs
-from evaluation import token_uncertainty, uncertainty_metrics
+from evaluation import token_uncertainty, uncertainty_calibration, uncertainty_metrics
 
 Batch = Mapping[str, tf.Tensor]
+UNCERTAINTY_FIGURES = (
+    *("auroc", "average_precision", "spearman", "relative_ause", "aurc", "excess_aurc"),
+    *("gain_10", "gain_20", "gain_50", "nll", "calibration_error", "ence", "mean_std"),
+    *("coverage_50", "coverage_80", "coverage_90", "coverage_95"),
+)
 
 
 def to_trajectory(batch: Batch) -> trajectory.Trajectory:
@@ -69,6 +75,23 @@ def train_step(
     return {"loss": float(info.loss), **{name: float(value) for name, value in scalars.items()}}
 
 
+class Prediction(NamedTuple):
+    """Of a batch of B samples, or of a whole data set; see `predict_with_doubt`.
+
+    Attributes:
+        loss: the mean over the samples.
+        answers: execution parameters, float32 [B, 4], not clipped.
+        doubt: `token_uncertainty.credible_width`, the mean over the coordinates, float [B]; NaN
+            from a model that regresses coordinates.
+        std: `token_uncertainty.std_about` the answers, float [B, 4]; NaN likewise.
+    """
+
+    loss: float
+    answers: np.ndarray
+    doubt: np.ndarray
+    std: np.ndarray
+
+
 def predict_step(agent: agent_wrapper.Agent, batch: Batch) -> tuple[float, np.ndarray]:
     """The loss of a batch and its predictions, without dropout and with BatchNorm's moving
     statistics.
@@ -83,49 +106,49 @@ def predict_step(agent: agent_wrapper.Agent, batch: Batch) -> tuple[float, np.nd
     return predict_with_doubt(agent, batch)[:2]
 
 
-def predict_with_doubt(
-    agent: agent_wrapper.Agent, batch: Batch
-) -> tuple[float, np.ndarray, np.ndarray]:
+def predict_with_doubt(agent: agent_wrapper.Agent, batch: Batch) -> Prediction:
     """`predict_step` and how unsure each prediction is.
 
     Args:
         agent: nothing in it changes.
         batch: see the module.
-
-    Returns:
-        As `predict_step`, then `token_uncertainty.credible_width` float64 [B], the mean over the
-        coordinates; NaN from a model that regresses coordinates.
     """
     info = agent.loss_function(to_trajectory(batch))
     outputs = info.extra["outputs"][:, -1]
     predicted = agent.network.actions(outputs)[policy_specs.ACTION_KEY].numpy()
     if not agent.has_distributions:
-        return float(info.loss), predicted, np.full(len(predicted), np.nan)
-    widths = token_uncertainty.credible_width(tf.nn.softmax(outputs).numpy())
-    return float(info.loss), predicted, widths.mean(axis=-1)
+        unknown = np.full(predicted.shape, np.nan)
+        return Prediction(float(info.loss), predicted, unknown[:, 0], unknown)
+    probabilities = tf.nn.softmax(outputs).numpy()
+    doubt = token_uncertainty.credible_width(probabilities).mean(axis=-1)
+    std = token_uncertainty.std_about(probabilities, predicted)
+    return Prediction(float(info.loss), predicted, doubt, std)
 
 
-def uncertainty_figures(
-    predicted: np.ndarray, labelled: np.ndarray, doubt: np.ndarray
-) -> dict[str, float]:
-    """How well doubt ranks the errors of midpoints; see docs/evaluation.md.
+def uncertainty_figures(found: Prediction, labelled: np.ndarray) -> dict[str, float]:
+    """Whether doubt ranks the errors of midpoints, and deviations have the right size.
 
     Args:
-        predicted: float [N, 4].
+        found: of N samples.
         labelled: float [N, 4].
-        doubt: float [N]; NaN if there is none.
 
     Returns:
-        {'uncertainty_auroc', 'uncertainty_relative_ause', 'uncertainty_gain_20'}, without those
-        that have no meaning here: none of them without doubt, no AUROC without a gross error.
+        {'uncertainty_' + `UNCERTAINTY_FIGURES`}, see docs/evaluation.md, without those that have no
+        meaning here: none of them without doubt, no AUROC without a gross error. The deviations
+        are not calibrated.
     """
-    if np.isnan(doubt).any():
+    if np.isnan(found.doubt).any():
         return {}
-    midpoints = [(one[:, :2] + one[:, 2:]) / 2 for one in (predicted, labelled)]
+    midpoints = [(one[:, :2] + one[:, 2:]) / 2 for one in (found.answers, labelled)]
     distances = np.linalg.norm(midpoints[0] - midpoints[1], axis=-1)
-    found = uncertainty_metrics.ranking_figures(doubt, distances)
-    names = ("auroc", "relative_ause", "gain_20")
-    return {f"uncertainty_{name}": found[name] for name in names if np.isfinite(found[name])}
+    std = np.maximum(found.std, uncertainty_calibration.MIN_STD)
+    figures = uncertainty_metrics.ranking_figures(found.doubt, distances)
+    figures |= uncertainty_metrics.spread_figures(found.answers, std, labelled)
+    return {
+        f"uncertainty_{name}": figures[name]
+        for name in UNCERTAINTY_FIGURES
+        if np.isfinite(figures[name])
+    }
 
 
 def validate_step_with_metrics(
@@ -133,30 +156,39 @@ def validate_step_with_metrics(
 ) -> tuple[dict[str, float], np.ndarray]:
     """Loss and errors over a whole data set.
 
-    Holds 9 numbers for each sample, and one batch.
+    Holds 13 numbers for each sample, and one batch.
 
     Args:
         agent: nothing in it changes.
         dataset: batches, see the module.
 
     Returns:
-        {'loss', all of `metrics.compute_bbox_metrics`, means over samples, and those of
-        `uncertainty_figures`}; predictions [N, 4].
+        `summary`, means over samples; predictions [N, 4].
 
     Raises:
         ValueError: if the data set is empty or a prediction is not finite.
     """
-    losses, predicted, labelled, doubts = [], [], [], []
+    parts, labelled = [], []
     for batch in dataset:
-        loss, prediction, doubt = predict_with_doubt(agent, batch)
-        losses.append(loss)
-        predicted.append(prediction)
-        doubts.append(doubt)
+        parts.append(predict_with_doubt(agent, batch))
         labelled.append(batch[policy_specs.ACTION_KEY].numpy())
-    if not predicted:
+    if not parts:
         raise ValueError("validate_step_with_metrics: expected at least one batch, got none.")
-    loss = np.average(losses, weights=[len(part) for part in predicted])
-    predicted, labelled = np.concatenate(predicted), np.concatenate(labelled)
-    errors = metrics.compute_bbox_metrics(predicted, labelled)
-    errors |= uncertainty_figures(predicted, labelled, np.concatenate(doubts))
-    return {"loss": float(loss), **errors}, predicted
+    losses, *columns = zip(*parts)
+    loss = np.average(losses, weights=[len(part.answers) for part in parts])
+    found = Prediction(float(loss), *map(np.concatenate, columns))
+    return summary(found, np.concatenate(labelled)), found.answers
+
+
+def summary(found: Prediction, labelled: np.ndarray) -> dict[str, float]:
+    """{'loss', all of `metrics.compute_bbox_metrics`, those of `uncertainty_figures`}.
+
+    Args:
+        found: of N samples.
+        labelled: float [N, 4].
+
+    Raises:
+        ValueError: if there is no sample or a prediction is not finite.
+    """
+    errors = metrics.compute_bbox_metrics(found.answers, labelled)
+    return {"loss": found.loss, **errors, **uncertainty_figures(found, labelled)}

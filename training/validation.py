@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 import agent_wrapper
-import metrics
 from training import run_data, stop_signals, train_steps, workers
 
 
@@ -18,7 +17,7 @@ def validate(
 ) -> tuple[dict[str, float], np.ndarray]:
     """Loss and errors over the N validation samples, the same on every worker.
 
-    Holds 6 numbers for each sample, and one batch.
+    Holds 10 numbers for each sample, and one batch.
 
     Args:
         agent: nothing in it changes.
@@ -38,19 +37,19 @@ def validate(
         batches = signals.checked(data.validation_batches(batch_size))
         return train_steps.validate_step_with_metrics(agent, batches)
     indices = data.split.val_idx
-    # Predictions, doubt, and the sum of the losses of each batch in the row of its first sample.
-    rows = np.zeros((len(indices), 6), np.float32)
+    # Answers, doubt, deviations, and the sum of a batch's losses in the row of its first sample.
+    rows = np.zeros((len(indices), 10), np.float32)
     own = together.own_part(len(indices))
     first = own.start
     if own.stop > own.start:
         for batch in data.validation_batches(batch_size, own):
-            loss, predicted, doubt = train_steps.predict_with_doubt(agent, batch)
-            rows[first : first + len(predicted), :4] = predicted
-            rows[first : first + len(predicted), 4] = doubt
-            rows[first, 5] = loss * len(predicted)
-            first += len(predicted)
+            found = train_steps.predict_with_doubt(agent, batch)
+            part = rows[first : first + len(found.answers)]
+            part[:, :9] = np.column_stack([found.answers, found.doubt, found.std])
+            part[0, 9] = found.loss * len(part)
+            first += len(part)
     rows = together.sum(rows)
-    predicted, labelled = rows[:, :4], np.asarray(data.dataset.actions)[indices]
-    errors = metrics.compute_bbox_metrics(predicted, labelled)
-    errors |= train_steps.uncertainty_figures(predicted, labelled, rows[:, 4])
-    return {"loss": float(rows[:, 5].sum() / len(indices)), **errors}, predicted
+    labelled = np.asarray(data.dataset.actions)[indices]
+    loss = float(rows[:, 9].sum() / len(indices))
+    found = train_steps.Prediction(loss, rows[:, :4], rows[:, 4], rows[:, 5:9])
+    return train_steps.summary(found, labelled), found.answers

@@ -7,7 +7,9 @@ import functools
 
 import tqdm
 
-from food_data import embedding_store, npz_dataset, synthetic_plates, synthetic_views
+from food_data import embedding_store, npz_dataset
+from food_data.synthetic import plates as synthetic_plates
+from food_data.synthetic import views as synthetic_views
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.ArgumentParser]:

@@ -17,7 +17,7 @@ export class Overlay {
     this.svg = svg;
     this.onMove = onMove;
     this.layers = {};
-    for (const name of ["ghost", "arrow", "samples", "handles"]) {
+    for (const name of ["region", "ghost", "arrow", "samples", "handles"]) {
       this.layers[name] = svg.appendChild(element("g", {id: `layer-${name}`}));
     }
     new ResizeObserver(() => this.draw()).observe(svg);
@@ -27,7 +27,7 @@ export class Overlay {
   // Takes everything away. size: of the photo, pixels.
   clear(size) {
     this.size = size;
-    this.predicted = this.motion = this.ellipse = null;
+    this.predicted = this.motion = this.ellipse = this.region = null;
     this.samples = [];
     this.svg.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
     this.draw();
@@ -46,9 +46,16 @@ export class Overlay {
     this.draw();
   }
 
+  // The server's calibrated region of the midpoint {center_x, center_y, radius_x, radius_y}.
+  setRegion(region) {
+    this.region = region;
+    this.draw();
+  }
+
   draw() {
     // Pixels of the photo in one pixel of the screen: marks keep their size on the screen.
     this.unit = this.size.width / (this.svg.clientWidth || this.size.width);
+    this.drawRegion();
     this.drawSamples();
     this.layers.ghost.replaceChildren();
     this.layers.arrow.replaceChildren();
@@ -61,6 +68,16 @@ export class Overlay {
     }
     this.drawArrow();
     this.drawHandles();
+  }
+
+  drawRegion() {
+    this.layers.region.replaceChildren();
+    if (!this.region) return;
+    const {center_x: cx, center_y: cy, radius_x: rx, radius_y: ry} = this.region;
+    this.layers.region.append(
+      element("ellipse", {class: "region-halo", cx, cy, rx, ry}),
+      element("ellipse", {id: "region", class: "mark-region", cx, cy, rx, ry}),
+    );
   }
 
   drawSamples() {

@@ -126,13 +126,14 @@ async function ask(signal) {
   results.showVerdict(null);
   results.showJson({predict: answer});
   const samples = Number(find("samples").value);
-  if (samples > 0) await askForSamples(fields, samples, signal);
+  await askForSamples(fields, samples, signal);
 }
 
 async function askForSamples(fields, samples, signal) {
+  // The server's own verdict does not depend on the samples, so it is asked for without any too.
   const more = {
-    batch_size: samples,
-    enable_dropout: true,
+    batch_size: Math.max(1, samples),
+    enable_dropout: samples > 0,
     dropout_scope: find("scope").value,
     seed: find("seed").value,
   };
@@ -141,13 +142,14 @@ async function askForSamples(fields, samples, signal) {
     batch = await api.postForm("predict_batch", {...fields, ...more}, signal);
   } catch (error) {
     if (error.status !== 404) throw error;
-    results.showVerdict(NO_SAMPLES); // api_server.py has no such route; the arrow is there all the same.
+    results.showVerdict(samples > 0 ? NO_SAMPLES : null); // api_server.py has no such route; the arrow is there all the same.
     return;
   }
-  const motions = batch.predictions_pixels.map(geometry.fromRow);
+  const motions = samples > 0 ? batch.predictions_pixels.map(geometry.fromRow) : [];
   const midpoints = motions.map(geometry.midpoint);
   const ellipse = geometry.ellipse95(midpoints);
   overlay.setSamples(midpoints, ellipse);
+  overlay.setRegion(batch.uncertainty?.region_pixels ?? null);
   results.showJson({predict: answer, predict_batch: batch});
   showLegend();
   const found = {
@@ -156,8 +158,9 @@ async function askForSamples(fields, samples, signal) {
     samples: motions.length,
     directionSpread: geometry.directionSpread(motions),
     askHuman: batch.ask_human,
+    uncertainty: batch.uncertainty,
   };
-  results.showVerdict(ellipse && verdict(found));
+  results.showVerdict(verdict(found));
 }
 
 // After an answer and after each move of the arrow.
@@ -170,7 +173,11 @@ function showMotion() {
 
 function showLegend() {
   const corrected = overlay.motion !== overlay.predicted;
-  results.showLegend({samples: overlay.samples.length > 0, correction: corrected});
+  results.showLegend({
+    samples: overlay.samples.length > 0,
+    region: overlay.region !== null,
+    correction: corrected,
+  });
 }
 
 function setBusy(busy) {

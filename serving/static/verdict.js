@@ -11,16 +11,12 @@ export const DIFFER = 0.08;
 const DIRECTION_DEGREES = 15;
 const CAVEAT = "Not calibrated: samples that agree can be wrong together.";
 
-// {level: "good" | "fair" | "poor", title, text}. `askHuman` is the server's own verdict, which
-// goes before ours; undefined if it gives none.
-export function verdict({ellipse, size, samples, directionSpread, askHuman}) {
-  const share = ellipse.rx / Math.min(size.width, size.height);
-  const facts = [
-    `95% of the midpoints of ${samples} samples are expected within ` +
-      `${(100 * share).toFixed(1)}% of the photo's shorter side (${ellipse.rx.toFixed(1)} pixels).`,
-    `The direction varies by ±${Math.round(directionSpread)}°.`,
-  ];
-  if (directionSpread > DIRECTION_DEGREES) facts.push("Check the direction.");
+// {level: "good" | "fair" | "poor", title, text}, or null if nothing is known. `askHuman` is the
+// server's own verdict and `uncertainty` what it rests on; they go before ours, and are null where
+// nobody has calibrated the checkpoint. `ellipse` is null without samples.
+export function verdict({ellipse, size, samples, directionSpread, askHuman, uncertainty}) {
+  const facts = ellipse ? spread(ellipse, size, samples, directionSpread) : [];
+  if (uncertainty) facts.unshift(...calibrated(uncertainty));
   const text = facts.join(" ");
   if (askHuman === true) {
     return {level: "poor", title: "The server says: ask a person", text};
@@ -28,11 +24,42 @@ export function verdict({ellipse, size, samples, directionSpread, askHuman}) {
   if (askHuman === false) {
     return {level: "good", title: "The server says: go ahead", text};
   }
-  return {...own(share), text: `${text} ${CAVEAT}`};
+  return ellipse && {...own(share(ellipse, size)), text: `${text} ${CAVEAT}`};
 }
 
-function own(share) {
-  if (share <= AGREE) return {level: "good", title: "The samples agree"};
-  if (share <= DIFFER) return {level: "fair", title: "The samples differ: look before moving"};
+function spread(ellipse, size, samples, directionSpread) {
+  const facts = [
+    `95% of the midpoints of ${samples} samples are expected within ` +
+      `${(100 * share(ellipse, size)).toFixed(1)}% of the photo's shorter side ` +
+      `(${ellipse.rx.toFixed(1)} pixels).`,
+    `The direction varies by ±${Math.round(directionSpread)}°.`,
+  ];
+  if (directionSpread > DIRECTION_DEGREES) facts.push("Check the direction.");
+  return facts;
+}
+
+// On photos unlike those of the calibration neither chance holds, and the page cannot know which
+// these are.
+function calibrated({score, threshold, error_limit, expected_error_rate, coverage}) {
+  const limit = threshold === null ? "it never asks" : `it asks above ${threshold.toFixed(3)}`;
+  return [
+    `Its doubt is ${score.toFixed(3)}; ${limit}.`,
+    `Of the answers that it did not ask about, ${percent(expected_error_rate)} were off by more ` +
+      `than ${percent(error_limit)} of the picture, and the region holds the true midpoint in ` +
+      `${percent(coverage)} of cases: on photos like those it was calibrated on.`,
+  ];
+}
+
+function share(ellipse, size) {
+  return ellipse.rx / Math.min(size.width, size.height);
+}
+
+function percent(part) {
+  return `${Number((100 * part).toFixed(1))}%`;
+}
+
+function own(part) {
+  if (part <= AGREE) return {level: "good", title: "The samples agree"};
+  if (part <= DIFFER) return {level: "fair", title: "The samples differ: look before moving"};
   return {level: "poor", title: "The samples disagree: ask a person"};
 }

@@ -42,12 +42,13 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def serve(store):
-    """A context: the address of a server with the settings given; `model` None is no model."""
+    """A context: the address of a server with the settings given; `model` None is no model, and
+    `calibration` is of what `serving.predictor.Predictor` takes."""
     from serving import app, settings
 
     @contextlib.contextmanager
-    def start(model=serving_stubs.MarkerModel, batch=True, **options):
-        predictor = model and serving_stubs.predictor_of(model(), store)
+    def start(model=serving_stubs.MarkerModel, batch=True, calibration=None, **options):
+        predictor = model and serving_stubs.predictor_of(model(), store, calibration=calibration)
         made = app.create_app(predictor, settings.ServerSettings(**options), batch=batch)
         with serving_stubs.serve(made) as url:
             yield url

@@ -117,6 +117,7 @@ def test_the_server_s_own_verdict_goes_first(call):
     goes = call("verdict", "verdict", finding(500, askHuman=False))
     assert (goes["level"], goes["title"]) == ("good", "The server says: go ahead")
     assert "Not calibrated" not in goes["text"]
+    assert call("verdict", "verdict", finding(0, ellipse=None)) is None
 
 
 def test_a_direction_that_varies_is_worth_a_word(call):

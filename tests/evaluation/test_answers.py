@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from evaluation import answers, study_samples
+from evaluation import answers
+from evaluation.study import samples as study_samples
 from food_data import npz_dataset
 
 

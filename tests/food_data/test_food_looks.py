@@ -3,7 +3,8 @@ import collections
 import numpy as np
 import pytest
 
-from food_data import food_looks, synthetic_light, vocabulary
+from food_data import food_looks, vocabulary
+from food_data.synthetic import light as synthetic_light
 
 FORMS = [
     pytest.param(form, id=f"{food}-{i}")

@@ -9,46 +9,13 @@ import numpy as np
 import pytest
 import requests
 
-from evaluation import ask_human, conformal, uncertainty_calibration
+from evaluation import uncertainty_calibration
 from food_data import image_placement
 from serving import app, uncertainty
 from tests import serving_stubs
+from tests.uncertainty_stubs import RegressionModel, TokenModel, calibration
 
 PICTURE = serving_stubs.marker_picture(200, 100, (50, 50), (150, 50))
-
-
-class TokenModel(serving_stubs.MarkerModel):
-    """As unsure as it is told: each token of the first `width` is as likely as the others."""
-
-    has_distributions = True
-
-    def __init__(self, width: int = 26):
-        self.width, self.asked = width, []
-
-    def forward_with_distributions(self, image, embedding, **options):
-        self.asked.append(options)
-        answers = self.forward(image, embedding, **options)
-        probabilities = np.zeros((*answers.shape, 256), np.float32)
-        probabilities[..., : self.width] = 1 / self.width
-        return answers, probabilities
-
-
-class RegressionModel(serving_stubs.MarkerModel):
-    has_distributions = False
-
-
-def calibration(source="token_distribution", score="credible_width", scope=None, threshold=0.1):
-    return uncertainty_calibration.UncertaintyCalibration(
-        format_version=1,
-        fitted_on=uncertainty_calibration.FittedOn(
-            source, score, scope, 4 if scope else 1, "ab" * 32, 3, "cd" * 32, ("p", "q"), "ef" * 32
-        ),
-        std_scale=(2.0, 2.0, 2.0, 2.0),
-        min_std=0.001,
-        # Discs of 0.1 of the square, boxes of 0.05.
-        regions=conformal.ConformalRegions(0.9, 0.01, False, 0.1, 1.5, 0.05, 40.0),
-        asking=ask_human.AskHuman(threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03),
-    )
 
 
 @pytest.mark.parametrize(("width", "asks"), [(25, False), (26, True)])

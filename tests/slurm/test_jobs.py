@@ -15,7 +15,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 import requests
@@ -80,11 +79,10 @@ def test_training_goes_on_to_the_same_parameters(project):
 
     _wait_for_log(project, log, "held after step 4")
     cluster.control("update", "nodename=spare", "state=down", "reason=test")
-    # A node that comes back while it still ends the job refuses it, and Slurm holds such a job.
     cluster.wait_for(lambda: "Slurm took" in project.log(log).partition("step 4")[2], "it ended")
     cluster.wait_for(lambda: cluster.has_left_its_node(disturbed), "the job has left its node")
-    # The node's daemon takes note of that a moment later, and has no way to say so.
-    time.sleep(5)
+    # The daemon takes note of that a good deal later, and a job that it still knows it refuses.
+    cluster.restart_daemon("spare")
     cluster.wait_for(lambda: cluster.is_up("spare"), "the node is up again")
 
     # Three minutes are within what Slurm takes for the end of the time, so the signal comes now.

@@ -77,17 +77,30 @@ def test_doubt_ranks_the_errors():
     """The midpoints of four answers are off by 0, 0.1, 0.2, 0.3; the last one is doubted most."""
     labelled = np.full((4, 4), 0.5)
     predicted = labelled + np.array([[0.0], [0.1], [0.2], [0.3]]) * [1, 0, 1, 0]
-    figures = train_steps.uncertainty_figures(predicted, labelled, np.array([0.1, 0.2, 0.3, 0.4]))
-    assert figures == pytest.approx(
-        {
-            "uncertainty_auroc": 1.0,
-            "uncertainty_relative_ause": 0.0,
-            # One of four is asked about: the mean of 0, 0.1, 0.2 beside that of all.
-            "uncertainty_gain_20": 1 - 0.1 / 0.15,
-        }
-    )
-    assert train_steps.uncertainty_figures(predicted, labelled, np.full(4, np.nan)) == {}
-    right = train_steps.uncertainty_figures(labelled, labelled, np.arange(4.0))
+
+    def figures(answers, doubt):
+        # Every x is off by at most 1.6 standard deviations, every y by none.
+        found = train_steps.Prediction(0.0, answers, doubt, np.full((4, 4), 0.1875))
+        return train_steps.uncertainty_figures(found, labelled)
+
+    found = figures(predicted, np.array([0.1, 0.2, 0.3, 0.4]))
+    assert set(found) == {f"uncertainty_{name}" for name in train_steps.UNCERTAINTY_FIGURES}
+    expected = {
+        "uncertainty_auroc": 1.0,
+        "uncertainty_relative_ause": 0.0,
+        "uncertainty_spearman": 1.0,
+        # One of four is asked about: the mean of 0, 0.1, 0.2 beside that of all.
+        "uncertainty_gain_20": 1 - 0.1 / 0.15,
+        "uncertainty_mean_std": 0.1875,
+        # Of the x 0, 0.53 and 1.07 are inside 1.28, of the y all; all but none inside 1.64.
+        "uncertainty_coverage_80": (3 / 4 + 1) / 2,
+        "uncertainty_coverage_90": 1.0,
+        # z^2 / 2, a mean over two coordinates of x of squares 0, 0.01, 0.04, 0.09, and two of y.
+        "uncertainty_nll": 0.035 / 0.1875**2 / 4 + np.log(0.1875) + np.log(2 * np.pi) / 2,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert figures(predicted, np.full(4, np.nan)) == {}
+    right = figures(labelled, np.arange(4.0))
     assert "uncertainty_auroc" not in right
 
 
@@ -97,7 +110,9 @@ def test_a_model_of_tokens_doubts():
     experience = small_model.food_experience(0, 3)
     batch = {key: value[:, 0] for key, value in experience.observation.items()}
     batch["bbox"] = experience.action["bbox"][:, 0]
-    loss, predicted, doubt = train_steps.predict_with_doubt(agent, batch)
-    assert doubt.shape == (3,) and (doubt > 0).all() and (doubt <= 1).all()
+    one = train_steps.predict_with_doubt(agent, batch)
+    assert one.doubt.shape == (3,) and (one.doubt > 0).all() and (one.doubt <= 1).all()
+    assert one.std.shape == (3, 4) and (one.std > 0).all() and (one.std <= 1).all()
     found, _ = train_steps.validate_step_with_metrics(agent, [batch])
-    assert found["loss"] == loss and "uncertainty_gain_20" in found
+    assert found["loss"] == one.loss
+    assert {"uncertainty_gain_20", "uncertainty_nll"} <= set(found)

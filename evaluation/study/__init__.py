@@ -1,0 +1,1 @@
+"""What `evaluate.py` and `calibrate.py` do with a model; `document` puts it all together."""
