@@ -21,14 +21,18 @@ from __future__ import annotations
 
 import math
 import pathlib
+import typing
 from collections.abc import Mapping
 
 import gin
 import numpy as np
-import tensorflow as tf
-from tf_agents.specs import tensor_spec
-from tf_agents.trajectories import policy_step, time_step
 
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
+    from tf_agents.specs import tensor_spec
+
+# Functions import TensorFlow and TF-Agents themselves: that takes seconds, and what needs the
+# literals alone, such as build_dataset.py, should start at once.
 IMAGE_KEY = "image"
 EMBEDDING_KEY = "natural_language_embedding"
 ACTION_KEY = "bbox"
@@ -39,6 +43,9 @@ SPECS_FILE = pathlib.Path(__file__).with_name("policy_specs.pbtxt")
 
 
 def _float_spec(size: int, low: float, high: float, name: str) -> tensor_spec.BoundedTensorSpec:
+    import tensorflow as tf
+    from tf_agents.specs import tensor_spec
+
     return tensor_spec.BoundedTensorSpec((size,), tf.float32, low, high, name)
 
 
@@ -53,6 +60,9 @@ def rt1_action_spec() -> dict[str, tensor_spec.BoundedTensorSpec]:
     `terminate_episode` is one-hot int32 [3] and becomes one token; the others are float32 and
     become one token per dimension. Ranges are those of the public `policy_specs.pbtxt`.
     """
+    import tensorflow as tf
+    from tf_agents.specs import tensor_spec
+
     return {
         "terminate_episode": tensor_spec.BoundedTensorSpec(
             (3,), tf.int32, 0, 1, "terminate_episode"
@@ -96,6 +106,9 @@ def observation_spec(
     Returns:
         {'image': uint8 [H, W, 3] in 0..255, 'natural_language_embedding': float32 [512]}
     """
+    import tensorflow as tf
+    from tf_agents.specs import tensor_spec
+
     image_shape = (image_height, image_width, 3)
     return {
         IMAGE_KEY: tensor_spec.BoundedTensorSpec(image_shape, tf.uint8, 0, 255, IMAGE_KEY),
@@ -117,6 +130,8 @@ def example_observation(
     Returns:
         {'image': uint8 [B, (T,) H, W, 3], 'natural_language_embedding': float32 [B, (T,) 512]}
     """
+    import tensorflow as tf
+
     spec = spec or observation_spec()
     outer = (batch_size,) if num_steps is None else (batch_size, num_steps)
     size = spec[EMBEDDING_KEY].shape[-1]
@@ -128,6 +143,8 @@ def example_observation(
 
 def policy_spec(action_space: str = "food") -> dict[str, object]:
     """What TF-Agents calls the specs of a policy: its time step and its policy step."""
+    from tf_agents.trajectories import policy_step, time_step
+
     return {
         "time_step": time_step.time_step_spec(observation_spec()),
         "policy_step": policy_step.PolicyStep(action=action_spec(action_space)),
@@ -136,6 +153,8 @@ def policy_spec(action_space: str = "food") -> dict[str, object]:
 
 def write_specs_file(path: str | pathlib.Path = SPECS_FILE) -> None:
     """Writes the food policy's specs as the text proto that TF-Agents' loaders read."""
+    from tf_agents.specs import tensor_spec
+
     tensor_spec.to_pbtxt_file(str(path), policy_spec())
 
 

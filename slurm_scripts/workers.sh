@@ -9,6 +9,7 @@ run_workers() { # checkpoint directory, program, its arguments; sets EXIT_CODE a
     rm -rf "$WORKERS_DIR"
     mkdir -p "$WORKERS_DIR"
     before=$(saved_state "$run")
+    skip_old_steps
     # Block: tasks are numbered node by node, as training/slurm_cluster.py expects it. srun alone does not know of sbatch's
     # --cpus-per-task. A worker that waits for one that is lost would do so for long: the first that ends ends all.
     run_stoppable USR1 srun --distribution=block --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 \
@@ -22,6 +23,15 @@ run_workers() { # checkpoint directory, program, its arguments; sets EXIT_CODE a
             EXIT_CODE=1
         fi
     fi
+}
+
+skip_old_steps() {
+    # The steps of a job that was queued again are numbered from 0 anew: what Slurm still has to tell an old one would reach
+    # the new one of that number, and has done so.
+    local start
+    for ((start = 0; start < ${SLURM_RESTART_COUNT:-0}; start++)); do
+        srun --nodes=1 --ntasks=1 --quiet true || true
+    done
 }
 
 saved_state() { # checkpoint directory: the newest checkpoint that the run goes on from; nothing before there is one

@@ -8,7 +8,7 @@ import pathlib
 
 import tqdm
 
-from food_data import npz_dataset, splits, tfrecord_writer
+from food_data import npz_dataset, splits
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.ArgumentParser]:
@@ -33,6 +33,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.Argument
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # Needs TensorFlow, which takes seconds to load and which no other command waits for.
+    from food_data import tfrecord_writer
+
     dataset = npz_dataset.read_npz(arguments.file)
     split_file = arguments.split_file or splits.split_path(arguments.file)
     if arguments.split_file or split_file.is_file():

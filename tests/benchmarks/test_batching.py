@@ -12,6 +12,7 @@ SQUARE = ("observation_spec.image_height = 236", "observation_spec.image_width =
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_all_ways_answer_the_same():
     agent = small_model.build(*small_model.TINY, *SQUARE)
     asked, queue = batching.ways(agent)

@@ -12,6 +12,7 @@ pytest_plugins = ["tests.model_fixtures"]
 pytestmark = [pytest.mark.usefixtures("clean_gin"), pytest.mark.slow]
 
 
+@pytest.mark.long
 def test_compares_head_and_policy_step():
     network = small_model.build(*small_model.TINY, small_model.CROSS_ENTROPY).network
 

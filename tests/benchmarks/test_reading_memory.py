@@ -45,6 +45,7 @@ def test_memory_of_this_process_and_of_none():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_small_model_trains(tmp_path, capsys):
     config, folder = tmp_path / "tiny.gin", tmp_path / "data"
     config.write_text(training_fixtures.TINY_CONFIG)

@@ -119,6 +119,7 @@ def test_errors_are_1(server, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_server_that_does_not_start(tmp_path):
     absent = str(tmp_path / "absent")
     with pytest.raises(RuntimeError, match=r"The server did not start: (.|\n)*absent"):

@@ -99,8 +99,11 @@ def test_b0_with_classifier_equals_keras(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("include_top", "height", "width"),
-    [(False, 300, 300), (False, 236, 236), (True, 320, 320)],
-    ids=["notop, RT-1's size", "notop, food images", "with classifier"],
+    [
+        pytest.param(False, 300, 300, id="notop, RT-1's size"),
+        pytest.param(False, 236, 236, id="notop, food images", marks=pytest.mark.long),
+        pytest.param(True, 320, 320, id="with classifier", marks=pytest.mark.long),
+    ],
 )
 def test_b3_equals_keras(tmp_path, include_top, height, width):
     check_equal_to_keras("EfficientNetB3", tmp_path / "b3.h5", include_top, height, width)

@@ -11,12 +11,8 @@ import pathlib
 import sys
 import tempfile
 import time
-from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
-# Of these the server takes only the shapes of `policy_specs`, and they take seconds to import.
-for name in ("tensorflow", "tf_agents", "tf_agents.specs", "tf_agents.trajectories"):
-    sys.modules[name] = mock.MagicMock()
 
 from serving import app, command_line  # noqa: E402
 from tests import serving_stubs  # noqa: E402

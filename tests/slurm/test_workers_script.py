@@ -23,6 +23,7 @@ echo "exit code $EXIT_CODE"
 """
 # As many tasks as Slurm says, all at once.
 SRUN = """#!/usr/bin/env bash
+echo "$*" >>"$FOLDER/steps"
 while [[ $1 == -* ]]; do shift; done
 for ((task = 0; task < SLURM_NTASKS; task++)); do SLURM_PROCID=$task "$@" & done
 wait
@@ -81,6 +82,14 @@ def test_lost_again_without_progress_is_an_error(judge, tmp_path):
     assert "exit code 75\n" in judge("killed", 75, restarts=0)
     # Slurm may signal the tasks alone: they have saved and want to go on.
     assert "exit code 75\n" in judge(75, 75, restarts=1)
+
+
+def test_a_job_that_was_queued_again_uses_no_number_of_a_step_again(judge, tmp_path):
+    """Slurm numbers the steps of each start from 0, and may still signal those of the last one."""
+    judge(0, 0, restarts=2)
+    steps = (tmp_path / "steps").read_text().splitlines()
+    assert [step.split()[-1] for step in steps[:2]] == ["true", "true"]
+    assert len(steps) == 3 and steps[2].endswith("/program")
 
 
 def test_a_worker_waits_for_the_program_that_saves(tmp_path):

@@ -32,6 +32,7 @@ def test_draws_six_in_a_row():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_program_writes_the_picture(tmp_path, monkeypatch):
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     monkeypatch.setattr(draw_augmentations, "plate", lambda seed: (image, LABEL))

@@ -20,8 +20,8 @@ def _parts(agent):
     "frozen",
     [
         ["efficientnet"],
-        pytest.param(["tokenlearner"], marks=pytest.mark.slow),
-        pytest.param(["transformer"], marks=pytest.mark.slow),
+        pytest.param(["tokenlearner"], marks=pytest.mark.long),
+        pytest.param(["transformer"], marks=pytest.mark.long),
         ["efficientnet", "transformer"],
     ],
 )

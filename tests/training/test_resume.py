@@ -67,6 +67,7 @@ def test_another_configuration_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_twice_ends_bit_equal(tmp_path, capsys):
     """Whole processes and SIGKILL; `--kills 10` was run by hand. Without traces, which cost more
     than the steps."""

@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.study import photos as study_photos
 
-EMBEDDINGS = pathlib.Path(__file__).resolve().parents[2] / "embeddings"
+EMBEDDINGS = pathlib.Path(__file__).resolve().parents[3] / "embeddings"
 
 
 @pytest.fixture
