@@ -137,6 +137,9 @@ class BatchPrediction:
         statistics: how far they lie apart.
         enable_dropout, dropout_scope, seed: how they were drawn; a seed repeats them, and is None
             without dropout.
+        ask_human: whether to ask a person instead of acting; None if nobody has calibrated the
+            server's checkpoint, so that nothing is known.
+        uncertainty: what that rests on, as the server's JSON has it; None likewise.
     """
 
     mean_prediction: Prediction
@@ -146,6 +149,8 @@ class BatchPrediction:
     enable_dropout: bool
     dropout_scope: str | None
     seed: int | None
+    ask_human: bool | None = None
+    uncertainty: Mapping[str, Any] | None = None
 
 
 class FoodAcquisitionClient:
@@ -491,6 +496,8 @@ def parse_batch(content: Mapping[str, Any]) -> BatchPrediction:
         enable_dropout=_field(content, "enable_dropout"),
         dropout_scope=content.get("dropout_scope"),
         seed=content.get("seed"),
+        ask_human=content.get("ask_human"),
+        uncertainty=content.get("uncertainty"),
     )
 
 

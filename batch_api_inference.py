@@ -54,6 +54,8 @@ def text(document: Mapping[str, Any], paths: outputs.Paths) -> str:
     if len(summary["model_versions"]) > 1:
         versions = ", ".join(summary["model_versions"])
         lines.append(f"The model was swapped during the run; answers are of {versions}.")
+    if "ask_human" in summary:
+        lines.append(f"better ask a person about {summary['ask_human']} (column ask_human)")
     for name in ("answers", "centre of the picture"):
         means = summary.get("scores", {}).get(name, {})
         figures = [f"{key} {value:.4g}" for key, value in means.items() if value is not None]

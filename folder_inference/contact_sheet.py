@@ -1,7 +1,7 @@
 """OUTPUT_sheet.png: pictures with their answers, side by side, to be looked at by a person.
 
 Of more answers than fit, evenly spaced ones are shown; where there are samples, the first half of
-the sheet are the ones that lie furthest apart.
+the sheet are the least certain ones.
 """
 
 from __future__ import annotations
@@ -56,10 +56,8 @@ def choose(records: Sequence[Mapping[str, Any]], largest: int) -> list[Mapping[s
         return list(records)
     uncertain = []
     if all("statistics" in record for record in records):
-        order = sorted(
-            range(len(records)),
-            key=lambda number: -records[number]["statistics"]["total_variance"],
-        )
+        places = {id(record): number for number, record in enumerate(records)}
+        order = [places[id(record)] for record in results.by_doubt(records)]
         uncertain = order[: largest // 2]
     rest = [number for number in range(len(records)) if number not in set(uncertain)]
     evenly = np.linspace(0, len(rest) - 1, largest - len(uncertain)).astype(int)
@@ -82,13 +80,16 @@ def _tile(
 
 
 def caption(record: Mapping[str, Any]) -> tuple[str, str]:
-    """Two lines below a picture: the end of its name; what was asked, and the samples' spread."""
+    """Two lines below a picture: the end of its name; what was asked, and the samples' spread
+    or that a person should be asked."""
     name = record["image"]
     if len(name) > _LONGEST_CAPTION:
         name = "..." + name[3 - _LONGEST_CAPTION :]
     # The font has no more than these letters.
     name = name.encode("latin-1", "replace").decode("latin-1")
     asked = results.instruction(record)
-    if "statistics" in record:
+    if record.get("ask_human"):
+        asked += ": ask a person"
+    elif "statistics" in record:
         asked += f", var {record['statistics']['total_variance']:.4f}"
     return name, asked

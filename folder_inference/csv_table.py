@@ -1,7 +1,8 @@
 """OUTPUT.csv: a row for each question, answered or not, for spreadsheets.
 
-Without samples the columns of the spread are empty, without labels those of the score; `error` is
-empty where there is an answer. Coordinates are shares of the picture, or pixels (`..._px`).
+Without samples the columns of the spread are empty, without a calibration `ask_human` and
+`uncertainty_score`, without labels the columns of the score; `error` is empty where there is an
+answer. Coordinates are shares of the picture, or pixels (`..._px`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ COLUMNS = (
     *(f"std_{name}" for name in _COORDINATES),
     "num_samples",
     "seed",
+    "ask_human",
+    "uncertainty_score",
     *_SCORES,
     "model_version",
     "request_id",
@@ -71,6 +74,8 @@ def _answered(record: Mapping[str, Any]) -> dict[str, Any]:
     if statistics is not None:
         row.update({key: statistics[key] for key in (*variances.NAMES, "num_samples")})
         row.update(zip((f"std_{key}" for key in _COORDINATES), statistics["std"]))
+    if record.get("uncertainty") is not None:
+        row["uncertainty_score"] = record["uncertainty"]["score"]
     score = record.get("score", {})
     row.update({key: value for key, value in score.items() if value is not None})
     return {key: value for key, value in row.items() if key in COLUMNS}

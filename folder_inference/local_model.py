@@ -134,7 +134,7 @@ class LocalModel:
     def _run(
         self, task: _Task, settings: questions.Settings, seed: int
     ) -> prediction_service.Answers:
-        """One call of the network; S rows, or one without dropout."""
+        """One call of the network; S rows and a verdict, or one row without dropout."""
         options = {}
         if settings.num_samples:
             options = {"num_samples": settings.num_samples, "seed": seed}
@@ -146,7 +146,7 @@ class LocalModel:
                 task.square[np.newaxis], task.instruction.embedding[np.newaxis], **options
             )
             ended = time.perf_counter()
-        return prediction_service.Answers(
+        answers = prediction_service.Answers(
             task.instruction,
             task.placement,
             # From [S, 1, 4], or from [1, 4].
@@ -155,6 +155,18 @@ class LocalModel:
             1000 * (started - waiting),
             1000 * (ended - started),
         )
+        judge = self._predictor.judge
+        # As over HTTP, where /predict_batch has a verdict and /predict none.
+        if judge is None or not settings.num_samples:
+            return answers
+        waiting = time.perf_counter()
+        with self._may_run:
+            started = time.perf_counter()
+            embedding = task.instruction.embedding
+            verdict = judge.judge(self._predictor.model, task.square, embedding)
+            ended = time.perf_counter()
+        queue_ms, model_ms = 1000 * (started - waiting), 1000 * (ended - started)
+        return answers.with_verdict(judge, verdict, queue_ms, model_ms)
 
 
 def load(directory: str | os.PathLike[str], engine: str = "auto") -> LocalModel:

@@ -97,9 +97,20 @@ def summary(
             name: distribution([one["statistics"][name] for one in sampled])
             for name in variances.NAMES
         }
-        sampled.sort(key=lambda one: -one["statistics"]["total_variance"])
+        judged = [one["ask_human"] for one in sampled if one.get("ask_human") is not None]
+        if judged:
+            counts["ask_human"] = sum(judged)
+        sampled = by_doubt(sampled)
         counts["most_uncertain"] = [one["image"] for one in sampled[:_MOST_UNCERTAIN]]
     return counts
+
+
+def by_doubt(sampled: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Answers with samples, the least certain first: by the calibrated score if all have one, or
+    else by the samples' total variance."""
+    if all(one.get("uncertainty") is not None for one in sampled):
+        return sorted(sampled, key=lambda one: -one["uncertainty"]["score"])
+    return sorted(sampled, key=lambda one: -one["statistics"]["total_variance"])
 
 
 def distribution(values: Sequence[float]) -> dict[str, float] | None:

@@ -65,6 +65,22 @@ class Answers:
         """Each row in 0..1 of the picture's width and height, and in its pixels."""
         return [prediction.in_picture(row, self.placement) for row in self.coordinates]
 
+    def with_verdict(
+        self,
+        judge: uncertainty.UncertaintyJudge,
+        verdict: uncertainty.Verdict,
+        queue_ms: float,
+        model_ms: float,
+    ) -> Answers:
+        """The same with what the judge says of it, and the time that this took."""
+        return dataclasses.replace(
+            self,
+            queue_ms=self.queue_ms + queue_ms,
+            model_ms=self.model_ms + model_ms,
+            uncertainty=judge.fields(verdict, self.placement),
+            ask_human=verdict.calibrated.ask_human,
+        )
+
 
 class PredictionService:
     """Answers checked requests; shared by all threads."""
@@ -153,14 +169,7 @@ class PredictionService:
                 lambda: judge.judge(predictor.model, square, answer.instruction.embedding),
                 self._settings.deadline_s,
             )
-        verdict: uncertainty.Verdict = timed.value
-        return dataclasses.replace(
-            answer,
-            queue_ms=answer.queue_ms + timed.queue_ms,
-            model_ms=answer.model_ms + timed.model_ms,
-            uncertainty=judge.fields(verdict, answer.placement),
-            ask_human=verdict.calibrated.ask_human,
-        )
+        return answer.with_verdict(judge, timed.value, timed.queue_ms, timed.model_ms)
 
     def _sample_one(
         self,

@@ -18,9 +18,11 @@ hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules with slow tests first: quick ones then fill what is left of a worker's time."""
+    """Modules with slow tests first: quick ones then fill what is left of a worker's time. Before
+    all the one whose jobs run by themselves, beside tests that mostly wait for a browser."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    first = {path for path in slow if path.match("tests/slurm/test_jobs.py")}
+    items.sort(key=lambda item: (item.path not in first, item.path not in slow))
 
 
 # Fixtures import what they need themselves: TensorFlow takes seconds, and many tests do without.

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 import api_client
-from tests import serving_stubs
+from tests import serving_stubs, uncertainty_stubs
 
 PICTURE = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
 PLATE = serving_stubs.file_bytes(PICTURE)
@@ -307,8 +307,23 @@ def test_samples_of_a_real_server(client):
     assert batch.mean_prediction.image_width == 200
     again = client.predict_batch(PICTURE, *asked, batch_size=5, seed=3, dropout_scope="full")
     np.testing.assert_array_equal(again.predictions, batch.predictions)
+    assert batch.ask_human is batch.uncertainty is None  # nobody has calibrated
     still = client.predict_batch(PICTURE, *asked, batch_size=2, seed=3, enable_dropout=False)
     assert (still.enable_dropout, still.seed, still.statistics.total_variance) == (False, None, 0)
+
+
+def test_a_calibrated_server_says_whether_to_ask(tmp_path):
+    from serving import app
+
+    store = serving_stubs.embedding_store_of(tmp_path)
+    known = uncertainty_stubs.calibration(threshold=0.05)
+    model = uncertainty_stubs.TokenModel()
+    predictor = serving_stubs.predictor_of(model, store, calibration=known)
+    with serving_stubs.serve(app.create_app(predictor)) as url:
+        client = api_client.FoodAcquisitionClient(url)
+        batch = client.predict_batch(PICTURE, "skewering", "strawberry", batch_size=1)
+    assert batch.ask_human is True
+    assert batch.uncertainty["score"] > batch.uncertainty["threshold"] == 0.05
 
 
 def test_several_pictures_in_one_request(client):

@@ -91,12 +91,14 @@ def test_scores_and_swapped_models_are_said():
         "questions": 2,
         "failed_by_kind": {},
         "model_versions": {"v1": 1, "v2": 1},
+        "ask_human": 1,
         "scores": {"answers": means, "centre of the picture": {"n": 2, "centroid_mae": 0.2}},
     }
     paths = batch_api_inference.outputs.Paths(pathlib.Path("r.json"))
     assert batch_api_inference.text({"summary": summary}, paths).splitlines() == [
         "2 of 2 questions answered: r.json",
         "The model was swapped during the run; answers are of v1, v2.",
+        "better ask a person about 1 (column ask_human)",
         "answers: n 2, centroid_mae 0.05",
         "centre of the picture: n 2, centroid_mae 0.2",
     ]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# From nothing to an answer: draw plates, fine-tune a small pretrained model, measure it, serve it, ask it about a plate.
+# From nothing to an answer: draw plates, fine-tune a small pretrained model, measure it, calibrate it, serve it, ask it.
 # `make demo` calls it. PYTHON names the interpreter; everything is written to demo_output/.
 # Usage: tools/demo.sh [NUM_EPOCHS]
 set -eu
@@ -28,25 +28,29 @@ step() { echo; echo "== $*"; }
 rm -rf "$OUTPUT"
 mkdir -p "$OUTPUT"
 
-step "1/5 Drawing plates"
+step "1/6 Drawing plates"
 "$PYTHON" build_dataset.py synthetic --num_plates 3000 --max_foods 3 --view arm --seed 0 --validation_fraction 0.2 \
     --output_file "$OUTPUT/plates.npz" --preview_file "$OUTPUT/plates.jpg"
 # Of another seed, for the measurement only: the validation split of the others chooses the checkpoint.
 "$PYTHON" build_dataset.py synthetic --num_plates 1000 --max_foods 3 --view arm --seed 1 --validation_fraction 0 \
     --output_file "$OUTPUT/test_plates.npz"
 
-step "2/5 Fine-tuning the small pretrained model for $NUM_EPOCHS epochs"
+step "2/6 Fine-tuning the small pretrained model for $NUM_EPOCHS epochs"
 "$PYTHON" train.py --config_file configs/small.gin --dataset_file "$OUTPUT/plates.npz" \
     --split_file "$OUTPUT/plates_split.npz" --pretrained_checkpoint pretrained/small --checkpoint_dir "$OUTPUT/checkpoints" \
     --batch_size 32 --num_epochs "$NUM_EPOCHS" --learning_rate 3e-4 --schedule cosine
 
-step "3/5 Measuring it: on the plates that chose the checkpoint, then on plates that it has not seen at all"
+step "3/6 Measuring it on the plates that chose the checkpoint; calibrating on half of them when to ask a person"
 "$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/plates.npz" \
     --split_file "$OUTPUT/plates_split.npz" --output_file "$OUTPUT/validation_metrics.json"
-"$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/test_plates.npz" --split all \
-    --train_dataset_file "$OUTPUT/plates.npz" --output_file "$OUTPUT/metrics.json"
+"$PYTHON" calibrate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/plates.npz" \
+    --split_file "$OUTPUT/plates_split.npz"
 
-step "4/5 Starting the server (its log: $OUTPUT/server.log)"
+step "4/6 Measuring both on plates that it has not seen at all"
+"$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/test_plates.npz" --split all \
+    --train_dataset_file "$OUTPUT/plates.npz" --output_file "$OUTPUT/metrics.json" --report_dir "$OUTPUT/report"
+
+step "5/6 Starting the server (its log: $OUTPUT/server.log)"
 "$PYTHON" api_batch_server.py --checkpoint_dir "$OUTPUT/checkpoints" --port 0 \
     --port_file "$OUTPUT/server.port" >"$OUTPUT/server.log" 2>&1 &
 server_pid=$!
@@ -61,7 +65,7 @@ while [ ! -s "$OUTPUT/server.port" ]; do
     waited_s=$((waited_s + 1))
 done
 
-step "5/5 Asking about one plate of the validation split"
+step "6/6 Asking about one plate of the validation split"
 question=$("$PYTHON" - "$OUTPUT" <<'END'
 import pathlib
 import sys
@@ -85,7 +89,8 @@ step "Done. Results:"
 echo "  data set and split   $OUTPUT/plates.npz, $OUTPUT/plates_split.npz; for the test: $OUTPUT/test_plates.npz"
 echo "  some of its plates   $OUTPUT/plates.jpg"
 echo "  best checkpoint      $OUTPUT/checkpoints; there too: loss_log.csv, training_curves.png, predictions_latest.png"
-echo "  its errors           $OUTPUT/metrics.json"
+echo "  its errors           $OUTPUT/metrics.json; with its doubts, pictures and plots: $OUTPUT/report/report.html"
+echo "  when to ask a person $OUTPUT/checkpoints/uncertainty.json"
 echo "  the plate            $OUTPUT/plate.png"
 echo "  the answer, drawn    $OUTPUT/answer.png"
 echo "  the server's log     $OUTPUT/server.log"

@@ -33,6 +33,12 @@ def record(image="a.jpg", coordinates=(0.2, 0.5, 0.4, 0.5), size=(200, 100), **m
     }
 
 
+def judged(image="a.jpg", variance=0.04, score=0.1, asks=False, **more):
+    """With a calibrated server's verdict."""
+    verdict = {"ask_human": asks, "uncertainty": {"score": score, "threshold": 0.2}}
+    return {**sampled(image, variance, **more), **verdict}
+
+
 def sampled(image="a.jpg", variance=0.04, **more):
     """Two samples around 0.2, 0.5, 0.4, 0.5."""
     entry = record(image, **more)

@@ -27,7 +27,16 @@ def test_of_many_samples_the_least_certain_come_first():
     assert images(contact_sheet.choose(entries, 4)) == ["b", "d", "a", "f"]
 
 
+def test_of_judged_answers_the_most_doubted_come_first():
+    scores = {"a": 0.1, "b": 0.9, "c": 0.2, "d": 0.8, "e": 0.3, "f": 0.0}
+    entries = [records.judged(name, -score, score) for name, score in scores.items()]
+    assert images(contact_sheet.choose(entries, 4)) == ["b", "d", "a", "f"]
+
+
 def test_captions():
+    asked = records.judged(asks=True)
+    assert contact_sheet.caption(asked)[1] == "skewering banana: ask a person"
+    assert contact_sheet.caption(records.judged())[1] == "skewering banana, var 0.0400"
     assert contact_sheet.caption(records.record()) == ("a.jpg", "skewering banana")
     name = "a/very/long/name/of/a/picture/0123456789.jpg"
     assert contact_sheet.caption(records.sampled(name)) == (

@@ -35,6 +35,13 @@ def test_rows_by_hand(tmp_path):
     )
 
 
+def test_the_verdict_has_columns(tmp_path):
+    answered = [records.judged("a.jpg", score=0.3, asks=True), records.judged("b.jpg")]
+    csv_table.write_csv(tmp_path / "t.csv", [*answered, records.sampled("c.jpg")], [])
+    found = [(row["ask_human"], row["uncertainty_score"]) for row in rows(tmp_path / "t.csv")]
+    assert found == [("True", "0.3"), ("False", "0.1"), ("", "")]
+
+
 def test_names_that_are_no_utf8_keep_their_bytes(tmp_path):
     csv_table.write_csv(tmp_path / "t.csv", [records.record("a\udcff.jpg")], [])
     assert b"\na\xff.jpg,skewering" in (tmp_path / "t.csv").read_bytes()

@@ -12,7 +12,7 @@ import pytest
 import api_client
 from folder_inference import answerers, local_model, outcomes, questions, sample_records
 from serving import app
-from tests import serving_stubs
+from tests import serving_stubs, uncertainty_stubs
 from tests.folder_inference import tfrecord_folder
 
 PICTURE = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
@@ -42,6 +42,27 @@ def server(predictor):
         answerer = answerers.ServerAnswerer(api_client.FoodAcquisitionClient(url, retries=0))
         yield answerer
         answerer.close()
+
+
+def test_its_verdict_is_that_of_its_server(store):
+    """The stub's doubt is 0.101."""
+    for threshold, asks in ((0.05, True), (0.2, False)):
+        known = uncertainty_stubs.calibration(threshold=threshold)
+        calibrated = serving_stubs.predictor_of(
+            uncertainty_stubs.TokenModel(), store, calibration=known
+        )
+        here = local_model.LocalModel(calibrated)
+        picture = serving_stubs.file_bytes(PICTURE)
+        settings = questions.Settings(num_samples=3, seed=5)
+        with serving_stubs.serve(app.create_app(calibrated)) as url:
+            client = api_client.FoodAcquisitionClient(url, retries=0)
+            there = answerers.ServerAnswerer(client)
+            answers = [one.ask(picture, QUESTION, settings) for one in (here, there)]
+            there.close()
+        assert answers[0]["ask_human"] is answers[1]["ask_human"] is asks
+        assert answers[0]["uncertainty"] == answers[1]["uncertainty"] is not None
+        alone = here.ask(picture, QUESTION, questions.Settings(num_samples=0))
+        assert "ask_human" not in alone
 
 
 def test_it_is_asked_like_a_server(local, server):

@@ -69,6 +69,23 @@ def test_summary_by_hand():
     assert summary["client_ms"] == {"mean": 30.0, "median": 20.0, "p95": 56.0, "max": 60.0}
     assert summary["variances"]["total_variance"]["median"] == pytest.approx(0.2)
     assert summary["most_uncertain"] == ["b", "c", "a"]
+    assert "ask_human" not in summary
+
+
+def test_calibrated_doubt_goes_before_the_spread():
+    answered = [
+        records.judged("a", 0.9, 0.1),
+        records.judged("b", 0.1, 0.3, asks=True),
+        records.judged("c", 0.2, 0.2),
+    ]
+    summary = results.summary(answered, [])
+    assert summary["ask_human"] == 1
+    assert summary["most_uncertain"] == ["b", "c", "a"]
+    # Of a server whose checkpoint was swapped for one that nobody has calibrated.
+    answered.append(records.sampled("d", 0.5))
+    summary = results.summary(answered, [])
+    assert summary["ask_human"] == 1
+    assert summary["most_uncertain"] == ["a", "d", "c", "b"]
 
 
 def test_summary_of_nothing():

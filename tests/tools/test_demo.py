@@ -56,7 +56,7 @@ def test_all_steps_run_and_the_server_is_stopped(tmp_path):
     programs = [call.split()[0] for call in calls]
     assert programs == [
         *("build_dataset.py", "build_dataset.py", "train.py"),
-        *("evaluate.py", "evaluate.py"),
+        *("evaluate.py", "calibrate.py", "evaluate.py"),
         *("api_batch_server.py", "-", "api_client.py"),
     ]
     assert "--num_epochs 3 " in calls[2]
@@ -67,7 +67,13 @@ def test_all_steps_run_and_the_server_is_stopped(tmp_path):
 
 @pytest.mark.parametrize(
     ("failing", "code"),
-    [("build_dataset.py", 7), ("train.py", 7), ("evaluate.py", 7), ("api_batch_server.py", 1)]
+    [
+        ("build_dataset.py", 7),
+        ("train.py", 7),
+        ("evaluate.py", 7),
+        ("calibrate.py", 7),
+        ("api_batch_server.py", 1),
+    ]
     + [("-", 7), ("api_client.py", 7)],
 )
 def test_a_failing_step_fails_the_demo(failing, code, tmp_path):
