@@ -39,6 +39,7 @@ def test_pretrained_weights_of_another_size_are_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_resumed_run_equals_an_undisturbed_one(tiny_gin, batch, tmp_path):
     from training import agent_factory
 
