@@ -88,7 +88,8 @@ def test_training_goes_on_to_the_same_parameters(project):
     # Three minutes are within what Slurm takes for the end of the time, so the signal comes now.
     _wait_for_log(project, log, "started again 2 times")
     cluster.control("update", f"jobid={disturbed}", "timelimit=3")
-    _wait_for_log(project, log, "queued again")
+    # Slurm may end the script before that says "queued again", and the next start has more time.
+    cluster.wait_for(lambda: project.log(log).count("saved; --resume") == 3, "it has saved thrice")
     cluster.control("update", f"jobid={disturbed}", "timelimit=60")
 
     assert cluster.wait_for_end(disturbed, calm) == [("COMPLETED", "0")] * 2
