@@ -3,6 +3,8 @@
 `serving/app.py` lists the routes; `api_client.py` asks them.
 """
 
+import keras2  # noqa: F401
+
 import sys
 
 from serving import app, command_line

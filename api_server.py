@@ -1,5 +1,7 @@
 """`api_batch_server.py` without batch prediction: the same flags, otherwise the same routes."""
 
+import keras2  # noqa: F401
+
 import functools
 import sys
 

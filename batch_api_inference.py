@@ -24,6 +24,8 @@ be done, the reason is on stderr; 2: wrong flags; 75: ended by SIGTERM or SIGUSR
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -15,6 +15,8 @@ files hold is said in `food_data/npz_dataset.py`, what annotations look like in
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import argparse
 import functools
 import sys

@@ -15,6 +15,8 @@ was; 2: wrong flags.
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import argparse
 import functools
 import pathlib

@@ -13,6 +13,8 @@ Exit code 0: loaded, with the report on stdout; 1: not, with the reason on stder
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import functools
 import os
 import sys

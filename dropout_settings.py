@@ -11,6 +11,8 @@ and eight entries of 1 / 0.9 = 1.11, the same ones at every call.
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import dataclasses
 from collections.abc import Sequence
 

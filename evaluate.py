@@ -18,6 +18,8 @@ Exit code 0: evaluated; 1: something was wrong, with the reason on stderr; 2: wr
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import argparse
 import datetime
 import functools

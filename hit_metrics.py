@@ -145,7 +145,7 @@ def _distances(points: np.ndarray, items: list[np.ndarray]) -> np.ndarray:
     """Pixels [points, items] from each point to the nearest edge of an item's pixels; 0 inside."""
     distance = np.empty((len(points), len(items)))
     for column, item in enumerate(items):
-        centres = cv2.findNonZero(item)[:, 0] + 0.5
+        centres = cv2.findNonZero(item).reshape(-1, 2) + 0.5
         for row, point in enumerate(points):
             beyond = np.maximum(np.abs(centres - point) - 0.5, 0)
             distance[row, column] = np.sqrt(np.square(beyond).sum(axis=1).min())

@@ -19,6 +19,8 @@ checkpoints need it.
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import math
 import pathlib
 import typing

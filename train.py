@@ -13,6 +13,8 @@ worker of the cluster was lost: run the same command with --resume_checkpoint au
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import argparse
 import contextlib
 import errno

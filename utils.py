@@ -12,6 +12,8 @@
 | point_right                                            | food_data/augmentation_geometry.py |
 """
 
+import keras2  # noqa: F401
+
 from food_data.augmentation import Augmentation
 from food_data.augmentation_geometry import point_right
 from food_data.pipeline import create_npz_dataset

@@ -7,7 +7,6 @@ import json
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Union
 
 import policy_specs
 from food_data import vocabulary
@@ -15,7 +14,7 @@ from food_data import vocabulary
 FORMAT_VERSION = 1
 _ENTRY_KEYS = ("action", "food", "text", "file", "sha256")
 
-Entry = dict[str, Union[str, list[str], None]]
+Entry = dict[str, str | list[str] | None]
 
 
 def sha256(data: bytes) -> str:

@@ -150,7 +150,7 @@ def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
     pixels = cv2.findNonZero(np.ascontiguousarray(mask).view(np.uint8))
     if pixels is None:
         raise ValueError(f"Expected a mask with at least one pixel set, got {mask.shape} of none.")
-    points = pixels[:, 0] + 0.5
+    points = pixels.reshape(-1, 2) + 0.5
     centroid = points.mean(axis=0)
     points -= centroid
     along = _main_direction(points)

@@ -9,7 +9,6 @@ import pathlib
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Optional
 
 import flask
 import waitress
@@ -24,7 +23,7 @@ from serving.settings import ServerSettings
 # For requests that do not wait for the model, and those that are being decoded.
 _FREE_THREADS = 16
 _MAX_CONNECTIONS = 1000
-CreateApp = Callable[[Optional[Predictor], ServerSettings], flask.Flask]
+CreateApp = Callable[[Predictor | None, ServerSettings], flask.Flask]
 
 
 def parse_arguments(

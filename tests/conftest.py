@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import fcntl
 import os
 
-# Before anything imports TensorFlow: its start-up messages hide what a failing test prints.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import hypothesis

@@ -16,7 +16,6 @@ from collections.abc import Callable
 import tensorflow as tf
 from absl import logging
 from tensorflow.python.eager import context
-from tensorflow.tsl.protobuf import coordination_config_pb2
 from tf_agents.agents import tf_agent
 from tf_agents.trajectories import trajectory
 
@@ -113,7 +112,7 @@ def _be_patient(num_workers: int) -> None:
         service_leader="/job:worker/replica:0/task:0",
         heartbeat_timeout_in_ms=1000 * _SILENCE_S,
         coordinated_jobs=[
-            coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=num_workers)
+            context.coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=num_workers)
         ],
     )
 
