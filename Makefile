@@ -1,7 +1,7 @@
-# `make demo` and `make test` need nothing but Python 3.9 to 3.11: they make $(VENV) and install the lock into it.
+# `make demo` and `make test` need nothing but Python 3.10 to 3.13: they make $(VENV) and install the lock into it.
 #
-#   PYTHON      the interpreter that makes $(VENV); unless given: python3, or else python3.11, 3.10, 3.9
-#   TENSORFLOW  the TensorFlow that is installed; unless given: the one that is there, or else the CPU build
+#   PYTHON      the interpreter that makes $(VENV); unless given: python3, or else python3.13 to 3.10, or else uv's
+#   TENSORFLOW  another TensorFlow than the lock's CPU build, such as tensorflow[and-cuda]==2.21.0; kept once installed
 #   WORKERS     processes that run the tests; each one loads TensorFlow, about 1 GB
 #   DEMO_ARGS   passed on to tools/demo.sh
 #   ARGS        passed on to the job of submit-*; SBATCH_ARGS to sbatch, such as --time=2:00:00
@@ -10,14 +10,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := requirements.txt requirements-dev.txt
-INSTALLED_TENSORFLOW := $(shell cat $(VENV)/.tensorflow 2>/dev/null)
-TENSORFLOW ?= $(or $(INSTALLED_TENSORFLOW),tensorflow-cpu==2.15.1)
+INSTALLED_TENSORFLOW := $(shell cat $(VENV)/.tensorflow_build 2>/dev/null)
+TENSORFLOW ?= $(or $(INSTALLED_TENSORFLOW),lock)
 PYTHON ?= $(shell sh tools/find_python.sh)
 WORKERS ?= 2
 # Whole modules go to a worker, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
 
-.PHONY: help install demo pretrain-small test test-fast test-slow lint format lock clean FORCE \
+.PHONY: help install demo pretrain-small check-gpu test test-fast test-second test-slow lint format lock clean FORCE \
     submit-check submit-dataset submit-training submit-training-multinode submit-evaluation submit-sweep submit-server submit-batch-inference
 .DEFAULT_GOAL := help
 
@@ -31,19 +31,23 @@ ifneq ($(TENSORFLOW),$(INSTALLED_TENSORFLOW))
 $(STAMP): FORCE
 endif
 
-# The stamp is written last, so an installation that was interrupted is taken up again.
+# The stamp is written last, so an installation that was interrupted is taken up again. The lock is complete, so nothing
+# is resolved; another TensorFlow is installed behind it with what it needs on top.
+WITHOUT_TENSORFLOW := awk '/^tensorflow(-cpu)?==/ { skip = 1 } !skip; !/\\$$/ { skip = 0 }'
 $(STAMP): $(LOCKS)
 	@"$(PYTHON)" tools/check_python.py
-	@echo "Installing '$(TENSORFLOW)' and the rest of the lock into $(VENV) (about 2 GB on disk, some minutes)"
+	@echo "Installing the lock into $(VENV) (about 2 GB on disk, some minutes)"
 	@rm -f $(STAMP)
 	@"$(PYTHON)" -m venv $(VENV)
-	@grep -v '^tensorflow-cpu==' requirements.txt > $(VENV)/requirements.txt
-	@# Both builds fill the same folder: one over the other leaves what neither is.
+	@# Two builds of TensorFlow fill the same folder: one over the other leaves what neither is.
 	@[ -z '$(INSTALLED_TENSORFLOW)' ] || [ '$(INSTALLED_TENSORFLOW)' = '$(TENSORFLOW)' ] || \
 	    $(BIN)/python -m pip uninstall --quiet --yes tensorflow tensorflow-cpu
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	    -r $(VENV)/requirements.txt -r requirements-dev.txt '$(TENSORFLOW)'
-	@echo '$(TENSORFLOW)' > $(VENV)/.tensorflow
+	@if [ '$(TENSORFLOW)' = lock ]; then cat requirements.txt; else $(WITHOUT_TENSORFLOW) requirements.txt; fi \
+	    > $(VENV)/requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes \
+	    -r $(VENV)/requirements.txt -r requirements-dev.txt
+	@[ '$(TENSORFLOW)' = lock ] || $(BIN)/python -m pip install --disable-pip-version-check '$(TENSORFLOW)'
+	@echo '$(TENSORFLOW)' > $(VENV)/.tensorflow_build
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## draws plates, fine-tunes a small model on them, measures, serves and asks it, says where the results lie
@@ -58,8 +62,14 @@ test: lint  ## everything that continuous integration checks
 test-fast: $(STAMP)  ## the tests that take under five minutes together
 	$(PYTEST) -m "not slow"
 
+test-second: $(STAMP)  ## the goldens and the fast tests: for a second Python, with VENV=.venv-second PYTHON=python3.13
+	$(PYTEST) -m "not slow or golden"
+
 test-slow: $(STAMP)  ## those that build full-size networks or run whole programs, benchmarks and leak tests too
 	$(PYTEST) -m slow
+
+check-gpu: $(STAMP)  ## goldens, speed, memory and versions on this node's GPU, as a table for an issue; ARGS=--cpu: on its CPU
+	@$(BIN)/python tools/check_gpu.py $(ARGS)
 
 lint: $(STAMP)  ## style and format, changing nothing
 	$(BIN)/ruff check .
@@ -93,16 +103,17 @@ submit-server:  ## a job that serves a checkpoint
 submit-batch-inference:  ## jobs that share out a folder of photos
 	@tools/submit.sh $(SBATCH_ARGS) batch_inference $(ARGS)
 
-# uv resolves for all three Python versions at once. It is no part of the product, hence its own environment.
+# uv resolves for all Python versions at once, with the corrections of pyproject.toml. It is no part of the product, hence
+# its own environment.
 lock:  ## writes the lock files again from requirements*.in, with the newest versions that fit
 	@"$(PYTHON)" tools/check_python.py
 	"$(PYTHON)" -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.9 --upgrade \
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url requirements.in -o requirements.txt
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.9 --upgrade \
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url requirements-dev.in -o requirements-dev.txt
 
 clean:  ## removes the environments, the demo's results and the caches
-	rm -rf $(VENV) .venv-lock demo_output pretrain_output .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lock .venv-second demo_output pretrain_output .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

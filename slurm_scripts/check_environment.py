@@ -25,14 +25,14 @@ sys.path.insert(0, str(ROOT))
 
 # What is looked at, what was found, and what was expected; empty if that is it.
 Row = tuple[str, str, str]
-PYTHONS = ((3, 9), (3, 10), (3, 11))
+PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 GIB = 2**30
 
 
 def python_row() -> Row:
     """The version of the interpreter."""
     good = sys.version_info[:2] in PYTHONS
-    return "Python", platform.python_version(), "" if good else "3.9, 3.10 or 3.11"
+    return "Python", platform.python_version(), "" if good else "3.10 to 3.13"
 
 
 def required_names(path: pathlib.Path) -> set[str]:
@@ -49,7 +49,8 @@ def package_rows(
     """The packages that the project imports, against the versions of the lock file.
 
     Args:
-        requirements: lock file with lines such as `flask==3.1.3 ; python_full_version < '3.10'`.
+        requirements: lock file with lines such as `numpy==2.2.6 ; python_full_version < '3.11' \\`,
+            each followed by the hashes of its files.
         names: which of its packages.
         version_of: says what is installed; raises `metadata.PackageNotFoundError`.
 
@@ -60,7 +61,9 @@ def package_rows(
 
     rows = []
     for line in requirements.read_text().splitlines():
-        locked = parsing.Requirement(line)
+        if line.startswith((" ", "#")):
+            continue
+        locked = parsing.Requirement(line.removesuffix("\\"))
         if locked.name not in names or not (locked.marker is None or locked.marker.evaluate()):
             continue
         (pin,) = locked.specifier
@@ -102,7 +105,7 @@ def gpu_rows(wanted: bool) -> list[Row]:
         return [("TensorFlow", str(error), "to be imported")]
     gpus = tf.config.list_physical_devices("GPU")
     cuda = tf.sysconfig.get_build_info().get("cuda_version")
-    need = "a build with CUDA: tensorflow[and-cuda]==2.15.1" if wanted and not cuda else ""
+    need = "a build with CUDA: tensorflow[and-cuda]==2.21.0" if wanted and not cuda else ""
     return [
         ("GPU driver", driver, ""),
         ("TensorFlow's CUDA", cuda or "CPU build", need),

@@ -2,20 +2,24 @@
 
 import sys
 
-OLDEST = (3, 9)
-NEWEST = (3, 11)
+OLDEST = (3, 10)
+NEWEST = (3, 13)
 
 
 def problem():
     """What keeps this interpreter from running the project, or None.
 
-    TensorFlow 2.15 sets both limits: it has wheels for these versions of Python and no others.
+    TensorFlow 2.21 sets both limits: it has wheels for these versions of Python and no others.
     """
     version = tuple(sys.version_info[:2])
     if not OLDEST <= version <= NEWEST:
         return (
-            "Expected Python 3.9, 3.10 or 3.11 (TensorFlow 2.15 has no wheels for others), "
-            "got Python %d.%d at %s.\nName another one: make test PYTHON=python3.11"
+            "Expected Python 3.10 to 3.13 (TensorFlow 2.21 has no wheels for others), "
+            "got Python %d.%d at %s.\n"
+            "Name another one (make test PYTHON=python3.12), or install one: "
+            "apt-get install python3 python3-venv (Debian, Ubuntu), "
+            "dnf install python3.13 (Fedora), brew install python@3.13 (macOS), "
+            "or uv, which make then asks for one."
         ) % (version + (sys.executable,))
     try:
         import ensurepip  # noqa: F401

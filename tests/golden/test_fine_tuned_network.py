@@ -11,7 +11,7 @@ from tests import small_model
 from tests.golden import parity
 
 pytest_plugins = ["tests.model_fixtures"]
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_gin")]
+pytestmark = [pytest.mark.slow, pytest.mark.golden, pytest.mark.usefixtures("clean_gin")]
 
 
 @pytest.mark.parametrize("loss_type", parity.HITL_NETWORKS)

@@ -10,7 +10,7 @@ import checkpoint_loading
 from tests.golden import deterministic_weights, parity
 
 pytest_plugins = ["tests.model_fixtures"]
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_gin")]
+pytestmark = [pytest.mark.slow, pytest.mark.golden, pytest.mark.usefixtures("clean_gin")]
 
 
 def probe(name: str, value: np.ndarray) -> float:

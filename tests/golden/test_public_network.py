@@ -14,7 +14,7 @@ from tests import small_model
 from tests.golden import golden_inputs, parity
 
 pytest_plugins = ["tests.model_fixtures"]
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_gin")]
+pytestmark = [pytest.mark.slow, pytest.mark.golden, pytest.mark.usefixtures("clean_gin")]
 
 
 @pytest.fixture(scope="module")

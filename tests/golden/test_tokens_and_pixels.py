@@ -15,7 +15,7 @@ from tests.golden import golden_inputs, parity
 from tokenizers import action_tokenizer
 
 pytest_plugins = ["tests.model_fixtures"]
-pytestmark = pytest.mark.usefixtures("clean_gin")
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("clean_gin")]
 
 
 def test_b_and_e_masks():

@@ -17,7 +17,7 @@ def test_this_environment_has_what_the_lock_says():
 
 
 def _version_of(name):
-    installed = {"tensorflow": "2.15.1", "numpy": "2.0.0"}
+    installed = {"tensorflow": "2.21.0", "numpy": "2.0.0"}
     if name not in installed:
         raise metadata.PackageNotFoundError(name)
     return installed[name]
@@ -26,14 +26,14 @@ def _version_of(name):
 def test_other_versions_and_the_cuda_build(tmp_path):
     lock = tmp_path / "requirements.txt"
     lock.write_text(
-        "flask==3.1.3\nnumpy==1.26.4\ntensorflow-cpu==2.15.1\nwheel==1\n"
+        "flask==3.1.3 \\\n    --hash=sha256:00\nnumpy==1.26.4\ntensorflow-cpu==2.21.0\nwheel==1\n"
         "h5py==3.0.0 ; python_full_version < '3.0'\n"
     )
     names = {"flask", "numpy", "tensorflow-cpu", "h5py"}
     assert check_environment.package_rows(lock, names, _version_of) == [
         ("flask", "not installed", "3.1.3"),
         ("numpy", "2.0.0", "1.26.4"),
-        ("tensorflow-cpu", "2.15.1", ""),
+        ("tensorflow-cpu", "2.21.0", ""),
     ]
 
 
