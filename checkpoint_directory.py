@@ -18,19 +18,15 @@ import hashlib
 import json
 import os
 import pathlib
+import typing
 
 import gin
 
-import agent_wrapper
 import checkpoint_loading
+from food_data import embedding_store, image_placement
 
-# Only so that gin knows its parameters, which config.gin may bind.
-from food_data import (
-    augmentation,  # noqa: F401
-    embedding_store,
-    image_placement,
-)
-from training import agent_factory
+if typing.TYPE_CHECKING:
+    import agent_wrapper
 
 FORMAT_VERSION = 1
 METADATA_FILE = "metadata.json"
@@ -132,6 +128,11 @@ def load(
     """
     directory = pathlib.Path(directory)
     contents = read_metadata(directory)
+    # Here, because TensorFlow takes seconds. Augmentation only so that gin knows its parameters,
+    # which config.gin may bind.
+    from food_data import augmentation  # noqa: F401
+    from training import agent_factory
+
     _configure(directory / CONFIG_FILE if config_file is None else pathlib.Path(config_file))
     if loss_type is not None:
         gin.bind_parameter("TransformerNetwork.loss_type", loss_type)

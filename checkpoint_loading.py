@@ -22,7 +22,6 @@ import time
 import typing
 from collections.abc import Callable, Sequence
 
-import tensorflow as tf
 from absl import logging
 
 from checkpoints import (
@@ -38,6 +37,8 @@ from checkpoints import (
 )
 
 if typing.TYPE_CHECKING:
+    import tensorflow as tf
+
     import agent_wrapper
 
 _Result = typing.TypeVar("_Result")

@@ -21,29 +21,26 @@ import errno
 import os
 import pathlib
 import sys
+import typing
 
-import tensorflow as tf
 from absl import logging
 
-from training import (
-    checkpoint_writer,
-    devices,
-    directory_lock,
-    flags,
-    precision,
-    run_setup,
-    slurm_cluster,
-    stop_signals,
-    training_loop,
-    workers,
-)
-from training.reports import run_reporter
+from training import directory_lock, flags, slurm_cluster, stop_signals
+
+# TensorFlow takes seconds: functions import what needs it, once the flags are read, so that --help
+# and a wrong flag do not wait.
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
+
+    from training import run_setup, training_loop, workers
 
 
 def run(
     args: argparse.Namespace, signals: stop_signals.StopSignals, together: workers.Workers
 ) -> None:
     """Everything: check, configure, read, build, load, train."""
+    from training import run_setup
+
     setup = run_setup.prepare(args)
     if args.dry_run:
         _print_dry_run(setup)
@@ -69,42 +66,39 @@ def _train(
     signals: stop_signals.StopSignals,
     together: workers.Workers,
 ) -> None:
-    writer, reporter = _outputs(args, setup, together)
-    state = None if setup.point is None else setup.point.state
-    loop = training_loop.TrainingLoop(
+    """The loop, with what writes checkpoints and reports: the chief's do, others' nothing."""
+    from training import checkpoint_writer, training_loop
+    from training.reports import run_reporter
+
+    directory = pathlib.Path(args.checkpoint_dir)
+    if together.is_chief:
+        writer = checkpoint_writer.CheckpointWriter(
+            directory,
+            setup.agent,
+            setup.embeddings,
+            setup.metadata(),
+            args.max_checkpoints,
+            setup.must_match,
+        )
+        reporter = run_reporter.RunReporter(
+            directory, setup.data, setup.first_epoch, setup.settings.selection_metric
+        )
+    else:
+        writer = checkpoint_writer.NoWriter(directory, setup.agent)
+        reporter = run_reporter.NullReporter()
+    summary = training_loop.TrainingLoop(
         setup.agent,
         setup.data,
         writer,
         reporter,
         setup.settings,
         signals,
-        state,
+        None if setup.point is None else setup.point.state,
         setup.augmentation,
         together,
-    )
-    summary = loop.run()
+    ).run()
     if together.is_chief:
         _print_summary(summary, setup)
-
-
-def _outputs(
-    args: argparse.Namespace, setup: run_setup.RunSetup, together: workers.Workers
-) -> tuple[checkpoint_writer.CheckpointWriter | checkpoint_writer.NoWriter, training_loop.Reporter]:
-    """What writes checkpoints and reports: the chief's do, those of other workers nothing."""
-    directory = pathlib.Path(args.checkpoint_dir)
-    if not together.is_chief:
-        return checkpoint_writer.NoWriter(directory, setup.agent), run_reporter.NullReporter()
-    writer = checkpoint_writer.CheckpointWriter(
-        directory,
-        setup.agent,
-        setup.embeddings,
-        setup.metadata(),
-        args.max_checkpoints,
-        setup.must_match,
-    )
-    return writer, run_reporter.RunReporter(
-        directory, setup.data, setup.first_epoch, setup.settings.selection_metric
-    )
 
 
 def _print_dry_run(setup: run_setup.RunSetup) -> None:
@@ -141,6 +135,10 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; see the module for exit codes."""
     logging.set_verbosity(logging.INFO)
     args = flags.parse(arguments, __doc__)
+    import tensorflow as tf
+
+    from training import precision
+
     try:
         strategy, together = _strategy(args)
         # All of it, because variables are made and changed on every device.
@@ -177,6 +175,8 @@ def _strategy(
     args: argparse.Namespace,
 ) -> tuple[tf.distribute.Strategy, workers.Workers]:
     """What to build under, and this process's place among those that train together."""
+    from training import devices, workers
+
     if args.cluster is None:
         return devices.strategy(args.num_devices), workers.Workers()
     cluster = slurm_cluster.from_environment(os.environ)

@@ -16,8 +16,6 @@ import os
 import pathlib
 import re
 
-import tensorflow as tf
-
 from checkpoints import errors, file_kinds
 
 _FILE_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
@@ -77,6 +75,8 @@ def _number(prefix: pathlib.Path) -> int:
 
 def _latest(directory: pathlib.Path) -> pathlib.Path:
     """What the state file names; without one, the newest of the highest numbers of each stem."""
+    import tensorflow as tf
+
     state = tf.train.get_checkpoint_state(str(directory))
     if state is not None:
         named = pathlib.Path(state.model_checkpoint_path)

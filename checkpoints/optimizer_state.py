@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import typing
 
-import tensorflow as tf
-
 if typing.TYPE_CHECKING:
+    import tensorflow as tf
+
     import agent_wrapper
     import transformer_network
 

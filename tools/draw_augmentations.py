@@ -1,6 +1,6 @@
 """Draws every augmentation on a drawn plate, each in a panel of its own, the label as an arrow.
 
-    python -m tools.draw_augmentations --output_file docs/images/augmentations.jpg
+    python tools/draw_augmentations.py --output_file docs/images/augmentations.jpg
 
 First the plate as it is and what moves it, then what changes light and detail, then everything
 together as `configs/augmentation.gin` sets it, six times. In the panels of single settings these
@@ -14,17 +14,17 @@ import argparse
 import io
 import os
 import pathlib
+import sys
 
 import gin
 import numpy as np
-import tensorflow as tf
-from matplotlib import figure
-from matplotlib.backends import backend_agg
-
-from food_data import atomic_files, augmentation, embedding_store, preview
-from food_data.synthetic import plates as synthetic_plates
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # The file is run as a script.
+
+from food_data import atomic_files, embedding_store, preview  # noqa: E402
+from food_data.synthetic import plates as synthetic_plates  # noqa: E402
+
 CONFIG = ROOT / "configs" / "augmentation.gin"
 COLUMNS = 6
 NUM_TOGETHER = 6
@@ -67,6 +67,10 @@ def panels(
     Returns:
         One for each of `PANELS`, then some with everything that `configs/augmentation.gin` has on.
     """
+    import tensorflow as tf  # Here, because it is slow, and --help does without.
+
+    from food_data import augmentation
+
     gin.parse_config_file(str(CONFIG))
     together = augmentation.Augmentation()
     gin.clear_config()
@@ -89,6 +93,9 @@ def draw(shown: list[tuple[str, np.ndarray, np.ndarray]]) -> bytes:
     Returns:
         The file's bytes.
     """
+    from matplotlib import figure
+    from matplotlib.backends import backend_agg
+
     rows = -(-len(shown) // COLUMNS)
     page = figure.Figure(figsize=(2.2 * COLUMNS, 2.55 * rows), dpi=100, layout="tight")
     backend_agg.FigureCanvasAgg(page)

@@ -10,9 +10,12 @@ import argparse
 import dataclasses
 import pathlib
 import sys
+import typing
 
 import numpy as np
-from matplotlib import axes, figure
+
+if typing.TYPE_CHECKING:
+    from matplotlib import axes, figure
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
@@ -136,6 +139,8 @@ def draw(panel: Panel, on: axes.Axes) -> None:
 
 def sheet() -> figure.Figure:
     """All panels, three in a row."""
+    from matplotlib import figure  # Slow, and --help does without.
+
     drawn = figure.Figure(figsize=(7.2, 5.2), layout="constrained")
     for panel, on in zip(panels(), drawn.subplots(2, 3).flat):
         draw(panel, on)

@@ -18,14 +18,13 @@ import tempfile
 import time
 
 import numpy as np
-import tensorflow as tf
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import train  # noqa: E402
 from food_data import npz_dataset, splits  # noqa: E402
-from training import resume, training_loop  # noqa: E402
+from training import resume  # noqa: E402
 
 NUM_SAMPLES, BATCH_SIZE, STEPS_PER_EPOCH = 20, 4, 3
 CONFIG = """
@@ -78,6 +77,10 @@ def command(folder: pathlib.Path, run: str, num_epochs: int, eager: bool) -> lis
 
 def child(arguments: list[str]) -> int:
     """train.py, with a line on standard output after each step."""
+    import tensorflow as tf  # Here and below, because it is slow, and --help does without.
+
+    from training import training_loop
+
     if arguments[0] == "--eager":
         tf.config.run_functions_eagerly(True)
         arguments = arguments[1:]
@@ -129,6 +132,8 @@ def run_until(arguments: list[str], last_step: int | None, wait_s: float) -> tup
 
 def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     """(Equal tensors, all tensors) of the newest checkpoints of two runs."""
+    import tensorflow as tf
+
     readers = [tf.train.load_checkpoint(str(resume.find(path).prefix)) for path in (one, other)]
     names = set(readers[0].get_variable_to_shape_map()) | set(
         readers[1].get_variable_to_shape_map()

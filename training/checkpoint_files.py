@@ -11,11 +11,13 @@ import os
 import pathlib
 import shutil
 import tempfile
+import typing
 from collections.abc import Collection
 
-import tensorflow as tf
-
 from checkpoints import checkpoint_paths
+
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class CheckpointWriteError(OSError):
@@ -29,6 +31,8 @@ def save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
         CheckpointWriteError: if the disk is full or the folder cannot be written; nothing is left
             of the attempt.
     """
+    import tensorflow as tf
+
     folder = prefix.parent
     try:
         temporary = pathlib.Path(tempfile.mkdtemp(dir=folder, prefix=f".{prefix.name}."))

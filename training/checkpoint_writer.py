@@ -11,21 +11,24 @@ import json
 import os
 import pathlib
 import platform
+import typing
 from collections.abc import Mapping
 from importlib import metadata as package_metadata
 
 import gin
 from absl import logging
 
-import agent_wrapper
 import checkpoint_directory
 import policy_specs
 from food_data import atomic_files, embedding_store
 from training import checkpoint_files, training_state
 
+if typing.TYPE_CHECKING:
+    import agent_wrapper
+
 # One more than is needed: a server may have read metadata.json just before it changed.
 _BEST_KEPT = 2
-_PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-agents", "keras", "numpy", "gin-config")
+_PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-agents", "tf-keras", "numpy", "gin-config")
 
 
 def package_versions() -> dict[str, str]:

@@ -21,7 +21,6 @@ from tf_agents.trajectories import trajectory
 
 from training import slurm_cluster
 
-COLLECTIVES = ("auto", "ring", "nccl")
 _SILENCE_S = 20
 
 

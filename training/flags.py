@@ -8,7 +8,7 @@ from collections.abc import Callable
 import gin
 from absl import logging
 
-from training import agent_factory, devices, learning_rate_schedule, resume
+from training import resume
 
 _Add = Callable[..., argparse.Action]
 # Flag -> the gin parameter that it overrides.
@@ -83,7 +83,7 @@ def _add_run(add: _Add) -> None:
     )
     add(
         "--collectives",
-        choices=devices.COLLECTIVES,
+        choices=("auto", "ring", "nccl"),
         default="auto",
         help="how workers of a cluster add up gradients",
     )
@@ -101,7 +101,7 @@ def _add_learning(add: _Add) -> None:
         help="the learning rate is meant for batches of this size, and grows in proportion with "
         "--batch_size (arXiv 1706.02677); unless given, it is taken as it is",
     )
-    add("--schedule", choices=learning_rate_schedule.SCHEDULES)
+    add("--schedule", choices=("constant", "cosine"))
     add("--warmup_steps", type=int)
     add("--weight_decay", type=float, help="decoupled, of kernels")
     add("--gradient_clip_norm", type=float)
@@ -148,6 +148,9 @@ def scale_learning_rate(args: argparse.Namespace) -> None:
     """Rebinds the learning rate for --batch_size, if --base_batch_size was given."""
     if args.base_batch_size is None:
         return
+    # Here, because it imports TensorFlow, which takes seconds, and --help should not.
+    from training import agent_factory
+
     parameter = "create_optimizer.learning_rate"
     rate = bound(parameter, agent_factory.DEFAULT_LEARNING_RATE)
     scaled = rate * args.batch_size / args.base_batch_size

@@ -6,15 +6,18 @@ import dataclasses
 import os
 import pathlib
 import re
+import typing
 from collections.abc import Mapping
 
 import gin
 from absl import logging
 
-import agent_wrapper
 import checkpoint_directory
 import checkpoint_loading
 from training import starting_points, training_state
+
+if typing.TYPE_CHECKING:
+    import agent_wrapper
 
 AUTO = "auto"
 _BINDING = re.compile(r"^([\w./]+\.\w+) =", re.MULTILINE)

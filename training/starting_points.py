@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
+import typing
 
-import agent_wrapper
 import checkpoint_loading
+
+if typing.TYPE_CHECKING:
+    import agent_wrapper
 
 
 def load_pretrained_checkpoint(
