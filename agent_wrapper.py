@@ -6,6 +6,8 @@ It owns the network as `_actor_network` and the optimizer as `_actor_optimizer`,
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import functools
 from collections.abc import Callable
 

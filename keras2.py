@@ -1,8 +1,9 @@
 """Chooses Keras 2 for TensorFlow, and a quiet start; whatever uses TensorFlow imports it first.
 
 TensorFlow 2.16 and later take Keras 3 as `tf.keras`, whose layers name and save their variables in
-another way than RT-1's checkpoints. `tf-keras` is Keras 2, and TensorFlow takes it if this variable
-is set before `tf.keras` is first used.
+another way than RT-1's checkpoints. `tf-keras` is Keras 2; TensorFlow takes it if a variable is set
+before TensorFlow is imported. So this is the first import of every program, of every package that
+uses TensorFlow (in its `__init__.py`), and of every other module that imports TensorFlow.
 
 At every start TensorFlow, TF-Agents and gym, which TF-Agents imports, write some lines to stderr
 that nobody here can act on. Those are left out one by one; warnings and errors still appear.
@@ -13,13 +14,13 @@ import os
 import sys
 import warnings
 
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
-if "keras" in sys.modules:
+_SWITCH = "TF_USE_LEGACY_KERAS"
+if "tensorflow" in sys.modules and os.environ.get(_SWITCH) not in ("1", "true", "True"):
     raise ImportError(
-        "keras2: expected to be imported before TensorFlow's Keras, but Keras "
-        f"{sys.modules['keras'].__version__} is loaded already. Import keras2 first, or set "
-        "TF_USE_LEGACY_KERAS=1 in the environment."
+        "keras2: expected to be imported before TensorFlow, which has chosen Keras 3 when it was "
+        f"imported. Import keras2 before TensorFlow, or set {_SWITCH}=1 in the environment."
     )
+os.environ[_SWITCH] = "1"
 
 # 1 leaves out notes, such as those about the processor and oneDNN; 0 shows them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")

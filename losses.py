@@ -7,6 +7,8 @@ the mean, so that it shrinks with the batch; ours does not.
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import gin
 import numpy as np
 import tensorflow as tf

@@ -14,6 +14,8 @@ answer: a coordinate that may be 0.2 or 0.6 has two hills. `distributions` gives
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import functools
 import os
 from collections.abc import Mapping

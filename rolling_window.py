@@ -10,6 +10,8 @@ Example with T = 3: steps 1, 2, 3 write to rows 0, 1, 2; step 4 rolls the rows u
 row 2.
 """
 
+import keras2  # noqa: F401
+
 import tensorflow as tf
 
 State = dict[str, tf.Tensor]

@@ -6,6 +6,8 @@ One hop from the train step to the loss: `_train` -> `_loss` -> `losses.cross_en
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 from collections.abc import Mapping
 
 import tensorflow as tf

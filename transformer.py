@@ -8,6 +8,8 @@ fixed.
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import functools
 
 import gin

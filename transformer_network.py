@@ -11,6 +11,8 @@ and one pass gives the tokens that the original gets in a loop, one pass each.
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 from collections.abc import Mapping, Sequence
 
 import gin

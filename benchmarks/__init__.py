@@ -1,0 +1,1 @@
+import keras2  # noqa: F401

@@ -8,6 +8,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
+import keras2  # noqa: F401, first of all
+
 import numpy as np
 import tensorflow as tf
 

@@ -41,7 +41,7 @@ def test_an_episode_is_the_policys(rt1_agent, engine):
             np.testing.assert_allclose(action[key], value, atol=1e-5, err_msg=key)
             assert action[key].dtype == value.dtype.as_numpy_dtype
         for key, value in expected_state.items():
-            np.testing.assert_allclose(state[key], value, atol=1e-5, err_msg=key)
+            np.testing.assert_allclose(state[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
             assert state[key].dtype == value.dtype.as_numpy_dtype
         answers.append(np.concatenate([value.ravel() for value in action.values()]))
     assert state["seq_idx"].tolist() == [[3]]

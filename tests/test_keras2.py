@@ -1,0 +1,121 @@
+"""How programs start: with Keras 2, silently, and without what --help has no use for."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+import types
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+FOLDERS = (".", "embeddings", "slurm_scripts", "tools")
+# Seconds each, on a free core.
+SLOW = {"tensorflow", "tf_agents", "matplotlib", "scipy", "sklearn", "onnx", "onnxruntime"}
+
+
+def programs() -> list[pathlib.Path]:
+    paths = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
+    return [path for path in paths if '__name__ == "__main__"' in path.read_text()]
+
+
+def run_python(code: str, *arguments: str) -> tuple[str, str]:
+    """What a Python that knows nothing of Keras yet writes to stdout and to stderr."""
+    mine = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={name: value for name, value in os.environ.items() if name not in mine},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return process.stdout, process.stderr
+
+
+def test_flags_are_read_without_slow_modules_and_the_start_is_quiet():
+    code = """
+import runpy, sys
+for program in sys.argv[1:]:
+    before = set(sys.modules)
+    runpy.run_path(program, run_name="imported")
+    print(program, sorted(SLOW & (set(sys.modules) - before)))
+import tensorflow as tf
+import tf_agents.agents, train, training.run_setup
+print(tf.keras.Model.__module__, tf.keras.layers.Dense(1).__module__)
+tf.ones(1) + 1
+print("started", file=sys.stderr, flush=True)
+from absl import logging
+logging.error("an error of absl")
+tf.get_logger().warning("a warning of TensorFlow")
+try:
+    tf.io.read_file("/there/is/no/such/file")
+except tf.errors.NotFoundError:
+    pass
+""".replace("SLOW", repr(SLOW))
+    names = [str(path.relative_to(ROOT)) for path in programs()]
+    assert {"train.py", "api_server.py", "tools/soak_server.py"} <= set(names)
+    printed, errors = run_python(code, *names)
+    assert printed.splitlines() == [
+        *(f"{name} []" for name in names),
+        "tf_keras.src.engine.training tf_keras.src.layers.core.dense",
+    ]
+    at_start, later = errors.split("started\n")
+    assert at_start == ""
+    for told in ("an error of absl", "a warning of TensorFlow", "NOT_FOUND: /there/is/no/such"):
+        assert told in later
+
+
+def test_warnings_are_left_out_of_tf_agents_only():
+    code = """
+import keras2
+for file in ("/lib/tf_agents/utils/common.py", "/lib/tf_agents_of_mine.py", "/mine/train.py"):
+    compile("x is ()", file, "exec")
+compile("assert (x, 'told')", "/lib/tf_agents/told.py", "exec")
+"""
+    _, errors = run_python(code)
+    warned = [line.split(":")[0] for line in errors.splitlines() if "SyntaxWarning" in line]
+    assert warned == ["/lib/tf_agents_of_mine.py", "/mine/train.py", "/lib/tf_agents/told.py"]
+
+
+def test_tensorflow_before_keras2_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    monkeypatch.delitem(sys.modules, "keras2")
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "0")
+    with pytest.raises(ImportError, match="before TensorFlow"):
+        importlib.import_module("keras2")
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    importlib.import_module("keras2")
+
+
+def imported_at_once(path: pathlib.Path) -> list[str]:
+    """The modules that a file imports at its top level, in order."""
+    names = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module)
+    return names
+
+
+def test_whatever_imports_tensorflow_imports_keras2_first():
+    """A module's package comes before it, so that it may be the package that does."""
+    found = []
+    for path in sorted(ROOT.glob("*.py")) + sorted(ROOT.glob("[a-z]*/**/*.py")):
+        package = path.relative_to(ROOT).parts[0]
+        if package in ("tests", "build") or not imported_at_once(path):
+            continue
+        first = ROOT / package / "__init__.py" if path.parent != ROOT else path
+        names = imported_at_once(path)
+        uses = {name.split(".")[0] for name in names} & {"tensorflow", "tf_agents", "tf_keras"}
+        if uses and (
+            not first.is_file()
+            or [n for n in imported_at_once(first) if n != "__future__"][:1] != ["keras2"]
+        ):
+            found.append(str(path.relative_to(ROOT)))
+    assert found == []
