@@ -39,7 +39,9 @@ def run(
     args: argparse.Namespace, signals: stop_signals.StopSignals, together: workers.Workers
 ) -> None:
     """Everything: check, configure, read, build, load, train."""
-    from training import run_setup
+    # All of them before `prepare`, because gin has to know what it may bind.
+    from training import checkpoint_writer, run_setup, training_loop
+    from training.reports import run_reporter
 
     setup = run_setup.prepare(args)
     if args.dry_run:
@@ -48,7 +50,36 @@ def run(
     # Nothing is written before every worker knows whether it goes on with a run.
     together.wait()
     with _only_run(args, together):
-        _train(args, setup, signals, together)
+        directory = pathlib.Path(args.checkpoint_dir)
+        # The chief writes checkpoints and reports; other workers write nothing.
+        if together.is_chief:
+            writer = checkpoint_writer.CheckpointWriter(
+                directory,
+                setup.agent,
+                setup.embeddings,
+                setup.metadata(),
+                args.max_checkpoints,
+                setup.must_match,
+            )
+            reporter = run_reporter.RunReporter(
+                directory, setup.data, setup.first_epoch, setup.settings.selection_metric
+            )
+        else:
+            writer = checkpoint_writer.NoWriter(directory, setup.agent)
+            reporter = run_reporter.NullReporter()
+        summary = training_loop.TrainingLoop(
+            setup.agent,
+            setup.data,
+            writer,
+            reporter,
+            setup.settings,
+            signals,
+            None if setup.point is None else setup.point.state,
+            setup.augmentation,
+            together,
+        ).run()
+        if together.is_chief:
+            _print_summary(summary, setup)
 
 
 def _only_run(
@@ -58,47 +89,6 @@ def _only_run(
     if not together.is_chief:
         return contextlib.nullcontext()
     return directory_lock.held(args.checkpoint_dir, directory_lock.wait_seconds(os.environ))
-
-
-def _train(
-    args: argparse.Namespace,
-    setup: run_setup.RunSetup,
-    signals: stop_signals.StopSignals,
-    together: workers.Workers,
-) -> None:
-    """The loop, with what writes checkpoints and reports: the chief's do, others' nothing."""
-    from training import checkpoint_writer, training_loop
-    from training.reports import run_reporter
-
-    directory = pathlib.Path(args.checkpoint_dir)
-    if together.is_chief:
-        writer = checkpoint_writer.CheckpointWriter(
-            directory,
-            setup.agent,
-            setup.embeddings,
-            setup.metadata(),
-            args.max_checkpoints,
-            setup.must_match,
-        )
-        reporter = run_reporter.RunReporter(
-            directory, setup.data, setup.first_epoch, setup.settings.selection_metric
-        )
-    else:
-        writer = checkpoint_writer.NoWriter(directory, setup.agent)
-        reporter = run_reporter.NullReporter()
-    summary = training_loop.TrainingLoop(
-        setup.agent,
-        setup.data,
-        writer,
-        reporter,
-        setup.settings,
-        signals,
-        None if setup.point is None else setup.point.state,
-        setup.augmentation,
-        together,
-    ).run()
-    if together.is_chief:
-        _print_summary(summary, setup)
 
 
 def _print_dry_run(setup: run_setup.RunSetup) -> None:
