@@ -12,7 +12,8 @@ and these may be absent:
 |----------------|------------------------|-------------------------------------------------|
 | action_names   | str [N]                | "skewering"                                     |
 | food_types     | str [N]                | "cherry_tomato"                                 |
-| sources        | str [N]                | which picture; a split never parts equal ones   |
+| sources        | str [N]                | which picture; a split never parts equal ones,  |
+|                |                        | nor those that are equal up to a "#"            |
 | resize         | str                    | how pictures became square: "letterbox", ...    |
 | format_version | int                    | 1                                               |
 | masks          | uint8 [N, 236, 30]     | which pixels show the instructed food, packed   |

@@ -97,12 +97,14 @@ def _labels(dataset: npz_dataset.FoodDataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def picture_keys(dataset: npz_dataset.FoodDataset) -> np.ndarray:
-    """Strings [N], equal where samples are of one picture: `sources`, or a hash of the pixels.
+    """Strings [N], equal where samples stay together: `sources`, or a hash of the pixels.
 
-    Without sources every picture is read once, a few at a time.
+    Of a source like "photos/held_out#seed_0/plate_17" only what is before the first "#" counts:
+    such pictures are different, but share photographs. Without sources every picture is read once,
+    a few at a time.
     """
     if dataset.sources is not None:
-        return dataset.sources
+        return np.array([source.split("#", 1)[0] for source in dataset.sources.tolist()])
     return np.array(
         [
             hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()

@@ -84,13 +84,20 @@ class Placer:
         self._smallest = np.inf
         self._to_plane = cv2.invert(camera.homography)[1]
 
-    def place(self, rng: np.random.Generator, sprite: Sprite, touching: bool) -> np.ndarray:
+    def place(
+        self,
+        rng: np.random.Generator,
+        sprite: Sprite,
+        touching: bool,
+        near: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Finds a place; a sprite for which there is none is made smaller until there is one.
 
         Args:
             rng: draws candidates.
             sprite: its `scale` may be changed.
             touching: whether it may lie against or slightly over others.
+            near: (x, y) pixels; the free place next to it is taken, instead of any.
 
         Returns:
             Its middle in the picture (x, y), pixels.
@@ -99,6 +106,8 @@ class Placer:
         for _ in range(_SHRINKS):
             spots = self._cells[rng.integers(len(self._cells), size=_ATTEMPTS)]
             spots = spots + rng.uniform(-0.5, 0.5, (_ATTEMPTS, 2))
+            if near is not None:
+                spots = spots[np.argsort(np.linalg.norm(spots - near / cell, axis=1))]
             shape = self._footprint(sprite, spots[0] * cell)
             area = np.count_nonzero(shape)
             limit, reach = _LARGEST_OVERLAP * min(area, self._smallest), shape

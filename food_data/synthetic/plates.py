@@ -36,10 +36,13 @@ def _drawer(
     max_foods: int,
     samples_per_plate: int | None,
     view: str,
+    mix: synthetic_samples.Mix,
 ) -> synthetic_samples.PlateDrawer:
     """Checks what there is to draw before anything is drawn."""
     foods = synthetic_samples.foods_of(store)
-    drawer = synthetic_samples.PlateDrawer(seed, size, foods, max_foods, samples_per_plate, view)
+    drawer = synthetic_samples.PlateDrawer(
+        seed, size, foods, max_foods, samples_per_plate, view, mix
+    )
     if num_plates < 1 or not foods:
         raise ValueError(
             f"Expected at least 1 plate and 1 food, got {num_plates} plates and {len(foods)} foods "
@@ -69,6 +72,7 @@ def build_synthetic_dataset(
     workers: int | None = None,
     samples_per_plate: int | None = None,
     view: str = "any",
+    mix: synthetic_samples.Mix = synthetic_samples.DRAWINGS,
 ) -> npz_dataset.FoodDataset:
     """Draws plates; each food on one is a sample, so the instruction decides what is right.
 
@@ -83,6 +87,7 @@ def build_synthetic_dataset(
         samples_per_plate: make samples of so many of a plate's foods, drawn by the seed; None for
             all of them.
         view: how pictures are taken, one of `views.NAMES`.
+        mix: what else there is but drawings of different foods.
 
     Returns:
         One sample per food on a plate, plates in order; the samples of a plate have one source.
@@ -90,7 +95,7 @@ def build_synthetic_dataset(
     Raises:
         ValueError: if there is no plate, no food to draw, or a number is out of range.
     """
-    drawer = _drawer(num_plates, seed, store, size, max_foods, samples_per_plate, view)
+    drawer = _drawer(num_plates, seed, store, size, max_foods, samples_per_plate, view, mix)
     number = sum(map(drawer.count, range(num_plates)))
     images = np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
     samples, at = (
@@ -115,13 +120,14 @@ def write_synthetic_dataset(
     workers: int | None = None,
     samples_per_plate: int | None = None,
     view: str = "any",
+    mix: synthetic_samples.Mix = synthetic_samples.DRAWINGS,
 ) -> int:
     """As `build_synthetic_dataset`, but images go straight to a file and never fill the memory.
 
     Args:
         path: of the uncompressed .npz file; it is there whole or not at all.
-        num_plates, seed, store, size, max_foods, progress, workers, samples_per_plate, view: as
-            there.
+        num_plates, seed, store, size, max_foods, progress, workers, samples_per_plate, view,
+            mix: as there.
 
     Returns:
         The number of samples.
@@ -130,7 +136,7 @@ def write_synthetic_dataset(
         FileNotFoundError: if the folder of `path` does not exist.
         ValueError: if there is no plate, no food to draw, or a number is out of range.
     """
-    drawer = _drawer(num_plates, seed, store, size, max_foods, samples_per_plate, view)
+    drawer = _drawer(num_plates, seed, store, size, max_foods, samples_per_plate, view, mix)
     # Two arrays of a zip file cannot be written at once, so the masks wait in a file of their own.
     with (
         npz_writer.NpzStreamWriter(path) as writer,

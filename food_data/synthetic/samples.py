@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from food_data import embedding_store, food_looks, image_placement, mask_placement, npz_dataset
+from food_data.synthetic import composites as synthetic_composites
+from food_data.synthetic import photographs as synthetic_photographs
 from food_data.synthetic import scenes as synthetic_scenes
 from food_data.synthetic import views as synthetic_views
 
 RESIZE = "letterbox"
+_DRAWN, _COMPOSITE, _CROP = "drawn", "composite", "crop"
+_PLAN = 13  # Tells a plate's plan from the plate itself, which is drawn from (seed, i).
+_PHOTO_BACKGROUND = 0.6  # of composites lie on a photograph, the others on a drawn table,
+_BARE = 0.5  # and of those so many without a drawn dish.
+_HEAPED = 0.4  # of plates with equal pieces have them close together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +41,45 @@ class Plate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Mix:
+    """How often plates are something else than drawings of different foods, each 0 to 1.
+
+    Attributes:
+        composites: plates on which foods are cut out of photographs.
+        crops: parts of photographs, one sample each.
+        long_foods: of the others, those with a single long food and nothing else.
+        equal_pieces: of the others, those with 1 to 5 further pieces of one of their foods.
+        distractors: of the others, those with 1 to 4 things that are never asked for.
+        photographs: arguments of `photographs.load`; needed for composites and crops.
+
+    Raises:
+        ValueError: if a share is out of range, or photographs are needed and absent.
+    """
+
+    composites: float = 0.0
+    crops: float = 0.0
+    long_foods: float = 0.0
+    equal_pieces: float = 0.0
+    distractors: float = 0.0
+    photographs: tuple | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the shares."""
+        for field in dataclasses.fields(self):
+            share = getattr(self, field.name)
+            if field.name != "photographs" and not 0 <= share <= 1:
+                raise ValueError(f"{field.name}: expected a share from 0 to 1, got {share}.")
+        photographed = self.composites + self.crops
+        if photographed > 1:
+            raise ValueError(f"Expected composites + crops of at most 1, got {photographed:g}.")
+        if photographed and self.photographs is None:
+            raise ValueError("Composites and crops need photographs: --annotations.")
+
+
+DRAWINGS = Mix()
+
+
+@dataclasses.dataclass(frozen=True)
 class PlateDrawer:
     """All that is needed to draw plate i; small, since it is sent to every worker.
 
@@ -44,6 +90,7 @@ class PlateDrawer:
         max_foods: on a plate, 1 to 6.
         samples_per_plate: so many of a plate's foods become samples; None for all.
         view: how pictures are taken, one of `views.NAMES`.
+        mix: what else there is but drawings of different foods.
 
     Raises:
         ValueError: if a number is out of range.
@@ -55,6 +102,7 @@ class PlateDrawer:
     max_foods: int
     samples_per_plate: int | None
     view: str = "any"
+    mix: Mix = DRAWINGS
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -71,6 +119,9 @@ class PlateDrawer:
 
     def count(self, i: int) -> int:
         """How many samples plate i gives, without drawing it."""
+        kind, is_long, _ = self._kind(i)
+        if kind == _CROP or is_long:
+            return 1
         rng = np.random.default_rng([self.seed, i])
         number = synthetic_scenes.draw_number(rng, self.foods, self.max_foods)
         return min(number, self.samples_per_plate or number)
@@ -78,11 +129,32 @@ class PlateDrawer:
     def draw(self, i: int) -> Plate:
         """Plate i."""
         rng = np.random.default_rng([self.seed, i])
+        kind, is_long, plan = self._kind(i)
+        if kind == _CROP:
+            return self._crop(rng, i)
+        foods, max_foods = self.foods, self.max_foods
+        source = f"synthetic/seed_{self.seed}/plate_{i}"
+        if kind == _COMPOSITE:
+            side, staging = self._composite(plan)
+            source = _photo_source(side, self.seed, i)
+        else:
+            staging = synthetic_scenes.Staging()
+        if is_long:
+            looks = {**food_looks.FOOD_LOOKS, **staging.looks}
+            known = [food for food in synthetic_composites.LONG_FOODS if food in looks]
+            foods, max_foods = tuple(known), 1
+            own = _shares({food: one for food, one in staging.first.items() if food in known})
+            staging = dataclasses.replace(staging, first=own)
+        else:
+            staging = self._crowded(plan, staging)
         picture, placed = synthetic_scenes.render_plate(
-            rng, self.size, self.foods, self.max_foods, self.view
+            rng, self.size, foods, max_foods, self.view, staging
         )
         image, placement = image_placement.place(picture, RESIZE)
-        chosen = np.sort(rng.permutation(len(placed))[: self.samples_per_plate])
+        order = rng.permutation(len(placed))
+        if staging.equal_pieces:  # The first food is the one with several pieces.
+            order = np.concatenate([[0], order[order != 0]])
+        chosen = np.sort(order[: self.samples_per_plate])
         placed = [placed[k] for k in chosen]
         masks = [mask_placement.place_mask(food.mask, placement) for food in placed]
         return Plate(
@@ -90,8 +162,66 @@ class PlateDrawer:
             np.stack([food.parameters for food in placed]),
             npz_dataset.pack_masks(np.stack(masks)),
             [(food.action, food.food) for food in placed],
-            f"synthetic/seed_{self.seed}/plate_{i}",
+            source,
         )
+
+    def _kind(self, i: int) -> tuple[str, bool, np.random.Generator]:
+        """Of plate i: what it is, whether a single long food is on it, and what draws the rest."""
+        plan = np.random.default_rng([self.seed, i, _PLAN])
+        draw = plan.uniform()
+        kind = _DRAWN
+        if draw < self.mix.composites + self.mix.crops:
+            kind = _COMPOSITE if draw < self.mix.composites else _CROP
+        return kind, bool(plan.uniform() < self.mix.long_foods), plan
+
+    def _crop(self, rng: np.random.Generator, i: int) -> Plate:
+        crop = synthetic_composites.crop(rng, self.mix.photographs)
+        return Plate(
+            crop.image,
+            crop.parameters[np.newaxis],
+            npz_dataset.pack_masks(crop.mask[np.newaxis]),
+            [(synthetic_composites.action_of(crop.food), crop.food)],
+            _photo_source(crop.side, self.seed, i),
+        )
+
+    def _composite(self, plan: np.random.Generator) -> tuple[str, synthetic_scenes.Staging]:
+        """A side of the split, and its foods on one of its backgrounds."""
+        held_out = plan.uniform() < synthetic_photographs.HELD_OUT_SHARE
+        side = synthetic_photographs.SIDES[held_out]
+        looks = synthetic_composites.looks_of(self.mix.photographs, side)
+        library = synthetic_photographs.load(*self.mix.photographs)
+        photographs = [one for one in library.photographs if one.side == side and one.is_background]
+        background = None
+        if plan.uniform() < _PHOTO_BACKGROUND:
+            background = synthetic_composites.background(plan, photographs)
+        bare = background is not None and plan.uniform() < _BARE
+        # A food with many cut-outs is shown more often than one with few.
+        first = _shares({food: len(look.forms) ** 0.5 for food, look in looks.items()})
+        staging = synthetic_scenes.Staging(looks, first, background=background)
+        return side, dataclasses.replace(staging, bare=bare)
+
+    def _crowded(
+        self, plan: np.random.Generator, staging: synthetic_scenes.Staging
+    ) -> synthetic_scenes.Staging:
+        """With equal pieces and distractors, as often as the mix says."""
+        equal, other = plan.uniform(size=2) < [self.mix.equal_pieces, self.mix.distractors]
+        return dataclasses.replace(
+            staging,
+            equal_pieces=int(plan.integers(1, 6)) if equal else 0,
+            heaped=bool(plan.uniform() < _HEAPED),
+            distractors=int(plan.integers(1, 5)) if other else 0,
+        )
+
+
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Adding up to 1."""
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _photo_source(side: str, seed: int, i: int) -> str:
+    """What is before "#" stays on one side of a split (`splits.picture_keys`)."""
+    return f"photos/{side}#seed_{seed}/plate_{i}"
 
 
 class Samples:

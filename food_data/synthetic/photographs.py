@@ -1,0 +1,405 @@
+"""Photographs that composites are made of: objects with a plausible mask, and free backgrounds.
+
+Photographs come from annotation files (`food_data.annotations`: masks or boxes) and from tables of
+whole fruit (columns file, food, content; rows with the content "single" are used). Where there is
+no mask GrabCut draws one: from the box, or from an ellipse in the middle of a fruit's picture. A
+mask is kept if it fills a plausible part of its box, hardly runs along the box' sides, and is
+compact; a fruit's is nearly an ellipse. What is not kept is counted, with the reason.
+
+Of every food with enough photographs about an eighth is held out for validation, neighbours in the
+list together, since they often show the same thing. A composite takes all of its photographs from
+one side and says so in its source ("photos/held_out#..."), so that a split never has one photograph
+on both sides.
+"""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterator, Mapping
+
+import cv2
+import numpy as np
+
+from food_data import annotations, image_decoding, mask_rules, vocabulary
+from food_data.sources import json_files
+
+TRAIN, HELD_OUT = "train", "held_out"
+SIDES = (TRAIN, HELD_OUT)
+HELD_OUT_SHARE = 0.12  # of composites and crops, too
+WHOLE, PIECE = "whole", "piece"
+# Foods whose inside looks like a bite of them; of a melon's rind no cube can be cut.
+CUT_FOODS = ("carrot", "cantaloupe", "chicken", "rice")
+_NEIGHBOURS = 3  # So many photographs of one food in a row stay together.
+_BLOCKS = 8  # One block of neighbours in so many is held out, the second one first.
+_GRABCUT_PX = 160
+_GRABCUT_ROUNDS = 4
+_AROUND = 0.2  # GrabCut sees so much of the box' sides around it.
+_FILL = (0.28, 0.95)
+_MOST_BORDER = 0.22
+_LEAST_SOLIDITY = 0.62
+_MOST_SHARED = 0.12  # of a box that other boxes may cover
+_LEAST_ELLIPSE = 0.9
+_STORED_PX = 220
+_SMALLEST_PX = 18
+_PIECES = 4  # from each object that can be cut
+
+
+@dataclasses.dataclass(frozen=True)
+class Cutout:
+    """A food of a photograph without its surroundings, or the stuff that a piece is cut from.
+
+    Attributes:
+        food: canonical name, or None for a food outside the vocabulary, which only distracts.
+        kind: `WHOLE` (along its main axis) or `PIECE` (a square of nothing but food).
+        picture: RGB and alpha, uint8 [h, w, 4].
+        side: of its photograph, `TRAIN` or `HELD_OUT`.
+    """
+
+    food: str | None
+    kind: str
+    picture: np.ndarray
+    side: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Thing:
+    """An object of a photograph.
+
+    Attributes:
+        food: canonical name, or None for a food outside the vocabulary.
+        box: float [2, 2], top left and bottom right (x, y), continuous pixels.
+        mask: bool [H, W] where it is, or None where nobody knows exactly.
+        is_whole: a fruit in its skin, of which no bites are cut.
+    """
+
+    food: str | None
+    box: np.ndarray
+    mask: np.ndarray | None
+    is_whole: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Photograph:
+    """A photograph with its labelled objects.
+
+    Attributes:
+        image: RGB uint8 [H, W, 3].
+        things: its objects.
+        side: `TRAIN` or `HELD_OUT`.
+        is_background: no unlabelled food is expected in it.
+    """
+
+    image: np.ndarray
+    things: tuple[Thing, ...]
+    side: str
+    is_background: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """All that composites need of the photographs.
+
+    Attributes:
+        photographs: with their objects.
+        cutouts: with plausible masks.
+        counts: (food or label, what became of it) -> objects.
+    """
+
+    photographs: tuple[Photograph, ...]
+    cutouts: tuple[Cutout, ...]
+    counts: collections.Counter
+
+    def text(self) -> str:
+        """What became of every object and photograph, for the command line."""
+        backgrounds = sum(one.is_background for one in self.photographs)
+        lines = [
+            f"{len(self.photographs)} photographs, {backgrounds} of them serve as background; "
+            f"{len(self.cutouts)} cut-outs and pieces:"
+        ]
+        for (name, outcome), number in sorted(self.counts.items()):
+            lines.append(f"  {name}: {number} {outcome}")
+        return "\n".join(lines)
+
+
+@functools.cache
+def load(
+    annotation_files: tuple[str, ...],
+    fruit_tables: tuple[str, ...],
+    label_map: tuple[tuple[str, str], ...],
+    foods: tuple[str, ...],
+    no_cutouts: tuple[str, ...] = (),
+) -> Library:
+    """Reads photographs and cuts their objects out; the result is kept, also for forked processes.
+
+    Args:
+        annotation_files: of `food_data.annotations`.
+        fruit_tables: CSV files with the columns file, food, content; pictures in "images" beside.
+        label_map: (normalised label, food).
+        foods: the vocabulary.
+        no_cutouts: foods whose boxes hold more than the food, as the inside of a ring: GrabCut
+            makes no masks of them.
+
+    Raises:
+        OSError, ValueError: if a file is unreadable or no object can be cut out.
+    """
+    counts: collections.Counter = collections.Counter()
+    names = _Names(dict(label_map), foods, no_cutouts)
+    photographs = [
+        *_annotated(annotation_files, names, counts),
+        *_single_fruit(fruit_tables, names, counts),
+    ]
+    cutouts = []
+    for photograph in photographs:
+        for thing in photograph.things:
+            cutouts += _cutouts(photograph, thing)
+    if not cutouts:
+        raise ValueError(f"Expected objects that can be cut out, got none: {dict(counts)}.")
+    return Library(tuple(photographs), tuple(cutouts), counts)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Names:
+    label_map: Mapping[str, str]
+    foods: tuple[str, ...]
+    no_cutouts: tuple[str, ...]
+
+    def food(self, label: str) -> str | None:
+        label = vocabulary.normalise(label)
+        label = self.label_map.get(label, label)
+        return next((one for one in vocabulary.singulars(label) if one in self.foods), None)
+
+
+class _Sides:
+    """Says on which side the next photograph of a food is."""
+
+    def __init__(self) -> None:
+        self._seen: collections.Counter = collections.Counter()
+
+    def next(self, food: str) -> str:
+        block = self._seen[food] // _NEIGHBOURS % _BLOCKS
+        self._seen[food] += 1
+        return HELD_OUT if block == 1 else TRAIN
+
+
+def _annotated(
+    files: tuple[str, ...], names: _Names, counts: collections.Counter
+) -> Iterator[Photograph]:
+    sides = _Sides()
+    contents = {}
+    for file in files:
+        for entry in json_files.read_json(pathlib.Path(file), "annotation file")["images"]:
+            contents[(pathlib.Path(file).parent / entry["file"]).resolve()] = entry.get("content")
+    for picture in annotations.read_annotations(files) if files else ():
+        image = image_decoding.decode_image(picture.path.read_bytes())
+        content = contents[picture.path.resolve()]
+        if not picture.objects and content != "empty plate":
+            counts[
+                "(photographs)", "without labelled objects, which may show any food: left out"
+            ] += 1
+            continue
+        boxes = [_box(one) for one in picture.objects]
+        things = []
+        for number, one in enumerate(picture.objects):
+            food = names.food(one.label)
+            name = one.label if food is None else food
+            if boxes[number] is None:
+                counts[name, "have neither mask nor box: left out"] += 1
+                continue
+            mask = one.mask(image.shape[1], image.shape[0])
+            outcome = "with the file's mask"
+            if mask is not None:
+                tidy = _without_spikes(mask.view(np.uint8))
+                mask = mask if tidy is None else tidy.view(bool)
+            elif food in names.no_cutouts:
+                outcome = "of a food without cut-outs"
+            else:
+                others = [box for k, box in enumerate(boxes) if k != number and box is not None]
+                mask, outcome = _mask_from_box(image, boxes[number], others)
+            counts[name, outcome] += 1
+            things.append(Thing(food, boxes[number], mask))
+        label = picture.objects[0].label if picture.objects else "nothing"
+        yield Photograph(image, tuple(things), sides.next(label), content in (None, "empty plate"))
+
+
+def _box(one: annotations.LabelledObject) -> np.ndarray | None:
+    return None if one.box is None else np.asarray(one.box, float)
+
+
+def _single_fruit(
+    tables: tuple[str, ...], names: _Names, counts: collections.Counter
+) -> Iterator[Photograph]:
+    sides = _Sides()
+    for table in map(pathlib.Path, tables):
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            if row["content"] != "single":
+                counts[row["food"], f"photographs of a {row['content']}: left out"] += 1
+                continue
+            image = image_decoding.decode_image(
+                (table.parent / "images" / row["file"]).read_bytes()
+            )
+            height, width = image.shape[:2]
+            box = np.array([[0.04, 0.04], [0.96, 0.96]]) * [width, height]
+            mask, outcome = _mask_from_box(image, box, [], central=True)
+            counts[row["food"], f"single fruit {outcome}"] += 1
+            if mask is not None:
+                rows_, columns = np.nonzero(mask)
+                box = np.array([[columns.min(), rows_.min()], [columns.max(), rows_.max()]]) + [
+                    [0, 0],
+                    [1, 1],
+                ]
+                thing = Thing(names.food(row["food"]), box, mask, is_whole=True)
+                yield Photograph(image, (thing,), sides.next(row["food"]), False)
+
+
+def _mask_from_box(
+    image: np.ndarray, box: np.ndarray, others: list[np.ndarray], central: bool = False
+) -> tuple[np.ndarray | None, str]:
+    """A mask bool [H, W] by GrabCut or None, and what to call the outcome."""
+    height, width = image.shape[:2]
+    margin = 0.004 * max(width, height)
+    if not central and (
+        (box[0] <= margin).any() or (box[1] >= [width - margin, height - margin]).any()
+    ):
+        return None, "cut off by the picture's border: no cut-out"
+    if any(_shared(box, other) > _MOST_SHARED for other in others):
+        return None, "with a box that others overlap: no cut-out"
+    around = _AROUND * (box[1] - box[0])
+    low = np.clip(np.floor(box[0] - around), 0, [width, height]).astype(int)
+    high = np.clip(np.ceil(box[1] + around), 0, [width, height]).astype(int)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    scale = min(1.0, _GRABCUT_PX / max(part.shape[:2]))
+    size = tuple(max(8, round(n * scale)) for n in part.shape[1::-1])
+    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    corners = np.clip(
+        np.rint((box - low) * np.divide(size, part.shape[1::-1])), 1, np.array(size) - 1
+    )
+    (left, top), (right, bottom) = corners.astype(int)
+    labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+    labels[top:bottom, left:right] = cv2.GC_PR_FGD
+    if central:
+        labels[top:bottom, left:right] = cv2.GC_PR_BGD
+        centre, axes = (size[0] // 2, size[1] // 2), (round(0.40 * size[0]), round(0.40 * size[1]))
+        cv2.ellipse(labels, centre, axes, 0, 0, 360, cv2.GC_PR_FGD, -1)
+        core = tuple(round(0.15 * n) for n in size)
+        cv2.ellipse(labels, centre, core, 0, 0, 360, cv2.GC_FGD, -1)
+    models = np.zeros((2, 1, 65))
+    cv2.setRNGSeed(0)
+    cv2.grabCut(small, labels, None, models[0], models[1], _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
+    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).view(np.uint8)
+    largest = _without_spikes(found)
+    if largest is None:
+        return None, "in which GrabCut finds nothing: no cut-out"
+    flaw = _implausible(largest, (left, top, right, bottom), central)
+    if flaw:
+        return None, f"with an implausible mask ({flaw}): no cut-out"
+    mask = np.zeros((height, width), bool)
+    grown = cv2.resize(largest * 255, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    mask[low[1] : high[1], low[0] : high[0]] = grown > 127
+    return mask, "with a mask by GrabCut"
+
+
+def _without_spikes(mask: np.ndarray) -> np.ndarray | None:
+    """The largest part of a mask uint8 [h, w] without what is thin: stalks, shadows' seams."""
+    side = 2 * round(0.09 * np.sqrt(np.count_nonzero(mask))) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(
+        cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
+    )
+    if len(stats) < 2:
+        return None
+    return (parts == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])).view(np.uint8)
+
+
+def _shared(box: np.ndarray, other: np.ndarray) -> float:
+    """How much of a box another one covers, 0 to 1."""
+    sides = np.minimum(box[1], other[1]) - np.maximum(box[0], other[0])
+    return float(np.prod(np.maximum(sides, 0)) / max(np.prod(box[1] - box[0]), 1e-9))
+
+
+def _implausible(mask: np.ndarray, box: tuple[int, int, int, int], central: bool) -> str | None:
+    """Why a mask uint8 [h, w] of 0 and 1 cannot be the object of a box, or None."""
+    left, top, right, bottom = box
+    inside = mask[top:bottom, left:right]
+    fill = inside.mean()
+    low, high = (0.1, 0.75) if central else _FILL
+    if not low <= fill <= high:
+        return "fill"
+    sides = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+    if sides.mean() > (0.1 if central else _MOST_BORDER):
+        return "along the box"
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.contourArea(cv2.convexHull(contours[0]))
+    if np.count_nonzero(mask) < _LEAST_SOLIDITY * hull:
+        return "not compact"
+    if central:
+        ellipse = np.zeros_like(mask)
+        cv2.ellipse(ellipse, cv2.fitEllipse(contours[0]), 1, -1)
+        if np.count_nonzero(mask & ellipse) < _LEAST_ELLIPSE * np.count_nonzero(mask | ellipse):
+            return "no ellipse"
+    return None
+
+
+def _cutouts(photograph: Photograph, thing: Thing) -> list[Cutout]:
+    """The whole object along its main axis, and squares from inside of it."""
+    if thing.mask is None:
+        if thing.food != "rice":
+            return []
+        # Rice fills its bowl: what is well inside the box is rice.
+        middle, sides = thing.box.mean(axis=0), thing.box[1] - thing.box[0]
+        mask = np.zeros(photograph.image.shape[:2], np.uint8)
+        axes = tuple(int(n) for n in 0.35 * sides)
+        cv2.ellipse(mask, tuple(int(n) for n in middle), axes, 0, 0, 360, 1, -1)
+        return _pieces(photograph, thing, mask.view(bool))
+    if np.count_nonzero(thing.mask) < _SMALLEST_PX**2:
+        return []
+    made = [Cutout(thing.food, WHOLE, _along_axis(photograph.image, thing.mask), photograph.side)]
+    if thing.food in CUT_FOODS and not thing.is_whole:
+        made += _pieces(photograph, thing, thing.mask)
+    return made
+
+
+def _along_axis(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """RGB and a soft alpha uint8 [h, w, 4], turned so that the main axis lies along x."""
+    rows, columns = np.nonzero(mask)
+    axis = mask_rules.main_axis(mask)
+    angle = np.degrees(np.arctan2(*(axis[1] - axis[0])[::-1]))
+    middle = np.array([columns.mean(), rows.mean()])
+    turn = np.radians(-angle)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    reach = np.abs((np.stack([columns, rows], axis=1) - middle) @ rotation.T).max(axis=0) + 3
+    scale = min(1.0, _STORED_PX / (2 * reach.max()))
+    soft = max(1.0, 0.7 / scale)
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), soft)
+    # The rim of a mask shows the old background: alpha begins a little further inside.
+    alpha = (np.clip((alpha - 0.45) / 0.5, 0, 1) * 255).astype(np.uint8)
+    layers = cv2.GaussianBlur(image, (0, 0), 0.4 / scale) if scale < 0.8 else image
+    size = tuple(int(n) for n in np.ceil(2 * scale * reach))
+    matrix = np.column_stack([scale * rotation, np.array(size) / 2 - scale * rotation @ middle])
+    picture = cv2.warpAffine(layers, matrix, size, flags=cv2.INTER_LINEAR)
+    return np.dstack([picture, cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR)])
+
+
+def _pieces(photograph: Photograph, thing: Thing, mask: np.ndarray) -> list[Cutout]:
+    """Squares that touch the mask's inside only, at places that lie apart."""
+    # The border counts as outside, or a piece would reach beyond the photograph.
+    framed = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    distance = cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1].copy()
+    made = []
+    widest = distance.max()
+    for _ in range(_PIECES):
+        row, column = np.unravel_index(np.argmax(distance), distance.shape)
+        reach = int(0.7 * distance[row, column])
+        if 2 * reach < _SMALLEST_PX or distance[row, column] < 0.6 * widest:
+            break
+        reach = min(reach, _STORED_PX // 2)
+        part = photograph.image[row - reach : row + reach, column - reach : column + reach]
+        opaque = np.full((*part.shape[:2], 1), 255, np.uint8)
+        made.append(Cutout(thing.food, PIECE, np.dstack([part, opaque]), photograph.side))
+        cv2.circle(distance, (int(column), int(row)), 2 * reach, 0, -1)
+    return made
