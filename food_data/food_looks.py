@@ -1,4 +1,7 @@
-"""How our drawings of the 22 foods look, in one table: what is done to a food, and its forms.
+"""How our drawings of foods look, in tables: what is done to a food, and its forms.
+
+`FOOD_LOOKS` has the 22 foods that every vocabulary has, `MORE_FOOD_LOOKS` those that were named
+later: plates without them stay as they were.
 
 A form has a painter, the length of its main axis as a part of the picture's side (on a plate that
 fills most of the picture), and a share: how often it is drawn, of 1.
@@ -14,6 +17,7 @@ import numpy as np
 
 from food_data.synthetic import balls as synthetic_balls
 from food_data.synthetic import bodies as synthetic_bodies
+from food_data.synthetic import extra_foods as synthetic_extra
 from food_data.synthetic import fruits as synthetic_fruits
 from food_data.synthetic import heaps as synthetic_heaps
 from food_data.synthetic import meats as synthetic_meats
@@ -128,3 +132,37 @@ FOOD_LOOKS = {
         Form(functools.partial(synthetic_melons.cube, **_watermelon), 0.15, 0.2),
     ),
 }
+
+MORE_FOOD_LOOKS = {
+    "apple": _skewered(
+        Form(synthetic_extra.apple, 0.24, 0.6), Form(synthetic_extra.apple_slice, 0.20, 0.4)
+    ),
+    "carrot": _skewered(
+        Form(synthetic_extra.carrot_whole, 0.32, 0.25),
+        Form(synthetic_extra.baby_carrot, 0.20, 0.4),
+        Form(synthetic_extra.carrot_stick, 0.22, 0.2),
+        Form(synthetic_extra.carrot_coin, 0.11, 0.15),
+    ),
+    "cucumber": _skewered(
+        Form(synthetic_extra.cucumber, 0.36, 0.35),
+        Form(synthetic_extra.cucumber_slice, 0.15, 0.45),
+        Form(synthetic_extra.cucumber_stick, 0.24, 0.2),
+    ),
+    "egg": _skewered(
+        Form(synthetic_extra.egg, 0.19, 0.5),
+        Form(synthetic_extra.egg_half, 0.18, 0.3),
+        Form(synthetic_extra.egg_fried, 0.28, 0.2),
+    ),
+    "garlic": _skewered(
+        Form(synthetic_extra.garlic, 0.18, 0.6), Form(synthetic_extra.garlic_clove, 0.11, 0.4)
+    ),
+    "orange": _skewered(
+        Form(synthetic_extra.orange, 0.24, 0.55),
+        Form(synthetic_extra.orange_half, 0.22, 0.2),
+        Form(synthetic_extra.orange_segment, 0.18, 0.25),
+    ),
+    "zucchini": _skewered(
+        Form(synthetic_extra.zucchini, 0.34, 0.45), Form(synthetic_extra.zucchini_slice, 0.16, 0.55)
+    ),
+}
+ALL_FOOD_LOOKS = {**FOOD_LOOKS, **MORE_FOOD_LOOKS}

@@ -1,7 +1,7 @@
 """The command synthetic of build_dataset.py: drawings of plates, composites, crops of photographs.
 
     python build_dataset.py synthetic --num_plates 20000 --view mixed --samples_per_plate 2 \\
-        --long_share 0.1 --equal_share 0.1 --distractor_share 0.1 --composite_share 0.35 \\
+        --more_foods --long_share 0.1 --equal_share 0.1 --distractor_share 0.1 --composite_share 0.35 \\
         --crop_share 0.1 --annotations photos/annotations.json --fruit_tables fruit/table.csv \\
         --label_map configs/real_food_label_map.json --no_cutouts sausage cucumber garlic \\
         --output_file data/mixed.npz
@@ -59,6 +59,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.Argument
     ):
         parser.add_argument(flag, type=float, default=0.0, help=text)
     parser.add_argument(
+        "--more_foods", action="store_true", help="draw apples, carrots, eggs, ... too"
+    )
+    parser.add_argument(
         "--annotations", nargs="+", default=[], metavar="A.json", help="photographs to train on"
     )
     parser.add_argument(
@@ -98,6 +101,7 @@ def _mix(
         arguments.long_share,
         arguments.equal_share,
         arguments.distractor_share,
+        arguments.more_foods,
         photographs,
     )
 

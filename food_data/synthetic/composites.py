@@ -132,7 +132,7 @@ def looks_of(library_key: tuple, side: str) -> dict[str, food_looks.FoodLook]:
 
 def action_of(food: str) -> str:
     """What is done to a food; those that we cannot draw are skewered."""
-    look = food_looks.FOOD_LOOKS.get(food)
+    look = food_looks.ALL_FOOD_LOOKS.get(food)
     return "skewering" if look is None else look.action
 
 

@@ -39,7 +39,7 @@ def _drawer(
     mix: synthetic_samples.Mix,
 ) -> synthetic_samples.PlateDrawer:
     """Checks what there is to draw before anything is drawn."""
-    foods = synthetic_samples.foods_of(store)
+    foods = synthetic_samples.foods_of(store, mix.more_foods)
     drawer = synthetic_samples.PlateDrawer(
         seed, size, foods, max_foods, samples_per_plate, view, mix
     )

@@ -50,6 +50,7 @@ class Mix:
         long_foods: of the others, those with a single long food and nothing else.
         equal_pieces: of the others, those with 1 to 5 further pieces of one of their foods.
         distractors: of the others, those with 1 to 4 things that are never asked for.
+        more_foods: draw those of `food_looks.MORE_FOOD_LOOKS` too.
         photographs: arguments of `photographs.load`; needed for composites and crops.
 
     Raises:
@@ -61,13 +62,14 @@ class Mix:
     long_foods: float = 0.0
     equal_pieces: float = 0.0
     distractors: float = 0.0
+    more_foods: bool = False
     photographs: tuple | None = None
 
     def __post_init__(self) -> None:
         """Checks the shares."""
         for field in dataclasses.fields(self):
             share = getattr(self, field.name)
-            if field.name != "photographs" and not 0 <= share <= 1:
+            if isinstance(share, float) and not 0 <= share <= 1:
                 raise ValueError(f"{field.name}: expected a share from 0 to 1, got {share}.")
         photographed = self.composites + self.crops
         if photographed > 1:
@@ -140,8 +142,8 @@ class PlateDrawer:
         else:
             staging = synthetic_scenes.Staging()
         if is_long:
-            looks = {**food_looks.FOOD_LOOKS, **staging.looks}
-            known = [food for food in synthetic_composites.LONG_FOODS if food in looks]
+            there = {*self.foods, *staging.looks}
+            known = [food for food in synthetic_composites.LONG_FOODS if food in there]
             foods, max_foods = tuple(known), 1
             own = _shares({food: one for food, one in staging.first.items() if food in known})
             staging = dataclasses.replace(staging, first=own)
@@ -259,8 +261,8 @@ class Samples:
         }
 
 
-def foods_of(store: embedding_store.EmbeddingStore) -> tuple[str, ...]:
+def foods_of(store: embedding_store.EmbeddingStore, more_foods: bool = False) -> tuple[str, ...]:
     """The foods that we can draw and that have an embedding for what is done to them."""
     known = set(store.combinations())
-    looks = food_looks.FOOD_LOOKS.items()
-    return tuple(food for food, look in looks if (look.action, food) in known)
+    looks = food_looks.ALL_FOOD_LOOKS if more_foods else food_looks.FOOD_LOOKS
+    return tuple(food for food, look in looks.items() if (look.action, food) in known)

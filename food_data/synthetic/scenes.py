@@ -31,7 +31,7 @@ class Staging:
     """What a plate has beyond drawings of different foods.
 
     Attributes:
-        looks: food -> its look, instead of or beside `food_looks.FOOD_LOOKS`.
+        looks: food -> its look, instead of or beside `food_looks.ALL_FOOD_LOOKS`.
         first: foods of which at least one, and about `first_share` of all, are on the plate, and
             how often each is chosen; shares that add up to 1.
         first_share: see there.
@@ -112,7 +112,7 @@ def render_plate(
         zoom *= rng.uniform(1, 1.4)
     else:
         allowed &= _draw_dish(rng, canvas, camera, light, reach)
-    looks = {**food_looks.FOOD_LOOKS, **staging.looks}
+    looks = {**food_looks.ALL_FOOD_LOOKS, **staging.looks}
     pieces = [(name, looks[name].draw_form(rng)) for name in names]
     lengths = [form.length * zoom * rng.uniform(0.85, 1.15) for _, form in pieces]
     extra = _extra_pieces(rng, pieces, lengths, zoom, looks, staging)
