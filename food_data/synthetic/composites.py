@@ -200,7 +200,7 @@ def crop(rng: np.random.Generator, library_key: tuple) -> Crop:
     library = synthetic_photographs.load(*library_key)
     choices = askable(library_key)
     foods = sorted(choices)
-    weights = np.sqrt([len(choices[food]) for food in foods])
+    weights = np.array([len(choices[food]) for food in foods]) ** 0.7
     food = foods[int(rng.choice(len(foods), p=weights / weights.sum()))]
     i, j = choices[food][int(rng.integers(len(choices[food])))]
     photograph = library.photographs[i]
