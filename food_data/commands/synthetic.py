@@ -2,9 +2,9 @@
 
     python build_dataset.py synthetic --num_plates 20000 --view mixed --samples_per_plate 2 \\
         --more_foods --long_share 0.1 --equal_share 0.1 --distractor_share 0.1 \\
-        --composite_share 0.35 --crop_share 0.08 --annotations photos/annotations.json --fruit_tables fruit/table.csv \\
-        --label_map configs/real_food_label_map.json --no_cutouts sausage cucumber garlic \\
-        --output_file data/mixed.npz
+        --composite_share 0.35 --crop_share 0.08 --annotations photos/annotations.json \\
+        --fruit_tables fruit/table.csv --label_map configs/real_food_label_map.json \\
+        --no_cutouts sausage cucumber garlic --output_file data/mixed.npz
 
 Photographs that a model is tested on must not be named here.
 """

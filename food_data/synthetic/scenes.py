@@ -128,7 +128,7 @@ def render_plate(
     placed = []
     for name in names:
         own = [mask for (food, _), mask in zip(pieces, masks) if food == name]
-        placed.append(_placed(name, looks[name].action, own))
+        placed.append(place_pieces(name, looks[name].action, own))
     return picture, placed
 
 
@@ -242,15 +242,24 @@ def _sprite(
     return synthetic_placing.Sprite(picture, length / painted, turn, float(body.height.max()))
 
 
-def _placed(name: str, action: str, masks: Sequence[np.ndarray]) -> PlacedFood:
-    """The food whose pieces are seen at `masks`."""
-    piece = masks[0]
-    if len(masks) > 1:
-        seen = [mask for mask in masks if mask.any()]
-        middle = np.array(piece.shape[::-1]) / 2
-        away = [
-            np.linalg.norm(np.argwhere(mask).mean(axis=0)[::-1] + 0.5 - middle) for mask in seen
-        ]
-        piece = seen[int(np.argmin(away))]
+def place_pieces(name: str, action: str, masks: Sequence[np.ndarray]) -> PlacedFood:
+    """The food that is seen in one or several pieces.
+
+    Args:
+        name, action: canonical names.
+        masks: bool [H, W] of each piece; at least one has a pixel set.
+
+    Returns:
+        The parameters of the piece whose centroid is nearest to the middle of the picture, with a
+        mask of all of them.
+    """
+    middle = np.array(masks[0].shape[::-1]) / 2
+    seen = [mask for mask in masks if mask.any()]
+    piece = min(seen, key=lambda mask: np.linalg.norm(_centroid(mask) - middle))
     parameters = mask_rules.execution_parameters(piece, action).astype(np.float32)
     return PlacedFood(name, action, parameters, np.logical_or.reduce(masks))
+
+
+def _centroid(mask: np.ndarray) -> np.ndarray:
+    """(x, y), continuous pixels."""
+    return np.argwhere(mask).mean(axis=0)[::-1] + 0.5

@@ -12,7 +12,7 @@ PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def store():
-    """The 66 embeddings that ship with the project."""
+    """The 87 embeddings that ship with the project."""
     from food_data import embedding_store
 
     return embedding_store.EmbeddingStore.load(PROJECT / "embeddings")

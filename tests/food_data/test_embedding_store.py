@@ -32,7 +32,7 @@ def load(directory):
 
 
 def test_the_shipped_embeddings(store):
-    assert len(store.combinations()) == 66
+    assert len(store.combinations()) == 3 * 29
     assert store.text("skewering", "cherry_tomato") == "skewering cherry tomato"
     assert store.lookup("Scoop", "green beans").shape == (512,)
     assert store.manifest["dimension"] == 512
@@ -41,7 +41,7 @@ def test_the_shipped_embeddings(store):
 
 def test_the_shipped_embeddings_differ(store):
     vectors = np.stack([store.lookup(*pair) for pair in store.combinations()])
-    similarity = vectors @ vectors.T - np.eye(66)
+    similarity = vectors @ vectors.T - np.eye(len(vectors))
     assert similarity.max() < 0.95
 
 
@@ -58,7 +58,7 @@ def test_a_lab_directory(lab_directory):
 @pytest.mark.skipif(not LAB.is_dir(), reason="needs ../shared/data/lab_embeddings")
 def test_a_real_lab_directory(store):
     lab = load(LAB)
-    assert lab.combinations() == store.combinations()
+    assert set(lab.combinations()) <= set(store.combinations())
     np.testing.assert_array_equal(
         lab.lookup("scooping", "cherry_tomato"), np.load(LAB / "scoop_cherry_tomtato.npy")
     )

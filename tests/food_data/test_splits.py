@@ -175,3 +175,9 @@ def test_files_that_are_no_npz(tmp_path):
     (tmp_path / "s.npz").write_bytes((tmp_path / "single.npy").read_bytes())
     with pytest.raises(ValueError, match="s.npz is not a readable .npz file"):
         splits.read_split(tmp_path / "s.npz", 6)
+
+
+def test_pictures_that_share_photographs_stay_together(make_dataset):
+    names = np.array([f"photos/{'held_out' if i < 3 else 'train'}#seed_0/{i}" for i in range(9)])
+    split = splits.make_split(make_dataset(9, sources=names), 0.3, seed=0)
+    assert split.val_idx.tolist() == [0, 1, 2]
