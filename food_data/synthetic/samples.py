@@ -210,7 +210,7 @@ class PlateDrawer:
         return dataclasses.replace(
             staging,
             equal_pieces=int(plan.integers(1, 6)) if equal else 0,
-            heaped=bool(plan.uniform() < _HEAPED),
+            heaped=bool(equal and plan.uniform() < _HEAPED),
             distractors=int(plan.integers(1, 5)) if other else 0,
         )
 

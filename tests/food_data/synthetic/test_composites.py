@@ -129,6 +129,14 @@ def test_a_crop_shows_its_object_and_knows_where(key):
         assert 0.1 < np.abs(crop.parameters[2:] - crop.parameters[:2]).max() < 0.98
 
 
+def test_a_mix_of_drawings_alone_changes_no_plate():
+    """Data sets that were drawn before there were mixes can be drawn again."""
+    for i in range(8):
+        one = samples.PlateDrawer(3, 96, FOODS[:2], 2, None, "any").draw(i)
+        picture, foods = scenes.render_plate(np.random.default_rng([3, i]), 96, FOODS[:2], 2, "any")
+        np.testing.assert_allclose(one.actions, np.stack([food.parameters for food in foods]))
+
+
 def test_photographs_need_shares_and_shares_need_photographs():
     with pytest.raises(ValueError, match="need photographs: --annotations"):
         samples.Mix(composites=0.5)
