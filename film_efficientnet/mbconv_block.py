@@ -7,6 +7,8 @@ x 10.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 import dropout_settings
@@ -78,8 +80,18 @@ def uses_lean_gradients(
     return bool(lean and training and layer.trainable and features.dtype == tf.float32)
 
 
+_ACTIVATIONS = {"silu": tf.nn.silu, "relu6": tf.nn.relu6}
+
+
+def activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """'silu' or 'relu6' as a function."""
+    return _ACTIVATIONS[name]
+
+
 class MBConvBlock(tf.keras.layers.Layer):
-    """Mobile inverted bottleneck with squeeze-and-excite, a residual where shapes allow, then FiLM.
+    """Mobile inverted bottleneck, a residual where shapes allow, then FiLM.
+
+    Squeeze-and-excite and the activation follow `block`: EfficientNet or EfficientNet-Lite.
 
     Call arguments:
         features: float [B, H, W, C_in].
@@ -107,7 +119,13 @@ class MBConvBlock(tf.keras.layers.Layer):
             lean: in training, keep little for the gradients (`lean_gradients.py`).
         """
         super().__init__(name=block.name)
+        if lean and block.squeeze_filters is None:
+            raise ValueError(
+                f"MBConvBlock {block.name}: lean training knows no EfficientNet-Lite; set "
+                "FilmEfficientNet.lean_training = False."
+            )
         self._lean = lean
+        self._activate = activation(block.activation)
         self._block = block
         self._drop_connect_rate = drop_connect_rate
         self._has_residual = block.strides == 1 and block.in_filters == block.out_filters
@@ -128,8 +146,10 @@ class MBConvBlock(tf.keras.layers.Layer):
         )
         self._depthwise_conv.build((None, None, None, filters))
         self._bn = batch_norm(name + "bn", filters)
-        self._squeeze_reduce = conv(name + "se_reduce", filters, block.squeeze_filters)
-        self._squeeze_expand = conv(name + "se_expand", block.squeeze_filters, filters)
+        self._squeeze_reduce = self._squeeze_expand = None
+        if block.squeeze_filters is not None:
+            self._squeeze_reduce = conv(name + "se_reduce", filters, block.squeeze_filters)
+            self._squeeze_expand = conv(name + "se_expand", block.squeeze_filters, filters)
         self._project_conv = conv(name + "project_conv", filters, block.out_filters, use_bias=False)
         self._project_bn = batch_norm(name + "project_bn", block.out_filters)
         if context_size is not None:
@@ -140,6 +160,11 @@ class MBConvBlock(tf.keras.layers.Layer):
     def out_filters(self) -> int:
         """C_out."""
         return self._block.out_filters
+
+    @property
+    def stage(self) -> int:
+        """1 .. 7."""
+        return self._block.stage
 
     @property
     def strides(self) -> int:
@@ -164,7 +189,7 @@ class MBConvBlock(tf.keras.layers.Layer):
     def _squeeze_and_excite(self, features: tf.Tensor) -> tf.Tensor:
         """A gate in 0..1 for each channel, from the spatial mean (arXiv 1709.01507)."""
         gate = tf.reduce_mean(features, axis=(1, 2), keepdims=True)
-        gate = tf.nn.silu(self._squeeze_reduce(gate))
+        gate = self._activate(self._squeeze_reduce(gate))
         return features * tf.sigmoid(self._squeeze_expand(gate))
 
     def call(
@@ -179,11 +204,13 @@ class MBConvBlock(tf.keras.layers.Layer):
             return self._lean_call(features, context, dropout_seed)
         x = features
         if self._expand_conv is not None:
-            x = tf.nn.silu(self._expand_bn(self._expand_conv(x), training=training))
+            x = self._activate(self._expand_bn(self._expand_conv(x), training=training))
         if self._block.strides != 1:
             x = pad_before_stride(x, self._block.kernel_size)
-        x = tf.nn.silu(self._bn(self._depthwise_conv(x), training=training))
-        x = self._project_conv(self._squeeze_and_excite(x))
+        x = self._activate(self._bn(self._depthwise_conv(x), training=training))
+        if self._squeeze_reduce is not None:
+            x = self._squeeze_and_excite(x)
+        x = self._project_conv(x)
         x = self._project_bn(x, training=training)
         if self._has_residual:
             # One draw for each sample: its whole branch is kept or dropped.
