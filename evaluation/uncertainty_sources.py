@@ -25,6 +25,7 @@ import numpy as np
 
 from evaluation import shifts, token_uncertainty, uncertainty_estimate
 from food_data import npz_dataset
+from tokenizers import action_coding
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
@@ -120,7 +121,7 @@ class TokenDistribution:
         del seed  # Nothing is random.
         answers, probabilities = self._agent.forward_with_distributions(images, embeddings)
         return uncertainty_estimate.from_distributions(
-            np.asarray(answers), np.asarray(probabilities)
+            np.asarray(answers), np.asarray(probabilities), self._agent.action_coding
         )
 
 
@@ -149,7 +150,8 @@ class McDropout:
             "num_samples": self.settings["num_samples"],
             "seed": seed,
         }
-        return uncertainty_estimate.from_members(*_ask(self._agent, images, embeddings, **sampling))
+        found = _ask(self._agent, images, embeddings, **sampling)
+        return uncertainty_estimate.from_members(*found, self._agent.action_coding)
 
 
 class Ensemble:
@@ -165,10 +167,17 @@ class Ensemble:
             names: of the members, for a report.
 
         Raises:
-            ValueError: for fewer than two.
+            ValueError: for fewer than two, or members with another coding of their tokens.
         """
         if len(agents) < 2:
             raise ValueError(f"Ensemble: expected at least two members, got {len(agents)}.")
+        codings = {agent.action_coding for agent in agents}
+        if len(codings) > 1:
+            raise ValueError(
+                "Ensemble: expected members with the same RT1ActionTokenizer.coding, so that their "
+                f"tokens can be averaged, got {sorted(codings)}."
+            )
+        self._coding = codings.pop()
         self._agents = list(agents)
         self.settings: dict[str, object] = {"num_members": len(agents), "members": list(names)}
 
@@ -187,7 +196,7 @@ class Ensemble:
         """See `Source`."""
         del seed  # Nothing is random.
         members = [_ask(agent, images, embeddings) for agent in self._agents]
-        return _from_list(members)
+        return _from_list(members, self._coding)
 
 
 class FlippedViews:
@@ -218,17 +227,19 @@ class FlippedViews:
             view = images[:, :: -1 if flip_y else 1, :: -1 if flip_x else 1]
             found = _ask(self._agent, np.ascontiguousarray(view), embeddings)
             members.append(self._flip_back(*found, flip_x, flip_y))
-        return _from_list(members)
+        return _from_list(members, self._agent.action_coding)
 
     def _flip_back(
         self, answers: np.ndarray, probabilities: np.ndarray | None, flip_x: bool, flip_y: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """What a view says about the picture: answers [B, 4], probabilities [B, 4, V]."""
-        flipped = np.array([flip_x, flip_y, flip_x, flip_y])
-        order = [2, 3, 0, 1] if flip_x and self.settings["canonical_direction"] else [0, 1, 2, 3]
+        swap_ends = flip_x and self.settings["canonical_direction"]
+        flips = (flip_x, flip_y, swap_ends)
+        flipped, order = action_coding.mirrored_tokens(*flips, action_coding.ENDPOINTS)
         answers = np.where(flipped, 1 - answers, answers)[:, order]
         if probabilities is None:
             return answers, None
+        flipped, order = action_coding.mirrored_tokens(*flips, self._agent.action_coding)
         mirrored = token_uncertainty.mirrored(probabilities)
         return answers, np.where(flipped[:, None], mirrored, probabilities)[:, order]
 
@@ -245,6 +256,7 @@ def _ask(
 
 def _from_list(
     members: list[tuple[np.ndarray, np.ndarray | None]],
+    coding: str,
 ) -> uncertainty_estimate.Estimate:
     known = [probabilities is not None for _, probabilities in members]
     if any(known) != all(known):
@@ -254,5 +266,5 @@ def _from_list(
         )
     samples = np.stack([answers for answers, _ in members])
     return uncertainty_estimate.from_members(
-        samples, np.stack([p for _, p in members]) if all(known) else None
+        samples, np.stack([p for _, p in members]) if all(known) else None, coding
     )

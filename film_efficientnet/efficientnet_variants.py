@@ -1,5 +1,9 @@
 """The EfficientNet family as numbers (arXiv 1905.11946): stages, and how each variant scales them.
 
+EfficientNet-Lite, the variants for small processors, has no squeeze-and-excite and ReLU6 in the
+place of SiLU; its stem has 32 channels and its top 1280 at any width, and stages 1 and 7 are not
+repeated more often (github.com/tensorflow/tpu, models/official/efficientnet/lite).
+
 Example: B3 has width 1.2 and depth 1.4. Its third stage (24 -> 40 filters, 2 blocks) becomes
 round_filters(40, 1.2) = 48 filters and ceil(2 * 1.4) = 3 blocks.
 """
@@ -19,9 +23,11 @@ class Block:
         out_filters: channels out.
         expand_ratio: channels of the depthwise convolution = in_filters * expand_ratio.
         strides: of the depthwise convolution.
-        squeeze_filters: channels of the squeeze-and-excite bottleneck.
+        squeeze_filters: channels of the squeeze-and-excite bottleneck; None for a block without.
         drop_connect_fraction: share of `DropoutSettings.backbone_drop_connect` that applies here,
             0..1.
+        stage: 1 .. 7.
+        activation: 'silu' or 'relu6'.
     """
 
     name: str
@@ -30,16 +36,25 @@ class Block:
     out_filters: int
     expand_ratio: int
     strides: int
-    squeeze_filters: int
+    squeeze_filters: int | None
     drop_connect_fraction: float
+    stage: int = 1
+    activation: str = "silu"
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """How a variant scales the base network: multipliers of filters and of blocks."""
+    """How a variant scales the base network.
+
+    Attributes:
+        width: multiplier of the filters.
+        depth: multiplier of the blocks.
+        lite: whether it is an EfficientNet-Lite, see the module.
+    """
 
     width: float
     depth: float
+    lite: bool = False
 
 
 VARIANTS = {
@@ -51,6 +66,11 @@ VARIANTS = {
     "b5": Variant(1.6, 2.2),
     "b6": Variant(1.8, 2.6),
     "b7": Variant(2.0, 3.1),
+    "lite0": Variant(1.0, 1.0, lite=True),
+    "lite1": Variant(1.0, 1.1, lite=True),
+    "lite2": Variant(1.1, 1.2, lite=True),
+    "lite3": Variant(1.2, 1.4, lite=True),
+    "lite4": Variant(1.4, 1.8, lite=True),
     # Not of the paper: for CPUs, demos and tests.
     "small": Variant(0.35, 0.5),
 }
@@ -72,10 +92,11 @@ _STEM_STRIDES = 2
 _SQUEEZE_RATIO = 0.25
 _FILTER_DIVISOR = 8
 TOTAL_STRIDES = 32
+NUM_STAGES = len(_STAGES)
 
 
 def variant(name: str) -> Variant:
-    """The variant called `name` ('b0' .. 'b7' or 'small').
+    """The variant called `name` ('b0' .. 'b7', 'lite0' .. 'lite4' or 'small').
 
     Raises:
         ValueError: if there is none of that name.
@@ -94,14 +115,14 @@ def round_filters(filters: int, width: float) -> int:
     return rounded + _FILTER_DIVISOR if rounded < 0.9 * scaled else rounded
 
 
-def stem_filters(width: float) -> int:
+def stem_filters(width: float, lite: bool = False) -> int:
     """Channels of the first convolution."""
-    return round_filters(_STEM_FILTERS, width)
+    return _STEM_FILTERS if lite else round_filters(_STEM_FILTERS, width)
 
 
-def top_filters(width: float) -> int:
+def top_filters(width: float, lite: bool = False) -> int:
     """Channels of the last convolution, C of the feature map."""
-    return round_filters(_TOP_FILTERS, width)
+    return _TOP_FILTERS if lite else round_filters(_TOP_FILTERS, width)
 
 
 def check_output_stride(output_stride: int) -> None:
@@ -114,29 +135,44 @@ def check_output_stride(output_stride: int) -> None:
         raise ValueError(f"output_stride: expected 2, 4, 8, 16 or 32 px, got {output_stride}.")
 
 
-def blocks(width: float, depth: float, output_stride: int = TOTAL_STRIDES) -> list[Block]:
-    """All MBConv blocks in order.
+def blocks(
+    width: float,
+    depth: float,
+    output_stride: int = TOTAL_STRIDES,
+    lite: bool = False,
+    num_stages: int = NUM_STAGES,
+) -> list[Block]:
+    """The MBConv blocks in order.
 
     Args:
         width: width multiplier.
         depth: depth multiplier.
         output_stride: image pixels per feature: once the strides multiply to it, later stages keep
             the resolution (stride 1). 32 is the paper's.
+        lite: those of EfficientNet-Lite.
+        num_stages: how many of the seven stages, from the first on.
 
     Returns:
         One `Block` each.
+
+    Raises:
+        ValueError: for another output stride or number of stages.
     """
     check_output_stride(output_stride)
-    repeats = [math.ceil(depth * stage[1]) for stage in _STAGES]
+    if not 1 <= num_stages <= NUM_STAGES:
+        raise ValueError(f"num_stages: expected 1 to {NUM_STAGES}, got {num_stages}.")
+    unscaled = (0, NUM_STAGES - 1) if lite else ()
+    repeats = [
+        stage[1] if number in unscaled else math.ceil(depth * stage[1])
+        for number, stage in enumerate(_STAGES)
+    ]
     total, index, stride_so_far = sum(repeats), 0, _STEM_STRIDES
     result = []
     for number, (kernel_size, _, filters_in, filters_out, expand_ratio, strides) in enumerate(
-        _STAGES
+        _STAGES[:num_stages]
     ):
-        filters_in, filters_out = (
-            round_filters(filters_in, width),
-            round_filters(filters_out, width),
-        )
+        filters_in = stem_filters(width, lite) if number == 0 else round_filters(filters_in, width)
+        filters_out = round_filters(filters_out, width)
         strides = strides if stride_so_far * strides <= output_stride else 1
         stride_so_far *= strides
         for repeat in range(repeats[number]):
@@ -149,8 +185,10 @@ def blocks(width: float, depth: float, output_stride: int = TOTAL_STRIDES) -> li
                     out_filters=filters_out,
                     expand_ratio=expand_ratio,
                     strides=strides if repeat == 0 else 1,
-                    squeeze_filters=max(1, int(in_filters * _SQUEEZE_RATIO)),
+                    squeeze_filters=None if lite else max(1, int(in_filters * _SQUEEZE_RATIO)),
                     drop_connect_fraction=index / total,
+                    stage=number + 1,
+                    activation="relu6" if lite else "silu",
                 )
             )
             index += 1

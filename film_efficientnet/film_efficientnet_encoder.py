@@ -9,18 +9,21 @@ convolution, .. 9 the FiLM of block1a.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import gin
 import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import lean_gradients, mbconv_block
+from film_efficientnet import film_conditioning_layer, lean_gradients, mbconv_block
 
 # What the public ImageNet files hold. The "variance" is the standard deviation: the missing
 # division by sqrt(std) is made up for by the rescaling behind the normalization.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_VARIANCE = (0.229, 0.224, 0.225)
+# Images that go through frozen stages at a time.
+_CHUNK = 8
 
 
 class ImageNormalization(tf.keras.layers.Layer):
@@ -73,58 +76,106 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         width: float | None = None,
         depth: float | None = None,
         lean_training: bool = False,
+        num_stages: int = variants.NUM_STAGES,
+        film_from_stage: int = 1,
+        frozen_stages: int = 0,
+        batch_norm_inference: bool = False,
     ):
         """Builds the trunk with random convolutions and identity FiLM.
 
         Args:
             context_size: D of the instruction; None leaves FiLM out.
             dropout: `backbone_drop_connect` is read.
-            variant: 'b0' .. 'b7' or 'small'.
+            variant: 'b0' .. 'b7', 'lite0' .. 'lite4' or 'small'.
             output_stride: image pixels per feature, 2 .. 32.
             width: replaces the variant's width multiplier.
             depth: replaces the variant's depth multiplier.
             lean_training: in training on CPUs, compute inner results again for the gradients
                 instead of keeping them, in loops compiled by XLA (docs/performance.md): less time
                 and memory, the same mathematics, a longer start. Ignored where there is a GPU.
+            num_stages: how many of the seven stages are kept; with fewer there is no top
+                convolution, and C is the last stage's.
+            film_from_stage: the first stage whose blocks have FiLM.
+            frozen_stages: so many stages, and the stem, never learn and drop nothing, and their
+                BatchNorm always uses its moving statistics; 0 for none.
+            batch_norm_inference: BatchNorm of the whole trunk always uses its moving statistics,
+                which then never change. Its scale and shift learn.
+
+        Raises:
+            ValueError: if settings contradict each other.
         """
         super().__init__(name="film_efficientnet", dtype="float32")
+        if frozen_stages and context_size is not None and film_from_stage <= frozen_stages:
+            raise ValueError(
+                "FilmEfficientNet: expected film_from_stage > frozen_stages, because FiLM in a "
+                f"frozen stage would never learn, got {film_from_stage} and {frozen_stages}."
+            )
+        if not 0 <= frozen_stages <= num_stages:
+            raise ValueError(
+                f"FilmEfficientNet: expected frozen_stages in 0 to num_stages = {num_stages}, got "
+                f"{frozen_stages}."
+            )
         self._lean = lean_training and not tf.config.list_logical_devices("GPU")
         base = variants.variant(variant)
         width = base.width if width is None else width
         depth = base.depth if depth is None else depth
-        stem_filters = variants.stem_filters(width)
-        self.num_output_channels = variants.top_filters(width)
+        stem_filters = variants.stem_filters(width, base.lite)
         normalization = ImageNormalization()
         stem_conv = mbconv_block.conv("stem_conv", 3, stem_filters, 3, strides=2, use_bias=False)
         stem_bn = mbconv_block.batch_norm("stem_bn", stem_filters)
         blocks = [
             mbconv_block.MBConvBlock(
                 block,
-                context_size,
+                context_size if block.stage >= film_from_stage else None,
                 block.drop_connect_fraction * dropout.backbone_drop_connect,
                 self._lean,
+                batch_norm_inference or block.stage <= frozen_stages,
             )
-            for block in variants.blocks(width, depth, output_stride)
+            for block in variants.blocks(width, depth, output_stride, base.lite, num_stages)
         ]
-        top_conv = mbconv_block.conv(
-            "top_conv", blocks[-1].out_filters, self.num_output_channels, use_bias=False
-        )
-        top_bn = mbconv_block.batch_norm("top_bn", self.num_output_channels)
+        self.num_output_channels, top = blocks[-1].out_filters, []
+        if num_stages == variants.NUM_STAGES:
+            self.num_output_channels = variants.top_filters(width, base.lite)
+            top = [
+                mbconv_block.conv(
+                    "top_conv", blocks[-1].out_filters, self.num_output_channels, use_bias=False
+                ),
+                mbconv_block.batch_norm("top_bn", self.num_output_channels),
+            ]
         in_blocks = [layer for block in blocks for layer in block.layers_with_weights()]
-        ordered = [normalization, stem_conv, stem_bn, *in_blocks, top_conv, top_bn]
+        ordered = [normalization, stem_conv, stem_bn, *in_blocks, *top]
         for index, layer in enumerate(ordered):
             # The attribute name is the checkpoint key of the public RT-1. It must be set before any
             # other attribute holds the layer, because the first name found is the key.
             setattr(self, f"layer_with_weights-{index}", layer)
         self._num_layers_with_weights = len(ordered)
         self._normalization, self._stem_conv, self._stem_bn = normalization, stem_conv, stem_bn
-        self._blocks, self._top_conv, self._top_bn = blocks, top_conv, top_bn
+        self._blocks = blocks
+        self._top_conv, self._top_bn = top or (None, None)
+        self._activation = mbconv_block.activation("relu6" if base.lite else "silu")
+        self._frozen_stages, self._batch_norm_inference = frozen_stages, batch_norm_inference
+        if frozen_stages:
+            frozen = [block for block in blocks if block.stage <= frozen_stages]
+            self._frozen_filters = frozen[-1].out_filters
+            for layer in (stem_conv, stem_bn, *frozen):
+                layer.trainable = False
         self.built = True
 
     def layers_with_weights(self) -> list[tf.keras.layers.Layer]:
         """In the order of the data flow, which is the order of the public checkpoint keys."""
         indices = range(self._num_layers_with_weights)
         return [getattr(self, f"layer_with_weights-{index}") for index in indices]
+
+    def trunk_variables(self) -> list[tf.Variable]:
+        """Those that an ImageNet file fills: all but FiLM's."""
+        film = film_conditioning_layer.FilmConditioning
+        layers = [layer for layer in self.layers_with_weights() if not isinstance(layer, film)]
+        return [variable for layer in layers for variable in layer.weights]
+
+    @property
+    def block_names(self) -> list[str]:
+        """'block1a', ..., in the order of the data flow."""
+        return [block.name for block in self._blocks]
 
     def feature_map_side(self, side: int) -> int:
         """Rows of features for `side` rows of pixels: floor(n / 2) at each stride of two."""
@@ -144,17 +195,55 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """See the class."""
-        x = self._stem_conv(mbconv_block.pad_before_stride(self._normalize(images), 3))
-        x = self._activate(self._stem_bn, x, training)
+        learns = training and not self._batch_norm_inference
+        if self._frozen_stages:
+            # Nothing before learns: no gradient is computed, nothing is kept for one.
+            x = tf.stop_gradient(_in_chunks(self._frozen_part, images))
+            x = tf.ensure_shape(x, (images.shape[0], None, None, self._frozen_filters))
+        else:
+            x = self._stem(self._normalize(images), learns)
         for index, block in enumerate(self._blocks):
-            seed = dropout_settings.split_seed(dropout_seed, index)
-            x = block(x, context, training=training, dropout_seed=seed)
-        return self._activate(self._top_bn, self._top_conv(x), training)
+            if block.stage > self._frozen_stages:
+                seed = dropout_settings.split_seed(dropout_seed, index)
+                x = block(x, context, training=learns, dropout_seed=seed)
+        if self._top_conv is None:
+            return x
+        return self._activate(self._top_bn, self._top_conv(x), learns)
+
+    def _stem(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+        x = self._stem_conv(mbconv_block.pad_before_stride(images, 3))
+        return self._activate(self._stem_bn, x, training)
+
+    def _frozen_part(self, images: tf.Tensor) -> tf.Tensor:
+        """Images to what the last frozen stage puts out."""
+        x = self._stem(self._normalize(images), training=False)
+        for block in self._blocks:
+            if block.stage <= self._frozen_stages:
+                x = block(x, None)
+        return x
 
     def _activate(
         self, layer: tf.keras.layers.BatchNormalization, x: tf.Tensor, training: bool
     ) -> tf.Tensor:
-        """silu(BatchNorm(x))."""
+        """The activation of BatchNorm(x)."""
         if mbconv_block.uses_lean_gradients(self._lean, self, x, training):
             return lean_gradients.batch_norm_silu(x, lean_gradients.BatchNorm(layer, x))
-        return tf.nn.silu(layer(x, training=training))
+        return self._activation(layer(x, training=training))
+
+
+def _in_chunks(function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    """`function` of a few images [B, ...] at a time: on a CPU what it computes then stays in the
+    cache, which saves 40 % of the time. Not for anything that learns: a loop keeps all for its
+    gradient."""
+    size = images.shape[0]
+    if (size is not None and size <= _CHUNK) or tf.config.list_logical_devices("GPU"):
+        return function(images)
+    count = -(-tf.shape(images)[0] // _CHUNK)
+
+    def body(index: tf.Tensor, done: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        part = function(images[index * _CHUNK : (index + 1) * _CHUNK])
+        return index + 1, done.write(index, part)
+
+    done = tf.TensorArray(images.dtype, count, infer_shape=False)
+    _, done = tf.while_loop(lambda index, _: index < count, body, (0, done))
+    return done.concat()

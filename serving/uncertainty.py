@@ -89,13 +89,12 @@ class UncertaintyJudge:
     ) -> uncertainty_estimate.Estimate:
         fitted = self.calibration.fitted_on
         if fitted.source == "token_distribution":
-            return uncertainty_estimate.from_distributions(
-                *model.forward_with_distributions(image, embedding)
-            )
+            found = model.forward_with_distributions(image, embedding)
+            return uncertainty_estimate.from_distributions(*found, model.action_coding)
         options = {"dropout": fitted.scope, "num_samples": fitted.num_samples, "seed": _SEED}
         if model.has_distributions:
             found = model.forward_with_distributions(image, embedding, **options)
-            return uncertainty_estimate.from_members(*found)
+            return uncertainty_estimate.from_members(*found, model.action_coding)
         samples = np.asarray(model.forward(image, embedding, **options))
         return uncertainty_estimate.from_members(samples, None)
 

@@ -11,7 +11,7 @@ from tests import serving_stubs
 class TokenModel(serving_stubs.MarkerModel):
     """As unsure as it is told: each token of the first `width` is as likely as the others."""
 
-    has_distributions = True
+    has_distributions, action_coding = True, "endpoints"
 
     def __init__(self, width: int = 26):
         self.width, self.asked = width, []
@@ -25,7 +25,7 @@ class TokenModel(serving_stubs.MarkerModel):
 
 
 class RegressionModel(serving_stubs.MarkerModel):
-    has_distributions = False
+    has_distributions, action_coding = False, "endpoints"
 
 
 def calibration(source="token_distribution", score="credible_width", scope=None, threshold=0.1):

@@ -7,6 +7,10 @@ label.
 
 An int32 spec is a one-hot vector and takes one token, the index of its one; a float32 spec takes
 one token for each dimension. The tokens of an action stand in the order of the spec's keys.
+
+With the coding `midpoint_extent` the four numbers of the food action are its midpoint and extent
+(`action_coding.py`), and a token stands for the middle of its bin. Example: [0.2, 0.4, 0.6, 0.5] is
+[0.4, 0.45, 0.8, 0.575], tokens [102, 114, 204, 146]; back, [0.2011, 0.3996, 0.6028, 0.4984].
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
+import policy_specs
+from tokenizers import action_coding
+
 
 @gin.configurable(denylist=["action_spec", "action_order"])
 class RT1ActionTokenizer:
@@ -28,6 +35,7 @@ class RT1ActionTokenizer:
         action_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
         vocab_size: int = 256,
         action_order: Sequence[str] | None = None,
+        coding: str = action_coding.ENDPOINTS,
     ):
         """Checks the spec.
 
@@ -35,10 +43,11 @@ class RT1ActionTokenizer:
             action_spec: 1-d specs, float32 with bounds or int32 one-hot.
             vocab_size: number of bins, at least 2.
             action_order: keys in the order of their tokens; that of `action_spec` unless given.
+            coding: what the tokens of the food action mean, 'endpoints' or 'midpoint_extent'.
 
         Raises:
-            ValueError: if a spec is of another kind, or the order and the spec differ in their
-                keys.
+            ValueError: if a spec is of another kind, the order and the spec differ in their keys,
+                or another action than the food's is to be coded.
         """
         if vocab_size < 2:
             raise ValueError(f"RT1ActionTokenizer: expected vocab_size >= 2, got {vocab_size}.")
@@ -52,6 +61,12 @@ class RT1ActionTokenizer:
         self._spec = {key: action_spec[key] for key in order}
         for key, spec in self._spec.items():
             self._check(key, spec)
+        self.coding = action_coding.check(coding)
+        if coding != action_coding.ENDPOINTS and order != [policy_specs.ACTION_KEY]:
+            raise ValueError(
+                f"RT1ActionTokenizer: coding {coding!r} is one of execution parameters, the action "
+                f"[{policy_specs.ACTION_KEY!r}], got {order}; use 'endpoints'."
+            )
         self.num_tokens = sum(self._num_tokens(spec) for spec in self._spec.values())
 
     def _check(self, key: str, spec: tensor_spec.BoundedTensorSpec) -> None:
@@ -107,13 +122,14 @@ class RT1ActionTokenizer:
             message = f"RT1ActionTokenizer: {key!r} is not a number (NaN)."
             number = tf.debugging.Assert(~tf.reduce_any(tf.math.is_nan(value)), [message])
             with tf.control_dependencies([number] if number is not None else []):
+                value = action_coding.encode(value, self.coding)
                 value = tf.clip_by_value(value, spec.minimum, spec.maximum)
             value = (value - spec.minimum) / (spec.maximum - spec.minimum)
             tokens.append(tf.cast(value * (self.vocab_size - 1), tf.int32))
         return tf.concat(tokens, axis=-1)
 
     def join(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The parts of a float action as one vector, the inverse of `split`.
+        """The parts of a float action as one vector, coded, the inverse of `split`.
 
         Args:
             action: for each key of the spec a tensor [..., d].
@@ -121,17 +137,22 @@ class RT1ActionTokenizer:
         Returns:
             float32 [..., num_tokens].
         """
-        return tf.concat([action[key] for key in self._spec], axis=-1)
+        values = tf.concat([action[key] for key in self._spec], axis=-1)
+        return action_coding.encode(values, self.coding)
 
     def split(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
         """Regressed values, one for each token, to the parts of the action.
 
         Args:
-            values: float32 [..., num_tokens], in the units of the action.
+            values: float32 [..., num_tokens], in the units of the action, coded.
 
         Returns:
             For each key of the spec a tensor [..., d].
         """
+        values = action_coding.decode(values, self.coding)
+        return self._parts(values)
+
+    def _parts(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
         sizes = [self._num_tokens(spec) for spec in self._spec.values()]
         return dict(zip(self._spec, tf.split(values, sizes, axis=-1)))
 
@@ -153,7 +174,10 @@ class RT1ActionTokenizer:
                 action[key] = tf.one_hot(index, spec.shape[0], dtype=tf.int32)
                 continue
             value = tf.cast(part, tf.float32) / (self.vocab_size - 1)
-            action[key] = value * (spec.maximum - spec.minimum) + spec.minimum
+            if self.coding != action_coding.ENDPOINTS:
+                value = tf.minimum(value + 0.5 / (self.vocab_size - 1), 1.0)
+            value = value * (spec.maximum - spec.minimum) + spec.minimum
+            action[key] = action_coding.decode(value, self.coding)
         return action
 
     def expected_action(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -170,9 +194,10 @@ class RT1ActionTokenizer:
         probabilities = tf.nn.softmax(logits)
         last = self.vocab_size - 1
         bins = (tf.range(self.vocab_size, dtype=logits.dtype) + 0.5) / last
-        means = self.split(tf.linalg.matvec(probabilities, tf.minimum(bins, 1.0)))
+        means = self._parts(tf.linalg.matvec(probabilities, tf.minimum(bins, 1.0)))
         likeliest = self.detokenize(tf.argmax(logits, -1, output_type=tf.int32))
         for key, spec in self._spec.items():
             if spec.dtype != tf.int32:
-                likeliest[key] = means[key] * (spec.maximum - spec.minimum) + spec.minimum
+                value = means[key] * (spec.maximum - spec.minimum) + spec.minimum
+                likeliest[key] = action_coding.decode(value, self.coding)
         return likeliest

@@ -22,6 +22,7 @@ def create_optimizer(
     weight_decay: float = 0.0,
     gradient_clip_norm: float | None = None,
     ema_decay: float = 0.0,
+    trunk_learning_rate_scale: float = 1.0,
 ) -> fused_adam.FusedAdam:
     """Adam (arXiv 1412.6980), as RT-1 was trained with.
 
@@ -34,11 +35,19 @@ def create_optimizer(
         gradient_clip_norm: gradients are scaled down to this global norm; None for no limit.
         ema_decay: of an average of the weights, which then is what is validated and served; 0 for
             none.
+        trunk_learning_rate_scale: times the learning rate for the EfficientNet's convolutions and
+            BatchNorms, which an ImageNet file fills; FiLM learns like the rest.
 
     Raises:
         ValueError: for a value out of range, or a cosine without total_steps.
     """
     _check(learning_rate, schedule, warmup_steps, weight_decay, gradient_clip_norm, ema_decay)
+    if not trunk_learning_rate_scale > 0:
+        raise ValueError(
+            "create_optimizer: expected trunk_learning_rate_scale > 0, got "
+            f"{trunk_learning_rate_scale!r}. To freeze the trunk use --freeze_efficientnet or "
+            "FilmEfficientNet.frozen_stages."
+        )
     rate = learning_rate
     if schedule == "cosine":
         if total_steps is None:
@@ -49,7 +58,13 @@ def create_optimizer(
         rate = learning_rate_schedule.WarmupSchedule(learning_rate, warmup_steps, total_steps)
     elif warmup_steps:
         rate = learning_rate_schedule.WarmupSchedule(learning_rate, warmup_steps)
-    return fused_adam.FusedAdam(rate, weight_decay or None, gradient_clip_norm, ema_decay or None)
+    return fused_adam.FusedAdam(
+        rate,
+        weight_decay or None,
+        gradient_clip_norm,
+        ema_decay or None,
+        trunk_learning_rate_scale,
+    )
 
 
 def _check(
@@ -108,6 +123,7 @@ def create_agent() -> agent_wrapper.Agent:
     seed = run_seed()
     tf.keras.utils.set_random_seed(seed)
     agent = agent_wrapper.Agent(create_optimizer(), seed, gradient_accumulation())
+    agent.optimizer.set_trunk(agent.network.parts()["efficientnet"].net.trunk_variables())
     logging.info(
         "agent: %s parameters, %s of them trainable, loss_type %s",
         f"{_count(agent.network.variables):,}",

@@ -90,6 +90,7 @@ class CheckpointWriter:
             "format_version": checkpoint_directory.FORMAT_VERSION,
             "image_size": policy_specs.IMAGE_SIZE,
             "loss_type": agent.network.loss_type,
+            "action_coding": agent.action_coding,
             "dropout_settings": dataclasses.asdict(agent.dropout_settings),
             "versions": package_versions(),
             **run_metadata,

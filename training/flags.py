@@ -144,6 +144,12 @@ def bind_total_steps(total_steps: int) -> None:
             gin.bind_parameter("create_optimizer.total_steps", total_steps)
 
 
+def bind_no_imagenet_weights() -> None:
+    """Where a checkpoint follows, the file that a network starts from is of no use, or absent."""
+    with gin.unlock_config():
+        gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
+
+
 def scale_learning_rate(args: argparse.Namespace) -> None:
     """Rebinds the learning rate for --batch_size, if --base_batch_size was given."""
     if args.base_batch_size is None:

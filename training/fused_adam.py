@@ -27,6 +27,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
         weight_decay: float | None = None,
         gradient_clip_norm: float | None = None,
         ema_decay: float | None = None,
+        trunk_learning_rate_scale: float = 1.0,
     ):
         """No variable but the step counter exists before `build`.
 
@@ -35,6 +36,8 @@ class FusedAdam(tf.keras.optimizers.Adam):
             weight_decay: of kernels, not of biases and normalizations; None for none.
             gradient_clip_norm: the global norm that gradients are scaled down to; None for none.
             ema_decay: of the average of the weights, see `averages`; None for none.
+            trunk_learning_rate_scale: times the learning rate for the variables given to
+                `set_trunk`, weight decay included.
         """
         super().__init__(
             learning_rate,
@@ -47,6 +50,12 @@ class FusedAdam(tf.keras.optimizers.Adam):
             # The name that Keras derives from the class would be part of variable names.
             name="Adam",
         )
+        self._trunk_scale, self._trunk = trunk_learning_rate_scale, frozenset()
+
+    def set_trunk(self, variables: Sequence[tf.Variable]) -> None:
+        """Says which variables learn with `trunk_learning_rate_scale`; nothing is stored."""
+        if self._trunk_scale != 1.0:
+            self._trunk = frozenset(self._var_key(variable) for variable in variables)
 
     @property
     def averages(self) -> Sequence[tf.Variable] | None:
@@ -60,13 +69,16 @@ class FusedAdam(tf.keras.optimizers.Adam):
             gradient: of the shape of `variable`.
             variable: is changed, and so are its two moments and its average.
         """
-        index = self._index_dict[self._var_key(variable)]
+        key = self._var_key(variable)
+        index, shared = self._index_dict[key], self._shared
+        if key in self._trunk:
+            shared = {**shared, "lr": self._trunk_scale * shared["lr"]}
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
             v=self._velocities[index].handle,
             grad=gradient,
-            **self._shared,
+            **shared,
         )
         if self.use_ema:
             average = self._model_variables_moving_average[index]
@@ -95,6 +107,21 @@ class FusedAdam(tf.keras.optimizers.Adam):
         finally:
             # Tensors of a graph; nobody may use them outside of it.
             self._shared = self._average_rate = None
+
+    def _apply_weight_decay(self, variables: Sequence[tf.Variable]) -> None:
+        """Keras' own, with the trunk's learning rate for the trunk."""
+        if self.weight_decay is None or not self._trunk:
+            return super()._apply_weight_decay(variables)
+        rest = [one for one in variables if self._var_key(one) not in self._trunk]
+        super()._apply_weight_decay(rest)
+        decay = self.weight_decay
+        try:
+            self.weight_decay = decay * self._trunk_scale
+            super()._apply_weight_decay(
+                [one for one in variables if self._var_key(one) in self._trunk]
+            )
+        finally:
+            self.weight_decay = decay
 
     def _use_weight_decay(self, variable: tf.Variable) -> bool:
         """Keras asks this for each variable."""

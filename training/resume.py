@@ -99,6 +99,9 @@ def holds_run(directory: str | os.PathLike[str]) -> bool:
 def _check_config(path: pathlib.Path) -> None:
     """Bindings that only one side has come from another version of the program: a warning."""
     stored, given = _bindings(path.read_text()), _bindings(gin.operative_config_str())
+    for bindings in (stored, given):
+        # What a run starts from does not matter when it goes on.
+        bindings.pop("EfficientNetEncoder.imagenet_weights_file", None)
     both = stored.keys() & given.keys()
     training_state.check_settings(
         {name: stored[name] for name in sorted(both)}, {name: given[name] for name in sorted(both)}

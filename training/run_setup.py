@@ -83,6 +83,8 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     flag_checks.check_flags(args)
     point = _resume_point(args)
     flags.configure(args)
+    if point is not None or args.pretrained_checkpoint is not None:
+        flags.bind_no_imagenet_weights()
     flag_checks.check_settings(args)
     settings = _settings(args)
     embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)

@@ -81,9 +81,10 @@ class Prediction(NamedTuple):
     Attributes:
         loss: the mean over the samples.
         answers: execution parameters, float32 [B, 4], not clipped.
-        doubt: `token_uncertainty.credible_width`, the mean over the coordinates, float [B]; NaN
+        doubt: `token_uncertainty.credible_width`, the mean over the tokens, float [B]; NaN
             from a model that regresses coordinates.
-        std: `token_uncertainty.std_about` the answers, float [B, 4]; NaN likewise.
+        std: `token_uncertainty.execution_parameters_std` about the answers, float [B, 4]; NaN
+            likewise.
     """
 
     loss: float
@@ -121,7 +122,9 @@ def predict_with_doubt(agent: agent_wrapper.Agent, batch: Batch) -> Prediction:
         return Prediction(float(info.loss), predicted, unknown[:, 0], unknown)
     probabilities = tf.nn.softmax(outputs).numpy()
     doubt = token_uncertainty.credible_width(probabilities).mean(axis=-1)
-    std = token_uncertainty.std_about(probabilities, predicted)
+    std, _ = token_uncertainty.execution_parameters_std(
+        probabilities, predicted, agent.action_coding
+    )
     return Prediction(float(info.loss), predicted, doubt, std)
 
 

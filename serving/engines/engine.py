@@ -18,11 +18,13 @@ class Engine(Protocol):
         num_workers: calls that may usefully run at the same time; a call with several pictures
             spreads them over as many threads itself.
         has_distributions: whether the network's answers are drawn from distributions over tokens.
+        action_coding: what the tokens stand for, see `tokenizers/action_coding.py`.
     """
 
     name: str
     num_workers: int
     has_distributions: bool
+    action_coding: str
 
     def forward(
         self,

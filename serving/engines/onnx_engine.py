@@ -28,6 +28,7 @@ from serving.engines import (
     workers,
 )
 from serving.engines import stages as stage_graphs
+from tokenizers import action_coding
 
 NAME = "onnxruntime"
 _IN_ONNX = ("features", "answer")
@@ -96,12 +97,15 @@ def export(graphs: stage_graphs.StageGraphs) -> dict[str, bytes]:
     return files
 
 
-def from_files(files: dict[str, bytes], image_shape: tuple[int, ...]) -> staged_engine.StagedEngine:
+def from_files(
+    files: dict[str, bytes], image_shape: tuple[int, ...], coding: str = action_coding.ENDPOINTS
+) -> staged_engine.StagedEngine:
     """An engine that runs what `export` made.
 
     Args:
         files: file name -> content.
         image_shape: (H, W, 3).
+        coding: of the network's tokens.
 
     Returns:
         The engine, not compared with anything.
@@ -117,14 +121,14 @@ def from_files(files: dict[str, bytes], image_shape: tuple[int, ...]) -> staged_
             graph = frozen_graph.FrozenGraph.parse(files[f"{name}.pb"])
             stages[name] = frozen_graph.FrozenFunction(graph)
     return staged_engine.StagedEngine(
-        NAME, staged_engine.Stages(**stages), image_shape, pool.num_workers
+        NAME, staged_engine.Stages(**stages), image_shape, pool.num_workers, coding
     )
 
 
 def _load_and_check(
     files: dict[str, bytes], functions: prediction_functions.PredictionFunctions
 ) -> staged_engine.StagedEngine:
-    result = from_files(files, functions.image_shape)
+    result = from_files(files, functions.image_shape, functions.action_coding)
     equality_check.check(result, functions)
     return result
 

@@ -11,6 +11,7 @@ import numpy as np
 import policy_specs
 import prediction_functions
 from serving.engines.workers import Arrays
+from tokenizers import action_coding
 
 Stage = Callable[..., Arrays]
 
@@ -38,16 +39,23 @@ class StagedEngine:
     """An `engine.Engine` made of stages. What it answers does not change after it is made."""
 
     def __init__(
-        self, name: str, stages: Stages, image_shape: tuple[int, ...], num_workers: int
+        self,
+        name: str,
+        stages: Stages,
+        image_shape: tuple[int, ...],
+        num_workers: int,
+        action_coding: str = action_coding.ENDPOINTS,
     ) -> None:
         """Args:
         name: of the engine.
         stages: what it runs.
         image_shape: (H, W, 3).
         num_workers: see `engine.Engine`.
+        action_coding: see `engine.Engine`.
         """
         self.name = name
         self.num_workers = num_workers
+        self.action_coding = action_coding
         self.stages = stages
         self.image_shape = tuple(image_shape)
         drawn = stages.factors(np.zeros(2, np.int32), np.int32(1)) if stages.factors else ()

@@ -9,6 +9,7 @@ import numpy as np
 import prediction_functions
 from serving.engines import frozen_graph, staged_engine, workers
 from serving.engines import stages as stage_graphs
+from tokenizers import action_coding
 
 NAME = "tensorflow"
 
@@ -17,17 +18,21 @@ def create(
     functions: prediction_functions.PredictionFunctions,
 ) -> staged_engine.StagedEngine:
     """Freezes an agent's network; the engine does not need the agent afterwards."""
-    return from_graphs(stage_graphs.freeze_stages(functions), functions.image_shape)
+    graphs = stage_graphs.freeze_stages(functions)
+    return from_graphs(graphs, functions.image_shape, functions.action_coding)
 
 
 def from_graphs(
-    graphs: stage_graphs.StageGraphs, image_shape: tuple[int, ...]
+    graphs: stage_graphs.StageGraphs,
+    image_shape: tuple[int, ...],
+    coding: str = action_coding.ENDPOINTS,
 ) -> staged_engine.StagedEngine:
     """An engine that runs every stage in TensorFlow.
 
     Args:
         graphs: of the network.
         image_shape: (H, W, 3).
+        coding: of the network's tokens.
 
     Returns:
         The engine.
@@ -39,7 +44,7 @@ def from_graphs(
         answer=_one_by_one(graphs.answer, pool, fuse=False),
         sampler=frozen_graph.FrozenFunction(graphs.sampler),
     )
-    return staged_engine.StagedEngine(NAME, stages, image_shape, pool.num_workers)
+    return staged_engine.StagedEngine(NAME, stages, image_shape, pool.num_workers, coding)
 
 
 def _one_by_one(

