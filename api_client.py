@@ -36,7 +36,7 @@ import requests
 Picture = Union[str, "os.PathLike[str]", bytes, np.ndarray]
 API_KEY_VARIABLE = "RT1_API_KEY"
 _BUSY_STATUSES = (429, 503)
-_BATCH_OPTIONS = ("batch_size", "enable_dropout", "dropout_scope", "seed", "resize")
+_BATCH_OPTIONS = ("batch_size", "enable_dropout", "dropout_scope", "seed", "resize", "passes")
 # A connection is there within this time or not at all; answers may take longer.
 _CONNECT_LIMIT_S = 10.0
 
@@ -90,6 +90,9 @@ class Prediction(Motion):
         action, food_type: the names that the server understood.
         model_version: names the checkpoint that answered.
         resize: how the picture was fitted into the model's square, if the server said so.
+        passes: how often it was looked at: "one", "fast" or "accurate"; None from a server that
+            does not say.
+        crop: what the last look saw, x1, y1, x2, y2 in 0..1 of the picture; None likewise.
         request_id: what `correct` takes; None from a server that gives none.
         content: the whole answer as it came, with times in `timing_ms`.
     """
@@ -101,6 +104,8 @@ class Prediction(Motion):
     food_type: str
     model_version: str
     resize: str | None = None
+    passes: str | None = None
+    crop: tuple[float, float, float, float] | None = None
     request_id: str | None = None
     content: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
@@ -233,6 +238,7 @@ class FoodAcquisitionClient:
         text: str | None = None,
         *,
         resize: str | None = None,
+        passes: str | None = None,
     ) -> Prediction:
         """Asks for the motion in a picture.
 
@@ -243,6 +249,7 @@ class FoodAcquisitionClient:
             text: the instruction in words; only echoed, unless it comes without action and food
                 and the server has a sentence encoder.
             resize: "stretch", "letterbox" or "crop", instead of what the model was trained with.
+            passes: "one", "fast" or "accurate", instead of what the checkpoint says.
 
         Raises:
             ApiError: if the server refuses, cannot be reached or answers something else.
@@ -250,7 +257,7 @@ class FoodAcquisitionClient:
             OSError: if the file cannot be read.
         """
         instruction = {"action": action, "food_type": food_type, "text": text}
-        body = _body(image=_base64(image), **instruction, resize=resize)
+        body = _body(image=_base64(image), **instruction, resize=resize, passes=passes)
         return parse_prediction(self._request("POST", "/predict", body))
 
     def predict_batch(
@@ -266,7 +273,8 @@ class FoodAcquisitionClient:
         Args:
             image, action, food_type, text: as for `predict`.
             **options: batch_size (1..64 samples, 16), enable_dropout (True), dropout_scope ("head"
-                or "full"), seed (0..2**31 - 1), resize; the server's defaults count for the rest.
+                or "full"), seed (0..2**31 - 1), resize, passes; the server's defaults count for the
+                rest.
 
         Raises:
             ApiError, ValueError, OSError: as `predict`.
@@ -476,6 +484,8 @@ def parse_prediction(content: Mapping[str, Any], name: str = "prediction") -> Pr
         pixels=Motion(*_motion(content, f"{name}_pixels")),
         **{field: _field(content, field) for field in rest},
         resize=content.get("resize"),
+        passes=content.get("passes"),
+        crop=None if content.get("crop") is None else tuple(content["crop"]),
         request_id=content.get("request_id"),
         content=content,
     )

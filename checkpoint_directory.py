@@ -23,7 +23,7 @@ import typing
 import gin
 
 import checkpoint_loading
-from food_data import embedding_store, image_placement
+from food_data import embedding_store, framing, image_placement
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
@@ -85,6 +85,11 @@ def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
         )
     _check_fields(path, contents)
     return contents
+
+
+def framing_of(metadata: dict[str, object]) -> framing.Framing:
+    """How the checkpoint of a metadata.json looks at photos; once, if it does not say."""
+    return framing.Framing(**metadata.get("framing", {}))
 
 
 def weights_digest(directory: str | os.PathLike[str]) -> str:
@@ -159,6 +164,12 @@ def _check_fields(path: pathlib.Path, contents: dict[str, object]) -> None:
             f"{path}: expected 'resize' to be one of {', '.join(image_placement.MODES)}, or null "
             f"if the data set did not say; got {resize!r}. {way_out}"
         )
+    try:
+        framing_of(contents)
+    except (TypeError, ValueError) as error:
+        raise CheckpointDirectoryError(
+            f"{path}: 'framing': {error} Got {contents['framing']!r}. {way_out}"
+        ) from error
 
 
 def _configure(config: pathlib.Path) -> None:

@@ -57,13 +57,17 @@ def to_dataclass(kind: type[T], values: object, name: str, **ready: object) -> T
         The dataclass.
 
     Raises:
-        ValueError: if a field is absent, unknown or of another type, a number is not finite, or the
-            dataclass refuses a value.
+        ValueError: if a field without a default is absent, or one is unknown or of another type, a
+            number is not finite, or the dataclass refuses a value.
     """
     if not isinstance(values, dict):
         raise ValueError(f"{name}: expected an object, got {type(values).__name__}.")
     kinds = {field.name: field.type for field in dataclasses.fields(kind)}
-    absent, unknown = sorted(set(kinds) - set(values)), sorted(set(values) - set(kinds))
+    optional = {
+        field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING
+    }
+    absent = sorted(set(kinds) - optional - set(values))
+    unknown = sorted(set(values) - set(kinds))
     if absent or unknown:
         raise ValueError(
             f"{name}: expected the fields {', '.join(sorted(kinds))}; absent: "
@@ -72,6 +76,7 @@ def to_dataclass(kind: type[T], values: object, name: str, **ready: object) -> T
     fields = {
         field: ready[field] if field in ready else _value(values[field], kinds[field], name, field)
         for field in kinds
+        if field in values
     }
     try:
         return kind(**fields)

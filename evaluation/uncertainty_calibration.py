@@ -41,6 +41,7 @@ class FittedOn:
         sample_ids_sha256: `calibration_split.ids_digest` of their ids.
         picture_ids: of their pictures, sorted, each once.
         weights_sha256: of the model, `checkpoint_directory.weights_digest`.
+        passes: how it looked at the pictures, of `framing.PASSES`; files that do not say: once.
     """
 
     source: str
@@ -52,6 +53,7 @@ class FittedOn:
     sample_ids_sha256: str
     picture_ids: tuple[str, ...]
     weights_sha256: str
+    passes: str = "one"
 
     def __post_init__(self) -> None:
         """Checks the values.

@@ -48,6 +48,26 @@ class Estimate:
         """The score to rank by, [N]."""
         return next(iter(self.scores.values()))
 
+    def moved(self, factors: np.ndarray, shifts: np.ndarray) -> Estimate:
+        """The same in coordinates of another square, see `framing.relative`.
+
+        Lengths (answers, std, widths and spreads) become those of that square, an entropy that of
+        densities over it.
+
+        Args:
+            factors, shifts: float [N, 2], x and y: coordinate * factor + shift. 1 and 0 leave
+                every bit as it is.
+        """
+        both = np.tile(factors, 2)
+        answers = (self.answers * both + np.tile(shifts, 2)).astype(self.answers.dtype)
+        lengths = np.sqrt(factors.prod(axis=1))
+        how = {"entropy": lambda score: score + np.log(lengths), "mutual_information": lambda s: s}
+        scores = {
+            name: how.get(name, lambda score: score * lengths)(score)
+            for name, score in self.scores.items()
+        }
+        return Estimate(answers, self.std * both, scores, self.ms_per_image)
+
 
 def from_distributions(
     answers: np.ndarray, probabilities: np.ndarray, coding: str = action_coding.ENDPOINTS

@@ -59,7 +59,9 @@ class ServerAnswerer:
         """See `Answerer`; `picture` is the content of its file."""
         instruction = (question.action, question.food_type, settings.text)
         if settings.num_samples == 0:
-            prediction = self._client.predict(picture, *instruction, resize=settings.resize)
+            prediction = self._client.predict(
+                picture, *instruction, resize=settings.resize, passes=settings.passes
+            )
         else:
             prediction = self._client.predict_batch(
                 picture,
@@ -68,6 +70,7 @@ class ServerAnswerer:
                 dropout_scope=settings.dropout_scope,
                 seed=question.seed(settings.seed),
                 resize=settings.resize,
+                passes=settings.passes,
             ).mean_prediction
         return dict(prediction.content)
 

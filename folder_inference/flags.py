@@ -49,6 +49,7 @@ def settings_of(flags: argparse.Namespace) -> questions.Settings:
         seed=flags.seed,
         dropout_scope=flags.dropout_scope,
         resize=flags.resize,
+        passes=flags.passes,
     )
 
 
@@ -83,6 +84,9 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, help="makes the samples repeatable")
     add("--dropout_scope", choices=("head", "full"), default="head", help="(%(default)s)")
     add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
+    passes = ("one", "fast", "accurate")
+    add("--passes", choices=passes, help="looks at a photo; unless given: as the checkpoint says")
+    add("--accurate", dest="passes", action="store_const", const="accurate", help=argparse.SUPPRESS)
 
 
 def _add_sharing_out(parser: argparse.ArgumentParser) -> None:

@@ -9,19 +9,17 @@ bytes.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from absl import logging
 
 import api_client
 from folder_inference import questions, sample_records
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving import answer_fields, errors, instructions, prediction_service, request_schemas
 from serving import predictor as predictors
 from serving import settings as server_settings
@@ -32,21 +30,22 @@ _SQUARE_PX = image_placement.policy_specs.IMAGE_SIZE
 _WHOLE_SQUARE = image_placement.Placement("stretch", _SQUARE_PX, _SQUARE_PX, 1.0, 1.0, 0.0, 0.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """What the network is asked.
+class _Here(prediction_service.Caller):
+    """In this thread, when not too many others are at it."""
 
-    Attributes:
-        instruction: with its embedding.
-        square: uint8 [236, 236, 3].
-        placement: where the picture lies in it.
-        decode_ms: that getting so far took.
-    """
+    def __init__(self, may_run: threading.BoundedSemaphore) -> None:
+        super().__init__()
+        self._may_run = may_run
 
-    instruction: instructions.ResolvedInstruction
-    square: np.ndarray
-    placement: image_placement.Placement
-    decode_ms: float
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Waits and runs."""
+        waiting = time.perf_counter()
+        with self._may_run:
+            started = time.perf_counter()
+            value = function()
+            self.model_ms += 1000 * (time.perf_counter() - started)
+        self.queue_ms += 1000 * (started - waiting)
+        return value
 
 
 class LocalModel:
@@ -91,10 +90,22 @@ class LocalModel:
         seed = prediction_service.fresh_seed() if seed is None else seed
         with _as_a_server_says():
             if isinstance(picture, sample_records.Sample):
-                task, more = _task_of_sample(picture, question), picture.about()
+                task, more = self._task_of_sample(picture, question, settings), picture.about()
             else:
                 task, more = self._task_of_file(picture, question, settings), {}
-            answers = self._run(task, settings, seed)
+            sampling = {
+                "dropout": settings.dropout_scope,
+                "num_samples": settings.num_samples,
+                "seed": seed,
+            }
+            answers = prediction_service.answer(
+                self._predictor,
+                task,
+                _Here(self._may_run),
+                # As over HTTP, where /predict_batch has a verdict and /predict none.
+                judged=settings.num_samples > 0,
+                sampling=sampling if settings.num_samples else None,
+            )
             if settings.num_samples:
                 fields = answer_fields.samples(answers, True, settings.dropout_scope, seed)
             else:
@@ -117,56 +128,36 @@ class LocalModel:
 
     def _task_of_file(
         self, content: bytes, question: questions.Question, settings: questions.Settings
-    ) -> _Task:
+    ) -> prediction_service.Task:
         fields = {
             "image": content,
             "action": question.action,
             "food_type": question.food_type,
             "text": settings.text,
             "resize": settings.resize,
+            "passes": settings.passes,
         }
         request = request_schemas.parse_predict(fields)
         instruction = self._predictor.instructions.resolve(request.instruction)
         started = time.perf_counter()
-        square, placement = self._predictor.place(content, request.resize, _MAX_PIXELS)
-        return _Task(instruction, square, placement, 1000 * (time.perf_counter() - started))
+        photo, first = self._predictor.place(content, request.resize, _MAX_PIXELS)
+        decode_ms = 1000 * (time.perf_counter() - started)
+        framed = self._predictor.framing.instead(request.passes)
+        return prediction_service.Task(instruction, photo, first, framed, decode_ms)
 
-    def _run(
-        self, task: _Task, settings: questions.Settings, seed: int
-    ) -> prediction_service.Answers:
-        """One call of the network; S rows and a verdict, or one row without dropout."""
-        options = {}
-        if settings.num_samples:
-            options = {"num_samples": settings.num_samples, "seed": seed}
-            options["dropout"] = settings.dropout_scope
-        waiting = time.perf_counter()
-        with self._may_run:
-            started = time.perf_counter()
-            rows = self._predictor.model.forward(
-                task.square[np.newaxis], task.instruction.embedding[np.newaxis], **options
-            )
-            ended = time.perf_counter()
-        answers = prediction_service.Answers(
-            task.instruction,
-            task.placement,
-            # From [S, 1, 4], or from [1, 4].
-            np.asarray(rows).reshape(-1, 4),
-            task.decode_ms,
-            1000 * (started - waiting),
-            1000 * (ended - started),
+    def _task_of_sample(
+        self,
+        sample: sample_records.Sample,
+        question: questions.Question,
+        settings: questions.Settings,
+    ) -> prediction_service.Task:
+        instruction = instructions.ResolvedInstruction(
+            question.action, question.food_type, sample.embedding
         )
-        judge = self._predictor.judge
-        # As over HTTP, where /predict_batch has a verdict and /predict none.
-        if judge is None or not settings.num_samples:
-            return answers
-        waiting = time.perf_counter()
-        with self._may_run:
-            started = time.perf_counter()
-            embedding = task.instruction.embedding
-            verdict = judge.judge(self._predictor.model, task.square, embedding)
-            ended = time.perf_counter()
-        queue_ms, model_ms = 1000 * (started - waiting), 1000 * (ended - started)
-        return answers.with_verdict(judge, verdict, queue_ms, model_ms)
+        # There is no photo to cut crops from: only whoever asks for them gets those of the square.
+        framed = self._predictor.framing.instead(settings.passes or "one")
+        first = framing.View(sample.image, _WHOLE_SQUARE)
+        return prediction_service.Task(instruction, sample.image, first, framed, 0.0)
 
 
 def load(directory: str | os.PathLike[str], engine: str = "auto") -> LocalModel:
@@ -183,13 +174,6 @@ def load(directory: str | os.PathLike[str], engine: str = "auto") -> LocalModel:
     predictor.warm_up()
     logging.info("%s answers in this process, run by %s", predictor.version, predictor.engine)
     return LocalModel(predictor)
-
-
-def _task_of_sample(sample: sample_records.Sample, question: questions.Question) -> _Task:
-    instruction = instructions.ResolvedInstruction(
-        question.action, question.food_type, sample.embedding
-    )
-    return _Task(instruction, sample.image, _WHOLE_SQUARE, 0.0)
 
 
 @contextlib.contextmanager

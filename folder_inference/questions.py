@@ -24,6 +24,7 @@ class Settings:
         seed: of the samples, or None for the server's choice.
         dropout_scope: "head" or "full".
         resize: "stretch", "letterbox", "crop", or None for what the model was trained with.
+        passes: "one", "fast", "accurate", or None for what the checkpoint says.
     """
 
     action: str | None = None
@@ -33,6 +34,7 @@ class Settings:
     seed: int | None = None
     dropout_scope: str = "head"
     resize: str | None = None
+    passes: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

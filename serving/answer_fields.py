@@ -50,9 +50,11 @@ def about(
 ) -> dict[str, Any]:
     """The picture, and the instruction as it came and as the model understood it."""
     return {
-        "image_width": answers.placement.width,
-        "image_height": answers.placement.height,
-        "resize": answers.placement.mode,
+        "image_width": answers.view.placement.width,
+        "image_height": answers.view.placement.height,
+        "resize": answers.view.placement.mode,
+        "passes": answers.framing.passes,
+        "crop": list(answers.view.crop),
         "action": answers.instruction.action,
         "food_type": answers.instruction.food,
         "input_action": instruction.action,

@@ -66,7 +66,7 @@ def create_app(
     guards.install(app, settings)
 
     def load_real(directory: pathlib.Path) -> Predictor:
-        return Predictor.from_checkpoint(directory, settings.engine)
+        return Predictor.from_checkpoint(directory, settings.engine, passes=settings.passes)
 
     manager = ModelManager(predictor, settings.checkpoint_root, load or load_real)
     service = prediction_service.PredictionService(manager, settings, metrics)

@@ -28,6 +28,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--food_type", help="such as strawberry")
     add("--text", help="the instruction in words, instead of the two, or to be echoed")
     add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
+    passes = ("one", "fast", "accurate")
+    add("--passes", choices=passes, help="looks at the photo; unless given: as the checkpoint says")
+    add(
+        "--accurate",
+        dest="passes",
+        action="store_const",
+        const="accurate",
+        help="--passes accurate",
+    )
     add("--num_samples", type=int, help="draws that many samples with dropout, 1 to 64")
     add("--seed", type=int, help="of the samples")
     add("--dropout_scope", choices=("head", "full"), help="where the samples have dropout")
@@ -52,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Imported here because asking works without Pillow.
             from serving import drawing
 
-            drawing.save_with_motion(image, prediction.pixels, flags.save_picture)
+            drawing.save_with_motion(image, prediction.pixels, flags.save_picture, prediction.crop)
             print(f"drawn: {flags.save_picture}", file=sys.stderr)  # noqa: T201
     except (api_client.ApiError, OSError, ImportError, ValueError) as error:
         print(f"api_client: {error}", file=sys.stderr)  # noqa: T201
@@ -66,7 +75,7 @@ def _ask(
     """What is printed, and the motion that is drawn."""
     instruction = (flags.action, flags.food_type, flags.text)
     if flags.num_samples is None:
-        prediction = client.predict(image, *instruction, resize=flags.resize)
+        prediction = client.predict(image, *instruction, resize=flags.resize, passes=flags.passes)
         printed = dataclasses.asdict(dataclasses.replace(prediction, content={}))
         del printed["content"]
         return printed, prediction
@@ -77,5 +86,6 @@ def _ask(
         seed=flags.seed,
         dropout_scope=flags.dropout_scope,
         resize=flags.resize,
+        passes=flags.passes,
     )
     return dict(batch.mean_prediction.content), batch.mean_prediction

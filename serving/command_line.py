@@ -62,7 +62,11 @@ def main(description: str, create_app: CreateApp) -> int:
     # Bound before the model is loaded, so that a port in use is known at once; it listens after.
     with _bind(arguments.host, arguments.port) as listener:
         predictor = load_predictor(
-            arguments.checkpoint_dir, settings.engine, arguments.config_file, arguments.loss_type
+            arguments.checkpoint_dir,
+            settings.engine,
+            arguments.config_file,
+            arguments.loss_type,
+            settings.passes,
         )
         app = create_app(predictor, settings)
         server = draining.DrainingServer(
@@ -92,6 +96,7 @@ def load_predictor(
     engine: str = "auto",
     config_file: str | None = None,
     loss_type: str | None = None,
+    passes: str | None = None,
 ) -> Predictor | None:
     """Loads and warms up the model of a checkpoint directory; None without one.
 
@@ -100,6 +105,7 @@ def load_predictor(
         engine: 'auto' or the name of one.
         config_file: gin file in the place of the directory's; None for that one.
         loss_type: in the place of the one in the configuration; None for that one.
+        passes: in the place of those that the checkpoint says; None for those.
 
     Raises:
         SystemExit: with a message, if there is no such directory or it cannot be loaded.
@@ -113,7 +119,9 @@ def load_predictor(
             "which is none."
         )
     try:
-        predictor = Predictor.from_checkpoint(checkpoint_dir, engine, config_file, loss_type)
+        predictor = Predictor.from_checkpoint(
+            checkpoint_dir, engine, config_file, loss_type, passes
+        )
     except (OSError, ValueError) as error:
         sys.exit(f"--checkpoint_dir: {checkpoint_dir} cannot be loaded: {error}")
     predictor.warm_up()

@@ -1,29 +1,29 @@
 """What happens to a request between its schema and its JSON: decode, wait, ask the model, convert.
 
-One hop each: `place` decodes, `RequestQueue` waits and runs, `prediction.in_picture` converts.
+`Predictor.place` decodes, `answer` runs the passes through the `RequestQueue`,
+`prediction.in_picture` converts. `folder_inference/local_model.py` calls `answer` without a queue.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving import (
     errors,
     instructions,
     prediction,
     request_queue,
     request_schemas,
-    uncertainty,
 )
-from serving.engines import workers
+from serving.engines import engine, workers
 from serving.model_manager import ModelManager
 from serving.predictor import Predictor
 from serving.server_metrics import ServerMetrics
@@ -43,15 +43,19 @@ class Answers:
 
     Attributes:
         instruction: as the model understood it.
-        placement: where the picture lies in the model's square.
-        coordinates: float32 [S, 4] in 0..1 of the square; one row without dropout.
-        decode_ms, queue_ms, model_ms: where the time went.
+        framing: how it looked at the picture.
+        first: where the picture lies in the square that the first pass sees.
+        view: what the last pass looked at.
+        coordinates: float32 [S, 4] in 0..1 of the view's square; one row without dropout.
+        decode_ms, queue_ms, model_ms: where the time went, in all passes.
         uncertainty: what the calibration says of the model's answer, ready for JSON; None without.
         ask_human: whether it says to ask; None without.
     """
 
     instruction: instructions.ResolvedInstruction
-    placement: image_placement.Placement
+    framing: framing.Framing
+    first: image_placement.Placement
+    view: framing.View
     coordinates: np.ndarray
     decode_ms: float
     queue_ms: float
@@ -63,23 +67,98 @@ class Answers:
         self,
     ) -> list[tuple[prediction.ExecutionParameters, prediction.ExecutionParameters]]:
         """Each row in 0..1 of the picture's width and height, and in its pixels."""
-        return [prediction.in_picture(row, self.placement) for row in self.coordinates]
+        return [prediction.in_picture(row, self.view.placement) for row in self.coordinates]
 
-    def with_verdict(
-        self,
-        judge: uncertainty.UncertaintyJudge,
-        verdict: uncertainty.Verdict,
-        queue_ms: float,
-        model_ms: float,
-    ) -> Answers:
-        """The same with what the judge says of it, and the time that this took."""
-        return dataclasses.replace(
-            self,
-            queue_ms=self.queue_ms + queue_ms,
-            model_ms=self.model_ms + model_ms,
-            uncertainty=judge.fields(verdict, self.placement),
-            ask_human=verdict.calibrated.ask_human,
-        )
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is asked about one picture.
+
+    Attributes:
+        instruction: with its embedding.
+        photo: uint8 [H, W, 3], upright.
+        first: what the first pass sees of it.
+        framing: how to look at it.
+        decode_ms: that getting so far took.
+    """
+
+    instruction: instructions.ResolvedInstruction
+    photo: np.ndarray
+    first: framing.View
+    framing: framing.Framing
+    decode_ms: float
+
+
+class Caller:
+    """Runs the model for one picture and adds up where the time went.
+
+    Attributes:
+        queue_ms: waiting for the model.
+        model_ms: of the model.
+    """
+
+    def __init__(self) -> None:
+        self.queue_ms = self.model_ms = 0.0
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """What the function returns, which runs the model."""
+        raise NotImplementedError
+
+    def forward(
+        self, model: engine.Engine | framing.Voted, images: np.ndarray, embeddings: np.ndarray
+    ) -> np.ndarray:
+        """One answer without dropout: uint8 [1, H, W, 3] and float32 [1, 512] to float32 [1, 4]."""
+        return np.asarray(self.call(lambda: model.forward(images, embeddings)))
+
+
+def answer(
+    predictor: Predictor,
+    task: Task,
+    caller: Caller,
+    *,
+    judged: bool,
+    sampling: Mapping[str, Any] | None = None,
+) -> Answers:
+    """All that happens between a picture and its answer, in a server and without one.
+
+    Args:
+        predictor: the version that answers.
+        task: what is asked.
+        caller: runs the model.
+        judged: whether a calibration, if there is one, is asked for its verdict.
+        sampling: dropout, num_samples and seed of `Engine.forward`, for the last pass; None: one
+            answer without dropout.
+
+    Returns:
+        The answer about what the last pass sees.
+
+    Raises:
+        FloatingPointError: if the network's answer is not finite.
+    """
+    model = predictor.model_for(task.framing)
+    embeddings = task.instruction.embedding[np.newaxis]
+    forward = functools.partial(caller.forward, model)
+    (view,) = framing.look(forward, [task.photo], [task.first], embeddings, task.framing)
+    images = view.square[np.newaxis]
+    if sampling is None:
+        rows = forward(images, embeddings)
+    else:
+        rows = caller.call(lambda: np.asarray(model.forward(images, embeddings, **sampling))[:, 0])
+    first, judge, verdict = task.first.placement, predictor.judge, None
+    if judged and judge is not None and judge.knows(task.framing):
+        verdict = caller.call(lambda: judge.judge(model, view, first, embeddings[0]))
+    return Answers(
+        task.instruction,
+        task.framing,
+        first,
+        view,
+        rows,
+        task.decode_ms,
+        caller.queue_ms,
+        caller.model_ms,
+        None if verdict is None else judge.fields(verdict, first),
+        None if verdict is None else verdict.calibrated.ask_human,
+    )
 
 
 class PredictionService:
@@ -120,12 +199,8 @@ class PredictionService:
             FloatingPointError: if the network's answer is not finite.
         """
         instruction = predictor.instructions.resolve(request.instruction)
-        square, placement, decode_ms = self._decode(predictor, request.image, request.resize)
-        with _queue_errors():
-            timed = self.queue.predict(
-                predictor.model, square, instruction.embedding, self._settings.deadline_s
-            )
-        return self._answers(instruction, placement, decode_ms, timed, timed.value[np.newaxis])
+        task = self._task(predictor, request, request.image, instruction)
+        return self._answer(predictor, task, judged=False)
 
     def sample(
         self, predictor: Predictor, request: request_schemas.BatchRequest, seed: int | None
@@ -141,100 +216,84 @@ class PredictionService:
             RequestError, FloatingPointError: as `predict`.
         """
         instruction = predictor.instructions.resolve(request.instruction)
-        decoded = [self._decode(predictor, image, request.resize) for image in request.images]
-        answers = []
-        for square, placement, decode_ms in decoded:
-            with _queue_errors():
-                if not request.enable_dropout:
-                    timed = self.queue.predict(
-                        predictor.model, square, instruction.embedding, self._settings.deadline_s
-                    )
-                    rows = np.repeat(timed.value[np.newaxis], request.batch_size, axis=0)
-                else:
-                    timed = self._sample_one(
-                        predictor, square, instruction.embedding, request, seed
-                    )
-                    rows = timed.value
-            answer = self._answers(instruction, placement, decode_ms, timed, rows)
-            answers.append(self._judged(predictor, square, answer))
+        size, sampling = request.batch_size, None
+        if request.enable_dropout:
+            sampling = {"dropout": request.dropout_scope, "num_samples": size, "seed": seed}
+        tasks = [self._task(predictor, request, image, instruction) for image in request.images]
+        answers = [self._answer(predictor, task, judged=True, sampling=sampling) for task in tasks]
+        if sampling is not None:
+            return answers
+        return [
+            dataclasses.replace(one, coordinates=np.repeat(one.coordinates, size, axis=0))
+            for one in answers
+        ]
+
+    def _answer(self, predictor: Predictor, task: Task, **how: Any) -> Answers:
+        deadline_s = self._settings.deadline_s
+        caller = _QueueCaller(self.queue, deadline_s, self._metrics)
+        try:
+            answers = answer(predictor, task, caller, **how)
+        except request_queue.QueueFullError as error:
+            text = f"The server is busy: {error} Try again."
+            raise errors.RequestError(503, text, _RETRY_AFTER_S) from error
+        except request_queue.DeadlineError as error:
+            text = f"The server is too busy: No answer within {deadline_s:g} s."
+            raise errors.RequestError(504, text) from error
+        self._metrics.observe("queue", answers.queue_ms / 1000)
+        self._metrics.observe("model", answers.model_ms / 1000)
         return answers
 
-    def _judged(self, predictor: Predictor, square: np.ndarray, answer: Answers) -> Answers:
-        """The answer with what the predictor's calibration says of it, if there is one."""
-        judge = predictor.judge
-        if judge is None:
-            return answer
-        with _queue_errors():
-            timed = self.queue.call(
-                lambda: judge.judge(predictor.model, square, answer.instruction.embedding),
-                self._settings.deadline_s,
-            )
-        return answer.with_verdict(judge, timed.value, timed.queue_ms, timed.model_ms)
-
-    def _sample_one(
+    def _task(
         self,
         predictor: Predictor,
-        square: np.ndarray,
-        embedding: np.ndarray,
-        request: request_schemas.BatchRequest,
-        seed: int | None,
-    ) -> request_queue.Timed:
-        """Samples [S, 4] of one picture."""
-        return self.queue.call(
-            lambda: np.asarray(
-                predictor.model.forward(
-                    square[np.newaxis],
-                    embedding[np.newaxis],
-                    dropout=request.dropout_scope,
-                    num_samples=request.batch_size,
-                    seed=seed,
-                )
-            )[:, 0],
-            self._settings.deadline_s,
-        )
-
-    def _decode(
-        self, predictor: Predictor, image: bytes, resize: str | None
-    ) -> tuple[np.ndarray, image_placement.Placement, float]:
+        request: request_schemas.PredictRequest | request_schemas.BatchRequest,
+        image: bytes,
+        instruction: instructions.ResolvedInstruction,
+    ) -> Task:
         started = time.perf_counter()
         try:
-            square, placement = predictor.place(image, resize, self._settings.max_pixels)
+            photo, first = predictor.place(image, request.resize, self._settings.max_pixels)
         except image_placement.TooManyPixelsError as error:
             raise errors.RequestError(413, str(error)) from error
         except image_placement.ImageDecodeError as error:
             raise errors.RequestError(422, str(error)) from error
         seconds = time.perf_counter() - started
         self._metrics.observe("decode", seconds)
-        return square, placement, 1000 * seconds
+        framed = predictor.framing.instead(request.passes)
+        return Task(instruction, photo, first, framed, 1000 * seconds)
 
-    def _answers(
-        self,
-        instruction: instructions.ResolvedInstruction,
-        placement: image_placement.Placement,
-        decode_ms: float,
-        timed: request_queue.Timed,
-        coordinates: np.ndarray,
-    ) -> Answers:
-        self._metrics.observe("queue", timed.queue_ms / 1000)
-        self._metrics.observe("model", timed.model_ms / 1000)
+
+class _QueueCaller(Caller):
+    """In the line of all requests; all passes together within one deadline."""
+
+    def __init__(
+        self, queue: request_queue.RequestQueue, deadline_s: float, metrics: ServerMetrics
+    ) -> None:
+        super().__init__()
+        self._queue, self._metrics = queue, metrics
+        self._deadline_s, self._started = deadline_s, time.perf_counter()
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Runs alone."""
+        return self._add(self._queue.call(function, self._left_s()))
+
+    def forward(
+        self, model: engine.Engine | framing.Voted, images: np.ndarray, embeddings: np.ndarray
+    ) -> np.ndarray:
+        """Runs with other requests that wait."""
+        timed = self._queue.predict(model, images[0], embeddings[0], self._left_s())
+        return self._add(timed)[np.newaxis]
+
+    def _left_s(self) -> float:
+        return max(0.0, self._deadline_s - (time.perf_counter() - self._started))
+
+    def _add(self, timed: request_queue.Timed) -> Any:
+        self.queue_ms += timed.queue_ms
+        self.model_ms += timed.model_ms
         self._metrics.observe_batch_size(timed.batch_size)
-        return Answers(
-            instruction, placement, coordinates, decode_ms, timed.queue_ms, timed.model_ms
-        )
+        return timed.value
 
 
 def fresh_seed() -> int:
     """A seed in 0 .. 2^31 - 1 that nobody has chosen."""
     return int.from_bytes(os.urandom(4), "little") & request_schemas.MAX_SEED
-
-
-@contextmanager
-def _queue_errors() -> Iterator[None]:
-    try:
-        yield
-    except request_queue.QueueFullError as error:
-        raise errors.RequestError(
-            503, f"The server is busy: {error} Try again.", _RETRY_AFTER_S
-        ) from error
-    except request_queue.DeadlineError as error:
-        raise errors.RequestError(504, f"The server is too busy: {error}") from error

@@ -15,7 +15,7 @@ from absl import logging
 
 import policy_specs
 from evaluation import uncertainty_calibration
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving import errors, instructions, request_schemas, uncertainty
 from serving.engines.engine import Engine
 
@@ -28,6 +28,7 @@ class Predictor:
         instructions: that it was trained on.
         version: names the checkpoint in answers.
         engine: names what runs the network.
+        framing: how it looks at photos unless a request says otherwise.
         judge: says of answers whether to act on them; None without a calibration.
         num_workers: calls of the model that may run at a time.
     """
@@ -39,6 +40,7 @@ class Predictor:
         placement_mode: str | None,
         version: str,
         calibration: uncertainty_calibration.UncertaintyCalibration | None = None,
+        framed: framing.Framing | None = None,
     ) -> None:
         """Args:
         model: the network.
@@ -46,8 +48,12 @@ class Predictor:
         placement_mode: of `image_placement.MODES`; None if the data set did not say.
         version: names the checkpoint.
         calibration: the `uncertainty.json` beside the checkpoint; None if there is none.
+        framed: how it looks at photos; None: once.
         """
         self.model = model
+        self.framing = framed or framing.Framing()
+        # One object, so that requests which vote share a batch in the queue.
+        self._voted = framing.Voted(model)
         self.instructions = known_instructions
         self.version = version
         self.engine = getattr(model, "name", type(model).__name__)
@@ -64,6 +70,7 @@ class Predictor:
         engine: str = "auto",
         config_file: str | os.PathLike[str] | None = None,
         loss_type: str | None = None,
+        passes: str | None = None,
     ) -> Predictor:
         """Loads a checkpoint directory; whatever is wrong with it is raised by the loader.
 
@@ -72,6 +79,7 @@ class Predictor:
             engine: 'auto' for the fastest that is installed, or its name.
             config_file: gin file in the place of the directory's; None for that one.
             loss_type: in the place of the one in the configuration; None for that one.
+            passes: of `framing.PASSES`, in the place of the checkpoint's own; None for those.
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
@@ -89,7 +97,12 @@ class Predictor:
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
             calibration,
+            checkpoint_directory.framing_of(loaded.metadata).instead(passes),
         )
+
+    def model_for(self, framed: framing.Framing) -> Engine | framing.Voted:
+        """What answers in each pass: the model, or the vote over its turns and flips."""
+        return self._voted if framed.votes else self.model
 
     def warm_up(self) -> None:
         """Traces and runs all that a request may need, so that the first one does not wait."""
@@ -104,12 +117,14 @@ class Predictor:
             self.model.forward(image, embedding, dropout=scope, num_samples=num_samples, seed=0)
         self.model.forward(image, embedding)
         if self.judge is not None:
-            self.judge.judge(self.model, image[0], embedding[0])
+            _, placement = image_placement.place(image[0], "stretch")
+            view = framing.View(image[0], placement)
+            self.judge.judge(self.model, view, placement, embedding[0])
         logging.info("Warmed up in %.1f s", time.perf_counter() - started)
 
     def place(
         self, image: bytes, resize: str | None, max_pixels: int
-    ) -> tuple[np.ndarray, image_placement.Placement]:
+    ) -> tuple[np.ndarray, framing.View]:
         """Decodes a picture's file and fits it into the model's square.
 
         Args:
@@ -118,7 +133,7 @@ class Predictor:
             max_pixels: of the picture.
 
         Returns:
-            uint8 [236, 236, 3], and where the picture lies in it.
+            The picture, uint8 [H, W, 3], and what the first pass sees of it.
 
         Raises:
             TooManyPixelsError: if there are more than `max_pixels`.
@@ -132,4 +147,5 @@ class Predictor:
                 f"'resize' is needed: expected one of {', '.join(image_placement.MODES)}, got "
                 f"none, and the data set of {self.version} does not say which it had.",
             )
-        return image_placement.place(image_placement.decode_image(image, max_pixels), mode)
+        photo = image_placement.decode_image(image, max_pixels)
+        return photo, framing.View(*image_placement.place(photo, mode))

@@ -9,6 +9,7 @@
 | text           | string       | optional beside action and food, then echoed as `input_text`;    |
 |                |              | alone it is the instruction                                      |
 | resize         | string       | optional: stretch, letterbox or crop; as training had it         |
+| passes         | string       | optional: one, fast or accurate; as the checkpoint says          |
 
 and on /predict_batch
 
@@ -26,7 +27,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving import errors, request_fields
 
 DROPOUT_SCOPES = ("head", "full")
@@ -59,11 +60,13 @@ class PredictRequest:
         image: the bytes of the picture's file, not decoded yet.
         instruction: what is asked.
         resize: how the picture is fitted into the model's square; None: as training had it.
+        passes: how often it is looked at, see `framing`; None: as the checkpoint says.
     """
 
     image: bytes
     instruction: Instruction
     resize: str | None
+    passes: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +76,7 @@ class BatchRequest:
     Attributes:
         images: files of one or more pictures, not decoded yet.
         several: whether the client sent `images`, and expects a list.
-        instruction, resize: as in `PredictRequest`.
+        instruction, resize, passes: as in `PredictRequest`.
         batch_size: S, samples of each picture.
         enable_dropout: whether the samples differ.
         dropout_scope: 'head' or 'full'.
@@ -88,6 +91,7 @@ class BatchRequest:
     enable_dropout: bool
     dropout_scope: str
     seed: int | None
+    passes: str | None = None
 
 
 def parse_predict(fields: object) -> PredictRequest:
@@ -97,6 +101,7 @@ def parse_predict(fields: object) -> PredictRequest:
         image=_image(fields),
         instruction=_instruction(fields),
         resize=request_fields.choice(fields, "resize", image_placement.MODES),
+        passes=request_fields.choice(fields, "passes", framing.PASSES),
     )
 
 
@@ -114,6 +119,7 @@ def parse_predict_batch(fields: object) -> BatchRequest:
         enable_dropout=request_fields.boolean(fields, "enable_dropout", default=True),
         dropout_scope=request_fields.choice(fields, "dropout_scope", DROPOUT_SCOPES) or "head",
         seed=request_fields.integer(fields, "seed", (0, MAX_SEED)),
+        passes=request_fields.choice(fields, "passes", framing.PASSES),
     )
 
 

@@ -8,6 +8,7 @@ import pathlib
 import sys
 from collections.abc import Mapping
 
+from food_data import framing
 from serving import key_files
 from serving.settings import ServerSettings
 
@@ -57,6 +58,7 @@ def _add_model_flags(parser: argparse.ArgumentParser, environment: Mapping[str, 
         default=_DEFAULTS.engine,
         help="what runs the network; auto: the fastest that is installed and passes its check",
     )
+    framing.add_flags(group)
 
 
 def _add_network_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
@@ -138,6 +140,7 @@ def settings_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -
         deadline_s=arguments.deadline_s,
         record_dir=record_dir,
         engine=arguments.engine,
+        passes=arguments.passes,
     )
 
 

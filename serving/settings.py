@@ -27,6 +27,7 @@ class ServerSettings:
         deadline_s: a request that has waited as long is answered with 504.
         record_dir: folder where requests and answers are kept; None: nothing is kept.
         engine: "auto", "tensorflow" or "onnxruntime".
+        passes: how often photos are looked at, of `framing.PASSES`; None: as the checkpoint says.
     """
 
     checkpoint_root: pathlib.Path | None = None
@@ -41,3 +42,4 @@ class ServerSettings:
     deadline_s: float = 30.0
     record_dir: pathlib.Path | None = None
     engine: str = "auto"
+    passes: str | None = None

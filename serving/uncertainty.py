@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evaluation import uncertainty_calibration, uncertainty_estimate
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving.engines.engine import Engine
 
 SOURCES = ("token_distribution", "mc_dropout")
@@ -28,7 +28,7 @@ class UncertaintyError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What is known about one answer, in 0..1 of the model's square.
+    """What is known about one answer, in 0..1 of the square that the first pass sees.
 
     Attributes:
         score: the uncertainty that ranks answers.
@@ -69,23 +69,35 @@ class UncertaintyJudge:
             )
         self.calibration = calibration
 
-    def judge(self, model: Engine, image: np.ndarray, embedding: np.ndarray) -> Verdict:
+    def knows(self, framed: framing.Framing) -> bool:
+        """Whether the calibration is one of answers that were found in this way."""
+        return self.calibration.fitted_on.passes == framed.passes
+
+    def judge(
+        self,
+        model: Engine | framing.Voted,
+        view: framing.View,
+        first: image_placement.Placement,
+        embedding: np.ndarray,
+    ) -> Verdict:
         """Runs the model once more, or with dropout, as the calibration was fitted.
 
         Args:
-            model: the network.
-            image: uint8 [H, W, 3].
+            model: the network, or its vote.
+            view: what the last pass looks at.
+            first: of the first pass.
             embedding: float32 [512].
 
         Returns:
             The verdict about the model's answer to this picture.
         """
-        estimate = self._estimate(model, image[np.newaxis], embedding[np.newaxis])
+        estimate = self._estimate(model, view.square[np.newaxis], embedding[np.newaxis])
+        estimate = estimate.moved(*framing.relative([view.placement], [first]))
         score = float(estimate.scores[self.calibration.fitted_on.score][0])
         return Verdict(score, self.calibration.apply(estimate.answers[0], estimate.std[0], score))
 
     def _estimate(
-        self, model: Engine, image: np.ndarray, embedding: np.ndarray
+        self, model: Engine | framing.Voted, image: np.ndarray, embedding: np.ndarray
     ) -> uncertainty_estimate.Estimate:
         fitted = self.calibration.fitted_on
         if fitted.source == "token_distribution":
@@ -103,7 +115,7 @@ class UncertaintyJudge:
 
         Args:
             verdict: about the answer.
-            placement: where the picture lies in the model's square.
+            placement: where the picture lies in the square that the first pass sees.
         """
         found, asking = verdict.calibrated, self.calibration.asking
         size = np.array([placement.width, placement.height], np.float64)

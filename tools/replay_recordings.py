@@ -27,7 +27,16 @@ sys.path.insert(0, str(ROOT))  # The file is run as a script.
 from serving import recordings  # noqa: E402
 
 _PREDICT, _BATCH = "/predict", "/predict_batch"
-_FIELDS = ("action", "food_type", "text", "resize", "batch_size", "enable_dropout", "dropout_scope")
+_FIELDS = (
+    "action",
+    "food_type",
+    "text",
+    "resize",
+    "passes",
+    "batch_size",
+    "enable_dropout",
+    "dropout_scope",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +61,7 @@ def request_of(one: recordings.Recording) -> tuple[str, dict[str, Any]]:
     is_batch = "mean_prediction" in one.answer
     body = {name: one.request[name] for name in _FIELDS if one.request.get(name) is not None}
     # What was answered is what was understood, also where the request left it open.
-    understood = {name: one.answer.get(name) for name in ("resize", "seed")}
+    understood = {name: one.answer.get(name) for name in ("resize", "passes", "seed")}
     body.update({name: value for name, value in understood.items() if value is not None})
     body.setdefault("action", one.answer.get("action"))
     body.setdefault("food_type", one.answer.get("food_type"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving import request_schemas
 from serving import uncertainty as serving_uncertainty
 from serving.openapi import parts
@@ -131,6 +131,13 @@ def _about() -> parts.Schema:
         "image_width": parts.an_integer("Pixels, upright as its EXIF orientation says.", 1),
         "image_height": parts.an_integer("Pixels, upright as its EXIF orientation says.", 1),
         "resize": {"type": "string", "enum": list(image_placement.MODES)},
+        "passes": {"type": "string", "enum": list(framing.PASSES)},
+        "crop": parts.an_array(
+            parts.a_number(minimum=0, maximum=1),
+            4,
+            4,
+            "What the last pass looked at, x1, y1, x2, y2 in 0..1 of the picture.",
+        ),
         "action": parts.or_null(parts.a_string(f"The name that was understood{null}")),
         "food_type": parts.or_null(parts.a_string(f"The name that was understood{null}")),
         "input_action": parts.or_null(parts.a_string("As it was sent.")),

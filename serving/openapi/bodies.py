@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving import request_fields, request_schemas
 from serving.openapi import parts
 
@@ -94,6 +94,15 @@ def _instruction() -> parts.Schema:
                 "enum": [*image_placement.MODES, None],
                 "description": "How the picture is fitted into the model's square; unless given, "
                 "as training had it.",
+            }
+        ),
+        "passes": parts.or_null(
+            {
+                "type": "string",
+                "enum": [*framing.PASSES, None],
+                "description": "How the picture is looked at: `one` pass; `fast`, three, closer "
+                "each time; `accurate`, three with the eight turns and flips of each, 24 times the "
+                "cost of one. Unless given, as the checkpoint says.",
             }
         ),
     }

@@ -49,6 +49,8 @@ _ABOUT: Example = {
     "image_width": 16,
     "image_height": 12,
     "resize": "letterbox",
+    "passes": "one",
+    "crop": [0.0, 0.0, 1.0, 1.0],
     "action": "skewering",
     "food_type": "strawberry",
     "input_action": "skewering",

@@ -103,7 +103,8 @@ class PredictionRoutes:
             "action": instruction.action,
             "food_type": instruction.food_type,
             "text": instruction.text,
-            "resize": answers.placement.mode,
+            "resize": answers.view.placement.mode,
+            "passes": answers.framing.passes,
         }
         for option in ("batch_size", "enable_dropout", "dropout_scope", "seed"):
             if option in content:

@@ -17,7 +17,7 @@ export class Overlay {
     this.svg = svg;
     this.onMove = onMove;
     this.layers = {};
-    for (const name of ["region", "ghost", "arrow", "samples", "handles"]) {
+    for (const name of ["crop", "region", "ghost", "arrow", "samples", "handles"]) {
       this.layers[name] = svg.appendChild(element("g", {id: `layer-${name}`}));
     }
     new ResizeObserver(() => this.draw()).observe(svg);
@@ -27,7 +27,7 @@ export class Overlay {
   // Takes everything away. size: of the photo, pixels.
   clear(size) {
     this.size = size;
-    this.predicted = this.motion = this.ellipse = this.region = null;
+    this.predicted = this.motion = this.ellipse = this.region = this.crop = null;
     this.samples = [];
     this.svg.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
     this.draw();
@@ -52,9 +52,16 @@ export class Overlay {
     this.draw();
   }
 
+  // What the model's last look saw, [x1, y1, x2, y2] in 0..1 of the photo; all of it has no frame.
+  setCrop(crop) {
+    this.crop = crop?.some((value, index) => value !== Math.floor(index / 2)) ? crop : null;
+    this.draw();
+  }
+
   draw() {
     // Pixels of the photo in one pixel of the screen: marks keep their size on the screen.
     this.unit = this.size.width / (this.svg.clientWidth || this.size.width);
+    this.drawCrop();
     this.drawRegion();
     this.drawSamples();
     this.layers.ghost.replaceChildren();
@@ -68,6 +75,18 @@ export class Overlay {
     }
     this.drawArrow();
     this.drawHandles();
+  }
+
+  drawCrop() {
+    this.layers.crop.replaceChildren();
+    if (!this.crop) return;
+    const [x1, y1, x2, y2] = this.crop;
+    const {width, height} = this.size;
+    const place = {x: x1 * width, y: y1 * height, width: (x2 - x1) * width, height: (y2 - y1) * height};
+    this.layers.crop.append(
+      element("rect", {class: "crop-halo", ...place}),
+      element("rect", {id: "crop", class: "mark-crop", ...place}),
+    );
   }
 
   drawRegion() {

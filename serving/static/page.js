@@ -111,6 +111,7 @@ async function ask(signal) {
     action: instruction.action,
     food_type: instruction.food,
     resize: find("resize").value,
+    passes: find("passes").value,
   };
   const started = performance.now();
   answer = await api.postForm("predict", fields, signal);
@@ -119,6 +120,7 @@ async function ask(signal) {
   overlay.clear(size);
   const motion = geometry.fromFields(answer.prediction_pixels);
   overlay.setMotion(motion, motion);
+  overlay.setCrop(answer.crop);
   showMotion();
   results.showLatency(answer.timing_ms, seenMs);
   // On a phone the button is below the photo, and the arrow would appear out of sight.
@@ -176,6 +178,7 @@ function showLegend() {
   results.showLegend({
     samples: overlay.samples.length > 0,
     region: overlay.region !== null,
+    crop: overlay.crop !== null,
     correction: corrected,
   });
 }

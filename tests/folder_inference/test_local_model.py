@@ -77,8 +77,10 @@ def test_it_is_asked_like_a_server(local, server):
         questions.Settings(num_samples=0, resize="crop", text="eat it"),
         questions.Settings(num_samples=3, seed=5),
         questions.Settings(num_samples=64, seed=0, dropout_scope="full", resize="stretch"),
+        questions.Settings(num_samples=0, passes="accurate"),
+        questions.Settings(num_samples=3, seed=5, passes="fast"),
     ],
-    ids=["one", "crop and text", "head", "full"],
+    ids=["one", "crop and text", "head", "full", "accurate", "fast"],
 )
 def test_answers_are_those_of_its_server_to_the_bit(settings, local, server):
     content = serving_stubs.file_bytes(PICTURE)

@@ -59,4 +59,5 @@ def test_settings_are_plain_json():
         "seed": 3,
         "dropout_scope": "head",
         "resize": None,
+        "passes": None,
     }

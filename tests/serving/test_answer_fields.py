@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving import answer_fields, instructions, prediction_service, request_schemas
 
 # 200 x 100 pixels, stretched over the square.
@@ -15,7 +15,11 @@ INSTRUCTION = instructions.ResolvedInstruction("skewering", "grape", np.zeros(51
 
 def answers(*rows):
     coordinates = np.array(rows, np.float32)
-    return prediction_service.Answers(INSTRUCTION, PLACEMENT, coordinates, 1.0, 2.0, 3.0)
+    view = framing.View(np.zeros((236, 236, 3), np.uint8), PLACEMENT)
+    once = framing.Framing()
+    return prediction_service.Answers(
+        INSTRUCTION, once, PLACEMENT, view, coordinates, 1.0, 2.0, 3.0
+    )
 
 
 def test_single():
@@ -53,6 +57,8 @@ def test_about():
         "image_width": 200,
         "image_height": 100,
         "resize": "stretch",
+        "passes": "one",
+        "crop": [0.0, 0.0, 1.0, 1.0],
         "action": "skewering",
         "food_type": "grape",
         "input_action": "Skewer",

@@ -67,7 +67,7 @@ def test_the_samples_of_a_picture_do_not_depend_on_its_neighbours(make_service):
     alone = service.sample(predictor, batch(), 1)[0].coordinates
     beside = service.sample(predictor, batch(images=(other, PICTURE)), 1)
     np.testing.assert_array_equal(beside[1].coordinates, alone)
-    assert beside[0].placement.width == 90
+    assert beside[0].view.placement.width == 90
 
 
 def test_without_dropout_all_samples_are_the_one_answer(make_service):

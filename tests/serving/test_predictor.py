@@ -22,10 +22,11 @@ PICTURE = serving_stubs.marker_picture(300, 200, (100, 100), (200, 100))
 def test_pictures_are_placed_as_training_had_it_unless_asked_otherwise(mode, store):
     stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store, mode)
     for resize in (None, "stretch", "letterbox", "crop"):
-        square, placement = stub.place(serving_stubs.file_bytes(PICTURE), resize, 60_000)
+        photo, first = stub.place(serving_stubs.file_bytes(PICTURE), resize, 60_000)
         expected = image_placement.place(PICTURE, resize or mode)
-        np.testing.assert_array_equal(square, expected[0])
-        assert placement == expected[1]
+        np.testing.assert_array_equal(photo, PICTURE)
+        np.testing.assert_array_equal(first.square, expected[0])
+        assert first.placement == expected[1]
 
 
 def test_too_many_pixels_and_no_picture_are_told_apart(store):
@@ -39,7 +40,7 @@ def test_too_many_pixels_and_no_picture_are_told_apart(store):
 def test_where_training_did_not_say_the_request_has_to(store):
     stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store, mode=None)
     file = serving_stubs.file_bytes(PICTURE)
-    assert stub.place(file, "crop", 60_000)[1].mode == "crop"
+    assert stub.place(file, "crop", 60_000)[1].placement.mode == "crop"
     with pytest.raises(errors.RequestError, match="'resize' is needed: .* stub-1") as refused:
         stub.place(file, None, 60_000)
     assert refused.value.status == 422

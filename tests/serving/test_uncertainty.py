@@ -10,11 +10,12 @@ import pytest
 import requests
 
 from evaluation import uncertainty_calibration
-from food_data import image_placement
+from food_data import framing, image_placement
 from serving import app, uncertainty
 from tests import serving_stubs
 from tests.uncertainty_stubs import RegressionModel, TokenModel, calibration
 
+SQUARE = framing.View(*image_placement.place(np.zeros((236, 236, 3), np.uint8), "stretch"))
 PICTURE = serving_stubs.marker_picture(200, 100, (50, 50), (150, 50))
 
 
@@ -23,8 +24,7 @@ def test_asks_above_the_threshold(width, asks):
     """99 % of `width` equally likely tokens of 256: 0.0967 and 0.1005."""
     model = TokenModel(width)
     judge = uncertainty.UncertaintyJudge(calibration(), model)
-    square = np.zeros((236, 236, 3), np.uint8)
-    verdict = judge.judge(model, square, np.zeros(512, np.float32))
+    verdict = judge.judge(model, SQUARE, SQUARE.placement, np.zeros(512, np.float32))
     assert verdict.score == pytest.approx(0.99 * width / 256)
     assert verdict.calibrated.ask_human is asks
     assert model.asked == [{}]
@@ -35,11 +35,11 @@ def test_samples_are_drawn_as_they_were_calibrated(model):
     judge = uncertainty.UncertaintyJudge(
         calibration("mc_dropout", "midpoint_spread", "full"), model
     )
-    square, embedding = np.zeros((236, 236, 3), np.uint8), np.zeros(512, np.float32)
-    samples = model.forward(square[None], embedding[None], dropout="full", num_samples=4, seed=0)
+    images, embedding = SQUARE.square[np.newaxis], np.zeros(512, np.float32)
+    samples = model.forward(images, embedding[None], dropout="full", num_samples=4, seed=0)
     midpoints = (samples[:, 0, :2] + samples[:, 0, 2:]) / 2
     expected = np.sqrt(midpoints.astype(float).var(axis=0).sum())
-    verdicts = [judge.judge(model, square, embedding) for _ in range(2)]
+    verdicts = [judge.judge(model, SQUARE, SQUARE.placement, embedding) for _ in range(2)]
     assert verdicts[0].score == pytest.approx(expected, rel=1e-6) == verdicts[1].score
 
 

@@ -49,6 +49,35 @@ def test_batch_has_the_fields_that_existing_clients_read(stub_server_url):
     assert content["timing_ms"].keys() == {"decode", "queue", "model", "total"}
 
 
+@pytest.mark.parametrize(
+    ("passes", "crop"),
+    [
+        # 400 x 300 pixels, the middle of the markers at (370, 270).
+        (None, (0, 0, 400, 300)),
+        # 240 and 140 pixels a side, as far into the corner as the photo goes.
+        ("fast", (260, 160, 400, 300)),
+        ("accurate", (260, 160, 400, 300)),
+    ],
+)
+def test_a_closer_look(stub_server_url, passes, crop):
+    """The server's checkpoint looks once; a request may say otherwise."""
+    picture = serving_stubs.marker_picture(400, 300, (350, 270), (390, 270))
+    image = base64.b64encode(serving_stubs.file_bytes(picture)).decode()
+    body = {**BODY, "image": image, "passes": passes, "seed": 1}
+    one, many = (post(stub_server_url, f"/{route}", body) for route in ("predict", "predict_batch"))
+    document = requests.get(f"{stub_server_url}/openapi.json", timeout=30).json()
+    for content, name in ((one, "PredictAnswer"), (many, "PredictBatchAnswer")):
+        schema = {"$ref": f"#/components/schemas/{name}"}
+        assert openapi_schema.problems(content.json(), schema, document) == []
+    for content, name in ((one.json(), "prediction"), (many.json(), "mean_prediction")):
+        assert content["passes"] == (passes or "one")
+        expected = np.array(crop) / [400, 300, 400, 300]
+        np.testing.assert_allclose(content["crop"], expected, atol=2 / 300)
+        motion = content[f"{name}_pixels"]
+        found = [motion[key] for key in ("start_x", "start_y", "end_x", "end_y")]
+        assert found == pytest.approx([350, 270, 390, 270], abs=3)
+
+
 def test_batch_defaults(stub_server_url):
     content = post(stub_server_url, "/predict_batch", BODY).json()
     assert (content["batch_size"], content["enable_dropout"]) == (16, True)

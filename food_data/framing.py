@@ -1,0 +1,310 @@
+"""Coarse to fine: the model is asked about the whole photo, then about crops around its answers.
+
+| passes     | side of what is looked at                   | pictures in a pass          |
+|------------|---------------------------------------------|-----------------------------|
+| `one`      | 1: what `image_placement.place` makes       | 1                           |
+| `fast`     | 1, then 0.6, then 0.35                      | 1                           |
+| `accurate` | 1, then 0.5, then 0.35                      | 8: all turns and flips vote |
+
+A crop is a share of the square that the first pass sees, cut from the ORIGINAL photo about the
+midpoint of the answer before and resized to the model's input as that square was: with `letterbox`
+a share of the photo's longer side, with `crop` of its shorter side, with `stretch` of its width and
+of its height. It is moved as far as it takes to lie inside the photo; where it is longer than the
+photo, all of the photo is there, on black as in a letterbox.
+
+A worked example, 640 x 480, letterbox, `fast`: the answer to the whole photo has its midpoint at
+the pixel (600, 240). The second pass looks at columns 256..640 and rows 48..432, 384 pixels a side.
+If it answers (448, 240), the third looks at columns 336..560 and rows 128..352, 224 a side.
+
+Tight crops of food that fills the picture hurt. A pass whose crop would be short, compared with the
+motion that was answered, is left out and ends the looking: a motion of 300 pixels is longer than
+`max_extent` (0.7) times 384, so the first pass is the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gin
+import numpy as np
+
+import policy_specs
+from food_data import image_placement
+
+PASSES = ("one", "fast", "accurate")
+_SHARES = {"one": (1.0,), "fast": (1.0, 0.6, 0.35), "accurate": (1.0, 0.5, 0.35)}
+_NUM_VIEWS = 8
+
+Answer = Callable[[np.ndarray, np.ndarray], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Framing:
+    """How a checkpoint looks at photos.
+
+    Attributes:
+        passes: of `PASSES`.
+        max_extent: a pass is left out if the motion is longer than this share of its crop's side.
+
+    Raises:
+        ValueError: if a value is none of these.
+    """
+
+    passes: str = "one"
+    max_extent: float = 0.7
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        if self.passes not in PASSES:
+            raise ValueError(f"passes: expected one of {', '.join(PASSES)}; got {self.passes!r}.")
+        if not self.max_extent > 0:
+            raise ValueError(f"max_extent: expected a number above 0, got {self.max_extent}.")
+
+    @property
+    def votes(self) -> bool:
+        """Whether all turns and flips of a picture are asked, see `Voted`."""
+        return self.passes == "accurate"
+
+    def instead(self, passes: str | None) -> Framing:
+        """The same with other passes; None changes nothing."""
+        return self if passes is None else dataclasses.replace(self, passes=passes)
+
+
+@gin.configurable("Framing")
+def configured(passes: str = "one", max_extent: float = Framing.max_extent) -> Framing:
+    """What a new checkpoint gets into its metadata.json: bind `Framing.passes`, `.max_extent`."""
+    return Framing(passes, max_extent)
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What the model sees of a photo.
+
+    Attributes:
+        square: uint8 [236, 236, 3], the model's input.
+        placement: where the whole photo lies in it, most of it outside if this is a crop.
+    """
+
+    square: np.ndarray
+    placement: image_placement.Placement
+
+    @property
+    def crop(self) -> tuple[float, float, float, float]:
+        """The part of the photo in it: x1, y1, x2, y2 in 0..1 of its width and height."""
+        size = np.array([self.placement.width, self.placement.height], np.float64)
+        corners = self.placement.to_picture(np.array([[0.0, 0.0], [1.0, 1.0]])) / size
+        return tuple(np.clip(corners, 0.0, 1.0).ravel().tolist())
+
+
+def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds --passes and --accurate; `passes` is None unless one is given."""
+    parser.add_argument(
+        "--passes",
+        choices=PASSES,
+        help="how often to look at a photo, closer each time; unless given, as the checkpoint says",
+    )
+    parser.add_argument(
+        "--accurate",
+        dest="passes",
+        action="store_const",
+        const="accurate",
+        help="short for --passes accurate: 24 times the cost of one pass",
+    )
+
+
+def look(
+    answer: Answer,
+    photos: Sequence[np.ndarray],
+    firsts: Sequence[View],
+    embeddings: np.ndarray,
+    framing: Framing,
+) -> list[View]:
+    """Runs all passes but the last one, and says what the last one is to look at.
+
+    Args:
+        answer: (images uint8 [B, 236, 236, 3], embeddings [B, D]) -> [B, 4] in 0..1 of each image;
+            the model's `forward`, or that of `Voted` if `framing.votes`.
+        photos: uint8 [H, W, 3] each; one is only held while it is cropped.
+        firsts: the photos as the first pass sees them.
+        embeddings: [N, D], the instructions.
+        framing: which passes.
+
+    Returns:
+        A view for each photo; the first ones themselves for one pass.
+
+    Raises:
+        FloatingPointError: if an answer is not finite.
+    """
+    views, open_rows = list(firsts), np.arange(len(firsts))
+    for share in _SHARES[framing.passes][1:]:
+        if not len(open_rows):
+            break
+        images = np.stack([views[row].square for row in open_rows])
+        answers = np.asarray(answer(images, embeddings[open_rows]))
+        closer = [
+            crop(photos[row], firsts[row].placement, views[row].placement, one, share, framing)
+            for row, one in zip(open_rows, answers)
+        ]
+        open_rows = np.array([row for row, one in zip(open_rows, closer) if one is not None], int)
+        for row, one in zip(open_rows, filter(None, closer)):
+            views[row] = one
+    return views
+
+
+def crop(
+    photo: np.ndarray,
+    first: image_placement.Placement,
+    current: image_placement.Placement,
+    answer: np.ndarray,
+    share: float,
+    framing: Framing,
+) -> View | None:
+    """Looks closer at what was answered.
+
+    Args:
+        photo: uint8 [H, W, 3].
+        first: of the first pass.
+        current: of the pass that answered.
+        answer: [4], x1, y1, x2, y2 in 0..1 of that pass's square.
+        share: of the first pass's square, in 0..1.
+        framing: says how long a motion may be.
+
+    Returns:
+        The crop; None if the motion is too long for it.
+
+    Raises:
+        FloatingPointError: if the answer is not finite.
+    """
+    if not np.all(np.isfinite(answer)):
+        raise FloatingPointError(f"Expected four finite coordinates of the model, got {answer}.")
+    size = np.array([first.width, first.height])
+    sides = {"stretch": size, "letterbox": size.max(), "crop": size.min()}[first.mode] * share
+    start, end = current.to_picture(np.reshape(answer, (2, 2)))
+    if np.linalg.norm((end - start) / sides) > framing.max_extent:
+        return None
+    lengths = np.clip(np.rint(np.broadcast_to(sides, 2)).astype(int), 1, None)
+    lows = np.rint((start + end - lengths) / 2).astype(int)
+    lows = np.clip(lows, 0, np.maximum(size - lengths, 0))
+    highs = np.minimum(lows + lengths, size)
+    part = photo[lows[1] : highs[1], lows[0] : highs[0]]
+    # What is longer than the photo is cut off, so that part's letterbox is as wide as the crop.
+    mode = "stretch" if first.mode == "stretch" else "letterbox"
+    square, placed = image_placement.place(part, mode)
+    placement = dataclasses.replace(
+        first,
+        scale_x=placed.scale_x,
+        scale_y=placed.scale_y,
+        offset_x=float(placed.offset_x - lows[0] * placed.scale_x),
+        offset_y=float(placed.offset_y - lows[1] * placed.scale_y),
+    )
+    return View(square, placement)
+
+
+def relative(
+    views: Sequence[image_placement.Placement], firsts: Sequence[image_placement.Placement]
+) -> tuple[np.ndarray, np.ndarray]:
+    """How to come from coordinates of views to those of the squares of the first pass.
+
+    Args:
+        views: N placements.
+        firsts: of the same N photos.
+
+    Returns:
+        Factors and shifts, float64 [N, 2] each (x, y): coordinate * factor + shift; 1 and 0 where
+        the two are the same.
+    """
+    scales, offsets = (
+        np.array([[_pair(one, name) for one in group] for group in (views, firsts)]).reshape(
+            2, -1, 2
+        )
+        for name in ("scale", "offset")
+    )
+    factors = scales[1] / scales[0]
+    return factors, (offsets[1] - offsets[0] * factors) / policy_specs.IMAGE_SIZE
+
+
+def _pair(placement: image_placement.Placement, name: str) -> tuple[float, float]:
+    return getattr(placement, f"{name}_x"), getattr(placement, f"{name}_y")
+
+
+class Voted:
+    """A model that is asked about all eight turns and flips of a picture, in one batch.
+
+    Takes the place of the model or engine in it; what has dropout on is left as it is.
+    """
+
+    def __init__(self, model: Any) -> None:
+        """`model` is an agent or an engine."""
+        self._model = model
+
+    @property
+    def has_distributions(self) -> bool:
+        """The model's."""
+        return self._model.has_distributions
+
+    def forward(self, images: np.ndarray, embeddings: np.ndarray, **sampling: Any) -> np.ndarray:
+        """The answers that win the vote, float32 [B, 4]; with `sampling`, the model's samples."""
+        if sampling:
+            return self._model.forward(images, embeddings, **sampling)
+        asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
+        return vote(turned_back(np.asarray(self._model.forward(*asked))))
+
+    def forward_with_distributions(
+        self, images: np.ndarray, embeddings: np.ndarray, **sampling: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What `forward` gives, and the token distributions of the pictures as they are."""
+        if sampling:
+            return self._model.forward_with_distributions(images, embeddings, **sampling)
+        asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
+        answers, probabilities = map(np.asarray, self._model.forward_with_distributions(*asked))
+        return vote(turned_back(answers)), probabilities[: len(images)]
+
+
+def turns_and_flips(images: np.ndarray) -> np.ndarray:
+    """[B, S, S, 3] to [8 B, S, S, 3]: the pictures as they are, then each of the seven others."""
+    views = []
+    for view in range(_NUM_VIEWS):
+        one = images.swapaxes(1, 2) if view & 4 else images
+        views.append(one[:, :: -1 if view & 2 else 1, :: -1 if view & 1 else 1])
+    return np.concatenate(views)
+
+
+def turned_back(answers: np.ndarray) -> np.ndarray:
+    """Answers [8 B, 4] to `turns_and_flips` in coordinates of the pictures: [B, 8, 4]."""
+    points = np.reshape(answers, (_NUM_VIEWS, -1, 2, 2)).copy()
+    for view in range(_NUM_VIEWS):
+        for bit, axis in ((1, 0), (2, 1)):
+            if view & bit:
+                points[view, ..., axis] = 1 - points[view, ..., axis]
+        if view & 4:
+            points[view] = points[view, ..., ::-1]
+    return points.swapaxes(0, 1).reshape(-1, _NUM_VIEWS, 4)
+
+
+def vote(answers: np.ndarray) -> np.ndarray:
+    """The answer that is nearest to all others (the medoid), a motion and its reverse being equal.
+
+    Neither a mean of places, which may lie between two foods, nor one of directions, which have no
+    mean modulo 180 degrees: one of the answers. It points as the first one does, that of the
+    picture as it is. Example: of the midpoints 0.2, 0.22, 0.24 and 0.8, 0.22 wins.
+
+    Args:
+        answers: float [B, V, 4].
+
+    Returns:
+        [B, 4], of the same dtype.
+    """
+    ends = np.asarray(answers, np.float64).reshape(*answers.shape[:2], 2, 2)
+    first, second = ends[:, :, np.newaxis], ends[:, np.newaxis]
+    there, back = (
+        np.linalg.norm(first - other, axis=-1).mean(axis=-1)
+        for other in (second, second[..., ::-1, :])
+    )
+    winners = np.minimum(there, back).sum(axis=-1).argmin(axis=-1)
+    rows = np.arange(len(answers))
+    won = np.asarray(answers)[rows, winners]
+    turned = there[rows, winners, 0] > back[rows, winners, 0]
+    return np.where(turned[:, np.newaxis], won[:, [2, 3, 0, 1]], won)

@@ -1,0 +1,155 @@
+"""Crops by hand, and three passes against the same done step by step with a real small model."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from food_data import framing, image_placement
+from tests import small_model
+
+FAST = framing.Framing("fast")
+CENTRE = (0.45, 0.5, 0.55, 0.5)
+
+
+def first_of(width, height, mode="letterbox", seed=0):
+    photo = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return photo, framing.View(*image_placement.place(photo, mode))
+
+
+def answer_at(placement, start, end):
+    """The answer of a view that means these pixels of the photo."""
+    return placement.to_model(np.array([start, end], np.float64)).ravel()
+
+
+@pytest.mark.parametrize(
+    ("size", "mode", "middle", "share", "left_top", "right_bottom"),
+    [
+        ((640, 480), "letterbox", (600, 240), 0.6, (256, 48), (640, 432)),
+        ((640, 480), "letterbox", (448, 240), 0.35, (336, 128), (560, 352)),
+        # Portrait, and a corner: moved inside on both sides.
+        ((480, 640), "letterbox", (5, 630), 0.6, (0, 256), (384, 640)),
+        # 0.6 of 1000 is more than the height: all rows, and the letterbox's black.
+        ((1000, 400), "letterbox", (500, 200), 0.6, (200, 0), (800, 400)),
+        # Of the shorter side, and also beside the central square.
+        ((640, 480), "crop", (600, 240), 0.5, (400, 120), (640, 360)),
+        ((640, 480), "stretch", (320, 240), 0.5, (160, 120), (480, 360)),
+    ],
+)
+def test_crops_by_hand(size, mode, middle, share, left_top, right_bottom):
+    photo, first = first_of(*size, mode)
+    answer = answer_at(first.placement, np.subtract(middle, (20, 0)), np.add(middle, (20, 0)))
+    view = framing.crop(photo, first.placement, first.placement, answer, share, FAST)
+    part = photo[left_top[1] : right_bottom[1], left_top[0] : right_bottom[0]]
+    fitted = image_placement.place(part, "stretch" if mode == "stretch" else "letterbox")[0]
+    np.testing.assert_array_equal(view.square, fitted)
+    np.testing.assert_allclose(view.crop, (np.array([left_top, right_bottom]) / size).ravel())
+    assert (view.placement.mode, view.placement.width) == (mode, size[0])
+    # There and back again, and the crop's corners where its content is.
+    points = np.array([left_top, right_bottom, middle], np.float64)
+    there = view.placement.to_model(points)
+    np.testing.assert_allclose(view.placement.to_picture(there), points)
+    expected = fitted.any(axis=2).any(axis=1).mean()
+    assert there[1, 1] - there[0, 1] == pytest.approx(expected, abs=2 / 236)
+
+
+@pytest.mark.parametrize(("length", "looks_closer"), [(268, True), (270, False)])
+def test_a_long_motion_ends_the_looking(length, looks_closer):
+    """0.7 times 384, the side of the next crop of 640 x 480, is 268.8 pixels."""
+    photo, first = first_of(640, 480)
+    answer = answer_at(first.placement, (320, 240 - length / 2), (320, 240 + length / 2))
+    view = framing.crop(photo, first.placement, first.placement, answer, 0.6, FAST)
+    assert (view is not None) == looks_closer
+    views = framing.look(lambda *_: answer[np.newaxis], [photo], [first], np.zeros((1, 512)), FAST)
+    assert (views[0] is not first) == looks_closer
+
+
+def test_one_pass_asks_nobody():
+    photo, first = first_of(300, 200)
+    assert framing.look(None, [photo], [first], np.zeros((1, 512)), framing.Framing()) == [first]
+
+
+@functools.cache
+def agent():
+    sides = "observation_spec.image_height = 236", "observation_spec.image_width = 236"
+    return small_model.build(*small_model.TINY, *small_model.NO_DROPOUT, *sides)
+
+
+@pytest.mark.parametrize(("passes", "shares"), [("fast", (0.6, 0.35)), ("accurate", (0.5, 0.35))])
+def test_three_passes_are_what_one_does_by_hand(passes, shares):
+    model = framing.Voted(agent()) if passes == "accurate" else agent()
+    how = framing.Framing(passes, max_extent=2.0)
+    photos, firsts = zip(first_of(640, 480), first_of(300, 500, seed=1))
+    embeddings = small_model.embeddings(2, 2)
+    views = framing.look(model.forward, photos, firsts, embeddings, how)
+    for photo, first, view, embedding in zip(photos, firsts, views, embeddings):
+        longer = max(photo.shape)
+        square, placement = first.square, first.placement
+        for share in shares:
+            answer = np.asarray(model.forward(square[np.newaxis], embedding[np.newaxis]))
+            x, y = placement.to_picture(answer.reshape(2, 2)).mean(axis=0)
+            side = round(share * longer)
+            wide, high = min(side, photo.shape[1]), min(side, photo.shape[0])
+            left = min(max(round(x - side / 2), 0), photo.shape[1] - wide)
+            top = min(max(round(y - side / 2), 0), photo.shape[0] - high)
+            part = photo[top : top + high, left : left + wide]
+            square, inner = image_placement.place(part, "letterbox")
+            placement = image_placement.Placement(
+                "letterbox",
+                photo.shape[1],
+                photo.shape[0],
+                inner.scale_x,
+                inner.scale_y,
+                inner.offset_x - left * inner.scale_x,
+                inner.offset_y - top * inner.scale_y,
+            )
+        np.testing.assert_array_equal(view.square, square)
+        assert view.placement == placement
+
+
+def test_coordinates_of_a_view_in_those_of_the_first():
+    """A crop of columns 256..640 of 640: 0.5 of it is column 448, 0.7 of the first square."""
+    photo, first = first_of(640, 480)
+    answer = answer_at(first.placement, (590, 240), (610, 240))
+    view = framing.crop(photo, first.placement, first.placement, answer, 0.6, FAST)
+    factors, shifts = framing.relative([view.placement], [first.placement])
+    np.testing.assert_allclose(factors, [[0.6, 0.6]])
+    assert 0.5 * factors[0, 0] + shifts[0, 0] == pytest.approx(0.7)
+    same = framing.relative([first.placement], [first.placement])
+    np.testing.assert_array_equal(same, ([[1.0, 1.0]], [[0.0, 0.0]]))
+
+
+def test_turns_and_flips_come_back():
+    """A mark at column 2 and row 1 of 10; each view's answer is where the mark is in it."""
+    image = np.zeros((1, 10, 10, 3), np.uint8)
+    image[0, 1, 2] = 255
+    views = framing.turns_and_flips(image)
+    np.testing.assert_array_equal(views[0], image[0])
+    assert len({view.tobytes() for view in views}) == 8
+    seen = [np.argwhere(view[..., 0])[0][::-1] / 10 + 0.05 for view in views]
+    answers = framing.turned_back(np.tile(seen, 2))
+    np.testing.assert_allclose(answers, np.tile((0.25, 0.15, 0.25, 0.15), (1, 8, 1)))
+
+
+def test_the_vote():
+    """Midpoints 0.2, 0.22, 0.24, 0.8: 0.22 wins; it is turned as the first one points."""
+    rows = [
+        (0.1, 0.5, 0.3, 0.5),
+        (0.32, 0.5, 0.12, 0.5),
+        (0.14, 0.5, 0.34, 0.5),
+        (0.7, 0.5, 0.9, 0.5),
+    ]
+    answers = np.array([rows], np.float32)
+    np.testing.assert_array_equal(framing.vote(answers), np.float32([[0.12, 0.5, 0.32, 0.5]]))
+    # The winner is not the first one, nor is a crossed motion with the same midpoint near.
+    crossed = np.array([[(0.2, 0.4, 0.2, 0.6), rows[0], rows[0]]], np.float32)
+    np.testing.assert_array_equal(framing.vote(crossed), np.float32([rows[0]]))
+
+
+def test_wrong_settings():
+    with pytest.raises(ValueError, match="passes: expected one of one, fast, accurate; got 'two'"):
+        framing.Framing("two")
+    with pytest.raises(ValueError, match="max_extent: expected a number above 0, got 0"):
+        framing.Framing("fast", 0)
