@@ -52,7 +52,7 @@ def test_batch_has_the_fields_that_existing_clients_read(stub_server_url):
 @pytest.mark.parametrize(
     ("passes", "crop"),
     [
-        # 400 x 300 pixels, the middle of the markers at (370, 270).
+        # 400 x 300 pixels, the middle of the markers at (350, 270).
         (None, (0, 0, 400, 300)),
         # 240 and 140 pixels a side, as far into the corner as the photo goes.
         ("fast", (260, 160, 400, 300)),
@@ -61,7 +61,7 @@ def test_batch_has_the_fields_that_existing_clients_read(stub_server_url):
 )
 def test_a_closer_look(stub_server_url, passes, crop):
     """The server's checkpoint looks once; a request may say otherwise."""
-    picture = serving_stubs.marker_picture(400, 300, (350, 270), (390, 270))
+    picture = serving_stubs.marker_picture(400, 300, (330, 270), (370, 270))
     image = base64.b64encode(serving_stubs.file_bytes(picture)).decode()
     body = {**BODY, "image": image, "passes": passes, "seed": 1}
     one, many = (post(stub_server_url, f"/{route}", body) for route in ("predict", "predict_batch"))
@@ -75,7 +75,7 @@ def test_a_closer_look(stub_server_url, passes, crop):
         np.testing.assert_allclose(content["crop"], expected, atol=2 / 300)
         motion = content[f"{name}_pixels"]
         found = [motion[key] for key in ("start_x", "start_y", "end_x", "end_y")]
-        assert found == pytest.approx([350, 270, 390, 270], abs=3)
+        assert found == pytest.approx([330, 270, 370, 270], abs=3)
 
 
 def test_batch_defaults(stub_server_url):
