@@ -3,11 +3,16 @@
     python calibrate.py --checkpoint_dir runs/plates --dataset_file plates.npz --split val
     python calibrate.py --checkpoint_dir runs/plates --dataset_file day_2.npz --split all \\
         --source mc_dropout:head:16 --target_error_rate 0.1
+    python calibrate.py --checkpoint_dir runs/plates --annotations instances.json \\
+        --annotation_format coco --images_dir photos --action skewering --split all
 
 A part of the split's pictures (--fraction) fits standard deviations, conformal regions and the
 threshold above which the human is asked; the rest tests them, and the figures are printed. The file
 is written beside the checkpoint, where servers and evaluate.py find it. The same flags write the
 same file. Training samples are refused: a model is surer of them than of anything else.
+
+It is of answers found with as many passes as here (--passes): of photographs those of the
+checkpoint, of a data set one.
 
 Exit code 0: calibrated; 1: something was wrong, with the reason on stderr, and the file is as it
 was; 2: wrong flags.
@@ -25,8 +30,9 @@ import sys
 import tqdm
 
 import checkpoint_directory
-from evaluation import ask_human, uncertainty_calibration
+from evaluation import ask_human, uncertainty_calibration, uncertainty_sources
 from evaluation.study import fit as study_fit
+from evaluation.study import photos as study_photos
 from evaluation.study import samples as study_samples
 from evaluation.study import sources as study_sources
 from evaluation.study import text as study_text
@@ -34,13 +40,15 @@ from food_data import npz_dataset, splits
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The flags."""
+    """The flags, see `study_photos.parse`."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
-    add("--dataset_file", required=True, type=pathlib.Path, help=".npz, see build_dataset.py")
+    study_photos.add_flags(parser)
     add("--split_file", type=pathlib.Path, help="unless given: beside the data set")
     add("--split", choices=("val", "all"), default="val", help="all: of a set that did not train")
     add("--fraction", type=float, default=0.5, help="of the samples that calibrate; 1: all")
@@ -54,7 +62,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--plain_regions", action="store_true", help="of one size, however unsure the model is")
     add("--batch_size", type=int, default=32)
     add("--seed", type=int, default=0, help="of all that is drawn")
-    return parser.parse_args(arguments)
+    return study_photos.parse(parser, arguments)
 
 
 def run(args: argparse.Namespace) -> uncertainty_calibration.UncertaintyCalibration:
@@ -62,17 +70,23 @@ def run(args: argparse.Namespace) -> uncertainty_calibration.UncertaintyCalibrat
     if args.batch_size < 1:
         raise ValueError(f"--batch_size: expected at least 1, got {args.batch_size}.")
     metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
-    dataset = npz_dataset.read_npz(args.dataset_file)
+    dataset = study_photos.read(args, metadata)
+    name = args.dataset_file or args.annotations[0]
     if args.split == "all" and _has_trained(dataset, metadata):
         raise ValueError(
-            f"{args.dataset_file}: expected samples that did not train, got the data set that "
+            f"{name}: expected samples that did not train, got the data set that "
             f"{args.checkpoint_dir} was trained with. Use --split val."
         )
     split_file = args.split_file
     if split_file is None and args.split == "val":
+        if args.annotations is not None:
+            raise ValueError(
+                "--split val: expected a --split_file for photographs; or --split all."
+            )
         split_file = splits.split_path(args.dataset_file)
     samples = study_samples.select(dataset, args.split, split_file)
-    agent = checkpoint_directory.load(args.checkpoint_dir).agent
+    framed = study_photos.framing_of(args, metadata)
+    agent = framed.model(checkpoint_directory.load(args.checkpoint_dir).agent)
     target, rate = "query_rate", 0.2 if args.target_query_rate is None else args.target_query_rate
     if args.target_error_rate is not None:
         target, rate = "error_rate", args.target_error_rate
@@ -82,6 +96,8 @@ def run(args: argparse.Namespace) -> uncertainty_calibration.UncertaintyCalibrat
         fraction=args.fraction,
         seed=args.seed,
         batch_size=args.batch_size,
+        frames=uncertainty_sources.Frames(agent, dataset, framed),
+        passes=framed.passes,
         progress=functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None),
         weights_sha256=checkpoint_directory.weights_digest(args.checkpoint_dir),
         coverage=args.coverage,

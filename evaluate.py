@@ -26,25 +26,29 @@ import functools
 import json
 import pathlib
 import sys
+import typing
 
 import tqdm
 
 import checkpoint_directory
-from evaluation import uncertainty_calibration
+from evaluation import uncertainty_calibration, uncertainty_sources
 from evaluation.study import document as study_document
 from evaluation.study import parts as study_parts
 from evaluation.study import photos as study_photos
 from evaluation.study import samples as study_samples
 from evaluation.study import sources as study_sources
 from evaluation.study import text as study_text
-from food_data import atomic_files, npz_dataset, splits
+from food_data import atomic_files, framing, npz_dataset, splits
 from training import checkpoint_writer
+
+if typing.TYPE_CHECKING:
+    import agent_wrapper
 
 _NUM_EXAMPLES = 6
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The flags; those of the annotations' converter, as a list, in `converter_flags`."""
+    """The flags, see `study_photos.parse`."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -52,10 +56,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
-    data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--dataset_file", type=pathlib.Path, help=".npz, see build_dataset.py")
-    data.add_argument("--annotations", nargs="+", metavar="FILE", help="of photographs")
-    add("--annotation_format", choices=study_photos.FORMATS, default="annotations")
+    study_photos.add_flags(parser)
     add(
         "--split_file", type=pathlib.Path, help="unless given: beside the data set, if there is one"
     )
@@ -72,10 +73,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="of all that is drawn")
     add("--report_dir", type=pathlib.Path, help="report.html and its tables")
     add("--output_file", type=pathlib.Path, help="all figures as JSON")
-    args, args.converter_flags = parser.parse_known_args(arguments)
-    if args.converter_flags and args.annotations is None:
-        parser.error(f"unrecognized arguments: {' '.join(args.converter_flags)}")
-    return args
+    return study_photos.parse(parser, arguments)
 
 
 def run(args: argparse.Namespace) -> dict[str, object]:
@@ -83,7 +81,14 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     _check(args)
     metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
     samples = _samples(args, metadata)
+    framed = study_photos.framing_of(args, metadata)
     calibration = uncertainty_calibration.read(args.checkpoint_dir)
+    if calibration is not None and calibration.fitted_on.passes != framed.passes:
+        print(
+            f"{uncertainty_calibration.FILE_NAME} is of answers with --passes "
+            f"{calibration.fitted_on.passes}, these are with {framed.passes}: it is left out"
+        )
+        calibration = None
     if calibration is not None:
         calibration.check_weights(checkpoint_directory.weights_digest(args.checkpoint_dir))
     if args.without_calibration and calibration is not None:
@@ -92,10 +97,12 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     elif calibration is not None:  # Now rather than after loading the model.
         study_document.check_unseen(samples, calibration)
     print(f"{_data_name(args)}, {args.split}: {len(samples)} samples")
-    agent = checkpoint_directory.load(args.checkpoint_dir).agent
+    agent, frames = _load(args.checkpoint_dir, samples, framed)
     other = None
     if args.compare is not None:
-        other = args.compare.name, checkpoint_directory.load(args.compare).agent
+        its_own = checkpoint_directory.read_metadata(args.compare)
+        framed_too = study_photos.framing_of(args, its_own)
+        other = args.compare.name, *_load(args.compare, samples, framed_too)
     question = study_parts.Question(
         samples,
         sources=study_sources.choose(
@@ -111,12 +118,23 @@ def run(args: argparse.Namespace) -> dict[str, object]:
         coverage_splits=args.coverage_splits,
         shift_samples=args.shift_samples if args.shifts else 0,
         num_examples=_NUM_EXAMPLES if args.report_dir else 0,
+        frames=frames,
     )
     bar = functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None)
-    document = _about(args, metadata, samples) | study_document.run(question, agent, other, bar)
+    document = _about(args, metadata, samples, framed) | study_document.run(
+        question, agent, other, bar
+    )
     print(study_text.text(document))
     _write(args, document)
     return document
+
+
+def _load(
+    directory: pathlib.Path, samples: study_samples.Samples, framed: framing.Framing
+) -> tuple[agent_wrapper.Agent | framing.Voted, uncertainty_sources.Frames]:
+    """A checkpoint's model, which votes if it is to, and what its last pass looks at."""
+    agent = framed.model(checkpoint_directory.load(directory).agent)
+    return agent, uncertainty_sources.Frames(agent, samples.dataset, framed)
 
 
 def _source_help() -> str:
@@ -135,15 +153,9 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _samples(args: argparse.Namespace, metadata: dict[str, object]) -> study_samples.Samples:
-    split_file = args.split_file
-    if args.annotations is not None:
-        flags = ["--annotations", *args.annotations, *args.converter_flags]
-        form, directory = args.annotation_format, args.checkpoint_dir
-        dataset = study_photos.build(form, flags, directory, metadata)
-    else:
-        dataset = npz_dataset.read_npz(args.dataset_file)
-        if split_file is None and args.split != "all":
-            split_file = splits.split_path(args.dataset_file)
+    dataset, split_file = study_photos.read(args, metadata), args.split_file
+    if args.annotations is None and split_file is None and args.split != "all":
+        split_file = splits.split_path(args.dataset_file)
     samples = study_samples.select(dataset, args.split, split_file)
     if args.train_dataset_file is not None:
         train = study_samples.training_labels(args.train_dataset_file)
@@ -152,7 +164,10 @@ def _samples(args: argparse.Namespace, metadata: dict[str, object]) -> study_sam
 
 
 def _about(
-    args: argparse.Namespace, metadata: dict[str, object], samples: study_samples.Samples
+    args: argparse.Namespace,
+    metadata: dict[str, object],
+    samples: study_samples.Samples,
+    framed: framing.Framing,
 ) -> dict[str, object]:
     name = _data_name(args)
     return {
@@ -171,6 +186,7 @@ def _about(
             "name": f"{args.checkpoint_dir.name}/{metadata['checkpoint']}",
             "loss_type": metadata.get("loss_type"),
             "global_step": metadata.get("global_step"),
+            "passes": framed.passes,
         },
     }
 

@@ -67,6 +67,7 @@ def fit(
     weights_sha256: str,
     scope: str | None = None,
     num_samples: int = 1,
+    passes: str = "one",
     coverage: float = 0.9,
     adaptive: bool = True,
     target: str = "query_rate",
@@ -86,6 +87,7 @@ def fit(
         weights_sha256: of the model that answered, `checkpoint_directory.weights_digest`.
         scope: "head" or "full" for dropout; None where the source has no scope.
         num_samples: passes for one answer.
+        passes: how the model looked at the pictures, of `framing.PASSES`.
         coverage: of the conformal regions.
         adaptive: whether regions grow with the uncertainty.
         target: "query_rate" or "error_rate", see `ask_human`.
@@ -128,6 +130,7 @@ def fit(
         sample_ids_sha256=calibration_split.ids_digest(data.sample_ids),
         picture_ids=tuple(sorted(set(np.asarray(data.picture_ids).tolist()))),
         weights_sha256=weights_sha256,
+        passes=passes,
     )
     return uncertainty_calibration.UncertaintyCalibration(
         format_version=uncertainty_calibration.FORMAT_VERSION,

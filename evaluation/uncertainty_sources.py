@@ -16,6 +16,7 @@ see `uncertainty_estimate.py`, also for the scores. A source is called with a ba
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 import typing
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from evaluation import shifts, token_uncertainty, uncertainty_estimate
-from food_data import npz_dataset
+from food_data import framing, image_placement, npz_dataset
 from tokenizers import action_coding
 
 if typing.TYPE_CHECKING:
@@ -48,6 +49,73 @@ class Source(typing.Protocol):
         """A batch: uint8 [B, H, W, 3], float32 [B, 512]; the seed is of what is random."""
 
 
+class Frames:
+    """What the last pass of a model looks at, for samples of a data set.
+
+    The photos are those of the data set, or its pictures where it has none.
+    """
+
+    def __init__(
+        self,
+        agent: agent_wrapper.Agent | framing.Voted,
+        dataset: npz_dataset.FoodDataset,
+        framed: framing.Framing,
+    ) -> None:
+        """Args:
+        agent: whose answers choose the crops; voted if `framed.votes`.
+        dataset: N samples.
+        framed: the passes.
+        """
+        self._agent, self._dataset, self._framing = agent, dataset, framed
+        # Samples of one photo lie side by side.
+        self._decode = functools.lru_cache(maxsize=2)(_decode)
+
+    def look(
+        self, rows: np.ndarray, images: np.ndarray, embeddings: np.ndarray
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Runs the passes before the last one.
+
+        Args:
+            rows: of the samples, int [B].
+            images: of theirs, uint8 [B, H, W, 3], what the first pass sees.
+            embeddings: that they are asked with, float32 [B, D].
+
+        Returns:
+            What the last pass sees, uint8 [B, H, W, 3], and `framing.relative` of it.
+        """
+        files = self._dataset.photos
+        if files is None:
+            whole = image_placement.place(images[0], "stretch")[1]
+            photos, placements = images, [whole] * len(rows)
+        else:
+            photos = _Photos([files[row].path for row in rows], self._decode)
+            placements = [files[row].placement for row in rows]
+        firsts = [framing.View(*pair) for pair in zip(images, placements)]
+        views = framing.look(self._agent.forward, photos, firsts, embeddings, self._framing)
+        seen = np.stack([view.square for view in views])
+        return seen, framing.relative([view.placement for view in views], placements)
+
+
+class _Photos(Sequence):
+    """Photos that are read when they are asked for."""
+
+    def __init__(
+        self, paths: Sequence[os.PathLike[str]], decode: Callable[[os.PathLike[str]], np.ndarray]
+    ) -> None:
+        self._paths, self._decode = paths, decode
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self._decode(self._paths[index])
+
+
+def _decode(path: os.PathLike[str]) -> np.ndarray:
+    with open(path, "rb") as file:
+        return image_placement.decode_image(file.read())
+
+
 def collect(
     source: Source,
     dataset: npz_dataset.FoodDataset,
@@ -57,6 +125,7 @@ def collect(
     seed: int = 0,
     instructions: np.ndarray | None = None,
     change: shifts.Change | None = None,
+    frames: Frames | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> uncertainty_estimate.Estimate:
     """Asks a source about samples of a data set, one batch of pictures in memory at a time.
@@ -69,11 +138,12 @@ def collect(
         seed: of what is random.
         instructions: the sample whose instruction each is asked with, int [n]; None: its own.
         change: what becomes of the pictures first, see `shifts.SHIFTS`; None: nothing.
+        frames: makes of the pictures what the last pass sees; None: one pass.
         progress: wraps the first samples of the batches, for a progress bar.
 
     Returns:
-        The estimate for the n samples in order, and the time per picture without the first call,
-        which traces the network and is made twice.
+        The estimate for the n samples in order, in coordinates of the data set's pictures, and the
+        time per picture without the first call, which traces the network and is made twice.
 
     Raises:
         ValueError: if there are no samples, or the source does not fit the model.
@@ -84,15 +154,19 @@ def collect(
     parts, seconds = [], 0.0
     for start in progress(range(0, len(indices), batch_size)):
         part = slice(start, start + batch_size)
-        images = dataset.images[indices[part]]
+        images, moved = dataset.images[indices[part]], None
+        embeddings = np.asarray(dataset.embeddings[instructions[part]])
+        if frames is not None:
+            images, moved = frames.look(indices[part], images, embeddings)
         if change is not None:
             images = change(images, np.random.default_rng((seed, start)))
-        batch = images, np.asarray(dataset.embeddings[instructions[part]]), (seed + start) % 2**31
+        batch = images, embeddings, (seed + start) % 2**31
         if not parts:
             source(*batch)
         before = time.perf_counter()
-        parts.append(source(*batch))
+        found = source(*batch)
         seconds += time.perf_counter() - before
+        parts.append(found if moved is None else found.moved(*moved))
     names = list(parts[0].scores)
     return uncertainty_estimate.Estimate(
         np.concatenate([part.answers for part in parts]),

@@ -42,6 +42,7 @@ class _Sample:
     action: str
     food: str
     source: str
+    photo: image_placement.PhotoFile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +119,14 @@ def build_dataset(
         source = first_sources.setdefault(hashlib.sha256(data).hexdigest(), picture.source)
         with _errors_naming(picture.path):
             samples += _samples(
-                image, source, objects, resize, pixels.after(len(samples)), report, skip_unreadable
+                image,
+                picture.path,
+                source,
+                objects,
+                resize,
+                pixels.after(len(samples)),
+                report,
+                skip_unreadable,
             )
     if not samples:
         raise ValueError(f"No sample is left. Left out: {dict(report.left_out) or 'nothing'}.")
@@ -194,6 +202,7 @@ def _decode(data: bytes, picture: annotations.LabelledPicture) -> np.ndarray:
 
 def _samples(
     image: np.ndarray,
+    path: pathlib.Path,
     source: str,
     objects: Sequence[_Candidate],
     resize: str,
@@ -225,7 +234,8 @@ def _samples(
         if mask is not None:
             packed = packed_masks.pack_masks(mask_placement.place_mask(mask, placement))
             pixels.masks[len(samples)] = packed
-        samples.append(_Sample(parameters, candidate.action, candidate.food, source))
+        photo = image_placement.PhotoFile(path, placement)
+        samples.append(_Sample(parameters, candidate.action, candidate.food, source, photo))
     return samples
 
 
@@ -242,4 +252,5 @@ def _assemble(
         sources=np.array([sample.source for sample in samples]),
         resize=resize,
         masks=masks if any(mask.any() for mask in masks) else None,
+        photos=tuple(sample.photo for sample in samples),
     )

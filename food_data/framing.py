@@ -68,6 +68,10 @@ class Framing:
         """Whether all turns and flips of a picture are asked, see `Voted`."""
         return self.passes == "accurate"
 
+    def model(self, model: Any) -> Any:
+        """What answers in each pass: the agent or engine itself, or its vote."""
+        return Voted(model) if self.votes else model
+
     def instead(self, passes: str | None) -> Framing:
         """The same with other passes; None changes nothing."""
         return self if passes is None else dataclasses.replace(self, passes=passes)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pathlib
 
 import cv2
 import numpy as np
@@ -34,6 +35,7 @@ __all__ = [
     "FORMATS",
     "MODES",
     "ImageDecodeError",
+    "PhotoFile",
     "Placement",
     "TooManyPixelsError",
     "decode_image",
@@ -80,6 +82,19 @@ class Placement:
 
     def _transform(self) -> tuple[np.ndarray, np.ndarray]:
         return np.array([self.scale_x, self.scale_y]), np.array([self.offset_x, self.offset_y])
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoFile:
+    """A photo on disk, and where it lies in the square that was made of it.
+
+    Attributes:
+        path: of the file.
+        placement: of the photo.
+    """
+
+    path: pathlib.Path
+    placement: Placement
 
 
 def place(

@@ -30,6 +30,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -64,6 +65,9 @@ _WRITTEN_SAMPLES = 64
 class FoodDataset:
     """The arrays of the module's table, checked on construction.
 
+    `photos` are the files that the pictures were made of, while they are at hand: [N], in memory
+    only, not written.
+
     `images` may be no array in memory: it has shape, dtype and length, and gives the images of a
     number, a slice or an integer array as uint8. Do not compute with all of it.
 
@@ -81,6 +85,7 @@ class FoodDataset:
     resize: str | None = None
     format_version: int = FORMAT_VERSION
     masks: np.ndarray | None = None
+    photos: Sequence[image_placement.PhotoFile] | None = None
 
     def __post_init__(self) -> None:
         """Checks everything that can be checked without looking at the pixels."""
@@ -189,6 +194,7 @@ def _map_or_load(array: stored_arrays.StoredArray) -> np.ndarray:
 def write_npz(path: str | os.PathLike[str], dataset: FoodDataset) -> None:
     """Writes a data set uncompressed, whole or not at all. Arrays that are None are left out."""
     arrays = {f.name: getattr(dataset, f.name) for f in dataclasses.fields(dataset)}
+    del arrays["photos"]
     with npz_writer.NpzStreamWriter(path) as writer:
         for name, array in arrays.items():
             if name in ("images", "embeddings", "masks") and array is not None:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from evaluation import answers, uncertainty_calibration
+from evaluation import answers, uncertainty_calibration, uncertainty_sources
 from evaluation.study import errors as study_errors
 from evaluation.study import parts as study_parts
 from evaluation.study import samples as study_samples
@@ -42,7 +42,7 @@ FORMAT_VERSION = 1
 def run(
     question: study_parts.Question,
     agent: agent_wrapper.Agent,
-    other: tuple[str, agent_wrapper.Agent] | None = None,
+    other: tuple[str, agent_wrapper.Agent, uncertainty_sources.Frames | None] | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> dict[str, object]:
     """Asks and measures.
@@ -50,7 +50,7 @@ def run(
     Args:
         question: what.
         agent: the model.
-        other: name and model to compare it with.
+        other: name and model to compare it with, and the frames of its passes.
         progress: wraps the batches, for a progress bar.
 
     Returns:
@@ -67,7 +67,8 @@ def run(
     plain = collect(answers.PlainAnswers(agent))
     kinds = {"model": plain.answers} | answers.other_answers(samples, collect, agent, seed)
     if other is not None:
-        kinds[f"compared: {other[0]}"] = collect(answers.PlainAnswers(other[1])).answers
+        compared = collect(answers.PlainAnswers(other[1]), frames=other[2])
+        kinds[f"compared: {other[0]}"] = compared.answers
     columns = study_errors.columns_of_kinds(kinds, samples, question.mm_per_px)
     document = _error_parts(samples, columns, seed)
     if other is not None:

@@ -30,6 +30,7 @@ def fit_and_test(
     fraction: float = 0.5,
     seed: int = 0,
     batch_size: int = 32,
+    frames: uncertainty_sources.Frames | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
     **settings: object,
 ) -> tuple[uncertainty_calibration.UncertaintyCalibration, dict[str, object] | None]:
@@ -41,8 +42,9 @@ def fit_and_test(
         fraction: of the samples that calibrate, 0 < fraction <= 1; 1: nothing is left to test.
         seed: of the draw and of what is random in the source.
         batch_size: pictures in one pass.
+        frames: of the model's passes; None: one pass.
         progress: wraps the batches, for a progress bar.
-        **settings: of `calibration.fit`: coverage, target, target_rate, ...
+        **settings: of `calibration.fit`: coverage, target, target_rate, passes, ...
 
     Returns:
         The calibration, and of the other part what `study_calibration.applied` says; None if there
@@ -60,6 +62,7 @@ def fit_and_test(
         samples.indices,
         batch_size=batch_size,
         seed=seed,
+        frames=frames,
         progress=progress,
     )
     fitting, testing = _part(samples, fraction, seed)

@@ -42,6 +42,7 @@ class Question:
         coverage_splits: how many random splits; 0: none.
         shift_samples: pictures for each shift; 0: none is tried.
         num_examples: of each kind; 0: none.
+        frames: of the model's passes; None: one pass.
     """
 
     samples: study_samples.Samples
@@ -53,6 +54,7 @@ class Question:
     coverage_splits: int = 0
     shift_samples: int = 0
     num_examples: int = 0
+    frames: uncertainty_sources.Frames | None = None
 
 
 def collect(
@@ -60,6 +62,7 @@ def collect(
     question: Question,
     meter: study_throughput.Meter,
     instructions: np.ndarray | None = None,
+    frames: uncertainty_sources.Frames | None = None,
 ) -> uncertainty_estimate.Estimate:
     """`uncertainty_sources.collect` as the question wants it.
 
@@ -68,6 +71,7 @@ def collect(
         question: says about which samples.
         meter: counts the pictures.
         instructions: the sample whose instruction each is asked with, int [n]; None: its own.
+        frames: of another model's passes; None: the question's.
     """
     return uncertainty_sources.collect(
         source,
@@ -76,6 +80,7 @@ def collect(
         batch_size=question.batch_size,
         seed=question.seed,
         instructions=instructions,
+        frames=frames or question.frames,
         progress=meter.wrap(len(question.samples)),
     )
 
@@ -165,6 +170,7 @@ def _default_parts(
             max_samples=question.shift_samples,
             batch_size=question.batch_size,
             seed=question.seed,
+            frames=question.frames,
             progress=meter.wrap(min(question.shift_samples, len(samples))),
         )
     return parts

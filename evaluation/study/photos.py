@@ -1,4 +1,4 @@
-"""Photographs with annotations as a data set, without a file of it.
+"""What evaluate.py and calibrate.py ask about: a data set, or photographs with annotations.
 
 The converters of build_dataset.py read them, with the same flags:
 
@@ -7,6 +7,8 @@ The converters of build_dataset.py read them, with the same flags:
 
 Pictures become square as those that the checkpoint was trained with, and instructions get the
 checkpoint's embeddings, as serving does it; `--resize` and `--embeddings_dir` say otherwise.
+Photographs are looked at as often as the checkpoint says (`framing`). The pictures of a data set
+are too small for crops, and are looked at once; `--passes` says otherwise.
 """
 
 from __future__ import annotations
@@ -16,11 +18,47 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import checkpoint_directory
-from food_data import npz_dataset
+from food_data import framing, npz_dataset
 from food_data.commands import from_annotations, from_sources
 
 _COMMANDS = (from_annotations, from_sources)
 FORMATS = ("annotations", "coco", "labelme", "voc", "csv", "spanet")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds --dataset_file or --annotations, --annotation_format, --passes and --accurate."""
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--dataset_file", type=pathlib.Path, help=".npz, see build_dataset.py")
+    data.add_argument("--annotations", nargs="+", metavar="FILE", help="of photographs")
+    parser.add_argument("--annotation_format", choices=FORMATS, default="annotations")
+    framing.add_flags(parser)
+
+
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The flags; those of the annotations' converter, as a list, in `converter_flags`."""
+    args, args.converter_flags = parser.parse_known_args(arguments)
+    if args.converter_flags and args.annotations is None:
+        parser.error(f"unrecognized arguments: {' '.join(args.converter_flags)}")
+    return args
+
+
+def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> npz_dataset.FoodDataset:
+    """The data set, or that of the photographs; raises what `build` and `read_npz` raise.
+
+    Args:
+        args: of `parse`, with `checkpoint_dir`.
+        metadata: of the checkpoint.
+    """
+    if args.annotations is None:
+        return npz_dataset.read_npz(args.dataset_file)
+    flags = ["--annotations", *args.annotations, *args.converter_flags]
+    return build(args.annotation_format, flags, args.checkpoint_dir, metadata)
+
+
+def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:
+    """How the checkpoint of a metadata.json looks at what `read` gives."""
+    passes = args.passes or (None if args.annotations else "one")
+    return checkpoint_directory.framing_of(metadata).instead(passes)
 
 
 def build(

@@ -26,6 +26,7 @@ def shift_rows(
     max_samples: int = 500,
     batch_size: int = 32,
     seed: int = 0,
+    frames: uncertainty_sources.Frames | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> list[dict[str, object]]:
     """Asks about the samples after each of `shifts.SHIFTS`, and about foods that are not there.
@@ -38,6 +39,7 @@ def shift_rows(
         max_samples: of more than so many, so many are drawn.
         batch_size: pictures in one pass.
         seed: of the draw, of what is random in a shift and in the source.
+        frames: of the model's passes, whose last one sees the shift; None: one pass.
         progress: wraps the batches of each shift.
 
     Returns:
@@ -57,6 +59,7 @@ def shift_rows(
             indices,
             batch_size=batch_size,
             seed=seed,
+            frames=frames,
             progress=progress,
             **how,
         ).score

@@ -1,13 +1,15 @@
 """Sources around agents whose answers can be read off the picture, and once around a network."""
 
+import dataclasses
 import sys
 import types
 
+import cv2
 import numpy as np
 import pytest
 
 from evaluation import uncertainty_sources
-from food_data import npz_dataset
+from food_data import framing, image_placement, npz_dataset
 
 VOCAB_SIZE = 11
 
@@ -53,6 +55,35 @@ def dataset(number=5):
 
 def x_of(samples):
     return (20 * np.asarray(samples) + 10.5) / 236
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
+    """The mark at (100, 200) of 600 x 300; the agent means the middle of (0.05, 0.1) beyond it.
+
+    Its square is 0.6, then 0.35 of 600 pixels: 210. In it the motion is (21, 42) pixels long.
+    """
+    photo = np.zeros((300, 600, 3), np.uint8)
+    photo[196:204, 96:104] = 255
+    square, placement = image_placement.place(photo, "letterbox")
+    data = npz_dataset.FoodDataset(
+        square[np.newaxis], np.full((1, 4), 0.5, np.float32), np.eye(1, 512, dtype=np.float32)
+    )
+    if on_disk:
+        cv2.imwrite(str(tmp_path / "photo.png"), photo)
+        files = (image_placement.PhotoFile(tmp_path / "photo.png", placement),)
+        data = dataclasses.replace(data, photos=files)
+    agent = DotAgent()
+    frames = uncertainty_sources.Frames(agent, data, framing.Framing("fast"))
+    source = uncertainty_sources.TokenDistribution(agent)
+    found = uncertainty_sources.collect(source, data, np.array([0]), frames=frames)
+    corner = placement.to_model(np.array([[96, 196]]))[0]
+    expected = np.concatenate([corner, corner + [0.035, 0.07]])
+    np.testing.assert_allclose(found.answers[0], expected, atol=2 / 236)
+    assert len(agent.calls) == 4  # Two passes, and the first batch of the last one twice.
+    # A token of 11 is 0.35 of what it is in one pass.
+    once = uncertainty_sources.collect(source, data, np.array([0]))
+    np.testing.assert_allclose(found.score, 0.35 * once.score, rtol=1e-2)
 
 
 def test_answers_are_in_the_order_of_the_indices_and_one_batch_at_a_time():

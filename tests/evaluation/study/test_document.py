@@ -59,7 +59,7 @@ def test_the_model_beside_itself_and_four_baselines():
 
 def test_the_other_checkpoint_is_0_01_worse():
     other = study_fixtures.OffsetAgent(extra=1)
-    document = _run(_samples([0, 2, 4]), other=("last", other))
+    document = _run(_samples([0, 2, 4]), other=("last", other, None))
     column = document["comparison"]["columns"]["centroid_error"]
     assert column["difference"] == pytest.approx(-0.01, abs=1e-6)
     assert column["p_value"] == 0.25
