@@ -29,6 +29,19 @@ def test_arrow_lies_where_the_motion_is(tmp_path):
     assert 20 <= changed_columns.min() and 148 <= changed_columns.max() <= 154
 
 
+def test_the_frame_of_the_crop(tmp_path):
+    """Columns 100..180 and rows 10..90 of 200 x 100; the whole photo has no frame."""
+    file, path = serving_stubs.file_bytes(np.full((100, 200, 3), 90, np.uint8)), tmp_path / "a.png"
+    pictures = []
+    for crop in (None, (0.0, 0.0, 1.0, 1.0), (0.5, 0.1, 0.9, 0.9)):
+        drawing.save_with_motion(file, MOTION, path, crop)
+        pictures.append(np.asarray(Image.open(path)).astype(int))
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    rows, columns = np.nonzero((pictures[2] != pictures[0]).any(axis=-1))
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (100, 180, 10, 90)
+    assert {tuple(pixel) for pixel in pictures[2][10, 100:181]} == {(0, 0, 0), (255, 255, 255)}
+
+
 def test_line_width_is_the_callers_and_a_short_motion_keeps_its_line():
     picture = Image.new("RGB", (60, 40), (90, 90, 90))
     drawing.draw_motion(ImageDraw.Draw(picture), np.array([5, 20]), np.array([55, 20]), 1)
