@@ -17,8 +17,8 @@ the pixel (600, 240). The second pass looks at columns 256..640 and rows 48..432
 If it answers (448, 240), the third looks at columns 336..560 and rows 128..352, 224 a side.
 
 Tight crops of food that fills the picture hurt. A pass whose crop would be short, compared with the
-motion that was answered, is left out and ends the looking: a motion of 300 pixels is longer than
-`max_extent` (0.7) times 384, so the first pass is the last one.
+motion that was answered, is left out and ends the looking: a motion of 200 pixels is longer than
+`max_extent` (0.5) times 384, so the first pass is the last one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Framing:
     """
 
     passes: str = "one"
-    max_extent: float = 0.7
+    max_extent: float = 0.5
 
     def __post_init__(self) -> None:
         """Checks the values."""

@@ -54,7 +54,7 @@ def test_what_is_loaded_is_what_was_written(written, batch, store):
     assert loaded.metadata["resize"] == "letterbox"
     assert loaded.metadata["dropout_settings"]["transformer_attention"] == 0.0
     assert loaded.metadata["versions"]["tf-agents"] == "0.19.0"
-    assert loaded.metadata["framing"] == {"passes": "one", "max_extent": 0.7}
+    assert loaded.metadata["framing"] == {"passes": "one", "max_extent": 0.5}
     assert loaded.embeddings.combinations() == store.combinations()
 
 

@@ -175,15 +175,16 @@ def test_another_photo_clears_the_answer(page, predict, choose):
 
 
 def test_a_closer_look_is_framed(page, predict):
-    """The midpoint is (280, 180): a crop of 384 pixels; 268 of motion are too long for the next."""
-    predict(page)
+    """The midpoint is (210, 240), and 0.35 of 640 pixels are 224."""
+    photo = photos.photo(start=(160, 240), end=(260, 240))
+    predict(page, photo)
     assert page.locator("#crop").count() == 0
     page.get_by_text("Options").click()
     page.get_by_label("Look").select_option("fast")
-    answer, _ = predict(page)
+    answer, _ = predict(page, photo)
     assert answer["passes"] == "fast"
     drawn = [float(page.locator("#crop").get_attribute(name)) for name in ("x", "y")]
     assert drawn == pytest.approx([answer["crop"][0] * 640, answer["crop"][1] * 480])
-    assert drawn == pytest.approx([88, 0], abs=2)
-    assert float(page.locator("#crop").get_attribute("width")) == pytest.approx(384)
+    assert drawn == pytest.approx([98, 128], abs=2)
+    assert float(page.locator("#crop").get_attribute("width")) == pytest.approx(224)
     assert page.get_by_text("what the model looked at last").is_visible()

@@ -55,9 +55,9 @@ def test_crops_by_hand(size, mode, middle, share, left_top, right_bottom):
     assert there[1, 1] - there[0, 1] == pytest.approx(expected, abs=2 / 236)
 
 
-@pytest.mark.parametrize(("length", "looks_closer"), [(268, True), (270, False)])
+@pytest.mark.parametrize(("length", "looks_closer"), [(191, True), (193, False)])
 def test_a_long_motion_ends_the_looking(length, looks_closer):
-    """0.7 times 384, the side of the next crop of 640 x 480, is 268.8 pixels."""
+    """0.5 times 384, the side of the next crop of 640 x 480, is 192 pixels."""
     photo, first = first_of(640, 480)
     answer = answer_at(first.placement, (320, 240 - length / 2), (320, 240 + length / 2))
     view = framing.crop(photo, first.placement, first.placement, answer, 0.6, FAST)
