@@ -30,7 +30,7 @@ import sys
 import tqdm
 
 import checkpoint_directory
-from evaluation import ask_human, uncertainty_calibration, uncertainty_sources
+from evaluation import ask_human, confidence, uncertainty_calibration, uncertainty_sources
 from evaluation.study import fit as study_fit
 from evaluation.study import photos as study_photos
 from evaluation.study import samples as study_samples
@@ -57,6 +57,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     target.add_argument("--target_query_rate", type=float, help="ask about at most this share: 0.2")
     target.add_argument("--target_error_rate", type=float, help="at most this share of answers off")
     add("--error_limit", type=float, default=ask_human.ERROR_LIMIT, help="of the midpoint: off")
+    add(
+        "--angle_limit",
+        type=float,
+        default=confidence.ANGLE_LIMIT_DEG,
+        help="of the axis of elongated food, degrees: off",
+    )
     add("--confidence", type=float, default=0.95, help="of the error rate's bound")
     add("--coverage", type=float, default=0.9, help="of the conformal regions")
     add("--plain_regions", action="store_true", help="of one size, however unsure the model is")
@@ -105,6 +111,7 @@ def run(args: argparse.Namespace) -> uncertainty_calibration.UncertaintyCalibrat
         target=target,
         target_rate=rate,
         error_limit=args.error_limit,
+        angle_limit=args.angle_limit,
         confidence=args.confidence,
     )
     uncertainty_calibration.write(args.checkpoint_dir, calibration)
@@ -127,11 +134,14 @@ def _report(
         f"{path}: {fitted_on.source}, {fitted_on.score}, fitted on "
         f"{fitted_on.num_calibration_samples} samples of {len(fitted_on.picture_ids)} pictures"
     )
+    off = f"{asking.error_limit:g}"
+    if asking.angle_limit is not None:
+        off += f" or, on elongated food, {asking.angle_limit:g} degrees"
     limit = "never" if asking.threshold is None else f"above {asking.threshold:.4g}"
     print(
         f"asks the human {limit} ({asking.target} {asking.target_rate:g}): about "
         f"{asking.expected_query_rate:.1%} of plates; of the answers "
-        f"{asking.expected_error_rate:.1%} are off by more than {asking.error_limit:g}, "
+        f"{asking.expected_error_rate:.1%} are off by more than {off}, "
         f"at most {asking.error_rate_bound:.1%} with {asking.confidence:.0%} confidence"
     )
     if tested is None:

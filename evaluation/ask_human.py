@@ -40,12 +40,14 @@ class AskHuman:
         threshold: asked where uncertainty > threshold; None: never.
         target: "query_rate" or "error_rate".
         target_rate: what was wanted of it.
-        error_limit: an answer is wrong if its error is larger, in the unit of the errors.
+        error_limit: an answer is wrong if its midpoint is further off, share of the picture.
         confidence: of `error_rate_bound`.
         expected_query_rate: share of calibration samples that would be asked about.
         expected_error_rate: share of wrong ones among the others.
         error_rate_bound: the true error rate of what is answered is at most this, with the
             confidence.
+        angle_limit: an answer about elongated food is also wrong if its axis is further off,
+            degrees; None: only the place was judged.
     """
 
     threshold: float | None
@@ -56,6 +58,7 @@ class AskHuman:
     expected_query_rate: float
     expected_error_rate: float
     error_rate_bound: float
+    angle_limit: float | None = None
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -88,6 +91,7 @@ def choose_threshold(
     rate: float,
     *,
     error_limit: float = ERROR_LIMIT,
+    angle_limit: float | None = None,
     confidence: float = 0.95,
     pictures: np.ndarray | None = None,
     seed: int = 0,
@@ -96,10 +100,11 @@ def choose_threshold(
 
     Args:
         uncertainty: float [n].
-        error: float [n], distance of the midpoints.
+        error: float [n], distance of the midpoints, or `confidence.errors`.
         target: "query_rate" or "error_rate".
         rate: what is wanted of it, 0 < rate < 1.
         error_limit: an answer with a larger error is wrong.
+        angle_limit: that the errors were made with, noted.
         confidence: of the bound, and of keeping an error rate.
         pictures: [n], equal for samples of one picture; None: each has its own.
         seed: of the lot that draws one sample of each picture.
@@ -131,6 +136,7 @@ def choose_threshold(
         expected_query_rate=float(1 - answered.mean()),
         expected_error_rate=float(wrong[answered].mean()) if answered.any() else 0.0,
         error_rate_bound=bound,
+        angle_limit=angle_limit,
     )
 
 

@@ -3,13 +3,15 @@
 Standard deviations get the factors that make them as large as the errors are. The Gaussian
 likelihood is highest at s^2 = mean of ((label - mean) / std)^2, where its derivative by s is 0
 (Levi et al. 2019; Laves et al. 2020): errors of twice the std give the factor 2. Regions and
-threshold are those of `conformal` and `ask_human`. Nothing here sees a test sample;
-`calibration_split` parts them and proves it.
+threshold are those of `conformal` and `ask_human`, the chance to be right that of `confidence`; the
+threshold is chosen by chances that samples got without their own picture. Nothing here sees a test
+sample; `calibration_split` parts them and proves it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from evaluation import (
     gaussian_metrics,
     uncertainty_calibration,
 )
+from evaluation import confidence as answer_confidence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,9 @@ class CalibrationData:
         labels: float [n, 4].
         sample_ids: str [n], of `calibration_split.sample_ids`.
         picture_ids: str [n], of `calibration_split.picture_ids`.
+        inputs: {name: float [n]}, `Estimate.inputs`; None: nothing is said of the chance to be
+            right, and the human is asked by the uncertainty.
+        elongated: bool [n], which food has a direction; None: nobody knows.
     """
 
     mean: np.ndarray
@@ -41,6 +47,8 @@ class CalibrationData:
     labels: np.ndarray
     sample_ids: np.ndarray
     picture_ids: np.ndarray
+    inputs: Mapping[str, np.ndarray] | None = None
+    elongated: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Checks that the arrays have the same length.
@@ -48,7 +56,9 @@ class CalibrationData:
         Raises:
             ValueError: if they have not, or a sample is there twice.
         """
-        lengths = {field.name: len(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        arrays |= arrays.pop("inputs") or {}
+        lengths = {name: len(array) for name, array in arrays.items() if array is not None}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"expected arrays of the same length, got {lengths}.")
         if len(set(self.sample_ids)) != len(self.sample_ids):
@@ -73,6 +83,7 @@ def fit(
     target: str = "query_rate",
     target_rate: float = 0.2,
     error_limit: float = ask_human.ERROR_LIMIT,
+    angle_limit: float = answer_confidence.ANGLE_LIMIT_DEG,
     confidence: float = 0.95,
     per_coordinate: bool = True,
     seed: int = 0,
@@ -93,6 +104,7 @@ def fit(
         target: "query_rate" or "error_rate", see `ask_human`.
         target_rate: what is wanted of it.
         error_limit: an answer whose midpoint is further off is wrong; share of the picture.
+        angle_limit: an answer about elongated food whose axis is further off is wrong; degrees.
         confidence: of the error rate's bound.
         per_coordinate: whether each coordinate gets its own factor.
         seed: of the lot that draws one sample of each picture for the threshold.
@@ -106,16 +118,27 @@ def fit(
     """
     mean, labels, min_std = data.mean, data.labels, uncertainty_calibration.MIN_STD
     scales = std_scales(mean, np.maximum(data.std, min_std), labels, per_coordinate)
+    angles = {}
+    if data.elongated is not None and data.inputs is not None:
+        angles["angles"] = answer_confidence.axis_errors(mean, labels, data.elongated)
+        angles["axis_spread"] = data.inputs["axis_spread"]
     regions = conformal.fit(
-        mean, labels, data.std, data.uncertainty, coverage=coverage, adaptive=adaptive
+        mean, labels, data.std, data.uncertainty, coverage=coverage, adaptive=adaptive, **angles
     )
-    distances = conformal.midpoint_distances(mean, labels)
+    errors = answer_confidence.errors(mean, labels, data.elongated, error_limit, angle_limit)
+    known_limit = None if data.elongated is None else angle_limit
+    doubt, chances = data.uncertainty, None
+    if data.inputs is not None:
+        right = errors <= error_limit
+        chances = answer_confidence.fit(data.inputs, right, error_limit, known_limit)
+        doubt = 1 - answer_confidence.held_out_chances(data.inputs, right, data.picture_ids)
     asking = ask_human.choose_threshold(
-        data.uncertainty,
-        distances,
+        doubt,
+        errors,
         target,
         target_rate,
         error_limit=error_limit,
+        angle_limit=known_limit,
         confidence=confidence,
         pictures=data.picture_ids,
         seed=seed,
@@ -139,6 +162,7 @@ def fit(
         min_std=min_std,
         regions=regions,
         asking=asking,
+        confidence=chances,
     )
 
 

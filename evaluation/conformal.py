@@ -12,6 +12,11 @@ the distances 0.01, 0.02, ..., 0.09 of nine midpoints give the 90 % radius 0.09 
 | disc   | distance of the midpoints                | distance / (uncertainty + floor)         |
 | box    | largest error of the four coordinates    | largest of the four error / (std + floor) |
 
+Where it is known which food is elongated, discs have a sector: the angle to the answer's axis, 0
+where food has none, and angle / (axis spread + 5 degrees). Disc and sector then hold place and
+direction TOGETHER with the chance: each gets the size of the same rank, the lowest one at which
+enough of the n samples lie in both (to within 1 / n, since the rank is chosen by them).
+
 The adaptive ones are larger where the model is unsure (Papadopoulos et al. 2008; Lei et al. 2018).
 `floor` keeps an uncertainty of nearly 0 from making a region of nearly 0. The box holds all
 four coordinates at once. The chance is over calibration splits and new samples together: one split
@@ -26,6 +31,7 @@ import math
 import numpy as np
 
 FLOOR = 0.01
+ANGLE_FLOOR_DEG = 5.0
 REGIONS = ("disc", "disc_adaptive", "box", "box_adaptive")
 _ROUND = 1e-9
 
@@ -40,6 +46,8 @@ class ConformalRegions:
         adaptive: which kind `disc_radius` and `box_half_widths` give.
         disc, box: plain sizes, shares of the picture.
         disc_adaptive, box_adaptive: factors.
+        sector: half the plain sector's angle, degrees; None: nothing is known of directions.
+        sector_adaptive: factor of the other one; None likewise.
     """
 
     coverage: float
@@ -49,6 +57,8 @@ class ConformalRegions:
     disc_adaptive: float
     box: float
     box_adaptive: float
+    sector: float | None = None
+    sector_adaptive: float | None = None
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -57,7 +67,8 @@ class ConformalRegions:
             ValueError: if a value is out of range.
         """
         check_coverage(self.coverage)
-        for name in ("floor", *REGIONS):
+        sectors = () if self.sector is None else ("sector", "sector_adaptive")
+        for name in ("floor", *REGIONS, *sectors):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
                 raise ValueError(f"{name}: expected a finite number of at least 0, got {value}.")
@@ -75,6 +86,13 @@ class ConformalRegions:
         if self.adaptive:
             return self.box_adaptive * (std + self.floor)
         return np.full(std.shape, self.box)
+
+    def sector_half_angle(self, axis_spread: np.ndarray) -> np.ndarray:
+        """Half the sector's angle, degrees float64 [N] 0..90, of axis spreads [N] in degrees."""
+        axis_spread = np.asarray(axis_spread, np.float64)
+        if self.adaptive:
+            return np.minimum(self.sector_adaptive * (axis_spread + ANGLE_FLOOR_DEG), 90.0)
+        return np.full(axis_spread.shape, min(self.sector, 90.0))
 
     def covered(
         self, mean: np.ndarray, labels: np.ndarray, std: np.ndarray, uncertainty: np.ndarray
@@ -103,6 +121,8 @@ def fit(
     coverage: float = 0.9,
     floor: float = FLOOR,
     adaptive: bool = True,
+    angles: np.ndarray | None = None,
+    axis_spread: np.ndarray | None = None,
 ) -> ConformalRegions:
     """Regions of a calibration split.
 
@@ -115,6 +135,9 @@ def fit(
         floor: see the module; in the unit of std and uncertainty, above 0. It must not be chosen
             by looking at the results of the same split.
         adaptive: which kind the regions give when asked.
+        angles: float [n], degrees between the axes of answers and labels, 0 where food has none;
+            None: nobody knows which food has one, and there are no sectors.
+        axis_spread: float [n], degrees; with `angles` only.
 
     Returns:
         The regions.
@@ -125,6 +148,16 @@ def fit(
     """
     scores = region_scores(mean, labels, std, uncertainty, floor)
     sizes = {name: conformal_quantile(scores[name], coverage) for name in REGIONS}
+    if angles is not None:
+        sectors = {"": angles, "_adaptive": angles / (axis_spread + ANGLE_FLOOR_DEG)}
+        for kind, sector in sectors.items():
+            pair = np.sort(scores[f"disc{kind}"]), np.sort(sector)
+            ranks = [
+                np.searchsorted(ordered, values)
+                for ordered, values in zip(pair, (scores[f"disc{kind}"], sector))
+            ]
+            rank = int(conformal_quantile(np.maximum(*ranks), coverage))
+            sizes[f"disc{kind}"], sizes[f"sector{kind}"] = (float(one[rank]) for one in pair)
     return ConformalRegions(coverage=coverage, floor=floor, adaptive=adaptive, **sizes)
 
 

@@ -139,6 +139,49 @@ def mirrored(probabilities: np.ndarray) -> np.ndarray:
     return result
 
 
+def midpoint_distributions(probabilities: np.ndarray, coding: str) -> np.ndarray:
+    """The distributions of the midpoint's x and y, in equal steps over 0..1.
+
+    Args:
+        probabilities: float [N, 4, V].
+        coding: of the tokens; the first two of 'midpoint_extent' are the midpoint's.
+
+    Returns:
+        float64 [N, 2, V] or, since the tokens are independent, the convolution of the ends' two:
+        [N, 2, 2 V - 1].
+    """
+    probabilities = _checked(probabilities)
+    if coding == action_coding.MIDPOINT_EXTENT:
+        return probabilities[:, :2]
+    return _convolved(probabilities[:, :2], probabilities[:, 2:])
+
+
+def extent_distributions(probabilities: np.ndarray, coding: str) -> tuple[np.ndarray, np.ndarray]:
+    """The distributions of x2 - x1 and y2 - y1, and the K values that they are of.
+
+    Args:
+        probabilities: float [N, 4, V].
+        coding: of the tokens.
+
+    Returns:
+        float64 [N, 2, K], and float64 [K].
+    """
+    probabilities = _checked(probabilities)
+    size = probabilities.shape[-1]
+    if coding == action_coding.MIDPOINT_EXTENT:
+        values = action_coding.bin_values(size) - action_coding.EXTENT_OFFSET
+        return probabilities[:, 2:], values / action_coding.EXTENT_SCALE
+    values = np.arange(1 - size, size) / (size - 1)
+    return _convolved(probabilities[:, 2:], probabilities[:, :2, ::-1]), values
+
+
+def _convolved(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of the last axes, [..., V] to [..., 2 V - 1]."""
+    size = 2 * first.shape[-1] - 1
+    spectra = np.fft.rfft(first, size), np.fft.rfft(second, size)
+    return np.maximum(np.fft.irfft(spectra[0] * spectra[1], size), 0.0)
+
+
 def _checked(probabilities: np.ndarray) -> np.ndarray:
     """float64, refused unless they sum to 1, which also NaN does not."""
     probabilities = np.asarray(probabilities, np.float64)

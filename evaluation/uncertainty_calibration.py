@@ -1,8 +1,9 @@
 """What a calibration split has taught about a model's uncertainty: the file `uncertainty.json`.
 
 It lies beside the checkpoint and says what it was fitted on (`FittedOn`), what standard deviations
-have to be multiplied with, how large conformal regions are (`conformal`), and from which
-uncertainty on the human is asked (`ask_human`). `calibration.fit` makes it.
+have to be multiplied with, how large conformal regions are (`conformal`), what the chance is that
+an answer is right (`confidence`), and from which doubt on the human is asked (`ask_human`): one
+minus that chance or, in files without it, the uncertainty. `calibration.fit` makes it.
 
 An answer [0.2, 0.5, 0.8, 0.5] with the std 0.01 in each coordinate, the uncertainty 0.02, the
 factors 2 and a `disc_adaptive` of 1.5 with the floor 0.01 has the calibrated std 0.02, and its
@@ -18,7 +19,14 @@ import pathlib
 
 import numpy as np
 
-from evaluation import ask_human, calibration_split, conformal, strict_json
+from evaluation import (
+    ask_human,
+    calibration_split,
+    conformal,
+    strict_json,
+    uncertainty_estimate,
+)
+from evaluation import confidence as answer_confidence
 from food_data import atomic_files
 
 FORMAT_VERSION = 1
@@ -84,7 +92,12 @@ class CalibratedAnswer:
         centre: (x, y) of the disc, the answer's midpoint.
         radius: of the disc.
         box_low, box_high: ends of the box in each coordinate, within 0..1.
-        ask_human: whether the uncertainty is above the threshold.
+        ask_human: whether the doubt is above the threshold.
+        doubt: what that is judged by.
+        chance: that place and direction are right; None: nobody has fitted it.
+        half_angle: of the sector around the answer's axis that, together with the disc, holds the
+            label with the chance `coverage`, degrees; None likewise.
+        two_places: whether another place was nearly as likely, such as that of an equal piece.
     """
 
     std: tuple[float, ...]
@@ -94,6 +107,10 @@ class CalibratedAnswer:
     box_low: tuple[float, ...]
     box_high: tuple[float, ...]
     ask_human: bool
+    doubt: float
+    chance: float | None = None
+    half_angle: float | None = None
+    two_places: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +124,7 @@ class UncertaintyCalibration:
         min_std: what a std counts as if it is less, before the factor.
         regions: conformal.ConformalRegions.
         asking: ask_human.AskHuman.
+        confidence: confidence.Confidence; None in files of before there was one.
     """
 
     format_version: int
@@ -115,6 +133,7 @@ class UncertaintyCalibration:
     min_std: float
     regions: conformal.ConformalRegions
     asking: ask_human.AskHuman
+    confidence: answer_confidence.Confidence | None = None
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -132,27 +151,51 @@ class UncertaintyCalibration:
         if not self.min_std > 0:
             raise ValueError(f"min_std: expected a number above 0, got {self.min_std}.")
 
-    def apply(self, mean: np.ndarray, std: np.ndarray, uncertainty: float) -> CalibratedAnswer:
+    def uncertainty(self, estimate: uncertainty_estimate.Estimate) -> np.ndarray:
+        """The score that regions grow with, float64 [N].
+
+        Raises:
+            ValueError: if the estimate is of another score.
+        """
+        if self.fitted_on.score not in estimate.scores:
+            raise ValueError(
+                f"{FILE_NAME}: expected one of the scores {', '.join(estimate.scores)}, got "
+                f"{self.fitted_on.score!r}. Calibrate anew."
+            )
+        return estimate.scores[self.fitted_on.score]
+
+    def doubt(self, estimate: uncertainty_estimate.Estimate) -> np.ndarray:
+        """What asking is judged by, float64 [N]: 1 - chance to be right, or the uncertainty."""
+        if self.confidence is None:
+            return self.uncertainty(estimate)
+        return 1 - self.confidence.chance(estimate.inputs)
+
+    def apply(self, estimate: uncertainty_estimate.Estimate, row: int = 0) -> CalibratedAnswer:
         """What is known about one answer.
 
         Args:
-            mean: float [4], the answer.
-            std: float [4], as the source gives it.
-            uncertainty: the number that ranks answers, as the source gives it.
+            estimate: of the source that was calibrated.
+            row: which of its answers.
 
         Returns:
-            Calibrated std, regions, and whether to ask the human.
+            Calibrated std, regions, the chance to be right, and whether to ask the human.
 
         Raises:
-            ValueError: if shapes do not fit or a value is negative or not finite.
+            ValueError: if the estimate is of another score, or a value is negative or not finite.
         """
-        mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-        known = np.isfinite([*mean.ravel(), *std.ravel(), uncertainty]).all()
-        if mean.shape != (4,) or std.shape != (4,) or not known or min(*std, uncertainty) < 0:
+        mean, std = (np.asarray(one[row], np.float64) for one in (estimate.answers, estimate.std))
+        uncertainty = float(self.uncertainty(estimate)[row])
+        known = np.isfinite([*mean, *std, uncertainty]).all()
+        if not known or min(*std, uncertainty) < 0:
             raise ValueError(
-                "apply: expected a finite answer [4], std [4] and uncertainty of at least 0, got "
+                "apply: expected a finite answer, std and uncertainty of at least 0, got "
                 f"{mean}, {std} and {uncertainty}."
             )
+        doubt, half_angle = float(self.doubt(estimate)[row]), None
+        if self.regions.sector is not None:
+            spread = estimate.features["axis_spread"][row]
+            half_angle = float(self.regions.sector_half_angle(spread))
+        rivals = estimate.features.get("rivalry")
         half_widths = self.regions.box_half_widths(std)
         return CalibratedAnswer(
             std=tuple(self.calibrated_std(std).tolist()),
@@ -161,7 +204,11 @@ class UncertaintyCalibration:
             radius=float(self.regions.disc_radius(uncertainty)),
             box_low=tuple(np.clip(mean - half_widths, 0, 1).tolist()),
             box_high=tuple(np.clip(mean + half_widths, 0, 1).tolist()),
-            ask_human=bool(self.asking.ask(uncertainty)),
+            ask_human=bool(self.asking.ask(doubt)),
+            doubt=doubt,
+            chance=None if self.confidence is None else 1 - doubt,
+            half_angle=half_angle,
+            two_places=rivals is not None and bool(rivals[row] >= answer_confidence.TWO_PLACES),
         )
 
     def calibrated_std(self, std: np.ndarray) -> np.ndarray:
@@ -215,12 +262,16 @@ class UncertaintyCalibration:
             "fitted_on": FittedOn,
             "regions": conformal.ConformalRegions,
             "asking": ask_human.AskHuman,
+            "confidence": answer_confidence.Confidence,
         }
         ready = {
             part: strict_json.to_dataclass(kind, values[part], f"{name}: {part}")
             for part, kind in parts.items()
             if isinstance(values, dict) and part in values
+            if part != "confidence" or values[part] is not None
         }
+        if isinstance(values, dict) and values.get("confidence") is None:
+            ready["confidence"] = None
         return strict_json.to_dataclass(cls, values, name, **ready)
 
 

@@ -12,6 +12,8 @@ mean of their variances plus the variance of their answers. Scores rank: the hig
 | mutual_information | `token_uncertainty.mutual_information`, nats, mean over the coordinates  |
 | midpoint_spread    | root of the variance of the members' midpoints, x and y summed           |
 
+`features` are what `confidence` needs beside the scores; the module says what each is.
+
 Example, two members of a regression model that answer [0.2, 0.4, 0.6, 0.4] and [0.4, 0.4, 0.8,
 0.4]: the answer is [0.3, 0.4, 0.7, 0.4], std [0.1, 0, 0.1, 0], midpoint_spread 0.1.
 """
@@ -23,7 +25,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import token_uncertainty
+from evaluation import confidence, token_uncertainty
 from tokenizers import action_coding
 
 
@@ -35,6 +37,7 @@ class Estimate:
         answers: float32 [N, 4], x1, y1, x2, y2 in 0..1 of the picture.
         std: float64 [N, 4], standard deviations of the coordinates, not calibrated.
         scores: {name: float64 [N]}, the one to rank by first.
+        features: {name: float64 [N]}, of what was looked at, whatever part of the picture it is.
         ms_per_image: time for one picture; NaN where it was not measured.
     """
 
@@ -42,11 +45,25 @@ class Estimate:
     std: np.ndarray
     scores: Mapping[str, np.ndarray]
     ms_per_image: float = float("nan")
+    features: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def score(self) -> np.ndarray:
         """The score to rank by, [N]."""
         return next(iter(self.scores.values()))
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """All that `confidence.Confidence` is told, {name: float64 [N]}."""
+        return {**confidence.score_inputs(self.scores), **self.features}
+
+    def part(self, rows: np.ndarray) -> Estimate:
+        """That of some of the answers: numbers int [m] or bool [N]."""
+        scores, features = (
+            {name: values[rows] for name, values in group.items()}
+            for group in (self.scores, self.features)
+        )
+        return Estimate(self.answers[rows], self.std[rows], scores, self.ms_per_image, features)
 
     def moved(self, factors: np.ndarray, shifts: np.ndarray) -> Estimate:
         """The same in coordinates of another square, see `framing.relative`.
@@ -66,7 +83,7 @@ class Estimate:
             name: how.get(name, lambda score: score * lengths)(score)
             for name, score in self.scores.items()
         }
-        return Estimate(answers, self.std * both, scores, self.ms_per_image)
+        return Estimate(answers, self.std * both, scores, self.ms_per_image, self.features)
 
 
 def from_distributions(
@@ -83,7 +100,9 @@ def from_distributions(
         The scores 'credible_width', 'entropy' (both means over the tokens), 'midpoint_std'.
     """
     std, midpoint = token_uncertainty.execution_parameters_std(probabilities, answers, coding)
-    return Estimate(answers, std, _token_scores(probabilities) | {"midpoint_std": midpoint})
+    scores = _token_scores(probabilities) | {"midpoint_std": midpoint}
+    features = _token_features(answers, probabilities, coding)
+    return Estimate(answers, std, scores, features=features)
 
 
 def from_members(
@@ -108,20 +127,41 @@ def from_members(
     spread_squared = midpoints.var(axis=0, dtype=np.float64).sum(axis=-1)
     spread = {"midpoint_spread": np.sqrt(spread_squared)}
     if probabilities is None:
-        return Estimate(answers, np.sqrt(variance), spread)
+        ends = np.asarray(samples, np.float64).reshape(*samples.shape[:2], 2, 2)
+        x, y = np.moveaxis(ends[:, :, 1] - ends[:, :, 0], -1, 0)
+        doubled = np.exp(2j * np.arctan2(y, x)).mean(axis=0)
+        features = {"axis_spread": confidence.axis_spread(answers, doubled)}
+        features |= confidence.view_inputs(answers)
+        return Estimate(answers, np.sqrt(variance), spread, features=features)
     within = token_uncertainty.execution_parameters_std(probabilities, samples, coding)
     within, within_midpoint = (np.square(one).mean(axis=0) for one in within)
     std = np.sqrt(variance + within)
     midpoint = np.sqrt(np.square(std).sum(axis=-1)) / 2
     if coding != action_coding.ENDPOINTS:
         midpoint = np.sqrt(spread_squared + within_midpoint)
-    scores = _token_scores(probabilities.mean(axis=0)) | {"midpoint_std": midpoint}
+    mixture = probabilities.mean(axis=0)
+    scores = _token_scores(mixture) | {"midpoint_std": midpoint}
     scores["mutual_information"] = token_uncertainty.mutual_information(probabilities).mean(axis=-1)
-    return Estimate(answers, std, scores | spread)
+    features = _token_features(answers, mixture, coding)
+    return Estimate(answers, std, scores | spread, features=features)
 
 
 def _token_scores(probabilities: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "credible_width": token_uncertainty.credible_width(probabilities).mean(axis=-1),
         "entropy": token_uncertainty.entropy(probabilities).mean(axis=-1),
+    }
+
+
+def _token_features(
+    answers: np.ndarray, probabilities: np.ndarray, coding: str
+) -> dict[str, np.ndarray]:
+    doubled = confidence.mean_doubled_angle(
+        *token_uncertainty.extent_distributions(probabilities, coding)
+    )
+    places = token_uncertainty.midpoint_distributions(probabilities, coding)
+    return {
+        "rivalry": confidence.rivalry(places),
+        "axis_spread": confidence.axis_spread(answers, doubled),
+        **confidence.view_inputs(answers),
     }

@@ -16,6 +16,7 @@ see `uncertainty_estimate.py`, also for the scores. A source is called with a ba
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import time
@@ -167,12 +168,16 @@ def collect(
         found = source(*batch)
         seconds += time.perf_counter() - before
         parts.append(found if moved is None else found.moved(*moved))
-    names = list(parts[0].scores)
+    scores, features = (
+        {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
+        for groups in ([part.scores for part in parts], [part.features for part in parts])
+    )
     return uncertainty_estimate.Estimate(
         np.concatenate([part.answers for part in parts]),
         np.concatenate([part.std for part in parts]),
-        {name: np.concatenate([part.scores[name] for part in parts]) for name in names},
+        scores,
         1000.0 * seconds / len(indices),
+        features,
     )
 
 
@@ -193,10 +198,16 @@ class TokenDistribution:
     ) -> uncertainty_estimate.Estimate:
         """See `Source`."""
         del seed  # Nothing is random.
-        answers, probabilities = self._agent.forward_with_distributions(images, embeddings)
-        return uncertainty_estimate.from_distributions(
-            np.asarray(answers), np.asarray(probabilities), self._agent.action_coding
-        )
+        coding = self._agent.action_coding
+        if not isinstance(self._agent, framing.Voted):
+            found = map(np.asarray, self._agent.forward_with_distributions(images, embeddings))
+            return uncertainty_estimate.from_distributions(*found, coding)
+        votes, probabilities = self._agent.votes(images, embeddings)
+        answers = framing.vote(votes)
+        found = uncertainty_estimate.from_distributions(answers, probabilities, coding)
+        disagreement = framing.distances(votes, answers[:, np.newaxis])[..., 0].mean(axis=1)
+        features = {**found.features, "disagreement": disagreement}
+        return dataclasses.replace(found, features=features)
 
 
 class McDropout:

@@ -249,6 +249,11 @@ class Voted:
         """The model's."""
         return self._model.has_distributions
 
+    @property
+    def action_coding(self) -> str:
+        """The model's."""
+        return self._model.action_coding
+
     def forward(self, images: np.ndarray, embeddings: np.ndarray, **sampling: Any) -> np.ndarray:
         """The answers that win the vote, float32 [B, 4]; with `sampling`, the model's samples."""
         if sampling:
@@ -262,9 +267,14 @@ class Voted:
         """What `forward` gives, and the token distributions of the pictures as they are."""
         if sampling:
             return self._model.forward_with_distributions(images, embeddings, **sampling)
+        votes, probabilities = self.votes(images, embeddings)
+        return vote(votes), probabilities
+
+    def votes(self, images: np.ndarray, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All votes, [B, 8, 4], and the token distributions of the pictures as they are."""
         asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
         answers, probabilities = map(np.asarray, self._model.forward_with_distributions(*asked))
-        return vote(turned_back(answers)), probabilities[: len(images)]
+        return turned_back(answers), probabilities[: len(images)]
 
 
 def turns_and_flips(images: np.ndarray) -> np.ndarray:
@@ -301,14 +311,27 @@ def vote(answers: np.ndarray) -> np.ndarray:
     Returns:
         [B, 4], of the same dtype.
     """
-    ends = np.asarray(answers, np.float64).reshape(*answers.shape[:2], 2, 2)
-    first, second = ends[:, :, np.newaxis], ends[:, np.newaxis]
+    winners = distances(answers, answers).sum(axis=-1).argmin(axis=-1)
+    won = np.asarray(answers)[np.arange(len(answers)), winners]
+    ends, first = won.reshape(-1, 2, 2), np.asarray(answers)[:, 0].reshape(-1, 2, 2)
+    there, back = (
+        np.linalg.norm(other - first, axis=-1).sum(axis=-1) for other in (ends, ends[:, ::-1])
+    )
+    return np.where((there > back)[:, np.newaxis], won[:, [2, 3, 0, 1]], won)
+
+
+def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How far motions [B, M, 4] are from motions [B, N, 4], whichever end is the start.
+
+    Returns:
+        float64 [B, M, N], the mean distance of the ends that belong together.
+    """
+    first, second = (
+        np.asarray(one, np.float64).reshape(*one.shape[:2], 2, 2) for one in (first, second)
+    )
+    first, second = first[:, :, np.newaxis], second[:, np.newaxis]
     there, back = (
         np.linalg.norm(first - other, axis=-1).mean(axis=-1)
         for other in (second, second[..., ::-1, :])
     )
-    winners = np.minimum(there, back).sum(axis=-1).argmin(axis=-1)
-    rows = np.arange(len(answers))
-    won = np.asarray(answers)[rows, winners]
-    turned = there[rows, winners, 0] > back[rows, winners, 0]
-    return np.where(turned[:, np.newaxis], won[:, [2, 3, 0, 1]], won)
+    return np.minimum(there, back)

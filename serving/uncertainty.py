@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import uncertainty_calibration, uncertainty_estimate
+from evaluation import uncertainty_calibration, uncertainty_sources
 from food_data import framing, image_placement
 from serving.engines.engine import Engine
 
@@ -31,11 +31,9 @@ class Verdict:
     """What is known about one answer, in 0..1 of the square that the first pass sees.
 
     Attributes:
-        score: the uncertainty that ranks answers.
-        calibrated: std, regions, and whether to ask.
+        calibrated: std, regions, the chance to be right, and whether to ask.
     """
 
-    score: float
     calibrated: uncertainty_calibration.CalibratedAnswer
 
 
@@ -91,24 +89,20 @@ class UncertaintyJudge:
         Returns:
             The verdict about the model's answer to this picture.
         """
-        estimate = self._estimate(model, view.square[np.newaxis], embedding[np.newaxis])
-        estimate = estimate.moved(*framing.relative([view.placement], [first]))
-        score = float(estimate.scores[self.calibration.fitted_on.score][0])
-        return Verdict(score, self.calibration.apply(estimate.answers[0], estimate.std[0], score))
-
-    def _estimate(
-        self, model: Engine | framing.Voted, image: np.ndarray, embedding: np.ndarray
-    ) -> uncertainty_estimate.Estimate:
         fitted = self.calibration.fitted_on
         if fitted.source == "token_distribution":
-            found = model.forward_with_distributions(image, embedding)
-            return uncertainty_estimate.from_distributions(*found, model.action_coding)
-        options = {"dropout": fitted.scope, "num_samples": fitted.num_samples, "seed": _SEED}
-        if model.has_distributions:
-            found = model.forward_with_distributions(image, embedding, **options)
-            return uncertainty_estimate.from_members(*found, model.action_coding)
-        samples = np.asarray(model.forward(image, embedding, **options))
-        return uncertainty_estimate.from_members(samples, None)
+            source = uncertainty_sources.TokenDistribution(model)
+        else:
+            source = uncertainty_sources.McDropout(model, fitted.scope, fitted.num_samples)
+        estimate = source(view.square[np.newaxis], embedding[np.newaxis], _SEED)
+        moved = estimate.moved(*framing.relative([view.placement], [first]))
+        return Verdict(self.calibration.apply(moved))
+
+    @property
+    def score_name(self) -> str:
+        """Of what asking is judged by: 'doubt' is one minus the chance to be right."""
+        known = self.calibration.confidence is not None
+        return "doubt" if known else self.calibration.fitted_on.score
 
     def fields(self, verdict: Verdict, placement: image_placement.Placement) -> dict[str, Any]:
         """The entry 'uncertainty' of an answer; lengths in 0..1 of the picture, and pixels.
@@ -128,10 +122,14 @@ class UncertaintyJudge:
         )
         return {
             "source": self.calibration.fitted_on.source,
-            "score_name": self.calibration.fitted_on.score,
-            "score": verdict.score,
+            "score_name": self.score_name,
+            "score": found.doubt,
             "threshold": asking.threshold,
             "error_limit": asking.error_limit,
+            "angle_limit": asking.angle_limit,
+            "chance": found.chance,
+            "two_places": found.two_places,
+            "half_angle_degrees": found.half_angle,
             "expected_error_rate": asking.expected_error_rate,
             "expected_query_rate": asking.expected_query_rate,
             "std": std.ravel().tolist(),

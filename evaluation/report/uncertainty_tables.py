@@ -104,6 +104,7 @@ def calibration(document: Mapping[str, Any]) -> tables.Table:
     rows = []
     for name, label in (
         ("disc_coverage", f"Midpoint in its {nominal} disc"),
+        ("both_coverage", f"Midpoint and direction in their {nominal} disc and sector"),
         ("box_coverage", f"All coordinates in their {nominal} boxes"),
     ):
         if found.get(name):

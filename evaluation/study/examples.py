@@ -65,6 +65,6 @@ def _example(
         return made
     made["uncertainty"] = float(found.estimate.score[row])
     if found.calibration is not None:
-        said = found.calibration.apply(answers[row], found.estimate.std[row], made["uncertainty"])
+        said = found.calibration.apply(found.estimate, row)
         made |= {"asked": said.ask_human, "radius": said.radius}
     return made

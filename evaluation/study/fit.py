@@ -68,7 +68,7 @@ def fit_and_test(
     fitting, testing = _part(samples, fraction, seed)
     scope, num_samples = study_sources.scope_and_passes(source)
     fitted = calibration.fit(
-        _data(samples.part(fitting), _rows(found, fitting)),
+        _data(samples.part(fitting), found.part(fitting)),
         source=source.name,
         score=next(iter(found.scores)),
         dataset_fingerprint=npz_dataset.dataset_fingerprint(samples.dataset),
@@ -81,7 +81,12 @@ def fit_and_test(
         return fitted, None
     tested = samples.part(testing)
     said = study_calibration.applied(
-        fitted, _rows(found, testing), tested.labels, tested.pictures, seed
+        fitted,
+        found.part(testing),
+        tested.labels,
+        tested.pictures,
+        seed,
+        elongated=tested.elongated,
     )
     return fitted, said
 
@@ -102,9 +107,12 @@ def _data(
     samples: study_samples.Samples, found: uncertainty_estimate.Estimate
 ) -> calibration.CalibrationData:
     ids = samples.sample_ids, samples.picture_ids
-    return calibration.CalibrationData(found.answers, found.std, found.score, samples.labels, *ids)
-
-
-def _rows(found: uncertainty_estimate.Estimate, rows: np.ndarray) -> uncertainty_estimate.Estimate:
-    scores = {name: values[rows] for name, values in found.scores.items()}
-    return uncertainty_estimate.Estimate(found.answers[rows], found.std[rows], scores)
+    return calibration.CalibrationData(
+        found.answers,
+        found.std,
+        found.score,
+        samples.labels,
+        *ids,
+        inputs=found.inputs,
+        elongated=samples.elongated,
+    )

@@ -150,7 +150,12 @@ def _default_parts(
     pictures, calibration, threshold = samples.pictures, first.calibration, None
     if calibration is not None:
         parts["calibration"] = study_calibration.applied(
-            calibration, estimate, samples.labels, pictures, question.seed
+            calibration,
+            estimate,
+            samples.labels,
+            pictures,
+            question.seed,
+            elongated=samples.elongated,
         )
         threshold = calibration.asking.threshold
     if question.coverage_splits:
@@ -165,7 +170,8 @@ def _default_parts(
         parts["shifts"] = study_shifts.shift_rows(
             first.source,
             samples,
-            estimate.score,
+            estimate.score if calibration is None else calibration.doubt(estimate),
+            rank=None if calibration is None else calibration.doubt,
             threshold=threshold,
             max_samples=question.shift_samples,
             batch_size=question.batch_size,

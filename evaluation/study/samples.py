@@ -12,7 +12,7 @@ import pathlib
 
 import numpy as np
 
-from evaluation import calibration_split, uncertainty_calibration
+from evaluation import calibration_split, sample_errors, uncertainty_calibration
 from food_data import npz_dataset, splits
 
 SPLITS = ("train", "val", "all")
@@ -80,6 +80,14 @@ class Samples:
         """str [n], of `calibration_split.sample_ids`."""
         embeddings = np.asarray(self.dataset.embeddings[self.indices])
         return calibration_split.sample_ids(self.picture_ids, embeddings, self.labels)
+
+    @functools.cached_property
+    def elongated(self) -> np.ndarray | None:
+        """bool [n], whether the food has a direction by its mask; None without masks."""
+        if self.dataset.masks is None:
+            return None
+        ratios = sample_errors.elongations(self.dataset.masks, self.indices)
+        return ratios >= sample_errors.ELONGATED_RATIO
 
     def names(self, name: str) -> np.ndarray | None:
         """str [n] of the data set's array `name`, such as 'food_types'; None if it has none."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from evaluation import ood, shifts, uncertainty_sources
+from evaluation import ood, shifts, uncertainty_estimate, uncertainty_sources
 from evaluation.study import errors as study_errors
 from evaluation.study import samples as study_samples
 
@@ -22,6 +22,7 @@ def shift_rows(
     samples: study_samples.Samples,
     ordinary: np.ndarray,
     *,
+    rank: Callable[[uncertainty_estimate.Estimate], np.ndarray] | None = None,
     threshold: float | None = None,
     max_samples: int = 500,
     batch_size: int = 32,
@@ -34,7 +35,8 @@ def shift_rows(
     Args:
         source: of the uncertainty.
         samples: n of them.
-        ordinary: float [n], the source's score of the samples as they are.
+        ordinary: float [n], how unsure the source is of the samples as they are.
+        rank: what says so of an estimate; None: its score.
         threshold: the human is asked above it; None: nobody said.
         max_samples: of more than so many, so many are drawn.
         batch_size: pictures in one pass.
@@ -53,7 +55,7 @@ def shift_rows(
     indices = samples.indices[rows]
 
     def scores(**how: object) -> np.ndarray:
-        return uncertainty_sources.collect(
+        found = uncertainty_sources.collect(
             source,
             samples.dataset,
             indices,
@@ -62,7 +64,8 @@ def shift_rows(
             frames=frames,
             progress=progress,
             **how,
-        ).score
+        )
+        return found.score if rank is None else rank(found)
 
     found = {name: scores(change=shift.change) for name, shift in shifts.SHIFTS.items()}
     instructions = _wrong_foods(samples, indices, seed)

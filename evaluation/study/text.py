@@ -102,7 +102,9 @@ def calibration_lines(found: Mapping[str, object]) -> Iterator[str]:
         f"uncertainty.json ({fitted_on['source']}, {fitted_on['score']}, fitted on "
         f"{fitted_on['num_calibration_samples']} samples of {fitted_on['num_pictures']} pictures):"
     )
-    for kind, name in (("disc", "discs"), ("box", "boxes")):
+    for kind, name in (("disc", "discs"), ("both", "discs with sectors"), ("box", "boxes")):
+        if f"{kind}_coverage" not in found:
+            continue
         held = interval(found[f"{kind}_coverage"])
         yield f"  {name} that promise {found['nominal']:.0%} hold {held} of the labels"
     yield f"  median radius {found['median_radius']:.4f} of the picture"
@@ -115,6 +117,13 @@ def calibration_lines(found: Mapping[str, object]) -> Iterator[str]:
         f"  wrong {found['wrong_of_all']:.3f}, of the answered "
         f"{_number(found['wrong_of_answered'], 3)}"
     )
+    chance = found["chance"]
+    if chance is not None:
+        yield (
+            f"  chance to be right {chance['mean']:.3f}, right {chance['right']:.3f}; calibration "
+            f"error {interval(chance['ece'])}; AUROC of wrong answers "
+            f"{_number(chance['auroc'], 3)}"
+        )
 
 
 def coverage_lines(found: Mapping[str, object]) -> Iterator[str]:

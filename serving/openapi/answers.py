@@ -96,6 +96,31 @@ def uncertainty() -> parts.Schema:
             "error_limit": parts.a_number(
                 "A midpoint further off than this share of the picture is an error.", minimum=0
             ),
+            "angle_limit": parts.or_null(
+                parts.a_number(
+                    "So is the axis of elongated food, in degrees; null: only places were judged.",
+                    minimum=0,
+                )
+            ),
+            "chance": parts.or_null(
+                parts.a_number(
+                    "That the answer is no error; null in calibrations without it.",
+                    minimum=0,
+                    maximum=1,
+                )
+            ),
+            "two_places": {
+                "type": "boolean",
+                "description": "Another place is nearly as likely, such as that of an equal piece.",
+            },
+            "half_angle_degrees": parts.or_null(
+                parts.a_number(
+                    "The sector of so many degrees to both sides of the answer's axis holds, "
+                    "together with the region, the truth with the coverage; null if unknown.",
+                    minimum=0,
+                    maximum=90,
+                )
+            ),
             "expected_error_rate": parts.a_number(
                 "Share of errors among calibration answers below the threshold.", minimum=0
             ),

@@ -40,14 +40,21 @@ function spread(ellipse, size, samples, directionSpread) {
 
 // On photos unlike those of the calibration neither chance holds, and the page cannot know which
 // these are.
-function calibrated({score, threshold, error_limit, expected_error_rate, coverage}) {
+function calibrated(known) {
+  const {score, threshold, error_limit, angle_limit, expected_error_rate, coverage} = known;
   const limit = threshold === null ? "it never asks" : `it asks above ${threshold.toFixed(3)}`;
-  return [
+  const angle = angle_limit == null ? "" : ` or, of elongated food, by more than ${angle_limit}°`;
+  const half = known.half_angle_degrees;
+  const direction = half == null ? "" : ` and ±${Math.round(half)}° the direction`;
+  const facts = [
     `Its doubt is ${score.toFixed(3)}; ${limit}.`,
     `Of the answers that it did not ask about, ${percent(expected_error_rate)} were off by more ` +
-      `than ${percent(error_limit)} of the picture, and the region holds the true midpoint in ` +
-      `${percent(coverage)} of cases: on photos like those it was calibrated on.`,
+      `than ${percent(error_limit)} of the picture${angle}, and the region holds the true ` +
+      `midpoint${direction} in ${percent(coverage)} of cases: on photos like those it was ` +
+      "calibrated on.",
   ];
+  if (known.two_places) facts.push("Another place, such as an equal piece, is nearly as likely.");
+  return facts;
 }
 
 function share(ellipse, size) {

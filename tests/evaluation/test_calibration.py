@@ -31,7 +31,11 @@ def drawn(seed, number, factor=3.0):
 
 def part(data, indices):
     return calibration.CalibrationData(
-        **{field.name: getattr(data, field.name)[indices] for field in dataclasses.fields(data)}
+        **{
+            field.name: getattr(data, field.name)[indices]
+            for field in dataclasses.fields(data)
+            if getattr(data, field.name) is not None
+        }
     )
 
 

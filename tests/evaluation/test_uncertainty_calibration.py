@@ -6,7 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from evaluation import ask_human, conformal, uncertainty_calibration
+from evaluation import (
+    ask_human,
+    confidence,
+    conformal,
+    uncertainty_calibration,
+    uncertainty_estimate,
+)
 
 
 def calibration(adaptive=True, threshold=0.015):
@@ -31,8 +37,17 @@ def calibration(adaptive=True, threshold=0.015):
     )
 
 
+def estimate(mean, std, uncertainty, **features):
+    return uncertainty_estimate.Estimate(
+        np.array([mean]),
+        np.array([std]),
+        {"midpoint_spread": np.array([uncertainty])},
+        features={name: np.array([value]) for name, value in features.items()},
+    )
+
+
 def test_example_of_the_module():
-    found = calibration().apply([0.2, 0.5, 0.8, 0.5], np.full(4, 0.01), 0.02)
+    found = calibration().apply(estimate([0.2, 0.5, 0.8, 0.5], np.full(4, 0.01), 0.02))
     assert found.std == pytest.approx((0.02,) * 4)
     assert found.coverage == 0.9
     assert found.centre == pytest.approx((0.5, 0.5))
@@ -44,8 +59,38 @@ def test_example_of_the_module():
     assert json.dumps(dataclasses.asdict(found))
 
 
+def with_a_chance():
+    """Weight -3 of a rivalry with mean 0.2 and std 0.1; sectors of 2 (spread + 5) degrees."""
+    known = calibration(threshold=0.5)
+    regions = dataclasses.replace(known.regions, sector=30.0, sector_adaptive=2.0)
+    chance = confidence.Confidence(("rivalry",), (0.2,), (0.1,), (-3.0,), 1.0, 0.05, 20.0)
+    return dataclasses.replace(known, regions=regions, confidence=chance)
+
+
+def test_the_chance_and_the_sector():
+    """Rivalry 0.3: 1 / (1 + exp(2)) = 0.119; of 0.6 the answer is one of two places."""
+    for rivalry, expected, two_places in ((0.3, 0.1192, False), (0.6, 1.67e-5, True)):
+        answer = estimate(np.full(4, 0.5), np.zeros(4), 0.02, rivalry=rivalry, axis_spread=10.0)
+        found = with_a_chance().apply(answer)
+        assert found.chance == pytest.approx(expected, rel=1e-3)
+        assert found.doubt == 1 - found.chance
+        assert (found.half_angle, found.two_places, found.ask_human) == (30, two_places, True)
+    sure = estimate(np.full(4, 0.5), np.zeros(4), 0.02, rivalry=0.0, axis_spread=10.0)
+    assert not with_a_chance().apply(sure).ask_human
+    with pytest.raises(ValueError, match="got none of rivalry: it was fitted to another source"):
+        with_a_chance().apply(estimate(np.full(4, 0.5), np.zeros(4), 0.02, axis_spread=10.0))
+
+
+def test_files_of_before_there_were_chances_and_passes():
+    values = json.loads(calibration().to_json())
+    del values["confidence"], values["fitted_on"]["passes"], values["asking"]["angle_limit"]
+    del values["regions"]["sector"], values["regions"]["sector_adaptive"]
+    read = uncertainty_calibration.UncertaintyCalibration.from_json(json.dumps(values))
+    assert read == calibration()
+
+
 def test_plain_regions_do_not_depend_on_the_uncertainty():
-    found = calibration(adaptive=False).apply([0.2, 0.5, 0.8, 0.5], np.full(4, 0.5), 0.01)
+    found = calibration(adaptive=False).apply(estimate([0.2, 0.5, 0.8, 0.5], np.full(4, 0.5), 0.01))
     assert found.radius == 0.1
     assert found.box_low == pytest.approx((0, 0.3, 0.6, 0.3))
     assert found.box_high == pytest.approx((0.4, 0.7, 1, 0.7))
@@ -53,7 +98,8 @@ def test_plain_regions_do_not_depend_on_the_uncertainty():
 
 
 def test_no_threshold_never_asks():
-    assert not calibration(threshold=None).apply(np.full(4, 0.5), np.zeros(4), 1e6).ask_human
+    doubtful = estimate(np.full(4, 0.5), np.zeros(4), 1e6)
+    assert not calibration(threshold=None).apply(doubtful).ask_human
 
 
 def test_std_has_a_least_value():
@@ -71,7 +117,7 @@ def test_other_weights_are_refused():
 
 
 def test_round_trip():
-    for one in (calibration(), calibration(False, None)):
+    for one in (calibration(), calibration(False, None), with_a_chance()):
         assert uncertainty_calibration.UncertaintyCalibration.from_json(one.to_json()) == one
 
 
@@ -148,8 +194,6 @@ def test_other_texts_are_refused():
 @pytest.mark.parametrize(
     ("mean", "std", "uncertainty"),
     [
-        ([0.5] * 3, [0.1] * 4, 0.1),
-        ([0.5] * 4, [0.1] * 3, 0.1),
         ([0.5] * 4, [-0.1] * 4, 0.1),
         ([0.5] * 4, [0.1] * 4, -0.1),
         ([np.nan] * 4, [0.1] * 4, 0.1),
@@ -158,4 +202,4 @@ def test_other_texts_are_refused():
 )
 def test_bad_answers_are_refused(mean, std, uncertainty):
     with pytest.raises(ValueError, match="apply: expected a finite answer"):
-        calibration().apply(mean, std, uncertainty)
+        calibration().apply(estimate(mean, std, uncertainty))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import requests
 
-from evaluation import uncertainty_calibration
+from evaluation import uncertainty_calibration, uncertainty_estimate
 from food_data import framing, image_placement
 from serving import app, uncertainty
 from tests import serving_stubs
@@ -25,7 +25,7 @@ def test_asks_above_the_threshold(width, asks):
     model = TokenModel(width)
     judge = uncertainty.UncertaintyJudge(calibration(), model)
     verdict = judge.judge(model, SQUARE, SQUARE.placement, np.zeros(512, np.float32))
-    assert verdict.score == pytest.approx(0.99 * width / 256)
+    assert verdict.calibrated.doubt == pytest.approx(0.99 * width / 256)
     assert verdict.calibrated.ask_human is asks
     assert model.asked == [{}]
 
@@ -40,7 +40,8 @@ def test_samples_are_drawn_as_they_were_calibrated(model):
     midpoints = (samples[:, 0, :2] + samples[:, 0, 2:]) / 2
     expected = np.sqrt(midpoints.astype(float).var(axis=0).sum())
     verdicts = [judge.judge(model, SQUARE, SQUARE.placement, embedding) for _ in range(2)]
-    assert verdicts[0].score == pytest.approx(expected, rel=1e-6) == verdicts[1].score
+    assert verdicts[0].calibrated.doubt == pytest.approx(expected, rel=1e-6)
+    assert verdicts[0] == verdicts[1]
 
 
 def test_lengths_in_a_picture_that_is_not_square():
@@ -48,7 +49,13 @@ def test_lengths_in_a_picture_that_is_not_square():
     model = TokenModel()
     judge = uncertainty.UncertaintyJudge(calibration(), model)
     found = uncertainty.Verdict(
-        0.1, judge.calibration.apply(np.array([0.25, 0.5, 0.75, 0.5]), np.full(4, 0.01), 0.1)
+        judge.calibration.apply(
+            uncertainty_estimate.Estimate(
+                np.array([[0.25, 0.5, 0.75, 0.5]]),
+                np.full((1, 4), 0.01),
+                {"credible_width": np.array([0.1])},
+            )
+        )
     )
     _, placement = image_placement.place(PICTURE, "letterbox")
     fields = judge.fields(found, placement)

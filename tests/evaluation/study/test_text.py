@@ -76,6 +76,7 @@ def test_calibration_coverage_and_shifts():
         "gain": 1 / 3,
         "wrong_of_all": 0.1,
         "wrong_of_answered": None,
+        "chance": {"mean": 0.91, "right": 0.9, "auroc": None, "ece": _interval(0.02)},
     }
     text = "\n".join(study_text.calibration_lines(calibration))
     assert "discs that promise 90% hold 0.9100 [0.8800, 0.9400] of the labels" in text
