@@ -10,9 +10,12 @@ that nobody here can act on. Those are left out one by one; warnings and errors 
 """
 
 import contextlib
+import logging
 import os
 import sys
 import warnings
+
+from absl import logging as absl_logging
 
 _SWITCH = "TF_USE_LEGACY_KERAS"
 if "tensorflow" in sys.modules and os.environ.get(_SWITCH) not in ("1", "true", "True"):
@@ -24,6 +27,17 @@ os.environ[_SWITCH] = "1"
 
 # 1 leaves out notes, such as those about the processor and oneDNN; 0 shows them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Not what TensorFlow's own code notes, such as how long writing a checkpoint took."""
+    inside = os.path.join("tensorflow", "python", "")
+    return record.levelno > logging.INFO or inside not in record.pathname
+
+
+# Programs that show their own notes would show those too.
+absl_logging.get_absl_logger().addFilter(_is_told)
+logging.getLogger("tensorflow").addFilter(_is_told)
 # Python says it when it compiles TF-Agents, which writes `x is ()`: at the first start.
 warnings.filterwarnings(
     "ignore", '"is( not)?" with ', SyntaxWarning, module=r"(.*[/\\])?tf_agents\b"

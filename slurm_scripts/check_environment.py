@@ -84,6 +84,24 @@ def _or_none(version_of: Callable[[str], str]) -> Callable[[str], str | None]:
     return version
 
 
+def keras_row(version_of: Callable[[str], str] = metadata.version) -> Row:
+    """Whether TensorFlow uses Keras 2, as checkpoints need; Keras 3 may be installed beside it.
+
+    Args:
+        version_of: as `package_rows` takes it.
+    """
+    what = "TensorFlow's Keras"
+    try:
+        importlib.import_module("keras2")
+        used = importlib.import_module("tensorflow").keras.Model.__module__.split(".")[0]
+    except ImportError as error:
+        return what, str(error), "to be imported"
+    versions = {name: _or_none(version_of)(name) for name in ("tensorflow", "tf-keras", "keras")}
+    versions["tensorflow"] = versions["tensorflow"] or _or_none(version_of)("tensorflow-cpu")
+    installed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    return what, f"{used} of {installed}", "" if used == "tf_keras" else "tf_keras, by keras2.py"
+
+
 def gpu_rows(wanted: bool) -> list[Row]:
     """The driver, TensorFlow's CUDA, and the GPUs that TensorFlow sees.
 
@@ -162,6 +180,7 @@ def rows_of(environment: Mapping[str, str]) -> list[Row]:
         python_row(),
         *package_rows(ROOT / "requirements.txt", names),
         processor_row(),
+        keras_row(),
         *gpu_rows(wanted="gpu" in environment.get("GRES", "")),
         *folder_rows(
             pathlib.Path(environment["DATA_DIR"]),
@@ -173,7 +192,6 @@ def rows_of(environment: Mapping[str, str]) -> list[Row]:
 
 def main() -> int:
     """Prints the table; see the module."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     rows = rows_of(os.environ)
     print(format_table(rows))  # noqa: T201
     missing = [what for what, _, need in rows if need]

@@ -37,6 +37,19 @@ def test_other_versions_and_the_cuda_build(tmp_path):
     ]
 
 
+def test_keras_2_is_used_whatever_is_installed():
+    versions = {"tensorflow-cpu": "2.21.0", "tf-keras": "2.21.0", "keras": "3.9.0"}
+
+    def version_of(name):
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    _, found, missing = check_environment.keras_row(version_of)
+    assert found == "tf_keras of tensorflow 2.21.0, tf-keras 2.21.0, keras 3.9.0"
+    assert missing == ""
+
+
 def test_folders(tmp_path):
     (tmp_path / "plates.npz").touch()
     data, checkpoints = check_environment.folder_rows(tmp_path, tmp_path, 0)
