@@ -7,8 +7,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-.venv/bin/python}
-NUM_PLATES=${NUM_PLATES:-16000}
-NUM_EPOCHS=${NUM_EPOCHS:-6}
+NUM_PLATES=${NUM_PLATES:-15000}
+NUM_EPOCHS=${NUM_EPOCHS:-5}
 WORK=${WORK:-pretrain_output}
 RESULT=${RESULT:-pretrained/lite}
 
@@ -26,7 +26,7 @@ step "1/5 ImageNet's weights of EfficientNet-Lite0"
 if [ ! -s "$WORK/plates_split.npz" ]; then
     step "2/5 Drawing $NUM_PLATES plates, a third of them with food cut out of photographs"
     "$PYTHON" build_dataset.py synthetic --num_plates "$NUM_PLATES" --samples_per_plate 2 --max_foods 6 --view mixed \
-        --composite_share 0.35 --crop_share 0.06 --long_share 0.15 --equal_share 0.08 --distractor_share 0.15 \
+        --more_foods --composite_share 0.35 --crop_share 0.06 --long_share 0.15 --equal_share 0.08 --distractor_share 0.15 \
         --annotations "$PHOTOS/real_food/roboflow_food_ingredients/annotations.json" \
         "$PHOTOS/real_food/feeding_web_interface/annotations.json" \
         --fruit_tables "$PHOTOS/grocery_store/table.csv" --label_map configs/real_food_label_map.json \

@@ -72,7 +72,7 @@ def test_all_steps_run_and_the_server_is_stopped(tmp_path):
         ("calibrate.py", 7),
         ("api_batch_server.py", 1),
     ]
-    + [("-", 7), ("api_client.py", 7)],
+    + [("batch_api_inference.py", 7), ("api_client.py", 7)],
 )
 def test_a_failing_step_fails_the_demo(failing, code, tmp_path):
     done = run_demo(tmp_path, failing)

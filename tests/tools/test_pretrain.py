@@ -61,7 +61,7 @@ def test_leaves_what_serving_needs_and_not_what_resuming_needs(tmp_path):
         *("metadata.json", "loss_log.csv", "manifest.json", "test_arm.json", "test_any.json"),
     }
     assert "--num_plates 30 " in _calls(tmp_path)[1]
-    assert "--num_epochs 2 " in _calls(tmp_path)[1]
+    assert "--num_epochs 2 " in _calls(tmp_path)[2]
 
 
 def test_a_second_run_replaces_the_result_keeps_its_readme_and_draws_no_plates_again(tmp_path):
