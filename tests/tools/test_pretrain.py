@@ -36,7 +36,13 @@ def _run(directory: pathlib.Path, failing: str = "nothing") -> subprocess.Comple
     python = directory / "python"
     python.write_text(STAND_IN)
     python.chmod(0o755)
-    settings = {"NUM_PLATES": "30", "NUM_EPOCHS": "2", "WORK": "work", "PHOTOS": ".", "RESULT": "result/lite"}
+    settings = {
+        "NUM_PLATES": "30",
+        "NUM_EPOCHS": "2",
+        "WORK": "work",
+        "PHOTOS": ".",
+        "RESULT": "result/lite",
+    }
     return subprocess.run(
         ["sh", directory / "tools" / "pretrain.sh"],
         env={**os.environ, "PYTHON": str(python), "FAILING": failing, **settings},
