@@ -55,6 +55,8 @@ GRADIENT_NOISE = {
     ("train", "probe"): (1.8e-3, 2.5e-5),
 }
 ALLOWED_FACTOR = 10
+# What was compared -> the largest error so far in this process, over its bound.
+shares_of_bounds: dict[str, float] = {}
 
 HITL_NETWORKS = {
     "cross_entropy": "hitl_cross_entropy",
@@ -79,7 +81,14 @@ def assert_close(ours, reference: np.ndarray, noise: str) -> None:
     ours = np.asarray(ours, np.float64)
     assert ours.shape == reference.shape
     relative = np.abs(ours - reference).max() / np.abs(reference).max()
-    assert relative <= ALLOWED_FACTOR * NOISE[noise], f"{noise}: {relative:.2g}"
+    assert_within(relative, NOISE[noise], noise)
+
+
+def assert_within(error: float, noise: float, what: str) -> None:
+    """The error is at most `ALLOWED_FACTOR` times the noise; notes which share of that it is."""
+    share = float(error / (ALLOWED_FACTOR * noise))
+    shares_of_bounds[what] = max(share, shares_of_bounds.get(what, 0.0))
+    assert share <= 1.0, f"{what}: {error:.2g} is {share:.2f} of its bound"
 
 
 def rt1_actions(first_seed: int, shape: tuple[int, ...], factor: float) -> dict[str, np.ndarray]:
