@@ -9,12 +9,14 @@
 | graph      | the plain operations in a `tf.function`                                    |
 | lean       | `FilmEfficientNet.lean_training`: the same mathematics (`lean_gradients`)  |
 | lean_236px | lean, and pictures of 236 px not blown up to 300: fewer features           |
+| bfloat16   | graph, products in 16 bits (`--mixed_precision bfloat16`)                  |
+| xla, xla_bfloat16 | graph, bfloat16, compiled with XLA (`jit_compile`), for GPUs        |
 
 Variants take turns, `--rounds` times, so that a busy machine slows all of them. A step's time is
 the smallest of all steps but the first of each process, wall clock and CPU; memory is the largest
 resident set of the process (`ru_maxrss`). The loss of the last step shows that the variants compute
 the same; 236 px are other features, so their loss is another. The first step, which traces and
-compiles, is in its own column.
+compiles, is in its own column. On a GPU, `gpu_peak_gb` is what TensorFlow took of its memory.
 """
 
 from __future__ import annotations
@@ -40,7 +42,11 @@ VARIANTS = {
     "graph": (PLAIN,),
     "lean": (LEAN,),
     "lean_236px": (LEAN, "EfficientNetEncoder.image_size = None"),
+    "bfloat16": (PLAIN,),
+    "xla": (PLAIN,),
+    "xla_bfloat16": (PLAIN,),
 }
+ON_CPUS = ["eager", "graph", "lean", "lean_236px"]
 
 
 def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> dict[str, float]:
@@ -53,29 +59,37 @@ def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> d
         bindings: gin, beside the variant's own.
 
     Returns:
-        {'first_s', 'wall_s', 'cpu_s', 'peak_gb', 'loss'}
+        {'first_s', 'wall_s', 'cpu_s', 'peak_gb', 'loss'}, with a GPU also 'gpu_peak_gb'
     """
     import gin
     import tensorflow as tf
 
-    from training import agent_factory, train_steps
+    from training import agent_factory, precision, train_steps
 
     gin.parse_config_files_and_bindings([str(CONFIG)], [*VARIANTS[variant], *bindings])
-    agent = agent_factory.create_agent()
-    batch = noise_batch(batch_size)
-    agent.build_optimizer()
-    tf.config.run_functions_eagerly(variant == "eager")
-    times = []
-    for _ in range(steps):
-        start, cpu = time.perf_counter(), time.process_time()
-        loss = train_steps.train_step(agent, batch)["loss"]
-        times.append((time.perf_counter() - start, time.process_time() - cpu))
+    with precision.precision("bfloat16" if variant.endswith("bfloat16") else None):
+        agent = agent_factory.create_agent()
+        experience = train_steps.to_trajectory(noise_batch(batch_size))
+        step = agent.train_function
+        if variant.startswith("xla"):
+            train = agent.sequence_agent.train
+            step = tf.function(train, jit_compile=True, autograph=False)
+        tf.config.run_functions_eagerly(variant == "eager")
+        times = []
+        for _ in range(steps):
+            start, cpu = time.perf_counter(), time.process_time()
+            loss = float(step(experience).loss)
+            times.append((time.perf_counter() - start, time.process_time() - cpu))
+    gpu = {}
+    if tf.config.list_physical_devices("GPU"):
+        gpu["gpu_peak_gb"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e9
     return {
         "first_s": times[0][0],
         "wall_s": min(wall for wall, _ in times[1:]),
         "cpu_s": min(cpu for _, cpu in times[1:]),
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
         "loss": loss,
+        **gpu,
     }
 
 
@@ -131,7 +145,7 @@ def table(results: dict[str, dict[str, float]]) -> str:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line: see the module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=ON_CPUS)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=5, help="of each process, at least 2")
     parser.add_argument("--rounds", type=int, default=2, help="processes for each variant")
