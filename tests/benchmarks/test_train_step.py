@@ -44,11 +44,12 @@ def test_unknown_variant(capsys):
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_a_variant_is_measured():
+@pytest.mark.parametrize("variant", ["graph", "xla_bfloat16"])
+def test_a_variant_is_measured(variant):
     """That variants compute the same is tested where they are made."""
     arguments = ["--batch_size=3", "--steps=2", "--gin_bindings", *SMALL]
 
-    result = benchmark.measure_in_a_process("graph", *arguments)
+    result = benchmark.measure_in_a_process(variant, *arguments)
 
     assert np.isfinite(result["loss"])
     assert result["first_s"] > 0

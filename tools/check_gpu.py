@@ -31,17 +31,19 @@ import sys
 import time
 from importlib import metadata
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # The file is run as a script.
+
+import keras2  # noqa: E402, F401
+
 NO_GPU = 3
+_CONFIG = "configs/transformer_mixin.gin"
 _PACKAGES = (
-    "tensorflow",
-    "tensorflow-cpu",
-    "tf-keras",
-    "keras",
-    "tf-agents",
-    "numpy",
-    "onnxruntime",
+    *("tensorflow", "tensorflow-cpu", "tf-keras", "keras", "tf-agents", "tensorflow-probability"),
+    *("numpy", "onnxruntime"),
 )
+# Rows of TensorFlow's build information.
+_CUDA = {"CUDA": "cuda_version", "cuDNN": "cudnn_version"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,14 +88,11 @@ def machine() -> dict[str, str]:
     return {
         "GPU": ", ".join(f"{gpu.get('device_name')} {_capability(gpu)}" for gpu in gpus),
         "driver, memory": _nvidia_smi() if gpus else "",
-        "processor": f"{platform.machine()}, {len(os.sched_getaffinity(0))} in use",
+        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": ", ".join(versions),
         "CUDA of TensorFlow": ", ".join(cuda) or "CPU build",
         "Keras": tf.keras.Model.__module__.split(".")[0],
     }
-
-
-_CUDA = {"CUDA": "cuda_version", "cuDNN": "cudnn_version"}
 
 
 def _capability(gpu: dict[str, object]) -> str:
@@ -188,7 +187,7 @@ def run_part(
 
 def parts(plan: Plan, has_gpu: bool) -> dict[str, list[str]]:
     """Row -> module and flags of what fills it, the quick ones first."""
-    me = "benchmarks.check_gpu"
+    me = "tools.check_gpu"
     found = {"engines": [me, "--part", "engines", f"--repeats={plan.repeats}"]}
     size = [f"--batch_size={plan.batch_size}", f"--steps={plan.steps}"]
     for variant in plan.variants:
@@ -263,7 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
         environment["CUDA_VISIBLE_DEVICES"] = "-1"
     plan = ON_CPU if args.cpu else ON_GPU
     end = time.monotonic() + plan.limit_s
-    about = run_part(["benchmarks.check_gpu", "--part", "machine"], environment, plan.limit_s)
+    about = run_part(["tools.check_gpu", "--part", "machine"], environment, plan.limit_s)
     if not args.cpu and not about.get("GPU"):
         reason = about.get("failed", f"of {about.get('CUDA of TensorFlow')}")
         sys.stderr.write(
@@ -287,8 +286,6 @@ def main(arguments: list[str] | None = None) -> int:
     print(table({name: text for name, text in rows.items() if text}))  # noqa: T201
     return 0 if good else 1
 
-
-_CONFIG = "configs/transformer_mixin.gin"
 
 if __name__ == "__main__":
     sys.exit(main())
