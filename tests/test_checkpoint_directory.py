@@ -11,7 +11,7 @@ import pytest
 
 import checkpoint_directory
 import checkpoint_loading
-from food_data import embedding_store
+from food_data import embedding_store, framing
 from tests import small_model
 from training import checkpoint_writer, train_steps
 
@@ -54,8 +54,15 @@ def test_what_is_loaded_is_what_was_written(written, batch, store):
     assert loaded.metadata["resize"] == "letterbox"
     assert loaded.metadata["dropout_settings"]["transformer_attention"] == 0.0
     assert loaded.metadata["versions"]["tf-agents"] == "0.19.0"
-    assert loaded.metadata["framing"] == {"passes": "one", "max_extent": 0.5}
     assert loaded.embeddings.combinations() == store.combinations()
+
+
+def test_how_a_checkpoint_looks_at_photos():
+    """One that does not say looks once, whatever the configuration in force is."""
+    with small_model.gin_bindings("Framing.passes = 'fast'"):
+        assert checkpoint_directory.framing_of({}) == framing.Framing("one", 0.5)
+        known = {"framing": {"passes": "accurate", "max_extent": 0.7}}
+        assert checkpoint_directory.framing_of(known) == framing.Framing("accurate", 0.7)
 
 
 def test_metadata_names_the_checkpoint_that_counts(written, batch):
@@ -134,6 +141,11 @@ def _drop_weights(directory):
         ),
         (_metadata(checkpoint=3), checkpoint_directory.CheckpointDirectoryError, "got 3"),
         (_metadata(resize=["crop"]), checkpoint_directory.CheckpointDirectoryError, "got .'crop"),
+        (
+            _metadata(framing={"passes": "twice"}),
+            checkpoint_directory.CheckpointDirectoryError,
+            "got 'twice'.* Copy",
+        ),
         (_without("config.gin"), checkpoint_directory.CheckpointDirectoryError, "expected config"),
         (_text("config.gin", "a ="), checkpoint_directory.CheckpointDirectoryError, "gin cannot"),
         (_without("embeddings"), FileNotFoundError, "embeddings"),

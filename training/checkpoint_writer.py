@@ -20,7 +20,7 @@ from absl import logging
 
 import checkpoint_directory
 import policy_specs
-from food_data import atomic_files, embedding_store, framing
+from food_data import atomic_files, embedding_store
 from training import checkpoint_files, training_state
 
 if typing.TYPE_CHECKING:
@@ -92,7 +92,6 @@ class CheckpointWriter:
             "loss_type": agent.network.loss_type,
             "action_coding": agent.action_coding,
             "dropout_settings": dataclasses.asdict(agent.dropout_settings),
-            "framing": dataclasses.asdict(framing.configured()),
             "versions": package_versions(),
             **run_metadata,
         }

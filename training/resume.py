@@ -20,6 +20,11 @@ if typing.TYPE_CHECKING:
     import agent_wrapper
 
 AUTO = "auto"
+_NO_MATTER = (
+    "EfficientNetEncoder.imagenet_weights_file",
+    "Framing.passes",
+    "Framing.max_extent",
+)
 _BINDING = re.compile(r"^([\w./]+\.\w+) =", re.MULTILINE)
 
 
@@ -100,8 +105,9 @@ def _check_config(path: pathlib.Path) -> None:
     """Bindings that only one side has come from another version of the program: a warning."""
     stored, given = _bindings(path.read_text()), _bindings(gin.operative_config_str())
     for bindings in (stored, given):
-        # What a run starts from does not matter when it goes on.
-        bindings.pop("EfficientNetEncoder.imagenet_weights_file", None)
+        # What a run starts from, and how its checkpoints look at photos, does not matter.
+        for name in _NO_MATTER:
+            bindings.pop(name, None)
     both = stored.keys() & given.keys()
     training_state.check_settings(
         {name: stored[name] for name in sorted(both)}, {name: given[name] for name in sorted(both)}

@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
-from food_data import augmentation, dataset_check, embedding_store, splits
+from food_data import augmentation, dataset_check, embedding_store, framing, splits
 from training import (
     agent_factory,
     disk_space,
@@ -40,6 +40,7 @@ class RunSetup:
         point: where the run goes on; None for a new one.
         must_match: what may not change when it goes on later.
         total_steps: of the whole run.
+        framing: how the checkpoints will look at photos; it makes no difference to training.
     """
 
     settings: training_loop.Settings
@@ -50,6 +51,7 @@ class RunSetup:
     point: resume.ResumePoint | None
     must_match: dict[str, object]
     total_steps: int
+    framing: framing.Framing
 
     @property
     def first_epoch(self) -> int:
@@ -60,6 +62,7 @@ class RunSetup:
         """What metadata.json says of the run."""
         return {
             "resize": self.data.dataset.resize,
+            "framing": dataclasses.asdict(self.framing),
             "dataset": self.data.name,
             "dataset_fingerprint": self.data.fingerprint,
             "num_train": len(self.data.split.train_idx),
@@ -95,7 +98,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     total_steps = settings.num_epochs * settings.steps(len(data.split.train_idx))
     flag_checks.check_with_data(args, len(data.split.val_idx), total_steps)
     flags.bind_total_steps(total_steps)
-    augment = augmentation.Augmentation()
+    augment, framed = augmentation.Augmentation(), framing.configured()
     agent = _build_agent(args, is_new=point is None)
     must_match = _must_match(args, data, settings)
     if point is not None:
@@ -103,7 +106,9 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     disk_space.check(pathlib.Path(args.checkpoint_dir), agent, args.max_checkpoints)
     augment = None if augment.is_identity else augment
     data = _cached(args, data, agent, augment)
-    return RunSetup(settings, data, embeddings, agent, augment, point, must_match, total_steps)
+    return RunSetup(
+        settings, data, embeddings, agent, augment, point, must_match, total_steps, framed
+    )
 
 
 def read_data(args: argparse.Namespace, seed: int) -> run_data.RunData:

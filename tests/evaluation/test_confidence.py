@@ -125,7 +125,7 @@ def test_chance_threshold_and_regions_hold_on_other_answers():
     assert confidence.calibration_error(chance, ~wrong) < 0.05
     # Place alone knows nothing of the turned ones.
     place = rank_metrics.auroc(estimate.score, wrong)
-    assert rank_metrics.auroc(1 - chance, wrong) > place + 0.1
+    assert rank_metrics.auroc(1 - chance, wrong) > place + 0.05
     asked = fitted.asking.ask(fitted.doubt(estimate))
     assert 0.25 < asked.mean() < 0.35
     assert wrong[~asked].mean() < 0.7 * wrong.mean()

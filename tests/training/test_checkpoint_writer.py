@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import checkpoint_directory
 import checkpoint_loading
-from food_data import embedding_store, framing
+from food_data import embedding_store
 from tests import small_model
 from training import checkpoint_files, checkpoint_writer, training_state
 
@@ -126,18 +126,3 @@ def test_another_worker_names_the_same_files_and_writes_none(make_writer, tiny_a
     for ours, theirs in pairs:
         assert ours.name == theirs.name
     assert not silent.directory.exists()
-
-
-def test_how_a_checkpoint_looks_at_photos(make_writer, tmp_path):
-    """gin says it when it is trained; one that does not say looks once."""
-    with small_model.gin_bindings("Framing.passes = 'fast'", "Framing.max_extent = 0.5"):
-        make_writer().write({"centroid_mae": 0.1}, epoch=1)
-    metadata = checkpoint_directory.read_metadata(tmp_path)
-    assert checkpoint_directory.framing_of(metadata) == framing.Framing("fast", 0.5)
-    assert "Framing.passes = 'fast'" in (tmp_path / "config.gin").read_text()
-    del metadata["framing"]
-    assert checkpoint_directory.framing_of(metadata) == framing.Framing("one")
-    metadata["framing"] = {"passes": "twice"}
-    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
-    with pytest.raises(checkpoint_directory.CheckpointDirectoryError, match="got 'twice'"):
-        checkpoint_directory.read_metadata(tmp_path)

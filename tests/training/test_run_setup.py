@@ -23,7 +23,7 @@ def arguments(squares_files, tmp_path, tiny_gin):
 
 def test_what_is_ready(arguments, tmp_path):
     more = ["--schedule", "cosine", "--ema_decay", "0.9", "--num_epochs", "4", "--seed", "5"]
-    more += ["--gin_bindings", "Augmentation.noise = 0.1"]
+    more += ["--gin_bindings", "Augmentation.noise = 0.1", "Framing.passes = 'fast'"]
     setup = run_setup.prepare(flags.parse([*arguments, *more]))
     assert (setup.total_steps, setup.first_epoch, setup.point) == (12, 1, None)
     assert gin.query_parameter("create_optimizer.total_steps") == 12
@@ -33,6 +33,7 @@ def test_what_is_ready(arguments, tmp_path):
     metadata = setup.metadata()
     assert (metadata["num_train"], metadata["num_val"], metadata["batch_size"]) == (18, 6, 6)
     assert len(metadata["dataset_fingerprint"]) == 64
+    assert metadata["framing"] == {"passes": "fast", "max_extent": 0.5}
     assert not list((tmp_path / "run").iterdir())
 
 
