@@ -1,6 +1,6 @@
 """Takes docs/images/page.png and page_phone.png: the server's page with an answer on it.
 
-    python api_batch_server.py --checkpoint_dir pretrained/small --record_dir records --port 8080 &
+    python api_batch_server.py --checkpoint_dir pretrained/lite --record_dir records --port 8080 &
     python tools/page_screenshots.py --api_url http://127.0.0.1:8080
 
 The photo is a drawn plate. Needs Playwright and Chromium, as tests/browser does.
