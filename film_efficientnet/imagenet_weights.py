@@ -51,7 +51,9 @@ def _read(path: pathlib.Path, block_names: list[str]) -> Layers:
     """
     if not path.is_file():
         is_prefix = path.with_name(path.name + ".index").is_file()
-        hint = " It looks like a checkpoint prefix: use checkpoint_loading." if is_prefix else ""
+        hint = " For EfficientNet-Lite: python tools/fetch_weights.py lite0."
+        if is_prefix:
+            hint = " It looks like a checkpoint prefix: use checkpoint_loading."
         raise FileNotFoundError(f"ImageNet weights: no file {path}.{hint}")
     with path.open("rb") as file:
         signature = file.read(len(_TORCH_SIGNATURE))

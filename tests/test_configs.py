@@ -16,6 +16,7 @@ NUM_PARAMETERS = {
     "rt1simreal": 35_339_431,
     "transformer_mixin": 35_155_880,
     "small": 1_381_103,
+    "lite": 2_422_159,
 }
 
 
@@ -42,5 +43,6 @@ def test_parses_and_says_what_for_and_how_to_run(path):
 @pytest.mark.parametrize("name", sorted(NUM_PARAMETERS))
 def test_builds_the_network_of_its_size(name):
     gin.parse_config_file(f"configs/{name}.gin")
+    gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
     variables = agent_factory.create_agent().network.variables
     assert sum(np.prod(v.shape, dtype=np.int64) for v in variables) == NUM_PARAMETERS[name]

@@ -129,6 +129,10 @@ def stem(agent: agent_wrapper.Agent) -> object:
     return kernel.numpy().tolist()
 
 
+def learning_variables(agent: agent_wrapper.Agent) -> object:
+    return len(agent.network.trainable_variables)
+
+
 def image_shape(agent: agent_wrapper.Agent) -> object:
     spec = agent.sequence_agent.time_step_spec.observation
     return spec[policy_specs.IMAGE_KEY].shape.as_list()
@@ -156,6 +160,13 @@ CASES = {
     "FilmEfficientNet.width": Case("0.3", shapes),
     "FilmEfficientNet.depth": Case("1.0", shapes),
     "FilmEfficientNet.lean_training": Case("True", plain_batch_norms),
+    "FilmEfficientNet.num_stages": Case("5", shapes),
+    "FilmEfficientNet.film_from_stage": Case("4", shapes),
+    "FilmEfficientNet.frozen_stages": Case(
+        "3", learning_variables, ("FilmEfficientNet.film_from_stage = 4",)
+    ),
+    "FilmEfficientNet.batch_norm_inference": Case("True", trained_outputs),
+    "RT1ActionTokenizer.coding": Case('"midpoint_extent"', answer, (small_model.CROSS_ENTROPY,)),
     "RT1ActionTokenizer.vocab_size": Case("128", first_bin),
     "RT1ImageTokenizer.use_token_learner": Case("False", state),
     "TokenLearner.num_tokens": Case("5", state),

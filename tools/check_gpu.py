@@ -1,7 +1,7 @@
 """Whether the project works on this machine's GPU, and how fast: one table to paste into an issue.
 
     make check-gpu
-    make check-gpu ARGS=--cpu    # the same on one processor: few repetitions, under five minutes
+    make check-gpu ARGS=--cpu    # on the processor, in minutes: the small network, fewer goldens
 
 | row         | what runs                                                                     |
 |-------------|-------------------------------------------------------------------------------|
@@ -37,7 +37,6 @@ sys.path.insert(0, str(ROOT))  # The file is run as a script.
 import keras2  # noqa: E402, F401
 
 NO_GPU = 3
-_CONFIG = "configs/transformer_mixin.gin"
 _PACKAGES = (
     *("tensorflow", "tensorflow-cpu", "tf-keras", "keras", "tf-agents", "tensorflow-probability"),
     *("numpy", "onnxruntime"),
@@ -51,22 +50,26 @@ class Plan:
     """How much is measured.
 
     Attributes:
-        variants: of `benchmarks.train_step`.
+        config_file: of the network.
+        goldens: of which tests, as pytest's -k takes it.
         batch_size: of a train step.
         steps: of each variant, the first of which traces.
-        repeats: calls of each engine's row.
+        repeats: calls of each engine's row, at least 1.
         limit_s: for everything; parts that are not done by then are ended or left out.
     """
 
-    variants: tuple[str, ...]
+    config_file: str
+    goldens: str
     batch_size: int
     steps: int
     repeats: int
     limit_s: float
 
 
-ON_GPU = Plan(("graph", "bfloat16", "xla", "xla_bfloat16"), 16, 12, 15, 3600.0)
-ON_CPU = Plan(("graph", "bfloat16"), 1, 2, 1, 290.0)
+ON_GPU = Plan("configs/transformer_mixin.gin", "test", 16, 12, 15, 3600.0)
+# Gradients of the full network and its rolling window alone would take these minutes.
+ON_CPU = Plan("configs/small.gin", "test_a or test_b or test_e", 8, 4, 3, 290.0)
+VARIANTS = ("graph", "bfloat16", "xla", "xla_bfloat16")
 
 
 def machine() -> dict[str, str]:
@@ -109,10 +112,11 @@ def _nvidia_smi() -> str:
     return "; ".join(asked.stdout.split("\n")).strip("; ")
 
 
-def goldens(tensor_float_32: bool) -> dict[str, object]:
+def goldens(chosen: str, tensor_float_32: bool) -> dict[str, object]:
     """Runs the parity tests in this process.
 
     Args:
+        chosen: as pytest's -k takes it.
         tensor_float_32: whether GPUs may round the inputs of float32 products to 10 bits.
 
     Returns:
@@ -123,7 +127,8 @@ def goldens(tensor_float_32: bool) -> dict[str, object]:
 
     tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
     counts = _Counts()
-    code = pytest.main(["-q", "-m", "golden", "-p", "no:cacheprovider", "tests/golden"], [counts])
+    flags = ["-q", "-m", "golden", "-k", chosen, "-p", "no:cacheprovider"]
+    code = pytest.main([*flags, "tests/golden"], [counts])
     from tests.golden import parity
 
     return {"code": int(code), "counts": counts.of, "shares": parity.shares_of_bounds}
@@ -141,7 +146,7 @@ class _Counts:
             self.of[report.outcome] = self.of.get(report.outcome, 0) + 1
 
 
-def engines(repeats: int) -> dict[str, float]:
+def engines(config_file: str, repeats: int) -> dict[str, float]:
     """Milliseconds of `benchmarks.engines` by row, and the memory that they took."""
     import resource
 
@@ -149,7 +154,7 @@ def engines(repeats: int) -> dict[str, float]:
 
     from benchmarks import engines as benchmark
 
-    rows = benchmark.measure(["tensorflow", "onnxruntime"], repeats, [])
+    rows = benchmark.measure(["tensorflow", "onnxruntime"], repeats, [_include(config_file)])
     rows["peak GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     if tf.config.list_physical_devices("GPU"):
         rows["GPU peak GB"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e9
@@ -188,14 +193,21 @@ def run_part(
 def parts(plan: Plan, has_gpu: bool) -> dict[str, list[str]]:
     """Row -> module and flags of what fills it, the quick ones first."""
     me = "tools.check_gpu"
-    found = {"engines": [me, "--part", "engines", f"--repeats={plan.repeats}"]}
+    flags = [] if has_gpu else ["--cpu"]
+    found = {"engines": [me, "--part", "engines", *flags]}
     size = [f"--batch_size={plan.batch_size}", f"--steps={plan.steps}"]
-    for variant in plan.variants:
+    size += ["--gin_bindings", _include(plan.config_file)]
+    for variant in VARIANTS:
         found[f"train step, {variant}"] = ["benchmarks.train_step", "--measure", variant, *size]
-    found["goldens, float32"] = [me, "--part", "goldens"]
+    found["goldens, float32"] = [me, "--part", "goldens", *flags]
     if has_gpu:
         found["goldens, TensorFloat-32"] = [me, "--part", "goldens_tf32"]
     return found
+
+
+def _include(config_file: str) -> str:
+    """A gin binding that puts the network of a file in the place of the full one."""
+    return f"include '{config_file}'"
 
 
 def texts(row: str, found: dict[str, object]) -> dict[str, str]:
@@ -241,26 +253,25 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true", help="on the processor, a few minutes")
     kinds = ("machine", "engines", "goldens", "goldens_tf32")
     parser.add_argument("--part", choices=kinds, help=argparse.SUPPRESS)
-    parser.add_argument("--repeats", type=int, default=1, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measures and prints; see the module."""
     args = parse(arguments)
+    plan = ON_CPU if args.cpu else ON_GPU
     if args.part is not None:
         run = {
             "machine": machine,
-            "engines": lambda: engines(args.repeats),
-            "goldens": lambda: goldens(tensor_float_32=False),
-            "goldens_tf32": lambda: goldens(tensor_float_32=True),
+            "engines": lambda: engines(plan.config_file, plan.repeats),
+            "goldens": lambda: goldens(plan.goldens, tensor_float_32=False),
+            "goldens_tf32": lambda: goldens(plan.goldens, tensor_float_32=True),
         }
         print(json.dumps(run[args.part]()))  # noqa: T201
         return 0
     environment = dict(os.environ)
     if args.cpu:
         environment["CUDA_VISIBLE_DEVICES"] = "-1"
-    plan = ON_CPU if args.cpu else ON_GPU
     end = time.monotonic() + plan.limit_s
     about = run_part(["tools.check_gpu", "--part", "machine"], environment, plan.limit_s)
     if not args.cpu and not about.get("GPU"):
@@ -275,8 +286,8 @@ def main(arguments: list[str] | None = None) -> int:
     rows["GPU"] = rows.get("GPU") or "none used"
     good = "failed" not in about
     rows["train step and engines"] = (
-        f"full network ({_CONFIG}); batches of {plan.batch_size}, {plan.steps} steps; "
-        f"{plan.repeats} calls"
+        f"{plan.config_file}; batches of {plan.batch_size}, the best of {plan.steps} steps; "
+        f"the median of {plan.repeats} calls"
     )
     for row, command in parts(plan, has_gpu=not args.cpu).items():
         sys.stderr.write(f"{row} ...\n")

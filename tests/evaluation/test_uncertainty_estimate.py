@@ -44,6 +44,26 @@ def test_members_without_distributions():
     np.testing.assert_allclose(found.score, [0, 0.1], atol=1e-7)
 
 
+def test_one_pass_of_midpoint_and_extent():
+    """Extent 0.05 or 0.95 of its range: -0.6 or 0.6 of the side, so x1 and x2 are 0.3 off."""
+    probabilities = distributions(5, 5, 0, 5)
+    probabilities[0, 2, [0, 9]] = 0.5
+    answers = np.array([[0.55, 0.55 - 0.1 / 3, 0.55, 0.55 + 0.1 / 3]], np.float32)
+
+    found = uncertainty_estimate.from_distributions(answers, probabilities, "midpoint_extent")
+
+    np.testing.assert_allclose(found.std, [[0.3, 0, 0.3, 0]], atol=1e-6)
+    # The place is certain.
+    np.testing.assert_allclose(found.scores["midpoint_std"], [0], atol=1e-6)
+    moved = answers + np.float32([0.1, 0, 0.1, 0])
+    members = uncertainty_estimate.from_members(
+        np.stack([answers, moved]), np.stack([probabilities] * 2), "midpoint_extent"
+    )
+    # Members 0.05 from their mean, the second 0.1 from its own distribution: 0.0025 + 0.01 / 2.
+    np.testing.assert_allclose(members.scores["midpoint_std"], [0.0075**0.5], rtol=1e-5)
+    np.testing.assert_allclose(members.std[0, ::2], [(0.09 + 0.0075) ** 0.5] * 2, rtol=1e-5)
+
+
 def test_members_with_distributions_add_variances():
     """Each is off by 0.1 from its answer, the answers by 0.1 from their mean: 0.01 + 0.01."""
     first, second = distributions(2, 4, 6, 4), distributions(2, 4, 6, 4)

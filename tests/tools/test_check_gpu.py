@@ -42,8 +42,8 @@ def test_table_of_a_gpu(parts, capsys):
         "| GPU | A100 (compute capability 8.0) |",
         "| driver, memory | 550, 40 GB |",
         "| Keras | tf_keras |",
-        "| train step and engines | full network (configs/transformer_mixin.gin); batches of 16, "
-        "12 steps; 15 calls |",
+        "| train step and engines | configs/transformer_mixin.gin; batches of 16, the best of 12 "
+        "steps; the median of 15 calls |",
         "| tensorflow predict | 12.3 ms |",
         *(
             f"| train step, {variant} | 0.123 s, the first 42 s; peak host 3.00 GB; loss 0.12500 |"

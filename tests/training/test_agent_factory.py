@@ -32,6 +32,16 @@ def test_refuses_a_learning_rate_that_is_not_positive(learning_rate):
         agent_factory.create_optimizer(learning_rate)
 
 
+def test_trunk_is_what_an_imagenet_file_fills(tiny_gin):
+    gin.bind_parameter("create_optimizer.trunk_learning_rate_scale", 0.5)
+    agent = agent_factory.create_agent()
+    trunk = {v.name for v in agent.network.variables if v._unique_id in agent.optimizer._trunk}
+    assert {name.rsplit("/", 1)[0].rsplit("_", 1)[1] for name in trunk} >= {"conv", "bn", "dwconv"}
+    assert not any("film" in name or "dense" in name for name in trunk)
+    with pytest.raises(ValueError, match="trunk_learning_rate_scale > 0, got 0"):
+        agent_factory.create_optimizer(trunk_learning_rate_scale=0.0)
+
+
 @pytest.mark.parametrize("seed", [-1, 2**31])
 def test_refuses_a_seed_out_of_range(seed):
     with pytest.raises(ValueError, match=r"run_seed\.seed: expected 0 \.\. 2\^31 - 1"):

@@ -59,6 +59,21 @@ def test_weight_decay_is_decoupled_and_of_kernels_only():
     np.testing.assert_allclose(values, [1.9, 1.9, 2.0, 2.0, 2.0], rtol=1e-6)
 
 
+def test_trunk_learns_with_its_own_rate_and_decays_with_it():
+    """Rate 0.1, halved for the trunk: a step of 0.1 or 0.05, a decay of 0.1 or 0.05 times 0.5."""
+    trunk, other = _named("a/kernel", [2.0]), _named("b/kernel", [2.0])
+    optimizer = fused_adam.FusedAdam(0.1, weight_decay=0.5, trunk_learning_rate_scale=0.5)
+    optimizer.set_trunk([trunk])
+    optimizer.apply_gradients([(tf.zeros(1), trunk), (tf.zeros(1), other)])
+    np.testing.assert_allclose([trunk[0], other[0]], [1.95, 1.9], rtol=1e-6)
+    optimizer = fused_adam.FusedAdam(0.1, trunk_learning_rate_scale=0.5)
+    optimizer.set_trunk([trunk])
+    optimizer.apply_gradients([(tf.constant([3.0]), trunk), (tf.constant([3.0]), other)])
+    np.testing.assert_allclose([trunk[0], other[0]], [1.9, 1.8], rtol=1e-5)
+    # Nothing more is stored than Adam's.
+    assert len(optimizer.variables) == 2 + 4
+
+
 def test_gradients_are_clipped_to_the_global_norm():
     """(3, 4) has norm 5; clipped to 1 it is (0.6, 0.8), the first moment a tenth of that."""
     variables = [_named("a", [0.0]), _named("b", [0.0])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import checkpoint_loading
@@ -36,6 +38,26 @@ def test_pretrained_weights_of_another_size_are_refused(tmp_path):
     with pytest.raises(checkpoint_loading.CheckpointLoadError, match="_layers/2"):
         starting_points.load_pretrained_checkpoint(agent, prefix)
     assert small_model.same(before, small_model.values(agent.network.variables))
+
+
+def test_weights_whose_outputs_mean_something_else_are_refused(tmp_path):
+    """A directory from before there was a choice says nothing: end points."""
+    agent = small_model.build(*small_model.TINY)
+    prefix = agent.weights_checkpoint().save(str(tmp_path / "best_checkpoint"))
+    other = small_model.build(*small_model.TINY, 'RT1ActionTokenizer.coding = "midpoint_extent"')
+    metadata = {"format_version": 1, "checkpoint": "best_checkpoint-1", "resize": None}
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    for load in (
+        starting_points.load_pretrained_checkpoint,
+        starting_points.load_resume_checkpoint,
+    ):
+        with pytest.raises(checkpoint_loading.CheckpointLoadError, match="coding = 'endpoints'"):
+            load(other, prefix)
+    starting_points.load_pretrained_checkpoint(agent, prefix)
+    (tmp_path / "metadata.json").write_text(
+        json.dumps({**metadata, "action_coding": "midpoint_extent"})
+    )
+    starting_points.load_pretrained_checkpoint(other, prefix)
 
 
 @pytest.mark.slow
