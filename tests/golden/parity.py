@@ -91,6 +91,12 @@ def assert_within(error: float, noise: float, what: str) -> None:
     assert share <= 1.0, f"{what}: {error:.2g} is {share:.2f} of its bound"
 
 
+def worst_share() -> str:
+    """Which of `shares_of_bounds` is the largest, for people."""
+    worst = max(shares_of_bounds, key=shares_of_bounds.get)
+    return f"worst error {shares_of_bounds[worst]:.2f} of its bound ({worst})"
+
+
 def rt1_actions(first_seed: int, shape: tuple[int, ...], factor: float) -> dict[str, np.ndarray]:
     """Float actions that exceed their bounds by `factor`."""
     spec = policy_specs.rt1_action_spec()
