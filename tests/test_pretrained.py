@@ -1,4 +1,4 @@
-"""pretrained/small as it ships: small enough, loads, listens, and beats guessing by far."""
+"""pretrained/lite as it ships: small enough, loads, listens, and beats guessing by far."""
 
 import pathlib
 
@@ -9,14 +9,14 @@ import checkpoint_directory
 from evaluation import answer_table, answers
 from food_data.synthetic import plates as synthetic_plates
 
-DIRECTORY = pathlib.Path(__file__).parents[1] / "pretrained" / "small"
+DIRECTORY = pathlib.Path(__file__).parents[1] / "pretrained" / "lite"
 pytestmark = pytest.mark.slow
 
 
-def test_ships_in_ten_megabytes():
+def test_ships_in_twelve_megabytes():
     # A server that has run it keeps its export there, which git ignores.
     files = [path for path in DIRECTORY.rglob("*") if "onnx" not in path.parts]
-    assert sum(path.stat().st_size for path in files if path.is_file()) <= 10e6
+    assert sum(path.stat().st_size for path in files if path.is_file()) <= 12e6
 
 
 def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
@@ -32,8 +32,11 @@ def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
         **answers.constant_answers(plates.actions, len(plates)),
     }
     found = answer_table.answer_metrics(kinds, plates, indices)
-    assert found["model"]["centroid_mae"] < 0.03
-    assert found["model"]["hit_rate"] > 0.85
-    assert found["model"]["nearest_item_rate"] > 0.9
+    assert found["model"]["centroid_mae"] < 0.025
+    assert found["model"]["hit_rate"] > 0.92
+    assert found["model"]["nearest_item_rate"] > 0.95
+    # Round foods have no direction, so the mean over all foods stays above that of long ones.
+    assert found["model"]["angle_mae_mod180_deg"] < 15
+    assert found["swapped"]["angle_mae_mod180_deg"] > 20
     assert found["swapped"]["nearest_item_rate"] < 0.65
     assert found["mean of the training labels"]["centroid_mae"] > 0.08
