@@ -111,17 +111,18 @@ def run_here(clone: pathlib.Path, command: str, eager: bool = False) -> str:
 
 @pytest.fixture(scope="module")
 def trained(clone):
-    """The data set made and both models trained; what each command printed."""
+    """The data set made and the three models trained; what each command printed."""
     printed = [run_here(clone, command) for command in commands("Make a data set")]
-    small, full = commands("Train")
-    assert small.endswith("--num_epochs 20")
-    printed.append(run(clone, small.replace("--num_epochs 20", "--num_epochs 1")))
+    small, full, lite = commands("Train")
+    for command in (small, lite):
+        assert command.endswith("--num_epochs 20")
+        printed.append(run(clone, command.replace("--num_epochs 20", "--num_epochs 1")))
     printed.append(run_here(clone, f"{full} --num_epochs 1", eager=True))
     return printed
 
 
 def test_make_a_data_set_and_train(clone, trained):
-    assert len(trained) == 6
+    assert len(trained) == 7
     assert f"{NUM_PHOTOS} samples" in trained[0]
     assert (clone / "data" / "photos.jpg").is_file()
     assert (clone / "data" / "shards" / "index.json").is_file()

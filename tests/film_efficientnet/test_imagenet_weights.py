@@ -217,7 +217,7 @@ BAD_FILES = {
     "json": (
         text_file(json.dumps({})),
         imagenet_weights.ImageNetWeightsError,
-        r"expected a Keras \.h5 \(HDF5\) file, got .* starts with b'\{\}'",
+        r"expected a Keras \.h5 \(HDF5\) or a PyTorch \.pth file, got .* starts with b'\{\}'",
     ),
     "empty": (text_file(""), imagenet_weights.ImageNetWeightsError, "starts with b''"),
     "truncated": (
