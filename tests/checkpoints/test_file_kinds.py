@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 import tensorflow as tf
 
@@ -67,5 +69,6 @@ def test_a_prefix_with_a_file_of_its_name_passes(tmp_path):
 def test_a_checkpoint_given_for_an_h5_names_the_function_that_loads_it(tmp_path, suffix):
     prefix = tf.train.Checkpoint(v=tf.Variable(1.0)).write(str(tmp_path / "ckpt"))
     error = ValueError if suffix else FileNotFoundError
+    net = types.SimpleNamespace(block_names=[])
     with pytest.raises(error, match="use checkpoint_loading"):
-        imagenet_weights.load_imagenet_weights(None, prefix + suffix)
+        imagenet_weights.load_imagenet_weights(net, prefix + suffix)
