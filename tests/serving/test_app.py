@@ -77,6 +77,8 @@ def test_predict_answers_in_coordinates_of_the_picture(stub_server_url):
         "action": "skewering",
         "food_type": "strawberry",
         "resize": "letterbox",
+        "passes": "one",
+        "crop": [0.0, 0.0, 1.0, 1.0],
         "input_action": "skewering",
         "input_food_type": "strawberry",
         "input_text": "skewer the berry",
