@@ -224,7 +224,8 @@ build_once = functools.cache(build)
 
 def look(case: Case, *bindings: str) -> object:
     """Loss functions read gin when they are called, so bindings hold while one looks."""
-    make = build if bindings else build_once
+    # A forward pass in training mode changes the moving statistics of an agent that others share.
+    make = build if bindings or case.look is trained_outputs else build_once
     bindings = (*BASE, *case.also, *bindings)
     agent = make(bindings, with_random_weights=case.look is not stem)
     with small_model.gin_bindings(*bindings):

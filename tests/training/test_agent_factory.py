@@ -35,9 +35,18 @@ def test_refuses_a_learning_rate_that_is_not_positive(learning_rate):
 def test_trunk_is_what_an_imagenet_file_fills(tiny_gin):
     gin.bind_parameter("create_optimizer.trunk_learning_rate_scale", 0.5)
     agent = agent_factory.create_agent()
-    trunk = {v.name for v in agent.network.variables if v._unique_id in agent.optimizer._trunk}
-    assert {name.rsplit("/", 1)[0].rsplit("_", 1)[1] for name in trunk} >= {"conv", "bn", "dwconv"}
-    assert not any("film" in name or "dense" in name for name in trunk)
+    parts, trunk = agent.network.parts(), agent.optimizer._trunk
+    net = parts["efficientnet"].net
+    kinds = {}
+    for layer in net.layers_with_weights():
+        learning = {variable._unique_id in trunk for variable in layer.trainable_variables}
+        kinds.setdefault(type(layer).__name__, set()).update(learning)
+    assert kinds == {
+        "ImageNormalization": set(),
+        **dict.fromkeys(("Conv2D", "BatchNormalization", "DepthwiseConv2D"), {True}),
+        "FilmConditioning": {False},
+    }
+    assert not any(v._unique_id in trunk for v in parts["transformer"].variables)
     with pytest.raises(ValueError, match="trunk_learning_rate_scale > 0, got 0"):
         agent_factory.create_optimizer(trunk_learning_rate_scale=0.0)
 
