@@ -233,7 +233,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
 
 def _in_chunks(function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
     """`function` of a few images [B, ...] at a time: on a CPU what it computes then stays in the
-    cache, which saves 40 % of the time. Not for anything that learns: a loop keeps all for its
+    cache. Not for anything that learns: a loop keeps all for its
     gradient."""
     size = images.shape[0]
     if (size is not None and size <= _CHUNK) or tf.config.list_logical_devices("GPU"):
