@@ -15,21 +15,31 @@ class Melon:
     """Colours of a melon, RGB.
 
     Attributes:
-        flesh, near_rind: in the middle, and where it goes over into the rind.
+        flesh, pale: in the middle, of a ripe melon in soft light and of a pale one in bright light.
+        near_rind: where it goes over into the rind.
         band, skin: the rind's inner and outer part.
         seeds: colour of the seeds in the flesh, None without.
     """
 
     flesh: bodies.Colour
+    pale: bodies.Colour
     near_rind: bodies.Colour
     band: bodies.Colour
     skin: bodies.Colour
     seeds: bodies.Colour | None = None
 
+    def draw_flesh(self, rng: np.random.Generator) -> np.ndarray:
+        """The colour of one piece's flesh: float64 [3]."""
+        return bodies.vary(rng, bodies.between(rng, self.flesh, self.pale), 0.05)
 
-CANTALOUPE = Melon((246, 150, 72), (240, 176, 96), (196, 196, 120), (190, 172, 120))
-HONEYDEW = Melon((206, 226, 150), (190, 218, 126), (160, 200, 96), (226, 226, 178))
-WATERMELON = Melon((226, 54, 60), (238, 120, 110), (226, 236, 196), (38, 96, 40), (34, 22, 20))
+
+CANTALOUPE = Melon(
+    (246, 150, 72), (255, 216, 150), (240, 176, 96), (196, 196, 120), (190, 172, 120)
+)
+HONEYDEW = Melon((206, 226, 150), (236, 240, 206), (190, 218, 126), (160, 200, 96), (226, 226, 178))
+WATERMELON = Melon(
+    (226, 54, 60), (240, 96, 92), (238, 120, 110), (226, 236, 196), (38, 96, 40), (34, 22, 20)
+)
 
 
 def wedge(rng: np.random.Generator, length: float, melon: Melon) -> bodies.Body:
@@ -40,7 +50,7 @@ def wedge(rng: np.random.Generator, length: float, melon: Melon) -> bodies.Body:
     middle = (outer + inner) / 3
     lower, upper = np.stack([x, arc - middle], 1), np.stack([x, chord - middle], 1)[::-1]
     points = np.concatenate([lower, upper]) * (length / 2)
-    body = bodies.solid(points, bodies.vary(rng, melon.flesh, 0.05), 0.10 * length, 0.14, 20)
+    body = bodies.solid(points, melon.draw_flesh(rng), 0.10 * length, 0.14, 20)
     x, y = (values / (length / 2) for values in bodies.grid(body.alpha.shape))
     depth = outer * (1 - x**2) - middle - y
     _rind(body, depth, 0.07, melon)
@@ -56,7 +66,7 @@ def triangle(rng: np.random.Generator, length: float, melon: Melon) -> bodies.Bo
     sag = rng.uniform(0.12, 0.22)
     base = np.stack([0.92 * x, 0.52 + sag * (1 - x**2)], axis=1)
     points = np.concatenate([base, [[0.06, -0.86], [-0.06, -0.86]]]) * (length / 2)
-    body = bodies.solid(points, bodies.vary(rng, melon.flesh, 0.05), 0.06 * length, 0.14, 20)
+    body = bodies.solid(points, melon.draw_flesh(rng), 0.06 * length, 0.14, 20)
     x, y = (values / (length / 2) for values in bodies.grid(body.alpha.shape))
     depth = 0.52 + sag * (1 - (x / 0.92) ** 2) - y
     _rind(body, depth, 0.13, melon)
@@ -76,7 +86,7 @@ def _slab(
     rng: np.random.Generator, corners: np.ndarray, shift: np.ndarray, length: float, melon: Melon
 ) -> bodies.Body:
     both = np.concatenate([corners, corners + shift])
-    colour = bodies.vary(rng, melon.flesh, 0.05)
+    colour = melon.draw_flesh(rng)
     body = bodies.solid(both, colour, 0.06 * length, 0.16, 20)
     body.alpha[:] = 0
     for part in np.linspace(1, 0, 6):
@@ -93,7 +103,7 @@ def _slab(
 def ball(rng: np.random.Generator, length: float, melon: Melon) -> bodies.Body:
     """A ball scooped out of the flesh, with a flat side."""
     points = bodies.outline(rng, length, rng.uniform(0.86, 0.96), lumps=0.02)
-    body = bodies.solid(points, bodies.vary(rng, melon.flesh, 0.05), 0.45 * length, 0.22, 24)
+    body = bodies.solid(points, melon.draw_flesh(rng), 0.45 * length, 0.22, 24)
     body.height = np.minimum(body.height, 0.4 * length)
     _flesh(rng, body, length, melon, body.alpha > 0)
     return body
