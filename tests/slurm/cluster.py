@@ -197,33 +197,6 @@ def pid_of(*words: str) -> int:
     return max(found)
 
 
-def has_left_its_node(job: str) -> bool:
-    """Whether what Slurm starts beside a job's script has ended too."""
-    return not any(line[0].startswith(f"slurmstepd: [{job}.") for _, line in _command_lines())
-
-
-def restart_daemon(node: str) -> None:
-    """Ends the node's slurmd and starts it anew in the same namespaces, as a repair would."""
-    state = pathlib.Path(os.environ.get("SLURM_TEST_DIR", "/var/lib/slurm-test"))
-    pid = (state / "run" / f"slurmd.{node}.pid").read_text().strip()
-    script = 'kill "$0"; while kill -0 "$0" 2>/dev/null; do sleep 0.1; done; exec slurmd -N "$1"'
-    subprocess.run(
-        ["nsenter", f"--target={pid}", "--net", "--uts", "sh", "-c", script, pid, node],
-        stdin=subprocess.DEVNULL,
-        check=True,
-    )
-
-
-def is_up(node: str) -> bool:
-    """Whether the node takes jobs; asks for it if not."""
-    text = subprocess.check_output(["scontrol", "show", "node", "-o", node], text=True)
-    if re.search(r" State=(IDLE|MIXED|ALLOCATED) ", text):
-        return True
-    command = ["scontrol", "update", f"nodename={node}", "state=resume"]
-    subprocess.run(command, capture_output=True, check=False)
-    return False
-
-
 def wait_for(condition, what: str, wait_s: float = WAIT_S) -> None:
     """Until the condition is true."""
     give_up = time.monotonic() + wait_s

@@ -14,8 +14,8 @@ from tests.slurm import cluster, shared_slurm
 def slurm():
     """A real Slurm; the number of nodes of its partition gpu: 2, or 1 without namespaces.
 
-    A node more, `spare` in the partition spare, is there to be set down. The tests are skipped
-    where there can be no Slurm. Processes that test at the same time share it.
+    A node more, `spare` in the partition spare, is there for the job that is stopped. The tests are
+    skipped where there can be no Slurm. Processes that test at the same time share it.
     """
     reason = shared_slurm.why_not()
     if reason is not None:

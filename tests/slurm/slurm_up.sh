@@ -3,7 +3,7 @@
 #
 # Nodes node1, node2, ... in the partition gpu, each with its own network namespace, address and host name, as machines have.
 # Where namespaces are not allowed it is node1 alone, on loopback. In the partition spare there is one node more, `spare`,
-# which may be set down without harm to jobs of others.
+# so that a job there never waits for others.
 # A Slurm of ours that runs already is left alone; a configuration that is not ours is not touched.
 #   SLURM_TEST_DIR       state, logs and pid files (/var/lib/slurm-test)
 #   SLURM_TEST_NODES     of the partition gpu (2)
