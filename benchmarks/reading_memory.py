@@ -58,12 +58,12 @@ def write_random_dataset(path: pathlib.Path, num_samples: int, seed: int = 0) ->
         num_samples: N.
         seed: of everything.
     """
-    from food_data import npz_dataset, npz_writer
+    from food_data import npz_dataset, npz_files
 
     generator = np.random.default_rng(seed)
     embeddings = generator.standard_normal((num_samples, 512), np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    with npz_writer.NpzStreamWriter(path) as writer:
+    with npz_files.open_writer(path) as writer:
         shape = (num_samples, *npz_dataset.IMAGE_SHAPE)
         with writer.stream("images", shape, np.uint8) as images:
             for start in range(0, num_samples, 64):

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from food_data import atomic_files, image_decoding
+from food_data import atomic_files, image_placement
 from serving import drawing as motion_drawing
 
 
 def decode(path: pathlib.Path) -> Image.Image:
     """A picture upright as the server sees it. Raises OSError, or ValueError if it is none."""
-    return Image.fromarray(image_decoding.decode_image(path.read_bytes()))
+    return Image.fromarray(image_placement.decode_image(path.read_bytes()))
 
 
 def draw_answer(

@@ -1,6 +1,6 @@
 """Labels of the folder's pictures: what is asked, and what the answers are compared with.
 
-Files in .csv hold points (`food_data/sources/csv_file.py`; the pictures are in the input folder),
+Files in .csv hold points (`food_data/annotation_formats.py`; the pictures are in the input folder),
 files in .json annotations (`food_data/annotations.py`; the pictures lie beside the file).
 """
 
@@ -11,8 +11,7 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from food_data import annotations, vocabulary
-from food_data.sources import actions, csv_file, json_files
+from food_data import annotation_formats, annotations, dataset_builder, vocabulary
 
 Labels = dict[str, list[annotations.LabelledObject]]
 
@@ -76,7 +75,7 @@ def read_labels(
     names = server_names(known)
     found: Labels = {}
     report = LabelReport()
-    for picture in actions.resolve_actions(_pictures(files, folder, units), action, names):
+    for picture in dataset_builder.resolve_actions(_pictures(files, folder, units), action, names):
         try:
             name = picture.path.resolve().relative_to(folder.resolve()).as_posix()
         except ValueError:
@@ -97,7 +96,7 @@ def read_label_map(path: pathlib.Path) -> dict[str, str]:
 
     Foods that the server does not know may be in it: it is written for a collection of pictures.
     """
-    content = json_files.read_json(path, "label map")
+    content = annotations.read_json(path, "label map")
     if not isinstance(content, dict) or not all(isinstance(food, str) for food in content.values()):
         raise ValueError(f"{path}: expected {{label: food}}, got {str(content)[:80]}.")
     return {vocabulary.normalise(label): food for label, food in content.items()}
@@ -112,7 +111,7 @@ def _pictures(
             pictures += annotations.read_annotations([file])
         elif file.suffix.lower() == ".csv":
             # The server says what is wrong with an unreadable picture, and goes on.
-            pictures += csv_file.read_csv([file], units, folder, skip_unreadable=True)
+            pictures += annotation_formats.read_csv([file], units, folder, skip_unreadable=True)
         else:
             raise ValueError(f"Expected labels in a file that ends in .csv or .json, got {file}.")
     return pictures

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from folder_inference import results, scoring
-from food_data.sources import json_files
+from food_data import annotations
 
 
 class MergeError(ValueError):
@@ -50,7 +50,7 @@ def merge(files: Sequence[pathlib.Path]) -> dict[str, Any]:
 
 
 def _read(file: pathlib.Path) -> dict[str, Any]:
-    document = json_files.read_json(file, "results of a shard")
+    document = annotations.read_json(file, "results of a shard")
     try:
         if document["summary"]["shard"]["num_shards"] >= 1:
             return document

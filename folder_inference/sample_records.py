@@ -22,7 +22,7 @@ from tensorflow.python.lib.io import tf_record
 
 import policy_specs
 from folder_inference import pictures
-from food_data import npz_dataset, packed_masks
+from food_data import npz_dataset
 
 _LENGTH_BYTES, _CRC_BYTES = 8, 4
 
@@ -92,9 +92,9 @@ def _parse(record: bytes) -> Sample:
     values = {name: feature[name].bytes_list.value[0] for name in feature if name != "sample"}
     mask = None
     if "mask" in values:
-        packed = np.frombuffer(values["mask"], np.uint8).reshape(packed_masks.PACKED_SHAPE)
+        packed = np.frombuffer(values["mask"], np.uint8).reshape(npz_dataset.PACKED_SHAPE)
         # All 0 where it is not known.
-        mask = packed_masks.unpack_masks(packed) if packed.any() else None
+        mask = npz_dataset.unpack_masks(packed) if packed.any() else None
     image = np.frombuffer(values[policy_specs.IMAGE_KEY], np.uint8)
     embedding = np.frombuffer(values[policy_specs.EMBEDDING_KEY], "<f4")
     return Sample(

@@ -17,7 +17,6 @@ from PIL import Image
 import policy_specs
 from folder_inference import pictures, questions, sample_records
 from food_data import annotations, tfrecord_index
-from food_data.sources import shapes
 
 
 class TfrecordSamples:
@@ -100,12 +99,12 @@ class TfrecordSamples:
 
 
 @dataclasses.dataclass(frozen=True)
-class _SampleShape(shapes.Shape):
+class _SampleShape:
     """A sample's mask, read when it is asked for: one is 56 kB, and there may be a million."""
 
     samples: TfrecordSamples
     name: str
 
-    def mask(self, width: int, height: int) -> np.ndarray | None:
+    def __call__(self, width: int, height: int) -> np.ndarray | None:
         """bool [236, 236], or None if nobody said where the food is."""
         return self.samples.load(self.name)[0].mask

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 import policy_specs
-from food_data import npz_dataset, npz_writer, splits, tfrecord_index
+from food_data import npz_dataset, npz_files, splits, tfrecord_index
 
 NAME_FEATURES = {"action_names": "action_name", "food_types": "food_type", "sources": "source"}
 _BYTES, _INT64 = tf.train.BytesList, tf.train.Int64List
@@ -120,7 +120,7 @@ def _write_labels(
     dataset: npz_dataset.FoodDataset,
     plan: list[tuple[str, str, np.ndarray]],
 ) -> None:
-    with npz_writer.NpzStreamWriter(directory / tfrecord_index.LABELS_FILE) as writer:
+    with npz_files.open_writer(directory / tfrecord_index.LABELS_FILE) as writer:
         for name, array in _labels(dataset, plan):
             writer.write(name, array)
 

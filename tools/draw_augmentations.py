@@ -22,7 +22,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
-from food_data import atomic_files, embedding_store, preview  # noqa: E402
+from food_data import atomic_files, drawing, embedding_store  # noqa: E402
 from food_data.synthetic import plates as synthetic_plates  # noqa: E402
 
 CONFIG = ROOT / "configs" / "augmentation.gin"
@@ -104,7 +104,7 @@ def draw(shown: list[tuple[str, np.ndarray, np.ndarray]]) -> bytes:
         axes.axis("off")
     for axes, (title, image, action) in zip(grid.flat, shown):
         axes.set_title(title, fontsize=9)
-        axes.imshow(preview.draw_parameters(image, action), interpolation="none")
+        axes.imshow(drawing.draw_motion(image, action), interpolation="none")
     file = io.BytesIO()
     page.savefig(file, format="jpeg", pil_kwargs={"quality": 88})
     return file.getvalue()

@@ -20,8 +20,7 @@ if typing.TYPE_CHECKING:
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
-from food_data import atomic_files, mask_rules  # noqa: E402
-from food_data.sources import shapes  # noqa: E402
+from food_data import annotations, atomic_files, mask_rules  # noqa: E402
 
 OUTPUT_FILE = ROOT / "docs" / "images" / "mask_rules.png"
 _SIDE_PX = 200
@@ -112,7 +111,7 @@ def _band(middle: np.ndarray, width: np.ndarray) -> np.ndarray:
 def _turned(ring: np.ndarray, degrees: float) -> np.ndarray:
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turned = ring @ np.array([[cos, sin], [-sin, cos]]) + _SIDE_PX / 2
-    return shapes.Polygons((turned,)).mask(_SIDE_PX, _SIDE_PX)
+    return annotations.polygon_mask([turned], _SIDE_PX, _SIDE_PX)
 
 
 def draw(panel: Panel, on: axes.Axes) -> None:
@@ -128,7 +127,7 @@ def draw(panel: Panel, on: axes.Axes) -> None:
         motion = mask_rules.box_axis(panel.box, panel.rule)
     else:
         motion = mask_rules.mask_axis(panel.mask, panel.rule)
-        whole = mask_rules.main_axis(panel.mask)
+        whole = mask_rules.mask_axis(panel.mask, mask_rules.MaskRule())
         on.plot(*whole.T, color=_AXIS, linewidth=1, linestyle="--")
         rows, columns = np.nonzero(panel.mask)
         on.plot(columns.mean() + 0.5, rows.mean() + 0.5, "+", color="black", markersize=9)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from food_data import food_looks, image_placement, mask_placement, mask_rules
+from food_data import food_looks, image_placement, mask_rules
 from food_data.synthetic import bodies
 from food_data.synthetic import noise as synthetic_noise
 from food_data.synthetic import photographs as synthetic_photographs
@@ -239,7 +239,7 @@ def crop(rng: np.random.Generator, library_key: tuple) -> Crop:
     masks = [one.mask for one in photograph.things if one.food == food]
     if all(one is not None for one in masks):
         union = np.logical_or.reduce(masks)
-        mask = mask_placement.place_mask(
+        mask = image_placement.place_mask(
             union[inner_low[1] : inner_high[1], inner_low[0] : inner_high[0]], placement
         )
     return Crop(image, food, parameters, mask, photograph.side)

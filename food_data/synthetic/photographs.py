@@ -24,8 +24,7 @@ from collections.abc import Iterator, Mapping
 import cv2
 import numpy as np
 
-from food_data import annotations, image_decoding, mask_rules, vocabulary
-from food_data.sources import json_files
+from food_data import annotations, image_placement, mask_rules, vocabulary
 
 TRAIN, HELD_OUT = "train", "held_out"
 SIDES = (TRAIN, HELD_OUT)
@@ -191,10 +190,10 @@ def _annotated(
     sides = _Sides()
     contents = {}
     for file in files:
-        for entry in json_files.read_json(pathlib.Path(file), "annotation file")["images"]:
+        for entry in annotations.read_json(pathlib.Path(file), "annotation file")["images"]:
             contents[(pathlib.Path(file).parent / entry["file"]).resolve()] = entry.get("content")
     for picture in annotations.read_annotations(files) if files else ():
-        image = image_decoding.decode_image(picture.path.read_bytes())
+        image = image_placement.decode_image(picture.path.read_bytes())
         content = contents[picture.path.resolve()]
         if not picture.objects and content != "empty plate":
             counts[
@@ -240,7 +239,7 @@ def _single_fruit(
             if row["content"] != "single":
                 counts[row["food"], f"photographs of a {row['content']}: left out"] += 1
                 continue
-            image = image_decoding.decode_image(
+            image = image_placement.decode_image(
                 (table.parent / "images" / row["file"]).read_bytes()
             )
             height, width = image.shape[:2]

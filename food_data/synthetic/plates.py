@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 import policy_specs
-from food_data import embedding_store, npz_dataset, npz_writer
+from food_data import embedding_store, npz_dataset, npz_files
 from food_data.synthetic import samples as synthetic_samples
 from food_data.synthetic import workers as synthetic_workers
 from food_data.synthetic.scenes import MAX_FOODS, PlacedFood, render_plate
@@ -139,7 +139,7 @@ def write_synthetic_dataset(
     drawer = _drawer(num_plates, seed, store, size, max_foods, samples_per_plate, view, mix)
     # Two arrays of a zip file cannot be written at once, so the masks wait in a file of their own.
     with (
-        npz_writer.NpzStreamWriter(path) as writer,
+        npz_files.open_writer(path) as writer,
         tempfile.TemporaryFile(dir=os.path.dirname(os.path.abspath(path))) as waiting,
     ):
         number = sum(map(drawer.count, range(num_plates)))

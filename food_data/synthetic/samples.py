@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from food_data import embedding_store, food_looks, image_placement, mask_placement, npz_dataset
+from food_data import embedding_store, food_looks, image_placement, npz_dataset
 from food_data.synthetic import composites as synthetic_composites
 from food_data.synthetic import photographs as synthetic_photographs
 from food_data.synthetic import scenes as synthetic_scenes
@@ -158,7 +158,7 @@ class PlateDrawer:
             order = np.concatenate([[0], order[order != 0]])
         chosen = np.sort(order[: self.samples_per_plate])
         placed = [placed[k] for k in chosen]
-        masks = [mask_placement.place_mask(food.mask, placement) for food in placed]
+        masks = [image_placement.place_mask(food.mask, placement) for food in placed]
         return Plate(
             image,
             np.stack([food.parameters for food in placed]),

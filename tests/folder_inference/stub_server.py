@@ -20,7 +20,7 @@ import flask
 import numpy as np
 from PIL import Image
 
-from food_data import image_decoding
+from food_data import image_placement
 from tests import serving_stubs
 
 COMBINATIONS = (("scooping", "rice"), ("skewering", "banana"), ("skewering", "grape"))
@@ -88,8 +88,8 @@ class ContractServer:
             status, message = self.refuse[flask.request.path]
             return {"error": message, "request_id": "refused"}, status
         try:
-            picture = image_decoding.decode_image(base64.b64decode(body["image"]))
-        except image_decoding.ImageDecodeError as error:
+            picture = image_placement.decode_image(base64.b64decode(body["image"]))
+        except image_placement.ImageDecodeError as error:
             return {"error": str(error), "request_id": "broken"}, 422
         height, width = picture.shape[:2]
         red, green = picture[..., :2].mean(axis=(0, 1)) / 255

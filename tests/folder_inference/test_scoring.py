@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from folder_inference import scoring
 from food_data import annotations
-from food_data.sources import shapes
 from tests.folder_inference import records
 
 MOTION = np.array([0.2, 0.5, 0.4, 0.5])
@@ -22,7 +23,11 @@ def banana(start, end, mask=None, label="banana", action="skewering"):
 
 def rectangle(left, top, right, bottom):
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    return shapes.Polygons((np.array(corners, float),))
+    return functools.partial(annotations.polygon_mask, [np.array(corners, float)])
+
+
+def file_mask(path):
+    return functools.partial(annotations.file_mask, path, None)
 
 
 def test_the_modules_example():
@@ -79,7 +84,13 @@ def test_only_what_was_asked_for_counts():
 def test_summary_beside_the_centre(tmp_path):
     labels = {
         "a.jpg": [banana((20, 50), (60, 50), rectangle(50, 40, 70, 60))],
-        "b.jpg": [banana((100, 50), (100, 50), shapes.MaskFile(tmp_path / "absent.png"))],
+        "b.jpg": [
+            banana(
+                (100, 50),
+                (100, 50),
+                file_mask(tmp_path / "absent.png"),
+            )
+        ],
     }
     entries = [records.record(name) for name in ("a.jpg", "b.jpg", "c.jpg")]
     scores, summary = scoring.score_records(entries, labels)
@@ -96,7 +107,7 @@ def test_summary_beside_the_centre(tmp_path):
 
 def test_a_mask_of_another_size_is_a_flaw(tmp_path):
     Image.new("L", (10, 10)).save(tmp_path / "m.png")
-    labels = {"a.jpg": [banana((0, 0), (1, 1), shapes.MaskFile(tmp_path / "m.png"))]}
+    labels = {"a.jpg": [banana((0, 0), (1, 1), file_mask(tmp_path / "m.png"))]}
     _, summary = scoring.score_records([records.record()], labels)
     assert "expected 200 x 100 pixels" in summary["flawed"]["a.jpg"]
 
