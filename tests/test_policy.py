@@ -25,9 +25,11 @@ def store(tmp_path_factory):
 def both(store):
     """The model here, and its server."""
     predictor = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
-    with serving_stubs.serve(app.create_app(predictor)) as url:
-        with api_client.FoodAcquisitionClient(url, retries=0) as client:
-            yield policy.CheckpointPolicy(predictor), client
+    with (
+        serving_stubs.serve(app.create_app(predictor)) as url,
+        api_client.FoodAcquisitionClient(url, retries=0) as client,
+    ):
+        yield policy.CheckpointPolicy(predictor), client
 
 
 def content_of(answer):
@@ -127,13 +129,13 @@ def test_an_embedding_takes_the_place_of_the_words(store):
 @pytest.mark.slow
 def test_a_real_checkpoint_answers_as_its_server(small_checkpoint_dir):
     here = policy.CheckpointPolicy.load(small_checkpoint_dir, "tensorflow")
-    with serving_stubs.serve(app.create_app(here._predictor)) as url:
-        with api_client.FoodAcquisitionClient(url) as there:
-            for asked in ({}, {"batch_size": 3, "seed": 4}):
-                answers = [
-                    (one.predict_batch if asked else one.predict)(
-                        PICTURE, "skewering", "banana", **asked
-                    )
-                    for one in (here, there)
-                ]
-                assert content_of(answers[0]) == content_of(answers[1])
+    with (
+        serving_stubs.serve(app.create_app(here._predictor)) as url,
+        api_client.FoodAcquisitionClient(url) as there,
+    ):
+        for method, asked in (("predict", {}), ("predict_batch", {"batch_size": 3, "seed": 4})):
+            one, two = (
+                getattr(asked_policy, method)(PICTURE, "skewering", "banana", **asked)
+                for asked_policy in (here, there)
+            )
+            assert content_of(one) == content_of(two)
