@@ -233,7 +233,11 @@ def test_nothing_is_on_by_default_and_other_images_are_refused():
     nothing = augmentation.Augmentation(canonical_direction=False)
     assert nothing(images, actions, seeds) == (images, actions)
     call = augmentation.Augmentation(noise=0.1)
-    for shape, dtype in (((1, 8, 9, 3), np.uint8), ((1, 8, 8, 3), "f4"), ((1, 8, 8, 1), np.uint8)):
+    for shape, dtype in (
+        ((1, 8, 9, 3), np.uint8),
+        ((1, 8, 8, 3), np.float32),
+        ((1, 8, 8, 1), np.uint8),
+    ):
         with pytest.raises(ValueError, match="expected square images, uint8"):
             call(tf.zeros(shape, dtype), tf.zeros((1, 4)), tf.zeros((1, 2), tf.int32))
 
