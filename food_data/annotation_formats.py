@@ -1,54 +1,28 @@
 """Other people's annotation formats, each read into the pictures of `annotations`.
 
-**COCO**, instances and keypoints JSON:
+`docs/data_sources.md` says what each format means here; what a file does not say is never guessed.
 
-    {"images": [{"id": 1, "file_name": "1.jpg", "width": 640, "height": 480}],
-     "categories": [{"id": 7, "name": "carrot", "keypoints": ["start", "end"]}],
-     "annotations": [{"image_id": 1, "category_id": 7, "bbox": [270, 180, 70, 20],
-                      "segmentation": [[270, 185, 340, 190, 340, 200, 270, 195]],
-                      "keypoints": [273, 185, 2, 337, 193, 2], "action": "skewering"}]}
+| reader      | of a file in that format                                                         |
+|-------------|----------------------------------------------------------------------------------|
+| read_coco   | {"images": [{"id": 1, "file_name": "1.jpg", "width": 640, "height": 480}],       |
+|             | "categories": [{"id": 7, "name": "carrot", "keypoints": ["start", "end"]}],      |
+|             | "annotations": [{"image_id": 1, "category_id": 7, "bbox": [270, 180, 70, 20],    |
+|             | "segmentation": [[270, 185, 340, 190, 340, 200]], "keypoints": [273, 185, 2,     |
+|             | 337, 193, 2], "action": "skewering"}]}                                           |
+| read_labelme| {"imagePath": "1.jpg", "imageWidth": 640, "imageHeight": 480, "shapes":          |
+|             | [{"label": "carrot", "shape_type": "polygon", "points": [[270, 185], ...]}]}     |
+| read_voc    | <annotation> with <filename>, <size> and an <object> for each box                |
+| read_csv    | image,action,food,x1,y1,x2,y2                                                    |
+| read_spanet | image,food,x,y,angle                                                             |
 
-Of an annotation only `image_id` and `category_id` must be there. `segmentation` is a list of
-polygons, or run lengths as a list or as text. Two named keypoints are the start and the end of the
-motion; one that is not labelled (its third number is 0) gives none. `action` may also stand under
-`attributes`. Crowds are left out. Boxes and polygons are continuous, as COCO has them: a box over
-the first pixel is [0, 0, 1, 1]. Keypoints are pixel numbers: (0, 0) is the CENTRE of the first
-pixel, and half a pixel is added.
+Boxes, polygons and points of tables are continuous: the box over the first pixel is [0, 0, 1, 1].
+COCO's keypoints are pixel numbers, to which half a pixel is added; Pascal VOC counts pixels from 1
+and names the last one that belongs to the box, so 271..340 reaches from 270 to 340.
 
-**LabelMe**, one JSON file for each picture:
-
-    {"imagePath": "1.jpg", "imageWidth": 640, "imageHeight": 480,
-     "shapes": [{"label": "carrot", "shape_type": "polygon", "points": [[270, 185], ...]},
-                {"label": "carrot", "shape_type": "line", "points": [[273, 185], [337, 193]],
-                 "group_id": null}]}
-
-A line, or a linestrip of 2 points, is the motion from its first to its second point; a polygon, a
-circle (its centre and a point on the edge) and a mask (a PNG of the part between the two points)
-are masks; a rectangle is a box; others are left out, and counted. Shapes of one label with the same
-`group_id`, if it is not null, are one object. Points are continuous. `imageData` is not looked at.
-
-**Pascal VOC**, one XML file for each picture, boxes only. VOC counts pixels from 1 and names the
-first and the last one that belong to the box: 271..340 is 70 pixels wide, from 270 to 340. Files
-with a DOCTYPE are refused: what it declares may grow without bound, or name other files.
-
-**CSV of points**, with `image,action,food,x1,y1,x2,y2`: each line is one object, `action` may be
-absent, other columns are ignored. What the numbers mean is not guessed: units "pixels" are counted
-from the picture's top left CORNER, 0..width and 0..height; "normalised" is 0..1 of each.
-
-**Skewer points and fork angles** of SPANet (Feng et al., arXiv:1906.02350) and SPNet, in a CSV with
-`image,food,x,y,angle`: `length` long, the middle at the skewer point. An end that would lie outside
-the picture is moved back along the line to its border, and the other end by as much, so that the
-skewer point stays the midpoint. Angles are in degrees, in the picture as seen:
-
-| convention    | 0 points | 90 points | is                                                        |
-|---------------|----------|-----------|-----------------------------------------------------------|
-| image         | right    | down      | `direction_degrees` of /predict                           |
-| mathematical  | right    | up        | what protractors have                                     |
-| spanet        | down     | right     | what the sampling program of bite_selection_package wrote |
-
-"image", 640 x 480, length 0.25 of the shorter side (120 pixels): (320, 240) at 90 degrees becomes
-(320, 180) -> (320, 300). A fork turned by 180 degrees is the same fork, so the start is the left
-end, as for masks; with `keep_direction` the angle points from the start to the end.
+Every reader takes files, or folders of which all files with the format's ending are meant, and
+`images_dir`, where the pictures are if not beside their file. Every reader gives the pictures in
+the order of the files and raises FileNotFoundError if a file is absent, and ValueError, which
+names file and entry, if one is not of its form.
 """
 
 from __future__ import annotations
@@ -130,20 +104,16 @@ def _locate(name: str, file: pathlib.Path, images_dir: Folder) -> tuple[pathlib.
 def read_coco(
     paths: Paths, images_dir: Folder = None, keypoints: tuple[str, str] | None = None
 ) -> list[LabelledPicture]:
-    """Reads COCO files.
+    """Reads COCO's instances and keypoints JSON.
+
+    Of an annotation only `image_id` and `category_id` must be there. `segmentation` is a list of
+    polygons, or run lengths as a list or as text. `action` may also stand under `attributes`.
 
     Args:
-        paths: of files, or of folders that hold nothing else in .json.
+        paths: of files or folders.
         images_dir: where the pictures are, if not beside their file.
         keypoints: the names of the start's and the end's keypoint. None: "start" and "end", for
-            the categories that have such keypoints.
-
-    Returns:
-        The pictures in the order of the files, their objects in the order of the annotations.
-
-    Raises:
-        FileNotFoundError: if a file is absent.
-        ValueError: if a file is not of the form above; names file and entry.
+            the categories that have such keypoints. One that is not labelled gives no motion.
     """
     pictures = []
     for file in annotation_files(paths, ".json"):
@@ -312,18 +282,12 @@ def _coco_counts(text: str, where: str) -> list[int]:
 
 
 def read_labelme(paths: Paths, images_dir: Folder = None) -> list[LabelledPicture]:
-    """Reads LabelMe files.
+    """Reads LabelMe's JSON, one file for each picture.
 
-    Args:
-        paths: of files, or of folders that hold nothing else in .json.
-        images_dir: where the pictures are, if not where `imagePath` says, seen from the file.
-
-    Returns:
-        A picture for each file, its objects in the order of their first shapes.
-
-    Raises:
-        FileNotFoundError: if a file is absent.
-        ValueError: if a file is not of the form above; names file and shape.
+    A line, or a linestrip of 2 points, is the motion; polygon, circle (its centre and a point on
+    the edge) and mask (a PNG of the part between the two points) are masks; a rectangle is a box;
+    others are left out. Shapes of one label with the same `group_id`, if it is not null, are one
+    object.
     """
     pictures = []
     for file in annotation_files(paths, ".json"):
@@ -428,19 +392,11 @@ def _labelme_merged(group: Sequence[LabelledObject], file: pathlib.Path) -> Labe
 
 
 def read_voc(paths: Paths, images_dir: Folder = None) -> list[LabelledPicture]:
-    """Reads VOC files.
+    """Reads Pascal VOC's XML, one file for each picture.
 
-    Args:
-        paths: of files, or of folders with files in .xml.
-        images_dir: where the pictures are. None: beside their file, or in "JPEGImages" if the file
-            is in a folder "Annotations" beside it.
-
-    Returns:
-        A picture for each file, its objects in the order of the file.
-
-    Raises:
-        FileNotFoundError: if a file is absent.
-        ValueError: if a file is not of the form above; names file and object.
+    Without `images_dir` pictures are beside their file, or in "JPEGImages" if the file is in a
+    folder "Annotations" beside it. Files with a DOCTYPE are refused: what it declares may grow
+    without bound, or name other files.
     """
     pictures = []
     for file in annotation_files(paths, ".xml"):
@@ -513,21 +469,13 @@ def _float(text: str | None) -> float:
 def read_csv(
     paths: Paths, units: str, images_dir: Folder = None, skip_unreadable: bool = False
 ) -> list[LabelledPicture]:
-    """Reads tables of start and end points.
+    """Reads tables of start and end points; a picture for each image, an object for each line.
 
     Args:
-        paths: of files, or of folders with files in .csv.
-        units: "pixels" or "normalised".
+        paths: of files or folders.
+        units: "pixels" from the picture's top left CORNER, or "normalised", 0..1 of each side.
         images_dir: where the pictures are, if not beside their file.
-        skip_unreadable: count the objects of pictures without a size, instead of raising.
-
-    Returns:
-        A picture for each image, in the order in which they first come; an object for each line.
-
-    Raises:
-        OSError: if a file is absent or a picture's size cannot be read.
-        ValueError: if a file is not of the form above, or a point lies outside its picture; names
-            file and line.
+        skip_unreadable: count the objects of pictures without a size, instead of raising OSError.
     """
     _check_units(units)
 
@@ -548,22 +496,25 @@ def read_spanet(
     images_dir: Folder = None,
     skip_unreadable: bool = False,
 ) -> list[LabelledPicture]:
-    """Reads tables of skewer points and fork angles; a column `action` may be there too.
+    """Reads tables of skewer points and fork angles: SPANet (Feng et al., arXiv:1906.02350), SPNet.
+
+    A motion has its middle at the skewer point. An end that would lie outside the picture is moved
+    back along the line to its border, and the other end by as much. Angles are in degrees, as seen:
+
+    | convention    | 0 points | 90 points | is                                                    |
+    |---------------|----------|-----------|-------------------------------------------------------|
+    | image         | right    | down      | `direction_degrees` of /predict                       |
+    | mathematical  | right    | up        | what protractors have                                 |
+    | spanet        | down     | right     | what bite_selection_package's sampling program wrote  |
+
+    "image", 640 x 480, length 0.25 (120 pixels): (320, 240) at 90 degrees becomes (320, 180) ->
+    (320, 300). A fork turned by 180 degrees is the same fork, so the start is the left end.
 
     Args:
-        paths: of files, or of folders with files in .csv.
-        units: of x and y: "pixels" or "normalised".
+        paths, units, images_dir, skip_unreadable: as `read_csv` takes them.
         length: of the motion, as a share of the picture's shorter side, above 0 up to 1.
         convention: a key of `CONVENTIONS`.
         keep_direction: the angle points from start to end.
-        images_dir: where the pictures are, if not beside their file.
-        skip_unreadable: count the objects of pictures without a size, instead of raising.
-
-    Returns:
-        As `read_csv`.
-
-    Raises:
-        OSError, ValueError: as `read_csv`.
     """
     _check_units(units)
     if convention not in CONVENTIONS:

@@ -33,10 +33,9 @@ from food_data import (
     splits,
     vocabulary,
 )
+from food_data.synthetic import camera as synthetic_camera
 from food_data.synthetic import photographs as synthetic_photographs
 from food_data.synthetic import plates as synthetic_plates
-from food_data.synthetic import samples as synthetic_samples
-from food_data.synthetic import views as synthetic_views
 
 _EMBEDDINGS_DIR = pathlib.Path(__file__).resolve().parents[1] / "embeddings"
 _BLOCK = 64
@@ -388,7 +387,7 @@ def _add_synthetic(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     add(
         "--view",
-        choices=synthetic_views.NAMES,
+        choices=synthetic_camera.VIEW_NAMES,
         default="any",
         help="how pictures are taken; 'arm': from above, a plate fills it; 'any': like photographs",
     )
@@ -429,7 +428,7 @@ def _build_synthetic(args: argparse.Namespace) -> None:
             tuple(map(store.vocabulary.canonical_food, args.no_cutouts)),
         )
         print(synthetic_photographs.load(*photographs).text())
-    mix = synthetic_samples.Mix(
+    mix = synthetic_plates.Mix(
         args.composite_share,
         args.crop_share,
         args.long_share,

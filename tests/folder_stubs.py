@@ -1,4 +1,4 @@
-"""A policy without a model, pictures that it answers about, and TFRecords."""
+"""A policy without a model, pictures that it answers about, and data sets."""
 
 from __future__ import annotations
 

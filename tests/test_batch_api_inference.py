@@ -1,4 +1,4 @@
-"""Runs over folders and TFRecords: what they write, how they go on, how shards make the whole."""
+"""Runs over folders and data sets: what they write, how they go on, how shards make the whole."""
 
 from __future__ import annotations
 
