@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-import metrics
+from evaluation import metrics
 from folder_inference import drawing
 from food_data import annotations
 
@@ -114,9 +114,9 @@ def _axis_errors(
     offset = (predicted - labelled).reshape(-1, 2, 2).mean(axis=1) * size
     distance_px = np.hypot(*offset.T)
     nearest = int(distance_px.argmin())
-    errors = metrics.sample_errors(predicted, labelled)
+    errors = metrics.error_columns(predicted, labelled)
     return {
-        **{name: float(values[nearest]) for name, values in errors.items()},
+        **{name: float(errors[name][nearest]) for name in _ERRORS[:3]},
         "centroid_distance_px": float(distance_px[nearest]),
     }
 
