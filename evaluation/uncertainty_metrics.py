@@ -1,7 +1,7 @@
 """How well an uncertainty ranks errors, and whether standard deviations mean what they say.
 
 Ranking: samples are put in the order of their uncertainty; the model keeps the k least uncertain
-and a human is asked about the rest. The errors 1, 2, 3, 6 with the uncertainties 0.1, 0.3, 0.2, 0.9:
+and a human is asked about the rest. Errors 1, 2, 3, 6 with the uncertainties 0.1, 0.3, 0.2, 0.9:
 
 | kept k | coverage | asked | error of the kept     | oracle       |
 |--------|----------|-------|-----------------------|--------------|
@@ -15,7 +15,7 @@ error, 3. This is the sparsification curve (Ilg et al. 2018), or, by coverage, t
 curve (Geifman and El-Yaniv 2017). Samples with equal uncertainty count as in a random order.
 
 Deviations: each coordinate is taken for normally distributed about the answer. Answer 0.50,
-standard deviation 0.02, label 0.53: z = 1.5 deviations, inside the 90 % interval 0.50 -+ 1.645 * 0.02,
+standard deviation 0.02, label 0.53: z = 1.5 deviations, inside the 90 % interval 0.50 -+ 0.0329,
 negative log-likelihood 1.5^2 / 2 + log(0.02) + log(2 pi) / 2 = -1.868 nats.
 
 `docs/evaluation.md` lists all figures with formula, unit and range.
