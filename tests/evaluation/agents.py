@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation.study import samples as study_samples
+from evaluation.samples import Samples
 from food_data import npz_dataset
 
 VOCAB_SIZE = 101
@@ -65,4 +65,4 @@ def dataset(places, per_picture=1, foods=None, **arrays):
 
 def samples(places, per_picture=1, **more):
     """All of them are asked."""
-    return study_samples.Samples(dataset(places, per_picture, **more), np.arange(len(places)))
+    return Samples(dataset(places, per_picture, **more), np.arange(len(places)))
