@@ -7,8 +7,8 @@ The converters of build_dataset.py read them, with the same flags:
 
 Pictures become square as those that the checkpoint was trained with, and instructions get the
 checkpoint's embeddings, as serving does it; `--resize` and `--embeddings_dir` say otherwise.
-Photographs are looked at as often as the checkpoint says (`framing`). The pictures of a data set
-are too small for crops, and are looked at once; `--passes` says otherwise.
+Pictures are looked at as often as the checkpoint says (`framing`), as in serving; `--passes` says
+otherwise.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> npz_datase
 
 def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:
     """How the checkpoint of a metadata.json looks at what `read` gives."""
-    passes = args.passes or (None if args.annotations else "one")
-    return checkpoint_directory.framing_of(metadata).instead(passes)
+    return checkpoint_directory.framing_of(metadata).instead(args.passes)
 
 
 def build(
