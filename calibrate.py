@@ -11,8 +11,7 @@ threshold above which the human is asked; the rest tests them, and the figures a
 is written beside the checkpoint, where servers and evaluate.py find it. The same flags write the
 same file. Training samples are refused: a model is surer of them than of anything else.
 
-It is of answers found with as many passes as here (--passes): of photographs those of the
-checkpoint, of a data set one.
+It is of answers found with as many passes as here: those of the checkpoint, or --passes.
 
 Exit code 0: calibrated; 1: something was wrong, with the reason on stderr, and the file is as it
 was; 2: wrong flags.

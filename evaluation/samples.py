@@ -10,8 +10,8 @@ The converters of build_dataset.py read photographs, with the same flags:
 
 Pictures become square as those that the checkpoint was trained with, and instructions get the
 checkpoint's embeddings, as serving does it; `--resize` and `--embeddings_dir` say otherwise.
-Photographs are looked at as often as the checkpoint says (`framing`). The pictures of a data set
-are too small for crops, and are looked at once; `--passes` says otherwise.
+Pictures are looked at as often as the checkpoint says (`framing`), as in serving; `--passes` says
+otherwise.
 
 Pictures are told by their pixels, not by their names: "plate_0" of one data set is not "plate_0" of
 another, and a copy of a file under another name is the same picture. An id is the first 16
@@ -245,5 +245,4 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
 
 def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:
     """How the checkpoint of a metadata.json looks at what `read` gives."""
-    passes = args.passes or (None if args.annotations else "one")
-    return checkpoint_directory.framing_of(metadata).instead(passes)
+    return checkpoint_directory.framing_of(metadata).instead(args.passes)

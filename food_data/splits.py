@@ -20,6 +20,9 @@ from food_data import atomic_files, npz_dataset, npz_files, stratification
 
 _CHUNK_IMAGES = 64
 
+# Sources of composites and crops of the photographs that are held out, see `synthetic.photographs`.
+HELD_OUT_PHOTOS = "photos/held_out"
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -39,7 +42,8 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
 
     Pictures are told apart by `sources`; a data set without them by its pixels, so that two samples
     of one picture are still kept together. With names, every food that is in at least two pictures
-    is on both sides, where pictures can be found for that.
+    is on both sides, where pictures can be found for that. Pictures of the held-out photographs
+    (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if they are more.
 
     Args:
         dataset: N samples.
@@ -67,6 +71,10 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     else:
         kinds, foods = _labels(dataset)
         chosen = stratification.choose_groups(group, kinds, foods, validation_fraction, seed)
+    # One large group, which a draw of few samples never takes.
+    held_out = group[np.char.startswith(keys, HELD_OUT_PHOTOS)]
+    if len(sizes) > len(np.unique(held_out)):
+        chosen[held_out] = True
     return Split(np.flatnonzero(~chosen[group]), np.flatnonzero(chosen[group]))
 
 

@@ -181,3 +181,10 @@ def test_pictures_that_share_photographs_stay_together(make_dataset):
     names = np.array([f"photos/{'held_out' if i < 3 else 'train'}#seed_0/{i}" for i in range(9)])
     split = splits.make_split(make_dataset(9, sources=names), 0.3, seed=0)
     assert split.val_idx.tolist() == [0, 1, 2]
+
+
+def test_held_out_photographs_validate_even_if_they_are_more_than_the_fraction(make_dataset):
+    """A draw of a tenth alone takes single plates, never the large group."""
+    names = np.array([f"photos/held_out#{i}" if i < 12 else f"plate_{i}" for i in range(40)])
+    split = splits.make_split(make_dataset(40, sources=names), 0.1, seed=0)
+    assert set(range(12)) <= set(split.val_idx.tolist()) < set(range(40))
