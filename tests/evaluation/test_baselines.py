@@ -16,7 +16,7 @@ def dataset(labels, actions, foods):
     return npz_dataset.FoodDataset(
         np.zeros((number, *npz_dataset.IMAGE_SHAPE), np.uint8),
         np.array(labels, np.float32),
-        np.zeros((number, 512), np.float32),
+        np.eye(number, 512, dtype=np.float32),
         action_names=np.array(actions),
         food_types=np.array(foods),
     )

@@ -93,7 +93,7 @@ def tree(text):
 
 def table_of(tree, caption):
     """{header of a row: what is in bold or plain in its cells, intervals left out}"""
-    (table,) = [t for t in tree.all("table") if next(t.all("caption")).text.startswith(caption)]
+    table, *_ = [t for t in tree.all("table") if next(t.all("caption")).text.startswith(caption)]
     rows = [row for body in table.all("tbody") for row in body.all("tr")]
     return {
         next(row.all("th")).text: [next(cell.all("span", "strong")).text for cell in row.all("td")]
