@@ -32,8 +32,7 @@ import sklearn.model_selection
 
 import checkpoint_directory
 from evaluation import calibration, metrics
-from food_data import framing, npz_dataset, splits
-from food_data.commands import from_annotations, from_sources
+from food_data import commands, framing, npz_dataset, splits
 
 SPLITS = ("train", "val", "all")
 FORMATS = ("annotations", "coco", "labelme", "voc", "csv", "spanet")
@@ -223,13 +222,10 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
             split_file = splits.split_path(args.dataset_file)
         return select(npz_dataset.read_npz(args.dataset_file), args.split, split_file)
     parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
-    subparsers = parser.add_subparsers()
-    for module in (from_annotations, from_sources):
-        for command in module.add_parser(subparsers):
-            command.add_argument(
-                "--embeddings_dir",
-                default=args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR,
-            )
+    for command in commands.add_photo_commands(parser.add_subparsers()):
+        command.add_argument(
+            "--embeddings_dir", default=args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
+        )
     flags = [f"from_{args.annotation_format}", "--annotations", *args.annotations]
     flags += args.converter_flags
     if not any(flag.split("=")[0] == "--resize" for flag in flags):
