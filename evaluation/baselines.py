@@ -32,14 +32,7 @@ CENTRE = np.array([0.25, 0.5, 0.75, 0.5])
 
 
 def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
-    """The answers of the module's table, as far as what they need is known.
-
-    Args:
-        samples: n of them, with `train` for the means.
-
-    Returns:
-        {name: float64 [n, 4]}.
-    """
+    """The answers float64 [n, 4] of the module's table, as far as what they need is known."""
     found, number = {}, len(samples)
     if samples.train is not None:
         found["mean of the training labels"] = mean_answers(samples.train.labels, number)
@@ -104,19 +97,11 @@ def colour_answer(image: np.ndarray) -> np.ndarray:
 
 
 def swapped_instructions(samples: Samples, seed: int) -> np.ndarray:
-    """For each sample one of the samples of the same picture, by lot; it may be itself.
+    """For each sample one of the same picture, by lot; it may be itself. Numbers of the data set.
 
     On a plate with a banana and rice the model is asked for either, whichever the sample is about.
-    One that listens goes where it is told, so it is nearest to the sample's own food as often as
-    the lot says so: by chance.
-
-    Args:
-        samples: with `sources`; the lot is drawn among them.
-        seed: of the lot.
-
-    Returns:
-        int [n], sample numbers of the data set.
-    """
+    One that listens is then nearest to the sample's own food as often as the lot says so: by
+    chance."""
     rng, swapped = np.random.default_rng(seed), np.array(samples.indices)
     for _, rows in metrics.groups(samples.names("sources")):
         swapped[rows] = rng.choice(samples.indices[rows], len(rows))

@@ -154,19 +154,9 @@ def answer_errors(
     error_limit: float,
     angle_limit: float | None,
 ) -> np.ndarray:
-    """How far off answers are, place and direction in one number.
-
-    Args:
-        answers: float [N, 4].
-        labels: float [N, 4].
-        elongated: bool [N], where the direction counts; None: nowhere.
-        error_limit: of the midpoint's distance.
-        angle_limit: degrees, of the axis.
-
-    Returns:
-        float64 [N] in the unit of the distance: the larger one of distance and angle *
-        error_limit / angle_limit, so that right answers have at most `error_limit`.
-    """
+    """How far off answers [N, 4] are, place and direction in one number: the larger one of distance
+    and angle * error_limit / angle_limit, so that right answers have at most `error_limit`. The
+    direction counts where `elongated` [N] says so; None: nowhere."""
     distance = metrics.midpoint_distances(answers, labels)
     if elongated is None:
         return distance
@@ -199,17 +189,10 @@ def fit_regions(
     adaptive: bool = True,
     elongated: np.ndarray | None = None,
 ) -> calibration.ConformalRegions:
-    """Regions of a calibration split.
-
-    Args:
-        estimate: of n samples.
-        labels: float [n, 4].
-        coverage: the chance that is wanted.
-        adaptive: which kind the regions give when asked.
-        elongated: bool [n]; None: nobody knows which food has a direction; there are no sectors.
+    """Regions of a calibration split of n samples, with sectors if `elongated` [n] is known.
 
     Raises:
-        ValueError: if n is too small for the coverage, or a value is not finite.
+        ValueError: if n is too small for the coverage, or a value is NaN.
     """
     scores = region_scores(estimate, labels)
     sizes = {name: conformal_quantile(scores[name], coverage) for name in REGIONS}
@@ -228,14 +211,8 @@ def fit_regions(
 
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
-    """The ceil((n + 1) * coverage)-th smallest score.
-
-    Args:
-        scores: float [n].
-        coverage: 0 < coverage < 1.
-
-    Returns:
-        A new exchangeable score is at most this with at least that chance.
+    """The ceil((n + 1) * coverage)-th smallest of n scores: a new exchangeable score is at most
+    this with at least that chance.
 
     Raises:
         ValueError: if the coverage is out of range, a score is NaN, or n is too small: then only an
@@ -267,18 +244,7 @@ def choose_threshold(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> calibration.AskHuman:
-    """The threshold of a calibration split, see the module.
-
-    Args:
-        doubt: float [n].
-        error: float [n], `answer_errors`.
-        target: "query_rate" or "error_rate".
-        rate: what is wanted of it, 0 < rate < 1.
-        pictures: [n], equal for samples of one picture.
-        error_limit: an answer with a larger error is wrong.
-        angle_limit: that the errors were made with, noted.
-        confidence: of the bound, and of keeping an error rate.
-        seed: of the lot that draws one sample of each picture.
+    """The threshold of n doubts with their `answer_errors`, see the module.
 
     Raises:
         ValueError: if there are too few pictures or too many errors to promise the rate.
@@ -336,18 +302,8 @@ def fit_confidence(
     error_limit: float,
     angle_limit: float | None,
 ) -> calibration.Confidence:
-    """The logistic regression of the highest likelihood, less half the squared weights.
-
-    So few samples, or answers that are all right, make no certainty.
-
-    Args:
-        inputs: {name: float [n]}, finite.
-        right: bool [n].
-        error_limit, angle_limit: by which `right` was judged.
-
-    Raises:
-        ValueError: if an input is not finite.
-    """
+    """The logistic regression of the highest likelihood, less half the squared weights, so that few
+    samples, or answers that are all right, make no certainty. Inputs [n] have to be finite."""
     values = np.stack([np.asarray(value, np.float64) for value in inputs.values()], axis=1)
     if not np.isfinite(values).all():
         bad = [name for name, column in zip(inputs, values.T) if not np.isfinite(column).all()]

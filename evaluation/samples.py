@@ -104,19 +104,11 @@ def _digest(array: np.ndarray) -> str:
 def select(
     dataset: npz_dataset.FoodDataset, which: str, split_file: pathlib.Path | None
 ) -> Samples:
-    """The samples of one side of a split.
-
-    Args:
-        dataset: N samples.
-        which: of `SPLITS`.
-        split_file: None only for 'all'.
-
-    Returns:
-        At least one sample; for 'all' without a split file, without training samples.
+    """The samples of one side of a split; the file may be None for 'all', which then knows no
+    training.
 
     Raises:
-        FileNotFoundError: if there is no split file.
-        ValueError: if the split has no such samples.
+        FileNotFoundError, ValueError: if there is no split file, or it has no such samples.
     """
     if split_file is None:
         if which != "all":
@@ -131,11 +123,7 @@ def select(
 
 
 def training_samples(dataset_file: pathlib.Path) -> Samples:
-    """Those of a data set with its split file beside it; all of it without one.
-
-    Raises:
-        FileNotFoundError, ValueError: if they are absent or not what they should be.
-    """
+    """Those of a data set with its split file beside it; all of it without one."""
     dataset, path = npz_dataset.read_npz(dataset_file), splits.split_path(dataset_file)
     return select(dataset, *(("train", path) if path.is_file() else ("all", None)))
 
@@ -143,14 +131,9 @@ def training_samples(dataset_file: pathlib.Path) -> Samples:
 def without_calibrating(
     samples: Samples, calibrated: calibration.UncertaintyCalibration
 ) -> Samples:
-    """Leaves out the pictures that calibrated, with all their samples.
-
-    A picture of which one sample calibrated (cropped about another food, so with other pixels) is
-    known by its source.
-
-    Raises:
-        ValueError: if nothing is left.
-    """
+    """Leaves out the pictures that calibrated, with all samples of their sources: another sample of
+    such a picture may be cropped otherwise, so that it has other pixels. Raises ValueError if
+    nothing is left."""
     seen = np.isin(samples.picture_ids, calibrated.fitted_on.picture_ids)
     seen = np.isin(samples.pictures, samples.pictures[seen]) | seen
     if seen.all():
@@ -164,19 +147,9 @@ def without_calibrating(
 def calibration_split(
     samples: Samples, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Parts whole pictures: two foods on one plate are on one side.
-
-    Args:
-        samples: n of them.
-        fraction: of the pictures that calibrate, 0 < fraction <= 1; 1: nothing is left to test.
-        seed: of the draw.
-
-    Returns:
-        Sorted sample numbers in 0..n-1, int [m] that calibrate and int [n - m] that test.
-
-    Raises:
-        ValueError: if the fraction is out of range or a side gets no picture.
-    """
+    """Parts whole pictures, a fraction of which calibrates: sorted sample numbers that calibrate
+    and that test. With the fraction 1 nothing is left to test; others below 0 or above 1 are
+    refused."""
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction: expected 0 < fraction <= 1, got {fraction}.")
     if fraction == 1:
@@ -204,10 +177,6 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
 
 def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
     """What the flags of `parse` ask about.
-
-    Args:
-        args: with `checkpoint_dir`, `split` and `split_file`.
-        metadata: of the checkpoint, gives the way pictures become square.
 
     Raises:
         ValueError: if the checkpoint does not say how pictures become square and no flag does, or

@@ -80,24 +80,12 @@ def shift_rows(
     max_samples: int = 500,
     seed: int = 0,
 ) -> list[dict[str, object]]:
-    """How an uncertainty tells shifted plates from ordinary ones.
+    """How the doubts about shifted plates compare with `ordinary`, those about samples as they are.
 
-    Example: of 100 noise pictures 97 are more doubtful than half of the ordinary plates, and all
-    are above the threshold: {"name": "noise", "auroc": 0.98, "asked_share": 1.0, ...}.
-
-    Args:
-        ask: asks about samples, with other `instructions` or a `change` of the pictures.
-        doubt: how unsure an estimate is, float [n].
-        samples: n of them.
-        ordinary: float [n], the doubt of the samples as they are.
-        threshold: the human is asked above it; None: nobody said.
-        max_samples: of more than so many, so many are drawn.
-        seed: of the draw.
-
-    Returns:
-        'name', 'auroc', 'asked_share' (None without a threshold), 'mean_uncertainty', 'n': first
-        the ordinary ones (AUROC None), then the shifts. Wrong foods are left out where the data set
-        does not name pictures and foods, or a picture has every food.
+    `ask` asks about samples with other `instructions` or a `change` of the pictures; of more than
+    `max_samples` so many are drawn. Rows: 'name', 'auroc', 'asked_share' (above `threshold`; None
+    without one), 'mean_uncertainty', 'n'; first the ordinary ones (AUROC None). Example: of noise
+    pictures 98 % are more doubtful than an ordinary plate: {"name": "noise", "auroc": 0.98, ...}.
     """
     size = min(max_samples, len(samples))
     rows = np.sort(np.random.default_rng(seed).choice(len(samples), size, replace=False))
@@ -126,14 +114,8 @@ def shift_rows(
 def wrong_foods(samples: Samples, seed: int) -> np.ndarray | None:
     """For each sample another one, by lot, whose food is not in the picture: lends its instruction.
 
-    Args:
-        samples: the lot is drawn among them. A picture shows the foods of all samples that the data
-            set has of it.
-        seed: of the lot.
-
-    Returns:
-        int [n], sample numbers of the data set; None if it does not name pictures and foods, or a
-        picture has every food.
+    Numbers of the data set, int [n]; None if it does not name pictures and foods, or a picture
+    shows (in all samples that the data set has of it) every food.
     """
     dataset, foods = samples.dataset, samples.names("food_types")
     if dataset.sources is None or foods is None:

@@ -101,8 +101,7 @@ def compare(
     8 ways to give signs reach a mean of 0.1, so p = 0.25.
 
     Args:
-        first: float [N]; NaN means unknown, and leaves the sample out.
-        second: float [N], of the same samples in the same order.
+        first, second: float [N], of the same samples in the same order; NaN leaves one out.
         pictures: [N], equal for samples of one picture.
         seed: of drawings and signs.
 
@@ -140,16 +139,8 @@ def one_of_each_picture(pictures: np.ndarray, seed: int) -> np.ndarray:
 def upper_bound(num_errors: int, number: int, confidence: float) -> float:
     """The highest error rate that k errors among n independent samples leave likely.
 
-    The one-sided bound of Clopper and Pearson (1934). No error among 59 samples: (1 - p)^59 = 0.05
-    at p = 0.0495, so with 95 % confidence the rate is below 5 %.
-
-    Args:
-        num_errors: k.
-        number: n.
-        confidence: chance that the true rate is not above the bound.
-
-    Returns:
-        The rate at which k or fewer errors have the chance 1 - confidence; 1 if k = n.
+    The one-sided bound of Clopper and Pearson (1934): the rate at which k or fewer errors have the
+    chance 1 - confidence. No error among 59 samples: (1 - p)^59 = 0.05 at p = 0.0495.
     """
     if num_errors == number:
         return 1.0
@@ -157,18 +148,8 @@ def upper_bound(num_errors: int, number: int, confidence: float) -> float:
 
 
 def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """The chance that a positive sample has a higher score than a negative one, equal ones half.
-
-    Args:
-        scores: float [N], high for positive.
-        positive: bool [N].
-
-    Returns:
-        0..1, 0.5 for a score that knows nothing; NaN if all are positive or none is.
-
-    Raises:
-        ValueError: if a score is not finite.
-    """
+    """The chance that a positive sample has a higher score than a negative one, equal ones half:
+    0.5 for a score that knows nothing; NaN if all of [N] are positive or none is."""
     if np.all(positive) or not np.any(positive):
         return float("nan")
     return float(sklearn.metrics.roc_auc_score(positive, scores))

@@ -239,16 +239,8 @@ def _intervals(columns: Columns, pictures: np.ndarray, seed: int) -> dict[str, d
 
 
 def groups(columns: Columns, samples: Samples, seed: int = 0) -> dict[str, dict[str, dict]]:
-    """The shown columns by action, by food, and by folder of the pictures, where they are named.
-
-    Args:
-        columns: {name: float [n]}.
-        samples: n of them.
-        seed: of the drawings.
-
-    Returns:
-        {'action', 'food', 'source': {name: {'n': number of samples, column: interval}}}.
-    """
+    """The shown columns by action, by food, and by folder of the pictures, where they are named:
+    {'action', 'food', 'source': {name: {'n': number of samples, column: interval}}}."""
     shown, found = {name: columns[name] for name in _shown(columns)}, {}
     for kind, array in (("action", "action_names"), ("food", "food_types"), ("source", "sources")):
         names = samples.names(array)
@@ -395,18 +387,8 @@ def coverage_over_splits(
 ) -> dict[str, typing.Any]:
     """Coverage of 90 % regions fitted to one half of the pictures on the other, of random halves.
 
-    Args:
-        estimate: of n samples.
-        samples: those.
-        num_splits: how many times.
-        seed: of the first split; the next has the next one.
-
-    Returns:
-        'num_splits', 'fraction', 'nominal', and for each of `calibration_fit.REGIONS` 'mean',
-        'low', 'high' (of the splits) and 'each', a list.
-
-    Raises:
-        ValueError: if a part is too small for the coverage.
+    'num_splits', 'fraction', 'nominal', and for each of `calibration_fit.REGIONS` 'mean', 'low',
+    'high' (of the splits) and 'each', a list. Raises ValueError if a half is too small.
     """
     shares: dict[str, list[float]] = {name: [] for name in calibration_fit.REGIONS}
     for number in range(num_splits):

@@ -96,15 +96,9 @@ class Estimate:
         return Estimate(self.answers[rows], self.std[rows], scores, features)
 
     def moved(self, factors: np.ndarray, shifts: np.ndarray) -> Estimate:
-        """The same in coordinates of another square, see `framing.relative`.
-
-        Lengths (answers, std, widths and spreads) become those of that square, an entropy that of
-        densities over it.
-
-        Args:
-            factors, shifts: float [N, 2], x and y: coordinate * factor + shift. 1 and 0 leave
-                every bit as it is.
-        """
+        """The same in coordinates of another square: coordinate * factor + shift, [N, 2] each, see
+        `framing.relative`. Lengths (answers, std, widths and spreads) become those of that square,
+        an entropy that of densities over it; factors 1 and shifts 0 leave every bit as it is."""
         both = np.tile(factors, 2)
         answers = (self.answers * both + np.tile(shifts, 2)).astype(self.answers.dtype)
         lengths = np.sqrt(factors.prod(axis=1))
@@ -260,14 +254,11 @@ def mirrored(probabilities: np.ndarray) -> np.ndarray:
 
 
 def rivalry(midpoint: np.ndarray) -> np.ndarray:
-    """How likely the second likeliest place is, compared with the likeliest.
+    """How likely the second likeliest place is, compared with the likeliest: float64 [N], 0..1.
 
-    Args:
-        midpoint: float [N, 2, K], probabilities of cx and cy in K steps over 0..1.
-
-    Returns:
-        float64 [N], 0..1: in the coordinate with the stronger rival, the probability within 0.05 of
-        the likeliest other place, at least 0.1 away, divided by that within 0.05 of the likeliest.
+    `midpoint` [N, 2, K] are probabilities of cx and cy in K steps over 0..1. In the coordinate with
+    the stronger rival: the probability within 0.05 of the likeliest other place, at least 0.1 away,
+    divided by that within 0.05 of the likeliest.
     """
     steps = midpoint.shape[-1]
     half = max(1, math.ceil(_PLACE_WIDTH / 2 * steps))
@@ -280,15 +271,8 @@ def rivalry(midpoint: np.ndarray) -> np.ndarray:
 
 
 def axis_spread(answers: np.ndarray, doubled: np.ndarray) -> np.ndarray:
-    """How far motions point from the answer's axis.
-
-    Args:
-        answers: float [N, 4].
-        doubled: complex [N], the mean of exp(2 i angle) of the motions.
-
-    Returns:
-        float64 [N], degrees, 0..90: the arcsine of the root mean squared sine of the angle.
-    """
+    """How far motions point from the answer's axis: the arcsine of the root mean squared sine of
+    the angle, degrees 0..90 [N]. `doubled` is the mean of exp(2 i angle) of the motions."""
     x, y = np.asarray(answers[:, 2:] - answers[:, :2], np.float64).T
     along = np.real(doubled * np.exp(-2j * np.arctan2(y, x)))
     return np.degrees(np.arcsin(np.sqrt(np.clip((1 - along) / 2, 0, 1))))

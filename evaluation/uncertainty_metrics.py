@@ -35,15 +35,8 @@ _QUANTILES = np.arange(1, 100) / 100
 def rejection_curve(
     uncertainty: np.ndarray, error: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The module's table, for k = N, N - 1, ..., 1.
-
-    Args:
-        uncertainty: float [N], high where the model is unsure; any unit.
-        error: float [N], at least 0.
-
-    Returns:
-        Coverage 1 .. 1/N, mean error of the kept, and the oracle's, float64 [N] each.
-    """
+    """Coverage 1 .. 1/N, mean error of the kept, and the oracle's, float64 [N] each: the module's
+    table, of uncertainties [N] and errors [N]."""
     order = np.argsort(uncertainty, kind="stable")
     expected = statistics.tie_means(uncertainty, error)[order]
     kept = np.arange(1, len(order) + 1)
@@ -102,14 +95,8 @@ def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, flo
 def reliability_curve(
     mean: np.ndarray, std: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Share of labels below each predicted quantile (Kuleshov, Fenner and Ermon 2018).
-
-    Args:
-        mean, std, labels: float [N, D], std above 0.
-
-    Returns:
-        Expected shares 0.01 .. 0.99, [99], and observed ones [99, D]; equal for a calibrated model.
-    """
+    """Share of labels below each predicted quantile (Kuleshov, Fenner and Ermon 2018): expected
+    shares 0.01 .. 0.99, [99], and observed ones [99, D], equal for a calibrated model."""
     z, limits = np.sort(_deviations(mean, std, labels), axis=0), scipy.stats.norm.ppf(_QUANTILES)
     below = [np.searchsorted(column, limits, side="right") for column in z.T]
     return _QUANTILES, np.stack(below, axis=1) / len(z)
@@ -174,18 +161,8 @@ def _deviations(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> np.nda
 
 
 def chance_error(chances: np.ndarray, right: np.ndarray) -> float:
-    """The expected calibration error (Naeini et al. 2015), in ten bins of equally many answers.
-
-    Example: two bins, chances 0.2 and 0.4, then 0.9 and 0.9; right is the last one alone: the bins
-    are off by 0.3 and 0.4, the error is 0.35.
-
-    Args:
-        chances: float [n].
-        right: bool [n].
-
-    Returns:
-        0..1, the mean distance of a bin's mean chance from its share of right answers.
-    """
+    """The expected calibration error of chances [n] (Naeini et al. 2015), in ten bins of equally
+    many answers: the mean distance of a bin's mean chance from its share of `right` answers."""
     order = np.argsort(chances, kind="stable")
     bins = np.array_split(order, min(10, len(order)))
     gaps = [abs(chances[one].mean() - right[one].mean()) * len(one) for one in bins]

@@ -204,15 +204,9 @@ def _from_list(
 
 
 def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -> Source:
-    """The source that a text names, see the module.
+    """The source that a text names, see the module; an ensemble loads its checkpoints.
 
-    Args:
-        text: such as 'mc_dropout:head:16'.
-        agent: the model, or an engine of it.
-        fitted_on: `calibration.FittedOn` of what calibrated the model; None: nothing.
-
-    Returns:
-        The source; an ensemble loads its checkpoints.
+    `fitted_on` is the `calibration.FittedOn` of what calibrated the model, None if nothing did.
 
     Raises:
         ValueError: if there is no such source (names the nearest one), its settings are none, the
@@ -269,10 +263,8 @@ def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -
 
 
 class Frames:
-    """What the last pass of a model looks at, for samples of a data set.
-
-    The photos are those of the data set, or its pictures where it has none.
-    """
+    """What the last pass of a model looks at: crops of the data set's photos, or of its pictures
+    where it has none. The answers of `agent` choose the crops."""
 
     def __init__(
         self,
@@ -288,16 +280,8 @@ class Frames:
     def look(
         self, rows: np.ndarray, images: np.ndarray, embeddings: np.ndarray
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Runs the passes before the last one.
-
-        Args:
-            rows: of the samples, int [B].
-            images: of theirs, uint8 [B, H, W, 3], what the first pass sees.
-            embeddings: that they are asked with, float32 [B, D].
-
-        Returns:
-            What the last pass sees, uint8 [B, H, W, 3], and `framing.relative` of it.
-        """
+        """What the last pass sees of samples `rows`, uint8 [B, H, W, 3], and `framing.relative` of
+        it; `images` are what the first pass sees."""
         files, photos = self._dataset.photos, images
         placements = [image_placement.place(images[0], "stretch")[1]] * len(rows)
         if files is not None:

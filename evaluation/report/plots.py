@@ -42,12 +42,8 @@ class Plot(typing.NamedTuple):
 
 
 def risk_coverage(curves: Sequence[Mapping[str, typing.Any]], chosen: str | None) -> Plot:
-    """Mean error of the answers kept, over the share of samples that are kept.
-
-    Args:
-        curves: of the document, at least one.
-        chosen: label of the curve that is drawn thick, with oracle and random; None: the first.
-    """
+    """Mean error of the answers kept, over the share of samples that are kept; the curve `chosen`
+    is thick, with its oracle and random ones. Without it the first one is."""
     main = next((curve for curve in curves if curve["label"] == chosen), curves[0])
     lines = _lines(curves, "coverage", "error", main)
     label = f"oracle of {main['label']}"
@@ -60,12 +56,7 @@ def risk_coverage(curves: Sequence[Mapping[str, typing.Any]], chosen: str | None
 
 
 def reliability(curves: Sequence[Mapping[str, typing.Any]], chosen: str | None) -> Plot:
-    """Share of labels below each predicted quantile, over the share that there should be.
-
-    Args:
-        curves: of the document, at least one.
-        chosen: label of the curve that is drawn thick; None: the first one.
-    """
+    """Share of labels below each predicted quantile, over the share that there should be."""
     main = next((curve for curve in curves if curve["label"] == chosen), curves[0])
     lines = _lines(curves, "expected", "observed", main)
     lines.append(("perfect", [0, 1], [0, 1], _INK, (8, 3), 1.2))
