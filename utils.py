@@ -9,13 +9,12 @@
 | apply_freezing_logic                                   | training/freezing.py       |
 | compute_bbox_metrics                                   | metrics.py                 |
 | Augmentation                                           | food_data/augmentation.py  |
-| point_right                                            | food_data/augmentation_geometry.py |
+| point_right                                            | food_data/augmentation.py  |
 """
 
 import keras2  # noqa: F401
 
-from food_data.augmentation import Augmentation
-from food_data.augmentation_geometry import point_right
+from food_data.augmentation import Augmentation, point_right
 from food_data.pipeline import create_npz_dataset
 from metrics import compute_bbox_metrics
 from training.agent_factory import create_agent
