@@ -220,9 +220,9 @@ def read_labels(
 ) -> tuple[folder_outputs.Labels, dict[str, Any]]:
     """For each question that label files name its motions, float64 [2, 2] in pixels; and a report.
 
-    Files in .csv (`food_data/annotation_formats.py`) are about pictures of the folder, those in .json
-    (`food_data/annotations.py`) about pictures beside them. The report says how many objects were
-    used, lie elsewhere, or have a name that is not among the (action, food) `combinations`.
+    Files in .csv (`annotation_formats.read_csv`) are about pictures of the folder, those in .json
+    (`annotations.read_annotations`) about pictures beside them. The report says how many objects
+    were used, lie elsewhere, or have a name that is not among the (action, food) `combinations`.
     """
     known, folder = set(combinations), args.input_dir.resolve()
     names = vocabulary.Vocabulary(
