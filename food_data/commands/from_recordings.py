@@ -29,7 +29,7 @@ from food_data import (
     image_placement,
     npz_dataset,
 )
-from serving import recordings
+from food_data import recordings
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.ArgumentParser]:

@@ -14,6 +14,7 @@ import json
 import pathlib
 import re
 import struct
+import sys
 import tempfile
 import zlib
 
@@ -500,7 +501,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         servers = _Servers(pathlib.Path(folder))
         answers = {name: servers.ask(name) for name in REQUESTS}
-    FILE.write_text(json.dumps(answers, indent=1, ensure_ascii=True) + "\n")
+    pathlib.Path(*sys.argv[1:2] or [FILE]).write_text(
+        json.dumps(answers, indent=1, ensure_ascii=True) + "\n"
+    )
 
 
 if __name__ == "__main__":
