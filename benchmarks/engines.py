@@ -14,9 +14,6 @@
 | <engine> head 16    | 16 samples, image features computed once                                 |
 | <engine> full 16    | 16 samples, dropout everywhere                                           |
 | policy step         | `SequencePolicy.action` as a `tf.function`                               |
-| engine policy step  | the same in `PolicyEngine`                                               |
-| threads             | features of one picture in ONNX Runtime with 1 and 2 threads, and the    |
-|                     | time for each of two pictures side by side with one thread each          |
 
 Weights are random. The floor is 3.72 GFLOP, EfficientNet-B3's on 300 x 300 pixels, divided by the
 rate of a large float32 matrix product measured in the same run. Medians.
@@ -25,7 +22,6 @@ rate of a large float32 matrix product measured in the same run. Medians.
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import pathlib
 import statistics
 import time
@@ -38,21 +34,15 @@ from tf_agents.trajectories import time_step
 
 import agent_wrapper
 import policy_specs
-from serving.engines import (
-    equality_check,
-    onnx_export,
-    policy_engine,
-    staged_engine,
-    stages,
-    tensorflow_engine,
-)
+from serving.engines import engine as engines
+from serving.engines import graphs
 from tests import decode_loop
 from training import agent_factory
 
 CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "transformer_mixin.gin"
 RT1_CONFIG = CONFIG.with_name("rt1main.gin")
 FLOOR_GFLOP = 3.72
-PARTS = ("floor", "eager", "tensorflow", "onnxruntime", "policy", "threads")
+PARTS = ("floor", "eager", "tensorflow", "onnxruntime", "policy")
 _SAMPLES = 16
 _MATRIX_SIDE = 2048
 
@@ -90,7 +80,8 @@ def floor_ms(repeats: int) -> float:
 def eager_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
     """Of the network without any engine or trace."""
     functions = agent.prediction_functions()
-    image, embedding = (tf.constant(part[:1]) for part in equality_check.example_inputs(functions))
+    image = tf.fill((1, *functions.image_shape), tf.constant(127, tf.uint8))
+    embedding = tf.fill((1, policy_specs.EMBEDDING_SIZE), 0.04)
     seed = tf.constant([1, 0], tf.int32)
 
     def predict() -> np.ndarray:
@@ -104,7 +95,7 @@ def eager_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
     }
 
 
-def engine_times(engine: staged_engine.StagedEngine, repeats: int) -> dict[str, float]:
+def engine_times(engine: engines.Engine, repeats: int) -> dict[str, float]:
     """Of one engine, in every scope."""
     image = np.random.default_rng(0).integers(0, 256, (_SAMPLES, *engine.image_shape), np.uint8)
     embedding = np.full((_SAMPLES, policy_specs.EMBEDDING_SIZE), 0.04, np.float32)
@@ -136,38 +127,12 @@ def policy_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
         window = tf.repeat(tokens[:, tf.newaxis], network.time_sequence_length, axis=1)
         return decode_loop.decode_in_a_loop(network, window)[0].numpy()
 
-    engine = policy_engine.PolicyEngine(agent)
-    image, embedding = (
-        observation[key].numpy() for key in (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
-    )
-    first = engine.initial_state()
     return {
         "eager policy step": median_ms(public_way, max(1, repeats // 3)),
         "policy step": median_ms(
             lambda: tf.nest.map_structure(np.asarray, act(step, state).action), repeats
         ),
-        "engine policy step": median_ms(lambda: engine.action(image, embedding, first), repeats),
     }
-
-
-def thread_times(features: bytes, image_shape: tuple[int, ...], repeats: int) -> dict[str, float]:
-    """ONNX Runtime on one picture, by threads."""
-    from serving.engines import onnx_engine
-
-    function = onnx_engine.OnnxFunction(features, 2)
-    ones = [np.ones(shape, np.float32) for shape in function.input_shapes[2:]]
-    embedding = np.full((1, policy_specs.EMBEDDING_SIZE), 0.04, np.float32)
-    arrays = (np.full((1, *image_shape), 127, np.uint8), embedding, *ones)
-    with concurrent.futures.ThreadPoolExecutor(2) as threads:
-
-        def side_by_side() -> None:
-            list(threads.map(lambda _: function(arrays, alone=False), range(4)))
-
-        return {
-            "onnxruntime features, 1 thread": median_ms(lambda: function(arrays, False), repeats),
-            "onnxruntime features, 2 threads": median_ms(lambda: function(arrays, True), repeats),
-            "onnxruntime features, 2 x 1 thread, each": median_ms(side_by_side, repeats) / 4,
-        }
 
 
 def measure(parts: list[str], repeats: int, bindings: list[str]) -> dict[str, float]:
@@ -186,21 +151,14 @@ def measure(parts: list[str], repeats: int, bindings: list[str]) -> dict[str, fl
     if "eager" in parts:
         rows.update(eager_times(agent, max(1, repeats // 3)))
     functions = agent.prediction_functions()
-    if {"tensorflow", "onnxruntime", "threads"} & set(parts):
-        graphs = stages.freeze_stages(functions)
+    if {"tensorflow", "onnxruntime"} & set(parts):
+        stages = graphs.freeze_stages(functions)
     if "tensorflow" in parts:
-        engine = tensorflow_engine.from_graphs(graphs, functions.image_shape)
-        rows.update(engine_times(engine, repeats))
-    if {"onnxruntime", "threads"} & set(parts):
-        onnx_export.check_installed()
-        from serving.engines import onnx_engine
+        rows.update(engine_times(engines.in_tensorflow(stages, functions), repeats))
+    if "onnxruntime" in parts:
+        from serving.engines import onnx
 
-        files = onnx_engine.export(graphs)
-        if "onnxruntime" in parts:
-            engine = onnx_engine.from_files(files, functions.image_shape)
-            rows.update(engine_times(engine, repeats))
-        if "threads" in parts:
-            rows.update(thread_times(files["features.onnx"], functions.image_shape, repeats))
+        rows.update(engine_times(onnx.from_files(onnx.export(stages), functions), repeats))
     if "policy" in parts:
         rows.update(policy_times(build(RT1_CONFIG, bindings), repeats))
     return rows

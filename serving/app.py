@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import functools
 import mimetypes
-import os
 import pathlib
 import time
 from collections.abc import Callable
@@ -216,8 +215,6 @@ def predict_batch(request: dict[str, Any]) -> Any:
     the order in which they were sent.
     """
     request = schemas.with_defaults(request)
-    if request["seed"] is None:
-        request["seed"] = int.from_bytes(os.urandom(4), "little") & 0x7FFFFFFF
     service, predictor = _service(), flask.g.predictor
     pictures = request["images"] or [request["image"]]
     results = [service.answer(predictor, one, request, sampled=True) for one in pictures]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,7 @@ from food_data import framing, image_placement
 DROPOUT_SCOPES = ("head", "full")
 MAX_BATCH_SIZE = 64
 MAX_IMAGES = 16
+MAX_SEED = 2**31 - 1
 # Our own requests hold about 30 values: sixteen pictures, and a dozen fields.
 MAX_JSON_VALUES = 10_000
 MAX_JSON_DEPTH = 8
@@ -126,7 +128,10 @@ class Flag(fields.Boolean):
 
 
 def _take(kind: type, expected: str, **options: Any) -> fields.Field:
-    """A field of a request; None stands for its absence unless it is required."""
+    """A field of a request; None stands for its absence unless it is required.
+
+    What is expected is its description in the document, and, up to ` (`, what a refusal says.
+    """
     options.setdefault("required", False)
     options.setdefault("allow_none", not options["required"])
     if not options["required"]:
@@ -134,8 +139,8 @@ def _take(kind: type, expected: str, **options: Any) -> fields.Field:
     return kind(metadata={"description": expected}, **options)
 
 
-def _name(expected: str, required: bool = False) -> fields.Field:
-    expected = f"{expected}, in 1 to 200 letters"
+def _name(expected: str, meaning: str = "", required: bool = False) -> fields.Field:
+    expected = f"{expected}, in 1 to 200 letters{meaning}"
     return _take(Name, expected, required=required, validate=validate.Length(1, 200))
 
 
@@ -150,8 +155,9 @@ def _whole(low: int, high: int, meaning: str) -> fields.Field:
 
 
 _PICTURE = (
-    f"a picture's file ({', '.join(image_placement.FORMATS)}), in JSON as base64 (A-Z a-z 0-9 + / "
-    "and = at the end) with or without a prefix such as data:image/png;base64,"
+    "a picture's file, in JSON as base64 of A-Z a-z 0-9 + / and = at the end "
+    f"({', '.join(image_placement.FORMATS)}; with or without a prefix such as "
+    "data:image/png;base64,)"
 )
 
 
@@ -168,12 +174,12 @@ class PredictRequest(Request):
     """A picture, and an instruction: `action` and `food_type`, or `text`."""
 
     image = _take(PictureFile, _PICTURE, required=True)
-    action = _name("an action such as 'skewering'; GET /available_combinations lists them")
+    action = _name("an action such as 'skewering'", " (GET /available_combinations lists them)")
     food_type = _name("a food such as 'strawberry'")
     text = _take(
         fields.String,
-        "at most 1000 letters, echoed beside action and food_type; without both, they are the "
-        "instruction, if the server has a sentence encoder",
+        "at most 1000 letters (echoed beside action and food_type; without both, they are the "
+        "instruction, if the server has a sentence encoder)",
         validate=validate.Length(max=1000),
     )
     resize = _choice(
@@ -201,7 +207,7 @@ class PredictBatchRequest(PredictRequest):
     image = _take(PictureFile, _PICTURE)
     images = _take(
         fields.List,
-        f"an array of 1 to {MAX_IMAGES} pictures in the place of image, each {_PICTURE}",
+        f"an array of 1 to {MAX_IMAGES} pictures in the place of image (each {_PICTURE})",
         cls_or_instance=PictureFile(metadata={"description": _PICTURE}),
         validate=validate.Length(1, MAX_IMAGES),
     )
@@ -214,7 +220,7 @@ class PredictBatchRequest(PredictRequest):
     dropout_scope = _choice(
         DROPOUT_SCOPES, "head: behind the image features, unless given; full: everywhere"
     )
-    seed = _whole(0, 2**31 - 1, "the same one gives the same samples; a fresh one unless given")
+    seed = _whole(0, MAX_SEED, "the same one gives the same samples; a fresh one unless given")
 
     @marshmallow.validates_schema(skip_on_field_errors=True)
     def _has_pictures(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -227,6 +233,7 @@ class PredictBatchRequest(PredictRequest):
 def with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
     """A checked body of /predict_batch with the values of what was left out or null."""
     defaults = {"batch_size": 16, "enable_dropout": True, "dropout_scope": "head"}
+    defaults["seed"] = int.from_bytes(os.urandom(4), "little") & MAX_SEED
     return {**request, **{k: v for k, v in defaults.items() if request.get(k) is None}}
 
 
@@ -592,7 +599,7 @@ def _refusal(error: marshmallow.ValidationError, schema: marshmallow.Schema) -> 
     name = next((name for name in schema.fields if name in wrong), None)
     if name is None:
         return RequestError(400, wrong["_schema"][0])
-    expected = schema.fields[name].metadata["description"]
+    expected = schema.fields[name].metadata["description"].partition(" (")[0]
     if name not in found:
         text = f"'{name}' is missing: expected {expected}; got the fields {sorted(found)}."
         return RequestError(400, text)
@@ -600,7 +607,7 @@ def _refusal(error: marshmallow.ValidationError, schema: marshmallow.Schema) -> 
     if isinstance(wrong[name], dict):  # Of an array: index -> messages.
         index = min(wrong[name])
         name, value = f"{name}[{index}]", value[index]
-        expected = schema.fields["images"].inner.metadata["description"]
+        expected = schema.fields["images"].inner.metadata["description"].partition(" (")[0]
     return RequestError(400, f"'{name}': expected {expected}; got {_kind(value)}.")
 
 

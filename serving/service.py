@@ -11,6 +11,7 @@ then one reference changes. Requests that began with the old version end with it
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import gc
 import pathlib
 import threading
@@ -29,12 +30,13 @@ from serving.settings import ServerSettings
 class RequestQueue:
     """A bounded line of calls of the model, first come, first served."""
 
-    def __init__(self, max_waiting: int, num_workers: int) -> None:
+    def __init__(self, max_waiting: int, num_workers: int, deadline_s: float) -> None:
         """Args:
         max_waiting: calls in the line, those not counted that run.
         num_workers: calls that run at a time.
+        deadline_s: longest time for all calls of a request.
         """
-        self._max_waiting = max_waiting
+        self._max_waiting, self._deadline_s = max_waiting, deadline_s
         self._waiting, self._lock = 0, threading.Lock()
         self._executor = concurrent.futures.ThreadPoolExecutor(num_workers, "model")
 
@@ -42,12 +44,12 @@ class RequestQueue:
         """Calls that wait."""
         return self._waiting
 
-    def run(self, function: Callable[[], Any], deadline_s: float) -> tuple[Any, float, float]:
+    def run(self, function: Callable[[], Any], began_s: float) -> tuple[Any, float, float]:
         """Runs a function in its turn.
 
         Args:
             function: runs the model.
-            deadline_s: longest wait for its result.
+            began_s: when its request entered, of `time.perf_counter`.
 
         Returns:
             The result, and milliseconds of waiting and of running.
@@ -75,14 +77,14 @@ class RequestQueue:
 
         future = self._executor.submit(work)
         try:
-            return future.result(timeout=deadline_s)
+            return future.result(timeout=max(0.0, began_s + self._deadline_s - entered))
         except concurrent.futures.TimeoutError:
             if future.done() and not future.cancelled():
                 raise  # A timeout of the model's own.
             if future.cancel():
                 self._leave()
             raise RequestError(
-                504, f"The server is too busy: No answer within {deadline_s:g} s."
+                504, f"The server is too busy: No answer within {self._deadline_s:g} s."
             ) from None
 
     def close(self) -> None:
@@ -122,7 +124,7 @@ class Service:
         self._load, self._loading = load, threading.Lock()
         # The model that a server without one may load later is run by an engine too.
         num_workers = predictor.num_workers if predictor else engines.num_cores()
-        self.queue = RequestQueue(settings.max_waiting, num_workers)
+        self.queue = RequestQueue(settings.max_waiting, num_workers, settings.deadline_s)
         self.metrics = metrics.ServerMetrics(self.queue.__len__)
         self.recorder = settings.record_dir and recorder.Recorder(settings.record_dir)
         if predictor is not None:
@@ -142,11 +144,7 @@ class Service:
         self, predictor: Predictor, image: bytes, request: Mapping[str, Any], sampled: bool
     ) -> dict[str, Any]:
         """`Predictor.answer` in the line of all requests, all its calls within one deadline."""
-        last_s = time.perf_counter() + self.settings.deadline_s
-
-        def run(function: Callable[[], Any]) -> tuple[Any, float, float]:
-            return self.queue.run(function, max(0.0, last_s - time.perf_counter()))
-
+        run = functools.partial(self.queue.run, began_s=time.perf_counter())
         max_pixels = self.settings.max_pixels
         return predictor.answer(image, request, sampled=sampled, run=run, max_pixels=max_pixels)
 

@@ -28,8 +28,8 @@ from food_data import (
     embedding_store,
     image_placement,
     npz_dataset,
+    recordings,
 )
-from food_data import recordings
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.ArgumentParser]:
