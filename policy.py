@@ -27,7 +27,9 @@ from absl import logging
 
 import api_client
 from serving import predictor as predictors
-from serving import schemas
+from serving import schemas, settings
+
+_MAX_PIXELS = settings.ServerSettings().max_pixels
 
 
 class Policy(Protocol):
@@ -159,6 +161,7 @@ class CheckpointPolicy:
                 schemas.with_defaults(request),
                 sampled=sampled,
                 run=self._run,
+                max_pixels=_MAX_PIXELS,
                 embedding=embedding,
             )
         content["timing_ms"]["total"] = 1000 * (time.perf_counter() - started)

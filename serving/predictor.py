@@ -146,8 +146,8 @@ class Predictor:
         request: Mapping[str, Any],
         *,
         sampled: bool,
+        max_pixels: int,
         run: Run = run_here,
-        max_pixels: int = 50_000_000,
         embedding: np.ndarray | None = None,
     ) -> dict[str, Any]:
         """All that happens between a picture and its answer.

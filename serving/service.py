@@ -79,8 +79,8 @@ class RequestQueue:
         try:
             return future.result(timeout=max(0.0, began_s + self._deadline_s - entered))
         except concurrent.futures.TimeoutError:
-            if future.done() and not future.cancelled():
-                raise  # A timeout of the model's own.
+            if future.done():  # Just now, or with a timeout of the model's own.
+                return future.result()
             if future.cancel():
                 self._leave()
             raise RequestError(
