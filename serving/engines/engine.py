@@ -121,12 +121,6 @@ class Engine:
         weights = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         return answers, weights / weights.sum(axis=-1, keepdims=True)
 
-    def token_distributions(
-        self, image: np.ndarray, embedding: np.ndarray, **sampling: object
-    ) -> np.ndarray:
-        """The second result of `forward_with_distributions`."""
-        return self.forward_with_distributions(image, embedding, **sampling)[1]
-
     def features(
         self, image: np.ndarray, embedding: np.ndarray, seed: np.ndarray | None = None
     ) -> np.ndarray:

@@ -74,10 +74,13 @@ def test_every_scope_and_seed_is_the_agents(engine, agent, inputs):
 
 @pytest.mark.slow
 def test_a_picture_has_the_same_bits_alone_in_a_batch_and_under_load(engine, inputs):
-    together = engine.token_distributions(*inputs)
-    alone = [engine.token_distributions(*(part[i : i + 1] for part in inputs)) for i in range(3)]
+    def ask(*asked):
+        return engine.forward_with_distributions(*asked)[1]
+
+    together = ask(*inputs)
+    alone = [ask(*(part[i : i + 1] for part in inputs)) for i in range(3)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(engine.token_distributions, *inputs) for _ in range(8)]
+        calls = [pool.submit(ask, *inputs) for _ in range(8)]
         for call in calls:
             np.testing.assert_array_equal(call.result(), together)
     np.testing.assert_array_equal(np.concatenate(alone), together)
@@ -169,7 +172,7 @@ def test_samples_by_hand():
     np.testing.assert_array_equal(head[..., 0], [[3], [3]])
     assert engine.forward(*pictures(1, 2), dropout="full", seed=3).shape == (2, 4)
     with pytest.raises(ValueError, match="loss_type 'cross_entropy'"):
-        engine.token_distributions(*pictures(1))
+        engine.forward_with_distributions(*pictures(1))
 
 
 @pytest.mark.parametrize(
