@@ -20,6 +20,7 @@ from typing import Any
 
 import flask
 import waitress
+from absl import flags as absl_flags
 from absl import logging
 from werkzeug import wsgi
 
@@ -108,6 +109,8 @@ def main(
     server_settings.add_flags(parser, os.environ)
     arguments = parser.parse_args()
     logging.set_verbosity(logging.INFO)
+    # The flags are argparse's; absl would warn that it has not seen them.
+    absl_flags.FLAGS.mark_as_parsed()
     logging.use_absl_handler()
     settings = server_settings.from_flags(arguments, os.environ)
     # Bound before the model is loaded, so that a port in use is known at once; it listens after.

@@ -27,7 +27,7 @@ import numpy as np
 from absl import logging
 
 import policy_specs
-from evaluation import uncertainty_calibration
+from evaluation import calibration as uncertainty_calibration
 from food_data import embedding_store, framing, image_placement
 from serving import uncertainty
 from serving.schemas import DROPOUT_SCOPES, RequestError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import metrics
+from evaluation import metrics
 from food_data import npz_dataset, splits
 from tests import training_fixtures
 from training import run_data, train_steps
