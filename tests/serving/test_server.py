@@ -399,10 +399,10 @@ def test_the_end_answers_what_was_accepted_also_without_a_thread_and_refuses_the
             ending = threading.Timer(1.5, held.go_on.set)
             ending.start()
             late = pool.submit(lambda: time.sleep(0.5) or held.ask(8))
+        assert held.server.unfinished == 0 and held.go_on.is_set(), "it has waited"
         for number, answer in answers.items():
             assert answer.result(LIMIT_S) == str(number) * 300_000
         assert isinstance(late.exception(LIMIT_S), requests.ConnectionError)
-    assert held.server.unfinished == 0
 
 
 def test_the_end_gives_up_and_counts_what_takes_too_long(monkeypatch):
