@@ -309,22 +309,12 @@ def calibration_figures(
     [0.886, 0.924]. Asking about 19 % of the plates lowers the mean distance of the midpoints from
     0.03 to 0.02: `gain` 0.33.
 
-    Args:
-        calibrated: of the source that made the estimate.
-        estimate: of n samples.
-        samples: those.
-        seed: of the intervals.
-
     Returns:
         'fitted_on' (without the pictures' ids), 'nominal', 'disc_coverage', 'box_coverage' and,
-        where the calibration has sectors, 'both_coverage' (disc and sector together) as intervals,
-        'median_radius', 'asked_share', 'error_of_all', 'error_of_answered', 'gain' (1 - answered /
-        all), 'wrong_of_all' and 'wrong_of_answered' (shares whose place or direction is wrong),
-        'target', and 'chance', None in calibrations without one: 'mean' of it, share of 'right'
-        answers, 'auroc' of doubt for wrong answers, 'ece' with its interval.
-
-    Raises:
-        ValueError: if the calibration is of another score.
+        where the calibration has sectors, 'both_coverage' (disc and sector together),
+        'median_radius', 'asked_share', 'error_of_all', 'error_of_answered', 'gain', 'wrong_of_all',
+        'wrong_of_answered' (shares whose place or direction is wrong), 'target', and 'chance', None
+        without one: 'mean' of it, share of 'right' answers, 'auroc' of doubt, 'ece'.
     """
     regions, asking, labels = calibrated.regions, calibrated.asking, samples.labels
     radii = regions.disc_radius(calibrated.uncertainty(estimate))

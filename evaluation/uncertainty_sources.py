@@ -326,11 +326,8 @@ def collect(
     """Asks a source about samples of a data set, one batch of pictures in memory at a time.
 
     Args:
-        source: one of this module's.
-        dataset: N samples.
-        indices: which of them are asked, int [n], at least one.
-        batch_size: pictures in one pass. What is random depends on it.
-        seed: of what is random.
+        source, dataset, indices: what is asked about which samples, int [n], at least one.
+        batch_size: pictures in one pass. What is random depends on it, and on `seed`.
         instructions: the sample whose instruction each is asked with, int [n]; None: its own.
         change: what becomes of the pictures first, see `shifts.SHIFTS`; None: nothing.
         frames: makes of the pictures what the last pass sees; None: one pass.
