@@ -25,7 +25,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import plain_json, uncertainty
+from evaluation import plain_json
+from evaluation.uncertainty import Estimate
 from food_data import atomic_files
 
 FORMAT_VERSION = 1
@@ -263,7 +264,7 @@ class UncertaintyCalibration:
         if len(self.std_scale) != 4 or not all(scale > 0 for scale in self.std_scale):
             raise ValueError(f"std_scale: expected 4 numbers above 0, got {self.std_scale}.")
 
-    def uncertainty(self, estimate: uncertainty.Estimate) -> np.ndarray:
+    def uncertainty(self, estimate: Estimate) -> np.ndarray:
         """The score that regions grow with, float64 [N]; raises ValueError if there is none
         such."""
         if self.fitted_on.score not in estimate.scores:
@@ -273,7 +274,7 @@ class UncertaintyCalibration:
             )
         return estimate.scores[self.fitted_on.score]
 
-    def doubt(self, estimate: uncertainty.Estimate) -> np.ndarray:
+    def doubt(self, estimate: Estimate) -> np.ndarray:
         """What asking is judged by, float64 [N]: 1 - chance to be right, or the uncertainty."""
         if self.confidence is None:
             return self.uncertainty(estimate)
@@ -283,7 +284,7 @@ class UncertaintyCalibration:
         """float64 [..., 4] of the source's std [..., 4]."""
         return np.maximum(np.asarray(std, np.float64), self.min_std) * self.std_scale
 
-    def apply(self, estimate: uncertainty.Estimate, row: int = 0) -> CalibratedAnswer:
+    def apply(self, estimate: Estimate, row: int = 0) -> CalibratedAnswer:
         """What is known about the answer in a row of an estimate of the source that was calibrated.
 
         Raises:
