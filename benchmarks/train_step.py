@@ -61,7 +61,8 @@ def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> d
     import gin
     import tensorflow as tf
 
-    from training import agent_factory, precision, step_checks, train_steps
+    import sequence_agent
+    from training import agent_factory, precision, train_steps
 
     gin.parse_config_files_and_bindings([str(CONFIG)], [*bindings, *VARIANTS[variant]])
     with precision.precision("bfloat16" if variant.endswith("bfloat16") else None):
@@ -70,7 +71,7 @@ def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> d
         step = agent.train_function
         if variant.startswith("xla"):
             # XLA knows no strings, of which the message for a loss that is not finite is made.
-            step_checks.check_finite = lambda *arguments: []
+            sequence_agent._check_finite = lambda *arguments: []
             train = agent.sequence_agent.train
             step = tf.function(train, jit_compile=True, autograph=False)
         tf.config.run_functions_eagerly(variant == "eager")

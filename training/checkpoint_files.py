@@ -14,7 +14,7 @@ import tempfile
 import typing
 from collections.abc import Collection
 
-from checkpoints import checkpoint_paths
+import checkpoint_files
 
 if typing.TYPE_CHECKING:
     import tensorflow as tf
@@ -88,7 +88,7 @@ def keep_only(directory: pathlib.Path, stem: str, names: Collection[str]) -> Non
 def numbered(directory: pathlib.Path, stem: str) -> list[pathlib.Path]:
     """Prefixes `<stem>-<number>` in a directory, in the order of their numbers."""
     found = {}
-    for prefix in checkpoint_paths.prefixes_in(directory):
+    for prefix in checkpoint_files.prefixes_in(directory):
         start, _, number = prefix.name.rpartition("-")
         if start == stem and number.isdigit():
             found[int(number)] = prefix

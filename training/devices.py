@@ -11,13 +11,9 @@ is given to both, with weight 1/2 each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 from absl import logging
 from tensorflow.python.eager import context
-from tf_agents.agents import tf_agent
-from tf_agents.trajectories import trajectory
 
 from training import slurm_cluster
 
@@ -114,67 +110,3 @@ def _be_patient(num_workers: int) -> None:
             context.coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=num_workers)
         ],
     )
-
-
-def distribute(
-    train: Callable[..., tf_agent.LossInfo],
-) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
-    """A train step that shares its batch among the devices of the strategy in force.
-
-    Args:
-        train: (experience, weights) -> LossInfo, equal on all devices, see `SequenceAgent.train`.
-
-    Returns:
-        experience -> LossInfo.
-    """
-    current = tf.distribute.get_strategy()
-    num_devices = len(current.extended.worker_devices)
-
-    def train_together(
-        experience: trajectory.Trajectory, weights: tf.Tensor | None = None
-    ) -> tf_agent.LossInfo:
-        shares = [share(experience, num_devices, index, weights) for index in range(num_devices)]
-
-        def of_device(replica: tf.distribute.ValueContext) -> object:
-            # Replicas of other processes have shares of their own processes' parts.
-            return shares[replica.replica_id_in_sync_group % num_devices]
-
-        per_device = current.experimental_distribute_values_from_function(of_device)
-        info = current.run(train, args=(per_device[0], per_device[1]))
-        return tf.nest.map_structure(
-            lambda value: current.experimental_local_results(value)[0], info
-        )
-
-    return train_together
-
-
-def share(
-    experience: trajectory.Trajectory,
-    num_devices: int,
-    index: int,
-    weights: tf.Tensor | None = None,
-) -> tuple[trajectory.Trajectory, tf.Tensor]:
-    """What one device gets of a batch.
-
-    Args:
-        experience: B trajectories.
-        num_devices: n.
-        index: of the device, 0 .. n - 1.
-        weights: float32 [B], of the samples; None: 1 each.
-
-    Returns:
-        Samples index * B / n up to (index + 1) * B / n, rounded, at least one; and their weights,
-        float32, divided among the devices that have the same sample.
-    """
-    batch_size = tf.shape(experience.step_type)[0]
-    start, stop = index * batch_size // num_devices, (index + 1) * batch_size // num_devices
-    stop = tf.maximum(stop, start + 1)
-    part = tf.nest.map_structure(lambda x: x[start:stop], experience)
-    # With fewer samples than devices, device i has sample floor(i B / n).
-    owners = tf.reduce_sum(
-        tf.cast(tf.range(num_devices) * batch_size // num_devices == start, tf.float32)
-    )
-    is_shared = batch_size < num_devices
-    weight = tf.where(is_shared, 1.0 / owners, 1.0)
-    part_weights = tf.fill((stop - start,), weight)
-    return part, part_weights if weights is None else weights[start:stop] * part_weights

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+import sequence_agent
 from food_data import atomic_files
-from training import step_checks
 
 _MESSAGE = re.compile(
-    f"({step_checks.LOSS_NOT_FINITE}|{step_checks.GRADIENT_NOT_FINITE})[^\n\\]']*"
+    f"({sequence_agent.LOSS_NOT_FINITE}|{sequence_agent.GRADIENT_NOT_FINITE})[^\n\\]']*"
 )
 
 
