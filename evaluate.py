@@ -39,7 +39,6 @@ from evaluation.study import samples as study_samples
 from evaluation.study import sources as study_sources
 from evaluation.study import text as study_text
 from food_data import atomic_files, framing, npz_dataset, splits
-from training import checkpoint_writer
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
@@ -174,7 +173,7 @@ def _about(
         "title": f"{args.checkpoint_dir.name} on {name}, {args.split}",
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "settings": {key: _given(value) for key, value in vars(args).items()},
-        "versions": checkpoint_writer.package_versions(),
+        "versions": checkpoint_directory.package_versions(),
         "data": {
             "name": name,
             "fingerprint": npz_dataset.dataset_fingerprint(samples.dataset),

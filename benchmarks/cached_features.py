@@ -20,7 +20,7 @@ import agent_wrapper
 import policy_specs
 from benchmarks import train_step
 from food_data import npz_dataset, pipeline
-from training import agent_factory, feature_cache, freezing, train_steps
+from training import agent_factory, feature_cache, train_steps
 
 
 def noise(num_samples: int) -> npz_dataset.FoodDataset:
@@ -63,7 +63,7 @@ def compare(
     batches = pipeline.create_npz_dataset(dataset, indices, batch_size, shuffle_seed=0)
     seconds = {"unfrozen": [epoch_seconds(unfrozen, batches) for _ in range(2)], "cached": []}
     frozen = agent_factory.create_agent()
-    freezing.apply_freezing_logic(frozen, freeze_efficientnet=True)
+    agent_factory.apply_freezing_logic(frozen, freeze_efficientnet=True)
     start = time.perf_counter()
     cache = feature_cache.FeatureCache.build(frozen, dataset, indices, batch_size, directory)
     built = time.perf_counter() - start

@@ -62,10 +62,10 @@ def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> d
     import tensorflow as tf
 
     import sequence_agent
-    from training import agent_factory, precision, train_steps
+    from training import agent_factory, devices, train_steps
 
     gin.parse_config_files_and_bindings([str(CONFIG)], [*bindings, *VARIANTS[variant]])
-    with precision.precision("bfloat16" if variant.endswith("bfloat16") else None):
+    with devices.precision("bfloat16" if variant.endswith("bfloat16") else None):
         agent = agent_factory.create_agent()
         experience = train_steps.to_trajectory(noise_batch(batch_size))
         step = agent.train_function

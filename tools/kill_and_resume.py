@@ -22,9 +22,9 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import checkpoint_directory  # noqa: E402
 import train  # noqa: E402
 from food_data import npz_dataset, splits  # noqa: E402
-from training import resume  # noqa: E402
 
 NUM_SAMPLES, BATCH_SIZE, STEPS_PER_EPOCH = 20, 4, 3
 CONFIG = """
@@ -134,7 +134,10 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     """(Equal tensors, all tensors) of the newest checkpoints of two runs."""
     import tensorflow as tf
 
-    readers = [tf.train.load_checkpoint(str(resume.find(path).prefix)) for path in (one, other)]
+    readers = [
+        tf.train.load_checkpoint(str(checkpoint_directory.find_resume_point(path).prefix))
+        for path in (one, other)
+    ]
     names = set(readers[0].get_variable_to_shape_map()) | set(
         readers[1].get_variable_to_shape_map()
     )
@@ -174,7 +177,7 @@ def kill_and_resume(
         code, step = run_until(arguments, last_step, wait_s)
         if code == 0:
             raise RuntimeError("The run ended before it could be killed: use more --num_epochs.")
-        newest = resume.find(folder / "killed").prefix.name
+        newest = checkpoint_directory.find_resume_point(folder / "killed").prefix.name
         print(f"| {kill} | {step} | {wait_s:.2f} | {newest} |", flush=True)
     run_until(arguments, None, 0.0)
     equal, number = same_arrays(folder / "undisturbed", folder / "killed")

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from evaluation.report import numbers
-from training.reports import pictures
+from training import report_pictures as pictures
 
 _WIDTH_PX = 472
 _JPEG_QUALITY = 82
