@@ -52,7 +52,7 @@ def run(
         return
     # Nothing is written before every worker knows whether it goes on with a run.
     together.wait()
-    # The chief writes checkpoints and reports, where no other run does; other workers write nothing.
+    # The chief writes checkpoints and reports, where no other run does; others write nothing.
     is_chief, only_run, reporter = together.is_chief, contextlib.nullcontext(), None
     if is_chief:
         is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0

@@ -134,10 +134,8 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     """(Equal tensors, all tensors) of the newest checkpoints of two runs."""
     import tensorflow as tf
 
-    readers = [
-        tf.train.load_checkpoint(str(checkpoint_directory.find_resume_point(path).prefix))
-        for path in (one, other)
-    ]
+    newest = [checkpoint_directory.find_resume_point(path).prefix for path in (one, other)]
+    readers = [tf.train.load_checkpoint(str(prefix)) for prefix in newest]
     names = set(readers[0].get_variable_to_shape_map()) | set(
         readers[1].get_variable_to_shape_map()
     )

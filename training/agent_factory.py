@@ -1,4 +1,4 @@
-"""The agent of a run: built as gin says, parts of it frozen, with the weights that it starts from."""
+"""The agent of a run: built as gin says, parts of it frozen, and the weights it starts from."""
 
 from __future__ import annotations
 

@@ -282,7 +282,7 @@ class TrainingLoop:
             batches = self._signals.checked(data.validation_batches(batch_size))
             found, answers = train_steps.validate_step_with_metrics(self._agent, batches)
             return {"val_loss": found.pop("loss"), **found}, answers
-        # Answers, doubt, deviations, and the sum of a batch's losses in the row of its first sample.
+        # Answers, doubt, deviations, and the sum of a batch's losses in its first sample's row.
         rows = np.zeros((len(indices), 10), np.float32)
         own = self._workers.own_part(len(indices))
         first = own.start

@@ -9,7 +9,7 @@ from PIL import Image
 
 from evaluation.report import examples
 from tests.evaluation.report import documents
-from training.reports import pictures
+from training import report_pictures as pictures
 
 GREY = np.full((118, 118, 3), 128, np.uint8)
 
