@@ -69,7 +69,7 @@ def create_npz_dataset(
         shard: (index, count): of each batch the samples index, index + count, ...: each of `count`
             workers gets its part, of B / count samples. A part of a smaller last batch that would
             be empty is the batch's first sample, so that all workers have as many batches; who
-            trains on it gives it no weight (`training.workers.Workers.batch_weight`).
+            trains on it gives it no weight (`training.devices.Workers.batch_weight`).
         num_parallel_calls: batches that are read and augmented at the same time.
         prefetch_batches: that wait for the training step.
 
