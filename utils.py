@@ -2,8 +2,7 @@
 
 import keras2  # noqa: F401
 
-from food_data.augmentation import Augmentation
-from food_data.augmentation_geometry import point_right
+from food_data.augmentation import Augmentation, point_right
 from food_data.pipeline import create_npz_dataset
 from metrics import compute_bbox_metrics
 from training.agent_factory import (

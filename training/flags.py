@@ -67,7 +67,6 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
     add("--config_file", default="configs/transformer_mixin.gin", help="gin file of the model")
     add("--gin_bindings", nargs="*", default=[], help="such as 'Transformer.num_layers = 4'")
     add("--dataset_file", help=".npz, see build_dataset.py")
-    add("--data_dir", help="TFRecord shards in its place, see build_dataset.py to_tfrecord")
     add("--split_file", help="train_idx, val_idx; drawn by --seed and saved there if it is absent")
     add("--validation_fraction", type=float, default=0.2, help="of a split that is drawn")
     add("--checkpoint_dir", help="where everything of this run goes")
@@ -156,17 +155,8 @@ def check_flags(args: argparse.Namespace) -> None:
             "--num_devices: expected none with --cluster, whose workers use the GPUs that Slurm "
             f"gives them; got {args.num_devices}."
         )
-    given = [name for name in ("dataset_file", "data_dir") if getattr(args, name) is not None]
-    if len(given) != 1:
-        raise ValueError(
-            f"Expected --dataset_file (.npz) or --data_dir (TFRecord shards), got "
-            f"{'both' if given else 'neither'}."
-        )
-    if args.data_dir is not None and args.split_file is not None:
-        raise ValueError(
-            "--split_file: expected none with --data_dir, whose shards are split already; make "
-            "them again with another split."
-        )
+    if args.dataset_file is None:
+        raise ValueError("--dataset_file: expected an .npz, see build_dataset.py; got none.")
     _check_directories(args)
     if args.selection_metric not in SELECTION_METRICS:
         near = difflib.get_close_matches(args.selection_metric, SELECTION_METRICS, n=1)

@@ -78,9 +78,10 @@ def prepare(args: argparse.Namespace) -> RunSetup:
         **{name: getattr(args, name) for name in names}, seed=agent_factory.run_seed()
     )
     embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    data = read_data(args, settings.seed)
-    is_sharded = isinstance(data, run_data.ShardedRunData)
-    if point is None and not is_sharded:  # Shards were checked when they were made.
+    data = run_data.read_npz(
+        args.dataset_file, args.split_file, args.validation_fraction, settings.seed
+    )
+    if point is None:
         report = dataset_check.check_dataset(data.dataset, data.split)
         for warning in report.warnings:
             logging.warning("data set: %s", warning)
@@ -129,7 +130,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     # Features of a frozen EfficientNet are the same in every epoch, unless pictures change. Every
     # worker of a cluster would compute those of all samples.
     may_cache = args.freeze_efficientnet and augment is None and args.cluster is None
-    if may_cache and args.feature_cache != "off" and not is_sharded and not args.dry_run:
+    if may_cache and args.feature_cache != "off" and not args.dry_run:
         folder = pathlib.Path(args.checkpoint_dir) if args.feature_cache == "disk" else None
         data = run_data.with_cached_features(data, agent, args.batch_size, folder)
     return RunSetup(
@@ -143,13 +144,6 @@ def prepare(args: argparse.Namespace) -> RunSetup:
         total_steps,
         metadata,
     )
-
-
-def read_data(args: argparse.Namespace, seed: int) -> run_data.RunData:
-    """The samples that the flags name; a split that is absent is drawn with the seed."""
-    if args.data_dir is not None:
-        return run_data.read_shards(args.data_dir)
-    return run_data.read_npz(args.dataset_file, args.split_file, args.validation_fraction, seed)
 
 
 def check_disk(directory: pathlib.Path, agent: agent_wrapper.Agent, max_checkpoints: int) -> None:

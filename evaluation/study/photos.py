@@ -18,10 +18,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import checkpoint_directory
-from food_data import framing, npz_dataset
-from food_data.commands import from_annotations, from_sources
+from food_data import commands, framing, npz_dataset
 
-_COMMANDS = (from_annotations, from_sources)
 FORMATS = ("annotations", "coco", "labelme", "voc", "csv", "spanet")
 
 
@@ -85,12 +83,11 @@ def build(
     """
     parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
     subparsers = parser.add_subparsers()
-    for module in _COMMANDS:
-        for command in module.add_parser(subparsers):
-            command.add_argument(
-                "--embeddings_dir",
-                default=pathlib.Path(checkpoint_dir) / checkpoint_directory.EMBEDDINGS_DIR,
-            )
+    for command in commands.add_photo_commands(subparsers):
+        command.add_argument(
+            "--embeddings_dir",
+            default=pathlib.Path(checkpoint_dir) / checkpoint_directory.EMBEDDINGS_DIR,
+        )
     command = [f"from_{annotation_format}", *flags]
     if not any(flag.split("=")[0] == "--resize" for flag in flags):
         resize = metadata.get("resize")

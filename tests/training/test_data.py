@@ -1,4 +1,4 @@
-"""The samples of a run: files, shards, cached features, and batches from anywhere on."""
+"""The samples of a run: files, cached features, and batches from anywhere on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import metrics
 import policy_specs
 import transformer_network
-from food_data import npz_dataset, pipeline, splits, tfrecord_writer
-from tests import small_model, training_fixtures
+from food_data import npz_dataset, pipeline, splits
+from tests import small_model
 from training import agent_factory, feature_cache, run_data, train_steps
 
 pytest_plugins = ["tests.model_fixtures", "tests.training_fixtures"]
@@ -58,30 +58,6 @@ def test_what_a_file_gives(data, squares_files):
     # It is drawn once and kept.
     again = run_data.read_npz(str(squares_files[0]), None, 0.25, 4).split
     np.testing.assert_array_equal(again.val_idx, drawn.val_idx)
-
-
-def test_shards_hold_the_same_samples(data, tmp_path):
-    def rows(batches):
-        found = np.concatenate([batch["bbox"].numpy() for batch in batches])
-        return found[np.lexsort(found.T)]
-
-    tfrecord_writer.write_tfrecords(data.dataset, data.split, tmp_path / "shards", 2)
-    shards = run_data.read_shards(str(tmp_path / "shards"))
-    assert shards.fingerprint == data.fingerprint
-    assert shards.dataset.resize == "stretch"
-    np.testing.assert_array_equal(rows(shards.training_batches(4)), rows(data.training_batches(4)))
-    in_order = np.concatenate([b["bbox"].numpy() for b in shards.validation_batches(4)])
-    val = shards.split.val_idx
-    np.testing.assert_array_equal(in_order, shards.dataset.actions[val])
-    assert shards.baseline(val) == pytest.approx(data.baseline(data.split.val_idx))
-    split = splits.Split(np.arange(6), np.zeros(0, np.int64))
-    dataset = training_fixtures.squares(6)
-    tfrecord_writer.write_tfrecords(dataset, split, tmp_path / "no_validation", 1)
-    shards = run_data.read_shards(str(tmp_path / "no_validation"))
-    assert (len(shards.split.train_idx), len(shards.split.val_idx)) == (6, 0)
-    assert sum(len(batch["bbox"]) for batch in shards.training_batches(4)) == 6
-    with pytest.raises(FileNotFoundError, match="to_tfrecord"):
-        run_data.read_shards(str(tmp_path))
 
 
 # Features of a frozen EfficientNet.

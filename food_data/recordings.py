@@ -1,4 +1,4 @@
-"""The folder that `recorder.Recorder` fills, and reading it back.
+"""The folder that `serving.recorder.Recorder` fills, and reading it back.
 
     records/2026-11-22/4f0c.../image.jpg         the file that was sent, byte for byte
                                request.json      {"route": "/predict", "action": "skewering", ...}
