@@ -291,11 +291,7 @@ class StateFile:
 
     @classmethod
     def read(cls, directory: pathlib.Path) -> StateFile:
-        """What `write` has written.
-
-        Raises:
-            ResumeError: if there is none, or it is not of this version.
-        """
+        """What `write` has written."""
         path = directory / STATE_FILE
         if not path.is_file():
             raise ResumeError(
@@ -336,12 +332,6 @@ class ResumePoint:
         """A run goes on with the settings it began with, or its result would mean nothing.
 
         Bindings that only one side has come from another version of the program: a warning.
-
-        Args:
-            settings: of this start; the gin configuration is compared too.
-
-        Raises:
-            ResumeError: names every setting that differs.
         """
         _check_equal(self.settings, settings)
         config = self.prefix.parent / CONFIG_FILE
@@ -357,14 +347,7 @@ class ResumePoint:
 
 
 def find_resume_point(path: str | os.PathLike[str]) -> ResumePoint:
-    """What there is to go on from.
-
-    Args:
-        path: a directory (its newest checkpoint) or the prefix of one of its checkpoints.
-
-    Raises:
-        ResumeError: if it is no run, or not a checkpoint that one can go on from.
-    """
+    """What there is to go on from."""
     path = pathlib.Path(path)
     directory = path if path.is_dir() else path.parent
     file = StateFile.read(directory)
@@ -442,14 +425,9 @@ class CheckpointWriter:
     ):
         """Writes what does not change in a run: gin configuration and embeddings.
 
-        Args:
-            directory: made if it is absent.
-            agent: what is saved.
-            embeddings: the instructions, all of them.
-            run_metadata: goes into metadata.json as it is; must hold 'resize'.
-            max_checkpoints: how many of those to go on from are kept, at least 1.
-            settings: goes into training_state.json, to be compared when the run goes on.
-            writes: False for a worker beside the chief: names of checkpoints, but no files.
+        `run_metadata` goes into metadata.json and must hold 'resize'; `settings` are compared when
+        the run goes on. With `writes` off, in a worker beside the chief, checkpoints get their
+        names, but no files are made.
         """
         self.directory = pathlib.Path(directory)
         self._agent, self._writes = agent, writes
@@ -596,14 +574,6 @@ def only_run(directory: str | os.PathLike[str], wait_s: float = 0.0) -> Iterator
 
     The lock goes with the process, however that ends, so nothing is left to be cleared away after a
     crash. Where the file system has no locks, a warning is logged and nobody is kept out.
-
-    Args:
-        directory: made if it is absent; gets `LOCK_FILE`, which says who holds it and stays.
-        wait_s: how long to wait for another run to end.
-
-    Raises:
-        ValueError: if another run still writes there.
-        OSError: if the file cannot be made.
     """
     path = pathlib.Path(directory) / LOCK_FILE
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -195,14 +195,7 @@ class TensorFile:
     """
 
     def __init__(self, prefix: str):
-        """Opens and checks the files.
-
-        Args:
-            prefix: as `resolve_prefix` returns it.
-
-        Raises:
-            CheckpointLoadError: if a file is missing, cut off, a Git LFS pointer or not readable.
-        """
+        """Opens and checks the files."""
         import tensorflow as tf
 
         self.prefix = prefix
@@ -233,11 +226,7 @@ class TensorFile:
         return self._keys[name].endswith(VARIABLE_SUFFIX)
 
     def read(self, name: str) -> np.ndarray:
-        """The values of an entry; TensorFlow compares their checksum.
-
-        Raises:
-            CheckpointLoadError: if they cannot be read.
-        """
+        """The values of an entry; TensorFlow compares their checksum."""
         try:
             return np.asarray(self._reader.get_tensor(self._keys[name]))
         except IndexError as error:  # What the reader raises where the file ends too soon.
@@ -252,11 +241,7 @@ class TensorFile:
             ) from error
 
     def read_finite(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """All values at once, so that nothing is assigned before everything has been read.
-
-        Raises:
-            CheckpointLoadError: if one cannot be read, or is NaN or infinite; names the variables.
-        """
+        """All values at once, so that nothing is assigned before everything has been read."""
         values = {name: self.read(name) for name in names}
         bad = []
         for name, value in values.items():

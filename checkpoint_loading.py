@@ -410,15 +410,6 @@ def bindings_from_shapes(tensors: Mapping[str, checkpoint_files.TensorInfo]) -> 
     Example, the public rt1main: position_emb has 114 rows = 6 steps x (8 image tokens + 11 action
     tokens), there is an `_action_token_emb`, and 26 blocks with 1536 channels at the end are
     EfficientNet-B3.
-
-    Args:
-        tensors: entries of a checkpoint by name.
-
-    Returns:
-        One 'Configurable.parameter = value' each.
-
-    Raises:
-        CheckpointLoadError: if the shapes are those of no model this project can build.
     """
     from film_efficientnet import efficientnet_variants as variants
 

@@ -50,15 +50,12 @@ _NEEDED = (
 
 @contextlib.contextmanager
 def precision(name: str | None) -> Iterator[None]:
-    """What is built inside computes in this precision; variables, and so checkpoints, are the same.
+    """What is built inside computes in bfloat16, or in float32 for None; checkpoints are the same.
 
     In bfloat16 pictures, their normalization, the statistics of BatchNorm and LayerNorm,
     attention's softmax, outputs and loss stay in float32. It has the range of float32, so the loss
     needs no scaling (arXiv 1905.12322). Worth its while where the hardware has such products (GPUs
     from Ampere on, CPUs with AMX); on other CPUs a step takes longer.
-
-    Args:
-        name: 'bfloat16', or None for float32 throughout.
     """
     import tensorflow as tf
 
@@ -73,14 +70,8 @@ def precision(name: str | None) -> Iterator[None]:
 def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
     """What to build the agent under: `with strategy(n).scope(): create_agent()`.
 
-    Args:
-        num_devices: GPUs, or logical CPU devices where there is no GPU; None for all GPUs.
-
-    Returns:
-        The default strategy for one device, which does nothing, or a MirroredStrategy.
-
-    Raises:
-        ValueError: if there are fewer devices.
+    n GPUs, or logical CPU devices where there is no GPU; all GPUs unless given. One device needs
+    the default strategy only, which does nothing.
     """
     import tensorflow as tf
 
@@ -123,15 +114,6 @@ class SlurmCluster:
         Slurm either shows a task its own GPUs only (`--gpus-per-task`, `--gpu-bind`), all of which
         it then uses, or shows every task all of the job's (`--gres=gpu:4`), which are shared out in
         equal parts.
-
-        Args:
-            num_visible: GPUs that TensorFlow sees in this process.
-
-        Returns:
-            Their numbers, 0 .. num_visible - 1.
-
-        Raises:
-            ValueError: if all tasks see the same GPUs and these cannot be shared out.
         """
         all_of_job = self.gpus_of_job_on_node
         is_bound = all_of_job is not None and num_visible < all_of_job
@@ -150,15 +132,7 @@ class SlurmCluster:
 def slurm_cluster(
     environment: Mapping[str, str], hostnames: Callable[[str], Sequence[str]] | None = None
 ) -> SlurmCluster:
-    """The step of `srun` that this process is a task of.
-
-    Args:
-        environment: `os.environ`.
-        hostnames: 'n[1-2]' to its nodes; `scontrol show hostnames` unless given.
-
-    Raises:
-        ValueError: if this is no task of srun, or tasks are not numbered node by node.
-    """
+    """The step of `srun` that this process is a task of."""
     missing = [name for name in _NEEDED if name not in environment]
     if missing:
         raise ValueError(
@@ -205,19 +179,7 @@ def _hostnames(nodes: str) -> list[str]:
 
 
 def worker_strategy(cluster: SlurmCluster, collectives: str = "auto") -> tf.distribute.Strategy:
-    """What every worker of a cluster builds its agent under; returns once all of them are there.
-
-    Args:
-        cluster: the workers.
-        collectives: 'ring' adds up over the network with gRPC, on any device; 'nccl' needs a GPU
-            for each worker; 'auto' lets TensorFlow choose.
-
-    Returns:
-        A MultiWorkerMirroredStrategy with the worker's own GPUs, or its CPU where there is none.
-
-    Raises:
-        ValueError: if the GPUs of the node cannot be shared out, or nccl has none.
-    """
+    """What every worker of a cluster builds its agent under; returns once all of them are there."""
     import tensorflow as tf
     from tensorflow.python.eager import context
 
@@ -307,11 +269,7 @@ class Workers:
         self.sum(np.zeros(1))
 
     def check(self, signals: stop_signals.StopSignals) -> None:
-        """Ends all workers after the same step.
-
-        Raises:
-            stop_signals.Preempted: if a signal has come to any of them.
-        """
+        """Ends all workers after the same step."""
         if self.count == 1:
             signals.check()
             return

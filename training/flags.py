@@ -54,12 +54,7 @@ _AT_LEAST_ONE = (
 
 
 def parse(arguments: list[str] | None = None, description: str | None = None) -> argparse.Namespace:
-    """The flags; those that override gin bindings are None unless they were given.
-
-    Args:
-        arguments: without the program's name; `sys.argv` unless given.
-        description: of the program.
-    """
+    """The flags; those that override gin bindings are None unless they were given."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -129,12 +124,7 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """What can be told from the flags alone; sets --checkpoint_dir if --resume_checkpoint says it.
-
-    Raises:
-        ValueError: for a number out of range, or flags that exclude each other.
-        FileNotFoundError: if the configuration is absent.
-    """
+    """What the flags alone tell; --checkpoint_dir may follow from --resume_checkpoint."""
     for name in _AT_LEAST_ONE:
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -200,11 +190,7 @@ def _check_directories(args: argparse.Namespace) -> None:
 
 
 def configure(args: argparse.Namespace) -> None:
-    """Reads the gin file and the bindings, then what flags override.
-
-    Raises:
-        ValueError: for settings that contradict each other.
-    """
+    """Reads the gin file and the bindings, then what flags override."""
     gin.clear_config()
     gin.parse_config_files_and_bindings(
         [args.config_file], args.gin_bindings, finalize_config=False
@@ -237,17 +223,7 @@ def configure(args: argparse.Namespace) -> None:
 def configure_for_data(
     args: argparse.Namespace, num_validation: int, total_steps: int, default_learning_rate: float
 ) -> None:
-    """Tells a cosine schedule how long the run is, and scales the learning rate for the batch.
-
-    Args:
-        args: the flags.
-        num_validation: samples.
-        total_steps: of the whole run.
-        default_learning_rate: where gin binds none.
-
-    Raises:
-        ValueError: for settings that contradict the data.
-    """
+    """Tells a cosine schedule how long the run is, and scales the learning rate for the batch."""
     if args.early_stopping_epochs is not None and not num_validation:
         raise ValueError(
             "--early_stopping_epochs: expected validation samples to tell by, got a split without."

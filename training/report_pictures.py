@@ -52,16 +52,7 @@ _PANELS: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
 def sample_tile(
     image: np.ndarray, motions: Sequence[tuple[np.ndarray, Colour]], text: str
 ) -> np.ndarray:
-    """A picture with arrows, each with a dot at its midpoint, and a line of text above it.
-
-    Args:
-        image: uint8 [H, W, 3], RGB; is left as it is.
-        motions: (execution parameters [4], colour RGB); may lie outside the picture.
-        text: in ASCII; what does not fit is cut off.
-
-    Returns:
-        uint8 [H + 16, W, 3].
-    """
+    """A picture with arrows, each with a dot at its midpoint, and a line of text above it."""
     height, width = image.shape[:2]
     tile = np.zeros((height + _TEXT_ROW_PX, width, 3), np.uint8)
     picture = tile[_TEXT_ROW_PX:]
@@ -98,19 +89,7 @@ def prediction_sheet(
     centroid_errors: np.ndarray,
     names: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """One epoch's predictions on n validation samples, against their labels.
-
-    Args:
-        epoch: for its headline.
-        images: int [k], which of the samples -> uint8 [k, H, W, 3].
-        labels: [n, 4].
-        predictions: [n, 4].
-        centroid_errors: [n], chooses the worst.
-        names: of the samples, each str [n].
-
-    Returns:
-        uint8 [H, W, 3], RGB.
-    """
+    """One epoch's predictions on n validation samples, against their labels."""
     number = min(_SAME_SAMPLES, len(labels))
     same = np.linspace(0, len(labels) - 1, number).round().astype(int)
     worst = np.argsort(-centroid_errors, kind="stable")[:_COLUMNS]
@@ -162,16 +141,7 @@ def write_png(path: pathlib.Path, picture: np.ndarray) -> None:
 def curves(
     rows: Sequence[Mapping[str, float]], baseline: Mapping[str, float], title: str
 ) -> figure.Figure:
-    """How a run went, in six panels over the epochs.
-
-    Args:
-        rows: of loss_log.csv, one for each epoch; NaN where a cell is empty.
-        baseline: of a constant answer.
-        title: of the figure.
-
-    Returns:
-        The figure, 13 x 7 inches.
-    """
+    """How a run went, in six panels over the epochs."""
     drawing = figure.Figure(figsize=(13, 7))
     backend_agg.FigureCanvasAgg(drawing)
     # Fixed margins: a layout engine draws everything twice, and this is drawn after each epoch.

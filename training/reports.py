@@ -88,27 +88,14 @@ class CsvLog:
     """A CSV file that grows; each row is on disk, for all who read it, when `append` returns."""
 
     def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], first_epoch: int = 1):
-        """Starts a new file, or keeps what one of the same columns says of earlier epochs.
-
-        Args:
-            path: of the file; its folder exists.
-            columns: the header; the first one is 'epoch'.
-            first_epoch: the first one to come; rows from it on are dropped.
-
-        Raises:
-            ValueError: if the file has other columns or a row that is none; it stays as it is.
-        """
+        """Starts a new file, or keeps what one of the same columns says of earlier epochs."""
         self._path, self._columns = pathlib.Path(path), tuple(columns)
         kept = [row for row in self._rows() if float(row[0]) < first_epoch]
         with atomic_files.replace_file(self._path) as file:
             file.write(_csv_lines([self._columns, *kept]).encode())
 
     def append(self, *rows: Mapping[str, object]) -> None:
-        """Writes rows, all in one go; NaN and None become empty cells.
-
-        Raises:
-            KeyError: for a column that a row lacks; nothing is written.
-        """
+        """Writes rows, all in one go; NaN and None become empty cells."""
         values = [[row[column] for column in self._columns] for row in rows]
         cells = [["" if v is None or v != v else v for v in row] for row in values]
         with self._path.open("a", newline="") as file:
@@ -225,18 +212,7 @@ class ValidationReport:
             self.baseline = {**metrics.compute_bbox_metrics(constant, self.labels), **chance}
 
     def evaluate(self, predictions: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Metrics of one epoch's predictions.
-
-        Args:
-            predictions: float [n_val, 4], in the order of `indices`.
-
-        Returns:
-            ({metric: mean}, hit rates only where masks are known; {'centroid_mae', 'bbox_mae',
-            'angle_mae_mod180_deg', 'hit_rate': float [n_val]}), empty without validation samples.
-
-        Raises:
-            ValueError: if the shape is another one or a value is not finite.
-        """
+        """Metrics of one epoch's predictions."""
         if len(predictions) != len(self.indices):
             raise ValueError(
                 f"Expected a prediction for each of {len(self.indices)} validation samples, got "
@@ -279,20 +255,7 @@ class RunReporter:
         scalars_every_steps: int = 10,
         keep_sheets: int = 5,
     ):
-        """Opens the logs, and drops what they say of epochs from `first_epoch` on.
-
-        Args:
-            checkpoint_dir: made if it is absent.
-            data: the samples and which of them validate.
-            first_epoch: 1, or the one that a resumed run goes on with.
-            selection_metric: column of loss_log.csv that says which epoch is the best: the highest
-                of a rate, the lowest of anything else.
-            scalars_every_steps: how often steps go to TensorBoard.
-            keep_sheets: sheets of the latest epochs that are kept beside the best one's.
-
-        Raises:
-            ValueError: for a setting out of range, or a log that this version did not write.
-        """
+        """Opens the logs, and drops what they say of epochs from `first_epoch` on."""
         if min(scalars_every_steps, keep_sheets) < 1:
             raise ValueError(
                 "scalars_every_steps and keep_sheets: expected at least 1, got "
@@ -319,11 +282,7 @@ class RunReporter:
         self._every_steps, self._last_step = scalars_every_steps, 0
 
     def first_batch(self, batch: Mapping[str, object]) -> None:
-        """Logs the shapes of the first batch and draws up to 16 of its samples with their labels.
-
-        Args:
-            batch: {key: array or tensor}; without pictures (cached features) only shapes are left.
-        """
+        """Logs the shapes of the first batch, and draws 16 of its samples with their labels."""
         for key, value in batch.items():
             logging.info("first batch: %s %s %s", key, value.dtype.name, tuple(value.shape))
         if policy_specs.IMAGE_KEY not in batch:
@@ -345,32 +304,14 @@ class RunReporter:
     def step(
         self, step: int, loss: float, extras: Mapping[str, float], images_per_s: float
     ) -> None:
-        """Sends every `scalars_every_steps`-th step to TensorBoard.
-
-        Args:
-            step: the number of gradient steps so far.
-            loss: of this step.
-            extras: further numbers of it, such as gradient_norm.
-            images_per_s: how fast training is.
-        """
+        """Sends every `scalars_every_steps`-th step to TensorBoard."""
         self._last_step = step
         if step % self._every_steps == 0:
             values = {"loss": loss, **extras, "images_per_s": images_per_s}
             self._scalars(step, "train", values)
 
     def epoch(self, epoch: int, row: Mapping[str, float], predictions: np.ndarray) -> None:
-        """Writes everything that is written once an epoch.
-
-        Args:
-            epoch: from 1.
-            row: train_loss, learning_rate, images_per_s, seconds, and val_loss where there are
-                validation samples; entries that are no column of the log are passed over.
-            predictions: of the validation samples in the order of the split, float [n_val, 4].
-
-        Raises:
-            KeyError: if `row` lacks an entry.
-            ValueError: if predictions are of another number or not finite.
-        """
+        """Writes everything that is written once an epoch."""
         validation = self._validation
         means, samples = validation.evaluate(predictions)
         empty = dict.fromkeys(VALIDATION_COLUMNS)
@@ -409,17 +350,7 @@ class RunReporter:
         self._tensorboard.flush()
 
     def finish(self, summary: Mapping[str, object]) -> str:
-        """Writes summary.json and summary.txt, and closes TensorBoard's file.
-
-        Args:
-            summary: what the run came to, apart from what is in the logs.
-
-        Returns:
-            The contents of summary.txt.
-
-        Raises:
-            ValueError: if no epoch was logged.
-        """
+        """Writes summary.json and summary.txt, and closes TensorBoard's file."""
         self._tensorboard.close()
         rows = self._log.numbers()
         if not rows:

@@ -50,17 +50,7 @@ class RunSetup:
 
 
 def prepare(args: argparse.Namespace) -> RunSetup:
-    """Checks, configures, reads, builds, loads; what contradicts itself fails before the next.
-
-    Args:
-        args: of `flags.parse`.
-
-    Returns:
-        The setup; nothing has been written but a split that was drawn.
-
-    Raises:
-        ValueError, LookupError, OSError: with what is wrong, and with which flag.
-    """
+    """Checks, configures, reads, builds, loads; what contradicts itself fails before the next."""
     flags.check_flags(args)
     point, path = None, args.resume_checkpoint
     if path == flags.AUTO:
@@ -147,16 +137,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
 
 
 def check_disk(directory: pathlib.Path, agent: agent_wrapper.Agent, max_checkpoints: int) -> None:
-    """Makes the directory, and sees that it can be written and has room for all checkpoints.
-
-    Args:
-        directory: --checkpoint_dir.
-        agent: whose optimizer has its variables.
-        max_checkpoints: checkpoints to resume from that are kept.
-
-    Raises:
-        OSError: if the directory cannot be made or written, or there is too little room.
-    """
+    """Makes the directory, and sees that it can be written and has room for all checkpoints."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):

@@ -113,19 +113,7 @@ class TrainingLoop:
         augmentation: pipeline.Augmentation | None = None,
         together: devices.Workers | None = None,
     ):
-        """Makes the input pipeline; nothing is read yet.
-
-        Args:
-            agent: is trained.
-            data: its samples.
-            writer: of checkpoints.
-            reporter: is told of everything; None where nothing is to be left.
-            settings: of the run.
-            signals: may end the run between two steps; None for none.
-            state: of a run to go on with; None for a new one.
-            augmentation: of training pictures and labels, see `pipeline.create_npz_dataset`.
-            together: the processes that train together; None for this one alone.
-        """
+        """Makes the input pipeline; nothing is read yet."""
         self._agent, self._data, self._writer, self._reporter = agent, data, writer, reporter
         self._settings, self._metric = settings, settings.selection_metric
         self._signals = signals or stop_signals.StopSignals()
@@ -150,13 +138,7 @@ class TrainingLoop:
         )
 
     def run(self) -> Summary:
-        """Runs all epochs that are left; in the end the agent has the best weights.
-
-        Raises:
-            NonFiniteError: for a loss or gradient that is not finite.
-            stop_signals.Preempted: after a signal; everything is saved.
-            checkpoint_directory.CheckpointWriteError: if the disk is full.
-        """
+        """Runs all epochs that are left; in the end the agent has the best weights."""
         if self._is_new:
             self._agent.build_optimizer()
             # A run killed in its first epoch goes on too, and a disk that fails does it now.
