@@ -2,9 +2,9 @@
 
 import keras2  # noqa: F401
 
+from evaluation.metrics import compute_bbox_metrics
 from food_data.augmentation import Augmentation, point_right
 from food_data.pipeline import create_npz_dataset
-from metrics import compute_bbox_metrics
 from training.agent_factory import (
     apply_freezing_logic,
     create_agent,

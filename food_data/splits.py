@@ -28,6 +28,9 @@ import numpy as np
 
 from food_data import atomic_files, npz_dataset, npz_files
 
+# Sources of composites and crops of the photographs that are held out, see `synthetic.photographs`.
+HELD_OUT_PHOTOS = "photos/held_out"
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -45,6 +48,8 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     without sources is told apart by its pixels, so that two samples of one picture are still kept
     together. With names, every food that is in at least two pictures is on both sides, where
     pictures can be found for that, even if this makes the validation side larger than asked for.
+    Pictures of the held-out photographs (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if
+    they are more.
 
     Args:
         dataset: N samples.
@@ -85,6 +90,10 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
         validates = _divide(counts, validation_fraction, np.random.default_rng(seed))
         has = np.concatenate([counts > 0, of_foods > 0, counts.any(1)[:, None]], axis=1)
         _cover_both_sides(validates, has[:, has.sum(0) >= 2], counts.sum(1), validation_fraction)
+    # One large group, which a draw of few samples never takes.
+    held_out = group[np.char.startswith(keys, HELD_OUT_PHOTOS)]
+    if len(sizes) > len(np.unique(held_out)):
+        validates[held_out] = True
     return Split(np.flatnonzero(~validates[group]), np.flatnonzero(validates[group]))
 
 

@@ -33,9 +33,8 @@ import tensorflow as tf
 import tqdm
 from absl import logging
 
-import hit_metrics
-import metrics
 import policy_specs
+from evaluation import metrics
 from food_data import atomic_files
 from training import report_pictures, run_data
 
@@ -208,7 +207,7 @@ class ValidationReport:
             mean = np.mean(train_labels, axis=0, dtype=np.float64)
             constant = np.broadcast_to(mean, self.labels.shape)
             hits = self._hits(constant)
-            chance = {} if hits is None else hits.rates()
+            chance = {name: metrics.mean_of_known(values) for name, values in hits.items()}
             self.baseline = {**metrics.compute_bbox_metrics(constant, self.labels), **chance}
 
     def evaluate(self, predictions: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
@@ -221,19 +220,19 @@ class ValidationReport:
         if not len(self.indices):
             return {}, {}
         means = metrics.compute_bbox_metrics(predictions, self.labels)
-        samples = metrics.sample_errors(predictions, self.labels)
+        columns = metrics.error_columns(predictions, self.labels)
+        columns["hit_rate"] = np.full(len(self.indices), np.nan)
         hits = self._hits(predictions)
-        if hits is None:
-            return means, {**samples, "hit_rate": np.full(len(self.indices), np.nan)}
-        rates = hits.rates()
-        del rates["nearest_item_chance"]  # It is the same in each epoch: see `baseline`.
-        return {**means, **rates}, {**samples, "hit_rate": hits.on_item}
+        columns |= hits
+        # nearest_item_chance is the same in each epoch: see `baseline`.
+        rates = {n: metrics.mean_of_known(v) for n, v in hits.items() if n != "nearest_item_chance"}
+        return {**means, **rates}, {name: columns[name] for name in GROUP_COLUMNS[3:]}
 
-    def _hits(self, predictions: np.ndarray) -> hit_metrics.MidpointHits | None:
+    def _hits(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
         masks, sources = self._dataset.masks, self._dataset.sources
         if masks is None:
-            return None
-        return hit_metrics.midpoint_hits(
+            return {}
+        return metrics.midpoint_hits(
             predictions,
             masks,
             sources=None if sources is None else sources[self.indices],

@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
-import metrics
+from evaluation import metrics
 from food_data import npz_dataset, pipeline, splits
 from training import feature_cache
 
@@ -39,7 +39,9 @@ class RunData:
     def baseline(self, indices: np.ndarray) -> dict[str, float]:
         """Errors of the mean of the training labels as the answer to every sample of `indices`."""
         labels = self.dataset.actions
-        return metrics.mean_predictor_metrics(labels[self.split.train_idx], labels[indices])
+        mean = np.mean(labels[self.split.train_idx], axis=0, dtype=np.float64)
+        asked = labels[indices]
+        return metrics.compute_bbox_metrics(np.broadcast_to(mean, asked.shape), asked)
 
     def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
         """Of the training samples."""

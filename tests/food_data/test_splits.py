@@ -147,3 +147,10 @@ def test_files_that_are_no_split(tmp_path, arrays, message):
     np.savez(tmp_path / "s.npz", **{name: np.array(array) for name, array in arrays.items()})
     with pytest.raises(ValueError, match=re.escape(message)):
         splits.read_split(tmp_path / "s.npz", 5)
+
+
+def test_held_out_photographs_validate_even_if_they_are_more_than_the_fraction(make_dataset):
+    """A draw of a tenth alone takes single plates, never the large group."""
+    names = np.array([f"photos/held_out#{i}" if i < 12 else f"plate_{i}" for i in range(40)])
+    split = splits.make_split(make_dataset(40, sources=names), 0.1, seed=0)
+    assert set(range(12)) <= set(split.val_idx.tolist()) < set(range(40))

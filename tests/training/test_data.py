@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-import metrics
 import policy_specs
 import transformer_network
+from evaluation import metrics
 from food_data import npz_dataset, pipeline, splits
 from tests import small_model
 from training import agent_factory, feature_cache, run_data, train_steps
