@@ -237,7 +237,7 @@ def test_curves_of_what_is_known(curves):
     drawing = curves[0](rows, {"centroid_mae": 0.2}, "a run")
     loss, centroid, angle, *_ = drawing.axes
     (line,) = loss.lines
-    assert (line.get_xdata(), line.get_ydata()) == ([1, 2], [1, 0.5])
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 2], [1, 0.5])
     assert list(centroid.lines[0].get_ydata()) == [0.2, 0.2]
     assert angle.texts[0].get_text() == "not known in this run"
 
