@@ -35,7 +35,6 @@ import checkpoint_directory
 from evaluation import calibration, plain_json, study, study_text, uncertainty_sources
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, framing, npz_dataset
-from training import checkpoint_writer
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
@@ -126,7 +125,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
             key: str(value) if isinstance(value, pathlib.Path) else value
             for key, value in vars(args).items()
         },
-        "versions": checkpoint_writer.package_versions(),
+        "versions": checkpoint_directory.package_versions(),
         "data": {
             "name": name,
             "fingerprint": npz_dataset.dataset_fingerprint(samples.dataset),

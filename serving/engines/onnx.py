@@ -30,7 +30,7 @@ from absl import logging
 
 import agent_wrapper
 import prediction_functions
-from checkpoints import variable_names
+import sequence_agent
 from food_data import atomic_files
 from serving import engines
 from serving.engines import engine, graphs
@@ -81,7 +81,7 @@ def digest(agent: agent_wrapper.Agent) -> str:
     network = agent.network
     settings = (_VERSION, gin.config_str(), repr(agent.dropout_settings), network.loss_type)
     result = hashlib.sha256(repr(settings).encode())
-    for path, variable in sorted(variable_names.variables_by_path(network).items()):
+    for path, variable in sorted(sequence_agent.variables_by_path(network).items()):
         result.update(f"{path} {variable.dtype.name} {variable.shape}".encode())
         result.update(variable.numpy().tobytes())
     return result.hexdigest()[:16]
