@@ -14,7 +14,6 @@ import time
 
 from food_data import embedding_store
 from food_data.synthetic import plates as synthetic_plates
-from food_data.synthetic import workers as synthetic_workers
 
 EMBEDDINGS = pathlib.Path(__file__).resolve().parents[1] / "embeddings"
 
@@ -47,7 +46,7 @@ def main() -> None:
     plates = parser.parse_args().plates
     store = embedding_store.EmbeddingStore.load(EMBEDDINGS)
     plates_per_second(store, min(plates, 80), 1, 6)  # Textures are drawn once for each process.
-    cores = synthetic_workers.available_cores()
+    cores = synthetic_plates.available_cores()
     for max_foods in (1, synthetic_plates.MAX_FOODS):
         for workers in sorted({1, cores}):
             rate = plates_per_second(store, plates, workers, max_foods)

@@ -17,10 +17,9 @@ import functools
 import tqdm
 
 from food_data import embedding_store, label_map, npz_dataset
+from food_data.synthetic import camera as synthetic_camera
 from food_data.synthetic import photographs as synthetic_photographs
 from food_data.synthetic import plates as synthetic_plates
-from food_data.synthetic import samples as synthetic_samples
-from food_data.synthetic import views as synthetic_views
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.ArgumentParser]:
@@ -45,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.Argument
     )
     parser.add_argument(
         "--view",
-        choices=synthetic_views.NAMES,
+        choices=synthetic_camera.VIEW_NAMES,
         default="any",
         help="how pictures are taken; 'arm': from above, a plate fills it; 'any': like photographs",
     )
@@ -80,7 +79,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> list[argparse.Argument
 
 def _mix(
     arguments: argparse.Namespace, store: embedding_store.EmbeddingStore
-) -> synthetic_samples.Mix:
+) -> synthetic_plates.Mix:
     """The shares; photographs are read and cut out, and what became of them is printed."""
     photographs = None
     if arguments.annotations or arguments.fruit_tables:
@@ -95,7 +94,7 @@ def _mix(
             tuple(map(store.vocabulary.canonical_food, arguments.no_cutouts)),
         )
         print(synthetic_photographs.load(*photographs).text())
-    return synthetic_samples.Mix(
+    return synthetic_plates.Mix(
         arguments.composite_share,
         arguments.crop_share,
         arguments.long_share,

@@ -1,23 +1,68 @@
-"""A food as a painter makes it: colours, relief and outline, in a frame of its own.
+"""A food as a painter makes it: colours, relief and outline, in a frame of its own; and its light.
 
-The frame lies along the food's main axis (x to the right), and knows nothing of light, place or
-turn: `light.shade` lights it, `placing` puts it on the table.
+The frame lies along the food's main axis (x to the right) and knows nothing of place or turn:
+`Light.shade` lights a body, `scenes` puts it on the table. Points are pixels from the middle of the
+frame. Example: `solid(outline(rng, 80, 0.5), (200, 30, 30), 20)` is a red ellipsoid of 80 x 40.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from food_data.synthetic import noise as synthetic_noise
-
 Colour = Sequence[float]
+Rng = np.random.Generator
 _MARGIN_PX = 3
 _SHIFT = 4  # Points are handed to OpenCV in sixteenths of a pixel.
-_OUTLINE_POINTS = 72
+_TILE_SIDE = 512
+_TILE_GRAIN_PX = 4.0
+_TILE_SEED = 20260101
+_BRIGHTEST_SLOPE = 1.5
+
+
+# Noise is cut from one tile and mirrored: fresh noise would take most of a plate's time.
+@functools.cache
+def _white() -> np.ndarray:
+    """Noise of single pixels, float32 [512, 512], mean 0 and deviation 1."""
+    return np.random.default_rng(_TILE_SEED).standard_normal((_TILE_SIDE, _TILE_SIDE), np.float32)
+
+
+@functools.cache
+def _smooth() -> np.ndarray:
+    """The same with blobs about 4 pixels wide."""
+    tile = cv2.GaussianBlur(_white(), (0, 0), _TILE_GRAIN_PX / 2)
+    return (tile - tile.mean()) / tile.std()
+
+
+def noise(rng: Rng, shape: tuple[int, int], grain: float) -> np.ndarray:
+    """Noise float32 [h, w] of mean 0 and deviation about 1; its blobs are `grain` pixels wide."""
+    scale = max(_TILE_GRAIN_PX / grain, 0.02)
+    part = tuple(min(_TILE_SIDE, max(3, round(scale * length))) for length in shape)
+    return cv2.resize(cut(rng, _smooth(), part), shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def pixel_noise(rng: Rng, shape: tuple[int, int]) -> np.ndarray:
+    """Noise of single pixels, mean 0 and deviation 1: float32 [h, w], not to be written to."""
+    if max(shape) > _TILE_SIDE:
+        return rng.standard_normal(shape, np.float32)
+    return np.ascontiguousarray(cut(rng, _white(), shape))
+
+
+def cut(rng: Rng, tile: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A part [h, w] of a tile, mirrored at random."""
+    top, left = (int(rng.integers(have - want + 1)) for have, want in zip(tile.shape, shape))
+    return mirrored(rng, tile[top : top + shape[0], left : left + shape[1]])
+
+
+def mirrored(rng: Rng, image: np.ndarray) -> np.ndarray:
+    """The image, or its mirror image left to right, upside down, or both."""
+    flips = int(rng.integers(4))
+    image = image[::-1] if flips & 1 else image
+    return image[:, ::-1] if flips & 2 else image
 
 
 @dataclasses.dataclass
@@ -38,10 +83,50 @@ class Body:
     gloss: float = 0.1
     sharpness: float = 12.0
 
+    def grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """x [1, w] and y [h, 1] of the pixels' centres from the middle, float32."""
+        rows, columns = self.alpha.shape
+        x = np.arange(columns, dtype=np.float32) + 0.5 - columns / 2
+        y = np.arange(rows, dtype=np.float32) + 0.5 - rows / 2
+        return x[np.newaxis], y[:, np.newaxis]
+
+    def polar(self, length: float) -> tuple[np.ndarray, np.ndarray]:
+        """Distance from the middle in half lengths, and angle: float32 [h, w] each."""
+        x, y = self.grid()
+        return cv2.sqrt(x * x + y * y) * np.float32(2 / length), np.arctan2(y, x)
+
+    def noise(self, rng: Rng, grain: float) -> np.ndarray:
+        """`noise` of the frame's shape."""
+        return noise(rng, self.alpha.shape, grain)
+
+    def blend(self, weight: np.ndarray, colour: Colour) -> None:
+        """Mixes a colour into the albedo; weight [h, w] is clipped to 0..1."""
+        weight = np.clip(weight, 0, 1).astype(np.float32)
+        full = np.empty((*weight.shape, 3), np.float32)
+        full[:] = np.clip(colour, 0, 255)
+        full -= self.albedo
+        full *= rgb(weight)
+        full += self.albedo
+        self.albedo = full.astype(np.uint8)
+
+    def mottle(self, rng: Rng, grain: float, colour: Colour, share: float) -> None:
+        """Mixes in a colour in blobs `grain` pixels wide; share: 0 a little, 1 mostly."""
+        self.blend(0.5 * self.noise(rng, grain) + share, colour)
+
+    def roughen(self, rng: Rng, grain: float, strength: float) -> None:
+        """Adds bumps `grain` pixels wide and `strength` pixels high."""
+        self.height += strength * self.noise(rng, grain)
+
 
 def frame(width: float, height: float) -> tuple[int, int]:
     """The (h, w) of a frame that holds a food of this width and height, pixels."""
     return round(height) + 2 * _MARGIN_PX, round(width) + 2 * _MARGIN_PX
+
+
+def empty(shape: tuple[int, int], gloss: float, sharpness: float = 12.0) -> Body:
+    """A body [h, w] without any food in it yet."""
+    albedo, alpha = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
+    return Body(albedo, alpha, np.zeros(shape, np.float32), gloss, sharpness)
 
 
 def centre(shape: tuple[int, ...]) -> np.ndarray:
@@ -50,18 +135,19 @@ def centre(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def rgb(grey: np.ndarray) -> np.ndarray:
-    """A grey image [h, w] as three equal channels [h, w, 3].
-
-    Ten times as fast to calculate with as NumPy's broadcasting along an axis of three.
-    """
+    """A grey image [h, w] as [h, w, 3]: ten times as fast as broadcasting."""
     return cv2.merge([grey, grey, grey])
 
 
-def grid(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """x [1, w] and y [h, 1] of the pixels' centres from the middle of a frame, float32."""
-    x = np.arange(shape[1], dtype=np.float32) + 0.5 - shape[1] / 2
-    y = np.arange(shape[0], dtype=np.float32) + 0.5 - shape[0] / 2
-    return x[np.newaxis], y[:, np.newaxis]
+def rotation(angle: float) -> np.ndarray:
+    """[2, 2] that turns column vectors by `angle` radians, x towards y."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+def circle(angle: np.ndarray, aspect: float = 1.0) -> np.ndarray:
+    """Points [M, 2] at these angles of an ellipse with half axes 1 and `aspect`."""
+    return np.stack([np.cos(angle), aspect * np.sin(angle)], axis=1)
 
 
 def fixed_point(points: np.ndarray) -> np.ndarray:
@@ -69,59 +155,31 @@ def fixed_point(points: np.ndarray) -> np.ndarray:
     return np.rint((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
 
 
+def _ink(ink: float | Colour) -> float | tuple[float, ...]:
+    return tuple(float(value) for value in ink) if np.ndim(ink) else ink
+
+
 def fill(image: np.ndarray, points: np.ndarray, ink: float | Colour) -> None:
-    """Fills a polygon; points [M, 2] are from the middle of the frame, pixels."""
-    if np.ndim(ink):
-        ink = tuple(float(value) for value in ink)
+    """Fills a polygon [M, 2]."""
     polygon = fixed_point(points + centre(image.shape))
-    cv2.fillPoly(image, [polygon], ink, cv2.LINE_AA, shift=_SHIFT)
+    cv2.fillPoly(image, [polygon], _ink(ink), cv2.LINE_AA, shift=_SHIFT)
 
 
-def line(
-    image: np.ndarray,
-    points: np.ndarray,
-    ink: float | Colour,
-    thickness: float,
-    closed: bool = False,
-) -> None:
-    """Draws through points [M, 2] from the middle of the frame.
-
-    Args:
-        image: uint8, painted on.
-        points: pixels.
-        ink: colour or grey.
-        thickness: pixels.
-        closed: whether the last point is joined to the first.
-    """
-    if np.ndim(ink):
-        ink = tuple(float(value) for value in ink)
-    path = fixed_point(points + centre(image.shape))
-    cv2.polylines(image, [path], closed, ink, max(1, round(thickness)), cv2.LINE_AA, shift=_SHIFT)
+def line(image: np.ndarray, points: np.ndarray, ink: float | Colour, thickness: float) -> None:
+    """Draws through points [M, 2], `thickness` pixels wide."""
+    path, width = fixed_point(points + centre(image.shape)), max(1, round(thickness))
+    cv2.polylines(image, [path], False, _ink(ink), width, cv2.LINE_AA, shift=_SHIFT)
 
 
 def dots(image: np.ndarray, points: np.ndarray, radius: float, ink: float | Colour) -> None:
-    """Draws discs of one size.
-
-    Args:
-        image: uint8, painted on.
-        points: [M, 2] from the middle of the frame, pixels.
-        radius: pixels.
-        ink: colour or grey.
-    """
-    if np.ndim(ink):
-        ink = tuple(float(value) for value in ink)
+    """Draws discs of one radius at points [M, 2], or at one point [2]."""
     size = round(radius * (1 << _SHIFT))
-    for x, y in fixed_point(points + centre(image.shape)).tolist():
-        cv2.circle(image, (x, y), size, ink, -1, cv2.LINE_AA, shift=_SHIFT)
-
-
-def dot(image: np.ndarray, point: np.ndarray, radius: float, ink: float | Colour) -> None:
-    """`dots` of one disc, at (x, y)."""
-    dots(image, np.asarray(point)[np.newaxis], radius, ink)
+    for x, y in fixed_point(np.atleast_2d(points) + centre(image.shape)).tolist():
+        cv2.circle(image, (x, y), size, _ink(ink), -1, cv2.LINE_AA, shift=_SHIFT)
 
 
 def outline(
-    rng: np.random.Generator,
+    rng: Rng,
     length: float,
     aspect: float,
     exponent: float = 2.0,
@@ -143,7 +201,7 @@ def outline(
     Returns:
         float64 [72, 2], pixels.
     """
-    angle = np.linspace(0, 2 * np.pi, _OUTLINE_POINTS, endpoint=False)
+    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
     radius = (np.abs(cos) ** exponent + np.abs(sin) ** exponent) ** (-1 / exponent)
     if lumps:
@@ -155,16 +213,22 @@ def outline(
     return np.stack([x, y], axis=1) * (length / 2)
 
 
+def crescent(length: float, outer: float, inner: float, middle: float) -> np.ndarray:
+    """Two parabolas over a chord, `outer` and `inner` half lengths high, moved up by `middle`."""
+    x = np.linspace(-1, 1, 30)
+    lower = np.stack([x, outer * (1 - x**2) - middle], 1)
+    upper = np.stack([x, inner * (1 - x**2) - middle], 1)[::-1]
+    return np.concatenate([lower, upper]) * (length / 2)
+
+
+def scattered(rng: Rng, number: int, low: float, high: float, length: float) -> np.ndarray:
+    """Points [number, 2] at random angles, `low` to `high` lengths from the middle."""
+    angle = rng.uniform(0, 2 * np.pi, number)
+    return rng.uniform(low, high, number)[:, np.newaxis] * length * circle(angle)
+
+
 def inflate(alpha: np.ndarray, radius: float) -> np.ndarray:
-    """A relief whose edge is round and whose inside is flat.
-
-    Args:
-        alpha: uint8 [h, w].
-        radius: of the rounding, pixels; half the width makes a sausage of a strip.
-
-    Returns:
-        float32 [h, w], pixels.
-    """
+    """A relief float32 [h, w], flat inside, its edge rounded by `radius` pixels."""
     inside = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
     part = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / radius
     np.clip(part, 0, 1, out=part)
@@ -176,66 +240,126 @@ def inflate(alpha: np.ndarray, radius: float) -> np.ndarray:
 def solid(
     points: np.ndarray, colour: Colour, radius: float, gloss: float = 0.1, sharpness: float = 12.0
 ) -> Body:
-    """A food of one colour and a round edge.
+    """A food of one colour in an outline [M, 2], its edge rounded by `radius` pixels."""
+    body = empty(frame(*(2 * np.abs(points).max(axis=0))), gloss, sharpness)
+    fill(body.alpha, points, 255)
+    body.albedo[:] = np.clip(colour, 0, 255)
+    body.height = inflate(body.alpha, radius)
+    return body
+
+
+def balls(
+    places: np.ndarray,
+    radii: np.ndarray,
+    colours: np.ndarray,
+    lift: np.ndarray,
+    gloss: float,
+    sharpness: float,
+) -> Body:
+    """Balls that lie in a heap; where two meet the higher one is seen.
 
     Args:
-        points: outline [M, 2] about the origin, pixels.
-        colour: RGB.
-        radius: of the rounding, pixels.
+        places: [M, 2], pixels.
+        radii: [M], pixels.
+        colours: RGB [M, 3].
+        lift: [M], how high each lies, pixels.
         gloss, sharpness: of `Body`.
     """
-    reach = 2 * np.abs(points).max(axis=0)
-    shape = frame(*reach)
-    alpha = np.zeros(shape, np.uint8)
-    fill(alpha, points, 255)
-    albedo = np.empty((*shape, 3), np.uint8)
-    albedo[:] = np.clip(colour, 0, 255)
-    return Body(albedo, alpha, inflate(alpha, radius), gloss, sharpness)
+    reach = (np.abs(places) + radii[:, np.newaxis]).max(axis=0)
+    body = empty(frame(*(2 * reach)), gloss, sharpness)
+    for place, radius, colour, up in zip(places, radii, colours, lift):
+        x, y = place + centre(body.alpha.shape)
+        window = (
+            slice(max(0, int(y - radius)), int(y + radius) + 2),
+            slice(max(0, int(x - radius)), int(x + radius) + 2),
+        )
+        rows, columns = body.height[window].shape
+        dx = np.arange(columns, dtype=np.float32) + np.float32(window[1].start + 0.5 - x)
+        dy = np.arange(rows, dtype=np.float32) + np.float32(window[0].start + 0.5 - y)
+        under = radius * radius - dx * dx - (dy * dy)[:, np.newaxis]
+        ball = cv2.sqrt(np.maximum(under, 0)) + np.float32(up)
+        seen = (under > 0) & (ball > body.height[window])
+        body.height[window][seen] = ball[seen]
+        body.albedo[window][seen] = colour
+        edge = np.clip(under * (128 / radius) + 128, 0, 255)
+        np.maximum(body.alpha[window], edge, out=body.alpha[window], casting="unsafe")
+    return body
 
 
-def blend(body: Body, weight: np.ndarray, colour: Colour) -> None:
-    """Mixes a colour into the albedo; weight float [h, w], is clipped to 0..1."""
-    weight = np.clip(weight, 0, 1).astype(np.float32)
-    full = np.empty((*weight.shape, 3), np.float32)
-    full[:] = np.clip(colour, 0, 255)
-    full -= body.albedo
-    full *= rgb(weight)
-    full += body.albedo
-    body.albedo = full.astype(np.uint8)
+def paint_block(
+    body: Body, corners: np.ndarray, shift: np.ndarray, top: Colour, side: Colour
+) -> np.ndarray:
+    """Paints the top [4, 2] and the sides of a block seen at a slant; where the top is, uint8."""
+    body.alpha[:] = 0
+    for part in np.linspace(1, 0, 6):
+        fill(body.albedo, corners + part * shift, side if part else top)
+        fill(body.alpha, corners + part * shift, 255)
+    face = np.zeros(body.alpha.shape, np.uint8)
+    fill(face, corners, 255)
+    return face
 
 
-def mottle(
-    body: Body, rng: np.random.Generator, grain: float, colour: Colour, share: float
-) -> None:
-    """Mixes in a colour in blobs.
-
-    Args:
-        body: painted on.
-        rng: says where.
-        grain: how wide the blobs are, pixels.
-        colour: RGB.
-        share: 0 a little, 1 mostly.
-    """
-    noise = synthetic_noise.patch(rng, body.alpha.shape, grain)
-    blend(body, 0.5 * noise + share, colour)
-
-
-def roughen(body: Body, rng: np.random.Generator, grain: float, strength: float) -> None:
-    """Adds bumps of a width of `grain` pixels and a height of `strength` pixels."""
-    body.height += strength * synthetic_noise.patch(rng, body.alpha.shape, grain)
-
-
-def vary(rng: np.random.Generator, colour: Colour, amount: float = 0.06) -> np.ndarray:
+def vary(rng: Rng, colour: Colour, amount: float = 0.06) -> np.ndarray:
     """A colour near this one: float64 [3] in 0..255."""
     brightness = rng.normal(1, amount)
     return np.clip(np.asarray(colour) * brightness * rng.normal(1, amount / 2, 3), 0, 255)
 
 
-def between(rng: np.random.Generator, first: Colour, second: Colour) -> np.ndarray:
+def between(rng: Rng, first: Colour, second: Colour) -> np.ndarray:
     """A colour on the way from one to the other: float64 [3]."""
     return np.asarray(first) + rng.uniform() * (np.asarray(second) - np.asarray(first))
 
 
-def pick(rng: np.random.Generator, shares: Sequence[float]) -> int:
+def pick(rng: Rng, shares: Sequence[float]) -> int:
     """The index of one of the shares, as often as it is large; they add up to 1."""
     return min(int(np.searchsorted(np.cumsum(shares), rng.uniform())), len(shares) - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Light:
+    """A lamp far away.
+
+    Attributes:
+        direction: unit vector (x right, y down, z up to the camera) that points to the lamp.
+        ambient: 0..1, the part of the light that comes from everywhere.
+        softness: of the shadows' edges, 0.3 (sun) to 1.5 (cloudy).
+    """
+
+    direction: tuple[float, float, float]
+    ambient: float
+    softness: float
+
+    @classmethod
+    def draw(cls, rng: Rng) -> Light:
+        """Light from anywhere above the table."""
+        azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(32, 80))
+        flat = np.cos(elevation)
+        direction = (flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation))
+        return cls(direction, rng.uniform(0.4, 0.75), rng.uniform(0.3, 1.5))
+
+    def shadow_shift(self, height: float) -> np.ndarray:
+        """How far (x, y) the shadow of something lies from it; same unit as `height`."""
+        x, y, z = self.direction
+        return -height / max(z, 0.35) * np.array([x, y])
+
+    def shade(self, body: Body, turn: float) -> np.ndarray:
+        """The colours, float32 [h, w, 3], about 0..255, of a food that is turned by `turn` radians,
+        with highlights by Blinn's half vector; flat parts keep their albedo."""
+        x, y, z = self.direction
+        cos, sin = np.cos(turn), np.sin(turn)
+        x, y = cos * x + sin * y, cos * y - sin * x
+        slope_x = cv2.Sobel(body.height, cv2.CV_32F, 1, 0, scale=1 / 8)
+        slope_y = cv2.Sobel(body.height, cv2.CV_32F, 0, 1, scale=1 / 8)
+        steepness = 1 / cv2.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
+        towards_lamp = (z - x * slope_x - y * slope_y) * steepness / z
+        brightness = self.ambient * (0.4 + 0.6 * steepness) + (1 - self.ambient) * np.clip(
+            towards_lamp, 0, _BRIGHTEST_SLOPE
+        )
+        lit = body.albedo * rgb(brightness)
+        if body.gloss > 0:
+            half = np.array([x, y, z + 1]) / np.linalg.norm([x, y, z + 1])
+            shine = (half[2] - half[0] * slope_x - half[1] * slope_y) * steepness
+            shine = cv2.pow(np.maximum(shine, 0), body.sharpness)
+            shine *= np.float32(255 * body.gloss * (1 - self.ambient * 0.5))
+            lit += rgb(shine)
+        return lit

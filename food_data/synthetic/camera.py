@@ -1,7 +1,11 @@
-"""From the table's plane to the picture, and what a camera does to colours.
+"""From the table's plane to the picture, what a camera does to colours, and how plates are taken.
 
-The plane's unit is the picture's side, its origin the middle of what is photographed, x right,
-y towards the viewer. Pixels are continuous: (0, 0) is the picture's top left corner.
+The plane's unit is the picture's side, its origin the middle of what is photographed, x right, y
+towards the viewer. Pixels are continuous: (0, 0) is the picture's top left corner.
+
+With the view "any" anything goes that one finds on photographs: a phone held at a slant, a plate
+far away, fruit on a bare table. With "arm" a camera on a robot's arm looks down on a plate that
+fills its square picture, as feeding robots see it. "mixed" is "arm" for 3 of 4 plates, at random.
 """
 
 from __future__ import annotations
@@ -11,11 +15,61 @@ import dataclasses
 import cv2
 import numpy as np
 
-from food_data.synthetic import bodies as synthetic_bodies
-from food_data.synthetic import noise as synthetic_noise
-from food_data.synthetic import views as synthetic_views
+from food_data.synthetic import bodies
+from food_data.synthetic.bodies import Rng
 
+Range = tuple[float, float]
+_ARM_SHARE = 0.75
 _DISTANCE = 2.6  # of the camera, in picture sides
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How pictures are taken.
+
+    Attributes:
+        frames: (height / width of the frame, how often) of each shape.
+        largest_tilt: of the camera, degrees.
+        zooms: how large foods are, by their number; the last one also for more of them.
+        dish_reach: radius of the dish, parts of the picture's side.
+        reach_power: how much a dish grows with its foods.
+        bare_table: how often there is no dish, by the number of foods; the last also for more.
+    """
+
+    frames: tuple[Range, ...]
+    largest_tilt: float
+    zooms: tuple[Range, ...]
+    dish_reach: Range
+    reach_power: float
+    bare_table: tuple[float, ...]
+
+
+VIEWS = {
+    "any": View(
+        frames=((1.0, 0.6), (0.75, 0.28), (0.5625, 0.12)),
+        largest_tilt=38.0,
+        zooms=((0.7, 1.8), (0.7, 1.45), (0.7, 1.2), (0.75, 1.0)),
+        dish_reach=(0.378, 0.483),
+        reach_power=0.8,
+        bare_table=(0.22, 0.15, 0.05),
+    ),
+    "arm": View(
+        frames=((1.0, 1.0),),
+        largest_tilt=15.0,
+        zooms=((1.0, 1.8), (1.0, 1.5), (1.0, 1.3), (0.9, 1.15)),
+        dish_reach=(0.44, 0.58),
+        reach_power=0.0,
+        bare_table=(0.05,),
+    ),
+}
+VIEW_NAMES = (*VIEWS, "mixed")
+
+
+def draw_view(rng: Rng, name: str) -> View:
+    """The view of the next plate; `rng` is used for "mixed" only."""
+    if name == "mixed":
+        name = "arm" if rng.uniform() < _ARM_SHARE else "any"
+    return VIEWS[name]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +85,24 @@ class Camera:
     homography: np.ndarray
     frame: tuple[int, int, int, int]
     size: int
+
+    @classmethod
+    def draw(cls, rng: Rng, size: int, view: View) -> Camera:
+        """A camera that looks down, a little askew, at something near the middle of its frame."""
+        aspects, shares = zip(*view.frames)
+        aspect = aspects[bodies.pick(rng, shares)]
+        bar = round(size * (1 - aspect) / 2)
+        frame = (0, bar, size, size - bar)
+        if rng.uniform() < 0.25:
+            frame = (bar, 0, size - bar, size)
+        tilt = np.radians(float(rng.uniform() < 0.6) * rng.uniform(3, view.largest_tilt))
+        seen = np.array([[1, 0, 0], [0, np.cos(tilt), 0], [0, -np.sin(tilt) / _DISTANCE, 1]])
+        turned = np.eye(3)
+        turned[:2, :2] = bodies.rotation(rng.normal(0, 0.15))
+        zoom = size * (0.5 + 0.5 * aspect)
+        centre = size * (0.5 + rng.uniform(-0.05, 0.05, 2) * [1, aspect])
+        placed = np.array([[zoom, 0, centre[0]], [0, zoom, centre[1]], [0, 0, 1]])
+        return cls(placed @ turned @ seen, frame, size)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Points of the plane [M, 2] to pixels [M, 2]."""
@@ -51,60 +123,26 @@ class Camera:
         x, y, w = (line[0] * column + line[1] * row + line[2] for line in inverse)
         return x / w, y / w
 
-
-def draw_camera(rng: np.random.Generator, size: int, view: synthetic_views.View) -> Camera:
-    """A camera that looks down, a little askew, at something near the middle of its frame."""
-    aspects, shares = zip(*view.frames)
-    aspect = aspects[synthetic_bodies.pick(rng, shares)]
-    bar = round(size * (1 - aspect) / 2)
-    frame = (0, bar, size, size - bar)
-    if rng.uniform() < 0.25:
-        frame = (bar, 0, size - bar, size)
-    tilt = np.radians(float(rng.uniform() < 0.6) * rng.uniform(3, view.largest_tilt))
-    seen = np.array([[1, 0, 0], [0, np.cos(tilt), 0], [0, -np.sin(tilt) / _DISTANCE, 1]])
-    turn = rng.normal(0, 0.15)
-    turned = np.array(
-        [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
-    )
-    zoom = size * (0.5 + 0.5 * aspect)
-    centre = size * (0.5 + rng.uniform(-0.05, 0.05, 2) * [1, aspect])
-    placed = np.array([[zoom, 0, centre[0]], [0, zoom, centre[1]], [0, 0, 1]])
-    return Camera(placed @ turned @ seen, frame, size)
-
-
-def expose(rng: np.random.Generator, picture: np.ndarray, camera: Camera) -> np.ndarray:
-    """Light falling off, colour temperature, exposure, blur, sensor noise, a letterbox's black.
-
-    Args:
-        rng: draws all of it.
-        picture: uint8 [size, size, 3].
-        camera: says where the frame is.
-
-    Returns:
-        uint8 [size, size, 3].
-    """
-    size = camera.size
-    if rng.uniform() < 0.25:
-        picture = cv2.GaussianBlur(picture, (0, 0), size / 236 * rng.uniform(0.4, 1.3))
-    levels = 255 * np.linspace(0, 1, 256) ** rng.uniform(0.85, 1.2)
-    picture = cv2.transform(
-        cv2.LUT(picture, levels.astype(np.float32)), _colour_matrix(rng).astype(np.float32)
-    )
-    corners = 1 + rng.uniform(-0.22, 0.22, (2, 2)) + rng.uniform(-0.05, 0.05)
-    falloff = cv2.resize(corners.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
-    noise = synthetic_noise.grain(rng, (size, size)) * np.float32(rng.uniform(0.3, 6))
-    picture *= synthetic_bodies.rgb(falloff)
-    picture += synthetic_bodies.rgb(noise)
-    picture = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
-    left, top, right, bottom = camera.frame
-    picture[:top], picture[bottom:], picture[:, :left], picture[:, right:] = 0, 0, 0, 0
-    return picture
-
-
-def _colour_matrix(rng: np.random.Generator) -> np.ndarray:
-    """Exposure, colour temperature and saturation: float64 [3, 3], RGB to RGB."""
-    warmth, green = rng.normal(0, 0.09), rng.normal(0, 0.02)
-    gains = np.array([1 + warmth, 1 + green, 1 - warmth]) * np.exp(rng.normal(-0.04, 0.13))
-    saturation = np.clip(rng.normal(1, 0.15), 0.5, 1.4)
-    grey = np.outer(np.ones(3), [0.30, 0.59, 0.11])
-    return (saturation * np.eye(3) + (1 - saturation) * grey) * gains
+    def expose(self, rng: Rng, picture: np.ndarray) -> np.ndarray:
+        """Exposure, colour temperature, light falling off, blur, sensor noise, a letterbox's black:
+        uint8 [size, size, 3] to the same."""
+        size = self.size
+        if rng.uniform() < 0.25:
+            picture = cv2.GaussianBlur(picture, (0, 0), size / 236 * rng.uniform(0.4, 1.3))
+        levels = 255 * np.linspace(0, 1, 256) ** rng.uniform(0.85, 1.2)
+        warmth, green = rng.normal(0, 0.09), rng.normal(0, 0.02)
+        gains = np.array([1 + warmth, 1 + green, 1 - warmth]) * np.exp(rng.normal(-0.04, 0.13))
+        saturation = np.clip(rng.normal(1, 0.15), 0.5, 1.4)
+        grey = np.outer(np.ones(3), [0.30, 0.59, 0.11])
+        colours = (saturation * np.eye(3) + (1 - saturation) * grey) * gains
+        picture = cv2.LUT(picture, levels.astype(np.float32))
+        picture = cv2.transform(picture, colours.astype(np.float32))
+        corners = 1 + rng.uniform(-0.22, 0.22, (2, 2)) + rng.uniform(-0.05, 0.05)
+        falloff = cv2.resize(corners.astype(np.float32), (size, size))
+        noise = bodies.pixel_noise(rng, (size, size)) * np.float32(rng.uniform(0.3, 6))
+        picture *= bodies.rgb(falloff)
+        picture += bodies.rgb(noise)
+        picture = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
+        left, top, right, bottom = self.frame
+        picture[:top], picture[bottom:], picture[:, :left], picture[:, right:] = 0, 0, 0, 0
+        return picture

@@ -1,9 +1,9 @@
 """Composites: foods cut out of photographs on drawn or photographed tables, and crops of photos.
 
-Cut-outs become forms as the drawn foods have them (`food_looks.Form`), so scenes put them on
-plates, light them, give them shadows and measure their axes as they do for drawings. What a piece
-of 236 x 236 pixels shows is then known to the pixel, except for crops of photographs: there the
-answer comes from the photograph's masks, or from its boxes where the direction hardly matters.
+Cut-outs become forms as the drawn foods have them (`foods.Form`), so scenes put them on plates,
+light them, give them shadows and measure their axes as they do for drawings. What a piece of
+236 x 236 pixels shows is then known to the pixel, except for crops of photographs: there the answer
+comes from the photograph's masks, or from its boxes where the direction hardly matters.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from food_data import food_looks, image_placement, mask_placement, mask_rules
-from food_data.synthetic import bodies
-from food_data.synthetic import noise as synthetic_noise
-from food_data.synthetic import photographs as synthetic_photographs
+from food_data import image_placement, mask_placement, mask_rules
+from food_data.synthetic import bodies, photographs
+from food_data.synthetic.bodies import Body, Rng
+from food_data.synthetic.foods import FoodLook, Form, action_of
 
 # Main axes of whole foods and of pieces, parts of the picture's side on a plate that fills it.
 _LENGTHS = {
@@ -44,27 +44,24 @@ _CROP_SHARE = (0.15, 0.8)  # of a crop's side that the object takes
 _TRIES = 24
 
 
-def paint_whole(rng: np.random.Generator, length: float, picture: np.ndarray) -> bodies.Body:
+def _paint_whole(rng: Rng, length: float, picture: np.ndarray) -> Body:
     """A cut-out [h, w, 4] of this length, mirrored at random, a little lighter or darker."""
     scale = length / picture.shape[1]
     size = (max(3, round(length)), max(3, round(picture.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    layer = cv2.resize(synthetic_noise.mirrored(rng, picture), size, interpolation=method)
+    layer = cv2.resize(bodies.mirrored(rng, picture), size, interpolation=method)
     layer = cv2.copyMakeBorder(layer, 3, 3, 3, 3, cv2.BORDER_REPLICATE)
     layer[:3, :, 3] = layer[-3:, :, 3] = layer[:, :3, 3] = layer[:, -3:, 3] = 0
     albedo = _toned(rng, layer[..., :3])
     alpha = np.ascontiguousarray(layer[..., 3])
     # A photograph has its own light: only the rim is rounded, and all of it is thick.
     height = bodies.inflate(alpha, 0.04 * length) + np.float32(0.3 * min(size))
-    return bodies.Body(albedo, alpha, height, 0.0)
+    return Body(albedo, alpha, height, 0.0)
 
 
-def paint_piece(
-    rng: np.random.Generator,
-    length: float,
-    picture: np.ndarray,
-    shapes: Sequence[tuple[float, float, float, float]],
-) -> bodies.Body:
+def _paint_piece(
+    rng: Rng, length: float, picture: np.ndarray, shapes: Sequence[tuple[float, ...]]
+) -> Body:
     """A bite of this length, in one of the shapes, cut from a square [h, w, 4] of a food."""
     thinnest, widest, exponent, lumps = shapes[int(rng.integers(len(shapes)))]
     aspect = rng.uniform(thinnest, widest)
@@ -72,89 +69,62 @@ def paint_piece(
     body = bodies.solid(points, (0, 0, 0), rng.uniform(0.15, 0.4) * aspect * length, 0.1, 16)
     height, width = body.alpha.shape
     side = max(height, width)
-    stuff = synthetic_noise.mirrored(rng, picture[..., :3])
-    stuff = np.rot90(stuff, int(rng.integers(4)))
-    shrinks = side < stuff.shape[0]
-    stuff = cv2.resize(
-        np.ascontiguousarray(stuff),
-        (side, side),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-    )
+    stuff = bodies.mirrored(rng, picture[..., :3])
+    stuff = np.ascontiguousarray(np.rot90(stuff, int(rng.integers(4))))
+    method = cv2.INTER_AREA if side < stuff.shape[0] else cv2.INTER_LINEAR
+    stuff = cv2.resize(stuff, (side, side), interpolation=method)
     top, left = (int(rng.integers(side - have + 1)) for have in (height, width))
     body.albedo = _toned(rng, stuff[top : top + height, left : left + width])
     return body
 
 
-def _toned(rng: np.random.Generator, colours: np.ndarray) -> np.ndarray:
+def _toned(rng: Rng, colours: np.ndarray) -> np.ndarray:
     gains = np.clip(rng.normal(1, 0.08), 0.8, 1.2) * rng.normal(1, 0.03, 3)
     return np.clip(colours * gains, 0, 255).astype(np.uint8)
 
 
 @functools.cache
-def looks_of(library_key: tuple, side: str) -> dict[str, food_looks.FoodLook]:
-    """The looks of the foods of one side.
-
-    Args:
-        library_key: the arguments of `photographs.load`.
-        side: of the photographs.
-
-    Returns:
-        Food -> look, of forms that paint cut-outs.
-    """
-    library = synthetic_photographs.load(*library_key)
-    by_food: dict[str, dict[str, list]] = {}
-    for cutout in library.cutouts:
+def looks_of(library_key: tuple, side: str) -> dict[str, FoodLook]:
+    """Food -> look, of forms that paint cut-outs of one side of the split; `library_key` are the
+    arguments of `photographs.load`."""
+    pictures: dict[str, dict[str, list[np.ndarray]]] = {}
+    for cutout in photographs.load(*library_key).cutouts:
         if cutout.side == side and cutout.food is not None:
-            kinds = by_food.setdefault(cutout.food, {})
-            kinds.setdefault(cutout.kind, []).append(cutout.picture)
+            kinds = pictures.setdefault(cutout.food, {photographs.WHOLE: [], photographs.PIECE: []})
+            kinds[cutout.kind].append(cutout.picture)
     looks = {}
-    for food, kinds in by_food.items():
-        whole = kinds.get(synthetic_photographs.WHOLE, [])
-        pieces = kinds.get(synthetic_photographs.PIECE, [])
+    for food, kinds in pictures.items():
+        whole, pieces = kinds[photographs.WHOLE], kinds[photographs.PIECE]
         lengths = _LENGTHS.get(food, _USUAL_LENGTHS)
         share = (_PIECE_SHARE if whole else 1.0) if pieces else 0.0
-        forms = [
-            food_looks.Form(
-                functools.partial(paint_whole, picture=one), lengths[0], (1 - share) / len(whole)
-            )
-            for one in whole
-        ] + [
-            food_looks.Form(
-                functools.partial(paint_piece, picture=one, shapes=_PIECES[food]),
-                lengths[1],
-                share / len(pieces),
-            )
-            for one in pieces
-        ]
-        looks[food] = food_looks.FoodLook(action_of(food), tuple(forms))
+        forms = []
+        for one in whole:
+            paint = functools.partial(_paint_whole, picture=one)
+            forms.append(Form(paint, lengths[0], (1 - share) / len(whole)))
+        for one in pieces:
+            paint = functools.partial(_paint_piece, picture=one, shapes=_PIECES[food])
+            forms.append(Form(paint, lengths[1], share / len(pieces)))
+        looks[food] = FoodLook(action_of(food), tuple(forms))
     return looks
 
 
-def action_of(food: str) -> str:
-    """What is done to a food; those that we cannot draw are skewered."""
-    look = food_looks.ALL_FOOD_LOOKS.get(food)
-    return "skewering" if look is None else look.action
-
-
-def background(
-    rng: np.random.Generator, photographs: Sequence[synthetic_photographs.Photograph]
-) -> np.ndarray | None:
+def background(rng: Rng, choices: Sequence[photographs.Photograph]) -> np.ndarray | None:
     """A square of one of the photographs without any labelled food, or None if none is found."""
-    for _ in range(_TRIES if photographs else 0):
-        photograph = photographs[int(rng.integers(len(photographs)))]
+    for _ in range(_TRIES if choices else 0):
+        photograph = choices[int(rng.integers(len(choices)))]
         height, width = photograph.image.shape[:2]
         side = round(rng.uniform(0.35, 1.0) * min(height, width))
         left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
-        low, high = np.array([left, top]), np.array([left, top]) + side
-        if any(
-            (np.minimum(one.box[1], high) > np.maximum(one.box[0], low)).all()
-            for one in photograph.things
-        ):
-            continue
-        return synthetic_noise.mirrored(
-            rng, photograph.image[top : top + side, left : left + side]
-        ).copy()
+        low = np.array([left, top])
+        if not any(_sides_within(one.box, low, low + side).all() for one in photograph.things):
+            part = photograph.image[top : top + side, left : left + side]
+            return bodies.mirrored(rng, part).copy()
     return None
+
+
+def _sides_within(box: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """How much (x, y) of a box lies between two corners."""
+    return np.maximum(np.minimum(box[1], high) - np.maximum(box[0], low), 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,33 +147,31 @@ class Crop:
 
 
 @functools.cache
-def askable(library_key: tuple) -> dict[str, list[tuple[int, int]]]:
+def _askable(library_key: tuple) -> dict[str, list[tuple[int, int]]]:
     """Food -> (photograph, object) of all objects whose answer is known."""
-    library = synthetic_photographs.load(*library_key)
     found: dict[str, list[tuple[int, int]]] = {}
-    for i, photograph in enumerate(library.photographs):
+    for i, photograph in enumerate(photographs.load(*library_key).photographs):
         for j, thing in enumerate(photograph.things):
             if thing.food is not None and _is_askable(thing):
                 found.setdefault(thing.food, []).append((i, j))
     return found
 
 
-def _is_askable(thing: synthetic_photographs.Thing) -> bool:
+def _is_askable(thing: photographs.Thing) -> bool:
     return thing.mask is not None or thing.food not in LONG_FOODS
 
 
-def crop(rng: np.random.Generator, library_key: tuple) -> Crop:
+def crop(rng: Rng, library_key: tuple) -> Crop:
     """A square about an object that takes 0.15 to 0.8 of its side, somewhere in it.
 
     Of several objects of one food the one nearest to the crop's middle is the sample.
     """
-    library = synthetic_photographs.load(*library_key)
-    choices = askable(library_key)
+    choices = _askable(library_key)
     foods = sorted(choices)
     weights = np.array([len(choices[food]) for food in foods]) ** 0.7
     food = foods[int(rng.choice(len(foods), p=weights / weights.sum()))]
     i, j = choices[food][int(rng.integers(len(choices[food])))]
-    photograph = library.photographs[i]
+    photograph = photographs.load(*library_key).photographs[i]
     thing = photograph.things[j]
     height, width = photograph.image.shape[:2]
     extent = (thing.box[1] - thing.box[0]).max()
@@ -211,41 +179,28 @@ def crop(rng: np.random.Generator, library_key: tuple) -> Crop:
     side = int(np.clip(side, min(extent * 1.05, max(height, width)), max(height, width)))
     spare = np.maximum(side - (thing.box[1] - thing.box[0]), 0)
     low = np.rint(thing.box[0] - spare * rng.uniform(0.1, 0.9, 2)).astype(int)
-    low = np.clip(
-        low,
-        np.minimum(0, [width - side, height - side]),
-        np.maximum(0, [width - side, height - side]),
-    )
-    high = low + side
-    inner_low, inner_high = np.maximum(low, 0), np.minimum(high, [width, height])
-    part = photograph.image[inner_low[1] : inner_high[1], inner_low[0] : inner_high[0]]
-    image, placement = image_placement.place(part, "letterbox")
+    room = [width - side, height - side]
+    low = np.clip(low, np.minimum(0, room), np.maximum(0, room))
+    low, high = np.maximum(low, 0), np.minimum(low + side, [width, height])
+    window = slice(low[1], high[1]), slice(low[0], high[0])
+    image, placement = image_placement.place(photograph.image[window], "letterbox")
+    same = [one for one in photograph.things if one.food == food]
     seen = [
         one
-        for one in photograph.things
-        if one.food == food and _is_askable(one) and _inside(one.box, inner_low, inner_high) > 0.9
+        for one in same
+        if _is_askable(one)
+        and np.prod(_sides_within(one.box, low, high)) / np.prod(one.box[1] - one.box[0]) > 0.9
     ]
-    if not seen:
-        seen = [thing]
-    middle = (inner_low + inner_high) / 2
-    nearest = min(seen, key=lambda one: np.linalg.norm(one.box.mean(axis=0) - middle))
+    middle = (low + high) / 2
+    nearest = min(seen or [thing], key=lambda one: np.linalg.norm(one.box.mean(axis=0) - middle))
     rule = mask_rules.rule_of(action_of(food))
     if nearest.mask is not None:
         axis = mask_rules.mask_axis(nearest.mask, rule)
     else:
         axis = mask_rules.box_axis(nearest.box, rule)
-    parameters = np.clip(placement.to_model(axis - inner_low), 0, 1).astype(np.float32).ravel()
+    parameters = np.clip(placement.to_model(axis - low), 0, 1).astype(np.float32).ravel()
     mask = np.zeros(image.shape[:2], bool)
-    masks = [one.mask for one in photograph.things if one.food == food]
-    if all(one is not None for one in masks):
-        union = np.logical_or.reduce(masks)
-        mask = mask_placement.place_mask(
-            union[inner_low[1] : inner_high[1], inner_low[0] : inner_high[0]], placement
-        )
+    if all(one.mask is not None for one in same):
+        union = np.logical_or.reduce([one.mask for one in same])
+        mask = mask_placement.place_mask(union[window], placement)
     return Crop(image, food, parameters, mask, photograph.side)
-
-
-def _inside(box: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
-    """How much of a box lies between two corners, 0 to 1."""
-    sides = np.minimum(box[1], high) - np.maximum(box[0], low)
-    return float(np.prod(np.maximum(sides, 0)) / np.prod(box[1] - box[0]))

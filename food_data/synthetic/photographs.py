@@ -19,13 +19,14 @@ import csv
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 
 from food_data import annotations, image_decoding, mask_rules, vocabulary
 from food_data.sources import json_files
+from food_data.synthetic import bodies
 
 TRAIN, HELD_OUT = "train", "held_out"
 SIDES = (TRAIN, HELD_OUT)
@@ -147,48 +148,38 @@ def load(
         OSError, ValueError: if a file is unreadable or no object can be cut out.
     """
     counts: collections.Counter = collections.Counter()
-    names = _Names(dict(label_map), foods, no_cutouts)
+
+    def food_of(label: str) -> str | None:
+        label = vocabulary.normalise(label)
+        label = dict(label_map).get(label, label)
+        return next((one for one in vocabulary.singulars(label) if one in foods), None)
+
     photographs = [
-        *_annotated(annotation_files, names, counts),
-        *_single_fruit(fruit_tables, names, counts),
+        *_annotated(annotation_files, food_of, no_cutouts, counts),
+        *_single_fruit(fruit_tables, food_of, counts),
     ]
-    cutouts = []
-    for photograph in photographs:
-        for thing in photograph.things:
-            cutouts += _cutouts(photograph, thing)
+    cutouts = [
+        cutout for one in photographs for thing in one.things for cutout in _cutouts(one, thing)
+    ]
     if not cutouts:
         raise ValueError(f"Expected objects that can be cut out, got none: {dict(counts)}.")
     return Library(tuple(photographs), tuple(cutouts), counts)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Names:
-    label_map: Mapping[str, str]
-    foods: tuple[str, ...]
-    no_cutouts: tuple[str, ...]
-
-    def food(self, label: str) -> str | None:
-        label = vocabulary.normalise(label)
-        label = self.label_map.get(label, label)
-        return next((one for one in vocabulary.singulars(label) if one in self.foods), None)
-
-
-class _Sides:
-    """Says on which side the next photograph of a food is."""
-
-    def __init__(self) -> None:
-        self._seen: collections.Counter = collections.Counter()
-
-    def next(self, food: str) -> str:
-        block = self._seen[food] // _NEIGHBOURS % _BLOCKS
-        self._seen[food] += 1
-        return HELD_OUT if block == 1 else TRAIN
+def _next_side(seen: collections.Counter, food: str) -> str:
+    """On which side the next photograph of a food is; counts it."""
+    block = seen[food] // _NEIGHBOURS % _BLOCKS
+    seen[food] += 1
+    return HELD_OUT if block == 1 else TRAIN
 
 
 def _annotated(
-    files: tuple[str, ...], names: _Names, counts: collections.Counter
+    files: tuple[str, ...],
+    food_of: Callable[[str], str | None],
+    no_cutouts: tuple[str, ...],
+    counts: collections.Counter,
 ) -> Iterator[Photograph]:
-    sides = _Sides()
+    seen: collections.Counter = collections.Counter()
     contents = {}
     for file in files:
         for entry in json_files.read_json(pathlib.Path(file), "annotation file")["images"]:
@@ -197,16 +188,15 @@ def _annotated(
         image = image_decoding.decode_image(picture.path.read_bytes())
         content = contents[picture.path.resolve()]
         if not picture.objects and content != "empty plate":
-            counts[
-                "(photographs)", "without labelled objects, which may show any food: left out"
-            ] += 1
+            outcome = "without labelled objects, which may show any food: left out"
+            counts["(photographs)", outcome] += 1
             continue
-        boxes = [_box(one) for one in picture.objects]
+        boxes = [None if one.box is None else np.asarray(one.box, float) for one in picture.objects]
         things = []
-        for number, one in enumerate(picture.objects):
-            food = names.food(one.label)
+        for number, (one, box) in enumerate(zip(picture.objects, boxes)):
+            food = food_of(one.label)
             name = one.label if food is None else food
-            if boxes[number] is None:
+            if box is None:
                 counts[name, "have neither mask nor box: left out"] += 1
                 continue
             mask = one.mask(image.shape[1], image.shape[0])
@@ -214,25 +204,21 @@ def _annotated(
             if mask is not None:
                 tidy = _without_spikes(mask.view(np.uint8))
                 mask = mask if tidy is None else tidy.view(bool)
-            elif food in names.no_cutouts:
+            elif food in no_cutouts:
                 outcome = "of a food without cut-outs"
             else:
                 others = [box for k, box in enumerate(boxes) if k != number and box is not None]
-                mask, outcome = _mask_from_box(image, boxes[number], others)
+                mask, outcome = _mask_from_box(image, box, others)
             counts[name, outcome] += 1
-            things.append(Thing(food, boxes[number], mask))
-        label = picture.objects[0].label if picture.objects else "nothing"
-        yield Photograph(image, tuple(things), sides.next(label), content in (None, "empty plate"))
-
-
-def _box(one: annotations.LabelledObject) -> np.ndarray | None:
-    return None if one.box is None else np.asarray(one.box, float)
+            things.append(Thing(food, box, mask))
+        side = _next_side(seen, picture.objects[0].label if picture.objects else "nothing")
+        yield Photograph(image, tuple(things), side, content in (None, "empty plate"))
 
 
 def _single_fruit(
-    tables: tuple[str, ...], names: _Names, counts: collections.Counter
+    tables: tuple[str, ...], food_of: Callable[[str], str | None], counts: collections.Counter
 ) -> Iterator[Photograph]:
-    sides = _Sides()
+    seen: collections.Counter = collections.Counter()
     for table in map(pathlib.Path, tables):
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -240,21 +226,16 @@ def _single_fruit(
             if row["content"] != "single":
                 counts[row["food"], f"photographs of a {row['content']}: left out"] += 1
                 continue
-            image = image_decoding.decode_image(
-                (table.parent / "images" / row["file"]).read_bytes()
-            )
-            height, width = image.shape[:2]
-            box = np.array([[0.04, 0.04], [0.96, 0.96]]) * [width, height]
+            path = table.parent / "images" / row["file"]
+            image = image_decoding.decode_image(path.read_bytes())
+            box = np.array([[0.04, 0.04], [0.96, 0.96]]) * image.shape[1::-1]
             mask, outcome = _mask_from_box(image, box, [], central=True)
             counts[row["food"], f"single fruit {outcome}"] += 1
             if mask is not None:
-                rows_, columns = np.nonzero(mask)
-                box = np.array([[columns.min(), rows_.min()], [columns.max(), rows_.max()]]) + [
-                    [0, 0],
-                    [1, 1],
-                ]
-                thing = Thing(names.food(row["food"]), box, mask, is_whole=True)
-                yield Photograph(image, (thing,), sides.next(row["food"]), False)
+                place = np.argwhere(mask)[:, ::-1]
+                box = np.stack([place.min(axis=0), place.max(axis=0) + 1])
+                thing = Thing(food_of(row["food"]), box, mask, is_whole=True)
+                yield Photograph(image, (thing,), _next_side(seen, row["food"]), False)
 
 
 def _mask_from_box(
@@ -263,12 +244,14 @@ def _mask_from_box(
     """A mask bool [H, W] by GrabCut or None, and what to call the outcome."""
     height, width = image.shape[:2]
     margin = 0.004 * max(width, height)
-    if not central and (
-        (box[0] <= margin).any() or (box[1] >= [width - margin, height - margin]).any()
-    ):
+    at_border = (box[0] <= margin).any() or (box[1] >= [width - margin, height - margin]).any()
+    if at_border and not central:
         return None, "cut off by the picture's border: no cut-out"
-    if any(_shared(box, other) > _MOST_SHARED for other in others):
-        return None, "with a box that others overlap: no cut-out"
+    for other in others:
+        sides = np.minimum(box[1], other[1]) - np.maximum(box[0], other[0])
+        shared = np.prod(np.maximum(sides, 0)) / max(np.prod(box[1] - box[0]), 1e-9)
+        if shared > _MOST_SHARED:
+            return None, "with a box that others overlap: no cut-out"
     around = _AROUND * (box[1] - box[0])
     low = np.clip(np.floor(box[0] - around), 0, [width, height]).astype(int)
     high = np.clip(np.ceil(box[1] + around), 0, [width, height]).astype(int)
@@ -314,12 +297,6 @@ def _without_spikes(mask: np.ndarray) -> np.ndarray | None:
     if len(stats) < 2:
         return None
     return (parts == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])).view(np.uint8)
-
-
-def _shared(box: np.ndarray, other: np.ndarray) -> float:
-    """How much of a box another one covers, 0 to 1."""
-    sides = np.minimum(box[1], other[1]) - np.maximum(box[0], other[0])
-    return float(np.prod(np.maximum(sides, 0)) / max(np.prod(box[1] - box[0]), 1e-9))
 
 
 def _implausible(mask: np.ndarray, box: tuple[int, int, int, int], central: bool) -> str | None:
@@ -371,7 +348,7 @@ def _along_axis(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     angle = np.degrees(np.arctan2(*(axis[1] - axis[0])[::-1]))
     middle = np.array([columns.mean(), rows.mean()])
     turn = np.radians(-angle)
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    rotation = bodies.rotation(turn)
     reach = np.abs((np.stack([columns, rows], axis=1) - middle) @ rotation.T).max(axis=0) + 3
     scale = min(1.0, _STORED_PX / (2 * reach.max()))
     soft = max(1.0, 0.7 / scale)

@@ -2,77 +2,252 @@
 
 They ship with the project: tests and `make demo` need data of which the right answer is known. All
 of it is drawn by this code; plate `i` of a seed is always the same, whatever the number of
-processes. What is drawn is said in `scenes`, what foods look like in `food_looks`.
+processes. What is drawn is said in `scenes`, what foods look like in `foods`.
 """
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
+import dataclasses
+import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
+import cv2
 import numpy as np
 
 import policy_specs
-from food_data import embedding_store, npz_dataset, npz_writer
-from food_data.synthetic import samples as synthetic_samples
-from food_data.synthetic import workers as synthetic_workers
+from food_data import embedding_store, image_placement, mask_placement, npz_dataset, npz_writer
+from food_data.synthetic import camera, composites, photographs, scenes
+from food_data.synthetic import foods as synthetic_foods
 from food_data.synthetic.scenes import MAX_FOODS, PlacedFood, render_plate
 
 __all__ = [
     "MAX_FOODS",
+    "Mix",
     "PlacedFood",
+    "available_cores",
     "build_synthetic_dataset",
     "render_plate",
     "write_synthetic_dataset",
 ]
 
+_RESIZE = "letterbox"
+_DRAWN, _COMPOSITE, _CROP = "drawn", "composite", "crop"
+_PLAN = 13  # Tells a plate's plan from the plate itself, which is drawn from (seed, i).
+_PHOTO_BACKGROUND = 0.6  # of composites lie on a photograph, the others on a drawn table,
+_BARE = 0.5  # and of those so many without a drawn dish.
+_HEAPED = 0.4  # of plates with equal pieces have them close together
+_CHUNK = 4  # Plates that a process draws before it hands them over,
+_WAITING_CHUNKS_PER_WORKER = 4  # and how much may wait for whoever reads them.
+_FEWEST_TASKS = 24
+_Result = TypeVar("_Result")
 
-def _drawer(
-    num_plates: int,
-    seed: int,
-    store: embedding_store.EmbeddingStore,
-    size: int,
-    max_foods: int,
-    samples_per_plate: int | None,
-    view: str,
-    mix: synthetic_samples.Mix,
-) -> synthetic_samples.PlateDrawer:
-    """Checks what there is to draw before anything is drawn."""
-    foods = synthetic_samples.foods_of(store, mix.more_foods)
-    drawer = synthetic_samples.PlateDrawer(
-        seed, size, foods, max_foods, samples_per_plate, view, mix
-    )
-    if num_plates < 1 or not foods:
-        raise ValueError(
-            f"Expected at least 1 plate and 1 food, got {num_plates} plates and {len(foods)} foods "
-            "that have an embedding."
+
+@dataclasses.dataclass(frozen=True)
+class Mix:
+    """How often plates are something else than drawings of different foods, each 0 to 1.
+
+    Attributes:
+        composites: plates on which foods are cut out of photographs.
+        crops: parts of photographs, one sample each.
+        long_foods: of the others, those with a single long food and nothing else.
+        equal_pieces: of the others, those with 1 to 5 further pieces of one of their foods.
+        distractors: of the others, those with 1 to 4 things that are never asked for.
+        more_foods: draw those of `foods.MORE_FOOD_LOOKS` too.
+        photographs: arguments of `photographs.load`; needed for composites and crops.
+
+    Raises:
+        ValueError: if a share is out of range, or photographs are needed and absent.
+    """
+
+    composites: float = 0.0
+    crops: float = 0.0
+    long_foods: float = 0.0
+    equal_pieces: float = 0.0
+    distractors: float = 0.0
+    more_foods: bool = False
+    photographs: tuple | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            share = getattr(self, field.name)
+            if isinstance(share, float) and not 0 <= share <= 1:
+                raise ValueError(f"{field.name}: expected a share from 0 to 1, got {share}.")
+        photographed = self.composites + self.crops
+        if photographed > 1:
+            raise ValueError(f"Expected composites + crops of at most 1, got {photographed:g}.")
+        if photographed and self.photographs is None:
+            raise ValueError("Composites and crops need photographs: --annotations.")
+
+
+DRAWINGS = Mix()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plate:
+    """The samples of one plate; n of its foods count.
+
+    Attributes:
+        image: uint8 [236, 236, 3].
+        actions: execution parameters float32 [n, 4].
+        masks: packed, uint8 [n, 236, 30].
+        names: action and food of each.
+        source: which plate of which seed.
+    """
+
+    image: np.ndarray
+    actions: np.ndarray
+    masks: np.ndarray
+    names: Sequence[tuple[str, str]]
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PlateDrawer:
+    """All that is needed to draw plate i; small, since it is sent to every worker.
+
+    Attributes:
+        seed: plate i is drawn from (seed, i).
+        foods: to choose from.
+        size: that plates are drawn at, pixels; the samples are the model's size.
+        max_foods: on a plate, 1 to 6; with 1 the picture alone says what is right.
+        samples_per_plate: make samples of so many of a plate's foods, drawn by the seed; None for
+            all of them.
+        view: how pictures are taken, one of `camera.VIEW_NAMES`.
+        mix: what else there is but drawings of different foods.
+
+    Raises:
+        ValueError: if a number is out of range, or there is no such view.
+    """
+
+    seed: int
+    foods: tuple[str, ...]
+    size: int = policy_specs.IMAGE_SIZE
+    max_foods: int = MAX_FOODS
+    samples_per_plate: int | None = None
+    view: str = "any"
+    mix: Mix = DRAWINGS
+
+    def __post_init__(self) -> None:
+        if self.view not in camera.VIEW_NAMES:
+            names = ", ".join(camera.VIEW_NAMES)
+            raise ValueError(f"view: expected one of {names}; got {self.view!r}.")
+        if not 1 <= self.max_foods <= MAX_FOODS:
+            raise ValueError(f"max_foods: expected 1 to {MAX_FOODS}, got {self.max_foods}.")
+        if self.samples_per_plate is not None and self.samples_per_plate < 1:
+            raise ValueError(
+                f"samples_per_plate: expected at least 1, got {self.samples_per_plate}; None makes "
+                "a sample of every food."
+            )
+
+    def count(self, i: int) -> int:
+        """How many samples plate i gives, without drawing it."""
+        kind, is_long, _ = self._kind(i)
+        if kind == _CROP or is_long:
+            return 1
+        rng = np.random.default_rng([self.seed, i])
+        number = scenes.draw_number(rng, self.foods, self.max_foods)
+        return min(number, self.samples_per_plate or number)
+
+    def draw(self, i: int) -> Plate:
+        """Plate i."""
+        rng = np.random.default_rng([self.seed, i])
+        kind, is_long, plan = self._kind(i)
+        if kind == _CROP:
+            crop = composites.crop(rng, self.mix.photographs)
+            return Plate(
+                crop.image,
+                crop.parameters[np.newaxis],
+                npz_dataset.pack_masks(crop.mask[np.newaxis]),
+                [(synthetic_foods.action_of(crop.food), crop.food)],
+                self._photo_source(crop.side, i),
+            )
+        foods, max_foods = self.foods, self.max_foods
+        source, staging = f"synthetic/seed_{self.seed}/plate_{i}", scenes.Staging()
+        if kind == _COMPOSITE:
+            side, staging = self._composite(plan)
+            source = self._photo_source(side, i)
+        if is_long:
+            there = {*self.foods, *staging.looks}
+            foods = tuple(food for food in composites.LONG_FOODS if food in there)
+            max_foods = 1
+            own = _shares({food: one for food, one in staging.first.items() if food in foods})
+            staging = dataclasses.replace(staging, first=own)
+        else:
+            equal, other = plan.uniform(size=2) < [self.mix.equal_pieces, self.mix.distractors]
+            staging = dataclasses.replace(
+                staging,
+                equal_pieces=int(plan.integers(1, 6)) if equal else 0,
+                heaped=bool(equal and plan.uniform() < _HEAPED),
+                distractors=int(plan.integers(1, 5)) if other else 0,
+            )
+        picture, placed = render_plate(rng, self.size, foods, max_foods, self.view, staging)
+        image, placement = image_placement.place(picture, _RESIZE)
+        order = rng.permutation(len(placed))
+        if staging.equal_pieces:  # The first food is the one with several pieces.
+            order = np.concatenate([[0], order[order != 0]])
+        placed = [placed[k] for k in np.sort(order[: self.samples_per_plate])]
+        masks = [mask_placement.place_mask(food.mask, placement) for food in placed]
+        return Plate(
+            image,
+            np.stack([food.parameters for food in placed]),
+            npz_dataset.pack_masks(np.stack(masks)),
+            [(food.action, food.food) for food in placed],
+            source,
         )
-    return drawer
+
+    def _kind(self, i: int) -> tuple[str, bool, np.random.Generator]:
+        """Of plate i: what it is, whether a single long food is on it, and what draws the rest."""
+        plan = np.random.default_rng([self.seed, i, _PLAN])
+        draw = plan.uniform()
+        kind = _DRAWN
+        if draw < self.mix.composites + self.mix.crops:
+            kind = _COMPOSITE if draw < self.mix.composites else _CROP
+        return kind, bool(plan.uniform() < self.mix.long_foods), plan
+
+    def _composite(self, plan: np.random.Generator) -> tuple[str, scenes.Staging]:
+        """A side of the split, and its foods on one of its backgrounds."""
+        side = photographs.SIDES[plan.uniform() < photographs.HELD_OUT_SHARE]
+        looks = composites.looks_of(self.mix.photographs, side)
+        library = photographs.load(*self.mix.photographs)
+        free = [one for one in library.photographs if one.side == side and one.is_background]
+        background = None
+        if plan.uniform() < _PHOTO_BACKGROUND:
+            background = composites.background(plan, free)
+        bare = background is not None and plan.uniform() < _BARE
+        # A food with many cut-outs is shown more often than one with few.
+        first = _shares({food: len(look.forms) ** 0.5 for food, look in looks.items()})
+        return side, scenes.Staging(looks, first, background=background, bare=bare)
+
+    def _photo_source(self, side: str, i: int) -> str:
+        """What is before "#" stays on one side of a split (`splits.picture_keys`)."""
+        return f"photos/{side}#seed_{self.seed}/plate_{i}"
 
 
-def _draw(
-    drawer: synthetic_samples.PlateDrawer,
-    num_plates: int,
-    progress: Callable[[Iterable], Iterable],
-    workers: int | None,
-) -> Iterator[synthetic_samples.Plate]:
-    drawn = synthetic_workers.ordered_map(drawer.draw, num_plates, workers)
-    for _ in progress(range(num_plates)):
-        yield next(drawn)
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Adding up to 1."""
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def foods_of(store: embedding_store.EmbeddingStore, more_foods: bool = False) -> tuple[str, ...]:
+    """The foods that we can draw and that have an embedding for what is done to them."""
+    known = set(store.combinations())
+    looks = synthetic_foods.ALL_FOOD_LOOKS if more_foods else synthetic_foods.FOOD_LOOKS
+    return tuple(food for food, look in looks.items() if (look.action, food) in known)
 
 
 def build_synthetic_dataset(
     num_plates: int,
     seed: int,
     store: embedding_store.EmbeddingStore,
-    size: int = policy_specs.IMAGE_SIZE,
-    max_foods: int = MAX_FOODS,
     progress: Callable[[Iterable], Iterable] = iter,
     workers: int | None = None,
-    samples_per_plate: int | None = None,
-    view: str = "any",
-    mix: synthetic_samples.Mix = synthetic_samples.DRAWINGS,
+    **options: object,
 ) -> npz_dataset.FoodDataset:
     """Draws plates; each food on one is a sample, so the instruction decides what is right.
 
@@ -80,14 +255,9 @@ def build_synthetic_dataset(
         num_plates: at least 1.
         seed: plate i is drawn from (seed, i).
         store: foods without an embedding for their action are not drawn.
-        size: that plates are drawn at, pixels; the samples are the model's size.
-        max_foods: on a plate, 1 to 6; with 1 the picture alone says what is right.
         progress: wraps the plate numbers, for a progress bar.
         workers: processes; None for one per core. It makes no difference to the plates.
-        samples_per_plate: make samples of so many of a plate's foods, drawn by the seed; None for
-            all of them.
-        view: how pictures are taken, one of `views.NAMES`.
-        mix: what else there is but drawings of different foods.
+        **options: `size`, `max_foods`, `samples_per_plate`, `view` and `mix` of `PlateDrawer`.
 
     Returns:
         One sample per food on a plate, plates in order; the samples of a plate have one source.
@@ -95,18 +265,14 @@ def build_synthetic_dataset(
     Raises:
         ValueError: if there is no plate, no food to draw, or a number is out of range.
     """
-    drawer = _drawer(num_plates, seed, store, size, max_foods, samples_per_plate, view, mix)
+    drawer = _drawer(num_plates, seed, store, options)
     number = sum(map(drawer.count, range(num_plates)))
     images = np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
-    samples, at = (
-        synthetic_samples.Samples(store, np.empty((number, *npz_dataset.PACKED_SHAPE), np.uint8)),
-        0,
-    )
-    for plate in _draw(drawer, num_plates, progress, workers):
-        images[at : at + len(plate.names)] = plate.image
-        at += len(plate.names)
-        samples.add(plate)
-    return npz_dataset.FoodDataset(images, **samples.arrays(), resize=synthetic_samples.RESIZE)
+    masks = np.empty((number, *npz_dataset.PACKED_SHAPE), np.uint8)
+    rows = iter(images)
+    plates = _drawn(drawer, num_plates, progress, workers)
+    arrays = _samples(plates, store, masks, lambda image: np.copyto(next(rows), image))
+    return npz_dataset.FoodDataset(images, **arrays, resize=_RESIZE)
 
 
 def write_synthetic_dataset(
@@ -114,20 +280,15 @@ def write_synthetic_dataset(
     num_plates: int,
     seed: int,
     store: embedding_store.EmbeddingStore,
-    size: int = policy_specs.IMAGE_SIZE,
-    max_foods: int = MAX_FOODS,
     progress: Callable[[Iterable], Iterable] = iter,
     workers: int | None = None,
-    samples_per_plate: int | None = None,
-    view: str = "any",
-    mix: synthetic_samples.Mix = synthetic_samples.DRAWINGS,
+    **options: object,
 ) -> int:
     """As `build_synthetic_dataset`, but images go straight to a file and never fill the memory.
 
     Args:
         path: of the uncompressed .npz file; it is there whole or not at all.
-        num_plates, seed, store, size, max_foods, progress, workers, samples_per_plate, view,
-            mix: as there.
+        num_plates, seed, store, progress, workers, **options: as there.
 
     Returns:
         The number of samples.
@@ -136,7 +297,7 @@ def write_synthetic_dataset(
         FileNotFoundError: if the folder of `path` does not exist.
         ValueError: if there is no plate, no food to draw, or a number is out of range.
     """
-    drawer = _drawer(num_plates, seed, store, size, max_foods, samples_per_plate, view, mix)
+    drawer = _drawer(num_plates, seed, store, options)
     # Two arrays of a zip file cannot be written at once, so the masks wait in a file of their own.
     with (
         npz_writer.NpzStreamWriter(path) as writer,
@@ -144,14 +305,115 @@ def write_synthetic_dataset(
     ):
         number = sum(map(drawer.count, range(num_plates)))
         masks = np.memmap(waiting, np.uint8, "w+", shape=(number, *npz_dataset.PACKED_SHAPE))
-        samples = synthetic_samples.Samples(store, masks)
+        plates = _drawn(drawer, num_plates, progress, workers)
         with writer.stream("images", (number, *npz_dataset.IMAGE_SHAPE), np.uint8) as images:
-            for plate in _draw(drawer, num_plates, progress, workers):
-                for _ in plate.names:
-                    images.append(plate.image[np.newaxis])
-                samples.add(plate)
-        for name, array in samples.arrays().items():
+            arrays = _samples(plates, store, masks, lambda one: images.append(one[np.newaxis]))
+        for name, array in arrays.items():
             writer.write(name, array)
-        writer.write("resize", np.array(synthetic_samples.RESIZE))
+        writer.write("resize", np.array(_RESIZE))
         writer.write("format_version", np.array(npz_dataset.FORMAT_VERSION))
     return number
+
+
+def _drawer(
+    num_plates: int, seed: int, store: embedding_store.EmbeddingStore, options: Mapping
+) -> PlateDrawer:
+    """Checks everything before anything is drawn."""
+    drawer = PlateDrawer(seed, foods_of(store, options.get("mix", DRAWINGS).more_foods), **options)
+    if num_plates < 1 or not drawer.foods:
+        raise ValueError(
+            f"Expected at least 1 plate and 1 food, got {num_plates} plates and "
+            f"{len(drawer.foods)} foods that have an embedding."
+        )
+    return drawer
+
+
+def _drawn(
+    drawer: PlateDrawer,
+    num_plates: int,
+    progress: Callable[[Iterable], Iterable],
+    workers: int | None,
+) -> Iterator[Plate]:
+    drawn = ordered_map(drawer.draw, num_plates, workers)
+    for _ in progress(range(num_plates)):
+        yield next(drawn)
+
+
+def _samples(
+    plates: Iterable[Plate],
+    store: embedding_store.EmbeddingStore,
+    masks: np.ndarray,
+    write_image: Callable[[np.ndarray], None],
+) -> dict[str, np.ndarray]:
+    """Hands over each sample's image, fills the masks, and gives the other arrays."""
+    actions, names, sources = [], [], []
+    for plate in plates:
+        for _ in plate.names:
+            write_image(plate.image)
+        masks[len(names) : len(names) + len(plate.names)] = plate.masks
+        actions.append(plate.actions)
+        names += plate.names
+        sources += [plate.source] * len(plate.names)
+    return {
+        "actions": np.concatenate(actions),
+        "embeddings": np.stack([store.lookup(*pair) for pair in names]),
+        "action_names": np.array([action for action, _ in names]),
+        "food_types": np.array([food for _, food in names]),
+        "sources": np.array(sources),
+        "masks": masks,
+    }
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def ordered_map(
+    task: Callable[[int], _Result], number: int, workers: int | None = None
+) -> Iterator[_Result]:
+    """task(0), task(1), ..., task(number - 1), worked out in several processes.
+
+    Processes are forked, so that they need not import anything again. A forked process has none of
+    its parent's other threads: OpenCV's are ended before, since a child would wait for them for
+    ever, and a task must not call TensorFlow.
+
+    Args:
+        task: a picklable function; its result must depend on its argument alone.
+        number: of calls.
+        workers: processes; None for one per core, and none at all for few calls.
+
+    Yields:
+        The results in order. A bounded number waits for whoever reads them.
+
+    Raises:
+        ValueError: if `workers` is less than 1.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers: expected at least 1, got {workers}; None means one per core.")
+    if workers is None:
+        workers = available_cores() if number >= _FEWEST_TASKS else 1
+    if workers == 1 or "fork" not in multiprocessing.get_all_start_methods():
+        yield from map(task, range(number))
+        return
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    context = multiprocessing.get_context("fork")
+    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context)
+    try:
+        for start in range(0, number, _CHUNK):
+            waiting.append(pool.submit(_call, task, start, min(start + _CHUNK, number)))
+            if len(waiting) > _WAITING_CHUNKS_PER_WORKER * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
+
+
+def _call(task: Callable[[int], _Result], start: int, stop: int) -> list[_Result]:
+    return [task(i) for i in range(start, stop)]

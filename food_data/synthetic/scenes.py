@@ -2,6 +2,9 @@
 
 Ground truth is measured on what is SEEN of a food (what lies under another food or the fork does
 not count), as it would be on a photograph's mask, by the default rules of `mask_rules`.
+
+Places are looked for on a coarse map. Foods may touch, and cover each other by at most 8% of the
+smaller one as the coarse map sees it, which is at most 15% in the picture (a test looks).
 """
 
 from __future__ import annotations
@@ -12,18 +15,23 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from food_data import food_looks, mask_rules
+from food_data import mask_rules
+from food_data.synthetic import bodies, tableware
 from food_data.synthetic import camera as synthetic_camera
-from food_data.synthetic import dishes as synthetic_dishes
-from food_data.synthetic import distractors as synthetic_distractors
-from food_data.synthetic import forks as synthetic_forks
-from food_data.synthetic import light as synthetic_light
-from food_data.synthetic import placing as synthetic_placing
-from food_data.synthetic import tables as synthetic_tables
-from food_data.synthetic import views as synthetic_views
+from food_data.synthetic import foods as synthetic_foods
+from food_data.synthetic.bodies import Light, Rng
 
 MAX_FOODS = 6
 _MARGIN = 0.025  # Foods keep this part of the side from the frame's border.
+_MAP_SIDE = 96
+_LARGEST_OVERLAP = 0.08
+_ATTEMPTS = 48
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+_FEWEST_CELLS = 4  # An overlap of fewer cannot be told from none on so coarse a map.
+_SHRINK = 0.86
+_SHRINKS = 14
+_FINER = 1.4  # Foods are painted so much finer than they are seen.
+_PAINTED_PX = (36, 176)  # At least and at most so long.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Staging:
     """What a plate has beyond drawings of different foods.
 
     Attributes:
-        looks: food -> its look, instead of or beside `food_looks.ALL_FOOD_LOOKS`.
+        looks: food -> its look, instead of or beside `foods.ALL_FOOD_LOOKS`.
         first: foods of which at least one, and about `first_share` of all, are on the plate, and
             how often each is chosen; shares that add up to 1.
         first_share: see there.
@@ -43,7 +51,7 @@ class Staging:
         distractors: things that look like food and are never asked for.
     """
 
-    looks: Mapping[str, food_looks.FoodLook] = dataclasses.field(default_factory=dict)
+    looks: Mapping[str, synthetic_foods.FoodLook] = dataclasses.field(default_factory=dict)
     first: Mapping[str, float] = dataclasses.field(default_factory=dict)
     first_share: float = 0.6
     background: np.ndarray | None = None
@@ -69,15 +77,15 @@ class PlacedFood:
     mask: np.ndarray
 
 
-def draw_number(rng: np.random.Generator, foods: Sequence[str], max_foods: int) -> int:
+def draw_number(rng: Rng, foods: Sequence[str], max_foods: int) -> int:
     """How many foods `render_plate` puts on a plate: the first thing it draws."""
     return min(int(rng.integers(1, max_foods + 1)), len(foods))
 
 
 def render_plate(
-    rng: np.random.Generator,
+    rng: Rng,
     size: int,
-    foods: Sequence[str] = tuple(food_looks.FOOD_LOOKS),
+    foods: Sequence[str] = tuple(synthetic_foods.FOOD_LOOKS),
     max_foods: int = MAX_FOODS,
     view: str = "any",
     staging: Staging = Staging(),
@@ -89,7 +97,7 @@ def render_plate(
         size: side of the picture, pixels.
         foods: to choose from.
         max_foods: at most so many, 1 to 6.
-        view: how the picture is taken, one of `views.NAMES`.
+        view: how the picture is taken, one of `camera.VIEW_NAMES`.
         staging: equal pieces, distractors, foods and a background from photographs.
 
     Returns:
@@ -97,44 +105,64 @@ def render_plate(
     """
     number = draw_number(rng, foods, max_foods)
     names = _choose(rng, foods, number, staging)
-    view = synthetic_views.draw_view(rng, view)
-    zoom = rng.uniform(*view.zoom(number))
-    camera = synthetic_camera.draw_camera(rng, size, view)
-    light = synthetic_light.draw_light(rng)
+    view = synthetic_camera.draw_view(rng, view)
+    zoom = rng.uniform(*view.zooms[min(number, len(view.zooms)) - 1])
+    camera = synthetic_camera.Camera.draw(rng, size, view)
+    light = Light.draw(rng)
     if staging.background is None:
-        canvas = synthetic_tables.draw_table(rng, camera)
-        synthetic_tables.strew_things(rng, canvas, camera, light.shadow_shift(1.0))
+        canvas = tableware.draw_table(rng, camera)
+        tableware.strew_things(rng, canvas, camera, light)
     else:
         canvas = cv2.resize(staging.background, (size, size), interpolation=cv2.INTER_AREA)
     reach = zoom**view.reach_power * rng.uniform(*view.dish_reach)
     allowed = _free_cells(camera)
-    if rng.uniform() < view.bare_table_share(number) or staging.bare:
+    bare_share = view.bare_table[min(number, len(view.bare_table)) - 1]
+    if rng.uniform() < bare_share or staging.bare:
         zoom *= rng.uniform(1, 1.4)
     else:
-        allowed &= _draw_dish(rng, canvas, camera, light, reach)
-    looks = {**food_looks.ALL_FOOD_LOOKS, **staging.looks}
+        dish = tableware.Dish.draw(rng, reach)
+        level = dish.paint(canvas, camera, light)
+        allowed &= cv2.resize(level, (_MAP_SIDE, _MAP_SIDE)) < dish.flat + 0.08
+    looks = {**synthetic_foods.ALL_FOOD_LOOKS, **staging.looks}
     pieces = [(name, looks[name].draw_form(rng)) for name in names]
     lengths = [form.length * zoom * rng.uniform(0.85, 1.15) for _, form in pieces]
-    extra = _extra_pieces(rng, pieces, lengths, zoom, looks, staging)
-    pieces, lengths = pieces + extra[0], lengths + extra[1]
-    forms = [form for _, form in pieces]
+    first, first_form = pieces[0]
+    for _ in range(staging.equal_pieces):
+        form = first_form if rng.uniform() < 0.7 else looks[first].draw_form(rng)
+        pieces.append((first, form))
+        lengths.append(lengths[0] * form.length / first_form.length * rng.uniform(0.75, 1.25))
+    for _ in range(staging.distractors):
+        form = synthetic_foods.DISTRACTORS[int(rng.integers(len(synthetic_foods.DISTRACTORS)))]
+        pieces.append((None, form))
+        lengths.append(form.length * zoom * rng.uniform(0.85, 1.15))
     heap = [0, *range(number, number + staging.equal_pieces)] if staging.heaped else []
-    masks = _lay_foods(rng, canvas, camera, light, forms, lengths, allowed, heap)
+    placer = Placer(allowed, camera)
+    touching = rng.uniform() < 0.4
+    masks: dict[int, np.ndarray] = {}
+    near = None
+    for i in sorted(range(len(pieces)), key=lambda i: -lengths[i]):
+        sprite = _sprite(rng, pieces[i][1], lengths[i], light, size)
+        if i in heap:
+            middle = near = placer.place(rng, sprite, True, near)
+        else:
+            middle = placer.place(rng, sprite, touching)
+        mask = paste(canvas, sprite, placer.jacobian(middle), middle, light)
+        for earlier in masks.values():
+            earlier &= ~mask
+        masks[i] = mask
     if rng.uniform() < 0.35:
-        fork = synthetic_forks.lay_fork(rng, canvas, camera, reach, masks)
+        fork = tableware.lay_fork(rng, canvas, camera, reach, list(masks.values()))
         if fork is not None:
-            masks = [mask & ~fork for mask in masks]
-    picture = synthetic_camera.expose(rng, canvas, camera)
+            masks = {i: mask & ~fork for i, mask in masks.items()}
+    picture = camera.expose(rng, canvas)
     placed = []
     for name in names:
-        own = [mask for (food, _), mask in zip(pieces, masks) if food == name]
-        placed.append(place_pieces(name, looks[name].action, own))
+        own = [masks[i] for i, (food, _) in enumerate(pieces) if food == name]
+        placed.append(_placed(name, looks[name].action, own))
     return picture, placed
 
 
-def _choose(
-    rng: np.random.Generator, foods: Sequence[str], number: int, staging: Staging
-) -> list[str]:
+def _choose(rng: Rng, foods: Sequence[str], number: int, staging: Staging) -> list[str]:
     """The names of the foods that are asked for."""
     if not staging.first:
         return [str(name) for name in rng.choice(foods, number, replace=False)]
@@ -145,121 +173,174 @@ def _choose(
     return names + [str(name) for name in rng.choice(others, number - wanted, replace=False)]
 
 
-def _extra_pieces(
-    rng: np.random.Generator,
-    pieces: Sequence[tuple[str, food_looks.Form]],
-    lengths: Sequence[float],
-    zoom: float,
-    looks: Mapping[str, food_looks.FoodLook],
-    staging: Staging,
-) -> tuple[list[tuple[str | None, food_looks.Form]], list[float]]:
-    """Further pieces of the first food, then distractors (named None), and their lengths."""
-    extra: list[tuple[str | None, food_looks.Form]] = []
-    sizes = []
-    name, form = pieces[0]
-    for _ in range(staging.equal_pieces):
-        other = form if rng.uniform() < 0.7 else looks[name].draw_form(rng)
-        extra.append((name, other))
-        sizes.append(lengths[0] * other.length / form.length * rng.uniform(0.75, 1.25))
-    for _ in range(staging.distractors):
-        form = synthetic_distractors.draw_form(rng)
-        extra.append((None, form))
-        sizes.append(form.length * zoom * rng.uniform(0.85, 1.15))
-    return extra, sizes
-
-
 def _free_cells(camera: synthetic_camera.Camera) -> np.ndarray:
     """The frame without a margin: bool [96, 96]."""
     left, top, right, bottom = (edge / camera.size for edge in camera.frame)
-    cells = (np.arange(synthetic_placing.MAP_SIDE) + 0.5) / synthetic_placing.MAP_SIDE
+    cells = (np.arange(_MAP_SIDE) + 0.5) / _MAP_SIDE
     columns = (cells > left + _MARGIN) & (cells < right - _MARGIN)
     rows = (cells > top + _MARGIN) & (cells < bottom - _MARGIN)
     return rows[:, np.newaxis] & columns
 
 
-def _draw_dish(
-    rng: np.random.Generator,
-    canvas: np.ndarray,
-    camera: synthetic_camera.Camera,
-    light: synthetic_light.Light,
-    reach: float,
-) -> np.ndarray:
-    """Paints a dish of about this radius; where it is flat: bool [96, 96]."""
-    dish = synthetic_dishes.draw_dish(rng, reach)
-    level = synthetic_dishes.paint_dish(canvas, camera, dish, light)
-    synthetic_dishes.ornament(canvas, camera, dish)
-    level = cv2.resize(
-        level,
-        (synthetic_placing.MAP_SIDE, synthetic_placing.MAP_SIDE),
-        interpolation=cv2.INTER_LINEAR,
-    )
-    return level < dish.flat + 0.08
-
-
-def _lay_foods(
-    rng: np.random.Generator,
-    canvas: np.ndarray,
-    camera: synthetic_camera.Camera,
-    light: synthetic_light.Light,
-    forms: Sequence[food_looks.Form],
-    lengths: Sequence[float],
-    allowed: np.ndarray,
-    heap: Sequence[int],
-) -> list[np.ndarray]:
-    """Puts forms on the canvas, the largest first, those of `heap` together; where each is seen."""
-    placer = synthetic_placing.Placer(allowed, camera)
-    touching = rng.uniform() < 0.4
-    masks: list[np.ndarray] = [np.empty(0)] * len(forms)
-    done: list[int] = []
-    near = None
-    for i in sorted(range(len(forms)), key=lambda i: -lengths[i]):
-        sprite = _sprite(rng, forms[i], lengths[i], light, camera.size)
-        if i in heap:
-            middle = near = placer.place(rng, sprite, True, near)
-        else:
-            middle = placer.place(rng, sprite, touching)
-        jacobian = placer.jacobian(middle)
-        masks[i] = synthetic_placing.paste(canvas, sprite, jacobian, middle, light)
-        for earlier in done:
-            masks[earlier] &= ~masks[i]
-        done.append(i)
-    return masks
-
-
-def _sprite(
-    rng: np.random.Generator,
-    form: food_looks.Form,
-    length: float,
-    light: synthetic_light.Light,
-    size: int,
-) -> synthetic_placing.Sprite:
-    """Paints and lights one food; `length` in picture sides."""
-    painted = synthetic_placing.painted_length(length * size)
-    body = form.paint(rng, painted)
-    turn = rng.uniform(0, 2 * np.pi)
-    lit = np.clip(synthetic_light.shade(body, light.turned(turn)), 0, 255).astype(np.uint8)
-    picture = cv2.merge([*cv2.split(lit), body.alpha])
-    return synthetic_placing.Sprite(picture, length / painted, turn, float(body.height.max()))
-
-
-def place_pieces(name: str, action: str, masks: Sequence[np.ndarray]) -> PlacedFood:
-    """The food that is seen in one or several pieces.
-
-    Args:
-        name, action: canonical names.
-        masks: bool [H, W] of each piece; at least one has a pixel set.
-
-    Returns:
-        The parameters of the piece whose centroid is nearest to the middle of the picture, with a
-        mask of all of them.
-    """
+def _placed(name: str, action: str, masks: Sequence[np.ndarray]) -> PlacedFood:
+    """The food that is seen in one or several pieces: the answer is the piece whose centroid is
+    nearest to the middle of the picture, the mask that of all of them."""
     middle = np.array(masks[0].shape[::-1]) / 2
-    seen = [mask for mask in masks if mask.any()]
-    piece = min(seen, key=lambda mask: np.linalg.norm(_centroid(mask) - middle))
+
+    def distance(mask: np.ndarray) -> float:
+        return np.linalg.norm(np.argwhere(mask).mean(axis=0)[::-1] + 0.5 - middle)
+
+    piece = min((mask for mask in masks if mask.any()), key=distance)
     parameters = mask_rules.execution_parameters(piece, action).astype(np.float32)
     return PlacedFood(name, action, parameters, np.logical_or.reduce(masks))
 
 
-def _centroid(mask: np.ndarray) -> np.ndarray:
-    """(x, y), continuous pixels."""
-    return np.argwhere(mask).mean(axis=0)[::-1] + 0.5
+@dataclasses.dataclass
+class Sprite:
+    """A lit food that waits for its place.
+
+    Attributes:
+        picture: RGB and alpha, uint8 [h, w, 4], along the food's main axis.
+        scale: pixels of the scene's plane per pixel of `picture` where the plane is not tilted.
+        turn: of the main axis in the plane, radians.
+        height: of its highest point, pixels of `picture`.
+    """
+
+    picture: np.ndarray
+    scale: float
+    turn: float
+    height: float
+
+    def matrix(self, jacobian: np.ndarray, middle: np.ndarray) -> np.ndarray:
+        """Affine map [2, 3] of `picture` onto continuous pixels, its middle onto `middle`."""
+        linear = self.scale * jacobian @ bodies.rotation(self.turn)
+        own = bodies.centre(self.picture.shape)
+        return np.concatenate([linear, (middle - linear @ own)[:, np.newaxis]], axis=1)
+
+    def extent(self, matrix: np.ndarray) -> np.ndarray:
+        """(width, height) of its box, in the matrix' pixels."""
+        return np.abs(matrix[:, :2]) @ self.picture.shape[1::-1]
+
+    def alpha(self) -> np.ndarray:
+        """Where it is, uint8 [h, w]."""
+        return np.ascontiguousarray(self.picture[..., 3])
+
+
+def _sprite(rng: Rng, form: synthetic_foods.Form, length: float, light: Light, size: int) -> Sprite:
+    """Paints and lights one food; `length` in picture sides."""
+    painted = float(np.clip(_FINER * length * size, *_PAINTED_PX))
+    body = form.paint(rng, painted)
+    turn = rng.uniform(0, 2 * np.pi)
+    lit = np.clip(light.shade(body, turn), 0, 255).astype(np.uint8)
+    picture = cv2.merge([*cv2.split(lit), body.alpha])
+    return Sprite(picture, length / painted, turn, float(body.height.max()))
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """cv2.warpAffine for a matrix of continuous pixels (OpenCV counts from pixels' centres)."""
+    matrix = matrix.copy()
+    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    return cv2.warpAffine(image, matrix, size)
+
+
+class Placer:
+    """The coarse map of where foods may lie (bool [96, 96]), and of where some lie already."""
+
+    def __init__(self, allowed: np.ndarray, camera: synthetic_camera.Camera) -> None:
+        self._allowed = allowed
+        self._taken = np.zeros_like(allowed)
+        self._camera = camera
+        self._cells = np.argwhere(allowed)[:, ::-1] + 0.5
+        self._smallest = np.inf
+        self._to_plane = cv2.invert(camera.homography)[1]
+
+    def place(
+        self, rng: Rng, sprite: Sprite, touching: bool, near: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Finds a place; a sprite for which there is none is made smaller until there is one.
+
+        Args:
+            rng: draws candidates.
+            sprite: its `scale` may be changed.
+            touching: whether it may lie against or slightly over others.
+            near: (x, y) pixels; the free place next to it is taken, instead of any.
+
+        Returns:
+            Its middle in the picture (x, y), pixels.
+        """
+        cell = self._camera.size / _MAP_SIDE
+        for _ in range(_SHRINKS):
+            spots = self._cells[rng.integers(len(self._cells), size=_ATTEMPTS)]
+            spots = spots + rng.uniform(-0.5, 0.5, (_ATTEMPTS, 2))
+            if near is not None:
+                spots = spots[np.argsort(np.linalg.norm(spots - near / cell, axis=1))]
+            shape = self._footprint(sprite, spots[0] * cell)
+            area = np.count_nonzero(shape)
+            limit, reach = _LARGEST_OVERLAP * min(area, self._smallest), shape
+            if not touching or limit < _FEWEST_CELLS:  # A cell's distance, since the map is coarse.
+                limit, reach = 0, cv2.dilate(shape.view(np.uint8), _NEIGHBOURS).view(bool)
+            for middle in spots:
+                window = self._window(shape, middle)
+                if window is None:
+                    continue
+                if np.count_nonzero(shape & ~self._allowed[window]) > 0.01 * area:
+                    continue
+                if np.count_nonzero(reach & self._taken[window]) <= limit:
+                    self._taken[window] |= shape
+                    self._smallest = min(self._smallest, area)
+                    return middle * cell
+            sprite.scale *= _SHRINK
+        return self._cells.mean(axis=0) * cell
+
+    def _footprint(self, sprite: Sprite, middle: np.ndarray) -> np.ndarray:
+        """Where the sprite is, on the coarse map, about its middle: bool [h, w]."""
+        jacobian = self.jacobian(middle) * (_MAP_SIDE / self._camera.size)
+        extent = sprite.extent(sprite.matrix(jacobian, np.zeros(2)))
+        size = tuple(int(n) for n in np.ceil(extent) + 2)
+        return _warp(sprite.alpha(), sprite.matrix(jacobian, np.array(size) / 2), size) > 80
+
+    @staticmethod
+    def _window(shape: np.ndarray, middle: np.ndarray) -> tuple[slice, slice] | None:
+        height, width = shape.shape
+        left, top = round(float(middle[0]) - width / 2), round(float(middle[1]) - height / 2)
+        bottom, right = top + height, left + width
+        if left < 0 or top < 0 or right > _MAP_SIDE or bottom > _MAP_SIDE:
+            return None
+        return slice(top, bottom), slice(left, right)
+
+    def jacobian(self, middle: np.ndarray) -> np.ndarray:
+        """The perspective at a place of the picture (x, y), pixels: float64 [2, 2]."""
+        x, y, w = self._to_plane @ [*middle, 1]
+        return self._camera.jacobian(np.array([x / w, y / w]))
+
+
+def paste(
+    canvas: np.ndarray, sprite: Sprite, jacobian: np.ndarray, middle: np.ndarray, light: Light
+) -> np.ndarray:
+    """Puts a sprite and its shadow on the canvas uint8 [H, W, 3], its middle at (x, y) pixels, with
+    the perspective [2, 2] of that place; where the food is, bool [H, W]."""
+    matrix = sprite.matrix(jacobian, middle)
+    grown = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    shift = light.shadow_shift(0.55 * sprite.height * grown)
+    blur = max(1, round(0.35 * light.softness * sprite.height * grown))
+    half = sprite.extent(matrix) / 2 + np.abs(shift) + 2 * blur + 2
+    limits = np.array(canvas.shape[1::-1])
+    low = np.clip(np.floor(middle - half), 0, limits - 1).astype(int)
+    high = np.clip(np.ceil(middle + half), low + 1, limits).astype(int)
+    matrix[:, 2] -= low
+    size = tuple((high - low).tolist())
+    layer = _warp(sprite.picture, matrix, size)
+    alpha = np.ascontiguousarray(layer[..., 3])
+    matrix[:, 2] += shift
+    shadow = cv2.blur(_warp(sprite.alpha(), matrix, size), (2 * blur + 1, 2 * blur + 1))
+    contact = cv2.blur(alpha, (5, 5))
+    window = slice(low[1], high[1]), slice(low[0], high[0])
+    darker = shadow * np.float32(0.75 * (1 - light.ambient)) + contact * np.float32(0.25)
+    under = canvas[window] * bodies.rgb(1 - darker * np.float32(1 / 255))
+    over = layer[..., :3] - under
+    over *= bodies.rgb(alpha * np.float32(1 / 255))
+    under += over
+    canvas[window] = under
+    mask = np.zeros(canvas.shape[:2], bool)
+    mask[window] = alpha > 127
+    return mask

@@ -1,0 +1,206 @@
+"""How our drawings of foods look, in tables: what is done to a food, and its forms.
+
+`FOOD_LOOKS` has the 22 foods that every vocabulary has, `MORE_FOOD_LOOKS` those that were named
+later: plates without them stay as they were. `DISTRACTORS` look like food and are never asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from food_data.synthetic import bodies, cooked_foods, fruits, vegetables
+from food_data.synthetic.bodies import Body, Rng
+
+Painter = Callable[[Rng, float], Body]
+_DISTRACTOR_COLOURS = (
+    (214, 170, 110), (236, 222, 190), (150, 96, 52), (120, 60, 40), (236, 196, 60), (240, 140, 50),
+    (206, 40, 34), (150, 40, 90), (90, 150, 60), (170, 200, 90), (60, 90, 50), (244, 240, 230),
+    (236, 150, 130), (80, 50, 40), (120, 60, 120),
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """One way a food may lie on a plate.
+
+    Attributes:
+        paint: (rng, length in pixels) -> `Body`.
+        length: of its main axis, part of the picture's side on a plate that fills most of it.
+        share: how often; those of a food add up to 1.
+    """
+
+    paint: Painter
+    length: float
+    share: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class FoodLook:
+    """What one does to a food, and at least one form of it."""
+
+    action: str
+    forms: tuple[Form, ...]
+
+    def draw_form(self, rng: Rng) -> Form:
+        """One of the forms, by their shares."""
+        return self.forms[bodies.pick(rng, [form.share for form in self.forms])]
+
+
+def _skewered(*forms: tuple) -> FoodLook:
+    return FoodLook("skewering", tuple(Form(*form) for form in forms))
+
+
+def _scooped(paint: Painter, length: float = 0.29) -> FoodLook:
+    return FoodLook("scooping", (Form(paint, length),))
+
+
+def _twirled(paint: Painter) -> FoodLook:
+    return FoodLook("twirling", (Form(paint, 0.32),))
+
+
+def _melon(melon: fruits.Melon, *forms: tuple[Callable, float, float]) -> FoodLook:
+    return _skewered(*((functools.partial(paint, melon=melon), *rest) for paint, *rest in forms))
+
+
+_MELON_FORMS = (
+    (fruits.melon_wedge, 0.28, 0.5),
+    (fruits.melon_cube, 0.15, 0.35),
+    (fruits.melon_ball, 0.13, 0.15),
+)
+
+FOOD_LOOKS = {
+    "banana": _skewered(
+        (fruits.banana_in_peel, 0.36, 0.4),
+        (fruits.banana_peeled, 0.27, 0.3),
+        (fruits.banana_slice, 0.13, 0.2),
+        (fruits.banana_bunch, 0.40, 0.1),
+    ),
+    "blueberry": _scooped(fruits.blueberries, 0.26),
+    "broccoli": _skewered((vegetables.broccoli, 0.22)),
+    "brownie": _skewered((cooked_foods.brownie, 0.20)),
+    "cantaloupe": _melon(fruits.CANTALOUPE, *_MELON_FORMS),
+    "cherry_tomato": _skewered(
+        (vegetables.cherry_tomato, 0.13, 0.7), (vegetables.cherry_tomato_half, 0.13, 0.3)
+    ),
+    "chicken": _skewered(
+        (cooked_foods.chicken_breast, 0.26, 0.4),
+        (cooked_foods.drumstick, 0.28, 0.3),
+        (cooked_foods.chicken_nugget, 0.16, 0.15),
+        (cooked_foods.chicken_raw, 0.26, 0.15),
+    ),
+    "fettucine": _twirled(cooked_foods.fettucine),
+    "grape": _skewered((fruits.grape, 0.12, 0.65), (fruits.grape_bunch, 0.26, 0.35)),
+    "green_bean": _skewered(
+        (vegetables.green_bean, 0.27, 0.6), (vegetables.green_beans, 0.31, 0.4)
+    ),
+    "honeydew": _melon(fruits.HONEYDEW, *_MELON_FORMS),
+    "lettuce": _skewered((vegetables.lettuce, 0.28)),
+    "mac_and_cheese": _scooped(cooked_foods.mac_and_cheese),
+    "mashed_potato": _scooped(cooked_foods.mashed_potato),
+    "meatball": _skewered((cooked_foods.meatball, 0.15)),
+    "oatmeal": _scooped(cooked_foods.oatmeal),
+    "pineapple": _skewered(
+        (fruits.pineapple_chunk, 0.18, 0.6), (fruits.pineapple_spear, 0.26, 0.4)
+    ),
+    "rice": _scooped(cooked_foods.rice),
+    "sausage": _skewered((cooked_foods.sausage, 0.29)),
+    "spaghetti": _twirled(cooked_foods.spaghetti),
+    "strawberry": _skewered((fruits.strawberry, 0.16, 0.75), (fruits.strawberry_half, 0.16, 0.25)),
+    "watermelon": _melon(
+        fruits.WATERMELON,
+        (fruits.melon_triangle, 0.25, 0.5),
+        (fruits.melon_wedge, 0.28, 0.3),
+        (fruits.melon_cube, 0.15, 0.2),
+    ),
+}
+
+MORE_FOOD_LOOKS = {
+    "apple": _skewered((fruits.apple, 0.24, 0.6), (fruits.apple_slice, 0.20, 0.4)),
+    "carrot": _skewered(
+        (vegetables.carrot_whole, 0.32, 0.25),
+        (vegetables.baby_carrot, 0.20, 0.4),
+        (vegetables.carrot_stick, 0.22, 0.2),
+        (vegetables.carrot_coin, 0.11, 0.15),
+    ),
+    "cucumber": _skewered(
+        (vegetables.cucumber, 0.36, 0.35),
+        (vegetables.cucumber_slice, 0.15, 0.45),
+        (vegetables.cucumber_stick, 0.24, 0.2),
+    ),
+    "egg": _skewered(
+        (cooked_foods.egg, 0.19, 0.5),
+        (cooked_foods.egg_half, 0.18, 0.3),
+        (cooked_foods.egg_fried, 0.28, 0.2),
+    ),
+    "garlic": _skewered((vegetables.garlic, 0.18, 0.6), (vegetables.garlic_clove, 0.11, 0.4)),
+    "orange": _skewered(
+        (fruits.orange, 0.24, 0.55),
+        (fruits.orange_half, 0.22, 0.2),
+        (fruits.orange_segment, 0.18, 0.25),
+    ),
+    "zucchini": _skewered(
+        (vegetables.zucchini, 0.34, 0.45), (vegetables.zucchini_slice, 0.16, 0.55)
+    ),
+}
+ALL_FOOD_LOOKS = {**FOOD_LOOKS, **MORE_FOOD_LOOKS}
+
+
+def action_of(food: str) -> str:
+    """What is done to a food; those that we cannot draw are skewered."""
+    look = ALL_FOOD_LOOKS.get(food)
+    return "skewering" if look is None else look.action
+
+
+def _colour(rng: Rng) -> np.ndarray:
+    return bodies.vary(rng, _DISTRACTOR_COLOURS[rng.integers(len(_DISTRACTOR_COLOURS))], 0.1)
+
+
+def _lump(rng: Rng, length: float) -> Body:
+    """A potato, a roll, a piece of meat: round or long, of two colours."""
+    aspect = rng.uniform(0.35, 0.95)
+    points = bodies.outline(rng, length, aspect, rng.uniform(1.9, 3), lumps=rng.uniform(0, 0.08))
+    radius = rng.uniform(0.2, 0.5) * aspect * length
+    body = bodies.solid(points, _colour(rng), radius, rng.uniform(0, 0.4), 20)
+    body.mottle(rng, rng.uniform(0.04, 0.3) * length, _colour(rng), -0.3)
+    body.roughen(rng, 0.08 * length, rng.uniform(0, 0.02) * length)
+    return body
+
+
+def _slab(rng: Rng, length: float) -> Body:
+    """A slice of bread, cheese, toast: flat, with a crust."""
+    points = bodies.outline(rng, length, rng.uniform(0.6, 1.0), rng.uniform(3, 8), lumps=0.02)
+    body = bodies.solid(points, _colour(rng), 0.05 * length)
+    bodies.fill(body.albedo, rng.uniform(0.8, 0.95) * points, _colour(rng))
+    body.mottle(rng, 0.05 * length, _colour(rng), -0.5)
+    return body
+
+
+def _ring(rng: Rng, length: float) -> Body:
+    """A ring of onion, pepper or dough."""
+    points = bodies.outline(rng, length, rng.uniform(0.7, 1.0), lumps=0.05)
+    body = bodies.solid(points, _colour(rng), 0.12 * length, 0.3, 20)
+    bodies.fill(body.alpha, rng.uniform(0.35, 0.8) * points, 0)
+    body.height = bodies.inflate(body.alpha, 0.1 * length)
+    return body
+
+
+def _pile(rng: Rng, length: float) -> Body:
+    """Peas, corn, beans: small balls in a heap."""
+    number = int(rng.integers(8, 40))
+    turn, distance = rng.uniform(0, 2 * np.pi, number), np.sqrt(rng.uniform(0, 1, number))
+    places = bodies.circle(turn, rng.uniform(0.5, 1)) * (0.4 * length * distance[:, np.newaxis])
+    colour = _colour(rng)
+    colours = np.array([bodies.vary(rng, colour) for _ in range(number)])
+    radii = rng.uniform(0.06, 0.1) * length * rng.uniform(0.85, 1.1, number)
+    lift = rng.uniform(0, 0.06, number) * length
+    return bodies.balls(places, radii, colours, lift, 0.25, 24)
+
+
+DISTRACTORS = tuple(
+    Form(paint, length)
+    for paint, length in ((_lump, 0.2), (_lump, 0.14), (_slab, 0.25), (_ring, 0.15), (_pile, 0.24))
+)

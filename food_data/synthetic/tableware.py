@@ -1,0 +1,335 @@
+"""What food lies on and among: table tops, things on them, plates, bowls, pans, boards and forks.
+
+A dish is described along its radius: `level` is 0 in its middle and 1 at its edge, whatever its
+outline. What it looks like there (colour, slope) is looked up in small tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from food_data.synthetic import bodies
+from food_data.synthetic.bodies import Colour, Light, Rng
+from food_data.synthetic.camera import Camera
+
+_SIDE = 512
+_SEED = 20260303
+_WOODS = (
+    ((92, 54, 32), (160, 104, 62)), ((56, 36, 28), (104, 72, 52)),
+    ((170, 132, 88), (214, 180, 134)), ((120, 46, 32), (168, 78, 54)),
+    ((196, 178, 150), (226, 212, 188)), ((64, 58, 54), (120, 110, 100)),
+)  # fmt: skip
+_CLOTHS = (
+    ((250, 248, 244), (214, 60, 56)), ((248, 248, 250), (62, 92, 160)),
+    ((246, 244, 232), (88, 140, 96)), ((240, 238, 230), (206, 200, 188)),
+    ((60, 70, 92), (96, 108, 132)), ((222, 206, 170), (180, 150, 104)),
+    ((250, 250, 248), (226, 226, 224)), ((38, 96, 84), (58, 124, 108)),
+    ((30, 30, 34), (60, 60, 66)),
+)  # fmt: skip
+_THINGS = (
+    (244, 244, 242), (32, 32, 36), (36, 120, 190), (24, 110, 96), (196, 50, 46), (236, 200, 60),
+    (150, 152, 156), (220, 214, 196), (90, 60, 44), (240, 130, 50), (60, 66, 80), (120, 180, 200),
+)  # fmt: skip
+_DOTS = 24
+_LEVELS = 200.0  # Table entries from the middle to the edge.
+_WHITES = ((248, 247, 243), (240, 234, 220), (232, 232, 232), (250, 250, 250))
+_COLOURS = (
+    (60, 110, 170), (36, 180, 214), (190, 30, 90), (58, 66, 84), (34, 34, 38), (120, 150, 120),
+    (226, 190, 120), (190, 205, 220), (200, 90, 60), (40, 70, 120), (150, 156, 160), (238, 210, 90),
+)  # fmt: skip
+_ORNAMENTS = ((40, 70, 150), (180, 40, 40), (60, 120, 70), (196, 156, 60), (60, 60, 60))
+_BOARD = (186, 134, 84)
+_METALS = ((196, 198, 204), (170, 172, 178), (214, 214, 216), (36, 36, 40), (240, 240, 238))
+# Polygons of a fork of length 1, its tines at x = 0, its handle's end at x = 1.
+_FORK = (
+    [[0.36, 0.018], [0.98, 0.040], [1.0, 0], [0.98, -0.040], [0.36, -0.018]],
+    [[0.14, 0.058], [0.22, 0.054], [0.30, 0.022], [0.38, 0.016], [0.38, -0.016], [0.30, -0.022],
+     [0.22, -0.054], [0.14, -0.058]],
+    *([[0, y - 0.004], [0.16, y - 0.0095], [0.16, y + 0.0095], [0, y + 0.004]]
+      for y in (-0.048, -0.016, 0.016, 0.048)),
+)  # fmt: skip
+_FORK_ATTEMPTS = 4
+_LARGEST_COVER = 0.08  # of a food, by a fork
+
+
+def _wood(rng: Rng, planks: int) -> np.ndarray:
+    """Grain along x, in so many planks."""
+    streaks = cv2.resize(rng.standard_normal((_SIDE, 24), np.float32), (_SIDE, _SIDE))
+    rings = cv2.GaussianBlur(rng.standard_normal((_SIDE, _SIDE), np.float32), (0, 0), 26)
+    rings = np.sin(rings / rings.std() * 5 + np.arange(_SIDE)[:, np.newaxis] / 14)
+    image = 0.5 + 0.12 * cv2.blur(streaks, (5, 1)) + 0.14 * rings
+    height = _SIDE // planks
+    for top in range(0, _SIDE, height) if planks > 1 else ():
+        image[top : top + height] += rng.normal(0, 0.12)
+        image[top : top + 3] -= 0.45
+        image[top : top + height] = np.roll(image[top : top + height], int(rng.integers(_SIDE)), 1)
+    return image
+
+
+def _smooth(rng: Rng, grain: float) -> np.ndarray:
+    return bodies.noise(rng, (_SIDE, _SIDE), grain)
+
+
+def _weave(rng: Rng) -> np.ndarray:
+    x = np.arange(_SIDE)
+    threads = 0.12 * (np.sin(x * 1.3)[:, np.newaxis] + np.sin(x * 1.3)) + 0.4
+    return threads + 0.08 * _smooth(rng, 90)
+
+
+def _check(rng: Rng) -> np.ndarray:
+    band = (np.arange(_SIDE) // 32 % 2).astype(np.float32)
+    return 0.45 * (band[:, np.newaxis] + band) + 0.25 * (_weave(rng) - 0.4)
+
+
+def _stripes(rng: Rng) -> np.ndarray:
+    band = np.isin(np.arange(_SIDE) // 12 % 8, (0, 2, 3)).astype(np.float32)
+    return 0.8 * band[:, np.newaxis] + 0.4 * (_weave(rng) - 0.4) + 0.1
+
+
+def _stone(rng: Rng) -> np.ndarray:
+    fine, coarse = _smooth(rng, 4), _smooth(rng, 60)
+    return 0.5 + 0.22 * fine + 0.14 * coarse
+
+
+def _tiles(rng: Rng) -> np.ndarray:
+    image = 0.25 + 0.1 * _smooth(rng, 70)
+    for at in range(0, _SIDE, 128):
+        image[at : at + 5] = image[:, at : at + 5] = 0.85
+    return image
+
+
+def _plain(rng: Rng) -> np.ndarray:
+    return 0.4 + 0.1 * _smooth(rng, 150)
+
+
+# Pattern, pairs of colours, how often.
+_PATTERNS: tuple[tuple[Callable[[Rng], np.ndarray], tuple, float], ...] = (
+    (functools.partial(_wood, planks=1), _WOODS, 0.25),
+    (functools.partial(_wood, planks=5), _WOODS, 0.15),
+    (_weave, _CLOTHS, 0.10),
+    (_check, _CLOTHS, 0.08),
+    (_stripes, _CLOTHS, 0.06),
+    (_stone, _CLOTHS, 0.10),
+    (_tiles, _CLOTHS, 0.06),
+    (_plain, _CLOTHS, 0.20),
+)
+
+
+@functools.cache
+def _pattern(index: int) -> np.ndarray:
+    """A pattern, drawn once for each process: uint8 [512, 512]."""
+    image = _PATTERNS[index][0](np.random.default_rng([_SEED, index]))
+    return np.clip(255 * image, 0, 255).astype(np.uint8)
+
+
+def draw_table(rng: Rng, camera: Camera) -> np.ndarray:
+    """A table top in the camera's perspective: uint8 [size, size, 3]."""
+    index = bodies.pick(rng, [share for _, _, share in _PATTERNS])
+    colours = _PATTERNS[index][1]
+    pair = [bodies.vary(rng, c, 0.08) for c in colours[rng.integers(len(colours))]]
+    scale, turn = rng.uniform(1.4, 3.0) / _SIDE, rng.uniform(0, 2 * np.pi)
+    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+    middle = np.array([[cos, -sin], [sin, cos]]) @ [-_SIDE / 2, -_SIDE / 2]
+    laid = np.array([[cos, -sin, middle[0]], [sin, cos, middle[1]], [0, 0, 1]])
+    size = (camera.size, camera.size)
+    pattern = cv2.warpPerspective(
+        _pattern(index), camera.homography @ laid, size, borderMode=cv2.BORDER_REFLECT
+    )
+    table = np.linspace(pair[0], pair[1], 256)[np.newaxis].clip(0, 255).astype(np.uint8)
+    return cv2.LUT(bodies.rgb(pattern), table)
+
+
+def strew_things(rng: Rng, canvas: np.ndarray, camera: Camera, light: Light) -> None:
+    """Lays up to four things on the table, papers, boxes, cups, cables; paints on the canvas."""
+    if rng.uniform() < 0.4:
+        return
+    shadow = 0.03 * light.shadow_shift(1.0)
+    for _ in range(rng.integers(1, 5)):
+        turn, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.42, 0.75)
+        at = distance * np.array([np.cos(turn), np.sin(turn)])
+        kind = rng.integers(3)
+        colour = bodies.vary(rng, _THINGS[rng.integers(len(_THINGS))], 0.08)
+        x, y = np.clip(camera.project(at[np.newaxis])[0], 2, camera.size - 3).astype(int)
+        shade = canvas[y - 2 : y + 3, x - 2 : x + 3].mean(axis=(0, 1)) * 0.6
+        if kind == 2:
+            steps = np.cumsum(rng.normal(0, 0.16, (6, 2)), axis=0)
+            curve = cv2.resize(steps, (2, 30), interpolation=cv2.INTER_CUBIC) + at
+            path = bodies.fixed_point(camera.project(curve))
+            width = max(1, round(camera.size * rng.uniform(0.006, 0.022)))
+            cv2.polylines(canvas, [path], False, colour.tolist(), width, cv2.LINE_AA, shift=4)
+            continue
+        exponent, aspect = (8, rng.uniform(0.4, 1)) if kind == 0 else (2, rng.uniform(0.9, 1))
+        points = bodies.outline(rng, rng.uniform(0.15, 0.5), aspect, exponent)
+        points = points @ bodies.rotation(rng.uniform(0, 2 * np.pi)).T
+        lid = (0.86 * points, colour * 0.93)
+        for shape, ink in ((points + shadow, shade), (points, colour), lid):
+            polygon = bodies.fixed_point(camera.project(shape + at))
+            cv2.fillPoly(canvas, [polygon], ink.tolist(), cv2.LINE_AA, shift=4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dish:
+    """What the food lies on.
+
+    Attributes:
+        radius: of its longer axis, in picture sides.
+        aspect: shorter to longer axis.
+        exponent: of its superellipse: 2 round, 5 a square with round corners.
+        turn: of its longer axis, radians.
+        flat: the level up to which it is flat, and food may lie.
+        steepness: of its wall.
+        colour: RGB.
+        ornament: RGB of rings or dots on its rim, None without.
+        dots: whether the ornament is dots.
+    """
+
+    radius: float
+    aspect: float = 1.0
+    exponent: float = 2.0
+    turn: float = 0.0
+    flat: float = 0.72
+    steepness: float = 0.25
+    colour: Colour = _WHITES[0]
+    ornament: Colour | None = None
+    dots: bool = False
+
+    @classmethod
+    def draw(cls, rng: Rng, radius: float) -> Dish:
+        """A dish of about this radius, in picture sides."""
+        choice = _WHITES if rng.uniform() < 0.5 else _COLOURS
+        colour = bodies.vary(rng, choice[rng.integers(len(choice))], 0.04)
+        ornament = _ORNAMENTS[rng.integers(len(_ORNAMENTS))] if rng.uniform() < 0.35 else None
+        looks = {"colour": colour, "ornament": ornament, "dots": rng.uniform() < 0.4}
+        kind, turn = rng.uniform(), rng.uniform(0, np.pi)
+        if kind < 0.58:
+            steepness = rng.uniform(0.1, 0.4)
+            return cls(radius, flat=rng.uniform(0.66, 0.9), steepness=steepness, **looks)
+        if kind < 0.68:
+            return cls(1.02 * radius, rng.uniform(0.8, 1), 5.0, turn, 0.76, 0.2, **looks)
+        if kind < 0.78:
+            return cls(1.15 * radius, rng.uniform(0.68, 0.85), 2.2, turn, 0.76, 0.2, **looks)
+        if kind < 0.88:
+            aspect = rng.uniform(0.75, 1)
+            return cls(radius, aspect, 2.0, turn, 0.70, rng.uniform(0.5, 0.9), **looks)
+        if kind < 0.95:
+            dark = bodies.vary(rng, (52, 52, 56), 0.2)
+            return cls(radius, 1.0, 2.0, turn, 0.86, 0.7, dark)
+        board = bodies.vary(rng, _BOARD, 0.12)
+        return cls(1.2 * radius, rng.uniform(0.65, 0.9), 8.0, rng.normal(0, 0.3), 0.93, 0.05, board)
+
+    def level(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """0 in the middle, 1 at the edge, at points of the plane; same shape as x and y."""
+        along = np.abs(np.cos(self.turn) * x + np.sin(self.turn) * y) / self.radius
+        across = np.abs(np.cos(self.turn) * y - np.sin(self.turn) * x) / (self.radius * self.aspect)
+        if self.exponent == 2.0:
+            return cv2.sqrt(along * along + across * across)
+        power = np.float32(self.exponent)
+        return cv2.pow(cv2.pow(along, power) + cv2.pow(across, power), 1 / self.exponent)
+
+    def paint(self, canvas: np.ndarray, camera: Camera, light: Light) -> np.ndarray:
+        """Paints the dish about the plane's origin, with its shadow; the level of each pixel."""
+        size = (camera.size, camera.size)
+        # A dish is smooth: half as many points in each direction are enough, but for its edge.
+        x, y = camera.plane((camera.size + 1) // 2)
+        level = self.level(x, y)
+        shift = light.shadow_shift(0.05 * self.radius)
+        soft = 0.05 + 0.06 * light.softness
+        fallen = 1.0 + soft / 2 - self.level(x - np.float32(shift[0]), y - np.float32(shift[1]))
+        shadow = np.clip(fallen / soft, 0, 1) * np.float32(-0.65 * (1 - 0.6 * light.ambient))
+        colour = self._lit(level, x, y, light)
+        colour, level, shadow = (cv2.resize(one, size) for one in (colour, level, shadow))
+        coverage = np.clip((1 - level) * (0.9 * self.radius * camera.size) + 0.5, 0, 1)
+        shadow += 1
+        shadow *= 1 - coverage
+        painted = canvas * bodies.rgb(shadow)
+        painted += colour * bodies.rgb(coverage)
+        canvas[:] = painted
+        if self.ornament is not None and self.dots:
+            ring = bodies.circle(np.linspace(0, 2 * np.pi, _DOTS, endpoint=False))
+            reach = (np.abs(ring) ** self.exponent).sum(axis=1) ** (-1 / self.exponent)
+            points = 0.93 * self.radius * reach[:, np.newaxis] * ring * [1, self.aspect]
+            places = camera.project(points @ bodies.rotation(self.turn).T)
+            ink = tuple(float(value) for value in self.ornament)
+            radius = round(16 * 0.02 * self.radius * camera.size)
+            for column, row in bodies.fixed_point(places).tolist():
+                cv2.circle(canvas, (column, row), radius, ink, -1, cv2.LINE_AA, shift=4)
+        return level
+
+    def _lit(self, level: np.ndarray, x: np.ndarray, y: np.ndarray, light: Light) -> np.ndarray:
+        """The dish's colours in this light, uint8 [h, w, 3]; level, x and y are [h, w]."""
+        at = np.arange(256) / _LEVELS
+        wall = np.exp(-(((at - self.flat - 0.06) / 0.05) ** 2))
+        rim = np.clip((at - self.flat - 0.06) / 0.06, 0, 1) * 0.35
+        lip = np.exp(-(((at - 0.985) / 0.02) ** 2))
+        if self.steepness > 0.45:  # A bowl's or a pan's wall goes up to its edge.
+            wall, rim = np.clip((at - self.flat) / 0.05, 0, 1), 0.0
+        slope = self.steepness * (wall + rim) - 0.5 * lip
+        colours = np.repeat(np.asarray(self.colour, np.float64)[np.newaxis], 256, axis=0)
+        if self.ornament is not None and not self.dots:
+            for place, width in ((0.95, 0.018), (0.90, 0.008)):
+                ring = np.exp(-(((at - place) / width) ** 4))[:, np.newaxis]
+                colours += ring * (np.asarray(self.ornament) - colours)
+        colours *= (1 - 0.10 * np.exp(-(((at - self.flat) / 0.03) ** 2)))[:, np.newaxis]
+        index = np.clip(level * np.float32(_LEVELS), 0, 255).astype(np.uint8)
+        reach = cv2.sqrt(x * x + y * y) + np.float32(1e-6)
+        facing = (x * np.float32(light.direction[0]) + y * np.float32(light.direction[1])) / reach
+        steep = cv2.LUT(index, slope.astype(np.float32))
+        brightness = 1 - np.float32(1.5 - light.ambient) * steep * facing
+        lit = cv2.LUT(bodies.rgb(index), colours.astype(np.float32)[np.newaxis])
+        lit *= bodies.rgb(brightness)
+        return np.clip(lit, 0, 255, out=lit).astype(np.uint8)
+
+
+def lay_fork(
+    rng: Rng, canvas: np.ndarray, camera: Camera, reach: float, foods: Sequence[np.ndarray]
+) -> np.ndarray | None:
+    """Paints a fork next to a dish of radius `reach` or partly over it, where it covers little of any
+    food (masks bool [size, size]) and no food's middle; where it is, None if there is no room."""
+    colour = bodies.vary(rng, _METALS[rng.integers(len(_METALS))], 0.05)
+    for _ in range(_FORK_ATTEMPTS):
+        length = rng.uniform(0.7, 1.1) * (0.5 + reach)
+        if rng.uniform() < 0.6:  # It lies beside the plate.
+            side = rng.choice([-1, 1])
+            tip = np.array([side * rng.uniform(0.9, 1.15) * reach, rng.uniform(-0.6, -0.2) * reach])
+            angle = np.pi / 2 + rng.normal(0, 0.25)
+        else:  # Its tines are over the plate, its handle points outward.
+            angle = rng.uniform(0, 2 * np.pi)
+            tip = rng.uniform(0.4, 0.8) * reach * np.array([np.cos(angle), np.sin(angle)])
+            angle = angle + rng.normal(0, 0.3)
+        turn = bodies.rotation(angle).T
+        parts = [length * np.array(part) @ turn + tip for part in _FORK]
+        polygons = [bodies.fixed_point(camera.project(part)) for part in parts]
+        mask = np.zeros(canvas.shape[:2], np.uint8)
+        for polygon in polygons:
+            cv2.fillPoly(mask, [polygon], 255, cv2.LINE_AA, shift=4)
+        if any(_covers(mask, food) for food in foods):
+            continue
+        pixel = camera.size / 236
+        shadow = cv2.warpAffine(
+            mask, np.float32([[1, 0, 2.5 * pixel], [0, 1, 3.0 * pixel]]), mask.shape[::-1]
+        )
+        canvas[:] = canvas * bodies.rgb(1 - cv2.blur(shadow, (5, 5)) * np.float32(0.4 / 255))
+        for polygon in polygons:
+            cv2.fillPoly(canvas, [polygon], (0.72 * colour).tolist(), cv2.LINE_AA, shift=4)
+            middle = polygon.mean(axis=0)
+            narrow = np.rint(middle + (polygon - middle) * [0.8, 0.8]).astype(np.int32)
+            cv2.fillPoly(canvas, [narrow], colour.tolist(), cv2.LINE_AA, shift=4)
+        return mask > 127
+    return None
+
+
+def _covers(mask: np.ndarray, food: np.ndarray) -> bool:
+    """Whether the fork hides more of a food than may be, or comes near its middle."""
+    hidden = np.count_nonzero(food & (mask > 0))
+    if hidden == 0:
+        return False
+    rows, columns = np.nonzero(food)
+    y, x = int(rows.mean()), int(columns.mean())
+    margin = max(2, len(mask) // 40)
+    near = mask[max(0, y - margin) : y + margin + 1, max(0, x - margin) : x + margin + 1]
+    return bool(hidden > _LARGEST_COVER * len(rows) or near.any())

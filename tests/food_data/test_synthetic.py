@@ -1,0 +1,347 @@
+"""Drawn plates and composites: what is true of every plate, and of the data sets made of them."""
+
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from food_data import mask_rules, npz_dataset, vocabulary
+from food_data.synthetic import bodies, composites, photographs, plates, scenes
+from food_data.synthetic import camera as synthetic_camera
+from food_data.synthetic import foods as synthetic_foods
+
+SIZE = 118
+
+
+def plate(seed, size=236, **options):
+    return plates.render_plate(np.random.default_rng(seed), size, **options)
+
+
+@pytest.fixture(scope="module")
+def forty():
+    """Small plates."""
+    return [plate([5, i], SIZE) for i in range(40)]
+
+
+def test_every_food_has_forms_of_the_length_that_was_asked_for():
+    assert sorted(synthetic_foods.FOOD_LOOKS) == sorted(vocabulary.FOODS)
+    forms = list(synthetic_foods.DISTRACTORS)
+    for look in synthetic_foods.ALL_FOOD_LOOKS.values():
+        assert look.action in vocabulary.ACTIONS
+        assert sum(form.share for form in look.forms) == pytest.approx(1)
+        forms += look.forms
+    for form in forms:
+        body = form.paint(np.random.default_rng(0), 100.0)
+        assert body.albedo.shape == (*body.alpha.shape, 3) and body.height.dtype == np.float32
+        assert np.isfinite(body.height).all() and body.height.shape == body.alpha.shape
+        rows, columns = np.nonzero(body.alpha > 127)
+        assert 75 <= np.ptp(columns) <= 110 and np.ptp(rows) <= 1.06 * np.ptp(columns)
+        assert (form.paint(np.random.default_rng(3), 36.0).alpha > 127).sum() > 50
+
+
+def test_foods_have_the_colour_that_one_expects():
+    light = bodies.Light((0.0, 0.0, 1.0), 0.6, 1.0)
+
+    def seen(food):
+        body = synthetic_foods.ALL_FOOD_LOOKS[food].forms[0].paint(np.random.default_rng(0), 100.0)
+        return light.shade(body, 0.0)[body.alpha > 127].mean(axis=0)
+
+    reddest = {"cherry_tomato": 0, "strawberry": 0, "watermelon": 0, "carrot": 0, "lettuce": 1}
+    for food, channel in {**reddest, "broccoli": 1, "cucumber": 1, "blueberry": 2}.items():
+        assert np.argmax(seen(food)) == channel
+    assert seen("brownie").max() < 100 < seen("oatmeal").min() < seen("rice").min()
+
+
+def test_a_seed_gives_the_plate_that_it_always_gave():
+    """Data sets name their seed. To freeze it again after a change of the drawer that is wanted,
+    print what is compared here."""
+    picture, foods = plate([0, 1])
+    assert [food.food for food in foods] == ["lettuce", "spaghetti", "pineapple", "chicken"]
+    expected = [
+        [0.2140, 0.3675, 0.3791, 0.4586], [0.4712, 0.4749, 0.5860, 0.4654],
+        [0.4184, 0.2630, 0.4931, 0.3667], [0.2742, 0.5664, 0.4795, 0.6179],
+    ]  # fmt: skip
+    np.testing.assert_allclose([food.parameters for food in foods], expected, atol=3e-3)
+    np.testing.assert_allclose(picture.mean(axis=(0, 1)), [211.52, 199.48, 181.72], atol=0.1)
+    again, _ = plate([0, 1])
+    np.testing.assert_array_equal(picture, again)
+    assert plate(0, 401)[0].shape == (401, 401, 3)
+
+
+def test_parameters_follow_from_what_is_seen_of_each_food(forty):
+    on_food, brightness = [], []
+    for image, foods in forty:
+        names = [food.food for food in foods]
+        assert len(set(names)) == len(names) <= 6
+        masks = np.array([food.mask for food in foods])
+        assert masks.sum(axis=0).max() == 1 and masks.sum(axis=(1, 2)).min() > 10
+        black = (image == 0).all(axis=2)
+        assert not masks[:, black.all(axis=1)].any() and not masks[:, :, black.all(axis=0)].any()
+        for food in foods:
+            expected = mask_rules.execution_parameters(food.mask, food.action)
+            np.testing.assert_allclose(food.parameters, expected, atol=1e-6)
+            assert 0 < food.parameters.min() and food.parameters.max() < 1
+            x, y = food.parameters.reshape(2, 2).mean(axis=0) * SIZE
+            on_food.append(food.mask[int(y), int(x)])
+        brightness.append(image.mean())
+    assert {len(foods) for _, foods in forty} == {1, 2, 3, 4, 5, 6}
+    assert np.mean(on_food) > 0.97  # A bunch or a bent bean may have a gap there.
+    assert np.ptp(brightness) > 80
+
+
+@pytest.mark.parametrize("food, channel", [("cherry_tomato", 0), ("green_bean", 1)])
+def test_the_food_is_where_its_mask_says(food, channel):
+    clear = 0
+    for seed in range(10):
+        image, (placed,) = plate(seed, foods=[food])
+        part = (image - image.mean(axis=2, keepdims=True))[..., channel]
+        near = cv2.dilate(placed.mask.view(np.uint8), np.ones((25, 25))).view(bool)
+        clear += part[placed.mask].mean() > part[near & ~placed.mask].mean() + 3
+    assert clear >= 8
+
+
+def test_foods_hide_at_most_15_percent_of_each_other(monkeypatch):
+    whole, paste = [], scenes.paste
+    monkeypatch.setattr(
+        scenes, "paste", lambda *given: whole.append(paste(*given)) or whole[-1].copy()
+    )
+    shared = []
+    for seed in range(40):
+        whole.clear()
+        _, foods = plate([8, seed], max_foods=6)
+        for i, one in enumerate(whole):
+            shared += [(one & two).sum() / min(one.sum(), two.sum()) for two in whole[:i]]
+        for food in foods:  # A fork hides little of any food, and never its middle.
+            one = max(whole, key=lambda one: (one & food.mask).sum())
+            assert food.mask.sum() > 0.75 * one.sum()
+    assert 0 < max(shared) <= 0.15
+
+
+def test_light_and_shadow_agree_on_where_the_lamp_is():
+    light = bodies.Light((-0.7, 0.0, 0.714), 0.4, 0.3)
+    ball = bodies.solid(bodies.outline(np.random.default_rng(0), 80, 1.0), (150, 150, 150), 40)
+    lit = light.shade(ball, 0.0)
+    assert lit[43, 15, 0] > lit[43, 70, 0] + 40  # The lamp is on the left.
+    upside_down = light.shade(ball, np.pi)
+    assert upside_down[43, 70, 0] > upside_down[43, 15, 0] + 40
+    canvas = np.full((192, 192, 3), 200, np.uint8)
+    bar = scenes.Sprite(np.zeros((20, 40, 4), np.uint8), 1 / 192, 0.0, 5.0)
+    bar.picture[..., 3] = 255
+    mask = scenes.paste(canvas, bar, 192 * np.eye(2), np.array([96.0, 80.0]), light)
+    rows, columns = np.nonzero(mask)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (70, 89, 76, 115)
+    assert canvas[80, 118, 1] < canvas[80, 73, 1] - 15
+
+
+def test_the_camera_maps_the_plane_to_pixels_and_back():
+    for seed, (name, view) in enumerate(synthetic_camera.VIEWS.items()):
+        camera = synthetic_camera.Camera.draw(np.random.default_rng(seed), 200, view)
+        x, y = camera.plane(100)  # Cells of two pixels.
+        points = np.stack([x[30, 70], y[30, 70]])
+        np.testing.assert_allclose(camera.project(points[np.newaxis]), [[141, 61]], atol=0.01)
+        step = np.array([0.01, 0.005])
+        moved = camera.project((points + step)[np.newaxis]) - camera.project(points[np.newaxis])
+        np.testing.assert_allclose(camera.jacobian(points) @ step, moved[0], rtol=0.02)
+        assert camera.frame == (0, 0, 200, 200) or name == "any"
+
+
+def test_of_equal_pieces_the_one_nearest_to_the_middle_is_meant():
+    staging = scenes.Staging(equal_pieces=3, distractors=2)
+    _, (food,) = plate(4, foods=["carrot"], max_foods=1, staging=staging)
+    number, _, stats, centroids = cv2.connectedComponentsWithStats(food.mask.view(np.uint8))
+    pieces = centroids[1:][stats[1:, cv2.CC_STAT_AREA] > 20]
+    assert len(pieces) > 1
+    nearest = pieces[np.argmin(np.linalg.norm(pieces - 117.5, axis=1))]
+    middle = food.parameters.reshape(2, 2).mean(axis=0) * 236
+    np.testing.assert_allclose(middle, nearest + 0.5, atol=5)
+
+
+# Data sets
+
+
+def assert_same(first, second):
+    for name in ("images", "actions", "embeddings", "action_names", "food_types", "sources"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    np.testing.assert_array_equal(np.asarray(first.masks), np.asarray(second.masks))
+
+
+def test_in_memory_or_in_a_file_by_one_process_or_two_it_is_the_same_data_set(store, tmp_path):
+    options = {"samples_per_plate": 2, "view": "mixed", "mix": plates.Mix(equal_pieces=0.5)}
+    seen = []
+
+    def progress(numbers):
+        for number in numbers:
+            seen.append(number)
+            yield number
+
+    alone = plates.build_synthetic_dataset(9, 3, store, progress, workers=1, **options)
+    assert seen == list(range(9))
+    assert_same(alone, plates.build_synthetic_dataset(9, 3, store, workers=2, **options))
+    path = tmp_path / "plates.npz"
+    assert plates.write_synthetic_dataset(path, 9, 3, store, **options) == len(alone)
+    assert_same(alone, npz_dataset.read_npz(path))
+    drawer = plates.PlateDrawer(3, tuple(synthetic_foods.FOOD_LOOKS), **options)
+    assert [drawer.count(i) for i in range(9)] == [len(drawer.draw(i).names) for i in range(9)]
+    assert len(plates.build_synthetic_dataset(3, 3, store, **options)) == sum(
+        map(drawer.count, range(3))
+    )
+
+
+def test_each_food_on_a_plate_is_a_sample_and_a_limit_takes_some_in_their_order(store):
+    every = plates.build_synthetic_dataset(6, 0, store, workers=1)
+    rendered = [plate([0, i]) for i in range(6)]
+    placed = [(i, picture, food) for i, (picture, foods) in enumerate(rendered) for food in foods]
+    assert len(every) == len(placed)
+    for k, (i, picture, food) in enumerate(placed):
+        assert every.sources[k] == f"synthetic/seed_0/plate_{i}"
+        assert (every.action_names[k], every.food_types[k]) == (food.action, food.food)
+        np.testing.assert_array_equal(every.images[k], picture)
+        np.testing.assert_array_equal(every.actions[k], food.parameters)
+        np.testing.assert_array_equal(npz_dataset.unpack_masks(every.masks[k]), food.mask)
+        np.testing.assert_array_equal(every.embeddings[k], store.lookup(food.action, food.food))
+    some = plates.build_synthetic_dataset(6, 0, store, workers=1, samples_per_plate=2)
+    pairs = list(zip(every.sources, every.food_types))
+    chosen = [pairs.index(pair) for pair in zip(some.sources, some.food_types)]
+    assert chosen == sorted(chosen) and len(chosen) == 2 * 6 - sum(len(f) < 2 for _, f in rendered)
+
+
+def test_a_run_that_is_stopped_leaves_no_file(store, tmp_path):
+    def stop(numbers):
+        yield from list(numbers)[:2]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plates.write_synthetic_dataset(tmp_path / "plates.npz", 5, 0, store, stop, size=64)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "number, options, message",
+    [
+        (0, {}, "got 0 plates"),
+        (1, {"max_foods": 0}, "max_foods: expected 1 to 6, got 0"),
+        (1, {"max_foods": 7}, "max_foods: expected 1 to 6, got 7"),
+        (1, {"samples_per_plate": 0}, "samples_per_plate: expected at least 1, got 0"),
+        (1, {"view": "side"}, "view: expected one of any, arm, mixed; got 'side'"),
+        (1, {"workers": 0}, "workers: expected at least 1, got 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(store, number, options, message):
+    with pytest.raises(ValueError, match=message):
+        plates.build_synthetic_dataset(number, 0, store, **options)
+
+
+def test_shares_out_of_range_are_refused():
+    for message, shares in (
+        ("need photographs: --annotations", {"composites": 0.5}),
+        ("crops: expected a share from 0 to 1, got 1.5", {"crops": 1.5, "photographs": ()}),
+        ("at most 1, got 1.2", {"composites": 0.6, "crops": 0.6, "photographs": ()}),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plates.Mix(**shares)
+
+
+# Composites of small photographs: red bars on grey with a mask, a disc with a box only, a fruit.
+
+
+def bar(image):
+    """120 x 30 pixels of red."""
+    cv2.rectangle(image, (60, 90), (179, 119), (220, 10, 10), -1)
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory):
+    """The arguments of `photographs.load`."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "images").mkdir()
+
+    def write(name, draw):
+        image = np.full((200, 240, 3), 128, np.uint8)
+        image += np.random.default_rng(0).integers(0, 6, image.shape, np.uint8)
+        draw(image)
+        cv2.imwrite(str(folder / name), image[..., ::-1])
+
+    entries = []
+    for i in range(5):  # The fourth and the fifth are held out.
+        write(f"bar_{i}.png", bar)
+        mask = np.zeros((200, 240, 3), np.uint8)
+        bar(mask)
+        cv2.imwrite(str(folder / f"mask_{i}.png"), mask[..., 0])
+        one = {"label": "Carrots", "bbox": [60, 90, 120, 30], "mask": f"mask_{i}.png"}
+        entries.append({"file": f"bar_{i}.png", "objects": [one]})
+    write("disc.png", lambda image: cv2.circle(image, (120, 100), 40, (0, 90, 230), -1))
+    objects = [
+        {"label": "tomato", "bbox": [80, 60, 80, 80]},
+        {"label": "kiwi", "bbox": [0, 0, 9, 9]},
+    ]
+    entries.append({"file": "disc.png", "objects": objects})
+    write("unlabelled.png", lambda image: None)
+    entries.append({"file": "unlabelled.png", "objects": []})
+    (folder / "annotations.json").write_text(json.dumps({"images": entries}))
+    write("images/apple.png", lambda image: cv2.circle(image, (120, 100), 70, (200, 30, 30), -1))
+    (folder / "table.csv").write_text("file,food,content\napple.png,apple,single\nb,apple,pile\n")
+    foods = ("carrot", "cherry_tomato", "apple")
+    tables, label_map = (str(folder / "table.csv"),), (("tomato", "cherry_tomato"),)
+    return (str(folder / "annotations.json"),), tables, label_map, foods
+
+
+def test_what_becomes_of_each_object_is_counted(key):
+    library = photographs.load(*key)
+    assert library.counts == {
+        ("carrot", "with the file's mask"): 5,
+        ("cherry_tomato", "with a mask by GrabCut"): 1,
+        ("kiwi", "cut off by the picture's border: no cut-out"): 1,
+        ("(photographs)", "without labelled objects, which may show any food: left out"): 1,
+        ("apple", "single fruit with a mask by GrabCut"): 1,
+        ("apple", "photographs of a pile: left out"): 1,
+    }
+    sides = [one.side for one in library.photographs]
+    assert sides == ["train"] * 3 + ["held_out"] * 2 + ["train"] * 2
+    disc, apple = (one.things[0].mask.sum() for one in library.photographs[-2:])
+    assert disc == pytest.approx(np.pi * 40**2, rel=0.06)
+    assert apple == pytest.approx(np.pi * 70**2, rel=0.06)
+    assert "7 photographs" in library.text()
+
+
+def test_the_answer_is_the_axis_of_what_was_pasted(key):
+    """On a blue background everything red is the carrot, a bar four times as long as wide."""
+    whole = composites.looks_of(key, photographs.TRAIN)["carrot"].forms[0]
+    only = {"carrot": synthetic_foods.FoodLook("skewering", (whole,))}
+    background = np.full((90, 90, 3), (20, 40, 200), np.uint8)
+    staging = scenes.Staging(only, {"carrot": 1.0}, background=background, bare=True)
+    for seed in range(6):
+        picture, (food,) = plate(seed, foods=("carrot",), max_foods=1, view="arm", staging=staging)
+        red = picture[..., 0].astype(int) > picture[..., 2].astype(int)
+        assert (red & food.mask).sum() > 0.9 * max(red.sum(), food.mask.sum())
+        expected = mask_rules.execution_parameters(red, "skewering")
+        np.testing.assert_allclose(food.parameters, expected, atol=0.03)
+
+
+def test_composites_and_crops_keep_the_sides_of_a_split_apart(key):
+    mix = plates.Mix(0.5, 0.3, 0.2, 0.5, photographs=key)
+    drawer = plates.PlateDrawer(3, ("banana", "rice", "carrot"), 236, 3, 2, "arm", mix)
+    kinds = set()
+    for i in range(12):
+        first, again = drawer.draw(i), drawer.draw(i)
+        np.testing.assert_array_equal(first.image, again.image)
+        np.testing.assert_array_equal(first.actions, again.actions)
+        assert drawer.count(i) == len(first.names)
+        kinds.add(first.source.split("#")[0].split("seed")[0])
+    assert (
+        {"photos/train", "synthetic/"} <= kinds <= {"photos/train", "photos/held_out", "synthetic/"}
+    )
+    for side in photographs.SIDES:
+        known = [one for one in photographs.load(*key).cutouts if one.side == side]
+        forms = [f for look in composites.looks_of(key, side).values() for f in look.forms]
+        assert len(forms) == len(known)
+
+
+def test_a_crop_shows_its_object_and_knows_where(key):
+    for seed in range(20):
+        crop = composites.crop(np.random.default_rng(seed), key)
+        x, y = (crop.parameters[:2] + crop.parameters[2:]) / 2 * 236
+        red, green, blue = crop.image[int(y), int(x)].astype(int)
+        assert abs(red - blue) > 100  # Not the grey around it.
+        assert 0.1 < np.abs(crop.parameters[2:] - crop.parameters[:2]).max() < 0.98
