@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import typing
 
 import gin
@@ -34,6 +35,8 @@ CONFIG_FILE = "config.gin"
 EMBEDDINGS_DIR = "embeddings"
 BEST_STEM = "best_checkpoint"
 LAST_STEM = "last_checkpoint"
+# Bindings that directories of earlier versions hold, of what made no difference to the answers.
+_RETIRED = re.compile(r"^FilmEfficientNet\.lean_training = .*\n", re.MULTILINE)
 
 
 class CheckpointDirectoryError(ValueError):
@@ -178,6 +181,6 @@ def _configure(config: pathlib.Path) -> None:
         raise CheckpointDirectoryError(f"{config.parent}: expected {config.name}, found none.")
     gin.clear_config()
     try:
-        gin.parse_config_file(str(config))
+        gin.parse_config(_RETIRED.sub("", config.read_text()))
     except (OSError, ValueError, SyntaxError) as error:
         raise CheckpointDirectoryError(f"{config}: gin cannot read it: {error}") from error

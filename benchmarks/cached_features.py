@@ -3,10 +3,9 @@
     python -m benchmarks.cached_features
     python -m benchmarks.cached_features --num_samples 32 --epochs 3
 
-Both train on the same noise in one process, full size (`configs/transformer_mixin.gin`), the
-unfrozen one with `FilmEfficientNet.lean_training` unless `--plain`. Epoch 1 is as a run has it: it
-traces the step, and for the cached run computes the features. The more samples, the less tracing
-counts; the second unfrozen epoch shows the ratio that it tends to.
+Both train on the same noise in one process, full size (`configs/transformer_mixin.gin`).
+Epoch 1 is as a run has it: it traces the step, and for the cached run computes the features. The
+more samples, the less tracing counts; the second unfrozen epoch shows the ratio that it tends to.
 """
 
 from __future__ import annotations
@@ -81,11 +80,8 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--directory", help="for the features; in memory unless given")
-    parser.add_argument("--plain", action="store_true", help="without lean_training")
     args = parser.parse_args()
-    gin.parse_config_files_and_bindings(
-        [str(train_step.CONFIG)], [train_step.PLAIN if args.plain else train_step.LEAN]
-    )
+    gin.parse_config_file(str(train_step.CONFIG))
     seconds = compare(noise(args.num_samples), args.batch_size, args.epochs, args.directory)
     (first, second), cached = seconds["unfrozen"], seconds["cached"]
     print(f"{args.num_samples} samples; unfrozen: {first:.2f} s, then {second:.2f} s")  # noqa: T201

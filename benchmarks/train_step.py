@@ -1,14 +1,13 @@
 """Seconds and peak memory of a full-size training step, each variant in a process of its own.
 
     python -m benchmarks.train_step
-    python -m benchmarks.train_step --batch_size 4 --steps 6 --variants lean graph
+    python -m benchmarks.train_step --batch_size 4 --steps 6 --variants graph
 
 | variant    | what runs                                                                  |
 |------------|----------------------------------------------------------------------------|
 | eager      | the plain operations one by one, outside of a graph                        |
 | graph      | the plain operations in a `tf.function`                                    |
-| lean       | `FilmEfficientNet.lean_training`: the same mathematics (`lean_gradients`)  |
-| lean_236px | lean, and pictures of 236 px not blown up to 300: fewer features           |
+| graph_236px | graph, and pictures of 236 px not blown up to 300: fewer features         |
 | bfloat16   | graph, products in 16 bits (`--mixed_precision bfloat16`)                  |
 | xla, xla_bfloat16 | graph, bfloat16, compiled with XLA (`jit_compile`), for GPUs;       |
 |            | without the check for numbers that are not finite                          |
@@ -36,18 +35,15 @@ if typing.TYPE_CHECKING:
     import tensorflow as tf
 
 CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "transformer_mixin.gin"
-LEAN = "FilmEfficientNet.lean_training = True"
-PLAIN = "FilmEfficientNet.lean_training = False"
 VARIANTS = {
-    "eager": (PLAIN,),
-    "graph": (PLAIN,),
-    "lean": (LEAN,),
-    "lean_236px": (LEAN, "EfficientNetEncoder.image_size = None"),
-    "bfloat16": (PLAIN,),
-    "xla": (PLAIN,),
-    "xla_bfloat16": (PLAIN,),
+    "eager": (),
+    "graph": (),
+    "graph_236px": ("EfficientNetEncoder.image_size = None",),
+    "bfloat16": (),
+    "xla": (),
+    "xla_bfloat16": (),
 }
-ON_CPUS = ["eager", "graph", "lean", "lean_236px"]
+ON_CPUS = ["eager", "graph", "graph_236px"]
 
 
 def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> dict[str, float]:

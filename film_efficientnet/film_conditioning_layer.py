@@ -37,11 +37,6 @@ class FilmConditioning(tf.keras.layers.Layer):
 
     def call(self, features: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        multiplier, addend = self.multiplier_and_addend(context)
-        return multiplier * features + addend
-
-    def multiplier_and_addend(self, context: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """1 + gamma and beta for a context [B, D], each [B, 1, 1, C]."""
         beta = self._projection_add(context)[:, tf.newaxis, tf.newaxis, :]
         gamma = self._projection_mult(context)[:, tf.newaxis, tf.newaxis, :]
-        return 1 + gamma, beta
+        return (1 + gamma) * features + beta

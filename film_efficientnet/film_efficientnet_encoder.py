@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import film_conditioning_layer, lean_gradients, mbconv_block
+from film_efficientnet import film_conditioning_layer, mbconv_block
 
 # What the public ImageNet files hold. The "variance" is the standard deviation: the missing
 # division by sqrt(std) is made up for by the rescaling behind the normalization.
@@ -75,7 +75,6 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         output_stride: int = variants.TOTAL_STRIDES,
         width: float | None = None,
         depth: float | None = None,
-        lean_training: bool = False,
         num_stages: int = variants.NUM_STAGES,
         film_from_stage: int = 1,
         frozen_stages: int = 0,
@@ -90,9 +89,6 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             output_stride: image pixels per feature, 2 .. 32.
             width: replaces the variant's width multiplier.
             depth: replaces the variant's depth multiplier.
-            lean_training: in training on CPUs, compute inner results again for the gradients
-                instead of keeping them, in loops compiled by XLA (docs/performance.md): less time
-                and memory, the same mathematics, a longer start. Ignored where there is a GPU.
             num_stages: how many of the seven stages are kept; with fewer there is no top
                 convolution, and C is the last stage's.
             film_from_stage: the first stage whose blocks have FiLM.
@@ -115,7 +111,6 @@ class FilmEfficientNet(tf.keras.layers.Layer):
                 f"FilmEfficientNet: expected frozen_stages in 0 to num_stages = {num_stages}, got "
                 f"{frozen_stages}."
             )
-        self._lean = lean_training and not tf.config.list_logical_devices("GPU")
         base = variants.variant(variant)
         width = base.width if width is None else width
         depth = base.depth if depth is None else depth
@@ -128,7 +123,6 @@ class FilmEfficientNet(tf.keras.layers.Layer):
                 block,
                 context_size if block.stage >= film_from_stage else None,
                 block.drop_connect_fraction * dropout.backbone_drop_connect,
-                self._lean,
                 batch_norm_inference or block.stage <= frozen_stages,
             )
             for block in variants.blocks(width, depth, output_stride, base.lite, num_stages)
@@ -226,8 +220,6 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         self, layer: tf.keras.layers.BatchNormalization, x: tf.Tensor, training: bool
     ) -> tf.Tensor:
         """The activation of BatchNorm(x)."""
-        if mbconv_block.uses_lean_gradients(self._lean, self, x, training):
-            return lean_gradients.batch_norm_silu(x, lean_gradients.BatchNorm(layer, x))
         return self._activation(layer(x, training=training))
 
 

@@ -13,11 +13,7 @@ import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import (
-    film_conditioning_layer,
-    lean_gradients,
-    synchronized_batch_norm,
-)
+from film_efficientnet import film_conditioning_layer, synchronized_batch_norm
 
 
 def conv_initializer() -> tf.keras.initializers.Initializer:
@@ -61,23 +57,6 @@ def batch_norm(name: str, filters: int) -> tf.keras.layers.BatchNormalization:
     layer = kind(name=name)
     layer.build((None, None, None, filters))
     return layer
-
-
-def uses_lean_gradients(
-    lean: bool, layer: tf.keras.layers.Layer, features: tf.Tensor, training: bool
-) -> bool:
-    """Whether a layer built with `lean` takes the lean path: not when it is frozen or serves.
-
-    Args:
-        lean: as built.
-        layer: whose `trainable` counts.
-        features: other types than float32 take the plain path.
-        training: BatchNorm's mode.
-
-    Returns:
-        True for the lean path.
-    """
-    return bool(lean and training and layer.trainable and features.dtype == tf.float32)
 
 
 def conv_batch_norm(
@@ -138,7 +117,6 @@ class MBConvBlock(tf.keras.layers.Layer):
         block: variants.Block,
         context_size: int | None,
         drop_connect_rate: float,
-        lean: bool = False,
         fold_batch_norm: bool = False,
     ):
         """Builds the block.
@@ -147,16 +125,10 @@ class MBConvBlock(tf.keras.layers.Layer):
             block: its numbers.
             context_size: D; None leaves FiLM out.
             drop_connect_rate: probability that the residual branch of a sample is dropped.
-            lean: in training, keep little for the gradients (`lean_gradients.py`).
             fold_batch_norm: where BatchNorm uses its moving statistics, see `conv_batch_norm`.
         """
         super().__init__(name=block.name)
-        if lean and block.squeeze_filters is None:
-            raise ValueError(
-                f"MBConvBlock {block.name}: lean training knows no EfficientNet-Lite; set "
-                "FilmEfficientNet.lean_training = False."
-            )
-        self._lean, self._fold_batch_norm = lean, fold_batch_norm
+        self._fold_batch_norm = fold_batch_norm
         self._activate = activation(block.activation)
         self._block = block
         self._drop_connect_rate = drop_connect_rate
@@ -243,8 +215,6 @@ class MBConvBlock(tf.keras.layers.Layer):
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """See the class."""
-        if uses_lean_gradients(self._lean, self, features, training):
-            return self._lean_call(features, context, dropout_seed)
         x = features
         if self._expand_conv is not None:
             x = self._activate(self._normed(self._expand_conv, self._expand_bn, x, training))
@@ -260,44 +230,3 @@ class MBConvBlock(tf.keras.layers.Layer):
             x = dropout_settings.dropout(x, self._drop_connect_rate, dropout_seed, noise_shape)
             x = x + features
         return x if self._film is None else self._film(x, context)
-
-    def _lean_call(
-        self, features: tf.Tensor, context: tf.Tensor | None, dropout_seed: tf.Tensor | None
-    ) -> tf.Tensor:
-        """`call` in training mode; kept for the gradients: what each convolution puts out."""
-        x = self._lean_project(self._lean_depthwise(features))
-        batch = tf.shape(x)[0]
-        keep, skip = tf.ones((batch, 1, 1, 1)), None
-        if self._has_residual:
-            keep, skip = (
-                dropout_settings.dropout(keep, self._drop_connect_rate, dropout_seed),
-                features,
-            )
-        film = (tf.ones((batch, 1, 1, x.shape[-1])), tf.zeros((batch, 1, 1, x.shape[-1])))
-        if self._film is not None:
-            film = self._film.multiplier_and_addend(context)
-        return lean_gradients.batch_norm_film(
-            x, lean_gradients.BatchNorm(self._project_bn, x), film, keep, skip
-        )
-
-    def _lean_depthwise(self, features: tf.Tensor) -> tf.Tensor:
-        """Features in to the depthwise convolution's output."""
-        size, strides = self._block.kernel_size, self._block.strides
-        padding = (size // 2, size // 2) if strides == 1 else (size // 2 - 1, size // 2)
-        if self._expand_conv is None:
-            x = tf.pad(features, ((0, 0), padding, padding, (0, 0)))
-            return tf.nn.depthwise_conv2d(
-                x, self._depthwise_conv.depthwise_kernel, (1, strides, strides, 1), "VALID"
-            )
-        x = self._expand_conv(features)
-        kernel = tf.convert_to_tensor(self._depthwise_conv.depthwise_kernel)
-        norm = lean_gradients.BatchNorm(self._expand_bn, x)
-        return lean_gradients.activate_and_filter(x, norm, kernel, strides, padding)
-
-    def _lean_project(self, x: tf.Tensor) -> tf.Tensor:
-        """The depthwise convolution's output to that of the projecting convolution."""
-        squeeze, excite = self._squeeze_reduce, self._squeeze_expand
-        gate = (squeeze.kernel, squeeze.bias, excite.kernel, excite.bias)
-        kernel, *gate = (tf.convert_to_tensor(v) for v in (self._project_conv.kernel, *gate))
-        norm = lean_gradients.BatchNorm(self._bn, x)
-        return lean_gradients.activate_gate_and_project(x, norm, kernel, gate)

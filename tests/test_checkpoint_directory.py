@@ -88,6 +88,7 @@ def test_the_imagenet_file_is_not_needed_again(written):
     directory, _ = written
     with (directory / "config.gin").open("a") as file:
         file.write('EfficientNetEncoder.imagenet_weights_file = "absent.h5"\n')
+        file.write("FilmEfficientNet.lean_training = True\n")  # Of an earlier version.
     assert checkpoint_directory.load(directory).version == "best_checkpoint-1"
 
 

@@ -111,14 +111,6 @@ def loss(agent: agent_wrapper.Agent) -> object:
     return float(agent.sequence_agent.loss(small_model.food_experience(0, 1)).loss)
 
 
-def plain_batch_norms(agent: agent_wrapper.Agent) -> object:
-    net = agent.network._image_tokenizer.encoder.net
-    inputs = tf.TensorSpec((2, 64, 64, 3)), tf.TensorSpec((2, policy_specs.EMBEDDING_SIZE))
-    step = tf.function(lambda image, context: net(image, context, training=True), autograph=False)
-    operations = step.get_concrete_function(*inputs).graph.get_operations()
-    return [operation.type for operation in operations].count("FusedBatchNormV3")
-
-
 def answer(agent: agent_wrapper.Agent) -> object:
     logits = np.linspace(0, 4, 4 * 256, dtype=np.float32).reshape(1, 4, 256)
     return agent.network.actions(tf.constant(logits))["bbox"].numpy().tolist()
@@ -159,7 +151,6 @@ CASES = {
     "FilmEfficientNet.output_stride": Case("16", feature_map),
     "FilmEfficientNet.width": Case("0.3", shapes),
     "FilmEfficientNet.depth": Case("1.0", shapes),
-    "FilmEfficientNet.lean_training": Case("True", plain_batch_norms),
     "FilmEfficientNet.num_stages": Case("5", shapes),
     "FilmEfficientNet.film_from_stage": Case("4", shapes),
     "FilmEfficientNet.frozen_stages": Case(

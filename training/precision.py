@@ -5,7 +5,7 @@ outputs and the loss stay in float32, as do the variables, so that checkpoints a
 bfloat16 has the range of float32, so the loss needs no scaling (arXiv 1905.12322).
 
 Worth its while where the hardware has bfloat16 products (GPUs from Ampere on, CPUs with AMX); on
-other CPUs a step takes longer. `FilmEfficientNet.lean_training` knows float32 only and steps aside.
+other CPUs a step takes longer.
 """
 
 from __future__ import annotations

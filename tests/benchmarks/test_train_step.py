@@ -25,15 +25,15 @@ def test_best_of_rounds():
 def test_table_by_hand():
     row = {"wall_s": 1.234, "cpu_s": 2.0, "first_s": 40.4, "peak_gb": 3.456, "loss": 0.125}
 
-    assert benchmark.table({"lean": row}).splitlines()[2] == (
-        "| lean | 1.23 | 2.00 | 3.46 | 40 | 0.12500 |"
+    assert benchmark.table({"graph": row}).splitlines()[2] == (
+        "| graph | 1.23 | 2.00 | 3.46 | 40 | 0.12500 |"
     )
 
 
 def test_options():
-    args = benchmark.parse(["--variants", "lean", "graph", "--steps", "7"])
+    args = benchmark.parse(["--variants", "eager", "graph", "--steps", "7"])
 
-    assert (args.variants, args.steps, args.batch_size) == (["lean", "graph"], 7, 16)
+    assert (args.variants, args.steps, args.batch_size) == (["eager", "graph"], 7, 16)
 
 
 def test_unknown_variant(capsys):
