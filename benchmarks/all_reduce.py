@@ -24,7 +24,7 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
-from film_efficientnet import synchronized_batch_norm
+from film_efficientnet import mbconv_block
 from training import agent_factory, devices, slurm_cluster
 
 
@@ -32,7 +32,7 @@ def messages(agent: object) -> tuple[list[tf.TensorShape], list[int]]:
     """Shapes of all gradients; and for each BatchNorm the numbers that it sends, mean, variance
     and count."""
     gradients = [variable.shape for variable in agent.network.used_trainable_variables]
-    kind = synchronized_batch_norm.SynchronizedBatchNorm
+    kind = mbconv_block.SynchronizedBatchNorm
     layers = [layer for layer in agent.network.submodules if isinstance(layer, kind)]
     return gradients, [2 * layer.gamma.shape[0] + 1 for layer in layers]
 

@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from film_efficientnet import film_conditioning_layer, film_efficientnet_encoder
+from film_efficientnet import film_conditioning_layer
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURE = b"PK\x03\x04"
@@ -255,7 +255,7 @@ def _variable_name(variable: tf.Variable) -> str:
 
 
 def _assignments(
-    net: film_efficientnet_encoder.FilmEfficientNet, layers: Layers
+    net: tf.keras.layers.Layer, layers: Layers
 ) -> tuple[list[tuple[tf.Variable, np.ndarray]], list[str]]:
     """Pairs of variable and value for every layer of `net` but FiLM's, and what does not fit."""
     pairs, problems = [], []
@@ -287,9 +287,7 @@ def _is_film(layer: tf.keras.layers.Layer) -> bool:
     return isinstance(layer, film_conditioning_layer.FilmConditioning)
 
 
-def load_imagenet_weights(
-    net: film_efficientnet_encoder.FilmEfficientNet, path: str | pathlib.Path
-) -> int:
+def load_imagenet_weights(net: tf.keras.layers.Layer, path: str | pathlib.Path) -> int:
     """Fills convolutions and BatchNorms, and from a Keras file the image normalization; not FiLM.
 
     Args:

@@ -3,7 +3,7 @@ several workers (`MultiWorkerMirroredStrategy`).
 
 Each device has a copy of the variables and takes its share of every batch; the gradients are added
 up, so that a step is the step that one device would take with the whole batch. BatchNorm's
-statistics are those of the whole batch (`film_efficientnet.synchronized_batch_norm`).
+statistics are those of the whole batch (`film_efficientnet.mbconv_block.SynchronizedBatchNorm`).
 
 Example: 5 samples on 2 devices are shares of 2 and 3, weighted 2/5 and 3/5. 1 sample on 2 devices
 is given to both, with weight 1/2 each.

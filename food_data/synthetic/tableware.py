@@ -288,8 +288,8 @@ class Dish:
 def lay_fork(
     rng: Rng, canvas: np.ndarray, camera: Camera, reach: float, foods: Sequence[np.ndarray]
 ) -> np.ndarray | None:
-    """Paints a fork next to a dish of radius `reach` or partly over it, where it covers little of any
-    food (masks bool [size, size]) and no food's middle; where it is, None if there is no room."""
+    """Paints a fork next to a dish of radius `reach` or partly over it, but over no food's middle
+    (masks bool [size, size]) and little of any; where it is, None if there is no room."""
     colour = bodies.vary(rng, _METALS[rng.integers(len(_METALS))], 0.05)
     for _ in range(_FORK_ATTEMPTS):
         length = rng.uniform(0.7, 1.1) * (0.5 + reach)
