@@ -6,19 +6,25 @@ r"""Asks a server for the motion in a photo. This file works alone; it needs req
     samples = client.predict_batch("plate.jpg", "skewering", "strawberry", batch_size=32, seed=1)
     samples.predictions.shape, samples.statistics.total_variance     # (32, 4), 0.0031
 
-or, from a shell, where --save_picture also draws the motion on the photo (with Pillow):
+or, from a shell, where --save_picture also draws the motion on the photo:
 
     python api_client.py --api_url http://127.0.0.1:8080 --image plate.jpg \
         --action skewering --food_type strawberry --save_picture answer.png
 
-A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment.
+A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment. `policy.Policy` is the
+same interface before a checkpoint in this process.
+
+Exit code of the program 0: answered; 1: not, with the reason on stderr; 2: wrong flags.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
+import contextlib
 import dataclasses
 import email.utils
+import json
 import math
 import os
 import pathlib
@@ -27,11 +33,12 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
 import requests
+import urllib3
 
 Picture = Union[str, "os.PathLike[str]", bytes, np.ndarray]
 API_KEY_VARIABLE = "RT1_API_KEY"
@@ -89,11 +96,10 @@ class Prediction(Motion):
         image_width, image_height: of the picture, pixels.
         action, food_type: the names that the server understood.
         model_version: names the checkpoint that answered.
-        resize: how the picture was fitted into the model's square, if the server said so.
-        passes: how often it was looked at: "one", "fast" or "accurate"; None from a server that
-            does not say.
-        crop: what the last look saw, x1, y1, x2, y2 in 0..1 of the picture; None likewise.
-        request_id: what `correct` takes; None from a server that gives none.
+        resize: how the picture was fitted into the model's square.
+        passes: how often it was looked at: "one", "fast" or "accurate".
+        crop: what the last look saw, x1, y1, x2, y2 in 0..1 of the picture.
+        request_id: what `correct` takes.
         content: the whole answer as it came, with times in `timing_ms`.
     """
 
@@ -105,7 +111,7 @@ class Prediction(Motion):
     model_version: str
     resize: str | None = None
     passes: str | None = None
-    crop: tuple[float, float, float, float] | None = None
+    crop: Sequence[float] | None = None
     request_id: str | None = None
     content: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
@@ -142,8 +148,7 @@ class BatchPrediction:
         statistics: how far they lie apart.
         enable_dropout, dropout_scope, seed: how they were drawn; a seed repeats them, and is None
             without dropout.
-        ask_human: whether to ask a person instead of acting; None if nobody has calibrated the
-            server's checkpoint, so that nothing is known.
+        ask_human: whether to ask a person instead of acting; None without a calibration.
         uncertainty: what that rests on, as the server's JSON has it; None likewise.
     """
 
@@ -175,7 +180,6 @@ class FoodAcquisitionClient:
         retries: int = 3,
         backoff_s: float = 0.5,
         max_wait_s: float = 60.0,
-        seed: int | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Args:
@@ -183,21 +187,21 @@ class FoodAcquisitionClient:
         api_key: for servers that want one; unless given, that of RT1_API_KEY in the environment.
         timeout_s: longest silence of the server before a request is given up.
         retries: further tries after status 429 or 503 or a failed connection; the rest is final.
-        backoff_s: longest wait before the first further try; it doubles each time. By lot it is
-            cut by up to a half, so that clients which failed together do not come back together.
-            A server's Retry-After is waited for in addition.
+        backoff_s: longest wait before the first further try; it doubles each time, and is cut by a
+            random part of up to a half, so that clients which failed together do not come back
+            together. A server's Retry-After is waited for in addition.
         max_wait_s: longest wait before a try; a server that wants a longer one is given up.
-        seed: of the lot.
         sleep: waits so many seconds; one that can be woken ends a program sooner.
         """
         self._api_url = api_url.rstrip("/")
         self._timeout_s = timeout_s
-        self._retries = retries
-        self._backoff_s = backoff_s
-        self._max_wait_s = max_wait_s
-        self._random = random.Random(seed)
-        self._sleep = sleep
         self._session = requests.Session()
+        adapter = requests.adapters.HTTPAdapter(
+            max_retries=_retrying(retries, backoff_s, max_wait_s, sleep)
+        )
+        self._session.mount(f"{self._api_url}/", adapter)
+        # `ready` asks whether predictions would be answered now.
+        self._session.mount(f"{self._api_url}/ready", requests.adapters.HTTPAdapter())
         api_key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
         if api_key:
             self._session.headers["X-API-Key"] = api_key
@@ -219,11 +223,15 @@ class FoodAcquisitionClient:
     def ready(self) -> bool:
         """Whether predictions would be answered now. Raises ApiError if nobody can be asked."""
         try:
-            return bool(self._request("GET", "/ready", retries=0)["ready"])
+            return bool(self._request("GET", "/ready")["ready"])
         except ApiError as error:
             if error.status == 503:
                 return False
             raise
+
+    def model_version(self) -> str | None:
+        """Names the checkpoint that answers; None if the server has none. Raises ApiError."""
+        return self.health().get("model_version")
 
     def available_combinations(self) -> list[tuple[str, str]]:
         """Every (action, food type) that the server can be asked about. Raises ApiError."""
@@ -256,8 +264,8 @@ class FoodAcquisitionClient:
             ValueError: if an array is not uint8 [H, W, 3].
             OSError: if the file cannot be read.
         """
-        instruction = {"action": action, "food_type": food_type, "text": text}
-        body = _body(image=_base64(image), **instruction, resize=resize, passes=passes)
+        asked = {"action": action, "food_type": food_type, "text": text}
+        body = {"image": _base64(image), **asked, "resize": resize, "passes": passes}
         return parse_prediction(self._request("POST", "/predict", body))
 
     def predict_batch(
@@ -280,8 +288,8 @@ class FoodAcquisitionClient:
             ApiError, ValueError, OSError: as `predict`.
             TypeError: for another option.
         """
-        instruction = {"action": action, "food_type": food_type, "text": text}
-        body = _body(image=_base64(image), **instruction, **_checked(options))
+        asked = {"action": action, "food_type": food_type, "text": text, **check_options(options)}
+        body = {"image": _base64(image), **asked}
         return parse_batch(self._request("POST", "/predict_batch", body))
 
     def predict_images(
@@ -293,15 +301,13 @@ class FoodAcquisitionClient:
         **options: Any,
     ) -> list[BatchPrediction]:
         """As `predict_batch`, for 1 to 16 pictures in one request; one answer each, in order."""
-        instruction = {"action": action, "food_type": food_type, "text": text}
-        pictures = [_base64(one) for one in images]
-        body = _body(images=pictures, **instruction, **_checked(options))
+        asked = {"action": action, "food_type": food_type, "text": text, **check_options(options)}
+        body = {"images": [_base64(one) for one in images], **asked}
         content = self._request("POST", "/predict_batch", body)
-        results = _field(content, "results")
+        results = content.get("results", [])
         if len(results) != len(images):
             raise ApiError(200, f"expected {len(images)} results, got {len(results)}")
-        common = {name: value for name, value in content.items() if name != "results"}
-        return [parse_batch({**common, **result}) for result in results]
+        return [parse_batch({**content, **result}) for result in results]
 
     def load_model(self, checkpoint_path: str, *, timeout_s: float = 600.0) -> dict[str, Any]:
         """Has the server load another checkpoint; the old one answers until the new one is warm.
@@ -316,21 +322,17 @@ class FoodAcquisitionClient:
         Raises:
             ApiError: 404 for an unknown name, 409 during another load, 422 if it cannot be loaded.
         """
-        body = {"checkpoint_path": checkpoint_path}
-        return self._request("POST", "/load_model", body, timeout_s=timeout_s)
+        return self._request("POST", "/load_model", {"checkpoint_path": checkpoint_path}, timeout_s)
 
     def correct(
         self, request_id: str, motion: Sequence[float], corrected_by: str | None = None
     ) -> str:
-        """Tells the server's recorder what the answer should have been.
+        """Tells the server's recorder what the answer should have been; returns what it says.
 
         Args:
             request_id: of the answer, `Prediction.request_id`.
             motion: start_x, start_y, end_x, end_y in 0..1 of the picture.
             corrected_by: a person's name, kept with the correction.
-
-        Returns:
-            What the server says about it.
 
         Raises:
             ApiError: 404 for a request that was not recorded, 409 if the recorder is off.
@@ -338,41 +340,25 @@ class FoodAcquisitionClient:
         """
         if len(motion) != 4:
             raise ValueError(f"Expected start_x, start_y, end_x, end_y; got {motion!r}.")
-        names = ("start_x", "start_y", "end_x", "end_y")
-        body = {"request_id": request_id, **dict(zip(names, map(float, motion)))}
-        body.update(_body(corrected_by=corrected_by))
-        return str(_field(self._request("POST", "/corrections", body), "message"))
+        body = dict(zip(("start_x", "start_y", "end_x", "end_y"), map(float, motion)))
+        body.update(request_id=request_id, corrected_by=corrected_by)
+        return str(self._request("POST", "/corrections", body).get("message"))
 
     def _request(
         self,
         method: str,
         route: str,
         body: Mapping[str, Any] | None = None,
-        *,
         timeout_s: float | None = None,
-        retries: int | None = None,
     ) -> Any:
+        """The JSON of an answer; of the body, the server's defaults count for what is None."""
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
-        retries = self._retries if retries is None else retries
-        for retry in range(retries):
-            try:
-                return self._ask_once(method, route, body, timeout_s)
-            except ApiError as error:
-                if not error.temporary or (error.retry_after_s or 0.0) > self._max_wait_s:
-                    raise
-                wait_s = self._backoff_s * 2**retry * self._random.uniform(0.5, 1.0)
-                wait_s += error.retry_after_s or 0.0
-            self._sleep(min(wait_s, self._max_wait_s))
-        return self._ask_once(method, route, body, timeout_s)
-
-    def _ask_once(
-        self, method: str, route: str, body: Mapping[str, Any] | None, timeout_s: float
-    ) -> Any:
+        given = {name: value for name, value in (body or {}).items() if value is not None}
         try:
             response = self._session.request(
                 method,
                 self._api_url + route,
-                json=body,
+                json=given or None,
                 timeout=(min(timeout_s, _CONNECT_LIMIT_S), timeout_s),
                 # `requests` would take the key along to wherever it is sent.
                 allow_redirects=False,
@@ -385,6 +371,46 @@ class FoodAcquisitionClient:
         return _content(response)
 
 
+def _retrying(
+    retries: int, backoff_s: float, max_wait_s: float, sleep: Callable[[float], object]
+) -> urllib3.Retry:
+    """What `requests` does after a failure; see `FoodAcquisitionClient.__init__`."""
+
+    class Retry(urllib3.Retry):
+        def increment(self, *args: Any, **kwargs: Any) -> urllib3.Retry:
+            error, response = kwargs.get("error"), kwargs.get("response")
+            if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+                raise error
+            if response is not None and (_retry_after_s(response.headers) or 0) > max_wait_s:
+                raise urllib3.exceptions.MaxRetryError(kwargs["_pool"], "")
+            return super().increment(*args, **kwargs)
+
+        def sleep(self, response: Any = None) -> None:
+            wait_s = backoff_s * 2 ** (len(self.history) - 1) * random.uniform(0.5, 1.0)
+            if response is not None:
+                wait_s += _retry_after_s(response.headers) or 0.0
+            sleep(min(wait_s, max_wait_s))
+
+    return Retry(
+        retries,
+        redirect=False,
+        allowed_methods=None,
+        status_forcelist=_BUSY_STATUSES,
+        raise_on_status=False,
+    )
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds; the header holds them, or a date (RFC 9110, 10.2.3). What is neither is ignored."""
+    text = headers.get("Retry-After", "")
+    try:
+        seconds = float(text)
+    except ValueError:
+        date = email.utils.parsedate_tz(text)
+        seconds = email.utils.mktime_tz(date) - time.time() if date else math.nan
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
 def picture_bytes(image: Picture) -> bytes:
     """The bytes of a picture's file; an array uint8 [H, W, 3] becomes a PNG, without any loss."""
     if isinstance(image, bytes):
@@ -394,21 +420,16 @@ def picture_bytes(image: Picture) -> bytes:
     return pathlib.Path(image).read_bytes()
 
 
-def _base64(image: Picture) -> str:
-    return base64.b64encode(picture_bytes(image)).decode("ascii")
-
-
-def _body(**fields: Any) -> dict[str, Any]:
-    """The fields that have a value: the server's defaults count for the others."""
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _checked(options: Mapping[str, Any]) -> Mapping[str, Any]:
+def check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of `predict_batch`. Raises TypeError for another one: a server ignores it."""
     unknown = sorted(set(options) - set(_BATCH_OPTIONS))
     if unknown:
-        # The server ignores fields that it does not know, so a slip would go unnoticed.
         raise TypeError(f"Expected options of {_BATCH_OPTIONS}, got {', '.join(unknown)}.")
     return options
+
+
+def _base64(image: Picture) -> str:
+    return base64.b64encode(picture_bytes(image)).decode("ascii")
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -440,32 +461,8 @@ def _content(response: requests.Response) -> Any:
         message = str(content)
         if isinstance(content, dict):
             message, request_id = content.get("error", message), content.get("request_id")
-    retry_after_s = _retry_after_s(response)
+    retry_after_s = _retry_after_s(response.headers)
     raise ApiError(status, message, request_id, retry_after_s, status in _BUSY_STATUSES)
-
-
-def _retry_after_s(response: requests.Response) -> float | None:
-    """Seconds; the header holds them, or a date (RFC 9110, 10.2.3). What is neither is ignored."""
-    text = response.headers.get("Retry-After", "")
-    try:
-        seconds = float(text)
-    except ValueError:
-        date = email.utils.parsedate_tz(text)
-        seconds = email.utils.mktime_tz(date) - time.time() if date else math.nan
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _field(content: Any, name: str) -> Any:
-    try:
-        return content[name]
-    except (KeyError, TypeError) as error:
-        got = str(content)[:300]
-        raise ApiError(200, f"expected the field {name!r} in the answer, got {got}") from error
-
-
-def _motion(content: Any, name: str) -> list[Any]:
-    motion = _field(content, name)
-    return [_field(motion, field.name) for field in dataclasses.fields(Motion)]
 
 
 def parse_prediction(content: Mapping[str, Any], name: str = "prediction") -> Prediction:
@@ -478,41 +475,99 @@ def parse_prediction(content: Mapping[str, Any], name: str = "prediction") -> Pr
     Raises:
         ApiError: if a field is missing.
     """
-    rest = ("image_width", "image_height", "action", "food_type", "model_version")
-    return Prediction(
-        *_motion(content, name),
-        pixels=Motion(*_motion(content, f"{name}_pixels")),
-        **{field: _field(content, field) for field in rest},
-        resize=content.get("resize"),
-        passes=content.get("passes"),
-        crop=None if content.get("crop") is None else tuple(content["crop"]),
-        request_id=content.get("request_id"),
-        content=content,
-    )
+    with _expecting_fields(content):
+        motion, pixels = (
+            [content[key][field.name] for field in dataclasses.fields(Motion)]
+            for key in (name, f"{name}_pixels")
+        )
+        needed = ("image_width", "image_height", "action", "food_type", "model_version")
+        more = {key: content.get(key) for key in ("resize", "passes", "crop", "request_id")}
+        fields = {key: content[key] for key in needed}
+        return Prediction(*motion, pixels=Motion(*pixels), **fields, **more, content=content)
 
 
 def parse_batch(content: Mapping[str, Any]) -> BatchPrediction:
     """Reads the answer of POST /predict_batch. Raises ApiError if a field is missing."""
-    statistics = _field(content, "statistics")
-    names = [field.name for field in dataclasses.fields(Statistics)]
-    values = {name: _field(statistics, name) for name in names}
-    for name in ("mean", "std"):
-        values[name] = np.array(values[name], np.float64)
-    return BatchPrediction(
-        mean_prediction=parse_prediction(content, "mean_prediction"),
-        predictions=np.array(_field(content, "predictions"), np.float64),
-        predictions_pixels=np.array(_field(content, "predictions_pixels"), np.float64),
-        statistics=Statistics(**values),
-        enable_dropout=_field(content, "enable_dropout"),
-        dropout_scope=content.get("dropout_scope"),
-        seed=content.get("seed"),
-        ask_human=content.get("ask_human"),
-        uncertainty=content.get("uncertainty"),
-    )
+    optional = ("dropout_scope", "seed", "ask_human", "uncertainty")
+    with _expecting_fields(content):
+        names = [field.name for field in dataclasses.fields(Statistics)]
+        statistics = {name: content["statistics"][name] for name in names}
+        statistics.update({key: np.array(statistics[key], np.float64) for key in ("mean", "std")})
+        return BatchPrediction(
+            mean_prediction=parse_prediction(content, "mean_prediction"),
+            predictions=np.array(content["predictions"], np.float64),
+            predictions_pixels=np.array(content["predictions_pixels"], np.float64),
+            statistics=Statistics(**statistics),
+            enable_dropout=content["enable_dropout"],
+            **{key: content.get(key) for key in optional},
+        )
+
+
+@contextlib.contextmanager
+def _expecting_fields(content: Any) -> Iterator[None]:
+    """Makes an absent field an ApiError."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        got = str(content)[:300]
+        raise ApiError(200, f"expected the field {error} in the answer, got {got}") from error
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags; ends the program with code 2 if they do not fit together."""
+    parser = argparse.ArgumentParser(description="Asks a server for the motion in a photo.")
+    add = parser.add_argument
+    add("--api_url", default="http://127.0.0.1:8080", help="(%(default)s)")
+    add("--api_key", help=f"better in the environment, as {API_KEY_VARIABLE}")
+    add("--image", required=True, help="file of a picture")
+    add("--action", help="such as skewering")
+    add("--food_type", help="such as strawberry")
+    add("--text", help="the instruction in words, instead of the two, or to be echoed")
+    add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
+    passes = ("one", "fast", "accurate")
+    add("--passes", choices=passes, help="looks at the photo; unless given: as the checkpoint says")
+    add("--accurate", dest="passes", action="store_const", const="accurate", help="as --passes")
+    add("--num_samples", type=int, help="draws that many samples with dropout, 1 to 64")
+    add("--seed", type=int, help="of the samples")
+    add("--dropout_scope", choices=("head", "full"), help="where the samples have dropout")
+    add("--save_picture", help="file for the picture with the motion drawn on it")
+    flags = parser.parse_args(arguments)
+    if (flags.action is None) != (flags.food_type is None) or not (flags.action or flags.text):
+        parser.error("expected --action and --food_type, or --text, or all three")
+    if flags.num_samples is None and (flags.seed is not None or flags.dropout_scope):
+        parser.error("--seed and --dropout_scope are for samples: give --num_samples too")
+    return flags
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; see the module for exit codes."""
+    flags = parse_arguments(arguments)
+    asked = (flags.action, flags.food_type, flags.text)
+    how = {"resize": flags.resize, "passes": flags.passes}
+    try:
+        image = picture_bytes(flags.image)
+        with FoodAcquisitionClient(flags.api_url, api_key=flags.api_key) as client:
+            if flags.num_samples is None:
+                prediction = client.predict(image, *asked, **how)
+                printed = dataclasses.asdict(dataclasses.replace(prediction, content={}))
+                del printed["content"]
+            else:
+                how.update(seed=flags.seed, dropout_scope=flags.dropout_scope)
+                batch = client.predict_batch(image, *asked, batch_size=flags.num_samples, **how)
+                prediction = batch.mean_prediction
+                printed = dict(prediction.content)
+        print(json.dumps(printed, indent=2))
+        if flags.save_picture:
+            # Imported here because asking works without the rest of the project.
+            from serving import drawing
+
+            drawing.save_with_motion(image, prediction.pixels, flags.save_picture, prediction.crop)
+            print(f"drawn: {flags.save_picture}", file=sys.stderr)
+    except (ApiError, OSError, ImportError, ValueError) as error:
+        print(f"api_client: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    # Flags and drawing are the program's; the class above works without that file.
-    from serving import client_command_line
-
-    sys.exit(client_command_line.main())
+    sys.exit(main())

@@ -1,22 +1,22 @@
 """Asks a server, or a model in this process, about every picture of a folder.
 
     python batch_api_inference.py --api_url http://127.0.0.1:8080 --input_dir plates \\
-        --output_file results.json --action skewering --food_type strawberry
+        --output_file answers.json --action skewering --food_type strawberry
     python batch_api_inference.py --checkpoint_dir runs/first --input_dir plates ...
     python batch_api_inference.py --checkpoint_dir runs/first --tfrecord_dir shards --split val \\
-        --output_file results.json
+        --output_file answers.json
 
 The third asks about each sample of the TFRecords that build_dataset.py to_tfrecord wrote, with its
-own embedding, and scores the answers by its label.
+own embedding. Pictures with several foods are asked about with --labels, which say what is asked
+about which picture; how good the answers are is what evaluate.py measures.
 
-Writes, beside results.json: results.csv, results_variances.png (how far the samples of each answer
-lie apart), results_sheet.png (pictures with their answers), and with --overlay_dir each picture
-with its answer. A picture that cannot be used is reported and left out. Several foods are asked
-about with --labels, which also scores the answers.
+Writes answers.jsonl while it asks, and in the end beside it answers.json, answers.csv,
+answers_sheet.png (pictures with their answers), and with --overlay_dir each picture with its
+answer. A picture that cannot be used is reported and left out.
 
-A run that was killed goes on with --resume: what results.journal.jsonl holds is not asked again.
-Large folders are shared out with --num_shards N --shard_index I, each shard with an --output_file
-of its own, and put together with --merge shard*.json --output_file all.json.
+A run that was killed goes on with --resume: what answers.jsonl holds is not asked again. Large
+folders are shared out with --num_shards N --shard_index I, each shard with an --output_file of its
+own, and put together with --merge shard*.json --output_file all.json.
 
 Exit code 0: every question has its answer; 3: some have none (see failed_images); 1: nothing could
 be done, the reason is on stderr; 2: wrong flags; 75: ended by SIGTERM or SIGUSR1, --resume goes on.
@@ -26,67 +26,180 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
+import argparse
+import pathlib
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from absl import flags as absl_flags
 from absl import logging
 
 import api_client
-from folder_inference import flags, journal, outputs, run, stopping
+import folder_inference
+from training import stop_signals
 
 SOME_FAILED = 3
+_MAX_SAMPLES = 64
+_DEFAULT_URL = "http://127.0.0.1:8080"
+# What samples of TFRecords bring along themselves.
+_OF_FOLDERS = ("input_dir", "action", "food_type", "text", "labels", "label_map", "resize")
 
 
-def exit_code(document: Mapping[str, Any]) -> int:
-    """0 if all questions were answered, 3 if some, 1 if there were some and none was."""
-    if not document["failed_images"]:
-        return 0
-    return SOME_FAILED if document["results"] else 1
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags; ends the program with code 2 if they do not fit together."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument_group("files").add_argument
+    add("--input_dir", type=pathlib.Path, help="folder with the pictures")
+    add("--tfrecord_dir", type=pathlib.Path, help="of build_dataset.py to_tfrecord, instead")
+    add("--split", choices=("train", "val"), default="val", help="of it (%(default)s)")
+    add("--recursive", action="store_true", help="and the folders in it")
+    add("--pattern", default="*", help="only paths like this: '*/images/*.jpg' (all pictures)")
+    add("--output_file", type=pathlib.Path, required=True, help=".json; the others lie beside it")
+    add("--overlay_dir", type=pathlib.Path, help="folder for every picture with its answer drawn")
+    add("--sheet_images", type=int, default=60, help="pictures on the contact sheet (%(default)s)")
+    add = parser.add_argument_group("who is asked").add_argument
+    add("--api_url", help=f"a server ({_DEFAULT_URL})")
+    add("--api_key", help=f"better in the environment, as {api_client.API_KEY_VARIABLE}")
+    add("--timeout_s", type=float, default=60.0, help="longest wait for an answer (%(default)s)")
+    add("--checkpoint_dir", type=pathlib.Path, help="the model in this process, instead")
+    engines = ("auto", "tensorflow", "onnxruntime")
+    add("--engine", choices=engines, default="auto", help="what runs it; auto: the fastest on CPUs")
+    add = parser.add_argument_group("what is asked").add_argument
+    add("--action", help="such as skewering; without it, the labels say")
+    add("--food_type", help="such as strawberry; without it, the labels say")
+    add("--labels", type=pathlib.Path, nargs="+", help=".csv or annotations .json: ask about these")
+    add("--label_units", choices=("pixels", "normalised"), default="pixels", help="of a .csv")
+    add("--label_map", type=pathlib.Path, help="JSON of label -> food")
+    add("--text", help="the instruction in words, instead of the two, or to be echoed")
+    add("--num_samples", type=int, default=16, help="with dropout (%(default)s); 0: one without")
+    add("--seed", type=int, help="makes the samples repeatable")
+    add("--dropout_scope", choices=("head", "full"), default="head", help="(%(default)s)")
+    add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
+    passes = ("one", "fast", "accurate")
+    add("--passes", choices=passes, help="looks at a photo; unless given: as the checkpoint says")
+    add("--accurate", dest="passes", action="store_const", const="accurate", help=argparse.SUPPRESS)
+    add = parser.add_argument_group("long runs").add_argument
+    add("--workers", type=int, default=4, help="questions at a time (%(default)s)")
+    add("--resume", action="store_true", help="go on with a run that was killed")
+    add("--num_shards", type=int, default=1, help="share the folder out, for job arrays")
+    add("--shard_index", type=int, help="which shard this is, from 0")
+    add("--merge", type=pathlib.Path, nargs="+", help="--output_file of every shard")
+    flags = parser.parse_args(arguments)
+    wrong = _wrong_input(flags) or _wrong_question(flags) or _wrong_number(flags)
+    if wrong:
+        parser.error(wrong)
+    if flags.checkpoint_dir is None and flags.api_url is None:
+        flags.api_url = _DEFAULT_URL
+    return flags
 
 
-def text(document: Mapping[str, Any], paths: outputs.Paths) -> str:
-    """What a person wants to know at the end."""
-    summary = document["summary"]
-    lines = [f"{summary['answered']} of {summary['questions']} questions answered: {paths.json}"]
-    kinds = summary["failed_by_kind"].items()
-    if kinds:
-        lines.append("failed: " + ", ".join(f"{count} {kind}" for kind, count in kinds))
-    if len(summary["model_versions"]) > 1:
-        versions = ", ".join(summary["model_versions"])
-        lines.append(f"The model was swapped during the run; answers are of {versions}.")
-    if "ask_human" in summary:
-        lines.append(f"better ask a person about {summary['ask_human']} (column ask_human)")
-    for name in ("answers", "centre of the picture"):
-        means = summary.get("scores", {}).get(name, {})
-        figures = [f"{key} {value:.4g}" for key, value in means.items() if value is not None]
-        if figures:
-            lines.append(f"{name}: {', '.join(figures)}")
-    return "\n".join(lines)
+def _wrong_input(flags: argparse.Namespace) -> str | None:
+    """What does not fit together of files and model."""
+    if flags.output_file.suffix != ".json":
+        return f"--output_file: expected a name that ends in .json, got {flags.output_file}"
+    if flags.input_dir is None and flags.tfrecord_dir is None and not flags.merge:
+        return "--input_dir: expected the folder with the pictures, or a --tfrecord_dir"
+    if flags.input_dir is not None and not flags.input_dir.is_dir():
+        return f"--input_dir: expected a folder, got {flags.input_dir}, which is none"
+    for path in flags.labels or ():
+        if not path.is_file() or path.suffix.lower() not in (".csv", ".json"):
+            return f"--labels: expected a file in .csv or .json, got {path}"
+    directory = flags.checkpoint_dir
+    if directory is not None and (flags.api_url or flags.api_key):
+        return "--checkpoint_dir: expected no --api_url and no --api_key beside it"
+    if directory is not None and not directory.is_dir():
+        return f"--checkpoint_dir: expected a directory that train.py wrote, got {directory}"
+    if flags.tfrecord_dir is not None:
+        beside = [f"--{name}" for name in _OF_FOLDERS if getattr(flags, name) is not None]
+        if beside:
+            return f"--tfrecord_dir: its samples say what is asked; leave out {', '.join(beside)}"
+        if directory is None and not flags.merge:
+            return "--tfrecord_dir: expected --checkpoint_dir too; servers take no embeddings"
+    return None
+
+
+def _wrong_question(flags: argparse.Namespace) -> str | None:
+    if flags.merge or flags.tfrecord_dir is not None:
+        return None
+    if flags.food_type and not flags.action:
+        return "--food_type: expected --action too"
+    if flags.action and not flags.food_type and not flags.labels:
+        return "--action: expected --food_type too, or --labels that name foods"
+    if not (flags.action or flags.text or flags.labels):
+        return "expected --action and --food_type, --text, or --labels that say what is asked"
+    return None
+
+
+def _wrong_number(flags: argparse.Namespace) -> str | None:
+    limits = {
+        "num_samples": (0, _MAX_SAMPLES),
+        "seed": (0, 2**31 - 1),
+        "workers": (1, None),
+        "sheet_images": (0, None),
+        "num_shards": (1, None),
+    }
+    for name, (lowest, highest) in limits.items():
+        value = getattr(flags, name)
+        if value is not None and (value < lowest or value > (highest or value)):
+            upper = "or more" if highest is None else f"to {highest}"
+            return f"--{name}: expected {lowest} {upper}, got {value}"
+    index = flags.shard_index
+    if (flags.num_shards > 1 or index is not None) and index not in range(flags.num_shards):
+        return f"--shard_index: expected 0 to {flags.num_shards - 1}, got {index}"
+    return None
+
+
+def open_policies(args: argparse.Namespace) -> Callable[[Callable[[float], None]], object]:
+    """Loads the model of --checkpoint_dir, if it is given; see `folder_inference.run`.
+
+    Raises:
+        OSError, ValueError: if the checkpoint cannot be loaded.
+    """
+    if args.checkpoint_dir is None:
+        return lambda sleep: api_client.FoodAcquisitionClient(
+            args.api_url, api_key=args.api_key, timeout_s=args.timeout_s, sleep=sleep
+        )
+    # TensorFlow takes seconds to import and is of no use to those who ask a server.
+    import policy
+
+    loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, args.engine)
+    return lambda sleep: loaded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; see the module for exit codes."""
-    args = flags.parse_arguments(__doc__, arguments)
+    args = parse_arguments(arguments)
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
     # The flags are argparse's; absl would warn that it has not seen them.
     absl_flags.FLAGS.mark_as_parsed()
-    with stopping.StopSignals() as signals:
+    with stop_signals.StopSignals() as signals:
         try:
-            document = (run.merge if args.merge else run.run)(args, signals)
-        except stopping.Stopped as stopped:
-            print(f"Ended by {stopped}; --resume goes on.", file=sys.stderr)  # noqa: T201
-            return stopping.EXIT_CODE
-        except journal.JournalError as error:
-            print(f"batch_api_inference.py: {error}", file=sys.stderr)  # noqa: T201
-            return 2
+            if args.merge:
+                document = folder_inference.merge(args, signals)
+            else:
+                document = folder_inference.run(args, open_policies(args), signals)
+        except stop_signals.Preempted as stopped:
+            print(f"Ended by {stopped}; --resume goes on.", file=sys.stderr)
+            return stop_signals.EXIT_CODE
         except (api_client.ApiError, OSError, ValueError, LookupError) as error:
-            print(f"batch_api_inference.py: {error}", file=sys.stderr)  # noqa: T201
-            return 1
-    print(text(document, outputs.Paths(args.output_file)))  # noqa: T201
-    return exit_code(document)
+            print(f"batch_api_inference.py: {error}", file=sys.stderr)
+            return 2 if isinstance(error, folder_inference.JournalError) else 1
+    summary = document["summary"]
+    print(f"{summary['answered']} of {summary['questions']} questions answered: {args.output_file}")
+    if summary["failed"]:
+        kinds = (f"{count} {kind}" for kind, count in summary["failed_by_kind"].items())
+        print(f"failed: {', '.join(kinds)}")
+    if len(summary["model_versions"]) > 1:
+        versions = ", ".join(summary["model_versions"])
+        print(f"The model was swapped during the run; answers are of {versions}.")
+    if "ask_human" in summary:
+        print(f"better ask a person about {summary['ask_human']} (column ask_human)")
+    if summary["failed"]:
+        return SOME_FAILED if summary["answered"] else 1
+    return 0
 
 
 if __name__ == "__main__":

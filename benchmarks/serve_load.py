@@ -5,7 +5,8 @@
 
 The second line starts a server for as long as it takes. The picture is a JPEG of 640 x 480 pixels,
 unless --image names one. "overhead" is the median of latency minus the server's model time: HTTP,
-decoding, waiting in the queue. Run it on a quiet machine.
+decoding, waiting in the queue. Run it on a quiet machine: the clients share it with the server, so
+they send a body that is made once, and of the answer they read only the times.
 
 Exit code 0: measured; 1: not, or a request failed, with the reason on stderr; 2: wrong flags.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import base64
 import collections
+import concurrent.futures
 import contextlib
 import io
 import json
@@ -29,18 +31,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import requests
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file may be run as a script.
 
 import api_client  # noqa: E402
-from benchmarks import load_clients  # noqa: E402
-from food_data import atomic_files  # noqa: E402
 
 STAGES = ("decode", "queue", "model", "total")
-_COLUMNS = ("clients", "requests/s", "x of first", "p50", "p95", "p99", *STAGES, "overhead")
-_WARM_REQUESTS = 5
+_NO_ANSWER = 0
+# Who is refused waits so long, or a full queue would be kept busy with refusing.
+_PAUSE_S = 0.05
 _START_LIMIT_S = 600.0
 
 
@@ -72,24 +74,23 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return args
 
 
-def example_jpeg() -> bytes:
-    """A JPEG of 640 x 480 pixels, smooth with some noise, about as large as a photograph's."""
-    coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
-    smooth = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
-    noise = np.random.default_rng(1).integers(-12, 13, (480, 640, 3))
-    pixels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
-
-
-def make_target(args: argparse.Namespace, url: str) -> load_clients.Target:
-    """The request, ready to be sent. Raises ApiError or OSError."""
+def request_of(args: argparse.Namespace, url: str) -> tuple[bytes, dict[str, str]]:
+    """Body and headers, ready to be sent. Raises ApiError or OSError."""
     action, food = args.action, args.food_type
     if action is None:
         with api_client.FoodAcquisitionClient(url, api_key=args.api_key) as client:
             action, food = client.available_combinations()[0]
-    picture = example_jpeg() if args.image is None else args.image.read_bytes()
+    if args.image is not None:
+        picture = args.image.read_bytes()
+    else:
+        # Smooth with some noise, about as large as a photograph's file.
+        coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+        smooth = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
+        noise = np.random.default_rng(1).integers(-12, 13, (480, 640, 3))
+        pixels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
+        picture = buffer.getvalue()
     body: dict[str, Any] = {"image": base64.b64encode(picture).decode("ascii")}
     body.update(action=action, food_type=food)
     if args.route == "/predict_batch":
@@ -98,77 +99,95 @@ def make_target(args: argparse.Namespace, url: str) -> load_clients.Target:
     key = args.api_key or os.environ.get(api_client.API_KEY_VARIABLE)
     if key:
         headers["X-API-Key"] = key
-    return load_clients.Target(url, args.route, json.dumps(body).encode(), headers)
+    return json.dumps(body).encode(), headers
+
+
+def ask(session: requests.Session, url: str, body: bytes) -> tuple[int, float, dict[str, float]]:
+    """Status, latency in ms, and of an answer the server's own times."""
+    started = time.perf_counter()
+    try:
+        response = session.post(url, body, timeout=60)
+    except requests.RequestException:
+        return _NO_ANSWER, 1000 * (time.perf_counter() - started), {}
+    latency_ms = 1000 * (time.perf_counter() - started)
+    return response.status_code, latency_ms, response.json()["timing_ms"] if response.ok else {}
+
+
+def measure(args: argparse.Namespace, url: str) -> dict[str, Any]:
+    """Asks.
+
+    Returns:
+        {'route', 'body_bytes', 'first_ms', 'tool_cpu': share of one core that the clients used,
+        'rows': [{'clients', 'answered', 'requests/s', 'x of first', 'p50', 'p95', 'p99', a median
+        for each of `STAGES`, 'overhead', 'errors': {status: number}}]}; times in ms, None without
+        an answer.
+    """
+    body, headers = request_of(args, url)
+    address = url.rstrip("/") + args.route
+
+    def work(seconds: float, count: int = sys.maxsize) -> list[tuple[int, float, dict]]:
+        samples: list[tuple[int, float, dict]] = []
+        until = time.perf_counter() + seconds
+        with requests.Session() as session:
+            session.headers.update(headers)
+            while time.perf_counter() < until and len(samples) < count:
+                samples.append(ask(session, address, body))
+                if samples[-1][0] != 200:
+                    time.sleep(_PAUSE_S)
+        return samples
+
+    first = work(60.0, 6)[0]
+    cpu, wall, rows = time.process_time(), time.perf_counter(), []
+    for clients in args.clients:
+        started = time.perf_counter()
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            samples = sum(pool.map(work, [args.seconds] * clients), [])
+        rows.append(summarise(clients, samples, time.perf_counter() - started))
+        rows[-1]["x of first"] = rows[-1]["requests/s"] / (rows[0]["requests/s"] or 1.0)
+    share = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    first_ms = first[1] if first[0] == 200 else None
+    about = {"route": args.route, "body_bytes": len(body), "first_ms": first_ms}
+    return {**about, "tool_cpu": share, "rows": rows}
 
 
 def summarise(
-    clients: int, samples: Sequence[load_clients.Sample], seconds: float
+    clients: int, samples: Sequence[tuple[int, float, dict]], seconds: float
 ) -> dict[str, Any]:
-    """One row.
+    """One row; see `measure`."""
 
-    Args:
-        clients: that asked at a time.
-        samples: all requests.
-        seconds: that they took together.
+    def percentile(values: Sequence[float], share: float = 50) -> float | None:
+        return float(np.percentile(values, share)) if len(values) else None
 
-    Returns:
-        {'clients', 'answered', 'requests/s', 'p50', 'p95', 'p99', a median for each of `STAGES`,
-        'overhead', 'errors': {status: number}}; times in ms, None without an answer.
-    """
-    good = [one for one in samples if one.status == 200]
-    errors = collections.Counter(str(one.status) for one in samples if one.status != 200)
-    row: dict[str, Any] = {
+    good = [(latency, timing) for status, latency, timing in samples if status == 200]
+    latencies = [latency for latency, _ in good]
+    errors = collections.Counter(str(status) for status, *_ in samples if status != 200)
+    return {
         "clients": clients,
         "answered": len(good),
         "requests/s": len(good) / seconds,
-        **dict.fromkeys(("p50", "p95", "p99", *STAGES, "overhead")),
+        **{f"p{share}": percentile(latencies, share) for share in (50, 95, 99)},
+        **{stage: percentile([timing[stage] for _, timing in good]) for stage in STAGES},
+        "overhead": percentile([latency - timing["model"] for latency, timing in good]),
         "errors": dict(sorted(errors.items())),
     }
-    if good:
-        latencies = [one.latency_ms for one in good]
-        row.update(zip(("p50", "p95", "p99"), np.percentile(latencies, (50, 95, 99)).tolist()))
-    for stage in STAGES:
-        row[stage] = _median([one.timing_ms[stage] for one in good if stage in one.timing_ms])
-    timed = [one for one in good if "model" in one.timing_ms]
-    row["overhead"] = _median([one.latency_ms - one.timing_ms["model"] for one in timed])
-    return row
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as a Markdown table, errors below it."""
-    lines = [f"| {' | '.join(_COLUMNS)} |", f"|{'---:|' * len(_COLUMNS)}"]
+    columns = ("clients", "requests/s", "x of first", "p50", "p95", "p99", *STAGES, "overhead")
+    lines = [f"| {' | '.join(columns)} |", f"|{'---:|' * len(columns)}"]
     for row in rows:
-        share = row["requests/s"] / rows[0]["requests/s"] if rows[0]["requests/s"] else None
-        cells = {**row, "x of first": share}
-        lines.append(f"| {' | '.join(_cell(cells[name]) for name in _COLUMNS)} |")
+        values = [row[name] for name in columns]
+        cells = [
+            "-" if one is None else str(one) if isinstance(one, int) else f"{one:.1f}"
+            for one in values
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     for row in rows:
         for status, number in row["errors"].items():
-            kind = "without an answer" if status == "0" else f"with status {status}"
+            kind = f"with status {status}" if int(status) else "without an answer"
             lines.append(f"{row['clients']} clients: {number} requests {kind}")
     return "\n".join(lines)
-
-
-def measure(args: argparse.Namespace, url: str) -> dict[str, Any]:
-    """Asks; returns {'first_ms', 'rows', 'tool_cpu': share of one core that the clients used}."""
-    target = make_target(args, url)
-    connection = load_clients.Connection(target)
-    first = connection.ask()
-    for _ in range(_WARM_REQUESTS):
-        connection.ask()
-    connection.close()
-    cpu, wall = time.process_time(), time.perf_counter()
-    rows = [
-        summarise(clients, *load_clients.run_clients(target, clients, args.seconds))
-        for clients in args.clients
-    ]
-    share = (time.process_time() - cpu) / (time.perf_counter() - wall)
-    return {
-        "route": args.route,
-        "body_bytes": len(target.body),
-        "first_ms": first.latency_ms if first.status == 200 else None,
-        "tool_cpu": share,
-        "rows": rows,
-    }
 
 
 @contextlib.contextmanager
@@ -182,10 +201,9 @@ def started_server(checkpoint_dir: str, server_flags: str) -> Iterator[str]:
         port_file, log = pathlib.Path(folder, "port"), pathlib.Path(folder, "log")
         command = [sys.executable, "api_batch_server.py", "--checkpoint_dir"]
         command += [os.path.abspath(checkpoint_dir), "--port", "0", "--port_file", str(port_file)]
+        command += shlex.split(server_flags)
         with log.open("wb") as errors:
-            process = subprocess.Popen(
-                [*command, *shlex.split(server_flags)], cwd=ROOT, stderr=errors
-            )
+            process = subprocess.Popen(command, cwd=ROOT, stderr=errors)
         try:
             give_up = time.monotonic() + _START_LIMIT_S
             while not port_file.exists():
@@ -210,23 +228,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (api_client.ApiError, OSError, RuntimeError) as error:
         print(f"serve_load: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    first_ms, share = found["first_ms"], 100 * found["tool_cpu"]
+    first = "-" if first_ms is None else f"{first_ms:.1f}"
     print(table(found["rows"]))  # noqa: T201
-    first, share = found["first_ms"], 100 * found["tool_cpu"]
-    print(f"first request {_cell(first)} ms; clients used {share:.0f}% of a core")  # noqa: T201
+    print(f"first request {first} ms; clients used {share:.0f}% of a core")  # noqa: T201
     if args.output_file is not None:
-        with atomic_files.replace_file(args.output_file) as file:
-            file.write((json.dumps(found, indent=1) + "\n").encode())
-    return 1 if first is None or any(row["errors"] for row in found["rows"]) else 0
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return float(np.median(values)) if values else None
-
-
-def _cell(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.1f}"
+        args.output_file.write_text(json.dumps(found, indent=1) + "\n")
+    return 1 if first_ms is None or any(row["errors"] for row in found["rows"]) else 0
 
 
 if __name__ == "__main__":

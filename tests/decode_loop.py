@@ -1,7 +1,7 @@
 """The original's way to decode, written out: one run of the transformer for each action token.
 
 The product has one pass instead (`TransformerNetwork`). A test compares the two, and
-`benchmarks/decode_loop_vs_one_pass.py` measures both.
+`benchmarks/engines.py` measures both.
 """
 
 from __future__ import annotations

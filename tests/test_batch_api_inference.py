@@ -1,8 +1,11 @@
-"""The program: what it says, its exit codes, and kills."""
+"""Runs over folders and TFRecords: what they write, how they go on, how shards make the whole."""
 
 from __future__ import annotations
 
+import csv
+import fcntl
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -11,204 +14,424 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import batch_api_inference
-from tests import serving_stubs
-from tests.folder_inference import records as answer_records
-from tests.folder_inference import stub_server
+import folder_inference
+import folder_outputs
+from serving import app
+from tests import folder_stubs, serving_stubs
+from training import stop_signals
 
 ROOT = pathlib.Path(__file__).parents[1]
+ASK = ("--action", "skewering", "--food_type", "grape", "--workers", "2")
+CHANGING = ("client_ms", "request_id", "timing_ms")
 
 
 @pytest.fixture
-def server():
-    with stub_server.running() as contract:
-        yield contract
+def policy():
+    return folder_stubs.StubPolicy()
 
 
 @pytest.fixture
-def arguments(server, tmp_path):
-    for number in range(3):
-        stub_server.solid(tmp_path / "in" / f"{number}.png", (40 * number, 0, 100))
-    paths = ["--input_dir", str(tmp_path / "in"), "--output_file", str(tmp_path / "r.json")]
-    return [*paths, "--api_url", server.url, "--action", "skewering", "--food_type", "grape"]
+def folder(tmp_path):
+    """Six pictures with another answer each, and one that is broken."""
+    for number in range(6):
+        folder_stubs.solid(tmp_path / "in" / f"{number}.png", (40 * number, 0, 0))
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"no picture")
+    return tmp_path / "in"
 
 
-def test_everything_is_written_and_the_code_is_0(arguments, tmp_path, capsys):
-    more = ["--overlay_dir", str(tmp_path / "drawn"), "--num_samples", "4"]
-    assert batch_api_inference.main([*arguments, *more]) == 0
-    assert capsys.readouterr().out == f"3 of 3 questions answered: {tmp_path / 'r.json'}\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "drawn",
-        "in",
-        "r.csv",
-        "r.journal.jsonl",
-        "r.json",
-        "r_sheet.png",
-        "r_variances.png",
-    ]
-    document = json.loads((tmp_path / "r.json").read_text())
-    assert list(document) == ["results", "failed_images", "summary"]
+def start(policy, folder, *more, name="r.json", asked=(*ASK, "--num_samples", "0")):
+    """A run, or a merge, over a folder; --sheet_images 0 unless given."""
+    files = [] if folder is None else ["--input_dir", str(folder)]
+    files += ["--output_file", str((folder or policy.folder).parent / name), "--sheet_images", "0"]
+    args = batch_api_inference.parse_arguments([*files, *asked, *more])
+    with stop_signals.StopSignals() as signals:
+        if args.merge:
+            return folder_inference.merge(args, signals)
+        return folder_inference.run(args, lambda sleep: policy, signals)
+
+
+def without_times(document):
+    entries = (*document["results"], *document["failed_images"])
+    return [{key: one[key] for key in one if key not in CHANGING} for one in entries]
+
+
+def test_what_a_run_writes(policy, folder):
+    (folder / "empty.jpg").touch()
+    document = start(policy, folder)
+    assert json.loads((folder.parent / "r.json").read_text()) == document
+    assert [one["image"] for one in document["results"]] == [f"{n}.png" for n in range(6)]
+    for number, one in enumerate(document["results"]):
+        assert one["prediction"]["end_x"] == pytest.approx(40 * number / 255)
+        assert (one["action"], one["input_food_type"]) == ("skewering", "grape")
+    broken, empty = document["failed_images"]
+    assert (broken["kind"], broken["status"], broken["request_id"]) == ("refused", 422, "broken")
+    assert (empty["kind"], empty["status"]) == ("unreadable", None)
+    summary = document["summary"]
+    assert (summary["questions"], summary["answered"], summary["failed"]) == (8, 6, 2)
+    assert summary["failed_by_kind"] == {"refused": 1, "unreadable": 1}
+    assert summary["model_versions"] == {"stub-1": 6}
+    lines = [json.loads(line) for line in (folder.parent / "r.jsonl").read_text().splitlines()]
+    assert lines[0]["settings"]["food_type"] == "grape"
+    assert sorted(line["image"] for line in lines[1:]) == sorted(
+        path.name for path in folder.iterdir()
+    )
+    rows = list(csv.DictReader((folder.parent / "r.csv").open()))
+    assert [row["image"] for row in rows][-2:] == ["broken.jpg", "empty.jpg"]
+    assert float(rows[5]["end_x_px"]) == pytest.approx(40 * 200 / 255)
+    assert (rows[5]["error"], rows[6]["start_x"], rows[6]["error"] != "") == ("", "", True)
+
+
+def test_samples_their_table_sheet_and_overlays(policy, folder):
+    folder_stubs.solid(folder / "new" / "wide.png", (204, 102, 255), (400, 200))
+    more = ("--recursive", "--overlay_dir", str(folder.parent / "drawn"), "--sheet_images", "3")
+    asked = (*ASK, "--num_samples", "4", "--seed", "1")
+    document = start(policy, folder, *more, asked=asked)
     assert document["results"][0]["statistics"]["num_samples"] == 4
+    seeds = {options["seed"] for _, options in policy.asked}
+    assert len(seeds) == len(policy.asked) and min(seeds) >= 0
+    rows = {row["image"]: row for row in csv.DictReader((folder.parent / "r.csv").open())}
+    wide = rows["new/wide.png"]
+    assert float(wide["std_y2"]) > 0.01
+    assert float(wide["total_variance"]) > 0 == float(rows["0.png"]["total_variance"])
+    drawn = np.asarray(Image.open(folder.parent / "drawn/new/wide.png.skewering_grape.jpg"))
+    assert np.abs(drawn[80, 80].astype(int) - (0, 255, 0)).max() < 60
+    # From (80, 80) to (320, 80); yellow before the midpoint.
+    assert np.abs(drawn[80, 140].astype(int) - (255, 255, 0)).max() < 80
+    with Image.open(folder.parent / "r_sheet.png") as sheet:
+        assert sheet.size == (3 * 240, 276)
+    # The least certain one is there, and the others are spread.
+    names = [one["image"] for one in folder_outputs._choose(document["results"], 3)]
+    assert names == ["new/wide.png", "0.png", "5.png"]
+    # What a run has written is no input of the next.
+    inside = ("--output_file", str(folder / "r.json"), "--overlay_dir", str(folder / "drawn"))
+    counts = [start(policy, folder, *more, *inside)["summary"]["questions"] for _ in range(2)]
+    assert counts == [8, 8]
 
 
-def test_some_failed_is_3_and_all_failed_is_1(arguments, tmp_path, capsys):
-    (tmp_path / "in" / "empty.jpg").touch()
-    arguments += ["--num_samples", "0", "--sheet_images", "0"]
-    assert batch_api_inference.main(arguments) == 3
-    assert "failed: 1 unreadable" in capsys.readouterr().out
-    for path in (tmp_path / "in").glob("*.png"):
-        path.write_bytes(b"no picture")
-    assert batch_api_inference.main(arguments) == 1
-    assert "0 of 4 questions answered" in capsys.readouterr().out
+def test_resume_asks_only_what_is_new_or_has_changed(policy, folder):
+    first = start(policy, folder)
+    folder_stubs.solid(folder / "new.png", (1, 1, 1))
+    folder_stubs.solid(folder / "0.png", (9, 9, 9))
+    os.utime(folder / "1.png", (1, 1))
+    with (folder.parent / "r.jsonl").open("a") as file:
+        file.write('{"image": "cut off')
+    policy.asked.clear()
+    second = start(policy, folder, "--resume")
+    assert len(policy.asked) == 2
+    assert second["summary"]["from_journal"] == 6
+    assert second["results"][1:6] == first["results"][1:]
+    assert second["results"][0]["prediction"] != first["results"][0]["prediction"]
+    policy.asked.clear()
+    assert start(policy, folder, "--resume")["results"] == second["results"]
+    assert policy.asked == []
 
 
-def test_nothing_to_do_is_1(arguments, tmp_path, server, capsys):
-    (tmp_path / "none").mkdir()
-    assert batch_api_inference.main([*arguments, "--input_dir", str(tmp_path / "none")]) == 1
-    assert "has no pictures" in capsys.readouterr().err
-    assert batch_api_inference.main([*arguments, "--merge", str(tmp_path / "absent.json")]) == 1
-    assert "absent.json" in capsys.readouterr().err
-    server.version = None
-    assert batch_api_inference.main(arguments) == 1
-    assert "has no model" in capsys.readouterr().err
+def test_a_run_that_was_stopped_goes_on(policy, folder):
+    whole = start(policy, folder, name="whole.json")
+    policy.asked.clear()
+    policy.delay_s, policy.on_ask = 0.05, lambda: os.kill(os.getpid(), signal.SIGTERM)
+    ask, policy.on_ask = policy.on_ask, lambda: ask() if len(policy.asked) == 3 else None
+    with pytest.raises(stop_signals.Preempted, match="SIGTERM"):
+        start(policy, folder)
+    stopped_after = len(policy.asked)
+    assert 3 <= stopped_after <= 5
+    assert not (folder.parent / "r.json").exists()
+    with pytest.raises(folder_inference.JournalError, match="--resume goes on"):
+        start(policy, folder)
+    resumed = start(policy, folder, "--resume")
+    assert len(policy.asked) == 7
+    assert without_times(resumed) == without_times(whole)
 
 
-def test_wrong_flags_are_2(arguments, capsys):
-    with pytest.raises(SystemExit) as ended:
-        batch_api_inference.main([*arguments, "--num_samples", "65"])
-    assert ended.value.code == 2
-    arguments += ["--num_samples", "0", "--sheet_images", "0"]
-    assert batch_api_inference.main(arguments) == 0
-    assert batch_api_inference.main([*arguments, "--resume", "--seed", "1"]) == 2
-    assert "other settings (seed: the journal has None, now 1)" in capsys.readouterr().err
+def test_lines_of_another_run_are_refused(policy, folder):
+    start(policy, folder)
+    policy.version = "stub-2"
+    with pytest.raises(folder_inference.JournalError, match="has 'stub-1', now 'stub-2'"):
+        start(policy, folder, "--resume")
+    with (folder.parent / "r.jsonl").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(folder_inference.JournalError, match="is being written"):
+            start(policy, folder)
+    with pytest.raises(folder_inference.JournalError, match="belongs to shard None"):
+        start(policy, folder, "--num_shards", "2", "--shard_index", "0")
+    (folder.parent / "r.jsonl").write_text('{"format": 1}\n')
+    with pytest.raises(folder_inference.JournalError, match="expected lines of format 2"):
+        start(policy, folder, "--resume")
 
 
-def test_scores_and_swapped_models_are_said():
-    means = {"n": 2, "centroid_mae": 0.05, "hit_rate": None}
-    summary = {
-        "answered": 2,
-        "questions": 2,
-        "failed_by_kind": {},
-        "model_versions": {"v1": 1, "v2": 1},
-        "ask_human": 1,
-        "scores": {"answers": means, "centre of the picture": {"n": 2, "centroid_mae": 0.2}},
+@pytest.mark.parametrize(
+    ("refusal", "asked", "reason"),
+    [
+        ((500, "The server failed."), (5, 6), "5 questions in a row had no answer"),
+        ((401, "Wrong key."), (1, 2), "refuses the program: 401: Wrong key."),
+        ((422, "Unknown food."), (5, 6), "The first 5 pictures were refused: Unknown food."),
+    ],
+)
+def test_giving_up(refusal, asked, reason, policy, folder):
+    policy.refuse = refusal
+    document = start(policy, folder, "--workers", "1")
+    assert len(policy.asked) in asked
+    assert document["results"] == []
+    assert document["failed_images"][-1]["kind"] == "not asked"
+    assert reason in document["failed_images"][-1]["error"]
+    # Refusals are final, the rest is asked again.
+    policy.refuse = None
+    policy.asked.clear()
+    again = start(policy, folder, "--resume")
+    assert again["summary"]["answered"] == (7 - asked[0] if refusal[0] == 422 else 6) or (
+        refusal[0] == 422 and again["summary"]["answered"] == 1
+    )
+
+
+def test_labels_say_what_is_asked(policy, folder, capsys):
+    labels = folder / "labels.csv"
+    labels.write_text(
+        "image,action,food,x1,y1,x2,y2\n5.png,skewering,grapes,0.2,0.4,0.2,0.4\n"
+        "5.png,scooping,white rice,0.5,0.5,1,1\n4.png,skewering,stone,0.5,0.5,1,1\n"
+    )
+    (folder.parent / "map.json").write_text('{"White rice": "rice"}')
+    asked = ("--labels", str(labels), "--label_units", "normalised", "--num_samples", "0")
+    asked += ("--label_map", str(folder.parent / "map.json"), "--sheet_images", "9")
+    document = start(policy, folder, asked=asked)
+    pairs = [(one["image"], one["food_type"]) for one in document["results"]]
+    assert pairs == [("5.png", "rice"), ("5.png", "grape")]
+    assert document["summary"]["labels"] == {
+        "used": 2,
+        "elsewhere": 0,
+        "unknown": {"skewering stone": 1},
     }
-    paths = batch_api_inference.outputs.Paths(pathlib.Path("r.json"))
-    assert batch_api_inference.text({"summary": summary}, paths).splitlines() == [
-        "2 of 2 questions answered: r.json",
-        "The model was swapped during the run; answers are of v1, v2.",
-        "better ask a person about 1 (column ask_human)",
-        "answers: n 2, centroid_mae 0.05",
-        "centre of the picture: n 2, centroid_mae 0.2",
+    with pytest.raises(ValueError, match="The labels say nothing about the 7 pictures"):
+        labels.write_text("image,action,food,x1,y1,x2,y2\n5.png,skewering,stone,0,0,1,1\n")
+        start(policy, folder, asked=asked, name="none.json")
+
+
+def test_shards_make_the_whole(policy, folder):
+    whole = start(policy, folder)
+    names = [f"s{index}.json" for index in range(3)]
+    for index, name in enumerate(names):
+        start(policy, folder, "--num_shards", "3", "--shard_index", str(index), name=name)
+    files = [str(folder.parent / name) for name in names]
+    merged = start(policy, folder, "--sheet_images", "9", "--merge", *files, name="all.json")
+    assert without_times(merged) == without_times(whole)
+    assert (folder.parent / "all.csv").exists() and (folder.parent / "all_sheet.png").exists()
+    folder_stubs.solid(folder / "new.png")
+    other = ("--num_shards", "3", "--shard_index", "2")
+    start(policy, folder, *other, name="other.json")
+    policy.refuse = (500, "The server failed.")
+    start(policy, folder, "--num_shards", "3", "--shard_index", "2", name="open.json")
+    for shards, message in (
+        (files[:2], "missing: \\[2\\]"),
+        ([*files, files[0]], "both are shard 0"),
+        ([*files[:2], str(folder.parent / "other.json")], "of other runs"),
+        ([*files[:2], str(folder.parent / "open.json")], "was not finished"),
+        ([str(folder.parent / "r.json")], "expected what a run with --num_shards wrote"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            start(policy, folder, "--merge", *shards, name="all.json")
+
+
+def test_which_files_are_pictures(tmp_path):
+    for name in (
+        "a.jpg",
+        "notes.txt",
+        ".b.jpg",
+        "new/c.PNG",
+        "new/d.tif",
+        ".git/e.png",
+        "out/f.png",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    left_out = [tmp_path / "out"]
+    for recursive, pattern, expected in (
+        (False, "*", (["a.jpg"], 1)),
+        (True, "*", (["a.jpg", "new/c.PNG", "new/d.tif"], 1)),
+        (True, "*/c*", (["new/c.PNG"], 3)),
+    ):
+        found = folder_inference.find_pictures(tmp_path, recursive, pattern, left_out)
+        assert found == expected
+
+
+@pytest.fixture
+def local(folder):
+    """A checkpoint in this process that answers what is seen in the picture."""
+    import policy
+
+    (folder.parent / "embeddings").mkdir()
+    store = serving_stubs.embedding_store_of(folder.parent / "embeddings")
+    predictor = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
+    found = policy.CheckpointPolicy(predictor)
+    found.folder = folder
+    return found
+
+
+def test_samples_of_tfrecords(local, folder):
+    records = folder_stubs.tfrecords(folder.parent / "records")
+    drawn = folder.parent / "drawn"
+    asked = ("--tfrecord_dir", str(records), "--checkpoint_dir", str(folder), "--num_samples", "0")
+    more = ("--overlay_dir", str(drawn))
+    document = start(local, None, *more, asked=asked)
+    assert [(one["image"], one["sample"], one["source"]) for one in document["results"]] == [
+        (f"val/0000000{number}", number, f"photo_{number // 2}.jpg") for number in range(2, 7)
     ]
+    assert [one["food_type"] for one in document["results"]][:2] == ["grape", "banana"]
+    for number, one in enumerate(document["results"], 2):
+        # The marker model finds the middle of a marker to half a pixel.
+        assert one["prediction_pixels"]["start_y"] == pytest.approx(40 + 10 * number, abs=1)
+    assert (drawn / "val" / "00000006.skewering_grape.jpg").exists()
+    again = start(local, None, *more, "--resume", asked=asked)
+    assert again["summary"]["from_journal"] == 5
+    with pytest.raises(folder_inference.JournalError, match="split: the journal has 'val'"):
+        start(local, None, "--resume", "--split", "train", asked=asked)
 
 
-@pytest.mark.parametrize("samples", ["0", "3"])
-def test_against_the_real_application(samples, stub_server_url, tmp_path):
+def test_shards_of_damaged_tfrecords_make_the_whole(local, folder):
+    records = folder_stubs.tfrecords(folder.parent / "records")
+    damaged = records / "val-00001-of-00003.tfrecord"
+    content = bytearray(damaged.read_bytes())
+    content[5000] ^= 255
+    damaged.write_bytes(content)
+    asked = ("--tfrecord_dir", str(records), "--checkpoint_dir", str(folder), "--num_samples", "0")
+    whole = start(local, None, asked=asked)
+    (unreadable,) = whole["failed_images"]
+    assert unreadable["kind"] == "unreadable"
+    assert "val-00001-of-00003.tfrecord: the record at byte 0" in unreadable["error"]
+    for index, expected in enumerate((["2", "5"], ["3", "6"], ["4"])):
+        shard = ("--num_shards", "3", "--shard_index", str(index))
+        document = start(local, None, *shard, asked=asked, name=f"s{index}.json")
+        entries = (*document["results"], *document["failed_images"])
+        assert sorted(one["image"][-1] for one in entries) == expected
+    files = [str(folder.parent / f"s{index}.json") for index in range(3)]
+    merged = start(local, None, "--merge", *files, asked=asked, name="all.json")
+    assert without_times(merged) == without_times(whole)
+    damaged.write_bytes(content[:-1])
+    with pytest.raises(ValueError, match="expected .* bytes, got"):
+        start(local, None, asked=asked)
+
+
+def test_codes_and_what_the_program_says(stub_server_url, tmp_path, capsys):
+    """Against the real application."""
     picture = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(serving_stubs.file_bytes(picture))
+    output = tmp_path / "r.json"
+    flags = ["--input_dir", str(tmp_path / "in"), "--output_file", str(output)]
+    flags += ["--api_url", stub_server_url, "--action", "Skewer", "--food_type", "strawberries"]
+    main = batch_api_inference.main
+    assert main([*flags, "--num_samples", "3"]) == 0
+    assert capsys.readouterr().out == f"1 of 1 questions answered: {output}\n"
+    (one,) = json.loads(output.read_text())["results"]
+    assert one["mean_prediction_pixels"]["end_x"] == pytest.approx(150, abs=8)
+    assert (one["food_type"], one["input_food_type"]) == ("strawberry", "strawberries")
+    assert main([*flags, "--num_samples", "3", "--resume", "--seed", "1"]) == 2
+    assert "other settings (seed: the journal has None, now 1)" in capsys.readouterr().err
     (tmp_path / "in" / "b.jpg").write_bytes(b"no picture")
-    arguments = ["--input_dir", str(tmp_path / "in"), "--output_file", str(tmp_path / "r.json")]
-    arguments += ["--action", "Skewer", "--food_type", "strawberries", "--num_samples", samples]
-    assert batch_api_inference.main([*arguments, "--api_url", stub_server_url]) == 3
-    document = json.loads((tmp_path / "r.json").read_text())
-    (one,) = document["results"]
-    name = "prediction_pixels" if samples == "0" else "mean_prediction_pixels"
-    assert one[name]["end_x"] == pytest.approx(150, abs=0.5 if samples == "0" else 8)
-    assert (one["action"], one["food_type"]) == ("skewering", "strawberry")
-    assert (one["input_action"], one["input_food_type"]) == ("Skewer", "strawberries")
-    assert document["failed_images"][0]["kind"] == "refused"
-    row = (tmp_path / "r.csv").read_text().splitlines()[1]
-    assert row.startswith("a.png,skewering,strawberry,0.2")
+    assert main([*flags, "--num_samples", "0"]) == 3
+    assert "failed: 1 refused" in capsys.readouterr().out
+    (tmp_path / "in" / "a.png").unlink()
+    assert main([*flags, "--num_samples", "0"]) == 1
+    (tmp_path / "in" / "b.jpg").unlink()
+    assert main(flags) == 1
+    assert "has no pictures" in capsys.readouterr().err
+    assert main([*flags, "--merge", str(tmp_path / "absent.json")]) == 1
+    assert "absent.jsonl" in capsys.readouterr().err
+    folder_stubs.solid(tmp_path / "in" / "c.png")
+    assert (
+        main([*flags, "--api_url", "http://127.0.0.1:9", "--output_file", "/nowhere/r.json"]) == 1
+    )
+    assert "cannot reach http://127.0.0.1:9" in capsys.readouterr().err
 
 
-def start(arguments):
-    command = [sys.executable, "batch_api_inference.py", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+def test_a_server_without_a_model(empty_server_url, folder, capsys):
+    flags = ["--input_dir", str(folder), "--output_file", str(folder / "r.json"), *ASK]
+    assert batch_api_inference.main([*flags, "--api_url", empty_server_url]) == 1
+    assert "has no model" in capsys.readouterr().err
 
 
-def wait_for_answers(server, process, number):
-    give_up = time.monotonic() + 60
-    while len(server.bodies) < number:
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < give_up, "the program did not ask"
-        time.sleep(0.01)
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--output_file", "r.csv"], "expected a name that ends in .json"),
+        (["--input_dir", "/nowhere"], "--input_dir: expected a folder"),
+        (["--labels", "labels.txt"], "--labels: expected a file in .csv or .json"),
+        (["--checkpoint_dir", ".", "--api_url", "http://a"], "expected no --api_url"),
+        (["--checkpoint_dir", "/nowhere"], "expected a directory that train.py wrote"),
+        (["--tfrecord_dir", "."], "leave out --input_dir, --action, --food_type"),
+        (["--num_samples", "65"], "--num_samples: expected 0 to 64, got 65"),
+        (["--seed", "-1"], "--seed: expected 0 to 2147483647"),
+        (["--workers", "0"], "--workers: expected 1 or more, got 0"),
+        (["--num_shards", "2"], "--shard_index: expected 0 to 1, got None"),
+        (["--shard_index", "1"], "--shard_index: expected 0 to 0, got 1"),
+    ],
+)
+def test_wrong_flags(flags, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        batch_api_inference.parse_arguments(
+            ["--input_dir", ".", "--output_file", "r.json", *ASK, *flags]
+        )
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_wrong_questions(capsys):
+    for flags, message in (
+        ([], "expected --action and --food_type, --text, or --labels"),
+        (["--food_type", "grape"], "--food_type: expected --action too"),
+        (["--action", "skewering"], "--action: expected --food_type too"),
+    ):
+        with pytest.raises(SystemExit):
+            batch_api_inference.parse_arguments(
+                ["--input_dir", ".", "--output_file", "r.json", *flags]
+            )
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75)])
-def test_a_killed_run_asks_nothing_twice_that_was_answered(
-    number, code, arguments, server, tmp_path
-):
+def test_a_killed_run_asks_nothing_twice_that_was_answered(number, code, tmp_path):
+    class Slow(serving_stubs.MarkerModel):
+        calls = 0
+
+        def forward(self, image, embedding, **options):
+            Slow.calls += len(image)
+            time.sleep(0.05)
+            return super().forward(image, embedding, **options)
+
     for index in range(30):
-        stub_server.solid(tmp_path / "in" / f"{index}.png", (index, 0, 0))
-    server.delay_s = 0.05
-    arguments += ["--num_samples", "0", "--sheet_images", "0", "--workers", "2"]
-    process = start(arguments)
-    wait_for_answers(server, process, 10)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == code, errors
-    assert not (tmp_path / "r.json").exists()
-    journalled = (tmp_path / "r.journal.jsonl").read_bytes().count(b'"answer"')
-    assert journalled >= 8
-    # Let the server take note of what was on its way.
-    time.sleep(0.2)
-    on_their_way = len(server.bodies) - journalled
-    assert 0 <= on_their_way <= 2
-    assert batch_api_inference.main([*arguments, "--resume"]) == 0
+        folder_stubs.solid(tmp_path / "in" / f"{index}.png", (index, 0, 0))
+    (tmp_path / "embeddings").mkdir()
+    store = serving_stubs.embedding_store_of(tmp_path / "embeddings")
+    lines = tmp_path / "r.jsonl"
+    with serving_stubs.serve(app.create_app(serving_stubs.predictor_of(Slow(), store))) as url:
+        flags = ["--input_dir", str(tmp_path / "in"), "--output_file", str(tmp_path / "r.json")]
+        flags += ["--api_url", url, "--action", "skewering", "--food_type", "strawberry"]
+        flags += ["--num_samples", "0", "--workers", "2", "--sheet_images", "0"]
+        process = subprocess.Popen(
+            [sys.executable, "batch_api_inference.py", *flags], cwd=ROOT, stderr=subprocess.PIPE
+        )
+        give_up = time.monotonic() + 60
+        while not lines.exists() or lines.read_bytes().count(b"\n") < 10:
+            assert process.poll() is None and time.monotonic() < give_up
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == code, errors
+        assert not (tmp_path / "r.json").exists()
+        written = lines.read_bytes().count(b"\n") - 1
+        # Let the server finish what was on its way.
+        time.sleep(0.3)
+        on_their_way = Slow.calls - written
+        assert 0 <= on_their_way <= (2 if number == signal.SIGKILL else 0)
+        assert batch_api_inference.main([*flags, "--resume"]) == 0
+        assert Slow.calls == 30 + on_their_way
     assert json.loads((tmp_path / "r.json").read_text())["summary"]["answered"] == 30
-    assert len(server.bodies) == 30 + on_their_way
-    assert len(server.counts()) == 30
-    if number == signal.SIGTERM:
-        assert on_their_way == 0
 
 
 @pytest.mark.slow
-def test_needs_no_tensorflow():
+def test_asking_a_server_needs_no_tensorflow():
     program = "import sys, batch_api_inference; print('tensorflow' in sys.modules)"
     found = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True)
     assert found.strip() == "False"
-
-
-@pytest.mark.slow
-def test_a_real_checkpoint_answers_as_its_server(small_checkpoint_dir, tmp_path, monkeypatch):
-    """In the program's process, in its server, and asked by itself: the same bits."""
-    from folder_inference import local_model
-    from food_data import splits, tfrecord_writer
-    from serving import app, predictor
-    from tests import training_fixtures
-
-    data = training_fixtures.squares(3)
-    (tmp_path / "in").mkdir()
-    for number, image in enumerate(data.images):
-        path = tmp_path / "in" / f"{number}.png"
-        path.write_bytes(serving_stubs.file_bytes(image))
-    asked = ["--input_dir", str(tmp_path / "in"), "--action", "skewering", "--food_type", "banana"]
-    model = ["--checkpoint_dir", small_checkpoint_dir, "--engine", "tensorflow"]
-    sampled = ["--num_samples", "3", "--seed", "4", "--sheet_images", "0"]
-    here = answers_of(tmp_path / "here.json", *asked, *sampled, *model)
-
-    loaded = predictor.Predictor.from_checkpoint(small_checkpoint_dir, "tensorflow")
-    with serving_stubs.serve(app.create_app(loaded)) as url:
-        there = answers_of(tmp_path / "there.json", *asked, *sampled, "--api_url", url)
-    assert [one["predictions"] for one in here] == [one["predictions"] for one in there]
-    assert here[0]["predictions"] != here[1]["predictions"]
-    assert here[0]["model_version"] == there[0]["model_version"]
-
-    split = splits.Split(np.zeros(0, np.int64), np.arange(3))
-    tfrecord_writer.write_tfrecords(data, split, tmp_path / "records", 2)
-    records = ["--tfrecord_dir", str(tmp_path / "records"), "--num_samples", "0"]
-    # Not loaded a third time.
-    monkeypatch.setattr(local_model, "load", lambda *_: local_model.LocalModel(loaded))
-    found = answers_of(tmp_path / "samples.json", *records, *model)
-    motions = [[one["prediction"][name] for name in answer_records.NAMES] for one in found]
-    expected = loaded.model.forward(data.images, data.embeddings)
-    assert motions == np.asarray(expected, np.float64).tolist()
-
-
-def answers_of(path, *arguments):
-    assert batch_api_inference.main(["--output_file", str(path), *arguments]) == 0
-    return json.loads(path.read_text())["results"]

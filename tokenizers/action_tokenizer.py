@@ -126,7 +126,7 @@ class RT1ActionTokenizer:
         return action_coding.encode(values, self.coding)
 
     def split(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Regressed values float32 [..., num_tokens], coded, to the parts of the action [..., d]."""
+        """Regressed values [..., num_tokens], coded, to the parts of the action [..., d]."""
         return self._parts(action_coding.decode(values, self.coding))
 
     def _parts(self, values: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -54,11 +54,12 @@ def test_all_steps_run_and_the_server_is_stopped(tmp_path):
     calls = (tmp_path / "calls.txt").read_text().splitlines()
     programs = [call.split()[0] for call in calls]
     assert programs == [
-        *("batch_api_inference.py", "build_dataset.py", "build_dataset.py", "train.py"),
+        *("batch_api_inference.py", "evaluate.py"),
+        *("build_dataset.py", "build_dataset.py", "train.py"),
         *("evaluate.py", "calibrate.py", "evaluate.py"),
         *("api_batch_server.py", "api_client.py"),
     ]
-    assert "--num_epochs 3 " in calls[3]
+    assert "--num_epochs 3 " in calls[4]
     assert "--api_url http://127.0.0.1:12345" in calls[-1]
     assert_server_is_gone(tmp_path)
 

@@ -1,0 +1,245 @@
+"""Who answers about a photo: a server, or a checkpoint in this process, asked in the same way.
+
+    policy = CheckpointPolicy.load("runs/first")
+    policy = api_client.FoodAcquisitionClient("http://127.0.0.1:8080")
+
+    policy.predict("plate.jpg", "skewering", "strawberry").pixels.start_x
+    policy.predict_batch("plate.jpg", "skewering", "strawberry", batch_size=32).statistics
+
+What a server does between a request and its answer happens in a `CheckpointPolicy` in the same
+order, by the same functions: checks (`request_schemas`), instruction, decoding and fitting
+(`Predictor.place`), the network, and the way back to the picture. Two things differ: there is no
+request id, and no limit to a file's bytes.
+"""
+
+from __future__ import annotations
+
+import keras2  # noqa: F401
+
+import contextlib
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from absl import logging
+
+import api_client
+from food_data import image_placement
+from serving import answer_fields, errors, instructions, prediction_service, request_schemas
+from serving import predictor as predictors
+from serving import settings as server_settings
+
+
+class Policy(Protocol):
+    """Says where to move for an action on a food; `api_client.FoodAcquisitionClient` is one.
+
+    Pictures are the path of a file, the file's bytes, or an array uint8 [H, W, 3], RGB. Answers are
+    in 0..1 of the picture and in its pixels; origin top left, x right, y down. What is refused
+    raises `api_client.ApiError` with the status of a server that refuses the same.
+    """
+
+    def predict(
+        self,
+        image: api_client.Picture,
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        *,
+        resize: str | None = None,
+        passes: str | None = None,
+    ) -> api_client.Prediction:
+        """The motion; see `FoodAcquisitionClient.predict`."""
+
+    def predict_batch(
+        self,
+        image: api_client.Picture,
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> api_client.BatchPrediction:
+        """Samples of it; see `FoodAcquisitionClient.predict_batch`."""
+
+    def model_version(self) -> str | None:
+        """Names the checkpoint; None if there is no model."""
+
+    def available_combinations(self) -> list[tuple[str, str]]:
+        """Every (action, food type) that can be asked about."""
+
+    def close(self) -> None:
+        """The thread that asks needs it no more."""
+
+
+class CheckpointPolicy:
+    """A checkpoint directory in this process; all threads may share one."""
+
+    def __init__(self, predictor: predictors.Predictor) -> None:
+        """`predictor` is warmed up."""
+        self._predictor = predictor
+        # More calls at a time than the engine has use for would only take memory.
+        self._may_run = threading.BoundedSemaphore(predictor.num_workers)
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str], engine: str = "auto") -> CheckpointPolicy:
+        """Loads a checkpoint directory and warms its model up.
+
+        Args:
+            directory: that train.py wrote.
+            engine: 'auto' for the fastest that is installed, or its name.
+
+        Raises:
+            OSError, ValueError: if it cannot be loaded.
+        """
+        predictor = predictors.Predictor.from_checkpoint(directory, engine)
+        predictor.warm_up()
+        logging.info("%s answers in this process, run by %s", predictor.version, predictor.engine)
+        return cls(predictor)
+
+    def model_version(self) -> str:
+        """Names the checkpoint, as its server would."""
+        return self._predictor.version
+
+    def available_combinations(self) -> list[tuple[str, str]]:
+        """Every (action, food type) that the model was trained with."""
+        return self._predictor.instructions.combinations()
+
+    def close(self) -> None:
+        """Does nothing: other threads go on."""
+
+    def predict(
+        self,
+        image: api_client.Picture,
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        *,
+        embedding: np.ndarray | None = None,
+        **options: Any,
+    ) -> api_client.Prediction:
+        """See `Policy`; an `embedding`, float32 [512], is what is asked in the place of the words.
+
+        Raises:
+            ApiError: also with status 500 if the network's answer is not finite.
+        """
+        asked = request_schemas.Instruction(action, food_type, text)
+        return api_client.parse_prediction(self._answer(image, asked, embedding, options, False))
+
+    def predict_batch(
+        self,
+        image: api_client.Picture,
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        *,
+        embedding: np.ndarray | None = None,
+        **options: Any,
+    ) -> api_client.BatchPrediction:
+        """See `Policy` and `predict`."""
+        asked = request_schemas.Instruction(action, food_type, text)
+        return api_client.parse_batch(self._answer(image, asked, embedding, options, True))
+
+    def _answer(
+        self,
+        image: api_client.Picture,
+        asked: request_schemas.Instruction,
+        embedding: np.ndarray | None,
+        options: dict[str, Any],
+        sampled: bool,
+    ) -> dict[str, Any]:
+        """The JSON object that a server would answer."""
+        started = time.perf_counter()
+        predictor = self._predictor
+        fields = {**dataclasses.asdict(asked), **api_client.check_options(options)}
+        fields["image"] = api_client.picture_bytes(image)
+        if embedding is not None and asked.action is None:
+            fields["text"] = "the embedding"
+        with _as_a_server_says():
+            request = request_schemas.parse_predict_batch(fields)
+            if embedding is None:
+                resolved = predictor.instructions.resolve(request.instruction)
+            else:
+                resolved = instructions.ResolvedInstruction(
+                    asked.action, asked.food_type, embedding
+                )
+            decoding = time.perf_counter()
+            photo, first = predictor.place(request.images[0], request.resize, _MAX_PIXELS)
+            decode_ms = 1000 * (time.perf_counter() - decoding)
+            framed = predictor.framing.instead(request.passes)
+            seed = sampling = None
+            if sampled and request.enable_dropout:
+                seed = prediction_service.fresh_seed() if request.seed is None else request.seed
+                sampling = {
+                    "dropout": request.dropout_scope,
+                    "num_samples": request.batch_size,
+                    "seed": seed,
+                }
+            answers = prediction_service.answer(
+                predictor,
+                prediction_service.Task(resolved, photo, first, framed, decode_ms),
+                _Here(self._may_run),
+                # As over HTTP, where /predict_batch has a verdict and /predict none.
+                judged=sampled,
+                sampling=sampling,
+            )
+            if not sampled:
+                fields = answer_fields.single(answers)
+            else:
+                if sampling is None:
+                    rows = np.repeat(answers.coordinates, request.batch_size, axis=0)
+                    answers = dataclasses.replace(answers, coordinates=rows)
+                fields = answer_fields.samples(
+                    answers, request.enable_dropout, request.dropout_scope, seed
+                )
+        return {
+            "success": True,
+            **fields,
+            **answer_fields.about(answers, asked),
+            "model_version": predictor.version,
+            "request_id": None,
+            "timing_ms": {
+                "decode": answers.decode_ms,
+                "queue": answers.queue_ms,
+                "model": answers.model_ms,
+                "total": 1000 * (time.perf_counter() - started),
+            },
+        }
+
+
+_MAX_PIXELS = server_settings.ServerSettings().max_pixels
+
+
+class _Here(prediction_service.Caller):
+    """Runs the model in this thread, when not too many others are at it."""
+
+    def __init__(self, may_run: threading.BoundedSemaphore) -> None:
+        super().__init__()
+        self._may_run = may_run
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Waits and runs."""
+        waiting = time.perf_counter()
+        with self._may_run:
+            started = time.perf_counter()
+            value = function()
+            self.model_ms += 1000 * (time.perf_counter() - started)
+        self.queue_ms += 1000 * (started - waiting)
+        return value
+
+
+@contextlib.contextmanager
+def _as_a_server_says() -> Iterator[None]:
+    """What a server answers with an error becomes the error that its client would raise."""
+    try:
+        yield
+    except errors.RequestError as error:
+        raise api_client.ApiError(error.status, error.message) from error
+    except image_placement.TooManyPixelsError as error:
+        raise api_client.ApiError(413, str(error)) from error
+    except image_placement.ImageDecodeError as error:
+        raise api_client.ApiError(422, str(error)) from error
+    except FloatingPointError as error:
+        raise api_client.ApiError(500, str(error)) from error

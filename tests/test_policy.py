@@ -1,0 +1,141 @@
+"""A checkpoint in this process says what its server says, to the bit, through the same calls."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import api_client
+import policy
+from serving import app
+from tests import serving_stubs, uncertainty_stubs
+
+PICTURE = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
+PAIR = ("Skewer", "strawberries")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return serving_stubs.embedding_store_of(tmp_path_factory.mktemp("embeddings"))
+
+
+@pytest.fixture(scope="module")
+def both(store):
+    """The model here, and its server."""
+    predictor = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
+    with (
+        serving_stubs.serve(app.create_app(predictor)) as url,
+        api_client.FoodAcquisitionClient(url, retries=0) as client,
+    ):
+        yield policy.CheckpointPolicy(predictor), client
+
+
+def content_of(answer):
+    """The JSON of an answer without what differs from one exchange to the next."""
+    prediction = getattr(answer, "mean_prediction", answer)
+    content = json.loads(json.dumps(dict(prediction.content)))
+    times = content.pop("timing_ms")
+    assert times["total"] >= times["decode"] > 0
+    del content["request_id"]
+    return content, sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("predict", {}),
+        ("predict", {"resize": "crop", "text": "eat it"}),
+        ("predict", {"passes": "accurate"}),
+        ("predict_batch", {"seed": 5, "batch_size": 3}),
+        ("predict_batch", {"seed": 0, "dropout_scope": "full", "resize": "stretch"}),
+        ("predict_batch", {"seed": 5, "batch_size": 3, "passes": "fast"}),
+        ("predict_batch", {"enable_dropout": False, "batch_size": 2}),
+    ],
+)
+def test_answers_are_those_of_the_server(method, options, both):
+    here, there = (getattr(one, method)(PICTURE, *PAIR, **options) for one in both)
+    assert content_of(here) == content_of(there)
+
+
+@pytest.mark.parametrize(
+    ("image", "asked"),
+    [
+        (b"no picture", {"action": "skewering", "food_type": "strawberry"}),
+        (PICTURE, {"text": "eat"}),
+        (PICTURE, {"action": "skewering", "food_type": "stone"}),
+        (PICTURE, {"action": "", "food_type": "strawberry"}),
+        (PICTURE, {"action": "skewering", "food_type": "strawberry", "batch_size": 65}),
+    ],
+)
+def test_refusals_are_those_of_the_server(image, asked, both):
+    failures = []
+    for one in both:
+        with pytest.raises(api_client.ApiError) as refused:
+            one.predict_batch(image, **asked)
+        failures.append((refused.value.status, refused.value.message))
+    assert failures[0] == failures[1]
+    assert failures[0][0] in (400, 422)
+
+
+def test_what_can_be_asked_and_who_answers(both):
+    here, there = both
+    assert here.model_version() == there.model_version() == "stub-1"
+    assert here.available_combinations() == there.available_combinations()
+
+
+def test_its_verdict_is_that_of_its_server(store):
+    """The stub's doubt is 0.101."""
+    for threshold, asks in ((0.05, True), (0.2, False)):
+        known = uncertainty_stubs.calibration(threshold=threshold)
+        model = uncertainty_stubs.TokenModel()
+        predictor = serving_stubs.predictor_of(model, store, calibration=known)
+        with serving_stubs.serve(app.create_app(predictor)) as url:
+            asked = (policy.CheckpointPolicy(predictor), api_client.FoodAcquisitionClient(url))
+            here, there = (one.predict_batch(PICTURE, *PAIR, seed=5) for one in asked)
+        assert here.ask_human is there.ask_human is asks
+        assert here.uncertainty == there.uncertainty is not None
+
+
+def test_limits_of_the_server_count_and_answers_must_be_finite(both, store, monkeypatch):
+    monkeypatch.setattr(policy, "_MAX_PIXELS", 200 * 100 - 1)
+    with pytest.raises(api_client.ApiError, match="413: Expected a picture of at most 19999"):
+        both[0].predict(PICTURE, *PAIR)
+    monkeypatch.undo()
+    broken = serving_stubs.ConstantModel((0.1, np.nan, 0.2, 0.3))
+    with pytest.raises(api_client.ApiError, match="500: Expected four finite"):
+        policy.CheckpointPolicy(serving_stubs.predictor_of(broken, store)).predict(PICTURE, *PAIR)
+
+
+def test_an_embedding_takes_the_place_of_the_words(store):
+    class Echo(serving_stubs.MarkerModel):
+        """The answer is the beginning of the embedding."""
+
+        def forward(self, image, embedding, **options):
+            return embedding[:, :4]
+
+    here = policy.CheckpointPolicy(serving_stubs.predictor_of(Echo(), store))
+    square = serving_stubs.marker_picture(236, 236, (60, 40), (180, 100))
+    embedding = np.zeros(512, np.float32)
+    embedding[:4] = 0.125, 0.25, 0.5, 0.75
+    for names in ((None, None), ("mashing", "stone")):
+        answer = here.predict(square, *names, embedding=embedding, resize="stretch")
+        assert (answer.start_x, answer.start_y, answer.end_x, answer.end_y) == tuple(embedding[:4])
+        assert (answer.action, answer.food_type) == names
+    assert here.predict(square, "skewering", "strawberry", resize="stretch").start_x == 1.0
+
+
+@pytest.mark.slow
+def test_a_real_checkpoint_answers_as_its_server(small_checkpoint_dir):
+    here = policy.CheckpointPolicy.load(small_checkpoint_dir, "tensorflow")
+    with (
+        serving_stubs.serve(app.create_app(here._predictor)) as url,
+        api_client.FoodAcquisitionClient(url) as there,
+    ):
+        for method, asked in (("predict", {}), ("predict_batch", {"batch_size": 3, "seed": 4})):
+            one, two = (
+                getattr(asked_policy, method)(PICTURE, "skewering", "banana", **asked)
+                for asked_policy in (here, there)
+            )
+            assert content_of(one) == content_of(two)
