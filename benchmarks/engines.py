@@ -1,22 +1,18 @@
 """Milliseconds of each engine at full size, against the network run eagerly and against the floor.
 
     python -m benchmarks.engines
-    python -m benchmarks.engines --repeats 3 --parts floor eager
+    python -m benchmarks.engines --repeats 3 --parts eager
 
 | row                 | what runs                                                                |
 |---------------------|--------------------------------------------------------------------------|
 | eager predict       | the network, operation by operation, one picture                         |
 | eager 16            | the same with 16 copies of the picture and dropout                       |
-| eager policy step   | RT-1's own step: T = 6, 11 action tokens, one pass through the           |
-|                     | transformer for each, as the public code does                            |
 | <engine> predict    | `forward`, one picture                                                   |
 | <engine> batch 16   | `forward`, 16 pictures at once                                           |
 | <engine> head 16    | 16 samples, image features computed once                                 |
 | <engine> full 16    | 16 samples, dropout everywhere                                           |
 | policy step         | `SequencePolicy.action` as a `tf.function`                               |
 | engine policy step  | the same in `PolicyEngine`                                               |
-| threads             | features of one picture in ONNX Runtime with 1 and 2 threads, and the    |
-|                     | time for each of two pictures side by side with one thread each          |
 
 Weights are random. The floor is 3.72 GFLOP, EfficientNet-B3's on 300 x 300 pixels, divided by the
 rate of a large float32 matrix product measured in the same run. Medians.
@@ -25,7 +21,6 @@ rate of a large float32 matrix product measured in the same run. Medians.
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import pathlib
 import statistics
 import time
@@ -46,13 +41,11 @@ from serving.engines import (
     stages,
     tensorflow_engine,
 )
-from tests import decode_loop
 from training import agent_factory
 
 CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "transformer_mixin.gin"
-RT1_CONFIG = CONFIG.with_name("rt1main.gin")
 FLOOR_GFLOP = 3.72
-PARTS = ("floor", "eager", "tensorflow", "onnxruntime", "policy", "threads")
+PARTS = ("eager", "tensorflow", "onnxruntime", "policy")
 _SAMPLES = 16
 _MATRIX_SIDE = 2048
 
@@ -123,18 +116,12 @@ def engine_times(engine: staged_engine.StagedEngine, repeats: int) -> dict[str, 
 
 
 def policy_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
-    """RT-1's step with a full window: token by token and eagerly, and as the policy does it."""
-    network, policy = agent.network, agent.sequence_agent.policy
+    """RT-1's step with a full window: T = 6, 11 action tokens."""
+    policy = agent.sequence_agent.policy
     observation = policy_specs.example_observation(1)
     step = time_step.transition(observation, tf.zeros(1))
     act = tf.function(policy.action, autograph=False)
     state = policy.get_initial_state(1)
-
-    def public_way() -> np.ndarray:
-        with_time = {key: value[:, tf.newaxis] for key, value in observation.items()}
-        tokens = network._image_tokenizer.tokens(network.image_features(with_time))
-        window = tf.repeat(tokens[:, tf.newaxis], network.time_sequence_length, axis=1)
-        return decode_loop.decode_in_a_loop(network, window)[0].numpy()
 
     engine = policy_engine.PolicyEngine(agent)
     image, embedding = (
@@ -142,32 +129,11 @@ def policy_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
     )
     first = engine.initial_state()
     return {
-        "eager policy step": median_ms(public_way, max(1, repeats // 3)),
         "policy step": median_ms(
             lambda: tf.nest.map_structure(np.asarray, act(step, state).action), repeats
         ),
         "engine policy step": median_ms(lambda: engine.action(image, embedding, first), repeats),
     }
-
-
-def thread_times(features: bytes, image_shape: tuple[int, ...], repeats: int) -> dict[str, float]:
-    """ONNX Runtime on one picture, by threads."""
-    from serving.engines import onnx_engine
-
-    function = onnx_engine.OnnxFunction(features, 2)
-    ones = [np.ones(shape, np.float32) for shape in function.input_shapes[2:]]
-    embedding = np.full((1, policy_specs.EMBEDDING_SIZE), 0.04, np.float32)
-    arrays = (np.full((1, *image_shape), 127, np.uint8), embedding, *ones)
-    with concurrent.futures.ThreadPoolExecutor(2) as threads:
-
-        def side_by_side() -> None:
-            list(threads.map(lambda _: function(arrays, alone=False), range(4)))
-
-        return {
-            "onnxruntime features, 1 thread": median_ms(lambda: function(arrays, False), repeats),
-            "onnxruntime features, 2 threads": median_ms(lambda: function(arrays, True), repeats),
-            "onnxruntime features, 2 x 1 thread, each": median_ms(side_by_side, repeats) / 4,
-        }
 
 
 def measure(parts: list[str], repeats: int, bindings: list[str]) -> dict[str, float]:
@@ -177,64 +143,43 @@ def measure(parts: list[str], repeats: int, bindings: list[str]) -> dict[str, fl
         parts: of `PARTS`.
         repeats: calls of each row.
         bindings: gin, for a smaller network.
-
-    Returns:
-        Row -> milliseconds.
     """
     rows = {"floor": floor_ms(max(repeats, 5))}
     agent = build(CONFIG, bindings)
     if "eager" in parts:
-        rows.update(eager_times(agent, max(1, repeats // 3)))
+        rows |= eager_times(agent, max(1, repeats // 3))
     functions = agent.prediction_functions()
-    if {"tensorflow", "onnxruntime", "threads"} & set(parts):
-        graphs = stages.freeze_stages(functions)
+    graphs = stages.freeze_stages(functions)
     if "tensorflow" in parts:
-        engine = tensorflow_engine.from_graphs(graphs, functions.image_shape)
-        rows.update(engine_times(engine, repeats))
-    if {"onnxruntime", "threads"} & set(parts):
+        rows |= engine_times(tensorflow_engine.from_graphs(graphs, functions.image_shape), repeats)
+    if "onnxruntime" in parts:
         onnx_export.check_installed()
         from serving.engines import onnx_engine
 
         files = onnx_engine.export(graphs)
-        if "onnxruntime" in parts:
-            engine = onnx_engine.from_files(files, functions.image_shape)
-            rows.update(engine_times(engine, repeats))
-        if "threads" in parts:
-            rows.update(thread_times(files["features.onnx"], functions.image_shape, repeats))
+        rows |= engine_times(onnx_engine.from_files(files, functions.image_shape), repeats)
     if "policy" in parts:
-        rows.update(policy_times(build(RT1_CONFIG, bindings), repeats))
+        rows |= policy_times(build(CONFIG.with_name("rt1main.gin"), bindings), repeats)
     return rows
 
 
-def table(rows: dict[str, float]) -> str:
-    """Markdown: each row in milliseconds, over the floor, and how much faster than eagerly."""
-    eager = {
-        "predict": rows.get("eager predict"),
-        "head 16": rows.get("eager 16"),
-        "full 16": rows.get("eager 16"),
-        "policy step": rows.get("eager policy step"),
-    }
-    lines = ["| row | ms | x floor | x faster than eager |", "|---|---|---|---|"]
-    for name, ms in rows.items():
-        slow = next((eager[kind] for kind in eager if name.endswith(kind)), None)
-        faster = f"{slow / ms:.1f}" if slow else ""
-        lines.append(f"| {name} | {ms:.1f} | {ms / rows['floor']:.2f} | {faster} |")
-    return "\n".join(lines)
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line: see the module."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> None:
+    """Measures and prints each row in milliseconds, over the floor, and against eagerly."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=15, help="calls of each row")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--gin_bindings", nargs="*", default=[], help="for a smaller network")
-    return parser.parse_args(arguments)
-
-
-def main() -> None:
-    """Measures and prints."""
-    args = parse()
-    print(table(measure(args.parts, args.repeats, args.gin_bindings)))  # noqa: T201
+    args = parser.parse_args()
+    rows = measure(args.parts, args.repeats, args.gin_bindings)
+    eager = {"predict": rows.get("eager predict")}
+    eager |= dict.fromkeys(("head 16", "full 16"), rows.get("eager 16"))
+    print("| row | ms | x floor | x faster than eager |\n|---|---|---|---|")  # noqa: T201
+    for name, ms in rows.items():
+        slow = eager.get(name.partition(" ")[2])
+        faster = f"{slow / ms:.1f}" if slow else ""
+        print(f"| {name} | {ms:.1f} | {ms / rows['floor']:.2f} | {faster} |")  # noqa: T201
 
 
 if __name__ == "__main__":

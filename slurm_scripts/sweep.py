@@ -23,24 +23,13 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-SETTINGS_FILE = "settings.txt"
-TABLE_FILE = "table.md"
 RESULT_FILE = "sweep_result.json"
 WRONG_SETTINGS = 64
-TO_BE_CONTINUED = 75
-
-
-class SettingsError(ValueError):
-    """A settings file that no sweep can be made of."""
+_STATES = {None: "running, or killed", 0: "done", 75: "to be continued"}
 
 
 def read_settings(path: pathlib.Path) -> list[list[str]]:
-    """The bindings of each setting.
-
-    Raises:
-        SettingsError: if a line holds something else, or there is none.
-        OSError: if the file cannot be read.
-    """
+    """The bindings of each setting. Raises ValueError, OSError."""
     settings = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -48,51 +37,35 @@ def read_settings(path: pathlib.Path) -> list[list[str]]:
         bindings = [binding.strip() for binding in line.split(";") if binding.strip()]
         wrong = [one for one in bindings if not one.partition("=")[0].strip() or "=" not in one]
         if wrong:
-            raise SettingsError(
+            raise ValueError(
                 f"{path}, line {number}: expected gin bindings such as Transformer.num_layers = 4, "
                 f"with ; between them, got {wrong[0]!r}."
             )
         settings.append(bindings)
     if not settings:
-        raise SettingsError(f"{path}: expected a line for each run, got none.")
+        raise ValueError(f"{path}: expected a line for each run, got none.")
     return settings
-
-
-def run_dir(sweep_dir: pathlib.Path, index: int) -> pathlib.Path:
-    """Where the run of a setting lies."""
-    return sweep_dir / f"setting_{index:03d}"
 
 
 def begin(settings_file: pathlib.Path, sweep_dir: pathlib.Path, index: int) -> pathlib.Path:
     """Makes the folder of a run, and keeps the settings beside all of them.
 
-    Args:
-        settings_file: of the sweep.
-        sweep_dir: where its runs lie; made if it is absent.
-        index: of the setting, from 0.
-
-    Returns:
-        The folder of the run.
-
     Raises:
-        SettingsError: if there is no such setting, or the folder holds a sweep of other settings.
+        ValueError: if there is no such setting, or the folder holds a sweep of other settings.
     """
-    from food_data import atomic_files
-
     settings = read_settings(settings_file)
     if not 0 <= index < len(settings):
-        raise SettingsError(
+        raise ValueError(
             f"{settings_file}: expected a setting 0 to {len(settings) - 1}, got {index}. "
             "Submit with a smaller --array."
         )
-    folder = run_dir(sweep_dir, index)
+    folder = sweep_dir / f"setting_{index:03d}"
     folder.mkdir(parents=True, exist_ok=True)
-    kept = sweep_dir / SETTINGS_FILE
+    kept = sweep_dir / "settings.txt"
     if not kept.exists():
-        with atomic_files.replace_file(kept) as file:
-            file.write(settings_file.read_bytes())
+        _replace(kept, settings_file.read_text(encoding="utf-8"))
     elif read_settings(kept) != settings:
-        raise SettingsError(
+        raise ValueError(
             f"{sweep_dir} holds a sweep of other settings than {settings_file}. Give another "
             "--checkpoint_dir, or put the settings back."
         )
@@ -102,92 +75,69 @@ def begin(settings_file: pathlib.Path, sweep_dir: pathlib.Path, index: int) -> p
 
 def end(sweep_dir: pathlib.Path, index: int, exit_code: int) -> str:
     """Notes how a run ended, and writes the table anew. Returns it."""
-    from food_data import atomic_files
-
-    with atomic_files.replace_file(run_dir(sweep_dir, index) / RESULT_FILE) as file:
-        file.write(json.dumps({"exit_code": exit_code}).encode())
+    result = sweep_dir / f"setting_{index:03d}" / RESULT_FILE
+    _replace(result, json.dumps({"exit_code": exit_code}))
     text = table(sweep_dir)
-    with atomic_files.replace_file(sweep_dir / TABLE_FILE) as file:
-        file.write(text.encode())
+    _replace(sweep_dir / "table.md", text + "\n")
     return text
 
 
 def table(sweep_dir: pathlib.Path) -> str:
-    """A row for each setting, the best first, those without a result last.
-
-    Raises:
-        SettingsError, OSError: if the folder holds no sweep.
-    """
-    rows = []
-    metric = "metric"
-    for index, bindings in enumerate(read_settings(sweep_dir / SETTINGS_FILE)):
-        folder = run_dir(sweep_dir, index)
+    """A row for each setting, the best first, those without a result last. Raises OSError."""
+    rows, metric = [], "metric"
+    for index, bindings in enumerate(read_settings(sweep_dir / "settings.txt")):
+        folder = sweep_dir / f"setting_{index:03d}"
         found = _read_json(folder / "metadata.json")
-        name = found.get("selection_metric", metric)
-        value = found.get("metrics", {}).get(name, math.nan)
-        metric = name
-        rows.append((value, index, _state(folder), found.get("epoch", ""), "; ".join(bindings)))
+        metric = found.get("selection_metric", metric)
+        value = found.get("metrics", {}).get(metric, math.nan)
+        code = _read_json(folder / RESULT_FILE).get("exit_code")
+        state = _STATES.get(code, f"failed, exit code {code}") if folder.is_dir() else "not begun"
+        rows.append((value, index, state, found.get("epoch", ""), "; ".join(bindings)))
     # A failed run has perhaps a checkpoint, but not the result that was asked for.
     rows.sort(key=lambda row: (row[2] != "done", math.isnan(row[0]), row[0], row[1]))
     lines = [f"| setting | state | best epoch | {metric} | bindings |", "|---|---|---|---|---|"]
     for value, index, state, epoch, bindings in rows:
         number = "" if math.isnan(value) else f"{value:.4f}"
         lines.append(f"| {index} | {state} | {epoch} | {number} | {bindings} |")
-    return "\n".join(lines) + "\n"
-
-
-def _state(folder: pathlib.Path) -> str:
-    if not folder.is_dir():
-        return "not begun"
-    code = _read_json(folder / RESULT_FILE).get("exit_code")
-    if code is None:
-        return "running, or killed"
-    states = {0: "done", TO_BE_CONTINUED: "to be continued"}
-    return states.get(code, f"failed, exit code {code}")
+    return "\n".join(lines)
 
 
 def _read_json(path: pathlib.Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    parameters = {
-        "count": ("settings_file",),
-        "bindings": ("settings_file", "index"),
-        "begin": ("settings_file", "sweep_dir", "index"),
-        "end": ("sweep_dir", "index", "exit_code"),
-        "table": ("sweep_dir",),
-    }
-    for name, positional in parameters.items():
-        command = commands.add_parser(name)
-        for parameter in positional:
-            kind = int if parameter in ("index", "exit_code") else pathlib.Path
-            command.add_argument(parameter, type=kind)
-    return parser.parse_args(arguments)
+def _replace(path: pathlib.Path, text: str) -> None:
+    from food_data import atomic_files
+
+    with atomic_files.replace_file(path) as file:
+        file.write(text.encode())
+
+
+COMMANDS = {
+    "count": ("settings_file", lambda file: len(read_settings(file))),
+    "bindings": ("settings_file index", lambda file, i: "\n".join(read_settings(file)[i])),
+    "begin": ("settings_file sweep_dir index", begin),
+    "end": ("sweep_dir index exit_code", end),
+    "table": ("sweep_dir", table),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; see the module."""
-    args = _parse(arguments)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (parameters, _) in COMMANDS.items():
+        command = commands.add_parser(name)
+        for parameter in parameters.split():
+            kind = int if parameter in ("index", "exit_code") else pathlib.Path
+            command.add_argument(parameter, type=kind)
+    args = vars(parser.parse_args(arguments))
+    parameters, function = COMMANDS[args["command"]]
     try:
-        if args.command == "count":
-            print(len(read_settings(args.settings_file)))  # noqa: T201
-        elif args.command == "bindings":
-            print("\n".join(read_settings(args.settings_file)[args.index]))  # noqa: T201
-        elif args.command == "begin":
-            print(begin(args.settings_file, args.sweep_dir, args.index))  # noqa: T201
-        elif args.command == "end":
-            print(end(args.sweep_dir, args.index, args.exit_code), end="")  # noqa: T201
-        else:
-            print(table(args.sweep_dir), end="")  # noqa: T201
-    except (SettingsError, OSError) as error:
+        print(function(*(args[name] for name in parameters.split())))  # noqa: T201
+    except (ValueError, OSError) as error:
         print(f"sweep.py: {error}", file=sys.stderr)  # noqa: T201
         return WRONG_SETTINGS
     return 0

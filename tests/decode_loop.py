@@ -1,7 +1,6 @@
 """The original's way to decode, written out: one run of the transformer for each action token.
 
-The product has one pass instead (`TransformerNetwork`). A test compares the two, and
-`benchmarks/engines.py` measures both.
+The product has one pass instead (`TransformerNetwork`); a test compares the two.
 """
 
 from __future__ import annotations

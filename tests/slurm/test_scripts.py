@@ -1,0 +1,582 @@
+"""The job scripts without a Slurm: stand-ins note what they are asked. With one: test_jobs.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from slurm_scripts import check_environment, sweep
+from tests.slurm import cluster
+
+ROOT = cluster.ROOT
+SCRIPTS = sorted((ROOT / "slurm_scripts").glob("*.slurm"))
+
+
+def stand_in(path: pathlib.Path, body: str) -> pathlib.Path:
+    """An executable shell script in the place of a program."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/usr/bin/env bash\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def sbatch(tmp_path, monkeypatch):
+    """Its folder: `arguments` is what it got, `says` and `code` what it answers."""
+    folder = tmp_path / "sbatch"
+    stand_in(
+        folder / "sbatch",
+        f"printf '%s\\n' \"$@\" >'{folder}/arguments'; cat '{folder}/says' >&2\n"
+        f"echo 17; exit $(cat '{folder}/code')",
+    )
+    for name in ("sinfo", "sacctmgr"):
+        stand_in(folder / name, f"echo {name} $*")
+    (folder / "says").touch()
+    (folder / "code").write_text("0")
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.delenv("CLUSTER_ENV", raising=False)
+    return folder
+
+
+def arguments_of(sbatch):
+    return (sbatch / "arguments").read_text().splitlines()
+
+
+def test_a_job_is_submitted_with_the_settings(sbatch, project):
+    project.write_settings(ACCOUNT="lab", CONSTRAINT="a100&ib")
+    done = project.submit("--job-name=mine", "training", "--dataset_file", "my plates.npz")
+    log = f"{project.folder}/slurm_outputs/mine-17.out"
+    assert done.stdout.splitlines() == [
+        "job      17",
+        f"log      {log}",
+        f"follow   tail -F {log}".replace("my project", "my\\ project"),
+        "state    squeue -j 17",
+        "cancel   scancel 17",
+    ]
+    assert arguments_of(sbatch) == [
+        *("--parsable", "--output=slurm_outputs/%x-%j.out", "--time=10", "--mem=4G"),
+        *("--cpus-per-task=1", "--partition=gpu", "--account=lab", "--constraint=a100&ib"),
+        *("--gres=gpu:1", "--signal=B:USR1@60", "--job-name=mine"),
+        *("slurm_scripts/run_training.slurm", "--dataset_file", "my plates.npz"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["dataset", "synthetic"], "--gres=none"),
+        (["batch_inference", "--num_shards", "4", "--api_url", "u"], "--gres=none"),
+        (["batch_inference", "--num_shards", "4"], "--array=0-3"),
+        (["sweep", "--settings_file", "sweep.txt", "--checkpoint_dir", "s"], "--array=0-2"),
+        (["--time=5", "training"], "--time=5"),
+    ],
+)
+def test_what_a_job_needs(sbatch, project, command, expected):
+    (project.folder / "sweep.txt").write_text("a.b = 1\na.b = 2\n# none\na.b = 3\n")
+    assert project.submit(*command).returncode == 0
+    assert expected in arguments_of(sbatch)
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        ({"MEMORY": None}, ["MEMORY is not set"]),
+        ({"DATA_DIR": ""}, ["DATA_DIR: expected a folder, got nothing"]),
+        ({"DATA_DIR": "no where"}, ["DATA_DIR: there is no folder"]),
+        ({"CHECKPOINT_DIR": "/proc/runs"}, ["CHECKPOINT_DIR: /proc/runs cannot be written to"]),
+        ({"MIN_FREE_GB": "100000000"}, ["GB free, MIN_FREE_GB asks for 100000000"]),
+        ({"CPUS": "0", "MEMORY": "32 GB"}, ["CPUS: expected", "MEMORY: expected a number with K"]),
+        ({"TIME": "8h"}, ["TIME: expected D-HH:MM:SS, HH:MM:SS or minutes"]),
+        ({"TIME": "00:01:00"}, ["expected more than the 60 s of SAVE_SECONDS, got 00:01:00"]),
+        ({"ENVIRONMENT": "none"}, ["ENVIRONMENT: there is no none/bin/python"]),
+        ({"MAX_REQUEUES": "-1"}, ["MAX_REQUEUES: expected a whole number from 0, got '-1'"]),
+        ({"TIME": "10'\nX"}, ["is not what bash can read"]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_wrong_settings_are_explained_before_anything_is_submitted(
+    sbatch, project, changes, messages
+):
+    project.write_settings(**changes)
+    # Settings of the shell do not count.
+    done = project.submit("training", MEMORY="4G")
+    assert (done.returncode, done.stdout) == (64, "")
+    for message in (*messages, str(project.folder / "slurm_scripts")):
+        assert message in done.stderr
+    assert not (sbatch / "arguments").exists()
+
+
+def test_a_full_disk_and_no_file_of_settings(sbatch, project, tmp_path):
+    full = tmp_path / "full"
+    with cluster.full_disk(full):
+        project.write_settings(CHECKPOINT_DIR=str(full))
+        assert f"the disk or your quota of {full} is full" in project.submit("training").stderr
+    (project.folder / "slurm_scripts" / "cluster.env").unlink()
+    assert "cp slurm_scripts/cluster.env.example" in project.submit("training").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trainng"], "got 'trainng'"),
+        (["--time", "5", "training"], "got '5'. Options of sbatch are written --option=value"),
+        (["sweep"], "--settings_file: expected the file"),
+        (["batch_inference", "--num_shards", "x"], "expected a whole number from 1, got 'x'"),
+    ],
+)
+def test_a_wrong_command(sbatch, project, arguments, message):
+    done = project.submit(*arguments)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("says", "change", "choices"),
+    [
+        ("Invalid account or account/partition combination specified", "ACCOUNT ('')", "sacctmgr"),
+        ("Unable to contact slurm controller", "controller does not answer", ""),
+        ("CPU count per node can not be satisfied", "CPUS ('1')", "sinfo -h -o %c"),
+    ],
+)
+def test_a_refusal_of_slurm_is_explained(sbatch, project, says, change, choices):
+    (sbatch / "says").write_text(f"sbatch: error: Batch job submission failed: {says}\n")
+    (sbatch / "code").write_text("1")
+    done = project.submit("training")
+    assert (done.returncode, done.stdout) == (1, "")
+    for text in (says, change, choices):
+        assert text in done.stderr
+
+
+def test_make_passes_flags_on(sbatch, project):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    command = [
+        "make",
+        "submit-training",
+        "SBATCH_ARGS=--time=7",
+        "ARGS=--checkpoint_dir 'my first'",
+    ]
+    subprocess.run(command, cwd=project.folder, check=True, capture_output=True)
+    assert arguments_of(sbatch)[-4:] == [
+        *("--time=7", "slurm_scripts/run_training.slurm", "--checkpoint_dir", "my first"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "printed"),
+    [
+        *[
+            (f"seconds_of {text}; set --", [], [str(seconds)])
+            for text, seconds in {
+                **{"10": 600, "1:30": 90, "08:00:00": 28800, "2-00": 172800},
+                **{"1-02:03": 93780, "1-00:00:09": 86409},
+            }.items()
+        ],
+        (
+            "place_flags '/my d' --a --c",
+            ["--a", "x y", "--a=z", "--a", "/abs", "--a=/abs", "--b", "x", "--c"],
+            ["--a", "/my d/x y", "--a=/my d/z", "--a", "/abs", "--a=/abs", "--b", "x", "--c"],
+        ),
+        ("without_flag --a", ["--a", "1", "--b", "2 3", "--a=4"], ["--b", "2 3"]),
+        ("flag_value --a; echo; FLAGS=()", ["--a", "1", "--a=4"], ["4"]),
+    ],
+)
+def test_helpers_of_the_scripts(command, flags, printed):
+    script = f'. slurm_scripts/common.sh; FLAGS=("$@"); {command}; printf "%s\\n" "${{FLAGS[@]}}"'
+    found = subprocess.check_output(["bash", "-c", script, "job", *flags], cwd=ROOT, text=True)
+    assert found.split("\n")[: len(printed)] == printed
+
+
+def test_scripts_look_alike():
+    """Name and place of the log, a log that a requeue goes on with; an example of each setting."""
+    for script in SCRIPTS:
+        text = script.read_text()
+        job = "%A_%a" if "SLURM_ARRAY_TASK_ID" in text else "%j"
+        assert f"#SBATCH --output=slurm_outputs/%x-{job}.out\n#SBATCH --open-mode=append\n" in text
+        stops = "run_stoppable" in text or "run_workers" in text
+        assert stops == ("#SBATCH --signal=B:USR1@" in text)
+        assert "start_job\n" in text
+    text = (ROOT / "slurm_scripts" / "cluster.env.example").read_text()
+    assert re.findall(r"^([A-Z_]+)=", text, re.MULTILINE) == list(cluster.SETTINGS)
+
+
+@pytest.mark.slow
+def test_shellcheck():
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed (Debian: apt-get install shellcheck)")
+    folders = ("slurm_scripts", "tests/slurm")
+    files = [path for folder in folders for path in (ROOT / folder).glob("*.sh")]
+    command = ["shellcheck", "--external-sources", *files, *SCRIPTS, "tools/submit.sh"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_modules_and_environments(project, tmp_path):
+    """`export -f` is how a cluster's `module` reaches the shells of jobs."""
+    script = 'module() { echo "module $*"; [ "$2" != broken ]; }\nexport -f module\n'
+    script += "bash -euo pipefail -c '. slurm_scripts/common.sh; read_settings; activate"
+    script += "; command -v python'"
+    functions = tmp_path / "conda" / "etc" / "profile.d" / "conda.sh"
+    functions.parent.mkdir(parents=True)
+    # Conda's functions use variables that are not set, which is no reason to end.
+    functions.write_text(
+        'conda() { [ "$2" = food ] || return 1; echo "conda $*"; [ -z "$UNSET" ]; }'
+    )
+    stand_in(tmp_path / "bin" / "conda", f"echo '{tmp_path}/conda'")
+    python = project.folder / "environment" / "bin" / "python"
+    for settings, code, expected in (
+        ({"MODULES": "cuda gcc"}, 0, f"module load cuda\nmodule load gcc\n{python}\n"),
+        ({"MODULES": "broken"}, 64, "MODULES: 'module load broken' failed on"),
+        ({"ENVIRONMENT": "conda:food"}, 0, "conda activate food\n"),
+        ({"ENVIRONMENT": "conda:other"}, 64, "conda cannot activate other"),
+    ):
+        project.write_settings(**settings)
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=project.folder,
+            env={**os.environ, "BASH_ENV": "", "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, expected in done.stdout + done.stderr) == (code, True), done
+
+
+def test_tasks_of_batch_inference(project):
+    """What each asks of batch_api_inference.py, and the merge by the last one to end."""
+    stand_in(
+        project.folder / "environment" / "bin" / "python",
+        "printf 'asked:'; printf ' <%s>' \"$@\"; echo\n"
+        'while [ $# -gt 0 ]; do [ "$1" != --output_file ] || echo \'{}\' > "$2"; shift; done',
+    )
+
+    def task(index, *flags):
+        command = ["bash", "slurm_scripts/batch_inference.slurm", "--num_shards", "2", *flags]
+        environment = {**os.environ, "CLUSTER_ENV": "", "SLURM_ARRAY_TASK_ID": str(index)}
+        done = subprocess.run(
+            command, cwd=project.folder, env=environment, capture_output=True, text=True
+        )
+        said = done.stdout.replace(str(project.folder), "HERE")
+        return done, [line for line in said.splitlines() if line.startswith("asked:")]
+
+    flags = ["--tfrecord_dir", "my shards", "--checkpoint_dir=first", "--output_file", "out/a.json"]
+    done, asked = task(0, *flags)
+    assert asked == [
+        "asked: <batch_api_inference.py> <--num_shards> <2> "
+        "<--tfrecord_dir> <HERE/my data/my shards> <--checkpoint_dir=HERE/my runs/first> "
+        "<--shard_index> <0> <--resume> <--output_file> <HERE/my runs/out/a.shard0.json>"
+    ]
+    assert (done.returncode, "== 1 of 2 shards are there." in done.stdout) == (0, True)
+    assert task(1, *flags)[1][1:] == [
+        "asked: <batch_api_inference.py> <--output_file> <HERE/my runs/out/a.json> <--merge> "
+        "<HERE/my runs/out/a.shard0.json> <HERE/my runs/out/a.shard1.json>"
+    ]
+    done, asked = task(0, "--input_dir", "photos", "--output_file", "b.json")
+    assert (done.returncode, asked) == (64, [])
+    assert "--checkpoint_dir: expected the model's, or an --api_url" in done.stderr
+
+
+# Takes a first signal as train.py does: a second one would kill it.
+PROGRAM = """
+import signal, sys, time
+came = []
+def note(number, frame):
+    came.append(signal.Signals(number).name)
+    for each in (signal.SIGTERM, signal.SIGUSR1): signal.signal(each, signal.SIG_DFL)
+print("starting", flush=True)
+time.sleep(float(sys.argv[1]))
+for each in (signal.SIGTERM, signal.SIGUSR1): signal.signal(each, note)
+print("ready", flush=True)
+give_up = time.monotonic() + 30
+while not came and time.monotonic() < give_up: time.sleep(0.01)
+time.sleep(0.5)
+print(came, flush=True)
+sys.exit(75)
+"""
+JOB = """set -euo pipefail
+. slurm_scripts/requeue.sh
+MAX_REQUEUES=3
+{before}
+run_stoppable USR1 "$@"
+{after}
+end_or_requeue {until}
+"""
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Starts a job; at a line of its output it may get a signal. Gives its code, what it printed,
+    and what it asked the controller to queue again."""
+    controller = (
+        f'[ "$1" != show ] || echo "JobId=7 JobState=$(cat {tmp_path}/state) Reason=None"\n'
+    )
+    controller += f'[ "$1" != requeue ] || {{ echo "$2" >>{tmp_path}/requeued; exit "$REFUSED"; }}'
+    stand_in(tmp_path / "bin" / "scontrol", controller)
+
+    def start(*command, at=None, sent=None, whole_group=False, state="RUNNING", **options):
+        (tmp_path / "state").write_text(state)
+        (tmp_path / "requeued").unlink(missing_ok=True)
+        parts = {"before": "echo begun", "after": "", "until": "once", **options.pop("job", {})}
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        process = subprocess.Popen(
+            ["bash", "-c", JOB.format(**parts), "job", *command],
+            cwd=ROOT,
+            env={
+                **clean,
+                **{"PATH": f"{tmp_path / 'bin'}:{clean['PATH']}", "SLURM_JOB_ID": "7"},
+                **{"REFUSED": "0", **options},
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        if at is not None:
+            assert any(line.startswith(at) for line in process.stdout)
+            (os.killpg if whole_group else os.kill)(process.pid, sent)
+        printed, _ = process.communicate(timeout=60)
+        requeued = tmp_path / "requeued"
+        again = requeued.read_text().split() if requeued.exists() else []
+        return process.returncode, printed, again
+
+    return start
+
+
+SERVER = ["sh", "-c", "trap 'exit 0' USR1; echo ready; while :; do sleep 0.1; done"]
+LAST = ["sh", "-c", "trap : USR1; echo ready; while :; do sleep 1; exit 0; done"]
+USR1 = signal.SIGUSR1
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "code", "said", "again"),
+    [
+        (["sh", "-c", "exit 3"], {}, 3, "ended with exit code 3", []),
+        (["sh", "-c", "kill -9 $$"], {"MEMORY": "4G"}, 137, "MEMORY is 4G", []),
+        # Before the time limit it saves and is queued again.
+        ([sys.executable, "-c", PROGRAM, "0"], {"at": "ready", "sent": USR1}, 75, "USR1", ["7"]),
+        # A program that does not listen yet is told later.
+        ([sys.executable, "-c", PROGRAM, "1"], {"at": "starting", "sent": USR1}, 75, "USR1", ["7"]),
+        # Pre-emption tells the shell and the program, and queues the job again itself.
+        (
+            [sys.executable, "-c", PROGRAM, "0"],
+            {"at": "ready", "sent": signal.SIGTERM, "whole_group": True, "state": "COMPLETING"},
+            75,
+            "Slurm took the job (COMPLETING)",
+            [],
+        ),
+        (
+            ["sh", "-c", "exit 75"],
+            {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2"},
+            75,
+            "queued again",
+            ["5_2"],
+        ),
+        # A signal before the program runs is kept, one after it ran changes nothing.
+        (
+            ["echo", "ran"],
+            {
+                **{"at": "begun", "sent": USR1},
+                "job": {"before": "trap 'note_signal USR1' USR1; echo begun; sleep 1"},
+            },
+            75,
+            "got SIGUSR1",
+            ["7"],
+        ),
+        (
+            ["true"],
+            {"at": "ran", "sent": USR1, "job": {"after": "echo ran; sleep 1"}},
+            0,
+            "ended with exit code 0",
+            [],
+        ),
+        # A server that was told to end is queued again, a run that has finished is done.
+        (SERVER, {"at": "ready", "sent": USR1, "job": {"until": "always"}}, 0, "again", ["7"]),
+        (LAST, {"at": "ready", "sent": USR1}, 0, "ended with exit code 0", []),
+        (["sh", "-c", "exit 75"], {"SLURM_RESTART_COUNT": "2"}, 75, "queued again", ["7"]),
+        (["sh", "-c", "exit 75"], {"SLURM_RESTART_COUNT": "3"}, 75, "MAX_REQUEUES is 3", []),
+        (["sh", "-c", "exit 75"], {"REFUSED": "1"}, 75, "scontrol requeue failed", ["7"]),
+    ],
+)
+def test_signals_reach_the_program_once_and_its_code_reaches_slurm(
+    job, command, options, code, said, again
+):
+    found, printed, requeued = job(*command, **options)
+    assert (found, requeued) == (code, again), printed
+    assert said in printed
+
+
+@pytest.mark.parametrize(
+    ("codes", "restarts", "code"),
+    [
+        ((0, 0, 0), 0, 0),
+        ((0, 9), 0, 75),  # killed
+        ((75, 1), 0, 1),  # the others' 75 only says that they lost the one with the error
+        ((9, 2), 0, 2),
+        ((9, 75), 1, 1),  # lost again, and nothing was saved in between
+        ((75, 75), 1, 75),  # Slurm may signal the tasks alone
+    ],
+)
+def test_the_job_ends_as_its_workers_did(codes, restarts, code, tmp_path):
+    tasks = 'for ((task = 0; task < SLURM_NTASKS; task++)); do SLURM_PROCID=$task "$@" & done'
+    program = f'echo "$*" >>{tmp_path}/steps\nwhile [[ $1 == -* ]]; do shift; done\n{tasks}'
+    stand_in(tmp_path / "srun", f"{program}\nwait\nexit 1")
+    ends = [f"{n}) {'kill -9 $$' if one == 9 else f'exit {one}'};;" for n, one in enumerate(codes)]
+    stand_in(tmp_path / "program", f"case $SLURM_PROCID in {' '.join(ends)} esac")
+    (tmp_path / "slurm_outputs").mkdir()
+    script = "set -euo pipefail; EX_TEMPFAIL=75; PROJECT=$PWD; say() { echo $*; }\n"
+    script += ". slurm_scripts/requeue.sh; . slurm_scripts/workers.sh; PROJECT=$FOLDER\n"
+    script += 'run_workers "$FOLDER/run" "$FOLDER/program"; echo "exit code $EXIT_CODE"'
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": str(len(codes))}
+    slurm |= {"SLURM_RESTART_COUNT": str(restarts), "FOLDER": str(tmp_path)}
+    environment = {**os.environ, **slurm, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    printed = subprocess.check_output(["bash", "-c", script], cwd=ROOT, env=environment, text=True)
+    assert f"exit code {code}\n" in printed
+    # Slurm numbers the steps of each start from 0, and may still signal those of the last one.
+    steps = [step.split()[-1] for step in (tmp_path / "steps").read_text().splitlines()]
+    assert steps[:restarts] == ["true"] * restarts and len(steps) == restarts + 1
+
+
+def test_a_worker_waits_for_the_program_that_saves(tmp_path):
+    body = f"trap 'sleep 0.5; exit 75' TERM; touch '{tmp_path}/ready'; while :; do sleep 0.05; done"
+    worker = subprocess.Popen(
+        ["slurm_scripts/worker.sh", tmp_path, stand_in(tmp_path / "program", body)],
+        cwd=ROOT,
+        env={**os.environ, "SLURM_PROCID": "3"},
+        start_new_session=True,
+    )
+    cluster.wait_for((tmp_path / "ready").exists, "the program is ready")
+    # As Slurm does it: to all processes of the task.
+    os.killpg(worker.pid, signal.SIGTERM)
+    assert worker.wait(timeout=30) == 75
+    assert (tmp_path / "3.code").read_text() == "75\n"
+
+
+def test_table_of_a_sweep(tmp_path, capsys):
+    file, folder = tmp_path / "my sweep.txt", tmp_path / "a sweep"
+    file.write_text("# three\na.rate = 1e-3\na.rate = 1e-2; b.layers = 4\n\nb.layers = 0\n")
+
+    def run(*arguments):
+        code = sweep.main(list(map(str, arguments)))
+        printed = capsys.readouterr()
+        return printed.out.strip() if code == 0 else (code, printed.err)
+
+    assert run("count", file) == "3"
+    assert run("bindings", file, 1) == "a.rate = 1e-2\nb.layers = 4"
+    for index, value in ((0, 0.25), (1, 0.125)):
+        setting = pathlib.Path(run("begin", file, folder, index))
+        found = {"selection_metric": "mae", "metrics": {"mae": value}, "epoch": 3}
+        (setting / "metadata.json").write_text(json.dumps(found))
+        text = run("end", folder, index, 0)
+    assert text.splitlines() == [
+        "| setting | state | best epoch | mae | bindings |",
+        "|---|---|---|---|---|",
+        "| 1 | done | 3 | 0.1250 | a.rate = 1e-2; b.layers = 4 |",
+        "| 0 | done | 3 | 0.2500 | a.rate = 1e-3 |",
+        "| 2 | not begun |  |  | b.layers = 0 |",
+    ]
+    assert (folder / "table.md").read_text().strip() == text
+    run("begin", file, folder, 2)
+    assert "| 2 | running, or killed |  |  |" in run("table", folder)
+    assert "| 2 | failed, exit code 1 |  |  |" in run("end", folder, 2, 1)
+    # One that is queued again is not done, whatever it has saved.
+    assert "| 0 | to be continued | 3 | 0.2500 |" in run("end", folder, 0, 75)
+    code, said = run("begin", file, folder, 3)
+    assert (code, "expected a setting 0 to 2, got 3" in said) == (64, True)
+    for text, message in (
+        ("a.b = 1\n", "holds a sweep of other settings"),
+        ("# nothing\n", "expected a line for each run, got none"),
+        ("a.b = 1\nfast\n", "line 2: expected gin bindings such as"),
+    ):
+        file.write_text(text)
+        code, said = run("begin", file, folder, 0)
+        assert (code, message in said) == (64, True)
+    assert run("table", tmp_path / "none")[0] == 64
+
+
+def test_table_of_the_environment(tmp_path, monkeypatch, capsys):
+    lock, wanted = tmp_path / "requirements.txt", tmp_path / "requirements.in"
+    wanted.write_text("flask\nnumpy  # arrays\ntensorflow-cpu ; platform_machine == 'x'\nh5py\n")
+    lock.write_text(
+        "flask==3.1.3 \\\n    --hash=sha256:00\nnumpy==1.26.4\ntensorflow-cpu==2.21.0\nwheel==1\n"
+        "h5py==3.0.0 ; python_full_version < '3.0'\n"
+    )
+
+    def version_of(name):
+        try:
+            return {"tensorflow": "2.21.0", "numpy": "2.0.0"}[name]
+        except KeyError:
+            raise metadata.PackageNotFoundError(name) from None
+
+    assert check_environment.package_rows(wanted, lock, version_of) == [
+        ("flask", "not installed", "3.1.3"),
+        ("numpy", "2.0.0", "1.26.4"),
+        ("tensorflow-cpu", "2.21.0", ""),
+    ]
+    data, checkpoints = check_environment.folder_rows(tmp_path, tmp_path, 10**9)
+    assert (data[2], checkpoints[2]) == ("", "1000000000 GB")
+    data, checkpoints = check_environment.folder_rows(tmp_path / "a", tmp_path / "b", 0)
+    assert data[1:] == ("No such file or directory", "a folder that can be read")
+    assert checkpoints[1:] == ("No such file or directory", "a folder that can be written to")
+    for key in ("DATA_DIR", "CHECKPOINT_DIR"):
+        monkeypatch.setenv(key, str(tmp_path))
+    monkeypatch.setattr(check_environment, "tensorflow_rows", lambda wanted: [])
+    found = check_environment.main()
+    assert capsys.readouterr().out.splitlines()[-1] == "all is there" or found == 1
+    rows = [("GPUs TensorFlow sees", "0", "1 or more")]
+    monkeypatch.setattr(check_environment, "tensorflow_rows", lambda wanted: rows)
+    assert check_environment.main() == 1
+    assert "missing: GPUs TensorFlow sees" in capsys.readouterr().out.replace("numpy, ", "")
+
+
+def test_the_lock_goes_into_the_container_without_its_tensorflow():
+    """What is left out is both builds with their hashes; Makefile and documentation do the same."""
+    text = (ROOT / "slurm_scripts" / "apptainer.def").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ *(awk .*) > /opt/rt1/installed.txt$", text, re.MULTILINE)
+    command = line.replace("/opt/rt1/", f"{ROOT}/")
+    installed = subprocess.check_output(["sh", "-c", command], text=True).splitlines()
+    lock = (ROOT / "requirements.txt").read_text().splitlines()
+    left_out = [one for one in lock if one not in installed]
+    named = [one.split("==")[0] for one in left_out if not one.startswith(" ")]
+    assert named == ["tensorflow", "tensorflow-cpu"]
+    program = line.split("/opt/rt1/")[0].strip()
+    assert program in (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+    assert program in (ROOT / "Makefile").read_text(encoding="utf-8").replace("$$", "$")
+    python = re.search(r"- python=(\S+)", (ROOT / "environment.yml").read_text()).group(1)
+    assert f"\nBootstrap: docker\nFrom: python:{python}-slim-bookworm\n" in text
+
+
+@pytest.mark.slow
+def test_what_the_container_tests_runs_here():
+    text = (ROOT / "slurm_scripts" / "apptainer.def").read_text(encoding="utf-8")
+    test = text.split("\n%test\n")[1].split("\n%labels")[0]
+    path = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    printed = subprocess.check_output(
+        ["sh", "-ec", test], text=True, env={**os.environ, "PATH": path}, cwd=ROOT
+    )
+    assert "\ntensorflow 2.21.0\n" in printed
+    assert re.search(r"^GPUs \d+$", printed, re.MULTILINE)
+
+
+def test_the_environment_of_the_documentation_calls_apptainer(tmp_path):
+    """With a stand-in that says what it is asked, in a folder with a space."""
+    documentation = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(mkdir -p container/bin\n.*?)```", documentation, re.DOTALL)
+    folder = tmp_path / "my project"
+    folder.mkdir()
+    subprocess.run(["bash", "-ec", block], cwd=folder, check=True)
+    stand_in(tmp_path / "bin" / "apptainer", "printf '<%s>' \"$@\"")
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    command = [folder / "container" / "bin" / "python", "train.py", "--checkpoint_dir", "my runs"]
+    asked = subprocess.check_output(command, text=True, env=environment)
+    assert asked == (
+        f"<exec><--nv><--bind></scratch><{folder}/rt1.sif><python><train.py><--checkpoint_dir>"
+        "<my runs>"
+    )
