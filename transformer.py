@@ -61,19 +61,12 @@ def attention_mask(num_steps: int, num_image_tokens: int, num_action_tokens: int
 
 @dataclasses.dataclass(frozen=True)
 class LayerRows:
-    """What one layer of the transformer has to compute.
+    """What one layer of the transformer has to compute."""
 
-    Attributes:
-        inputs: increasing positions, R of them, that come in.
-        queries: which rows of `inputs` go on, Q of them.
-        keys: which rows of `inputs` those look at, K of them.
-        mask: float32 [Q, K].
-    """
-
-    inputs: np.ndarray
-    queries: np.ndarray
-    keys: np.ndarray
-    mask: np.ndarray
+    inputs: np.ndarray  # increasing positions, R of them, that come in
+    queries: np.ndarray  # which rows of `inputs` go on, Q of them
+    keys: np.ndarray  # which rows of `inputs` those look at, K of them
+    mask: np.ndarray  # float32 [Q, K]
 
 
 def layer_rows(mask: np.ndarray, num_layers: int, outputs: np.ndarray) -> list[LayerRows]:

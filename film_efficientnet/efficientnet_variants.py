@@ -14,45 +14,29 @@ import math
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """One MBConv block: a depthwise convolution between two 1x1 convolutions.
+    """One MBConv block: a depthwise convolution between two 1x1 convolutions."""
 
-    Attributes:
-        name: as in keras.applications, 'block2a' is the first block of stage 2.
-        kernel_size, strides: of the depthwise convolution.
-        in_filters, out_filters: channels.
-        expand_ratio: channels of the depthwise convolution = in_filters * expand_ratio.
-        squeeze_filters: channels of the squeeze-and-excite bottleneck; None for a block without.
-        drop_connect_fraction: share of `DropoutSettings.backbone_drop_connect` that applies here,
-            0..1.
-        stage: 1 .. 7.
-        activation: 'silu' or 'relu6'.
-    """
-
-    name: str
-    kernel_size: int
-    in_filters: int
+    name: str  # as in keras.applications, 'block2a' is the first block of stage 2
+    kernel_size: int  # of the depthwise convolution
+    in_filters: int  # channels
     out_filters: int
-    expand_ratio: int
+    expand_ratio: int  # channels of the depthwise convolution = in_filters * expand_ratio
     strides: int
+    # Channels of the squeeze-and-excite bottleneck; None for a block without.
     squeeze_filters: int | None
+    # Share of `DropoutSettings.backbone_drop_connect` that applies here, 0..1.
     drop_connect_fraction: float
-    stage: int = 1
-    activation: str = "silu"
+    stage: int = 1  # 1 .. 7.
+    activation: str = "silu"  # 'silu' or 'relu6'
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """How a variant scales the base network.
+    """How a variant scales the base network."""
 
-    Attributes:
-        width: multiplier of the filters.
-        depth: multiplier of the blocks.
-        lite: whether it is an EfficientNet-Lite, see the module.
-    """
-
-    width: float
-    depth: float
-    lite: bool = False
+    width: float  # multiplier of the filters
+    depth: float  # multiplier of the blocks
+    lite: bool = False  # whether it is an EfficientNet-Lite, see the module
 
 
 # Width and depth of B0 to B7; those of lite0 to lite4 are the same as of B0 to B4.

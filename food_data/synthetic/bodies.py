@@ -67,21 +67,13 @@ def mirrored(rng: Rng, image: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass
 class Body:
-    """One food. The arrays may be painted on.
+    """One food. The arrays may be painted on."""
 
-    Attributes:
-        albedo: RGB uint8 [h, w, 3], its colour in even light.
-        alpha: uint8 [h, w], 255 where the food is.
-        height: float32 [h, w], pixels above the table.
-        gloss: 0 (dull) to 1, brightness of the highlights.
-        sharpness: how small the highlights are, 4 (silk) to 60 (wet).
-    """
-
-    albedo: np.ndarray
-    alpha: np.ndarray
-    height: np.ndarray
-    gloss: float = 0.1
-    sharpness: float = 12.0
+    albedo: np.ndarray  # RGB uint8 [h, w, 3], its colour in even light
+    alpha: np.ndarray  # uint8 [h, w], 255 where the food is
+    height: np.ndarray  # float32 [h, w], pixels above the table
+    gloss: float = 0.1  # 0 (dull) to 1, brightness of the highlights
+    sharpness: float = 12.0  # how small the highlights are, 4 (silk) to 60 (wet)
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """x [1, w] and y [h, 1] of the pixels' centres from the middle, float32."""
@@ -317,17 +309,12 @@ def pick(rng: Rng, shares: Sequence[float]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Light:
-    """A lamp far away.
+    """A lamp far away."""
 
-    Attributes:
-        direction: unit vector (x right, y down, z up to the camera) that points to the lamp.
-        ambient: 0..1, the part of the light that comes from everywhere.
-        softness: of the shadows' edges, 0.3 (sun) to 1.5 (cloudy).
-    """
-
+    # Unit vector (x right, y down, z up to the camera) that points to the lamp.
     direction: tuple[float, float, float]
-    ambient: float
-    softness: float
+    ambient: float  # 0..1, the part of the light that comes from everywhere
+    softness: float  # of the shadows' edges, 0.3 (sun) to 1.5 (cloudy)
 
     @classmethod
     def draw(cls, rng: Rng) -> Light:

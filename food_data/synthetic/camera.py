@@ -25,22 +25,15 @@ _DISTANCE = 2.6  # of the camera, in picture sides
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """How pictures are taken.
+    """How pictures are taken."""
 
-    Attributes:
-        frames: (height / width of the frame, how often) of each shape.
-        largest_tilt: of the camera, degrees.
-        zooms: how large foods are, by their number; the last one also for more of them.
-        dish_reach: radius of the dish, parts of the picture's side.
-        reach_power: how much a dish grows with its foods.
-        bare_table: how often there is no dish, by the number of foods; the last also for more.
-    """
-
-    frames: tuple[Range, ...]
-    largest_tilt: float
+    frames: tuple[Range, ...]  # (height / width of the frame, how often) of each shape
+    largest_tilt: float  # of the camera, degrees
+    # How large foods are, by their number; the last one also for more of them.
     zooms: tuple[Range, ...]
-    dish_reach: Range
-    reach_power: float
+    dish_reach: Range  # radius of the dish, parts of the picture's side
+    reach_power: float  # how much a dish grows with its foods
+    # How often there is no dish, by the number of foods; the last also for more.
     bare_table: tuple[float, ...]
 
 
@@ -74,17 +67,12 @@ def draw_view(rng: Rng, name: str) -> View:
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """Where the picture's frame is and how the plane is seen in it.
+    """Where the picture's frame is and how the plane is seen in it."""
 
-    Attributes:
-        homography: float64 [3, 3], plane to continuous pixels.
-        frame: (left, top, right, bottom) pixels; outside of it a letterbox's black.
-        size: side of the picture, pixels.
-    """
-
-    homography: np.ndarray
+    homography: np.ndarray  # float64 [3, 3], plane to continuous pixels
+    # (left, top, right, bottom) pixels; outside of it a letterbox's black.
     frame: tuple[int, int, int, int]
-    size: int
+    size: int  # side of the picture, pixels
 
     @classmethod
     def draw(cls, rng: Rng, size: int, view: View) -> Camera:

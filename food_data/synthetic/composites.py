@@ -129,21 +129,13 @@ def _sides_within(box: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndar
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    """A sample that is a part of a photograph.
+    """A sample that is a part of a photograph."""
 
-    Attributes:
-        image: uint8 [236, 236, 3].
-        food: that is asked for.
-        parameters: float32 [4].
-        mask: bool [236, 236]; nothing is set where it is not known.
-        side: of the photograph.
-    """
-
-    image: np.ndarray
-    food: str
-    parameters: np.ndarray
-    mask: np.ndarray
-    side: str
+    image: np.ndarray  # uint8 [236, 236, 3]
+    food: str  # that is asked for
+    parameters: np.ndarray  # float32 [4]
+    mask: np.ndarray  # bool [236, 236]; nothing is set where it is not known
+    side: str  # of the photograph
 
 
 @functools.cache

@@ -25,17 +25,11 @@ _DISTRACTOR_COLOURS = (
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """One way a food may lie on a plate.
+    """One way a food may lie on a plate."""
 
-    Attributes:
-        paint: (rng, length in pixels) -> `Body`.
-        length: of its main axis, part of the picture's side on a plate that fills most of it.
-        share: how often; those of a food add up to 1.
-    """
-
-    paint: Painter
-    length: float
-    share: float = 1.0
+    paint: Painter  # (rng, length in pixels) -> `Body`
+    length: float  # of its main axis, part of the picture's side on a plate that fills most of it
+    share: float = 1.0  # how often; those of a food add up to 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -223,21 +223,14 @@ def grape_bunch(rng: Rng, length: float) -> Body:
 
 @dataclasses.dataclass(frozen=True)
 class Melon:
-    """Colours of a melon, RGB.
+    """Colours of a melon, RGB."""
 
-    Attributes:
-        flesh, pale: in the middle, of a ripe melon in soft light and of a pale one in bright light.
-        near_rind: where it goes over into the rind.
-        band, skin: the rind's inner and outer part.
-        seeds: colour of the seeds in the flesh, None without.
-    """
-
-    flesh: Colour
+    flesh: Colour  # in the middle, of a ripe melon in soft light and of a pale one in bright light
     pale: Colour
-    near_rind: Colour
-    band: Colour
+    near_rind: Colour  # where it goes over into the rind
+    band: Colour  # the rind's inner and outer part
     skin: Colour
-    seeds: Colour | None = None
+    seeds: Colour | None = None  # colour of the seeds in the flesh, None without
 
     def draw_flesh(self, rng: Rng) -> np.ndarray:
         """The colour of one piece's flesh: float64 [3]."""

@@ -51,68 +51,42 @@ _PIECES = 4  # from each object that can be cut
 
 @dataclasses.dataclass(frozen=True)
 class Cutout:
-    """A food of a photograph without its surroundings, or the stuff that a piece is cut from.
+    """A food of a photograph without its surroundings, or the stuff that a piece is cut from."""
 
-    Attributes:
-        food: canonical name, or None for a food outside the vocabulary, which only distracts.
-        kind: `WHOLE` (along its main axis) or `PIECE` (a square of nothing but food).
-        picture: RGB and alpha, uint8 [h, w, 4].
-        side: of its photograph, `TRAIN` or `HELD_OUT`.
-    """
-
+    # Canonical name, or None for a food outside the vocabulary, which only distracts.
     food: str | None
-    kind: str
-    picture: np.ndarray
-    side: str
+    kind: str  # `WHOLE` (along its main axis) or `PIECE` (a square of nothing but food)
+    picture: np.ndarray  # RGB and alpha, uint8 [h, w, 4]
+    side: str  # of its photograph, `TRAIN` or `HELD_OUT`
 
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
-    """An object of a photograph.
+    """An object of a photograph."""
 
-    Attributes:
-        food: canonical name, or None for a food outside the vocabulary.
-        box: float [2, 2], top left and bottom right (x, y), continuous pixels.
-        mask: bool [H, W] where it is, or None where nobody knows exactly.
-        is_whole: a fruit in its skin, of which no bites are cut.
-    """
-
-    food: str | None
-    box: np.ndarray
-    mask: np.ndarray | None
-    is_whole: bool = False
+    food: str | None  # canonical name, or None for a food outside the vocabulary
+    box: np.ndarray  # float [2, 2], top left and bottom right (x, y), continuous pixels
+    mask: np.ndarray | None  # bool [H, W] where it is, or None where nobody knows exactly
+    is_whole: bool = False  # a fruit in its skin, of which no bites are cut
 
 
 @dataclasses.dataclass(frozen=True)
 class Photograph:
-    """A photograph with its labelled objects.
+    """A photograph with its labelled objects."""
 
-    Attributes:
-        image: RGB uint8 [H, W, 3].
-        things: its objects.
-        side: `TRAIN` or `HELD_OUT`.
-        is_background: no unlabelled food is expected in it.
-    """
-
-    image: np.ndarray
-    things: tuple[Thing, ...]
-    side: str
-    is_background: bool
+    image: np.ndarray  # RGB uint8 [H, W, 3]
+    things: tuple[Thing, ...]  # its objects
+    side: str  # `TRAIN` or `HELD_OUT`
+    is_background: bool  # no unlabelled food is expected in it
 
 
 @dataclasses.dataclass(frozen=True)
 class Library:
-    """All that composites need of the photographs.
+    """All that composites need of the photographs."""
 
-    Attributes:
-        photographs: with their objects.
-        cutouts: with plausible masks.
-        counts: (food or label, what became of it) -> objects.
-    """
-
-    photographs: tuple[Photograph, ...]
-    cutouts: tuple[Cutout, ...]
-    counts: collections.Counter
+    photographs: tuple[Photograph, ...]  # with their objects
+    cutouts: tuple[Cutout, ...]  # with plausible masks
+    counts: collections.Counter  # (food or label, what became of it) -> objects
 
     def text(self) -> str:
         """What became of every object and photograph, for the command line."""

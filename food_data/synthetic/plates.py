@@ -23,17 +23,7 @@ import policy_specs
 from food_data import embedding_store, image_placement, mask_placement, npz_dataset, npz_writer
 from food_data.synthetic import camera, composites, photographs, scenes
 from food_data.synthetic import foods as synthetic_foods
-from food_data.synthetic.scenes import MAX_FOODS, PlacedFood, render_plate
-
-__all__ = [
-    "MAX_FOODS",
-    "Mix",
-    "PlacedFood",
-    "available_cores",
-    "build_synthetic_dataset",
-    "render_plate",
-    "write_synthetic_dataset",
-]
+from food_data.synthetic.scenes import MAX_FOODS, render_plate
 
 _RESIZE = "letterbox"
 _DRAWN, _COMPOSITE, _CROP = "drawn", "composite", "crop"
@@ -51,25 +41,18 @@ _Result = TypeVar("_Result")
 class Mix:
     """How often plates are something else than drawings of different foods, each 0 to 1.
 
-    Attributes:
-        composites: plates on which foods are cut out of photographs.
-        crops: parts of photographs, one sample each.
-        long_foods: of the others, those with a single long food and nothing else.
-        equal_pieces: of the others, those with 1 to 5 further pieces of one of their foods.
-        distractors: of the others, those with 1 to 4 things that are never asked for.
-        more_foods: draw those of `foods.MORE_FOOD_LOOKS` too.
-        photographs: arguments of `photographs.load`; needed for composites and crops.
-
     Raises:
         ValueError: if a share is out of range, or photographs are needed and absent.
     """
 
-    composites: float = 0.0
-    crops: float = 0.0
-    long_foods: float = 0.0
+    composites: float = 0.0  # plates on which foods are cut out of photographs
+    crops: float = 0.0  # parts of photographs, one sample each
+    long_foods: float = 0.0  # of the others, those with a single long food and nothing else
+    # Of the others, those with 1 to 5 further pieces of one of their foods.
     equal_pieces: float = 0.0
-    distractors: float = 0.0
-    more_foods: bool = False
+    distractors: float = 0.0  # of the others, those with 1 to 4 things that are never asked for
+    more_foods: bool = False  # draw those of `foods.MORE_FOOD_LOOKS` too
+    # Arguments of `photographs.load`; needed for composites and crops.
     photographs: tuple | None = None
 
     def __post_init__(self) -> None:
@@ -89,48 +72,32 @@ DRAWINGS = Mix()
 
 @dataclasses.dataclass(frozen=True)
 class Plate:
-    """The samples of one plate; n of its foods count.
+    """The samples of one plate; n of its foods count."""
 
-    Attributes:
-        image: uint8 [236, 236, 3].
-        actions: execution parameters float32 [n, 4].
-        masks: packed, uint8 [n, 236, 30].
-        names: action and food of each.
-        source: which plate of which seed.
-    """
-
-    image: np.ndarray
-    actions: np.ndarray
-    masks: np.ndarray
-    names: Sequence[tuple[str, str]]
-    source: str
+    image: np.ndarray  # uint8 [236, 236, 3]
+    actions: np.ndarray  # execution parameters float32 [n, 4]
+    masks: np.ndarray  # packed, uint8 [n, 236, 30]
+    names: Sequence[tuple[str, str]]  # action and food of each
+    source: str  # which plate of which seed
 
 
 @dataclasses.dataclass(frozen=True)
 class PlateDrawer:
     """All that is needed to draw plate i; small, since it is sent to every worker.
 
-    Attributes:
-        seed: plate i is drawn from (seed, i).
-        foods: to choose from.
-        size: that plates are drawn at, pixels; the samples are the model's size.
-        max_foods: on a plate, 1 to 6; with 1 the picture alone says what is right.
-        samples_per_plate: make samples of so many of a plate's foods, drawn by the seed; None for
-            all of them.
-        view: how pictures are taken, one of `camera.VIEW_NAMES`.
-        mix: what else there is but drawings of different foods.
-
     Raises:
         ValueError: if a number is out of range, or there is no such view.
     """
 
-    seed: int
-    foods: tuple[str, ...]
+    seed: int  # plate i is drawn from (seed, i)
+    foods: tuple[str, ...]  # to choose from
+    # That plates are drawn at, pixels; the samples are the model's size.
     size: int = policy_specs.IMAGE_SIZE
-    max_foods: int = MAX_FOODS
+    max_foods: int = MAX_FOODS  # on a plate, 1 to 6; with 1 the picture alone says what is right
+    # Make samples of so many of a plate's foods, drawn by the seed; None for all of them.
     samples_per_plate: int | None = None
-    view: str = "any"
-    mix: Mix = DRAWINGS
+    view: str = "any"  # how pictures are taken, one of `camera.VIEW_NAMES`
+    mix: Mix = DRAWINGS  # what else there is but drawings of different foods
 
     def __post_init__(self) -> None:
         if self.view not in camera.VIEW_NAMES:
@@ -364,37 +331,22 @@ def _samples(
     }
 
 
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def ordered_map(
     task: Callable[[int], _Result], number: int, workers: int | None = None
 ) -> Iterator[_Result]:
-    """task(0), task(1), ..., task(number - 1), worked out in several processes.
+    """task(0), .., task(number - 1) in order, worked out in several processes; a bounded number of
+    results waits for whoever reads them. `task` is picklable.
 
     Processes are forked, so that they need not import anything again. A forked process has none of
     its parent's other threads: OpenCV's are ended before, since a child would wait for them for
     ever, and a task must not call TensorFlow.
-
-    Args:
-        task: a picklable function; its result must depend on its argument alone.
-        number: of calls.
-        workers: processes; None for one per core, and none at all for few calls.
-
-    Yields:
-        The results in order. A bounded number waits for whoever reads them.
-
-    Raises:
-        ValueError: if `workers` is less than 1.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers: expected at least 1, got {workers}; None means one per core.")
     if workers is None:
-        workers = available_cores() if number >= _FEWEST_TASKS else 1
+        has_affinity = hasattr(os, "sched_getaffinity")
+        cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+        workers = cores if number >= _FEWEST_TASKS else 1
     if workers == 1 or "fork" not in multiprocessing.get_all_start_methods():
         yield from map(task, range(number))
         return

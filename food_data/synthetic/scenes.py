@@ -36,45 +36,32 @@ _PAINTED_PX = (36, 176)  # At least and at most so long.
 
 @dataclasses.dataclass(frozen=True)
 class Staging:
-    """What a plate has beyond drawings of different foods.
+    """What a plate has beyond drawings of different foods."""
 
-    Attributes:
-        looks: food -> its look, instead of or beside `foods.ALL_FOOD_LOOKS`.
-        first: foods of which at least one, and about `first_share` of all, are on the plate, and
-            how often each is chosen; shares that add up to 1.
-        first_share: see there.
-        background: RGB uint8 [H, W, 3] that lies there instead of a drawn table, or None.
-        bare: no dish on it.
-        equal_pieces: further pieces of the plate's first food. The sample is the piece that lies
-            nearest to the middle of the picture; its mask shows all of them, since any is right.
-        heaped: those pieces lie close together.
-        distractors: things that look like food and are never asked for.
-    """
-
+    # Food -> its look, instead of or beside `foods.ALL_FOOD_LOOKS`.
     looks: Mapping[str, synthetic_foods.FoodLook] = dataclasses.field(default_factory=dict)
+    # Foods of which at least one, and about `first_share` of all, are on the plate, and how often
+    # each is chosen; shares that add up to 1.
     first: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    first_share: float = 0.6
+    first_share: float = 0.6  # see there
+    # RGB uint8 [H, W, 3] that lies there instead of a drawn table, or None.
     background: np.ndarray | None = None
-    bare: bool = False
+    bare: bool = False  # no dish on it
+    # Further pieces of the plate's first food. The sample is the piece that lies nearest to the
+    # middle of the picture; its mask shows all of them, since any is right.
     equal_pieces: int = 0
-    heaped: bool = False
-    distractors: int = 0
+    heaped: bool = False  # those pieces lie close together
+    distractors: int = 0  # things that look like food and are never asked for
 
 
 @dataclasses.dataclass(frozen=True)
 class PlacedFood:
-    """A food on a plate.
+    """A food on a plate."""
 
-    Attributes:
-        food, action: canonical names.
-        parameters: execution parameters float32 [4], in 0..1.
-        mask: bool [size, size], where it is seen; of several equal pieces, where any is.
-    """
-
-    food: str
+    food: str  # canonical names
     action: str
-    parameters: np.ndarray
-    mask: np.ndarray
+    parameters: np.ndarray  # execution parameters float32 [4], in 0..1
+    mask: np.ndarray  # bool [size, size], where it is seen; of several equal pieces, where any is
 
 
 def draw_number(rng: Rng, foods: Sequence[str], max_foods: int) -> int:
@@ -197,19 +184,12 @@ def _placed(name: str, action: str, masks: Sequence[np.ndarray]) -> PlacedFood:
 
 @dataclasses.dataclass
 class Sprite:
-    """A lit food that waits for its place.
+    """A lit food that waits for its place."""
 
-    Attributes:
-        picture: RGB and alpha, uint8 [h, w, 4], along the food's main axis.
-        scale: pixels of the scene's plane per pixel of `picture` where the plane is not tilted.
-        turn: of the main axis in the plane, radians.
-        height: of its highest point, pixels of `picture`.
-    """
-
-    picture: np.ndarray
-    scale: float
-    turn: float
-    height: float
+    picture: np.ndarray  # RGB and alpha, uint8 [h, w, 4], along the food's main axis
+    scale: float  # pixels of the scene's plane per pixel of `picture` where the plane is not tilted
+    turn: float  # of the main axis in the plane, radians
+    height: float  # of its highest point, pixels of `picture`
 
     def matrix(self, jacobian: np.ndarray, middle: np.ndarray) -> np.ndarray:
         """Affine map [2, 3] of `picture` onto continuous pixels, its middle onto `middle`."""

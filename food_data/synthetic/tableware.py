@@ -174,29 +174,17 @@ def strew_things(rng: Rng, canvas: np.ndarray, camera: Camera, light: Light) -> 
 
 @dataclasses.dataclass(frozen=True)
 class Dish:
-    """What the food lies on.
+    """What the food lies on."""
 
-    Attributes:
-        radius: of its longer axis, in picture sides.
-        aspect: shorter to longer axis.
-        exponent: of its superellipse: 2 round, 5 a square with round corners.
-        turn: of its longer axis, radians.
-        flat: the level up to which it is flat, and food may lie.
-        steepness: of its wall.
-        colour: RGB.
-        ornament: RGB of rings or dots on its rim, None without.
-        dots: whether the ornament is dots.
-    """
-
-    radius: float
-    aspect: float = 1.0
-    exponent: float = 2.0
-    turn: float = 0.0
-    flat: float = 0.72
-    steepness: float = 0.25
-    colour: Colour = _WHITES[0]
-    ornament: Colour | None = None
-    dots: bool = False
+    radius: float  # of its longer axis, in picture sides
+    aspect: float = 1.0  # shorter to longer axis
+    exponent: float = 2.0  # of its superellipse: 2 round, 5 a square with round corners
+    turn: float = 0.0  # of its longer axis, radians
+    flat: float = 0.72  # the level up to which it is flat, and food may lie
+    steepness: float = 0.25  # of its wall
+    colour: Colour = _WHITES[0]  # RGB
+    ornament: Colour | None = None  # RGB of rings or dots on its rim, None without
+    dots: bool = False  # whether the ornament is dots
 
     @classmethod
     def draw(cls, rng: Rng, radius: float) -> Dish:

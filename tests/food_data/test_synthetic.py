@@ -124,8 +124,8 @@ def test_light_and_shadow_agree_on_where_the_lamp_is():
     ball = bodies.solid(bodies.outline(np.random.default_rng(0), 80, 1.0), (150, 150, 150), 40)
     lit = light.shade(ball, 0.0)
     assert lit[43, 15, 0] > lit[43, 70, 0] + 40  # The lamp is on the left.
-    upside_down = light.shade(ball, np.pi)
-    assert upside_down[43, 70, 0] > upside_down[43, 15, 0] + 40
+    turned = light.shade(ball, np.pi / 2)  # To its left is what was below.
+    assert turned[70, 43, 0] > turned[15, 43, 0] + 40
     canvas = np.full((192, 192, 3), 200, np.uint8)
     bar = scenes.Sprite(np.zeros((20, 40, 4), np.uint8), 1 / 192, 0.0, 5.0)
     bar.picture[..., 3] = 255
