@@ -17,7 +17,7 @@ class Block:
     """One MBConv block: a depthwise convolution between two 1x1 convolutions."""
 
     name: str  # as in keras.applications, 'block2a' is the first block of stage 2
-    kernel_size: int  # of the depthwise convolution
+    kernel_size: int  # of the depthwise convolution, pixels
     in_filters: int  # channels
     out_filters: int
     expand_ratio: int  # channels of the depthwise convolution = in_filters * expand_ratio
@@ -26,7 +26,7 @@ class Block:
     squeeze_filters: int | None
     # Share of `DropoutSettings.backbone_drop_connect` that applies here, 0..1.
     drop_connect_fraction: float
-    stage: int = 1  # 1 .. 7.
+    stage: int = 1  # 1 .. 7
     activation: str = "silu"  # 'silu' or 'relu6'
 
 
@@ -39,17 +39,10 @@ class Variant:
     lite: bool = False  # whether it is an EfficientNet-Lite, see the module
 
 
-# Width and depth of B0 to B7; those of lite0 to lite4 are the same as of B0 to B4.
+# Width and depth of B0 to B7; lite0 to lite4 have those of B0 to B4.
 _SCALES = (
-    (1.0, 1.0),
-    (1.0, 1.1),
-    (1.1, 1.2),
-    (1.2, 1.4),
-    (1.4, 1.8),
-    (1.6, 2.2),
-    (1.8, 2.6),
-    (2.0, 3.1),
-)
+    (1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8), (1.6, 2.2), (1.8, 2.6), (2.0, 3.1),
+)  # fmt: skip
 VARIANTS = {
     **{f"b{i}": Variant(*scales) for i, scales in enumerate(_SCALES)},
     **{f"lite{i}": Variant(*scales, lite=True) for i, scales in enumerate(_SCALES[:5])},
