@@ -6,6 +6,7 @@ tests that submit some run at once, each with a project of its own (`cluster.tog
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import stat
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
@@ -23,13 +25,20 @@ from PIL import Image
 import api_client
 from tests import serving_stubs
 from tests.slurm import cluster
-from tests.slurm.multinode import (  # noqa: F401
-    test_a_worker_s_own_error_is_the_job_s,
-    test_workers_take_the_steps_of_one,
-)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("running")]
 TINY_RUN = ["--batch_size", "4", "--steps_per_epoch", "3", "--checkpoint_every_steps", "2"]
+# Workers draw their own dropout; without it the curve is that of one.
+NO_DROPOUT = [
+    f"DropoutSettings.{name} = 0.0"
+    for name in ("backbone_drop_connect", "transformer_attention", "transformer_feed_forward")
+]
+# 16 training samples: two batches of 6 and one of 4.
+WORKERS_RUN = [
+    *("--batch_size", "6", "--num_epochs", "2", "--checkpoint_every_steps", "1"),
+    *("--learning_rate", "1e-3", "--gin_bindings", *NO_DROPOUT),
+]
+COLUMNS = ("train_loss", "val_loss", "centroid_mae", "learning_rate")
 QUESTION = ["--action", "skewering", "--food_type", "strawberry"]
 ASK = """
 import json, pathlib, sys
@@ -40,7 +49,7 @@ print(json.dumps(answer.content["prediction"]))
 """
 
 
-def _training_flags(project, run, num_epochs):
+def _run_flags(project, run, more):
     """A data set of noise and a tiny network, as in tools/kill_and_resume.py."""
     from tools import kill_and_resume
 
@@ -49,8 +58,7 @@ def _training_flags(project, run, num_epochs):
         kill_and_resume.write_data(folder)
     return [
         *("--config_file", "my data/tiny.gin", "--dataset_file", "data.npz"),
-        *("--split_file", "split.npz", "--checkpoint_dir", run, *TINY_RUN),
-        *("--num_epochs", str(num_epochs)),
+        *("--split_file", "split.npz", "--checkpoint_dir", run, *more),
     ]
 
 
@@ -68,10 +76,10 @@ def test_training_goes_on_to_the_same_parameters(project):
     project.write_settings(SAVE_SECONDS="150", TIME="60", GRES="")
     disturbed = project.job(
         *("--partition=spare", "training"),
-        *_training_flags(project, "disturbed", 2),
+        *_run_flags(project, "disturbed", [*TINY_RUN, "--num_epochs", "2"]),
         HOLD_AT_STEPS="2,5",
     )
-    calm = project.job("training", *_training_flags(project, "calm", 2))
+    calm = project.job("training", *_run_flags(project, "calm", [*TINY_RUN, "--num_epochs", "2"]))
     log = f"training-{disturbed}.out"
 
     _wait_for_log(project, log, "held after step 2")
@@ -95,6 +103,70 @@ def test_training_goes_on_to_the_same_parameters(project):
     assert equal == number > 100
 
 
+def _curve(run: pathlib.Path) -> np.ndarray:
+    with (run / "loss_log.csv").open() as file:
+        return np.array([[float(row[name]) for name in COLUMNS] for row in csv.DictReader(file)])
+
+
+def _check_same_curve(found: pathlib.Path, expected: pathlib.Path) -> None:
+    np.testing.assert_allclose(_curve(found), _curve(expected), rtol=2e-4)
+    names = [{path.name for path in run.iterdir()} for run in (found, expected)]
+    assert {name for name in names[0] if "checkpoint-" not in name} == {
+        name for name in names[1] if "checkpoint-" not in name
+    }
+
+
+@cluster.together
+def test_workers_take_the_steps_of_one(project):
+    """One worker, two tasks of one node; and one on each of two nodes, of which one is killed in
+    the middle of an epoch: the job is queued again and ends with the same parameters to the bit."""
+    from tools import kill_and_resume
+
+    project.write_settings(GRES="")
+    one = project.job("training", *_run_flags(project, "one", WORKERS_RUN))
+    two = project.job(
+        *("--nodes=1", "--ntasks-per-node=2", "training_multinode"),
+        *_run_flags(project, "two", WORKERS_RUN),
+    )
+    num_nodes = len(cluster.nodes())
+    killed = project.job(
+        *(f"--nodes={num_nodes}", "--ntasks-per-node=1", "--ntasks=2", "training_multinode"),
+        *_run_flags(project, "killed", WORKERS_RUN),
+        HOLD_AT_STEPS="2",
+    )
+    log = f"multinode-{killed}.out"
+    pattern = r"held after step 2, process (\d+), task 1"
+
+    def is_held():
+        assert cluster.show(killed)["JobState"] not in cluster.ENDED, project.log(log)
+        return re.search(pattern, project.log(log))
+
+    cluster.wait_for(is_held, "worker 1 is held")
+    os.kill(int(is_held().group(1)), signal.SIGKILL)
+
+    assert cluster.wait_for_end(one, two, killed) == [("COMPLETED", "0")] * 3
+    runs = project.folder / "my runs"
+    _check_same_curve(runs / "two", runs / "one")
+    equal, number = kill_and_resume.same_arrays(runs / "two", runs / "killed")
+    assert equal == number > 100
+    assert int(cluster.show(killed)["Restarts"]) >= 1
+    assert "a worker was lost" in project.log(log)
+    assert not list((project.folder / "slurm_outputs").glob(".workers-*"))
+
+
+@cluster.together
+def test_a_worker_s_own_error_is_the_job_s(project):
+    project.write_settings(GRES="")
+    job = project.job(
+        *("--nodes=1", "--ntasks-per-node=2", "training_multinode"),
+        *_run_flags(project, "wrong", WORKERS_RUN),
+        *("--batch_size", "3"),
+    )
+    assert cluster.wait_for_end(job) == [("FAILED", "1")]
+    said = project.log(f"multinode-{job}.out")
+    assert "batch_size: expected a multiple of the 2 shards, got 3" in said
+
+
 @cluster.together
 def test_a_sweep_goes_on_without_the_setting_that_fails(project):
     (project.folder / "sweep.txt").write_text(
@@ -103,7 +175,7 @@ def test_a_sweep_goes_on_without_the_setting_that_fails(project):
         "create_optimizer.learning_rate = 1e-2; Transformer.num_layers = 2\n"
         "Transformer.num_heads = 4\n"
     )
-    flags = _training_flags(project, "a sweep", 1)
+    flags = _run_flags(project, "a sweep", [*TINY_RUN, "--num_epochs", "1"])
     job = project.job("--array=0-3%2", "sweep", "--settings_file", "sweep.txt", *flags)
     ended = cluster.wait_for_end(*(f"{job}_{task}" for task in range(4)))
     assert ended == [("COMPLETED", "0"), ("FAILED", "1"), ("COMPLETED", "0"), ("COMPLETED", "0")]
@@ -238,45 +310,6 @@ def test_what_the_cluster_refuses_is_explained(project, options, change, choice)
     assert (done.returncode, done.stdout) == (1, "")
     assert change in done.stderr
     assert choice in done.stderr.split("There is:")[1]
-
-
-def _sbatch(project, name, *flags, options=(), folder="", **changes):
-    """A script submitted directly, with settings of its own. Returns the number of the job."""
-    settings = project.write_settings(f"{name}.env", **changes)
-    command = ["sbatch", "--parsable", "--mem=2G", "--cpus-per-task=1", f"--job-name={name}"]
-    return subprocess.check_output(
-        [*command, *options, project.folder / "slurm_scripts" / "make_dataset.slurm", *flags],
-        cwd=project.folder / folder,
-        env={**os.environ, "CLUSTER_ENV": str(settings)},
-        text=True,
-    ).strip()
-
-
-@cluster.together
-def test_what_is_wrong_in_a_job_is_said(project):
-    """Scripts submitted without the launcher, which had looked before: a good one, and faults."""
-    (project.folder / "slurm_outputs").mkdir()
-    plates = ["synthetic", "--num_plates", "2", "--output_file", "two plates.npz"]
-    faults = {
-        "absent": ({"DATA_DIR": "none"}, "64", "DATA_DIR: there is no folder"),
-        "closed": ({"CHECKPOINT_DIR": "/proc/none"}, "64", "/proc/none cannot be written to"),
-        "full": ({"CHECKPOINT_DIR": "full"}, "64", "the disk or your quota of"),
-        "filled": ({"DATA_DIR": "full"}, "1", "No space left on device"),
-    }
-    with cluster.full_disk(project.folder / "full"):
-        good = _sbatch(project, "good", *plates)
-        jobs = {name: _sbatch(project, name, *plates, **faults[name][0]) for name in faults}
-        hungry = _sbatch(project, "hungry", *plates, options=["--mem=30M"])
-        elsewhere = _sbatch(project, "elsewhere", folder="slurm_outputs", options=["-o%x.out"])
-        assert cluster.wait_for_end(good, elsewhere) == [("COMPLETED", "0"), ("FAILED", "64")]
-        for name, job in jobs.items():
-            _, code, message = faults[name]
-            assert cluster.wait_for_end(job) == [("FAILED", code)], name
-            assert message in project.log(f"{name}-{job}.out")
-    assert (project.folder / "my data" / "two plates.npz").is_file()
-    assert cluster.wait_for_end(hungry) == [("FAILED", "0")]
-    assert "xceeded job memory limit" in project.log(f"hungry-{hungry}.out")
-    assert "Expected the project's folder" in project.log("elsewhere.out")
 
 
 def _shorter(command):

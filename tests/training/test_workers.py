@@ -1,4 +1,4 @@
-"""One process among several; that several agree is tested in tests/slurm/multinode.py."""
+"""One process among several; that several agree is tested in tests/slurm/test_jobs.py."""
 
 from __future__ import annotations
 
