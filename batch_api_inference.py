@@ -3,12 +3,12 @@
     python batch_api_inference.py --api_url http://127.0.0.1:8080 --input_dir plates \\
         --output_file answers.json --action skewering --food_type strawberry
     python batch_api_inference.py --checkpoint_dir runs/first --input_dir plates ...
-    python batch_api_inference.py --checkpoint_dir runs/first --tfrecord_dir shards --split val \\
-        --output_file answers.json
+    python batch_api_inference.py --checkpoint_dir runs/first --split val \\
+        --dataset_file plates.npz --output_file answers.json
 
-The third asks about each sample of the TFRecords that build_dataset.py to_tfrecord wrote, with its
-own embedding. Pictures with several foods are asked about with --labels, which say what is asked
-about which picture; how good the answers are is what evaluate.py measures.
+The third asks about each sample of one side of a data set's split, with its own embedding. Pictures
+with several foods are asked about with --labels, which say what is asked about which picture; how
+good the answers are is what evaluate.py measures.
 
 Writes answers.jsonl while it asks, and in the end beside it answers.json, answers.csv,
 answers_sheet.png (pictures with their answers), and with --overlay_dir each picture with its
@@ -41,7 +41,7 @@ from training import stop_signals
 SOME_FAILED = 3
 _MAX_SAMPLES = 64
 _DEFAULT_URL = "http://127.0.0.1:8080"
-# What samples of TFRecords bring along themselves.
+# What samples of a data set bring along themselves.
 _OF_FOLDERS = ("input_dir", "action", "food_type", "text", "labels", "label_map", "resize")
 
 
@@ -52,8 +52,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     add = parser.add_argument_group("files").add_argument
     add("--input_dir", type=pathlib.Path, help="folder with the pictures")
-    add("--tfrecord_dir", type=pathlib.Path, help="of build_dataset.py to_tfrecord, instead")
-    add("--split", choices=("train", "val"), default="val", help="of it (%(default)s)")
+    add("--dataset_file", type=pathlib.Path, help=".npz of build_dataset.py, instead")
+    add("--split_file", type=pathlib.Path, help="of it; unless given, the one beside it")
+    add("--split", choices=("train", "val"), default="val", help="its side (%(default)s)")
     add("--recursive", action="store_true", help="and the folders in it")
     add("--pattern", default="*", help="only paths like this: '*/images/*.jpg' (all pictures)")
     add("--output_file", type=pathlib.Path, required=True, help=".json; the others lie beside it")
@@ -99,8 +100,8 @@ def _wrong_input(flags: argparse.Namespace) -> str | None:
     """What does not fit together of files and model."""
     if flags.output_file.suffix != ".json":
         return f"--output_file: expected a name that ends in .json, got {flags.output_file}"
-    if flags.input_dir is None and flags.tfrecord_dir is None and not flags.merge:
-        return "--input_dir: expected the folder with the pictures, or a --tfrecord_dir"
+    if flags.input_dir is None and flags.dataset_file is None and not flags.merge:
+        return "--input_dir: expected the folder with the pictures, or a --dataset_file"
     if flags.input_dir is not None and not flags.input_dir.is_dir():
         return f"--input_dir: expected a folder, got {flags.input_dir}, which is none"
     for path in flags.labels or ():
@@ -111,17 +112,17 @@ def _wrong_input(flags: argparse.Namespace) -> str | None:
         return "--checkpoint_dir: expected no --api_url and no --api_key beside it"
     if directory is not None and not directory.is_dir():
         return f"--checkpoint_dir: expected a directory that train.py wrote, got {directory}"
-    if flags.tfrecord_dir is not None:
+    if flags.dataset_file is not None:
         beside = [f"--{name}" for name in _OF_FOLDERS if getattr(flags, name) is not None]
         if beside:
-            return f"--tfrecord_dir: its samples say what is asked; leave out {', '.join(beside)}"
+            return f"--dataset_file: its samples say what is asked; leave out {', '.join(beside)}"
         if directory is None and not flags.merge:
-            return "--tfrecord_dir: expected --checkpoint_dir too; servers take no embeddings"
+            return "--dataset_file: expected --checkpoint_dir too; servers take no embeddings"
     return None
 
 
 def _wrong_question(flags: argparse.Namespace) -> str | None:
-    if flags.merge or flags.tfrecord_dir is not None:
+    if flags.merge or flags.dataset_file is not None:
         return None
     if flags.food_type and not flags.action:
         return "--food_type: expected --action too"

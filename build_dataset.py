@@ -2,16 +2,17 @@
 
     python build_dataset.py from_annotations --annotations day_1/annotations.json \\
         --action skewering --resize letterbox --output_file data/day_1.npz
+    python build_dataset.py from_coco --annotations instances.json --images_dir photos \\
+        --action skewering --resize letterbox --output_file data/day_3.npz
     python build_dataset.py from_recordings records --only_corrected --output_file data/day_2.npz
     python build_dataset.py synthetic --num_plates 500 --output_file data/plates.npz
     python build_dataset.py merge data/plates.npz data/day_1.npz --output_file data/both.npz
     python build_dataset.py check data/plates.npz
     python build_dataset.py show data/plates.npz --output_file data/plates.jpg
-    python build_dataset.py to_tfrecord data/plates.npz data/plates --samples_per_shard 512
 
 Beside `day_1.npz` it writes `day_1_split.npz`: which samples train, and which validate. What the
 files hold is said in `food_data/npz_dataset.py`, what annotations look like in
-`food_data/annotations.py`.
+`food_data/annotations.py` and `docs/data_sources.md`.
 """
 
 from __future__ import annotations
@@ -19,50 +20,18 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
-import functools
 import sys
 
-from food_data.commands import (
-    check,
-    from_annotations,
-    from_recordings,
-    from_sources,
-    merge,
-    output,
-    show,
-    synthetic,
-    to_tfrecord,
-)
-
-_COMMANDS = (
-    from_annotations,
-    from_sources,
-    from_recordings,
-    synthetic,
-    merge,
-    check,
-    show,
-    to_tfrecord,
-)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    subparsers = parser.add_subparsers(dest="command", required=True)
-    for module in _COMMANDS:
-        for command in module.add_parser(subparsers):
-            build = command.get_default("build")
-            if build is not None:
-                output.add_flags(command)
-                command.set_defaults(run=functools.partial(output.run, build=build))
-    return parser
+from food_data import commands
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command. Returns its exit code: 0, or 1 after printing what is wrong."""
-    arguments = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands.add_commands(parser.add_subparsers(dest="command", required=True))
+    arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)
     except (OSError, ValueError, LookupError) as error:

@@ -1,4 +1,4 @@
-"""Asks a policy about every picture of a folder, or about every sample of TFRecords.
+"""Asks a policy about every picture of a folder, or about every sample of a data set.
 
 A run writes `answers.jsonl` while it asks, which is its output, its journal and where it goes on:
 
@@ -48,13 +48,19 @@ from PIL import Image
 
 import api_client
 import folder_outputs
-from food_data import annotations, image_decoding, vocabulary
-from food_data.sources import actions, csv_file, json_files
+from food_data import (
+    annotation_formats,
+    annotations,
+    dataset_builder,
+    image_placement,
+    npz_dataset,
+    splits,
+    vocabulary,
+)
 from training import stop_signals
 
 if typing.TYPE_CHECKING:
     import policy as policies
-    from food_data import tfrecord_samples
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SETTINGS = (
@@ -118,30 +124,55 @@ class FolderPictures:
 
     def decode(self, name: str) -> Image.Image:
         """The picture upright as the model sees it. Raises OSError or ValueError."""
-        return Image.fromarray(image_decoding.decode_image((self._folder / name).read_bytes()))
+        return Image.fromarray(image_placement.decode_image((self._folder / name).read_bytes()))
 
 
 class SamplePictures:
-    """As `FolderPictures`, for samples of TFRecords, which bring their own embeddings."""
+    """As `FolderPictures`, for one side of a data set's split, whose samples bring embeddings.
 
-    def __init__(self, samples: tfrecord_samples.TfrecordSamples) -> None:
-        """`samples` of one side of a split."""
-        self.samples = samples
+    Sample 17 of "val" is called "val/00000017".
+
+    Attributes:
+        asked: name -> the question, in the order of the numbers.
+        fingerprint: of the data set.
+    """
+
+    def __init__(
+        self, dataset_file: pathlib.Path, split_file: pathlib.Path | None, side: str
+    ) -> None:
+        """`split_file` None: the one beside the data set. Raises OSError or ValueError."""
+        self._data = npz_dataset.read_npz(dataset_file)
+        path = split_file or splits.split_path(dataset_file)
+        numbers = np.sort(getattr(splits.read_split(path, len(self._data)), f"{side}_idx"))
+        if not len(numbers):
+            raise ValueError(f"{path}: expected at least one sample of {side}, got none.")
+        self._numbers = {f"{side}/{number:08d}": int(number) for number in numbers}
+        self.fingerprint = npz_dataset.dataset_fingerprint(self._data)
+        names = (self._data.action_names, self._data.food_types)
+        self.asked = {
+            name: [Question(name, *(None if n is None else str(n[number]) for n in names))]
+            for name, number in self._numbers.items()
+        }
 
     def load(self, name: str) -> tuple[dict[str, Any], Entry]:
         """See there."""
-        image, embedding, about = self.samples.read(name)
+        number, sources = self._numbers[name], self._data.sources
+        asked = {"image": self._data.images[number], "embedding": self._data.embeddings[number]}
         # The picture is the model's square already, and there is no photo to cut crops from: only
         # whoever asks for passes gets those of the square.
-        return {"image": image, "embedding": embedding, "resize": "stretch", "passes": "one"}, about
+        asked |= {"resize": "stretch", "passes": "one"}
+        return asked, {
+            "sample": number,
+            "source": None if sources is None else str(sources[number]),
+        }
 
     def is_same(self, entry: Entry) -> bool:
         """Yes: the fingerprint among the run's settings stands for all samples."""
-        return entry["image"] in self.samples.labels
+        return entry["image"] in self._numbers
 
     def decode(self, name: str) -> Image.Image:
         """See there."""
-        return Image.fromarray(self.samples.read(name)[0])
+        return Image.fromarray(np.asarray(self._data.images[self._numbers[name]]))
 
 
 Pictures = FolderPictures | SamplePictures
@@ -149,11 +180,8 @@ Pictures = FolderPictures | SamplePictures
 
 def pictures_of(args: argparse.Namespace) -> Pictures | None:
     """Where the pictures are; None if shards are merged and nothing is drawn."""
-    if args.tfrecord_dir is not None:
-        # TensorFlow takes seconds to import, which those who ask a server need not wait for.
-        from food_data import tfrecord_samples
-
-        return SamplePictures(tfrecord_samples.TfrecordSamples(args.tfrecord_dir, args.split))
+    if args.dataset_file is not None:
+        return SamplePictures(args.dataset_file, args.split_file, args.split)
     return None if args.input_dir is None else FolderPictures(args.input_dir)
 
 
@@ -202,7 +230,7 @@ def read_labels(
     """What label files say is to be asked about the pictures of a folder.
 
     Args:
-        args: --labels, files in .csv (`food_data/sources/csv_file.py`, the pictures are in the
+        args: --labels, files in .csv (`food_data/annotation_formats.py`, the pictures are in the
             folder) or .json (`food_data/annotations.py`, the pictures lie beside the file);
             --label_units, --label_map, --action and --input_dir.
         combinations: (action, food) that can be asked about.
@@ -219,7 +247,7 @@ def read_labels(
         {action: vocabulary.BASE.actions.get(action, ()) for action, _ in known},
         {food: vocabulary.BASE.foods.get(food, ()) for _, food in known},
     )
-    renamed = {} if args.label_map is None else json_files.read_json(args.label_map, "label map")
+    renamed = {} if args.label_map is None else annotations.read_json(args.label_map, "label map")
     if not isinstance(renamed, dict) or not all(isinstance(food, str) for food in renamed.values()):
         raise ValueError(f"{args.label_map}: expected {{label: food}}, got {str(renamed)[:80]}.")
     renamed = {vocabulary.normalise(label): food for label, food in renamed.items()}
@@ -227,13 +255,13 @@ def read_labels(
     for file in args.labels:
         if file.suffix.lower() == ".csv":
             # The policy says what is wrong with an unreadable picture, and goes on.
-            pictures += csv_file.read_csv([file], args.label_units, args.input_dir, True)
+            pictures += annotation_formats.read_csv([file], args.label_units, args.input_dir, True)
         else:
             pictures += annotations.read_annotations([file])
     found: dict[Question, list[np.ndarray]] = {}
     used = elsewhere = 0
     unknown: collections.Counter = collections.Counter()
-    for picture in actions.resolve_actions(pictures, args.action, names):
+    for picture in dataset_builder.resolve_actions(pictures, args.action, names):
         path = picture.path.resolve()
         if not path.is_relative_to(folder):
             elsewhere += len(picture.objects)
@@ -363,10 +391,9 @@ def plan(
     labels: dict[Question, list[np.ndarray]] = {}
     notes: dict[str, Any] = {}
     if isinstance(source, SamplePictures):
-        samples = source.samples
-        asked = {name: [Question(name, *label[:2])] for name, label in samples.labels.items()}
-        settings |= {"split": args.split, "dataset": samples.fingerprint}
-        notes["tfrecords"] = {"split": args.split, "dataset": samples.fingerprint}
+        asked = source.asked
+        notes["samples"] = {"split": args.split, "dataset": source.fingerprint}
+        settings |= notes["samples"]
     else:
         outputs = folder_outputs.output_paths(args)
         names, others = find_pictures(args.input_dir, args.recursive, args.pattern, outputs)
@@ -495,7 +522,7 @@ def run(
     open_policy: Callable[[Callable[[float], None]], policies.Policy],
     signals: stop_signals.StopSignals,
 ) -> dict[str, Any]:
-    """Asks about a folder, or about TFRecords, and writes the files.
+    """Asks about a folder, or about a data set, and writes the files.
 
     Args:
         args: as `batch_api_inference.parse_arguments` gives them.

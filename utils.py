@@ -7,17 +7,16 @@
 | train_step, predict_step, validate_step_with_metrics   | training/train_steps.py    |
 | load_pretrained_checkpoint, load_resume_checkpoint     | training/starting_points.py |
 | apply_freezing_logic                                   | training/freezing.py       |
-| compute_bbox_metrics                                   | metrics.py                 |
+| compute_bbox_metrics                                   | evaluation/metrics.py      |
 | Augmentation                                           | food_data/augmentation.py  |
-| point_right                                            | food_data/augmentation_geometry.py |
+| point_right                                            | food_data/augmentation.py  |
 """
 
 import keras2  # noqa: F401
 
-from food_data.augmentation import Augmentation
-from food_data.augmentation_geometry import point_right
+from evaluation.metrics import compute_bbox_metrics
+from food_data.augmentation import Augmentation, point_right
 from food_data.pipeline import create_npz_dataset
-from metrics import compute_bbox_metrics
 from training.agent_factory import create_agent
 from training.freezing import apply_freezing_logic
 from training.starting_points import load_pretrained_checkpoint, load_resume_checkpoint

@@ -5,126 +5,104 @@
 | mean of the training labels | training labels                             | no               |
 | mean of action and food     | training labels and their instructions      | no               |
 | centre of the picture       | nothing                                     | no               |
-| most colourful region       | nothing (`saliency`); not the instruction   | yes              |
+| colour                      | nothing; not the instruction                | yes              |
 
 An answer is [x1, y1, x2, y2] in 0..1, origin top left, y down. Example of "mean of action and
 food": training labels of "skewering banana" with the midpoints (0.4, 0.4) and (0.6, 0.4) make it
 answer (0.5, 0.4) to every "skewering banana". It answers "skewering grape" with the mean of all
 skewering if training had no such sample, and with the mean of everything if it had no skewering.
+
+"colour" takes the main axis of the most colourful region for food. Plates and tables tend to be
+grey, white or brown, food to be green, red or yellow, so: smooth the picture (Gaussian, standard
+deviation 2 pixels), take the chroma sqrt(a*^2 + b*^2) of CIE L*a*b*, part it by Otsu's threshold
+(1979), open specks under 5 pixels across away, and keep the largest connected part that does not
+touch the picture's edge (the table does); if each one does, the largest of all.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
-
+import cv2
 import numpy as np
 
-from evaluation import saliency
+from evaluation import metrics
+from evaluation.samples import Samples
+from food_data import mask_rules
 
-CENTRE = (0.25, 0.5, 0.75, 0.5)
-Progress = Callable[[Iterable], Iterable]
-
-
-@dataclasses.dataclass(frozen=True)
-class InstructionAnswers:
-    """What `instruction_mean_answers` answers, and where it did not know the instruction.
-
-    Attributes:
-        answers: float64 [N, 4].
-        by_food, by_action, by_all: how many were answered by the mean of their action and food, of
-            their action only, of all training labels; N together.
-    """
-
-    answers: np.ndarray
-    by_food: int
-    by_action: int
-    by_all: int
+CENTRE = np.array([0.25, 0.5, 0.75, 0.5])
 
 
-def mean_answers(train_labels: np.ndarray, num_answers: int) -> np.ndarray:
-    """The mean of the training labels [M, 4], N times: float64 [N, 4]."""
-    mean = _checked_labels(train_labels).mean(axis=0)
-    return np.broadcast_to(mean, (num_answers, 4))
+def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
+    """The answers float64 [n, 4] of the module's table, as far as what they need is known."""
+    found, number = {}, len(samples)
+    if samples.train is not None:
+        found["mean of the training labels"] = mean_answers(samples.train.labels, number)
+        arrays = [
+            one.names(name)
+            for one in (samples.train, samples)
+            for name in ("action_names", "food_types")
+        ]
+        if all(names is not None for names in arrays):
+            found["mean of action and food"] = _instruction_means(samples.train.labels, *arrays)
+    found["centre of the picture"] = np.broadcast_to(CENTRE, (number, 4))
+    images = samples.dataset.images
+    found["colour"] = np.array([colour_answer(np.asarray(images[i])) for i in samples.indices])
+    return found
 
 
-def centre_answers(num_answers: int) -> np.ndarray:
-    """From left to right through the centre, half the picture wide: float64 [N, 4]."""
-    return np.broadcast_to(np.array(CENTRE), (num_answers, 4))
+def mean_answers(labels: np.ndarray, number: int) -> np.ndarray:
+    """The mean of labels [M, 4], as the answer to so many questions: float64 [number, 4]."""
+    return np.broadcast_to(np.mean(labels, axis=0, dtype=np.float64), (number, 4))
 
 
-def instruction_mean_answers(
-    train_labels: np.ndarray,
+def _instruction_means(
+    labels: np.ndarray,
     train_actions: np.ndarray,
     train_foods: np.ndarray,
     actions: np.ndarray,
     foods: np.ndarray,
-) -> InstructionAnswers:
-    """The mean of the training labels with the same instruction; see the module for new ones.
-
-    Args:
-        train_labels: float [M, 4].
-        train_actions: str [M].
-        train_foods: str [M].
-        actions: str [N], what is asked.
-        foods: str [N].
-
-    Returns:
-        The answers, and how many needed which mean.
-
-    Raises:
-        ValueError: if lengths differ, or there are no training labels.
-    """
-    labels = _checked_labels(train_labels)
-    if not len(labels) == len(train_actions) == len(train_foods) or len(actions) != len(foods):
-        raise ValueError(
-            "instruction_mean_answers: expected an action and a food for each sample, got "
-            f"{len(labels)} labels with {len(train_actions)} actions and {len(train_foods)} foods, "
-            f"and questions with {len(actions)} actions and {len(foods)} foods."
-        )
-    by_action = _group_means(labels, list(train_actions))
-    by_food = _group_means(labels, list(zip(train_actions, train_foods)))
-    asked = list(zip(actions, foods))
-    everything = labels.mean(axis=0)
-    answers = [by_food.get(pair, by_action.get(pair[0], everything)) for pair in asked]
-    known = sum(pair in by_food for pair in asked)
-    known_action = sum(pair not in by_food and pair[0] in by_action for pair in asked)
-    return InstructionAnswers(
-        np.array(answers).reshape(-1, 4), known, known_action, len(asked) - known - known_action
+) -> np.ndarray:
+    labels = np.asarray(labels, np.float64)
+    means: dict[tuple[str, ...], np.ndarray] = {(): labels.mean(axis=0)}
+    for action, rows in metrics.groups(train_actions):
+        means[(action,)] = labels[rows].mean(axis=0)
+        for food, some in metrics.groups(train_foods[rows]):
+            means[action, food] = labels[rows[some]].mean(axis=0)
+    return np.array(
+        [means.get(pair, means.get(pair[:1], means[()])) for pair in zip(actions, foods)]
     )
 
 
-def colour_answers(
-    images: np.ndarray, indices: np.ndarray, progress: Progress = iter
-) -> np.ndarray:
-    """The main axis of each picture's most colourful region, one picture in memory at a time.
+def colour_answer(image: np.ndarray) -> np.ndarray:
+    """The main axis of the most colourful region of uint8 RGB [H, W, 3]: float64 [4], in 0..1.
 
-    Args:
-        images: uint8 [M, H, W, 3], RGB; may be mapped.
-        indices: which of them are asked, int [N].
-        progress: wraps the indices, for a progress bar.
-
-    Returns:
-        float64 [N, 4].
+    `CENTRE` if nothing stands out, as in a picture of one colour.
     """
-    answers = np.empty((len(indices), 4))
-    for number, index in enumerate(progress(indices)):
-        answers[number] = saliency.salient_answer(np.asarray(images[index]), CENTRE)
-    return answers
+    smooth = cv2.GaussianBlur(image, (0, 0), 2).astype(np.float32) / 255
+    lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB)
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    # Otsu needs 8 bits; a picture without any colour is all 0.
+    levels = np.rint(chroma * (255 / max(float(chroma.max()), 1.0))).astype(np.uint8)
+    _, bright = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    if bright.all():
+        return CENTRE
+    bright = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    number, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
+    if number < 2:
+        return CENTRE
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    inside = np.isin(np.arange(1, number), edge, invert=True)
+    chosen = 1 + np.argmax(np.where(inside, areas, 0) if inside.any() else areas)
+    return np.clip(mask_rules.execution_parameters(labels == chosen, "skewering"), 0, 1)
 
 
-def _checked_labels(labels: np.ndarray) -> np.ndarray:
-    labels = np.asarray(labels, np.float64)
-    if labels.ndim != 2 or labels.shape[1] != 4 or not len(labels):
-        raise ValueError(
-            f"train_labels: expected at least one row of [M, 4], got {labels.shape}. A baseline "
-            "that knows training labels needs a split with training samples."
-        )
-    return labels
+def swapped_instructions(samples: Samples, seed: int) -> np.ndarray:
+    """For each sample one of the same picture, by lot; it may be itself. Numbers of the data set.
 
-
-def _group_means(labels: np.ndarray, keys: list) -> dict[object, np.ndarray]:
-    rows: dict[object, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows.setdefault(key, []).append(row)
-    return {key: labels[members].mean(axis=0) for key, members in rows.items()}
+    On a plate with a banana and rice the model is asked for either, whichever the sample is about.
+    One that listens is then nearest to the sample's own food as often as the lot says so: by
+    chance."""
+    rng, swapped = np.random.default_rng(seed), np.array(samples.indices)
+    for _, rows in metrics.groups(samples.names("sources")):
+        swapped[rows] = rng.choice(samples.indices[rows], len(rows))
+    return swapped

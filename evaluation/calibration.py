@@ -1,195 +1,382 @@
-"""Fits what `uncertainty.json` holds to a calibration split.
+"""What a calibration split has taught about a model's uncertainty: the file `uncertainty.json`.
 
-Standard deviations get the factors that make them as large as the errors are. The Gaussian
-likelihood is highest at s^2 = mean of ((label - mean) / std)^2, where its derivative by s is 0
-(Levi et al. 2019; Laves et al. 2020): errors of twice the std give the factor 2. Regions and
-threshold are those of `conformal` and `ask_human`, the chance to be right that of `confidence`; the
-threshold is chosen by chances that samples got without their own picture. Nothing here sees a test
-sample; `calibration_split` parts them and proves it.
+It lies beside the checkpoint and says what it was fitted on, what standard deviations have to be
+multiplied with, how large conformal regions are, what the chance is that an answer is right, and
+from which doubt on the human is asked: one minus that chance or, in files without it, the
+uncertainty. `calibration_fit.py` makes it.
+
+An answer [0.2, 0.5, 0.8, 0.5] with the std 0.01 in each coordinate, the uncertainty 0.02, the
+factors 2 and a `disc_adaptive` of 1.5 with the floor 0.01 has the calibrated std 0.02, and its
+midpoint lies within 1.5 * (0.02 + 0.01) = 0.045 of (0.5, 0.5) with the stated chance.
+
+An answer is right if its midpoint is within `error_limit` of the labelled one (a share of the
+picture's side) and, on elongated food, its axis within `angle_limit` degrees of the labelled one
+(modulo 180). The chance is a logistic regression: with one input x of mean 2 and std 1, weight 3
+and bias 1, an answer with x = 1 is right with the chance 1 / (1 + exp(-(1 + 3 (1 - 2)))) = 0.12.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
+import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import (
-    ask_human,
-    calibration_split,
-    conformal,
-    gaussian_metrics,
-    uncertainty_calibration,
-)
-from evaluation import confidence as answer_confidence
+from evaluation import plain_json, uncertainty
+from food_data import atomic_files
+
+FORMAT_VERSION = 1
+FILE_NAME = "uncertainty.json"
+# The least a std may be: what rounding a coordinate to 256 values leaves, 1 / 255 / sqrt(12).
+MIN_STD = 1 / 255 / 12**0.5
+ANGLE_FLOOR_DEG = 5.0
+TARGETS = ("query_rate", "error_rate")
+# Between two places that are as likely as this, the answer is one of the two by luck.
+TWO_PLACES = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class CalibrationData:
-    """Answers to n calibration samples, and what they should have been.
+class FittedOn:
+    """Where a calibration comes from.
 
     Attributes:
-        mean: float [n, 4], the answers.
-        std: float [n, 4], as the source gives it.
-        uncertainty: float [n], at least 0, as the source gives it.
-        labels: float [n, 4].
-        sample_ids: str [n], of `calibration_split.sample_ids`.
-        picture_ids: str [n], of `calibration_split.picture_ids`.
-        inputs: {name: float [n]}, `Estimate.inputs`; None: nothing is said of the chance to be
-            right, and the human is asked by the uncertainty.
-        elongated: bool [n], which food has a direction; None: nobody knows.
+        source: of the uncertainty: "mc_dropout", "token_distribution", ...
+        score: which of the source's scores is the uncertainty: "credible_width", ...
+        scope: which dropout layers are on ("head", "full"); None where the source has no scope.
+        num_samples: passes for one answer.
+        dataset_fingerprint: of the data set that the samples are from.
+        num_calibration_samples: how many there were.
+        sample_ids_sha256: of the sorted ids of the samples, `samples.sample_ids`.
+        picture_ids: of their pictures, `samples.picture_ids`, sorted, each once.
+        weights_sha256: of the model, `checkpoint_directory.weights_digest`.
+        passes: how it looked at the pictures, of `framing.PASSES`; files that do not say: once.
     """
 
-    mean: np.ndarray
-    std: np.ndarray
-    uncertainty: np.ndarray
-    labels: np.ndarray
-    sample_ids: np.ndarray
-    picture_ids: np.ndarray
-    inputs: Mapping[str, np.ndarray] | None = None
-    elongated: np.ndarray | None = None
+    source: str
+    score: str
+    scope: str | None
+    num_samples: int
+    dataset_fingerprint: str
+    num_calibration_samples: int
+    sample_ids_sha256: str
+    picture_ids: tuple[str, ...]
+    weights_sha256: str
+    passes: str = "one"
+
+
+@dataclasses.dataclass(frozen=True)
+class ConformalRegions:
+    """How large regions are that hold the label with a stated chance; `calibration_fit` makes them.
+
+    Attributes:
+        coverage: what the regions promise, 0..1.
+        floor: added to uncertainty and std in the adaptive ones.
+        adaptive: which kind `disc_radius` and `box_half_widths` give.
+        disc, box: plain sizes, shares of the picture.
+        disc_adaptive, box_adaptive: factors.
+        sector: half the plain sector's angle, degrees; None: nothing is known of directions.
+        sector_adaptive: factor of the other one; None likewise.
+    """
+
+    coverage: float
+    floor: float
+    adaptive: bool
+    disc: float
+    disc_adaptive: float
+    box: float
+    box_adaptive: float
+    sector: float | None = None
+    sector_adaptive: float | None = None
 
     def __post_init__(self) -> None:
-        """Checks that the arrays have the same length.
+        """Raises ValueError if a value is out of range."""
+        if not 0 < self.coverage < 1:
+            raise ValueError(f"coverage: expected 0 < coverage < 1, got {self.coverage}.")
+        for name in ("floor", "disc", "disc_adaptive", "box", "box_adaptive"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise ValueError(f"{name}: expected a finite number of at least 0, got {value}.")
+
+    def disc_radius(self, score: np.ndarray) -> np.ndarray:
+        """Radius float64 [N] about the midpoint, of uncertainties [N]."""
+        score = np.asarray(score, np.float64)
+        if self.adaptive:
+            return self.disc_adaptive * (score + self.floor)
+        return np.full(score.shape, self.disc)
+
+    def box_half_widths(self, std: np.ndarray) -> np.ndarray:
+        """Half the box's width in each coordinate, float64 [N, 4], of uncalibrated std [N, 4]."""
+        std = np.asarray(std, np.float64)
+        return (
+            self.box_adaptive * (std + self.floor)
+            if self.adaptive
+            else np.full(std.shape, self.box)
+        )
+
+    def sector_half_angle(self, axis_spread: np.ndarray) -> np.ndarray:
+        """Half the sector's angle, degrees float64 [N] 0..90, of axis spreads [N] in degrees."""
+        spread = np.asarray(axis_spread, np.float64)
+        if self.adaptive:
+            return np.minimum(self.sector_adaptive * (spread + ANGLE_FLOOR_DEG), 90.0)
+        return np.full(spread.shape, min(self.sector, 90.0))
+
+
+@dataclasses.dataclass(frozen=True)
+class AskHuman:
+    """From which doubt on the human is asked, and what to expect of it.
+
+    Attributes:
+        threshold: asked where doubt > threshold; None: never.
+        target: "query_rate" or "error_rate".
+        target_rate: what was wanted of it.
+        error_limit: an answer is wrong if its midpoint is further off, share of the picture.
+        confidence: of `error_rate_bound`.
+        expected_query_rate: share of calibration samples that would be asked about.
+        expected_error_rate: share of wrong ones among the others.
+        error_rate_bound: the true error rate of what is answered is at most this, with the
+            confidence.
+        angle_limit: an answer about elongated food is also wrong if its axis is further off,
+            degrees; None: only the place was judged.
+    """
+
+    threshold: float | None
+    target: str
+    target_rate: float
+    error_limit: float
+    confidence: float
+    expected_query_rate: float
+    expected_error_rate: float
+    error_rate_bound: float
+    angle_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if a value is out of range."""
+        if self.target not in TARGETS:
+            raise ValueError(f"target: expected one of {', '.join(TARGETS)}; got {self.target!r}.")
+        for name in ("expected_query_rate", "expected_error_rate", "error_rate_bound"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: expected 0..1, got {getattr(self, name)}.")
+
+    def ask(self, doubt: np.ndarray) -> np.ndarray:
+        """Whether to ask, bool [N], of doubts [N]. NaN asks."""
+        limit = np.inf if self.threshold is None else self.threshold
+        return ~(np.asarray(doubt, np.float64) <= limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Confidence:
+    """The chance that an answer is right, a logistic regression; see the module.
+
+    Attributes:
+        inputs: names, of `uncertainty.Estimate.inputs`.
+        means, stds: of the inputs, by which they are standardized.
+        weights: of the standardized inputs.
+        bias: of the sum.
+        error_limit: how far off a right midpoint may be, share of the picture's side.
+        angle_limit: how far off a right axis of elongated food may be, degrees; None: nobody knew
+            which food is elongated, and only the place was judged.
+    """
+
+    inputs: tuple[str, ...]
+    means: tuple[float, ...]
+    stds: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+    error_limit: float
+    angle_limit: float | None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError unless there is a number for each input and stds are above 0."""
+        lengths = {len(self.means), len(self.stds), len(self.weights), len(self.inputs)}
+        if len(lengths) != 1 or not self.inputs or not all(std > 0 for std in self.stds):
+            raise ValueError(
+                "confidence: expected a mean, a std above 0 and a weight for each input, got "
+                f"{len(self.inputs)} inputs, stds {self.stds}, {len(self.weights)} weights."
+            )
+
+    def chance(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The chance that each of N answers is right, float64 [N], above 0 and below 1.
 
         Raises:
-            ValueError: if they have not, or a sample is there twice.
+            ValueError: if an input is absent.
         """
-        arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        arrays |= arrays.pop("inputs") or {}
-        lengths = {name: len(array) for name, array in arrays.items() if array is not None}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"expected arrays of the same length, got {lengths}.")
-        if len(set(self.sample_ids)) != len(self.sample_ids):
+        absent = [name for name in self.inputs if name not in inputs]
+        if absent:
             raise ValueError(
-                f"sample_ids: expected each sample once, got {len(self.sample_ids)} samples with "
-                f"{len(set(self.sample_ids))} different ids."
+                f"confidence: expected the inputs {', '.join(self.inputs)}, got none of "
+                f"{', '.join(absent)}: it was fitted to another source. Calibrate anew."
+            )
+        values = np.stack([np.asarray(inputs[name], np.float64) for name in self.inputs], axis=1)
+        logits = (values - self.means) / self.stds @ np.array(self.weights) + self.bias
+        return 0.5 * (1 + np.tanh(logits / 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibratedAnswer:
+    """What a calibration says about one answer; lengths are shares of the picture.
+
+    Attributes:
+        std: calibrated, of x1, y1, x2, y2.
+        coverage: chance that disc and box, each for itself, hold the label.
+        centre: (x, y) of the disc, the answer's midpoint.
+        radius: of the disc.
+        box_low, box_high: ends of the box in each coordinate, within 0..1.
+        ask_human: whether the doubt is above the threshold.
+        doubt: what that is judged by.
+        chance: that place and direction are right; None: nobody has fitted it.
+        half_angle: of the sector around the answer's axis that, together with the disc, holds the
+            label with the chance `coverage`, degrees; None likewise.
+        two_places: whether another place was nearly as likely, such as that of an equal piece.
+    """
+
+    std: tuple[float, ...]
+    coverage: float
+    centre: tuple[float, ...]
+    radius: float
+    box_low: tuple[float, ...]
+    box_high: tuple[float, ...]
+    ask_human: bool
+    doubt: float
+    chance: float | None = None
+    half_angle: float | None = None
+    two_places: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class UncertaintyCalibration:
+    """The contents of `uncertainty.json`, see the module.
+
+    Attributes:
+        format_version: 1.
+        fitted_on: where it comes from.
+        std_scale: factors of the std of x1, y1, x2, y2.
+        min_std: what a std counts as if it is less, before the factor.
+        regions: sizes of regions.
+        asking: the threshold.
+        confidence: the chance to be right; None in files of before there was one.
+    """
+
+    format_version: int
+    fitted_on: FittedOn
+    std_scale: tuple[float, ...]
+    min_std: float
+    regions: ConformalRegions
+    asking: AskHuman
+    confidence: Confidence | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if a value is out of range."""
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"format_version: expected {FORMAT_VERSION}, got {self.format_version}. Calibrate "
+                "anew with this version."
+            )
+        if len(self.std_scale) != 4 or not all(scale > 0 for scale in self.std_scale):
+            raise ValueError(f"std_scale: expected 4 numbers above 0, got {self.std_scale}.")
+
+    def uncertainty(self, estimate: uncertainty.Estimate) -> np.ndarray:
+        """The score that regions grow with, float64 [N].
+
+        Raises:
+            ValueError: if the estimate is of another score.
+        """
+        if self.fitted_on.score not in estimate.scores:
+            raise ValueError(
+                f"{FILE_NAME}: expected one of the scores {', '.join(estimate.scores)}, got "
+                f"{self.fitted_on.score!r}. Calibrate anew."
+            )
+        return estimate.scores[self.fitted_on.score]
+
+    def doubt(self, estimate: uncertainty.Estimate) -> np.ndarray:
+        """What asking is judged by, float64 [N]: 1 - chance to be right, or the uncertainty."""
+        if self.confidence is None:
+            return self.uncertainty(estimate)
+        return 1 - self.confidence.chance(estimate.inputs)
+
+    def calibrated_std(self, std: np.ndarray) -> np.ndarray:
+        """float64 [..., 4] of the source's std [..., 4]."""
+        return np.maximum(np.asarray(std, np.float64), self.min_std) * self.std_scale
+
+    def apply(self, estimate: uncertainty.Estimate, row: int = 0) -> CalibratedAnswer:
+        """What is known about one answer.
+
+        Args:
+            estimate: of the source that was calibrated.
+            row: which of its answers.
+
+        Returns:
+            Calibrated std, regions, the chance to be right, and whether to ask the human.
+
+        Raises:
+            ValueError: if the estimate is of another score, or a value is negative or not finite.
+        """
+        mean, std = (np.asarray(one[row], np.float64) for one in (estimate.answers, estimate.std))
+        score = float(self.uncertainty(estimate)[row])
+        if not np.isfinite([*mean, *std, score]).all() or min(*std, score) < 0:
+            raise ValueError(
+                "apply: expected a finite answer, std and uncertainty of at least 0, got "
+                f"{mean}, {std} and {score}."
+            )
+        doubt, half_angle = float(self.doubt(estimate)[row]), None
+        if self.regions.sector is not None:
+            half_angle = self.regions.sector_half_angle(estimate.features["axis_spread"][row])
+        rivals = estimate.features.get("rivalry")
+        half_widths = self.regions.box_half_widths(std)
+        return CalibratedAnswer(
+            std=tuple(self.calibrated_std(std).tolist()),
+            coverage=self.regions.coverage,
+            centre=tuple(mean.reshape(2, 2).mean(axis=0).tolist()),
+            radius=float(self.regions.disc_radius(score)),
+            box_low=tuple(np.clip(mean - half_widths, 0, 1).tolist()),
+            box_high=tuple(np.clip(mean + half_widths, 0, 1).tolist()),
+            ask_human=bool(self.asking.ask(doubt)),
+            doubt=doubt,
+            chance=None if self.confidence is None else 1 - doubt,
+            half_angle=None if half_angle is None else float(half_angle),
+            two_places=rivals is not None and bool(rivals[row] >= TWO_PLACES),
+        )
+
+    def check_unseen(self, picture_ids: np.ndarray) -> None:
+        """Raises ValueError if one of the pictures (`samples.picture_ids`) calibrated."""
+        shared = sorted({*self.fitted_on.picture_ids} & {*picture_ids.tolist()})
+        if shared:
+            raise ValueError(
+                f"{FILE_NAME} was fitted to some of these pictures, so its figures on them would "
+                f"be too good: got {len(shared)} ids that calibrated the uncertainty, the first is "
+                f"{shared[0]}. Test on others; evaluate.py --without_calibration leaves these out."
+            )
+
+    def check_weights(self, weights_sha256: str) -> None:
+        """Raises ValueError unless these weights were calibrated: others have other doubts."""
+        if self.fitted_on.weights_sha256 != weights_sha256:
+            raise ValueError(
+                f"{FILE_NAME}: expected the weights that were calibrated, got others: the "
+                "checkpoint beside it has changed since. Run calibrate.py again, or take the file "
+                "away."
             )
 
 
-def fit(
-    data: CalibrationData,
-    *,
-    source: str,
-    score: str,
-    dataset_fingerprint: str,
-    weights_sha256: str,
-    scope: str | None = None,
-    num_samples: int = 1,
-    passes: str = "one",
-    coverage: float = 0.9,
-    adaptive: bool = True,
-    target: str = "query_rate",
-    target_rate: float = 0.2,
-    error_limit: float = ask_human.ERROR_LIMIT,
-    angle_limit: float = answer_confidence.ANGLE_LIMIT_DEG,
-    confidence: float = 0.95,
-    per_coordinate: bool = True,
-    seed: int = 0,
-) -> uncertainty_calibration.UncertaintyCalibration:
-    """Everything that `uncertainty.json` holds.
+def write(directory: str | os.PathLike[str], calibration: UncertaintyCalibration) -> None:
+    """Writes `uncertainty.json` into a checkpoint's directory, whole or not at all."""
+    with atomic_files.replace_file(pathlib.Path(directory) / FILE_NAME) as file:
+        file.write(plain_json.text(dataclasses.asdict(calibration)).encode())
 
-    Args:
-        data: the calibration samples.
-        source: of the uncertainty, such as "mc_dropout".
-        score: which of the source's scores `data.uncertainty` is, such as "midpoint_spread".
-        dataset_fingerprint: of the data set that the samples are from.
-        weights_sha256: of the model that answered, `checkpoint_directory.weights_digest`.
-        scope: "head" or "full" for dropout; None where the source has no scope.
-        num_samples: passes for one answer.
-        passes: how the model looked at the pictures, of `framing.PASSES`.
-        coverage: of the conformal regions.
-        adaptive: whether regions grow with the uncertainty.
-        target: "query_rate" or "error_rate", see `ask_human`.
-        target_rate: what is wanted of it.
-        error_limit: an answer whose midpoint is further off is wrong; share of the picture.
-        angle_limit: an answer about elongated food whose axis is further off is wrong; degrees.
-        confidence: of the error rate's bound.
-        per_coordinate: whether each coordinate gets its own factor.
-        seed: of the lot that draws one sample of each picture for the threshold.
 
-    Returns:
-        The calibration.
+def read(directory: str | os.PathLike[str]) -> UncertaintyCalibration | None:
+    """Reads a checkpoint directory's `uncertainty.json`; None if it has none.
 
     Raises:
-        ValueError: if shapes do not fit, a value is out of range, or there are too few samples for
-            what is to be promised; says how many are needed.
+        ValueError: if there is one and it is no JSON, of another version, or a field is absent,
+            unknown, of the wrong type or out of range; says which.
     """
-    mean, labels, min_std = data.mean, data.labels, uncertainty_calibration.MIN_STD
-    scales = std_scales(mean, np.maximum(data.std, min_std), labels, per_coordinate)
-    angles = {}
-    if data.elongated is not None and data.inputs is not None:
-        angles["angles"] = answer_confidence.axis_errors(mean, labels, data.elongated)
-        angles["axis_spread"] = data.inputs["axis_spread"]
-    regions = conformal.fit(
-        mean, labels, data.std, data.uncertainty, coverage=coverage, adaptive=adaptive, **angles
-    )
-    errors = answer_confidence.errors(mean, labels, data.elongated, error_limit, angle_limit)
-    known_limit = None if data.elongated is None else angle_limit
-    doubt, chances = data.uncertainty, None
-    if data.inputs is not None:
-        right = errors <= error_limit
-        chances = answer_confidence.fit(data.inputs, right, error_limit, known_limit)
-        doubt = 1 - answer_confidence.held_out_chances(data.inputs, right, data.picture_ids)
-    asking = ask_human.choose_threshold(
-        doubt,
-        errors,
-        target,
-        target_rate,
-        error_limit=error_limit,
-        angle_limit=known_limit,
-        confidence=confidence,
-        pictures=data.picture_ids,
-        seed=seed,
-    )
-    fitted_on = uncertainty_calibration.FittedOn(
-        source=source,
-        score=score,
-        scope=scope,
-        num_samples=num_samples,
-        dataset_fingerprint=dataset_fingerprint,
-        num_calibration_samples=len(data.mean),
-        sample_ids_sha256=calibration_split.ids_digest(data.sample_ids),
-        picture_ids=tuple(sorted(set(np.asarray(data.picture_ids).tolist()))),
-        weights_sha256=weights_sha256,
-        passes=passes,
-    )
-    return uncertainty_calibration.UncertaintyCalibration(
-        format_version=uncertainty_calibration.FORMAT_VERSION,
-        fitted_on=fitted_on,
-        std_scale=tuple(scales.tolist()),
-        min_std=min_std,
-        regions=regions,
-        asking=asking,
-        confidence=chances,
-    )
-
-
-def std_scales(
-    mean: np.ndarray, std: np.ndarray, labels: np.ndarray, per_coordinate: bool = True
-) -> np.ndarray:
-    """The factors with the highest Gaussian likelihood.
-
-    Args:
-        mean: float [n, D].
-        std: float [n, D], above 0.
-        labels: float [n, D].
-        per_coordinate: whether each coordinate gets its own, or all the same.
-
-    Returns:
-        float64 [D], above 0.
-
-    Raises:
-        ValueError: as `gaussian_metrics.deviations`, or if all errors of a coordinate are 0.
-    """
-    z, _ = gaussian_metrics.deviations(mean, std, labels)
-    squares = np.square(z).mean(axis=0)
-    if not per_coordinate:
-        squares = np.full_like(squares, squares.mean())
-    if not squares.all():
-        raise ValueError(
-            f"std_scales: expected errors, got none in coordinate {int(np.argmin(squares))}: no "
-            "factor makes a std 0. Answers that equal their labels are not a model's."
-        )
-    return np.sqrt(squares)
+    path = pathlib.Path(directory) / FILE_NAME
+    if not path.exists():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8 text, got other bytes: {error}.") from error
+    return plain_json.read(UncertaintyCalibration, text, str(path))

@@ -1,27 +1,55 @@
-"""All figures of one source of uncertainty on one set of samples: a row of the uncertainty table.
+"""How well an uncertainty ranks errors, and whether standard deviations mean what they say.
 
-`rejection_curves`, `rank_metrics` and `gaussian_metrics` compute them and say what they mean;
-`docs/evaluation.md` lists them with formula, unit and range.
+Ranking: samples are put in the order of their uncertainty; the model keeps the k least uncertain
+and a human is asked about the rest. Errors 1, 2, 3, 6 with the uncertainties 0.1, 0.3, 0.2, 0.9:
+
+| kept k | coverage | asked | error of the kept     | oracle       |
+|--------|----------|-------|-----------------------|--------------|
+| 4      | 1        | 0     | (1 + 3 + 2 + 6)/4 = 3 | 3            |
+| 3      | 0.75     | 0.25  | (1 + 3 + 2)/3 = 2     | 2            |
+| 2      | 0.5      | 0.5   | (1 + 3)/2 = 2         | (1 + 2)/2    |
+| 1      | 0.25     | 0.75  | 1                     | 1            |
+
+The oracle orders the samples as their errors do; an uncertainty that knows nothing keeps the mean
+error, 3. This is the sparsification curve (Ilg et al. 2018), or, by coverage, the risk-coverage
+curve (Geifman and El-Yaniv 2017). Samples with equal uncertainty count as in a random order.
+
+Deviations: each coordinate is taken for normally distributed about the answer. Answer 0.50,
+standard deviation 0.02, label 0.53: z = 1.5 deviations, inside the 90 % interval 0.50 -+ 0.0329,
+negative log-likelihood 1.5^2 / 2 + log(0.02) + log(2 pi) / 2 = -1.868 nats.
+
+`docs/evaluation.md` lists all figures with formula, unit and range.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import scipy.integrate
+import scipy.stats
 
-from evaluation import ask_human, gaussian_metrics, rank_metrics, rejection_curves
+from evaluation import metrics, statistics
 
-ASKED = (0.1, 0.2, 0.5)
+_QUANTILES = np.arange(1, 100) / 100
 
 
-def ranking_figures(
-    uncertainty: np.ndarray, error: np.ndarray, error_limit: float = ask_human.ERROR_LIMIT
-) -> dict[str, float]:
+def rejection_curve(
+    uncertainty: np.ndarray, error: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coverage 1 .. 1/N, mean error of the kept, and the oracle's, float64 [N] each: the module's
+    table, of uncertainties [N] and errors [N]."""
+    order = np.argsort(uncertainty, kind="stable")
+    expected = statistics.tie_means(uncertainty, error)[order]
+    kept = np.arange(1, len(order) + 1)
+    means = [(np.cumsum(values) / kept)[::-1] for values in (expected, np.sort(error))]
+    return kept[::-1] / len(order), *means
+
+
+def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, float]:
     """How well an uncertainty says which answers are far off.
 
     Args:
         uncertainty: float [N].
-        error: float [N], at least 0; the distance of the midpoints.
-        error_limit: an answer with a larger error is wrong.
+        error: float [N], at least 0; the distance of the midpoints, wrong above `ERROR_LIMIT`.
 
     Returns:
         {'auroc', 'average_precision', 'wrong_share', 'spearman', 'ause', 'random_ause',
@@ -30,20 +58,48 @@ def ranking_figures(
         about the 20 % most uncertain.
 
     Raises:
-        ValueError: as `rejection_curves.rejection_curve`.
+        ValueError: if a value is not finite.
     """
-    curve = rejection_curves.rejection_curve(uncertainty, error)
-    wrong = np.asarray(error) > error_limit
-    found = {
-        "auroc": rank_metrics.auroc(uncertainty, wrong),
-        "average_precision": rank_metrics.average_precision(uncertainty, wrong),
+    coverage, curve, oracle = rejection_curve(uncertainty, error)
+    wrong, whole, number = np.asarray(error) > metrics.ERROR_LIMIT, curve[0], len(curve)
+
+    def area(values: np.ndarray) -> float:
+        """Between a curve and the oracle over the share asked, divided by the mean error."""
+        return (
+            float(scipy.integrate.trapezoid((values - oracle) / whole, 1 - coverage))
+            if whole > 0
+            else np.nan
+        )
+
+    def gain(asked: float) -> float:
+        # 0.2 * 15 is a little more than 3; no fourth sample is asked for that.
+        removed = min(int(np.ceil(asked * number - 1e-9)), number - 1)
+        return float(1 - curve[removed] / whole) if whole > 0 else np.nan
+
+    ause, random_ause = area(curve), area(np.full(number, whole))
+    return {
+        "auroc": statistics.auroc(uncertainty, wrong),
+        "average_precision": statistics.average_precision(uncertainty, wrong),
         "wrong_share": float(wrong.mean()),
-        "spearman": rank_metrics.spearman(uncertainty, error),
+        "spearman": statistics.spearman(uncertainty, error),
+        "ause": ause,
+        "random_ause": random_ause,
+        "relative_ause": ause / random_ause if random_ause > 0 else np.nan,
+        "aurc": float(curve.mean()),
+        "excess_aurc": float((curve - oracle).mean()),
+        "mean_error": float(whole),
+        **{f"gain_{share * 100:.0f}": gain(share) for share in (0.1, 0.2, 0.5)},
     }
-    for name in ("ause", "random_ause", "relative_ause", "aurc", "excess_aurc"):
-        found[name] = getattr(curve, name)
-    found["mean_error"] = float(curve.error[0])
-    return found | {f"gain_{asked * 100:.0f}": curve.gain(asked) for asked in ASKED}
+
+
+def reliability_curve(
+    mean: np.ndarray, std: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of labels below each predicted quantile (Kuleshov, Fenner and Ermon 2018): expected
+    shares 0.01 .. 0.99, [99], and observed ones [99, D], equal for a calibrated model."""
+    z, limits = np.sort(_deviations(mean, std, labels), axis=0), scipy.stats.norm.ppf(_QUANTILES)
+    below = [np.searchsorted(column, limits, side="right") for column in z.T]
+    return _QUANTILES, np.stack(below, axis=1) / len(z)
 
 
 def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -55,17 +111,59 @@ def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dic
         labels: float [N, D].
 
     Returns:
-        {'nll' in nats per coordinate, 'calibration_error', 'calibration_error_squared', 'ence',
-        'coverage_50', 'coverage_80', 'coverage_90', 'coverage_95', 'mean_std'}. ENCE has ten bins,
-        or N if there are fewer samples.
+        {'nll' in nats per coordinate, 'calibration_error', 'calibration_error_squared', 'ence'
+        (Levi et al. 2019; ten bins, or N if there are fewer samples), 'coverage_50', 'coverage_80',
+        'coverage_90', 'coverage_95', 'mean_std'}.
 
     Raises:
-        ValueError: as `gaussian_metrics.gaussian_nll`.
+        ValueError: if shapes differ, a value is not finite, or a std is not above 0.
     """
-    found = {"nll": gaussian_metrics.gaussian_nll(mean, std, labels)}
-    found |= gaussian_metrics.calibration_errors(mean, std, labels)
-    found["ence"] = gaussian_metrics.ence(mean, std, labels, num_bins=min(10, len(mean)))
-    for level, covered in gaussian_metrics.interval_coverage(mean, std, labels).items():
-        found[f"coverage_{level * 100:.0f}"] = covered
-    found["mean_std"] = np.asarray(std, np.float64)
-    return {name: float(values.mean()) for name, values in found.items()}
+    z = _deviations(mean, std, labels)
+    std = np.asarray(std, np.float64)
+    expected, observed = reliability_curve(mean, std, labels)
+    distance = observed - expected[:, None]
+    found = {
+        "nll": (np.square(z) / 2 + np.log(std) + np.log(2 * np.pi) / 2).mean(),
+        "calibration_error": np.abs(distance).mean(),
+        "calibration_error_squared": np.square(distance).mean(),
+        "ence": np.mean([_ence(column, stds) for column, stds in zip(z.T, std.T)]),
+    }
+    for level in (0.5, 0.8, 0.9, 0.95):
+        inside = np.abs(z) <= scipy.stats.norm.ppf((1 + level) / 2)
+        found[f"coverage_{level * 100:.0f}"] = inside.mean()
+    return {name: float(value) for name, value in (found | {"mean_std": std.mean()}).items()}
+
+
+def _ence(z: np.ndarray, std: np.ndarray) -> float:
+    """Mean of |RMV - RMSE| / RMV over bins of equal size in the order of std, of [N]."""
+    order, bins = np.argsort(std, kind="stable"), min(10, len(z))
+    squares = statistics.tie_means(std, np.square(z * std))[order]
+    errors, expected = (
+        np.sqrt([part.mean() for part in np.array_split(values, bins)])
+        for values in (squares, np.square(std[order]))
+    )
+    return float((np.abs(expected - errors) / expected).mean())
+
+
+def _deviations(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How many standard deviations labels lie above means, float64 [N, D]."""
+    mean, std, labels = (np.asarray(array, np.float64) for array in (mean, std, labels))
+    if not mean.shape == std.shape == labels.shape or mean.ndim != 2 or not mean.size:
+        raise ValueError(
+            f"expected mean, std and labels [N, D] alike with N >= 1, got {mean.shape}, "
+            f"{std.shape} and {labels.shape}."
+        )
+    if not (np.isfinite(mean).all() and np.isfinite(labels).all() and np.isfinite(std).all()):
+        raise ValueError("expected finite mean, std and labels, got NaN or infinity.")
+    if not (std > 0).all():
+        raise ValueError(f"std: expected values above 0, got {std.min()}.")
+    return (labels - mean) / std
+
+
+def chance_error(chances: np.ndarray, right: np.ndarray) -> float:
+    """The expected calibration error of chances [n] (Naeini et al. 2015), in ten bins of equally
+    many answers: the mean distance of a bin's mean chance from its share of `right` answers."""
+    order = np.argsort(chances, kind="stable")
+    bins = np.array_split(order, min(10, len(order)))
+    gaps = [abs(chances[one].mean() - right[one].mean()) * len(one) for one in bins]
+    return float(sum(gaps) / len(order))

@@ -1,60 +1,270 @@
-"""Where a model's uncertainty can come from, what each source says about a data set, and its cost.
+"""Where a model's uncertainty can come from, and what each source says about a data set.
 
-| source               | passes of the network | needs                                            |
-|----------------------|-----------------------|--------------------------------------------------|
-| `TokenDistribution`  | 1                     | a cross_entropy model                            |
-| `McDropout`          | 1 and S heads, or S   | a dropout rate above zero (arXiv 1506.02142)     |
-| `Ensemble`           | one for each member   | several checkpoints (arXiv 1612.01474)           |
-| `FlippedViews`       | 4                     | pictures that may be flipped (arXiv 1909.11384)  |
+| text                | passes of the network | needs                                            |
+|---------------------|-----------------------|--------------------------------------------------|
+| token_distribution  | 1                     | a cross_entropy model                            |
+| mc_dropout:head:16  | 1 and 16 heads; with  | a dropout rate above zero (arXiv 1506.02142)     |
+|                     | the scope full, 16    |                                                  |
+| ensemble:DIR,DIR    | one for each member   | several checkpoints (arXiv 1612.01474)           |
+| flipped_views       | 4                     | pictures that may be flipped (arXiv 1909.11384)  |
+| default             | that of what calibrated the checkpoint, if any; else                     |
+|                     | token_distribution of a cross_entropy model; else mc_dropout:head:16     |
 
 All but the first have members (samples, checkpoints, views), and answer with the mean of theirs;
-see `uncertainty_estimate.py`, also for the scores. A source is called with a batch:
+`uncertainty.py` says how, and what the scores are. A source is called with a batch, images uint8
+[B, H, W, 3], embeddings float32 [B, 512] and a seed of what is random:
 
     found = uncertainty_sources.collect(TokenDistribution(agent), dataset, split.val_idx)
-    found.answers, found.std, found.score, found.ms_per_image
+    found.answers, found.std, found.score
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import os
-import time
 import typing
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from evaluation import shifts, token_uncertainty, uncertainty_estimate
+from evaluation import uncertainty
 from food_data import framing, image_placement, npz_dataset
 from tokenizers import action_coding
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
 
+FORMS = {
+    "token_distribution": "token_distribution",
+    "mc_dropout": "mc_dropout:SCOPE:SAMPLES, such as mc_dropout:head:16",
+    "ensemble": "ensemble:DIR,DIR",
+    "flipped_views": "flipped_views",
+    "default": "default",
+}
 
-class Source(typing.Protocol):
-    """What `collect` asks.
+
+class Source:
+    """What all sources have.
 
     Attributes:
         name: such as 'token_distribution'.
+        scope: 'head' or 'full' of dropout; None where there is no such thing.
+        num_samples: passes, samples or members for one answer.
         settings: what it was made with, for a report.
     """
 
-    name: str
-    settings: dict[str, object]
+    name, scope, num_samples = "", None, 1
+
+    def __init__(self, agent: agent_wrapper.Agent, **settings: object) -> None:
+        """`agent` is the model or an engine of it."""
+        self._agent, self.settings = agent, settings
+
+    @property
+    def label(self) -> str:
+        """A short name for tables: 'mc_dropout head 16', 'ensemble 3'."""
+        shown = [self.scope or "", str(self.num_samples) if self.settings else ""]
+        return " ".join(filter(None, [self.name, *shown]))
+
+    def is_of(self, fitted_on: typing.Any) -> bool:
+        """Whether a `calibration.FittedOn` was fitted to this source, as it is set."""
+        fitted = (fitted_on.source, fitted_on.scope, fitted_on.num_samples)
+        return fitted == (self.name, self.scope, self.num_samples)
+
+
+class PlainAnswers(Source):
+    """The model's answers without any uncertainty: std 0, no scores."""
+
+    name = "model"
 
     def __call__(
         self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty_estimate.Estimate:
-        """A batch: uint8 [B, H, W, 3], float32 [B, 512]; the seed is of what is random."""
+    ) -> uncertainty.Estimate:
+        """See the module."""
+        answers = np.asarray(self._agent.forward(images, embeddings))
+        return uncertainty.Estimate(answers, np.zeros(answers.shape), {})
+
+
+class TokenDistribution(Source):
+    """The spread of the distribution that the one answer is taken from."""
+
+    name = "token_distribution"
+
+    def __call__(
+        self, images: np.ndarray, embeddings: np.ndarray, seed: int
+    ) -> uncertainty.Estimate:
+        """See the module."""
+        coding = self._agent.action_coding
+        if not isinstance(self._agent, framing.Voted):
+            found = map(np.asarray, self._agent.forward_with_distributions(images, embeddings))
+            return uncertainty.from_distributions(*found, coding)
+        votes, probabilities = self._agent.votes(images, embeddings)
+        answers = framing.vote(votes)
+        found = uncertainty.from_distributions(answers, probabilities, coding)
+        disagreement = framing.distances(votes, answers[:, np.newaxis])[..., 0].mean(axis=1)
+        features = {**found.features, "disagreement": disagreement}
+        return dataclasses.replace(found, features=features)
+
+
+class McDropout(Source):
+    """Samples with dropout on."""
+
+    name = "mc_dropout"
+
+    def __init__(
+        self, agent: agent_wrapper.Agent, scope: str = "head", num_samples: int = 16
+    ) -> None:
+        """`scope` is 'head' or 'full'."""
+        super().__init__(agent, scope=scope, num_samples=num_samples)
+        self.scope, self.num_samples = scope, num_samples
+
+    def __call__(
+        self, images: np.ndarray, embeddings: np.ndarray, seed: int
+    ) -> uncertainty.Estimate:
+        """See the module."""
+        sampling = {"dropout": self.scope, "num_samples": self.num_samples, "seed": seed}
+        found = _ask(self._agent, images, embeddings, **sampling)
+        return uncertainty.from_members(*found, self._agent.action_coding)
+
+
+class Ensemble(Source):
+    """Several checkpoints asked the same question, all of them in memory."""
+
+    name = "ensemble"
+
+    def __init__(self, agents: Sequence[agent_wrapper.Agent], names: Sequence[str] = ()) -> None:
+        """Takes at least two members and, for a report, their names.
+
+        Raises:
+            ValueError: unless all have the same coding of their tokens, or all none.
+        """
+        kinds = {(agent.has_distributions, agent.action_coding) for agent in agents}
+        if len(kinds) != 1:
+            raise ValueError(
+                "Ensemble: expected members with the same RT1ActionTokenizer.coding and all or "
+                f"none with a distribution of tokens (cross_entropy), got {sorted(kinds)}."
+            )
+        super().__init__(agents[0], num_members=len(agents), members=list(names))
+        self.num_samples, self._agents = len(agents), agents
+
+    def __call__(
+        self, images: np.ndarray, embeddings: np.ndarray, seed: int
+    ) -> uncertainty.Estimate:
+        """See the module."""
+        members = [_ask(agent, images, embeddings) for agent in self._agents]
+        return _from_list(members, self._agent.action_coding)
+
+
+class FlippedViews(Source):
+    """The picture as it is, its mirror images, and turned by 180 degrees: four answers.
+
+    Averaged, they also err less. Only for pictures that are as plausible mirrored, and a model for
+    which start and end of a motion are the same thing (x2 >= x1, as `food_data/augmentation.py`
+    says): answers of all views point to the right.
+    """
+
+    name, num_samples = "flipped_views", 4
+
+    def __call__(
+        self, images: np.ndarray, embeddings: np.ndarray, seed: int
+    ) -> uncertainty.Estimate:
+        """See the module."""
+        members, coding = [], self._agent.action_coding
+        for flip_x, flip_y in ((False, False), (True, False), (False, True), (True, True)):
+            view = images[:, :: -1 if flip_y else 1, :: -1 if flip_x else 1]
+            answers, probabilities = _ask(self._agent, np.ascontiguousarray(view), embeddings)
+            flips = (flip_x, flip_y, flip_x)  # What points to the right has to be turned around.
+            flipped, order = action_coding.mirrored_tokens(*flips, action_coding.ENDPOINTS)
+            answers = np.where(flipped, 1 - answers, answers)[:, order]
+            if probabilities is not None:
+                flipped, order = action_coding.mirrored_tokens(*flips, coding)
+                mirrored = uncertainty.mirrored(probabilities)
+                probabilities = np.where(flipped[:, None], mirrored, probabilities)[:, order]
+            members.append((answers, probabilities))
+        return _from_list(members, coding)
+
+
+def _ask(
+    agent: agent_wrapper.Agent, images: np.ndarray, embeddings: np.ndarray, **sampling: object
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Answers, and probabilities if the model has any."""
+    if agent.has_distributions:
+        found = agent.forward_with_distributions(images, embeddings, **sampling)
+        return np.asarray(found[0]), np.asarray(found[1])
+    return np.asarray(agent.forward(images, embeddings, **sampling)), None
+
+
+def _from_list(
+    members: list[tuple[np.ndarray, np.ndarray | None]], coding: str
+) -> uncertainty.Estimate:
+    answers, probabilities = zip(*members)
+    known = None if probabilities[0] is None else np.stack(probabilities)
+    return uncertainty.from_members(np.stack(answers), known, coding)
+
+
+def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -> Source:
+    """The source that a text names, see the module; an ensemble loads its checkpoints.
+
+    `fitted_on` is the `calibration.FittedOn` of what calibrated the model, None if nothing did.
+
+    Raises:
+        ValueError: if there is no such source (names the nearest one), its settings are none, the
+            model lacks what it needs, or an ensemble calibrated it, whose members nobody knows.
+    """
+    name, _, settings = text.partition(":")
+    if name not in FORMS:
+        near = difflib.get_close_matches(name, FORMS, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"--uncertainty: expected one of {'; '.join(FORMS.values())}; got {text!r}.{hint}"
+        )
+    if text == "default":
+        if fitted_on is None:
+            text = "token_distribution" if agent.has_distributions else "mc_dropout:head:16"
+        elif fitted_on.source == "ensemble":
+            raise ValueError(
+                f"The checkpoint's calibration is of an ensemble of {fitted_on.num_samples}, whose "
+                "members it does not name. Give them: --uncertainty ensemble:DIR,DIR."
+            )
+        else:
+            text = fitted_on.source
+            if text == "mc_dropout":
+                text += f":{fitted_on.scope}:{fitted_on.num_samples}"
+        return parse(text, agent)
+    if name == "mc_dropout":
+        scope, _, number = settings.partition(":")
+        if scope not in ("head", "full") or not number.isdecimal() or int(number) < 2:
+            raise ValueError(
+                f"--uncertainty: expected {FORMS['mc_dropout']}, the scope head or full and at "
+                f"least 2 samples; got {text!r}."
+            )
+        return McDropout(agent, scope, int(number))
+    if name == "ensemble":
+        directories = [one for one in settings.split(",") if one]
+        if len(directories) < 2:
+            raise ValueError(f"--uncertainty: expected ensemble:DIR,DIR, got {text!r}.")
+        # Here, because it builds networks, which servers' engines do without.
+        import checkpoint_directory
+
+        agents = [checkpoint_directory.load(directory).agent for directory in directories]
+        return Ensemble(agents, directories)
+    if settings:
+        raise ValueError(f"--uncertainty: expected {name!r} without settings, got {text!r}.")
+    if name == "flipped_views":
+        return FlippedViews(agent)
+    if not agent.has_distributions:
+        raise ValueError(
+            "--uncertainty token_distribution: expected a model with loss_type 'cross_entropy', "
+            "got one that regresses coordinates and has no token distributions. Use "
+            "mc_dropout:head:16 or an ensemble."
+        )
+    return TokenDistribution(agent)
 
 
 class Frames:
-    """What the last pass of a model looks at, for samples of a data set.
-
-    The photos are those of the data set, or its pictures where it has none.
-    """
+    """What the last pass of a model looks at: crops of the data set's photos, or of its pictures
+    where it has none. The answers of `agent` choose the crops."""
 
     def __init__(
         self,
@@ -62,11 +272,7 @@ class Frames:
         dataset: npz_dataset.FoodDataset,
         framed: framing.Framing,
     ) -> None:
-        """Args:
-        agent: whose answers choose the crops; voted if `framed.votes`.
-        dataset: N samples.
-        framed: the passes.
-        """
+        """Takes the model whose answers choose the crops, voted if `framed.votes`."""
         self._agent, self._dataset, self._framing = agent, dataset, framed
         # Samples of one photo lie side by side.
         self._decode = functools.lru_cache(maxsize=2)(_decode)
@@ -74,21 +280,11 @@ class Frames:
     def look(
         self, rows: np.ndarray, images: np.ndarray, embeddings: np.ndarray
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Runs the passes before the last one.
-
-        Args:
-            rows: of the samples, int [B].
-            images: of theirs, uint8 [B, H, W, 3], what the first pass sees.
-            embeddings: that they are asked with, float32 [B, D].
-
-        Returns:
-            What the last pass sees, uint8 [B, H, W, 3], and `framing.relative` of it.
-        """
-        files = self._dataset.photos
-        if files is None:
-            whole = image_placement.place(images[0], "stretch")[1]
-            photos, placements = images, [whole] * len(rows)
-        else:
+        """What the last pass sees of samples `rows`, uint8 [B, H, W, 3], and `framing.relative` of
+        it; `images` are what the first pass sees."""
+        files, photos = self._dataset.photos, images
+        placements = [image_placement.place(images[0], "stretch")[1]] * len(rows)
+        if files is not None:
             photos = _Photos([files[row].path for row in rows], self._decode)
             placements = [files[row].placement for row in rows]
         firsts = [framing.View(*pair) for pair in zip(images, placements)]
@@ -100,9 +296,7 @@ class Frames:
 class _Photos(Sequence):
     """Photos that are read when they are asked for."""
 
-    def __init__(
-        self, paths: Sequence[os.PathLike[str]], decode: Callable[[os.PathLike[str]], np.ndarray]
-    ) -> None:
+    def __init__(self, paths: Sequence[os.PathLike[str]], decode: Callable) -> None:
         self._paths, self._decode = paths, decode
 
     def __len__(self) -> int:
@@ -125,10 +319,10 @@ def collect(
     batch_size: int = 32,
     seed: int = 0,
     instructions: np.ndarray | None = None,
-    change: shifts.Change | None = None,
+    change: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     frames: Frames | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
-) -> uncertainty_estimate.Estimate:
+) -> uncertainty.Estimate:
     """Asks a source about samples of a data set, one batch of pictures in memory at a time.
 
     Args:
@@ -143,16 +337,9 @@ def collect(
         progress: wraps the first samples of the batches, for a progress bar.
 
     Returns:
-        The estimate for the n samples in order, in coordinates of the data set's pictures, and the
-        time per picture without the first call, which traces the network and is made twice.
-
-    Raises:
-        ValueError: if there are no samples, or the source does not fit the model.
+        The estimate for the n samples in order, in coordinates of the data set's pictures.
     """
-    if not len(indices):
-        raise ValueError(f"collect {source.name}: expected at least one sample, got none.")
-    instructions = indices if instructions is None else instructions
-    parts, seconds = [], 0.0
+    instructions, parts = indices if instructions is None else instructions, []
     for start in progress(range(0, len(indices), batch_size)):
         part = slice(start, start + batch_size)
         images, moved = dataset.images[indices[part]], None
@@ -161,195 +348,6 @@ def collect(
             images, moved = frames.look(indices[part], images, embeddings)
         if change is not None:
             images = change(images, np.random.default_rng((seed, start)))
-        batch = images, embeddings, (seed + start) % 2**31
-        if not parts:
-            source(*batch)
-        before = time.perf_counter()
-        found = source(*batch)
-        seconds += time.perf_counter() - before
+        found = source(images, embeddings, (seed + start) % 2**31)
         parts.append(found if moved is None else found.moved(*moved))
-    scores, features = (
-        {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
-        for groups in ([part.scores for part in parts], [part.features for part in parts])
-    )
-    return uncertainty_estimate.Estimate(
-        np.concatenate([part.answers for part in parts]),
-        np.concatenate([part.std for part in parts]),
-        scores,
-        1000.0 * seconds / len(indices),
-        features,
-    )
-
-
-class TokenDistribution:
-    """The spread of the distribution that the one answer is taken from."""
-
-    name = "token_distribution"
-
-    def __init__(self, agent: agent_wrapper.Agent) -> None:
-        """Args:
-        agent: a cross_entropy model, or an engine of one.
-        """
-        self._agent = agent
-        self.settings: dict[str, object] = {}
-
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty_estimate.Estimate:
-        """See `Source`."""
-        del seed  # Nothing is random.
-        coding = self._agent.action_coding
-        if not isinstance(self._agent, framing.Voted):
-            found = map(np.asarray, self._agent.forward_with_distributions(images, embeddings))
-            return uncertainty_estimate.from_distributions(*found, coding)
-        votes, probabilities = self._agent.votes(images, embeddings)
-        answers = framing.vote(votes)
-        found = uncertainty_estimate.from_distributions(answers, probabilities, coding)
-        disagreement = framing.distances(votes, answers[:, np.newaxis])[..., 0].mean(axis=1)
-        features = {**found.features, "disagreement": disagreement}
-        return dataclasses.replace(found, features=features)
-
-
-class McDropout:
-    """Samples with dropout on."""
-
-    name = "mc_dropout"
-
-    def __init__(
-        self, agent: agent_wrapper.Agent, scope: str = "head", num_samples: int = 16
-    ) -> None:
-        """Args:
-        agent: the model, or an engine of it.
-        scope: 'head' or 'full'.
-        num_samples: S.
-        """
-        self._agent = agent
-        self.settings: dict[str, object] = {"scope": scope, "num_samples": num_samples}
-
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty_estimate.Estimate:
-        """See `Source`."""
-        sampling = {
-            "dropout": self.settings["scope"],
-            "num_samples": self.settings["num_samples"],
-            "seed": seed,
-        }
-        found = _ask(self._agent, images, embeddings, **sampling)
-        return uncertainty_estimate.from_members(*found, self._agent.action_coding)
-
-
-class Ensemble:
-    """Several checkpoints asked the same question."""
-
-    name = "ensemble"
-
-    def __init__(self, agents: Sequence[agent_wrapper.Agent], names: Sequence[str] = ()) -> None:
-        """Holds all of its members in memory.
-
-        Args:
-            agents: at least two, all with a distribution of tokens or none.
-            names: of the members, for a report.
-
-        Raises:
-            ValueError: for fewer than two, or members with another coding of their tokens.
-        """
-        if len(agents) < 2:
-            raise ValueError(f"Ensemble: expected at least two members, got {len(agents)}.")
-        codings = {agent.action_coding for agent in agents}
-        if len(codings) > 1:
-            raise ValueError(
-                "Ensemble: expected members with the same RT1ActionTokenizer.coding, so that their "
-                f"tokens can be averaged, got {sorted(codings)}."
-            )
-        self._coding = codings.pop()
-        self._agents = list(agents)
-        self.settings: dict[str, object] = {"num_members": len(agents), "members": list(names)}
-
-    @classmethod
-    def load(cls, directories: Sequence[str | os.PathLike[str]]) -> Ensemble:
-        """Loads checkpoint directories; gin is left with the last one's configuration."""
-        # Here, because it builds networks, which stand-ins for an agent do without.
-        import checkpoint_directory
-
-        agents = [checkpoint_directory.load(directory).agent for directory in directories]
-        return cls(agents, [os.fspath(directory) for directory in directories])
-
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty_estimate.Estimate:
-        """See `Source`."""
-        del seed  # Nothing is random.
-        members = [_ask(agent, images, embeddings) for agent in self._agents]
-        return _from_list(members, self._coding)
-
-
-class FlippedViews:
-    """The picture as it is, its mirror images, and turned by 180 degrees: four answers.
-
-    Averaged, they also err less. Only for pictures that are as plausible mirrored, and a model for
-    which start and end of a motion are the same thing (x2 >= x1, as `food_data/augmentation.py`
-    says) unless `canonical_direction` is False.
-    """
-
-    name = "flipped_views"
-
-    def __init__(self, agent: agent_wrapper.Agent, canonical_direction: bool = True) -> None:
-        """Args:
-        agent: the model, or an engine of it.
-        canonical_direction: answers of all views point to the right.
-        """
-        self._agent = agent
-        self.settings: dict[str, object] = {"canonical_direction": canonical_direction}
-
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty_estimate.Estimate:
-        """See `Source`."""
-        del seed  # Nothing is random.
-        members = []
-        for flip_x, flip_y in ((False, False), (True, False), (False, True), (True, True)):
-            view = images[:, :: -1 if flip_y else 1, :: -1 if flip_x else 1]
-            found = _ask(self._agent, np.ascontiguousarray(view), embeddings)
-            members.append(self._flip_back(*found, flip_x, flip_y))
-        return _from_list(members, self._agent.action_coding)
-
-    def _flip_back(
-        self, answers: np.ndarray, probabilities: np.ndarray | None, flip_x: bool, flip_y: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """What a view says about the picture: answers [B, 4], probabilities [B, 4, V]."""
-        swap_ends = flip_x and self.settings["canonical_direction"]
-        flips = (flip_x, flip_y, swap_ends)
-        flipped, order = action_coding.mirrored_tokens(*flips, action_coding.ENDPOINTS)
-        answers = np.where(flipped, 1 - answers, answers)[:, order]
-        if probabilities is None:
-            return answers, None
-        flipped, order = action_coding.mirrored_tokens(*flips, self._agent.action_coding)
-        mirrored = token_uncertainty.mirrored(probabilities)
-        return answers, np.where(flipped[:, None], mirrored, probabilities)[:, order]
-
-
-def _ask(
-    agent: agent_wrapper.Agent, images: np.ndarray, embeddings: np.ndarray, **sampling: object
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Answers, and probabilities if the model has any."""
-    if agent.has_distributions:
-        found = agent.forward_with_distributions(images, embeddings, **sampling)
-        return np.asarray(found[0]), np.asarray(found[1])
-    return np.asarray(agent.forward(images, embeddings, **sampling)), None
-
-
-def _from_list(
-    members: list[tuple[np.ndarray, np.ndarray | None]],
-    coding: str,
-) -> uncertainty_estimate.Estimate:
-    known = [probabilities is not None for _, probabilities in members]
-    if any(known) != all(known):
-        raise ValueError(
-            "Ensemble: expected members with a distribution of tokens all or none, got "
-            f"{sum(known)} of {len(known)} with loss_type 'cross_entropy'."
-        )
-    samples = np.stack([answers for answers, _ in members])
-    return uncertainty_estimate.from_members(
-        samples, np.stack([p for _, p in members]) if all(known) else None, coding
-    )
+    return uncertainty.joined(parts)

@@ -15,31 +15,63 @@ give the same picture two opposite labels, and a regression answers with their m
 all. Where the direction does matter (x2 < x1 occurs in the data), `canonical_direction` has to be
 False; a label that contradicts the setting stops the run.
 
+Everything that moves pixels is one affine map, so the picture is interpolated once however many of
+them are on. With points counted from the picture's middle, u = p - 1/2 (shares of the side, x to
+the right, y down):
+
+    u' = zoom * turn(degrees) * quarter_turns * flips * u + offset
+
+`turn` by a positive angle is clockwise as seen: a quarter turn takes the middle of the upper edge,
+u = (0, -1/2), to the middle of the right edge, u' = (1/2, 0). The label goes through the matrix,
+the picture is read through its inverse. What moves in from outside has the mean colour of the
+picture: mirroring would draw food a second time, and the instruction would have two right answers.
+
+Brightness, contrast, saturation and hue are linear in the colour of a pixel, so all four together
+are one 3 x 3 matrix and one offset: brightness 1.2 and contrast 0.5 on a picture whose mean grey is
+100 take a grey of 180 to 1.2 * (100 + 0.5 * (180 - 100)) = 168. Pictures are float32 in 0..255
+throughout, may leave that range on the way, and are rounded once, at the end.
+
 What is drawn is worked out for the whole batch; the pixels are changed by code that XLA compiles
 for one picture, once, whatever the batch size: about twice as fast as TensorFlow's own image
-operations. Validation data is not augmented: do
-not pass an `Augmentation` there.
+operations. Validation data is not augmented: do not pass an `Augmentation` there.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import gin
+import numpy as np
 import tensorflow as tf
 
-from food_data import augmentation_draws
-from food_data import augmentation_geometry as geometry
-from food_data import augmentation_photometric as photometric
-
-_PROBABILITIES = (
-    "rotate_90_probability",
-    "flip_horizontal_probability",
-    "flip_vertical_probability",
-)
-_BELOW_ONE = ("shift", "crop", "brightness", "contrast", "noise", "cutout")
-_NOT_NEGATIVE = ("saturation", "sharpness", "blur_px")
-_ANGLES = ("rotation_degrees", "hue_degrees")
+# New ones belong at the end, so that seeds keep their meaning. All are drawn whatever is on, so
+# that one setting does not change what another one does.
+_DRAWS = (
+    ("turn", "flip_x", "flip_y", "degrees", "scale", "shift_x", "shift_y", "crop")
+    + ("crop_x", "crop_y", "brightness", "contrast", "saturation", "hue")
+    + ("blur_or_sharpen", "blur", "sharpness", "noise", "noise_key")
+    + ("hole_x", "hole_y", "hole_side")
+)  # fmt: skip
+# What a motion is weakened by until both ends of the label stay in the picture. Quarter turns and
+# flips map the picture onto itself, so the last one always fits.
+_LEVELS = (1.0, 0.5, 0.25, 0.0)
+_SHARPENING_SIGMA_PX = 1.0
+# RGB to YIQ, the television standard NTSC: luma, then two axes of colour that hue turns about it.
+_LUMA = (0.299, 0.587, 0.114)
+_TO_YIQ = np.float32([_LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_TO_RGB = np.linalg.inv(_TO_YIQ)
+# The sum of four bytes: its mean and its standard deviation, sqrt(4 * (256^2 - 1) / 12).
+_BYTES_MEAN, _BYTES_STD = 510.0, 147.8
+_LIMITS = {
+    **dict.fromkeys(
+        ("rotate_90_probability", "flip_horizontal_probability", "flip_vertical_probability"),
+        (0.0, 1.0),
+    ),
+    **dict.fromkeys(("shift", "crop", "brightness", "contrast", "noise", "cutout"), (0.0, 0.9)),
+    **dict.fromkeys(("saturation", "sharpness", "blur_px"), (0.0, 10.0)),
+    **dict.fromkeys(("rotation_degrees", "hue_degrees"), (0.0, 180.0)),
+}
 
 
 @gin.configurable
@@ -69,8 +101,8 @@ class Augmentation:
         noise: standard deviation, share of the range: 0.02 is 5 of 255 levels.
         blur_px: standard deviation of the Gaussian, pixels of the picture. With `sharpness` on too,
             a sample gets one of the two.
-        cutout: side of a square that is painted over in the mean colour, in sides of the picture.
-            It may hide the food: keep it small.
+        cutout: side of a square that is painted over in the mean colour, in sides of the picture
+            (arXiv 1708.04552). It may hide the food: keep it small.
         canonical_direction: labels point to the right and are kept so; see the module.
     """
 
@@ -93,12 +125,8 @@ class Augmentation:
     canonical_direction: bool = True
 
     def __post_init__(self):
-        limits = dict.fromkeys(_PROBABILITIES, (0.0, 1.0))
-        limits.update(dict.fromkeys(_BELOW_ONE, (0.0, 0.9)))
-        limits.update(dict.fromkeys(_NOT_NEGATIVE, (0.0, 10.0)))
-        limits.update(dict.fromkeys(_ANGLES, (0.0, 180.0)))
-        limits.update(scale_min=(0.1, self.scale_max), scale_max=(self.scale_min, 10.0))
-        for name, (low, high) in limits.items():
+        scales = {"scale_min": (0.1, self.scale_max), "scale_max": (self.scale_min, 10.0)}
+        for name, (low, high) in {**_LIMITS, **scales}.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"Augmentation.{name}: expected {low} to {high}, got {value}.")
@@ -158,67 +186,273 @@ class Augmentation:
                 "Augmentation: expected square images, uint8 [B, S, S, 3] with S known, got "
                 f"{images.dtype.name} {images.shape}."
             )
-        with tf.control_dependencies(self._direction_checks(actions)):
-            draws = augmentation_draws.uniform_draws(seeds)
-        settings, actions = self._settings(draws, actions)
-        spec = tf.TensorSpec(images.shape[1:], tf.uint8)
-        return tf.map_fn(_change, (images, settings), fn_output_signature=spec), actions
-
-    def _settings(
-        self, draws: dict[str, tf.Tensor], actions: tf.Tensor
-    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """What `_change` does to each picture, as tensors [B, ...], and the new labels."""
+        checks = []
+        if self.canonical_direction and self._turns:
+            check = tf.debugging.assert_greater_equal(
+                actions[:, 2],
+                actions[:, 0],
+                "Augmentation: expected labels that point to the right, x2 >= x1, got one that "
+                "points to the left. If the direction of a motion matters in this data set, set "
+                "Augmentation.canonical_direction = False; if not, swap start and end.",
+            )
+            checks = [] if check is None else [check]
+        with tf.control_dependencies(checks):
+            draws = _uniform_draws(seeds)
         settings: dict[str, tf.Tensor] = {}
         if self._moves:
-            motions = augmentation_draws.motions(self, draws)
-            settings["maps"], actions = geometry.place(motions, actions)
+            settings["maps"], actions = _place(self._maps(draws), actions)
             if self._turns and self.canonical_direction:
-                actions = geometry.point_right(actions)
+                actions = point_right(actions)
         if self._changes_colours:
-            changes = augmentation_draws.colour_changes(self, draws)
-            settings["colours"] = photometric.colour_matrices(changes)
+            settings["colours"] = self._colour_matrices(draws)
         if self._filters:
-            settings["detail"], settings["kernel"] = augmentation_draws.filters(self, draws)
+            settings["detail"], settings["kernel"] = self._kernels(draws)
         if self.cutout:
-            settings["hole"] = augmentation_draws.holes(self, draws)
+            hole_side = self.cutout * draws["hole_side"]
+            settings["hole"] = tf.stack([draws["hole_x"], draws["hole_y"], hole_side], -1)
         if self.noise:
             settings["noise_std"] = 255 * self.noise * draws["noise"]
             settings["noise_key"] = tf.bitcast(draws["noise_key"], tf.int32)
-        return settings, actions
+        spec = tf.TensorSpec(images.shape[1:], tf.uint8)
+        return tf.map_fn(_change, (images, settings), fn_output_signature=spec), actions
 
-    def _direction_checks(self, actions: tf.Tensor) -> list[tf.Operation]:
-        if not (self.canonical_direction and self._turns):
-            return []
-        check = tf.debugging.assert_greater_equal(
-            actions[:, 2],
-            actions[:, 0],
-            "Augmentation: expected labels that point to the right, x2 >= x1, got one that points "
-            "to the left. If the direction of a motion matters in this data set, set "
-            "Augmentation.canonical_direction = False; if not, swap start and end.",
-        )
-        return [check] if check is not None else []
+    def _maps(self, draws: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The maps of all levels, about the middle of the picture: float32 [B, levels, 2, 3]."""
+        column = {name: draw[:, tf.newaxis] for name, draw in draws.items()}
+        chance = self.rotate_90_probability
+        # The draws below `chance` are divided evenly among one, two and three turns.
+        turns = tf.minimum(tf.floor(1 + 3 * column["turn"] / max(chance, 1e-6)), 3.0)
+        # Of exact zeros and ones, so that quarter turns and flips move whole pixels.
+        turns = tf.cast(tf.where(column["turn"] < chance, turns, 0.0), tf.int32)
+        quarter_cos = tf.gather([1.0, 0.0, -1.0, 0.0], turns)
+        quarter_sin = tf.gather([0.0, 1.0, 0.0, -1.0], turns)
+        flip_x = tf.cast(column["flip_x"] < self.flip_horizontal_probability, tf.float32)
+        flip_y = tf.cast(column["flip_y"] < self.flip_vertical_probability, tf.float32)
+        sign_x, sign_y = 1 - 2 * flip_x, 1 - 2 * flip_y
+        low, high = math.log(self.scale_min), math.log(self.scale_max)
+        level = tf.constant([_LEVELS])
+        degrees = level * (self.rotation_degrees * _signed(column["degrees"]))
+        log_scale = level * (low + (high - low) * column["scale"])
+        shift_x = level * (self.shift * _signed(column["shift_x"]))
+        shift_y = level * (self.shift * _signed(column["shift_y"]))
+        crop = level * (self.crop * column["crop"])
+        window = 1 - crop
+        zoom = tf.exp(log_scale) / window
+        angle = degrees * (np.pi / 180)
+        cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
+        xx = (cos * quarter_cos - sin * quarter_sin) * sign_x
+        xy = -(cos * quarter_sin + sin * quarter_cos) * sign_y
+        yx = (sin * quarter_cos + cos * quarter_sin) * sign_x
+        yy = (cos * quarter_cos - sin * quarter_sin) * sign_y
+        # crop * crop_x / 2 is the middle of the window, which comes to the middle of the picture.
+        offset_x = (shift_x - crop * _signed(column["crop_x"]) / 2) / window
+        offset_y = (shift_y - crop * _signed(column["crop_y"]) / 2) / window
+        rows = [[xx, xy, offset_x], [yx, yy, offset_y]]
+        return tf.stack([tf.stack(row, -1) for row in rows], -2)
+
+    def _colour_matrices(self, draws: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The maps from old to new RGB, and how much mean grey is added: float32 [B, 3, 4]."""
+        brightness, contrast, saturation = [
+            1 + getattr(self, name) * _signed(draws[name])
+            for name in ("brightness", "contrast", "saturation")
+        ]
+        angle = self.hue_degrees * _signed(draws["hue"]) * (np.pi / 180)
+        cos, sin = saturation * tf.cos(angle), saturation * tf.sin(angle)
+        zero, one = tf.zeros_like(cos), tf.ones_like(cos)
+        turn = tf.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], -1)
+        matrices = _TO_RGB @ tf.reshape(turn, (-1, 3, 3)) @ _TO_YIQ
+        matrices *= (contrast * brightness)[:, tf.newaxis, tf.newaxis]
+        grey = tf.repeat((brightness * (1 - contrast))[:, tf.newaxis], 3, 1)
+        return tf.concat([matrices, grey[..., tf.newaxis]], -1)
+
+    def _kernels(self, draws: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """How much detail is added [B], -1 for a blurred picture, and Gaussians [B, 2 r + 1]."""
+        # With both on: one of them. Optics that blur do not sharpen.
+        both = self.blur_px and self.sharpness
+        blurred = draws["blur_or_sharpen"] < (0.5 if both else float(bool(self.blur_px)))
+        amount = tf.where(blurred, -1.0, self.sharpness * _signed(draws["sharpness"]))
+        sigma = tf.where(blurred, self.blur_px * draws["blur"], _SHARPENING_SIGMA_PX)
+        radius = max(1, math.ceil(2.5 * max(self.blur_px, _SHARPENING_SIGMA_PX)))
+        steps = tf.range(-radius, radius + 1, dtype=tf.float32)
+        weights = tf.exp(-0.5 * (steps / tf.maximum(sigma, 1e-3)[:, tf.newaxis]) ** 2)
+        return amount, weights / tf.reduce_sum(weights, 1, keepdims=True)
+
+
+def point_right(actions: tf.Tensor) -> tf.Tensor:
+    """Swaps start and end of motions that point to the left (or straight up).
+
+    Args:
+        actions: execution parameters float32 [..., 4].
+
+    Returns:
+        float32 [..., 4] with x2 >= x1.
+    """
+    dx, dy = actions[..., 2] - actions[..., 0], actions[..., 3] - actions[..., 1]
+    left = (dx < 0) | ((dx == 0) & (dy < 0))
+    return tf.where(left[..., tf.newaxis], tf.roll(actions, 2, -1), actions)
+
+
+def _uniform_draws(seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Uniform numbers in [0, 1) by their names, float32 [B] each, from seeds int32 [B, 2]."""
+    spec = tf.TensorSpec((len(_DRAWS),), tf.float32)
+
+    def draw(seed: tf.Tensor) -> tf.Tensor:
+        # Named, because what "auto" chooses depends on the device.
+        return tf.random.stateless_uniform(spec.shape, seed, alg="philox")
+
+    uniform = tf.map_fn(draw, seeds, fn_output_signature=spec)
+    return dict(zip(_DRAWS, tf.unstack(uniform, axis=1)))
+
+
+def _signed(uniform: tf.Tensor) -> tf.Tensor:
+    """From 0..1 to -1..1."""
+    return 2 * uniform - 1
+
+
+def _place(maps: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """For each sample the strongest map [B, 2, 3] that leaves its label in the picture, and it.
+
+    Clipping the label instead would move its midpoint off the food.
+    """
+    moved = _transform(actions[:, tf.newaxis], maps)
+    inside = tf.reduce_all((moved >= 0) & (moved <= 1), -1)
+    # Never none: a label that was outside before stays outside.
+    inside = tf.concat([inside[:, :-1], tf.ones_like(inside[:, -1:])], 1)
+    strongest = tf.argmax(tf.cast(inside, tf.int32), 1)
+    return tf.gather(maps, strongest, batch_dims=1), tf.gather(moved, strongest, batch_dims=1)
+
+
+def _transform(actions: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """Execution parameters [..., 4] where maps [..., 2, 3] take them, not clipped."""
+    x, y = actions[..., 0::2] - 0.5, actions[..., 1::2] - 0.5
+    rows = (maps[..., 0, :, tf.newaxis], maps[..., 1, :, tf.newaxis])
+    new_x, new_y = [row[..., 0, :] * x + row[..., 1, :] * y + row[..., 2, :] for row in rows]
+    parts = [new_x[..., :1], new_y[..., :1], new_x[..., 1:], new_y[..., 1:]]
+    return tf.concat(parts, -1) + 0.5
 
 
 def _change(sample: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tf.Tensor:
     """One picture uint8 [S, S, 3], as far as there are settings for it."""
     image, settings = sample
-    mean = photometric.mean_colour(image)
+    # Summed in integers: the same in whatever order, and so for any number of threads.
+    total = tf.reduce_sum(tf.cast(image, tf.int32), (0, 1))
+    mean = tf.cast(total, tf.float32) / (image.shape[0] * image.shape[1])
     if "maps" in settings:
-        picture = geometry.warp(image, settings["maps"], mean)
+        picture = _warp(image, settings["maps"], mean)
     else:
         picture = tf.cast(image, tf.float32)
     if "colours" in settings:
-        picture = photometric.change_colours(picture, settings["colours"], mean)
+        matrix = settings["colours"]
+        # Compiled together with the pixels this sum would be computed for each of them.
+        grey = tf.tensordot(mean, tf.constant(_LUMA), 1)
+        picture = _mix_channels(picture, tf.transpose(matrix[:, :3]), matrix[:, 3] * grey)
     if "kernel" in settings:
-        picture = photometric.change_sharpness(picture, settings["detail"], settings["kernel"])
+        picture = _change_sharpness(picture, settings["detail"], settings["kernel"])
     return _finish(picture, settings, mean)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _warp(image: tf.Tensor, matrix: tf.Tensor, fill: tf.Tensor) -> tf.Tensor:
+    """A picture seen through a map of old points to new ones, bilinear between pixel centres."""
+    side = image.shape[0]
+    (xx, xy, offset_x), (yx, yy, offset_y) = [tf.unstack(row) for row in tf.unstack(matrix)]
+    determinant = xx * yy - xy * yx
+    middle = (side - 1) / 2
+    across = tf.range(side, dtype=tf.float32)[tf.newaxis] - middle - side * offset_x
+    down = tf.range(side, dtype=tf.float32)[:, tf.newaxis] - middle - side * offset_y
+    # For each new pixel the place in the old picture, 0 at the first centre.
+    x = (yy * across - xy * down) / determinant + middle
+    y = (xx * down - yx * across) / determinant + middle
+    left, top = tf.floor(x), tf.floor(y)
+    # One channel axis for all that follows, so that the colours are read side by side.
+    along_x, along_y = (x - left)[..., tf.newaxis], (y - top)[..., tf.newaxis]
+    columns, rows = (
+        [tf.cast(tf.clip_by_value(first + step, 0, side - 1), tf.int32) for step in (0, 1)]
+        for first in (left, top)
+    )
+    pixels = tf.reshape(image, (side * side, 3))
+    corners = [
+        [tf.cast(tf.gather(pixels, row * side + column), tf.float32) for column in columns]
+        for row in rows
+    ]
+    above, below = [a * (1 - along_x) + b * along_x for a, b in corners]
+    value = above * (1 - along_y) + below * along_y
+    # Equal to bilinear interpolation with a frame of `fill`, without a frame.
+    covered_x, covered_y = (
+        tf.clip_by_value(tf.minimum(place + 1, side - place), 0.0, 1.0) for place in (x, y)
+    )
+    return fill + (covered_x * covered_y)[..., tf.newaxis] * (value - fill)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _mix_channels(picture: tf.Tensor, columns: tf.Tensor, added: tf.Tensor) -> tf.Tensor:
+    """[S, S, 3] times the matrix of which [3, 3] are the columns, plus [3]."""
+    parts = [picture[..., i : i + 1] * columns[i] for i in range(3)]
+    return parts[0] + parts[1] + parts[2] + added
+
+
+def _change_sharpness(picture: tf.Tensor, amount: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """picture + amount * (picture - blurred picture); edges are repeated outwards."""
+    side, radius = picture.shape[0], weights.shape[0] // 2
+    lines = tf.reshape(picture, (side, -1))
+    # The frame is made outside of the compiled code, which would look for it at every pixel.
+    above, below = (tf.repeat(row, radius, 0) for row in (lines[:1], lines[-1:]))
+    lines = _blur_columns(tf.concat([above, lines, below], 0), weights)
+    left, right = (tf.tile(pixel, (1, radius)) for pixel in (lines[:, :3], lines[:, -3:]))
+    lines = tf.concat([left, lines, right], 1)
+    return _blur_rows_and_add(lines, weights, picture, amount)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _blur_columns(lines: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """[S + 2r, S * 3] to [S, S * 3]."""
+    height = lines.shape[0] - weights.shape[0] + 1
+    return tf.add_n([weights[i] * lines[i : i + height] for i in range(weights.shape[0])])
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _blur_rows_and_add(
+    lines: tf.Tensor, weights: tf.Tensor, picture: tf.Tensor, amount: tf.Tensor
+) -> tf.Tensor:
+    """[S, (S + 2r) * 3], blurred along the rows, and the picture [S, S, 3] to the result."""
+    width = 3 * picture.shape[1]
+    parts = [weights[i] * lines[:, 3 * i : 3 * i + width] for i in range(weights.shape[0])]
+    return picture + amount * (picture - tf.reshape(tf.add_n(parts), picture.shape))
 
 
 @tf.function(jit_compile=True, autograph=False)
 def _finish(picture: tf.Tensor, settings: dict[str, tf.Tensor], mean: tf.Tensor) -> tf.Tensor:
     """The last steps in one pass: hole, noise, rounding to uint8."""
     if "hole" in settings:
-        picture = photometric.cut_out(picture, settings["hole"], mean)
+        hole, side = settings["hole"], picture.shape[0]
+        centres = (tf.range(side, dtype=tf.float32) + 0.5) / side
+        in_x, in_y = [tf.abs(centres - hole[i]) < hole[2] / 2 for i in range(2)]
+        inside = in_y[:, tf.newaxis] & in_x[tf.newaxis]
+        picture = tf.where(inside[..., tf.newaxis], mean, picture)
     if "noise_std" in settings:
-        picture = photometric.add_noise(picture, settings["noise_std"], settings["noise_key"])
-    return photometric.to_uint8(picture)
+        picture = _add_noise(picture, settings["noise_std"], settings["noise_key"])
+    return tf.cast(tf.clip_by_value(tf.round(picture), 0.0, 255.0), tf.uint8)
+
+
+def _add_noise(picture: tf.Tensor, std: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """Adds noise that is nearly Gaussian: the sum of the four bytes of a hash for each value.
+
+    The hash is the finaliser of MurmurHash3 (Austin Appleby, public domain) of a counter and the
+    key; at this place TensorFlow's stateless normal numbers took longer than all the rest.
+    """
+    counter = tf.reshape(tf.range(np.prod(picture.shape), dtype=tf.int32), picture.shape)
+
+    def right(bits: tf.Tensor, shift: int) -> tf.Tensor:
+        return tf.bitwise.right_shift(bits, np.uint32(shift))
+
+    def fold(bits: tf.Tensor, shift: int) -> tf.Tensor:
+        return tf.bitwise.bitwise_xor(bits, right(bits, shift))
+
+    bits = tf.bitcast(counter, tf.uint32) * np.uint32(0x9E3779B9) + tf.bitcast(key, tf.uint32)
+    bits = fold(bits, 16) * np.uint32(0x85EBCA6B)
+    bits = fold(fold(bits, 13) * np.uint32(0xC2B2AE35), 16)
+    total = tf.zeros_like(counter)
+    for shift in (0, 8, 16, 24):
+        byte = tf.bitwise.bitwise_and(right(bits, shift), np.uint32(255))
+        total += tf.bitcast(byte, tf.int32)
+    return picture + (tf.cast(total, tf.float32) - _BYTES_MEAN) * (std / _BYTES_STD)

@@ -1,70 +1,189 @@
 """From labelled pictures to a data set: one sample per object that has an axis.
 
-Where annotations have masks, the samples have them too.
+The way of an object: `annotation_formats` reads it; `resolve_actions` says what is to be done to
+it; `add_axes` gives it a start and an end, if the file states none, by `mask_rules`: from its mask,
+or else from its box; `build_dataset` decodes the picture, places picture, motion and mask in the
+model's square (`image_placement`) and adds the instruction's embedding.
 
-Nothing is left out in silence: `build_report` counts every object that did not become a sample.
+Nothing is left out in silence: `BuildReport` counts every object that did not become a sample.
 """
 
 from __future__ import annotations
 
-import contextlib
+import collections
 import dataclasses
 import hashlib
-import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from food_data import (
+    annotation_formats,
     annotations,
-    build_report,
     embedding_store,
     image_placement,
-    mask_placement,
+    mask_rules,
     npz_dataset,
-    packed_masks,
     vocabulary,
 )
+from food_data.annotations import LabelledObject, LabelledPicture
+
+STATED, FROM_MASK, FROM_BOX = "stated in the file", "from a mask", "from a box"
+UNREADABLE = annotation_formats.UNREADABLE
 
 
-@dataclasses.dataclass(frozen=True)
-class _Candidate:
-    """An object that may become a sample, and its instruction."""
+@dataclasses.dataclass
+class BuildReport:
+    """What became of every labelled object; each is in exactly one of the counts.
 
-    labelled: annotations.LabelledObject
-    action: str
-    food: str
+    Attributes:
+        samples: food -> number of samples.
+        left_out: (reason, label) -> number of objects.
+        unreadable: what is wrong with each picture that was skipped.
+    """
+
+    samples: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    unreadable: list[str] = dataclasses.field(default_factory=list)
+
+    def text(self) -> str:
+        """Two tables for people: samples by food, objects left out by reason and label."""
+        rows = [("samples", food, count) for food, count in sorted(self.samples.items())]
+        rows.append(("samples", "TOTAL", self.samples.total()))
+        counts = sorted((*key, count) for key, count in self.left_out.items())
+        counts += [("any reason", "TOTAL", self.left_out.total())] if counts else []
+        rows += [(f"left out: {reason}", label, count) for reason, label, count in counts]
+        width = max(len(row[0]) for row in rows)
+        lines = [f"{what:{width}}  {name:20} {count:6}" for what, name, count in rows]
+        return "\n".join(lines + self.unreadable)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sample:
-    parameters: np.ndarray
-    action: str
-    food: str
-    source: str
-    photo: image_placement.PhotoFile
+def _renamed(error: OSError | ValueError, where: str) -> OSError | ValueError:
+    """The error, of a plain kind, with what it is about."""
+    return (OSError if isinstance(error, OSError) else ValueError)(f"{where}: {error}")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pixels:
-    """As large as they may get; pages that are never written take no memory."""
+def resolve_actions(
+    pictures: Iterable[LabelledPicture], default: str | None, names: vocabulary.Vocabulary
+) -> list[LabelledPicture]:
+    """Gives every object its canonical action, and a label that is a food alone.
 
-    images: np.ndarray
-    masks: np.ndarray
+    The first of these that says something counts: the object itself; the label, if it begins with
+    the name of an action ("twirling spaghetti"); the default.
 
-    @classmethod
-    def empty(cls, number: int) -> _Pixels:
-        return cls(
-            np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8),
-            np.zeros((number, *packed_masks.PACKED_SHAPE), np.uint8),
+    Raises:
+        ValueError: if an object names no action and there is no default; names picture and object.
+        vocabulary.UnknownNameError: if there is no such action; names picture and object.
+    """
+    if default is not None:
+        default = names.canonical_action(default)
+
+    def resolve(one: LabelledObject, where: str) -> LabelledObject:
+        if one.action is not None:
+            try:
+                return dataclasses.replace(one, action=names.canonical_action(one.action))
+            except vocabulary.UnknownNameError as error:
+                raise vocabulary.UnknownNameError(f"{where}: {error}") from error
+        try:
+            action, label = names.split_instruction(one.label)
+        except vocabulary.UnknownNameError:
+            action, label = default, one.label
+        if action is None:
+            raise ValueError(
+                f"{where}: expected an action, got none. Give --action, which counts for all "
+                "objects that name none, or write it before the label ('skewering carrot')."
+            )
+        return dataclasses.replace(one, action=action, label=label)
+
+    return [
+        dataclasses.replace(
+            picture,
+            objects=tuple(resolve(one, f"{picture.path}: {one.label}") for one in picture.objects),
         )
+        for picture in pictures
+    ]
 
-    def after(self, number: int) -> _Pixels:
-        return _Pixels(self.images[number:], self.masks[number:])
+
+def add_axes(
+    pictures: Sequence[LabelledPicture],
+    rules: Mapping[str, mask_rules.MaskRule],
+    *,
+    use_boxes: bool = True,
+    skip_unreadable: bool = False,
+    wanted: Callable[[LabelledObject], bool] = lambda one: True,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> tuple[list[LabelledPicture], collections.Counter]:
+    """Gives an axis to every object that has a mask or a box; one that a file states is kept.
+
+    Args:
+        pictures: whose objects have a canonical action.
+        rules: canonical action -> rule.
+        use_boxes: objects with a box and no mask get an axis too.
+        skip_unreadable: objects of unreadable pictures and masks get a flaw, instead of an error.
+        wanted: which objects are worth the work; the others lose their axis.
+        progress: wraps the pictures, for a progress bar.
+
+    Returns:
+        The same pictures, in order; an object without an axis has a flaw that says why, or nothing
+        is known of where it is. And where the axes come from: `STATED`, `FROM_MASK` or `FROM_BOX`
+        -> number of objects.
+
+    Raises:
+        OSError, ValueError: if a mask is unreadable or of another size than its picture; names the
+            picture and the object.
+        LookupError: if an action has no rule.
+    """
+    origins: collections.Counter = collections.Counter()
+    done = []
+    for picture in progress(pictures):
+        objects = []
+        for one in picture.objects:
+            axis = flaw = None
+            if wanted(one):
+                try:
+                    axis, flaw = _axis(one, picture, rules, use_boxes)
+                except (OSError, ValueError) as error:
+                    if not skip_unreadable:
+                        raise _renamed(error, f"{picture.path}: {one.label}") from error
+                    flaw = UNREADABLE
+            if axis is not None:
+                origins[flaw] += 1
+                flaw = None
+            objects.append(dataclasses.replace(one, axis=axis, flaw=flaw or one.flaw))
+        done.append(dataclasses.replace(picture, objects=tuple(objects)))
+    return done, origins
+
+
+def _axis(
+    one: LabelledObject,
+    picture: LabelledPicture,
+    rules: Mapping[str, mask_rules.MaskRule],
+    use_boxes: bool,
+) -> tuple[np.ndarray | None, str | None]:
+    """The axis and where it comes from, or None and why there is none."""
+    if one.flaw:
+        return None, one.flaw
+    if one.axis is not None:
+        return one.axis, STATED
+    if one.shape is None and one.box is None:
+        return None, None
+    if one.shape is None and not use_boxes:
+        return None, "has only a box"
+    rule = mask_rules.rule_of(one.action, rules)
+    width, height = picture.size or annotations.picture_size(picture.path)
+    if one.shape is not None:
+        mask = one.shape(width, height)
+        return (
+            (mask_rules.mask_axis(mask, rule), FROM_MASK) if mask.any() else (None, "mask is empty")
+        )
+    box = np.clip(one.box, 0, [width, height])
+    if not (box[0] < box[1]).all():
+        return None, "box has no area"
+    return np.clip(mask_rules.box_axis(box, rule), 0, [width, height]), FROM_BOX
 
 
 def build_dataset(
-    pictures: Sequence[annotations.LabelledPicture],
+    pictures: Sequence[LabelledPicture],
     store: embedding_store.EmbeddingStore,
     *,
     action: str | None,
@@ -72,8 +191,8 @@ def build_dataset(
     label_map: Mapping[str, str] | None = None,
     skip_unreadable: bool = False,
     progress: Callable[[Iterable], Iterable] = iter,
-) -> tuple[npz_dataset.FoodDataset, build_report.BuildReport]:
-    """Builds a data set of what is to be done to every object.
+) -> tuple[npz_dataset.FoodDataset, BuildReport]:
+    """Builds a data set of what is to be done to every object; with masks, where there are any.
 
     With "crop" the square follows the object (`image_placement.place`, `keep_points`), so that an
     object beside the central square can be used. Serving does not know where the object is and
@@ -82,7 +201,7 @@ def build_dataset(
     Byte-identical pictures get the source of the first one, so that a split keeps them together.
 
     Args:
-        pictures: of `annotations.read_annotations`.
+        pictures: as they were read.
         store: gives the embeddings, and decides which foods are known.
         action: name or variant, of objects that do not say it themselves.
         resize: a mode of `image_placement`.
@@ -100,10 +219,13 @@ def build_dataset(
     """
     if action is not None:
         action = store.vocabulary.canonical_action(action)
-    report = build_report.BuildReport()
+    report = BuildReport()
     chosen = [(one, _usable(one, store, action, label_map or {}, report)) for one in pictures]
-    pixels = _Pixels.empty(sum(len(objects) for _, objects in chosen))
-    samples: list[_Sample] = []
+    number = sum(len(objects) for _, objects in chosen)
+    # As large as they may get; pages that are never written take no memory.
+    images = np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
+    masks = np.zeros((number, *npz_dataset.PACKED_SHAPE), np.uint8)
+    rows: list[tuple] = []
     first_sources: dict[str, str] = {}
     for picture, objects in progress([pair for pair in chosen if pair[1]]):
         try:
@@ -113,44 +235,58 @@ def build_dataset(
             if not skip_unreadable:
                 raise
             report.unreadable.append(str(error))
-            labels = [one.labelled.label for one in objects]
-            report.left_out.update((build_report.UNREADABLE, label) for label in labels)
+            report.left_out.update((UNREADABLE, one.label) for one, _ in objects)
             continue
         source = first_sources.setdefault(hashlib.sha256(data).hexdigest(), picture.source)
-        with _errors_naming(picture.path):
-            samples += _samples(
-                image,
-                picture.path,
-                source,
-                objects,
-                resize,
-                pixels.after(len(samples)),
-                report,
-                skip_unreadable,
-            )
-    if not samples:
+        size = (image.shape[1], image.shape[0])
+        for one, instruction in objects:
+            if not ((one.axis >= 0) & (one.axis <= size)).all():
+                report.left_out["axis outside the picture", one.label] += 1
+                continue
+            square, placement = image_placement.place(image, resize, keep_points=one.axis)
+            parameters = placement.to_model(one.axis).astype(np.float32).ravel()
+            if not ((parameters >= 0) & (parameters <= 1)).all():
+                report.left_out["axis outside the crop", one.label] += 1
+                continue
+            images[len(rows)] = square
+            try:
+                mask = one.mask(*size)
+                if mask is not None:
+                    placed = image_placement.place_mask(mask, placement)
+                    masks[len(rows)] = npz_dataset.pack_masks(placed)
+            except (OSError, ValueError) as error:
+                if not skip_unreadable:
+                    raise _renamed(error, str(picture.path)) from error
+                report.unreadable.append(f"{source}: {one.label}: {error}")
+            photo = image_placement.PhotoFile(picture.path, placement)
+            rows.append((parameters, *instruction, source, photo))
+    if not rows:
         raise ValueError(f"No sample is left. Left out: {dict(report.left_out) or 'nothing'}.")
-    report.samples.update(sample.food for sample in samples)
-    return _assemble(pixels, samples, store, resize), report
-
-
-@contextlib.contextmanager
-def _errors_naming(path: pathlib.Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        kind = OSError if isinstance(error, OSError) else ValueError
-        raise kind(f"{path}: {error}") from error
+    actions, action_names, foods, sources, photos = zip(*rows)
+    report.samples.update(foods)
+    images, masks = images[: len(rows)], masks[: len(rows)]
+    dataset = npz_dataset.FoodDataset(
+        images,
+        np.stack(actions),
+        np.stack([store.lookup(*pair) for pair in zip(action_names, foods)]),
+        np.array(action_names),
+        np.array(foods),
+        np.array(sources),
+        resize=resize,
+        masks=masks if any(mask.any() for mask in masks) else None,
+        photos=photos,
+    )
+    return dataset, report
 
 
 def _usable(
-    picture: annotations.LabelledPicture,
+    picture: LabelledPicture,
     store: embedding_store.EmbeddingStore,
     action: str | None,
     label_map: Mapping[str, str],
-    report: build_report.BuildReport,
-) -> list[_Candidate]:
-    """The objects that have an axis and a known food; the others are counted."""
+    report: BuildReport,
+) -> list[tuple[LabelledObject, tuple[str, str]]]:
+    """The objects that have an axis, with action and food; the others are counted."""
     usable, seen = [], set()
     for one in picture.objects:
         own_action = action if one.action is None else store.vocabulary.canonical_action(one.action)
@@ -163,30 +299,25 @@ def _usable(
         try:
             food = store.resolve(own_action, label)[1]
         except embedding_store.UnknownInstructionError:
-            report.left_out[build_report.UNKNOWN_FOOD, one.label] += 1
+            report.left_out["unknown food", one.label] += 1
             continue
         key = None if one.axis is None else (own_action, food, one.axis.tobytes())
-        flaw = _flaw(one, key in seen)
+        flaw = one.flaw
+        if flaw is None and one.axis is None:
+            flaw = "has no axis"
+        elif flaw is None and np.array_equal(one.axis[0], one.axis[1]):
+            flaw = "axis has no length"
+        elif flaw is None and key in seen:
+            flaw = "duplicate"
         if flaw is not None:
             report.left_out[flaw, one.label] += 1
         else:
-            usable.append(_Candidate(one, own_action, food))
+            usable.append((one, (own_action, food)))
             seen.add(key)
     return usable
 
 
-def _flaw(one: annotations.LabelledObject, is_known: bool) -> str | None:
-    """Why an object is no sample, or None."""
-    if one.flaw is not None:
-        return one.flaw
-    if one.axis is None:
-        return build_report.NO_AXIS
-    if np.array_equal(one.axis[0], one.axis[1]):
-        return build_report.NO_LENGTH
-    return build_report.DUPLICATE if is_known else None
-
-
-def _decode(data: bytes, picture: annotations.LabelledPicture) -> np.ndarray:
+def _decode(data: bytes, picture: LabelledPicture) -> np.ndarray:
     try:
         image = image_placement.decode_image(data)
     except image_placement.ImageDecodeError as error:
@@ -198,59 +329,3 @@ def _decode(data: bytes, picture: annotations.LabelledPicture) -> np.ndarray:
             f"annotations say, got {size[0]} x {size[1]}; the axes would be wrong."
         )
     return image
-
-
-def _samples(
-    image: np.ndarray,
-    path: pathlib.Path,
-    source: str,
-    objects: Sequence[_Candidate],
-    resize: str,
-    pixels: _Pixels,
-    report: build_report.BuildReport,
-    skip_unreadable: bool,
-) -> list[_Sample]:
-    """The samples of one picture, whose pixels are written to the beginning of `pixels`."""
-    samples = []
-    size = (image.shape[1], image.shape[0])
-    for candidate in objects:
-        one = candidate.labelled
-        if not ((one.axis >= 0) & (one.axis <= size)).all():
-            report.left_out[build_report.OUTSIDE_PICTURE, one.label] += 1
-            continue
-        placed, placement = image_placement.place(image, resize, keep_points=one.axis)
-        parameters = placement.to_model(one.axis).astype(np.float32).ravel()
-        if not ((parameters >= 0) & (parameters <= 1)).all():
-            report.left_out[build_report.OUTSIDE_CROP, one.label] += 1
-            continue
-        pixels.images[len(samples)] = placed
-        try:
-            mask = one.mask(*size)
-        except (OSError, ValueError) as error:
-            if not skip_unreadable:
-                raise
-            report.unreadable.append(f"{source}: {one.label}: {error}")
-            mask = None
-        if mask is not None:
-            packed = packed_masks.pack_masks(mask_placement.place_mask(mask, placement))
-            pixels.masks[len(samples)] = packed
-        photo = image_placement.PhotoFile(path, placement)
-        samples.append(_Sample(parameters, candidate.action, candidate.food, source, photo))
-    return samples
-
-
-def _assemble(
-    pixels: _Pixels, samples: Sequence[_Sample], store: embedding_store.EmbeddingStore, resize: str
-) -> npz_dataset.FoodDataset:
-    masks = pixels.masks[: len(samples)]
-    return npz_dataset.FoodDataset(
-        pixels.images[: len(samples)],
-        np.stack([sample.parameters for sample in samples]),
-        np.stack([store.lookup(sample.action, sample.food) for sample in samples]),
-        action_names=np.array([sample.action for sample in samples]),
-        food_types=np.array([sample.food for sample in samples]),
-        sources=np.array([sample.source for sample in samples]),
-        resize=resize,
-        masks=masks if any(mask.any() for mask in masks) else None,
-        photos=tuple(sample.photo for sample in samples),
-    )

@@ -20,20 +20,191 @@ The store, not the vocabulary, is the authority on which pairs exist.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from food_data import atomic_files, embedding_manifest, embedding_vectors, vocabulary
+import policy_specs
+from food_data import atomic_files, vocabulary
 
 MANIFEST_FILE = "manifest.json"
+FORMAT_VERSION = 1
+_ENTRY_KEYS = ("action", "food", "text", "file", "sha256")
+_UNIT_NORM_TOLERANCE = 1e-3
+_SHAPE = (policy_specs.EMBEDDING_SIZE,)
+
+Pair = tuple[str, str]
+Entry = dict[str, "str | list[str] | None"]
 
 
 class UnknownInstructionError(vocabulary.UnknownNameError):
     """A pair of action and food that has no embedding; the message lists near names."""
+
+
+def new_manifest(
+    encoder: str | None, version: str | None, entries: Iterable[Entry]
+) -> dict[str, object]:
+    """What `manifest.json` is to hold.
+
+    Args:
+        encoder: what made the vectors; None if unknown.
+        version: of the encoder, exact enough that two equal ones give equal vectors.
+        entries: of `new_entry`.
+    """
+    return {
+        "format_version": FORMAT_VERSION,
+        "encoder": encoder,
+        "encoder_version": version,
+        "dimension": policy_specs.EMBEDDING_SIZE,
+        "instruction_template": None if encoder is None else vocabulary.INSTRUCTION_TEMPLATE,
+        "entries": list(entries),
+    }
+
+
+def new_entry(action: str, food: str, text: str | None, data: bytes) -> Entry:
+    """The manifest's entry of a pair: the text that was encoded (or None) and its .npy file."""
+    digest = hashlib.sha256(data).hexdigest()
+    file = f"{action}_{food}.npy"
+    return {"action": action, "food": food, "text": text, "file": file, "sha256": digest}
+
+
+def read_manifest(path: pathlib.Path) -> dict[str, object]:
+    """Reads `manifest.json`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not the JSON of a manifest of this version.
+    """
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} is absent: the embeddings beside it were not made by "
+            "embeddings/build_embeddings.py. Choose another --embeddings_dir."
+        ) from error
+    found = manifest if isinstance(manifest, dict) else {"format_version": type(manifest)}
+    for key, expected in (
+        ("format_version", FORMAT_VERSION),
+        ("dimension", policy_specs.EMBEDDING_SIZE),
+    ):
+        if found.get(key) != expected:
+            raise ValueError(f"{path}: expected {key} {expected}, got {found.get(key)}.")
+    if not isinstance(manifest.get("entries"), list):
+        raise ValueError(f"{path}: expected a list 'entries', got {manifest.get('entries')!r}.")
+    return manifest
+
+
+def entries_by_pair(manifest: Mapping[str, object]) -> dict[Pair, Entry]:
+    """The entries by (action, food).
+
+    Raises:
+        ValueError: if an entry lacks a key, names are not snake_case, a file is not a plain .npy
+            name, or a pair comes twice.
+    """
+    by_pair: dict[Pair, Entry] = {}
+    for entry in manifest["entries"]:
+        absent = [key for key in _ENTRY_KEYS if key not in entry]
+        if absent:
+            raise ValueError(f"Manifest entry {entry}: expected {_ENTRY_KEYS}, absent: {absent}.")
+        pair, file = (entry["action"], entry["food"]), entry["file"]
+        for name in pair:
+            if not isinstance(name, str) or not vocabulary.NAME_PATTERN.fullmatch(name):
+                raise ValueError(f"Manifest entry {pair}: expected snake_case, got {name!r}.")
+        if not isinstance(file, str) or not re.fullmatch(r"[^/\\]+\.npy", file):
+            raise ValueError(f"Manifest entry {pair}: expected a file 'x.npy', got {file!r}.")
+        if pair in by_pair:
+            raise ValueError(f"Two files for {pair}: {by_pair[pair]['file']} and {file}; keep one.")
+        by_pair[pair] = entry
+    return by_pair
+
+
+def _vocabulary_of(manifest: Mapping[str, object]) -> vocabulary.Vocabulary:
+    """The names in the manifest, with their shipped variants and those that the manifest adds."""
+    actions: dict[str, list[str]] = {}
+    foods: dict[str, list[str]] = {}
+    for entry in manifest["entries"]:
+        for names, shipped, kind in (
+            (actions, vocabulary.BASE.actions, "action"),
+            (foods, vocabulary.BASE.foods, "food"),
+        ):
+            name = entry[kind]
+            names.setdefault(name, list(shipped.get(name, ())))
+            names[name] += entry.get(f"{kind}_variants", ())
+    return vocabulary.Vocabulary({}, {}).extended(actions, foods)
+
+
+def _check_files(
+    entries: Mapping[Pair, Entry], files: Mapping[str, bytes], directory: pathlib.Path
+) -> None:
+    """Compares the entries with the .npy files that there are."""
+    for pair, entry in entries.items():
+        name = entry["file"]
+        if name not in files:
+            raise FileNotFoundError(f"{directory / name} of {pair} is in the manifest but absent.")
+        found = hashlib.sha256(files[name]).hexdigest()
+        if found != entry["sha256"]:
+            raise ValueError(
+                f"{directory / name}: expected SHA-256 {entry['sha256']} (manifest), got {found}. "
+                "The file was changed or damaged; build anew with embeddings/build_embeddings.py."
+            )
+    strays = sorted(set(files) - {entry["file"] for entry in entries.values()})
+    if strays:
+        raise ValueError(
+            f"{directory}: not in the manifest: {', '.join(strays)}. Delete them, and add foods or "
+            "actions with `python embeddings/build_embeddings.py add`."
+        )
+
+
+def _manifest_of_files(files: Mapping[str, bytes], directory: pathlib.Path) -> dict[str, object]:
+    """A manifest for a directory that has none: encoder and texts are unknown."""
+    entries = []
+    for name, data in files.items():
+        try:
+            action, food = vocabulary.BASE.split_instruction(name.removesuffix(".npy"))
+        except vocabulary.UnknownNameError as error:
+            raise ValueError(f"{directory / name}: {error}") from error
+        # A lab's own food keeps its name: the store is the authority on what there is.
+        with contextlib.suppress(vocabulary.UnknownNameError):
+            food = vocabulary.canonical_food(food)
+        entries.append({**new_entry(action, food, None, data), "file": name})
+    return new_manifest(None, None, entries)
+
+
+def _read_vector(data: bytes, name: str) -> np.ndarray:
+    """The bytes of an .npy file -> float32 [512]. Raises ValueError that gives `name`."""
+    try:
+        vector = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{name} is not a readable .npy file: {error}") from error
+    return _check_vector(vector, name)
+
+
+def _check_vector(vector: np.ndarray, name: str) -> np.ndarray:
+    """Returns `vector`. Raises ValueError that gives `name` unless unit norm, float32 [512]."""
+    if vector.shape != _SHAPE or vector.dtype != np.float32:
+        raise ValueError(f"{name}: expected float32 {_SHAPE}, got {vector.dtype} {vector.shape}.")
+    norm = float(np.linalg.norm(vector))
+    if not abs(norm - 1.0) <= _UNIT_NORM_TOLERANCE:  # A NaN is not <= anything.
+        raise ValueError(
+            f"{name}: expected a unit vector (norm 1 within {_UNIT_NORM_TOLERANCE}), got {norm}."
+        )
+    return vector
+
+
+def vector_bytes(vector: np.ndarray) -> bytes:
+    """The bytes of the .npy file that holds `vector`."""
+    buffer = io.BytesIO()
+    np.save(buffer, vector, allow_pickle=False)
+    return buffer.getvalue()
 
 
 class EmbeddingStore:
@@ -44,23 +215,19 @@ class EmbeddingStore:
         vocabulary: the names that have embeddings here, with all their variants.
     """
 
-    def __init__(
-        self, vectors: Mapping[tuple[str, str], np.ndarray], manifest: Mapping[str, object]
-    ) -> None:
+    def __init__(self, vectors: Mapping[Pair, np.ndarray], manifest: Mapping[str, object]) -> None:
         """Takes vectors and manifest as they are on disk; each vector float32 [512], unit norm.
 
         Raises:
             ValueError: if a vector or the manifest is not what it should be, or their pairs differ.
         """
         self.manifest = dict(manifest)
-        self._entries = embedding_manifest.entries_by_pair(self.manifest)
+        self._entries = entries_by_pair(self.manifest)
         if set(self._entries) != set(vectors):
             odd = sorted(set(self._entries) ^ set(vectors))
             raise ValueError(f"Vectors and manifest entries differ in the pairs {odd}.")
-        self._vectors = {
-            pair: embedding_vectors.check(vectors[pair], str(pair)) for pair in self._entries
-        }
-        self.vocabulary = embedding_manifest.vocabulary_of(self.manifest)
+        self._vectors = {pair: _check_vector(vectors[pair], str(pair)) for pair in self._entries}
+        self.vocabulary = _vocabulary_of(self.manifest)
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> EmbeddingStore:
@@ -80,15 +247,14 @@ class EmbeddingStore:
                 f"No .npy file in {directory}. Fill it with "
                 f"`python embeddings/build_embeddings.py build --embeddings_dir {directory}`."
             )
-        manifest_file = directory / MANIFEST_FILE
-        if manifest_file.is_file():
-            manifest = embedding_manifest.read(manifest_file)
-            embedding_manifest.check_files(manifest, files, directory)
+        if (directory / MANIFEST_FILE).is_file():
+            manifest = read_manifest(directory / MANIFEST_FILE)
+            _check_files(entries_by_pair(manifest), files, directory)
         else:
-            manifest = embedding_manifest.of_files(files, directory)
+            manifest = _manifest_of_files(files, directory)
         vectors = {
-            pair: embedding_vectors.read(files[entry["file"]], str(directory / entry["file"]))
-            for pair, entry in embedding_manifest.entries_by_pair(manifest).items()
+            pair: _read_vector(files[entry["file"]], str(directory / entry["file"]))
+            for pair, entry in entries_by_pair(manifest).items()
         }
         return cls(vectors, manifest)
 
@@ -100,13 +266,10 @@ class EmbeddingStore:
         """
         return self._vectors[self.resolve(action, food)].copy()
 
-    def resolve(self, action: str, food: str) -> tuple[str, str]:
+    def resolve(self, action: str, food: str) -> Pair:
         """The canonical pair of an embedding that is here. Raises UnknownInstructionError."""
         try:
-            pair = (
-                self.vocabulary.canonical_action(action),
-                self.vocabulary.canonical_food(food),
-            )
+            pair = self.vocabulary.canonical_action(action), self.vocabulary.canonical_food(food)
         except vocabulary.UnknownNameError as error:
             raise UnknownInstructionError(
                 f"No embedding for action {action!r} with food {food!r}. {error}"
@@ -119,7 +282,7 @@ class EmbeddingStore:
             )
         return pair
 
-    def combinations(self) -> list[tuple[str, str]]:
+    def combinations(self) -> list[Pair]:
         """All (action, food) that have an embedding, sorted."""
         return sorted(self._entries)
 
@@ -138,32 +301,25 @@ class EmbeddingStore:
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         files = {entry["file"]: pair for pair, entry in self._entries.items()}
-        unwanted = _replaceable(directory, set(files))
+        present = {path.name for path in directory.glob("*.npy")}
+        ours: set[str] = set()
+        if (directory / MANIFEST_FILE).is_file():
+            earlier = entries_by_pair(read_manifest(directory / MANIFEST_FILE))
+            ours = {entry["file"] for entry in earlier.values()}
+        strangers = present - ours - set(files)
+        if strangers:
+            raise FileExistsError(
+                f"{directory} holds .npy files of another origin: {', '.join(sorted(strangers))}. "
+                "Choose another directory or move them away."
+            )
         entries = []
         for file_name, pair in files.items():
-            data = embedding_vectors.to_bytes(self._vectors[pair])
+            data = vector_bytes(self._vectors[pair])
             with atomic_files.replace_file(directory / file_name) as file:
                 file.write(data)
-            entries.append({**self._entries[pair], "sha256": embedding_manifest.sha256(data)})
-        manifest = {**self.manifest, "entries": entries}
+            entries.append({**self._entries[pair], "sha256": hashlib.sha256(data).hexdigest()})
         with atomic_files.replace_file(directory / MANIFEST_FILE) as file:
-            file.write((json.dumps(manifest, indent=1) + "\n").encode())
-        for file_name in unwanted:
+            text = json.dumps({**self.manifest, "entries": entries}, indent=1)
+            file.write(f"{text}\n".encode())
+        for file_name in (present & ours) - set(files):
             (directory / file_name).unlink()
-
-
-def _replaceable(directory: pathlib.Path, wanted: set[str]) -> set[str]:
-    """The vectors of an earlier save that are in the way. Raises FileExistsError for others."""
-    present = {path.name for path in directory.glob("*.npy")}
-    manifest_file = directory / MANIFEST_FILE
-    ours: set[str] = set()
-    if manifest_file.is_file():
-        entries = embedding_manifest.entries_by_pair(embedding_manifest.read(manifest_file))
-        ours = {entry["file"] for entry in entries.values()}
-    strangers = present - ours - wanted
-    if strangers:
-        raise FileExistsError(
-            f"{directory} holds .npy files of another origin: {', '.join(sorted(strangers))}. "
-            "Choose another directory or move them away."
-        )
-    return (present & ours) - wanted

@@ -38,26 +38,20 @@ PASSES = ("one", "fast", "accurate")
 _SHARES = {"one": (1.0,), "fast": (1.0, 0.6, 0.35), "accurate": (1.0, 0.5, 0.35)}
 _NUM_VIEWS = 8
 
-Answer = Callable[[np.ndarray, np.ndarray], Any]
-
 
 @dataclasses.dataclass(frozen=True)
 class Framing:
-    """How a checkpoint looks at photos.
+    """How a checkpoint looks at photos. Raises ValueError for other values.
 
     Attributes:
         passes: of `PASSES`.
         max_extent: a pass is left out if the motion is longer than this share of its crop's side.
-
-    Raises:
-        ValueError: if a value is none of these.
     """
 
     passes: str = "one"
     max_extent: float = 0.5
 
     def __post_init__(self) -> None:
-        """Checks the values."""
         if self.passes not in PASSES:
             raise ValueError(f"passes: expected one of {', '.join(PASSES)}; got {self.passes!r}.")
         if not self.max_extent > 0:
@@ -120,7 +114,7 @@ def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None
 
 
 def look(
-    answer: Answer,
+    answer: Callable[[np.ndarray, np.ndarray], Any],
     photos: Sequence[np.ndarray],
     firsts: Sequence[View],
     embeddings: np.ndarray,
@@ -166,21 +160,10 @@ def crop(
     share: float,
     framing: Framing,
 ) -> View | None:
-    """Looks closer at what was answered.
+    """Looks closer at an answer [4] of the current pass; None if the motion is too long for it.
 
-    Args:
-        photo: uint8 [H, W, 3].
-        first: of the first pass.
-        current: of the pass that answered.
-        answer: [4], x1, y1, x2, y2 in 0..1 of that pass's square.
-        share: of the first pass's square, in 0..1.
-        framing: says how long a motion may be.
-
-    Returns:
-        The crop; None if the motion is too long for it.
-
-    Raises:
-        FloatingPointError: if the answer is not finite.
+    `share` is that of the first pass's square. Raises FloatingPointError if the answer is not
+    finite.
     """
     if not np.all(np.isfinite(answer)):
         raise FloatingPointError(f"Expected four finite coordinates of the model, got {answer}.")
@@ -210,28 +193,16 @@ def crop(
 def relative(
     views: Sequence[image_placement.Placement], firsts: Sequence[image_placement.Placement]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How to come from coordinates of views to those of the squares of the first pass.
-
-    Args:
-        views: N placements.
-        firsts: of the same N photos.
+    """How to come from coordinates of N views to those of the first pass's squares.
 
     Returns:
         Factors and shifts, float64 [N, 2] each (x, y): coordinate * factor + shift; 1 and 0 where
         the two are the same.
     """
-    scales, offsets = (
-        np.array([[_pair(one, name) for one in group] for group in (views, firsts)]).reshape(
-            2, -1, 2
-        )
-        for name in ("scale", "offset")
-    )
+    scales = [np.array([[p.scale_x, p.scale_y] for p in one]) for one in (views, firsts)]
+    offsets = [np.array([[p.offset_x, p.offset_y] for p in one]) for one in (views, firsts)]
     factors = scales[1] / scales[0]
     return factors, (offsets[1] - offsets[0] * factors) / policy_specs.IMAGE_SIZE
-
-
-def _pair(placement: image_placement.Placement, name: str) -> tuple[float, float]:
-    return getattr(placement, f"{name}_x"), getattr(placement, f"{name}_y")
 
 
 class Voted:
@@ -258,8 +229,7 @@ class Voted:
         """The answers that win the vote, float32 [B, 4]; with `sampling`, the model's samples."""
         if sampling:
             return self._model.forward(images, embeddings, **sampling)
-        asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
-        return vote(turned_back(np.asarray(self._model.forward(*asked))))
+        return vote(turned_back(np.asarray(self._model.forward(*_all_views(images, embeddings)))))
 
     def forward_with_distributions(
         self, images: np.ndarray, embeddings: np.ndarray, **sampling: Any
@@ -272,9 +242,13 @@ class Voted:
 
     def votes(self, images: np.ndarray, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All votes, [B, 8, 4], and the token distributions of the pictures as they are."""
-        asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
+        asked = _all_views(images, embeddings)
         answers, probabilities = map(np.asarray, self._model.forward_with_distributions(*asked))
         return turned_back(answers), probabilities[: len(images)]
+
+
+def _all_views(images: np.ndarray, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
 
 
 def turns_and_flips(images: np.ndarray) -> np.ndarray:
@@ -299,17 +273,12 @@ def turned_back(answers: np.ndarray) -> np.ndarray:
 
 
 def vote(answers: np.ndarray) -> np.ndarray:
-    """The answer that is nearest to all others (the medoid), a motion and its reverse being equal.
+    """The answer [B, 4] of [B, V, 4] that is nearest to all others: the medoid.
 
-    Neither a mean of places, which may lie between two foods, nor one of directions, which have no
-    mean modulo 180 degrees: one of the answers. It points as the first one does, that of the
-    picture as it is. Example: of the midpoints 0.2, 0.22, 0.24 and 0.8, 0.22 wins.
-
-    Args:
-        answers: float [B, V, 4].
-
-    Returns:
-        [B, 4], of the same dtype.
+    A motion and its reverse are equal. Neither a mean of places, which may lie between two foods,
+    nor one of directions, which have no mean modulo 180 degrees: one of the answers. It points as
+    the first one does, that of the picture as it is. Example: of the midpoints 0.2, 0.22, 0.24 and
+    0.8, 0.22 wins.
     """
     winners = distances(answers, answers).sum(axis=-1).argmin(axis=-1)
     won = np.asarray(answers)[np.arange(len(answers)), winners]

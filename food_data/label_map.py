@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import pathlib
 
-from food_data import vocabulary
+from food_data import annotations, vocabulary
 
 
 def read_label_map(path: str | os.PathLike[str], foods: vocabulary.Vocabulary) -> dict[str, str]:
@@ -24,13 +22,7 @@ def read_label_map(path: str | os.PathLike[str], foods: vocabulary.Vocabulary) -
         ValueError: if it is not such JSON, or a label comes twice with different foods.
         vocabulary.UnknownNameError: if a food is not known; names the label and near names.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No label map {path}.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    content = annotations.read_json(path, "label map")
     if not isinstance(content, dict) or not all(isinstance(food, str) for food in content.values()):
         raise ValueError(f"{path}: expected {{label: food}}, got {str(content)[:80]}.")
     mapped: dict[str, str] = {}

@@ -19,6 +19,13 @@ and row 5 of a picture of 40 x 20, the pixel centres reach from 10.5 to 19.5 wit
 10.59 and 19.41. Skewering it is (10.59, 5.5) -> (19.41, 5.5), in 0..1 [0.26475, 0.275, 0.48525,
 0.275]; twirling it is (12.795, 5.5) -> (17.205, 5.5).
 
+As a user writes them, in a JSON file and on the command line,
+
+    {"twirling": {"part": 0.3}, "scooping": {"direction": "down", "through": "box"}}
+    twirling.part=0.3  scooping.direction=down  scooping.through=box
+
+says how twirling and scooping differ from `DEFAULT_RULES`; what is not named stays.
+
 A box has no pixels to follow. It counts as a region that fills it: its axis is horizontal or
 vertical, whichever side is longer (a square's is horizontal). That is right for food that lies
 straight, and up to 90 degrees wrong for food that does not.
@@ -28,10 +35,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
+
+from food_data import annotations, vocabulary
 
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
 THROUGH = ("centroid", "box")
@@ -42,16 +52,7 @@ _ROUND = 1e-9  # A step smaller than this share of a length is rounding, not dir
 
 @dataclasses.dataclass(frozen=True)
 class MaskRule:
-    """What of a region's main axis a motion takes; see the module's table.
-
-    Attributes:
-        part: above 0, at most 2.
-        direction: "right", "left", "down" or "up".
-        through: "centroid" or "box".
-
-    Raises:
-        ValueError: if a value is none of these.
-    """
+    """What of a region's main axis a motion takes; see the module's table. Raises ValueError."""
 
     part: float = 1.0
     direction: str = "right"
@@ -78,15 +79,7 @@ DEFAULT_RULES: Mapping[str, MaskRule] = {
 
 
 def rule_of(action: str, rules: Mapping[str, MaskRule] | None = None) -> MaskRule:
-    """The rule of an action.
-
-    Args:
-        action: canonical name.
-        rules: instead of `DEFAULT_RULES`.
-
-    Raises:
-        LookupError: if the action has no rule, as one that a user added has not.
-    """
+    """The rule of an action. Raises LookupError if it has none, as one that a user added has."""
     rules = DEFAULT_RULES if rules is None else rules
     if action not in rules:
         raise LookupError(
@@ -99,36 +92,13 @@ def rule_of(action: str, rules: Mapping[str, MaskRule] | None = None) -> MaskRul
 def execution_parameters(
     mask: np.ndarray, action: str, rules: Mapping[str, MaskRule] | None = None
 ) -> np.ndarray:
-    """The execution parameters that a region gives for an action.
+    """The execution parameters [4] that a mask bool [H, W] gives for an action.
 
-    Args:
-        mask: bool [H, W], at least one pixel set.
-        action: canonical name.
-        rules: instead of `DEFAULT_RULES`.
-
-    Returns:
-        float64 [4], x1, y1, x2, y2 in 0..1, origin top left. Start and end are equal for a region
-        of one pixel.
-
-    Raises:
-        LookupError: if the action has no rule.
-        ValueError: if the mask is not bool [H, W] or has no pixel set.
+    Start and end are equal for a region of one pixel. Raises LookupError if the action has no
+    rule, and ValueError if the mask is not bool [H, W] or has no pixel set.
     """
     height, width = mask.shape[:2]
     return (mask_axis(mask, rule_of(action, rules)) / [width, height]).ravel()
-
-
-def main_axis(mask: np.ndarray, part: float = 1.0) -> np.ndarray:
-    """`mask_axis` by the default rule, pointing to the right.
-
-    Args:
-        mask: bool [H, W], at least one pixel set.
-        part: how much of the axis is wanted, about its middle.
-
-    Returns:
-        float64 [2, 2]: start and end (x, y), continuous pixels.
-    """
-    return mask_axis(mask, MaskRule(part=part))
 
 
 def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
@@ -153,7 +123,9 @@ def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
     points = pixels.reshape(-1, 2) + 0.5
     centroid = points.mean(axis=0)
     points -= centroid
-    along = _main_direction(points)
+    (xx, xy), (_, yy) = points.T @ points
+    angle = math.atan2(2 * xy, xx - yy) / 2
+    along = np.array([math.cos(angle), math.sin(angle)])  # Of a disc (1, 0).
     across = np.array([-along[1], along[0]])
     low, high = np.percentile(points @ along, _PERCENTILES)
     shift = np.percentile(points @ across, _PERCENTILES).mean() if rule.through == "box" else 0.0
@@ -193,13 +165,6 @@ def _segment(middle: np.ndarray, along: np.ndarray, length: float, rule: MaskRul
     return directed(middle + np.outer([-half, half], along), rule.direction)
 
 
-def _main_direction(points: np.ndarray) -> np.ndarray:
-    """The unit vector [2] along which centred points [N, 2] spread most; of a disc, (1, 0)."""
-    (xx, xy), (_, yy) = points.T @ points
-    angle = math.atan2(2 * xy, xx - yy) / 2
-    return np.array([math.cos(angle), math.sin(angle)])
-
-
 def _cut_off(axis: np.ndarray, width: int, height: int) -> np.ndarray:
     """The part of a segment [2, 2] that lies in the picture; all of it if none does."""
     step = axis[1] - axis[0]
@@ -212,3 +177,55 @@ def _cut_off(axis: np.ndarray, width: int, height: int) -> np.ndarray:
         return axis
     ends = axis[0] + np.outer([first, last], step)
     return np.clip(ends, 0, [width, height])
+
+
+def read_rules(
+    path: str | os.PathLike[str] | None,
+    changes: Sequence[str] = (),
+    names: vocabulary.Vocabulary = vocabulary.BASE,
+) -> dict[str, MaskRule]:
+    """The default rules with what a user changes.
+
+    Args:
+        path: of the JSON file, or None.
+        changes: "<action>.<key>=<value>", applied after the file.
+        names: knows the actions.
+
+    Returns:
+        Canonical action -> rule.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file or a change is not of the form above; names it.
+        vocabulary.UnknownNameError: if there is no such action; names the file or the change.
+    """
+    rules, keys = dict(DEFAULT_RULES), [field.name for field in dataclasses.fields(MaskRule)]
+
+    def change(action: str, values: object, where: str) -> None:
+        if not isinstance(values, Mapping) or not set(values) <= set(keys):
+            raise ValueError(f"{where}: expected keys among {', '.join(keys)}; got {values!r}.")
+        try:
+            name = names.canonical_action(action)
+            rules[name] = dataclasses.replace(rules.get(name, MaskRule()), **values)
+        except (vocabulary.UnknownNameError, ValueError) as error:
+            raise type(error)(f"{where}: {error}") from error
+
+    if path is not None:
+        content = annotations.read_json(path, "file of mask rules")
+        if not isinstance(content, dict):
+            raise ValueError(
+                f"{path}: expected {{action: {{key: value}}}}, got {str(content)[:80]}."
+            )
+        for action, values in content.items():
+            change(action, values, f"{path}: {action}")
+    for one in changes:
+        place, equals, text = one.partition("=")
+        action, dot, key = place.partition(".")
+        if not (equals and dot):
+            raise ValueError(f"Expected <action>.<key>=<value>, got {one!r}.")
+        try:
+            value: float | str = float(text)
+        except ValueError:
+            value = text
+        change(action, {key: value}, one)
+    return rules

@@ -22,7 +22,9 @@ and these may be absent:
 The first sample of a file might be: its picture, [0.25, 0.5, 0.75, 0.5] (from left to right through
 the middle), the embedding of "skewering banana", "skewering", "banana", "day_1/images/003.jpg".
 
-An uncompressed file (`np.savez`) is memory-mapped; `stored_images` says what becomes of others.
+Images, embeddings and masks of an uncompressed file (`np.savez`) stay on disk and are mapped; float
+images are rounded when they are asked for. Compressed images are unpacked into a file without a
+name in the temporary folder (TMPDIR; N * 167 kB), which is gone when the process ends.
 """
 
 from __future__ import annotations
@@ -30,35 +32,141 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Sequence
 
 import numpy as np
 
 import policy_specs
-from food_data import image_placement, npz_writer, stored_arrays, stored_images
-from food_data.packed_masks import PACKED_SHAPE, pack_masks, unpack_masks
-
-__all__ = [
-    "ARRAYS",
-    "FORMAT_VERSION",
-    "IMAGE_SHAPE",
-    "NAME_ARRAYS",
-    "FoodDataset",
-    "dataset_fingerprint",
-    "pack_masks",
-    "read_npz",
-    "unpack_masks",
-    "write_npz",
-]
+from food_data import image_placement, npz_files
 
 FORMAT_VERSION = 1
 ARRAYS = ("images", "actions", "embeddings")
 NAME_ARRAYS = ("action_names", "food_types", "sources")
 IMAGE_SHAPE = (policy_specs.IMAGE_SIZE, policy_specs.IMAGE_SIZE, 3)
+MASK_SHAPE = IMAGE_SHAPE[:2]
+PACKED_SHAPE = (policy_specs.IMAGE_SIZE, -(-policy_specs.IMAGE_SIZE // 8))
+# What one sample of each array has, and the type in which it is held.
+LAYOUT = {
+    "images": (IMAGE_SHAPE, np.uint8),
+    "actions": ((policy_specs.NUM_COORDINATES,), np.float32),
+    "embeddings": ((policy_specs.EMBEDDING_SIZE,), np.float32),
+    "masks": (PACKED_SHAPE, np.uint8),
+}
 UNIT_NORM_TOLERANCE = 1e-2
 _CHUNK_SAMPLES = 4096
+_CHUNK_IMAGES = 64
 _FINGERPRINT_IMAGES = 256
-_WRITTEN_SAMPLES = 64
+_SPARE_BYTES = 64 * 1024**2
+
+
+def pack_masks(masks: np.ndarray) -> np.ndarray:
+    """bool [..., 236, 236] -> uint8 [..., 236, 30]: eight pixels of a row in a byte.
+
+    The leftmost is the highest bit: the row 1 1 0 0 0 0 0 0 1 0 ... begins with 0b11000000 = 192
+    and 0b10000000 = 128. Raises ValueError if the masks are not bool or of another size.
+    """
+    masks = np.asarray(masks)
+    if masks.dtype != bool or masks.shape[-2:] != MASK_SHAPE:
+        raise ValueError(
+            f"masks: expected bool [..., {MASK_SHAPE[0]}, {MASK_SHAPE[1]}], got {masks.dtype} "
+            f"{list(masks.shape)}. Masks of other sizes go through image_placement first."
+        )
+    return np.packbits(masks, axis=-1)
+
+
+def unpack_masks(packed: np.ndarray) -> np.ndarray:
+    """uint8 [..., 236, 30] -> bool [..., 236, 236] (rows, columns), 56 kB each: a few at a time.
+
+    Raises:
+        ValueError: if these are no packed masks.
+    """
+    packed = np.asarray(packed)
+    if packed.dtype != np.uint8 or packed.shape[-2:] != PACKED_SHAPE:
+        raise ValueError(
+            f"masks: expected uint8 [..., {PACKED_SHAPE[0]}, {PACKED_SHAPE[1]}] of `pack_masks`, "
+            f"got {packed.dtype} {list(packed.shape)}."
+        )
+    return np.unpackbits(packed, axis=-1, count=MASK_SHAPE[1]).view(bool)
+
+
+class FloatImages:
+    """Images that are floats on disk and uint8 for whoever asks; holds nothing itself.
+
+    Attributes:
+        floats: what is on disk, mapped, [N, H, W, 3] in 0..1.
+        shape, ndim, dtype: (N, H, W, 3), 4, uint8.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, floats: np.ndarray, name: str) -> None:
+        """Takes mapped floats and what errors call them."""
+        self.floats, self._name = floats, name
+        self.shape, self.ndim = floats.shape, floats.ndim
+
+    def __len__(self) -> int:
+        """N."""
+        return self.shape[0]
+
+    def __getitem__(self, samples: int | slice | np.ndarray) -> np.ndarray:
+        """uint8 images of the samples. Raises ValueError if one has a value outside 0..1."""
+        return _to_uint8(np.asarray(self.floats[samples]), f"{self._name}: images")
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        """All of them, in memory; rounded in chunks."""
+        whole = np.empty(self.shape, np.uint8)
+        for start in range(0, len(self), _CHUNK_IMAGES):
+            whole[start : start + _CHUNK_IMAGES] = self[start : start + _CHUNK_IMAGES]
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+
+def _to_uint8(images: np.ndarray, name: str) -> np.ndarray:
+    """Float 0..1 -> uint8, exact for what was uint8 / 255; uint8 stays as it is."""
+    if images.dtype == np.uint8:
+        return images
+    # Written so that NaN fails it.
+    if images.size and not (images.min() >= 0 and images.max() <= 1):
+        raise ValueError(
+            f"{name}: expected uint8 or floats in 0..1, got {images.dtype} from {images.min()} to "
+            f"{images.max()}. Divide pixels by 255, or save them as uint8."
+        )
+    return np.rint(images * images.dtype.type(255)).astype(np.uint8)
+
+
+def _open_images(array: npz_files.StoredArray) -> np.ndarray | FloatImages:
+    """The images of an .npz file, however they are stored."""
+    if array.dtype.kind != "f" and array.dtype != np.uint8:
+        raise ValueError(f"images: expected uint8 or floats in 0..1, got {array.dtype}.")
+    if not array.shape:
+        raise ValueError("images: expected [N, H, W, 3], got a single number.")
+    if array.offset is None and 0 not in array.shape:
+        return _unpack_images(array)
+    if array.dtype == np.uint8:
+        return array.map_or_load()
+    images = FloatImages(array.map_or_load(), str(array.path))
+    # The others are checked when they are asked for.
+    for sample in {0, len(images) - 1} if len(images) else ():
+        images[sample]
+    return images
+
+
+def _unpack_images(array: npz_files.StoredArray) -> np.ndarray:
+    """Compressed images as a mapped temporary file."""
+    folder, needed = tempfile.gettempdir(), int(np.prod(array.shape))
+    free = shutil.disk_usage(folder).free
+    if free < needed + _SPARE_BYTES:
+        raise OSError(
+            f"{array.path} is compressed: expected {needed / 1e9:.1f} GB free in {folder} for its "
+            f"images, got {free / 1e9:.1f} GB. Set TMPDIR to a folder with more room, or save the "
+            "file uncompressed (np.savez)."
+        )
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for chunk in array.chunks(_CHUNK_IMAGES):
+            file.write(_to_uint8(chunk, "images").data)
+        file.flush()
+        return np.memmap(file, np.uint8, "r", shape=array.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +184,7 @@ class FoodDataset:
             sample.
     """
 
-    images: np.ndarray | stored_images.FloatImages
+    images: np.ndarray | FloatImages
     actions: np.ndarray
     embeddings: np.ndarray
     action_names: np.ndarray | None = None
@@ -93,10 +201,13 @@ class FoodDataset:
             raise ValueError(
                 f"format_version: expected {FORMAT_VERSION}, got {self.format_version}."
             )
-        _check_array("images", self.images, np.uint8, (len(self), *IMAGE_SHAPE))
-        _check_array("actions", self.actions, np.float32, (len(self), policy_specs.NUM_COORDINATES))
-        size = policy_specs.EMBEDDING_SIZE
-        _check_array("embeddings", self.embeddings, np.float32, (len(self), size))
+        for name, (shape, dtype) in LAYOUT.items():
+            array, expected = getattr(self, name), (len(self), *shape)
+            if array is not None and (array.dtype != dtype or array.shape != expected):
+                raise ValueError(
+                    f"{name}: expected {np.dtype(dtype)} {expected}, got {array.dtype} "
+                    f"{array.shape}."
+                )
         if self.resize not in (None, *image_placement.MODES):
             raise ValueError(
                 f"resize: expected one of {', '.join(image_placement.MODES)}; got {self.resize!r}."
@@ -107,44 +218,28 @@ class FoodDataset:
                 raise ValueError(
                     f"{name}: expected strings [{len(self)}], got {names.dtype} {names.shape}."
                 )
-        if self.masks is not None:
-            _check_array("masks", self.masks, np.uint8, (len(self), *PACKED_SHAPE))
-        _check_values(self.actions, self.embeddings)
+        # Comparisons are written so that NaN fails them.
+        bad = np.flatnonzero(~((self.actions >= 0) & (self.actions <= 1)).all(axis=1))
+        if bad.size:
+            raise ValueError(
+                f"actions: expected x1, y1, x2, y2 in 0..1; {bad.size} samples are not, the first "
+                f"is {bad[0]}: {self.actions[bad[0]]}. Pixels must be divided by the picture's "
+                "size."
+            )
+        norms = np.zeros(len(self), np.float32)
+        for start in range(0, len(self), _CHUNK_SAMPLES):  # They may be mapped.
+            rows = slice(start, start + _CHUNK_SAMPLES)
+            norms[rows] = np.linalg.norm(self.embeddings[rows], axis=1)
+        bad = np.flatnonzero(~(np.abs(norms - 1) <= UNIT_NORM_TOLERANCE))
+        if bad.size:
+            raise ValueError(
+                f"embeddings: expected unit norm within {UNIT_NORM_TOLERANCE}; {bad.size} samples "
+                f"are not, the first is {bad[0]} with norm {norms[bad[0]]}."
+            )
 
     def __len__(self) -> int:
         """N."""
         return len(self.images)
-
-
-def _check_array(name: str, array: np.ndarray, dtype: type, shape: tuple[int, ...]) -> None:
-    if array.dtype != dtype or array.shape != shape:
-        raise ValueError(
-            f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}."
-        )
-
-
-def _check_values(actions: np.ndarray, embeddings: np.ndarray) -> None:
-    # Comparisons are written so that NaN fails them.
-    bad = np.flatnonzero(~((actions >= 0) & (actions <= 1)).all(axis=1))
-    if bad.size:
-        raise ValueError(
-            f"actions: expected x1, y1, x2, y2 in 0..1; {bad.size} samples are not, the first is "
-            f"{bad[0]}: {actions[bad[0]]}. Pixels must be divided by the picture's size."
-        )
-    norms = embedding_norms(embeddings)
-    bad = np.flatnonzero(~(np.abs(norms - 1) <= UNIT_NORM_TOLERANCE))
-    if bad.size:
-        raise ValueError(
-            f"embeddings: expected unit norm within {UNIT_NORM_TOLERANCE}; {bad.size} samples are "
-            f"not, the first is {bad[0]} with norm {norms[bad[0]]}."
-        )
-
-
-def embedding_norms(embeddings: np.ndarray) -> np.ndarray:
-    """Norms [N] of float [N, D], some rows at a time, because they may be mapped."""
-    starts = range(0, len(embeddings), _CHUNK_SAMPLES)
-    norms = [np.linalg.norm(embeddings[i : i + _CHUNK_SAMPLES], axis=1) for i in starts]
-    return np.concatenate([np.zeros(0, np.float32), *norms])
 
 
 def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
@@ -155,9 +250,9 @@ def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no .npz, lacks an array, or an array is not what the table says.
-        OSError: if a large compressed file finds no room in the temporary folder.
+        OSError: if compressed images find no room in the temporary folder.
     """
-    arrays = stored_arrays.open_arrays(path, "data set")
+    arrays = npz_files.open_arrays(path, "data set")
     absent = [name for name in ARRAYS if name not in arrays]
     if absent:
         raise ValueError(
@@ -165,44 +260,37 @@ def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
             f"found: {', '.join(arrays) or 'none'}."
         )
     try:
-        return _from_arrays(arrays)
+        rest = {name: arrays[name].load() for name in NAME_ARRAYS if name in arrays}
+        if "resize" in arrays:
+            rest["resize"] = str(arrays["resize"].load())
+        if "format_version" in arrays:
+            rest["format_version"] = int(arrays["format_version"].load())
+        if "masks" in arrays:
+            rest["masks"] = arrays["masks"].map_or_load()
+        return FoodDataset(
+            _open_images(arrays["images"]),
+            np.asarray(arrays["actions"].load(), np.float32),
+            arrays["embeddings"].map_or_load().astype(np.float32, copy=False),
+            **rest,
+        )
     except ValueError as error:
         prefix = "" if str(path) in str(error) else f"{path}: "
         raise ValueError(f"{prefix}{error}") from error
 
 
-def _from_arrays(arrays: dict[str, stored_arrays.StoredArray]) -> FoodDataset:
-    names = {name: arrays[name].load() for name in NAME_ARRAYS if name in arrays}
-    if "resize" in arrays:
-        names["resize"] = str(arrays["resize"].load())
-    if "format_version" in arrays:
-        names["format_version"] = int(arrays["format_version"].load())
-    if "masks" in arrays:
-        names["masks"] = _map_or_load(arrays["masks"])
-    return FoodDataset(
-        stored_images.open_images(arrays["images"]),
-        np.asarray(arrays["actions"].load(), np.float32),
-        _map_or_load(arrays["embeddings"]).astype(np.float32, copy=False),
-        **names,
-    )
-
-
-def _map_or_load(array: stored_arrays.StoredArray) -> np.ndarray:
-    return array.load() if array.offset is None else array.map()
-
-
 def write_npz(path: str | os.PathLike[str], dataset: FoodDataset) -> None:
     """Writes a data set uncompressed, whole or not at all. Arrays that are None are left out."""
-    arrays = {f.name: getattr(dataset, f.name) for f in dataclasses.fields(dataset)}
-    del arrays["photos"]
-    with npz_writer.NpzStreamWriter(path) as writer:
-        for name, array in arrays.items():
-            if name in ("images", "embeddings", "masks") and array is not None:
-                with writer.stream(name, array.shape, array.dtype) as stream:
-                    for start in range(0, len(array), _WRITTEN_SAMPLES):
-                        stream.append(np.asarray(array[start : start + _WRITTEN_SAMPLES]))
-            elif array is not None:
-                writer.write(name, array)
+    with npz_files.open_writer(path) as writer:
+        for field in dataclasses.fields(dataset):
+            array = getattr(dataset, field.name)
+            if array is None or field.name == "photos":
+                continue
+            if field.name not in LAYOUT:
+                writer.write(field.name, array)
+                continue
+            with writer.stream(field.name, array.shape, array.dtype) as stream:
+                for start in range(0, len(array), _CHUNK_IMAGES):
+                    stream.append(np.asarray(array[start : start + _CHUNK_IMAGES]))
 
 
 def dataset_fingerprint(path_or_dataset: str | os.PathLike[str] | FoodDataset) -> str:
@@ -225,8 +313,9 @@ def dataset_fingerprint(path_or_dataset: str | os.PathLike[str] | FoodDataset) -
         if array is None:
             continue
         digest.update(f"{name} {array.dtype} {array.shape};".encode())
-        rows = sampled if name in ("images", "masks") else range(0, len(array), _CHUNK_SAMPLES)
-        size = 1 if name in ("images", "masks") else _CHUNK_SAMPLES
+        rows, size = range(0, len(array), _CHUNK_SAMPLES), _CHUNK_SAMPLES
+        if name in ("images", "masks"):
+            rows, size = sampled, 1
         for start in rows:
             digest.update(np.ascontiguousarray(array[start : start + size]).data)
     for name in NAME_ARRAYS:

@@ -1,37 +1,253 @@
-"""Reading .npz files whole, with errors that name the file; `stored_arrays` reads large ones."""
+"""Reading .npz files without reading their numbers, and writing those that do not fit into memory.
+
+An .npz is a zip of .npy files. `np.savez` stores them as they are, so the numbers of an array lie
+in one piece of the file and can be mapped: 20 GB of images need no memory but the operating
+system's cache. `np.savez_compressed` does not; such an array can only be read from its beginning,
+here in chunks. A worked example: a file of 100 stored images has a member "images.npy", whose local
+header begins at byte 0 and takes 30 bytes, 10 for the name and 20 more; the .npy header after it
+says uint8, [100, 236, 236, 3], and takes 128. So the first pixel is byte 188 of the file.
+
+    with npz_files.open_writer("plates.npz") as writer:
+        with writer.stream("images", (1000, 236, 236, 3), np.uint8) as images:
+            for block in blocks:        # of shapes [n, 236, 236, 3]; 1000 in all
+                images.append(block)
+        writer.write("actions", actions)
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import math
 import os
 import pathlib
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, BinaryIO
 
 import numpy as np
 
-from food_data import stored_arrays
+from food_data import atomic_files
+
+# RuntimeError: encrypted members, unknown compression.
+_READ_ERRORS = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 
 
-def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, np.ndarray]:
-    """Reads all arrays of an .npz file; pickled objects are refused.
+@dataclasses.dataclass(frozen=True)
+class StoredArray:
+    """One array of an .npz file, of which nothing but the header was read.
+
+    Attributes:
+        path: of the .npz.
+        name: "images".
+        shape, dtype: of the array.
+        fortran_order: the first axis varies fastest.
+        offset: of the numbers in the .npz, bytes; None if they are compressed.
+    """
+
+    path: pathlib.Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fortran_order: bool
+    offset: int | None
+
+    def load(self) -> np.ndarray:
+        """The whole array in memory; checks its checksum. Raises ValueError if it is damaged."""
+        with _named_errors(self.path), np.load(self.path, allow_pickle=False) as content:
+            return content[self.name]
+
+    def map_or_load(self) -> np.ndarray:
+        """The array as it lies in the file, read only, unless it is compressed."""
+        if self.offset is None:
+            return self.load()
+        if not math.prod(self.shape):
+            return np.zeros(self.shape, self.dtype)
+        order = "F" if self.fortran_order else "C"
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
+
+    def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
+        """The array in pieces [up to num_rows, ...] along its first axis; checks its checksum.
+
+        Holds one piece. A compressed array in Fortran order has no such pieces on disk and is read
+        whole.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        starts = range(0, self.shape[0], num_rows)
+        if self.fortran_order:
+            whole = self.map_or_load()
+            yield from (np.ascontiguousarray(whole[start : start + num_rows]) for start in starts)
+            return
+        row = self.dtype.itemsize * math.prod(self.shape[1:])
+        with (
+            _named_errors(self.path),
+            zipfile.ZipFile(self.path) as archive,
+            archive.open(f"{self.name}.npy") as file,
+        ):
+            _read_header(file)
+            for start in starts:
+                rows = min(num_rows, self.shape[0] - start)
+                data = np.frombuffer(_read_exactly(file, rows * row), self.dtype)
+                yield data.reshape(rows, *self.shape[1:])
+            file.read(1)  # The checksum is compared at the end of the member.
+
+
+def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArray]:
+    """The arrays of an .npz file by name; reads their headers only.
 
     Args:
         path: of the file.
         kind: what the file should be, for the message: "data set".
 
     Returns:
-        The arrays by name.
+        In the order of the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a readable .npz file.
+        ValueError: if it is not a readable .npz file, or an array would have to be unpickled.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
+    with _named_errors(path, kind), zipfile.ZipFile(path) as archive, open(path, "rb") as raw:
+        members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
+        arrays = [_open_array(path, archive, raw, member) for member in members]
+    return {array.name: array for array in arrays}
+
+
+def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file, in memory. Raises what `open_arrays` and `load` raise."""
+    return {name: array.load() for name, array in open_arrays(path, kind).items()}
+
+
+@contextlib.contextmanager
+def _named_errors(path: pathlib.Path, kind: str = "file") -> Iterator[None]:
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            raise ValueError("it holds a single array, not named ones")
-        with content:
-            return {name: content[name] for name in content.files}
-    except stored_arrays.READ_ERRORS as error:
+        yield
+    except _READ_ERRORS as error:
         raise ValueError(f"The {kind} {path} is not a readable .npz file: {error}") from error
+
+
+def _open_array(
+    path: pathlib.Path, archive: zipfile.ZipFile, raw: BinaryIO, member: zipfile.ZipInfo
+) -> StoredArray:
+    name = member.filename[: -len(".npy")]
+    with archive.open(member) as file:
+        shape, fortran_order, dtype = _read_header(file)
+        header_size = file.tell()
+    if dtype.hasobject:
+        raise ValueError(
+            f"{name} holds Python objects, which only allow_pickle would read and which may run "
+            "code. Save numbers or strings."
+        )
+    size = header_size + math.prod(shape) * dtype.itemsize
+    if member.file_size != size:
+        raise ValueError(f"{name}: expected {size} bytes, got {member.file_size}")
+    offset = None
+    if member.compress_type == zipfile.ZIP_STORED:
+        # The directory at the end of the zip does not say how long this header is.
+        raw.seek(member.header_offset)
+        fields = _LOCAL_HEADER.unpack(_read_exactly(raw, _LOCAL_HEADER.size))
+        if fields[0] != b"PK\x03\x04":
+            raise zipfile.BadZipFile(f"{member.filename} has no local header")
+        offset = member.header_offset + _LOCAL_HEADER.size + sum(fields[-2:]) + header_size
+    return StoredArray(path, name, shape, dtype, fortran_order, offset)
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f"expected .npy format 1.0 or 2.0, got {version}")
+
+
+def _read_exactly(file: BinaryIO, size: int) -> bytearray:
+    """As many bytes as asked for, which one `read` of a zip member need not give."""
+    data = bytearray(size)
+    view, done = memoryview(data), 0
+    while done < size:
+        count = file.readinto(view[done:])
+        if not count:
+            raise EOFError(f"expected {size} more bytes, got {done}")
+        done += count
+    return data
+
+
+class ArrayStream:
+    """One array of a file that is being written, block by block along its first axis."""
+
+    def __init__(self, file: IO[bytes], name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._file, self._name, self._shape, self._dtype = file, name, shape, dtype
+        self._rows = 0
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
+        np.lib.format.write_array_header_2_0(file, {**header, "shape": shape})
+
+    def append(self, block: np.ndarray) -> None:
+        """Writes the next rows [n, ...]. Raises ValueError for another shape or dtype."""
+        if block.dtype != self._dtype or block.shape[1:] != self._shape[1:]:
+            raise ValueError(
+                f"{self._name}: expected blocks of {self._dtype} [n, *{self._shape[1:]}], got "
+                f"{block.dtype} {list(block.shape)}; convert them before they are written."
+            )
+        self._rows += len(block)
+        self.check(self._rows <= self._shape[0])
+        self._file.write(np.ascontiguousarray(block).data.cast("B") if block.size else b"")
+
+    def check(self, right: bool | None = None) -> None:
+        """Raises ValueError unless as many rows were written as were stated."""
+        if not (self._rows == self._shape[0] if right is None else right):
+            raise ValueError(
+                f"{self._name}: expected {self._shape[0]} rows, got {self._rows}; state as many as "
+                "there are when the stream is opened."
+            )
+
+
+class NpzWriter:
+    """Writes the arrays of one .npz file one after the other; made by `open_writer`."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._zip = archive
+
+    @contextlib.contextmanager
+    def stream(self, name: str, shape: tuple[int, ...], dtype: type) -> Iterator[ArrayStream]:
+        """Opens one array for writing; no other may be written until it is closed.
+
+        Args:
+            name: of the array.
+            shape: of the whole array; as many rows must be appended.
+            dtype: of the array.
+
+        Raises:
+            ValueError: if there are fewer or more rows than stated, or of another kind.
+        """
+        with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
+            array = ArrayStream(file, name, tuple(shape), np.dtype(dtype))
+            yield array
+            array.check()
+
+    def write(self, name: str, array: np.ndarray) -> None:
+        """Writes a whole array."""
+        array = np.asanyarray(array)
+        with self._zip.open(f"{name}.npy", "w", force_zip64=array.nbytes > 1 << 30) as file:
+            np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def open_writer(path: str | os.PathLike[str]) -> Iterator[NpzWriter]:
+    """A file whose members are stored, so that they can be mapped; it is there whole or not at all.
+
+    Raises:
+        FileNotFoundError: if the folder of `path` does not exist.
+    """
+    with (
+        atomic_files.replace_file(path) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        yield NpzWriter(archive)

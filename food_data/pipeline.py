@@ -17,19 +17,54 @@ import tensorflow as tf
 
 import policy_specs
 from food_data import npz_dataset
-from food_data.sample_order import epoch_order, sample_seeds
 
 Augmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], "tuple[tf.Tensor, tf.Tensor]"]
-Batch = "dict[str, tf.Tensor]"
 
 SIGNATURE = {
-    policy_specs.IMAGE_KEY: tf.TensorSpec(
-        (None, policy_specs.IMAGE_SIZE, policy_specs.IMAGE_SIZE, 3), tf.uint8
-    ),
+    policy_specs.IMAGE_KEY: tf.TensorSpec((None, *npz_dataset.IMAGE_SHAPE), tf.uint8),
     policy_specs.EMBEDDING_KEY: tf.TensorSpec((None, policy_specs.EMBEDDING_SIZE), tf.float32),
     policy_specs.ACTION_KEY: tf.TensorSpec((None, policy_specs.NUM_COORDINATES), tf.float32),
 }
 PREFETCH_BATCHES = 4
+
+
+def epoch_order(indices: np.ndarray, shuffle_seed: int | None, epoch: int) -> np.ndarray:
+    """A permutation of sample numbers [n] for an epoch (from 0), int64 [n].
+
+    Depends on nothing but the arguments; without a seed the order is kept.
+    """
+    if shuffle_seed is None:
+        return np.asarray(indices, np.int64)
+    return np.random.default_rng([shuffle_seed, epoch]).permutation(indices).astype(np.int64)
+
+
+def sample_seeds(shuffle_seed: int, epochs: int | np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Seeds of single samples, which TensorFlow's stateless operations take.
+
+    Args:
+        shuffle_seed: of the run, from 0.
+        epochs: a number or integers [B], from 0.
+        samples: sample numbers, integers [B].
+
+    Returns:
+        int32 [B, 2] that depends on nothing but the arguments.
+    """
+    mixed = _mix(np.full(np.shape(samples), shuffle_seed, np.uint64))
+    for part in (epochs, samples):
+        mixed = _mix(mixed ^ np.atleast_1d(part).astype(np.uint64))
+    return mixed.view(np.int32).reshape(-1, 2)
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """A bijection of uint64 whose every output bit depends on every input bit.
+
+    The output function of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", OOPSLA 2014).
+    """
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
 
 
 def create_npz_dataset(
@@ -68,8 +103,8 @@ def create_npz_dataset(
             (images, actions), in TensorFlow operations; needs a shuffle_seed.
         shard: (index, count): of each batch the samples index, index + count, ...: each of `count`
             workers gets its part, of B / count samples. A part of a smaller last batch that would
-            be empty is the batch's first sample, so that all workers have as many batches; who
-            trains on it gives it no weight (`training.workers.Workers.batch_weight`).
+            be empty is the batch's first sample, so that all workers have as many batches; whoever
+            trains on it gives it no weight.
         num_parallel_calls: batches that are read and augmented at the same time.
         prefetch_batches: that wait for the training step.
 
@@ -82,131 +117,8 @@ def create_npz_dataset(
             the options do not fit each other.
     """
     indices = np.arange(len(dataset)) if indices is None else np.asarray(indices, np.int64)
-    _check(indices, len(dataset), batch_size, drop_remainder)
-    check_options(shuffle_seed, augmentation, batch_size, shard)
-    check_first_batch(first_batch, len(indices), batch_size, drop_remainder)
-    orders = _orders(indices, shuffle_seed, first_epoch, first_batch * batch_size)
-    samples = orders.unbatch().batch(batch_size, drop_remainder=drop_remainder)
-    if shard[1] > 1:
-        samples = samples.map(lambda batch: own_part(batch, shard))
-    size = batch_size // shard[1] if drop_remainder else None
-    # Nothing to convert: what depends on tensors is written in TensorFlow's operations.
-    read = tf.autograph.experimental.do_not_convert(
-        _reader(dataset, size, shuffle_seed, augmentation)
-    )
-    batches = samples.map(read, num_parallel_calls=num_parallel_calls, deterministic=True)
-    options = tf.data.Options()
-    # `shard` says who reads what; TensorFlow would divide the one order among the workers.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.prefetch(prefetch_batches).with_options(options)
-
-
-def own_part(batch: tf.Tensor, shard: tuple[int, int]) -> tf.Tensor:
-    """One worker's part of a batch: elements index, index + count, ...; element 0 if none is left.
-
-    Args:
-        batch: [B, ...].
-        shard: (index, count).
-    """
-    index = tf.where(shard[0] < tf.shape(batch)[0], shard[0], 0)
-    return batch[index :: shard[1]]
-
-
-def _orders(
-    indices: np.ndarray, shuffle_seed: int | None, first_epoch: int, skipped: int
-) -> tf.data.Dataset:
-    """One element int64 [samples of the epoch, 2] for each pass: sample number and epoch."""
-    passes = 0
-
-    def order() -> np.ndarray:
-        nonlocal passes
-        epoch = first_epoch + passes
-        samples = epoch_order(indices, shuffle_seed, epoch)[0 if passes else skipped :]
-        passes += 1
-        return np.stack([samples, np.full_like(samples, epoch)], axis=1)
-
-    def next_order(_: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(order, [], tf.int64), (None, 2))
-
-    # One element that turns into an epoch's order, so that the order is drawn anew by every pass.
-    return tf.data.Dataset.range(1).map(next_order)
-
-
-def _reader(
-    dataset: npz_dataset.FoodDataset,
-    size: int | None,
-    shuffle_seed: int | None,
-    augmentation: Augmentation | None,
-) -> Callable[[tf.Tensor], Batch]:
-    """What turns int64 [B, 2], sample numbers and epochs, into a batch."""
-
-    def gather(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        arrays = dataset.images, dataset.embeddings, dataset.actions
-        return tuple(np.asarray(array[samples]) for array in arrays)
-
-    def read(rows: tf.Tensor) -> Batch:
-        dtypes = [spec.dtype for spec in SIGNATURE.values()]
-        tensors = tf.numpy_function(gather, [rows[:, 0]], dtypes, stateful=False)
-        for tensor, spec in zip(tensors, SIGNATURE.values()):
-            tensor.set_shape([size, *spec.shape[1:]])
-        batch = dict(zip(SIGNATURE, tensors))
-        if augmentation is None:
-            return batch
-        return augment(batch, augmentation, shuffle_seed, rows[:, 1], rows[:, 0])
-
-    return read
-
-
-def augment(
-    batch: Batch,
-    augmentation: Augmentation,
-    shuffle_seed: int,
-    epochs: tf.Tensor,
-    samples: tf.Tensor,
-) -> Batch:
-    """Augments a batch, each sample with its own seeds.
-
-    Args:
-        batch: as `create_npz_dataset` gives it.
-        augmentation: as it takes it.
-        shuffle_seed: of the run.
-        epochs: int64 [B].
-        samples: sample numbers int64 [B].
-
-    Returns:
-        The batch with other images and actions.
-    """
-
-    def seeds_of(epochs: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        return sample_seeds(shuffle_seed, epochs, samples)
-
-    image_key, action_key = policy_specs.IMAGE_KEY, policy_specs.ACTION_KEY
-    seeds = tf.numpy_function(seeds_of, [epochs, samples], tf.int32, stateful=False)
-    seeds.set_shape([batch[action_key].shape[0], 2])
-    images, actions = augmentation(batch[image_key], batch[action_key], seeds)
-    images = tf.ensure_shape(images, batch[image_key].shape)
-    actions = tf.ensure_shape(actions, batch[action_key].shape)
-    return {**batch, image_key: images, action_key: actions}
-
-
-def check_options(
-    shuffle_seed: int | None,
-    augmentation: Augmentation | None,
-    batch_size: int,
-    shard: tuple[int, int],
-) -> None:
-    """Refuses options that do not fit each other; see `create_npz_dataset`.
-
-    Args:
-        shuffle_seed: None or of the run.
-        augmentation: None or what augments.
-        batch_size: B, over all shards.
-        shard: (index, count).
-
-    Raises:
-        ValueError: if they do not fit.
-    """
     index, count = shard
+    _check(indices, len(dataset), batch_size, drop_remainder)
     if not 0 <= index < count:
         raise ValueError(f"shard: expected (index, count) with 0 <= index < count, got {shard}.")
     if batch_size % count:
@@ -216,28 +128,42 @@ def check_options(
         )
     if augmentation is not None and shuffle_seed is None:
         raise ValueError("augmentation: expected a shuffle_seed, which it is drawn from; got None.")
-
-
-def check_first_batch(
-    first_batch: int, num_samples: int, batch_size: int, drop_remainder: bool
-) -> None:
-    """Refuses to begin after the end of an epoch; at its end is fine.
-
-    Args:
-        first_batch: how many batches are left out.
-        num_samples: of the epoch.
-        batch_size: B, over all shards.
-        drop_remainder: whether a smaller last batch is left out.
-
-    Raises:
-        ValueError: if there are not as many batches.
-    """
-    remainder = num_samples % batch_size > 0 and not drop_remainder
-    most = num_samples // batch_size + remainder
+    most = len(indices) // batch_size + (len(indices) % batch_size > 0 and not drop_remainder)
     if not 0 <= first_batch <= most:
         raise ValueError(
             f"first_batch: expected 0..{most}, the batches of an epoch, got {first_batch}."
         )
+    passes = 0
+
+    def order() -> np.ndarray:
+        """The next pass, int64 [samples of the epoch, 2]: sample number and epoch."""
+        nonlocal passes
+        epoch, skipped = first_epoch + passes, 0 if passes else first_batch * batch_size
+        samples = epoch_order(indices, shuffle_seed, epoch)[skipped:]
+        passes += 1
+        return np.stack([samples, np.full_like(samples, epoch)], axis=1)
+
+    def next_order(_: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(order, [], tf.int64), (None, 2))
+
+    def own_part(batch: tf.Tensor) -> tf.Tensor:
+        return batch[tf.where(index < tf.shape(batch)[0], index, 0) :: count]
+
+    # One element that turns into an epoch's order, so that the order is drawn anew by every pass.
+    orders = tf.data.Dataset.range(1).map(next_order)
+    samples = orders.unbatch().batch(batch_size, drop_remainder=drop_remainder)
+    if count > 1:
+        samples = samples.map(own_part)
+    size = batch_size // count if drop_remainder else None
+    # Nothing to convert: what depends on tensors is written in TensorFlow's operations.
+    read = tf.autograph.experimental.do_not_convert(
+        _reader(dataset, size, shuffle_seed, augmentation)
+    )
+    batches = samples.map(read, num_parallel_calls=num_parallel_calls, deterministic=True)
+    options = tf.data.Options()
+    # `shard` says who reads what; TensorFlow would divide the one order among the workers.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return batches.prefetch(prefetch_batches).with_options(options)
 
 
 def _check(indices: np.ndarray, num_samples: int, batch_size: int, drop_remainder: bool) -> None:
@@ -253,3 +179,38 @@ def _check(indices: np.ndarray, num_samples: int, batch_size: int, drop_remainde
             f"{len(indices)} samples do not fill one batch of {batch_size} and drop_remainder is "
             "on: no batch would be left. Use a smaller batch_size."
         )
+
+
+def _reader(
+    dataset: npz_dataset.FoodDataset,
+    size: int | None,
+    shuffle_seed: int | None,
+    augmentation: Augmentation | None,
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """What turns int64 [B, 2], sample numbers and epochs, into a batch."""
+    image_key, action_key = policy_specs.IMAGE_KEY, policy_specs.ACTION_KEY
+
+    def gather(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        arrays = dataset.images, dataset.embeddings, dataset.actions
+        return tuple(np.asarray(array[samples]) for array in arrays)
+
+    def seeds_of(epochs: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        return sample_seeds(shuffle_seed, epochs, samples)
+
+    def read(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        samples, epochs = rows[:, 0], rows[:, 1]
+        dtypes = [spec.dtype for spec in SIGNATURE.values()]
+        tensors = tf.numpy_function(gather, [samples], dtypes, stateful=False)
+        for tensor, spec in zip(tensors, SIGNATURE.values()):
+            tensor.set_shape([size, *spec.shape[1:]])
+        batch = dict(zip(SIGNATURE, tensors))
+        if augmentation is None:
+            return batch
+        seeds = tf.numpy_function(seeds_of, [epochs, samples], tf.int32, stateful=False)
+        seeds.set_shape([size, 2])
+        images, actions = augmentation(batch[image_key], batch[action_key], seeds)
+        images = tf.ensure_shape(images, batch[image_key].shape)
+        actions = tf.ensure_shape(actions, batch[action_key].shape)
+        return {**batch, image_key: images, action_key: actions}
+
+    return read

@@ -1,7 +1,17 @@
 """Which samples train and which validate; the samples of one picture stay on one side.
 
-Where samples are named, each action with each food gets the same fraction, as far as whole pictures
-allow (`stratification`).
+Where samples are named, each kind of sample (an action with a food) gets the same fraction, as far
+as whole pictures allow. A picture may show several kinds, so the kinds cannot be divided one after
+the other. Iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the stratification of
+multi-label data", ECML PKDD 2011, algorithm 1) divides the rarest kind first, and gives each
+picture to the side that lacks most of that kind. scikit-learn has no such splitter: those of groups
+take one kind per group, and none keeps every food on both sides.
+
+A worked example: 2 pictures with a grape and a banana, 8 with a banana, a fifth to validate. The
+grapes come first: 1.6 of 2 are wanted for training and 0.4 for validation, so both go to training.
+Then 6 more bananas are wanted there and 2 here: of the 8 pictures left, six go to training and two
+to validation. At last, because a kind that is in two pictures has to be on both sides, one picture
+with grapes changes sides.
 
 A split file is an .npz with `train_idx` and `val_idx` (int64). Ours also records `num_samples`, so
 that a split is not used with another data set. Not every sample has to be in a split.
@@ -16,19 +26,15 @@ import pathlib
 
 import numpy as np
 
-from food_data import atomic_files, npz_dataset, npz_files, stratification
+from food_data import atomic_files, npz_dataset, npz_files
 
-_CHUNK_IMAGES = 64
+# Sources of composites and crops of the photographs that are held out, see `synthetic.photographs`.
+HELD_OUT_PHOTOS = "photos/held_out"
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Sorted sample numbers.
-
-    Attributes:
-        train_idx: int64 [number of training samples].
-        val_idx: int64 [number of validation samples].
-    """
+    """Sorted sample numbers, int64 [number of samples] of each side."""
 
     train_idx: np.ndarray
     val_idx: np.ndarray
@@ -37,9 +43,13 @@ class Split:
 def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, seed: int) -> Split:
     """Draws whole pictures for validation until their samples come closest to the fraction.
 
-    Pictures are told apart by `sources`; a data set without them by its pixels, so that two samples
-    of one picture are still kept together. With names, every food that is in at least two pictures
-    is on both sides, where pictures can be found for that.
+    Pictures are told apart by `sources`, up to the first "#": "photos/held_out#seed_0/plate_17" and
+    "photos/held_out#seed_1/plate_2" are different pictures that share photographs. A data set
+    without sources is told apart by its pixels, so that two samples of one picture are still kept
+    together. With names, every food that is in at least two pictures is on both sides, where
+    pictures can be found for that, even if this makes the validation side larger than asked for.
+    Pictures of the held-out photographs (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if
+    they are more.
 
     Args:
         dataset: N samples.
@@ -55,19 +65,36 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     check_fraction(validation_fraction)
     if validation_fraction == 0:
         return Split(np.arange(len(dataset)), np.zeros(0, np.int64))
-    keys = picture_keys(dataset)
-    _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    if dataset.sources is not None:
+        keys = [source.split("#", 1)[0] for source in dataset.sources.tolist()]
+    else:
+        pieces = (dataset.images[i : i + 64] for i in range(0, len(dataset), 64))
+        keys = [hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest() for p in pieces for x in p]
+    _, group, sizes = np.unique(np.array(keys), return_inverse=True, return_counts=True)
     if len(sizes) < 2:
         raise ValueError(
             f"Expected at least 2 pictures to split, got {len(sizes)}. Use more, or "
             "validation_fraction 0."
         )
     if dataset.food_types is None:
-        chosen = _draw(sizes, validation_fraction, seed)
+        order = np.random.default_rng(seed).permutation(len(sizes))
+        samples = np.cumsum(sizes[order])[:-1]
+        count = 1 + int(np.argmin(np.abs(samples - validation_fraction * sizes.sum())))
+        validates = np.isin(np.arange(len(sizes)), order[:count])
     else:
-        kinds, foods = _labels(dataset)
-        chosen = stratification.choose_groups(group, kinds, foods, validation_fraction, seed)
-    return Split(np.flatnonzero(~chosen[group]), np.flatnonzero(chosen[group]))
+        kinds = foods = np.unique(dataset.food_types, return_inverse=True)[1]
+        if dataset.action_names is not None:
+            actions = np.unique(dataset.action_names, return_inverse=True)[1]
+            kinds = np.unique(actions * (foods.max() + 1) + foods, return_inverse=True)[1]
+        counts, of_foods = _count(group, kinds), _count(group, foods)
+        validates = _divide(counts, validation_fraction, np.random.default_rng(seed))
+        has = np.concatenate([counts > 0, of_foods > 0, counts.any(1)[:, None]], axis=1)
+        _cover_both_sides(validates, has[:, has.sum(0) >= 2], counts.sum(1), validation_fraction)
+    # One large group, which a draw of few samples never takes.
+    held_out = group[np.char.startswith(keys, HELD_OUT_PHOTOS)]
+    if len(sizes) > len(np.unique(held_out)):
+        validates[held_out] = True
+    return Split(np.flatnonzero(~validates[group]), np.flatnonzero(validates[group]))
 
 
 def check_fraction(validation_fraction: float) -> None:
@@ -78,40 +105,58 @@ def check_fraction(validation_fraction: float) -> None:
         )
 
 
-def _draw(sizes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Groups at random until their samples come closest to the fraction: bool [G]."""
-    order = np.random.default_rng(seed).permutation(len(sizes))
-    samples = np.cumsum(sizes[order])[:-1]
-    count = 1 + int(np.argmin(np.abs(samples - fraction * sizes.sum())))
-    return np.isin(np.arange(len(sizes)), order[:count])
+def _count(group: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Samples of each group with each label, int32 [G, labels]."""
+    counts = np.zeros((group.max() + 1, labels.max() + 1), np.int32)
+    np.add.at(counts, (group, labels), 1)
+    return counts
 
 
-def _labels(dataset: npz_dataset.FoodDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers [N] of each sample's (action, food), and of its food."""
-    _, foods = np.unique(dataset.food_types, return_inverse=True)
-    if dataset.action_names is None:
-        return foods, foods
-    _, actions = np.unique(dataset.action_names, return_inverse=True)
-    _, kinds = np.unique(actions * (foods.max() + 1) + foods, return_inverse=True)
-    return kinds, foods
+def _divide(counts: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
+    """Iterative stratification of groups with samples int [G, K]: bool [G]."""
+    order = generator.permutation(len(counts))
+    # Samples that each side still lacks, of each kind and in all; training first.
+    wanted = np.outer([1 - fraction, fraction], counts.sum(axis=0))
+    wanted_in_all = wanted.sum(axis=1)
+    validates, is_open = np.zeros(len(counts), bool), np.ones(len(counts), bool)
+    remaining = (counts > 0).sum(axis=0)
+    while remaining.any():
+        kind = int(np.argmin(np.where(remaining > 0, remaining, len(counts) + 1)))
+        for one in order[is_open[order] & (counts[order, kind] > 0)]:
+            lacks = [(wanted[side, kind], wanted_in_all[side]) for side in (0, 1)]
+            side = int(lacks[1] > lacks[0])
+            wanted[side] -= counts[one]
+            wanted_in_all[side] -= counts[one].sum()
+            validates[one], is_open[one] = side, False
+            remaining -= counts[one] > 0
+    return validates
 
 
-def picture_keys(dataset: npz_dataset.FoodDataset) -> np.ndarray:
-    """Strings [N], equal where samples stay together: `sources`, or a hash of the pixels.
+def _cover_both_sides(
+    validates: np.ndarray, present: np.ndarray, sizes: np.ndarray, fraction: float
+) -> None:
+    """Moves groups until every kind and food (columns of bool [G, C]) is on both sides, if any do.
 
-    Of a source like "photos/held_out#seed_0/plate_17" only what is before the first "#" counts:
-    such pictures are different, but share photographs. Without sources every picture is read once,
-    a few at a time.
+    Changes `validates` [G]; `sizes` [G] are the samples of each group.
     """
-    if dataset.sources is not None:
-        return np.array([source.split("#", 1)[0] for source in dataset.sources.tolist()])
-    return np.array(
-        [
-            hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
-            for start in range(0, len(dataset), _CHUNK_IMAGES)
-            for image in dataset.images[start : start + _CHUNK_IMAGES]
-        ]
-    )
+    tried: set[int] = set()
+    while True:
+        here = np.stack([present[~validates].sum(axis=0), present[validates].sum(axis=0)])
+        absent = [(side, column) for side, column in np.argwhere(here == 0) if column not in tried]
+        if not absent:
+            return
+        side, column = (int(number) for number in absent[0])
+        candidates = np.flatnonzero(present[:, column] & (validates == (side == 0)))
+        # What a candidate would take the last of, away from its own side, less what it brings.
+        harm = (present[candidates] & (here[1 - side] == 1)).sum(axis=1)
+        gain = (present[candidates] & (here[side] == 0)).sum(axis=1)
+        change = np.where(validates[candidates], -1, 1) * sizes[candidates]
+        excess = np.abs(sizes[validates].sum() + change - fraction * sizes.sum())
+        best = np.lexsort([excess, harm - gain])[0]
+        if harm[best] >= gain[best]:
+            tried.add(column)
+        else:
+            validates[candidates[best]] = side == 1
 
 
 def split_path(dataset_path: str | os.PathLike[str]) -> pathlib.Path:
@@ -142,13 +187,8 @@ def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
         raise ValueError(
             f"{path} is the split of a data set of {stated} samples; this one has {num_samples}."
         )
-    split = Split(arrays["train_idx"], arrays["val_idx"])
-    _check_split(split, num_samples, path)
-    return Split(split.train_idx.astype(np.int64), split.val_idx.astype(np.int64))
-
-
-def _check_split(split: Split, num_samples: int, path: str | os.PathLike[str]) -> None:
-    for name, indices in vars(split).items():
+    for name in ("train_idx", "val_idx"):
+        indices = arrays[name]
         # An empty list is written as float64 by NumPy: no index is of a wrong type in it.
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
             raise ValueError(
@@ -160,8 +200,10 @@ def _check_split(split: Split, num_samples: int, path: str | os.PathLike[str]) -
                 f"{path}: {name}: expected sample numbers in 0..{num_samples - 1}, got "
                 f"{outside.size} others, the first is {outside[0]}."
             )
-    both = np.concatenate([split.train_idx, split.val_idx]).astype(np.int64)
-    numbers, counts = np.unique(both, return_counts=True)
+    split = Split(arrays["train_idx"].astype(np.int64), arrays["val_idx"].astype(np.int64))
+    numbers, counts = np.unique(
+        np.concatenate([split.train_idx, split.val_idx]), return_counts=True
+    )
     if (counts > 1).any():
         raise ValueError(
             f"{path}: expected each sample once, got {int((counts > 1).sum())} of them more than "
@@ -169,3 +211,4 @@ def _check_split(split: Split, num_samples: int, path: str | os.PathLike[str]) -
         )
     if not split.train_idx.size:
         raise ValueError(f"{path}: train_idx is empty: nothing to train on.")
+    return split

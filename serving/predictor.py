@@ -14,7 +14,7 @@ import numpy as np
 from absl import logging
 
 import policy_specs
-from evaluation import uncertainty_calibration
+from evaluation import calibration as uncertainty_calibration
 from food_data import framing, image_placement
 from serving import errors, instructions, request_schemas, uncertainty
 from serving.engines.engine import Engine

@@ -27,8 +27,7 @@ from typing import Any
 
 from absl import logging
 
-from food_data import atomic_files
-from serving import recordings
+from food_data import atomic_files, recordings
 
 DEFAULT_MAX_BYTES = 20 * 1024**3
 # Answers that may be on their way: as many as a server has connections.

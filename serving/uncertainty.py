@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import uncertainty_calibration, uncertainty_sources
+from evaluation import calibration as uncertainty_calibration
+from evaluation import uncertainty_sources
 from food_data import framing, image_placement
 from serving.engines.engine import Engine
 

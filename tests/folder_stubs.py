@@ -1,4 +1,4 @@
-"""A policy without a model, pictures that it answers about, and TFRecords."""
+"""A policy without a model, pictures that it answers about, and data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 import api_client
-from food_data import image_decoding, npz_dataset, splits, tfrecord_writer
+from food_data import image_placement, npz_dataset, splits
 from tests import serving_stubs
 
 COMBINATIONS = [("scooping", "rice"), ("skewering", "banana"), ("skewering", "grape")]
@@ -62,8 +62,8 @@ class StubPolicy:
         if self.refuse is not None:
             raise api_client.ApiError(*self.refuse)
         try:
-            picture = image_decoding.decode_image(image)
-        except image_decoding.ImageDecodeError as error:
+            picture = image_placement.decode_image(image)
+        except image_placement.ImageDecodeError as error:
             raise api_client.ApiError(422, str(error), "broken") from error
         red, green, blue = picture.mean(axis=(0, 1)) / 255
         motion, size = np.array([0.2, 0.4, red, green]), np.tile(picture.shape[1::-1], 2)
@@ -111,8 +111,8 @@ def solid(path: pathlib.Path, colour=(204, 102, 0), size=(40, 20)) -> pathlib.Pa
     return path
 
 
-def tfrecords(folder: pathlib.Path, num_samples: int = 7) -> pathlib.Path:
-    """Writes samples: 0 and 1 train, the others validate, in files of at most two."""
+def samples(file: pathlib.Path, num_samples: int = 7) -> pathlib.Path:
+    """Writes a data set and its split: samples 0 and 1 train, the others validate."""
     moved = 10 * np.arange(num_samples)[:, np.newaxis] * np.array([0, 1, 0, 1])
     ends = np.array([*START, *END]) + moved
     data = npz_dataset.FoodDataset(
@@ -125,5 +125,6 @@ def tfrecords(folder: pathlib.Path, num_samples: int = 7) -> pathlib.Path:
         resize="letterbox",
     )
     split = splits.Split(np.arange(2), np.arange(2, num_samples))
-    tfrecord_writer.write_tfrecords(data, split, folder, 2)
-    return folder
+    npz_dataset.write_npz(file, data)
+    splits.write_split(splits.split_path(file), split)
+    return file

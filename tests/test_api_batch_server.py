@@ -93,6 +93,7 @@ def test_serves_a_real_checkpoint(small_checkpoint_dir, tmp_path):
     for value in (first.start_x, first.start_y, first.end_x, first.end_y):
         assert 0.0 <= value <= 1.0
     assert "Warmed up" in log
+    assert "WARNING" not in log and "flag parsing" not in log
 
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Runs over folders and TFRecords: what they write, how they go on, how shards make the whole."""
+"""Runs over folders and data sets: what they write, how they go on, how shards make the whole."""
 
 from __future__ import annotations
 
@@ -268,10 +268,10 @@ def local(folder):
     return found
 
 
-def test_samples_of_tfrecords(local, folder):
-    records = folder_stubs.tfrecords(folder.parent / "records")
+def test_samples_of_a_data_set(local, folder):
+    data = str(folder_stubs.samples(folder.parent / "samples.npz"))
     drawn = folder.parent / "drawn"
-    asked = ("--tfrecord_dir", str(records), "--checkpoint_dir", str(folder), "--num_samples", "0")
+    asked = ("--dataset_file", data, "--checkpoint_dir", str(folder), "--num_samples", "0")
     more = ("--overlay_dir", str(drawn))
     document = start(local, None, *more, asked=asked)
     assert [(one["image"], one["sample"], one["source"]) for one in document["results"]] == [
@@ -288,27 +288,19 @@ def test_samples_of_tfrecords(local, folder):
         start(local, None, "--resume", "--split", "train", asked=asked)
 
 
-def test_shards_of_damaged_tfrecords_make_the_whole(local, folder):
-    records = folder_stubs.tfrecords(folder.parent / "records")
-    damaged = records / "val-00001-of-00003.tfrecord"
-    content = bytearray(damaged.read_bytes())
-    content[5000] ^= 255
-    damaged.write_bytes(content)
-    asked = ("--tfrecord_dir", str(records), "--checkpoint_dir", str(folder), "--num_samples", "0")
+def test_shards_of_samples_make_the_whole(local, folder):
+    data = str(folder_stubs.samples(folder.parent / "samples.npz"))
+    asked = ("--dataset_file", data, "--checkpoint_dir", str(folder), "--num_samples", "0")
     whole = start(local, None, asked=asked)
-    (unreadable,) = whole["failed_images"]
-    assert unreadable["kind"] == "unreadable"
-    assert "val-00001-of-00003.tfrecord: the record at byte 0" in unreadable["error"]
     for index, expected in enumerate((["2", "5"], ["3", "6"], ["4"])):
         shard = ("--num_shards", "3", "--shard_index", str(index))
         document = start(local, None, *shard, asked=asked, name=f"s{index}.json")
-        entries = (*document["results"], *document["failed_images"])
-        assert sorted(one["image"][-1] for one in entries) == expected
+        assert sorted(one["image"][-1] for one in document["results"]) == expected
     files = [str(folder.parent / f"s{index}.json") for index in range(3)]
     merged = start(local, None, "--merge", *files, asked=asked, name="all.json")
     assert without_times(merged) == without_times(whole)
-    damaged.write_bytes(content[:-1])
-    with pytest.raises(ValueError, match="expected .* bytes, got"):
+    folder_stubs.samples(folder.parent / "samples.npz", 2)
+    with pytest.raises(ValueError, match="expected at least one sample of val, got none"):
         start(local, None, asked=asked)
 
 
@@ -359,7 +351,7 @@ def test_a_server_without_a_model(empty_server_url, folder, capsys):
         (["--labels", "labels.txt"], "--labels: expected a file in .csv or .json"),
         (["--checkpoint_dir", ".", "--api_url", "http://a"], "expected no --api_url"),
         (["--checkpoint_dir", "/nowhere"], "expected a directory that train.py wrote"),
-        (["--tfrecord_dir", "."], "leave out --input_dir, --action, --food_type"),
+        (["--dataset_file", "."], "leave out --input_dir, --action, --food_type"),
         (["--num_samples", "65"], "--num_samples: expected 0 to 64, got 65"),
         (["--seed", "-1"], "--seed: expected 0 to 2147483647"),
         (["--workers", "0"], "--workers: expected 1 or more, got 0"),

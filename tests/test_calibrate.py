@@ -7,7 +7,7 @@ import pytest
 
 import calibrate
 import evaluate
-from evaluation import uncertainty_calibration
+from evaluation import calibration
 from food_data import npz_dataset, splits
 from tests import training_fixtures
 
@@ -68,7 +68,7 @@ def test_all_samples_may_calibrate_to_an_error_rate(folder, run_dir, capsys):
     more += ["--error_limit", "0.7", "--coverage", "0.8", "--plain_regions"]
     assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more)) == 0, capsys.readouterr().err
     assert "nothing is left to test on" in capsys.readouterr().out
-    found = uncertainty_calibration.read(run_dir)
+    found = calibration.read(run_dir)
     assert found.fitted_on.num_calibration_samples == 48
     assert (found.asking.target, found.asking.target_rate) == ("error_rate", 0.9)
     assert (found.regions.coverage, found.regions.adaptive) == (0.8, False)

@@ -8,7 +8,7 @@ import pytest
 
 import checkpoint_directory
 import evaluate
-import metrics
+from evaluation import metrics
 from food_data import npz_dataset, pipeline, splits
 from tests import training_fixtures
 from training import train_steps
@@ -110,7 +110,8 @@ def test_annotated_photographs(small_checkpoint_dir, tmp_path, capsys):
     [
         (["--batch_size", "0"], "expected at least 1, got 0"),
         (["--split_file", "absent.npz"], "absent.npz"),
-        (["--coverage_splits", "-1"], "expected at least 0, got -1"),
+        (["--coverage_splits", "-1"], "--coverage_splits of at least 0, got 500 and -1"),
+        (["--mm_per_px", "0"], "--mm_per_px: expected a positive number, got 0"),
         (["--uncertainty", "token_distribution"], "expected a model with loss_type"),
         (["--uncertainty", "bayes"], "got 'bayes'"),
     ],

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import checkpoint_directory
-from evaluation import answer_table, answers
+from evaluation import baselines, metrics, study, uncertainty_sources
+from evaluation.samples import Samples
 from food_data.synthetic import plates as synthetic_plates
 
 DIRECTORY = pathlib.Path(__file__).parents[1] / "pretrained" / "lite"
@@ -24,14 +25,23 @@ def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
     plates = synthetic_plates.build_synthetic_dataset(
         40, 987, loaded.embeddings, max_foods=3, view="arm", workers=1
     )
-    indices = np.arange(len(plates))
-    swapped = answers.swapped_instructions(plates, indices, 0)
+    samples = Samples(plates, np.arange(len(plates)))
+    source = uncertainty_sources.PlainAnswers(loaded.agent)
+    swapped = baselines.swapped_instructions(samples, 0)
     kinds = {
-        "model": answers.model_answers(loaded.agent, plates, indices),
-        "swapped": answers.model_answers(loaded.agent, plates, indices, swapped),
-        **answers.constant_answers(plates.actions, len(plates)),
+        "model": uncertainty_sources.collect(source, plates, samples.indices).answers,
+        "swapped": uncertainty_sources.collect(
+            source, plates, samples.indices, instructions=swapped
+        ).answers,
+        "mean of the training labels": baselines.mean_answers(plates.actions, len(plates)),
     }
-    found = answer_table.answer_metrics(kinds, plates, indices)
+    found = {
+        kind: {
+            name: metrics.mean_of_known(values)
+            for name, values in study.columns_of(answers, samples).items()
+        }
+        for kind, answers in kinds.items()
+    }
     assert found["model"]["centroid_mae"] < 0.025
     assert found["model"]["hit_rate"] > 0.92
     assert found["model"]["nearest_item_rate"] > 0.95

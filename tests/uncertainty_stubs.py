@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation import ask_human, conformal, uncertainty_calibration
+from evaluation import calibration as uncertainty_calibration
 from tests import serving_stubs
 
 
@@ -37,6 +37,8 @@ def calibration(source="token_distribution", score="credible_width", scope=None,
         std_scale=(2.0, 2.0, 2.0, 2.0),
         min_std=0.001,
         # Discs of 0.1 of the square, boxes of 0.05.
-        regions=conformal.ConformalRegions(0.9, 0.01, False, 0.1, 1.5, 0.05, 40.0),
-        asking=ask_human.AskHuman(threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03),
+        regions=uncertainty_calibration.ConformalRegions(0.9, 0.01, False, 0.1, 1.5, 0.05, 40.0),
+        asking=uncertainty_calibration.AskHuman(
+            threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03
+        ),
     )

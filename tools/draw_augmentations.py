@@ -11,7 +11,6 @@ has to lie on the same food everywhere.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import pathlib
 import sys
@@ -22,12 +21,10 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
-from food_data import atomic_files, embedding_store, preview  # noqa: E402
+from food_data import atomic_files, drawing, embedding_store  # noqa: E402
 from food_data.synthetic import plates as synthetic_plates  # noqa: E402
 
-CONFIG = ROOT / "configs" / "augmentation.gin"
-COLUMNS = 6
-NUM_TOGETHER = 6
+_COLUMNS, _NUM_TOGETHER = 6, 6
 # Title -> what is on.
 PANELS: dict[str, dict[str, float | bool]] = {
     "as it is": {},
@@ -57,25 +54,16 @@ PANELS: dict[str, dict[str, float | bool]] = {
 def panels(
     image: np.ndarray, action: np.ndarray, seed: int
 ) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Title, picture and label of each panel.
-
-    Args:
-        image: uint8 [S, S, 3].
-        action: execution parameters float32 [4], pointing to the right.
-        seed: of all draws.
-
-    Returns:
-        One for each of `PANELS`, then some with everything that `configs/augmentation.gin` has on.
-    """
+    """Title, picture and label of each panel; `action` [4] points to the right."""
     import tensorflow as tf  # Here, because it is slow, and --help does without.
 
     from food_data import augmentation
 
-    gin.parse_config_file(str(CONFIG))
+    gin.parse_config_file(str(ROOT / "configs" / "augmentation.gin"))
     together = augmentation.Augmentation()
     gin.clear_config()
     chosen = [(title, augmentation.Augmentation(**on)) for title, on in PANELS.items()]
-    chosen += [(f"augmentation.gin, {i + 1}", together) for i in range(NUM_TOGETHER)]
+    chosen += [(f"augmentation.gin, {i + 1}", together) for i in range(_NUM_TOGETHER)]
     drawn = []
     for number, (title, augment) in enumerate(chosen):
         seeds = tf.constant([[seed, number]], tf.int32)
@@ -84,56 +72,28 @@ def panels(
     return drawn
 
 
-def draw(shown: list[tuple[str, np.ndarray, np.ndarray]]) -> bytes:
-    """Panels as one JPEG file, six in a row.
-
-    Args:
-        shown: title, picture uint8 [S, S, 3] and label [4] of each.
-
-    Returns:
-        The file's bytes.
-    """
-    from matplotlib import figure
-    from matplotlib.backends import backend_agg
-
-    rows = -(-len(shown) // COLUMNS)
-    page = figure.Figure(figsize=(2.2 * COLUMNS, 2.55 * rows), dpi=100, layout="tight")
-    backend_agg.FigureCanvasAgg(page)
-    grid = page.subplots(rows, COLUMNS, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, (title, image, action) in zip(grid.flat, shown):
-        axes.set_title(title, fontsize=9)
-        axes.imshow(preview.draw_parameters(image, action), interpolation="none")
-    file = io.BytesIO()
-    page.savefig(file, format="jpeg", pil_kwargs={"quality": 88})
-    return file.getvalue()
-
-
-def plate(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A drawn plate and the label of the longest food on it.
-
-    Returns:
-        uint8 [236, 236, 3], float32 [4].
-    """
-    store = embedding_store.EmbeddingStore.load(ROOT / "embeddings")
-    dataset = synthetic_plates.build_synthetic_dataset(1, seed, store)
-    steps = dataset.actions[:, 2:] - dataset.actions[:, :2]
-    longest = np.argmax(np.hypot(*steps.T))
-    return np.asarray(dataset.images[longest]), dataset.actions[longest]
-
-
-def main() -> None:
-    """The command line: see the module."""
+def main(argv: list[str] | None = None) -> None:
+    """Draws the longest food of a plate in every panel, six in a row."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output_file", required=True, help="a .jpg file")
     # The default draws are far from zero, so that each panel differs from the first one.
     parser.add_argument("--seed", type=int, default=103, help="of what is drawn at random")
     parser.add_argument("--plate_seed", type=int, default=18, help="of the plate")
-    arguments = parser.parse_args()
-    shown = panels(*plate(arguments.plate_seed), arguments.seed)
+    arguments = parser.parse_args(argv)
+    from matplotlib import figure
+
+    store = embedding_store.EmbeddingStore.load(ROOT / "embeddings")
+    plate = synthetic_plates.build_synthetic_dataset(1, arguments.plate_seed, store)
+    longest = np.argmax(np.hypot(*(plate.actions[:, 2:] - plate.actions[:, :2]).T))
+    shown = panels(np.asarray(plate.images[longest]), plate.actions[longest], arguments.seed)
+    rows = -(-len(shown) // _COLUMNS)
+    page = figure.Figure(figsize=(2.2 * _COLUMNS, 2.55 * rows), dpi=100, layout="tight")
+    for axes, (title, image, action) in zip(page.subplots(rows, _COLUMNS).flat, shown):
+        axes.axis("off")
+        axes.set_title(title, fontsize=9)
+        axes.imshow(drawing.draw_motion(image, action), interpolation="none")
     with atomic_files.replace_file(os.path.abspath(arguments.output_file)) as file:
-        file.write(draw(shown))
+        page.savefig(file, format="jpeg", pil_kwargs={"quality": 88})
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import requests
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
-from serving import recordings  # noqa: E402
+from food_data import recordings  # noqa: E402
 
 _PREDICT, _BATCH = "/predict", "/predict_batch"
 _FIELDS = (

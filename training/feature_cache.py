@@ -23,7 +23,7 @@ from absl import logging
 import agent_wrapper
 import policy_specs
 import transformer_network
-from food_data import npz_dataset, pipeline, sample_order
+from food_data import npz_dataset, pipeline
 
 FILE_NAME = "efficientnet_features.f32"
 _PREFETCH_BATCHES = 2
@@ -131,7 +131,7 @@ class FeatureCache:
 
         def next_pass() -> Iterator[dict[str, np.ndarray]]:
             nonlocal passes
-            samples = sample_order.epoch_order(self.indices, shuffle_seed, first_epoch + passes)
+            samples = pipeline.epoch_order(self.indices, shuffle_seed, first_epoch + passes)
             skipped = 0 if passes else first_batch * batch_size
             passes += 1
             for start in range(skipped, len(samples), batch_size):

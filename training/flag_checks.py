@@ -60,27 +60,14 @@ def check_flags(args: argparse.Namespace) -> None:
             "--num_devices: expected none with --cluster, whose workers use the GPUs that Slurm "
             f"gives them; got {args.num_devices}."
         )
-    _check_data(args)
+    if args.dataset_file is None:
+        raise ValueError("--dataset_file: expected an .npz, see build_dataset.py; got none.")
     _check_directories(args)
     if args.selection_metric not in SELECTION_METRICS:
         near = difflib.get_close_matches(args.selection_metric, SELECTION_METRICS, n=1)
         raise ValueError(
             f"--selection_metric: expected one of {', '.join(SELECTION_METRICS)}; got "
             f"{args.selection_metric!r}.{f' Did you mean {near[0]}?' if near else ''}"
-        )
-
-
-def _check_data(args: argparse.Namespace) -> None:
-    given = [name for name in ("dataset_file", "data_dir") if getattr(args, name) is not None]
-    if len(given) != 1:
-        raise ValueError(
-            f"Expected --dataset_file (.npz) or --data_dir (TFRecord shards), got "
-            f"{'both' if given else 'neither'}."
-        )
-    if args.data_dir is not None and args.split_file is not None:
-        raise ValueError(
-            "--split_file: expected none with --data_dir, whose shards are split already; make "
-            "them again with another split."
         )
 
 

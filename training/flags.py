@@ -49,7 +49,6 @@ def _add_files(add: _Add) -> None:
     add("--config_file", default="configs/transformer_mixin.gin", help="gin file of the model")
     add("--gin_bindings", nargs="*", default=[], help="such as 'Transformer.num_layers = 4'")
     add("--dataset_file", help=".npz, see build_dataset.py")
-    add("--data_dir", help="TFRecord shards in its place, see build_dataset.py to_tfrecord")
     add("--split_file", help="train_idx, val_idx; drawn by --seed and saved there if it is absent")
     add("--validation_fraction", type=float, default=0.2, help="of a split that is drawn")
     add("--checkpoint_dir", help="where everything of this run goes")

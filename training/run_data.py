@@ -1,4 +1,4 @@
-"""The samples of a run: an .npz or a folder of TFRecord shards, and the batches made of them."""
+"""The samples of a run: an .npz and its split, and the batches made of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,8 @@ import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
-import metrics
-from food_data import (
-    npz_dataset,
-    pipeline,
-    splits,
-    tfrecord_index,
-    tfrecord_split,
-    tfrecords,
-)
+from evaluation import metrics
+from food_data import npz_dataset, pipeline, splits
 from training import feature_cache
 
 
@@ -46,7 +39,9 @@ class RunData:
     def baseline(self, indices: np.ndarray) -> dict[str, float]:
         """Errors of the mean of the training labels as the answer to every sample of `indices`."""
         labels = self.dataset.actions
-        return metrics.mean_predictor_metrics(labels[self.split.train_idx], labels[indices])
+        mean = np.mean(labels[self.split.train_idx], axis=0, dtype=np.float64)
+        asked = labels[indices]
+        return metrics.compute_bbox_metrics(np.broadcast_to(mean, asked.shape), asked)
 
     def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
         """Of the training samples.
@@ -61,48 +56,6 @@ class RunData:
     def validation_batches(self, batch_size: int, part: slice = slice(None)) -> tf.data.Dataset:
         """Of the validation samples, in the order of the split; or of a part of them."""
         return pipeline.create_npz_dataset(self.dataset, self.split.val_idx[part], batch_size)
-
-
-@dataclasses.dataclass(frozen=True)
-class _ShardedSamples:
-    """What of a sharded data set fits into memory: everything of the validation samples, which come
-    first, and the labels of the training samples."""
-
-    images: np.ndarray
-    embeddings: np.ndarray
-    actions: np.ndarray
-    action_names: np.ndarray | None
-    food_types: np.ndarray | None
-    sources: np.ndarray | None
-    masks: object
-    resize: str | None
-
-    def __len__(self) -> int:
-        return len(self.actions)
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardedRunData(RunData):
-    """As `RunData`; training samples are read from shards as they are needed.
-
-    Attributes:
-        directory: of the shards.
-        index_fingerprint: of the data set that was converted.
-    """
-
-    directory: pathlib.Path = pathlib.Path()
-    index_fingerprint: str = ""
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of what was converted."""
-        return self.index_fingerprint
-
-    def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
-        """See `RunData`."""
-        # Each worker its part of each batch, not its part of the shards.
-        options["batch_part"] = options.pop("shard", (0, 1))
-        return tfrecords.create_tfrecord_dataset(self.directory, "train", batch_size, **options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,40 +130,6 @@ def read_npz(
         logging.info("split: drawn with seed %d, saved to %s", seed, path)
     split = splits.read_split(path, len(dataset))
     return RunData(dataset, split, pathlib.Path(dataset_file).name)
-
-
-def read_shards(directory: str) -> ShardedRunData:
-    """A folder of `build_dataset.py to_tfrecord`, which has its split in it.
-
-    Raises:
-        FileNotFoundError, ValueError: if the folder is not complete, or nothing is to be trained
-            on.
-    """
-    index = tfrecord_index.read_index(directory)
-    train = tfrecord_index.read_labels(directory, "train")
-    num_train, num_val = len(train["actions"]), index.num_samples("val")
-    if not num_train:
-        raise ValueError(f"--data_dir {directory}: expected training samples, got none.")
-    val = tfrecord_split.read_split(directory, "val") if num_val else None
-
-    def both(name: str) -> np.ndarray | None:
-        if name not in train:
-            return None
-        return train[name] if val is None else np.concatenate([getattr(val, name), train[name]])
-
-    empty = [np.zeros((0, *spec.shape[1:]), spec.dtype.as_numpy_dtype) for spec in _SPECS]
-    samples = _ShardedSamples(
-        *([val.images, val.embeddings] if val is not None else empty),
-        *(both(name) for name in ("actions", "action_names", "food_types", "sources")),
-        masks=None if val is None else val.masks,
-        resize=index.resize,
-    )
-    split = splits.Split(num_val + np.arange(num_train), np.arange(num_val))
-    path = pathlib.Path(directory)
-    return ShardedRunData(samples, split, path.name, path, index.fingerprint)
-
-
-_SPECS = tuple(pipeline.SIGNATURE.values())[:2]
 
 
 def endless_batches(

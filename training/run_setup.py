@@ -113,8 +113,6 @@ def prepare(args: argparse.Namespace) -> RunSetup:
 
 def read_data(args: argparse.Namespace, seed: int) -> run_data.RunData:
     """The samples that the flags name; a split that is absent is drawn with the seed."""
-    if args.data_dir is not None:
-        return run_data.read_shards(args.data_dir)
     return run_data.read_npz(args.dataset_file, args.split_file, args.validation_fraction, seed)
 
 
@@ -126,8 +124,6 @@ def _resume_point(args: argparse.Namespace) -> resume.ResumePoint | None:
 
 def _check_data(data: run_data.RunData) -> None:
     """Warnings are logged; errors stop the run."""
-    if isinstance(data, run_data.ShardedRunData):
-        return  # Was checked when it was converted.
     report = dataset_check.check_dataset(data.dataset, data.split)
     for warning in report.warnings:
         logging.warning("data set: %s", warning)
@@ -145,7 +141,7 @@ def _cached(
     may = args.freeze_efficientnet and augment is None and not args.dry_run
     # Every worker would compute the features of all samples.
     may = may and args.cluster is None
-    if not may or args.feature_cache == "off" or isinstance(data, run_data.ShardedRunData):
+    if not may or args.feature_cache == "off":
         return data
     folder = pathlib.Path(args.checkpoint_dir) if args.feature_cache == "disk" else None
     return run_data.with_cached_features(data, agent, args.batch_size, folder)

@@ -16,9 +16,8 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step, trajectory
 
 import agent_wrapper
-import metrics
 import policy_specs
-from evaluation import token_uncertainty, uncertainty_calibration, uncertainty_metrics
+from evaluation import calibration, metrics, uncertainty, uncertainty_metrics
 
 Batch = Mapping[str, tf.Tensor]
 UNCERTAINTY_FIGURES = (
@@ -81,9 +80,9 @@ class Prediction(NamedTuple):
     Attributes:
         loss: the mean over the samples.
         answers: execution parameters, float32 [B, 4], not clipped.
-        doubt: `token_uncertainty.credible_width`, the mean over the tokens, float [B]; NaN
+        doubt: `uncertainty.credible_width`, the mean over the tokens, float [B]; NaN
             from a model that regresses coordinates.
-        std: `token_uncertainty.execution_parameters_std` about the answers, float [B, 4]; NaN
+        std: `uncertainty.execution_parameters_std` about the answers, float [B, 4]; NaN
             likewise.
     """
 
@@ -121,10 +120,8 @@ def predict_with_doubt(agent: agent_wrapper.Agent, batch: Batch) -> Prediction:
         unknown = np.full(predicted.shape, np.nan)
         return Prediction(float(info.loss), predicted, unknown[:, 0], unknown)
     probabilities = tf.nn.softmax(outputs).numpy()
-    doubt = token_uncertainty.credible_width(probabilities).mean(axis=-1)
-    std, _ = token_uncertainty.execution_parameters_std(
-        probabilities, predicted, agent.action_coding
-    )
+    doubt = uncertainty.credible_width(probabilities).mean(axis=-1)
+    std, _ = uncertainty.execution_parameters_std(probabilities, predicted, agent.action_coding)
     return Prediction(float(info.loss), predicted, doubt, std)
 
 
@@ -144,7 +141,7 @@ def uncertainty_figures(found: Prediction, labelled: np.ndarray) -> dict[str, fl
         return {}
     midpoints = [(one[:, :2] + one[:, 2:]) / 2 for one in (found.answers, labelled)]
     distances = np.linalg.norm(midpoints[0] - midpoints[1], axis=-1)
-    std = np.maximum(found.std, uncertainty_calibration.MIN_STD)
+    std = np.maximum(found.std, calibration.MIN_STD)
     figures = uncertainty_metrics.ranking_figures(found.doubt, distances)
     figures |= uncertainty_metrics.spread_figures(found.answers, std, labelled)
     return {

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from food_data import image_placement, mask_placement, mask_rules
+from food_data import image_placement, mask_rules
 from food_data.synthetic import bodies, photographs
 from food_data.synthetic.bodies import Body, Rng
 from food_data.synthetic.foods import FoodLook, Form, action_of
@@ -190,5 +190,5 @@ def crop(rng: Rng, library_key: tuple) -> Crop:
     mask = np.zeros(image.shape[:2], bool)
     if all(one.mask is not None for one in same):
         union = np.logical_or.reduce([one.mask for one in same])
-        mask = mask_placement.place_mask(union[window], placement)
+        mask = image_placement.place_mask(union[window], placement)
     return Crop(image, food, parameters, mask, photograph.side)

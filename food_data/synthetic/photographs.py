@@ -24,8 +24,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from food_data import annotations, image_decoding, mask_rules, vocabulary
-from food_data.sources import json_files
+from food_data import annotations, image_placement, mask_rules, vocabulary
 from food_data.synthetic import bodies
 
 TRAIN, HELD_OUT = "train", "held_out"
@@ -156,10 +155,10 @@ def _annotated(
     seen: collections.Counter = collections.Counter()
     contents = {}
     for file in files:
-        for entry in json_files.read_json(pathlib.Path(file), "annotation file")["images"]:
+        for entry in annotations.read_json(pathlib.Path(file), "annotation file")["images"]:
             contents[(pathlib.Path(file).parent / entry["file"]).resolve()] = entry.get("content")
     for picture in annotations.read_annotations(files) if files else ():
-        image = image_decoding.decode_image(picture.path.read_bytes())
+        image = image_placement.decode_image(picture.path.read_bytes())
         content = contents[picture.path.resolve()]
         if not picture.objects and content != "empty plate":
             outcome = "without labelled objects, which may show any food: left out"
@@ -201,7 +200,7 @@ def _single_fruit(
                 counts[row["food"], f"photographs of a {row['content']}: left out"] += 1
                 continue
             path = table.parent / "images" / row["file"]
-            image = image_decoding.decode_image(path.read_bytes())
+            image = image_placement.decode_image(path.read_bytes())
             box = np.array([[0.04, 0.04], [0.96, 0.96]]) * image.shape[1::-1]
             mask, outcome = _mask_from_box(image, box, [], central=True)
             counts[row["food"], f"single fruit {outcome}"] += 1

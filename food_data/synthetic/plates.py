@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 import policy_specs
-from food_data import embedding_store, image_placement, mask_placement, npz_dataset, npz_writer
+from food_data import embedding_store, image_placement, npz_dataset, npz_files
 from food_data.synthetic import camera, composites, photographs, scenes
 from food_data.synthetic import foods as synthetic_foods
 from food_data.synthetic.scenes import MAX_FOODS, render_plate
@@ -158,7 +158,7 @@ class PlateDrawer:
         if staging.equal_pieces:  # The first food is the one with several pieces.
             order = np.concatenate([[0], order[order != 0]])
         placed = [placed[k] for k in np.sort(order[: self.samples_per_plate])]
-        masks = [mask_placement.place_mask(food.mask, placement) for food in placed]
+        masks = [image_placement.place_mask(food.mask, placement) for food in placed]
         return Plate(
             image,
             np.stack([food.parameters for food in placed]),
@@ -267,7 +267,7 @@ def write_synthetic_dataset(
     drawer = _drawer(num_plates, seed, store, options)
     # Two arrays of a zip file cannot be written at once, so the masks wait in a file of their own.
     with (
-        npz_writer.NpzStreamWriter(path) as writer,
+        npz_files.open_writer(path) as writer,
         tempfile.TemporaryFile(dir=os.path.dirname(os.path.abspath(path))) as waiting,
     ):
         number = sum(map(drawer.count, range(num_plates)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving import recordings
+from food_data import recordings
 from tests.browser import photos
 
 pytestmark = pytest.mark.slow

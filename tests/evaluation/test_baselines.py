@@ -4,66 +4,98 @@ import numpy as np
 import pytest
 
 from evaluation import baselines
+from evaluation.samples import Samples
+from food_data import npz_dataset
+from tests.evaluation import agents
 
-LABELS = np.array([[0.0, 0, 0.2, 0.2], [0.4, 0.4, 0.6, 0.6], [1, 1, 1, 1], [0, 0, 0, 0]])
-ACTIONS = ["skewering", "skewering", "skewering", "scooping"]
-FOODS = ["banana", "banana", "grape", "rice"]
-
-
-def test_mean_and_centre_by_hand():
-    np.testing.assert_allclose(baselines.mean_answers(LABELS, 2), [[0.35, 0.35, 0.45, 0.45]] * 2)
-    np.testing.assert_array_equal(baselines.centre_answers(2), [[0.25, 0.5, 0.75, 0.5]] * 2)
+RED, GREEN, WHITE = (200, 20, 20), (20, 160, 20), (250, 250, 250)
 
 
-def test_means_of_instructions_and_their_fall_backs():
-    found = baselines.instruction_mean_answers(
-        LABELS,
-        ACTIONS,
-        FOODS,
-        ["skewering", "skewering", "scooping", "twirling"],
-        ["banana", "kiwi", "rice", "spaghetti"],
+def dataset(labels, actions, foods):
+    number = len(labels)
+    return npz_dataset.FoodDataset(
+        np.zeros((number, *npz_dataset.IMAGE_SHAPE), np.uint8),
+        np.array(labels, np.float32),
+        np.eye(number, 512, dtype=np.float32),
+        action_names=np.array(actions),
+        food_types=np.array(foods),
     )
-    np.testing.assert_allclose(
-        found.answers,
-        [
-            [0.2, 0.2, 0.4, 0.4],  # skewering banana
-            [1.4 / 3, 1.4 / 3, 0.6, 0.6],  # all skewering
-            [0, 0, 0, 0],
-            [0.35, 0.35, 0.45, 0.45],  # everything
-        ],
+
+
+def test_means_and_their_fall_backs():
+    train = dataset(
+        [[0.0, 0, 0.2, 0.2], [0.4, 0.4, 0.6, 0.6], [1, 1, 1, 1], [0, 0, 0, 0]],
+        ["skewering", "skewering", "skewering", "scooping"],
+        ["banana", "banana", "grape", "rice"],
     )
-    assert (found.by_food, found.by_action, found.by_all) == (2, 1, 1)
-
-
-def test_food_is_not_enough_the_action_counts():
-    found = baselines.instruction_mean_answers(LABELS, ACTIONS, FOODS, ["scooping"], ["banana"])
-    np.testing.assert_allclose(found.answers, [[0, 0, 0, 0]])
-    assert found.by_action == 1
-
-
-def test_numpy_names_are_the_same_as_lists():
-    found = baselines.instruction_mean_answers(
-        LABELS, np.array(ACTIONS), np.array(FOODS), np.array(["skewering"]), np.array(["banana"])
+    asked = dataset(
+        np.zeros((5, 4)),
+        ["skewering", "skewering", "scooping", "scooping", "twirling"],
+        ["banana", "kiwi", "rice", "banana", "spaghetti"],
     )
-    assert found.by_food == 1
+    samples = Samples(asked, np.arange(5), Samples(train, np.arange(4)))
+    found = baselines.baseline_answers(samples)
+    expected = [
+        [0.2, 0.2, 0.4, 0.4],  # skewering banana
+        [1.4 / 3, 1.4 / 3, 0.6, 0.6],  # all skewering
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],  # The action counts.
+        [0.35, 0.35, 0.45, 0.45],  # everything
+    ]
+    np.testing.assert_allclose(found["mean of action and food"], expected, atol=1e-7)
+    np.testing.assert_allclose(found["mean of the training labels"], [expected[-1]] * 5, atol=1e-7)
+    np.testing.assert_allclose(found["centre of the picture"], [[0.25, 0.5, 0.75, 0.5]] * 5)
+    np.testing.assert_allclose(found["colour"], found["centre of the picture"])  # black
 
 
-def test_colour_answers_are_in_the_order_of_the_indices():
-    images = np.full((3, 236, 236, 3), 128, np.uint8)
-    images[1, 100:120, 40:100] = (200, 20, 20)  # a red bar
-    images[2, 60:180, 150:170] = (20, 160, 20)  # a green one, upright
-    seen = []
-    found = baselines.colour_answers(
-        images, np.array([2, 0, 1]), progress=lambda indices: seen.append(len(indices)) or indices
+def test_baselines_need_what_they_know():
+    nothing = ["centre of the picture", "colour"]
+    samples = agents.samples([0, 1], food_types=None)
+    assert list(baselines.baseline_answers(samples)) == nothing
+    known = Samples(samples.dataset, samples.indices, samples)
+    assert list(baselines.baseline_answers(known)) == ["mean of the training labels", *nothing]
+
+
+def picture(*boxes, background=(128, 128, 128)):
+    """Boxes (top, bottom, left, right, colour) on grey."""
+    image = np.full((236, 236, 3), background, np.uint8)
+    for top, bottom, left, right, colour in boxes:
+        image[top:bottom, left:right] = colour
+    return image
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        ([(100, 120, 40, 100, RED)], [40, 110, 100, 110]),
+        # White is no colour.
+        ([(20, 200, 20, 90, WHITE), (100, 120, 130, 190, RED)], [130, 110, 190, 110]),
+        # The larger one wins, unless it touches the edge.
+        ([(100, 140, 40, 120, RED), (100, 120, 150, 170, GREEN)], [40, 120, 120, 120]),
+        ([(180, 236, 0, 236, RED), (100, 120, 150, 200, GREEN)], [150, 110, 200, 110]),
+        # If each touches the edge, the largest.
+        ([(0, 40, 0, 100, RED), (196, 236, 0, 30, RED)], [0, 20, 100, 20]),
+    ],
+)
+def test_the_most_colourful_region(boxes, expected):
+    found = baselines.colour_answer(picture(*boxes))
+    np.testing.assert_allclose(found, np.array(expected) / 236, atol=0.02)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), RED])
+def test_a_picture_of_one_colour(colour):
+    np.testing.assert_array_equal(
+        baselines.colour_answer(picture(background=colour)), baselines.CENTRE
     )
-    assert seen == [3]
-    np.testing.assert_allclose(found[0, [0, 2]], 160 / 236, atol=0.01)
-    np.testing.assert_allclose(found[1], baselines.CENTRE)
-    np.testing.assert_allclose(found[2], np.array([40, 110, 100, 110]) / 236, atol=0.02)
 
 
-def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="needs a split with training samples"):
-        baselines.mean_answers(np.zeros((0, 4)), 2)
-    with pytest.raises(ValueError, match="4 labels with 4 actions and 1 foods"):
-        baselines.instruction_mean_answers(LABELS, ACTIONS, ["a"], ["b"], ["c"])
+def test_instructions_are_swapped_only_within_a_picture_and_as_chance_has_it():
+    samples = agents.samples(np.arange(300) % 3, per_picture=3)
+    samples = samples.part(np.random.default_rng(0).permutation(300))
+    swapped = baselines.swapped_instructions(samples, seed=1)
+    np.testing.assert_array_equal(samples.dataset.sources[swapped], samples.pictures)
+    assert 0.25 < np.mean(swapped == samples.indices) < 0.42  # 1/3: standard deviation 0.027
+    np.testing.assert_array_equal(swapped, baselines.swapped_instructions(samples, seed=1))
+    assert not np.array_equal(swapped, baselines.swapped_instructions(samples, seed=2))
+    asked = samples.part(np.flatnonzero(samples.indices % 3 == 0))  # One sample of each picture.
+    np.testing.assert_array_equal(baselines.swapped_instructions(asked, 0), asked.indices)

@@ -1,145 +1,163 @@
-"""Fitting a calibration: the factors by hand, the whole on drawn data, and no leak."""
+"""The file `uncertainty.json` and what it says about an answer."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
-import scipy.optimize
 
-from evaluation import calibration, calibration_split, conformal, gaussian_metrics
-
-SETTINGS = {
-    "source": "mc_dropout",
-    "score": "midpoint_spread",
-    "dataset_fingerprint": "f",
-    "weights_sha256": "ef" * 32,
-    "scope": "head",
-    "num_samples": 16,
-}
+from evaluation import calibration, uncertainty
 
 
-def drawn(seed, number, factor=3.0):
-    """Samples, three to a picture, whose errors are `factor` times the std that is claimed."""
-    rng = np.random.default_rng(seed)
-    std = rng.uniform(0.002, 0.02, (number, 1)) * np.ones((1, 4))
-    labels = rng.uniform(0.3, 0.7, (number, 4))
-    mean = labels + factor * std * rng.normal(size=(number, 4))
-    pictures = np.array([f"{seed}-{n // 3}" for n in range(number)])
-    ids = np.array([f"{seed}-sample-{n}" for n in range(number)])
-    return calibration.CalibrationData(mean, std, std[:, 0], labels, ids, pictures)
-
-
-def part(data, indices):
-    return calibration.CalibrationData(
-        **{
-            field.name: getattr(data, field.name)[indices]
-            for field in dataclasses.fields(data)
-            if getattr(data, field.name) is not None
-        }
+def example(adaptive=True, threshold=0.015):
+    """The example of the module."""
+    return calibration.UncertaintyCalibration(
+        format_version=1,
+        fitted_on=calibration.FittedOn(
+            source="mc_dropout",
+            score="midpoint_spread",
+            scope="head",
+            num_samples=16,
+            dataset_fingerprint="ab" * 32,
+            num_calibration_samples=3,
+            sample_ids_sha256="cd" * 32,
+            picture_ids=("p", "q"),
+            weights_sha256="ef" * 32,
+        ),
+        std_scale=(2.0, 2.0, 2.0, 2.0),
+        min_std=0.001,
+        regions=calibration.ConformalRegions(0.9, 0.01, adaptive, 0.1, 1.5, 0.2, 40.0),
+        asking=calibration.AskHuman(threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03),
     )
 
 
-def test_factors_by_hand():
-    mean, std = np.zeros((2, 2)), np.ones((2, 2))
-    labels = np.array([[1.0, 2], [1, -4]])
-    found = calibration.std_scales(mean, std, labels)
-    np.testing.assert_allclose(found, [1, np.sqrt(10)])
-    found = calibration.std_scales(mean, std, labels, per_coordinate=False)
-    np.testing.assert_allclose(found, np.sqrt([5.5, 5.5]))
+def with_a_chance():
+    """Weight -3 of a rivalry with mean 0.2 and std 0.1; sectors of 2 (spread + 5) degrees."""
+    known = example(threshold=0.5)
+    regions = dataclasses.replace(known.regions, sector=30.0, sector_adaptive=2.0)
+    chance = calibration.Confidence(("rivalry",), (0.2,), (0.1,), (-3.0,), 1.0, 0.05, 20.0)
+    return dataclasses.replace(known, regions=regions, confidence=chance)
 
 
-def test_no_other_factor_is_likelier():
-    data = drawn(0, 60)
-    found = calibration.std_scales(data.mean, data.std, data.labels)
-    for coordinate in range(4):
-        best = scipy.optimize.minimize_scalar(
-            lambda scale, k=coordinate: gaussian_metrics.gaussian_nll(
-                data.mean[:, [k]], scale * data.std[:, [k]], data.labels[:, [k]]
-            ).mean(),
-            bounds=(0.1, 20),
-            method="bounded",
-            options={"xatol": 1e-9},
-        ).x
-        assert found[coordinate] == pytest.approx(best, rel=1e-6)
-
-
-def test_fit_finds_what_was_drawn():
-    fitted = calibration.fit(drawn(1, 3000), **SETTINGS)
-    np.testing.assert_allclose(fitted.std_scale, 3, rtol=0.05)
-    test = drawn(2, 3000)
-    std = fitted.calibrated_std(test.std)
-    for level, share in gaussian_metrics.interval_coverage(test.mean, std, test.labels).items():
-        np.testing.assert_allclose(share, level, atol=0.03)
-    covered = fitted.regions.covered(test.mean, test.labels, test.std, test.uncertainty)
-    for name in conformal.REGIONS:
-        assert covered[name].mean() == pytest.approx(0.9, abs=0.02)
-    assert fitted.asking.ask(test.uncertainty).mean() == pytest.approx(0.2, abs=0.03)
-    wrong = conformal.midpoint_distances(test.mean, test.labels) > 0.05
-    answered = ~fitted.asking.ask(test.uncertainty)
-    assert wrong[answered].mean() < fitted.asking.error_rate_bound < wrong.mean()
-
-
-def test_file_says_what_it_was_fitted_on():
-    data = drawn(3, 30)
-    fitted = calibration.fit(data, **SETTINGS).fitted_on
-    assert (fitted.source, fitted.score) == ("mc_dropout", "midpoint_spread")
-    assert (fitted.scope, fitted.num_samples) == ("head", 16)
-    assert fitted.dataset_fingerprint == "f"
-    assert fitted.num_calibration_samples == 30
-    assert fitted.picture_ids == tuple(sorted(set(data.picture_ids)))
-    assert fitted.sample_ids_sha256 == calibration_split.ids_digest(data.sample_ids)
-
-
-def test_settings_reach_what_they_set():
-    data = drawn(4, 900)
-    plain = calibration.fit(data, **SETTINGS)
-    changed = calibration.fit(
-        data,
-        **SETTINGS,
-        coverage=0.8,
-        adaptive=False,
-        target="error_rate",
-        target_rate=0.3,
-        error_limit=0.02,
-        confidence=0.9,
-        per_coordinate=False,
-        seed=1,
+def estimate(mean, std, score, **features):
+    return uncertainty.Estimate(
+        np.array([mean]),
+        np.array([std]),
+        {"midpoint_spread": np.array([score])},
+        {name: np.array([value]) for name, value in features.items()},
     )
-    assert changed.regions.coverage == 0.8
-    assert changed.regions.disc < plain.regions.disc
-    assert (plain.regions.adaptive, changed.regions.adaptive) == (True, False)
-    assert (changed.asking.target, changed.asking.target_rate) == ("error_rate", 0.3)
-    assert (changed.asking.error_limit, changed.asking.confidence) == (0.02, 0.9)
-    assert len(set(plain.std_scale)) == 4
-    assert len(set(changed.std_scale)) == 1
-    assert calibration.fit(data, **SETTINGS, seed=1).asking != plain.asking
 
 
-def test_test_data_do_not_leak_into_the_calibration():
-    """Whatever the test samples are, the calibration is the same; and it refuses its own."""
-    data = drawn(5, 90)
-    calibrate, test = calibration_split.split_calibration_test(data.picture_ids, 0.5, seed=0)
-    fitted = calibration.fit(part(data, calibrate), **SETTINGS)
-    for name in ("mean", "std", "uncertainty", "labels"):
-        getattr(data, name)[test] = 0.123
-    assert calibration.fit(part(data, calibrate), **SETTINGS) == fitted
-    fitted.check_unseen(data.picture_ids[test])
-    with pytest.raises(ValueError, match="1 ids that calibrated the uncertainty"):
-        fitted.check_unseen(data.picture_ids[[*test, calibrate[0]]])
+def test_example_of_the_module():
+    found = example().apply(estimate([0.2, 0.5, 0.8, 0.5], np.full(4, 0.01), 0.02))
+    assert found.std == pytest.approx((0.02,) * 4)
+    assert found.centre == pytest.approx((0.5, 0.5))
+    assert found.radius == pytest.approx(0.045)
+    # 40 * (0.01 + 0.01) = 0.8, cut off at the picture's edge.
+    assert found.box_low == pytest.approx((0, 0, 0, 0))
+    assert found.box_high == pytest.approx((1, 1, 1, 1))
+    assert found.ask_human is True
+    assert json.dumps(dataclasses.asdict(found))
 
 
-def test_too_little_data_is_refused():
-    with pytest.raises(ValueError, match="at least 9 calibration samples, got 6"):
-        calibration.fit(drawn(6, 6), **SETTINGS)
-    with pytest.raises(ValueError, match="after 3 pictures: at least 4 are needed"):
-        calibration.fit(drawn(6, 9), **SETTINGS)
+def test_the_chance_and_the_sector():
+    """Rivalry 0.3: 1 / (1 + exp(2)) = 0.119; of 0.6 the answer is one of two places."""
+    for rivalry, expected, two_places in ((0.3, 0.1192, False), (0.6, 1.67e-5, True)):
+        answer = estimate(np.full(4, 0.5), np.zeros(4), 0.02, rivalry=rivalry, axis_spread=10.0)
+        found = with_a_chance().apply(answer)
+        assert found.chance == pytest.approx(expected, rel=1e-3)
+        assert found.doubt == 1 - found.chance
+        assert (found.half_angle, found.two_places, found.ask_human) == (30, two_places, True)
+    sure = estimate(np.full(4, 0.5), np.zeros(4), 0.02, rivalry=0.0, axis_spread=10.0)
+    assert not with_a_chance().apply(sure).ask_human
+    with pytest.raises(ValueError, match="got none of rivalry: it was fitted to another source"):
+        with_a_chance().apply(estimate(np.full(4, 0.5), np.zeros(4), 0.02, axis_spread=10.0))
 
 
-def test_bad_data_are_refused():
-    data = drawn(7, 30)
-    with pytest.raises(ValueError, match="same length"):
-        dataclasses.replace(data, labels=data.labels[:5])
-    with pytest.raises(ValueError, match="30 samples with 1 different ids"):
-        dataclasses.replace(data, sample_ids=np.array(["s"] * 30))
-    with pytest.raises(ValueError, match="expected errors, got none in coordinate 0"):
-        calibration.fit(dataclasses.replace(data, mean=data.labels), **SETTINGS)
+def test_plain_regions_do_not_depend_on_the_uncertainty():
+    found = example(adaptive=False).apply(estimate([0.2, 0.5, 0.8, 0.5], np.full(4, 0.5), 0.01))
+    assert found.radius == 0.1
+    assert found.box_low == pytest.approx((0, 0.3, 0.6, 0.3))
+    assert found.ask_human is False
+
+
+def test_no_threshold_never_asks_but_for_what_is_unknown():
+    doubtful = estimate(np.full(4, 0.5), np.zeros(4), 1e6)
+    assert not example(threshold=None).apply(doubtful).ask_human
+    assert example().asking.ask([0.01, 0.015, 0.016, np.nan]).tolist() == [False, False, True, True]
+
+
+def test_std_has_a_least_value():
+    np.testing.assert_allclose(example().calibrated_std(np.zeros((2, 4))), 0.002)
+    np.testing.assert_allclose(example().calibrated_std(np.full(4, 0.1)), 0.2)
+
+
+def test_other_weights_pictures_that_calibrated_and_other_scores_are_refused():
+    example().check_weights("ef" * 32)
+    with pytest.raises(ValueError, match="the checkpoint beside it has changed since"):
+        example().check_weights("00" * 32)
+    example().check_unseen(np.array(["r", "s"]))
+    with pytest.raises(ValueError, match="1 ids that calibrated .* the first is q"):
+        example().check_unseen(np.array(["r", "q"]))
+    other = uncertainty.Estimate(np.zeros((1, 4)), np.zeros((1, 4)), {"entropy": np.zeros(1)})
+    with pytest.raises(ValueError, match="one of the scores entropy, got 'midpoint_spread'"):
+        example().apply(other)
+    with pytest.raises(ValueError, match="expected a finite answer"):
+        example().apply(estimate(np.full(4, 0.5), np.zeros(4), np.nan))
+
+
+def test_the_file_is_read_as_it_was_written_and_older_ones_too(tmp_path):
+    assert calibration.read(tmp_path) is None
+    for one in (example(), with_a_chance()):
+        calibration.write(tmp_path, one)
+        assert calibration.read(tmp_path) == one
+    assert [path.name for path in tmp_path.iterdir()] == ["uncertainty.json"]
+    calibration.write(tmp_path, example())
+    path = tmp_path / "uncertainty.json"
+    values = json.loads(path.read_text())
+    # Files of before there were chances, sectors and passes.
+    del values["confidence"], values["fitted_on"]["passes"], values["asking"]["angle_limit"]
+    del values["regions"]["sector"], values["regions"]["sector_adaptive"]
+    path.write_text(json.dumps(values))
+    assert calibration.read(tmp_path) == example()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("format_version",), 2, "format_version: expected 1, got 2"),
+        (("std_scale",), [1, 1, 1, 0], "std_scale: expected 4 numbers above 0"),
+        (("std_scale",), [1, 1, 1, "1"], "std_scale: expected float, .* got '1'"),
+        (("std_scale",), 1, "std_scale: expected .*got 1"),
+        (("min_std",), float("nan"), "min_std: expected float, finite if a number, got nan"),
+        (("regions",), None, "regions: expected an object"),
+        (("regions", "coverage"), 90, "regions: coverage: expected 0 < coverage < 1, got 90"),
+        (("regions", "adaptive"), 1, "regions: adaptive: expected bool"),
+        (("regions", "disc"), -1, "regions: disc: expected a finite number of at least 0"),
+        (("asking", "target"), "rate", "asking: target: expected one of query_rate"),
+        (("asking", "threshold"), "0.1", "asking: threshold: expected float"),
+        (("asking", "extra"), 1, "asking: expected the fields .* absent: none; unknown: extra"),
+        (("fitted_on", "num_samples"), 1.5, "num_samples: expected int"),
+        (("fitted_on", "num_samples"), True, "num_samples: expected int"),
+        (("fitted_on", "scope"), 1, "scope: expected str"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path, path, value, message):
+    values = dataclasses.asdict(example())
+    inner = values
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = value
+    (tmp_path / "uncertainty.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=f"uncertainty.json: {message}|{message}"):
+        calibration.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [(b"{}", "absent: asking, fitted_on"), (b"{", "expected JSON"), (b"\xff", "expected UTF-8")],
+)
+def test_what_is_no_such_file(tmp_path, contents, message):
+    (tmp_path / "uncertainty.json").write_bytes(contents)
+    with pytest.raises(ValueError, match=f"uncertainty.json: .*{message}"):
+        calibration.read(tmp_path)

@@ -1,54 +1,127 @@
-"""A row of the uncertainty table is made of the figures of the modules below."""
+"""Ranking and deviations judged: by hand, against plain loops and SciPy, and their limits."""
 
-import pathlib
+import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evaluation import gaussian_metrics, rank_metrics, uncertainty_metrics
-
-
-def test_ranking_by_hand():
-    found = uncertainty_metrics.ranking_figures([0.1, 0.3, 0.2, 0.9], [0.01, 0.02, 0.03, 0.06])
-    assert found["mean_error"] == pytest.approx(0.03)
-    assert found["wrong_share"] == 0.25  # only 0.06 is above 0.05
-    assert found["auroc"] == 1
-    assert found["gain_20"] == pytest.approx(1 / 3)
-    assert found["gain_50"] == pytest.approx(1 / 3)
-    assert found["aurc"] == pytest.approx(0.02)
-    assert found["relative_ause"] == pytest.approx(0.5 / 3.5)
-    assert found["spearman"] == rank_metrics.spearman([1, 3, 2, 4], [1, 2, 3, 4])
-    assert set(found) >= {"average_precision", "ause", "random_ause", "excess_aurc", "gain_10"}
+from evaluation import uncertainty_metrics
 
 
-def test_the_limit_decides_what_is_wrong():
-    errors = np.array([0.01, 0.02, 0.03])
-    assert uncertainty_metrics.ranking_figures(errors, errors, 0.015)["wrong_share"] == 2 / 3
-    assert np.isnan(uncertainty_metrics.ranking_figures(errors, errors)["auroc"])
+def test_example_of_the_module():
+    uncertainty, error = np.array([0.1, 0.3, 0.2, 0.9]), np.array([1.0, 2, 3, 6])
+    coverage, curve, oracle = uncertainty_metrics.rejection_curve(uncertainty, error)
+    np.testing.assert_allclose(coverage, [1, 0.75, 0.5, 0.25])
+    np.testing.assert_allclose(curve, [3, 2, 2, 1])
+    np.testing.assert_allclose(oracle, [3, 2, 1.5, 1])
+    found = uncertainty_metrics.ranking_figures(uncertainty, error)
+    expected = {
+        "aurc": 2,
+        "excess_aurc": 0.125,
+        "ause": 0.5 / 3 * 0.25,  # a triangle of two quarters
+        # Distances 0, 1, 1.5, 2 over 3: trapezoids of a quarter each.
+        "random_ause": (0.5 + 1.25 + 1.75) / 3 * 0.25,
+        "relative_ause": 0.5 / 3.5,
+        "gain_20": 1 / 3,  # rounded up: one of four
+        "gain_50": 1 / 3,
+        "mean_error": 3,
+        "wrong_share": 1,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert np.isnan(found["auroc"])
 
 
-def test_spread_is_the_mean_over_coordinates():
-    rng = np.random.default_rng(0)
-    mean, std = rng.random((30, 4)), rng.uniform(0.01, 0.1, (30, 4))
-    labels = mean + std * rng.normal(size=(30, 4))
+def test_no_more_are_asked_than_the_share_needs():
+    errors = np.arange(15.0)
+    found = uncertainty_metrics.ranking_figures(errors, errors)
+    assert found["gain_20"] == pytest.approx(1 - 5.5 / 7)  # 3 of 15, not 4
+
+
+def test_ties_give_the_expected_value_not_that_of_an_order():
+    uncertainty, error = np.array([1, 0, 1, 1, 2]), np.array([5.0, 1, 0, 2, 3])
+    curves = [
+        [error[list(order)][:k].mean() for k in range(5, 0, -1)]
+        for order in itertools.permutations(range(5))
+        if all(uncertainty[a] <= uncertainty[b] for a, b in zip(order, order[1:]))
+    ]
+    for order in ([0, 1, 2, 3, 4], [3, 2, 1, 0, 4], [4, 0, 3, 1, 2]):
+        curve = uncertainty_metrics.rejection_curve(uncertainty[order], error[order])[1]
+        np.testing.assert_allclose(curve, np.mean(curves, axis=0))
+
+
+@given(error=st.lists(st.floats(0.1, 100), min_size=2, max_size=30).map(np.array))
+def test_oracle_constant_and_misleading(error):
+    oracle = uncertainty_metrics.ranking_figures(error, error)
+    constant = uncertainty_metrics.ranking_figures(np.zeros(len(error)), error)
+    misleading = uncertainty_metrics.ranking_figures(-error, error)
+    assert oracle["excess_aurc"] == pytest.approx(0, abs=1e-9)
+    assert constant["ause"] == pytest.approx(constant["random_ause"], abs=1e-9)
+    assert misleading["ause"] >= constant["ause"] - 1e-9 >= oracle["ause"] - 2e-9
+
+
+def test_without_errors_areas_are_unknown():
+    found = uncertainty_metrics.ranking_figures(np.array([1, 2]), np.zeros(2))
+    assert np.isnan([found["ause"], found["relative_ause"], found["gain_50"]]).all()
+    assert found["aurc"] == 0
+
+
+def random_case(seed, number=300, factor=1.0):
+    """Labels drawn from what is predicted, with `factor` times the predicted std."""
+    rng = np.random.default_rng(seed)
+    mean, std = rng.uniform(0, 1, (number, 4)), rng.uniform(0.01, 0.1, (number, 4))
+    return mean, std, mean + factor * std * rng.normal(size=(number, 4))
+
+
+def test_equals_scipys_normal_distribution():
+    mean, std, labels = random_case(0, factor=1.7)
+    normal = scipy.stats.norm(mean, std)
     found = uncertainty_metrics.spread_figures(mean, std, labels)
-    nll = gaussian_metrics.gaussian_nll(mean, std, labels)
-    assert found["nll"] == pytest.approx(nll.mean())
-    assert found["mean_std"] == pytest.approx(std.mean())
-    covered = gaussian_metrics.interval_coverage(mean, std, labels)
-    assert found["coverage_90"] == pytest.approx(covered[0.9].mean())
-    assert found["ence"] == pytest.approx(gaussian_metrics.ence(mean, std, labels).mean())
-    assert {"coverage_50", "coverage_80", "coverage_95", "calibration_error"} <= set(found)
+    assert found["nll"] == pytest.approx(-normal.logpdf(labels).mean())
+    low, high = normal.interval(0.8)
+    assert found["coverage_80"] == pytest.approx(((labels >= low) & (labels <= high)).mean())
+    expected, observed = uncertainty_metrics.reliability_curve(mean, std, labels)
+    below = (normal.cdf(labels)[None] <= expected[:, None, None]).mean(axis=1)
+    np.testing.assert_allclose(observed, below, atol=1e-9)
+    assert found["calibration_error"] == pytest.approx(np.abs(below - expected[:, None]).mean())
+    rmv_gaps = []
+    for error, deviation in zip((mean - labels).T, std.T):
+        for part in np.array_split(np.argsort(deviation), 10):
+            rmv, rmse = (np.sqrt(np.mean(v[part] ** 2)) for v in (deviation, error))
+            rmv_gaps.append(abs(rmv - rmse) / rmv)
+    assert found["ence"] == pytest.approx(np.mean(rmv_gaps))
 
 
-def test_few_samples_have_few_bins():
-    assert uncertainty_metrics.spread_figures([[0.5]], [[0.1]], [[0.6]])["ence"] == pytest.approx(0)
+def test_a_calibrated_model_has_small_errors_and_others_have_not():
+    good = uncertainty_metrics.spread_figures(*random_case(5, 20000))
+    bad = uncertainty_metrics.spread_figures(*random_case(5, 20000, factor=2))
+    assert good["calibration_error"] < 0.01 < 0.05 < bad["calibration_error"]
+    assert good["ence"] < 0.05
+    assert bad["ence"] == pytest.approx(1, abs=0.06)
+    assert good["coverage_95"] == pytest.approx(0.95, abs=0.01)
 
 
-def test_every_figure_is_explained():
-    text = (pathlib.Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")
-    found = uncertainty_metrics.ranking_figures([1, 2], [0, 1])
-    found |= uncertainty_metrics.spread_figures([[0.5]], [[0.1]], [[0.6]])
-    # Those between coverage_50 and coverage_95 are in one line.
-    for name in set(found) - {"coverage_80", "coverage_90"}:
-        assert f"`{name}`" in text, name
+@pytest.mark.parametrize(
+    ("mean", "std", "labels", "message"),
+    [
+        ([[0.5]], [[0.0]], [[0.5]], "above 0, got 0.0"),
+        ([[0.5]], [[0.1]], [[np.inf]], "finite"),
+        ([[0.5, 0.5]], [[0.1]], [[0.5]], "alike"),
+        (np.zeros((0, 4)), np.zeros((0, 4)), np.zeros((0, 4)), "N >= 1"),
+    ],
+)
+def test_bad_input_is_refused(mean, std, labels, message):
+    with pytest.raises(ValueError, match=message):
+        uncertainty_metrics.spread_figures(mean, std, labels)
+
+
+def test_the_calibration_error_of_chances():
+    """Ten answers in ten bins: each is off by its distance from 0 or 1."""
+    chances, right = np.linspace(0.05, 0.95, 10), np.arange(10) >= 5
+    found = uncertainty_metrics.chance_error(chances, right)
+    assert found == pytest.approx(np.abs(chances - right).mean())
+    chances = np.repeat([0.2, 0.8], 1000)
+    right = np.random.default_rng(0).random(2000) < chances
+    assert uncertainty_metrics.chance_error(chances, right) < 0.06

@@ -93,7 +93,7 @@ def test_blocks_of_b3_and_of_lite():
     fractions = [block.drop_connect_fraction for block in blocks]
     np.testing.assert_allclose(fractions, np.arange(26) / 26)
     lite = efficientnet_variants.blocks(1.2, 1.4, lite=True)
-    assert len(lite) == 23 and lite[0].in_filters == 32  # Stages 1 and 7 are not repeated.
+    assert len(lite) == 24 and lite[0].in_filters == 32  # Stages 1 and 7 are not repeated.
     assert {block.squeeze_filters for block in lite} == {None}
     with pytest.raises(ValueError, match="output_stride: expected 2, 4, 8, 16 or 32 px, got 12"):
         efficientnet_variants.blocks(1.0, 1.0, 12)

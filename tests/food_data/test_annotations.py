@@ -1,7 +1,12 @@
-import json
+"""Our annotation files, masks of polygons and of files, and the sizes of pictures."""
 
+import json
+import math
+
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from PIL import Image
 
 from food_data import annotations
@@ -120,3 +125,65 @@ def test_wrong_actions_masks_and_boxes_are_refused_by_name(tmp_path, change, mes
     path = write(tmp_path, image("1.jpg", {**CARROT, **change}))
     with pytest.raises(ValueError, match=f"1.jpg: carrot: {message}"):
         annotations.read_annotations([path])
+
+
+def rows(mask):
+    return ["".join(".#"[int(pixel)] for pixel in row) for row in mask]
+
+
+def polygons(*rings, size):
+    return annotations.polygon_mask([np.float64(ring) for ring in rings], *size)
+
+
+def test_polygons_by_hand():
+    """The documented triangle; borders on centres: the left one counts, the right one does not."""
+    assert rows(polygons([(0, 0), (4, 0), (0, 4)], size=(4, 4))) == ["###.", "##..", "#...", "...."]
+    box = [(1.5, 0.9), (3.5, 0.9), (3.5, 3.1), (1.5, 3.1)]
+    assert rows(polygons(box, size=(5, 4))) == [".....", ".##..", ".##..", "....."]
+    ring, other = [(0, 0), (3, 0), (3, 3), (0, 3)], [(2, 1), (5, 1), (5, 2), (2, 2)]
+    united = ["###...", "#####.", "###...", "......"]
+    assert rows(polygons(ring[::-1], other, size=(6, 4))) == united
+    assert polygons([(-9, -9), (99, -9), (99, 99), (-9, 99)], size=(3, 2)).all()
+    assert not polygons([(10, 0), (12, 0), (12, 2)], size=(3, 2)).any()
+
+
+POINTS = st.tuples(st.floats(-3, 13), st.floats(-3, 9))
+
+
+@hypothesis.given(st.lists(POINTS, min_size=3, max_size=7))
+def test_even_odd_rule_at_every_centre(ring):
+    """Against counting, for each centre, the edges that a ray to the left crosses."""
+    mask = polygons(ring, size=(10, 6))
+    for row in range(6):
+        for column in range(10):
+            x, y = column + 0.5, row + 0.5
+            crossings, near = 0, False
+            for (x1, y1), (x2, y2) in zip(ring, ring[1:] + ring[:1]):
+                if min(y1, y2) <= y < max(y1, y2):
+                    at = x1 + (y - y1) * (x2 - x1) / (y2 - y1)
+                    near |= math.isclose(at, x, abs_tol=1e-6)
+                    crossings += at < x
+            assert near or mask[row, column] == crossings % 2
+
+
+def test_mask_files(tmp_path):
+    path = tmp_path / "m.png"
+    Image.fromarray(np.uint8([[[0, 0, 0, 255], [0, 9, 0, 255]]])).save(path)
+    assert annotations.file_mask(path, None, 2, 1).tolist() == [[False, True]]
+    with pytest.raises(ValueError, match="m.png: expected 1 x 2 pixels as the photograph has, got"):
+        annotations.file_mask(path, None, 1, 2)
+    path.write_bytes(b"no")
+    with pytest.raises(ValueError, match="m.png: expected a picture of a mask, got none"):
+        annotations.file_mask(path, None, 2, 1)
+
+
+def test_sizes_are_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(tmp_path / "1.png")
+    Image.new("RGB", (30, 20)).save(tmp_path / "2.jpg", exif=exif)
+    sizes = [annotations.picture_size(tmp_path / name) for name in ("1.png", "2.jpg")]
+    assert sizes == [(30, 20), (20, 30)]
+    (tmp_path / "1.png").write_bytes(b"no")
+    with pytest.raises(ValueError, match="1.png: expected a picture in one of JPEG"):
+        annotations.picture_size(tmp_path / "1.png")

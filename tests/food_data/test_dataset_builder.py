@@ -1,3 +1,7 @@
+"""From labelled pictures to samples: actions, axes, places, masks, and what is left out."""
+
+import functools
+import pathlib
 import re
 
 import cv2
@@ -6,10 +10,11 @@ import pytest
 
 from food_data import (
     annotations,
-    build_report,
     dataset_builder,
     image_placement,
+    mask_rules,
     npz_dataset,
+    vocabulary,
 )
 
 BANANA_AXIS = ((100.0, 120.0), (300.0, 240.0))
@@ -73,25 +78,13 @@ def test_parameters_follow_the_picture(build, picture, resize, expected):
     assert dataset.actions.dtype == np.float32
 
 
-@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+@pytest.mark.parametrize("resize", image_placement.MODES)
 def test_the_image_is_exactly_what_serving_makes_of_the_file(build, picture, resize):
-    labelled = picture(0, one("banana"))
+    labelled = picture(0, one("banana", ((200, 200), (400, 300))))
     dataset, _ = build(labelled, resize=resize)
+    assert dataset.masks is None
     served = image_placement.decode_image(labelled.path.read_bytes())
     np.testing.assert_array_equal(dataset.images[0], image_placement.place(served, resize)[0])
-
-
-def test_a_crop_shows_the_same_as_serving_if_the_object_is_central(build, picture):
-    labelled = picture(0, one("banana", ((200, 200), (400, 300))))
-    dataset, _ = build(labelled, resize="crop")
-    served = image_placement.decode_image(labelled.path.read_bytes())
-    np.testing.assert_array_equal(dataset.images[0], image_placement.place(served, "crop")[0])
-
-
-def test_the_direction_of_an_axis_is_kept(build, picture):
-    backwards = one("banana", BANANA_AXIS[::-1])
-    dataset, _ = build(picture(0, one("banana"), backwards), resize="stretch")
-    np.testing.assert_array_equal(dataset.actions[0], dataset.actions[1][[2, 3, 0, 1]])
 
 
 def test_everything_left_out_is_counted_by_reason_and_label(build, picture):
@@ -112,19 +105,13 @@ def test_everything_left_out_is_counted_by_reason_and_label(build, picture):
     )
     assert report.samples == {"banana": 1}
     assert report.left_out == {
-        (build_report.DUPLICATE, "Bananas"): 1,
-        (build_report.UNKNOWN_FOOD, "kiwi"): 2,
-        (build_report.NO_AXIS, "rice"): 1,
-        (build_report.NO_LENGTH, "grape"): 1,
-        (build_report.OUTSIDE_PICTURE, "grape"): 2,
-        (build_report.OUTSIDE_CROP, "sausage"): 1,
+        ("duplicate", "Bananas"): 1,
+        ("unknown food", "kiwi"): 2,
+        ("has no axis", "rice"): 1,
+        ("axis has no length", "grape"): 1,
+        ("axis outside the picture", "grape"): 2,
+        ("axis outside the crop", "sausage"): 1,
     }
-
-
-def test_an_axis_from_edge_to_edge_is_inside(build, picture):
-    for resize in ("stretch", "letterbox"):
-        dataset, _ = build(picture(0, one("sausage", ((0, 0), (640, 480)))), resize=resize)
-        assert dataset.actions.max() <= 1
 
 
 def test_the_label_map_comes_before_the_vocabulary(build, picture):
@@ -156,7 +143,7 @@ def test_an_unreadable_picture_is_named_or_skipped(build, picture, content):
     dataset, report = build(broken, sound, skip_unreadable=True)
     assert dataset.food_types.tolist() == ["rice"]
     assert "bad.png" in report.unreadable[0]
-    assert report.left_out[build_report.UNREADABLE, "banana"] == 1
+    assert report.left_out["picture unreadable", "banana"] == 1
 
 
 def test_a_picture_of_another_size_than_stated(build, picture):
@@ -172,33 +159,13 @@ def test_no_sample_is_an_error_that_says_why(build, picture):
         build(picture(0, one("kiwi")))
 
 
-def test_an_unknown_action(build, picture):
-    with pytest.raises(LookupError, match="Unknown action 'stabbing'"):
-        build(picture(0, one("banana")), action="stabbing")
-
-
-def test_progress_sees_the_pictures_that_are_opened(build, picture):
-    seen = []
-
-    def progress(pictures):
-        seen.append(len(list(pictures)))
-        return pictures
-
-    build(picture(0, one("banana")), picture(1, one("kiwi")), progress=progress)
-    assert seen == [1]
-
-
 def box_mask(rows, columns):
-    """A picture's mask of one bitmap file's kind, set in a box."""
-    from food_data.sources import shapes
+    def mask(width, height):
+        mask = np.zeros((height, width), bool)
+        mask[slice(*rows), slice(*columns)] = True
+        return mask
 
-    class Box(shapes.Shape):
-        def mask(self, width, height):
-            mask = np.zeros((height, width), bool)
-            mask[slice(*rows), slice(*columns)] = True
-            return mask
-
-    return Box()
+    return mask
 
 
 def test_masks_are_placed_like_the_picture_and_empty_where_there_is_none(build, picture):
@@ -213,16 +180,9 @@ def test_masks_are_placed_like_the_picture_and_empty_where_there_is_none(build, 
     assert not masks[1].any()
 
 
-def test_without_masks_the_data_set_has_none(build, picture):
-    assert build(picture(0, one("banana")))[0].masks is None
-
-
 def test_a_broken_mask_is_named_or_left_out(build, picture, tmp_path):
-    from food_data.sources import shapes
-
-    broken = annotations.LabelledObject(
-        "banana", np.array(BANANA_AXIS), shape=shapes.MaskFile(tmp_path / "absent.png", None)
-    )
+    absent = functools.partial(annotations.file_mask, tmp_path / "absent.png", None)
+    broken = annotations.LabelledObject("banana", np.array(BANANA_AXIS), shape=absent)
     labelled = picture(0, broken)
     with pytest.raises((OSError, ValueError), match="0.png: .*absent.png"):
         build(labelled)
@@ -245,3 +205,107 @@ def test_objects_with_a_flaw_are_counted(build, picture):
     crowd = annotations.LabelledObject("banana", np.array(BANANA_AXIS), flaw="is a crowd")
     _, report = build(picture(0, crowd, one("rice")))
     assert report.left_out == {("is a crowd", "banana"): 1}
+
+
+BAR = functools.partial(
+    annotations.polygon_mask, [np.float64([[10, 5], [20, 5], [20, 6], [10, 6]])]
+)
+EMPTY = functools.partial(annotations.polygon_mask, [np.float64([[90, 5], [95, 5], [95, 6]])])
+BOX = np.float64([[10, 2], [30, 12]])
+LINE = np.float64([[1, 2], [3, 4]])
+
+
+def carrot(axis=None, action="skewering", **more):
+    return annotations.LabelledObject("carrot", axis, action, **more)
+
+
+@pytest.fixture
+def add(tmp_path):
+    def call(*objects, size=(40, 20), rules=mask_rules.DEFAULT_RULES, **options):
+        labelled = annotations.LabelledPicture(tmp_path / "1.png", "a/1.png", size, objects)
+        (done,), origins = dataset_builder.add_axes([labelled], rules, **options)
+        return done.objects, origins
+
+    return call
+
+
+def test_axes_are_stated_then_of_the_mask_then_of_the_box(add):
+    done, origins = add(
+        carrot(LINE, shape=BAR, box=BOX), carrot(shape=BAR, box=BOX), carrot(box=BOX), carrot()
+    )
+    np.testing.assert_array_equal(done[0].axis, LINE)
+    np.testing.assert_allclose(done[1].axis, [[10.59, 5.5], [19.41, 5.5]])
+    np.testing.assert_allclose(done[2].axis, [[10.2, 7], [29.8, 7]])
+    assert (done[3].axis, done[3].flaw) == (None, None)
+    assert origins == {"stated in the file": 1, "from a mask": 1, "from a box": 1}
+    (twirled,), _ = add(carrot(shape=BAR, action="twirling"))
+    np.testing.assert_allclose(twirled.axis, [[12.795, 5.5], [17.205, 5.5]])
+    with pytest.raises(LookupError, match="No mask rule for the action 'scooping'"):
+        add(carrot(box=BOX, action="scooping"), rules={})
+
+
+def test_objects_without_an_axis_say_why(add):
+    done, origins = add(
+        carrot(shape=EMPTY, box=BOX),
+        carrot(box=np.float64([[10, 2], [10, 12]])),
+        carrot(box=np.float64([[50, 2], [60, 12]])),
+        carrot(LINE, flaw="is a crowd"),
+    )
+    reasons = [each.flaw for each in done]
+    assert reasons == ["mask is empty", "box has no area", "box has no area", "is a crowd"]
+    assert [each.axis for each in done] == [None] * 4
+    assert not origins
+    (mask, box), _ = add(carrot(shape=BAR, box=BOX), carrot(box=BOX), use_boxes=False)
+    assert mask.axis is not None
+    assert (box.axis, box.flaw) == (None, "has only a box")
+
+
+def test_a_box_is_cut_off_at_the_border_first(add):
+    (done,), _ = add(carrot(box=np.float64([[-1, 2], [19, 12]])))
+    np.testing.assert_allclose(done.axis, [[0.19, 7], [18.81, 7]])
+    rules = {"skewering": mask_rules.MaskRule(part=2.0)}
+    (longer,), _ = add(carrot(box=np.float64([[0, 2], [30, 12]])), rules=rules)
+    np.testing.assert_allclose(longer.axis, [[0, 7], [40, 7]])
+
+
+def test_unwanted_objects_cost_nothing_and_unreadable_ones_are_named_or_counted(add, tmp_path):
+    absent = carrot(shape=functools.partial(annotations.file_mask, tmp_path / "absent.png", None))
+    done, origins = add(absent, carrot(LINE), wanted=lambda each: False)
+    assert [each.axis for each in done] == [None, None]
+    assert not origins
+    with pytest.raises(OSError, match="1.png: carrot: .*absent.png"):
+        add(absent)
+    with pytest.raises(OSError, match="1.png: carrot: .*1.png"):
+        add(carrot(shape=BAR), size=None)
+    cv2.imwrite(str(tmp_path / "wrong.png"), np.ones((2, 2), np.uint8))
+    wrong = carrot(shape=functools.partial(annotations.file_mask, tmp_path / "wrong.png", None))
+    with pytest.raises(ValueError, match="1.png: carrot: .* expected 40 x 20 pixels"):
+        add(wrong)
+    done, _ = add(absent, wrong, carrot(shape=BAR), skip_unreadable=True)
+    assert [each.flaw for each in done] == ["picture unreadable"] * 2 + [None]
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((20, 40, 3), np.uint8))
+    (read,), _ = add(carrot(shape=BAR), size=None)
+    np.testing.assert_allclose(read.axis, [[10.59, 5.5], [19.41, 5.5]])
+
+
+def test_actions_are_of_the_object_then_the_label_then_the_default():
+    def resolve(*objects, default=None):
+        labelled = annotations.LabelledPicture(pathlib.Path("1.jpg"), "a/1.jpg", None, objects)
+        (done,) = dataset_builder.resolve_actions([labelled], default, vocabulary.BASE)
+        return [(each.action, each.label) for each in done.objects]
+
+    def named(label, action=None):
+        return annotations.LabelledObject(label, None, action)
+
+    objects = [named("Scoop Beans", "Skewer"), named("twirl spaghetti"), named("Pale Cube")]
+    assert resolve(*objects, default="skewer") == [
+        ("skewering", "Scoop Beans"),
+        ("twirling", "spaghetti"),
+        ("skewering", "Pale Cube"),
+    ]
+    with pytest.raises(ValueError, match="1.jpg: Pale Cube: expected an action, got none. Give -"):
+        resolve(*objects)
+    with pytest.raises(LookupError, match="1.jpg: carrot: Unknown action 'stab'"):
+        resolve(named("carrot", "stab"))
+    with pytest.raises(LookupError, match="Unknown action 'stab'"):
+        resolve(named("carrot"), default="stab")

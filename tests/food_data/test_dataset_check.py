@@ -1,125 +1,177 @@
+"""`build_dataset.py check`: each planted fault of a data set is found and named."""
+
+import re
+
 import numpy as np
 import pytest
 
-from food_data import dataset_check, npz_dataset, splits, stored_images
-
-
-def noise(number):
-    return np.random.default_rng(0).integers(0, 256, (number, 236, 236, 3), np.uint8)
+from food_data import dataset_check, npz_dataset, splits
 
 
 @pytest.fixture
-def dataset(make_dataset):
-    """Six sound samples."""
-    actions = np.tile(np.float32([0.2, 0.4, 0.6, 0.4]), (6, 1))
-    embeddings = np.eye(512, dtype=np.float32)[[3] * 6]
-    return make_dataset(6, images=noise(6), actions=actions, embeddings=embeddings)
-
-
-@pytest.fixture
-def split():
-    return splits.Split(np.arange(4), np.arange(4, 6))
-
-
-@pytest.fixture
-def check(dataset, split, tmp_path):
-    """Checks a file with some arrays changed (None: left out)."""
-
-    def call(save=np.savez, with_split=True, **changes):
-        arrays = {name: a for name, a in vars(dataset).items() if a is not None}
-        arrays = {name: a for name, a in {**arrays, **changes}.items() if a is not None}
-        save(tmp_path / "a.npz", **arrays)
-        splits.write_split(tmp_path / "split.npz", split)
-        return dataset_check.check_file(
-            tmp_path / "a.npz", tmp_path / "split.npz" if with_split else None
-        )
-
-    return call
-
-
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_a_sound_file_has_no_errors(check, save):
-    report = check(save)
-    assert report.errors == report.warnings == ()
-    assert "0 errors, 0 warnings" in report.text
-    assert "skewering  banana        6         6      4    2" in report.text
-
-
-def test_a_data_set_in_memory_is_checked_alike(check, dataset, split):
-    from_file = check().text.replace("format_version  int64    []", "")
-    in_memory = dataset_check.check_dataset(dataset, split)
-    tables = in_memory.text.split("\n\n")
-    assert all(table in from_file for table in tables[1:])
-    assert in_memory.errors == ()
-
-
-def test_everything_that_is_wrong_is_said_at_once(check, dataset):
-    images = noise(6).astype(np.float32) / 255
-    images[1, 5] = np.nan
-    actions = dataset.actions.copy()
-    actions[2] = 118
-    embeddings = dataset.embeddings * 2
-    report = check(images=images, actions=actions, embeddings=embeddings, resize="squash")
-    assert len(report.errors) == 4
-    for part in ("images: ", "actions: ", "embeddings: ", "resize: "):
-        assert any(error.startswith(part) for error in report.errors)
-
-
-def test_a_picture_on_both_sides_is_found_by_its_pixels_and_its_source(check, dataset):
-    images, sources = dataset.images.copy(), dataset.sources.copy()
-    images[5] = images[0]
-    sources[4] = sources[1]
-    report = check(images=images, sources=sources)
-    assert len(report.errors) == 2
-    assert "1 sample (5) of the validation side have the pixels" in report.errors[0]
-    assert "1 sample (4) of the validation side have the source" in report.errors[1]
-    assert check(images=images, sources=sources, with_split=False).errors == ()
-
-
-def test_a_split_of_another_data_set_is_an_error(check, tmp_path, dataset):
-    report = check(
-        **{name: getattr(dataset, name)[:5] for name in npz_dataset.ARRAYS},
-        sources=None,
-        action_names=None,
-        food_types=None,
+def good(make_dataset):
+    """4 samples of 4 pictures that nothing is wrong with."""
+    rng = np.random.default_rng(0)
+    masks = np.zeros((4, 236, 236), bool)
+    masks[:, 100:140, 100:140] = True
+    embeddings = np.zeros((4, 512), np.float32)
+    embeddings[[0, 1], 0] = embeddings[[2, 3], 1] = 1
+    return make_dataset(
+        4,
+        images=rng.integers(0, 256, (4, 236, 236, 3), np.uint8),
+        actions=np.full((4, 4), [0.4, 0.5, 0.6, 0.5], np.float32),
+        embeddings=embeddings,
+        food_types=np.array(["banana", "banana", "grape", "grape"]),
+        masks=npz_dataset.pack_masks(masks),
     )
-    assert "is the split of a data set of 6 samples; this one has 5" in report.errors[0]
 
 
-def test_a_file_that_is_no_npz(tmp_path):
-    (tmp_path / "a.npz").write_bytes(b"text")
-    report = dataset_check.check_file(tmp_path / "a.npz")
-    assert "a.npz is not a readable .npz file" in report.errors[0]
-    with pytest.raises(FileNotFoundError, match="No data set"):
-        dataset_check.check_file(tmp_path / "absent.npz")
+SPLIT = splits.Split(np.array([0, 2]), np.array([1, 3]))
 
 
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_damaged_pixels_are_noticed(check, tmp_path, save):
-    check(save)
+def check(dataset, tmp_path, split=SPLIT, compressed=False, **changes):
+    """Checks a file with changed arrays; None leaves one out."""
+    arrays = {**vars(dataset), **changes}
+    save = np.savez_compressed if compressed else np.savez
+    save(tmp_path / "a.npz", **{name: a for name, a in arrays.items() if a is not None})
+    splits.write_split(tmp_path / "a_split.npz", split)
+    return dataset_check.check_file(tmp_path / "a.npz", tmp_path / "a_split.npz")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_good_data_set(good, tmp_path, compressed, dtype):
+    images = good.images if dtype is np.uint8 else good.images / np.float32(255)
+    report = check(good, tmp_path, compressed=compressed, images=images)
+    assert (report.errors, report.warnings) == ((), ())
+    assert report.text.endswith("0 errors, 0 warnings")
+    for row in (
+        r"images +" + np.dtype(dtype).name + r" +\[4, 236, 236, 3\]",
+        r"x2 +0.6 +0.6 +0.6",
+        r"skewering  banana +2 +2 +1 +1",
+        r" TOTAL +4 +4 +2 +2",
+        r"\n +4 +4$",  # With a mask; with the midpoint on it.
+    ):
+        assert re.search(row, report.text, re.MULTILINE), row
+    held = dataset_check.check_dataset(good, SPLIT)
+    assert (held.errors, held.warnings) == ((), ())
+    assert held.text.split("pixels from")[1].split("\n", 2)[2] in report.text
+
+
+def changed(array, place, value):
+    array = array.copy()
+    array[place] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda d: {"actions": d.actions * 236}, "actions: expected 0..1; 4 samples (0, 1, 2, 3)"),
+        (
+            lambda d: {"actions": changed(d.actions, (1, 2), np.nan)},
+            "actions: expected finite numbers; 1 sample (1) have NaN",
+        ),
+        (lambda d: {"embeddings": d.embeddings * 2}, "embeddings: expected norm 1 within 0.01; 4"),
+        (lambda d: {"images": d.images[:3]}, "actions: expected floats [3, 4], got float32 [4, 4]"),
+        (lambda d: {"images": None}, "expected the arrays images, actions, embeddings; absent: im"),
+        (
+            lambda d: {"images": d.images.astype(np.float32)},
+            "images: expected floats in 0..1; 4 s",
+        ),
+        (
+            lambda d: {"images": d.images[:0], "actions": d.actions[:0]},
+            "at least one sample, got",
+        ),
+        (lambda d: {"masks": d.masks.astype(np.uint16)}, "masks: expected uint8 [4, 236, 30], got"),
+        (lambda d: {"sources": np.arange(4)}, "sources: expected strings [4], got int64 [4]"),
+        (lambda d: {"resize": "x"}, "resize: expected one of stretch, letterbox, crop; got x"),
+        (lambda d: {"format_version": 3}, "format_version: expected 1, got 3"),
+        (
+            lambda d: {"images": changed(d.images, 1, d.images[0])},
+            "split: expected no picture on both sides; 1 sample (1) of the validation side have "
+            "the pixels of training samples",
+        ),
+        (
+            lambda d: {"sources": changed(d.sources, 3, d.sources[2])},
+            "1 sample (3) of the validation side have the source of training samples",
+        ),
+        (lambda d: {"action_names": np.array([None] * 4)}, "is not a readable .npz file"),
+    ],
+)
+def test_errors(good, tmp_path, change, message):
+    report = check(good, tmp_path, **change(good))
+    assert any(message in error for error in report.errors), report.text
+    assert f"error: {report.errors[0]}" in report.text
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            lambda d: {"actions": changed(d.actions, (1, slice(2, 4)), d.actions[1, :2])},
+            "actions: 1 sample (1) start and end at the same point",
+        ),
+        (
+            lambda d: {"images": changed(d.images, 2, 9)},
+            "images: 1 sample (2) show nothing but",
+        ),
+        (
+            lambda d: {"masks": ~d.masks},
+            "expected the middle of most motions on the food, got 0",
+        ),
+        (
+            lambda d: {"images": changed(d.images, 3, d.images[2])},
+            "sources: 1 sample (3) show the same pixels as samples of another source",
+        ),
+        (lambda d: {"images": changed(d.images, 3, d.images[2])}, "1 sample (3) repeat an earlier"),
+        (
+            lambda d: {
+                "images": changed(d.images, 3, d.images[2]),
+                "actions": changed(d.actions, (3, 0), 0.3),
+            },
+            "1 sample (3) have the picture and the instruction of an earlier sample, and another",
+        ),
+        (
+            lambda d: {"food_types": np.array(["banana"] * 3 + ["grape"])},
+            "embeddings: has 2 different embeddings: skewering banana",
+        ),
+        (
+            lambda d: {"food_types": np.array(["banana", "rice", "grape", "grape"])},
+            "shared by 2 instructions, which the model cannot tell apart: skewering banana",
+        ),
+        (
+            lambda d: {"food_types": np.array(["banana", "rice", "grape", "grape"])},
+            "split: skewering rice: validated but never trained",
+        ),
+        (
+            lambda d: {"food_types": np.array(["rice", "banana", "grape", "grape"])},
+            "split: skewering rice: not in the validation samples",
+        ),
+    ],
+)
+def test_warnings(good, tmp_path, change, message):
+    report = check(good, tmp_path, **change(good))
+    assert any(message in warning for warning in report.warnings), report.text
+
+
+def test_uneven_classes_and_many_samples(make_dataset):
+    foods = np.array(["banana"] * 21 + ["grape"])
+    report = dataset_check.check_dataset(make_dataset(22, food_types=foods))
+    assert any("the largest has 21 samples, the smallest 1" in one for one in report.warnings)
+    assert any("22 samples (0, 1, 2, 3, 4, ...) show nothing" in one for one in report.warnings)
+
+
+def test_files_that_cannot_be_read(good, tmp_path):
+    report = check(good, tmp_path, split=splits.Split(np.arange(2), np.arange(2, 7)))
+    assert "split of a data set of 7 samples; this one has 4" in report.errors[0]
     data = bytearray((tmp_path / "a.npz").read_bytes())
-    data[400_000] ^= 1
+    data[90_000] ^= 1
     (tmp_path / "a.npz").write_bytes(data)
     report = dataset_check.check_file(tmp_path / "a.npz")
-    assert any("is not a readable .npz file" in error for error in report.errors)
-
-
-def test_without_names_and_split(check):
-    report = check(sources=None, action_names=None, food_types=None, with_split=False)
-    assert report.errors == report.warnings == ()
-
-
-def test_pixels_need_not_be_looked_at(make_dataset):
-    dataset = make_dataset(3)
-    assert "one colour" in dataset_check.check_dataset(dataset).text
-    assert "one colour" not in dataset_check.check_dataset(dataset, pixels=False).text
-
-
-def test_a_bad_float_in_the_middle_of_a_mapped_file_is_found(make_dataset):
-    floats = np.full((3, 236, 236, 3), 0.5, np.float32)
-    floats[1, 0, 0, 0] = 7
-    dataset = make_dataset(3, images=stored_images.FloatImages(floats, "a.npz"))
-    (error,) = dataset_check.check_dataset(dataset).errors
-    assert (
-        "images: expected floats in 0..1; 1 sample (1) are not, the first has 0.5 to 7.0" in error
-    )
+    assert any("a.npz is not a readable .npz file: Bad CRC" in one for one in report.errors)
+    assert "TOTAL" in report.text
+    (tmp_path / "a.npz").write_bytes(b"text")
+    assert "not a readable .npz" in dataset_check.check_file(tmp_path / "a.npz").errors[0]
+    with pytest.raises(FileNotFoundError):
+        dataset_check.check_file(tmp_path / "absent.npz")

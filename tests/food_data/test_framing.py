@@ -1,14 +1,11 @@
-"""Crops by hand, and three passes against the same done step by step with a real small model."""
+"""Crops by hand, and three passes against the same done step by step with a small model."""
 
 from __future__ import annotations
-
-import functools
 
 import numpy as np
 import pytest
 
 from food_data import framing, image_placement
-from tests import small_model
 
 FAST = framing.Framing("fast")
 CENTRE = (0.45, 0.5, 0.55, 0.5)
@@ -71,18 +68,26 @@ def test_one_pass_asks_nobody():
     assert framing.look(None, [photo], [first], np.zeros((1, 512)), framing.Framing()) == [first]
 
 
-@functools.cache
-def agent():
-    sides = "observation_spec.image_height = 236", "observation_spec.image_width = 236"
-    return small_model.build(*small_model.TINY, *small_model.NO_DROPOUT, *sides)
+class PixelModel:
+    """Answers that depend on a few pixels and on the embedding, as a network's would."""
+
+    has_distributions, action_coding = True, "endpoints"
+
+    def forward(self, images, embeddings, **sampling):
+        seen = np.asarray(images, np.float64)[:, 20:200:60, 30:200:90, 0].reshape(len(images), -1)
+        answers = 0.2 + 0.6 * (seen[:, :4] / 255 + np.asarray(embeddings)[:, :4] ** 2) / 2
+        return answers.astype(np.float32) + len(sampling)
+
+    def forward_with_distributions(self, images, embeddings, **sampling):
+        return self.forward(images, embeddings, **sampling), np.arange(len(images))
 
 
 @pytest.mark.parametrize(("passes", "shares"), [("fast", (0.6, 0.35)), ("accurate", (0.5, 0.35))])
 def test_three_passes_are_what_one_does_by_hand(passes, shares):
-    model = framing.Voted(agent()) if passes == "accurate" else agent()
+    model = framing.Framing(passes).model(PixelModel())
     how = framing.Framing(passes, max_extent=2.0)
     photos, firsts = zip(first_of(640, 480), first_of(300, 500, seed=1))
-    embeddings = small_model.embeddings(2, 2)
+    embeddings = np.random.default_rng(2).random((2, 512))
     views = framing.look(model.forward, photos, firsts, embeddings, how)
     for photo, first, view, embedding in zip(photos, firsts, views, embeddings):
         longer = max(photo.shape)
@@ -153,3 +158,20 @@ def test_wrong_settings():
         framing.Framing("two")
     with pytest.raises(ValueError, match="max_extent: expected a number above 0, got 0"):
         framing.Framing("fast", 0)
+
+
+def test_a_voted_model_samples_and_distributes_as_the_model_does():
+    image, embedding = first_of(236, 236)[1].square[np.newaxis], np.full((1, 512), 0.1)
+    model = framing.Voted(PixelModel())
+    assert (model.has_distributions, model.action_coding) == (True, "endpoints")
+    sampled = model.forward(image, embedding, dropout="head", num_samples=2)
+    np.testing.assert_array_equal(sampled, PixelModel().forward(image, embedding) + 2)
+    votes, probabilities = model.votes(image, embedding)
+    assert (votes.shape, probabilities.tolist()) == ((1, 8, 4), [0])
+    winner, probabilities = model.forward_with_distributions(image, embedding)
+    np.testing.assert_array_equal(winner, framing.vote(votes))
+    np.testing.assert_array_equal(winner, model.forward(image, embedding))
+    assert probabilities.tolist() == [0]
+    with pytest.raises(FloatingPointError, match="Expected four finite coordinates"):
+        photo, first = first_of(300, 200)
+        framing.look(lambda *_: np.full((1, 4), np.nan), [photo], [first], embedding, FAST)

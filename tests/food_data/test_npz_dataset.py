@@ -1,92 +1,67 @@
+"""The .npz data set: what is written, what is read, what is refused, and its fingerprint."""
+
 import re
+import types
+import zipfile
 
 import numpy as np
 import pytest
 
-from food_data import npz_dataset
+from food_data import npz_dataset, npz_files
 
 
 def arrays_of(dataset):
-    return {name: getattr(dataset, name) for name in npz_dataset.ARRAYS}
+    return {name: array for name, array in vars(dataset).items() if array is not None}
 
 
-def test_round_trip(make_dataset, tmp_path):
-    dataset = make_dataset(3, resize="crop")
+def test_what_is_written_is_the_table_of_the_module(make_dataset, tmp_path):
+    dataset = make_dataset(3, resize="crop", masks=np.full((3, 236, 30), 7, np.uint8), photos=())
     npz_dataset.write_npz(tmp_path / "a.npz", dataset)
-    read = npz_dataset.read_npz(tmp_path / "a.npz")
-    for name in (*npz_dataset.ARRAYS, *npz_dataset.NAME_ARRAYS):
-        np.testing.assert_array_equal(getattr(read, name), getattr(dataset, name))
-        assert getattr(read, name).dtype == getattr(dataset, name).dtype
-    assert read.resize == "crop"
-    assert read.format_version == 1
-    assert len(read) == 3
-
-
-def test_the_file_needs_no_pickle_and_has_the_documented_arrays(make_dataset, tmp_path):
-    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(2))
     with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
-        assert sorted(file.files) == [
-            "action_names",
-            "actions",
-            "embeddings",
-            "food_types",
-            "format_version",
-            "images",
-            "sources",
-        ]
+        names = (*npz_dataset.ARRAYS, *npz_dataset.NAME_ARRAYS, "resize", "format_version", "masks")
+        assert sorted(file.files) == sorted(names)
+        for name in names:
+            np.testing.assert_array_equal(file[name], getattr(dataset, name))
+    with zipfile.ZipFile(tmp_path / "a.npz") as file:
+        assert file.testzip() is None
+        assert {member.compress_type for member in file.infolist()} == {zipfile.ZIP_STORED}
+    read = npz_dataset.read_npz(tmp_path / "a.npz")
+    assert all(isinstance(getattr(read, n), np.memmap) for n in ("images", "embeddings", "masks"))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_however_it_is_stored_it_is_the_same_data_set(make_dataset, tmp_path, save, dtype, order):
+    images = np.zeros((3, 236, 236, 3), np.uint8)
+    images[1, 0, :, 0], images[2, 1, :, 1] = np.arange(236), np.arange(20, 256)
+    dataset = make_dataset(3, masks=np.full((3, 236, 30), 7, np.uint8), images=images)
+    stored = images if dtype is np.uint8 else images.astype(dtype) / dtype(255)
+    doubles = {name: getattr(dataset, name).astype(float) for name in ("actions", "embeddings")}
+    stored = np.asarray(stored, order=order)
+    save(tmp_path / "a.npz", **{**arrays_of(dataset), **doubles, "images": stored})
+    read = npz_dataset.read_npz(tmp_path / "a.npz")
+    for name, array in vars(dataset).items():
+        np.testing.assert_array_equal(getattr(read, name), array)
+        assert getattr(getattr(read, name), "dtype", 0) == getattr(array, "dtype", 0)
+    for wanted in (2, slice(1, 3), np.array([2, 0, 2]), np.int64(1)):
+        np.testing.assert_array_equal(read.images[wanted], images[wanted])
+    fingerprint = npz_dataset.dataset_fingerprint(dataset)
+    assert npz_dataset.dataset_fingerprint(str(tmp_path / "a.npz")) == fingerprint
+    npz_dataset.write_npz(tmp_path / "b.npz", read)
+    np.testing.assert_array_equal(npz_dataset.read_npz(tmp_path / "b.npz").images, images)
 
 
 def test_a_file_with_nothing_but_the_three_arrays(make_dataset, tmp_path):
     dataset = make_dataset(2)
-    np.savez_compressed(tmp_path / "a.npz", **arrays_of(dataset))
+    floats = np.full((2, 236, 236, 3), 0.9)
+    floats[..., 1] = 0.999
+    arrays = {name: getattr(dataset, name) for name in npz_dataset.ARRAYS}
+    np.savez(tmp_path / "a.npz", **{**arrays, "images": floats})
     read = npz_dataset.read_npz(tmp_path / "a.npz")
     assert read.sources is read.food_types is read.action_names is read.resize is None
-    np.testing.assert_array_equal(read.images, dataset.images)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_float_images_become_the_uint8_they_were(make_dataset, tmp_path, dtype):
-    images = np.zeros((1, 236, 236, 3), np.uint8)
-    images[0, 0, :, 0] = np.arange(236)
-    images[0, 1, :, 0] = np.arange(20, 256)
-    floats = images.astype(dtype) / dtype(255)
-    np.savez(tmp_path / "a.npz", **{**arrays_of(make_dataset(1)), "images": floats})
-    read = npz_dataset.read_npz(tmp_path / "a.npz")
-    assert read.images.dtype == np.uint8
-    np.testing.assert_array_equal(read.images, images)
-
-
-def test_float_images_are_rounded_not_cut_off(make_dataset, tmp_path):
-    """0.9 * 255 = 229.5 becomes 230 (the even neighbour), 0.999 * 255 = 254.7 becomes 255."""
-    images = np.full((1, 236, 236, 3), 0.9, np.float64)
-    images[..., 1] = 0.999
-    np.savez(tmp_path / "a.npz", **{**arrays_of(make_dataset(1)), "images": images})
-    read = npz_dataset.read_npz(tmp_path / "a.npz")
-    assert read.images[0, 0, 0].tolist() == [230, 255, 230]
-
-
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-@pytest.mark.parametrize("as_float", [False, True])
-def test_however_it_is_stored_it_is_the_same_data_set(make_dataset, tmp_path, save, as_float):
-    dataset = make_dataset(3, masks=np.full((3, 236, 30), 7, np.uint8), resize="crop")
-    arrays = {name: array for name, array in vars(dataset).items() if array is not None}
-    if as_float:
-        arrays["images"] = arrays["images"].astype(np.float32) / 255
-    save(tmp_path / "a.npz", **arrays)
-    read = npz_dataset.read_npz(tmp_path / "a.npz")
-    for name, array in vars(dataset).items():
-        np.testing.assert_array_equal(getattr(read, name), array)
-    npz_dataset.write_npz(tmp_path / "b.npz", read)
-    again = npz_dataset.read_npz(tmp_path / "b.npz")
-    assert isinstance(again.images, np.memmap)
-    np.testing.assert_array_equal(again.images, dataset.images)
-
-
-def test_an_uncompressed_file_stays_on_disk(make_dataset, tmp_path):
-    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(3, masks=np.zeros((3, 236, 30), "u1")))
-    read = npz_dataset.read_npz(tmp_path / "a.npz")
-    for array in (read.images, read.embeddings, read.masks):
-        assert isinstance(array, np.memmap)
+    # 0.9 * 255 = 229.5 becomes 230 (the even neighbour), 0.999 * 255 = 254.7 becomes 255.
+    assert read.images[0][0, 0].tolist() == [230, 255, 230]
 
 
 def test_a_file_that_is_replaced_is_read_to_its_end(make_dataset, tmp_path):
@@ -94,43 +69,53 @@ def test_a_file_that_is_replaced_is_read_to_its_end(make_dataset, tmp_path):
     read = npz_dataset.read_npz(tmp_path / "a.npz")
     npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(1))
     assert read.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="read-only"):
+        read.images[0, 0] = 9
 
 
-@pytest.mark.parametrize("value", [1.5, 255.0, -0.1, np.nan])
-def test_float_images_out_of_range(make_dataset, tmp_path, value):
-    arrays = arrays_of(make_dataset(2))
-    images = np.full((2, 236, 236, 3), 0.5, np.float32)
-    images[1, 2, 3, 0] = value
-    np.savez(tmp_path / "a.npz", **{**arrays, "images": images})
+def test_compressed_images_go_to_the_temporary_folder(make_dataset, tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", **arrays_of(make_dataset(2)))
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(npz_dataset.tempfile, "tempdir", str(folder))
+    read = npz_dataset.read_npz(tmp_path / "a.npz")
+    assert not list(folder.iterdir())
+    assert isinstance(read.images, np.memmap)
+    usage = types.SimpleNamespace(free=1000)
+    monkeypatch.setattr(npz_dataset.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OSError, match="a.npz is compressed: expected .* GB free .*Set TMPDIR"):
+        npz_dataset.read_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("value", [255.0, -0.1, np.nan])
+def test_float_images_out_of_range(make_dataset, tmp_path, save, value):
+    images = np.full((3, 236, 236, 3), 0.5, np.float32)
+    images[2, 2, 3, 0] = value
+    save(tmp_path / "a.npz", **{**arrays_of(make_dataset(3)), "images": images})
     with pytest.raises(ValueError, match="a.npz.*: images: expected uint8 or floats in 0..1"):
         npz_dataset.read_npz(tmp_path / "a.npz")
 
 
-def test_double_precision_actions_and_embeddings_are_read(make_dataset, tmp_path):
-    arrays = arrays_of(make_dataset(2))
-    doubles = {name: arrays[name].astype(np.float64) for name in ("actions", "embeddings")}
-    np.savez(tmp_path / "a.npz", **{**arrays, **doubles})
-    assert npz_dataset.read_npz(tmp_path / "a.npz").actions.dtype == np.float32
+def test_float_images_in_between_are_checked_when_asked_for(make_dataset, tmp_path):
+    images = np.full((3, 236, 236, 3), 0.5, np.float32)
+    images[1] = 200
+    np.savez(tmp_path / "a.npz", **{**arrays_of(make_dataset(3)), "images": images})
+    read = npz_dataset.read_npz(tmp_path / "a.npz")
+    assert read.images[[0, 2]].max() == 128
+    with pytest.raises(ValueError, match=r"a.npz: images: expected uint8 or floats"):
+        read.images[[0, 1]]
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
-        (
-            {"images": np.zeros((2, 224, 224, 3), np.uint8)},
-            "images: expected uint8 (2, 236, 236, 3)",
-        ),
-        ({"images": np.zeros((2, 236, 236, 3), np.int64)}, "got int64 (2, 236, 236, 3)"),
+        ({"images": np.zeros((2, 224, 224, 3), "u1")}, "images: expected uint8 (2, 236, 236, 3)"),
+        ({"images": np.zeros((2, 236, 236, 3), int)}, "got int64 (2, 236, 236, 3)"),
         ({"actions": np.zeros((3, 4), np.float32)}, "actions: expected float32 (2, 4), got"),
         ({"actions": np.full((2, 4), 1.01, np.float32)}, "2 samples are not, the first is 0"),
-        (
-            {"actions": np.full((2, 4), np.nan, np.float32)},
-            "actions: expected x1, y1, x2, y2 in 0..1",
-        ),
-        (
-            {"actions": np.full((2, 4), -1e-3, np.float32)},
-            "actions: expected x1, y1, x2, y2 in 0..1",
-        ),
+        ({"actions": np.full((2, 4), np.nan, np.float32)}, "expected x1, y1, x2, y2 in 0..1"),
+        ({"actions": np.full((2, 4), -1e-3, np.float32)}, "expected x1, y1, x2, y2 in 0..1"),
         ({"embeddings": np.zeros((2, 768), np.float32)}, "embeddings: expected float32 (2, 512)"),
         ({"embeddings": np.zeros((2, 512), np.float32)}, "the first is 0 with norm 0.0"),
         ({"sources": np.array(["a"])}, "sources: expected strings [2], got"),
@@ -145,67 +130,74 @@ def test_what_does_not_fit_is_refused(make_dataset, changes, message):
         make_dataset(2, **changes)
 
 
-def test_the_limits_of_actions_are_allowed(make_dataset):
-    make_dataset(2, actions=np.array([[0, 1, 0, 1], [1, 0, 1, 0]], np.float32))
+def _broken(path, content):
+    """Replaces a good file by one that is not."""
+    data = bytearray(path.read_bytes())
+    if content == "objects":
+        np.savez(path, images=np.array([{}], object))
+    elif content in ("short", "version 3", "long"):
+        np.save(path.with_name("x.npy"), np.arange(10))
+        member = path.with_name("x.npy").read_bytes()
+        changed = {"short": member[:-1], "long": member + b"12"}
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", changed.get(content, member[:6] + b"\x03" + member[7:]))
+    elif content == "encrypted":
+        data[6] |= 1  # The flag in the local header, and in the directory.
+        data[data.index(b"PK\x01\x02") + 8] |= 1
+        path.write_bytes(data)
+    else:
+        path.write_bytes({"empty": b"", "text": b"text", "half": data[: len(data) // 2]}[content])
 
 
-def test_missing_arrays_are_named(tmp_path):
-    np.savez(tmp_path / "a.npz", images=np.zeros(1), other=np.zeros(1))
-    message = "absent: actions, embeddings; found: images, other"
-    with pytest.raises(ValueError, match=message):
-        npz_dataset.read_npz(tmp_path / "a.npz")
-
-
-def test_files_that_are_no_npz(make_dataset, tmp_path):
-    with pytest.raises(FileNotFoundError, match="No data set .*absent.npz"):
-        npz_dataset.read_npz(tmp_path / "absent.npz")
+@pytest.mark.parametrize(
+    "content",
+    ["empty", "text", "half", "short", "long", "objects", "version 3", "encrypted"],
+)
+def test_unreadable_files_are_named(make_dataset, tmp_path, content):
     path = tmp_path / "a.npz"
     npz_dataset.write_npz(path, make_dataset(2))
-    data = path.read_bytes()
-    single = tmp_path / "single.npy"
-    np.save(single, np.zeros(3))
-    for content in (b"", b"text", data[: len(data) // 2], single.read_bytes()):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match="a.npz is not a readable .npz file"):
-            npz_dataset.read_npz(path)
+    _broken(path, content)
+    with pytest.raises(ValueError, match=r"The data set .*a.npz is not a readable .npz file: \S"):
+        npz_dataset.read_npz(path)
 
 
-def test_object_arrays_are_not_unpickled(make_dataset, tmp_path):
-    names = np.array(["a", "b"], object)
-    np.savez(tmp_path / "a.npz", **arrays_of(make_dataset(2)), food_types=names)
-    with pytest.raises(ValueError, match="allow_pickle"):
+def test_absent_files_and_arrays(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No data set .*absent.npz"):
+        npz_dataset.read_npz(tmp_path / "absent.npz")
+    np.savez(tmp_path / "a.npz", images=np.zeros(1), other=np.zeros(1))
+    with pytest.raises(ValueError, match="absent: actions, embeddings; found: images, other"):
         npz_dataset.read_npz(tmp_path / "a.npz")
 
 
-def test_a_file_and_its_content_have_one_fingerprint(make_dataset, tmp_path):
-    dataset = make_dataset(2)
-    npz_dataset.write_npz(tmp_path / "a.npz", dataset)
-    np.savez_compressed(
-        tmp_path / "b.npz", **{k: v for k, v in vars(dataset).items() if v is not None}
-    )
-    fingerprint = npz_dataset.dataset_fingerprint(dataset)
-    assert re.fullmatch("[0-9a-f]{64}", fingerprint)
-    assert npz_dataset.dataset_fingerprint(tmp_path / "a.npz") == fingerprint
-    assert npz_dataset.dataset_fingerprint(str(tmp_path / "b.npz")) == fingerprint
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damage_is_noticed_by_the_checksum(tmp_path, save):
+    path = tmp_path / "a.npz"
+    save(path, x=np.random.default_rng(0).integers(0, 256, 5000, np.uint8))
+    data = bytearray(path.read_bytes())
+    data[2000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="a.npz is not a readable .npz file"):
+        list(npz_files.open_arrays(path, "thing")["x"].chunks(1000))
 
 
 def test_everything_changes_the_fingerprint(make_dataset):
     dataset = make_dataset(2)
-    images, actions, embeddings = dataset.images.copy(), dataset.actions.copy(), dataset.embeddings
+    images, actions = dataset.images.copy(), dataset.actions.copy()
     images[1, 7, 7, 1] += 1
     actions[0, 2] += 0.25
     others = [
         make_dataset(2, images=images),
         make_dataset(2, actions=actions),
-        make_dataset(2, embeddings=embeddings[::-1].copy()),
+        make_dataset(2, embeddings=dataset.embeddings[::-1].copy()),
         make_dataset(2, sources=None),
         make_dataset(2, sources=np.array(["day_1/0.jp", "gday_1/1.jpg"])),
         make_dataset(3),
+        make_dataset(2, masks=np.zeros((2, 236, 30), np.uint8)),
+        make_dataset(2, masks=np.ones((2, 236, 30), np.uint8)),
     ]
-    others.append(make_dataset(2, masks=np.zeros((2, 236, 30), np.uint8)))
-    others.append(make_dataset(2, masks=np.ones((2, 236, 30), np.uint8)))
     prints = {npz_dataset.dataset_fingerprint(one) for one in [dataset, *others]}
     assert len(prints) == 9
+    assert all(re.fullmatch("[0-9a-f]{64}", one) for one in prints)
 
 
 def test_of_many_images_some_are_hashed_and_of_labels_all(make_dataset, monkeypatch):
@@ -221,9 +213,42 @@ def test_of_many_images_some_are_hashed_and_of_labels_all(make_dataset, monkeypa
         dataset.actions[sample] += 0.01
         assert npz_dataset.dataset_fingerprint(dataset) != first
         dataset.actions[sample] = make_dataset(5).actions[sample]
-    assert npz_dataset.dataset_fingerprint(dataset) == first
 
 
-def test_norms_are_computed_in_pieces(monkeypatch):
-    monkeypatch.setattr(npz_dataset, "_CHUNK_SAMPLES", 2)
-    assert npz_dataset.embedding_norms(np.array([[3.0, 4], [0, 2], [6, 8]])).tolist() == [5, 2, 10]
+def test_masks_take_an_eighth():
+    """The row 1 1 0 0 0 0 0 0 1 0 ... begins with the bytes 192 and 128."""
+    masks = np.random.default_rng(0).random((2, 236, 236)) > 0.5
+    masks[0, 0] = False
+    masks[0, 0, [0, 1, 8]] = True
+    packed = npz_dataset.pack_masks(masks)
+    assert packed.shape == (2, 236, 30)
+    assert packed[0, 0, :3].tolist() == [192, 128, 0]
+    np.testing.assert_array_equal(npz_dataset.unpack_masks(packed), masks)
+    with pytest.raises(ValueError, match=r"expected bool \[..., 236, 236\], got uint8"):
+        npz_dataset.pack_masks(masks.astype(np.uint8))
+    with pytest.raises(ValueError, match=r"expected uint8 \[..., 236, 30\]"):
+        npz_dataset.unpack_masks(packed[..., :29])
+
+
+@pytest.mark.parametrize(
+    "block, message",
+    [
+        (np.zeros((1, 2), np.uint8), "x: expected 2 rows, got 1"),
+        (np.zeros((3, 2), np.uint8), "x: expected 2 rows, got 3"),
+        (np.zeros((2, 3), np.uint8), "x: expected blocks of uint8"),
+        (np.zeros((2, 2), np.float32), "got float32"),
+    ],
+)
+def test_wrong_blocks_are_an_error_and_leave_the_old_file(tmp_path, block, message):
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"old")
+    with (
+        pytest.raises(ValueError, match=message),
+        npz_files.open_writer(path) as writer,
+        writer.stream("x", (2, 2), np.uint8) as stream,
+    ):
+        stream.append(block)
+    assert path.read_bytes() == b"old"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.npz"]
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        npz_files.open_writer(tmp_path / "no" / "a.npz").__enter__()

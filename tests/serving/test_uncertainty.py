@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import requests
 
-from evaluation import uncertainty_calibration, uncertainty_estimate
+from evaluation import calibration as uncertainty_calibration
+from evaluation import uncertainty as uncertainty_estimate
 from food_data import framing, image_placement
 from serving import app, uncertainty
 from tests import serving_stubs

@@ -25,6 +25,7 @@ case "$1" in
     evaluate.py)
         while [ "$1" != --output_file ]; do shift; done
         echo '{}' > "$2" ;;
+    calibrate.py) echo '{}' > "$3/uncertainty.json" ;;
     -c) echo best_checkpoint-8 ;;
 esac
 """
@@ -65,9 +66,12 @@ def test_leaves_what_serving_needs_and_not_what_resuming_needs(tmp_path):
     assert found == {
         *("best_checkpoint-8.index", "best_checkpoint-8.data-00000-of-00001", "config.gin"),
         *("metadata.json", "loss_log.csv", "manifest.json", "test_arm.json", "test_any.json"),
+        "uncertainty.json",
     }
+    courses = [call for call in _calls(tmp_path) if call.startswith("train.py")]
     assert "--num_plates 30 " in _calls(tmp_path)[1]
-    assert "--num_epochs 2 " in _calls(tmp_path)[2]
+    assert all("--num_epochs 2 " in course for course in courses)
+    assert "--pretrained_checkpoint work/first" in courses[1]
 
 
 def test_a_second_run_replaces_the_result_keeps_its_readme_and_draws_no_plates_again(tmp_path):
@@ -76,8 +80,8 @@ def test_a_second_run_replaces_the_result_keeps_its_readme_and_draws_no_plates_a
     (tmp_path / "result" / "lite" / "best_checkpoint-7.index").write_text("old")
     assert _run(tmp_path).returncode == 0
     assert _run(tmp_path).returncode == 0
-    drawn = [call for call in _calls(tmp_path) if "work/plates.npz" in call and "build" in call]
-    assert len(drawn) == 1
+    drawn = [call for call in _calls(tmp_path) if "work/plates_" in call and "build" in call]
+    assert len(drawn) == 2
     assert (tmp_path / "result" / "lite" / "README.md").read_text() == "figures"
     assert not (tmp_path / "result" / "lite" / "best_checkpoint-7.index").exists()
 
@@ -85,6 +89,6 @@ def test_a_second_run_replaces_the_result_keeps_its_readme_and_draws_no_plates_a
 def test_a_failing_step_leaves_the_old_result(tmp_path):
     (tmp_path / "result" / "lite").mkdir(parents=True)
     (tmp_path / "result" / "lite" / "best_checkpoint-7.index").write_text("old")
-    for failing in ("build_dataset.py", "train.py", "evaluate.py"):
+    for failing in ("build_dataset.py", "train.py", "evaluate.py", "calibrate.py"):
         assert _run(tmp_path, failing).returncode == 7
     assert (tmp_path / "result" / "lite" / "best_checkpoint-7.index").read_text() == "old"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import metrics
-from food_data import npz_dataset, splits, tfrecord_writer
+from evaluation import metrics
+from food_data import npz_dataset, splits
 from tests import training_fixtures
 from training import run_data, train_steps
 
@@ -60,48 +60,6 @@ def test_baseline_uses_training_labels_only(data):
     val = labels[data.split.val_idx]
     expected = metrics.compute_bbox_metrics(np.tile(mean, (len(val), 1)), val)
     assert data.baseline(data.split.val_idx) == pytest.approx(expected)
-
-
-@pytest.fixture
-def shards(data, tmp_path):
-    tfrecord_writer.write_tfrecords(data.dataset, data.split, tmp_path / "shards", 2)
-    return run_data.read_shards(str(tmp_path / "shards"))
-
-
-def _sorted(batches):
-    rows = np.concatenate([batch["bbox"].numpy() for batch in batches])
-    return rows[np.lexsort(rows.T)]
-
-
-def test_shards_hold_the_same_samples(data, shards):
-    assert shards.fingerprint == data.fingerprint
-    assert shards.dataset.resize == "stretch"
-    for ours, theirs in (
-        (shards.training_batches(4), data.training_batches(4)),
-        (shards.validation_batches(4), data.validation_batches(4)),
-    ):
-        np.testing.assert_array_equal(_sorted(ours), _sorted(theirs))
-    val = shards.split.val_idx
-    assert shards.baseline(val) == pytest.approx(data.baseline(data.split.val_idx))
-
-
-def test_labels_of_shards_are_in_the_order_of_the_batches(shards):
-    rows = np.concatenate([b["bbox"].numpy() for b in shards.validation_batches(4)])
-    np.testing.assert_array_equal(rows, shards.dataset.actions[shards.split.val_idx])
-
-
-def test_shards_without_validation(tmp_path):
-    dataset = training_fixtures.squares(6)
-    split = splits.Split(np.arange(6), np.zeros(0, np.int64))
-    tfrecord_writer.write_tfrecords(dataset, split, tmp_path / "shards", 1)
-    data = run_data.read_shards(str(tmp_path / "shards"))
-    assert (len(data.split.train_idx), len(data.split.val_idx)) == (6, 0)
-    assert sum(len(batch["bbox"]) for batch in data.training_batches(4)) == 6
-
-
-def test_a_folder_without_shards(tmp_path):
-    with pytest.raises(FileNotFoundError, match="to_tfrecord"):
-        run_data.read_shards(str(tmp_path))
 
 
 def test_batches_are_tensors(data):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import metrics
+from evaluation import metrics
 from tests import small_model
 from training import train_steps
 

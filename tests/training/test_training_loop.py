@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import checkpoint_directory
-import metrics
+from evaluation import metrics
 from food_data import embedding_store, npz_dataset, splits
 from tests import small_model, training_fixtures
 from training import (

@@ -8,8 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-import hit_metrics
-import metrics
+from evaluation import metrics
 from food_data import npz_dataset, splits
 
 # File, the data set's array that names the groups.
@@ -23,6 +22,8 @@ GROUP_COLUMNS = (
     "angle_mae_mod180_deg",
     "hit_rate",
 )
+
+_SAMPLE_COLUMNS = ("centroid_mae", "bbox_mae", "angle_mae_mod180_deg", "hit_rate")
 
 
 class RunData(Protocol):
@@ -66,7 +67,7 @@ class ValidationReport:
             mean = np.mean(train_labels, axis=0, dtype=np.float64)
             constant = np.broadcast_to(mean, self.labels.shape)
             hits = self._hits(constant)
-            chance = {} if hits is None else hits.rates()
+            chance = {name: metrics.mean_of_known(values) for name, values in hits.items()}
             self.baseline = {**metrics.compute_bbox_metrics(constant, self.labels), **chance}
 
     def names(self, field: str) -> np.ndarray | None:
@@ -94,14 +95,15 @@ class ValidationReport:
         if not len(self.indices):
             return ValidationResult({}, {})
         means = metrics.compute_bbox_metrics(predictions, self.labels)
-        samples = metrics.sample_errors(predictions, self.labels)
+        columns = metrics.error_columns(predictions, self.labels)
+        columns["hit_rate"] = np.full(len(self.indices), np.nan)
         hits = self._hits(predictions)
-        if hits is None:
-            unknown = np.full(len(self.indices), np.nan)
-            return ValidationResult(means, {**samples, "hit_rate": unknown})
-        rates = hits.rates()
-        del rates["nearest_item_chance"]  # It is the same in each epoch: see `baseline`.
-        return ValidationResult({**means, **rates}, {**samples, "hit_rate": hits.on_item})
+        columns |= hits
+        # nearest_item_chance is the same in each epoch: see `baseline`.
+        rates = {n: metrics.mean_of_known(v) for n, v in hits.items() if n != "nearest_item_chance"}
+        return ValidationResult(
+            {**means, **rates}, {name: columns[name] for name in _SAMPLE_COLUMNS}
+        )
 
     def group_rows(self, field: str, samples: Mapping[str, np.ndarray]) -> list[dict[str, object]]:
         """Rows of `GROUP_COLUMNS` without the epoch; none where the data set has no such names."""
@@ -111,12 +113,12 @@ class ValidationReport:
         means = metrics.group_means(samples, names)
         return [{"name": name, **columns} for name, columns in means.items()]
 
-    def _hits(self, predictions: np.ndarray) -> hit_metrics.MidpointHits | None:
+    def _hits(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
         masks = self._dataset.masks
         if masks is None:
-            return None
+            return {}
         sources, foods = self._dataset.sources, self.names("food_types")
-        return hit_metrics.midpoint_hits(
+        return metrics.midpoint_hits(
             predictions,
             masks,
             sources=None if sources is None else sources[self.indices],

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from food_data import image_decoding
+from food_data import image_placement
 from serving import monte_carlo, prediction, request_schemas
 from serving.openapi import examples
 
 
 def test_picture_is_a_red_disc_on_grey():
     request = request_schemas.parse_predict(examples.PREDICT_REQUEST)
-    picture = image_decoding.decode_image(request.image)
+    picture = image_placement.decode_image(request.image)
     assert picture.shape == (12, 16, 3)
     assert picture[0, 0].tolist() == [200, 200, 200]
     assert picture[6, 8].tolist() == [200, 30, 50]

@@ -11,13 +11,13 @@ import zlib
 import numpy as np
 import pytest
 
-from food_data import image_decoding
+from food_data import image_placement
 from tools.fuzzing import broken_pictures
 
 
 @pytest.mark.parametrize("file_format", broken_pictures.FORMATS)
 def test_whole_pictures_are_whole(file_format):
-    pixels = image_decoding.decode_image(broken_pictures.whole(file_format))
+    pixels = image_placement.decode_image(broken_pictures.whole(file_format))
     assert pixels.shape == (30, 40, 3)
     # Rows rise by 8, columns by 6; JPEG and WebP lose a little.
     assert np.abs(pixels[20, 10].astype(int) - [160, 60, 99]).max() <= 12
@@ -44,16 +44,16 @@ def test_decoder_gives_a_picture_or_says_no():
             kind, data = broken_pictures.picture(rng)
             if kind == "bomb":
                 continue
-            with contextlib.suppress(image_decoding.ImageDecodeError):
-                opened += image_decoding.decode_image(data, 1_000_000).shape[2] == 3
+            with contextlib.suppress(image_placement.ImageDecodeError):
+                opened += image_placement.decode_image(data, 1_000_000).shape[2] == 3
     assert 30 < opened < 220
 
 
 def test_huge_header_is_refused_by_its_header():
     data = broken_pictures.png_of(2**31 - 1, 65535, zlib.compress(b"\0" * 100))
     assert struct.unpack(">II", data[16:24]) == (2147483647, 65535)
-    with pytest.raises(image_decoding.ImageDecodeError):
-        image_decoding.decode_image(data)
+    with pytest.raises(image_placement.ImageDecodeError):
+        image_placement.decode_image(data)
     assert len(data) < 200
 
 
@@ -61,8 +61,8 @@ def test_bomb_is_small_and_would_be_large():
     data = broken_pictures.png_of(20_000, 20_000, broken_pictures._zero_rows(20_000))
     assert len(data) < 500_000
     assert struct.unpack(">II", data[16:24]) == (20_000, 20_000)
-    with pytest.raises(image_decoding.ImageDecodeError, match="pixels"):
-        image_decoding.decode_image(data, 50_000_000)
+    with pytest.raises(image_placement.ImageDecodeError, match="pixels"):
+        image_placement.decode_image(data, 50_000_000)
 
 
 def test_png_chunk_has_its_length_and_check_sum():

@@ -1,0 +1,348 @@
+"""Fits what `uncertainty.json` holds to samples that neither train nor test.
+
+Standard deviations get the factors that make them as large as the errors are: the Gaussian
+likelihood is highest at s^2 = mean of ((label - mean) / std)^2 (Levi et al. 2019; Laves et al.
+2020). Errors of twice the std give the factor 2.
+
+Regions hold the label with a stated chance, whatever the model is (split conformal prediction, Vovk
+et al. 2005; Lei et al. 2018). Each sample gets a score, how far the label lies from the answer; the
+region of a new answer is everything up to the ceil((n + 1) * coverage)-th smallest of the n scores.
+The distances 0.01, 0.02, ..., 0.09 of nine midpoints give the 90 % radius 0.09 (rank 9 of nine); of
+eight midpoints no such radius exists.
+
+| region | score, plain                             | score, adaptive                           |
+|--------|------------------------------------------|-------------------------------------------|
+| disc   | distance of the midpoints                | distance / (uncertainty + floor)          |
+| box    | largest error of the four coordinates    | largest of the four error / (std + floor) |
+
+Where it is known which food is elongated, discs have a sector: the angle to the answer's axis, 0
+where food has none, and angle / (axis spread + 5 degrees). Disc and sector then hold place and
+direction TOGETHER with the chance: each gets the size of the same rank, the lowest one at which
+enough of the n samples lie in both (to within 1 / n, since the rank is chosen by them).
+
+The human is asked where doubt > threshold, by one of two targets:
+
+query_rate: at most this share of plates is asked about: the conformal quantile at 1 - rate.
+error_rate: of the answers that are acted on, at most this share is wrong. Twenty thresholds are
+    tried, which keep 1/20, 2/20, ... of the split. For each, `statistics.upper_bound` says how high
+    the error rate may be, with a twentieth of the allowed chance to be wrong (Bonferroni), so that
+    choosing among them costs no confidence; the one that asks least is taken (selection with
+    guaranteed risk, Geifman and El-Yaniv 2017). After 40 error-free pictures, at the confidence
+    0.95, the bound is 1 - (0.05 / 20)^(1/40) = 0.139.
+
+Samples of one picture are not independent, and those bounds need it: thresholds and bounds are made
+of one sample of each picture, drawn by lot, and of chances fitted without the sample's own picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import typing
+from collections.abc import Mapping
+
+import numpy as np
+
+from evaluation import calibration, metrics, statistics, uncertainty
+from food_data import npz_dataset
+
+if typing.TYPE_CHECKING:
+    from evaluation import samples as evaluation_samples
+    from evaluation import uncertainty_sources
+
+ANGLE_LIMIT_DEG = 20.0
+FLOOR = 0.01
+REGIONS = ("disc", "disc_adaptive", "box", "box_adaptive")
+_ROUND = 1e-9
+_CANDIDATES = 20
+_NUM_FOLDS = 5
+
+
+def fit(
+    samples: evaluation_samples.Samples,
+    estimate: uncertainty.Estimate,
+    source: uncertainty_sources.Source,
+    *,
+    weights_sha256: str,
+    passes: str = "one",
+    coverage: float = 0.9,
+    adaptive: bool = True,
+    target: str = "query_rate",
+    target_rate: float = 0.2,
+    error_limit: float = metrics.ERROR_LIMIT,
+    angle_limit: float = ANGLE_LIMIT_DEG,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> calibration.UncertaintyCalibration:
+    """Everything that `uncertainty.json` holds.
+
+    Args:
+        samples: n of them, that did not train.
+        estimate: what the source says about them.
+        source: of the uncertainty.
+        weights_sha256: of the model that answered, `checkpoint_directory.weights_digest`.
+        passes: how the model looked at the pictures, of `framing.PASSES`.
+        coverage: of the regions, 0 < coverage < 1.
+        adaptive: whether regions grow with the uncertainty.
+        target: "query_rate" or "error_rate".
+        target_rate: what is wanted of it, 0 < rate < 1.
+        error_limit: an answer whose midpoint is further off is wrong; share of the picture.
+        angle_limit: an answer about elongated food whose axis is further off is wrong; degrees.
+        confidence: of the error rate's bound, 0 < confidence < 1.
+        seed: of the lot that draws one sample of each picture for the threshold.
+
+    Returns:
+        The calibration.
+
+    Raises:
+        ValueError: if a value is out of range or not finite, or there are too few samples for what
+            is to be promised; says how many are needed.
+    """
+    for name, value in (("target rate", target_rate), ("confidence", confidence)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name}: expected 0 < {name} < 1, got {value}.")
+    labels, pictures, elongated = samples.labels, samples.picture_ids, samples.elongated
+    error = labels - np.asarray(estimate.answers, np.float64)
+    scales = np.square(error / np.maximum(estimate.std, calibration.MIN_STD)).mean(axis=0) ** 0.5
+    if not (scales > 0).all():
+        raise ValueError(
+            f"std_scale: expected errors, got none in coordinate {int(np.argmin(scales))}: no "
+            "factor makes a std 0. Answers that equal their labels are not a model's."
+        )
+    known_limit = None if elongated is None else angle_limit
+    errors = answer_errors(estimate.answers, labels, elongated, error_limit, angle_limit)
+    right = errors <= error_limit
+    doubt = 1 - _held_out_chances(estimate.inputs, right, pictures)
+    return calibration.UncertaintyCalibration(
+        format_version=calibration.FORMAT_VERSION,
+        fitted_on=calibration.FittedOn(
+            source=source.name,
+            score=next(iter(estimate.scores)),
+            scope=source.scope,
+            num_samples=source.num_samples,
+            dataset_fingerprint=npz_dataset.dataset_fingerprint(samples.dataset),
+            num_calibration_samples=len(labels),
+            sample_ids_sha256=hashlib.sha256(
+                "\n".join(sorted(samples.sample_ids)).encode()
+            ).hexdigest(),
+            picture_ids=tuple(sorted(set(pictures.tolist()))),
+            weights_sha256=weights_sha256,
+            passes=passes,
+        ),
+        std_scale=tuple(scales.tolist()),
+        min_std=calibration.MIN_STD,
+        regions=fit_regions(estimate, labels, coverage, adaptive, elongated),
+        asking=choose_threshold(
+            doubt,
+            errors,
+            target,
+            target_rate,
+            pictures=pictures,
+            error_limit=error_limit,
+            angle_limit=known_limit,
+            confidence=confidence,
+            seed=seed,
+        ),
+        confidence=fit_confidence(estimate.inputs, right, error_limit, known_limit),
+    )
+
+
+def answer_errors(
+    answers: np.ndarray,
+    labels: np.ndarray,
+    elongated: np.ndarray | None,
+    error_limit: float,
+    angle_limit: float | None,
+) -> np.ndarray:
+    """How far off answers [N, 4] are, place and direction in one number: the larger one of distance
+    and angle * error_limit / angle_limit, so that right answers have at most `error_limit`. The
+    direction counts where `elongated` [N] says so; None: nowhere."""
+    distance = metrics.midpoint_distances(answers, labels)
+    if elongated is None:
+        return distance
+    angle = axis_errors(answers, labels, elongated) * (error_limit / angle_limit)
+    return np.maximum(distance, angle)
+
+
+def axis_errors(answers: np.ndarray, labels: np.ndarray, elongated: np.ndarray) -> np.ndarray:
+    """Degrees between the axes of answers and labels [N, 4], 0..90; 0 where not elongated."""
+    angles = metrics.error_columns(answers, labels)["angle_mae_mod180_deg"]
+    return np.where(elongated, angles, 0.0)
+
+
+def region_scores(estimate: uncertainty.Estimate, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """{name of `REGIONS`: float64 [N]}, see the module; a region holds scores up to its size."""
+    error = np.abs(np.asarray(estimate.answers, np.float64) - labels)
+    distance = metrics.midpoint_distances(estimate.answers, labels)
+    return {
+        "disc": distance,
+        "disc_adaptive": distance / (estimate.score + FLOOR),
+        "box": error.max(axis=1),
+        "box_adaptive": (error / (estimate.std + FLOOR)).max(axis=1),
+    }
+
+
+def fit_regions(
+    estimate: uncertainty.Estimate,
+    labels: np.ndarray,
+    coverage: float = 0.9,
+    adaptive: bool = True,
+    elongated: np.ndarray | None = None,
+) -> calibration.ConformalRegions:
+    """Regions of a calibration split of n samples, with sectors if `elongated` [n] is known.
+
+    Raises:
+        ValueError: if n is too small for the coverage, or a value is NaN.
+    """
+    scores = region_scores(estimate, labels)
+    sizes = {name: conformal_quantile(scores[name], coverage) for name in REGIONS}
+    if elongated is not None:
+        angles = axis_errors(estimate.answers, labels, elongated)
+        spread = estimate.features["axis_spread"] + calibration.ANGLE_FLOOR_DEG
+        for kind, sector in (("", angles), ("_adaptive", angles / spread)):
+            pair = np.sort(scores[f"disc{kind}"]), np.sort(sector)
+            ranks = [
+                np.searchsorted(ordered, values)
+                for ordered, values in zip(pair, (scores[f"disc{kind}"], sector))
+            ]
+            rank = int(conformal_quantile(np.maximum(*ranks), coverage))
+            sizes[f"disc{kind}"], sizes[f"sector{kind}"] = (float(one[rank]) for one in pair)
+    return calibration.ConformalRegions(coverage=coverage, floor=FLOOR, adaptive=adaptive, **sizes)
+
+
+def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
+    """The ceil((n + 1) * coverage)-th smallest of n scores: a new exchangeable score is at most
+    this with at least that chance.
+
+    Raises:
+        ValueError: if the coverage is out of range, a score is NaN, or n is too small: then only an
+            infinite region would keep the promise.
+    """
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage: expected 0 < coverage < 1, got {coverage}.")
+    if np.isnan(scores).any():
+        raise ValueError(f"expected scores, got NaN in {int(np.isnan(scores).sum())} samples.")
+    rank = math.ceil((len(scores) + 1) * coverage - _ROUND)
+    if rank > len(scores):
+        needed = math.ceil(coverage / (1 - coverage) - _ROUND)
+        raise ValueError(
+            f"A coverage of {coverage:g} needs at least {needed} calibration samples, got "
+            f"{len(scores)}. Use more of them or a lower coverage."
+        )
+    return float(np.partition(scores, rank - 1)[rank - 1])
+
+
+def choose_threshold(
+    doubt: np.ndarray,
+    error: np.ndarray,
+    target: str,
+    rate: float,
+    *,
+    pictures: np.ndarray,
+    error_limit: float = metrics.ERROR_LIMIT,
+    angle_limit: float | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> calibration.AskHuman:
+    """The threshold of n doubts with their `answer_errors`, see the module.
+
+    Raises:
+        ValueError: if there are too few pictures or too many errors to promise the rate.
+    """
+    drawn = statistics.one_of_each_picture(pictures, seed)
+    wrong, number = error > error_limit, len(drawn)
+
+    def bound_of(threshold: float, sure: float) -> float:
+        kept = wrong[drawn][doubt[drawn] <= threshold]
+        return statistics.upper_bound(int(kept.sum()), len(kept), sure)
+
+    if target == "query_rate":
+        needed = math.ceil(1 / rate - 1 - _ROUND)
+        if number < needed:
+            raise ValueError(
+                f"A query rate of at most {rate:g} cannot be promised after {number} pictures: at "
+                f"least {needed} are needed."
+            )
+        threshold = conformal_quantile(doubt[drawn], 1 - rate)
+        bound = bound_of(threshold, confidence)
+    else:
+        # What lies strictly below the next doubt is, given that one, a sample of its own: so the
+        # bound holds although the data chose the threshold.
+        ordered, parts = np.sort(doubt[drawn]), range(_CANDIDATES - 1, 0, -1)
+        limits = [np.nextafter(ordered[number * part // _CANDIDATES], -np.inf) for part in parts]
+        each = 1 - (1 - confidence) / _CANDIDATES
+        bounds = {float(limit): bound_of(limit, each) for limit in (np.inf, *limits)}
+        kept = [limit for limit in bounds if bounds[limit] <= rate]
+        if not kept:
+            best = min(bounds, key=lambda limit: bounds[limit])
+            raise ValueError(
+                f"An error rate of at most {rate:g} cannot be promised with confidence "
+                f"{confidence:g} after {number} pictures: the lowest bound is {bounds[best]:.3f}, "
+                f"if {(doubt[drawn] > best).mean():.0%} are asked about. Use more calibration "
+                "samples, a higher rate, or a query rate as target."
+            )
+        threshold, bound = kept[0], bounds[kept[0]]
+    answered = doubt <= threshold
+    return calibration.AskHuman(
+        threshold=None if np.isinf(threshold) else threshold,
+        target=target,
+        target_rate=rate,
+        error_limit=error_limit,
+        confidence=confidence,
+        expected_query_rate=float(1 - answered.mean()),
+        expected_error_rate=float(wrong[answered].mean()) if answered.any() else 0.0,
+        error_rate_bound=bound,
+        angle_limit=angle_limit,
+    )
+
+
+def fit_confidence(
+    inputs: Mapping[str, np.ndarray],
+    right: np.ndarray,
+    error_limit: float,
+    angle_limit: float | None,
+) -> calibration.Confidence:
+    """The logistic regression of the highest likelihood, less half the squared weights, so that few
+    samples, or answers that are all right, make no certainty. Inputs [n] have to be finite."""
+    values = np.stack([np.asarray(value, np.float64) for value in inputs.values()], axis=1)
+    if not np.isfinite(values).all():
+        bad = [name for name, column in zip(inputs, values.T) if not np.isfinite(column).all()]
+        raise ValueError(f"confidence: expected finite inputs, got others of {', '.join(bad)}.")
+    means, stds = values.mean(axis=0), values.std(axis=0)
+    stds = np.where(stds > 1e-9, stds, 1.0)  # What is always the same says nothing.
+    design = np.column_stack([(values - means) / stds, np.ones(len(values))])
+    # Of the bias a little, without which answers that are all right would have no maximum.
+    penalty = np.append(np.ones(len(inputs)), 0.01)
+    weights = np.zeros(len(penalty))
+    for _ in range(50):  # Newton's method; its step may overshoot where the curve is flat.
+        chance = 0.5 * (1 + np.tanh(design @ weights / 2))
+        gradient = design.T @ (right - chance) - penalty * weights
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights + step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < 1e-9:
+            break
+    *slopes, bias = weights.tolist()
+    return calibration.Confidence(
+        inputs=tuple(inputs),
+        means=tuple(means.tolist()),
+        stds=tuple(stds.tolist()),
+        weights=tuple(slopes),
+        bias=bias,
+        error_limit=error_limit,
+        angle_limit=angle_limit,
+    )
+
+
+def _held_out_chances(
+    inputs: Mapping[str, np.ndarray], right: np.ndarray, pictures: np.ndarray
+) -> np.ndarray:
+    """The chance of each sample by a regression without its picture, float64 [n]."""
+    _, numbers = np.unique(pictures, return_inverse=True)
+    folds, chances = numbers % min(_NUM_FOLDS, numbers.max() + 1), np.empty(len(right))
+    for fold in np.unique(folds):
+        part = folds == fold
+        rest = ~part if (~part).any() else part  # One picture alone.
+        fitted = fit_confidence({name: v[rest] for name, v in inputs.items()}, right[rest], 0, 0)
+        chances[part] = fitted.chance({name: v[part] for name, v in inputs.items()})
+    return chances

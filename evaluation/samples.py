@@ -1,0 +1,213 @@
+"""What evaluate.py and calibrate.py ask about: samples of a data set, or annotated photographs.
+
+Example: six samples of three pictures, the split validates samples 4 and 5, both of "plate_2.jpg".
+`read` gives the indices 4 and 5 and, for baselines, samples 0 to 3 in `train`.
+
+The converters of build_dataset.py read photographs, with the same flags:
+
+    evaluate.py --checkpoint_dir runs/first --annotation_format coco --annotations instances.json \\
+        --images_dir photos --action skewering
+
+Pictures become square as those that the checkpoint was trained with, and instructions get the
+checkpoint's embeddings, as serving does it; `--resize` and `--embeddings_dir` say otherwise.
+Pictures are looked at as often as the checkpoint says (`framing`), as in serving; `--passes` says
+otherwise.
+
+Pictures are told by their pixels, not by their names: "plate_0" of one data set is not "plate_0" of
+another, and a copy of a file under another name is the same picture. An id is the first 16
+hexadecimal digits of the BLAKE2b hash of a picture's uint8 pixels, "3f2a...".
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import hashlib
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import sklearn.model_selection
+
+import checkpoint_directory
+from evaluation import calibration, metrics
+from food_data import commands, framing, npz_dataset, splits
+
+SPLITS = ("train", "val", "all")
+FORMATS = ("annotations", "coco", "labelme", "voc", "csv", "spanet")
+_ID_BYTES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Samples that are asked.
+
+    Attributes:
+        dataset: N samples.
+        indices: which of them are asked, int [n].
+        train: what baselines may know; None: nobody knows which trained.
+    """
+
+    dataset: npz_dataset.FoodDataset
+    indices: np.ndarray
+    train: Samples | None = None
+
+    def __len__(self) -> int:
+        """n."""
+        return len(self.indices)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """float32 [n, 4]."""
+        return np.asarray(self.dataset.actions)[self.indices]
+
+    @functools.cached_property
+    def picture_ids(self) -> np.ndarray:
+        """str [n], see the module; reads one picture at a time."""
+        images = (np.ascontiguousarray(self.dataset.images[index]) for index in self.indices)
+        return np.array([_digest(image) for image in images], dtype=f"<U{2 * _ID_BYTES}")
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """str [n], equal for samples of one picture: `sources`, or else `picture_ids`."""
+        return self.picture_ids if self.dataset.sources is None else self.names("sources")
+
+    @property
+    def sample_ids(self) -> list[str]:
+        """n strings: a picture's id and a hash of instruction and label, "3f2a...-81c0..."."""
+        embeddings = np.asarray(self.dataset.embeddings[self.indices])
+        rest = np.concatenate([embeddings, self.labels], axis=1).astype("<f4")
+        return [f"{picture}-{_digest(row)}" for picture, row in zip(self.picture_ids, rest)]
+
+    @functools.cached_property
+    def elongated(self) -> np.ndarray | None:
+        """bool [n], whether the food has a direction by its mask; None without masks."""
+        if self.dataset.masks is None:
+            return None
+        return metrics.elongations(self.dataset.masks, self.indices) >= metrics.ELONGATED_RATIO
+
+    def names(self, name: str) -> np.ndarray | None:
+        """str [n] of the data set's array `name`, such as 'food_types'; None if it has none."""
+        values = getattr(self.dataset, name)
+        return None if values is None else values[self.indices]
+
+    def part(self, rows: np.ndarray) -> Samples:
+        """Those of the samples: numbers int [m] in 0..n-1, or bool [n]."""
+        return dataclasses.replace(self, indices=self.indices[rows])
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.blake2b(array.data, digest_size=_ID_BYTES).hexdigest()
+
+
+def select(
+    dataset: npz_dataset.FoodDataset, which: str, split_file: pathlib.Path | None
+) -> Samples:
+    """The samples of one side of a split; the file may be None for 'all', which then knows no
+    training.
+
+    Raises:
+        FileNotFoundError, ValueError: if there is no split file, or it has no such samples.
+    """
+    if split_file is None:
+        if which != "all":
+            raise ValueError(f"split {which!r}: expected a --split_file, got none; or --split all.")
+        return Samples(dataset, np.arange(len(dataset)))
+    split = splits.read_split(split_file, len(dataset))
+    wanted = {"train": split.train_idx, "val": split.val_idx, "all": np.arange(len(dataset))}
+    if not len(wanted[which]):
+        raise ValueError(f"{split_file}: expected at least one {which} sample, got none.")
+    train = Samples(dataset, split.train_idx) if len(split.train_idx) else None
+    return Samples(dataset, wanted[which], train)
+
+
+def training_samples(dataset_file: pathlib.Path) -> Samples:
+    """Those of a data set with its split file beside it; all of it without one."""
+    dataset, path = npz_dataset.read_npz(dataset_file), splits.split_path(dataset_file)
+    return select(dataset, *(("train", path) if path.is_file() else ("all", None)))
+
+
+def without_calibrating(
+    samples: Samples, calibrated: calibration.UncertaintyCalibration
+) -> Samples:
+    """Leaves out the pictures that calibrated, with all samples of their sources: another sample of
+    such a picture may be cropped otherwise, so that it has other pixels. Raises ValueError if
+    nothing is left."""
+    seen = np.isin(samples.picture_ids, calibrated.fitted_on.picture_ids)
+    seen = np.isin(samples.pictures, samples.pictures[seen]) | seen
+    if seen.all():
+        raise ValueError(
+            f"Expected samples that did not calibrate, got {len(samples)} that did. Test on other "
+            "plates, or calibrate with a smaller --fraction."
+        )
+    return samples.part(~seen)
+
+
+def calibration_split(
+    samples: Samples, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parts whole pictures, a fraction of which calibrates: sorted sample numbers that calibrate
+    and that test. With the fraction 1 nothing is left to test; others below 0 or above 1 are
+    refused."""
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction: expected 0 < fraction <= 1, got {fraction}.")
+    if fraction == 1:
+        return np.arange(len(samples)), np.arange(0)
+    splitter = sklearn.model_selection.GroupShuffleSplit(1, train_size=fraction, random_state=seed)
+    return next(splitter.split(samples.indices, groups=samples.pictures))
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds --dataset_file or --annotations, --annotation_format, --passes and --accurate."""
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--dataset_file", type=pathlib.Path, help=".npz, see build_dataset.py")
+    data.add_argument("--annotations", nargs="+", metavar="FILE", help="of photographs")
+    parser.add_argument("--annotation_format", choices=FORMATS, default="annotations")
+    framing.add_flags(parser)
+
+
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The flags; those of the annotations' converter, as a list, in `converter_flags`."""
+    args, args.converter_flags = parser.parse_known_args(arguments)
+    if args.converter_flags and args.annotations is None:
+        parser.error(f"unrecognized arguments: {' '.join(args.converter_flags)}")
+    return args
+
+
+def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
+    """What the flags of `parse` ask about.
+
+    Raises:
+        ValueError: if the checkpoint does not say how pictures become square and no flag does, or
+            the split or annotations are not as they should be.
+        OSError: if a file is absent or unreadable.
+    """
+    if args.batch_size < 1:
+        raise ValueError(f"--batch_size: expected at least 1, got {args.batch_size}.")
+    if args.annotations is None:
+        split_file = args.split_file
+        if split_file is None and args.split != "all":
+            split_file = splits.split_path(args.dataset_file)
+        return select(npz_dataset.read_npz(args.dataset_file), args.split, split_file)
+    parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
+    for command in commands.add_photo_commands(parser.add_subparsers()):
+        command.add_argument(
+            "--embeddings_dir", default=args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
+        )
+    flags = [f"from_{args.annotation_format}", "--annotations", *args.annotations]
+    flags += args.converter_flags
+    if not any(flag.split("=")[0] == "--resize" for flag in flags):
+        if metadata.get("resize") is None:
+            raise ValueError(
+                f"{args.checkpoint_dir}: expected to learn how its pictures became square, got "
+                "nothing: its data set did not say. Give --resize."
+            )
+        flags += ["--resize", str(metadata["resize"])]
+    converter = parser.parse_args(flags)
+    return select(converter.build(converter), args.split, args.split_file)
+
+
+def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:
+    """How the checkpoint of a metadata.json looks at what `read` gives."""
+    return checkpoint_directory.framing_of(metadata).instead(args.passes)

@@ -1,1 +1,0 @@
-"""What `evaluate.py` and `calibrate.py` do with a model; `document` puts it all together."""

@@ -1,0 +1,336 @@
+"""Answers, their standard deviations and scores of doubt, from what one pass or members say.
+
+Members are samples with dropout, checkpoints or views. Their answer is the mean of theirs, their
+variance the mean of their variances plus the variance of their answers. Scores rank: the higher,
+the less sure.
+
+| score              | of                                                                       |
+|--------------------|--------------------------------------------------------------------------|
+| credible_width     | share of the tokens, likeliest first, that hold 99 % of the probability  |
+|                    | (Hyndman, The American Statistician 50, 1996), mean over the coordinates |
+| entropy            | nats, mean over the coordinates                                          |
+| midpoint_std       | root of the midpoint's variance; of a model with the coding 'endpoints'  |
+|                    | as if coordinates were independent                                       |
+| mutual_information | entropy of the members' mixture minus their mean entropy, nats (Houlsby  |
+|                    | et al., arXiv 1112.5745), mean over the coordinates                      |
+| midpoint_spread    | root of the variance of the members' midpoints, x and y summed           |
+
+`features` are what else tells whether an answer is right (`confidence`):
+
+| feature        | of                                                                          |
+|----------------|-----------------------------------------------------------------------------|
+| `rivalry`      | how likely the second likeliest place is, compared with the likeliest: 1 is |
+|                | a tie, such as between two equal pieces                                     |
+| `axis_spread`  | root mean squared sine of the angle to the answer's axis, degrees           |
+| `motion`       | logarithm of the motion's length, as a share of what was looked at          |
+| `off_centre`   | the midpoint's distance from the middle of what was looked at: after several|
+|                | passes, how far the last one disagrees with the one before                  |
+| `disagreement` | mean distance of the votes from the winner, where turned views vote         |
+
+Example, a coordinate of 5 tokens with the probabilities 0.1, 0.6, 0.2, 0.1, 0. A token stands for
+the middle of its bin, the last one for 1: 0.125, 0.375, 0.625, 0.875, 1. The deviation from the
+answer 0.45 is the root of 0.1 * 0.325^2 + 0.6 * 0.075^2 + .. = 0.1953, the entropy 1.0889 nats.
+70 % of the probability are all of the 0.6 and half of the 0.2: a width of 1.5 of 5 tokens, 0.3. Two
+narrow hills far apart, such as the ends of a food whose direction is not known, are narrow too; so
+the width ranks errors of the midpoint better than the deviation does.
+
+Example, two members of a regression model that answer [0.2, 0.4, 0.6, 0.4] and [0.4, 0.4, 0.8,
+0.4]: the answer is [0.3, 0.4, 0.7, 0.4], std [0.1, 0, 0.1, 0], midpoint_spread 0.1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from tokenizers import action_coding
+
+# Tails count: what is likely at all tells more about gross errors than the shape of the peak.
+CREDIBLE_MASS = 0.99
+# Two places count as two if they are as far apart, and count with what is as near to them.
+_PLACE_WIDTH = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Answers and how sure they are.
+
+    Attributes:
+        answers: float32 [N, 4], x1, y1, x2, y2 in 0..1 of the picture.
+        std: float64 [N, 4], standard deviations of the coordinates, not calibrated.
+        scores: {name: float64 [N]}, the one to rank by first.
+        features: {name: float64 [N]}, of what was looked at, whatever part of the picture it is.
+    """
+
+    answers: np.ndarray
+    std: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    features: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def score(self) -> np.ndarray:
+        """The score to rank by, [N]."""
+        return next(iter(self.scores.values()))
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """All that `confidence` is told, {name: float64 [N]}; of lengths the logarithm, so that a
+        doubling counts the same everywhere."""
+        scores = {
+            name: score
+            if name in ("entropy", "mutual_information")
+            else np.log(np.maximum(score, 1e-4))
+            for name, score in self.scores.items()
+        }
+        return {**scores, **self.features}
+
+    def part(self, rows: np.ndarray | slice) -> Estimate:
+        """That of some of the answers: numbers int [m], bool [N] or a slice."""
+        scores, features = (
+            {name: values[rows] for name, values in group.items()}
+            for group in (self.scores, self.features)
+        )
+        return Estimate(self.answers[rows], self.std[rows], scores, features)
+
+    def moved(self, factors: np.ndarray, shifts: np.ndarray) -> Estimate:
+        """The same in coordinates of another square: coordinate * factor + shift, [N, 2] each, see
+        `framing.relative`. Lengths (answers, std, widths and spreads) become those of that square,
+        an entropy that of densities over it; factors 1 and shifts 0 leave every bit as it is."""
+        both = np.tile(factors, 2)
+        answers = (self.answers * both + np.tile(shifts, 2)).astype(self.answers.dtype)
+        lengths = np.sqrt(factors.prod(axis=1))
+        how = {"entropy": lambda score: score + np.log(lengths), "mutual_information": lambda s: s}
+        scores = {
+            name: how.get(name, lambda score: score * lengths)(score)
+            for name, score in self.scores.items()
+        }
+        return Estimate(answers, self.std * both, scores, self.features)
+
+
+def joined(parts: list[Estimate]) -> Estimate:
+    """The estimates of batches as one."""
+    scores, features = (
+        {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
+        for groups in ([one.scores for one in parts], [one.features for one in parts])
+    )
+    answers, std = (np.concatenate([getattr(one, a) for one in parts]) for a in ("answers", "std"))
+    return Estimate(answers, std, scores, features)
+
+
+def from_distributions(
+    answers: np.ndarray, probabilities: np.ndarray, coding: str = action_coding.ENDPOINTS
+) -> Estimate:
+    """What one pass says; also what a server does with `Engine.forward_with_distributions`.
+
+    Args:
+        answers: float [B, 4].
+        probabilities: float [B, 4, V].
+        coding: what the four tokens stand for, `Agent.action_coding`.
+
+    Returns:
+        The scores 'credible_width', 'entropy' (both means over the tokens), 'midpoint_std'.
+
+    Raises:
+        ValueError: if rows are no probabilities.
+    """
+    std, midpoint = execution_parameters_std(probabilities, answers, coding)
+    scores = _token_scores(probabilities) | {"midpoint_std": midpoint}
+    return Estimate(answers, std, scores, _token_features(answers, probabilities, coding))
+
+
+def from_members(
+    samples: np.ndarray,
+    probabilities: np.ndarray | None,
+    coding: str = action_coding.ENDPOINTS,
+) -> Estimate:
+    """What members say together.
+
+    Args:
+        samples: float [S, B, 4], their answers.
+        probabilities: float [S, B, 4, V]; None of a model that regresses coordinates.
+        coding: what the four tokens stand for, `Agent.action_coding`.
+
+    Returns:
+        The scores of `from_distributions` of the mixture, then 'mutual_information' (a mean over
+        the coordinates) and 'midpoint_spread'; of a regression model the last one only.
+
+    Raises:
+        ValueError: if rows are no probabilities.
+    """
+    answers = samples.mean(axis=0)
+    variance = samples.var(axis=0, dtype=np.float64)
+    midpoints = (samples[..., :2] + samples[..., 2:]) / 2
+    spread_squared = midpoints.var(axis=0, dtype=np.float64).sum(axis=-1)
+    spread = {"midpoint_spread": np.sqrt(spread_squared)}
+    if probabilities is None:
+        x, y = np.moveaxis(np.asarray(samples[..., 2:] - samples[..., :2], np.float64), -1, 0)
+        doubled = np.exp(2j * np.arctan2(y, x)).mean(axis=0)
+        features = {"axis_spread": axis_spread(answers, doubled), **_view_features(answers)}
+        return Estimate(answers, np.sqrt(variance), spread, features)
+    within = execution_parameters_std(probabilities, samples, coding)
+    within, within_midpoint = (np.square(one).mean(axis=0) for one in within)
+    std = np.sqrt(variance + within)
+    midpoint = np.sqrt(np.square(std).sum(axis=-1)) / 2
+    if coding != action_coding.ENDPOINTS:
+        midpoint = np.sqrt(spread_squared + within_midpoint)
+    mixture = probabilities.mean(axis=0, dtype=np.float64)
+    shared = np.maximum(entropy(mixture) - entropy(probabilities).mean(axis=0), 0.0)
+    scores = _token_scores(mixture) | {
+        "midpoint_std": midpoint,
+        "mutual_information": shared.mean(axis=-1),
+        **spread,
+    }
+    return Estimate(answers, std, scores, _token_features(answers, mixture, coding))
+
+
+def execution_parameters_std(
+    probabilities: np.ndarray, answers: np.ndarray, coding: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Root mean square distance from an answer; the standard deviation if it is the mean.
+
+    Args:
+        probabilities: float [..., 4, V], of the four tokens.
+        answers: execution parameters, float [..., 4], in 0..1.
+        coding: of the tokens, see `tokenizers/action_coding.py`.
+
+    Returns:
+        Of the coordinates, float64 [..., 4]; of the midpoint, x and y together, float64 [...].
+
+    Raises:
+        ValueError: if rows are no probabilities.
+    """
+    probabilities = _checked(probabilities)
+    values = action_coding.bin_values(probabilities.shape[-1])
+    coded = action_coding.encode(np.asarray(answers, np.float64), coding)
+    squared = np.sum(probabilities * np.square(values - coded[..., None]), axis=-1)
+    return action_coding.std_about(np.sqrt(squared), probabilities @ values - coded, coding)
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Shannon's entropy of [..., V] in nats, 0 .. log V, float64 [...]."""
+    probabilities = _checked(probabilities)
+    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))  # 0 log 0 is 0.
+    return -np.sum(probabilities * logs, axis=-1)
+
+
+def credible_width(probabilities: np.ndarray, mass: float = CREDIBLE_MASS) -> np.ndarray:
+    """Share of the tokens, likeliest first, that hold `mass` of the probability.
+
+    The last of them counts by the part of it that is needed, so equal values are rare.
+
+    Args:
+        probabilities: float [..., V].
+        mass: in 0..1, both excluded.
+
+    Returns:
+        float64 [...], above 0, at most 1.
+
+    Raises:
+        ValueError: if rows are no probabilities.
+    """
+    likeliest = np.sort(_checked(probabilities), axis=-1)[..., ::-1]
+    held = np.cumsum(likeliest, axis=-1)
+    # Rows that rounding lets sum to less than 1 still hold `mass` of what they have.
+    wanted = mass * held[..., -1:]
+    whole = np.sum(held < wanted, axis=-1, keepdims=True)
+    before = np.take_along_axis(held - likeliest, whole, axis=-1)
+    part = (wanted - before) / np.take_along_axis(likeliest, whole, axis=-1)
+    return ((whole + part) / likeliest.shape[-1])[..., 0]
+
+
+def mirrored(probabilities: np.ndarray) -> np.ndarray:
+    """The distribution [..., V] of 1 minus the coordinate.
+
+    Token k is the bin from k to k + 1 over V - 1, so it becomes token V - 2 - k; the last one,
+    which stands for 1 alone, becomes the first.
+    """
+    result = np.zeros_like(probabilities)
+    result[..., :-1] = probabilities[..., -2::-1]
+    result[..., 0] += probabilities[..., -1]
+    return result
+
+
+def rivalry(midpoint: np.ndarray) -> np.ndarray:
+    """How likely the second likeliest place is, compared with the likeliest: float64 [N], 0..1.
+
+    `midpoint` [N, 2, K] are probabilities of cx and cy in K steps over 0..1. In the coordinate with
+    the stronger rival: the probability within 0.05 of the likeliest other place, at least 0.1 away,
+    divided by that within 0.05 of the likeliest.
+    """
+    steps = midpoint.shape[-1]
+    half = max(1, math.ceil(_PLACE_WIDTH / 2 * steps))
+    held = np.cumsum(np.pad(midpoint, [(0, 0), (0, 0), (half + 1, half)]), axis=-1)
+    near = held[..., 2 * half + 1 :] - held[..., : -2 * half - 1]
+    best = near.argmax(axis=-1)[..., np.newaxis]
+    elsewhere = np.abs(np.arange(steps) - best) > 2 * half
+    second = np.where(elsewhere, near, 0.0).max(axis=-1)
+    return (second / np.maximum(near.max(axis=-1), 1e-12)).max(axis=-1)
+
+
+def axis_spread(answers: np.ndarray, doubled: np.ndarray) -> np.ndarray:
+    """How far motions point from the answer's axis: the arcsine of the root mean squared sine of
+    the angle, degrees 0..90 [N]. `doubled` is the mean of exp(2 i angle) of the motions."""
+    x, y = np.asarray(answers[:, 2:] - answers[:, :2], np.float64).T
+    along = np.real(doubled * np.exp(-2j * np.arctan2(y, x)))
+    return np.degrees(np.arcsin(np.sqrt(np.clip((1 - along) / 2, 0, 1))))
+
+
+def _token_scores(probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "credible_width": credible_width(probabilities).mean(axis=-1),
+        "entropy": entropy(probabilities).mean(axis=-1),
+    }
+
+
+def _token_features(
+    answers: np.ndarray, probabilities: np.ndarray, coding: str
+) -> dict[str, np.ndarray]:
+    """Tokens are independent: the distribution of a sum or difference is a convolution."""
+    probabilities = np.asarray(probabilities, np.float64)
+    first, second, size = probabilities[:, :2], probabilities[:, 2:], probabilities.shape[-1]
+    if coding == action_coding.MIDPOINT_EXTENT:
+        places, extents = first, second
+        values = action_coding.bin_values(size) - action_coding.EXTENT_OFFSET
+        values = values / action_coding.EXTENT_SCALE
+    else:
+        places, extents = _convolved(first, second), _convolved(second, first[..., ::-1])
+        values = np.arange(1 - size, size) / (size - 1)
+    angles = np.exp(2j * np.arctan2(values[np.newaxis, :], values[:, np.newaxis]))
+    doubled = np.einsum("nk,kl,nl->n", extents[:, 0], angles, extents[:, 1], optimize=True)
+    return {
+        "rivalry": rivalry(places),
+        "axis_spread": axis_spread(answers, doubled),
+        **_view_features(answers),
+    }
+
+
+def _view_features(answers: np.ndarray) -> dict[str, np.ndarray]:
+    ends = np.asarray(answers, np.float64).reshape(-1, 2, 2)
+    lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+    return {
+        "motion": np.log(np.maximum(lengths, 1e-2)),
+        "off_centre": np.linalg.norm(ends.mean(axis=1) - 0.5, axis=1),
+    }
+
+
+def _convolved(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of the last axes, [..., V] to [..., 2 V - 1]."""
+    size = 2 * first.shape[-1] - 1
+    spectrum = np.fft.rfft(first, size) * np.fft.rfft(second, size)
+    return np.maximum(np.fft.irfft(spectrum, size), 0.0)
+
+
+def _checked(probabilities: np.ndarray) -> np.ndarray:
+    """float64, refused unless they sum to 1, which also NaN does not."""
+    probabilities = np.asarray(probabilities, np.float64)
+    sums = probabilities.sum(axis=-1)
+    if not (np.all(np.abs(sums - 1.0) < 1e-3) and np.all(probabilities >= 0)):
+        raise ValueError(
+            "token distributions: expected probabilities >= 0 that sum to 1 over the last axis, "
+            f"got a smallest one of {probabilities.min():g} and sums from {sums.min():g} to "
+            f"{sums.max():g}; take the softmax of logits first."
+        )
+    return probabilities

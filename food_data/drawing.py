@@ -1,0 +1,178 @@
+"""Pictures for people: motions as arrows on their pictures, and sheets of samples.
+
+`draw_motion` is the arrow of every sheet and report. `contact_sheet` shows the first samples of a
+data set, `class_sheet` samples of each action and food, evenly over the samples of that class, with
+the outline of the mask, the number and the end of the source's name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from food_data import atomic_files, npz_dataset
+
+Colour = tuple[int, int, int]
+# Green and pink, which no food has.
+ARROW_COLOUR, START_COLOUR = (0, 255, 90), (255, 60, 200)
+_MASK_COLOUR, _WHITE, _BLACK = (255, 220, 0), (255, 255, 255), (0, 0, 0)
+_COLUMNS = 6
+_TILE_PX, _LABEL_PX, _CAPTION_PX = 168, 150, 16
+_CAPTION_CHARACTERS = 26
+_LARGEST_JPEG_PX = 65_500
+
+
+def draw_motion(
+    image: np.ndarray,
+    parameters: np.ndarray,
+    colour: Colour = ARROW_COLOUR,
+    *,
+    dots: Sequence[tuple[float, Colour]] = ((0.0, START_COLOUR),),
+    outlined: bool = False,
+) -> np.ndarray:
+    """Draws an arrow from the start to the end of a motion, and dots on it.
+
+    Args:
+        image: uint8 [H, W, 3], RGB; is left as it is.
+        parameters: execution parameters [4] in 0..1; what lies outside the picture is cut off.
+        colour: of the arrow, RGB.
+        dots: (place, colour) each; place 0 is the start, 0.5 the middle, 1 the end.
+        outlined: a black line below the arrow and the dots keeps them visible on any food.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    height, width = image.shape[:2]
+    # OpenCV counts pixel centres, the parameters from the picture's edge; 3 pictures off is far
+    # enough, and fits its integers.
+    ends = np.clip(np.reshape(parameters, (2, 2)), -3, 3) * [width, height] - 0.5
+
+    def pixel(place: float) -> tuple[int, int]:
+        x, y = np.rint(ends[0] + place * (ends[1] - ends[0]))
+        return int(x), int(y)
+
+    drawn = image.copy()
+    line = max(1, round(min(height, width) / 118))
+    for ink, extra in ((_BLACK, 2), (None, 0)) if outlined else ((None, 0),):
+        shaft = line + extra
+        cv2.arrowedLine(
+            drawn, pixel(0), pixel(1), ink or colour, shaft, cv2.LINE_AA, tipLength=0.25
+        )
+        for place, dot in dots:
+            cv2.circle(drawn, pixel(place), 2 * line + extra // 2, ink or dot, -1, cv2.LINE_AA)
+    return drawn
+
+
+def grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Tiles of one size, uint8 [h, w, 3], in rows; what is left of the last row is black."""
+    full = [*tiles, *[np.zeros_like(tiles[0])] * (-len(tiles) % columns)]
+    return np.vstack([np.hstack(full[i : i + columns]) for i in range(0, len(full), columns)])
+
+
+def contact_sheet(dataset: npz_dataset.FoodDataset, num_samples: int) -> np.ndarray:
+    """The first samples, named and with arrows, six in a row: uint8 [H, W, 3], RGB."""
+    tiles = []
+    for i in range(min(num_samples, len(dataset))):
+        tile = draw_motion(dataset.images[i], dataset.actions[i])
+        names = [a[i] for a in (dataset.action_names, dataset.food_types) if a is not None]
+        for colour, line in ((_BLACK, 3), (_WHITE, 1)):
+            _write(tile, " ".join([str(i), *names]), (4, 14), 0.42, colour, line)
+        tiles.append(tile)
+    return grid(tiles, _COLUMNS)
+
+
+def class_sheet(dataset: npz_dataset.FoodDataset, samples_per_class: int) -> np.ndarray:
+    """A row for each action and food.
+
+    Args:
+        dataset: at least one sample; without names, all its samples are one class.
+        samples_per_class: at most, at least 1.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        ValueError: if there is nothing to show.
+    """
+    if samples_per_class < 1 or not len(dataset):
+        raise ValueError(
+            f"Expected at least 1 sample per class and 1 sample, got {samples_per_class} and "
+            f"{len(dataset)}."
+        )
+    blank = np.full(len(dataset), "")
+    actions = blank if dataset.action_names is None else dataset.action_names
+    foods = blank if dataset.food_types is None else dataset.food_types
+    classes = {
+        pair: np.flatnonzero((actions == pair[0]) & (foods == pair[1]))
+        for pair in sorted(set(zip(actions.tolist(), foods.tolist())))
+    }
+    columns = min(samples_per_class, max(len(samples) for samples in classes.values()))
+    rows = []
+    for pair, samples in classes.items():
+        places = np.linspace(0, len(samples) - 1, min(columns, len(samples))).round().astype(int)
+        tiles = [_tile(dataset, int(sample)) for sample in samples[places]]
+        label = np.zeros((_TILE_PX + _CAPTION_PX, _LABEL_PX, 3), np.uint8)
+        lines = [name for name in pair if name] or ["all samples"]
+        for i, line in enumerate([*lines, f"{len(samples)} samples"]):
+            _write(label, line, (6, 26 + 20 * i), 0.45)
+        rows.append(np.hstack([label, grid(tiles, columns)]))
+    return np.vstack(rows)
+
+
+def _tile(dataset: npz_dataset.FoodDataset, sample: int) -> np.ndarray:
+    """A sample and its caption: uint8 [_TILE_PX + _CAPTION_PX, _TILE_PX, 3]."""
+    image = cv2.resize(dataset.images[sample], (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_AREA)
+    if dataset.masks is not None:
+        mask = npz_dataset.unpack_masks(dataset.masks[sample]).view(np.uint8)
+        mask = cv2.resize(mask, (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_NEAREST)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(image, outlines, -1, _MASK_COLOUR, 1)
+    image = draw_motion(image, dataset.actions[sample])
+    source = "" if dataset.sources is None else str(dataset.sources[sample])
+    caption, number = np.zeros((_CAPTION_PX, _TILE_PX, 3), np.uint8), str(sample)
+    _write(caption, f"{number} {source[-(_CAPTION_CHARACTERS - len(number)) :]}", (3, 11), 0.33)
+    tile = np.vstack([image, caption])
+    tile[:, -1] = 0
+    return tile
+
+
+def _write(
+    picture: np.ndarray,
+    text: str,
+    place: tuple[int, int],
+    size: float,
+    colour: Colour = _WHITE,
+    line: int = 1,
+) -> None:
+    # OpenCV's fonts have no other letters than these.
+    text = text.encode("ascii", "replace").decode()
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+
+
+def check_extension(path: str | os.PathLike[str]) -> None:
+    """Raises ValueError unless the end of the name is that of a kind of picture."""
+    extension = os.path.splitext(path)[1]
+    if not extension or not cv2.haveImageWriter(f"x{extension}"):
+        raise ValueError(f"Expected a preview file that ends in .jpg or .png, got {path}.")
+
+
+def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
+    """Writes uint8 [H, W, 3], RGB, as a file of the kind that the end of its name says.
+
+    Raises:
+        ValueError: if OpenCV knows no such kind of picture, or it is too large for the kind (a
+            .jpg has at most 65,500 rows and columns).
+    """
+    check_extension(path)
+    extension = os.path.splitext(path)[1]
+    if extension.lower() in (".jpg", ".jpeg") and max(picture.shape) > _LARGEST_JPEG_PX:
+        raise ValueError(
+            f"{path}: expected at most {_LARGEST_JPEG_PX} rows and columns for a .jpg, got "
+            f"{picture.shape[1]} x {picture.shape[0]}. Write a .png, or show fewer samples."
+        )
+    _, data = cv2.imencode(extension, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    with atomic_files.replace_file(path) as file:
+        file.write(data.tobytes())

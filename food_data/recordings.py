@@ -1,0 +1,166 @@
+"""The folder that `serving.recorder.Recorder` fills, and reading it back.
+
+    records/2026-11-22/4f0c.../image.jpg         the file that was sent, byte for byte
+                               request.json      {"route": "/predict", "action": "skewering", ...}
+                               answer.json       what was answered
+                               correction.json   what a person made of it, if anybody did
+
+Worked example of a correction: the arrow from (64, 48) to (320, 240) in a photo of 640 x 480 is
+
+    {"start_x": 0.1, "start_y": 0.1, "end_x": 0.5, "end_y": 0.5,
+     "corrected_by": "ada", "corrected_at": "2026-11-22T16:55:44.120+00:00"}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+IMAGE_STEM = "image"
+REQUEST_FILE = "request.json"
+ANSWER_FILE = "answer.json"
+CORRECTION_FILE = "correction.json"
+RECORDED_AT = "recorded_at"
+MOTION_FIELDS = ("start_x", "start_y", "end_x", "end_y")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+# The first bytes of a file; the RIFF container of WebP names its kind at byte 8.
+_ENDINGS = (
+    (b"\xff\xd8\xff", ".jpg"),
+    (b"\x89PNG\r\n\x1a\n", ".png"),
+    (b"BM", ".bmp"),
+    (b"RIFF", ".webp"),
+    (b"II*\x00", ".tiff"),
+    (b"MM\x00*", ".tiff"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """One recorded request.
+
+    Attributes:
+        request_id: of the request; the folder's name.
+        folder: where its files lie.
+        image: the file that was sent.
+        request: the fields that came with it, and when.
+        answer: what was answered.
+        correction: `MOTION_FIELDS`, who and when; None if nobody corrected it.
+    """
+
+    request_id: str
+    folder: pathlib.Path
+    image: pathlib.Path
+    request: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    correction: Mapping[str, Any] | None
+
+    def motion(self) -> tuple[float, float, float, float]:
+        """x1, y1, x2, y2 in 0..1 of the photo: the correction, or else what was answered.
+
+        Raises:
+            ValueError: if the files hold no such motion; names the folder.
+        """
+        stated = self.correction or answered_motion(self.answer)
+        try:
+            return check_motion(stated)
+        except ValueError as error:
+            raise ValueError(f"{self.folder}: {error}") from error
+
+
+def answered_motion(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The motion of a /predict answer, or the mean one of a /predict_batch answer."""
+    return answer.get("prediction") or answer.get("mean_prediction") or {}
+
+
+def check_motion(fields: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    """The four numbers of a motion.
+
+    Raises:
+        ValueError: unless `MOTION_FIELDS` are four numbers in 0..1.
+    """
+    values = [fields.get(name) for name in MOTION_FIELDS]
+    for name, value in zip(MOTION_FIELDS, values):
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or not 0 <= value <= 1:
+            raise ValueError(
+                f"{name}: expected a number in 0..1 of the photo, got {value!r}. Divide pixels by "
+                "the photo's width and height."
+            )
+    return tuple(float(value) for value in values)
+
+
+def check_request_id(request_id: str) -> None:
+    """Raises ValueError unless the id is safe as a folder's name."""
+    if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
+        raise ValueError(
+            "Expected a request_id of 1 to 100 letters, digits, '.', '-' and '_' as an answer "
+            f"states it, got {str(request_id)[:40]!r}."
+        )
+
+
+def image_ending(image: bytes) -> str:
+    """The ending that the file should have, by its first bytes; ".bin" if nothing is known."""
+    return next((ending for start, ending in _ENDINGS if image.startswith(start)), ".bin")
+
+
+def day_folders(directory: pathlib.Path) -> list[pathlib.Path]:
+    """The folders of days, the newest first."""
+    return sorted((one for one in directory.iterdir() if _DATE.fullmatch(one.name)), reverse=True)
+
+
+def read_recordings(directory: str | os.PathLike[str]) -> list[Recording]:
+    """Reads all recordings, the oldest first.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or a recording lacks a file.
+        ValueError: if a file is no JSON object; names it.
+    """
+    directory = pathlib.Path(directory)
+    if not directory.is_dir():
+        raise FileNotFoundError(
+            f"No folder {directory}. Name the folder that the server got as --record_dir."
+        )
+    folders = [one for day in day_folders(directory) for one in day.iterdir() if _is_recording(one)]
+    found = [_read(folder) for folder in folders]
+    return sorted(found, key=lambda one: (str(one.request.get(RECORDED_AT, "")), one.request_id))
+
+
+def _is_recording(folder: pathlib.Path) -> bool:
+    """Not what a writer that was killed left behind, whose name begins with a dot."""
+    return folder.is_dir() and not folder.name.startswith(".")
+
+
+def _read(folder: pathlib.Path) -> Recording:
+    images = sorted(folder.glob(f"{IMAGE_STEM}.*"))
+    if len(images) != 1:
+        raise FileNotFoundError(
+            f"{folder}: expected one file {IMAGE_STEM}.*, got {len(images)}. Remove the folder if "
+            "its photo is lost."
+        )
+    correction = folder / CORRECTION_FILE
+    return Recording(
+        request_id=folder.name,
+        folder=folder,
+        image=images[0],
+        request=_read_object(folder / REQUEST_FILE),
+        answer=_read_object(folder / ANSWER_FILE),
+        correction=_read_object(correction) if correction.is_file() else None,
+    )
+
+
+def _read_object(path: pathlib.Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected a JSON object, got no JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object, got {str(content)[:40]}.")
+    return content

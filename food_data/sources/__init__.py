@@ -1,1 +1,0 @@
-"""Other people's annotation formats, each read into the pictures of `food_data.annotations`."""

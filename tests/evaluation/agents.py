@@ -1,0 +1,68 @@
+"""A model whose errors and doubts are known, and plates to ask it about.
+
+All food lies on the line from 0.4 to 0.6 at half the height. The instruction of a sample is a
+one-hot embedding; if the one is in place k, the agent answers k / 100 too far to the right, with
+the start k / 100 too low and the end as much too high, and gives k + 1 tokens of 101 the same
+probability. So the midpoint of sample k is k / 100 off, and its credible width is 0.99 (k + 1) /
+101: a perfect ranking.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evaluation.samples import Samples
+from food_data import npz_dataset
+
+VOCAB_SIZE = 101
+LABEL = np.array([0.4, 0.5, 0.6, 0.5], np.float32)
+ERROR = np.array([0.01, 0.01, 0.01, -0.01])
+
+
+class OffsetAgent:
+    """See the module. Sample s of dropout lies k s / 100 further to the right."""
+
+    action_coding = "endpoints"
+
+    def __init__(self, has_distributions=True, extra=0):
+        self.has_distributions = has_distributions
+        self.num_pictures = 0
+        self._extra = extra
+
+    def forward(self, images, embeddings, dropout="off", num_samples=None, seed=None):
+        self.num_pictures += len(images)
+        places = np.argmax(embeddings, axis=1)[:, None] + self._extra
+        answers = (LABEL + places * ERROR).astype(np.float32)
+        if num_samples is None:
+            return answers
+        further = np.arange(num_samples)[:, None, None] * places * ERROR
+        return (answers + further).astype(np.float32)
+
+    def forward_with_distributions(self, images, embeddings, **sampling):
+        answers = self.forward(images, embeddings, **sampling)
+        places = np.argmax(embeddings, axis=1)[:, None, None]
+        tokens = np.arange(VOCAB_SIZE) <= places
+        likely = np.broadcast_to(tokens / (places + 1), (len(places), 4, VOCAB_SIZE))
+        return answers, np.broadcast_to(likely, (*answers.shape[:-2], *likely.shape))
+
+
+def dataset(places, per_picture=1, foods=None, **arrays):
+    """A sample for each place k; so many of them share a picture."""
+    number = len(places)
+    pictures = np.arange(number) // per_picture
+    images = np.zeros((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
+    images[:, 0, 0, 0], images[:, 0, 0, 1] = pictures % 256, pictures // 256
+    embeddings = np.zeros((number, 512), np.float32)
+    embeddings[np.arange(number), np.asarray(places)] = 1
+    named = {
+        "action_names": np.full(number, "skewering"),
+        "food_types": np.array(["banana"] * number if foods is None else foods),
+        "sources": np.array([f"day_{one % 2}/{one}.jpg" for one in pictures]),
+    }
+    actions = np.tile(LABEL, (number, 1))
+    return npz_dataset.FoodDataset(images, actions, embeddings, **{**named, **arrays})
+
+
+def samples(places, per_picture=1, **more):
+    """All of them are asked."""
+    return Samples(dataset(places, per_picture, **more), np.arange(len(places)))

@@ -1,0 +1,248 @@
+"""Fitting a calibration: regions and thresholds by hand, their promises on drawn data, no leak."""
+
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+
+from evaluation import calibration_fit, statistics, uncertainty, uncertainty_metrics
+from food_data import npz_dataset
+
+SOURCE = types.SimpleNamespace(name="mc_dropout", scope="head", num_samples=16)
+
+
+@pytest.fixture(autouse=True)
+def _no_data_set(monkeypatch):
+    monkeypatch.setattr(npz_dataset, "dataset_fingerprint", lambda dataset: "f")
+
+
+def drawn(seed, number, factor=3.0, elongated=True):
+    """Samples, three to a picture. Errors of coordinates are `factor` times the claimed std;
+    the angle is off in proportion to the axis spread, which the std knows nothing of."""
+    rng = np.random.default_rng(seed)
+    std = rng.uniform(0.002, 0.02, (number, 1)) * np.ones((1, 4))
+    middle, turn = rng.uniform(0.3, 0.7, (number, 2)), rng.uniform(0, 30, number)
+    labels = np.concatenate([middle - [0.1, 0], middle + [0.1, 0]], axis=1)
+    angle = np.radians(turn * rng.normal(size=number)) if elongated else np.zeros(number)
+    half = 0.1 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    mean = np.concatenate([middle - half, middle + half], axis=1)
+    mean = mean + factor * std * rng.normal(size=(number, 4))
+    estimate = uncertainty.Estimate(
+        mean, std, {"midpoint_spread": std[:, 0]}, {"axis_spread": turn}
+    )
+    samples = types.SimpleNamespace(
+        labels=labels,
+        picture_ids=np.array([f"{seed}-{n // 3:04}" for n in range(number)]),
+        sample_ids=[f"{seed}-sample-{n}" for n in range(number)],
+        elongated=np.ones(number, bool) if elongated else None,
+        dataset=None,
+    )
+    return samples, estimate
+
+
+def fit(samples, estimate, **settings):
+    return calibration_fit.fit(samples, estimate, SOURCE, weights_sha256="w", **settings)
+
+
+def test_quantile_by_hand_and_too_few_samples():
+    nine = np.arange(1, 10) / 100
+    assert calibration_fit.conformal_quantile(nine, 0.9) == 0.09
+    assert calibration_fit.conformal_quantile(nine[::-1], 0.5) == 0.05
+    assert calibration_fit.conformal_quantile(np.arange(1, 101), 0.9) == 91
+    for coverage, needed in ((0.9, 9), (0.95, 19), (0.99, 99)):
+        assert calibration_fit.conformal_quantile(np.ones(needed), coverage) == 1
+        with pytest.raises(ValueError, match=f"at least {needed} calibration samples, got"):
+            calibration_fit.conformal_quantile(np.ones(needed - 1), coverage)
+
+
+def test_scores_by_hand():
+    estimate = uncertainty.Estimate(
+        np.array([[0.2, 0.5, 0.8, 0.5]]),
+        np.array([[0.01, 0.01, 0.04, 0.01]]),
+        {"entropy": np.array([0.02])},
+    )
+    found = calibration_fit.region_scores(estimate, np.array([[0.3, 0.5, 0.9, 0.46]]))
+    # The midpoint is off by (0.1, 0.02); the errors are 0.1, 0, 0.1, 0.04.
+    distance = np.hypot(0.1, 0.02)
+    expected = {"disc": distance, "disc_adaptive": distance / 0.03, "box": 0.1, "box_adaptive": 5}
+    assert {name: score[0] for name, score in found.items()} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.9])
+def test_new_samples_are_covered_with_the_promised_chance(coverage):
+    """Over 200 splits of 40 and 20 samples: within 0..1/41 above the promise, and noise."""
+    shares = {name: [] for name in calibration_fit.REGIONS}
+    for seed in range(200):
+        samples, estimate = drawn(seed, 60)
+        regions = calibration_fit.fit_regions(
+            estimate.part(slice(40)), samples.labels[:40], coverage
+        )
+        scores = calibration_fit.region_scores(estimate.part(slice(40, 60)), samples.labels[40:])
+        for name, values in scores.items():
+            shares[name].append((values <= getattr(regions, name)).mean())
+    for name, values in shares.items():
+        assert coverage - 0.025 <= np.mean(values) <= coverage + 1 / 41 + 0.025, name
+
+
+def test_adaptive_regions_are_smaller_where_the_model_is_sure():
+    samples, estimate = drawn(2, 500)
+    adaptive, plain = (
+        calibration_fit.fit_regions(estimate, samples.labels, adaptive=adaptive)
+        for adaptive in (True, False)
+    )
+    radii = adaptive.disc_radius(np.array([0.0, 0.1]))
+    assert radii[0] < plain.disc < radii[1]
+    assert (plain.disc_radius(np.array([0.0, 0.1])) == plain.disc).all()
+    assert (plain.box_half_widths(np.zeros((2, 4))) == plain.box).all()
+
+
+def choose(doubt, error, target, rate, pictures=None, **settings):
+    pictures = np.arange(len(doubt)) if pictures is None else pictures
+    return calibration_fit.choose_threshold(
+        doubt, error, target, rate, pictures=pictures, **settings
+    )
+
+
+def test_query_rate_by_hand():
+    doubt = np.arange(1, 10) / 100
+    found = choose(doubt, np.where(doubt > 0.045, 0.1, 0.01), "query_rate", 0.2)
+    assert found.threshold == 0.08  # Rank ceil(10 * 0.8) = 8 of 9.
+    assert found.expected_query_rate == pytest.approx(1 / 9)
+    assert found.expected_error_rate == pytest.approx(4 / 8)
+    assert found.error_rate_bound == statistics.upper_bound(4, 8, 0.95)
+    with pytest.raises(ValueError, match="after 3 pictures: at least 4 are needed"):
+        choose(np.arange(3.0), np.zeros(3), "query_rate", 0.2)
+
+
+def test_error_rate_by_hand():
+    """The 40 least doubted of 100 have no error: a bound of 0.139, see the module."""
+    doubt = np.arange(100.0)
+    error = np.where(doubt < 40, 0.0, 1.0)
+    found = choose(doubt, error, "error_rate", 0.15)
+    assert 39 <= found.threshold < 40
+    assert found.expected_query_rate == pytest.approx(0.6)
+    assert found.expected_error_rate == 0
+    assert found.error_rate_bound == pytest.approx(1 - (0.05 / 20) ** (1 / 40))
+    message = r"0.05 cannot be promised .* bound is 0.139, if 60% are asked about"
+    with pytest.raises(ValueError, match=message):
+        choose(doubt, error, "error_rate", 0.05)
+    found = choose(np.arange(500.0), np.zeros(500), "error_rate", 0.05)
+    assert (found.threshold, found.expected_query_rate) == (None, 0)
+
+
+def test_equal_doubts_are_asked_all_or_none():
+    doubt = np.repeat([0.1, 0.2], 50)
+    assert choose(doubt, np.zeros(100), "query_rate", 0.3).threshold == 0.2
+    found = choose(doubt, np.repeat([0.0, 1.0], 50), "error_rate", 0.2)
+    assert 0.1 <= found.threshold < 0.2
+    assert found.expected_query_rate == 0.5
+
+
+def plates(rng, number):
+    """Doubt u in 0..1; an answer is wrong with the chance 0.8 u^6."""
+    doubt = rng.random(number)
+    return doubt, (rng.random(number) < 0.8 * doubt**6).astype(float)
+
+
+def test_error_rate_is_kept_with_the_confidence():
+    """Below t the true error rate is 0.8 t^6 / 7; at most 10 % of the splits may exceed 0.05."""
+    rng, true_rates = np.random.default_rng(0), []
+    for _ in range(100):
+        found = choose(*plates(rng, 500), "error_rate", 0.05, confidence=0.9)
+        true_rates.append(0.8 * (found.threshold or 1) ** 6 / 7)
+        assert found.error_rate_bound <= 0.05
+    assert np.mean(np.array(true_rates) > 0.05) <= 0.1
+    assert np.mean(true_rates) > 0.01  # not by asking always
+
+
+def test_bounds_count_pictures_not_samples():
+    """Ten copies of each sample promise no more than one."""
+    doubt, error = plates(np.random.default_rng(2), 60)
+    once = choose(doubt, error, "query_rate", 0.2)
+    copies = [np.repeat(one, 10) for one in (doubt, error, np.arange(60))]
+    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once
+
+
+def test_errors_of_place_and_direction_by_hand():
+    """Midpoints off by 0.03; the second is turned by 90 degrees, which counts on long food only."""
+    labels = np.array([[0.4, 0.5, 0.6, 0.5]] * 3)
+    answers = np.array([[0.43, 0.5, 0.63, 0.5], [0.53, 0.4, 0.53, 0.6], [0.63, 0.5, 0.43, 0.5]])
+    found = calibration_fit.answer_errors(answers, labels, np.ones(3, bool), 0.05, 20.0)
+    # 90 degrees are 4.5 times the limit; a motion and its reverse are equal.
+    np.testing.assert_allclose(found, [0.03, 0.225, 0.03])
+    found = calibration_fit.answer_errors(answers, labels, np.zeros(3, bool), 0.05, 20.0)
+    np.testing.assert_allclose(found, [0.03] * 3)
+
+
+def test_what_is_fitted_holds_on_other_answers():
+    fitted = fit(*drawn(0, 1500), target_rate=0.3)
+    test, estimate = drawn(1, 3000)
+    np.testing.assert_allclose(fitted.std_scale[::2], 3, rtol=0.15)
+    errors = calibration_fit.answer_errors(estimate.answers, test.labels, test.elongated, 0.05, 20)
+    wrong, chance = errors > 0.05, fitted.confidence.chance(estimate.inputs)
+    assert uncertainty_metrics.chance_error(chance, ~wrong) < 0.05
+    # The score of the place knows nothing of the turned ones.
+    place = statistics.auroc(estimate.score, wrong)
+    assert statistics.auroc(1 - chance, wrong) > place + 0.05
+    asked = fitted.asking.ask(fitted.doubt(estimate))
+    assert 0.25 < asked.mean() < 0.35
+    assert wrong[~asked].mean() < 0.85 * wrong.mean()
+    assert wrong[~asked].mean() < fitted.asking.error_rate_bound
+    angles = calibration_fit.axis_errors(estimate.answers, test.labels, test.elongated)
+    scores = calibration_fit.region_scores(estimate, test.labels)
+    held = scores["disc_adaptive"] <= fitted.regions.disc_adaptive
+    both = held & (angles <= fitted.regions.sector_half_angle(estimate.features["axis_spread"]))
+    assert both.mean() == pytest.approx(0.9, abs=0.03)
+    assert held.mean() > both.mean()
+
+
+def test_what_the_file_says_and_settings_change():
+    samples, estimate = drawn(4, 900, elongated=False)
+    plain = fit(samples, estimate)
+    assert (plain.regions.sector, plain.asking.angle_limit) == (None, None)
+    said = plain.fitted_on
+    assert (said.source, said.score, said.scope) == ("mc_dropout", "midpoint_spread", "head")
+    assert (said.num_samples, said.dataset_fingerprint, said.weights_sha256) == (16, "f", "w")
+    assert said.num_calibration_samples == 900
+    assert said.picture_ids == tuple(sorted(set(samples.picture_ids.tolist())))
+    assert len(said.sample_ids_sha256) == 64
+    changed = fit(
+        samples,
+        estimate,
+        passes="fast",
+        coverage=0.8,
+        adaptive=False,
+        target="error_rate",
+        target_rate=0.3,
+        error_limit=0.02,
+        confidence=0.9,
+        seed=1,
+    )
+    assert changed.regions.disc < plain.regions.disc
+    assert (plain.regions.adaptive, changed.regions.adaptive) == (True, False)
+    assert (changed.asking.target, changed.asking.target_rate) == ("error_rate", 0.3)
+    assert (changed.asking.error_limit, changed.asking.confidence) == (0.02, 0.9)
+    assert changed.fitted_on.passes == "fast"
+    assert fit(samples, estimate, seed=1).asking != plain.asking
+
+
+def test_answers_that_are_all_right_make_no_certainty():
+    inputs = {"x": np.arange(20.0)}
+    chance = calibration_fit.fit_confidence(inputs, np.ones(20, bool), 0.05, None).chance(inputs)
+    assert (chance > 0.9).all() and (chance < 1).all()
+    with pytest.raises(ValueError, match="expected finite inputs, got others of x"):
+        calibration_fit.fit_confidence({"x": np.array([1, np.nan])}, np.ones(2, bool), 0.05, None)
+
+
+def test_too_little_and_bad_data_are_refused():
+    with pytest.raises(ValueError, match="at least 9 calibration samples, got 6"):
+        fit(*drawn(6, 6))
+    with pytest.raises(ValueError, match="after 3 pictures: at least 4 are needed"):
+        fit(*drawn(6, 9))
+    samples, estimate = drawn(7, 30)
+    with pytest.raises(ValueError, match="expected errors, got none in coordinate 0"):
+        fit(samples, dataclasses.replace(estimate, answers=samples.labels))
+    for name in ("target_rate", "confidence", "coverage"):
+        with pytest.raises(ValueError, match="expected 0 <"):
+            fit(samples, estimate, **{name: 1.0})

@@ -1,0 +1,269 @@
+"""The whole document and its text, of a model that is k / 100 off (see `agents`)."""
+
+import dataclasses
+import json
+import types
+
+import numpy as np
+import pytest
+
+from evaluation import (
+    calibration,
+    calibration_fit,
+    plain_json,
+    study,
+    study_text,
+    uncertainty,
+    uncertainty_sources,
+)
+from evaluation.samples import Samples, calibration_split
+from food_data import npz_dataset
+from tests.evaluation import agents
+
+TRAIN = agents.samples([0, 0], foods=["banana", "rice"])
+TRAIN.dataset.actions[:] = [[0.3, 0.5, 0.5, 0.5], [0.5, 0.5, 0.7, 0.5]]
+
+
+def samples_of(places, **more):
+    return Samples(agents.dataset(places, **more), np.arange(len(places)), TRAIN)
+
+
+def test_the_model_beside_itself_and_four_baselines():
+    document = study.run(samples_of([0, 2, 4, 6], per_picture=2), agents.OffsetAgent())
+    means = {kind: row["centroid_error"]["mean"] for kind, row in document["errors"].items()}
+    assert list(means) == [
+        "model",
+        "model, instruction swapped",
+        "mean of the training labels",
+        "mean of action and food",
+        "centre of the picture",
+        "colour",
+    ]
+    assert means["model"] == pytest.approx(0.03, abs=1e-6)
+    assert 0.0 <= means["model, instruction swapped"] <= 0.06
+    assert means["mean of the training labels"] == pytest.approx(0, abs=1e-6)
+    assert means["mean of action and food"] == pytest.approx(0.1, abs=1e-6)
+    # Pictures: 0.01 and 0.05; drawn again: 0.01, 0.03 or 0.05.
+    interval = document["errors"]["model"]["centroid_error"]
+    assert (interval["low"], interval["high"]) == pytest.approx((0.01, 0.05), abs=1e-6)
+    assert interval["n"] == 4
+    assert document["uncertainty"] == document["curves"] == document["shifts"] == []
+    assert document["calibration"] is document["comparison"] is None
+    assert document["throughput"]["num_images"] == 8
+    assert "hit_rate" not in document["metrics"]
+    groups = document["groups"]
+    assert {kind: list(rows) for kind, rows in groups.items()} == {
+        "action": ["skewering"],
+        "food": ["banana"],
+        "source": ["day_0", "day_1"],
+    }
+    assert groups["source"]["day_1"]["centroid_error"]["mean"] == pytest.approx(0.05, abs=1e-6)
+
+
+def test_the_other_checkpoint_is_0_01_worse():
+    other = "last", agents.OffsetAgent(extra=1), None
+    document = study.run(samples_of([0, 2, 4]), agents.OffsetAgent(), other=other)
+    column = document["comparison"]["columns"]["centroid_error"]
+    assert column["difference"] == pytest.approx(-0.01, abs=1e-6)
+    assert column["p_value"] == 0.25
+    assert document["errors"]["compared: last"]["centroid_error"]["mean"] == pytest.approx(0.03)
+    assert "minus last, on the same samples:" in study_text.text(document)
+
+
+def test_hits_and_angles_of_long_food():
+    masks = np.zeros((3, 236, 236), bool)
+    masks[0, 110:126, 80:160] = masks[1, 100:140, 100:140] = True
+    samples = agents.samples([0, 1, 2], masks=npz_dataset.pack_masks(masks))
+    answers = np.array([[0.1, 0.2, 0.3, 0.4], [0.45, 0.5, 0.55, 0.6], [0, 0, 1, 1.0]])
+    found = study.columns_of(answers, samples, mm_per_px=2)
+    assert found["hit_rate"][:2].tolist() == [0, 1]
+    assert np.isnan(found["elongated_angle_mae_deg"]).tolist() == [False, True, True]
+    assert "end_error_mm" in found
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """The document, and what it was made of."""
+    places = np.tile(np.random.default_rng(0).permutation(20), 4)
+    agent = agents.OffsetAgent()
+    source = uncertainty_sources.TokenDistribution(agent)
+    samples = samples_of(places, per_picture=2, foods=["banana", "rice"] * 40)
+    fitting, testing = calibration_split(samples, 0.5, 0)
+    estimate = uncertainty_sources.collect(source, samples.dataset, samples.indices)
+    fitted = calibration_fit.fit(
+        samples.part(fitting), estimate.part(fitting), source, weights_sha256="w", coverage=0.8
+    )
+
+    def run(seed=0, which=testing):
+        return study.run(
+            samples.part(which),
+            agent,
+            sources=[uncertainty_sources.McDropout(agent, "head", 2), source],
+            calibrated=fitted,
+            coverage_splits=2,
+            shift_samples=3,
+            num_examples=2,
+            seed=seed,
+        )
+
+    return types.SimpleNamespace(run=run, document=run(), fitting=fitting, places=places[testing])
+
+
+def test_the_calibrated_source_is_the_default_wherever_it_stands(everything):
+    document = everything.document
+    default = [row for row in document["uncertainty"] if row["is_default"]]
+    assert [(row["label"], row["score"]) for row in default] == [
+        ("token_distribution", "credible_width")
+    ]
+    calibrated = document["uncertainty"][-1]
+    assert calibrated["label"] == "token_distribution, calibrated"
+    assert calibrated["figures"]["auroc"] == default[0]["figures"]["auroc"] == 1
+    assert calibrated["figures"]["mean_std"] != default[0]["figures"]["mean_std"]
+    labels = [curve["label"] for curve in document["curves"]]
+    assert labels == ["mc_dropout head 2", "token_distribution"]
+    curve = document["curves"][1]
+    assert (curve["coverage"][0], len(curve["coverage"]), len(curve["expected"])) == (1, 40, 99)
+    np.testing.assert_allclose(curve["error"], curve["oracle"], atol=1e-6)
+    found = document["calibration"]
+    assert found["fitted_on"]["source"] == "token_distribution"
+    assert (found["fitted_on"]["picture_ids"], found["fitted_on"]["num_pictures"]) == (None, 20)
+    assert found["disc_coverage"]["n"] == 40
+    assert abs(found["disc_coverage"]["mean"] - 0.8) < 0.2
+    # The ranking is perfect, so those above the threshold are the worst.
+    assert 0 < found["asked_share"] < 0.5
+    assert found["gain"] > found["asked_share"]
+    assert document["coverage_splits"]["num_splits"] == 2
+    assert len(document["coverage_splits"]["disc"]["each"]) == 2
+    assert {row["name"] for row in document["shifts"]} >= {"ordinary", "blank"}
+    assert all(row["asked_share"] is not None for row in document["shifts"])
+
+
+def test_examples_are_the_best_the_worst_and_those_least_sure_of(everything):
+    examples = everything.document["examples"]
+    distances = {k: [one["centroid_distance"] for one in v] for k, v in examples.items()}
+    assert distances["best"] == sorted(distances["best"])
+    assert distances["worst"] == distances["most_uncertain"]
+    worst = examples["worst"][0]
+    place = round(100 * worst["centroid_distance"])
+    assert place == max(everything.places)
+    assert worst["image"].shape == (236, 236, 3)
+    assert worst["uncertainty"] == pytest.approx(0.99 * (place + 1) / 101)
+    np.testing.assert_allclose(worst["predicted"], agents.LABEL + place * agents.ERROR, atol=1e-6)
+    np.testing.assert_allclose(worst["labelled"], agents.LABEL)
+    assert worst["asked"] is True
+    assert worst["radius"] > 0
+    bare = agents.samples([0, 1], sources=None, food_types=None, action_names=None)
+    examples = study.run(bare, agents.OffsetAgent(), num_examples=1)["examples"]
+    assert examples["most_uncertain"] == []
+    one = examples["best"][0]
+    assert (one["picture"], one["food"], one["uncertainty"], one["asked"]) == (
+        "sample 0",
+        "",
+        None,
+        None,
+    )
+
+
+def test_the_same_seed_gives_the_same_document_and_json_holds_it(everything):
+    def steady(document):
+        for row in document["uncertainty"]:
+            row["ms_per_image"] = row["relative_cost"] = None
+        return json.dumps(plain_json.plain({**document, "throughput": None}), allow_nan=False)
+
+    first, again = steady(everything.document), steady(everything.run())
+    assert first == again != steady(everything.run(seed=1))
+    assert "image" not in json.loads(first)["examples"]["best"][0]
+
+
+def test_the_text_of_all_of_it(everything):
+    text = study_text.text(everything.run())
+    lines = text.splitlines()
+    assert lines[0].split()[:4] == ["mean", "[95", "%", "interval]"]
+    assert any(line.startswith("token_distribution *") for line in lines)
+    assert "  discs that promise 80% hold " in text
+    assert "90% regions, fitted on 50% of these samples and tested on the others, 2 random" in text
+    assert [line for line in lines if line.startswith("noise")][0].split()[1] == "3"
+    assert lines[-1].split()[1] == "answers,"
+
+
+def test_pictures_that_calibrated_are_refused_before_anything_is_asked(everything):
+    with pytest.raises(ValueError, match="fitted to some of these pictures.*--without_calibration"):
+        everything.run(which=everything.fitting)
+
+
+REGIONS = calibration.ConformalRegions(0.9, 0.01, False, 0.035, 1, 0.015, 1)
+CALIBRATION = calibration.UncertaintyCalibration(
+    1,
+    calibration.FittedOn("token_distribution", "width", None, 1, "f", 3, "s", ("a", "b"), "w"),
+    (1.0, 1.0, 1.0, 1.0),
+    0.001,
+    REGIONS,
+    calibration.AskHuman(0.25, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.1, 0.3),
+)
+
+
+def figures(offsets, scores, known=CALIBRATION):
+    samples = agents.samples([0] * len(offsets))
+    answers = agents.LABEL + np.array(offsets)[:, None] * [1, 0, 1, 0]
+    std = np.full(answers.shape, 0.01)
+    estimate = uncertainty.Estimate(answers, std, {"width": np.array(scores)})
+    return study.calibration_figures(known, estimate, samples)
+
+
+def test_coverage_asking_and_gain_by_hand():
+    """Offsets 0.01 .. 0.1; the last one alone is above the threshold."""
+    found = figures([0.01, 0.02, 0.03, 0.1], [0.1, 0.1, 0.25, 0.3])
+    expected = {
+        "asked_share": 0.25,
+        "error_of_all": 0.04,
+        "error_of_answered": 0.02,
+        "gain": 0.5,
+        "wrong_of_all": 0.25,
+        "wrong_of_answered": 0,
+        "median_radius": 0.035,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert (found["disc_coverage"]["mean"], found["box_coverage"]["mean"]) == (0.75, 0.25)
+    assert (found["target"], found["chance"]) == ("query_rate 0.2", None)
+    # Radius 1 * (u + 0.01): 0.02 and 0.31 about errors of 0.03.
+    adaptive = dataclasses.replace(CALIBRATION, regions=dataclasses.replace(REGIONS, adaptive=True))
+    assert figures([0.03, 0.03], [0.01, 0.3], adaptive)["disc_coverage"]["mean"] == 0.5
+    found = figures([0.01, 0.02], [0.9, 0.9])  # Nothing is answered.
+    assert (found["asked_share"], found["error_of_answered"], found["gain"]) == (1, None, None)
+
+
+def test_intervals_and_columns_as_text():
+    def interval(mean, low=None, high=None):
+        return study_text.interval({"mean": mean, "low": low, "high": high, "n": 4})
+
+    assert interval(0.0165, 0.0158, 0.0173) == "0.0165 [0.0158, 0.0173]"
+    assert interval(41.62, 33.9, 50.26) == "41.6 [33.9, 50.3]"
+    assert interval(-0.01) == "-0.0100"
+    assert interval(None) == study_text.interval(None) == "-"
+    assert study_text.table([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc   d"
+
+
+def test_one_batch_of_pictures_is_held_at_a_time():
+    """Pictures that refuse to be read whole."""
+    asked = []
+
+    class Pictures:
+        dtype, shape = np.dtype(np.uint8), (6, 236, 236, 3)
+
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, rows):
+            asked.append(np.size(rows))
+            return np.zeros((*np.shape(rows), 236, 236, 3), np.uint8)
+
+        def __array__(self, *_):
+            raise AssertionError("all pictures at once")
+
+    data = agents.dataset([0, 1, 2, 3, 4, 5])
+    names = {name: getattr(data, name) for name in ("actions", "embeddings", "sources")}
+    names |= {"action_names": data.action_names, "food_types": data.food_types, "masks": None}
+    samples = Samples(types.SimpleNamespace(images=Pictures(), **names), np.arange(6))
+    source = uncertainty_sources.TokenDistribution(agents.OffsetAgent())
+    study.run(samples, agents.OffsetAgent(), sources=[source], batch_size=2, num_examples=1)
+    assert max(asked) == 2

@@ -1,0 +1,79 @@
+"""The arrow, and the sheets of `build_dataset.py`."""
+
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from food_data import drawing, npz_dataset
+
+TILE, HEIGHT, LABEL = 168, 184, 150
+
+
+def test_the_arrow_goes_from_start_to_end_and_the_dot_is_at_the_start():
+    image = np.full((236, 236, 3), 90, np.uint8)
+    motion = np.array([0.25, 0.5, 0.75, 0.5])
+    drawn = drawing.draw_motion(image, motion)
+    assert (image == 90).all()
+    rows, columns = np.nonzero((drawn != 90).any(axis=2))
+    assert (columns.min(), columns.max()) == pytest.approx((54, 178), abs=3)
+    assert rows.mean() == pytest.approx(118, abs=1)
+    assert drawn[118, 59].tolist() == [255, 60, 200]
+    assert drawn[118, 120].tolist() == [0, 255, 90]
+    red = drawing.draw_motion(image, motion, (255, 0, 0), dots=((0.5, (0, 0, 9)),), outlined=True)
+    assert [red[118, x].tolist() for x in (90, 118)] == [[255, 0, 0], [0, 0, 9]]
+    assert (red == 0).all(axis=2).any()
+    np.testing.assert_array_equal(drawing.draw_motion(image, [2, 2, 1e9, 2]), image)
+
+
+def test_the_contact_sheet_shows_the_first_samples_six_in_a_row(make_dataset):
+    dataset = make_dataset(8, action_names=None)
+    assert drawing.contact_sheet(dataset, 3).shape == (236, 6 * 236, 3)
+    sheet = drawing.contact_sheet(dataset, 99)
+    assert sheet.shape == (2 * 236, 6 * 236, 3)
+    assert sheet[200, 200 + 5 * 236].tolist() == [5] * 3
+    assert sheet[236 + 200, 200 + 236].tolist() == [7] * 3
+    assert sheet[236:, 2 * 236 :].max() == 0
+
+
+def test_the_class_sheet_has_a_row_for_each_class_with_samples_that_lie_evenly(make_dataset):
+    """Samples 0, 2, 4, 6 are grapes, 1, 3, 5 bananas; each picture is filled with its number."""
+    dataset = make_dataset(7, food_types=np.array(["grape", "banana"] * 3 + ["grape"]))
+    sheet = drawing.class_sheet(dataset, 2)
+    assert sheet.shape == (2 * HEIGHT, LABEL + 2 * TILE, 3)
+    filled = sheet[120::HEIGHT, LABEL + 120 :: TILE, 0]
+    assert filled.tolist() == [[1, 5], [0, 6]]
+    sheet = drawing.class_sheet(dataset, 99)
+    assert sheet.shape == (2 * HEIGHT, LABEL + 4 * TILE, 3)
+    assert sheet[:HEIGHT, LABEL + 3 * TILE :].max() == 0
+    assert sheet[:HEIGHT, :LABEL].max() > 200
+    plain = make_dataset(5, action_names=None, food_types=None, sources=None)
+    assert drawing.class_sheet(plain, 3).shape == (HEIGHT, LABEL + 3 * TILE, 3)
+    with pytest.raises(ValueError, match="at least 1 sample per class .*got 0 and 7"):
+        drawing.class_sheet(dataset, 0)
+
+
+def test_the_class_sheet_shows_the_outline_of_the_mask(make_dataset):
+    masks = np.zeros((1, 236, 236), bool)
+    masks[0, 118:200, 118:200] = True
+    outlined = drawing.class_sheet(make_dataset(1, masks=npz_dataset.pack_masks(masks)), 1)
+    plain = drawing.class_sheet(make_dataset(1), 1)
+    rows, columns = np.nonzero((outlined != plain).any(axis=2))
+    expected = np.array([118, 199]) * TILE / 236
+    assert (rows.min(), rows.max()) == pytest.approx(expected, abs=2)
+    assert (columns.min() - LABEL, columns.max() - LABEL) == pytest.approx(expected, abs=2)
+
+
+def test_files(tmp_path):
+    picture = np.zeros((10, 10, 3), np.uint8)
+    picture[..., 0] = 200  # Red, to see that the channels are right.
+    drawing.write_picture(tmp_path / "sheet.png", picture)
+    read = cv2.cvtColor(cv2.imread(str(tmp_path / "sheet.png")), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(read, picture)
+    for name in ("sheet", "sheet.txt", "sheet.npz"):
+        with pytest.raises(ValueError, match=f"ends in .jpg or .png, got .*{name}"):
+            drawing.write_picture(tmp_path / name, picture)
+    with pytest.raises(ValueError, match="at most 65500 rows .* got 1 x 65501. Write a .png"):
+        drawing.write_picture(tmp_path / "a.jpg", np.zeros((65501, 1, 3), np.uint8))
+    assert os.listdir(tmp_path) == ["sheet.png"]
