@@ -188,20 +188,11 @@ def pictures_of(args: argparse.Namespace) -> Pictures | None:
 def find_pictures(
     folder: pathlib.Path, recursive: bool, pattern: str, leave_out: Iterable[pathlib.Path]
 ) -> tuple[list[str], int]:
-    """Lists the files of a folder whose names end like a picture's.
+    """Paths, relative to the folder and sorted, of the files whose names end like a picture's; and
+    how many others there are.
 
-    Args:
-        folder: to look into.
-        recursive: look into its folders too, but not through links to folders.
-        pattern: that relative paths must match, "*" for any letters, "/" included.
-        leave_out: files, and folders with all that is in them, which are no input: a run's outputs.
-
-    Returns:
-        Paths relative to the folder with "/" between their parts, sorted; and the number of other
-        files. Hidden files are neither.
-
-    Raises:
-        OSError: if a folder cannot be read.
+    Hidden files are neither, nor is what a run has written (`leave_out`). `pattern` must match a
+    relative path, "*" any letters, "/" included; links to folders are not followed.
     """
 
     def fail(error: OSError) -> None:
@@ -227,20 +218,11 @@ def find_pictures(
 def read_labels(
     args: argparse.Namespace, combinations: Iterable[tuple[str, str]]
 ) -> tuple[folder_outputs.Labels, dict[str, Any]]:
-    """What label files say is to be asked about the pictures of a folder.
+    """For each question that label files name its motions, float64 [2, 2] in pixels; and a report.
 
-    Args:
-        args: --labels, files in .csv (`food_data/annotation_formats.py`, the pictures are in the
-            folder) or .json (`food_data/annotations.py`, the pictures lie beside the file);
-            --label_units, --label_map, --action and --input_dir.
-        combinations: (action, food) that can be asked about.
-
-    Returns:
-        For each question the labelled motions, float64 [2, 2] in pixels; and how many objects were
-        used, lie elsewhere, or have a name that the policy does not know.
-
-    Raises:
-        OSError, ValueError: if a file is not of its form; the message names it.
+    Files in .csv (`annotation_formats.read_csv`) are about pictures of the folder, those in .json
+    (`annotations.read_annotations`) about pictures beside them. The report says how many objects
+    were used, lie elsewhere, or have a name that is not among the (action, food) `combinations`.
     """
     known, folder = set(combinations), args.input_dir.resolve()
     names = vocabulary.Vocabulary(
@@ -306,19 +288,11 @@ def num_open(header: Entry, entries: Mapping[Question, Entry]) -> int:
 def open_lines(
     path: pathlib.Path, header: Entry, resume: bool
 ) -> Iterator[tuple[Callable[[Entry], None], dict[Question, Entry]]]:
-    """Opens and locks the .jsonl of a run.
+    """Opens and locks the .jsonl of a run, to go on with it or to begin anew.
 
-    Args:
-        path: of the file; it need not exist.
-        header: the first line of this run.
-        resume: keep what is in it, instead of beginning anew.
-
-    Yields:
-        What adds a line, which is then on the disk, from any thread; and question -> its last line.
-
-    Raises:
-        JournalError: if it is of other settings, if another process is writing to it, or if a run
-            that was not finished would be lost.
+    Yields what adds a line, which is then on the disk, from any thread; and the last line of each
+    question. Raises JournalError if it is of other settings, if another process is writing to it,
+    or if a run that was not finished would be lost.
     """
     with path.open("a+b") as file:
         try:
@@ -374,14 +348,8 @@ def plan(
 ) -> tuple[list[Question], folder_outputs.Labels, Entry]:
     """What a run, or a shard of it, is going to ask.
 
-    Returns:
-        Its questions; for some of them labelled motions, float [2, 2] in pixels, which are drawn
-        too; and the first line of its file.
-
-    Raises:
-        ValueError: for a folder without pictures, a server without a model, labels that name
-            nothing.
-        api_client.ApiError, OSError: if the server cannot be asked or a file cannot be read.
+    Its questions; for some of them labelled motions, which are drawn too; and the first line of its
+    file. Raises ValueError if there is nothing to ask about, ApiError if nobody can be asked.
     """
     version = policy.model_version()
     if version is None:

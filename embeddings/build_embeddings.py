@@ -36,17 +36,8 @@ def build(
 ) -> list[embedding_store.Pair]:
     """Makes all embeddings of a directory anew: the shipped pairs and those added to it before.
 
-    Args:
-        directory: made if need be.
-        encoder: what makes them.
-        overwrite: allow embeddings to be there already.
-
-    Returns:
-        The pairs that were made.
-
-    Raises:
-        FileExistsError: if there are some already and `overwrite` is off.
-        FileNotFoundError: if there are some without a manifest: they are not ours to replace.
+    Returns the pairs. Raises FileExistsError if there are some already and `overwrite` is off, and
+    FileNotFoundError if there are some without a manifest: they are not ours to replace.
     """
     pairs = {(action, food): {} for action in vocabulary.ACTIONS for food in vocabulary.FOODS}
     if any(directory.glob("*.npy")):
@@ -77,8 +68,7 @@ def add(
     Args:
         directory: as `build` made it.
         encoder: the one that made it.
-        action: canonical or new name.
-        food: canonical or new name.
+        action, food: canonical or new names.
         variants: other names of the one name that is new.
         allow_similar: accept a new name that is spelled much like a known one.
 

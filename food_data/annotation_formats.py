@@ -491,8 +491,8 @@ def read_spanet(
     units: str,
     length: float,
     convention: str,
-    *,
     keep_direction: bool = False,
+    *,
     images_dir: Folder = None,
     skip_unreadable: bool = False,
 ) -> list[LabelledPicture]:

@@ -163,9 +163,7 @@ def check_size(size: tuple[int, int], expected: tuple[int, int], what: str) -> N
 def picture_size(path: pathlib.Path) -> tuple[int, int]:
     """(width, height) of a picture as it is decoded, upright, read from the header only.
 
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: if it is no picture.
+    Raises OSError if the file cannot be read, and ValueError if it is no picture.
     """
     try:
         with Image.open(path, formats=image_placement.FORMATS) as picture:
@@ -179,15 +177,9 @@ def picture_size(path: pathlib.Path) -> tuple[int, int]:
 
 
 def read_json(path: str | os.PathLike[str], kind: str) -> object:
-    """What a JSON file holds that somebody else wrote.
+    """What a JSON file holds; `kind` is what it is called in messages, "annotation file".
 
-    Args:
-        path: of the file.
-        kind: what it is called in messages, "annotation file".
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not JSON in UTF-8.
+    Raises FileNotFoundError, and ValueError if it is not JSON in UTF-8.
     """
     path = pathlib.Path(path)
     if not path.is_file():

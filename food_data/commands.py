@@ -39,6 +39,7 @@ from food_data.synthetic import plates as synthetic_plates
 
 _EMBEDDINGS_DIR = pathlib.Path(__file__).resolve().parents[1] / "embeddings"
 _BLOCK = 64
+_PLATE_OPTIONS = ("max_foods", "samples_per_plate", "workers", "view")
 _PHOTO_COMMANDS = {
     "from_annotations": "our annotation files",
     "from_coco": "COCO JSON: boxes, masks, keypoints",
@@ -130,66 +131,34 @@ def add_photo_commands(subparsers: Subparsers) -> list[argparse.ArgumentParser]:
             parser.add_argument("--images_dir", help="of the pictures, if not beside their file")
         _add_picture_flags(parser, required=True)
         parsers[name] = parser
-    parsers["from_coco"].add_argument(
-        "--keypoints",
-        nargs=2,
-        metavar=("START", "END"),
-        help="names of the keypoints that are the motion (default: start end, if there are any)",
-    )
+    add = parsers["from_coco"].add_argument
+    text = "names of the keypoints that are the motion (default: start end, if there are any)"
+    add("--keypoints", nargs=2, metavar=("START", "END"), help=text)
     for name in ("from_coco", "from_labelme", "from_voc"):
         add = parsers[name].add_argument
         add("--mask_rules", help="JSON of action -> {part, direction, through}")
-        add(
-            "--mask_rule",
-            action="append",
-            default=[],
-            metavar="ACTION.KEY=VALUE",
-            help="one change to the rules, after --mask_rules; may be repeated",
-        )
-        add(
-            "--no_boxes",
-            action="store_true",
-            help="leave objects out that have a box only, which says little of how they lie",
-        )
+        text = "one change to the rules, after --mask_rules; may be repeated"
+        add("--mask_rule", action="append", default=[], metavar="ACTION.KEY=VALUE", help=text)
+        text = "leave objects out that have a box only, which says little of how they lie"
+        add("--no_boxes", action="store_true", help=text)
     for name in ("from_csv", "from_spanet"):
-        parsers[name].add_argument(
-            "--units",
-            choices=annotation_formats.UNITS,
-            required=True,
-            help="of x and y; never guessed",
-        )
-    add = parsers["from_spanet"].add_argument
-    add(
-        "--length",
-        type=float,
-        required=True,
-        help="of the motion about the skewer point, as a share of the picture's shorter side",
-    )
-    add(
-        "--angle_convention",
-        choices=tuple(annotation_formats.CONVENTIONS),
-        required=True,
-        help="image: 0 right, 90 down; mathematical: 0 right, 90 up; spanet: 0 down, 90 right",
-    )
-    add(
-        "--keep_direction",
-        action="store_true",
-        help="the angle points from start to end; otherwise the start is the left end",
-    )
+        add, units = parsers[name].add_argument, annotation_formats.UNITS
+        add("--units", choices=units, required=True, help="of x and y; never guessed")
+    text = "of the motion about the skewer point, as a share of the picture's shorter side"
+    add("--length", type=float, required=True, help=text)
+    text = "image: 0 right, 90 down; mathematical: 0 right, 90 up; spanet: 0 down, 90 right"
+    conventions = tuple(annotation_formats.CONVENTIONS)
+    add("--angle_convention", choices=conventions, required=True, help=text)
+    text = "the angle points from start to end; otherwise the start is the left end"
+    add("--keep_direction", action="store_true", help=text)
     return list(parsers.values())
 
 
 def _add_picture_flags(parser: argparse.ArgumentParser, required: bool) -> None:
     how = "serving does the same" if required else "default: as in the recordings, if all agree"
-    parser.add_argument(
-        "--resize",
-        choices=image_placement.MODES,
-        required=required,
-        help=f"how a picture becomes square; {how}",
-    )
-    parser.add_argument(
-        "--skip_unreadable", action="store_true", help="leave broken pictures out, and list them"
-    )
+    text, add = f"how a picture becomes square; {how}", parser.add_argument
+    add("--resize", choices=image_placement.MODES, required=required, help=text)
+    add("--skip_unreadable", action="store_true", help="leave broken pictures out, and list them")
 
 
 def _progress(unit: str) -> Callable[[Iterable], Iterable]:
@@ -233,17 +202,11 @@ def _read_theirs(args: argparse.Namespace) -> list[annotations.LabelledPicture]:
         return annotation_formats.read_labelme(files, folder)
     if args.command == "from_voc":
         return annotation_formats.read_voc(files, folder)
+    options = {"images_dir": folder, "skip_unreadable": args.skip_unreadable}
     if args.command == "from_csv":
-        return annotation_formats.read_csv(files, args.units, folder, args.skip_unreadable)
-    return annotation_formats.read_spanet(
-        files,
-        args.units,
-        args.length,
-        args.angle_convention,
-        keep_direction=args.keep_direction,
-        images_dir=folder,
-        skip_unreadable=args.skip_unreadable,
-    )
+        return annotation_formats.read_csv(files, args.units, **options)
+    fork = (args.length, args.angle_convention, args.keep_direction)
+    return annotation_formats.read_spanet(files, args.units, *fork, **options)
 
 
 def _build_theirs(args: argparse.Namespace) -> npz_dataset.FoodDataset:
@@ -374,23 +337,12 @@ def _add_synthetic(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.set_defaults(build=_build_synthetic)
     add = parser.add_argument
     add("--num_plates", type=int, required=True)
-    add(
-        "--max_foods",
-        type=int,
-        default=synthetic_plates.MAX_FOODS,
-        help="on a plate; with more than 1 the instruction decides which one counts",
-    )
-    add(
-        "--samples_per_plate",
-        type=int,
-        help="so many of a plate's foods become samples; all of them if not given",
-    )
-    add(
-        "--view",
-        choices=synthetic_camera.VIEW_NAMES,
-        default="any",
-        help="how pictures are taken; 'arm': from above, a plate fills it; 'any': like photographs",
-    )
+    text = "on a plate; with more than 1 the instruction decides which one counts"
+    add("--max_foods", type=int, default=synthetic_plates.MAX_FOODS, help=text)
+    text = "so many of a plate's foods become samples; all of them if not given"
+    add("--samples_per_plate", type=int, help=text)
+    text = "how pictures are taken; 'arm': from above, a plate fills it; 'any': like photographs"
+    add("--view", choices=synthetic_camera.VIEW_NAMES, default="any", help=text)
     add("--workers", type=int, help="processes that draw; one per CPU if not given")
     for flag, text in (
         ("--composite_share", "of plates on which foods are cut out of photographs"),
@@ -404,11 +356,7 @@ def _add_synthetic(subparsers: Subparsers) -> argparse.ArgumentParser:
     for flag, metavar, text in (
         ("--annotations", "A.json", "photographs to train on"),
         ("--fruit_tables", "T.csv", "photographs of whole fruit"),
-        (
-            "--no_cutouts",
-            "FOOD",
-            "foods of which boxes alone make no cut-outs, as rings of sausage",
-        ),
+        ("--no_cutouts", "FOOD", "foods of which boxes make no cut-outs, as rings of sausage"),
     ):
         add(flag, nargs="+", default=[], metavar=metavar, help=text)
     add("--label_map", help="JSON of label -> food")
@@ -428,26 +376,13 @@ def _build_synthetic(args: argparse.Namespace) -> None:
             tuple(map(store.vocabulary.canonical_food, args.no_cutouts)),
         )
         print(synthetic_photographs.load(*photographs).text())
-    mix = synthetic_plates.Mix(
-        args.composite_share,
-        args.crop_share,
-        args.long_share,
-        args.equal_share,
-        args.distractor_share,
-        args.more_foods,
-        photographs,
-    )
+    kinds = ("composite", "crop", "long", "equal", "distractor")
+    shares = (getattr(args, f"{kind}_share") for kind in kinds)
+    mix = synthetic_plates.Mix(*shares, args.more_foods, photographs)
+    options = {name: getattr(args, name) for name in _PLATE_OPTIONS}
+    plates = (args.output_file, args.num_plates, args.seed, store)
     synthetic_plates.write_synthetic_dataset(
-        args.output_file,
-        args.num_plates,
-        args.seed,
-        store,
-        max_foods=args.max_foods,
-        samples_per_plate=args.samples_per_plate,
-        progress=_progress("plate"),
-        workers=args.workers,
-        view=args.view,
-        mix=mix,
+        *plates, progress=_progress("plate"), mix=mix, **options
     )
 
 

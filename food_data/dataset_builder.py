@@ -69,11 +69,8 @@ def resolve_actions(
     """Gives every object its canonical action, and a label that is a food alone.
 
     The first of these that says something counts: the object itself; the label, if it begins with
-    the name of an action ("twirling spaghetti"); the default.
-
-    Raises:
-        ValueError: if an object names no action and there is no default; names picture and object.
-        vocabulary.UnknownNameError: if there is no such action; names picture and object.
+    the name of an action ("twirling spaghetti"); the default. Raises ValueError or
+    UnknownNameError, which name picture and object.
     """
     if default is not None:
         default = names.canonical_action(default)
@@ -125,13 +122,11 @@ def add_axes(
 
     Returns:
         The same pictures, in order; an object without an axis has a flaw that says why, or nothing
-        is known of where it is. And where the axes come from: `STATED`, `FROM_MASK` or `FROM_BOX`
-        -> number of objects.
+        is known of where it is. And how many axes come from where.
 
     Raises:
-        OSError, ValueError: if a mask is unreadable or of another size than its picture; names the
-            picture and the object.
-        LookupError: if an action has no rule.
+        OSError, ValueError, LookupError: names the picture and the object, or the action without a
+            rule.
     """
     origins: collections.Counter = collections.Counter()
     done = []

@@ -74,13 +74,7 @@ def check_file(
 ) -> CheckReport:
     """Checks a file that may be anything; one that cannot be read is an error in the report.
 
-    Args:
-        path: of the .npz.
-        split_file: of its split, or None.
-        progress: wraps chunks of pictures, for a progress bar.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
+    `progress` wraps chunks of pictures, for a progress bar. Raises FileNotFoundError.
     """
     try:
         check = _Check(npz_files.open_arrays(path, "data set"))

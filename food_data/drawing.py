@@ -85,17 +85,9 @@ def contact_sheet(dataset: npz_dataset.FoodDataset, num_samples: int) -> np.ndar
 
 
 def class_sheet(dataset: npz_dataset.FoodDataset, samples_per_class: int) -> np.ndarray:
-    """A row for each action and food.
+    """A row for each action and food, of samples_per_class samples at most: uint8 [H, W, 3], RGB.
 
-    Args:
-        dataset: at least one sample; without names, all its samples are one class.
-        samples_per_class: at most, at least 1.
-
-    Returns:
-        uint8 [H, W, 3], RGB.
-
-    Raises:
-        ValueError: if there is nothing to show.
+    Without names, all samples are one class. Raises ValueError if there is nothing to show.
     """
     if samples_per_class < 1 or not len(dataset):
         raise ValueError(
@@ -162,9 +154,7 @@ def check_extension(path: str | os.PathLike[str]) -> None:
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
     """Writes uint8 [H, W, 3], RGB, as a file of the kind that the end of its name says.
 
-    Raises:
-        ValueError: if OpenCV knows no such kind of picture, or it is too large for the kind (a
-            .jpg has at most 65,500 rows and columns).
+    Raises ValueError if OpenCV knows no such kind, or it is too large for a .jpg.
     """
     check_extension(path)
     extension = os.path.splitext(path)[1]

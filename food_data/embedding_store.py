@@ -51,13 +51,7 @@ class UnknownInstructionError(vocabulary.UnknownNameError):
 def new_manifest(
     encoder: str | None, version: str | None, entries: Iterable[Entry]
 ) -> dict[str, object]:
-    """What `manifest.json` is to hold.
-
-    Args:
-        encoder: what made the vectors; None if unknown.
-        version: of the encoder, exact enough that two equal ones give equal vectors.
-        entries: of `new_entry`.
-    """
+    """What `manifest.json` is to hold; two encoders of one name and version give equal vectors."""
     return {
         "format_version": FORMAT_VERSION,
         "encoder": encoder,
@@ -76,12 +70,7 @@ def new_entry(action: str, food: str, text: str | None, data: bytes) -> Entry:
 
 
 def read_manifest(path: pathlib.Path) -> dict[str, object]:
-    """Reads `manifest.json`.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not the JSON of a manifest of this version.
-    """
+    """Reads `manifest.json`. Raises FileNotFoundError, and ValueError for another version."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -104,12 +93,7 @@ def read_manifest(path: pathlib.Path) -> dict[str, object]:
 
 
 def entries_by_pair(manifest: Mapping[str, object]) -> dict[Pair, Entry]:
-    """The entries by (action, food).
-
-    Raises:
-        ValueError: if an entry lacks a key, names are not snake_case, a file is not a plain .npy
-            name, or a pair comes twice.
-    """
+    """The entries by (action, food). Raises ValueError for entries of another form, or twice."""
     by_pair: dict[Pair, Entry] = {}
     for entry in manifest["entries"]:
         absent = [key for key in _ENTRY_KEYS if key not in entry]

@@ -8,19 +8,9 @@ from food_data import annotations, vocabulary
 
 
 def read_label_map(path: str | os.PathLike[str], foods: vocabulary.Vocabulary) -> dict[str, str]:
-    """Reads a JSON file of label -> food.
+    """Reads a JSON file of label -> food: normalised label -> canonical food.
 
-    Args:
-        path: of the file.
-        foods: knows the foods that may be mapped to.
-
-    Returns:
-        Normalised label -> canonical food.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not such JSON, or a label comes twice with different foods.
-        vocabulary.UnknownNameError: if a food is not known; names the label and near names.
+    Raises FileNotFoundError, ValueError, or UnknownNameError with the label and near names.
     """
     content = annotations.read_json(path, "label map")
     if not isinstance(content, dict) or not all(isinstance(food, str) for food in content.values()):

@@ -102,11 +102,7 @@ def execution_parameters(
 
 
 def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
-    """The motion that a rule makes of a region.
-
-    Args:
-        mask: bool [H, W], at least one pixel set.
-        rule: what of the main axis is taken.
+    """The motion that a rule makes of a mask bool [H, W].
 
     Returns:
         float64 [2, 2]: start and end (x, y), continuous pixels. Where the axis would leave the
@@ -135,15 +131,7 @@ def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
 
 
 def box_axis(box: np.ndarray, rule: MaskRule) -> np.ndarray:
-    """The motion that a rule makes of a box: through its middle, along its longer side.
-
-    Args:
-        box: float [2, 2], top left and bottom right corner (x, y), continuous pixels.
-        rule: what of the axis is taken.
-
-    Returns:
-        float64 [2, 2]: start and end (x, y), continuous pixels.
-    """
+    """The motion [2, 2] of a box [2, 2] of corners: through its middle, along its longer side."""
     sides = box[1] - box[0]
     along = np.array([1.0, 0.0]) if sides[0] >= sides[1] else np.array([0.0, 1.0])
     share = (_PERCENTILES[1] - _PERCENTILES[0]) / 100
@@ -184,20 +172,9 @@ def read_rules(
     changes: Sequence[str] = (),
     names: vocabulary.Vocabulary = vocabulary.BASE,
 ) -> dict[str, MaskRule]:
-    """The default rules with what a user changes.
+    """The default rules with what a JSON file and then `changes` change: canonical action -> rule.
 
-    Args:
-        path: of the JSON file, or None.
-        changes: "<action>.<key>=<value>", applied after the file.
-        names: knows the actions.
-
-    Returns:
-        Canonical action -> rule.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file or a change is not of the form above; names it.
-        vocabulary.UnknownNameError: if there is no such action; names the file or the change.
+    Raises FileNotFoundError, ValueError or UnknownNameError, which name the file or the change.
     """
     rules, keys = dict(DEFAULT_RULES), [field.name for field in dataclasses.fields(MaskRule)]
 

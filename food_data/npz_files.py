@@ -70,13 +70,10 @@ class StoredArray:
         return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
 
     def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
-        """The array in pieces [up to num_rows, ...] along its first axis; checks its checksum.
+        """Pieces [up to num_rows, ...] along the first axis; holds one, and checks the checksum.
 
-        Holds one piece. A compressed array in Fortran order has no such pieces on disk and is read
-        whole.
-
-        Raises:
-            ValueError: if the file is damaged.
+        A compressed array in Fortran order has no such pieces on disk and is read whole. Raises
+        ValueError if the file is damaged.
         """
         starts = range(0, self.shape[0], num_rows)
         if self.fortran_order:
@@ -98,18 +95,10 @@ class StoredArray:
 
 
 def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArray]:
-    """The arrays of an .npz file by name; reads their headers only.
+    """The arrays of an .npz file by name, in its order; reads their headers only.
 
-    Args:
-        path: of the file.
-        kind: what the file should be, for the message: "data set".
-
-    Returns:
-        In the order of the file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not a readable .npz file, or an array would have to be unpickled.
+    `kind` is what the file should be, for messages: "data set". Raises FileNotFoundError, and
+    ValueError if it is not a readable .npz file or an array would have to be unpickled.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -219,13 +208,7 @@ class NpzWriter:
     def stream(self, name: str, shape: tuple[int, ...], dtype: type) -> Iterator[ArrayStream]:
         """Opens one array for writing; no other may be written until it is closed.
 
-        Args:
-            name: of the array.
-            shape: of the whole array; as many rows must be appended.
-            dtype: of the array.
-
-        Raises:
-            ValueError: if there are fewer or more rows than stated, or of another kind.
+        Raises ValueError if fewer or more rows are appended than `shape` says, or of another kind.
         """
         with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
             array = ArrayStream(file, name, tuple(shape), np.dtype(dtype))
@@ -241,11 +224,7 @@ class NpzWriter:
 
 @contextlib.contextmanager
 def open_writer(path: str | os.PathLike[str]) -> Iterator[NpzWriter]:
-    """A file whose members are stored, so that they can be mapped; it is there whole or not at all.
-
-    Raises:
-        FileNotFoundError: if the folder of `path` does not exist.
-    """
+    """Members are stored, so that they can be mapped; the file is there whole or not at all."""
     with (
         atomic_files.replace_file(path) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,

@@ -39,15 +39,10 @@ def epoch_order(indices: np.ndarray, shuffle_seed: int | None, epoch: int) -> np
 
 
 def sample_seeds(shuffle_seed: int, epochs: int | np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Seeds of single samples, which TensorFlow's stateless operations take.
+    """Seeds int32 [B, 2] of single samples, which TensorFlow's stateless operations take.
 
-    Args:
-        shuffle_seed: of the run, from 0.
-        epochs: a number or integers [B], from 0.
-        samples: sample numbers, integers [B].
-
-    Returns:
-        int32 [B, 2] that depends on nothing but the arguments.
+    Depend on nothing but the run's seed, the epochs (a number or integers [B]) and the sample
+    numbers [B].
     """
     mixed = _mix(np.full(np.shape(samples), shuffle_seed, np.uint64))
     for part in (epochs, samples):

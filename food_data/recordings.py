@@ -81,11 +81,7 @@ def answered_motion(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def check_motion(fields: Mapping[str, Any]) -> tuple[float, float, float, float]:
-    """The four numbers of a motion.
-
-    Raises:
-        ValueError: unless `MOTION_FIELDS` are four numbers in 0..1.
-    """
+    """The four numbers of `MOTION_FIELDS`. Raises ValueError unless all are numbers in 0..1."""
     values = [fields.get(name) for name in MOTION_FIELDS]
     for name, value in zip(MOTION_FIELDS, values):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

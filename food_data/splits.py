@@ -175,9 +175,8 @@ def write_split(path: str | os.PathLike[str], split: Split) -> None:
 def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
     """Reads the split of a data set of `num_samples` samples.
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not a split, or not one of a data set of this size.
+    Raises FileNotFoundError, and ValueError if it is no split, or not one of a data set of this
+    size.
     """
     arrays = npz_files.read_arrays(path, "split file")
     if not {"train_idx", "val_idx"} <= set(arrays):

@@ -110,18 +110,9 @@ def _merged(
 
 
 def canonical(text: str, names: Mapping[str, tuple[str, ...]], kind: str) -> str:
-    """The name that `text` means: itself, the name it is a variant of, or either in the plural.
+    """The key of `names` that `text` means: itself, or one it is a variant of, also in the plural.
 
-    Args:
-        text: as written by someone.
-        names: name -> its variants.
-        kind: "action" or "food", for the message.
-
-    Returns:
-        A key of `names`.
-
-    Raises:
-        UnknownNameError: if there is none; lists near names.
+    Raises UnknownNameError with near names; `kind` is "action" or "food".
     """
     word = normalise(text)
     variants = {variant: name for name, all_of in names.items() for variant in all_of}

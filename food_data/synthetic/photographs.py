@@ -317,7 +317,7 @@ def _cutouts(photograph: Photograph, thing: Thing) -> list[Cutout]:
 def _along_axis(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """RGB and a soft alpha uint8 [h, w, 4], turned so that the main axis lies along x."""
     rows, columns = np.nonzero(mask)
-    axis = mask_rules.main_axis(mask)
+    axis = mask_rules.mask_axis(mask, mask_rules.MaskRule())
     angle = np.degrees(np.arctan2(*(axis[1] - axis[0])[::-1]))
     middle = np.array([columns.mean(), rows.mean()])
     turn = np.radians(-angle)

@@ -25,20 +25,6 @@ def image(file, *objects, **more):
     return {"file": file, "objects": list(objects), **more}
 
 
-def test_what_is_read(tmp_path):
-    entry = image("images/1.jpg", {**CARROT, "area_px": 3}, {"label": "pea"}, width=64, height=48)
-    path = write(tmp_path / "day_1", entry, image("images/2.jpg"))
-    first, second = annotations.read_annotations([path])
-    assert first.path == tmp_path / "day_1" / "images" / "1.jpg"
-    assert first.source == "day_1/images/1.jpg"
-    assert first.size == (64, 48)
-    carrot, pea = first.objects
-    assert (carrot.label, pea.label) == ("carrot", "pea")
-    assert pea.axis is None
-    assert second.objects == ()
-    assert second.size is None
-
-
 def test_pixel_numbers_become_continuous_points_half_a_pixel_on(tmp_path):
     """Pixel (10, 20) has its centre at the point (10.5, 20.5); start stays start."""
     (picture,) = annotations.read_annotations([write(tmp_path, image("1.jpg", CARROT))])

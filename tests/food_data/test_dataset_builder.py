@@ -2,7 +2,6 @@
 
 import functools
 import pathlib
-import re
 
 import cv2
 import numpy as np
@@ -114,13 +113,6 @@ def test_everything_left_out_is_counted_by_reason_and_label(build, picture):
     }
 
 
-def test_the_label_map_comes_before_the_vocabulary(build, picture):
-    labelled = picture(0, one("Pale Cube"), one("banana", ((1, 1), (9, 9))))
-    dataset, report = build(labelled, label_map={"pale_cube": "cantaloupe", "banana": "honeydew"})
-    assert dataset.food_types.tolist() == ["cantaloupe", "honeydew"]
-    assert report.samples == {"cantaloupe": 1, "honeydew": 1}
-
-
 def test_identical_pictures_have_one_source(build, picture):
     dataset, _ = build(
         picture(0, one("banana")), picture(0, one("rice"), name="copy.png"), picture(1, one("rice"))
@@ -150,13 +142,6 @@ def test_a_picture_of_another_size_than_stated(build, picture):
     message = "0.png: expected 1280 x 960 pixels as the annotations say, got 640 x 480"
     with pytest.raises(ValueError, match=message):
         build(picture(0, one("banana"), size=(1280, 960)))
-
-
-def test_no_sample_is_an_error_that_says_why(build, picture):
-    with pytest.raises(
-        ValueError, match=re.escape("No sample is left. Left out: {('unknown food', 'k")
-    ):
-        build(picture(0, one("kiwi")))
 
 
 def box_mask(rows, columns):
@@ -199,12 +184,6 @@ def test_an_objects_own_action_comes_before_the_common_one(build, picture, store
     assert len(build(picture(0, own), action=None)[0]) == 1
     with pytest.raises(ValueError, match="0.png: rice: expected an action, got none"):
         build(picture(0, own, one("rice")), action=None)
-
-
-def test_objects_with_a_flaw_are_counted(build, picture):
-    crowd = annotations.LabelledObject("banana", np.array(BANANA_AXIS), flaw="is a crowd")
-    _, report = build(picture(0, crowd, one("rice")))
-    assert report.left_out == {("is a crowd", "banana"): 1}
 
 
 BAR = functools.partial(
@@ -258,14 +237,6 @@ def test_objects_without_an_axis_say_why(add):
     (mask, box), _ = add(carrot(shape=BAR, box=BOX), carrot(box=BOX), use_boxes=False)
     assert mask.axis is not None
     assert (box.axis, box.flaw) == (None, "has only a box")
-
-
-def test_a_box_is_cut_off_at_the_border_first(add):
-    (done,), _ = add(carrot(box=np.float64([[-1, 2], [19, 12]])))
-    np.testing.assert_allclose(done.axis, [[0.19, 7], [18.81, 7]])
-    rules = {"skewering": mask_rules.MaskRule(part=2.0)}
-    (longer,), _ = add(carrot(box=np.float64([[0, 2], [30, 12]])), rules=rules)
-    np.testing.assert_allclose(longer.axis, [[0, 7], [40, 7]])
 
 
 def test_unwanted_objects_cost_nothing_and_unreadable_ones_are_named_or_counted(add, tmp_path):

@@ -153,13 +153,6 @@ def test_the_vote():
     np.testing.assert_array_equal(framing.vote(crossed), np.float32([rows[0]]))
 
 
-def test_wrong_settings():
-    with pytest.raises(ValueError, match="passes: expected one of one, fast, accurate; got 'two'"):
-        framing.Framing("two")
-    with pytest.raises(ValueError, match="max_extent: expected a number above 0, got 0"):
-        framing.Framing("fast", 0)
-
-
 def test_a_voted_model_samples_and_distributes_as_the_model_does():
     image, embedding = first_of(236, 236)[1].square[np.newaxis], np.full((1, 512), 0.1)
     model = framing.Voted(PixelModel())

@@ -156,12 +156,6 @@ def test_masks_end_with_the_picture():
         image_placement.place_mask(mask.T, placement)
 
 
-@pytest.mark.parametrize("mode", image_placement.MODES)
-def test_a_picture_of_the_models_size_is_left_as_it_is(mode):
-    image = np.random.default_rng(0).integers(0, 256, (236, 236, 3), np.uint8)
-    np.testing.assert_array_equal(image_placement.place(image, mode)[0], image)
-
-
 @hypothesis.given(
     SIZES,
     SIZES,

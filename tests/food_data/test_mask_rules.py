@@ -35,24 +35,6 @@ def test_a_bar_as_the_documentation_works_it():
     np.testing.assert_array_equal(mask_rules.execution_parameters(ROW, "scooping"), skewering)
 
 
-@pytest.mark.parametrize(
-    "mask, direction, expected",
-    [
-        (ROW, "right", [[10.59, 5.5], [19.41, 5.5]]),
-        (ROW, "left", [[19.41, 5.5], [10.59, 5.5]]),
-        (ROW, "down", [[10.59, 5.5], [19.41, 5.5]]),
-        (ROW, "up", [[10.59, 5.5], [19.41, 5.5]]),
-        (COLUMN, "right", [[7.5, 3.59], [7.5, 12.41]]),
-        (COLUMN, "left", [[7.5, 3.59], [7.5, 12.41]]),
-        (COLUMN, "down", [[7.5, 3.59], [7.5, 12.41]]),
-        (COLUMN, "up", [[7.5, 12.41], [7.5, 3.59]]),
-    ],
-)
-def test_directions_and_what_happens_across_them(mask, direction, expected):
-    axis = mask_rules.mask_axis(mask, MaskRule(direction=direction))
-    np.testing.assert_allclose(axis, expected, atol=1e-9)
-
-
 def test_a_diagonal():
     """Ten pixels from the top left: 45 degrees, and from the bottom left the same mirrored."""
     mask = np.eye(10, dtype=bool)
@@ -80,23 +62,6 @@ def test_an_axis_that_would_leave_the_picture_is_cut_off_on_its_own_line():
     np.testing.assert_allclose(diagonal, [[0, 0], [10, 10]], atol=1e-9)
     whole = mask_rules.mask_axis(bar(5, slice(0, 40)), MaskRule(part=2.0))
     np.testing.assert_allclose(whole, [[0, 5.5], [40, 5.5]])
-
-
-def test_one_pixel_has_no_length():
-    np.testing.assert_array_equal(main_axis(bar(3, 4)), [[4.5, 3.5], [4.5, 3.5]])
-
-
-@pytest.mark.parametrize(
-    "mask, message",
-    [
-        (np.zeros((4, 4), bool), "at least one pixel set, got \\(4, 4\\)"),
-        (np.ones((4, 4), np.uint8), "Expected a mask bool \\[H, W\\], got uint8 \\(4, 4\\)"),
-        (np.ones((4, 4, 3), bool), "got bool \\(4, 4, 3\\)"),
-    ],
-)
-def test_what_is_no_mask(mask, message):
-    with pytest.raises(ValueError, match=message):
-        mask_rules.execution_parameters(mask, "skewering")
 
 
 @pytest.mark.parametrize(

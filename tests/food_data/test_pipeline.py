@@ -97,12 +97,6 @@ def test_a_resume_in_the_middle_of_an_epoch_skips_batches_without_reading_them(m
     assert batches_of(resumed) == epochs[2]
 
 
-def test_all_batches_of_the_first_epoch_may_be_done(make_dataset):
-    batches = pipeline.create_npz_dataset(make_dataset(5), None, 2, first_batch=3)
-    assert batches_of(batches) == []
-    assert batches_of(batches) == [[0, 1], [2, 3], [4]]
-
-
 def shift(images, actions, seeds):
     """An augmentation whose effect can be read off: the seeds are written into the picture."""
     image = tf.cast(tf.bitcast(seeds, tf.uint8), tf.uint8)

@@ -61,21 +61,6 @@ def test_pictures_stay_whole_and_both_sides_have_samples(
     np.testing.assert_array_equal(split.val_idx, again.val_idx)
 
 
-def test_every_kind_gets_its_fraction(make_dataset):
-    """10 pictures of each kind, one of them rare: a fifth of each validates."""
-    kinds = [("skewering", food) for food in FOODS] + [("scooping", "rice")]
-    pictures = [[kind] for kind in kinds for _ in range(10)] + [[("twirling", "rice")]] * 2
-    dataset = data_of(make_dataset, pictures)
-    chosen = set()
-    for seed in range(3):
-        split = splits.make_split(dataset, 0.2, seed)
-        kind = np.char.add(dataset.action_names, dataset.food_types)[split.val_idx]
-        counts = dict(zip(*np.unique(kind, return_counts=True)))
-        assert counts == {**{"".join(one): 2 for one in kinds}, "twirlingrice": 1}
-        chosen.add(tuple(split.val_idx.tolist()))
-    assert len(chosen) == 3
-
-
 def test_the_worked_example(make_dataset):
     """2 pictures with a grape and a banana, 8 with a banana: one of each kind changes sides."""
     grape, banana = ("skewering", "grape"), ("skewering", "banana")
