@@ -9,6 +9,9 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import functools
+import os
+import pathlib
+import re
 from collections.abc import Callable
 
 import gin
@@ -22,12 +25,38 @@ import policy_specs
 import prediction_functions
 import sequence_agent
 import transformer_network
-from training import devices
+
+# What a configuration of training may bind beside the model's own, and a model does not need.
+_TRAINING_ONLY = (
+    "Augmentation",
+    "RunReporter",
+    "create_optimizer",
+    "gradient_accumulation",
+    "progress",
+    "run_seed",
+)
+# Of earlier versions, without a difference to the answers.
+_RETIRED = re.compile(r"^FilmEfficientNet\.lean_training = .*$", re.MULTILINE)
+
+
+def read_config(path: str | os.PathLike[str]) -> None:
+    """Gives gin the configuration of a checkpoint; its training need not be imported.
+
+    Raises:
+        OSError, ValueError, SyntaxError: if gin cannot read it.
+    """
+    text = _RETIRED.sub("", pathlib.Path(path).read_text())
+    gin.parse_config(text, skip_unknown=_TRAINING_ONLY)
 
 
 @gin.configurable(denylist=["optimizer", "seed", "accumulation_steps"])
 class Agent(tf.Module):
-    """An RT-1 model: network, optimizer, TF-Agents agent, and `forward` for serving."""
+    """An RT-1 model: network, optimizer, TF-Agents agent, and `forward` for serving.
+
+    Attributes:
+        dropout_settings: all dropout rates.
+        sequence_agent: the TF-Agents agent: loss, train, policy.
+    """
 
     def __init__(
         self,
@@ -60,7 +89,7 @@ class Agent(tf.Module):
         self, observation_spec: dict, action_spec: dict, seed: int, accumulation_steps: int
     ) -> None:
         """What the checkpoint must not see: its variables already have their keys."""
-        self._sequence_agent = sequence_agent.SequenceAgent(
+        self.sequence_agent = sequence_agent.SequenceAgent(
             time_step.time_step_spec(observation_spec),
             action_spec,
             self._actor_network,
@@ -71,11 +100,11 @@ class Agent(tf.Module):
         )
         # Nothing here needs AutoGraph, whose conversion of all that is called doubles tracing time.
         trace = functools.partial(tf.function, reduce_retracing=True, autograph=False)
-        train = self._sequence_agent.train
+        train = self.sequence_agent.train
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            train = devices.distribute(train)
+            train = sequence_agent.on_devices(train)
         self._train_function = trace(train)
-        self._loss_function = trace(self._sequence_agent.loss)
+        self._loss_function = trace(self.sequence_agent.loss)
         self._image_shape = observation_spec[policy_specs.IMAGE_KEY].shape
         self._action_spec = action_spec
         # One trace for each image dtype, whatever the batch size and the number of samples.
@@ -87,14 +116,14 @@ class Agent(tf.Module):
         }
 
     @property
-    def sequence_agent(self) -> sequence_agent.SequenceAgent:
-        """The TF-Agents agent: loss, train, policy."""
-        return self._sequence_agent
-
-    @property
     def network(self) -> transformer_network.TransformerNetwork:
         """The one network."""
         return self._actor_network
+
+    @property
+    def optimizer(self) -> tf.keras.optimizers.Optimizer:
+        """The optimizer of the network."""
+        return self._actor_optimizer
 
     @property
     def has_distributions(self) -> bool:
@@ -103,18 +132,13 @@ class Agent(tf.Module):
 
     @property
     def action_coding(self) -> str:
-        """What the tokens stand for, see `tokenizers/action_coding.py`."""
+        """What the tokens stand for, see `RT1ActionTokenizer`."""
         return self.network.action_tokenizer.coding
-
-    @property
-    def optimizer(self) -> tf.keras.optimizers.Optimizer:
-        """The optimizer of the network."""
-        return self._actor_optimizer
 
     @property
     def global_step(self) -> tf.Variable:
         """int64 scalar: train steps done."""
-        return self._sequence_agent.train_step_counter
+        return self.sequence_agent.train_step_counter
 
     @property
     def steps_done(self) -> int:
@@ -125,17 +149,6 @@ class Agent(tf.Module):
     def optimizer_has_slots(self) -> bool:
         """Whether the optimizer has made its variables (beside the step and the learning rate)."""
         return len(self._actor_optimizer.variables) > 2
-
-    def prediction_functions(
-        self, image_dtype: tf.DType = tf.uint8
-    ) -> prediction_functions.PredictionFunctions:
-        """What `forward` runs for images of a dtype, and its parts.
-
-        Raises:
-            ValueError: if the agent is not one that `forward` can answer with.
-        """
-        self._check_answers_from_one_image()
-        return self._functions[image_dtype]
 
     def build_optimizer(self) -> None:
         """Makes the optimizer's variables unless they exist; what learns is settled then.
@@ -167,6 +180,25 @@ class Agent(tf.Module):
         holder._actor_network = self._actor_network
         return tf.train.Checkpoint(agent=holder, global_step=self.global_step)
 
+    def prediction_functions(
+        self, image_dtype: tf.DType = tf.uint8
+    ) -> prediction_functions.PredictionFunctions:
+        """What `forward` runs for images of a dtype, and its parts.
+
+        Raises:
+            ValueError: if the agent is not one that `forward` can answer with.
+        """
+        if (
+            policy_specs.ACTION_KEY not in self._action_spec
+            or self.network.time_sequence_length > 1
+        ):
+            raise ValueError(
+                "Agent.forward: answers with execution parameters from one image; this agent has "
+                f"the actions {list(self._action_spec)} and time_sequence_length "
+                f"{self.network.time_sequence_length}: use sequence_agent.policy."
+            )
+        return self._functions[image_dtype]
+
     def forward(
         self,
         image: np.ndarray | tf.Tensor,
@@ -194,16 +226,11 @@ class Agent(tf.Module):
         Raises:
             ValueError: if arguments do not fit the agent or each other.
         """
-        image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
-        self._check_inputs(image, embedding)
-        prediction_functions.check_sampling(dropout, num_samples, seed)
-        functions = self._functions[image.dtype]
+        functions, inputs = self._functions_and_inputs(image, embedding, dropout, num_samples, seed)
         if dropout == "off":
-            return functions.deterministic(image, embedding)
-        if seed is None:
-            seed = prediction_functions.fresh_seed()
+            return functions.deterministic(*inputs)
         sample = functions.sample_head if dropout == "head" else functions.sample_full
-        samples = sample(image, embedding, num_samples or 1, tf.constant([seed, 0], tf.int32))
+        samples = sample(*inputs)
         return samples[0] if num_samples is None else samples
 
     def forward_with_distributions(
@@ -217,12 +244,7 @@ class Agent(tf.Module):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """What `forward` answers, and the distributions of the tokens behind it, in one pass.
 
-        Args:
-            image: as `forward` takes it, and so are the others.
-            embedding: float32 [B, D].
-            dropout: 'off', 'head' or 'full'.
-            num_samples: S, with dropout on; None for one sample without the axis S.
-            seed: of the dropout; None draws a fresh one.
+        The arguments are those of `forward`.
 
         Returns:
             float32 [B, 4], and probabilities float32 [B, 4, vocab_size] of the four tokens, which
@@ -233,57 +255,31 @@ class Agent(tf.Module):
             ValueError: if arguments do not fit the agent or each other, or the agent regresses
                 coordinates.
         """
-        image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
-        self._check_inputs(image, embedding)
-        prediction_functions.check_sampling(dropout, num_samples, seed)
-        functions = self._functions[image.dtype].distributions
-        if not functions:
+        functions, inputs = self._functions_and_inputs(image, embedding, dropout, num_samples, seed)
+        if not functions.distributions:
             raise prediction_functions.no_distributions()
-        if dropout == "off":
-            return functions["off"](image, embedding)
-        seed = prediction_functions.fresh_seed() if seed is None else seed
-        seed_pair = tf.constant([seed, 0], tf.int32)
-        found = functions[dropout](image, embedding, num_samples or 1, seed_pair)
-        return found if num_samples is not None else (found[0][0], found[1][0])
+        answers, probabilities = functions.distributions[dropout](*inputs)
+        if dropout != "off" and num_samples is None:
+            return answers[0], probabilities[0]
+        return answers, probabilities
 
     def token_distributions(
+        self, image: np.ndarray | tf.Tensor, embedding: np.ndarray | tf.Tensor, **sampling: object
+    ) -> tf.Tensor:
+        """The second result of `forward_with_distributions`; the arguments are its."""
+        return self.forward_with_distributions(image, embedding, **sampling)[1]
+
+    def _functions_and_inputs(
         self,
         image: np.ndarray | tf.Tensor,
         embedding: np.ndarray | tf.Tensor,
-        *,
-        dropout: str = "off",
-        num_samples: int | None = None,
-        seed: int | None = None,
-    ) -> tf.Tensor:
-        """The second result of `forward_with_distributions`; the arguments are its.
-
-        Args:
-            image: uint8 0..255 or float32 0..1, [B, H, W, 3].
-            embedding: float32 [B, D].
-            dropout: 'off', 'head' or 'full'.
-            num_samples: S, with dropout on; None for one sample without the axis S.
-            seed: of the dropout; None draws a fresh one.
-
-        Returns:
-            Probabilities float32 [B, 4, vocab_size], or [S, B, 4, vocab_size].
-        """
-        return self.forward_with_distributions(
-            image, embedding, dropout=dropout, num_samples=num_samples, seed=seed
-        )[1]
-
-    def _check_answers_from_one_image(self) -> None:
-        if (
-            policy_specs.ACTION_KEY not in self._action_spec
-            or self.network.time_sequence_length > 1
-        ):
-            raise ValueError(
-                "Agent.forward: answers with execution parameters from one image; this agent has "
-                f"the actions {list(self._action_spec)} and time_sequence_length "
-                f"{self.network.time_sequence_length}: use sequence_agent.policy."
-            )
-
-    def _check_inputs(self, image: tf.Tensor, embedding: tf.Tensor) -> None:
-        self._check_answers_from_one_image()
+        dropout: str,
+        num_samples: int | None,
+        seed: int | None,
+    ) -> tuple[prediction_functions.PredictionFunctions, tuple[object, ...]]:
+        """What answers, and its arguments, checked."""
+        self.prediction_functions()  # Refuses an agent that cannot answer.
+        image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
         if image.dtype not in self._functions or image.shape[1:] != self._image_shape:
             raise ValueError(
                 "Agent.forward: expected images uint8 or float32 of shape "
@@ -296,3 +292,9 @@ class Agent(tf.Module):
                 f"Agent.forward: expected embeddings float32 {list(expected)}, got "
                 f"{embedding.dtype.name} {list(embedding.shape)}."
             )
+        prediction_functions.check_sampling(dropout, num_samples, seed)
+        functions = self._functions[image.dtype]
+        if dropout == "off":
+            return functions, (image, embedding)
+        seed = prediction_functions.fresh_seed() if seed is None else seed
+        return functions, (image, embedding, num_samples or 1, tf.constant([seed, 0], tf.int32))

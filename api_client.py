@@ -368,7 +368,26 @@ class FoodAcquisitionClient:
             raise ApiError(None, message, temporary=True) from error
         except requests.RequestException as error:
             raise ApiError(None, f"{method} {self._api_url}{route}: {error}") from error
-        return _content(response)
+        status = response.status_code
+        if response.is_redirect:
+            target = response.headers["Location"]
+            message = f"expected an answer, was sent to {target}. Use that as api_url?"
+            raise ApiError(status, message)
+        try:
+            content = response.json()
+        except ValueError:
+            content = {"error": f"expected JSON, got {response.text[:100]!r}. Is this the server?"}
+        else:
+            if response.ok:
+                return content
+        found = content if isinstance(content, dict) else {}
+        raise ApiError(
+            status,
+            found.get("error", str(content)),
+            found.get("request_id"),
+            _retry_after_s(response.headers),
+            temporary=status in _BUSY_STATUSES,
+        )
 
 
 def _retrying(
@@ -444,25 +463,6 @@ def _png(image: np.ndarray) -> bytes:
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in chunks
     )
-
-
-def _content(response: requests.Response) -> Any:
-    status, request_id = response.status_code, None
-    if response.is_redirect:
-        target = response.headers["Location"]
-        raise ApiError(status, f"expected an answer, was sent to {target}. Use that as api_url?")
-    try:
-        content = response.json()
-    except ValueError:
-        message = f"expected JSON, got {response.text[:100]!r}. Is this the server?"
-    else:
-        if response.ok:
-            return content
-        message = str(content)
-        if isinstance(content, dict):
-            message, request_id = content.get("error", message), content.get("request_id")
-    retry_after_s = _retry_after_s(response.headers)
-    raise ApiError(status, message, request_id, retry_after_s, status in _BUSY_STATUSES)
 
 
 def parse_prediction(content: Mapping[str, Any], name: str = "prediction") -> Prediction:

@@ -47,18 +47,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--split_file", type=pathlib.Path, help="unless given: beside the data set")
     add("--split", choices=("val", "all"), default="val", help="all: of a set that did not train")
     add("--fraction", type=float, default=0.5, help="of the pictures that calibrate; 1: all")
-    forms = "; ".join(uncertainty_sources.FORMS.values())
-    add("--source", default="default", help=forms)
+    add("--source", default="default", help="; ".join(uncertainty_sources.FORMS.values()))
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--target_query_rate", type=float, help="ask about at most this share: 0.2")
     target.add_argument("--target_error_rate", type=float, help="at most this share of answers off")
     add("--error_limit", type=float, default=metrics.ERROR_LIMIT, help="of the midpoint: off")
-    add(
-        "--angle_limit",
-        type=float,
-        default=calibration_fit.ANGLE_LIMIT_DEG,
-        help="of the axis of elongated food, degrees: off",
-    )
+    angle = calibration_fit.ANGLE_LIMIT_DEG
+    add("--angle_limit", type=float, default=angle, help="of elongated food's axis, degrees: off")
     add("--confidence", type=float, default=0.95, help="of the error rate's bound")
     add("--coverage", type=float, default=0.9, help="of the conformal regions")
     add("--plain_regions", action="store_true", help="of one size, however unsure the model is")

@@ -2,7 +2,13 @@
 
 Takes the public RT-1 checkpoints, our own, and fine-tuned ones with a regression head; each is
 `tf.train.Checkpoint(agent=agent, ...)` with the same names. Values are read by name, so the object
-graph in the file is not needed.
+graph in the file is not needed. Names follow from the attributes by which a variable is reached;
+Keras' own repeat (`kernel:0`) or count the layers that a process has built (`dense_26`):
+
+    attributes       agent._actor_network._transformer._token_emb.bias
+    model name       _actor_network/_transformer/_token_emb/bias          seen from the agent
+                     _transformer/_token_emb/bias                         seen from its network
+    checkpoint name  agent/_actor_network/_transformer/_token_emb/bias/.ATTRIBUTES/VARIABLE_VALUE
 
     python checkpoint_loading.py --checkpoint_path runs/7 --list    # names, shapes; builds no model
     python checkpoint_loading.py --checkpoint_path runs/7           # loads into the model that fits
@@ -15,44 +21,35 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
-import functools
+import argparse
+import collections
+import dataclasses
+import difflib
+import fnmatch
 import os
+import pathlib
+import re
+import resource
 import sys
 import time
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from absl import logging
 
-from checkpoints import (
-    checkpoint_paths,
-    command_line,
-    comparison,
-    errors,
-    finite_values,
-    load_report,
-    optimizer_state,
-    tensor_file,
-    variable_names,
-)
+import checkpoint_files
 
+# TensorFlow takes seconds: functions import it, so that --help does not wait.
 if typing.TYPE_CHECKING:
     import tensorflow as tf
 
     import agent_wrapper
 
-_Result = typing.TypeVar("_Result")
-
-CheckpointLoadError = errors.CheckpointLoadError
-CheckpointMismatchError = errors.CheckpointMismatchError
-LoadReport = load_report.LoadReport
-build_optimizer = optimizer_state.build_optimizer
-checkpoint_name_of = variable_names.checkpoint_name_of
-map_checkpoint_name_to_model_name = variable_names.map_checkpoint_name_to_model_name
-map_model_name_to_checkpoint_name = variable_names.map_model_name_to_checkpoint_name
-resolve_prefix = checkpoint_paths.resolve_prefix
-variables_by_checkpoint_name = variable_names.variables_by_checkpoint_name
-
+CheckpointLoadError = checkpoint_files.CheckpointLoadError
+resolve_prefix = checkpoint_files.resolve_prefix
+AGENT_ROOT = "agent"
+NETWORK_ROOT = "agent/_actor_network"
+CONFIG_NAME = "config.gin"
 # What may differ when an RT-1 checkpoint is the start of a model with another head, another number
 # of action tokens or another time_sequence_length:
 #     custom_load_checkpoint(agent, path, **OTHER_HEAD_OR_LENGTH)
@@ -61,6 +58,283 @@ OTHER_HEAD_OR_LENGTH = {
     "allow_unexpected": ("*/_regression_output/*", "*/_action_token_emb/*"),
     "allow_mismatch": ("*/_position_emb/kernel",),
 }
+# The agent's optimizer, one at the top level, slots of older Keras optimizers, the step counter.
+_TRAINING_STATE = (
+    "agent/_actor_optimizer/*",
+    "optimizer/*",
+    "*/.OPTIMIZER_SLOT/*",
+    "global_step",
+)
+_MAX_LISTED = 20
+
+
+class CheckpointMismatchError(CheckpointLoadError):
+    """Model and file differ in more than the caller allowed.
+
+    Attributes:
+        report: every difference.
+    """
+
+    def __init__(self, message: str, report: LoadReport):
+        super().__init__(message)
+        self.report = report
+
+
+# Names.
+
+
+def variables_by_checkpoint_name(model: tf.Module) -> dict[str, tf.Variable]:
+    """Variables of an agent or of its network.
+
+    Returns:
+        {'agent/_actor_network/_transformer/_token_emb/bias': variable}: the checkpoint name without
+        `/.ATTRIBUTES/VARIABLE_VALUE`, which is how reports and patterns name variables.
+    """
+    import sequence_agent
+
+    root = AGENT_ROOT if hasattr(model, "_actor_network") else NETWORK_ROOT
+    variables = sequence_agent.variables_by_path(model)
+    return {f"{root}/{path}": variable for path, variable in variables.items()}
+
+
+def map_model_name_to_checkpoint_name(model: tf.Module) -> dict[str, str]:
+    """The checkpoint name of every variable of an agent or of its network.
+
+    Args:
+        model: an `agent_wrapper.Agent`, or the network of one.
+
+    Returns:
+        {model name: checkpoint name}. A model name is the variable's path of attributes from
+        `model` (`_transformer/_token_emb/bias`), never Keras' name; a checkpoint name is a key of
+        `tf.train.load_checkpoint(...)`. The same whatever else the process has built.
+    """
+    root = AGENT_ROOT if hasattr(model, "_actor_network") else NETWORK_ROOT
+    names = variables_by_checkpoint_name(model)
+    return {
+        name.removeprefix(f"{root}/"): name + checkpoint_files.VARIABLE_SUFFIX for name in names
+    }
+
+
+def map_checkpoint_name_to_model_name(model: tf.Module) -> dict[str, str]:
+    """The reverse of `map_model_name_to_checkpoint_name`: {checkpoint name: model name}."""
+    return {key: path for path, key in map_model_name_to_checkpoint_name(model).items()}
+
+
+def checkpoint_name_of(model: tf.Module, variable: tf.Variable | str) -> str:
+    """The checkpoint name of one variable.
+
+    Args:
+        model: an agent, or the network of one.
+        variable: the variable itself, as in `model.variables`, or its model name.
+
+    Returns:
+        A key of `tf.train.load_checkpoint(...)`.
+
+    Raises:
+        CheckpointLoadError: if the model has no such variable; names the nearest.
+    """
+    if isinstance(variable, str):
+        names = map_model_name_to_checkpoint_name(model)
+        if variable in names:
+            return names[variable]
+        near = difflib.get_close_matches(variable, names, n=3)
+        raise CheckpointLoadError(
+            f"checkpoint_name_of: expected the path of a variable from the model, such as "
+            f"{near or list(names)[:1]}, got {variable!r}. Keras' names ('kernel:0') repeat and "
+            "depend on what was built before; give the variable itself instead."
+        )
+    for name, other in variables_by_checkpoint_name(model).items():
+        if other is variable:
+            return name + checkpoint_files.VARIABLE_SUFFIX
+    raise CheckpointLoadError(
+        f"checkpoint_name_of: expected a variable of the model, got {variable.name!r} of shape "
+        f"{list(variable.shape)}, which it does not track. Is it of another agent?"
+    )
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a shell pattern (case matters, `*` matches slashes too) fits the name."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+# What a load does, and what it refuses.
+
+
+@dataclasses.dataclass(frozen=True)
+class Mismatch:
+    """A variable that model and file both have, in different shapes or dtypes."""
+
+    model: checkpoint_files.TensorInfo
+    file: checkpoint_files.TensorInfo
+
+    @property
+    def name(self) -> str:
+        """The variable."""
+        return self.model.name
+
+    def __str__(self) -> str:
+        return f"{self.name}: expected {self.model.type_text}, got {self.file.type_text}"
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadReport:
+    """The comparison of a model with a checkpoint: every variable and every entry is in one list.
+
+    Attributes:
+        prefix: the checkpoint.
+        loaded: in both, equal in shape and dtype.
+        missing: in the model, not in the file.
+        unexpected: in the file, not in the model.
+        mismatched: in both, but different.
+        ignored: in the file and known not to be asked for: object graph, counters, optimizer state.
+    """
+
+    prefix: str
+    loaded: tuple[checkpoint_files.TensorInfo, ...]
+    missing: tuple[checkpoint_files.TensorInfo, ...]
+    unexpected: tuple[checkpoint_files.TensorInfo, ...]
+    mismatched: tuple[Mismatch, ...]
+    ignored: tuple[checkpoint_files.TensorInfo, ...]
+
+    @property
+    def left_at_init(self) -> tuple[checkpoint_files.TensorInfo, ...]:
+        """Variables of the model that keep the values they had: missing and mismatched ones."""
+        return tuple(sorted([*self.missing, *(pair.model for pair in self.mismatched)]))
+
+    @property
+    def num_loaded_parameters(self) -> int:
+        """Single numbers that came from the file."""
+        return sum(info.num_parameters for info in self.loaded)
+
+    def __str__(self) -> str:
+        rows = [
+            ("in the model", (*self.loaded, *self.left_at_init)),
+            ("loaded", self.loaded),
+            ("missing in the file", self.missing),
+            ("mismatched", [pair.model for pair in self.mismatched]),
+            ("left at init", self.left_at_init),
+            ("unexpected in the file", self.unexpected),
+            ("ignored in the file", self.ignored),
+        ]
+        lines = [f"Checkpoint {self.prefix}", f"{'':24}{'variables':>11}{'parameters':>15}"]
+        lines += [
+            f"  {label:22}{len(infos):>11,}{sum(i.num_parameters for i in infos):>15,}"
+            for label, infos in rows
+        ]
+        lines += _listing("missing", (f"{i.name}: expected {i.type_text}" for i in self.missing))
+        lines += _listing("mismatched", map(str, self.mismatched))
+        lines += _listing("unexpected", (f"{i.name}: {i.type_text}" for i in self.unexpected))
+        groups = _groups(self.ignored)
+        lines += _listing("ignored", (f"{name}: {n} entries" for name, n in groups.items()))
+        return "\n".join(lines)
+
+
+def _listing(label: str, items: Iterable[str]) -> list[str]:
+    """Lines 'label: item', cut off, with the count of the rest, after twenty."""
+    items = list(items)
+    lines = [f"  {label}: {item}" for item in items[:_MAX_LISTED]]
+    rest = len(items) - _MAX_LISTED
+    return [*lines, f"  {label}: and {rest} more"] if rest > 0 else lines
+
+
+def _groups(infos: Iterable[checkpoint_files.TensorInfo]) -> dict[str, int]:
+    """How many entries there are under each first part of a name: {'agent/_actor_network': 730}."""
+    prefixes = ("/".join(info.name.split("/")[:2]) for info in infos)
+    return dict(sorted(collections.Counter(prefixes).items()))
+
+
+def _compare(
+    model: Mapping[str, checkpoint_files.TensorInfo],
+    file: checkpoint_files.TensorFile,
+    restore_optimizer: bool,
+) -> LoadReport:
+    """The report of a load that has not happened yet; training state counts only to be restored."""
+    both = sorted(model.keys() & file.tensors.keys())
+    ignored, unexpected = [], []
+    for name in sorted(file.tensors.keys() - model.keys()):
+        is_ignored = (
+            name == "save_counter"
+            or not file.is_variable(name)
+            or (_matches(name, _TRAINING_STATE) and not restore_optimizer)
+        )
+        (ignored if is_ignored else unexpected).append(file.tensors[name])
+    return LoadReport(
+        prefix=file.prefix,
+        loaded=tuple(model[name] for name in both if model[name] == file.tensors[name]),
+        missing=tuple(model[name] for name in sorted(model.keys() - file.tensors.keys())),
+        unexpected=tuple(unexpected),
+        mismatched=tuple(
+            Mismatch(model[name], file.tensors[name])
+            for name in both
+            if model[name] != file.tensors[name]
+        ),
+        ignored=tuple(ignored),
+    )
+
+
+def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
+    """Refuses what no pattern allows, and a file that has no variable of the network at all."""
+    in_both = (*report.loaded, *report.mismatched)
+    if not any(item.name.startswith(f"{NETWORK_ROOT}/") for item in in_both):
+        found = _groups((*report.unexpected, *report.ignored))
+        raise CheckpointMismatchError(
+            f"Checkpoint: {report.prefix} has no variable of this model: expected names that start "
+            f"with {NETWORK_ROOT}/, got "
+            f"{', '.join(f'{name} ({count})' for name, count in found.items()) or 'nothing'}. Is "
+            "it the checkpoint of another model? `python checkpoint_loading.py --list` shows all "
+            "names.",
+            report,
+        )
+    kinds = {
+        "missing": report.missing,
+        "unexpected": report.unexpected,
+        "mismatch": report.mismatched,
+    }
+    refused = {
+        kind: [item for item in items if not _matches(item.name, allowed[kind])]
+        for kind, items in kinds.items()
+    }
+    missing, unexpected, mismatched = refused.values()
+    names = [item.name for items in refused.values() for item in items]
+    if not names:
+        return
+    lines = [
+        f"Checkpoint: {report.prefix} does not fit the model: {len(missing)} missing, "
+        f"{len(unexpected)} unexpected, {len(mismatched)} mismatched ({len(report.loaded)} of "
+        f"{len(report.loaded) + len(report.left_at_init)} variables fit).",
+        *_listing("missing", (f"{i.name}: expected {i.type_text}" for i in missing)),
+        *_listing("unexpected", (f"{i.name}: got {i.type_text}" for i in unexpected)),
+        *_listing("mismatched", map(str, mismatched)),
+    ]
+    is_state = [_matches(name, _TRAINING_STATE) for name in names]
+    if any(is_state):
+        # It has no names but numbers, so that these do not help.
+        expected, got = (
+            sum(_matches(item.name, _TRAINING_STATE) for item in (*in_both, *others))
+            for others in (report.missing, report.unexpected)
+        )
+        lines.append(
+            "  The training state is that of other trained variables or of another optimizer "
+            f"(expected {expected} entries, got {got}). To resume, use the network, the optimizer "
+            "and the frozen layers of the run that wrote it; to load only the weights, leave "
+            "restore_optimizer off."
+        )
+    if not all(is_state):
+        patterns = {
+            kind: sorted({f"*/{'/'.join(item.name.split('/')[-2:])}" for item in items})
+            for kind, items in refused.items()
+            if items
+        }
+        ways = (
+            f"allow_{kind}=[{checkpoint_files.some(list(map(repr, p)), 5)}]"
+            for kind, p in patterns.items()
+        )
+        lines.append(
+            "  Build the model with the config that the checkpoint was trained with, or, for a "
+            f"partial load, allow the differences: {', '.join(ways)}."
+        )
+    lines.append("  The model keeps its old weights.")
+    raise CheckpointMismatchError("\n".join(lines), report)
 
 
 def custom_load_checkpoint(
@@ -71,7 +345,7 @@ def custom_load_checkpoint(
     allow_unexpected: Sequence[str] = (),
     allow_mismatch: Sequence[str] = (),
     restore_optimizer: bool = False,
-) -> load_report.LoadReport:
+) -> LoadReport:
     """Loads weights, and for a resumed run the whole training state, from a checkpoint.
 
     Everything is read and checked before the first variable changes. Patterns are shell patterns on
@@ -84,7 +358,7 @@ def custom_load_checkpoint(
         allow_unexpected: patterns of entries of the file that the model need not have.
         allow_mismatch: patterns of variables that may differ in shape or dtype.
         restore_optimizer: also restore the optimizer's variables and the step counter; an optimizer
-            that has no variables yet gets them, see `build_optimizer`.
+            that has no variables yet gets them. Freeze layers first: only what learns has state.
 
     Returns:
         The report; also logged.
@@ -93,53 +367,226 @@ def custom_load_checkpoint(
         CheckpointLoadError: if the files are not a whole checkpoint, if anything differs that was
             not allowed, or if values are not finite. The agent is unchanged.
     """
-    allowed = comparison.Allowed(allow_missing, allow_unexpected, allow_mismatch)
-    file = tensor_file.TensorFile(checkpoint_paths.resolve_prefix(path))
-    variables = _variables_to_load(agent, restore_optimizer)
-    report = comparison.compare(_infos(variables), file, restore_optimizer)
-    comparison.check(report, allowed)
-    values = finite_values.read(file, [info.name for info in report.loaded])
-    for name, value in values.items():
+    import sequence_agent
+
+    allowed = {
+        "missing": allow_missing,
+        "unexpected": allow_unexpected,
+        "mismatch": allow_mismatch,
+    }
+    for kind, patterns in allowed.items():
+        if isinstance(patterns, str):
+            raise TypeError(
+                f"allow_{kind}: expected a list of patterns, got the string {patterns!r}; give "
+                f"({patterns!r},)."
+            )
+    file = checkpoint_files.TensorFile(resolve_prefix(path))
+    if restore_optimizer:
+        agent.build_optimizer()
+        variables = sequence_agent.variables_by_path(agent.checkpoint())
+    else:
+        variables = variables_by_checkpoint_name(agent.network)
+    infos = {
+        name: checkpoint_files.TensorInfo(name, tuple(v.shape), v.dtype.name)
+        for name, v in variables.items()
+    }
+    report = _compare(infos, file, restore_optimizer)
+    _check(report, allowed)
+    for name, value in file.read_finite(info.name for info in report.loaded).items():
         variables[name].assign(value)
     logging.info("%s", report)
     return report
 
 
-def _variables_to_load(
-    agent: agent_wrapper.Agent, restore_optimizer: bool
-) -> dict[str, tf.Variable]:
-    if not restore_optimizer:
-        return variable_names.variables_by_checkpoint_name(agent.network)
-    optimizer_state.build_optimizer(agent)
-    return variable_names.variables_by_path(agent.checkpoint())
+# The command line.
 
 
-def _infos(variables: dict[str, tf.Variable]) -> dict[str, tensor_file.TensorInfo]:
-    return {
-        name: tensor_file.TensorInfo(name, tuple(variable.shape), variable.dtype.name)
-        for name, variable in variables.items()
-    }
+def bindings_from_shapes(tensors: Mapping[str, checkpoint_files.TensorInfo]) -> list[str]:
+    """The gin bindings of the model that a checkpoint was made with, read off its shapes.
+
+    For inspecting a checkpoint whose config is lost. Shapes do not tell everything: image size and
+    dropout rates leave no trace in them, so training and serving use the config and not this.
+
+    Example, the public rt1main: position_emb has 114 rows = 6 steps x (8 image tokens + 11 action
+    tokens), there is an `_action_token_emb`, and 26 blocks with 1536 channels at the end are
+    EfficientNet-B3.
+    """
+    from film_efficientnet import efficientnet_variants as variants
+
+    def shape(path: str, rank: int) -> tuple[int, ...]:
+        info = tensors.get(f"{NETWORK_ROOT}/{path}")
+        if info is None or len(info.shape) != rank:
+            got = "no such entry" if info is None else info.type_text
+            raise CheckpointLoadError(
+                f"Checkpoint: the model cannot be read off the shapes: expected "
+                f"{NETWORK_ROOT}/{path} of rank {rank}, got {got}. Give --config_file, or --list "
+                "to see what the file holds."
+            )
+        return info.shape
+
+    def count(pattern: str) -> int:
+        return sum(bool(re.search(f"/{pattern}$", name)) for name in tensors)
+
+    is_regression = f"{NETWORK_ROOT}/_regression_output/kernel" in tensors
+    rows, width = shape("_transformer/_position_emb/kernel", 2)
+    (num_tokens,) = shape("_image_tokenizer/_token_learner/mlp/_output_layer/bias", 1)
+    _, num_heads, key_dim = shape("_transformer/_layers/0/mha1/_query_dense/kernel", 3)
+    embedding_size, _ = shape("_transformer/_token_emb/kernel", 2)
+    # Which actions make whole steps out of the positions; only food has a regression head.
+    spaces = {"food": 4} if is_regression else {"food": 4, "rt1": 11}
+    fitting = [name for name, number in spaces.items() if rows % (num_tokens + number) == 0]
+    if not fitting:
+        raise CheckpointLoadError(
+            f"Checkpoint: the model cannot be read off the shapes: {rows} positions are no "
+            f"multiple of {num_tokens} image tokens plus {spaces} action tokens. Give "
+            "--config_file."
+        )
+    action_space = fitting[0]
+    channels = shape("_image_tokenizer/_tokenizer/conv1x1/kernel", 4)[2]
+    num_blocks = count(r"net/layer_with_weights-[0-9]+/_projection_add/kernel")
+    variant = None
+    for name, one in variants.VARIANTS.items():
+        # Only our own checkpoints have a lite one, beside their configuration.
+        if not one.lite and (
+            variants.top_filters(one.width),
+            len(variants.blocks(one.width, one.depth)),
+        ) == (channels, num_blocks):
+            variant = variant or name
+    if variant is None:
+        raise CheckpointLoadError(
+            f"Checkpoint: no EfficientNet variant of {sorted(variants.VARIANTS)} has {num_blocks} "
+            f"blocks and {channels} channels at the end. Give --config_file."
+        )
+    image = ("observation_spec.image_height = 256", "observation_spec.image_width = 320")
+    return [
+        f'Agent.action_space = "{action_space}"',
+        f'TransformerNetwork.loss_type = "{"smooth_l1" if is_regression else "cross_entropy"}"',
+        f"TransformerNetwork.time_sequence_length = {rows // (num_tokens + spaces[action_space])}",
+        f"TransformerNetwork.token_embedding_size = {embedding_size}",
+        f"Transformer.num_layers = {count(r'_transformer/_layers/[0-9]+/ff/kernel')}",
+        f"Transformer.num_heads = {num_heads}",
+        f"Transformer.key_dim = {key_dim}",
+        f"Transformer.feed_forward_size = {width}",
+        f"TokenLearner.num_tokens = {num_tokens}",
+        f'FilmEfficientNet.variant = "{variant}"',
+        *(image if action_space == "rt1" else ()),
+    ]
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="checkpoint_loading.py",
+        description="Loads a checkpoint into a model, all or nothing, and prints what was loaded.",
+    )
+    add = parser.add_argument
+    path_help = "prefix, directory (its latest checkpoint) or stem, as in runs/7/best_checkpoint"
+    add("--checkpoint_path", required=True, help=path_help)
+    add("--list", action="store_true", help="names and shapes; builds no model")
+    add(
+        "--config_file",
+        help=f"gin file of the model; unless given, {CONFIG_NAME} beside the checkpoint, or else "
+        "what the shapes in the checkpoint tell",
+    )
+    add(
+        "--gin_bindings",
+        action="append",
+        default=[],
+        metavar="'Transformer.num_layers = 8'",
+        help="on top of the config; may be repeated",
+    )
+    for kind in ("missing", "unexpected", "mismatch"):
+        add(
+            f"--allow_{kind}",
+            action="append",
+            default=[],
+            metavar="'*/_position_emb/kernel'",
+            help="pattern of variables; may be repeated",
+        )
+    add("--restore_optimizer", action="store_true", help="load the training state too")
+    add("--answer", action="store_true", help="also let the model answer to a grey image")
+    return parser.parse_args(arguments)
+
+
+def _table(file: checkpoint_files.TensorFile) -> str:
+    """Name, dtype, shape and parameters of every entry, and sums."""
+    infos = list(file.tensors.values())
+    width = max((len(info.name) for info in infos), default=0)
+    lines = []
+    for info in infos:
+        number = "" if info.dtype == "string" else f"{info.num_parameters:,}"
+        lines.append(f"{info.name:{width}}  {info.type_text:28}{number:>12}".rstrip())
+    lines.append(f"Checkpoint {file.prefix}: {len(infos)} entries")
+    for group, count in _groups(infos).items():
+        parameters = sum(
+            info.num_parameters
+            for info in infos
+            if file.is_variable(info.name) and f"{info.name}/".startswith(f"{group}/")
+        )
+        lines.append(f"  {group:32}{count:>7,} entries{parameters:>15,} parameters")
+    return "\n".join(lines)
+
+
+def _configure(args: argparse.Namespace, file: checkpoint_files.TensorFile) -> str:
+    """Sets gin up for the model of the checkpoint; says where the configuration comes from."""
+    import gin
+
+    import agent_wrapper
+
+    beside = pathlib.Path(file.prefix).with_name(CONFIG_NAME)
+    source = args.config_file or (str(beside) if beside.is_file() else None)
+    if source:
+        agent_wrapper.read_config(source)
+    else:
+        bindings = bindings_from_shapes(file.tensors)
+        gin.parse_config(bindings)
+        source = "\n  ".join(["read off the shapes in the checkpoint:", *bindings])
+    gin.parse_config(args.gin_bindings)
+    return "\n  + ".join([source, *args.gin_bindings])
+
+
+def _answer(agent: agent_wrapper.Agent) -> str:
+    """What the policy says to a grey image."""
+    from tf_agents.trajectories import time_step
+
+    import policy_specs
+
+    step = time_step.restart(policy_specs.example_observation(1), batch_size=1)
+    policy = agent.sequence_agent.policy
+    action = policy.action(step, policy.get_initial_state(1), seed=(0, 0)).action
+    return str(
+        {key: [round(float(x), 4) for x in value.numpy()[0]] for key, value in action.items()}
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line: see the module.
+    """The command line, see the module: the exit code; without arguments those of `sys.argv`."""
+    args = _parse(arguments)
+    start = time.perf_counter()
 
-    Args:
-        arguments: without the program's name; `sys.argv` unless given.
+    def say(label: str, text: str = "") -> None:
+        """Prints what a step gave, how long it took and the most memory held so far."""
+        nonlocal start
+        unit = 1 if sys.platform == "darwin" else 1024
+        mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+        print(f"{label}: {time.perf_counter() - start:.2f} s, peak memory {mib:,.0f} MiB")
+        if text:
+            print(text)
+        start = time.perf_counter()
 
-    Returns:
-        The exit code.
-    """
-    args = command_line.parse(arguments)
     try:
-        file = tensor_file.TensorFile(checkpoint_paths.resolve_prefix(args.checkpoint_path))
+        file = checkpoint_files.TensorFile(resolve_prefix(args.checkpoint_path))
         if args.list:
-            print(command_line.table(file))
+            print(_table(file))
             return 0
-        print(f"Model: {command_line.configure(args, file)}")
-        agent = _timed("Built", command_line.build)
-        load = functools.partial(
-            custom_load_checkpoint,
+        print(f"Model: {_configure(args, file)}")
+        import tensorflow as tf
+
+        import agent_wrapper
+
+        start = time.perf_counter()
+        agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
+        say("Built")
+        report = custom_load_checkpoint(
             agent,
             file.prefix,
             allow_missing=args.allow_missing,
@@ -147,21 +594,13 @@ def main(arguments: list[str] | None = None) -> int:
             allow_mismatch=args.allow_mismatch,
             restore_optimizer=args.restore_optimizer,
         )
-        print(_timed("Loaded", load))
+        say("Loaded", str(report))
         if args.answer:
-            print(_timed("First answer", lambda: command_line.answer(agent)))
+            say("First answer", _answer(agent))
     except (ValueError, OSError, SyntaxError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _timed(label: str, function: Callable[[], _Result]) -> _Result:
-    start = time.perf_counter()
-    result = function()
-    seconds = time.perf_counter() - start
-    print(f"{label}: {seconds:.2f} s, peak memory {command_line.peak_memory_mib():,.0f} MiB")
-    return result
 
 
 if __name__ == "__main__":

@@ -35,7 +35,6 @@ import checkpoint_directory
 from evaluation import calibration, plain_json, study, study_text, uncertainty_sources
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, framing, npz_dataset
-from training import checkpoint_writer
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
@@ -53,24 +52,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
     evaluation_samples.add_flags(parser)
-    add(
-        "--split_file", type=pathlib.Path, help="unless given: beside the data set, if there is one"
-    )
-    add(
-        "--split",
-        choices=evaluation_samples.SPLITS,
-        help="which samples; val of a file, all of photos",
-    )
+    add("--split_file", type=pathlib.Path, help="unless given: beside the data set, if any")
+    add("--split", choices=evaluation_samples.SPLITS, help="val of a file, all of photos")
     add("--train_dataset_file", type=pathlib.Path, help="labels for the baselines, if of another")
     add("--compare", type=pathlib.Path, metavar="DIR", help="another checkpoint, same samples")
-    forms = "; ".join(uncertainty_sources.FORMS.values())
-    add(
-        "--uncertainty",
-        nargs="+",
-        default=[],
-        metavar="SOURCE",
-        help=f"where uncertainty comes from: {forms}",
-    )
+    forms = "where uncertainty comes from: " + "; ".join(uncertainty_sources.FORMS.values())
+    add("--uncertainty", nargs="+", default=[], metavar="SOURCE", help=forms)
     add("--shifts", action="store_true", help="also plates unlike training")
     add("--shift_samples", type=int, default=500, help="pictures for each shift, at most")
     add("--coverage_splits", type=int, default=0, help="coverage over so many random splits")
@@ -138,7 +125,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
             key: str(value) if isinstance(value, pathlib.Path) else value
             for key, value in vars(args).items()
         },
-        "versions": checkpoint_writer.package_versions(),
+        "versions": checkpoint_directory.package_versions(),
         "data": {
             "name": name,
             "fingerprint": npz_dataset.dataset_fingerprint(samples.dataset),

@@ -106,3 +106,16 @@ def regression(
         raise ValueError(f"regression: expected loss_type 'l1' or 'smooth_l1', got {loss_type!r}.")
     huber = tf.where(absolute <= 1.0, 0.5 * tf.square(absolute), absolute - np.float32(0.5))
     return _mean_over_steps(tf.reduce_mean(huber, -1), step_weights), {"mae": mae}
+
+
+# What each loss reports beside itself.
+METRIC = {"cross_entropy": "token_accuracy", "l1": "mae", "smooth_l1": "mae"}
+
+
+def imitation(
+    outputs: tf.Tensor, labels: tf.Tensor, step_weights: tf.Tensor, loss_type: str
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """`cross_entropy` or `regression`, as `loss_type` says; the arguments are theirs."""
+    if loss_type == "cross_entropy":
+        return cross_entropy(outputs, labels, step_weights)
+    return regression(outputs, labels, step_weights, loss_type)

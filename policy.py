@@ -7,9 +7,8 @@
     policy.predict_batch("plate.jpg", "skewering", "strawberry", batch_size=32).statistics
 
 What a server does between a request and its answer happens in a `CheckpointPolicy` in the same
-order, by the same functions: checks (`request_schemas`), instruction, decoding and fitting
-(`Predictor.place`), the network, and the way back to the picture. Two things differ: there is no
-request id, and no limit to a file's bytes.
+order, by the same functions: checks (`schemas`), then `Predictor.answer`. Two things differ: there
+is no request id, and no limit to a file's bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import contextlib
-import dataclasses
 import os
 import threading
 import time
@@ -28,10 +26,10 @@ import numpy as np
 from absl import logging
 
 import api_client
-from food_data import image_placement
-from serving import answer_fields, errors, instructions, prediction_service, request_schemas
 from serving import predictor as predictors
-from serving import settings as server_settings
+from serving import schemas, settings
+
+_MAX_PIXELS = settings.ServerSettings().max_pixels
 
 
 class Policy(Protocol):
@@ -105,7 +103,7 @@ class CheckpointPolicy:
 
     def available_combinations(self) -> list[tuple[str, str]]:
         """Every (action, food type) that the model was trained with."""
-        return self._predictor.instructions.combinations()
+        return self._predictor.combinations()
 
     def close(self) -> None:
         """Does nothing: other threads go on."""
@@ -125,7 +123,7 @@ class CheckpointPolicy:
         Raises:
             ApiError: also with status 500 if the network's answer is not finite.
         """
-        asked = request_schemas.Instruction(action, food_type, text)
+        asked = {"action": action, "food_type": food_type, "text": text}
         return api_client.parse_prediction(self._answer(image, asked, embedding, options, False))
 
     def predict_batch(
@@ -139,95 +137,45 @@ class CheckpointPolicy:
         **options: Any,
     ) -> api_client.BatchPrediction:
         """See `Policy` and `predict`."""
-        asked = request_schemas.Instruction(action, food_type, text)
+        asked = {"action": action, "food_type": food_type, "text": text}
         return api_client.parse_batch(self._answer(image, asked, embedding, options, True))
 
     def _answer(
         self,
         image: api_client.Picture,
-        asked: request_schemas.Instruction,
+        asked: dict[str, str | None],
         embedding: np.ndarray | None,
         options: dict[str, Any],
         sampled: bool,
     ) -> dict[str, Any]:
         """The JSON object that a server would answer."""
         started = time.perf_counter()
-        predictor = self._predictor
-        fields = {**dataclasses.asdict(asked), **api_client.check_options(options)}
+        fields = {**asked, **api_client.check_options(options)}
         fields["image"] = api_client.picture_bytes(image)
-        if embedding is not None and asked.action is None:
+        if embedding is not None and asked["action"] is None:
             fields["text"] = "the embedding"
         with _as_a_server_says():
-            request = request_schemas.parse_predict_batch(fields)
-            if embedding is None:
-                resolved = predictor.instructions.resolve(request.instruction)
-            else:
-                resolved = instructions.ResolvedInstruction(
-                    asked.action, asked.food_type, embedding
-                )
-            decoding = time.perf_counter()
-            photo, first = predictor.place(request.images[0], request.resize, _MAX_PIXELS)
-            decode_ms = 1000 * (time.perf_counter() - decoding)
-            framed = predictor.framing.instead(request.passes)
-            seed = sampling = None
-            if sampled and request.enable_dropout:
-                seed = prediction_service.fresh_seed() if request.seed is None else request.seed
-                sampling = {
-                    "dropout": request.dropout_scope,
-                    "num_samples": request.batch_size,
-                    "seed": seed,
-                }
-            answers = prediction_service.answer(
-                predictor,
-                prediction_service.Task(resolved, photo, first, framed, decode_ms),
-                _Here(self._may_run),
-                # As over HTTP, where /predict_batch has a verdict and /predict none.
-                judged=sampled,
-                sampling=sampling,
+            request = schemas.load(schemas.PredictBatchRequest, fields)
+            content = self._predictor.answer(
+                request["image"],
+                schemas.with_defaults(request),
+                sampled=sampled,
+                run=self._run,
+                max_pixels=_MAX_PIXELS,
+                embedding=embedding,
             )
-            if not sampled:
-                fields = answer_fields.single(answers)
-            else:
-                if sampling is None:
-                    rows = np.repeat(answers.coordinates, request.batch_size, axis=0)
-                    answers = dataclasses.replace(answers, coordinates=rows)
-                fields = answer_fields.samples(
-                    answers, request.enable_dropout, request.dropout_scope, seed
-                )
-        return {
-            "success": True,
-            **fields,
-            **answer_fields.about(answers, asked),
-            "model_version": predictor.version,
-            "request_id": None,
-            "timing_ms": {
-                "decode": answers.decode_ms,
-                "queue": answers.queue_ms,
-                "model": answers.model_ms,
-                "total": 1000 * (time.perf_counter() - started),
-            },
-        }
+        content["timing_ms"]["total"] = 1000 * (time.perf_counter() - started)
+        version = self._predictor.version
+        more = {"input_text": asked["text"], "model_version": version, "request_id": None}
+        return {"success": True, **content, **more}
 
-
-_MAX_PIXELS = server_settings.ServerSettings().max_pixels
-
-
-class _Here(prediction_service.Caller):
-    """Runs the model in this thread, when not too many others are at it."""
-
-    def __init__(self, may_run: threading.BoundedSemaphore) -> None:
-        super().__init__()
-        self._may_run = may_run
-
-    def call(self, function: Callable[[], Any]) -> Any:
-        """Waits and runs."""
+    def _run(self, function: Callable[[], Any]) -> tuple[Any, float, float]:
+        """Runs the model in this thread, when not too many others are at it."""
         waiting = time.perf_counter()
         with self._may_run:
             started = time.perf_counter()
-            value = function()
-            self.model_ms += 1000 * (time.perf_counter() - started)
-        self.queue_ms += 1000 * (started - waiting)
-        return value
+            value, _, model_ms = predictors.run_here(function)
+        return value, 1000 * (started - waiting), model_ms
 
 
 @contextlib.contextmanager
@@ -235,11 +183,7 @@ def _as_a_server_says() -> Iterator[None]:
     """What a server answers with an error becomes the error that its client would raise."""
     try:
         yield
-    except errors.RequestError as error:
+    except schemas.RequestError as error:
         raise api_client.ApiError(error.status, error.message) from error
-    except image_placement.TooManyPixelsError as error:
-        raise api_client.ApiError(413, str(error)) from error
-    except image_placement.ImageDecodeError as error:
-        raise api_client.ApiError(422, str(error)) from error
     except FloatingPointError as error:
         raise api_client.ApiError(500, str(error)) from error

@@ -14,7 +14,8 @@ name that checkpoints and clients already use; what it holds are the execution p
 RT-1's own robot actions (arXiv 2212.06817, section 5.1) are the second action space; the public
 checkpoints need it.
 
-`python policy_specs.py` writes `policy_specs.pbtxt`.
+`python policy_specs.py` writes `policy_specs.pbtxt`, the specs of the food policy, for TF-Agents'
+loaders (`policy_saver.specs_from_collect_data_spec`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 
 if typing.TYPE_CHECKING:
     import tensorflow as tf
+    from tf_agents.policies import tf_policy
     from tf_agents.specs import tensor_spec
 
 # Functions import TensorFlow and TF-Agents themselves: that takes seconds, and what needs the
@@ -143,22 +145,20 @@ def example_observation(
     }
 
 
-def policy_spec(action_space: str = "food") -> dict[str, object]:
-    """What TF-Agents calls the specs of a policy: its time step and its policy step."""
-    from tf_agents.trajectories import policy_step, time_step
-
-    return {
-        "time_step": time_step.time_step_spec(observation_spec()),
-        "policy_step": policy_step.PolicyStep(action=action_spec(action_space)),
-    }
-
-
-def write_specs_file(path: str | pathlib.Path = SPECS_FILE) -> None:
-    """Writes the food policy's specs as the text proto that TF-Agents' loaders read."""
+def write_specs_file(policy: tf_policy.TFPolicy, path: str | pathlib.Path = SPECS_FILE) -> None:
+    """Writes a policy's specs as TF-Agents' `PolicySaver` does and its loaders expect them."""
     from tf_agents.specs import tensor_spec
 
-    tensor_spec.to_pbtxt_file(str(path), policy_spec())
+    specs = {
+        "collect_data_spec": policy.collect_data_spec,
+        "policy_state_spec": policy.policy_state_spec,
+    }
+    tensor_spec.to_pbtxt_file(str(path), specs)
 
 
 if __name__ == "__main__":
-    write_specs_file()
+    import tensorflow as tf
+
+    import agent_wrapper
+
+    write_specs_file(agent_wrapper.Agent(tf.keras.optimizers.Adam()).sequence_agent.policy)

@@ -3,10 +3,9 @@
 Each is a `tf.function` with a fixed signature in which only the batch size and the number of
 samples are open, so each is traced once.
 
-The inference engines of `serving/engines` need the parts: `features` is everything before
-TokenLearner, `outputs` and `execution_parameters` what follows, `samples_and_outputs` the same
-with dropout. `features` then `samples_and_outputs` is scope 'head'; with a seed given to both,
-scope 'full'.
+Inference engines need the parts: `features` is everything before TokenLearner, `outputs` and
+`execution_parameters` what follows, `samples_and_outputs` the same with dropout. `features` then
+`samples_and_outputs` is scope 'head'; with a seed given to both, scope 'full'.
 
 With the loss cross_entropy the outputs are logits of tokens, and their softmax says more than the
 answer: a coordinate that may be 0.2 or 0.6 has two hills. `distributions` gives both in one pass.
@@ -18,7 +17,7 @@ import keras2  # noqa: F401
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
@@ -33,11 +32,6 @@ DROPOUT_SCOPES = ("off", "head", "full")
 
 def check_sampling(dropout: str, num_samples: int | None, seed: int | None) -> None:
     """Refuses arguments of `Agent.forward` and of engines that contradict each other.
-
-    Args:
-        dropout: one of `DROPOUT_SCOPES`.
-        num_samples: S, or None.
-        seed: of the dropout, or None.
 
     Raises:
         ValueError: says which argument, and what was expected.
@@ -66,7 +60,7 @@ def no_distributions() -> ValueError:
 
 
 def fresh_seed() -> int:
-    """A seed that nobody can foresee, 0 .. 2^31 - 1."""
+    """A random seed, 0 .. 2^31 - 1."""
     return int.from_bytes(os.urandom(4), "little") & 0x7FFFFFFF
 
 
@@ -78,14 +72,13 @@ class PredictionFunctions:
         sample_head: (image, embedding, num_samples, seed [2]) -> [S, B, 4]; features computed once.
         sample_full: the same arguments and shapes; every image goes through the whole network S
             times.
-        sample_from_features: (features [S * B, N, D], num_samples, seed [2]) -> [S, B, 4]; the
-            second half of the two above. Sample s of image b is row s * B + b.
         distributions: {'off', 'head', 'full': function with the arguments of `deterministic`,
             `sample_head`, `sample_full` -> (what that one answers, probabilities of tokens
             [(S,) B, 4, vocab_size])}; empty for a model that regresses coordinates.
         image_shape: (H, W, 3).
         image_dtype: tf.uint8 or tf.float32.
         feature_shape: (N, D) of an image's features.
+        action_coding: what the tokens stand for.
     """
 
     def __init__(
@@ -103,42 +96,27 @@ class PredictionFunctions:
             image_shape: (H, W, 3).
             image_dtype: tf.uint8 or tf.float32.
         """
-        self._network = network
-        self._action_spec = action_spec
+        self._network, self._action_spec = network, action_spec
         self.image_shape, self.image_dtype = tuple(image_shape), image_dtype
+        self.action_coding = network.action_tokenizer.coding
         encoder = network.parts()["efficientnet"]
         num_features = encoder.num_features(*self.image_shape[:2])
         self.feature_shape = (num_features, encoder.conv1x1.filters)
         image = tf.TensorSpec((None, *image_shape), image_dtype)
         embedding = tf.TensorSpec((None, policy_specs.EMBEDDING_SIZE), tf.float32)
-        num_samples, seed = tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.int32)
-        sampling = (image, embedding, num_samples, seed)
-        features = tf.TensorSpec((None, *self.feature_shape), tf.float32)
-        # Nothing here needs AutoGraph, whose conversion of all that is called doubles tracing time.
-        trace = functools.partial(tf.function, autograph=False)
-        self.deterministic = trace(self._deterministic, (image, embedding))
-        self.sample_head = trace(self._sample_head, sampling)
-        self.sample_full = trace(self._sample_full, sampling)
-        self.sample_from_features = trace(self._sample_from_features, (features, num_samples, seed))
-        self.distributions = {}
-        if network.loss_type == "cross_entropy":
-            self.distributions = {
-                "off": trace(self._distributions, (image, embedding)),
-                "head": trace(functools.partial(self._sample_distributions, "head"), sampling),
-                "full": trace(functools.partial(self._sample_distributions, "full"), sampling),
-            }
+        sampling = (tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.int32))
 
-    @property
-    def action_coding(self) -> str:
-        """What the tokens stand for, see `tokenizers/action_coding.py`."""
-        return self._network.action_tokenizer.coding
+        def traced(scope: str, with_distributions: bool) -> Callable:
+            function = functools.partial(self._answer, scope, with_distributions)
+            signature = (image, embedding) if scope == "off" else (image, embedding, *sampling)
+            # Nothing here needs AutoGraph, whose conversion doubles tracing time.
+            return tf.function(function, signature, autograph=False)
 
-    def trace_counts(self) -> dict[str, int]:
-        """How often each function was traced."""
-        names = ("deterministic", "sample_head", "sample_full", "sample_from_features")
-        functions = {name: getattr(self, name) for name in names}
-        functions.update({f"distributions_{k}": value for k, value in self.distributions.items()})
-        return {name: one.experimental_get_tracing_count() for name, one in functions.items()}
+        self.deterministic, self.sample_head, self.sample_full = (
+            traced(scope, False) for scope in DROPOUT_SCOPES
+        )
+        is_discrete = network.loss_type == "cross_entropy"
+        self.distributions = {s: traced(s, True) for s in DROPOUT_SCOPES if is_discrete}
 
     def features(
         self, image: tf.Tensor, embedding: tf.Tensor, seed: tf.Tensor | None = None
@@ -190,45 +168,24 @@ class PredictionFunctions:
             tf.reshape(outputs, (num_samples, -1, *outputs.shape[1:])),
         )
 
-    def _deterministic(self, image: tf.Tensor, embedding: tf.Tensor) -> tf.Tensor:
-        return self.execution_parameters(self.outputs(self.features(image, embedding)))
-
-    def _distributions(self, image: tf.Tensor, embedding: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        outputs = self.outputs(self.features(image, embedding))
-        return self.execution_parameters(outputs), tf.nn.softmax(outputs)
-
-    def _sample_head(
-        self, image: tf.Tensor, embedding: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
-    ) -> tf.Tensor:
-        return self._samples("head", image, embedding, num_samples, seed)[0]
-
-    def _sample_full(
-        self, image: tf.Tensor, embedding: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
-    ) -> tf.Tensor:
-        return self._samples("full", image, embedding, num_samples, seed)[0]
-
-    def _sample_distributions(
-        self, scope: str, image: tf.Tensor, embedding: tf.Tensor, *sampling: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        samples, outputs = self._samples(scope, image, embedding, *sampling)
-        return samples, tf.nn.softmax(outputs)
-
-    def _samples(
+    def _answer(
         self,
         scope: str,
+        with_distributions: bool,
         image: tf.Tensor,
         embedding: tf.Tensor,
-        num_samples: tf.Tensor,
-        seed: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        if scope == "head":
-            features = tf.tile(self.features(image, embedding), (num_samples, 1, 1))
+        num_samples: tf.Tensor | None = None,
+        seed: tf.Tensor | None = None,
+    ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+        """What the functions trace."""
+        if scope == "off":
+            outputs = self.outputs(self.features(image, embedding))
+            answer = self.execution_parameters(outputs)
         else:
-            images = tf.tile(image, (num_samples, 1, 1, 1))
-            features = self.features(images, tf.tile(embedding, (num_samples, 1)), seed)
-        return self.samples_and_outputs(features, num_samples, seed)
-
-    def _sample_from_features(
-        self, features: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
-    ) -> tf.Tensor:
-        return self.samples_and_outputs(features, num_samples, seed)[0]
+            if scope == "head":
+                features = tf.tile(self.features(image, embedding), (num_samples, 1, 1))
+            else:
+                images = tf.tile(image, (num_samples, 1, 1, 1))
+                features = self.features(images, tf.tile(embedding, (num_samples, 1)), seed)
+            answer, outputs = self.samples_and_outputs(features, num_samples, seed)
+        return (answer, tf.nn.softmax(outputs)) if with_distributions else answer

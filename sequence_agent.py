@@ -1,14 +1,19 @@
 """SequenceAgent and SequencePolicy: RT-1 as a TF-Agents agent that learns from recorded sequences.
 
-One hop from the train step to the loss: `_train` -> `_loss` -> `losses.cross_entropy` /
-`losses.regression`.
+One hop from the train step to the loss: `SequenceAgent._train` calls `losses.imitation`.
+
+A batch may be computed in pieces, one after the other (micro-batches), and shared among devices:
+what each of them has is added up, so that the step is the one that one device would take with the
+whole batch. Example: 5 samples on 2 devices are shares of 2 and 3; in 4 micro-batches they are
+pieces of 2, 2 and 1.
 """
 
 from __future__ import annotations
 
 import keras2  # noqa: F401
 
-from collections.abc import Mapping
+import collections
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 from tf_agents.agents import tf_agent
@@ -18,13 +23,14 @@ from tf_agents.trajectories import policy_step, time_step, trajectory
 
 import losses
 import transformer_network
-from checkpoints import variable_names
-from training import micro_batches, step_checks
 
+# How the errors of a train step begin that stop it before any weight changes.
+LOSS_NOT_FINITE = "SequenceAgent: the loss is not finite"
+GRADIENT_NOT_FINITE = "SequenceAgent: a gradient is not finite"
+# So many variables are named in them; one bad number usually spoils all.
+_MAX_NAMED = 20
 # Loss, metrics, gradients.
 _Results = tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor]]
-# What the loss functions report; the loop over micro-batches has to know it beforehand.
-_METRICS = {"cross_entropy": ["token_accuracy"], "l1": ["mae"], "smooth_l1": ["mae"]}
 
 
 class SequencePolicy(tf_policy.TFPolicy):
@@ -112,11 +118,9 @@ class SequenceAgent(tf_agent.TFAgent):
         self._accumulation_steps = accumulation_steps
         policy = SequencePolicy(time_step_spec, action_spec, actor_network, dropout_at_inference)
         if train_step_counter is None:
+            only_first = tf.VariableAggregation.ONLY_FIRST_REPLICA
             train_step_counter = tf.Variable(
-                0,
-                dtype=tf.int64,
-                name="global_step",
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+                0, dtype=tf.int64, name="global_step", aggregation=only_first
             )
         super().__init__(
             time_step_spec,
@@ -134,7 +138,7 @@ class SequenceAgent(tf_agent.TFAgent):
         training: bool = False,
         seed: tf.Tensor | None = None,
     ) -> tf_agent.LossInfo:
-        """The loss of a batch.
+        """The loss of a batch, for validation.
 
         Args:
             experience: trajectories [B, T, ...].
@@ -146,15 +150,18 @@ class SequenceAgent(tf_agent.TFAgent):
             The scalar loss and {'outputs': what the network gave, not clipped, **metrics}.
         """
         network = self._actor_network
-        step_weights = _step_weights(experience, weights)
         outputs = network.outputs(experience.observation, training, seed)
-        if network.loss_type == "cross_entropy":
-            labels = network.action_tokenizer.tokenize(experience.action)
-            loss, metrics = losses.cross_entropy(outputs, labels, step_weights)
-        else:
-            labels = network.action_tokenizer.join(experience.action)
-            loss, metrics = losses.regression(outputs, labels, step_weights, network.loss_type)
+        step_weights = _step_weights(experience, weights)
+        loss, metrics = losses.imitation(
+            outputs, self._labels(experience.action), step_weights, network.loss_type
+        )
         return tf_agent.LossInfo(loss, {"outputs": outputs, **metrics})
+
+    def _labels(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Tokens int32 [B, T, A], or what is regressed, float32 [B, T, A]."""
+        tokenizer = self._actor_network.action_tokenizer
+        is_discrete = self._actor_network.loss_type == "cross_entropy"
+        return tokenizer.tokenize(action) if is_discrete else tokenizer.join(action)
 
     def _train(
         self, experience: trajectory.Trajectory, weights: tf.Tensor | None = None
@@ -163,7 +170,7 @@ class SequenceAgent(tf_agent.TFAgent):
         changes.
 
         Args:
-            experience: trajectories [B, T, ...].
+            experience: trajectories [B, T, ...]; of this device, where there are several.
             weights: float32 [B] or scalar, weights of the samples.
 
         Returns:
@@ -173,87 +180,95 @@ class SequenceAgent(tf_agent.TFAgent):
         Raises:
             tf.errors.InvalidArgumentError: for a NaN or infinite loss or gradient; names the step
                 and the variables.
+            ValueError: if a variable gets no gradient.
         """
-        statistics = step_checks.moving_statistics(self._actor_network)
+        network = self._actor_network
+        variables = network.used_trainable_variables
+        statistics = [v for v in network.non_trainable_variables if "moving_" in v.name]
         before = [tf.identity(variable) for variable in statistics]
-        variables = self._actor_network.used_trainable_variables
-        results = self._accumulated(experience, weights, variables)
+        step_weights = _step_weights(experience, weights)
+        total = _sum_over_devices(tf.reduce_sum(step_weights))
+
+        def results_of(
+            samples: trajectory.Trajectory, step_weights: tf.Tensor, seed: tf.Tensor
+        ) -> _Results:
+            """What some samples add to loss, metrics and gradients of the whole batch."""
+            # The share is part of what is differentiated, because through BatchNorm's statistics
+            # the loss of one device depends on what others have.
+            share = tf.reduce_sum(step_weights) / total
+            with tf.GradientTape() as tape:
+                outputs = network.outputs(samples.observation, True, seed)
+                labels = self._labels(samples.action)
+                loss, metrics = losses.imitation(outputs, labels, step_weights, network.loss_type)
+                loss = share * loss
+            gradients = tape.gradient(loss, variables)
+            _check_all_have_gradients(gradients, variables)
+            return loss, {name: share * value for name, value in metrics.items()}, gradients
+
+        seed = self._dropout_seed()
+        if self._accumulation_steps == 1:
+            results = results_of(experience, step_weights, seed)
+        else:
+            fold_in = tf.random.experimental.stateless_fold_in
+            metric = losses.METRIC[network.loss_type]
+            results = _sum_over_pieces(
+                lambda piece, index: results_of(*piece, fold_in(seed, index)),
+                (experience, step_weights),
+                self._accumulation_steps,
+                (tf.zeros(()), {metric: tf.zeros(())}, [tf.zeros(v.shape) for v in variables]),
+            )
         loss, metrics, gradients = _sum_over_devices(results)
         squares = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
         norm = tf.sqrt(2.0 * tf.reduce_sum(squares))
         is_finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-        with tf.control_dependencies([step_checks.undo_unless(is_finite, statistics, before)]):
-            checks = step_checks.check_finite(
-                loss, squares, self._names(variables), self.train_step_counter
-            )
+        with tf.control_dependencies([_undo_unless(is_finite, statistics, before)]):
+            paths = variables_by_path(network)
+            names = {id(variable): path for path, variable in paths.items()}
+            names = [names.get(id(variable), variable.name) for variable in variables]
+            checks = _check_finite(loss, squares, names, self.train_step_counter)
         with tf.control_dependencies([check for check in checks if check is not None]):
-            pairs = list(zip(gradients, variables))
             # They are the sum over devices already.
-            self._optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+            self._optimizer.apply_gradients(
+                list(zip(gradients, variables)), skip_gradients_aggregation=True
+            )
             self.train_step_counter.assign_add(1)
         return tf_agent.LossInfo(loss, {**metrics, "gradient_norm": norm})
 
-    def _accumulated(
-        self,
-        experience: trajectory.Trajectory,
-        weights: tf.Tensor | None,
-        variables: list[tf.Variable],
-    ) -> _Results:
-        """Loss, metrics and gradients of this device's share of the batch, in as many pieces as
-        `accumulation_steps`: what it adds to those of the whole batch."""
+    def _dropout_seed(self) -> tf.Tensor:
+        """int32 [2], of this step and this device."""
         step = tf.cast(self.train_step_counter, tf.int32)
         seed = tf.stack([tf.constant(self._seed, tf.int32), step])
         context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync > 1:
-            # Other samples, other units; one mask for all devices would be less noise.
-            device = tf.cast(context.replica_id_in_sync_group, tf.int32)
-            seed = tf.random.experimental.stateless_fold_in(seed, device)
-        step_weights = _step_weights(experience, weights)
-        total = _sum_over_devices(tf.reduce_sum(step_weights))
-        if self._accumulation_steps == 1:
-            return self._gradients(experience, weights, variables, seed, total)
+        if context.num_replicas_in_sync == 1:
+            return seed
+        # Other samples, other units; one mask for all devices would be less noise.
+        device = tf.cast(context.replica_id_in_sync_group, tf.int32)
+        return tf.random.experimental.stateless_fold_in(seed, device)
 
-        def compute(piece: tuple, index: tf.Tensor) -> _Results:
-            part, part_weights = piece
-            piece_seed = tf.random.experimental.stateless_fold_in(seed, index)
-            return self._gradients(part, part_weights, variables, piece_seed, total)
 
-        if weights is None or not weights.shape.rank:
-            weights = tf.fill(tf.shape(step_weights)[:1], 1.0 if weights is None else weights)
-        zeros = (0.0, dict.fromkeys(_METRICS[self._actor_network.loss_type], 0.0))
-        zeros = tf.nest.map_structure(tf.constant, zeros)
-        zeros = (*zeros, [tf.zeros(variable.shape) for variable in variables])
-        return micro_batches.sum_over_micro_batches(
-            compute, (experience, weights), self._accumulation_steps, zeros
-        )
+def variables_by_path(root: tf.Module | tf.train.Checkpoint) -> dict[str, tf.Variable]:
+    """Every tracked variable by its shortest path of attributes from `root`, as TensorFlow saves.
 
-    def _gradients(
-        self,
-        experience: trajectory.Trajectory,
-        weights: tf.Tensor | None,
-        variables: list[tf.Variable],
-        seed: tf.Tensor,
-        total: tf.Tensor,
-    ) -> _Results:
-        """Loss, metrics and gradients of one piece, times its share of the batch.
+    Keras' own names repeat (`kernel:0`) or count the layers that a process has built (`dense_26`).
 
-        The share has to be part of what is differentiated, because through BatchNorm's statistics
-        the loss of one device depends on what others have.
-        """
-        share = tf.reduce_sum(_step_weights(experience, weights)) / total
-        with tf.GradientTape() as tape:
-            info = self._loss(experience, weights, training=True, seed=seed)
-            loss = share * info.loss
-        gradients = tape.gradient(loss, variables)
-        step_checks.check_all_have_gradients(gradients, variables)
-        metrics = {name: share * value for name, value in info.extra.items() if name != "outputs"}
-        return loss, metrics, gradients
-
-    def _names(self, variables: list[tf.Variable]) -> list[str]:
-        """Paths of attributes, because Keras' names ('kernel:0') repeat."""
-        paths = variable_names.variables_by_path(self._actor_network)
-        names = {id(variable): path for path, variable in paths.items()}
-        return [names.get(id(variable), variable.name) for variable in variables]
+    Returns:
+        {'_transformer/_token_emb/bias': variable}, each variable once, nearest first.
+    """
+    found: dict[str, tf.Variable] = {}
+    # Holds the objects too: the id of one that is collected may come again.
+    seen = {id(root): root}
+    queue = collections.deque([("", root)])
+    while queue:
+        path, node = queue.popleft()
+        if isinstance(node, tf.Variable):
+            found[path] = node
+        for name, child in tf.train.TrackableView.children(node).items():
+            if id(child) not in seen:
+                seen[id(child)] = child
+                # As TensorFlow writes attributes into keys, where '/' separates and '.' escapes.
+                name = name.replace(".", "..").replace("/", ".S")
+                queue.append((f"{path}/{name}" if path else name, child))
+    return found
 
 
 def _step_weights(experience: trajectory.Trajectory, weights: tf.Tensor | None) -> tf.Tensor:
@@ -262,16 +277,141 @@ def _step_weights(experience: trajectory.Trajectory, weights: tf.Tensor | None) 
     return step_weights if weights is None else step_weights * tf.reshape(weights, (-1, 1))
 
 
-def _sum_over_devices(values: object) -> object:
-    """The sum of what the devices of a `tf.distribute.Strategy` have, the same on every device.
+def _check_all_have_gradients(
+    gradients: Sequence[tf.Tensor | None], variables: Sequence[tf.Variable]
+) -> None:
+    """A variable that the loss does not depend on would silently never learn."""
+    idle = [v.name for g, v in zip(gradients, variables) if g is None]
+    if idle:
+        raise ValueError(
+            f"SequenceAgent: expected a gradient for every variable, got none for {idle}."
+        )
 
-    Args:
-        values: float tensors of this device, in any structure.
 
-    Returns:
-        The same structure.
+def _sum_over_pieces(
+    compute: Callable[[object, tf.Tensor], object], batch: object, num_pieces: int, zeros: object
+) -> object:
+    """compute(piece 0, 0) + compute(piece 1, 1) + ..., in a loop that holds the network once.
+
+    Pieces of B samples have ceil(B / num_pieces), the last may have fewer; the result has the
+    structure of `zeros`.
     """
+    batch_size = tf.shape(tf.nest.flatten(batch)[0])[0]
+    piece_size = -(-batch_size // num_pieces)
+
+    def body(index: tf.Tensor, sums: object) -> tuple[tf.Tensor, object]:
+        start = index * piece_size
+        piece = tf.nest.map_structure(lambda x: x[start : start + piece_size], batch)
+        return index + 1, tf.nest.map_structure(tf.add, sums, compute(piece, index))
+
+    _, sums = tf.while_loop(
+        lambda index, _: index * piece_size < batch_size,
+        body,
+        (tf.constant(0), zeros),
+        parallel_iterations=1,  # One at a time is what saves the memory.
+    )
+    return sums
+
+
+def _sum_over_devices(values: object) -> object:
+    """The sum of what the devices of a `tf.distribute.Strategy` have, the same on every device."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return values
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def _undo_unless(
+    condition: tf.Tensor, variables: Sequence[tf.Variable], before: Sequence[tf.Tensor]
+) -> tf.Tensor:
+    """Gives variables their earlier values back unless `condition`, a bool scalar, holds."""
+
+    def undo() -> tf.Tensor:
+        for variable, value in zip(variables, before):
+            variable.assign(value)
+        return tf.constant(False)
+
+    return tf.cond(condition, lambda: tf.constant(True), undo)
+
+
+def _check_finite(
+    loss: tf.Tensor, squares: tf.Tensor, names: Sequence[str], step: tf.Tensor
+) -> list[tf.Operation]:
+    """Operations that fail for a loss or gradient that is not finite, and say where.
+
+    `squares` holds half the squared norm of each gradient, `names` the names in the same order.
+    """
+    faulty = tf.boolean_mask(tf.constant(list(names)), ~tf.math.is_finite(squares))
+    listed = tf.strings.reduce_join(faulty[:_MAX_NAMED], separator=", ")
+    at_step, count = tf.as_string(step), tf.as_string(tf.size(faulty))
+    gradients = ["gradients that are not: ", listed, " (", count, " in all)"]
+    loss_text = [LOSS_NOT_FINITE, ", at step ", at_step, ": ", tf.as_string(loss), "; "]
+    gradient_text = [GRADIENT_NOT_FINITE, ", at step ", at_step, "; "]
+    # One string each, which reads alike in a graph and outside of it.
+    return [
+        tf.debugging.Assert(is_finite, [tf.strings.join([*text, *gradients])])
+        for is_finite, text in (
+            (tf.math.is_finite(loss), loss_text),
+            (tf.math.is_finite(tf.reduce_sum(squares)), gradient_text),
+        )
+    ]
+
+
+def on_devices(train: Callable[..., tf_agent.LossInfo]) -> Callable[..., tf_agent.LossInfo]:
+    """A train step that shares its batch among the devices of the strategy in force.
+
+    Args:
+        train: (experience, weights) -> LossInfo, equal on all devices: `SequenceAgent.train`.
+
+    Returns:
+        The same function of the whole batch; of this process's part, where there are several.
+    """
+    strategy = tf.distribute.get_strategy()
+    num_devices = len(strategy.extended.worker_devices)
+
+    def train_together(
+        experience: trajectory.Trajectory, weights: tf.Tensor | None = None
+    ) -> tf_agent.LossInfo:
+        shares = [share(experience, num_devices, index, weights) for index in range(num_devices)]
+        part, part_weights = strategy.experimental_distribute_values_from_function(
+            # Replicas of other processes have shares of their own processes' parts.
+            lambda replica: shares[replica.replica_id_in_sync_group % num_devices]
+        )
+        info = strategy.run(train, args=(part, part_weights))
+        return tf.nest.map_structure(
+            lambda value: strategy.experimental_local_results(value)[0], info
+        )
+
+    return train_together
+
+
+def share(
+    experience: trajectory.Trajectory,
+    num_devices: int,
+    index: int,
+    weights: tf.Tensor | None = None,
+) -> tuple[trajectory.Trajectory, tf.Tensor]:
+    """What one device gets of B trajectories.
+
+    Args:
+        experience: B trajectories.
+        num_devices: n.
+        index: of the device, 0 .. n - 1.
+        weights: float32 [B], of the samples; None: 1 each.
+
+    Returns:
+        Samples index * B / n up to (index + 1) * B / n, rounded, at least one; and their weights,
+        float32. With fewer samples than devices several have the same one, and share its weight: 1
+        sample on 2 devices is given to both, with weight 1/2 each.
+    """
+    batch_size = tf.shape(experience.step_type)[0]
+    start, stop = index * batch_size // num_devices, (index + 1) * batch_size // num_devices
+    stop = tf.maximum(stop, start + 1)
+    part = tf.nest.map_structure(lambda x: x[start:stop], experience)
+    # With fewer samples than devices, device i has sample floor(i B / n).
+    owners = tf.reduce_sum(
+        tf.cast(tf.range(num_devices) * batch_size // num_devices == start, tf.float32)
+    )
+    weight = tf.where(batch_size < num_devices, 1.0 / owners, 1.0)
+    part_weights = tf.fill((stop - start,), weight)
+    return part, part_weights if weights is None else weights[start:stop] * part_weights

@@ -19,29 +19,32 @@ import argparse
 import contextlib
 import errno
 import os
-import pathlib
 import sys
 import typing
 
 from absl import logging
 
-from training import directory_lock, flags, slurm_cluster, stop_signals
+import checkpoint_directory
+from training import devices, flags, stop_signals
 
 # TensorFlow takes seconds: functions import what needs it, once the flags are read, so that --help
 # and a wrong flag do not wait.
 if typing.TYPE_CHECKING:
     import tensorflow as tf
 
-    from training import run_setup, training_loop, workers
+    from training import run_setup, training_loop
+
+# A requeued job may start while the last process still saves, or before a file server has noticed
+# that its node is gone.
+RESTART_WAIT_S = 180.0
 
 
 def run(
-    args: argparse.Namespace, signals: stop_signals.StopSignals, together: workers.Workers
+    args: argparse.Namespace, signals: stop_signals.StopSignals, together: devices.Workers
 ) -> None:
     """Everything: check, configure, read, build, load, train."""
     # All of them before `prepare`, because gin has to know what it may bind.
-    from training import checkpoint_writer, run_setup, training_loop
-    from training.reports import run_reporter
+    from training import reports, run_setup, training_loop
 
     setup = run_setup.prepare(args)
     if args.dry_run:
@@ -49,24 +52,27 @@ def run(
         return
     # Nothing is written before every worker knows whether it goes on with a run.
     together.wait()
-    with _only_run(args, together):
-        directory = pathlib.Path(args.checkpoint_dir)
-        # The chief writes checkpoints and reports; other workers write nothing.
-        if together.is_chief:
-            writer = checkpoint_writer.CheckpointWriter(
-                directory,
-                setup.agent,
-                setup.embeddings,
-                setup.metadata(),
-                args.max_checkpoints,
-                setup.must_match,
+    # The chief writes checkpoints and reports, where no other run does; others write nothing.
+    is_chief, only_run, reporter = together.is_chief, contextlib.nullcontext(), None
+    if is_chief:
+        is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
+        wait_s = RESTART_WAIT_S if is_restart else 0.0
+        only_run = checkpoint_directory.only_run(args.checkpoint_dir, wait_s)
+    with only_run:
+        writer = checkpoint_directory.CheckpointWriter(
+            args.checkpoint_dir,
+            setup.agent,
+            setup.embeddings,
+            setup.metadata,
+            args.max_checkpoints,
+            setup.must_match,
+            writes=is_chief,
+        )
+        if is_chief:
+            first_epoch = 1 if setup.state is None else setup.state.epoch + 1
+            reporter = reports.RunReporter(
+                args.checkpoint_dir, setup.data, first_epoch, setup.settings.selection_metric
             )
-            reporter = run_reporter.RunReporter(
-                directory, setup.data, setup.first_epoch, setup.settings.selection_metric
-            )
-        else:
-            writer = checkpoint_writer.NoWriter(directory, setup.agent)
-            reporter = run_reporter.NullReporter()
         summary = training_loop.TrainingLoop(
             setup.agent,
             setup.data,
@@ -74,21 +80,12 @@ def run(
             reporter,
             setup.settings,
             signals,
-            None if setup.point is None else setup.point.state,
+            setup.state,
             setup.augmentation,
             together,
         ).run()
-        if together.is_chief:
+        if is_chief:
             _print_summary(summary, setup)
-
-
-def _only_run(
-    args: argparse.Namespace, together: workers.Workers
-) -> contextlib.AbstractContextManager[None]:
-    """No other run writes to the checkpoint directory; the chief sees to it."""
-    if not together.is_chief:
-        return contextlib.nullcontext()
-    return directory_lock.held(args.checkpoint_dir, directory_lock.wait_seconds(os.environ))
 
 
 def _print_dry_run(setup: run_setup.RunSetup) -> None:
@@ -127,15 +124,13 @@ def main(arguments: list[str] | None = None) -> int:
     args = flags.parse(arguments, __doc__)
     import tensorflow as tf
 
-    from training import precision
-
     try:
         strategy, together = _strategy(args)
         # All of it, because variables are made and changed on every device.
         with (
             stop_signals.StopSignals() as signals,
             strategy.scope(),
-            precision.precision(args.mixed_precision),
+            devices.precision(args.mixed_precision),
         ):
             run(args, signals, together)
     except stop_signals.Preempted as signal:
@@ -161,20 +156,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _strategy(
-    args: argparse.Namespace,
-) -> tuple[tf.distribute.Strategy, workers.Workers]:
+def _strategy(args: argparse.Namespace) -> tuple[tf.distribute.Strategy, devices.Workers]:
     """What to build under, and this process's place among those that train together."""
-    from training import devices, workers
-
     if args.cluster is None:
-        return devices.strategy(args.num_devices), workers.Workers()
-    cluster = slurm_cluster.from_environment(os.environ)
+        return devices.strategy(args.num_devices), devices.Workers()
+    cluster = devices.slurm_cluster(os.environ)
     if cluster.index:
         # One of them is enough to follow.
         logging.set_verbosity(logging.WARNING)
     strategy = devices.worker_strategy(cluster, args.collectives)
-    return strategy, workers.Workers(cluster.index, len(cluster.addresses))
+    return strategy, devices.Workers(cluster.index, len(cluster.addresses))
 
 
 def _first_line(error: tf.errors.OpError) -> str:

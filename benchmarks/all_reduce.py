@@ -24,7 +24,7 @@ import gin
 import tensorflow as tf
 
 from film_efficientnet import mbconv_block
-from training import agent_factory, devices, slurm_cluster
+from training import agent_factory, devices
 
 
 def median_s(strategy: tf.distribute.Strategy, sizes: list, at_once: bool, repeats: int) -> float:
@@ -57,7 +57,7 @@ def median_s(strategy: tf.distribute.Strategy, sizes: list, at_once: bool, repea
 
 def work(addresses: list[str], index: int, config_file: str, repeats: int) -> dict[str, float]:
     """One worker's figures."""
-    cluster = slurm_cluster.SlurmCluster(tuple(addresses), index, index, len(addresses))
+    cluster = devices.SlurmCluster(tuple(addresses), index, index, len(addresses))
     strategy = devices.worker_strategy(cluster, "ring")
     with strategy.scope():
         gin.parse_config_file(config_file)

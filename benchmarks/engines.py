@@ -12,7 +12,6 @@
 | <engine> head 16    | 16 samples, image features computed once                                 |
 | <engine> full 16    | 16 samples, dropout everywhere                                           |
 | policy step         | `SequencePolicy.action` as a `tf.function`                               |
-| engine policy step  | the same in `PolicyEngine`                                               |
 
 Weights are random. The floor is 3.72 GFLOP, EfficientNet-B3's on 300 x 300 pixels, divided by the
 rate of a large float32 matrix product measured in the same run. Medians.
@@ -33,14 +32,8 @@ from tf_agents.trajectories import time_step
 
 import agent_wrapper
 import policy_specs
-from serving.engines import (
-    equality_check,
-    onnx_export,
-    policy_engine,
-    staged_engine,
-    stages,
-    tensorflow_engine,
-)
+from serving.engines import engine as engines
+from serving.engines import graphs
 from training import agent_factory
 
 CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "transformer_mixin.gin"
@@ -83,7 +76,8 @@ def floor_ms(repeats: int) -> float:
 def eager_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
     """Of the network without any engine or trace."""
     functions = agent.prediction_functions()
-    image, embedding = (tf.constant(part[:1]) for part in equality_check.example_inputs(functions))
+    image = tf.fill((1, *functions.image_shape), tf.constant(127, tf.uint8))
+    embedding = tf.fill((1, policy_specs.EMBEDDING_SIZE), 0.04)
     seed = tf.constant([1, 0], tf.int32)
 
     def predict() -> np.ndarray:
@@ -97,7 +91,7 @@ def eager_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
     }
 
 
-def engine_times(engine: staged_engine.StagedEngine, repeats: int) -> dict[str, float]:
+def engine_times(engine: engines.Engine, repeats: int) -> dict[str, float]:
     """Of one engine, in every scope."""
     image = np.random.default_rng(0).integers(0, 256, (_SAMPLES, *engine.image_shape), np.uint8)
     embedding = np.full((_SAMPLES, policy_specs.EMBEDDING_SIZE), 0.04, np.float32)
@@ -122,18 +116,8 @@ def policy_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
     step = time_step.transition(observation, tf.zeros(1))
     act = tf.function(policy.action, autograph=False)
     state = policy.get_initial_state(1)
-
-    engine = policy_engine.PolicyEngine(agent)
-    image, embedding = (
-        observation[key].numpy() for key in (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
-    )
-    first = engine.initial_state()
-    return {
-        "policy step": median_ms(
-            lambda: tf.nest.map_structure(np.asarray, act(step, state).action), repeats
-        ),
-        "engine policy step": median_ms(lambda: engine.action(image, embedding, first), repeats),
-    }
+    step_ms = median_ms(lambda: tf.nest.map_structure(np.asarray, act(step, state).action), repeats)
+    return {"policy step": step_ms}
 
 
 def measure(parts: list[str], repeats: int, bindings: list[str]) -> dict[str, float]:
@@ -149,15 +133,13 @@ def measure(parts: list[str], repeats: int, bindings: list[str]) -> dict[str, fl
     if "eager" in parts:
         rows |= eager_times(agent, max(1, repeats // 3))
     functions = agent.prediction_functions()
-    graphs = stages.freeze_stages(functions)
+    stages = graphs.freeze_stages(functions)
     if "tensorflow" in parts:
-        rows |= engine_times(tensorflow_engine.from_graphs(graphs, functions.image_shape), repeats)
+        rows |= engine_times(engines.in_tensorflow(stages, functions), repeats)
     if "onnxruntime" in parts:
-        onnx_export.check_installed()
-        from serving.engines import onnx_engine
+        from serving.engines import onnx
 
-        files = onnx_engine.export(graphs)
-        rows |= engine_times(onnx_engine.from_files(files, functions.image_shape), repeats)
+        rows |= engine_times(onnx.from_files(onnx.export(stages), functions), repeats)
     if "policy" in parts:
         rows |= policy_times(build(CONFIG.with_name("rt1main.gin"), bindings), repeats)
     return rows

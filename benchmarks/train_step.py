@@ -50,7 +50,8 @@ def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> d
     import tensorflow as tf
 
     import policy_specs
-    from training import agent_factory, precision, step_checks, train_steps
+    import sequence_agent
+    from training import agent_factory, devices, train_steps
 
     if variant.endswith("236px"):
         bindings = [*bindings, "EfficientNetEncoder.image_size = None"]
@@ -61,13 +62,13 @@ def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> d
     batch[policy_specs.IMAGE_KEY] = tf.cast(noise, image.dtype)
     shape = (batch_size, policy_specs.NUM_COORDINATES)
     batch[policy_specs.ACTION_KEY] = tf.random.stateless_uniform(shape, (0, 2))
-    with precision.precision("bfloat16" if variant.endswith("bfloat16") else None):
+    with devices.precision("bfloat16" if variant.endswith("bfloat16") else None):
         agent = agent_factory.create_agent()
         experience = train_steps.to_trajectory(batch)
         step = agent.train_function
         if variant.startswith("xla"):
             # XLA knows no strings, of which the message for a loss that is not finite is made.
-            step_checks.check_finite = lambda *arguments: []
+            sequence_agent._check_finite = lambda *arguments: []
             step = tf.function(agent.sequence_agent.train, jit_compile=True, autograph=False)
         tf.config.run_functions_eagerly(variant == "eager")
         times = []

@@ -35,7 +35,7 @@ def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
     """The answers float64 [n, 4] of the module's table, as far as what they need is known."""
     found, number = {}, len(samples)
     if samples.train is not None:
-        found["mean of the training labels"] = mean_answers(samples.train.labels, number)
+        found["mean of the training labels"] = metrics.mean_answers(samples.train.labels, number)
         arrays = [
             one.names(name)
             for one in (samples.train, samples)
@@ -47,11 +47,6 @@ def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
     images = samples.dataset.images
     found["colour"] = np.array([colour_answer(np.asarray(images[i])) for i in samples.indices])
     return found
-
-
-def mean_answers(labels: np.ndarray, number: int) -> np.ndarray:
-    """The mean of labels [M, 4], as the answer to so many questions: float64 [number, 4]."""
-    return np.broadcast_to(np.mean(labels, axis=0, dtype=np.float64), (number, 4))
 
 
 def _instruction_means(

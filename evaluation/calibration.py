@@ -25,7 +25,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import plain_json, uncertainty
+from evaluation import plain_json
+from evaluation.uncertainty import Estimate
 from food_data import atomic_files
 
 FORMAT_VERSION = 1
@@ -198,11 +199,8 @@ class Confidence:
             )
 
     def chance(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The chance that each of N answers is right, float64 [N], above 0 and below 1.
-
-        Raises:
-            ValueError: if an input is absent.
-        """
+        """The chance that each of N answers is right, float64 [N]; raises ValueError if an input is
+        absent."""
         absent = [name for name in self.inputs if name not in inputs]
         if absent:
             raise ValueError(
@@ -220,12 +218,9 @@ class CalibratedAnswer:
 
     Attributes:
         std: calibrated, of x1, y1, x2, y2.
-        coverage: chance that disc and box, each for itself, hold the label.
-        centre: (x, y) of the disc, the answer's midpoint.
-        radius: of the disc.
-        box_low, box_high: ends of the box in each coordinate, within 0..1.
+        coverage: chance that disc (about `centre`, with `radius`) and box (from `box_low` to
+            `box_high`, within 0..1), each for itself, hold the label.
         ask_human: whether the doubt is above the threshold.
-        doubt: what that is judged by.
         chance: that place and direction are right; None: nobody has fitted it.
         half_angle: of the sector around the answer's axis that, together with the disc, holds the
             label with the chance `coverage`, degrees; None likewise.
@@ -247,17 +242,9 @@ class CalibratedAnswer:
 
 @dataclasses.dataclass(frozen=True)
 class UncertaintyCalibration:
-    """The contents of `uncertainty.json`, see the module.
-
-    Attributes:
-        format_version: 1.
-        fitted_on: where it comes from.
-        std_scale: factors of the std of x1, y1, x2, y2.
-        min_std: what a std counts as if it is less, before the factor.
-        regions: sizes of regions.
-        asking: the threshold.
-        confidence: the chance to be right; None in files of before there was one.
-    """
+    """The contents of `uncertainty.json`, see the module: `std_scale` are factors of the std of x1,
+    y1, x2, y2, `min_std` what a std counts as if it is less, before the factor. `confidence` is
+    None in files of before there was one."""
 
     format_version: int
     fitted_on: FittedOn
@@ -277,12 +264,9 @@ class UncertaintyCalibration:
         if len(self.std_scale) != 4 or not all(scale > 0 for scale in self.std_scale):
             raise ValueError(f"std_scale: expected 4 numbers above 0, got {self.std_scale}.")
 
-    def uncertainty(self, estimate: uncertainty.Estimate) -> np.ndarray:
-        """The score that regions grow with, float64 [N].
-
-        Raises:
-            ValueError: if the estimate is of another score.
-        """
+    def uncertainty(self, estimate: Estimate) -> np.ndarray:
+        """The score that regions grow with, float64 [N]; raises ValueError if there is none
+        such."""
         if self.fitted_on.score not in estimate.scores:
             raise ValueError(
                 f"{FILE_NAME}: expected one of the scores {', '.join(estimate.scores)}, got "
@@ -290,7 +274,7 @@ class UncertaintyCalibration:
             )
         return estimate.scores[self.fitted_on.score]
 
-    def doubt(self, estimate: uncertainty.Estimate) -> np.ndarray:
+    def doubt(self, estimate: Estimate) -> np.ndarray:
         """What asking is judged by, float64 [N]: 1 - chance to be right, or the uncertainty."""
         if self.confidence is None:
             return self.uncertainty(estimate)
@@ -300,15 +284,8 @@ class UncertaintyCalibration:
         """float64 [..., 4] of the source's std [..., 4]."""
         return np.maximum(np.asarray(std, np.float64), self.min_std) * self.std_scale
 
-    def apply(self, estimate: uncertainty.Estimate, row: int = 0) -> CalibratedAnswer:
-        """What is known about one answer.
-
-        Args:
-            estimate: of the source that was calibrated.
-            row: which of its answers.
-
-        Returns:
-            Calibrated std, regions, the chance to be right, and whether to ask the human.
+    def apply(self, estimate: Estimate, row: int = 0) -> CalibratedAnswer:
+        """What is known about the answer in a row of an estimate of the source that was calibrated.
 
         Raises:
             ValueError: if the estimate is of another score, or a value is negative or not finite.
@@ -369,8 +346,7 @@ def read(directory: str | os.PathLike[str]) -> UncertaintyCalibration | None:
     """Reads a checkpoint directory's `uncertainty.json`; None if it has none.
 
     Raises:
-        ValueError: if there is one and it is no JSON, of another version, or a field is absent,
-            unknown, of the wrong type or out of range; says which.
+        ValueError: if there is one and it is not as it should be; says which field.
     """
     path = pathlib.Path(directory) / FILE_NAME
     if not path.exists():

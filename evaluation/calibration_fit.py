@@ -43,7 +43,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import calibration, metrics, statistics, uncertainty
+from evaluation import calibration, metrics, statistics
+from evaluation.uncertainty import Estimate
 from food_data import npz_dataset
 
 if typing.TYPE_CHECKING:
@@ -60,7 +61,7 @@ _NUM_FOLDS = 5
 
 def fit(
     samples: evaluation_samples.Samples,
-    estimate: uncertainty.Estimate,
+    estimate: Estimate,
     source: uncertainty_sources.Source,
     *,
     weights_sha256: str,
@@ -170,7 +171,7 @@ def axis_errors(answers: np.ndarray, labels: np.ndarray, elongated: np.ndarray) 
     return np.where(elongated, angles, 0.0)
 
 
-def region_scores(estimate: uncertainty.Estimate, labels: np.ndarray) -> dict[str, np.ndarray]:
+def region_scores(estimate: Estimate, labels: np.ndarray) -> dict[str, np.ndarray]:
     """{name of `REGIONS`: float64 [N]}, see the module; a region holds scores up to its size."""
     error = np.abs(np.asarray(estimate.answers, np.float64) - labels)
     distance = metrics.midpoint_distances(estimate.answers, labels)
@@ -183,7 +184,7 @@ def region_scores(estimate: uncertainty.Estimate, labels: np.ndarray) -> dict[st
 
 
 def fit_regions(
-    estimate: uncertainty.Estimate,
+    estimate: Estimate,
     labels: np.ndarray,
     coverage: float = 0.9,
     adaptive: bool = True,

@@ -21,8 +21,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from evaluation import statistics, uncertainty
+from evaluation import statistics
 from evaluation.samples import Samples
+from evaluation.uncertainty import Estimate
 
 # (uint8 [B, H, W, 3], a generator) -> uint8 of the same shape.
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -71,8 +72,8 @@ SHIFTS: dict[str, Change] = {
 
 
 def shift_rows(
-    ask: Callable[..., uncertainty.Estimate],
-    doubt: Callable[[uncertainty.Estimate], np.ndarray],
+    ask: Callable[..., Estimate],
+    doubt: Callable[[Estimate], np.ndarray],
     samples: Samples,
     ordinary: np.ndarray,
     *,

@@ -45,18 +45,9 @@ class Interval:
 def mean_intervals(
     columns: Mapping[str, np.ndarray], pictures: np.ndarray, seed: int = 0
 ) -> dict[str, Interval]:
-    """95 % intervals of the means of several columns, all from the same 2,000 drawings.
+    """95 % intervals of the means of columns [N], all from the same 2,000 drawings of pictures.
 
-    Args:
-        columns: {name: float [N]}; NaN means unknown and does not count.
-        pictures: [N], equal for samples of one picture (`sources`).
-        seed: of the drawings.
-
-    Returns:
-        {name: interval}.
-
-    Raises:
-        ValueError: if lengths differ.
+    NaN means unknown and does not count. `pictures` [N] are equal for samples of one picture.
     """
     names, group = np.unique(pictures, return_inverse=True)
     values = np.stack([np.asarray(column, np.float64) for column in columns.values()])

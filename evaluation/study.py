@@ -45,11 +45,11 @@ from evaluation import (
     plain_json,
     shifts,
     statistics,
-    uncertainty,
     uncertainty_metrics,
     uncertainty_sources,
 )
 from evaluation.samples import Samples, calibration_split
+from evaluation.uncertainty import Estimate
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
@@ -126,7 +126,7 @@ def run(
         which: Samples = samples,
         frames: uncertainty_sources.Frames | None = frames,
         **how: object,
-    ) -> uncertainty.Estimate:
+    ) -> Estimate:
         return uncertainty_sources.collect(
             source,
             which.dataset,
@@ -268,7 +268,7 @@ def comparison(
 
 
 def _rows(
-    estimate: uncertainty.Estimate, std: Sequence[tuple[str, np.ndarray]], labels: np.ndarray
+    estimate: Estimate, std: Sequence[tuple[str, np.ndarray]], labels: np.ndarray
 ) -> Iterator[dict[str, typing.Any]]:
     """One for each score with the first std; the first score again with each other std."""
     distances = metrics.midpoint_distances(estimate.answers, labels)
@@ -279,9 +279,7 @@ def _rows(
             yield {"label": label, "score": score, "figures": figures}
 
 
-def _curves(
-    estimate: uncertainty.Estimate, std: np.ndarray, labels: np.ndarray
-) -> dict[str, typing.Any]:
+def _curves(estimate: Estimate, std: np.ndarray, labels: np.ndarray) -> dict[str, typing.Any]:
     """'coverage', 'error', 'oracle' (at most 101 points), 'random', the error whatever is asked,
     and 'expected' and 'observed' shares of labels below predicted quantiles."""
     distances = metrics.midpoint_distances(estimate.answers, labels)
@@ -299,7 +297,7 @@ def _curves(
 
 def calibration_figures(
     calibrated: calibration.UncertaintyCalibration,
-    estimate: uncertainty.Estimate,
+    estimate: Estimate,
     samples: Samples,
     seed: int = 0,
 ) -> dict[str, typing.Any]:
@@ -309,22 +307,12 @@ def calibration_figures(
     [0.886, 0.924]. Asking about 19 % of the plates lowers the mean distance of the midpoints from
     0.03 to 0.02: `gain` 0.33.
 
-    Args:
-        calibrated: of the source that made the estimate.
-        estimate: of n samples.
-        samples: those.
-        seed: of the intervals.
-
     Returns:
         'fitted_on' (without the pictures' ids), 'nominal', 'disc_coverage', 'box_coverage' and,
-        where the calibration has sectors, 'both_coverage' (disc and sector together) as intervals,
-        'median_radius', 'asked_share', 'error_of_all', 'error_of_answered', 'gain' (1 - answered /
-        all), 'wrong_of_all' and 'wrong_of_answered' (shares whose place or direction is wrong),
-        'target', and 'chance', None in calibrations without one: 'mean' of it, share of 'right'
-        answers, 'auroc' of doubt for wrong answers, 'ece' with its interval.
-
-    Raises:
-        ValueError: if the calibration is of another score.
+        where the calibration has sectors, 'both_coverage' (disc and sector together),
+        'median_radius', 'asked_share', 'error_of_all', 'error_of_answered', 'gain', 'wrong_of_all',
+        'wrong_of_answered' (shares whose place or direction is wrong), 'target', and 'chance', None
+        without one: 'mean' of it, share of 'right' answers, 'auroc' of doubt, 'ece'.
     """
     regions, asking, labels = calibrated.regions, calibrated.asking, samples.labels
     radii = regions.disc_radius(calibrated.uncertainty(estimate))
@@ -383,7 +371,7 @@ def calibration_figures(
 
 
 def coverage_over_splits(
-    estimate: uncertainty.Estimate, samples: Samples, num_splits: int, seed: int = 0
+    estimate: Estimate, samples: Samples, num_splits: int, seed: int = 0
 ) -> dict[str, typing.Any]:
     """Coverage of 90 % regions fitted to one half of the pictures on the other, of random halves.
 
@@ -406,7 +394,7 @@ def coverage_over_splits(
 def _examples(
     samples: Samples,
     answers: np.ndarray,
-    found: uncertainty.Estimate | None,
+    found: Estimate | None,
     calibrated: calibration.UncertaintyCalibration | None,
     number: int,
 ) -> dict[str, list[dict[str, typing.Any]]]:

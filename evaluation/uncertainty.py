@@ -123,18 +123,10 @@ def joined(parts: list[Estimate]) -> Estimate:
 def from_distributions(
     answers: np.ndarray, probabilities: np.ndarray, coding: str = action_coding.ENDPOINTS
 ) -> Estimate:
-    """What one pass says; also what a server does with `Engine.forward_with_distributions`.
+    """What one pass says: answers [B, 4] and probabilities [B, 4, V] of tokens of a coding.
 
-    Args:
-        answers: float [B, 4].
-        probabilities: float [B, 4, V].
-        coding: what the four tokens stand for, `Agent.action_coding`.
-
-    Returns:
-        The scores 'credible_width', 'entropy' (both means over the tokens), 'midpoint_std'.
-
-    Raises:
-        ValueError: if rows are no probabilities.
+    Scores 'credible_width', 'entropy', 'midpoint_std'. Raises ValueError if rows are no
+    probabilities.
     """
     std, midpoint = execution_parameters_std(probabilities, answers, coding)
     scores = _token_scores(probabilities) | {"midpoint_std": midpoint}
@@ -146,19 +138,11 @@ def from_members(
     probabilities: np.ndarray | None,
     coding: str = action_coding.ENDPOINTS,
 ) -> Estimate:
-    """What members say together.
+    """What S members say together: samples [S, B, 4] and probabilities [S, B, 4, V], None of a
+    model that regresses coordinates.
 
-    Args:
-        samples: float [S, B, 4], their answers.
-        probabilities: float [S, B, 4, V]; None of a model that regresses coordinates.
-        coding: what the four tokens stand for, `Agent.action_coding`.
-
-    Returns:
-        The scores of `from_distributions` of the mixture, then 'mutual_information' (a mean over
-        the coordinates) and 'midpoint_spread'; of a regression model the last one only.
-
-    Raises:
-        ValueError: if rows are no probabilities.
+    Scores of `from_distributions` of the mixture, then 'mutual_information' and 'midpoint_spread';
+    of a regression model the last one only.
     """
     answers = samples.mean(axis=0)
     variance = samples.var(axis=0, dtype=np.float64)
@@ -191,16 +175,8 @@ def execution_parameters_std(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Root mean square distance from an answer; the standard deviation if it is the mean.
 
-    Args:
-        probabilities: float [..., 4, V], of the four tokens.
-        answers: execution parameters, float [..., 4], in 0..1.
-        coding: of the tokens, see `tokenizers/action_coding.py`.
-
-    Returns:
-        Of the coordinates, float64 [..., 4]; of the midpoint, x and y together, float64 [...].
-
-    Raises:
-        ValueError: if rows are no probabilities.
+    Of probabilities [..., 4, V] and execution parameters [..., 4]: of the coordinates, float64
+    [..., 4], and of the midpoint, x and y together, float64 [...].
     """
     probabilities = _checked(probabilities)
     values = action_coding.bin_values(probabilities.shape[-1])
@@ -217,19 +193,9 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 def credible_width(probabilities: np.ndarray, mass: float = CREDIBLE_MASS) -> np.ndarray:
-    """Share of the tokens, likeliest first, that hold `mass` of the probability.
+    """Share of the tokens [..., V], likeliest first, that hold `mass` of the probability: [...].
 
     The last of them counts by the part of it that is needed, so equal values are rare.
-
-    Args:
-        probabilities: float [..., V].
-        mass: in 0..1, both excluded.
-
-    Returns:
-        float64 [...], above 0, at most 1.
-
-    Raises:
-        ValueError: if rows are no probabilities.
     """
     likeliest = np.sort(_checked(probabilities), axis=-1)[..., ::-1]
     held = np.cumsum(likeliest, axis=-1)

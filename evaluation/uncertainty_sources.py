@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from evaluation import uncertainty
+from evaluation.uncertainty import Estimate
 from food_data import framing, image_placement, npz_dataset
 from tokenizers import action_coding
 
@@ -78,12 +79,10 @@ class PlainAnswers(Source):
 
     name = "model"
 
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty.Estimate:
+    def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
         """See the module."""
         answers = np.asarray(self._agent.forward(images, embeddings))
-        return uncertainty.Estimate(answers, np.zeros(answers.shape), {})
+        return Estimate(answers, np.zeros(answers.shape), {})
 
 
 class TokenDistribution(Source):
@@ -91,9 +90,7 @@ class TokenDistribution(Source):
 
     name = "token_distribution"
 
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty.Estimate:
+    def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
         """See the module."""
         coding = self._agent.action_coding
         if not isinstance(self._agent, framing.Voted):
@@ -119,9 +116,7 @@ class McDropout(Source):
         super().__init__(agent, scope=scope, num_samples=num_samples)
         self.scope, self.num_samples = scope, num_samples
 
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty.Estimate:
+    def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
         """See the module."""
         sampling = {"dropout": self.scope, "num_samples": self.num_samples, "seed": seed}
         found = _ask(self._agent, images, embeddings, **sampling)
@@ -148,9 +143,7 @@ class Ensemble(Source):
         super().__init__(agents[0], num_members=len(agents), members=list(names))
         self.num_samples, self._agents = len(agents), agents
 
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty.Estimate:
+    def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
         """See the module."""
         members = [_ask(agent, images, embeddings) for agent in self._agents]
         return _from_list(members, self._agent.action_coding)
@@ -166,9 +159,7 @@ class FlippedViews(Source):
 
     name, num_samples = "flipped_views", 4
 
-    def __call__(
-        self, images: np.ndarray, embeddings: np.ndarray, seed: int
-    ) -> uncertainty.Estimate:
+    def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
         """See the module."""
         members, coding = [], self._agent.action_coding
         for flip_x, flip_y in ((False, False), (True, False), (False, True), (True, True)):
@@ -195,9 +186,7 @@ def _ask(
     return np.asarray(agent.forward(images, embeddings, **sampling)), None
 
 
-def _from_list(
-    members: list[tuple[np.ndarray, np.ndarray | None]], coding: str
-) -> uncertainty.Estimate:
+def _from_list(members: list[tuple[np.ndarray, np.ndarray | None]], coding: str) -> Estimate:
     answers, probabilities = zip(*members)
     known = None if probabilities[0] is None else np.stack(probabilities)
     return uncertainty.from_members(np.stack(answers), known, coding)
@@ -322,15 +311,12 @@ def collect(
     change: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     frames: Frames | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
-) -> uncertainty.Estimate:
+) -> Estimate:
     """Asks a source about samples of a data set, one batch of pictures in memory at a time.
 
     Args:
-        source: one of this module's.
-        dataset: N samples.
-        indices: which of them are asked, int [n], at least one.
-        batch_size: pictures in one pass. What is random depends on it.
-        seed: of what is random.
+        source, dataset, indices: what is asked about which samples, int [n], at least one.
+        batch_size: pictures in one pass. What is random depends on it, and on `seed`.
         instructions: the sample whose instruction each is asked with, int [n]; None: its own.
         change: what becomes of the pictures first, see `shifts.SHIFTS`; None: nothing.
         frames: makes of the pictures what the last pass sees; None: one pass.

@@ -1,31 +1,53 @@
-"""One version of the model with everything that it needs to answer about pictures of any size.
+"""A checkpoint that answers about pictures: from a picture's file to the fields of an answer.
 
-Nothing in it changes after `warm_up`, so that threads share it without a lock, and a new version is
-made beside it instead of in it.
+A server and `policy.CheckpointPolicy` run the same function, `Predictor.answer`. A worked example,
+in a picture of 200 x 100 pixels (x to the right, y down):
+
+| field             | prediction (0..1) | prediction_pixels |
+|-------------------|-------------------|-------------------|
+| start_x, start_y  | 0.25, 0.5         | 50, 50            |
+| end_x, end_y      | 0.75, 1.0         | 150, 100          |
+| skewer_x, skewer_y| 0.5, 0.75         | 100, 75           |
+| direction_degrees | 45.0              | 26.57             |
+
+Existing clients read the direction of the normalised coordinates, so `prediction` gives that one.
+In a picture that is not square it is not the angle seen; `prediction_pixels` gives the angle seen.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from absl import logging
 
 import policy_specs
 from evaluation import calibration as uncertainty_calibration
-from food_data import framing, image_placement
-from serving import errors, instructions, request_schemas, uncertainty
-from serving.engines.engine import Engine
+from food_data import embedding_store, framing, image_placement
+from serving import uncertainty
+from serving.schemas import DROPOUT_SCOPES, RequestError
+
+# Calls a function that runs the model; its value, and milliseconds of waiting and of the model.
+Run = Callable[[Callable[[], Any]], tuple[Any, float, float]]
+
+
+def run_here(function: Callable[[], Any]) -> tuple[Any, float, float]:
+    """Runs the model in this thread, at once."""
+    started = time.perf_counter()
+    value = function()
+    return value, 0.0, 1000 * (time.perf_counter() - started)
 
 
 class Predictor:
-    """Model, instructions and the way in which training fitted pictures into the square.
+    """One version of the model; nothing in it changes after `warm_up`, so threads share it.
 
     Attributes:
-        model: the network.
-        instructions: that it was trained on.
+        model: the network, a `serving.engines.engine.Engine`.
         version: names the checkpoint in answers.
         engine: names what runs the network.
         framing: how it looks at photos unless a request says otherwise.
@@ -35,32 +57,31 @@ class Predictor:
 
     def __init__(
         self,
-        model: Engine,
-        known_instructions: instructions.Instructions,
+        model: Any,
+        embeddings: embedding_store.EmbeddingStore,
         placement_mode: str | None,
         version: str,
         calibration: uncertainty_calibration.UncertaintyCalibration | None = None,
         framed: framing.Framing | None = None,
+        encoder: Any = None,
     ) -> None:
         """Args:
         model: the network.
-        known_instructions: what it can be asked.
+        embeddings: of the instructions that it was trained on.
         placement_mode: of `image_placement.MODES`; None if the data set did not say.
         version: names the checkpoint.
         calibration: the `uncertainty.json` beside the checkpoint; None if there is none.
         framed: how it looks at photos; None: once.
+        encoder: a `food_data.text_encoders.TextEncoder`, the one that made the embeddings; None:
+            instructions in free text are refused.
         """
         self.model = model
-        self.framing = framed or framing.Framing()
-        # One object, so that requests which vote share a batch in the queue.
-        self._voted = framing.Voted(model)
-        self.instructions = known_instructions
         self.version = version
         self.engine = getattr(model, "name", type(model).__name__)
         self.num_workers = getattr(model, "num_workers", 1)
-        self.judge = (
-            None if calibration is None else uncertainty.UncertaintyJudge(calibration, model)
-        )
+        self.framing = framed or framing.Framing()
+        self.judge = calibration and uncertainty.UncertaintyJudge(calibration, model)
+        self._embeddings, self._encoder = embeddings, encoder
         self._placement_mode = placement_mode
 
     @classmethod
@@ -83,26 +104,25 @@ class Predictor:
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
-        from serving.engines import choose
+        from serving.engines import engine as engines
 
         calibration = uncertainty_calibration.read(directory)
         if calibration is not None:
             calibration.check_weights(checkpoint_directory.weights_digest(directory))
         loaded = checkpoint_directory.load(directory, config_file, loss_type)
         return cls(
-            choose.create_engine(loaded, directory, engine),
-            instructions.Instructions(
-                loaded.embeddings, instructions.encoder_of(loaded.embeddings)
-            ),
+            engines.create(loaded, directory, engine),
+            loaded.embeddings,
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
             calibration,
             checkpoint_directory.framing_of(loaded.metadata).instead(passes),
+            _encoder_of(loaded.embeddings),
         )
 
-    def model_for(self, framed: framing.Framing) -> Engine | framing.Voted:
-        """What answers in each pass: the model, or the vote over its turns and flips."""
-        return self._voted if framed.votes else self.model
+    def combinations(self) -> list[tuple[str, str]]:
+        """Every (action, food) that can be asked about, sorted."""
+        return sorted(self._embeddings.combinations())
 
     def warm_up(self) -> None:
         """Traces and runs all that a request may need, so that the first one does not wait."""
@@ -112,40 +132,217 @@ class Predictor:
         embedding = example[policy_specs.EMBEDDING_KEY].numpy()
         self.model.forward(image, embedding)
         # Memory pools and kernels are made for a shape when it is first seen.
-        num_samples = request_schemas.DEFAULT_BATCH_SIZE
-        for scope in request_schemas.DROPOUT_SCOPES:
-            self.model.forward(image, embedding, dropout=scope, num_samples=num_samples, seed=0)
+        for scope in DROPOUT_SCOPES:
+            self.model.forward(image, embedding, dropout=scope, num_samples=16, seed=0)
         self.model.forward(image, embedding)
         if self.judge is not None:
-            _, placement = image_placement.place(image[0], "stretch")
-            view = framing.View(image[0], placement)
-            self.judge.judge(self.model, view, placement, embedding[0])
+            view = framing.View(*image_placement.place(image[0], "stretch"))
+            self.judge.judge(self.model, view, view.placement, embedding[0])
         logging.info("Warmed up in %.1f s", time.perf_counter() - started)
 
-    def place(
-        self, image: bytes, resize: str | None, max_pixels: int
-    ) -> tuple[np.ndarray, framing.View]:
-        """Decodes a picture's file and fits it into the model's square.
+    def answer(
+        self,
+        image: bytes,
+        request: Mapping[str, Any],
+        *,
+        sampled: bool,
+        max_pixels: int,
+        run: Run = run_here,
+        embedding: np.ndarray | None = None,
+    ) -> dict[str, Any]:
+        """All that happens between a picture and its answer.
 
         Args:
             image: a file in one of `image_placement.FORMATS`, any size.
-            resize: of `image_placement.MODES`; None: as training had it.
+            request: as `schemas.PredictRequest` loads it, or `schemas.PredictBatchRequest` with its
+                defaults and, for dropout, a seed.
+            sampled: whether that is asked of which /predict_batch speaks: `batch_size` samples and
+                a verdict, if there is a calibration of such answers.
+            run: calls the model.
             max_pixels: of the picture.
+            embedding: float32 [512], asked in the place of the words.
 
         Returns:
-            The picture, uint8 [H, W, 3], and what the first pass sees of it.
+            The fields of `schemas.Samples` or `schemas.PredictAnswer` that the picture decides, and
+            `timing_ms` with decode, queue and model.
 
         Raises:
-            TooManyPixelsError: if there are more than `max_pixels`.
-            ImageDecodeError: if the bytes are no picture.
-            RequestError: 422 if neither the request nor training says how to fit it.
+            RequestError: 413 or 422 for what cannot be answered.
+            FloatingPointError: if the network's answer is not finite.
         """
+        action, food, vector = self._instruction(request, embedding)
+        started = time.perf_counter()
+        photo, first = self._place(image, request["resize"], max_pixels)
+        timing = {"decode": 1000 * (time.perf_counter() - started), "queue": 0.0, "model": 0.0}
+        framed = self.framing.instead(request["passes"])
+        model = framing.Voted(self.model) if framed.votes else self.model
+
+        def call(function: Callable[[], Any]) -> Any:
+            value, queue_ms, model_ms = run(function)
+            timing["queue"] += queue_ms
+            timing["model"] += model_ms
+            return value
+
+        def forward(images: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+            return call(lambda: np.asarray(model.forward(images, embeddings)))
+
+        (view,) = framing.look(forward, [photo], [first], vector[np.newaxis], framed)
+        asked = view.square[np.newaxis], vector[np.newaxis]
+        about = {
+            "image_width": view.placement.width,
+            "image_height": view.placement.height,
+            "resize": view.placement.mode,
+            "passes": framed.passes,
+            "crop": list(view.crop),
+            "action": action,
+            "food_type": food,
+            **{f"input_{name}": request[name] for name in ("action", "food_type", "text")},
+            "timing_ms": timing,
+        }
+        if not sampled:
+            normalised, pixels = _in_picture(forward(*asked)[0], view.placement)
+            return {"prediction": motion(normalised), "prediction_pixels": motion(pixels), **about}
+        count, scope = request["batch_size"], request["dropout_scope"]
+        if request["enable_dropout"]:
+            sampling = {"dropout": scope, "num_samples": count, "seed": request["seed"]}
+            rows = call(lambda: np.asarray(model.forward(*asked, **sampling))[:, 0])
+        else:
+            rows = np.repeat(forward(*asked), count, axis=0)
+        normalised, pixels = zip(*(_in_picture(row, view.placement) for row in rows))
+        verdict = None
+        if self.judge is not None and self.judge.knows(framed):
+            verdict = call(lambda: self.judge.judge(model, view, first.placement, vector))
+        found = statistics(np.array(normalised))
+        return {
+            "batch_size": count,
+            "enable_dropout": request["enable_dropout"],
+            "dropout_scope": scope,
+            "seed": request["seed"] if request["enable_dropout"] else None,
+            "predictions": normalised,
+            "predictions_pixels": pixels,
+            "statistics": found,
+            "mean_prediction": motion(found["mean"]),
+            "mean_prediction_pixels": motion(np.mean(pixels, axis=0).tolist()),
+            "ask_human": verdict and verdict.ask_human,
+            "uncertainty": verdict and self.judge.fields(verdict, first.placement),
+            **about,
+        }
+
+    def _instruction(
+        self, request: Mapping[str, Any], embedding: np.ndarray | None
+    ) -> tuple[str | None, str | None, np.ndarray]:
+        """Names that the model understands, None for free text, and the embedding float32 [512]."""
+        action, food = request["action"], request["food_type"]
+        if embedding is not None:
+            return action, food, embedding
+        try:
+            if action is not None:
+                action, food = self._embeddings.resolve(action, food)
+                return action, food, self._embeddings.lookup(action, food)
+            if self._encoder is not None:
+                return None, None, self._encoder.encode(request["text"])
+        except embedding_store.UnknownInstructionError as error:
+            raise RequestError(422, str(error)) from error
+        except ValueError as error:
+            raise RequestError(422, f"'text' cannot be encoded: {error}") from error
+        raise RequestError(
+            422,
+            "'text' alone needs the sentence encoder that made the embeddings of this model, which "
+            "this server does not have. Send 'action' and 'food_type' too; "
+            "GET /available_combinations lists them.",
+        )
+
+    def _place(
+        self, image: bytes, resize: str | None, max_pixels: int
+    ) -> tuple[np.ndarray, framing.View]:
+        """The picture, uint8 [H, W, 3], upright, and what the first pass sees of it."""
         mode = resize or self._placement_mode
         if mode is None:
-            raise errors.RequestError(
+            raise RequestError(
                 422,
                 f"'resize' is needed: expected one of {', '.join(image_placement.MODES)}, got "
                 f"none, and the data set of {self.version} does not say which it had.",
             )
-        photo = image_placement.decode_image(image, max_pixels)
+        try:
+            photo = image_placement.decode_image(image, max_pixels)
+        except image_placement.TooManyPixelsError as error:
+            raise RequestError(413, str(error)) from error
+        except image_placement.ImageDecodeError as error:
+            raise RequestError(422, str(error)) from error
         return photo, framing.View(*image_placement.place(photo, mode))
+
+
+def motion(coordinates: list[float]) -> dict[str, float]:
+    """x1, y1, x2, y2 as an answer states them; the skewer point is the middle of the motion."""
+    x1, y1, x2, y2 = coordinates
+    return {
+        **dict(zip(("start_x", "start_y", "end_x", "end_y"), coordinates)),
+        "skewer_x": (x1 + x2) / 2,
+        "skewer_y": (y1 + y2) / 2,
+        "direction_degrees": math.degrees(math.atan2(y2 - y1, x2 - x1)),
+    }
+
+
+def statistics(samples: np.ndarray) -> dict[str, Any]:
+    """Mean and spread of samples, such as [0.2, 0.4, 0.6, 0.4] and [0.4, 0.4, 0.8, 0.4]:
+
+    | field             | value                | from                                     |
+    |-------------------|----------------------|------------------------------------------|
+    | mean              | [0.3, 0.4, 0.7, 0.4] |                                          |
+    | std               | [0.1, 0.0, 0.1, 0.0] | divided by S, not by S - 1               |
+    | total_variance    | 0.02                 | 0.01 + 0 + 0.01 + 0                      |
+    | centroid_variance | 0.01                 | midpoints (0.4, 0.4) and (0.6, 0.4)      |
+    | size_variance     | 0.0                  | end - start is (0.4, 0) in both          |
+    | distance_variance | 0.011                | L2 norms of the samples, 0.849 and 1.058 |
+
+    Args:
+        samples: float [S, 4], x1, y1, x2, y2.
+    """
+    start, end = samples[:, :2], samples[:, 2:]
+    return {
+        "mean": samples.mean(axis=0).tolist(),
+        "std": samples.std(axis=0).tolist(),
+        "total_variance": float(samples.var(axis=0).sum()),
+        "centroid_variance": float(((start + end) / 2).var(axis=0).sum()),
+        "size_variance": float((end - start).var(axis=0).sum()),
+        "distance_variance": float(np.linalg.norm(samples, axis=1).var()),
+        "num_samples": len(samples),
+    }
+
+
+def _in_picture(
+    coordinates: np.ndarray, placement: image_placement.Placement
+) -> tuple[list[float], list[float]]:
+    """The model's answer [4] in 0..1 of the picture and in its pixels.
+
+    Points that a letterbox's black border would put outside the picture move to its nearest edge.
+    """
+    if not np.all(np.isfinite(coordinates)):
+        raise FloatingPointError(
+            f"Expected four finite coordinates of the model, got {coordinates}."
+        )
+    size = np.array([placement.width, placement.height], np.float64)
+    pixels = np.clip(placement.to_picture(np.reshape(coordinates, (2, 2))), 0.0, size)
+    return (pixels / size).ravel().tolist(), pixels.ravel().tolist()
+
+
+def _encoder_of(store: embedding_store.EmbeddingStore) -> Any:
+    """The installed encoder, if it is the one that made the embeddings of the store: the vectors
+    of another one mean nothing to the model."""
+    # Imported here because the encoders need TensorFlow, which a predictor of a stub does without.
+    from food_data import text_encoders
+
+    try:
+        encoder = text_encoders.PackageEncoder()
+    except ModuleNotFoundError as error:
+        logging.info("Instructions in free text will be refused: %s", error)
+        return None
+    made_by = (store.manifest["encoder"], store.manifest["encoder_version"])
+    if made_by != (encoder.name, encoder.version):
+        logging.warning(
+            "Instructions in free text will be refused: the embeddings were made by %s %s, "
+            "installed is %s %s",
+            *(*made_by, encoder.name, encoder.version),
+        )
+        return None
+    return encoder

@@ -4,8 +4,8 @@
     recorder.record("4f0c...", image, {"route": "/predict", "action": "skewering"}, answer)
     recorder.correct("4f0c...", 0.1, 0.1, 0.5, 0.5, "ada")
 
-`recordings` says what the folder holds. A record is there whole or not at all: its files are
-written into a folder whose name begins with a dot, which is then renamed.
+`food_data/recordings.py` says what the folder holds, and reads it. A record is there whole or not
+at all: its files are written into a folder whose name begins with a dot, which is then renamed.
 
 Recording never costs a client its answer. A full disk is logged and counted; the limit `max_bytes`
 ends recording with a warning.
@@ -29,64 +29,20 @@ from absl import logging
 
 from food_data import atomic_files, recordings
 
-DEFAULT_MAX_BYTES = 20 * 1024**3
 # Answers that may be on their way: as many as a server has connections.
 _MOST_AT_A_TIME = 1000
-
-
-class RecorderOffError(Exception):
-    """A correction came to a server that records nothing."""
-
-
-class NullRecorder:
-    """Takes the place of a recorder where nothing is recorded.
-
-    Attributes:
-        is_on: False.
-    """
-
-    is_on = False
-
-    def claim(self, request_id: str) -> str:
-        """The id itself: nothing is named after it."""
-        return request_id
-
-    def record(
-        self, request_id: str, image: bytes, request: Mapping[str, Any], answer: Mapping[str, Any]
-    ) -> None:
-        """Does nothing with its arguments, which are those of `Recorder.record`."""
-
-    def correct(
-        self,
-        request_id: str,
-        start_x: float,
-        start_y: float,
-        end_x: float,
-        end_y: float,
-        corrected_by: str | None = None,
-    ) -> None:
-        """Raises RecorderOffError; the arguments are those of `Recorder.correct`."""
-        raise RecorderOffError(
-            "This server records nothing, so there is nothing to correct. Start it with "
-            "--record_dir to keep requests and corrections."
-        )
 
 
 class Recorder:
     """Writes records. One is shared by all threads of a server.
 
     Attributes:
-        is_on: True.
         recorded: records that this object wrote.
         failures: records that could not be written.
         skipped: records that came after the limit was reached.
     """
 
-    is_on = True
-
-    def __init__(
-        self, directory: str | os.PathLike[str], max_bytes: int = DEFAULT_MAX_BYTES
-    ) -> None:
+    def __init__(self, directory: str | os.PathLike[str], max_bytes: int = 20 * 1024**3) -> None:
         """Args:
             directory: made if it does not exist; what is in it stays and counts towards the limit.
             max_bytes: recording ends before the files take more.
@@ -98,7 +54,12 @@ class Recorder:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._used_bytes = _size_of(self._directory)
+        # Of a large folder this takes a second per 100,000 files.
+        self._used_bytes = sum(
+            os.stat(os.path.join(folder, name)).st_size
+            for folder, _, names in os.walk(directory)
+            for name in names
+        )
         self._claimed: collections.deque[str] = collections.deque(maxlen=_MOST_AT_A_TIME)
         self.recorded = self.failures = self.skipped = 0
 
@@ -108,7 +69,11 @@ class Recorder:
         A client may send the same id again; a correction would then go to the wrong answer.
         """
         with self._lock:
-            if request_id in self._claimed or self._has(request_id):
+            try:
+                is_taken = request_id in self._claimed or self._folder_of(request_id) is not None
+            except OSError:  # `record` will meet it too, and logs it.
+                is_taken = False
+            if is_taken:
                 taken, request_id = request_id, uuid.uuid4().hex
                 logging.info("Request id %s is taken; the request is %s now", taken, request_id)
             # Its record is written later, if at all.
@@ -135,8 +100,15 @@ class Recorder:
                 recordings.REQUEST_FILE: _json(stamped),
                 recordings.ANSWER_FILE: _json(answer),
             }
-            if self._reserve(sum(map(len, files.values()))):
+            size = sum(map(len, files.values()))
+            if not self._reserve(size):
+                return
+            try:
                 self._write(self._directory / now.date().isoformat(), request_id, files)
+            except OSError:
+                with self._lock:
+                    self._used_bytes -= size
+                raise
         except (OSError, TypeError, ValueError) as error:
             with self._lock:
                 self.failures += 1
@@ -170,14 +142,6 @@ class Recorder:
         motion = (start_x, start_y, end_x, end_y)
         correction: dict[str, Any] = dict(zip(recordings.MOTION_FIELDS, motion))
         recordings.check_motion(correction)
-        folder = self._find(request_id)
-        now = datetime.datetime.now(datetime.timezone.utc)
-        correction["corrected_by"] = corrected_by
-        correction["corrected_at"] = now.isoformat(timespec="milliseconds")
-        with atomic_files.replace_file(folder / recordings.CORRECTION_FILE) as file:
-            file.write(_json(correction))
-
-    def _find(self, request_id: str) -> pathlib.Path:
         try:
             recordings.check_request_id(request_id)
         except ValueError as error:
@@ -188,13 +152,11 @@ class Recorder:
                 f"No record of request {request_id!r}. Expected the request_id of an answer that "
                 "this server recorded; predict again and correct that answer."
             )
-        return folder
-
-    def _has(self, request_id: str) -> bool:
-        try:
-            return self._folder_of(request_id) is not None
-        except OSError:  # `record` will meet it too, and logs it.
-            return False
+        now = datetime.datetime.now(datetime.timezone.utc)
+        correction["corrected_by"] = corrected_by
+        correction["corrected_at"] = now.isoformat(timespec="milliseconds")
+        with atomic_files.replace_file(folder / recordings.CORRECTION_FILE) as file:
+            file.write(_json(correction))
 
     def _folder_of(self, request_id: str) -> pathlib.Path | None:
         days = recordings.day_folders(self._directory)
@@ -205,55 +167,33 @@ class Recorder:
         with self._lock:
             # After the first record that does not fit no smaller one is let in: there is one
             # time when recording ended, instead of gaps wherever photos were large.
-            if self.skipped or self._used_bytes + size > self._max_bytes:
-                self.skipped += 1
-                first = self.skipped == 1
-            else:
+            if not self.skipped and self._used_bytes + size <= self._max_bytes:
                 self._used_bytes += size
                 return True
-        if first:
-            logging.warning(
-                "Recording stops: %s would hold more than %d bytes. Move records away, then "
-                "restart the server.",
-                self._directory,
-                self._max_bytes,
-            )
+            self.skipped += 1
+            if self.skipped == 1:
+                logging.warning(
+                    "Recording stops: %s would hold more than %d bytes. Move records away, then "
+                    "restart the server.",
+                    *(self._directory, self._max_bytes),
+                )
         return False
 
     def _write(self, day: pathlib.Path, request_id: str, files: Mapping[str, bytes]) -> None:
-        size = sum(map(len, files.values()))
-        temporary = None
+        day.mkdir(exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(dir=day, prefix=".partial_"))
         try:
-            day.mkdir(exist_ok=True)
-            temporary = pathlib.Path(tempfile.mkdtemp(dir=day, prefix=".partial_"))
             for name, content in files.items():
                 (temporary / name).write_bytes(content)
             # mkdtemp lets only the owner in; a lab's group should read what its server records.
             temporary.chmod(day.stat().st_mode)
             os.rename(temporary, day / request_id)
         except OSError:
-            with self._lock:
-                self._used_bytes -= size
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
             raise
         with self._lock:
             self.recorded += 1
 
 
-def create(directory: str | os.PathLike[str] | None) -> Recorder | NullRecorder:
-    """A recorder into the folder, or one that does nothing if there is none."""
-    return NullRecorder() if directory is None else Recorder(directory)
-
-
 def _json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _size_of(directory: pathlib.Path) -> int:
-    """Bytes of the files in it; of a large folder this takes a second per 100,000 files."""
-    return sum(
-        os.stat(os.path.join(folder, name)).st_size
-        for folder, _, names in os.walk(directory)
-        for name in names
-    )

@@ -1,13 +1,20 @@
-"""What an operator may set about the server; `command_line.py` reads it from flags and environment.
-
-Nothing of this can be changed over the network.
-"""
+"""What an operator may set about the server, by flags and environment; nothing of it over HTTP."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import os
 import pathlib
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Callable, Mapping
+
+from absl import logging
+
+from food_data import framing
+
+_KEY_ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([!-~]+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +24,12 @@ class ServerSettings:
     Attributes:
         checkpoint_root: folder whose checkpoint directories `/load_model` may name; None: none.
         api_keys: name of a client -> its key; empty: no key is asked for.
-        cors_origins: web origins whose pages may call the server, such as "https://lab.example".
+        cors_origins: web origins whose pages may call the server, such as "https://lab.example";
+            "*" stands for all.
         requests_per_minute: of one key or address; None: no limit.
         max_body_bytes: of a request; base64 of a photograph of 20 megapixels takes about 10 MB.
         max_pixels: of a picture; its header is read first, so that a larger one is never decoded.
-        max_json_depth: of arrays and objects inside each other.
         max_waiting: requests that may wait for the model; one more is answered with 503.
-        max_batch: requests that the model may answer in one call.
         deadline_s: a request that has waited as long is answered with 504.
         record_dir: folder where requests and answers are kept; None: nothing is kept.
         engine: "auto", "tensorflow" or "onnxruntime".
@@ -36,10 +42,164 @@ class ServerSettings:
     requests_per_minute: int | None = None
     max_body_bytes: int = 32 * 1024 * 1024
     max_pixels: int = 50_000_000
-    max_json_depth: int = 8
     max_waiting: int = 64
-    max_batch: int = 8
     deadline_s: float = 30.0
     record_dir: pathlib.Path | None = None
     engine: str = "auto"
     passes: str | None = None
+
+
+def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """Adds all flags; PORT, CHECKPOINT_PATH, CONFIG_FILE and LOSS_TYPE of `environment` are
+    defaults, as labs' job scripts set them."""
+    defaults = ServerSettings()
+    model = parser.add_argument_group("model")
+    add = model.add_argument
+    add(
+        "--checkpoint_dir",
+        default=environment.get("CHECKPOINT_PATH") or None,
+        help="directory that train.py wrote; CHECKPOINT_PATH unless given; without one, the server "
+        "starts and answers 503 to predictions",
+    )
+    add(
+        "--config_file",
+        default=environment.get("CONFIG_FILE") or None,
+        help="gin file in the place of the one in the directory; CONFIG_FILE unless given",
+    )
+    add(
+        "--loss_type",
+        choices=("cross_entropy", "l1", "smooth_l1"),
+        default=environment.get("LOSS_TYPE") or None,
+        help="in the place of the one that the configuration says; LOSS_TYPE unless given",
+    )
+    add(
+        "--checkpoint_root",
+        type=pathlib.Path,
+        help="folder of checkpoint directories that POST /load_model may name; none unless given",
+    )
+    add(
+        "--engine",
+        choices=("auto", "tensorflow", "onnxruntime"),
+        default=defaults.engine,
+        help="what runs the network; auto: TensorFlow where it sees a GPU, else the fastest that "
+        "is installed and passes its check",
+    )
+    framing.add_flags(model)
+    add = parser.add_argument_group("network").add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add(
+        "--port",
+        type=_number(int, 0, 65535),
+        default=environment.get("PORT") or "8080",
+        help="port to listen on, 0 for any free one; PORT unless given (%(default)s)",
+    )
+    add("--port_file", type=pathlib.Path, help="file that gets the port once the server listens")
+    add(
+        "--api_key_file",
+        type=pathlib.Path,
+        help="lines 'name:key'; API_KEYS='name:key,name:key' does the same; without keys "
+        "anyone may ask, and only this machine may load models",
+    )
+    add(
+        "--cors_origin",
+        action="append",
+        default=[],
+        help="web origin whose pages may call the server, such as https://lab.example; repeatable",
+    )
+    add(
+        "--record_dir",
+        type=pathlib.Path,
+        help="keep requests, answers and corrections here (off unless given)",
+    )
+    add = parser.add_argument_group("limits").add_argument
+    limits = {
+        "--requests_per_minute": (None, "of one key or address; no limit unless given"),
+        "--max_waiting": (defaults.max_waiting, "requests in the queue, then 503 (%(default)s)"),
+        "--max_body_bytes": (defaults.max_body_bytes, "of a request (%(default)s)"),
+        "--max_pixels": (defaults.max_pixels, "of a picture (%(default)s)"),
+    }
+    for flag, (default, text) in limits.items():
+        add(flag, type=_number(int, 1, 2**63), default=default, help=text)
+    add(
+        "--deadline_s",
+        type=_number(float, 1e-9, 1e9),
+        default=defaults.deadline_s,
+        help="longest wait for the model, then 504 (%(default)s)",
+    )
+
+
+def from_flags(arguments: argparse.Namespace, environment: Mapping[str, str]) -> ServerSettings:
+    """The settings that the flags ask for; exits with a message if a folder or file is missing.
+
+    Args:
+        arguments: of a parser with `add_flags`.
+        environment: with API_KEYS, if keys are given there.
+    """
+    root, record_dir = arguments.checkpoint_root, arguments.record_dir
+    if root is not None and not root.is_dir():
+        sys.exit(f"--checkpoint_root: expected a folder of checkpoint directories, got {root}.")
+    if record_dir is not None:
+        try:
+            record_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            sys.exit(f"--record_dir: {record_dir} cannot be made: {error.strerror}.")
+        if not os.access(record_dir, os.W_OK):
+            sys.exit(f"--record_dir: {record_dir} cannot be written to.")
+    try:
+        keys = read_keys(arguments.api_key_file, environment.get("API_KEYS", ""))
+    except (OSError, ValueError) as error:
+        sys.exit(f"--api_key_file: {error}")
+    named = {field.name for field in dataclasses.fields(ServerSettings)} & set(vars(arguments))
+    given = {name: getattr(arguments, name) for name in named}
+    return ServerSettings(api_keys=keys, cors_origins=tuple(arguments.cors_origin), **given)
+
+
+def read_keys(path: pathlib.Path | None, variable: str = "") -> dict[str, str]:
+    """API keys by the name of their client.
+
+    Args:
+        path: file with a `name:key` on each line; `#` begins a comment line; None: no file.
+        variable: `name:key,name:key`, taken together with the file.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if an entry is malformed, or a name or a key is there twice. No message holds
+            a key.
+    """
+    entries = [(f"API_KEYS, entry {i}", text) for i, text in enumerate(variable.split(","), 1)]
+    if path is not None:
+        if path.stat().st_mode & 0o077:
+            logging.warning("%s holds API keys and is open to others: chmod 600 %s", path, path)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        entries += [(f"{path}, line {i}", line) for i, line in enumerate(lines, 1)]
+    keys: dict[str, str] = {}
+    for place, text in entries:
+        if not text.strip() or text.lstrip().startswith("#"):
+            continue
+        match = _KEY_ENTRY.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(
+                f"{place}: expected name:key, the name of letters, digits and . _ - (at most 64), "
+                "the key of visible ASCII characters, as "
+                "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."
+            )
+        name, key = match.groups()
+        if name in keys or key in keys.values():
+            raise ValueError(
+                f"{place}: expected a name and a key of its own for each client; got {name!r} "
+                "with a name or a key that an earlier entry has. Remove one of them."
+            )
+        keys[name] = key
+    return keys
+
+
+def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
+    """A flag's type: a number from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        number = kind(text)
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g}, got {text}")
+        return number
+
+    return parse

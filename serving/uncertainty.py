@@ -8,7 +8,6 @@ nothing to do with it, so the verdict does not depend on how many a client wants
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy as np
 from evaluation import calibration as uncertainty_calibration
 from evaluation import uncertainty_sources
 from food_data import framing, image_placement
-from serving.engines.engine import Engine
 
 SOURCES = ("token_distribution", "mc_dropout")
 # Of the samples of mc_dropout: the same picture always gets the same verdict.
@@ -27,22 +25,11 @@ class UncertaintyError(ValueError):
     """The file beside the checkpoint cannot be used with it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What is known about one answer, in 0..1 of the square that the first pass sees.
-
-    Attributes:
-        calibrated: std, regions, the chance to be right, and whether to ask.
-    """
-
-    calibrated: uncertainty_calibration.CalibratedAnswer
-
-
 class UncertaintyJudge:
     """A calibration and how its uncertainty is computed."""
 
     def __init__(
-        self, calibration: uncertainty_calibration.UncertaintyCalibration, model: Engine
+        self, calibration: uncertainty_calibration.UncertaintyCalibration, model: Any
     ) -> None:
         """Checks that this model can be judged with this calibration.
 
@@ -74,11 +61,11 @@ class UncertaintyJudge:
 
     def judge(
         self,
-        model: Engine | framing.Voted,
+        model: Any,
         view: framing.View,
         first: image_placement.Placement,
         embedding: np.ndarray,
-    ) -> Verdict:
+    ) -> uncertainty_calibration.CalibratedAnswer:
         """Runs the model once more, or with dropout, as the calibration was fitted.
 
         Args:
@@ -88,7 +75,7 @@ class UncertaintyJudge:
             embedding: float32 [512].
 
         Returns:
-            The verdict about the model's answer to this picture.
+            What is known about the answer, in 0..1 of the square that the first pass sees.
         """
         fitted = self.calibration.fitted_on
         if fitted.source == "token_distribution":
@@ -97,22 +84,21 @@ class UncertaintyJudge:
             source = uncertainty_sources.McDropout(model, fitted.scope, fitted.num_samples)
         estimate = source(view.square[np.newaxis], embedding[np.newaxis], _SEED)
         moved = estimate.moved(*framing.relative([view.placement], [first]))
-        return Verdict(self.calibration.apply(moved))
+        return self.calibration.apply(moved)
 
-    @property
-    def score_name(self) -> str:
-        """Of what asking is judged by: 'doubt' is one minus the chance to be right."""
-        known = self.calibration.confidence is not None
-        return "doubt" if known else self.calibration.fitted_on.score
-
-    def fields(self, verdict: Verdict, placement: image_placement.Placement) -> dict[str, Any]:
+    def fields(
+        self,
+        found: uncertainty_calibration.CalibratedAnswer,
+        placement: image_placement.Placement,
+    ) -> dict[str, Any]:
         """The entry 'uncertainty' of an answer; lengths in 0..1 of the picture, and pixels.
 
         Args:
-            verdict: about the answer.
+            found: by `judge`.
             placement: where the picture lies in the square that the first pass sees.
         """
-        found, asking = verdict.calibrated, self.calibration.asking
+        asking, fitted = self.calibration.asking, self.calibration.fitted_on
+        known = self.calibration.confidence is not None
         size = np.array([placement.width, placement.height], np.float64)
         centre = placement.to_picture(np.array([found.centre]))[0]
         radii = _lengths(np.full((1, 2), found.radius), placement)[0]
@@ -122,8 +108,9 @@ class UncertaintyJudge:
             for ends in (found.box_low, found.box_high)
         )
         return {
-            "source": self.calibration.fitted_on.source,
-            "score_name": self.score_name,
+            "source": fitted.source,
+            # Asking is judged by one minus the chance to be right, where that is known.
+            "score_name": "doubt" if known else fitted.score,
             "score": found.doubt,
             "threshold": asking.threshold,
             "error_limit": asking.error_limit,

@@ -10,7 +10,7 @@ run_workers() { # checkpoint directory, program, its arguments; sets EXIT_CODE a
     mkdir -p "$WORKERS_DIR"
     before=$(saved_state "$run")
     skip_old_steps
-    # Block: tasks are numbered node by node, as training/slurm_cluster.py expects it. srun alone does not know of sbatch's
+    # Block: tasks are numbered node by node, as training/devices.py expects it. srun alone does not know of sbatch's
     # --cpus-per-task. A worker that waits for one that is lost would do so for long: the first that ends ends all.
     run_stoppable USR1 srun --distribution=block --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 \
         slurm_scripts/worker.sh "$WORKERS_DIR" "$@"

@@ -17,7 +17,7 @@ import checkpoint_loading
 import dropout_settings
 from tests import small_model
 from tests.golden import make_checkpoint, parity
-from training import fused_adam
+from training import optimizer
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def load_golden(tmp_path_factory):
 
     def load(name: str, *bindings: str) -> agent_wrapper.Agent:
         with small_model.gin_bindings(*bindings):
-            agent = agent_wrapper.Agent(fused_adam.FusedAdam(1e-4))
+            agent = agent_wrapper.Agent(optimizer.FusedAdam(1e-4))
         reload(agent, name)
         return agent
 

@@ -6,16 +6,14 @@ import contextlib
 import io
 import pathlib
 import socket
-import threading
 from collections.abc import Iterator
 
 import flask
 import numpy as np
-import waitress
 from PIL import Image
 
 from food_data import embedding_store
-from serving import draining
+from serving import command_line
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (90, 90, 90)
 INSTRUCTIONS = (
@@ -85,10 +83,9 @@ def _samples(
 
 def predictor_of(model, store, mode: str = "letterbox", version: str = "stub-1", calibration=None):
     """A predictor around a stub of a model."""
-    from serving import instructions, predictor
+    from serving import predictor
 
-    known = instructions.Instructions(store)
-    return predictor.Predictor(model, known, mode, version, calibration)
+    return predictor.Predictor(model, store, mode, version, calibration)
 
 
 def _marker(image: np.ndarray, colour: tuple[int, int, int]) -> list[float]:
@@ -131,14 +128,6 @@ def embedding_store_of(directory: pathlib.Path) -> embedding_store.EmbeddingStor
 def serve(application: flask.Flask) -> Iterator[str]:
     """Serves the application with waitress from a thread; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = draining.DrainingServer(
-        waitress.create_server(application, sockets=[listener], threads=4), drain_s=5.0
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
+    with command_line.Server(application, listener, threads=4) as server:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.stop()
-        thread.join(timeout=30)
-        assert not thread.is_alive(), "the server did not stop"
+    assert server.unfinished == 0

@@ -16,7 +16,7 @@ from tf_agents.trajectories import time_step, trajectory
 
 import agent_wrapper
 import policy_specs
-from training import fused_adam
+from training import optimizer
 
 SIDE = 64
 BINDINGS = (
@@ -59,7 +59,7 @@ def build(*bindings: str, seed: int = 0, weights_seed: int = 1) -> agent_wrapper
     Later bindings win over earlier ones and over `BINDINGS`.
     """
     with gin_bindings(*BINDINGS, *bindings):
-        agent = agent_wrapper.Agent(fused_adam.FusedAdam(1e-3), seed=seed)
+        agent = agent_wrapper.Agent(optimizer.FusedAdam(1e-3), seed=seed)
     randomize(agent.network.variables, weights_seed)
     if hasattr(agent.network, "_regression_output"):
         head = agent.network._regression_output

@@ -1,4 +1,4 @@
-"""`Agent`: what `forward` promises, what it refuses, and that nothing is traced twice."""
+"""`Agent`: what `forward` promises in each scope of dropout, what it refuses, and its traces."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import agent_wrapper
 import policy_specs
+import prediction_functions
 from tests import small_model
 
 pytest_plugins = ["tests.model_fixtures"]
 pytestmark = pytest.mark.usefixtures("clean_gin")
 
-HIGH_RATES = [
-    f"DropoutSettings.{rate} = 0.4"
-    for rate in ("backbone_drop_connect", "transformer_attention", "transformer_feed_forward")
-]
+SEED = tf.constant([4, 0], tf.int32)
+BINS = np.minimum((np.arange(256, dtype=np.float32) + 0.5) / 255, 1.0)
+RATES = ("backbone_drop_connect", "transformer_attention", "transformer_feed_forward")
+HIGH_RATES = [f"DropoutSettings.{rate} = 0.4" for rate in RATES]
 
 
 @pytest.fixture(scope="module")
@@ -30,84 +30,113 @@ def inputs() -> tuple[np.ndarray, np.ndarray]:
     return small_model.images(0, 2), small_model.embeddings(1, 2)
 
 
-def test_forward_answers_once_for_each_image(agent, inputs):
-    answer = agent.forward(*inputs)
+def functions_of(*bindings: str) -> prediction_functions.PredictionFunctions:
+    agent = small_model.build(*small_model.TINY, *small_model.NO_DROPOUT, *bindings)
+    return agent.prediction_functions()
 
+
+def test_forward_answers_as_the_network_once_for_each_image(agent, inputs):
+    answer = agent.forward(*inputs)
     assert (answer.shape, answer.dtype) == ((2, 4), tf.float32)
     assert not np.array_equal(answer[0], answer[1])
-    for index in range(2):
-        alone = agent.forward(inputs[0][index : index + 1], inputs[1][index : index + 1])
-        np.testing.assert_allclose(alone[0], answer[index], atol=1e-5)
-
-
-def test_forward_equals_the_network(agent, inputs):
     observation = {
         policy_specs.IMAGE_KEY: tf.constant(inputs[0][:, np.newaxis]),
         policy_specs.EMBEDDING_KEY: tf.constant(inputs[1][:, np.newaxis]),
     }
-
-    outputs = agent.network.outputs(observation)
-
-    np.testing.assert_allclose(agent.forward(*inputs), outputs[:, 0], atol=1e-5)
-
-
-def test_forward_takes_floats_too(agent, inputs):
-    images, embeddings = inputs
-
-    answer = agent.forward(images.astype(np.float32) / 255, embeddings)
-
-    np.testing.assert_allclose(answer, agent.forward(images, embeddings), atol=1e-4)
+    np.testing.assert_allclose(answer, agent.network.outputs(observation)[:, 0], atol=1e-5)
+    alone = agent.forward(inputs[0][1:], inputs[1][1:])
+    np.testing.assert_allclose(alone[0], answer[1], atol=1e-5)
+    floats = agent.forward(inputs[0].astype(np.float32) / 255, inputs[1])
+    np.testing.assert_allclose(floats, answer, atol=1e-4)
 
 
-def test_vocabulary_head_answers_with_bins(inputs):
-    agent = small_model.build(*small_model.TINY, small_model.CROSS_ENTROPY)
-
-    bins = agent.forward(*inputs).numpy() * 255
-
-    np.testing.assert_allclose(bins, np.round(bins), atol=1e-4)
-
-
-def test_answers_are_clipped(inputs):
+def test_answers_are_clipped_or_bins(inputs):
     agent = small_model.build(*small_model.TINY)
     for bias, expected in ((-7.0, 0.0), (7.0, 1.0)):
         agent.network._regression_output.bias.assign([bias])
         np.testing.assert_array_equal(agent.forward(*inputs), np.full((2, 4), expected))
+    agent = small_model.build(*small_model.TINY, small_model.CROSS_ENTROPY)
+    bins = agent.forward(*inputs).numpy() * 255
+    np.testing.assert_allclose(bins, np.round(bins), atol=1e-4)
 
 
 @pytest.mark.parametrize("scope", ["head", "full"])
 def test_samples(agent, inputs, scope):
-    first, again, other = (
+    """The same seed gives the same, none a fresh one; nothing in the agent changes."""
+    variables = (*agent.network.variables, *agent.optimizer.variables, agent.global_step)
+    before, answer = small_model.values(variables), agent.forward(*inputs).numpy()
+    first, again, other, fresh = (
         agent.forward(*inputs, dropout=scope, num_samples=3, seed=seed).numpy()
-        for seed in (7, 7, 8)
+        for seed in (7, 7, 8, None)
     )
     single = agent.forward(*inputs, dropout=scope, seed=7)
-
     assert (first.shape, single.shape) == ((3, 2, 4), (2, 4))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+    assert not np.array_equal(first, fresh)
     assert len({sample.tobytes() for sample in first}) == 3
-    assert not np.array_equal(first[0], agent.forward(*inputs))
-
-
-def test_without_a_seed_samples_are_fresh(agent, inputs):
-    first, second = (agent.forward(*inputs, dropout="full", num_samples=2) for _ in range(2))
-
-    assert not np.array_equal(first, second)
-
-
-def test_forward_changes_nothing(agent, inputs):
-    """Neither weights nor BatchNorm's statistics, whatever the scope; answers do not drift."""
-    variables = (*agent.network.variables, *agent.optimizer.variables, agent.global_step)
-    before, answer = small_model.values(variables), agent.forward(*inputs).numpy()
-
-    for scope in ("head", "full"):
-        agent.forward(*inputs, dropout=scope, num_samples=3, seed=1)
-        np.testing.assert_array_equal(agent.forward(*inputs), answer)
-
+    assert not np.array_equal(first[0], answer)
+    np.testing.assert_array_equal(agent.forward(*inputs), answer)
     assert small_model.same(before, small_model.values(variables))
 
 
-# Arguments
+@pytest.mark.parametrize("scope", ["sample_head", "sample_full"])
+def test_samples_stand_in_the_order_of_the_images(scope):
+    """Without dropout every sample of image b is the answer for image b."""
+    functions, batch = functions_of(), list(small_model.observation(0, 3).values())
+    answers = functions.deterministic.python_function(*batch).numpy()
+    assert np.abs(np.diff(answers, axis=0)).min() > 1e-4
+    samples = getattr(functions, scope).python_function(*batch, 2, SEED)
+    assert samples.shape == (2, 3, 4)
+    for sample in samples:
+        np.testing.assert_allclose(sample, answers, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rate", "head_varies"),
+    [
+        ("backbone_drop_connect", False),
+        ("spatial", False),
+        ("top", False),
+        ("token_learner", True),
+        ("action_embedding", True),
+        ("transformer_feed_forward", True),
+    ],
+)
+def test_head_scope_has_the_deterministic_image_features(rate, head_varies):
+    # Depth, because the first block drops nothing and the tiny model has few residuals.
+    functions = functions_of(f"DropoutSettings.{rate} = 0.5", "FilmEfficientNet.depth = 0.5")
+    batch = list(small_model.observation(0, 2).values())
+    answers = functions.deterministic.python_function(*batch).numpy()
+    head = functions.sample_head.python_function(*batch, 3, SEED).numpy()
+    full = functions.sample_full.python_function(*batch, 3, SEED).numpy()
+    assert (np.abs(head - answers).max() > 1e-4) == head_varies
+    assert np.abs(full - answers).max() > 1e-4
+    assert np.ptp(full, axis=0).max() > 1e-4  # samples differ
+
+
+def test_parts_make_the_whole():
+    """Features, then samples from them: with the seed in both it is 'full', in one it is 'head'."""
+    functions = functions_of(*HIGH_RATES, "FilmEfficientNet.depth = 0.3")
+    image, embedding = small_model.observation(0, 2).values()
+    many = tf.tile(image, (3, 1, 1, 1)), tf.tile(embedding, (3, 1))
+    # Not traced, which takes longer than running it.
+    whole = {
+        name: getattr(functions, name).python_function
+        for name in ("sample_full", "sample_head", "deterministic")
+    }
+    features = functions.features(image, embedding)
+    assert features.shape == (2, *functions.feature_shape) == (2, 4, 64)
+    full, _ = functions.samples_and_outputs(functions.features(*many, SEED), 3, SEED)
+    head, outputs = functions.samples_and_outputs(functions.features(*many), 3, SEED)
+    answer = functions.execution_parameters(functions.outputs(features))
+    np.testing.assert_allclose(full, whole["sample_full"](image, embedding, 3, SEED), atol=1e-5)
+    np.testing.assert_allclose(head, whole["sample_head"](image, embedding, 3, SEED), atol=1e-5)
+    np.testing.assert_allclose(answer, whole["deterministic"](image, embedding), atol=1e-5)
+    assert outputs.shape == (3, 2, 4)
+    assert np.abs(full - head).max() > 1e-4
+    outside = functions.execution_parameters(tf.constant([[-0.5, 0.25, 1.0, 1.5]]))
+    assert outside.numpy().tolist() == [[0, 0.25, 1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -122,161 +151,106 @@ def test_forward_changes_nothing(agent, inputs):
     ],
 )
 def test_contradictory_sampling(agent, inputs, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        agent.forward(*inputs, **arguments)
+    for answer in (agent.forward, agent.token_distributions):
+        with pytest.raises(ValueError, match=message):
+            answer(*inputs, **arguments)
 
 
 @pytest.mark.parametrize(
-    ("image", "message"),
+    ("image", "embedding", "message"),
     [
-        (np.zeros((2, 32, 64, 3), np.uint8), r"\[B, 64, 64, 3\], got uint8 \[2, 32, 64, 3\]"),
-        (np.zeros((64, 64, 3), np.uint8), r"got uint8 \[64, 64, 3\]"),
-        (np.zeros((2, 1, 64, 64, 3), np.uint8), r"got uint8 \[2, 1, 64, 64, 3\]"),
-        (np.zeros((2, 64, 64, 3), np.float64), "got float64"),
-        (np.zeros((2, 64, 64, 3), np.int32), "got int32"),
+        ((2, 32, 64, 3), (2, 512), r"images .*\[B, 64, 64, 3\], got uint8 \[2, 32, 64, 3\]"),
+        ((64, 64, 3), (2, 512), r"images .*got uint8 \[64, 64, 3\]"),
+        ((2, 1, 64, 64, 3), (2, 512), r"images .*got uint8 \[2, 1, 64, 64, 3\]"),
+        ((2, 64, 64, 3), (1, 512), r"embeddings float32 \[2, 512\], got float32 \[1, 512\]"),
+        ((2, 64, 64, 3), (2, 768), r"embeddings .*got float32 \[2, 768\]"),
+        ((2, 64, 64, 3), (512,), r"embeddings .*got float32 \[512\]"),
     ],
-    ids=["size", "no batch", "with time", "float64", "int32"],
 )
-def test_image_that_does_not_fit(agent, inputs, image, message):
-    with pytest.raises(ValueError, match=f"expected images uint8 or float32.*{message}"):
-        agent.forward(image, inputs[1])
+def test_inputs_that_do_not_fit(agent, image, embedding, message):
+    with pytest.raises(ValueError, match=f"expected {message}"):
+        agent.forward(np.zeros(image, np.uint8), np.zeros(embedding, np.float32))
 
 
-@pytest.mark.parametrize(
-    ("embedding", "message"),
-    [
-        (np.zeros((1, 512), np.float32), r"float32 \[2, 512\], got float32 \[1, 512\]"),
-        (np.zeros((2, 768), np.float32), r"got float32 \[2, 768\]"),
-        (np.zeros((512,), np.float32), r"got float32 \[512\]"),
-        (np.zeros((2, 512), np.float64), r"got float64 \[2, 512\]"),
-    ],
-    ids=["batch", "width", "no batch", "float64"],
-)
-def test_embedding_that_does_not_fit(agent, inputs, embedding, message):
-    with pytest.raises(ValueError, match=f"expected embeddings .*{message}"):
-        agent.forward(inputs[0], embedding)
-
-
-def test_float_image_outside_0_to_1(agent, inputs):
+def test_types_that_do_not_fit(agent, inputs):
+    for kind in (np.float64, np.int32):
+        with pytest.raises(ValueError, match=f"uint8 or float32.*got {np.dtype(kind).name}"):
+            agent.forward(inputs[0].astype(kind), inputs[1])
+    with pytest.raises(ValueError, match="expected embeddings.*got float64"):
+        agent.forward(inputs[0], inputs[1].astype(np.float64))
     with pytest.raises(tf.errors.InvalidArgumentError, match="divide uint8 by 255"):
         agent.forward(inputs[0].astype(np.float32), inputs[1])
 
 
 def test_forward_is_for_single_food_images(rt1_agent, inputs):
     two_steps = small_model.build(*small_model.TINY, "TransformerNetwork.time_sequence_length = 2")
-
     with pytest.raises(ValueError, match=r"has the actions \['terminate_episode'.*policy"):
         rt1_agent.forward(*inputs)
     with pytest.raises(ValueError, match="time_sequence_length 2: use sequence_agent.policy"):
         two_steps.forward(*inputs)
     with pytest.raises(ValueError, match=r"has the actions \['terminate_episode'"):
         rt1_agent.prediction_functions()
-
-
-def test_unknown_action_space():
     with pytest.raises(ValueError, match="got 'arm'"):
         small_model.build('Agent.action_space = "arm"')
 
 
-# Distributions
-
-
 @pytest.mark.slow
-def test_distributions_come_with_what_forward_answers(inputs):
-    """Bit for bit; traced once whatever the batch and the number of samples."""
+def test_distributions_come_with_what_forward_answers(agent, inputs):
+    """Bit for bit, and each answer is the mean of its distribution: the same dropout."""
     answer = 'TransformerNetwork.answer = "mean"'
-    agent = small_model.build(*small_model.TINY, *HIGH_RATES, small_model.CROSS_ENTROPY, answer)
-    assert agent.has_distributions
+    tokens = small_model.build(*small_model.TINY, *HIGH_RATES, small_model.CROSS_ENTROPY, answer)
+    assert tokens.has_distributions
     for arguments in ({}, {"dropout": "head", "num_samples": 3, "seed": 5}):
-        answers, probabilities = agent.forward_with_distributions(*inputs, **arguments)
-
-        np.testing.assert_array_equal(answers, agent.forward(*inputs, **arguments))
+        answers, probabilities = tokens.forward_with_distributions(*inputs, **arguments)
+        np.testing.assert_array_equal(answers, tokens.forward(*inputs, **arguments))
         assert probabilities.shape == (*answers.shape, 256)
         np.testing.assert_allclose(tf.reduce_sum(probabilities, -1), 1.0, rtol=1e-5)
-        again = agent.token_distributions(*inputs, **arguments)
-        np.testing.assert_array_equal(again, probabilities)
+        np.testing.assert_allclose(tf.linalg.matvec(probabilities, BINS), answers, atol=1e-5)
         if arguments:
             assert np.ptp(probabilities, axis=0).max() > 1e-4
             arguments = {**arguments, "num_samples": None}
-            one = agent.token_distributions(*(array[:1] for array in inputs), **arguments)
+            one = tokens.token_distributions(*(array[:1] for array in inputs), **arguments)
             assert one.shape == (1, 4, 256)
-    assert set(agent.prediction_functions().trace_counts().values()) <= {0, 1}
-
-
-def test_distributions_of_what_regresses_coordinates(agent, inputs):
     assert not agent.has_distributions
     with pytest.raises(ValueError, match="loss_type 'cross_entropy'.*forward"):
         agent.token_distributions(*inputs)
 
 
-def test_distributions_refuse_what_forward_refuses(inputs):
-    agent = small_model.build(*small_model.TINY, small_model.CROSS_ENTROPY)
-    with pytest.raises(ValueError, match="got 'off'"):
-        agent.token_distributions(*inputs, num_samples=3)
-    with pytest.raises(ValueError, match="expected embeddings"):
-        agent.token_distributions(inputs[0], inputs[1][:1])
-
-
-# Traces
-
-
 @pytest.mark.slow
-def test_forward_is_traced_once_for_each_function(inputs):
-    """uint8, B = 1, 2 and 5, S = 2 and 3; floats have a trace of their own."""
-    agent = small_model.build(*small_model.TINY)
+def test_traces_do_not_depend_on_batch_or_samples():
+    """Another one would cost seconds in the middle of a robot's request or of an epoch."""
+    agent = small_model.build(*small_model.TINY, "Transformer.num_layers = 1")
     for size in (1, 2, 5):
         batch = small_model.images(size, size), small_model.embeddings(size, size)
         agent.forward(*batch)
         for num_samples in (2, 3):
             for scope in ("head", "full"):
                 agent.forward(*batch, dropout=scope, num_samples=num_samples, seed=num_samples)
-
-    once = {"deterministic": 1, "sample_head": 1, "sample_full": 1, "sample_from_features": 0}
-    assert agent.prediction_functions().trace_counts() == once
-    floats = agent.prediction_functions(tf.float32)
-    assert floats.trace_counts() == dict.fromkeys(once, 0)
-
-
-@pytest.mark.slow
-def test_train_step_is_traced_once_for_each_shape():
-    """The last batch of an epoch may be smaller; after its trace no batch size costs another."""
-    agent = small_model.build(*small_model.TINY, "Transformer.num_layers = 1")
+    for dtype, expected in ((tf.uint8, 1), (tf.float32, 0)):
+        functions = agent.prediction_functions(dtype)
+        for one in (functions.deterministic, functions.sample_head, functions.sample_full):
+            assert one.experimental_get_tracing_count() == expected
+    # The last batch of an epoch may be smaller; after its trace no size costs another.
     function = agent.train_function
-
-    for seed in (0, 10, 20):
-        agent.train_function(small_model.food_experience(seed, 2))
-    assert function.experimental_get_tracing_count() == 1
+    for seed, size in ((0, 2), (10, 2), (20, 2), (0, 3), (0, 1), (0, 5)):
+        agent.train_function(small_model.food_experience(seed, size))
     assert agent.train_function is function
-    assert agent.global_step.numpy() == 3
-
-    agent.train_function(small_model.food_experience(0, 3))
-    after_smaller_batch = function.experimental_get_tracing_count()
-    for size in (1, 2, 3, 5):
-        agent.train_function(small_model.food_experience(0, size))
-    assert function.experimental_get_tracing_count() == after_smaller_batch == 2
-
-
-def test_loss_function_is_traced_once_and_changes_nothing(agent):
-    before = small_model.values(agent.network.variables)
-    batch = small_model.food_experience(0, 2)
-
+    assert function.experimental_get_tracing_count() == 2
+    assert agent.steps_done == 6
+    before, batch = small_model.values(agent.network.variables), small_model.food_experience(0, 2)
     traced = agent.loss_function(batch)
-    agent.loss_function(small_model.food_experience(9, 2))
-
-    assert agent.loss_function.experimental_get_tracing_count() == 1
     np.testing.assert_allclose(traced.loss, agent.sequence_agent.loss(batch).loss, rtol=1e-4)
     assert small_model.same(before, small_model.values(agent.network.variables))
 
 
-# Checkpoint
-
-
 def test_checkpoint_has_the_public_names(tmp_path):
     agent = small_model.build(*small_model.TINY)
-    agent.sequence_agent.train(small_model.food_experience(0, 1))
-
+    assert not agent.optimizer_has_slots
+    agent.build_optimizer()
+    assert agent.optimizer_has_slots
+    # The step count, and Adam's two moments of each variable.
+    assert len(agent.optimizer.variables) == 1 + 2 * len(agent.network.trainable_variables)
     prefix = agent.checkpoint().write(str(tmp_path / "ckpt"))
-
     suffix = "/.ATTRIBUTES/VARIABLE_VALUE"
     names = {name.removesuffix(suffix) for name, _ in tf.train.list_variables(prefix)}
     assert names >= {
@@ -292,20 +266,3 @@ def test_checkpoint_has_the_public_names(tmp_path):
     roots = ("agent/_actor_network/", "agent/_actor_optimizer/")
     others = {name for name in names if not name.startswith(roots)}
     assert others == {"global_step", "_CHECKPOINTABLE_OBJECT_GRAPH"}
-
-
-def test_optimizer_slots():
-    agent = small_model.build(*small_model.TINY)
-    assert not agent.optimizer_has_slots
-
-    assert callable(agent.train_function)
-
-    assert agent.optimizer_has_slots
-    # The step count, and Adam's two moments of each variable.
-    assert len(agent.optimizer.variables) == 1 + 2 * len(agent.network.trainable_variables)
-
-
-def test_agent_is_what_serving_and_training_share(agent):
-    assert isinstance(agent, agent_wrapper.Agent)
-    assert agent.sequence_agent.policy._actor_network is agent.network
-    assert agent.dropout_settings.transformer_attention == 0.4

@@ -1,4 +1,4 @@
-"""The server program as a process: start, answer over HTTP, stop."""
+"""The server programs as processes: start, answer over HTTP, stop, die."""
 
 from __future__ import annotations
 
@@ -6,71 +6,64 @@ import concurrent.futures
 import dataclasses
 import json
 import re
-import runpy
 import signal
 import socket
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 import requests
-from absl import logging
 
 import api_client
-from serving import memory
 from tests import server_process, serving_stubs
 
-
-def test_starts_without_a_checkpoint_and_stops_on_sigterm(tmp_path):
-    server_process.check_start_and_stop_without_a_checkpoint(
-        "api_batch_server.py", tmp_path / "port"
-    )
+PICTURE = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
 
 
-@pytest.fixture
-def run_here(monkeypatch):
-    """A function of the program's arguments that runs it in this process, without its logging."""
-    monkeypatch.setattr(memory, "limit_arenas", lambda: None)
-    monkeypatch.setattr(logging, "use_absl_handler", lambda: None)
-    monkeypatch.setattr(logging, "set_verbosity", lambda _: None)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["api_batch_server.py", *map(str, arguments)])
-        runpy.run_path("api_batch_server.py", run_name="__main__")
-
-    return run
+@pytest.mark.parametrize("program", ["api_server.py", "api_batch_server.py"])
+def test_starts_without_a_checkpoint_and_stops_on_sigterm(program, tmp_path):
+    server_process.check_start_and_stop_without_a_checkpoint(program, tmp_path / "port")
 
 
-def test_port_in_use_ends_the_program_before_a_model_is_loaded(run_here, tmp_path):
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--checkpoint_dir", "absent", "expected a directory that train.py wrote, got"),
+        ("--checkpoint_dir", ".", "--checkpoint_dir: .* cannot be loaded"),
+        ("--checkpoint_root", "absent", "--checkpoint_root: expected a folder of checkpoint"),
+        ("--api_key_file", "absent", "--api_key_file: .*No such file"),
+        ("--max_waiting", "0", "--max_waiting: expected 1 to .* got 0"),
+        ("--port", "70000", "--port: expected 0 to 65535, got 70000"),
+    ],
+)
+def test_what_it_cannot_start_with(flag, value, message, tmp_path, monkeypatch, capsys):
+    from serving import app, command_line
+
+    value = value if value.isdigit() else str(tmp_path / value)
+    port = () if flag == "--port" else ("--port", "0")
+    monkeypatch.setattr("sys.argv", ["api_batch_server.py", *port, flag, value])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main("", app.create_app)
+    assert re.search(message, f"{ended.value.code}{capsys.readouterr().err}")
+
+
+def test_a_port_in_use_ends_the_program_before_a_model_is_loaded(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        message = f"Cannot listen on 127.0.0.1, port {port}: Address already in use."
         # The directory is no checkpoint: loading it would fail in another way.
-        with pytest.raises(SystemExit, match=message):
-            run_here("--port", port, "--checkpoint_dir", tmp_path)
-
-
-def test_bad_checkpoint_directory_ends_the_program(tmp_path):
-    absent = str(tmp_path / "absent")
-    process = server_process.start("api_batch_server.py", "--port", "0", CHECKPOINT_PATH=absent)
-    _, log = process.communicate(timeout=server_process.START_LIMIT_S)
+        environment = {"PORT": str(port), "CHECKPOINT_PATH": str(tmp_path)}
+        process = server_process.start("api_batch_server.py", **environment)
+        _, log = process.communicate(timeout=server_process.START_LIMIT_S)
     assert process.returncode == 1
-    assert f"expected a directory that train.py wrote, got '{absent}'" in log
+    assert f"Cannot listen on 127.0.0.1, port {port}: Address already in use." in log
     assert "Traceback" not in log
-
-
-def test_directory_without_a_checkpoint_ends_the_program(run_here, tmp_path):
-    with pytest.raises(SystemExit, match=re.escape(str(tmp_path))):
-        run_here("--port", 0, "--checkpoint_dir", tmp_path)
 
 
 @pytest.mark.slow
 def test_serves_a_real_checkpoint(small_checkpoint_dir, tmp_path):
     # The engine that is chosen by itself serves in `tests/test_readme.py`.
     arguments = ("--port", "0", "--checkpoint_dir", small_checkpoint_dir, "--engine", "tensorflow")
-    picture = np.random.default_rng(0).integers(0, 256, (120, 200, 3), np.uint8)
     with server_process.running("api_batch_server.py", tmp_path / "port", *arguments) as (
         process,
         url,
@@ -79,29 +72,21 @@ def test_serves_a_real_checkpoint(small_checkpoint_dir, tmp_path):
         health = client.health()
         assert health["model_loaded"] is True
         action, food = client.available_combinations()[0]
-        first = client.predict(picture, action, food)
-        again = client.predict(serving_stubs.file_bytes(picture), action, food)
+        first = client.predict(PICTURE, action, food)
+        again = client.predict(serving_stubs.file_bytes(PICTURE), action, food)
         with pytest.raises(api_client.ApiError, match="Unknown food 'plutonium'"):
-            client.predict(picture, action, "plutonium")
+            client.predict(PICTURE, action, "plutonium")
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=60)
         assert process.returncode == 0, log
     assert first.request_id != again.request_id
     assert first == dataclasses.replace(again, request_id=first.request_id)
     assert first.model_version == health["model_version"]
-    assert (first.image_width, first.image_height) == (200, 120)
+    assert (first.image_width, first.image_height) == (80, 60)
     for value in (first.start_x, first.start_y, first.end_x, first.end_y):
         assert 0.0 <= value <= 1.0
     assert "Warmed up" in log
     assert "WARNING" not in log and "flag parsing" not in log
-
-
-PICTURE = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.mark.slow
@@ -112,16 +97,12 @@ def test_sigterm_under_load_loses_no_accepted_request(small_checkpoint_dir, tmp_
     def ask_until_refused(url):
         client = api_client.FoodAcquisitionClient(url, retries=0)
         action, food = client.available_combinations()[0]
-        body = {"image": serving_stubs.file_bytes(PICTURE)}
+        fields = {"action": action, "food_type": food}
+        files = {"image": serving_stubs.file_bytes(PICTURE)}
         while True:
             try:
                 # A connection for each request: one that is kept says nothing about acceptance.
-                answer = requests.post(
-                    f"{url}/predict",
-                    data={"action": action, "food_type": food},
-                    files=body,
-                    timeout=60,
-                )
+                answer = requests.post(f"{url}/predict", data=fields, files=files, timeout=60)
             except requests.ConnectionError:
                 return
             assert answer.status_code == 200
@@ -165,15 +146,13 @@ def kill_clients(url, action, food):
 
 
 @pytest.mark.slow
-def test_a_killed_server_is_noticed_and_its_successor_gives_the_same_answer(
+def test_a_killed_server_leaves_whole_records_and_a_successor_that_answers_the_same(
     small_checkpoint_dir, tmp_path
 ):
-    """And the successor does not notice killed clients."""
+    """And the successor does not notice killed clients, nor do samples change its model."""
     records = tmp_path / "records"
-    arguments = (
-        *("--port", free_port(), "--checkpoint_dir", small_checkpoint_dir),
-        *("--engine", "tensorflow", "--record_dir", records),
-    )
+    arguments = ("--port", "0", "--checkpoint_dir", small_checkpoint_dir)
+    arguments += ("--engine", "tensorflow", "--record_dir", records)
     failed = []
     with server_process.running("api_batch_server.py", tmp_path / "a", *arguments) as (
         process,
@@ -197,16 +176,19 @@ def test_a_killed_server_is_noticed_and_its_successor_gives_the_same_answer(
         process.kill()
         thread.join(60)
     assert failed[0].status is None, "no answer is told apart from a wrong one"
-    with server_process.running("api_batch_server.py", tmp_path / "b", *arguments):
+    with server_process.running("api_batch_server.py", tmp_path / "b", *arguments) as (_, url):
         client = api_client.FoodAcquisitionClient(url)
+        for number in range(30):
+            scope = ("head", "full")[number % 2]
+            client.predict_batch(PICTURE, action, food, batch_size=4, dropout_scope=scope)
         assert client.predict(PICTURE, action, food).pixels == before.pixels
         kill_clients(url, action, food)
         assert client.predict(PICTURE, action, food).pixels == before.pixels
         metrics = requests.get(f"{url}/metrics", timeout=30).text
         assert re.search(r"^rt1_queue_length 0", metrics, re.MULTILINE)
         assert not re.search(r'rt1_requests_total\{.*status="500"', metrics)
-    whole = {"request.json", "answer.json"}
     folders = [path for path in records.glob("*/*") if path.is_dir() and path.name[0] != "."]
     assert folders
     for folder in folders:
-        assert whole <= {path.name for path in folder.iterdir()}
+        names = {path.name for path in folder.iterdir()}
+        assert {"request.json", "answer.json"} <= names

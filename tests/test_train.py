@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pathlib
+import shutil
 import signal
+import types
 
 import gin
 import numpy as np
@@ -13,9 +16,11 @@ import pytest
 import tensorflow as tf
 
 import checkpoint_directory
+import checkpoint_loading
 import train
-from tests import training_fixtures
-from training import agent_factory, directory_lock, flags, resume, run_setup, train_steps
+import utils
+from tests import small_model, training_fixtures
+from training import agent_factory, run_setup, train_steps
 
 # Each of them builds and trains networks: seconds, not milliseconds.
 pytestmark = pytest.mark.slow
@@ -55,32 +60,86 @@ def test_fine_tuning_starts_from_the_given_weights(
         assert (mine.numpy() == pretrained.numpy()).all()
 
 
-def test_flags_override_bindings_only_when_given(arguments):
-    flags.configure(flags.parse([*arguments, "--gin_bindings", "run_seed.seed = 5"]))
-    assert agent_factory.run_seed() == 5
-    assert gin.query_parameter("create_optimizer.learning_rate") == 3e-3
-    gin.clear_config()
-    given = ["--seed", "6", "--loss_type", "l1", "--learning_rate", "0.5"]
-    bindings = ["--gin_bindings", "run_seed.seed = 5"]
-    flags.configure(flags.parse([*arguments, *given, *bindings]))
-    assert agent_factory.run_seed() == 6
-    assert gin.query_parameter("TransformerNetwork.loss_type") == "l1"
-    assert gin.query_parameter("create_optimizer.learning_rate") == 0.5
+def test_fine_tuning_refuses_what_means_something_else(small_checkpoint_dir, tiny_gin, tmp_path):
+    """Weights fit whatever the tokens of a model mean."""
+    agent = agent_factory.create_agent()
+    directory = tmp_path / "other"
+    shutil.copytree(small_checkpoint_dir, directory)
+    metadata = json.loads((directory / "metadata.json").read_text())
+    assert metadata["action_coding"] == "endpoints"
+    text = json.dumps({**metadata, "action_coding": "midpoint_extent"})
+    (directory / "metadata.json").write_text(text)
+    for load in (utils.load_pretrained_checkpoint, utils.load_resume_checkpoint):
+        with pytest.raises(checkpoint_loading.CheckpointLoadError, match="got one with 'midpoint_"):
+            load(agent, directory)
+    # Directories from before there was a choice do not name it; the head may be another.
+    del metadata["action_coding"]
+    (directory / "metadata.json").write_text(json.dumps(metadata))
+    with small_model.gin_bindings(*training_fixtures.TINY_CONFIG.splitlines()):
+        gin.bind_parameter("TransformerNetwork.loss_type", "cross_entropy")
+        agent = agent_factory.create_agent()
+    report = utils.load_pretrained_checkpoint(agent, directory)
+    assert {info.name.split("/")[2] for info in report.left_at_init} == {"_action_token_emb"}
 
 
-def test_shipped_configs_are_found_from_any_folder(arguments, tmp_path, monkeypatch):
-    config = pathlib.Path("configs/small.gin").resolve()
-    monkeypatch.chdir(tmp_path)
-    flags.configure(flags.parse([*arguments, "--config_file", str(config)]))
-    assert gin.query_parameter("FilmEfficientNet.variant") == "small"
+def test_what_is_frozen_does_not_learn(tiny_gin):
+    agent = agent_factory.create_agent()
+    parts = agent.network.parts()
+    assert utils.apply_freezing_logic(agent, True, False, True) == ["efficientnet", "transformer"]
+    assert parts["tokenlearner"].trainable_variables
+    assert not parts["efficientnet"].trainable_variables + parts["transformer"].trainable_variables
+    assert agent.network._regression_output.trainable_variables
+    agent.build_optimizer()
+    with pytest.raises(ValueError, match="expected a new optimizer"):
+        utils.apply_freezing_logic(agent)
+    gin.bind_parameter("TransformerNetwork.loss_type", "cross_entropy")
+    with pytest.raises(ValueError, match="nothing is left to learn"):
+        utils.apply_freezing_logic(agent_factory.create_agent(), True, True, True)
 
 
-def test_a_split_that_is_absent_is_drawn_once_and_kept(arguments, squares_files):
-    squares_files[1].unlink()
-    args = flags.parse(arguments)
-    drawn = run_setup.read_data(args, seed=3).split
-    assert squares_files[1].is_file()
-    assert (run_setup.read_data(args, seed=4).split.val_idx == drawn.val_idx).all()
+def test_the_same_seed_gives_the_same_weights_and_gin_sets_the_rest(tiny_gin):
+    first = agent_factory.create_agent()
+    values = small_model.values(first.network.variables)
+    gin.bind_parameter("gradient_accumulation.steps", 4)
+    gin.bind_parameter("create_optimizer.learning_rate", 0.25)
+    gin.bind_parameter("create_optimizer.trunk_learning_rate_scale", 0.5)
+    again = agent_factory.create_agent()
+    assert small_model.same(values, small_model.values(again.network.variables))
+    assert again.sequence_agent._accumulation_steps == 4
+    assert float(again.optimizer.learning_rate) == 0.25
+    # The trunk is what an ImageNet file fills: all of the EfficientNet but FiLM.
+    net, kinds = again.network.parts()["efficientnet"].net, {}
+    for layer in net.layers_with_weights():
+        learning = {v._unique_id in again.optimizer._trunk for v in layer.trainable_variables}
+        kinds.setdefault(type(layer).__name__, set()).update(learning)
+    assert kinds.pop("FilmConditioning") == {False}
+    assert kinds.pop("ImageNormalization") == set()
+    assert set(map(tuple, kinds.values())) == {(True,)}
+    gin.bind_parameter("run_seed.seed", 1)
+    other = agent_factory.create_agent()
+    assert not small_model.same(values, small_model.values(other.network.variables))
+
+
+def test_room_is_asked_for_before_it_begins(tmp_path, monkeypatch):
+    """4 MB of weights, 8 MB of moments: two of 12 MB to go on from, three of 4 MB to serve."""
+    network, optimizer = (
+        types.SimpleNamespace(variables=[tf.Variable(tf.zeros(size))])
+        for size in (10**6, 2 * 10**6)
+    )
+    agent = types.SimpleNamespace(network=network, optimizer=optimizer)
+    needed = 2 * 12_000_000 + 3 * 4_000_000 + 32 * 2**20
+    usage = shutil.disk_usage("/")._replace(free=needed - 1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    run = tmp_path / "runs" / "new"
+    with pytest.raises(OSError, match=r"expected 70 MB free .*got 69 MB.*--max_checkpoints"):
+        run_setup.check_disk(run, agent, 1)
+    # What is there already will be replaced.
+    (run / "last_checkpoint-1.index").write_bytes(bytes(1_000_000))
+    run_setup.check_disk(run, agent, 1)
+    assert len(list(run.iterdir())) == 1
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot be written"):
+        run_setup.check_disk(tmp_path / "file", agent, 1)
 
 
 @pytest.mark.parametrize(
@@ -111,10 +170,11 @@ def test_a_directory_with_a_run_is_not_overwritten(arguments, small_checkpoint_d
 
 
 def test_a_second_run_in_the_directory_is_refused(arguments, tmp_path, capsys):
-    with directory_lock.held(tmp_path / "run"):
+    with checkpoint_directory.only_run(tmp_path / "run"):
         assert train.main(arguments) == 1
     assert "expected a directory that no other run writes to" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [directory_lock.FILE_NAME]
+    names = [path.name for path in (tmp_path / "run").iterdir()]
+    assert names == [checkpoint_directory.LOCK_FILE]
 
 
 def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, capsys):
@@ -149,7 +209,9 @@ def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch,
     finally:
         tf.config.run_functions_eagerly(False)
     ours, theirs = (
-        tf.train.load_checkpoint(str(resume.find(tmp_path / name).prefix))
+        tf.train.load_checkpoint(
+            str(checkpoint_directory.find_resume_point(tmp_path / name).prefix)
+        )
         for name in ("run", "undisturbed")
     )
     for name in ours.get_variable_to_shape_map():

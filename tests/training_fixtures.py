@@ -15,6 +15,7 @@ import tensorflow as tf
 import agent_wrapper
 from food_data import npz_dataset, splits
 from tests import small_model
+from training import agent_factory
 
 TINY_CONFIG = "\n".join(
     [
@@ -75,15 +76,11 @@ def tiny_gin():
 @pytest.fixture
 def tiny_agent(tiny_gin) -> agent_wrapper.Agent:
     """A new tiny agent with seed 0."""
-    from training import agent_factory
-
     return agent_factory.create_agent()
 
 
 @pytest.fixture(scope="module")
 def _shared_agent() -> agent_wrapper.Agent:
-    from training import agent_factory
-
     with small_model.gin_bindings(*TINY_CONFIG.splitlines()):
         agent = agent_factory.create_agent()
     agent.optimizer.build(agent.network.used_trainable_variables)

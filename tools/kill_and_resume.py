@@ -22,9 +22,9 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import checkpoint_directory  # noqa: E402
 import train  # noqa: E402
 from food_data import npz_dataset, splits  # noqa: E402
-from training import resume  # noqa: E402
 
 NUM_SAMPLES, BATCH_SIZE, STEPS_PER_EPOCH = 20, 4, 3
 CONFIG = """
@@ -63,18 +63,6 @@ def write_data(folder: pathlib.Path) -> None:
     (folder / "tiny.gin").write_text(CONFIG)
 
 
-def command(folder: pathlib.Path, run: str, num_epochs: int, eager: bool) -> list[str]:
-    """Of this program as a run that says each step on its standard output."""
-    return [
-        *(sys.executable, __file__, "--child", *(["--eager"] if eager else [])),
-        *("--config_file", str(folder / "tiny.gin"), "--dataset_file", str(folder / "data.npz")),
-        *("--split_file", str(folder / "split.npz"), "--checkpoint_dir", str(folder / run)),
-        *("--batch_size", str(BATCH_SIZE), "--num_epochs", str(num_epochs)),
-        *("--steps_per_epoch", str(STEPS_PER_EPOCH), "--checkpoint_every_steps", "2"),
-        *("--resume_checkpoint", "auto", "--embeddings_dir", str(ROOT / "embeddings")),
-    ]
-
-
 def child(arguments: list[str]) -> int:
     """train.py, with a line on standard output after each step."""
     import tensorflow as tf  # Here and below, because it is slow, and --help does without.
@@ -96,12 +84,7 @@ def child(arguments: list[str]) -> int:
 
 
 def run_until(arguments: list[str], last_step: int | None, wait_s: float) -> tuple[int, int]:
-    """Runs, and kills `wait_s` after a step has been said.
-
-    Args:
-        arguments: of the run.
-        last_step: number of the step; None lets the run end by itself.
-        wait_s: a fraction of a second.
+    """Runs, and kills `wait_s` after step `last_step` has been said; None lets the run end.
 
     Returns:
         (exit code, last step said).
@@ -134,10 +117,9 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     """(Equal tensors, all tensors) of the newest checkpoints of two runs."""
     import tensorflow as tf
 
-    readers = [tf.train.load_checkpoint(str(resume.find(path).prefix)) for path in (one, other)]
-    names = set(readers[0].get_variable_to_shape_map()) | set(
-        readers[1].get_variable_to_shape_map()
-    )
+    newest = [checkpoint_directory.find_resume_point(path).prefix for path in (one, other)]
+    readers = [tf.train.load_checkpoint(str(prefix)) for prefix in newest]
+    names = {name for reader in readers for name in reader.get_variable_to_shape_map()}
     names.discard("_CHECKPOINTABLE_OBJECT_GRAPH")
     equal = [
         all(reader.has_tensor(name) for reader in readers)
@@ -150,33 +132,34 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
 def kill_and_resume(
     folder: pathlib.Path, num_kills: int, num_epochs: int, seed: int, eager: bool = False
 ) -> bool:
-    """The whole experiment.
-
-    Args:
-        folder: empty.
-        num_kills: of the disturbed run.
-        num_epochs: of both runs.
-        seed: of the moments.
-        eager: without traced graphs.
-
-    Returns:
-        Whether both runs ended alike.
-    """
+    """The whole experiment in an empty folder, `eager` without traced graphs: whether both runs
+    ended alike."""
     rng = np.random.default_rng(seed)
     write_data(folder)
-    run_until(command(folder, "undisturbed", num_epochs, eager), None, 0.0)
+
+    def command(run: str) -> list[str]:
+        return [
+            *(sys.executable, __file__, "--child", *(["--eager"] if eager else [])),
+            *("--config_file", str(folder / "tiny.gin")),
+            *("--dataset_file", str(folder / "data.npz")),
+            *("--split_file", str(folder / "split.npz"), "--checkpoint_dir", str(folder / run)),
+            *("--batch_size", str(BATCH_SIZE), "--num_epochs", str(num_epochs)),
+            *("--steps_per_epoch", str(STEPS_PER_EPOCH), "--checkpoint_every_steps", "2"),
+            *("--resume_checkpoint", "auto", "--embeddings_dir", str(ROOT / "embeddings")),
+        ]
+
+    run_until(command("undisturbed"), None, 0.0)
     print("| kill | after step | s later | resumed from |\n|---|---|---|---|", flush=True)
-    arguments = command(folder, "killed", num_epochs, eager)
     # Rising, so that each kill finds the run further on; what was lost is done again.
     last_steps = sorted(rng.integers(1, (num_epochs - 1) * STEPS_PER_EPOCH + 1, num_kills))
     for kill, last_step in enumerate(last_steps, 1):
         wait_s = float(rng.uniform(0.0, 0.5))
-        code, step = run_until(arguments, last_step, wait_s)
+        code, step = run_until(command("killed"), last_step, wait_s)
         if code == 0:
             raise RuntimeError("The run ended before it could be killed: use more --num_epochs.")
-        newest = resume.find(folder / "killed").prefix.name
+        newest = checkpoint_directory.find_resume_point(folder / "killed").prefix.name
         print(f"| {kill} | {step} | {wait_s:.2f} | {newest} |", flush=True)
-    run_until(arguments, None, 0.0)
+    run_until(command("killed"), None, 0.0)
     equal, number = same_arrays(folder / "undisturbed", folder / "killed")
     logs = [_log(folder / run) for run in ("undisturbed", "killed")]
     print(f"{equal} of {number} tensors are bit-identical; logs equal: {logs[0] == logs[1]}")
@@ -184,10 +167,9 @@ def kill_and_resume(
 
 
 def _log(directory: pathlib.Path) -> list[list[str]]:
-    """loss_log.csv without the columns that say how fast the machine was."""
-    rows = [line.split(",") for line in (directory / "loss_log.csv").read_text().splitlines()]
-    kept = [i for i, name in enumerate(rows[0]) if name not in ("images_per_s", "seconds")]
-    return [[row[i] for i in kept] for row in rows]
+    """loss_log.csv without its last two columns, which say how fast the machine was."""
+    rows = (directory / "loss_log.csv").read_text().splitlines()
+    return [row.split(",")[:-2] for row in rows]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import argparse
 import base64
-import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
@@ -26,39 +24,14 @@ sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
 from food_data import recordings  # noqa: E402
 
-_PREDICT, _BATCH = "/predict", "/predict_batch"
 _FIELDS = (
-    "action",
-    "food_type",
-    "text",
-    "resize",
-    "passes",
-    "batch_size",
-    "enable_dropout",
-    "dropout_scope",
+    *("action", "food_type", "text", "resize", "passes"),
+    *("batch_size", "enable_dropout", "dropout_scope"),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of one recording.
-
-    Attributes:
-        request_id: of the recording.
-        difference: largest difference of a coordinate, 0..1 of the photo; None if it failed.
-        versions: model versions then and now.
-        failure: why there is no answer, or None.
-    """
-
-    request_id: str
-    difference: float | None
-    versions: tuple[str, str]
-    failure: str | None = None
 
 
 def request_of(one: recordings.Recording) -> tuple[str, dict[str, Any]]:
     """The route, and the JSON body that asks the same again."""
-    is_batch = "mean_prediction" in one.answer
     body = {name: one.request[name] for name in _FIELDS if one.request.get(name) is not None}
     # What was answered is what was understood, also where the request left it open.
     understood = {name: one.answer.get(name) for name in ("resize", "passes", "seed")}
@@ -66,69 +39,31 @@ def request_of(one: recordings.Recording) -> tuple[str, dict[str, Any]]:
     body.setdefault("action", one.answer.get("action"))
     body.setdefault("food_type", one.answer.get("food_type"))
     body["image"] = base64.b64encode(one.image.read_bytes()).decode("ascii")
-    return (_BATCH if is_batch else _PREDICT), body
+    return ("/predict_batch" if "mean_prediction" in one.answer else "/predict"), body
 
 
 def replay(
-    one: recordings.Recording, api_url: str, session: requests.Session, timeout_s: float = 60.0
-) -> Outcome:
-    """Asks again.
-
-    Args:
-        one: the recording.
-        api_url: such as "http://127.0.0.1:8080".
-        session: keeps the connection, and the API key among its headers.
-        timeout_s: longest silence of the server.
-
-    Returns:
-        The difference, or why there is none; a server that refuses raises nothing.
-    """
+    one: recordings.Recording, api_url: str, session: requests.Session
+) -> tuple[float | None, str]:
+    """Asks again: the difference and the model versions, or None and why there is none."""
     route, body = request_of(one)
-    then = str(one.answer.get("model_version"))
     try:
-        response = session.post(api_url.rstrip("/") + route, json=body, timeout=timeout_s)
+        response = session.post(api_url.rstrip("/") + route, json=body, timeout=60)
         content = response.json()
     except (requests.RequestException, ValueError) as error:
-        return Outcome(one.request_id, None, (then, "?"), f"no answer: {error}")
+        return None, f"no answer: {error}"
     if not response.ok:
         reason = content.get("error") if isinstance(content, dict) else None
-        return Outcome(one.request_id, None, (then, "?"), f"{response.status_code}: {reason}")
-    versions = (then, str(content.get("model_version")))
+        return None, f"{response.status_code}: {reason}"
     try:
-        return Outcome(one.request_id, difference(one.answer, content), versions)
+        then, now = (
+            recordings.check_motion(recordings.answered_motion(answer))
+            for answer in (one.answer, content)
+        )
     except ValueError as error:
-        return Outcome(one.request_id, None, versions, str(error))
-
-
-def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
-    """The largest difference of a coordinate of two answers, 0..1 of the photo.
-
-    Raises:
-        ValueError: if one has no motion in it.
-    """
-    motions = [
-        recordings.check_motion(recordings.answered_motion(answer)) for answer in (first, second)
-    ]
-    return max(abs(a - b) for a, b in zip(*motions))
-
-
-def report(outcomes: Sequence[Outcome], tolerance: float) -> str:
-    """A line for each recording that differs or failed, and a summary."""
-    lines = []
-    for one in outcomes:
-        if one.failure is not None:
-            lines.append(f"{one.request_id}  failed    {one.failure}")
-        elif one.difference > tolerance:
-            changed = " -> ".join(dict.fromkeys(one.versions))
-            lines.append(f"{one.request_id}  {one.difference:.6f}  model {changed}")
-    answered = [one.difference for one in outcomes if one.failure is None]
-    lines.append(
-        f"{len(outcomes)} recordings: {sum(each <= tolerance for each in answered)} equal within "
-        f"{tolerance:g}, {sum(each > tolerance for each in answered)} different, "
-        f"{len(outcomes) - len(answered)} failed; largest difference "
-        + (f"{max(answered):.6f}." if answered else "unknown.")
-    )
-    return "\n".join(lines)
+        return None, str(error)
+    versions = (str(answer.get("model_version")) for answer in (one.answer, content))
+    return max(abs(a - b) for a, b in zip(then, now)), " -> ".join(dict.fromkeys(versions))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -148,14 +83,26 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    differences, tolerance = [], arguments.tolerance
     with requests.Session() as session:
         if arguments.api_key:
             session.headers["X-API-Key"] = arguments.api_key
-        outcomes = [replay(one, arguments.api_url, session) for one in found]
-    sys.stdout.write(report(outcomes, arguments.tolerance) + "\n")
-    if any(one.failure is not None for one in outcomes):
-        return 2
-    return int(any(one.difference > arguments.tolerance for one in outcomes))
+        for one in found:
+            difference, text = replay(one, arguments.api_url, session)
+            if difference is None:
+                sys.stdout.write(f"{one.request_id}  failed    {text}\n")
+                continue
+            differences.append(difference)
+            if difference > tolerance:
+                sys.stdout.write(f"{one.request_id}  {difference:.6f}  model {text}\n")
+    num_different = sum(each > tolerance for each in differences)
+    num_failed = len(found) - len(differences)
+    largest = f"{max(differences):.6f}" if differences else "unknown"
+    sys.stdout.write(
+        f"{len(found)} recordings: {len(differences) - num_different} equal within {tolerance:g}, "
+        f"{num_different} different, {num_failed} failed; largest difference {largest}.\n"
+    )
+    return 2 if num_failed else int(num_different > 0)
 
 
 if __name__ == "__main__":

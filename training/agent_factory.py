@@ -1,6 +1,11 @@
-"""Builds an Agent from the gin configuration in force."""
+"""The agent of a run: built as gin says, parts of it frozen, and the weights it starts from."""
 
 from __future__ import annotations
+
+import keras2  # noqa: F401
+
+import os
+import pathlib
 
 import gin
 import numpy as np
@@ -8,90 +13,9 @@ import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
-from training import fused_adam, learning_rate_schedule
-
-DEFAULT_LEARNING_RATE = 1e-4
-
-
-@gin.configurable
-def create_optimizer(
-    learning_rate: float = DEFAULT_LEARNING_RATE,
-    schedule: str = "constant",
-    warmup_steps: int = 0,
-    total_steps: int | None = None,
-    weight_decay: float = 0.0,
-    gradient_clip_norm: float | None = None,
-    ema_decay: float = 0.0,
-    trunk_learning_rate_scale: float = 1.0,
-) -> fused_adam.FusedAdam:
-    """Adam (arXiv 1412.6980), as RT-1 was trained with.
-
-    Args:
-        learning_rate: the largest one.
-        schedule: after the warm-up, 'constant' or 'cosine' (down to 0 at total_steps).
-        warmup_steps: of a linear rise.
-        total_steps: of the run; train.py binds it unless it is bound already.
-        weight_decay: decoupled (AdamW), of kernels.
-        gradient_clip_norm: gradients are scaled down to this global norm; None for no limit.
-        ema_decay: of an average of the weights, which then is what is validated and served; 0 for
-            none.
-        trunk_learning_rate_scale: times the learning rate for the EfficientNet's convolutions and
-            BatchNorms, which an ImageNet file fills; FiLM learns like the rest.
-
-    Raises:
-        ValueError: for a value out of range, or a cosine without total_steps.
-    """
-    _check(learning_rate, schedule, warmup_steps, weight_decay, gradient_clip_norm, ema_decay)
-    if not trunk_learning_rate_scale > 0:
-        raise ValueError(
-            "create_optimizer: expected trunk_learning_rate_scale > 0, got "
-            f"{trunk_learning_rate_scale!r}. To freeze the trunk use --freeze_efficientnet or "
-            "FilmEfficientNet.frozen_stages."
-        )
-    rate = learning_rate
-    if schedule == "cosine":
-        if total_steps is None:
-            raise ValueError(
-                "create_optimizer: expected total_steps with schedule 'cosine', got None. Bind "
-                "create_optimizer.total_steps; train.py does."
-            )
-        rate = learning_rate_schedule.WarmupSchedule(learning_rate, warmup_steps, total_steps)
-    elif warmup_steps:
-        rate = learning_rate_schedule.WarmupSchedule(learning_rate, warmup_steps)
-    return fused_adam.FusedAdam(
-        rate,
-        weight_decay or None,
-        gradient_clip_norm,
-        ema_decay or None,
-        trunk_learning_rate_scale,
-    )
-
-
-def _check(
-    learning_rate: float,
-    schedule: str,
-    warmup_steps: int,
-    weight_decay: float,
-    gradient_clip_norm: float | None,
-    ema_decay: float,
-) -> None:
-    # Comparisons are written so that NaN fails them.
-    clip = gradient_clip_norm
-    rules = (
-        ("learning_rate > 0", learning_rate, learning_rate > 0),
-        ("warmup_steps >= 0", warmup_steps, warmup_steps >= 0),
-        ("weight_decay >= 0", weight_decay, weight_decay >= 0),
-        ("gradient_clip_norm > 0 or None", clip, clip is None or clip > 0),
-        ("ema_decay in 0 .. 1, without 1", ema_decay, 0 <= ema_decay < 1),
-        (f"schedule in {learning_rate_schedule.SCHEDULES}", schedule, _is_schedule(schedule)),
-    )
-    for rule, value, holds in rules:
-        if not holds:
-            raise ValueError(f"create_optimizer: expected {rule}, got {value!r}.")
-
-
-def _is_schedule(name: str) -> bool:
-    return name in learning_rate_schedule.SCHEDULES
+import checkpoint_directory
+import checkpoint_loading
+from training import optimizer
 
 
 @gin.configurable
@@ -122,16 +46,116 @@ def create_agent() -> agent_wrapper.Agent:
     """A new agent with random weights, as the gin configuration in force says."""
     seed = run_seed()
     tf.keras.utils.set_random_seed(seed)
-    agent = agent_wrapper.Agent(create_optimizer(), seed, gradient_accumulation())
+    agent = agent_wrapper.Agent(optimizer.create_optimizer(), seed, gradient_accumulation())
     agent.optimizer.set_trunk(agent.network.parts()["efficientnet"].net.trunk_variables())
+    counts = (
+        sum(int(np.prod(variable.shape, dtype=np.int64)) for variable in variables)
+        for variables in (agent.network.variables, agent.network.trainable_variables)
+    )
     logging.info(
         "agent: %s parameters, %s of them trainable, loss_type %s",
-        f"{_count(agent.network.variables):,}",
-        f"{_count(agent.network.trainable_variables):,}",
+        *(f"{count:,}" for count in counts),
         agent.network.loss_type,
     )
     return agent
 
 
-def _count(variables: list[tf.Variable]) -> int:
-    return int(sum(np.prod(variable.shape, dtype=np.int64) for variable in variables))
+def apply_freezing_logic(
+    agent: agent_wrapper.Agent,
+    freeze_efficientnet: bool = False,
+    freeze_tokenlearner: bool = False,
+    freeze_transformer: bool = False,
+) -> list[str]:
+    """Freezes parts: no gradient, no BatchNorm update, no optimizer slot. Call before the first
+    step.
+
+    The regression head is no part of the transformer: it always learns.
+
+    Args:
+        agent: the agent whose network is changed.
+        freeze_efficientnet: the image encoder, FiLM included.
+        freeze_tokenlearner: TokenLearner.
+        freeze_transformer: the transformer with its embeddings and vocabulary head.
+
+    Returns:
+        The names of the frozen parts.
+
+    Raises:
+        ValueError: if the optimizer has begun, or nothing would be left to learn.
+    """
+    if agent.optimizer_has_slots:
+        raise ValueError("apply_freezing_logic: expected a new optimizer, got one that has slots.")
+    parts = agent.network.parts()
+    wanted = {
+        "efficientnet": freeze_efficientnet,
+        "tokenlearner": freeze_tokenlearner,
+        "transformer": freeze_transformer,
+    }
+    frozen = [name for name, is_frozen in wanted.items() if is_frozen]
+    for name in frozen:
+        if name not in parts:
+            raise ValueError(f"apply_freezing_logic: this network has no {name} to freeze.")
+        # Only ever to False: to True would wake layers inside that never learn.
+        parts[name].trainable = False
+    if not agent.network.used_trainable_variables:
+        raise ValueError(f"apply_freezing_logic: {frozen} frozen, nothing is left to learn.")
+    if frozen:
+        logging.info("frozen: %s", ", ".join(frozen))
+    return frozen
+
+
+def load_pretrained_checkpoint(
+    agent: agent_wrapper.Agent, path: str | os.PathLike[str]
+) -> checkpoint_loading.LoadReport:
+    """Weights to fine-tune from. Only what fine-tuning replaces may differ: head and positions.
+
+    Args:
+        agent: its optimizer and step counter stay new.
+        path: a prefix, a directory or a stem: public RT-1, ours, or of the lab form.
+
+    Returns:
+        The load report; it names what stayed at its random start.
+
+    Raises:
+        checkpoint_loading.CheckpointLoadError: if anything else differs, the coding of the tokens
+            for one; the agent is unchanged.
+    """
+    _check_coding(agent, path)
+    return checkpoint_loading.custom_load_checkpoint(
+        agent, path, **checkpoint_loading.OTHER_HEAD_OR_LENGTH
+    )
+
+
+def load_resume_checkpoint(
+    agent: agent_wrapper.Agent, path: str | os.PathLike[str]
+) -> checkpoint_loading.LoadReport:
+    """Weights, optimizer and step counter of a run to go on with; all of them must be there.
+
+    Args:
+        agent: built from the same configuration, parts already frozen.
+        path: a prefix, a directory or a stem.
+
+    Returns:
+        The load report.
+
+    Raises:
+        checkpoint_loading.CheckpointLoadError: if anything differs; the agent is unchanged.
+    """
+    _check_coding(agent, path)
+    return checkpoint_loading.custom_load_checkpoint(agent, path, restore_optimizer=True)
+
+
+def _check_coding(agent: agent_wrapper.Agent, path: str | os.PathLike[str]) -> None:
+    """Weights fit whatever their outputs mean; the metadata of our own checkpoints say it."""
+    directory = pathlib.Path(checkpoint_loading.resolve_prefix(path)).parent
+    if not (directory / checkpoint_directory.METADATA_FILE).is_file():
+        return
+    # Directories from before there was a choice do not name it.
+    coding = checkpoint_directory.read_metadata(directory).get("action_coding", "endpoints")
+    if coding != agent.action_coding:
+        raise checkpoint_loading.CheckpointLoadError(
+            f"{path}: expected a checkpoint with RT1ActionTokenizer.coding "
+            f"{agent.action_coding!r}, which the configuration names, got one with {coding!r}: its "
+            "outputs mean something else. Bind the same coding: --gin_bindings "
+            f"\"RT1ActionTokenizer.coding = '{coding}'\"."
+        )

@@ -1,41 +1,80 @@
-"""Training on several GPUs of one machine (`tf.distribute.MirroredStrategy`), or on those of
-several workers (`MultiWorkerMirroredStrategy`).
+"""What a run computes on: GPUs of one machine, or of the tasks of a Slurm job, and in which
+precision.
 
-Each device has a copy of the variables and takes its share of every batch; the gradients are added
-up, so that a step is the step that one device would take with the whole batch. BatchNorm's
-statistics are those of the whole batch (`film_efficientnet.mbconv_block.SynchronizedBatchNorm`).
+Each device has a copy of the variables and takes its share of every batch (`sequence_agent.share`);
+the gradients are added up, so that a step is the step that one device would take with the whole
+batch. BatchNorm's statistics are those of the whole batch.
 
-Example: 5 samples on 2 devices are shares of 2 and 3, weighted 2/5 and 3/5. 1 sample on 2 devices
-is given to both, with weight 1/2 each.
+What `srun` says of a step, in its environment, is enough to know who trains together:
+
+    SLURM_STEP_NODELIST=n[1-2]  SLURM_STEP_TASKS_PER_NODE=2(x2)  SLURM_JOB_ID=7  SLURM_PROCID=2
+    ->  n1:10112, n1:10113, n2:10112, n2:10113; this is worker 2, the first on n2
+
+TensorFlow's own `SlurmClusterResolver` looks for GPUs with nvidia-smi, so that it fails on nodes
+without; counts GPUs of the node for a task that Slurm gave one of them; and listens on the same
+ports in every job. A job has 16 ports of a node for itself, so it should not have more tasks there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import dataclasses
+import functools
+import re
+import subprocess
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import tensorflow as tf
+import numpy as np
 from absl import logging
-from tensorflow.python.eager import context
-from tf_agents.agents import tf_agent
-from tf_agents.trajectories import trajectory
 
-from training import slurm_cluster
+from training import stop_signals
 
+# TensorFlow takes seconds: functions import it, so that --help does not wait.
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
+
+_FIRST_PORT, _PORTS_OF_JOB, _JOBS = 10_000, 16, 600
+# TensorFlow's own ten seconds are less than a worker is silent whose node is short of processors.
+# Thirty would be more than Slurm's KillWait, after which it ends those who still wait for it.
 _SILENCE_S = 20
+_NEEDED = (
+    "SLURM_JOB_ID",
+    "SLURM_PROCID",
+    "SLURM_LOCALID",
+    "SLURM_NODEID",
+    "SLURM_STEP_NODELIST",
+    "SLURM_STEP_TASKS_PER_NODE",
+)
+
+
+@contextlib.contextmanager
+def precision(name: str | None) -> Iterator[None]:
+    """What is built inside computes in bfloat16, or in float32 for None; checkpoints are the same.
+
+    In bfloat16 pictures, their normalization, the statistics of BatchNorm and LayerNorm,
+    attention's softmax, outputs and loss stay in float32. It has the range of float32, so the loss
+    needs no scaling (arXiv 1905.12322). Worth its while where the hardware has such products (GPUs
+    from Ampere on, CPUs with AMX); on other CPUs a step takes longer.
+    """
+    import tensorflow as tf
+
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("float32" if name is None else f"mixed_{name}")
+    try:
+        yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
 
 
 def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
     """What to build the agent under: `with strategy(n).scope(): create_agent()`.
 
-    Args:
-        num_devices: GPUs, or logical CPU devices where there is no GPU; None for all GPUs.
-
-    Returns:
-        The default strategy for one device, which does nothing, or a MirroredStrategy.
-
-    Raises:
-        ValueError: if there are fewer devices.
+    n GPUs, or logical CPU devices where there is no GPU; all GPUs unless given. One device needs
+    the default strategy only, which does nothing.
     """
+    import tensorflow as tf
+
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     devices = [device.name for device in tf.config.list_logical_devices(kind)]
     if num_devices is None:
@@ -51,22 +90,99 @@ def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices[:num_devices])
 
 
-def worker_strategy(
-    cluster: slurm_cluster.SlurmCluster, collectives: str = "auto"
-) -> tf.distribute.Strategy:
-    """What every worker of a cluster builds its agent under; returns once all of them are there.
+@dataclasses.dataclass(frozen=True)
+class SlurmCluster:
+    """The tasks of a step of `srun`.
 
-    Args:
-        cluster: the workers.
-        collectives: 'ring' adds up over the network with gRPC, on any device; 'nccl' needs a GPU
-            for each worker; 'auto' lets TensorFlow choose.
-
-    Returns:
-        A MultiWorkerMirroredStrategy with the worker's own GPUs, or its CPU where there is none.
-
-    Raises:
-        ValueError: if the GPUs of the node cannot be shared out, or nccl has none.
+    Attributes:
+        addresses: 'host:port' of each worker, in the order of their numbers.
+        index: the number of this one.
+        local_index: its number among those of its node.
+        local_count: workers on its node.
+        gpus_of_job_on_node: that Slurm gave the job on this node; None if Slurm does not say.
     """
+
+    addresses: tuple[str, ...]
+    index: int
+    local_index: int
+    local_count: int
+    gpus_of_job_on_node: int | None = None
+
+    def own_gpus(self, num_visible: int) -> list[int]:
+        """Which of the GPUs that TensorFlow sees this worker uses; none on a node without.
+
+        Slurm either shows a task its own GPUs only (`--gpus-per-task`, `--gpu-bind`), all of which
+        it then uses, or shows every task all of the job's (`--gres=gpu:4`), which are shared out in
+        equal parts.
+        """
+        all_of_job = self.gpus_of_job_on_node
+        is_bound = all_of_job is not None and num_visible < all_of_job
+        if num_visible == 0 or self.local_count == 1 or is_bound:
+            return list(range(num_visible))
+        share, rest = divmod(num_visible, self.local_count)
+        if rest:
+            raise ValueError(
+                f"--cluster slurm: expected as many GPUs for each of the {self.local_count} tasks "
+                f"of this node, got {num_visible} GPUs. Use --ntasks-per-node={num_visible}, or "
+                "--gpus-per-task=1."
+            )
+        return list(range(self.local_index * share, (self.local_index + 1) * share))
+
+
+def slurm_cluster(
+    environment: Mapping[str, str], hostnames: Callable[[str], Sequence[str]] | None = None
+) -> SlurmCluster:
+    """The step of `srun` that this process is a task of."""
+    missing = [name for name in _NEEDED if name not in environment]
+    if missing:
+        raise ValueError(
+            f"--cluster slurm: expected a task of srun, got none: {', '.join(missing)} not set. "
+            "Use slurm_scripts/run_training_multinode.slurm, or start train.py with srun."
+        )
+    if hostnames is None:
+        hostnames = _hostnames
+    nodes = hostnames(environment["SLURM_STEP_NODELIST"])
+    text, counts = environment["SLURM_STEP_TASKS_PER_NODE"], []
+    for part in text.split(","):  # '2(x2),1' -> [2, 2, 1]
+        found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
+        if found is None:
+            raise ValueError(
+                f"SLURM_STEP_TASKS_PER_NODE: expected a form such as 2(x2),1, got {text!r}."
+            )
+        counts += [int(found.group(1))] * int(found.group(2) or 1)
+    if len(nodes) != len(counts):
+        raise ValueError(
+            f"--cluster slurm: expected a number of tasks for each node, got {counts} for {nodes}."
+        )
+    index, local_index, node = (
+        int(environment[name]) for name in ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")
+    )
+    if sum(counts[:node]) + local_index != index:
+        raise ValueError(
+            f"--cluster slurm: expected task {sum(counts[:node]) + local_index} as number "
+            f"{local_index} of node {node}, got task {index}. Use srun --distribution=block."
+        )
+    # Jobs with neighbouring numbers may share a node.
+    first_port = _FIRST_PORT + int(environment["SLURM_JOB_ID"]) % _JOBS * _PORTS_OF_JOB
+    addresses = [
+        f"{name}:{first_port + i}" for name, count in zip(nodes, counts) for i in range(count)
+    ]
+    gpus = environment.get("SLURM_GPUS_ON_NODE", "")
+    return SlurmCluster(
+        tuple(addresses), index, local_index, counts[node], int(gpus) if gpus.isdigit() else None
+    )
+
+
+def _hostnames(nodes: str) -> list[str]:
+    command = ["scontrol", "show", "hostnames", nodes]
+    return subprocess.check_output(command, text=True).split()
+
+
+def worker_strategy(cluster: SlurmCluster, collectives: str = "auto") -> tf.distribute.Strategy:
+    """What every worker of a cluster builds its agent under; returns once all of them are there."""
+    import tensorflow as tf
+    from tensorflow.python.eager import context
+
     gpus = tf.config.list_physical_devices("GPU")
     own = [gpus[number] for number in cluster.own_gpus(len(gpus))]
     if collectives == "nccl" and not own:
@@ -79,6 +195,7 @@ def worker_strategy(
     for gpu in own:
         # Workers of one node see each other's memory go; none of them takes all of it.
         tf.config.experimental.set_memory_growth(gpu, True)
+    num_workers = len(cluster.addresses)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
         task_type="worker",
@@ -86,26 +203,6 @@ def worker_strategy(
         rpc_layer="grpc",
         num_accelerators={"GPU": len(own)},
     )
-    _be_patient(len(cluster.addresses))
-    options = tf.distribute.experimental.CommunicationOptions(
-        implementation=tf.distribute.experimental.CommunicationImplementation[collectives.upper()]
-    )
-    logging.info(
-        "worker %d of %d at %s, with %s",
-        cluster.index,
-        len(cluster.addresses),
-        cluster.addresses[cluster.index],
-        f"{len(own)} GPUs" if own else "its CPU",
-    )
-    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
-
-
-def _be_patient(num_workers: int) -> None:
-    """Makes a worker that is silent for twenty seconds a lost one.
-
-    TensorFlow's own ten seconds are less than a worker is silent whose node is short of processors.
-    Thirty would be more than Slurm's KillWait, after which it ends those who still wait for it.
-    """
     context.context().configure_coordination_service(
         service_type="standalone",
         service_leader="/job:worker/replica:0/task:0",
@@ -114,67 +211,91 @@ def _be_patient(num_workers: int) -> None:
             context.coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=num_workers)
         ],
     )
+    options = tf.distribute.experimental.CommunicationOptions(
+        implementation=tf.distribute.experimental.CommunicationImplementation[collectives.upper()]
+    )
+    logging.info(
+        "worker %d of %d at %s, with %s",
+        cluster.index,
+        num_workers,
+        cluster.addresses[cluster.index],
+        f"{len(own)} GPUs" if own else "its CPU",
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
-def distribute(
-    train: Callable[..., tf_agent.LossInfo],
-) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
-    """A train step that shares its batch among the devices of the strategy in force.
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """This process among those that train together; alone unless told otherwise.
 
-    Args:
-        train: (experience, weights) -> LossInfo, equal on all devices, see `SequenceAgent.train`.
+    They do the same steps in the same order, because each step is a message from everyone to
+    everyone: what one of them decides by itself (a signal that only it got) the others would wait
+    for in vain. So decisions are made together, here. Worker 0 is the chief, which alone writes.
 
-    Returns:
-        experience -> LossInfo.
+    Attributes:
+        index: its number, from 0.
+        count: of all of them.
     """
-    current = tf.distribute.get_strategy()
-    num_devices = len(current.extended.worker_devices)
 
-    def train_together(
-        experience: trajectory.Trajectory, weights: tf.Tensor | None = None
-    ) -> tf_agent.LossInfo:
-        shares = [share(experience, num_devices, index, weights) for index in range(num_devices)]
+    index: int = 0
+    count: int = 1
 
-        def of_device(replica: tf.distribute.ValueContext) -> object:
-            # Replicas of other processes have shares of their own processes' parts.
-            return shares[replica.replica_id_in_sync_group % num_devices]
+    @property
+    def is_chief(self) -> bool:
+        """Whether this one writes."""
+        return self.index == 0
 
-        per_device = current.experimental_distribute_values_from_function(of_device)
-        info = current.run(train, args=(per_device[0], per_device[1]))
-        return tf.nest.map_structure(
-            lambda value: current.experimental_local_results(value)[0], info
+    def own_part(self, num_items: int) -> slice:
+        """Which of N items are this one's: parts of equal size, or one more; may be empty."""
+        return slice(
+            self.index * num_items // self.count, (self.index + 1) * num_items // self.count
         )
 
-    return train_together
+    def batch_weight(self, batch_size: int) -> float:
+        """1; or 0 where a batch has fewer samples than there are workers and none is this one's.
+
+        The input pipeline gives such a worker another's sample, so that all take the same steps.
+        """
+        return float(self.index < batch_size)
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """The sum over all workers, float32; every worker has to call it, with the same shape."""
+        if self.count == 1:
+            return np.asarray(values)
+        return _sum_function()(np.asarray(values, np.float32))[0].numpy()
+
+    def wait(self) -> None:
+        """Until every worker has come here."""
+        self.sum(np.zeros(1))
+
+    def check(self, signals: stop_signals.StopSignals) -> None:
+        """Ends all workers after the same step."""
+        if self.count == 1:
+            signals.check()
+            return
+        received = [float(signals.received == number) for number in stop_signals.SIGNALS]
+        for number, how_many in zip(stop_signals.SIGNALS, self.sum(np.array(received))):
+            if how_many:
+                raise stop_signals.Preempted(number.name)
 
 
-def share(
-    experience: trajectory.Trajectory,
-    num_devices: int,
-    index: int,
-    weights: tf.Tensor | None = None,
-) -> tuple[trajectory.Trajectory, tf.Tensor]:
-    """What one device gets of a batch.
+@functools.cache
+def _sum_function() -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+    """Traced once for each shape."""
+    import tensorflow as tf
 
-    Args:
-        experience: B trajectories.
-        num_devices: n.
-        index: of the device, 0 .. n - 1.
-        weights: float32 [B], of the samples; None: 1 each.
+    @tf.function(autograph=False, reduce_retracing=True)
+    def summed(values: tf.Tensor) -> Sequence[tf.Tensor]:
+        current = tf.distribute.get_strategy()
+        num_local = len(current.extended.worker_devices)
 
-    Returns:
-        Samples index * B / n up to (index + 1) * B / n, rounded, at least one; and their weights,
-        float32, divided among the devices that have the same sample.
-    """
-    batch_size = tf.shape(experience.step_type)[0]
-    start, stop = index * batch_size // num_devices, (index + 1) * batch_size // num_devices
-    stop = tf.maximum(stop, start + 1)
-    part = tf.nest.map_structure(lambda x: x[start:stop], experience)
-    # With fewer samples than devices, device i has sample floor(i B / n).
-    owners = tf.reduce_sum(
-        tf.cast(tf.range(num_devices) * batch_size // num_devices == start, tf.float32)
-    )
-    is_shared = batch_size < num_devices
-    weight = tf.where(is_shared, 1.0 / owners, 1.0)
-    part_weights = tf.fill((stop - start,), weight)
-    return part, part_weights if weights is None else weights[start:stop] * part_weights
+        def of_replica(values: tf.Tensor) -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            # A worker with several GPUs speaks once.
+            is_first = tf.equal(context.replica_id_in_sync_group % num_local, 0)
+            values = tf.where(is_first, values, tf.zeros_like(values))
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+        return current.experimental_local_results(current.run(of_replica, args=(values,)))
+
+    return summed

@@ -38,16 +38,7 @@ class FeatureCache:
     """
 
     def __init__(self, features: np.ndarray, dataset: npz_dataset.FoodDataset, indices: np.ndarray):
-        """Wraps features that are there.
-
-        Args:
-            features: float32 [n, N, D].
-            dataset: what instructions and labels are read from.
-            indices: int [n], which samples the features are of.
-
-        Raises:
-            ValueError: if there are not as many features as indices.
-        """
+        """Wraps features that are there."""
         if len(features) != len(indices):
             raise ValueError(
                 f"FeatureCache: expected features of {len(indices)} samples, got {len(features)}."
@@ -66,23 +57,7 @@ class FeatureCache:
         directory: str | os.PathLike[str] | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> FeatureCache:
-        """Runs the encoder once over the samples.
-
-        Args:
-            agent: its EfficientNet is frozen.
-            dataset: where the pictures are.
-            indices: which samples, int [n].
-            batch_size: of the encoder.
-            directory: an existing folder for the features' file, of n * N * D * 4 bytes, which
-                belongs to the caller; None keeps them in memory.
-            progress: is called with the number of samples done, after each batch.
-
-        Returns:
-            The cache.
-
-        Raises:
-            ValueError: if the EfficientNet is not frozen, or there are no samples.
-        """
+        """Runs the encoder once over the samples."""
         if agent.network.parts()["efficientnet"].trainable_variables:
             raise ValueError(
                 "FeatureCache: expected a frozen EfficientNet, got one that learns, whose features "
@@ -110,21 +85,7 @@ class FeatureCache:
         first_epoch: int = 0,
         first_batch: int = 0,
     ) -> tf.data.Dataset:
-        """What `pipeline.create_npz_dataset` gives, with features in the place of images.
-
-        Args:
-            batch_size: B; the last batch of an epoch may be smaller.
-            shuffle_seed: None keeps the order of `indices`.
-            first_epoch: the number of the first pass.
-            first_batch: how many batches of the first pass are left out.
-
-        Returns:
-            Batches {"image_features": float32 [B, N, D], "natural_language_embedding":
-            float32 [B, 512], "bbox": float32 [B, 4]}; each pass is the next epoch.
-
-        Raises:
-            ValueError: for a batch size below 1.
-        """
+        """What `pipeline.create_npz_dataset` gives, with features in the place of images."""
         if batch_size < 1:
             raise ValueError(f"FeatureCache.batches: expected batch_size >= 1, got {batch_size}.")
         passes = 0

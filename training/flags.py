@@ -1,16 +1,20 @@
-"""The flags of train.py, and how those that were given override gin bindings."""
+"""The flags of train.py: how those that were given override gin bindings, and what is refused
+before anything is built."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import difflib
+import pathlib
 
 import gin
 from absl import logging
 
-from training import resume
+import checkpoint_directory
 
-_Add = Callable[..., argparse.Action]
+# --resume_checkpoint auto: the run in --checkpoint_dir if there is one, else a new one.
+AUTO = "auto"
+FROZEN = ("freeze_efficientnet", "freeze_tokenlearner", "freeze_transformer")
 # Flag -> the gin parameter that it overrides.
 OVERRIDES = {
     "loss_type": "TransformerNetwork.loss_type",
@@ -24,28 +28,37 @@ OVERRIDES = {
     "ema_decay": "create_optimizer.ema_decay",
     "accumulation_steps": "gradient_accumulation.steps",
 }
+SELECTION_METRICS = (
+    "val_loss",
+    "bbox_mse",
+    "bbox_mae",
+    "centroid_mse",
+    "centroid_mae",
+    "skewer_mse",
+    "skewer_mae",
+    "angle_mse_deg",
+    "angle_mae_deg",
+    "angle_mae_mod180_deg",
+)
+_AT_LEAST_ONE = (
+    "base_batch_size",
+    "batch_size",
+    "num_epochs",
+    "steps_per_epoch",
+    "accumulation_steps",
+    "early_stopping_epochs",
+    "checkpoint_every_steps",
+    "max_checkpoints",
+    "num_devices",
+)
 
 
 def parse(arguments: list[str] | None = None, description: str | None = None) -> argparse.Namespace:
-    """The flags; those that override gin bindings are None unless they were given.
-
-    Args:
-        arguments: without the program's name; `sys.argv` unless given.
-        description: of the program.
-
-    Returns:
-        A namespace.
-    """
+    """The flags; those that override gin bindings are None unless they were given."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    _add_files(parser.add_argument_group("files").add_argument)
-    _add_run(parser.add_argument_group("length of the run").add_argument)
-    _add_learning(parser.add_argument_group("model and learning; each overrides gin").add_argument)
-    return parser.parse_args(arguments)
-
-
-def _add_files(add: _Add) -> None:
+    add = parser.add_argument_group("files").add_argument
     add("--config_file", default="configs/transformer_mixin.gin", help="gin file of the model")
     add("--gin_bindings", nargs="*", default=[], help="such as 'Transformer.num_layers = 4'")
     add("--dataset_file", help=".npz, see build_dataset.py")
@@ -62,34 +75,22 @@ def _add_files(add: _Add) -> None:
     add("--max_checkpoints", type=int, default=3, help="kept to go on from, beside the best")
     add("--checkpoint_every_steps", type=int, help="save also within an epoch")
 
-
-def _add_run(add: _Add) -> None:
-    add(
-        "--batch_size",
-        type=int,
-        default=16,
-        help="samples for each step of the optimizer, over all devices and workers",
-    )
+    add = parser.add_argument_group("length of the run").add_argument
+    batch_help = "samples for each step of the optimizer, over all devices and workers"
+    add("--batch_size", type=int, default=16, help=batch_help)
     add("--num_epochs", type=int, default=30)
     add("--steps_per_epoch", type=int, help="between two validations; one pass unless given")
     add("--selection_metric", default="centroid_mae", help="its smallest value is the best")
     add("--early_stopping_epochs", type=int, help="end after so many without a new best")
     add("--num_devices", type=int, help="GPUs (or CPU devices) to use; all GPUs unless given")
-    add(
-        "--cluster",
-        choices=("slurm",),
-        help="the tasks of a job step (srun) train together; see docs/cluster.md",
-    )
-    add(
-        "--collectives",
-        choices=("auto", "ring", "nccl"),
-        default="auto",
-        help="how workers of a cluster add up gradients",
-    )
+    cluster_help = "the tasks of a job step (srun) train together; see docs/cluster.md"
+    add("--cluster", choices=("slurm",), help=cluster_help)
+    collectives_help = "how workers of a cluster add up gradients"
+    collectives = ("auto", "ring", "nccl")
+    add("--collectives", choices=collectives, default="auto", help=collectives_help)
     add("--dry_run", action="store_true", help="check, read and build everything; no step")
 
-
-def _add_learning(add: _Add) -> None:
+    add = parser.add_argument_group("model and learning; each overrides gin").add_argument
     add("--loss_type", choices=("cross_entropy", "l1", "smooth_l1"))
     add("--image_size", type=int, help="pixels that the encoder resizes to; 0 keeps the picture's")
     add("--seed", type=int, help="of weights, dropout, order of samples, augmentation")
@@ -117,8 +118,75 @@ def _add_learning(add: _Add) -> None:
         default="memory",
         help="where the features of a frozen EfficientNet are kept, if pictures are not augmented",
     )
-    for part in ("efficientnet", "tokenlearner", "transformer"):
-        add(f"--freeze_{part}", action="store_true", help=f"the {part} does not learn")
+    for name in FROZEN:
+        add(f"--{name}", action="store_true", help=f"the {name[len('freeze_') :]} does not learn")
+    return parser.parse_args(arguments)
+
+
+def check_flags(args: argparse.Namespace) -> None:
+    """What the flags alone tell; --checkpoint_dir may follow from --resume_checkpoint."""
+    for name in _AT_LEAST_ONE:
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name}: expected at least 1, got {value}.")
+    if args.image_size is not None and args.image_size < 0:
+        raise ValueError(
+            f"--image_size: expected pixels, or 0 to keep them; got {args.image_size}."
+        )
+    if not pathlib.Path(args.config_file).is_file():
+        raise FileNotFoundError(f"--config_file: no file {args.config_file}.")
+    if args.mixed_precision == "float16":
+        raise ValueError(
+            "--mixed_precision: expected bfloat16, got float16, whose range is so small that the "
+            "loss would have to be scaled. Use bfloat16, or float32 on hardware without it."
+        )
+    if args.cluster is not None and args.num_devices is not None:
+        raise ValueError(
+            "--num_devices: expected none with --cluster, whose workers use the GPUs that Slurm "
+            f"gives them; got {args.num_devices}."
+        )
+    if args.dataset_file is None:
+        raise ValueError("--dataset_file: expected an .npz, see build_dataset.py; got none.")
+    _check_directories(args)
+    if args.selection_metric not in SELECTION_METRICS:
+        near = difflib.get_close_matches(args.selection_metric, SELECTION_METRICS, n=1)
+        raise ValueError(
+            f"--selection_metric: expected one of {', '.join(SELECTION_METRICS)}; got "
+            f"{args.selection_metric!r}.{f' Did you mean {near[0]}?' if near else ''}"
+        )
+
+
+def _check_directories(args: argparse.Namespace) -> None:
+    """Where the run goes, and where it begins."""
+    given = args.resume_checkpoint
+    if args.checkpoint_dir is None:
+        if given is None or given == AUTO:
+            raise ValueError("--checkpoint_dir: expected the directory of the run, got none.")
+        path = pathlib.Path(given)
+        args.checkpoint_dir = str(path if path.is_dir() else path.parent)
+    if given is None:
+        if checkpoint_directory.holds_run(args.checkpoint_dir):
+            raise ValueError(
+                f"--checkpoint_dir: expected a new directory, {args.checkpoint_dir} holds another "
+                f"run. Give another one, or go on with it: --resume_checkpoint auto."
+            )
+        return
+    if given == AUTO:
+        return
+    if args.pretrained_checkpoint is not None:
+        raise ValueError(
+            "--pretrained_checkpoint and --resume_checkpoint: expected one of them, got both. The "
+            "first begins a new run with weights, the second goes on with a run. (With "
+            "--resume_checkpoint auto the weights are for the new run only.)"
+        )
+    path = pathlib.Path(given)
+    directory = path if path.is_dir() else path.parent
+    if directory.resolve() != pathlib.Path(args.checkpoint_dir).resolve():
+        raise ValueError(
+            f"--resume_checkpoint: a run goes on in its own directory: expected --checkpoint_dir "
+            f"{directory}, got {args.checkpoint_dir}. For a new run with these weights use "
+            "--pretrained_checkpoint; to keep the old one, copy its directory first."
+        )
 
 
 def configure(args: argparse.Namespace) -> None:
@@ -133,51 +201,56 @@ def configure(args: argparse.Namespace) -> None:
             # Size 0 stands for none.
             gin.bind_parameter(parameter, None if flag == "image_size" and not value else value)
     gin.finalize()
+    steps = _bound("gradient_accumulation.steps", 1)
+    if args.batch_size % steps:
+        raise ValueError(
+            f"--batch_size and --accumulation_steps: expected micro-batches of equal size, got "
+            f"{args.batch_size} samples in {steps}."
+        )
+    loss_type = _bound("TransformerNetwork.loss_type", "smooth_l1")
+    if all(getattr(args, name) for name in FROZEN) and loss_type == "cross_entropy":
+        raise ValueError(
+            "--freeze_efficientnet, --freeze_tokenlearner and --freeze_transformer: expected "
+            "something that learns; with cross_entropy there is no other head."
+        )
+    if args.num_devices is not None and args.batch_size < args.num_devices:
+        raise ValueError(
+            f"--batch_size: expected at least one sample for each of {args.num_devices} devices, "
+            f"got {args.batch_size}."
+        )
 
 
-def bind_total_steps(total_steps: int) -> None:
-    """Tells a cosine schedule how long the run is, unless a binding has."""
-    schedule = bound("create_optimizer.schedule", "constant")
-    if schedule == "cosine" and bound("create_optimizer.total_steps", None) is None:
-        with gin.unlock_config():
-            gin.bind_parameter("create_optimizer.total_steps", total_steps)
-
-
-def bind_no_imagenet_weights() -> None:
-    """Where a checkpoint follows, the file that a network starts from is of no use, or absent."""
+def configure_for_data(
+    args: argparse.Namespace, num_validation: int, total_steps: int, default_learning_rate: float
+) -> None:
+    """Tells a cosine schedule how long the run is, and scales the learning rate for the batch."""
+    if args.early_stopping_epochs is not None and not num_validation:
+        raise ValueError(
+            "--early_stopping_epochs: expected validation samples to tell by, got a split without."
+        )
     with gin.unlock_config():
-        gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
+        if args.base_batch_size is not None:
+            parameter = "create_optimizer.learning_rate"
+            rate = _bound(parameter, default_learning_rate)
+            scaled = rate * args.batch_size / args.base_batch_size
+            message = "learning rate: %g for batches of %d is %g for %d"
+            logging.info(message, rate, args.base_batch_size, scaled, args.batch_size)
+            gin.bind_parameter(parameter, scaled)
+        if _bound("create_optimizer.schedule", "constant") == "cosine":
+            parameter = "create_optimizer.total_steps"
+            total_steps = _bound(parameter, None) or total_steps
+            gin.bind_parameter(parameter, total_steps)
+            warmup = _bound("create_optimizer.warmup_steps", 0)
+            if warmup >= total_steps:
+                raise ValueError(
+                    f"--warmup_steps: expected fewer than the {total_steps} steps of the run, got "
+                    f"{warmup}."
+                )
 
 
-def scale_learning_rate(args: argparse.Namespace) -> None:
-    """Rebinds the learning rate for --batch_size, if --base_batch_size was given."""
-    if args.base_batch_size is None:
-        return
-    # Here, because it imports TensorFlow, which takes seconds, and --help should not.
-    from training import agent_factory
-
-    parameter = "create_optimizer.learning_rate"
-    rate = bound(parameter, agent_factory.DEFAULT_LEARNING_RATE)
-    scaled = rate * args.batch_size / args.base_batch_size
-    logging.info(
-        "learning rate: %g for batches of %d is %g for %d",
-        rate,
-        args.base_batch_size,
-        scaled,
-        args.batch_size,
-    )
-    with gin.unlock_config():
-        gin.bind_parameter(parameter, scaled)
-
-
-def bound(parameter: str, default: object) -> object:
+def _bound(parameter: str, default: object) -> object:
     """What gin binds a parameter to; `default` if it does not."""
     try:
         return gin.query_parameter(parameter)
     except ValueError:
         return default
-
-
-def is_auto(args: argparse.Namespace) -> bool:
-    """Whether --resume_checkpoint leaves it to the directory."""
-    return args.resume_checkpoint == resume.AUTO

@@ -44,12 +44,7 @@ class RunData:
         return metrics.compute_bbox_metrics(np.broadcast_to(mean, asked.shape), asked)
 
     def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
-        """Of the training samples.
-
-        Args:
-            batch_size: B.
-            **options: of `pipeline.create_npz_dataset`.
-        """
+        """Of the training samples."""
         indices = self.split.train_idx
         return pipeline.create_npz_dataset(self.dataset, indices, batch_size, **options)
 
@@ -89,14 +84,7 @@ def with_cached_features(
     batch_size: int,
     directory: pathlib.Path | None = None,
 ) -> CachedRunData:
-    """Computes the features of all samples once.
-
-    Args:
-        data: an .npz's.
-        agent: its EfficientNet is frozen, weights loaded.
-        batch_size: of the encoder.
-        directory: where the features go; None keeps them in memory.
-    """
+    """Computes the features of all samples once."""
     caches = []
     for name, indices in (("train", data.split.train_idx), ("val", data.split.val_idx)):
         folder = None
@@ -112,17 +100,7 @@ def with_cached_features(
 def read_npz(
     dataset_file: str, split_file: str | None, validation_fraction: float, seed: int
 ) -> RunData:
-    """A data set and its split: read, or drawn by the seed and saved.
-
-    Args:
-        dataset_file: .npz.
-        split_file: beside the data set unless given.
-        validation_fraction: of a split that is drawn.
-        seed: of a split that is drawn.
-
-    Raises:
-        FileNotFoundError, ValueError: if a file is absent, or not what it should be.
-    """
+    """A data set and its split: read, or drawn by the seed and saved."""
     dataset = npz_dataset.read_npz(dataset_file)
     path = pathlib.Path(split_file or splits.split_path(dataset_file))
     if not path.is_file():
@@ -138,15 +116,6 @@ def endless_batches(
     """Pass after pass over the training samples, from any batch on.
 
     Example: 5 batches a pass, start 12: pass 2 from its batch 2 on, then pass 3, and so on.
-
-    Args:
-        make_dataset: (first pass, its first batch) -> a data set, each pass over which is the next
-            pass over the samples.
-        batches_per_pass: of all samples.
-        start: batches that have been trained on already.
-
-    Yields:
-        Batches.
     """
     dataset = make_dataset(start // batches_per_pass, start % batches_per_pass)
     while True:

@@ -6,25 +6,20 @@ import argparse
 import dataclasses
 import hashlib
 import pathlib
+import shutil
+import tempfile
 
+import gin
 import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
-from food_data import augmentation, dataset_check, embedding_store, framing, splits
-from training import (
-    agent_factory,
-    disk_space,
-    flag_checks,
-    flags,
-    freezing,
-    resume,
-    run_data,
-    starting_points,
-    training_loop,
-)
+import checkpoint_directory
+from food_data import augmentation, dataset_check, embedding_store, framing
+from training import agent_factory, flags, optimizer, run_data, training_loop
 
-_FROZEN = ("freeze_efficientnet", "freeze_tokenlearner", "freeze_transformer")
+# Room for logs, pictures, TensorBoard's files and embeddings.
+_MARGIN_BYTES = 32 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +32,10 @@ class RunSetup:
         embeddings: instructions to serve with.
         agent: parts frozen, weights loaded, optimizer built.
         augmentation: of training samples; None for none.
-        point: where the run goes on; None for a new one.
+        state: where the run goes on; None for a new one.
         must_match: what may not change when it goes on later.
         total_steps: of the whole run.
-        framing: how the checkpoints will look at photos; it makes no difference to training.
+        metadata: what metadata.json says of the run.
     """
 
     settings: training_loop.Settings
@@ -48,138 +43,122 @@ class RunSetup:
     embeddings: embedding_store.EmbeddingStore
     agent: agent_wrapper.Agent
     augmentation: augmentation.Augmentation | None
-    point: resume.ResumePoint | None
+    state: checkpoint_directory.TrainingState | None
     must_match: dict[str, object]
     total_steps: int
-    framing: framing.Framing
-
-    @property
-    def first_epoch(self) -> int:
-        """The first epoch to come, from 1."""
-        return 1 if self.point is None else self.point.state.epoch + 1
-
-    def metadata(self) -> dict[str, object]:
-        """What metadata.json says of the run."""
-        return {
-            "resize": self.data.dataset.resize,
-            "framing": dataclasses.asdict(self.framing),
-            "dataset": self.data.name,
-            "dataset_fingerprint": self.data.fingerprint,
-            "num_train": len(self.data.split.train_idx),
-            "num_val": len(self.data.split.val_idx),
-            **dataclasses.asdict(self.settings),
-        }
+    metadata: dict[str, object]
 
 
 def prepare(args: argparse.Namespace) -> RunSetup:
-    """Checks, configures, reads, builds, loads; what contradicts itself fails before the next.
-
-    Args:
-        args: of `flags.parse`.
-
-    Returns:
-        The setup; nothing has been written but a split that was drawn.
-
-    Raises:
-        ValueError, LookupError, OSError: with what is wrong, and with which flag.
-    """
-    flag_checks.check_flags(args)
-    point = _resume_point(args)
+    """Checks, configures, reads, builds, loads; what contradicts itself fails before the next."""
+    flags.check_flags(args)
+    point, path = None, args.resume_checkpoint
+    if path == flags.AUTO:
+        is_new = not checkpoint_directory.holds_run(args.checkpoint_dir)
+        path = None if is_new else args.checkpoint_dir
+    if path is not None:
+        point = checkpoint_directory.find_resume_point(path)
     flags.configure(args)
     if point is not None or args.pretrained_checkpoint is not None:
-        flags.bind_no_imagenet_weights()
-    flag_checks.check_settings(args)
-    settings = _settings(args)
-    embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    data = read_data(args, settings.seed)
-    if point is None:
-        _check_data(data)
-    flags.scale_learning_rate(args)
-    total_steps = settings.num_epochs * settings.steps(len(data.split.train_idx))
-    flag_checks.check_with_data(args, len(data.split.val_idx), total_steps)
-    flags.bind_total_steps(total_steps)
-    augment, framed = augmentation.Augmentation(), framing.configured()
-    agent = _build_agent(args, is_new=point is None)
-    must_match = _must_match(args, data, settings)
-    if point is not None:
-        point.restore(agent, must_match)
-    disk_space.check(pathlib.Path(args.checkpoint_dir), agent, args.max_checkpoints)
-    augment = None if augment.is_identity else augment
-    data = _cached(args, data, agent, augment)
-    return RunSetup(
-        settings, data, embeddings, agent, augment, point, must_match, total_steps, framed
-    )
-
-
-def read_data(args: argparse.Namespace, seed: int) -> run_data.RunData:
-    """The samples that the flags name; a split that is absent is drawn with the seed."""
-    return run_data.read_npz(args.dataset_file, args.split_file, args.validation_fraction, seed)
-
-
-def _resume_point(args: argparse.Namespace) -> resume.ResumePoint | None:
-    if flags.is_auto(args):
-        return resume.find(args.checkpoint_dir) if resume.holds_run(args.checkpoint_dir) else None
-    return None if args.resume_checkpoint is None else resume.find(args.resume_checkpoint)
-
-
-def _check_data(data: run_data.RunData) -> None:
-    """Warnings are logged; errors stop the run."""
-    report = dataset_check.check_dataset(data.dataset, data.split)
-    for warning in report.warnings:
-        logging.warning("data set: %s", warning)
-    if report.errors:
-        raise ValueError(f"{data.name}: " + "; ".join(report.errors))
-
-
-def _cached(
-    args: argparse.Namespace,
-    data: run_data.RunData,
-    agent: agent_wrapper.Agent,
-    augment: augmentation.Augmentation | None,
-) -> run_data.RunData:
-    """With the features of a frozen EfficientNet, where they stay the same in every epoch."""
-    may = args.freeze_efficientnet and augment is None and not args.dry_run
-    # Every worker would compute the features of all samples.
-    may = may and args.cluster is None
-    if not may or args.feature_cache == "off":
-        return data
-    folder = pathlib.Path(args.checkpoint_dir) if args.feature_cache == "disk" else None
-    return run_data.with_cached_features(data, agent, args.batch_size, folder)
-
-
-def _settings(args: argparse.Namespace) -> training_loop.Settings:
+        # Where a checkpoint follows, the file that a network starts from is of no use, or absent.
+        with gin.unlock_config():
+            gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
     names = {field.name for field in dataclasses.fields(training_loop.Settings)} - {"seed"}
-    given = {name: getattr(args, name) for name in names}
-    return training_loop.Settings(**given, seed=agent_factory.run_seed())
-
-
-def _build_agent(args: argparse.Namespace, is_new: bool) -> agent_wrapper.Agent:
+    settings = training_loop.Settings(
+        **{name: getattr(args, name) for name in names}, seed=agent_factory.run_seed()
+    )
+    embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
+    data = run_data.read_npz(
+        args.dataset_file, args.split_file, args.validation_fraction, settings.seed
+    )
+    if point is None:
+        report = dataset_check.check_dataset(data.dataset, data.split)
+        for warning in report.warnings:
+            logging.warning("data set: %s", warning)
+        if report.errors:
+            raise ValueError(f"{data.name}: " + "; ".join(report.errors))
+    num_train, num_val = len(data.split.train_idx), len(data.split.val_idx)
+    total_steps = settings.num_epochs * settings.steps(num_train)
+    flags.configure_for_data(args, num_val, total_steps, optimizer.DEFAULT_LEARNING_RATE)
+    augment, framed = augmentation.Augmentation(), framing.configured()
     agent = agent_factory.create_agent()
-    freezing.apply_freezing_logic(agent, *(getattr(args, name) for name in _FROZEN))
-    if is_new and args.pretrained_checkpoint is not None:
-        starting_points.load_pretrained_checkpoint(agent, args.pretrained_checkpoint)
+    agent_factory.apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
+    if point is None and args.pretrained_checkpoint is not None:
+        agent_factory.load_pretrained_checkpoint(agent, args.pretrained_checkpoint)
     agent.build_optimizer()
-    return agent
-
-
-def _must_match(
-    args: argparse.Namespace, data: run_data.RunData, settings: training_loop.Settings
-) -> dict[str, object]:
-    return {
+    digest = hashlib.sha256(data.split.train_idx.tobytes())
+    digest.update(b";" + data.split.val_idx.tobytes())
+    must_match = {
         "dataset_fingerprint": data.fingerprint,
-        "split_fingerprint": _split_fingerprint(data.split),
+        "split_fingerprint": digest.hexdigest(),
         "batch_size": settings.batch_size,
-        "steps_per_epoch": settings.steps(len(data.split.train_idx)),
+        "steps_per_epoch": settings.steps(num_train),
         "selection_metric": settings.selection_metric,
         "mixed_precision": args.mixed_precision,
         "num_devices": tf.distribute.get_strategy().num_replicas_in_sync,
         "base_batch_size": args.base_batch_size,
         "feature_cache": args.feature_cache if args.freeze_efficientnet else None,
-        **{name: getattr(args, name) for name in _FROZEN},
+        **{name: getattr(args, name) for name in flags.FROZEN},
     }
+    if point is not None:
+        point.check(must_match)
+        agent_factory.load_resume_checkpoint(agent, point.prefix)
+        state = point.state
+        message = "resumed from %s: epoch %d, %d steps into it"
+        logging.info(message, point.prefix, state.epoch + 1, state.step)
+    check_disk(pathlib.Path(args.checkpoint_dir), agent, args.max_checkpoints)
+    metadata = {
+        "resize": data.dataset.resize,
+        "framing": dataclasses.asdict(framed),
+        "dataset": data.name,
+        "dataset_fingerprint": data.fingerprint,
+        "num_train": num_train,
+        "num_val": num_val,
+        **dataclasses.asdict(settings),
+    }
+    augment = None if augment.is_identity else augment
+    # Features of a frozen EfficientNet are the same in every epoch, unless pictures change. Every
+    # worker of a cluster would compute those of all samples.
+    may_cache = args.freeze_efficientnet and augment is None and args.cluster is None
+    if may_cache and args.feature_cache != "off" and not args.dry_run:
+        folder = pathlib.Path(args.checkpoint_dir) if args.feature_cache == "disk" else None
+        data = run_data.with_cached_features(data, agent, args.batch_size, folder)
+    return RunSetup(
+        settings,
+        data,
+        embeddings,
+        agent,
+        augment,
+        None if point is None else point.state,
+        must_match,
+        total_steps,
+        metadata,
+    )
 
 
-def _split_fingerprint(split: splits.Split) -> str:
-    digest = hashlib.sha256(split.train_idx.tobytes())
-    digest.update(b";" + split.val_idx.tobytes())
-    return digest.hexdigest()
+def check_disk(directory: pathlib.Path, agent: agent_wrapper.Agent, max_checkpoints: int) -> None:
+    """Makes the directory, and sees that it can be written and has room for all checkpoints."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise OSError(f"--checkpoint_dir {directory}: cannot be written: {error}.") from error
+    weights, state = (
+        sum(variable.shape.num_elements() * variable.dtype.size for variable in variables)
+        for variables in (agent.network.variables, agent.optimizer.variables)
+    )
+    # While a checkpoint is written, the one it will replace is still there, and so are those of
+    # this run that it goes on from.
+    needed = (max_checkpoints + 1) * (weights + state) + 3 * weights + _MARGIN_BYTES
+    for stem in (checkpoint_directory.BEST_STEM, checkpoint_directory.LAST_STEM):
+        for prefix in checkpoint_directory.numbered(directory, stem):
+            paths = checkpoint_directory.files_of(prefix)
+            needed -= sum(path.stat().st_size for path in paths)
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise OSError(
+            f"--checkpoint_dir {directory}: expected {needed / 1e6:,.0f} MB free for checkpoints, "
+            f"got {free / 1e6:,.0f} MB. Make room, choose another directory, or keep fewer with "
+            "--max_checkpoints."
+        )

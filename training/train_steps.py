@@ -1,5 +1,4 @@
-"""One batch: a gradient step, or predictions for validation. The loss is one hop on, in
-`losses.py`.
+"""One batch: a gradient step, or predictions for validation.
 
 A batch is what `food_data.pipeline` yields: {'image': uint8 [B, H, W, 3],
 'natural_language_embedding': float32 [B, D], 'bbox': float32 [B, 4]}; or what
@@ -30,21 +29,11 @@ UNCERTAINTY_FIGURES = (
 def to_trajectory(batch: Batch) -> trajectory.Trajectory:
     """A batch as trajectories [B, 1, ...] of one step that counts."""
     batch_size = tf.shape(batch[policy_specs.ACTION_KEY])[0]
-    observation = {
-        key: value[:, tf.newaxis] for key, value in batch.items() if key != policy_specs.ACTION_KEY
-    }
-    action = {policy_specs.ACTION_KEY: batch[policy_specs.ACTION_KEY][:, tf.newaxis]}
+    steps = {key: value[:, tf.newaxis] for key, value in batch.items()}
+    action = {policy_specs.ACTION_KEY: steps.pop(policy_specs.ACTION_KEY)}
     first = tf.fill((batch_size, 1), time_step.StepType.FIRST)
     zeros = tf.zeros((batch_size, 1), tf.float32)
-    return trajectory.Trajectory(
-        step_type=first,
-        observation=observation,
-        action=action,
-        policy_info=(),
-        next_step_type=first,
-        reward=zeros,
-        discount=zeros,
-    )
+    return trajectory.Trajectory(first, steps, action, (), first, zeros, zeros)
 
 
 def train_step(
@@ -70,8 +59,7 @@ def train_step(
     else:
         weights = tf.fill(tf.shape(experience.step_type)[:1], weight)
         info = agent.train_function(experience, weights)
-    scalars = {name: value for name, value in info.extra.items() if name != "outputs"}
-    return {"loss": float(info.loss), **{name: float(value) for name, value in scalars.items()}}
+    return {name: float(value) for name, value in {"loss": info.loss, **info.extra}.items()}
 
 
 class Prediction(NamedTuple):
@@ -107,12 +95,7 @@ def predict_step(agent: agent_wrapper.Agent, batch: Batch) -> tuple[float, np.nd
 
 
 def predict_with_doubt(agent: agent_wrapper.Agent, batch: Batch) -> Prediction:
-    """`predict_step` and how unsure each prediction is.
-
-    Args:
-        agent: nothing in it changes.
-        batch: see the module.
-    """
+    """`predict_step` and how unsure each prediction is."""
     info = agent.loss_function(to_trajectory(batch))
     outputs = info.extra["outputs"][:, -1]
     predicted = agent.network.actions(outputs)[policy_specs.ACTION_KEY].numpy()
@@ -123,32 +106,6 @@ def predict_with_doubt(agent: agent_wrapper.Agent, batch: Batch) -> Prediction:
     doubt = uncertainty.credible_width(probabilities).mean(axis=-1)
     std, _ = uncertainty.execution_parameters_std(probabilities, predicted, agent.action_coding)
     return Prediction(float(info.loss), predicted, doubt, std)
-
-
-def uncertainty_figures(found: Prediction, labelled: np.ndarray) -> dict[str, float]:
-    """Whether doubt ranks the errors of midpoints, and deviations have the right size.
-
-    Args:
-        found: of N samples.
-        labelled: float [N, 4].
-
-    Returns:
-        {'uncertainty_' + `UNCERTAINTY_FIGURES`}, see docs/evaluation.md, without those that have no
-        meaning here: none of them without doubt, no AUROC without a gross error. The deviations
-        are not calibrated.
-    """
-    if np.isnan(found.doubt).any():
-        return {}
-    midpoints = [(one[:, :2] + one[:, 2:]) / 2 for one in (found.answers, labelled)]
-    distances = np.linalg.norm(midpoints[0] - midpoints[1], axis=-1)
-    std = np.maximum(found.std, calibration.MIN_STD)
-    figures = uncertainty_metrics.ranking_figures(found.doubt, distances)
-    figures |= uncertainty_metrics.spread_figures(found.answers, std, labelled)
-    return {
-        f"uncertainty_{name}": figures[name]
-        for name in UNCERTAINTY_FIGURES
-        if np.isfinite(figures[name])
-    }
 
 
 def validate_step_with_metrics(
@@ -181,14 +138,26 @@ def validate_step_with_metrics(
 
 
 def summary(found: Prediction, labelled: np.ndarray) -> dict[str, float]:
-    """{'loss', all of `metrics.compute_bbox_metrics`, those of `uncertainty_figures`}.
+    """Means over N samples with the labels [N, 4].
 
-    Args:
-        found: of N samples.
-        labelled: float [N, 4].
+    Returns:
+        {'loss', all of `metrics.compute_bbox_metrics`, 'uncertainty_' + `UNCERTAINTY_FIGURES`}. The
+        last say whether doubt ranks the errors of midpoints, and whether deviations, which are not
+        calibrated, have the right size (docs/evaluation.md); those are left out that have no
+        meaning here: all of them without doubt, AUROC without a gross error.
 
     Raises:
         ValueError: if there is no sample or a prediction is not finite.
     """
-    errors = metrics.compute_bbox_metrics(found.answers, labelled)
-    return {"loss": found.loss, **errors, **uncertainty_figures(found, labelled)}
+    errors = {"loss": found.loss, **metrics.compute_bbox_metrics(found.answers, labelled)}
+    if np.isnan(found.doubt).any():
+        return errors
+    midpoints = [(one[:, :2] + one[:, 2:]) / 2 for one in (found.answers, labelled)]
+    distances = np.linalg.norm(midpoints[0] - midpoints[1], axis=-1)
+    std = np.maximum(found.std, calibration.MIN_STD)
+    figures = uncertainty_metrics.ranking_figures(found.doubt, distances)
+    figures |= uncertainty_metrics.spread_figures(found.answers, std, labelled)
+    for name in UNCERTAINTY_FIGURES:
+        if np.isfinite(figures[name]):
+            errors[f"uncertainty_{name}"] = figures[name]
+    return errors

@@ -6,54 +6,34 @@ what was done after it is done again, with the same result.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
+import re
 import time
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
+import checkpoint_directory
 import checkpoint_loading
-from food_data import pipeline
-from training import (
-    checkpoint_writer,
-    nonfinite,
-    run_data,
-    stop_signals,
-    train_steps,
-    training_state,
-    validation,
-    weight_averaging,
-    workers,
-)
-from training.reports import progress
-
-
-class Reporter(Protocol):
-    """What the loop tells: `training.reports.run_reporter.RunReporter` is one."""
-
-    def first_batch(self, batch: train_steps.Batch) -> None:
-        """Before the first step."""
-
-    def step(
-        self, step: int, loss: float, extras: Mapping[str, float], images_per_s: float
-    ) -> None:
-        """After each step; must be cheap."""
-
-    def epoch(self, epoch: int, row: Mapping[str, float], predictions: np.ndarray) -> None:
-        """After each validation; epochs count from 1, predictions are float32 [n_val, 4]."""
-
-    def finish(self, summary: Mapping[str, object]) -> None:
-        """At the end."""
-
+import sequence_agent
+from food_data import atomic_files, pipeline
+from training import devices, reports, run_data, stop_signals, train_steps
 
 # Enough to see by how much the errors on what was learned are smaller; an epoch would take minutes.
 _SUMMARY_SAMPLES = 2048
+_NOT_FINITE = re.compile(
+    f"({sequence_agent.LOSS_NOT_FINITE}|{sequence_agent.GRADIENT_NOT_FINITE})[^\n\\]']*"
+)
+
+
+class NonFiniteError(ArithmeticError):
+    """Training came to a NaN or an infinity; the weights are those from before the step."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,24 +62,19 @@ class Settings:
         """Of all training samples."""
         return -(-num_samples // self.batch_size)
 
+    def steps(self, num_samples: int) -> int:
+        """Of one epoch."""
+        return self.steps_per_epoch or self.batches_per_pass(num_samples)
+
+    def size_of_batch(self, step: int, num_samples: int) -> int:
+        """Samples of the batch that a step of the run, from 0, gets over all workers."""
+        first = step % self.batches_per_pass(num_samples) * self.batch_size
+        return min(self.batch_size, num_samples - first)
+
     def summary_samples(self, num_samples: int) -> int:
         """Training samples that the summary at the end is computed on: whole batches, the first."""
         batches = -(-_SUMMARY_SAMPLES // self.batch_size)
         return min(num_samples, batches * self.batch_size)
-
-    def size_of_batch(self, step: int, num_samples: int) -> int:
-        """Samples of the batch that a step gets, over all workers.
-
-        Args:
-            step: of the whole run, from 0.
-            num_samples: of a pass.
-        """
-        first = step % self.batches_per_pass(num_samples) * self.batch_size
-        return min(self.batch_size, num_samples - first)
-
-    def steps(self, num_samples: int) -> int:
-        """Of one epoch."""
-        return self.steps_per_epoch or self.batches_per_pass(num_samples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,41 +105,31 @@ class TrainingLoop:
         self,
         agent: agent_wrapper.Agent,
         data: run_data.RunData,
-        writer: checkpoint_writer.CheckpointWriter | checkpoint_writer.NoWriter,
-        reporter: Reporter,
+        writer: checkpoint_directory.CheckpointWriter,
+        reporter: reports.RunReporter | None,
         settings: Settings,
         signals: stop_signals.StopSignals | None = None,
-        state: training_state.TrainingState | None = None,
+        state: checkpoint_directory.TrainingState | None = None,
         augmentation: pipeline.Augmentation | None = None,
-        together: workers.Workers | None = None,
+        together: devices.Workers | None = None,
     ):
-        """Makes the input pipeline; nothing is read yet.
-
-        Args:
-            agent: is trained.
-            data: its samples.
-            writer: of checkpoints.
-            reporter: is told of everything.
-            settings: of the run.
-            signals: may end the run between two steps; None for none.
-            state: of a run to go on with; None for a new one.
-            augmentation: of training pictures and labels, see `pipeline.create_npz_dataset`.
-            together: the processes that train together; None for this one alone.
-        """
+        """Makes the input pipeline; nothing is read yet."""
         self._agent, self._data, self._writer, self._reporter = agent, data, writer, reporter
-        self._settings = settings
+        self._settings, self._metric = settings, settings.selection_metric
         self._signals = signals or stop_signals.StopSignals()
-        self._workers = together or workers.Workers()
+        self._workers = together or devices.Workers()
         self._is_new = state is None
-        self._state = state or training_state.TrainingState()
+        self._state = state or checkpoint_directory.TrainingState()
         num_samples = len(data.split.train_idx)
         self._steps = settings.steps(num_samples)
+        shard = self._workers.index, self._workers.count
         make = functools.partial(
             data.training_batches,
             settings.batch_size,
             shuffle_seed=settings.seed,
             augmentation=augmentation,
-            **self._shard_option(),
+            # Features in the place of pictures are not divided, and do not know the option.
+            **({} if self._workers.count == 1 else {"shard": shard}),
         )
         self._batches = run_data.endless_batches(
             lambda first_epoch, first_batch: make(first_epoch=first_epoch, first_batch=first_batch),
@@ -172,19 +137,8 @@ class TrainingLoop:
             self._state.epoch * self._steps + self._state.step,
         )
 
-    def _shard_option(self) -> dict[str, tuple[int, int]]:
-        """Features in the place of pictures are not divided, and do not know the option."""
-        together = self._workers
-        return {} if together.count == 1 else {"shard": (together.index, together.count)}
-
     def run(self) -> Summary:
-        """Runs all epochs that are left; in the end the agent has the best weights.
-
-        Raises:
-            nonfinite.NonFiniteError: for a loss or gradient that is not finite.
-            stop_signals.Preempted: after a signal; everything is saved.
-            checkpoint_files.CheckpointWriteError: if the disk is full.
-        """
+        """Runs all epochs that are left; in the end the agent has the best weights."""
         if self._is_new:
             self._agent.build_optimizer()
             # A run killed in its first epoch goes on too, and a disk that fails does it now.
@@ -209,18 +163,14 @@ class TrainingLoop:
             return True
         return self._state.epoch >= self._settings.num_epochs
 
-    @property
-    def _metric(self) -> str:
-        return self._settings.selection_metric
-
     def _train_epoch(self) -> None:
         """The steps of an epoch that are left."""
         every = self._settings.checkpoint_every_steps
         label = f"epoch {self._state.epoch + 1}/{self._settings.num_epochs}"
-        with progress.progress(self._steps, self._state.step, label) as bar:
+        with reports.progress(self._steps, self._state.step, label) as update:
             while self._state.step < self._steps:
                 self._workers.check(self._signals)
-                bar.update(self._train_step())
+                update(self._train_step())
                 if every is not None and self._agent.steps_done % every == 0:
                     self._writer.write_training_state(self._state)
 
@@ -233,15 +183,15 @@ class TrainingLoop:
             state.epoch * self._steps + state.step, len(self._data.split.train_idx)
         )
         weight = None if self._workers.count == 1 else self._workers.batch_weight(num_samples)
-        if step == 0:
+        if step == 0 and self._reporter is not None:
             self._reporter.first_batch(batch)
         try:
             result = train_steps.train_step(self._agent, batch, weight)
         except tf.errors.InvalidArgumentError as error:
-            if not nonfinite.is_non_finite(error):
+            found = _NOT_FINITE.search(error.message)
+            if found is None:
                 raise
-            folder, worker = self._writer.directory, self._workers.index
-            raise nonfinite.explain(error, batch, folder, step, worker) from error
+            raise self._non_finite(found.group(), batch, step) from error
         loss, seconds = result.pop("loss"), time.monotonic() - start
         self._state = dataclasses.replace(
             state,
@@ -250,15 +200,33 @@ class TrainingLoop:
             num_samples=state.num_samples + num_samples,
             seconds=state.seconds + seconds,
         )
-        self._reporter.step(step + 1, loss, result, num_samples / seconds)
+        if self._reporter is not None:
+            self._reporter.step(step + 1, loss, result, num_samples / seconds)
         return loss
+
+    def _non_finite(self, found: str, batch: train_steps.Batch, step: int) -> NonFiniteError:
+        """What to raise; the batch is kept, that of another worker than the first beside it."""
+        suffix = f"_worker_{self._workers.index}" if self._workers.index else ""
+        path = self._writer.directory / f"nonfinite_batch_step_{step}{suffix}.npz"
+        try:
+            with atomic_files.replace_file(path) as file:
+                np.savez(file, **{key: value.numpy() for key, value in batch.items()})
+            where = f"The batch is in {path}."
+        except OSError as problem:
+            where = f"The batch could not be written to {path}: {problem}."
+        return NonFiniteError(
+            f"{found}. {where} Expected finite numbers: look at the batch, lower the learning "
+            "rate, or set --gradient_clip_norm. Nothing has changed since the step before."
+        )
 
     def _end_epoch(self) -> None:
         """Validates, keeps the best, logs, and saves a state from which the next epoch begins."""
         state, epoch, start = self._state, self._state.epoch + 1, time.monotonic()
         train_loss = state.loss_sum / state.num_samples
-        with weight_averaging.averaged_weights(self._agent):
-            found, predictions = self._validate(train_loss)
+        with averaged_weights(self._agent):
+            found, predictions = {"train_loss": train_loss}, np.zeros((0, 4), np.float32)
+            if len(self._data.split.val_idx):
+                found, predictions = self._validate()
             best = self._best(found, epoch)
         row = {
             "val_loss": float("nan"),
@@ -269,7 +237,8 @@ class TrainingLoop:
             "images_per_s": round(state.num_samples / state.seconds, 1),
             "seconds": round(state.seconds + time.monotonic() - start, 2),
         }
-        self._reporter.epoch(epoch, row, predictions)
+        if self._reporter is not None:
+            self._reporter.epoch(epoch, row, predictions)
         shown = ", ".join(
             f"{name} {row[name]:.4f}"
             for name in ("train_loss", "val_loss", self._metric)
@@ -277,7 +246,7 @@ class TrainingLoop:
         )
         note = " (best)" if best.epoch == epoch else ""
         logging.info("epoch %d%s: %s, %s images/s", epoch, note, shown, row["images_per_s"])
-        self._state = training_state.TrainingState(
+        self._state = checkpoint_directory.TrainingState(
             epoch=epoch,
             first_train_loss=train_loss if epoch == 1 else state.first_train_loss,
             last_train_loss=train_loss,
@@ -285,16 +254,34 @@ class TrainingLoop:
         )
         self._writer.write_training_state(self._state)
 
-    def _validate(self, train_loss: float) -> tuple[dict[str, float], np.ndarray]:
-        """Metrics and predictions; without validation samples the training loss and none."""
-        if not len(self._data.split.val_idx):
-            return {"train_loss": train_loss}, np.zeros((0, 4), np.float32)
-        found, predictions = validation.validate(
-            self._agent, self._data, self._settings.batch_size, self._signals, self._workers
-        )
-        return {"val_loss": found.pop("loss"), **found}, predictions
+    def _validate(self) -> tuple[dict[str, float], np.ndarray]:
+        """Errors and predictions on the validation samples, the same on every worker.
 
-    def _best(self, found: Mapping[str, float], epoch: int) -> training_state.Best:
+        Holds 13 numbers for each sample, and one batch.
+        """
+        data, batch_size, indices = self._data, self._settings.batch_size, self._data.split.val_idx
+        if self._workers.count == 1:
+            batches = self._signals.checked(data.validation_batches(batch_size))
+            found, answers = train_steps.validate_step_with_metrics(self._agent, batches)
+            return {"val_loss": found.pop("loss"), **found}, answers
+        # Answers, doubt, deviations, and the sum of a batch's losses in its first sample's row.
+        rows = np.zeros((len(indices), 10), np.float32)
+        own = self._workers.own_part(len(indices))
+        first = own.start
+        if own.stop > own.start:
+            for batch in data.validation_batches(batch_size, own):
+                part = train_steps.predict_with_doubt(self._agent, batch)
+                into = rows[first : first + len(part.answers)]
+                into[:, :9] = np.column_stack([part.answers, part.doubt, part.std])
+                into[0, 9] = part.loss * len(into)
+                first += len(into)
+        rows = self._workers.sum(rows)
+        loss = float(rows[:, 9].sum() / len(indices))
+        whole = train_steps.Prediction(loss, rows[:, :4], rows[:, 4], rows[:, 5:9])
+        found = train_steps.summary(whole, np.asarray(data.dataset.actions)[indices])
+        return {"val_loss": found.pop("loss"), **found}, whole.answers
+
+    def _best(self, found: Mapping[str, float], epoch: int) -> checkpoint_directory.Best:
         """Writes the checkpoint that counts if this one is better than all before.
 
         Without validation there is no telling; the newest counts.
@@ -303,7 +290,7 @@ class TrainingLoop:
         if best is not None and not value < best.value:
             return best
         prefix = self._writer.write(found, epoch=epoch)
-        return training_state.Best(value, epoch, prefix.name, dict(found))
+        return checkpoint_directory.Best(value, epoch, prefix.name, dict(found))
 
     def _summary(self) -> Summary:
         state = self._state
@@ -311,7 +298,12 @@ class TrainingLoop:
         # Until the chief has written it.
         self._workers.wait()
         checkpoint_loading.custom_load_checkpoint(self._agent, prefix)
-        found = self._training_metrics() if self._workers.is_chief else {}
+        found = {}
+        if self._workers.is_chief:
+            num_samples = self._settings.summary_samples(len(self._data.split.train_idx))
+            batches = self._data.training_batches(self._settings.batch_size)
+            batches = batches.take(self._settings.batches_per_pass(num_samples))
+            found, _ = train_steps.validate_step_with_metrics(self._agent, batches)
         summary = Summary(
             state.best.metrics,
             found,
@@ -320,13 +312,30 @@ class TrainingLoop:
             state.last_train_loss,
             state.epoch,
         )
-        self._reporter.finish({**dataclasses.asdict(summary), "best_checkpoint": str(prefix)})
+        if self._reporter is not None:
+            self._reporter.finish({**dataclasses.asdict(summary), "best_checkpoint": str(prefix)})
         # A worker that ended meanwhile would look like one that was lost.
         self._workers.wait()
         return summary
 
-    def _training_metrics(self) -> dict[str, float]:
-        num_samples = self._settings.summary_samples(len(self._data.split.train_idx))
-        batches = self._data.training_batches(self._settings.batch_size)
-        batches = batches.take(self._settings.batches_per_pass(num_samples))
-        return train_steps.validate_step_with_metrics(self._agent, batches)[0]
+
+@contextlib.contextmanager
+def averaged_weights(agent: agent_wrapper.Agent) -> Iterator[None]:
+    """Inside, the network has the optimizer's averages; afterwards its own weights again.
+
+    Nothing happens without `create_optimizer.ema_decay`. BatchNorm's statistics are averages
+    already and stay. Holds a second copy of the weights.
+    """
+    averages = getattr(agent.optimizer, "averages", None)
+    if averages is None:
+        yield
+        return
+    variables = agent.network.used_trainable_variables
+    own = [tf.identity(variable) for variable in variables]
+    for variable, average in zip(variables, averages):
+        variable.assign(average)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, own):
+            variable.assign(value)

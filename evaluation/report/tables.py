@@ -276,9 +276,9 @@ def _metric_head(metric: Mapping[str, str]) -> Head:
 
 
 def _parts(table: Table) -> Iterator[Table]:
-    """Tables of at most 9 columns (8 with intervals), as even as can be, to fit a printed page."""
+    """Tables of at most 9 columns (6 with intervals), as even as can be, to fit a printed page."""
     has_intervals = any(cell.detail for _, cells in table.rows for cell in cells)
-    number = -(-len(table.heads) // (8 if has_intervals else 9))
+    number = -(-len(table.heads) // (6 if has_intervals else 9))
     width = -(-len(table.heads) // number)
     for part in range(number):
         kept = slice(part * width, (part + 1) * width)

@@ -1,40 +1,89 @@
-"""What an inference engine is, whatever runs the network inside."""
+"""What runs a checkpoint's network in the place of `agent_wrapper.Agent`: the stages of
+`graphs.freeze_stages`, in TensorFlow or in ONNX Runtime, put together by scope of dropout.
+
+Pictures run one by one, because kernels that are chosen by batch size round differently: so an
+answer has the same bits alone, in a batch and under load. A picture that is alone on the machine
+gets every core; several, of one call or of several, run side by side with one core each.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+import concurrent.futures
+import functools
+import os
+import threading
+import typing
+from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
+from absl import logging
+
+import policy_specs
+import prediction_functions
+from serving import engines
+from serving.engines import graphs
+
+if typing.TYPE_CHECKING:
+    import checkpoint_directory
+
+NAMES = ("onnxruntime", "tensorflow")
+TOLERANCE = 1e-4
+Arrays = tuple[np.ndarray, ...]
+# Inputs [1, ...] of one picture, and whether it is alone on the machine -> outputs [1, ...].
+RunOne = Callable[[Arrays, bool], Arrays]
 
 
-class Engine(Protocol):
-    """Runs one checkpoint's network; takes the place of `agent_wrapper.Agent` in a server.
+class EngineError(ValueError):
+    """An engine cannot be had for a checkpoint; the message says why."""
 
-    Calls may come from many threads at once. Pictures of a batch do not see each other, nor other
-    calls: the answer for a picture is bit for bit the same alone, in a batch and under load.
+
+class Engine:
+    """Runs one network; what it answers does not change after it is made. Threads may share it.
 
     Attributes:
         name: 'tensorflow' or 'onnxruntime'.
-        num_workers: calls that may usefully run at the same time; a call with several pictures
-            spreads them over as many threads itself.
-        has_distributions: whether the network's answers are drawn from distributions over tokens.
+        num_workers: calls that may usefully run at the same time.
+        image_shape: (H, W, 3).
         action_coding: what the tokens stand for, see `tokenizers/action_coding.py`.
     """
 
-    name: str
-    num_workers: int
-    has_distributions: bool
-    action_coding: str
-
-    def forward(
+    def __init__(
         self,
-        image: np.ndarray,
-        embedding: np.ndarray,
-        *,
-        dropout: str = "off",
-        num_samples: int | None = None,
-        seed: int | None = None,
-    ) -> np.ndarray:
+        name: str,
+        features: RunOne,
+        answer: RunOne,
+        factors: Callable[..., Arrays] | None,
+        sampler: Callable[..., Arrays],
+        image_shape: tuple[int, ...],
+        action_coding: str = "endpoints",
+    ) -> None:
+        """Args:
+        name: of the engine.
+        features, answer: stages of one picture, see `graphs.StageGraphs`.
+        factors, sampler: stages of whole batches, see there.
+        image_shape: (H, W, 3).
+        action_coding: of the network's tokens.
+        """
+        self.name, self.action_coding = name, action_coding
+        self.image_shape = tuple(image_shape)
+        self.num_workers = engines.num_cores()
+        self._stages = {"features": features, "answer": answer}
+        self._factors, self.sampler = factors, sampler
+        self._executor = concurrent.futures.ThreadPoolExecutor(self.num_workers, "engine")
+        self._running, self._lock = 0, threading.Lock()
+        drawn = factors(np.zeros(2, np.int32), np.int32(1)) if factors else ()
+        self._ones = tuple(np.ones_like(factor) for factor in drawn)
+
+    @functools.cached_property
+    def has_distributions(self) -> bool:
+        """Whether the network's answers are drawn from distributions over tokens."""
+        image = np.zeros((1, *self.image_shape), np.uint8)
+        embedding = np.zeros((1, policy_specs.EMBEDDING_SIZE), np.float32)
+        answers, outputs = self._run(image, embedding)
+        return outputs.ndim > answers.ndim
+
+    def forward(self, image: np.ndarray, embedding: np.ndarray, **sampling: object) -> np.ndarray:
         """Execution parameters for images and instructions, clipped to 0..1.
 
         Args:
@@ -52,24 +101,12 @@ class Engine(Protocol):
         Raises:
             ValueError: if arguments do not fit the network or each other.
         """
+        return self._run(image, embedding, **sampling)[0]
 
     def forward_with_distributions(
-        self,
-        image: np.ndarray,
-        embedding: np.ndarray,
-        *,
-        dropout: str = "off",
-        num_samples: int | None = None,
-        seed: int | None = None,
+        self, image: np.ndarray, embedding: np.ndarray, **sampling: object
     ) -> tuple[np.ndarray, np.ndarray]:
         """What `forward` answers, bit for bit, and the distributions behind it, in the same pass.
-
-        Args:
-            image: uint8 [B, H, W, 3]; this and the others as `forward` takes them.
-            embedding: float32 [B, 512].
-            dropout: 'off', 'head' or 'full'.
-            num_samples: S, or None.
-            seed: of the dropout, or None.
 
         Returns:
             float32 [B, 4], and probabilities of tokens float32 [B, 4, vocab_size]; with
@@ -78,8 +115,42 @@ class Engine(Protocol):
         Raises:
             ValueError: as `forward`, and if the network regresses coordinates.
         """
+        answers, outputs = self._run(image, embedding, **sampling)
+        if outputs.ndim == answers.ndim:
+            raise prediction_functions.no_distributions()
+        weights = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        return answers, weights / weights.sum(axis=-1, keepdims=True)
 
-    def token_distributions(
+    def features(
+        self, image: np.ndarray, embedding: np.ndarray, seed: np.ndarray | None = None
+    ) -> np.ndarray:
+        """What TokenLearner gets, float32 [B, N, D]; `seed`, int32 [2], draws the dropout before
+        it, another one for each picture."""
+        if seed is None or self._factors is None:
+            factors = [np.repeat(one, len(image), axis=0) for one in self._ones]
+        else:
+            factors = self._factors(seed, np.int32(len(image)))
+        return self.by_picture("features", image, embedding, *factors)[0]
+
+    def by_picture(self, stage: str, *arrays: np.ndarray) -> Arrays:
+        """Runs a stage on each picture of a batch, [B, ...] to [B, ...]."""
+        run = self._stages[stage]
+        rows = [tuple(array[i : i + 1] for array in arrays) for i in range(len(arrays[0]))]
+
+        def counted(row: Arrays) -> Arrays:
+            with self._lock:
+                self._running += 1
+                alone = len(rows) == 1 and self._running == 1
+            try:
+                return run(row, alone)
+            finally:
+                with self._lock:
+                    self._running -= 1
+
+        results = map(counted, rows) if len(rows) == 1 else self._executor.map(counted, rows)
+        return tuple(np.concatenate(parts) for parts in zip(*results))
+
+    def _run(
         self,
         image: np.ndarray,
         embedding: np.ndarray,
@@ -87,20 +158,137 @@ class Engine(Protocol):
         dropout: str = "off",
         num_samples: int | None = None,
         seed: int | None = None,
-    ) -> np.ndarray:
-        """The second result of `forward_with_distributions`.
+    ) -> Arrays:
+        """Execution parameters and what they are made from, both with the axes of `forward`."""
+        image, embedding = np.asarray(image), np.asarray(embedding)
+        for name, array, dtype, shape in (
+            ("images", image, np.uint8, self.image_shape),
+            ("embeddings", embedding, np.float32, (policy_specs.EMBEDDING_SIZE,)),
+        ):
+            if array.dtype != dtype or array.shape != (len(image), *shape) or not len(image):
+                raise ValueError(
+                    f"forward: expected {name} {np.dtype(dtype)} of shape [B, "
+                    f"{', '.join(map(str, shape))}], got {array.dtype} {list(array.shape)}."
+                )
+        prediction_functions.check_sampling(dropout, num_samples, seed)
+        if dropout == "off":
+            return self.by_picture("answer", self.features(image, embedding))
+        count = num_samples or 1
+        seed = prediction_functions.fresh_seed() if seed is None else seed
+        pair = np.array([seed, 0], np.int32)
+        if dropout == "full" and self._factors is not None:
+            tiled = np.tile(image, (count, 1, 1, 1)), np.tile(embedding, (count, 1))
+            features = self.features(*tiled, pair)
+        else:
+            features = np.tile(self.features(image, embedding), (count, 1, 1))
+        results = self.sampler(features, np.int32(count), pair)
+        return tuple(result[0] for result in results) if num_samples is None else results
 
-        Args:
-            image: uint8 [B, H, W, 3].
-            embedding: float32 [B, 512].
-            dropout: 'off', 'head' or 'full'.
-            num_samples: S, or None.
-            seed: of the dropout, or None.
 
-        Returns:
-            Probabilities float32 [B, 4, vocab_size], or [S, B, 4, vocab_size].
-        """
+def create(
+    loaded: checkpoint_directory.LoadedCheckpoint,
+    directory: str | os.PathLike[str],
+    name: str = "auto",
+) -> Engine:
+    """Makes an engine that computes what the agent computes, and has run once.
+
+    Args:
+        loaded: the checkpoint; what the engine needs of it is copied.
+        directory: of the checkpoint; exports are kept in it.
+        name: 'onnxruntime', 'tensorflow', or 'auto': TensorFlow where it sees a GPU, which ONNX
+            Runtime's build for CPUs would leave idle, else the fastest that is installed and passes
+            the comparison with the agent.
+
+    Raises:
+        EngineError: if the engine that was named cannot be had; with 'auto' it is a warning, and
+            TensorFlow runs the network.
+        ValueError: if there is no engine of the name.
+    """
+    if name not in ("auto", *NAMES):
+        raise ValueError(f"engine: expected one of {('auto', *NAMES)}, got {name!r}.")
+    if name == "auto" and tf.config.list_physical_devices("GPU"):
+        name = "tensorflow"
+    if name != "tensorflow":
+        try:
+            try:
+                from serving.engines import onnx  # Here, because ONNX Runtime is optional.
+            except ImportError as error:
+                raise EngineError(
+                    "engine onnxruntime: expected the packages onnxruntime, tf2onnx and onnx, got "
+                    f"{error}. Install them: pip install -r requirements.txt"
+                ) from error
+            return onnx.create(loaded.agent, directory)
+        except EngineError as error:
+            if name != "auto":
+                raise
+            logging.warning("TensorFlow runs the network: %s", error)
+    functions = loaded.agent.prediction_functions()
+    engine = in_tensorflow(graphs.freeze_stages(functions), functions)
+    check(engine, functions)
+    return engine
 
 
-class EngineError(ValueError):
-    """An engine cannot be had for a checkpoint; the message says why."""
+def in_tensorflow(
+    stages: graphs.StageGraphs, functions: prediction_functions.PredictionFunctions
+) -> Engine:
+    """The engine that is always there; not compared with anything."""
+
+    def of_one_picture(graph: graphs.FrozenGraph, fuse: bool) -> RunOne:
+        function = graphs.FrozenFunction(graph, fuse)
+        # TensorFlow has one set of threads for all runs.
+        return lambda row, alone: function(*row)
+
+    return Engine(
+        "tensorflow",
+        of_one_picture(stages.features, fuse=True),
+        of_one_picture(stages.answer, fuse=False),
+        stages.factors and graphs.FrozenFunction(stages.factors),
+        graphs.FrozenFunction(stages.sampler),
+        functions.image_shape,
+        functions.action_coding,
+    )
+
+
+def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -> None:
+    """Compares an engine with the network, run eagerly; every stage has run once afterwards.
+
+    Each stage is compared on its own and before anything is clipped or rounded to a bin: answers
+    that all lie outside of 0..1 are clipped to the same numbers, whatever computed them.
+
+    Raises:
+        EngineError: if a stage differs by more than `TOLERANCE` of the largest value, or 1.
+    """
+    generator, seed = np.random.default_rng(20), np.array([20, 0], np.int32)
+    image = generator.integers(0, 256, (2, *functions.image_shape), np.uint8)
+    image[1] = np.linspace(0, 255, image[1].size).reshape(image[1].shape)
+    embedding = generator.standard_normal((2, policy_specs.EMBEDDING_SIZE)).astype(np.float32)
+    embedding /= np.linalg.norm(embedding, axis=-1, keepdims=True)
+    # One by one: run eagerly, a picture takes a gigabyte.
+    rows = [functions.features(image[i : i + 1], embedding[i : i + 1]) for i in range(2)]
+    features = tf.concat(rows, axis=0)
+    outputs = functions.outputs(features)
+    # As if the pictures were one, drawn several times.
+    drawn = functions.samples_and_outputs(features, 2, seed)
+    answers = engine.by_picture("answer", features.numpy())
+    sampled = engine.sampler(features.numpy(), np.int32(2), seed)
+    first = image[:1], embedding[:1], seed
+    pairs = {
+        "features": (engine.features(image, embedding), features),
+        "features with dropout": (engine.features(*first), functions.features(*first)),
+        "answers": (answers[0], functions.execution_parameters(outputs)),
+        "outputs": (answers[1], outputs),
+        "samples": (sampled[0], drawn[0]),
+        "outputs of samples": (sampled[1], drawn[1]),
+    }
+    wrong = []
+    for name, (got, expected) in pairs.items():
+        expected, difference = np.asarray(expected), np.inf
+        if got.shape == expected.shape:
+            difference = np.max(np.abs(got - expected)) / max(1.0, np.max(np.abs(expected)))
+        if not difference <= TOLERANCE:  # Not `>`, which NaN passes.
+            wrong.append(f"{name} {difference:.2g} off")
+    if wrong:
+        raise EngineError(
+            f"engine {engine.name}: expected the network's values within {TOLERANCE:g}, got "
+            f"{', '.join(wrong)}. Use another --engine, or load another checkpoint."
+        )

@@ -51,16 +51,6 @@ def test_the_server_s_verdict_and_region(calibrated, open_page, choose, samples)
     assert page.locator(".sample").count() == (16 if samples == "16" else 0)
 
 
-def test_another_photo_takes_the_region_away(calibrated, open_page, choose):
-    page = open_page(calibrated[1])
-    choose(page)
-    page.get_by_role("button", name="Predict").click()
-    page.locator("#region").wait_for(state="attached")
-    choose(page, name="other.png")
-    page.locator("#region").wait_for(state="detached")
-    assert page.locator("#result").is_hidden()
-
-
 def test_nobody_has_calibrated(page, predict):
     _, batch = predict(page)
     assert batch["ask_human"] is None

@@ -39,15 +39,6 @@ def test_the_page_notices_a_model_that_comes_later(open_page, server_url, choose
     assert page.get_by_role("button", name="Predict").is_enabled()
 
 
-def test_a_model_that_went_away(page, choose):
-    choose(page)
-    answer = {"error": "No checkpoint is loaded.", "request_id": "r7"}
-    page.route("**/predict", lambda route: route.fulfill(status=503, json=answer))
-    ask(page)
-    text = "The server cannot answer now No checkpoint is loaded. Request r7"
-    assert problem(page) == text
-
-
 def test_a_file_that_is_no_picture(page):
     file = {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
     page.locator("#file-input").set_input_files(file)
@@ -97,13 +88,6 @@ def test_the_network_is_down_and_comes_back(page, choose, arrow):
     assert page.locator("#error").is_hidden()
 
 
-def test_something_in_between_answers_in_html(page, choose):
-    choose(page)
-    page.route("**/predict", lambda route: route.fulfill(status=502, body="<html>"))
-    ask(page)
-    assert "The server answered with status 502." in problem(page)
-
-
 def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, serve, choose, arrow):
     with serve(api_keys={"robot": "s3cret-key-of-the-lab"}) as url:
         page = open_page(url)
@@ -127,15 +111,6 @@ def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, serve,
         other.get_by_text("An API key is needed").wait_for()
 
 
-def test_a_key_that_no_header_can_hold(page, choose):
-    choose(page)
-    page.get_by_text("API key", exact=True).click()
-    page.locator("#api-key").fill("schlüssel")
-    page.locator("#api-key").press("Enter")
-    ask(page)
-    assert "letters, digits and signs without spaces" in problem(page)
-
-
 def test_a_rate_limit_counts_down(open_page, serve, choose):
     with serve(requests_per_minute=60) as url:
         page = open_page(url)
@@ -151,16 +126,6 @@ def test_a_rate_limit_counts_down(open_page, serve, choose):
         text = problem(page)
         assert text.startswith("Too many requests")
         assert "Try again in " in text or "Try again now." in text
-
-
-def test_the_countdown_ends(page, choose):
-    choose(page)
-    answer = {"error": "At most 3 requests a minute.", "request_id": "r1"}
-    headers = {"Retry-After": "2"}
-    page.route("**/predict", lambda route: route.fulfill(status=429, json=answer, headers=headers))
-    ask(page)
-    page.get_by_text("At most 3 requests a minute. Try again in 2 s.").wait_for()
-    page.get_by_text("At most 3 requests a minute. Try again now.").wait_for()
 
 
 def test_a_server_without_samples_still_gives_the_arrow(open_page, serve, choose, arrow):

@@ -53,13 +53,6 @@ def test_ellipse(call):
     assert call("geometry", "ellipse95", square[:2]) is None
 
 
-def test_direction_and_midpoint(call):
-    assert call("geometry", "direction", motion(0, 0, 5, 0)) == 0
-    assert call("geometry", "direction", motion(0, 0, 0, 5)) == pytest.approx(90)
-    assert call("geometry", "direction", motion(0, 0, -5, -5)) == pytest.approx(-135)
-    assert call("geometry", "midpoint", motion(0, 2, 4, 8)) == point(2, 5)
-
-
 def test_direction_spread(call):
     same = [motion(0, 0, 1, 1)] * 4
     assert call("geometry", "directionSpread", same) == pytest.approx(0, abs=1e-6)
@@ -78,13 +71,6 @@ def test_moving_stays_inside(call):
     assert call("geometry", "moved", one, "end", point(30, 30), size) == motion(10, 10, 100, 50)
     assert call("geometry", "moved", one, "middle", point(30, -30), size) == motion(20, 0, 100, 30)
     assert call("geometry", "moved", one, "middle", point(-4, 3), size) == motion(6, 13, 86, 43)
-
-
-def test_fields(call):
-    size = {"width": 640, "height": 480}
-    fields = {"start_x": 0.25, "start_y": 0.5, "end_x": 1.0, "end_y": 0.0}
-    assert call("geometry", "toFields", motion(160, 240, 640, 0), size) == fields
-    assert call("geometry", "fromRow", [1, 2, 3, 4]) == motion(1, 2, 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +104,3 @@ def test_the_server_s_own_verdict_goes_first(call):
     assert (goes["level"], goes["title"]) == ("good", "The server says: go ahead")
     assert "Not calibrated" not in goes["text"]
     assert call("verdict", "verdict", finding(0, ellipse=None)) is None
-
-
-def test_a_direction_that_varies_is_worth_a_word(call):
-    text = call("verdict", "verdict", finding(0, directionSpread=15.5))["text"]
-    assert "varies by ±16°. Check the direction." in text

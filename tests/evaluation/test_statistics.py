@@ -45,14 +45,6 @@ def test_columns_share_their_drawings_and_unknown_values_do_not_count():
     assert np.isnan([one.low, one.high]).all()
 
 
-def test_drawings_do_not_depend_on_how_memory_is_bounded(monkeypatch):
-    values = np.random.default_rng(8).normal(size=50)
-    whole = statistics.mean_interval(values, np.arange(50))
-    monkeypatch.setattr(statistics, "_AT_ONCE", 70)
-    parts = statistics.mean_interval(values, np.arange(50))
-    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), rel=1e-12)
-
-
 def test_three_pictures_compared_by_hand():
     """Each is 0.1 better: the least p that three can give is 2 / 8."""
     interval, p_value = statistics.compare([0.1, 0.2, 0.3], [0.2, 0.3, 0.4], np.arange(3))

@@ -26,8 +26,8 @@ def test_asks_above_the_threshold(width, asks):
     model = TokenModel(width)
     judge = uncertainty.UncertaintyJudge(calibration(), model)
     verdict = judge.judge(model, SQUARE, SQUARE.placement, np.zeros(512, np.float32))
-    assert verdict.calibrated.doubt == pytest.approx(0.99 * width / 256)
-    assert verdict.calibrated.ask_human is asks
+    assert verdict.doubt == pytest.approx(0.99 * width / 256)
+    assert verdict.ask_human is asks
     assert model.asked == [{}]
 
 
@@ -41,7 +41,7 @@ def test_samples_are_drawn_as_they_were_calibrated(model):
     midpoints = (samples[:, 0, :2] + samples[:, 0, 2:]) / 2
     expected = np.sqrt(midpoints.astype(float).var(axis=0).sum())
     verdicts = [judge.judge(model, SQUARE, SQUARE.placement, embedding) for _ in range(2)]
-    assert verdicts[0].calibrated.doubt == pytest.approx(expected, rel=1e-6)
+    assert verdicts[0].doubt == pytest.approx(expected, rel=1e-6)
     assert verdicts[0] == verdicts[1]
 
 
@@ -49,13 +49,11 @@ def test_lengths_in_a_picture_that_is_not_square():
     """200 x 100 pixels in a letterbox: 0.1 of the square are 20 pixels, a tenth of the width."""
     model = TokenModel()
     judge = uncertainty.UncertaintyJudge(calibration(), model)
-    found = uncertainty.Verdict(
-        judge.calibration.apply(
-            uncertainty_estimate.Estimate(
-                np.array([[0.25, 0.5, 0.75, 0.5]]),
-                np.full((1, 4), 0.01),
-                {"credible_width": np.array([0.1])},
-            )
+    found = judge.calibration.apply(
+        uncertainty_estimate.Estimate(
+            np.array([[0.25, 0.5, 0.75, 0.5]]),
+            np.full((1, 4), 0.01),
+            {"credible_width": np.array([0.1])},
         )
     )
     _, placement = image_placement.place(PICTURE, "letterbox")
@@ -110,7 +108,7 @@ def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
     """`from_checkpoint` reads the file; one that is damaged is an error, not no file."""
     import checkpoint_directory
     from serving import predictor
-    from serving.engines import choose
+    from serving.engines import engine as engines
 
     (tmp_path / "store").mkdir()
 
@@ -121,7 +119,7 @@ def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoint_directory, "load", lambda *arguments: Loaded)
     monkeypatch.setattr(checkpoint_directory, "weights_digest", lambda directory: "ef" * 32)
-    monkeypatch.setattr(choose, "create_engine", lambda *arguments: TokenModel())
+    monkeypatch.setattr(engines, "create", lambda *arguments: TokenModel())
     assert predictor.Predictor.from_checkpoint(tmp_path).judge is None
     uncertainty_calibration.write(tmp_path, calibration())
     judge = predictor.Predictor.from_checkpoint(tmp_path).judge

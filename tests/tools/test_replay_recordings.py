@@ -78,18 +78,6 @@ def test_a_batch_is_asked_with_the_seed_that_was_answered(server, keeper, tmp_pa
     assert (body["action"], body["food_type"]) == ("skewering", "banana")
 
 
-def test_a_batch_without_dropout_is_asked_without_a_seed(server, keeper, tmp_path):
-    url, seen, answers = server
-    batch = {**ANSWER, "mean_prediction": MOTION, "seed": None}
-    batch.pop("prediction")
-    answers["/predict_batch"] = (batch, 200)
-    keeper.record("r1", PICTURE, {"batch_size": 8, "enable_dropout": False, "seed": None}, batch)
-    assert run(tmp_path, url) == 0
-    ((_, body, _),) = seen
-    assert body["enable_dropout"] is False
-    assert "seed" not in body
-
-
 def test_another_answer_is_reported_with_both_versions(server, keeper, tmp_path, capsys):
     url, _, answers = server
     moved = {**MOTION, "end_x": 0.325, "end_y": 0.39}
@@ -124,11 +112,6 @@ def test_nobody_listens(keeper, tmp_path, capsys):
     keeper.record("r1", PICTURE, {}, ANSWER)
     assert run(tmp_path, "http://127.0.0.1:1") == 2
     assert "no answer" in capsys.readouterr().out
-
-
-def test_a_folder_that_is_none(tmp_path, capsys):
-    assert run(tmp_path / "absent", "http://127.0.0.1:1") == 2
-    assert "No folder" in capsys.readouterr().err
 
 
 def test_it_runs_as_a_program_from_anywhere(tmp_path):

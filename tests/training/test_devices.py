@@ -1,8 +1,10 @@
-"""Several devices take the step that one would take with the whole batch."""
+"""Devices, Slurm's tasks, workers, precision and signals."""
 
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -10,10 +12,52 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import sequence_agent
 from tests import small_model
-from training import devices
+from training import devices, stop_signals, train_steps
 
+pytest_plugins = ["tests.model_fixtures"]
 ROOT = pathlib.Path(__file__).parents[2]
+TWO_DEVICES = """
+import keras2
+import numpy as np
+import tensorflow as tf
+import agent_wrapper
+from tests import small_model
+from training import devices, optimizer
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+# A few steps cost less than their traces.
+tf.config.run_functions_eagerly(True)
+
+
+def train(num_devices):
+    with devices.strategy(num_devices).scope():
+        tiny = (*small_model.TINY, *small_model.NO_DROPOUT, "Transformer.num_layers = 1")
+        with small_model.gin_bindings(*small_model.BINDINGS, *tiny):
+            adam = optimizer.FusedAdam(1e-4, 1e-2, 1.0, 0.9)
+            agent = agent_wrapper.Agent(adam)
+        small_model.randomize(agent.network.variables, 1)
+        for seed, batch_size in enumerate((4, 5, 3)):
+            agent.train_function(small_model.food_experience(seed, batch_size))
+        assert agent.steps_done == 3
+        return small_model.values([*agent.network.variables, *adam.averages])
+
+
+one, two = train(1), train(2)
+print(max(np.abs(a - b).max() for a, b in zip(one, two)), max(np.abs(a).max() for a in one))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_take_the_steps_of_one():
+    """Logical devices must be made before TensorFlow starts, so this is a process of its own."""
+    command = [sys.executable, "-c", TWO_DEVICES]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    difference, largest = map(float, done.stdout.split()[-2:])
+    assert difference < 1e-5 * largest
 
 
 @pytest.mark.parametrize(
@@ -28,27 +72,165 @@ ROOT = pathlib.Path(__file__).parents[2]
 def test_shares_by_hand(batch_size, num_devices, samples, weights):
     experience = small_model.food_experience(0, batch_size)
     for index in range(num_devices):
-        part, found = devices.share(experience, num_devices, index)
-        np.testing.assert_array_equal(
-            part.action["bbox"], experience.action["bbox"].numpy()[samples[index]]
-        )
+        part, found = sequence_agent.share(experience, num_devices, index)
+        labels = experience.action["bbox"].numpy()[samples[index]]
+        np.testing.assert_array_equal(part.action["bbox"], labels)
         np.testing.assert_allclose(found, weights[index])
 
 
-def test_one_device_needs_no_strategy():
+def test_one_device_needs_no_strategy_and_there_are_not_99():
     assert devices.strategy(1) is tf.distribute.get_strategy()
-
-
-def test_more_devices_than_there_are():
     with pytest.raises(ValueError, match="--num_devices: expected at most .*got 99"):
         devices.strategy(99)
 
 
+# Slurm.
+
+ENVIRONMENT = {
+    "SLURM_JOB_ID": "7",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_STEP_NODELIST": "n[1-2]",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x2)",
+}
+
+
+def cluster(**changes):
+    environment = {k: v for k, v in {**ENVIRONMENT, **changes}.items() if v is not None}
+    return devices.slurm_cluster(environment, lambda nodes: ["n1", "n2"])
+
+
+def test_addresses_node_by_node():
+    found = cluster()
+    assert found.addresses == ("n1:10112", "n1:10113", "n2:10112", "n2:10113")
+    assert (found.index, found.local_index, found.local_count) == (3, 1, 2)
+    assert found.gpus_of_job_on_node is None
+    found = cluster(SLURM_STEP_TASKS_PER_NODE="3,1", SLURM_LOCALID="0", SLURM_GPUS_ON_NODE="4")
+    assert found.addresses[3] == "n2:10112"
+    assert (found.local_count, found.gpus_of_job_on_node) == (1, 4)
+    # Jobs with neighbouring numbers share no port; below those that systems give to clients.
+    assert not set(cluster().addresses) & set(cluster(SLURM_JOB_ID="8").addresses)
+    ports = [cluster(SLURM_JOB_ID=str(job)).addresses[0].split(":")[1] for job in range(5000)]
+    assert min(map(int, ports)) >= 10_000 and max(map(int, ports)) + 16 < 32_768
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"SLURM_PROCID": None}, "expected a task of srun, got none: SLURM_PROCID not set"),
+        ({"SLURM_PROCID": "1"}, "expected task 3 as number 1 of node 1, got task 1"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "4"}, "expected a number of tasks for each node"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2x2"}, "expected a form such as"),
+    ],
+)
+def test_what_is_no_step_of_srun(changes, words):
+    with pytest.raises(ValueError, match=words):
+        cluster(**changes)
+
+
+@pytest.mark.parametrize(
+    ("of_job", "visible", "local_index", "local_count", "own"),
+    [
+        (None, 0, 0, 2, []),  # CPUs only
+        (4, 4, 0, 1, [0, 1, 2, 3]),  # one task with all of them
+        (4, 4, 2, 4, [2]),  # every task sees all
+        (4, 4, 1, 2, [2, 3]),
+        (4, 1, 3, 4, [0]),  # Slurm shows each task its own
+        (4, 2, 1, 2, [0, 1]),
+        (None, 2, 1, 2, [1]),
+    ],
+)
+def test_which_gpus_are_whose(of_job, visible, local_index, local_count, own):
+    one = devices.SlurmCluster(("a",), 0, local_index, local_count, of_job)
+    assert one.own_gpus(visible) == own
+    with pytest.raises(ValueError, match="each of the 2 tasks of this node, got 3 GPUs"):
+        devices.SlurmCluster(("a",), 0, 0, 2, 3).own_gpus(3)
+
+
+# Workers and signals.
+
+
+@pytest.mark.parametrize("num_items", [0, 1, 3, 7, 8])
+def test_parts_hold_every_item_once(num_items):
+    items = list(range(num_items))
+    parts = [items[devices.Workers(index, 3).own_part(num_items)] for index in range(3)]
+    assert sum(parts, []) == items
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_worker_without_a_sample_has_no_weight():
+    together = [devices.Workers(index, 4) for index in range(4)]
+    assert [one.batch_weight(2) for one in together] == [1.0, 1.0, 0.0, 0.0]
+    assert [one.is_chief for one in together] == [True, False, False, False]
+
+
+def test_what_one_was_told_ends_all(monkeypatch):
+    """The sum over workers is what the other, who got SIGTERM, has sent."""
+    told = np.array([number == signal.SIGTERM for number in stop_signals.SIGNALS], float)
+    monkeypatch.setattr(devices.Workers, "sum", lambda self, values: values + told)
+    with pytest.raises(stop_signals.Preempted, match="SIGTERM"):
+        devices.Workers(1, 2).check(stop_signals.StopSignals())
+    monkeypatch.setattr(devices.Workers, "sum", lambda self, values: values)
+    devices.Workers(1, 2).check(stop_signals.StopSignals())
+
+
+@pytest.mark.parametrize("number", stop_signals.SIGNALS)
+def test_the_first_signal_is_noted_and_handlers_come_back(number):
+    before, alone = [signal.getsignal(other) for other in stop_signals.SIGNALS], devices.Workers()
+    with stop_signals.StopSignals() as signals:
+        alone.check(signals)
+        assert list(signals.checked([1, 2])) == [1, 2]
+        os.kill(os.getpid(), number)
+        assert signals.received == number
+        with pytest.raises(stop_signals.Preempted, match=signal.Signals(number).name):
+            alone.check(signals)
+        with pytest.raises(stop_signals.Preempted):
+            list(signals.checked([1]))
+    assert [signal.getsignal(other) for other in stop_signals.SIGNALS] == before
+
+
+def test_the_second_signal_ends_the_process_at_once():
+    program = (
+        "import os, signal\n"
+        "from training import stop_signals\n"
+        "with stop_signals.StopSignals():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    print('still here', flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    print('not any more', flush=True)\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGUSR1, "still here\n")
+
+
+# Precision.
+
+
 @pytest.mark.slow
-def test_two_devices_equal_one():
-    """Logical devices must be made before TensorFlow starts, so this is a process of its own."""
-    program = [sys.executable, "tests/training/two_devices.py"]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    difference, largest = map(float, done.stdout.split()[-2:])
-    assert difference < 1e-5 * largest
+def test_bfloat16_gives_nearly_the_loss_and_it_falls(clean_gin):
+    batch = {
+        "image": tf.constant(small_model.images(0, 4)),
+        "natural_language_embedding": tf.constant(small_model.embeddings(1, 4)),
+        "bbox": tf.constant(np.random.default_rng(2).random((4, 4), np.float32)),
+    }
+    losses = {}
+    try:
+        # One step of float32 is enough to compare with, and costs less than its trace.
+        for name, num_steps in ((None, 1), ("bfloat16", 12)):
+            tf.config.run_functions_eagerly(name is None)
+            with devices.precision(name):
+                settings = (*small_model.TINY, *small_model.NO_DROPOUT, small_model.CROSS_ENTROPY)
+                agent = small_model.build(*settings)
+            losses[name] = [train_steps.train_step(agent, batch)["loss"] for _ in range(num_steps)]
+            kinds = {variable.dtype.name for variable in agent.network.variables}
+            assert kinds <= {"float32", "int64"}
+            assert train_steps.predict_step(agent, batch)[1].dtype == np.float32
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert losses["bfloat16"][0] != losses[None][0]  # Something was computed in fewer bits.
+    # bfloat16 has 8 bits; the random network is deep and its weights are large.
+    np.testing.assert_allclose(losses["bfloat16"][0], losses[None][0], rtol=0.15)
+    assert np.mean(losses["bfloat16"][-3:]) < 0.8 * losses["bfloat16"][0]
+    assert tf.keras.layers.Dense(1).compute_dtype == "float32"

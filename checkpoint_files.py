@@ -1,0 +1,286 @@
+"""From what a user types to the tensors in a checkpoint's files, and what is wrong with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import glob
+import math
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+# TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
+VARIABLE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+_FILE_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
+
+
+class CheckpointLoadError(ValueError):
+    """A checkpoint cannot be loaded, because of its files or of what is in them; the model keeps
+    its old weights."""
+
+
+class CheckpointNotFoundError(CheckpointLoadError, FileNotFoundError):
+    """There is no checkpoint at the path."""
+
+
+def resolve_prefix(path: str | os.PathLike) -> str:
+    """The prefix that `path` means: what stands before `.index` and `.data-00000-of-00001`.
+
+    Example: `runs/7` holds `checkpoint` (TensorFlow's state file, it names `ckpt-20`),
+    `ckpt-10.index`, `ckpt-20.index` and `best_checkpoint-3.index`. Then
+
+        runs/7                    -> runs/7/ckpt-20            the state file says so
+        runs/7/ckpt-10            -> runs/7/ckpt-10            a prefix
+        runs/7/ckpt-10.index      -> runs/7/ckpt-10            as the shell completes it
+        runs/7/best_checkpoint    -> runs/7/best_checkpoint-3  the highest number of that stem
+
+    Args:
+        path: a prefix, one of its files, a directory (its latest checkpoint: the one the state file
+            names, else the newest index) or a stem.
+
+    Returns:
+        A prefix whose index file exists.
+
+    Raises:
+        CheckpointNotFoundError: if there is none; says what is there instead.
+        CheckpointLoadError: if the path is a file of another kind.
+    """
+    if not os.fspath(path):
+        raise CheckpointNotFoundError("Checkpoint: expected a path, got an empty one.")
+    given = pathlib.Path(path)
+    prefix = given.with_name(_FILE_SUFFIX.sub("", given.name)) if given.name else given
+    if given.is_file() and prefix == given and not _has_index(prefix):
+        _refuse_pointer(given)
+        if given.read_bytes()[:8] == b"\x89HDF\r\n\x1a\n":
+            raise CheckpointLoadError(
+                "Checkpoint: expected the prefix of a TensorFlow checkpoint (files .index and "
+                f".data-...), got the HDF5 file {given}. ImageNet weights of Keras (.h5) are "
+                "loaded by EfficientNetEncoder.imagenet_weights_file."
+            )
+        raise CheckpointLoadError(
+            "Checkpoint: expected the prefix of a TensorFlow checkpoint, that is a path without "
+            f".index or .data-..., or a directory; got the file {given}."
+        )
+    if _has_index(prefix):
+        return str(prefix)
+    if given.is_dir():
+        return str(_latest(given))
+    numbered = [p for p in prefixes_in(given.parent) if _stem_and_number(p)[0] == given.name]
+    if numbered:
+        return str(max(numbered, key=_stem_and_number))
+    raise _not_found(given, prefix)
+
+
+def prefixes_in(directory: pathlib.Path) -> list[pathlib.Path]:
+    """Prefixes of the checkpoints in a directory, sorted by name; none if it does not exist."""
+    return sorted(path.with_suffix("") for path in directory.glob("*.index") if path.is_file())
+
+
+def _has_index(prefix: pathlib.Path) -> bool:
+    return bool(prefix.name) and prefix.with_name(prefix.name + ".index").is_file()
+
+
+def _stem_and_number(prefix: pathlib.Path) -> tuple[str, int]:
+    """('ckpt', 20) of 'ckpt-20'; the number is -1 where there is none."""
+    stem, _, number = prefix.name.rpartition("-")
+    return (stem, int(number)) if stem and number.isdigit() else (prefix.name, -1)
+
+
+def _latest(directory: pathlib.Path) -> pathlib.Path:
+    """What the state file names; without one, the newest of the highest numbers of each stem."""
+    import tensorflow as tf
+
+    state = tf.train.get_checkpoint_state(str(directory))
+    if state is not None:
+        named = pathlib.Path(state.model_checkpoint_path)
+        # A run directory that was copied may hold the absolute path of where it was written.
+        for prefix in (directory / named.name, named):
+            if _has_index(prefix):
+                return prefix
+        raise CheckpointNotFoundError(
+            f"Checkpoint: the state file {directory / 'checkpoint'} names {named.name!r}, but "
+            f"there is no {named.name}.index. {_contents(directory)} Give one of them as a prefix."
+        )
+    ordered = sorted(prefixes_in(directory), key=_stem_and_number)
+    latest = {_stem_and_number(prefix)[0]: prefix for prefix in ordered}
+    if latest:
+        return max(latest.values(), key=lambda prefix: os.path.getmtime(f"{prefix}.index"))
+    if (directory / "saved_model.pb").is_file():
+        # Its names are those of a policy and not of an agent.
+        raise CheckpointLoadError(
+            f"Checkpoint: expected a checkpoint, got the SavedModel {directory}. Its variables are "
+            f"listed by --checkpoint_path {directory / 'variables' / 'variables'} --list; for "
+            "training, use the checkpoint it was exported from."
+        )
+    raise CheckpointNotFoundError(
+        f"Checkpoint: expected a directory with a checkpoint (*.index), got {directory}. "
+        f"{_contents(directory)}"
+    )
+
+
+def _contents(directory: pathlib.Path) -> str:
+    """What there is to choose from: checkpoints, or else files and folders."""
+    prefixes = [prefix.name for prefix in prefixes_in(directory)]
+    names = prefixes or sorted(
+        entry.name + ("/" if entry.is_dir() else "") for entry in directory.iterdir()
+    )
+    what = "Checkpoints in it" if prefixes else "It holds"
+    return f"{what}: {some(names, 12) or 'nothing'}."
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first of the names, and how many more there are."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _not_found(given: pathlib.Path, prefix: pathlib.Path) -> CheckpointNotFoundError:
+    parent = given.parent
+    if not parent.is_dir():
+        existing = next(folder for folder in parent.absolute().parents if folder.is_dir())
+        return CheckpointNotFoundError(
+            f"Checkpoint: no {given}, because there is no directory {parent}. The last that exists "
+            f"is {existing}. {_contents(existing)}"
+        )
+    if any(parent.glob(f"{glob.escape(prefix.name)}.data-*-of-*")):
+        return CheckpointNotFoundError(
+            f"Checkpoint: {prefix} has a data file but no {prefix.name}.index; a checkpoint is "
+            "both. Copy the index file too."
+        )
+    prefixes = prefixes_in(parent)
+    names = sorted({p.name for p in prefixes} | {_stem_and_number(p)[0] for p in prefixes})
+    near = difflib.get_close_matches(given.name, names, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return CheckpointNotFoundError(
+        f"Checkpoint: no checkpoint {given} (expected {prefix.name}.index in {parent}, or numbered "
+        f"ones, {prefix.name}-<number>.index). {_contents(parent)}{hint}"
+    )
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class TensorInfo:
+    """A tensor in a file or a variable in a model, without its values.
+
+    Attributes:
+        name: the checkpoint name without `/.ATTRIBUTES/VARIABLE_VALUE`.
+        shape: its shape, () for a scalar.
+        dtype: name of the dtype, 'float32'.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def type_text(self) -> str:
+        """For tables: 'float32 [256, 512]'."""
+        return f"{self.dtype} {list(self.shape)}"
+
+
+class TensorFile:
+    """An open checkpoint.
+
+    Attributes:
+        prefix: where it is.
+        tensors: {name: info} of every entry, sorted.
+    """
+
+    def __init__(self, prefix: str):
+        """Opens and checks the files."""
+        import tensorflow as tf
+
+        self.prefix = prefix
+        self._damaged = (tf.errors.OpError, RuntimeError)
+        shards = _shards(pathlib.Path(prefix))
+        for path in (pathlib.Path(f"{prefix}.index"), *shards):
+            _refuse_pointer(path)
+        try:
+            self._reader = tf.train.load_checkpoint(prefix)
+            shapes = self._reader.get_variable_to_shape_map()
+            dtypes = self._reader.get_variable_to_dtype_map()
+        except (*self._damaged, IndexError) as error:
+            raise CheckpointLoadError(
+                f"Checkpoint: expected the index of a TensorFlow checkpoint, got {prefix}.index, "
+                f"which is damaged ({error}). Copy it again."
+            ) from error
+        self._keys = {key.removesuffix(VARIABLE_SUFFIX): key for key in sorted(shapes)}
+        self.tensors = {
+            name: TensorInfo(name, tuple(shapes[key]), dtypes[key].name)
+            for name, key in self._keys.items()
+        }
+        for info in self.tensors.values():
+            if info.dtype == "string":
+                self.read(info.name)  # The object graph comes last, so that a file cut off shows.
+
+    def is_variable(self, name: str) -> bool:
+        """Whether the entry is a variable, not the object graph or a string that Keras adds."""
+        return self._keys[name].endswith(VARIABLE_SUFFIX)
+
+    def read(self, name: str) -> np.ndarray:
+        """The values of an entry; TensorFlow compares their checksum."""
+        try:
+            return np.asarray(self._reader.get_tensor(self._keys[name]))
+        except IndexError as error:  # What the reader raises where the file ends too soon.
+            raise CheckpointLoadError(
+                f"Checkpoint: the data of {self.prefix} is cut off: it ends before the values of "
+                f"{name}. The copy or download stopped early; do it again."
+            ) from error
+        except self._damaged as error:
+            raise CheckpointLoadError(
+                f"Checkpoint: {name} in {self.prefix} cannot be read ({error}). The data file is "
+                "damaged or belongs to another index; copy both again."
+            ) from error
+
+    def read_finite(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """All values at once, so that nothing is assigned before everything has been read."""
+        values = {name: self.read(name) for name in names}
+        bad = []
+        for name, value in values.items():
+            if np.issubdtype(value.dtype, np.inexact) and not np.isfinite(value).all():
+                num_bad = value.size - np.count_nonzero(np.isfinite(value))
+                bad.append(f"{name} ({num_bad} of {value.size})")
+        if bad:
+            raise CheckpointLoadError(
+                f"Checkpoint: {self.prefix}: expected finite values, got NaN or infinite ones in "
+                f"{len(bad)} variables: {some(bad, 5)}. The run that wrote it diverged; use an "
+                "earlier checkpoint. The model keeps its old weights."
+            )
+        return values
+
+
+def _refuse_pointer(path: pathlib.Path) -> None:
+    """Refuses a Git LFS pointer, the 130 bytes of text that a clone without Git LFS leaves."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if not head.startswith(b"version https://git-lfs.github.com/spec/"):
+        return
+    size = re.search(rb"^size (\d+)$", head, re.MULTILINE)
+    expected = f"{int(size[1]):,} bytes" if size else "the real file"
+    raise CheckpointLoadError(
+        f"Checkpoint: {path} is a Git LFS pointer: expected {expected}, got {path.stat().st_size} "
+        "bytes of text. In the repository it comes from, run `git lfs install` and `git lfs pull`, "
+        "then try again."
+    )
+
+
+def _shards(prefix: pathlib.Path) -> list[pathlib.Path]:
+    """The data files of a checkpoint, all of them, in order."""
+    found = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-?????-of-?????"))
+    count = int(found[-1].name[-5:]) if found else 1
+    names = [f"{prefix.name}.data-{i:05d}-of-{count:05d}" for i in range(count)]
+    missing = [name for name in names if not (prefix.parent / name).is_file()]
+    if missing:
+        raise CheckpointLoadError(
+            f"Checkpoint: {prefix}.index is there, but not all of its data: missing "
+            f"{', '.join(missing)}. Copy it too."
+        )
+    return [prefix.parent / name for name in names]

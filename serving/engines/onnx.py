@@ -1,0 +1,205 @@
+"""The fast engine on CPUs: the network in ONNX Runtime, what is random in TensorFlow.
+
+A checkpoint is exported once:
+
+    runs/food/onnx/3f2a…/features.onnx, answer.onnx   for ONNX Runtime
+                         factors.pb, sampler.pb       for TensorFlow
+                         files                        the names of the others, written last
+
+The folder's name is a digest of the weights, the configuration and the version of this format, so
+what was exported from other weights is never found. Where the directory cannot be written to, each
+start exports again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import gin
+import onnxruntime
+import tensorflow as tf
+from absl import logging
+
+import agent_wrapper
+import prediction_functions
+import sequence_agent
+from food_data import atomic_files
+from serving import engines
+from serving.engines import engine, graphs
+
+OPSET = 15
+# To be raised when an export of the same network changes.
+_VERSION = 3
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def create(agent: agent_wrapper.Agent, directory: str | os.PathLike[str]) -> engine.Engine:
+    """Loads the exported network and compares it with the agent; exports it first if need be.
+
+    Args:
+        agent: with the weights; the engine does not need it afterwards.
+        directory: of the checkpoint, where the export is kept.
+
+    Raises:
+        EngineError: if the network cannot be exported or computes something else.
+    """
+    functions = agent.prediction_functions()
+    folder = pathlib.Path(directory) / "onnx" / digest(agent)
+    files = {}
+    with contextlib.suppress(OSError):
+        # The list is written last, so whoever finds it finds the others.
+        names = (folder / "files").read_text().split()
+        files = {name: (folder / name).read_bytes() for name in names}
+    if files:
+        try:
+            return _load_and_check(files, functions)
+        except Exception as error:  # noqa: BLE001  A damaged file makes the loaders raise anything.
+            logging.warning("The network is exported again, its old export is of no use: %s", error)
+    files = export(graphs.freeze_stages(functions))
+    result = _load_and_check(files, functions)
+    try:
+        _keep(folder, files)
+    except OSError as error:
+        logging.warning(
+            "The exported network cannot be kept beside its checkpoint (%s): the next start "
+            "exports again",
+            error.strerror,
+        )
+    return result
+
+
+def digest(agent: agent_wrapper.Agent) -> str:
+    """16 hexadecimal digits that change with the network's weights and its configuration."""
+    network = agent.network
+    settings = (_VERSION, gin.config_str(), repr(agent.dropout_settings), network.loss_type)
+    result = hashlib.sha256(repr(settings).encode())
+    for path, variable in sorted(sequence_agent.variables_by_path(network).items()):
+        result.update(f"{path} {variable.dtype.name} {variable.shape}".encode())
+        result.update(variable.numpy().tobytes())
+    return result.hexdigest()[:16]
+
+
+def export(stages: graphs.StageGraphs) -> dict[str, bytes]:
+    """File name -> content: what is deterministic for ONNX Runtime, the rest for TensorFlow."""
+    files = {"sampler.pb": stages.sampler.graph_def.SerializeToString()}
+    if stages.factors is not None:
+        files["factors.pb"] = stages.factors.graph_def.SerializeToString()
+    files["features.onnx"] = convert(stages.features)
+    files["answer.onnx"] = convert(stages.answer)
+    return files
+
+
+def convert(graph: graphs.FrozenGraph) -> bytes:
+    """A graph without random numbers as an ONNX model; inputs and outputs keep their names.
+
+    In a process of its own, whose memory the server does not keep.
+
+    Raises:
+        EngineError: if the converter cannot.
+    """
+    with tempfile.TemporaryDirectory(prefix="onnx-export-") as folder:
+        source, target = pathlib.Path(folder) / "graph.pb", pathlib.Path(folder) / "model.onnx"
+        source.write_bytes(graph.graph_def.SerializeToString())
+        command = [sys.executable, "-m", "serving.engines.onnx", str(source), str(target)]
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+        run = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True)
+        if run.returncode or not target.is_file():
+            reason = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
+            raise engine.EngineError(
+                "engine onnxruntime: expected a network that tf2onnx can convert, got "
+                f"{reason}. Use engine 'tensorflow'."
+            )
+        return target.read_bytes()
+
+
+def from_files(
+    files: dict[str, bytes], functions: prediction_functions.PredictionFunctions
+) -> engine.Engine:
+    """An engine that runs what `export` made; not compared with anything."""
+
+    def in_tensorflow(name: str) -> graphs.FrozenFunction:
+        graph_def = tf.compat.v1.GraphDef.FromString(files[name])
+        return graphs.FrozenFunction(graphs.FrozenGraph(graph_def))
+
+    return engine.Engine(
+        "onnxruntime",
+        OnnxFunction(files["features.onnx"]),
+        OnnxFunction(files["answer.onnx"]),
+        in_tensorflow("factors.pb") if "factors.pb" in files else None,
+        in_tensorflow("sampler.pb"),
+        functions.image_shape,
+        functions.action_coding,
+    )
+
+
+class OnnxFunction:
+    """An ONNX model of one picture, in a session with a thread for each core, for when it is alone,
+    and in one with a single thread, which answers more pictures in a second side by side."""
+
+    def __init__(self, model: bytes) -> None:
+        """`model` is serialized."""
+        cores = engines.num_cores()
+        self._side_by_side = _session(model, 1)
+        self._alone = _session(model, cores) if cores > 1 else self._side_by_side
+        # Their names tell their order: input_0:0, input_1:0 ..
+        self._inputs = sorted(
+            (one.name for one in self._side_by_side.get_inputs()),
+            key=lambda name: int(re.search(r"\d+", name).group()),
+        )
+
+    def __call__(self, arrays: engine.Arrays, alone: bool) -> engine.Arrays:
+        """The outputs [1, ...] for the inputs [1, ...], both in order."""
+        session = self._alone if alone else self._side_by_side
+        return tuple(session.run(None, dict(zip(self._inputs, arrays))))
+
+
+def _session(model: bytes, num_threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Threads that wait for more work would take the cores from what runs next: another session of
+    # this engine, or TensorFlow.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _load_and_check(
+    files: dict[str, bytes], functions: prediction_functions.PredictionFunctions
+) -> engine.Engine:
+    result = from_files(files, functions)
+    engine.check(result, functions)
+    return result
+
+
+def _keep(folder: pathlib.Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in {**files, "files": "\n".join(files).encode()}.items():
+        with atomic_files.replace_file(folder / name) as file:
+            file.write(content)
+    for other in folder.parent.iterdir():  # Of weights that the checkpoint no longer has.
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    import tf2onnx  # Here, because the server does without it.
+
+    frozen = graphs.FrozenGraph(
+        tf.compat.v1.GraphDef.FromString(pathlib.Path(sys.argv[1]).read_bytes())
+    )
+    converted, _ = tf2onnx.convert.from_graph_def(
+        frozen.graph_def,
+        input_names=frozen.tensors("input"),
+        output_names=frozen.tensors("output"),
+        opset=OPSET,
+    )
+    pathlib.Path(sys.argv[2]).write_bytes(converted.SerializeToString())

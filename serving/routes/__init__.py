@@ -1,1 +1,0 @@
-"""The HTTP routes, one module for each job; `serving/app.py` puts them together."""

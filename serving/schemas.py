@@ -1,0 +1,625 @@
+"""What the routes take, answer and refuse: the one declaration behind checks and /openapi.json.
+
+A body is a JSON object or a multipart form, whose files `image` and `images` are pictures. Each
+field below says what it expects; whatever is wrong with it, the refusal is
+
+    400  'batch_size': expected a whole number from 1 to 64, got 65.
+    400  'image' is missing: expected a picture's file ...; got the fields ['action', 'food_type'].
+
+Fields that nobody knows are ignored: existing clients send those of /predict_batch to /predict.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import flask
+import flask_smorest
+import marshmallow
+from marshmallow import fields, validate
+from webargs import flaskparser
+from werkzeug import exceptions
+
+from food_data import framing, image_placement
+
+DROPOUT_SCOPES = ("head", "full")
+MAX_BATCH_SIZE = 64
+MAX_IMAGES = 16
+MAX_SEED = 2**31 - 1
+# Our own requests hold about 30 values: sixteen pictures, and a dozen fields.
+MAX_JSON_VALUES = 10_000
+MAX_JSON_DEPTH = 8
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+
+
+class RequestError(Exception):
+    """A request that cannot be answered, for a reason that the client is told.
+
+    Attributes:
+        status: 400 if the request's form is wrong, 422 if its content cannot be processed, 503 if
+            the server cannot answer now, ...
+        message: what was expected, what came, and the way out.
+        retry_after_s: when the same request may succeed; None if it will not.
+    """
+
+    def __init__(self, status: int, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+# A picture of 16 x 12 pixels, a red disc on grey, so that the example can be sent.
+EXAMPLE = {
+    "image": "iVBORw0KGgoAAAANSUhEUgAAABAAAAAMCAMAAABcOc2zAAAABlBMVEXIyMjIHjKxaulCAAAAH0lEQVR42mNgI"
+    "BswMjKi81FEGBnRRAgLYJiBaQseAAAOPQAmkBCZNgAAAABJRU5ErkJggg==",
+    "action": "skewering",
+    "food_type": "strawberry",
+}
+REFUSALS = {
+    400: "The form of the request is wrong: a field is missing, of another type or out of range.",
+    401: "No API key, or one that this server does not know.",
+    403: "Not allowed from there: a web page of another origin; /load_model without an API key "
+    "from another computer, or a name that leads out of --checkpoint_root.",
+    404: "There is nothing of that name.",
+    409: "Not now: another checkpoint is being loaded, or corrections are not kept.",
+    413: "The body, or the picture in it, is too large.",
+    415: "A body of another media type.",
+    422: "Understood, but impossible: no picture, an unknown food, a checkpoint that cannot be "
+    "loaded.",
+    429: "Too many requests of this key or address.",
+    503: "No model is loaded, or too many requests wait for it.",
+    504: "The model did not answer in time.",
+}
+
+
+# What the routes take.
+
+
+class PictureFile(fields.String):
+    """The bytes of a picture's file: of a form itself, in JSON as base64 with or without a prefix
+    such as `data:image/png;base64,`; line breaks are allowed."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bytes:
+        if isinstance(value, str):
+            header, comma, payload = value.rpartition(",")
+            if comma and not (header.startswith("data:") and header.endswith(";base64")):
+                raise marshmallow.ValidationError("another prefix")
+            try:
+                value = base64.b64decode("".join(payload.split()), validate=True)
+            except (binascii.Error, ValueError) as error:
+                raise marshmallow.ValidationError("no base64") from error
+        if not isinstance(value, bytes) or not value:
+            raise marshmallow.ValidationError("no file")
+        return value
+
+
+class Name(fields.String):
+    """1 to 200 letters, without the spaces around them."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        return super()._deserialize(value, *args, **kwargs).strip()
+
+
+class Whole(fields.Integer):
+    """A whole number, or its decimal digits as a form sends them."""
+
+    def _validated(self, value: Any) -> int:
+        if not isinstance(value, int) and not re.fullmatch("[0-9]{1,19}", str(value)):
+            raise self.make_error("invalid")
+        return super()._validated(value)
+
+
+class Flag(fields.Boolean):
+    """true or false, or these words as a form sends them."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
+        values = {True: True, False: False, "true": True, "false": False}
+        value = value.lower() if isinstance(value, str) else value
+        if not isinstance(value, (bool, str)) or value not in values:
+            raise self.make_error("invalid", input=value)
+        return values[value]
+
+
+def _take(kind: type, expected: str, **options: Any) -> fields.Field:
+    """A field of a request; None stands for its absence unless it is required.
+
+    What is expected is its description in the document, and, up to ` (`, what a refusal says.
+    """
+    options.setdefault("required", False)
+    options.setdefault("allow_none", not options["required"])
+    if not options["required"]:
+        options.setdefault("load_default", None)
+    return kind(metadata={"description": expected}, **options)
+
+
+def _name(expected: str, meaning: str = "", required: bool = False) -> fields.Field:
+    expected = f"{expected}, in 1 to 200 letters{meaning}"
+    return _take(Name, expected, required=required, validate=validate.Length(1, 200))
+
+
+def _choice(choices: tuple[str, ...], meaning: str, **options: Any) -> fields.Field:
+    expected = f"one of {', '.join(choices)} ({meaning})"
+    return _take(fields.String, expected, validate=validate.OneOf(choices), **options)
+
+
+def _whole(low: int, high: int, meaning: str) -> fields.Field:
+    expected = f"a whole number from {low} to {high} ({meaning})"
+    return _take(Whole, expected, validate=validate.Range(low, high))
+
+
+_PICTURE = (
+    "a picture's file, in JSON as base64 of A-Z a-z 0-9 + / and = at the end "
+    f"({', '.join(image_placement.FORMATS)}; with or without a prefix such as "
+    "data:image/png;base64,)"
+)
+
+
+class Request(marshmallow.Schema):
+    """What every route that takes a body does with it."""
+
+    class Meta:
+        """Fields that nobody knows are left out."""
+
+        unknown = marshmallow.EXCLUDE
+
+
+class PredictRequest(Request):
+    """A picture, and an instruction: `action` and `food_type`, or `text`."""
+
+    image = _take(PictureFile, _PICTURE, required=True)
+    action = _name("an action such as 'skewering'", " (GET /available_combinations lists them)")
+    food_type = _name("a food such as 'strawberry'")
+    text = _take(
+        fields.String,
+        "at most 1000 letters (echoed beside action and food_type; without both, they are the "
+        "instruction, if the server has a sentence encoder)",
+        validate=validate.Length(max=1000),
+    )
+    resize = _choice(
+        image_placement.MODES, "how the picture is fitted; unless given, as in training"
+    )
+    passes = _choice(
+        framing.PASSES,
+        "how often the picture is looked at, closer each time: accurate, three times with the "
+        "eight turns and flips of each, costs 24 passes; unless given, as the checkpoint says",
+    )
+
+    @marshmallow.validates_schema(skip_on_field_errors=True)
+    def _has_an_instruction(self, data: Mapping[str, Any], **_: Any) -> None:
+        alone = data["action"] is None and data["food_type"] is None
+        if alone and data["text"] and data["text"].strip():
+            return
+        for name in ("action", "food_type"):
+            if data[name] is None:
+                raise marshmallow.ValidationError("missing", name)
+
+
+class PredictBatchRequest(PredictRequest):
+    """Pictures, `image` or `images`, and an instruction as /predict takes it."""
+
+    image = _take(PictureFile, _PICTURE)
+    images = _take(
+        fields.List,
+        f"an array of 1 to {MAX_IMAGES} pictures in the place of image (each {_PICTURE})",
+        cls_or_instance=PictureFile(metadata={"description": _PICTURE}),
+        validate=validate.Length(1, MAX_IMAGES),
+    )
+    batch_size = _whole(1, MAX_BATCH_SIZE, "samples of each picture, 16 unless given")
+    enable_dropout = _take(
+        Flag,
+        "true or false (false: the one answer without dropout, batch_size times; true unless "
+        "given)",
+    )
+    dropout_scope = _choice(
+        DROPOUT_SCOPES, "head: behind the image features, unless given; full: everywhere"
+    )
+    seed = _whole(0, MAX_SEED, "the same one gives the same samples; a fresh one unless given")
+
+    @marshmallow.validates_schema(skip_on_field_errors=True)
+    def _has_pictures(self, data: Mapping[str, Any], **_: Any) -> None:
+        if data["images"] is None and data["image"] is None:
+            raise marshmallow.ValidationError("missing", "image")
+        if data["images"] is not None and data["image"] is not None:
+            raise marshmallow.ValidationError("Expected either 'image' or 'images', got both.")
+
+
+def with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A checked body of /predict_batch with the values of what was left out or null."""
+    defaults = {"batch_size": 16, "enable_dropout": True, "dropout_scope": "head"}
+    defaults["seed"] = int.from_bytes(os.urandom(4), "little") & MAX_SEED
+    return {**request, **{k: v for k, v in defaults.items() if request.get(k) is None}}
+
+
+class LoadModelRequest(Request):
+    """Another checkpoint."""
+
+    checkpoint_path = _name("the name of a directory inside --checkpoint_root", required=True)
+
+
+class CorrectionRequest(Request):
+    """What the answer should have been."""
+
+    request_id = _name("the id of the answer that is corrected", required=True)
+    start_x, start_y, end_x, end_y = (
+        _take(
+            fields.Float,
+            "a number from 0 to 1 of the picture's width or height",
+            required=True,
+            validate=validate.Range(0, 1),
+        )
+        for _ in range(4)
+    )
+    corrected_by = _take(
+        fields.String, "at most 1000 letters, or nothing", validate=validate.Length(max=1000)
+    )
+
+
+class PredictForm(PredictRequest):
+    """The same in a form, where the picture is a file."""
+
+    image = flask_smorest.fields.Upload(required=True)
+
+
+class PredictBatchForm(PredictBatchRequest):
+    """The same in a form, where pictures are files."""
+
+    image = flask_smorest.fields.Upload()
+    images = fields.List(flask_smorest.fields.Upload())
+
+
+# What the routes answer. Fields may be added; none is ever renamed.
+
+
+def _give(
+    kind: type = fields.Float, meaning: str = "", null: bool = False, **options: Any
+) -> fields.Field:
+    """A field of an answer, which is always there."""
+    return kind(required=True, allow_none=null, metadata={"description": meaning}, **options)
+
+
+def _text(
+    meaning: str = "", null: bool = False, choices: tuple[str, ...] | None = None
+) -> fields.Field:
+    checks = {"validate": validate.OneOf(choices)} if choices else {}
+    return _give(fields.String, meaning, null, **checks)
+
+
+def _row(meaning: str) -> fields.Field:
+    return _give(
+        fields.List, meaning, cls_or_instance=fields.Float(), validate=validate.Length(equal=4)
+    )
+
+
+def _rows(unit: str) -> fields.Field:
+    row = fields.List(fields.Float(), validate=validate.Length(equal=4))
+    meaning = f"x1, y1, x2, y2 of each sample in {unit}."
+    return _give(fields.List, meaning, cls_or_instance=row)
+
+
+class Error(marshmallow.Schema):
+    """Why a request was not answered."""
+
+    error = _text("What was expected, what came, and the way out.")
+    request_id = _text("As in the header X-Request-ID; the server's log has it too.")
+
+
+class NotReady(Error):
+    """No checkpoint is loaded."""
+
+    ready = _give(fields.Boolean)
+
+
+class Health(marshmallow.Schema):
+    """What there is."""
+
+    status = _text(choices=("healthy", "no_model"))
+    model_loaded = _give(fields.Boolean)
+    config_loaded = _give(fields.Boolean)
+    model_version = _text("null without a model.", null=True)
+    engine = _text("What runs the network; null without a model.", null=True)
+    recorder = _give(fields.Boolean, "Whether corrections are kept.")
+    uptime_s = _give(meaning="Since the start.")
+
+
+class Ready(marshmallow.Schema):
+    """Predictions are answered."""
+
+    ready = _give(fields.Boolean)
+    model_version = _text()
+
+
+class Combination(marshmallow.Schema):
+    """What can be asked."""
+
+    action = _text()
+    food_type = _text()
+
+
+class Combinations(marshmallow.Schema):
+    """Every pair of action and food that the model has learnt."""
+
+    combinations = _give(fields.List, cls_or_instance=fields.Nested(Combination))
+    available_actions = _give(fields.List, cls_or_instance=fields.String())
+    available_food_types = _give(fields.List, cls_or_instance=fields.String())
+    total_combinations = _give(fields.Integer)
+
+
+class ExecutionParameters(marshmallow.Schema):
+    """A motion in 0..1 of the picture's width and height, or in its pixels; origin top left, x to
+    the right, y down. The skewer point is the middle between start and end."""
+
+    start_x, start_y, end_x, end_y, skewer_x, skewer_y = (_give() for _ in range(6))
+    direction_degrees = _give(
+        meaning="atan2(end_y - start_y, end_x - start_x): 0 points right, 90 down."
+    )
+
+
+class Timing(marshmallow.Schema):
+    """Milliseconds."""
+
+    decode = _give(meaning="From the file to the model's input.")
+    queue = _give(meaning="Waiting for the model.")
+    model = _give(meaning="The model's own time.")
+    total = _give(meaning="From the request's fields to the answer.")
+
+
+class Statistics(marshmallow.Schema):
+    """Mean and spread of the samples in 0..1 of the picture; divided by S, not by S - 1."""
+
+    mean = _row("x1, y1, x2, y2.")
+    std = _row("Of each.")
+    total_variance = _give(meaning="Summed over the four.")
+    centroid_variance = _give(meaning="Of the middle, x and y summed.")
+    size_variance = _give(meaning="Of end minus start, x and y summed.")
+    distance_variance = _give(meaning="Of the L2 norm of the four.")
+    num_samples = _give(fields.Integer, "S.")
+
+
+class Region(marshmallow.Schema):
+    """Ellipse that holds the true midpoint with the coverage."""
+
+    center_x, center_y, radius_x, radius_y = (_give() for _ in range(4))
+
+
+class Uncertainty(marshmallow.Schema):
+    """What a calibration on held-out pictures says of the answer without dropout."""
+
+    source = _text("token_distribution or mc_dropout.")
+    score_name = _text("Which number of the source ranks answers.")
+    score = _give(meaning="The higher, the less sure.")
+    threshold = _give(meaning="The human is asked above it; null: never.", null=True)
+    error_limit = _give(meaning="A midpoint further off, in 0..1 of the picture, is an error.")
+    angle_limit = _give(
+        meaning="So is the axis of elongated food, in degrees; null: only places were judged.",
+        null=True,
+    )
+    chance = _give(
+        meaning="That the answer is no error; null in calibrations without it.", null=True
+    )
+    two_places = _give(
+        fields.Boolean, "Another place is nearly as likely, such as that of an equal piece."
+    )
+    half_angle_degrees = _give(
+        meaning="The sector of so many degrees to both sides of the answer's axis holds, together "
+        "with the region, the truth with the coverage; null if unknown.",
+        null=True,
+    )
+    expected_error_rate = _give(meaning="Share of errors among answers below the threshold.")
+    expected_query_rate = _give(meaning="Share of answers above it.")
+    std = _row("Calibrated standard deviations of x1, y1, x2, y2, in 0..1 of the picture.")
+    coverage = _give(meaning="Chance that a region holds the truth.")
+    region = _give(fields.Nested, "0..1 of the picture.", nested=Region)
+    region_pixels = _give(fields.Nested, "Pixels.", nested=Region)
+    box_low = _row("Lower ends of the box around x1, y1, x2, y2 with the coverage, 0..1.")
+    box_high = _row("Its upper ends.")
+
+
+class About(marshmallow.Schema):
+    """The picture and the instruction, as they came and as they were understood."""
+
+    image_width = _give(fields.Integer, "Pixels, upright as its EXIF orientation says.")
+    image_height = _give(fields.Integer, "Pixels, upright as its EXIF orientation says.")
+    resize = _text(choices=image_placement.MODES)
+    passes = _text(choices=framing.PASSES)
+    crop = _row("What the last pass looked at, x1, y1, x2, y2 in 0..1 of the picture.")
+    action = _text("The name that was understood; null if `text` alone was sent.", null=True)
+    food_type = _text("The name that was understood; null if `text` alone was sent.", null=True)
+    input_action = _text("As it was sent.", null=True)
+    input_food_type = _text("As it was sent.", null=True)
+    input_text = _text("As it was sent.", null=True)
+
+
+class Samples(About):
+    """Samples of one picture."""
+
+    batch_size = _give(fields.Integer, "S, samples.")
+    enable_dropout = _give(fields.Boolean)
+    dropout_scope = _text(choices=DROPOUT_SCOPES)
+    seed = _give(fields.Integer, "The one that was used; null without dropout.", null=True)
+    predictions = _rows("0..1 of the picture")
+    predictions_pixels = _rows("pixels")
+    statistics = _give(fields.Nested, nested=Statistics)
+    mean_prediction = _give(fields.Nested, nested=ExecutionParameters)
+    mean_prediction_pixels = _give(fields.Nested, nested=ExecutionParameters)
+    ask_human = _give(
+        fields.Boolean,
+        "Whether to ask the human instead of acting; null if nobody has calibrated the checkpoint.",
+        null=True,
+    )
+    uncertainty = _give(fields.Nested, null=True, nested=Uncertainty)
+
+
+class _Answer(marshmallow.Schema):
+    success = _give(fields.Boolean)
+    model_version = _text("Which checkpoint answered.")
+    request_id = _text("As in the header X-Request-ID; POST /corrections takes it.")
+    timing_ms = _give(fields.Nested, nested=Timing)
+
+
+class PredictAnswer(About, _Answer):
+    """The motion for one picture."""
+
+    prediction = _give(fields.Nested, nested=ExecutionParameters)
+    prediction_pixels = _give(fields.Nested, nested=ExecutionParameters)
+
+
+class PredictBatchAnswer(Samples, _Answer):
+    """Samples of one picture, `image`."""
+
+
+class PredictImagesAnswer(_Answer):
+    """Samples of several pictures, `images`, in the order in which they were sent."""
+
+    results = _give(fields.List, cls_or_instance=fields.Nested(Samples))
+
+
+class Done(marshmallow.Schema):
+    """It is done."""
+
+    success = _give(fields.Boolean)
+    message = _text()
+
+
+class LoadModelAnswer(Done):
+    """The new version answers from now on."""
+
+    model_version = _text()
+    previous_version = _text("null if there was none.", null=True)
+
+
+# From a body to checked fields.
+
+
+class Parser(flaskparser.FlaskParser):
+    """Reads and checks bodies for flask-smorest."""
+
+    DEFAULT_VALIDATION_STATUS = 400
+
+    def load_body(self, request: flask.Request, schema: marshmallow.Schema) -> object:
+        """The fields of a JSON body or a form, not checked yet."""
+        del schema
+        if request.mimetype == "multipart/form-data":
+            found: dict[str, object] = dict(request.form.items())
+            if "image" in request.files:
+                found["image"] = request.files["image"].read()
+            if "images" in request.files:
+                found["images"] = [file.read() for file in request.files.getlist("images")]
+            return found
+        if not request.is_json:
+            raise exceptions.UnsupportedMediaType()
+        return parse_json(request.get_data())
+
+    __location_map__ = {**flaskparser.FlaskParser.__location_map__, "body": "load_body"}
+
+    def handle_error(
+        self,
+        error: marshmallow.ValidationError,
+        req: flask.Request,
+        schema: marshmallow.Schema,
+        **_: Any,
+    ) -> None:
+        """Raises what the client is told."""
+        raise _refusal(error, schema) from error
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """Routes whose arguments come from a JSON body or a form."""
+
+    ARGUMENTS_PARSER = Parser()
+    DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {"body": "application/json"}
+
+
+def load(schema: type[Request], found: object) -> dict[str, Any]:
+    """Checks fields that came in another way than over HTTP. Raises RequestError 400."""
+    try:
+        return schema().load(found)
+    except marshmallow.ValidationError as error:
+        raise _refusal(error, schema()) from error
+
+
+def parse_json(data: bytes) -> object:
+    """What a JSON body in UTF-8 says.
+
+    Its depth and size are checked before it is parsed: Python's parser calls itself for each level,
+    and `[[],[],...` of 32 MB would become some gigabytes of objects.
+
+    Raises:
+        RequestError: 400 for what is no JSON, too deep or too long, and for the numbers NaN,
+            Infinity and 1e999, which Python's parser would take.
+    """
+    # UTF-16 and UTF-32, which `json.loads` takes too, hide quotes and brackets from what follows.
+    if b"\0" in data:
+        raise RequestError(400, "Expected JSON in UTF-8, got a body with zero bytes.")
+    structure = _STRING.sub(b"", data)
+    # Each value but the first of an array or object is behind a comma, the first behind a bracket.
+    num_values = sum(structure.count(one) for one in (b",", b"[", b"{"))
+    if num_values > MAX_JSON_VALUES:
+        raise RequestError(
+            400,
+            f"Expected JSON of at most {MAX_JSON_VALUES} values, got about {num_values}. Send "
+            "fewer pictures in one request.",
+        )
+    depth = 0
+    for bracket in re.findall(rb"[\[\]{}]", structure):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_JSON_DEPTH:
+            raise RequestError(
+                400,
+                f"Expected JSON of arrays and objects in at most {MAX_JSON_DEPTH} levels, got "
+                "more. The routes take flat objects; GET /openapi.json describes them.",
+            )
+    try:
+        text = data.decode("utf-8-sig")
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except ValueError as error:  # Bytes that are no UTF-8 are a ValueError too.
+        raise RequestError(400, f"Expected a JSON body, got no JSON: {error}.") from error
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(f"expected a finite number, got {text[:40]}")
+    return number
+
+
+def _refusal(error: marshmallow.ValidationError, schema: marshmallow.Schema) -> RequestError:
+    """The first wrong field, in the order of the declaration."""
+    found, wrong = error.data, error.normalized_messages()
+    wrong = wrong.get("body", wrong)  # webargs says where a field was, too.
+    if not isinstance(found, Mapping):
+        names = ", ".join(schema.fields)
+        return RequestError(400, f"Expected a JSON object with {names}; got {_kind(found)}.")
+    name = next((name for name in schema.fields if name in wrong), None)
+    if name is None:
+        return RequestError(400, wrong["_schema"][0])
+    expected = schema.fields[name].metadata["description"].partition(" (")[0]
+    if name not in found:
+        text = f"'{name}' is missing: expected {expected}; got the fields {sorted(found)}."
+        return RequestError(400, text)
+    value = found[name]
+    if isinstance(wrong[name], dict):  # Of an array: index -> messages.
+        index = min(wrong[name])
+        name, value = f"{name}[{index}]", value[index]
+        expected = schema.fields["images"].inner.metadata["description"].partition(" (")[0]
+    return RequestError(400, f"'{name}': expected {expected}; got {_kind(value)}.")
+
+
+def _kind(value: object) -> str:
+    """A value in a few words of JSON, since the client does not write Python."""
+    if isinstance(value, str):
+        cut = f"{value[:40]!r}..., {len(value)} letters" if len(value) > 40 else repr(value)
+        return cut
+    if isinstance(value, bytes):
+        return f"a file of {len(value)} bytes"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    if isinstance(value, Mapping):
+        return "an object"
+    return json.dumps(value)[:40]

@@ -1,0 +1,250 @@
+"""Engines give the agent's answers, in every scope, alone and in company; exports are kept."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import pathlib
+import threading
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.engines import engine as engines
+from serving.engines import graphs
+from tests import small_model
+
+# Some residuals, because only they drop; 40% of branches, attention weights and feed-forward.
+STRUCTURE = (
+    "FilmEfficientNet.width = 0.1",
+    "FilmEfficientNet.depth = 0.3",
+    "DropoutSettings.backbone_drop_connect = 0.4",
+    "DropoutSettings.transformer_attention = 0.4",
+    "DropoutSettings.transformer_feed_forward = 0.4",
+    small_model.CROSS_ENTROPY,
+)
+SIDE = 4
+
+
+@pytest.fixture(scope="module")
+def agent():
+    return small_model.build(*STRUCTURE)
+
+
+@pytest.fixture(scope="module")
+def stages(agent):
+    return graphs.freeze_stages(agent.prediction_functions())
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return small_model.images(0, 3), small_model.embeddings(1, 3)
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "onnxruntime"])
+def engine(request, agent, stages):
+    functions = agent.prediction_functions()
+    if request.param == "tensorflow":
+        return engines.in_tensorflow(stages, functions)
+    onnx = pytest.importorskip("serving.engines.onnx")
+    return onnx.from_files(onnx.export(stages), functions)
+
+
+@pytest.mark.slow
+def test_every_scope_and_seed_is_the_agents(engine, agent, inputs):
+    engines.check(engine, agent.prediction_functions())
+    assert engine.has_distributions and engine.action_coding == "endpoints"
+    for sampling in (
+        {},
+        {"dropout": "head", "num_samples": 3, "seed": 1},
+        {"dropout": "full", "num_samples": 3, "seed": 1},
+        {"dropout": "full", "seed": 2},
+    ):
+        expected = np.asarray(agent.forward(*inputs, **sampling))
+        found, probabilities = engine.forward_with_distributions(*inputs, **sampling)
+        # Rounding may move an answer to the token beside it.
+        np.testing.assert_allclose(found, expected, atol=1.01 / 255)
+        wanted = np.asarray(agent.token_distributions(*inputs, **sampling))
+        np.testing.assert_allclose(probabilities, wanted, atol=1e-4)
+        np.testing.assert_array_equal(engine.forward(*inputs, **sampling), found)
+    drawn = [engine.forward(*inputs, dropout="full") for _ in range(2)]
+    assert not np.array_equal(*drawn)
+
+
+@pytest.mark.slow
+def test_a_picture_has_the_same_bits_alone_in_a_batch_and_under_load(engine, inputs):
+    def ask(*asked):
+        return engine.forward_with_distributions(*asked)[1]
+
+    together = ask(*inputs)
+    alone = [ask(*(part[i : i + 1] for part in inputs)) for i in range(3)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(ask, *inputs) for _ in range(8)]
+        for call in calls:
+            np.testing.assert_array_equal(call.result(), together)
+    np.testing.assert_array_equal(np.concatenate(alone), together)
+
+
+@pytest.mark.slow
+def test_an_export_is_kept_found_again_and_made_anew_if_it_is_damaged(
+    agent, inputs, tmp_path, monkeypatch, caplog
+):
+    onnx = pytest.importorskip("serving.engines.onnx")
+    exported = []
+    export = onnx.export
+    monkeypatch.setattr(onnx, "export", lambda graph: exported.append(1) or export(graph))
+    (tmp_path / "onnx" / "of_other_weights").mkdir(parents=True)
+    first = onnx.create(agent, tmp_path).forward(*inputs)
+    (folder,) = (tmp_path / "onnx").iterdir()
+    np.testing.assert_array_equal(onnx.create(agent, tmp_path).forward(*inputs), first)
+    assert len(exported) == 1
+    (folder / "answer.onnx").write_bytes(b"damaged")
+    np.testing.assert_array_equal(onnx.create(agent, tmp_path).forward(*inputs), first)
+    assert len(exported) == 2 and "exported again" in caplog.text
+    before = onnx.digest(agent)
+    bias = next(one for one in agent.network.variables if "bias" in one.name)
+    bias.assign(bias + 1e-6)
+    assert onnx.digest(agent) != before
+    bias.assign(bias - 1e-6)
+
+
+def features_of(row, alone):
+    """The first pixel, times the factors; negative if the picture was not alone."""
+    image, _, *factors = row
+    value = image[:, 0, 0, :1].astype(np.float32) * np.prod(list(factors) or [1])
+    return ((value if alone else -value)[:, :, np.newaxis],)
+
+
+def answer_of(row, alone):
+    (features,) = row
+    return np.repeat(features[:, 0], 4, axis=1), features[:, 0]
+
+
+def factors_of(seed, count):
+    """0, 1, 2 .. for the samples in order, plus the seed."""
+    return (np.arange(count, dtype=np.float32)[:, np.newaxis] + seed[0],)
+
+
+def samples_of(features, num_samples, seed):
+    samples = np.repeat(features[:, 0], 4, axis=1).reshape(num_samples, -1, 4)
+    return samples, samples
+
+
+def by_hand(features=features_of):
+    return engines.Engine("stub", features, answer_of, factors_of, samples_of, (SIDE, SIDE, 3))
+
+
+def pictures(*values):
+    image = np.zeros((len(values), SIDE, SIDE, 3), np.uint8)
+    image[:, 0, 0, 0] = values
+    return image, np.zeros((len(values), 512), np.float32)
+
+
+def test_only_a_picture_that_is_alone_gets_every_core():
+    engine = by_hand()
+    np.testing.assert_array_equal(engine.forward(*pictures(3))[:, 0], [3])
+    np.testing.assert_array_equal(engine.forward(*pictures(3, 7))[:, 0], [-3, -7])
+    inside, go_on = threading.Event(), threading.Event()
+
+    def held(row, alone):
+        if row[0][0, 0, 0, 0] == 1:
+            inside.set()
+            assert go_on.wait(30)
+        return features_of(row, alone)
+
+    engine = by_hand(held)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(engine.forward, *pictures(1))
+        assert inside.wait(30)
+        assert engine.forward(*pictures(5))[0, 0] == -5
+        go_on.set()
+        assert first.result()[0, 0] == 1
+    assert engine.forward(*pictures(5))[0, 0] == 5
+
+
+def test_samples_by_hand():
+    """Sample s of picture b is row 2 s + b, so its factor is 10 + 2 s + b."""
+    engine = by_hand()
+    full = engine.forward(*pictures(1, 100), dropout="full", num_samples=3, seed=10)
+    np.testing.assert_array_equal(-full[..., 0], [[10, 1100], [12, 1300], [14, 1500]])
+    head = engine.forward(*pictures(3), dropout="head", num_samples=2, seed=1)
+    np.testing.assert_array_equal(head[..., 0], [[3], [3]])
+    assert engine.forward(*pictures(1, 2), dropout="full", seed=3).shape == (2, 4)
+    with pytest.raises(ValueError, match="loss_type 'cross_entropy'"):
+        engine.forward_with_distributions(*pictures(1))
+
+
+@pytest.mark.parametrize(
+    ("image", "embedding", "message"),
+    [
+        (np.zeros((1, 4, 5, 3), np.uint8), None, r"uint8 of shape \[B, 4, 4, 3\], got uint8 \[1,"),
+        (np.zeros((1, 4, 4, 3), np.float32), None, "got float32"),
+        (np.zeros((0, 4, 4, 3), np.uint8), None, r"got uint8 \[0, 4, 4, 3\]"),
+        (None, np.zeros((1, 511), np.float32), r"float32 of shape \[B, 512\], got float32 \[1"),
+        (None, np.zeros((1, 512)), "got float64"),
+    ],
+)
+def test_inputs_that_do_not_fit(image, embedding, message):
+    good = pictures(1)
+    with pytest.raises(ValueError, match=message):
+        by_hand().forward(
+            good[0] if image is None else image, good[1] if embedding is None else embedding
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["features", "answer", "sampler"])
+@pytest.mark.parametrize("error", [1e-2, float("nan")], ids=str)
+def test_the_check_finds_what_clipping_hides(agent, stages, stage, error):
+    functions = agent.prediction_functions()
+    made = engines.in_tensorflow(stages, functions)
+    if stage == "sampler":
+        sampler = made.sampler
+        made.sampler = lambda *arrays: (sampler(*arrays)[0], sampler(*arrays)[1] + error)
+    else:
+        run = made._stages[stage]
+        made._stages[stage] = lambda row, alone: (
+            *run(row, alone)[:-1],
+            run(row, alone)[-1] + error,
+        )
+    named = {"features": "features", "answer": "outputs", "sampler": "outputs of samples"}[stage]
+    with pytest.raises(engines.EngineError, match=f"engine tensorflow: .* within 0.0001.*{named}"):
+        engines.check(made, functions)
+
+
+@pytest.fixture
+def choose(monkeypatch):
+    """Which engine `create` takes; nothing is frozen or checked."""
+    functions = types.SimpleNamespace(image_shape=(SIDE, SIDE, 3), action_coding="endpoints")
+    agent = types.SimpleNamespace(prediction_functions=lambda: functions)
+    onnx = pytest.importorskip("serving.engines.onnx")
+    made = {"onnx": "onnx engine"}
+
+    def create(agent, directory):
+        if isinstance(made["onnx"], Exception):
+            raise made["onnx"]
+        return made["onnx"]
+
+    monkeypatch.setattr(onnx, "create", create)
+    monkeypatch.setattr(graphs, "freeze_stages", lambda functions: None)
+    monkeypatch.setattr(engines, "in_tensorflow", lambda stages, functions: "tensorflow engine")
+    monkeypatch.setattr(engines, "check", lambda engine, functions: None)
+    loaded = types.SimpleNamespace(agent=agent)
+    return made, lambda name: engines.create(loaded, pathlib.Path("folder"), name)
+
+
+def test_which_engine_is_taken(choose, monkeypatch, caplog):
+    made, create = choose
+    assert (create("auto"), create("onnxruntime")) == ("onnx engine", "onnx engine")
+    assert create("tensorflow") == "tensorflow engine"
+    with pytest.raises(ValueError, match="got 'torch'"):
+        create("torch")
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+        assert (create("auto"), create("onnxruntime")) == ("tensorflow engine", "onnx engine")
+    made["onnx"] = engines.EngineError("features 0.1 off")
+    assert create("auto") == "tensorflow engine"
+    assert "TensorFlow runs the network: features 0.1 off" in caplog.text
+    with pytest.raises(engines.EngineError, match=r"0\.1 off"):
+        create("onnxruntime")

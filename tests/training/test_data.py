@@ -1,0 +1,138 @@
+"""The samples of a run: files, cached features, and batches from anywhere on."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import policy_specs
+import transformer_network
+from evaluation import metrics
+from food_data import npz_dataset, pipeline, splits
+from tests import small_model
+from training import agent_factory, feature_cache, run_data, train_steps
+
+pytest_plugins = ["tests.model_fixtures", "tests.training_fixtures"]
+
+
+@pytest.fixture
+def data(squares_files):
+    return run_data.read_npz(str(squares_files[0]), str(squares_files[1]), 0.2, 0)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 3, 5, 6])
+def test_batches_from_anywhere_are_those_of_the_whole(start):
+    """Batch b of pass p is 10 p + b; three of them in a pass."""
+
+    def make(first_epoch, first_batch):
+        number = itertools.count(first_epoch)
+        skipped = itertools.chain([first_batch], itertools.repeat(0))
+
+        class Passes:
+            def __iter__(self):
+                this = next(number)
+                return iter([10 * this + b for b in range(next(skipped), 3)])
+
+        return Passes()
+
+    whole = [0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31, 32]
+    batches = run_data.endless_batches(make, 3, start)
+    assert list(itertools.islice(batches, 6)) == whole[start : start + 6]
+
+
+def test_what_a_file_gives(data, squares_files):
+    assert data.fingerprint == npz_dataset.dataset_fingerprint(squares_files[0])
+    assert data.name == "squares.npz"
+    labels, val = data.dataset.actions, data.split.val_idx
+    # The baseline knows training labels only.
+    mean = labels[data.split.train_idx].mean(axis=0, dtype=np.float64)
+    expected = metrics.compute_bbox_metrics(np.tile(mean, (len(val), 1)), labels[val])
+    assert data.baseline(val) == pytest.approx(expected)
+    (batch,) = data.validation_batches(4, slice(1, 3))
+    np.testing.assert_array_equal(batch["bbox"], labels[val[1:3]])
+    squares_files[1].unlink()
+    drawn = run_data.read_npz(str(squares_files[0]), None, 0.25, 3).split
+    assert squares_files[1].is_file()
+    # It is drawn once and kept.
+    again = run_data.read_npz(str(squares_files[0]), None, 0.25, 4).split
+    np.testing.assert_array_equal(again.val_idx, drawn.val_idx)
+
+
+# Features of a frozen EfficientNet.
+
+SIZE = policy_specs.IMAGE_SIZE
+# Pictures as the data set has them; the encoder makes them small. Dropout in the head only.
+SETTINGS = (
+    *small_model.TINY,
+    f"observation_spec.image_height = {SIZE}",
+    f"observation_spec.image_width = {SIZE}",
+    "DropoutSettings.token_learner = 0.3",
+    "DropoutSettings.backbone_drop_connect = 0.0",
+)
+
+
+def frozen_agent():
+    agent = small_model.build(*SETTINGS)
+    agent_factory.apply_freezing_logic(agent, freeze_efficientnet=True)
+    return agent
+
+
+@pytest.fixture(scope="module")
+def dataset() -> npz_dataset.FoodDataset:
+    return npz_dataset.FoodDataset(
+        images=small_model.images(0, 7, side=SIZE),
+        actions=small_model.execution_parameters(1, 7),
+        embeddings=small_model.embeddings(2, 7),
+    )
+
+
+@pytest.mark.slow
+def test_cached_features_take_the_place_of_pictures(dataset, tmp_path):
+    agent, indices = frozen_agent(), np.array([6, 0, 3, 2, 5])
+    observation = {
+        policy_specs.IMAGE_KEY: dataset.images[indices][:, np.newaxis],
+        policy_specs.EMBEDDING_KEY: dataset.embeddings[indices][:, np.newaxis],
+    }
+    cache = feature_cache.FeatureCache.build(agent, dataset, indices, batch_size=2)
+    expected = agent.network.image_features(observation)
+    np.testing.assert_allclose(cache.features, expected, rtol=1e-4, atol=1e-5)
+    on_disk = feature_cache.FeatureCache.build(agent, dataset, indices, 2, tmp_path)
+    assert isinstance(on_disk.features, np.memmap)
+    np.testing.assert_array_equal(on_disk.features, cache.features)
+    # Batches in the order of the pipeline, pass after pass, each sample with its own features.
+    options = {"shuffle_seed": 5, "first_epoch": 2, "first_batch": 1}
+    cached = cache.batches(2, **options)
+    plain = pipeline.create_npz_dataset(dataset, indices, 2, **options)
+    for _ in range(2):
+        for ours, reference in zip(cached, plain, strict=True):
+            for key in (policy_specs.EMBEDDING_KEY, policy_specs.ACTION_KEY):
+                np.testing.assert_array_equal(ours[key], reference[key])
+            for features, action in zip(ours[transformer_network.FEATURES_KEY], ours["bbox"]):
+                (sample,) = np.flatnonzero((dataset.actions == action.numpy()).all(1))
+                row = list(indices).index(sample)
+                np.testing.assert_array_equal(features, cache.features[row])
+    with pytest.raises(ValueError, match="expected a frozen EfficientNet"):
+        feature_cache.FeatureCache.build(small_model.build(*SETTINGS), dataset, indices, 2)
+
+
+@pytest.mark.slow
+def test_training_on_cached_features_is_exact(dataset):
+    """Head dropout on, two steps; the features come from batches of the same samples."""
+    data = run_data.RunData(dataset, splits.Split(np.arange(4), np.arange(4, 7)))
+    results = []
+    for is_cached in (False, True):
+        agent, samples = frozen_agent(), data
+        if is_cached:
+            samples = run_data.with_cached_features(data, agent, 2)
+            with pytest.raises(ValueError, match="expected no augmentation"):
+                samples.training_batches(4, augmentation=object())
+        batches = samples.training_batches(2, shuffle_seed=1)
+        losses = [train_steps.train_step(agent, batch)["loss"] for batch in batches]
+        found, _ = train_steps.validate_step_with_metrics(agent, samples.validation_batches(3))
+        results.append((losses, found["loss"], small_model.values(agent.network.variables)))
+    (losses, val_loss, values), (cached_losses, cached_val_loss, cached_values) = results
+    assert losses == cached_losses
+    assert cached_val_loss == pytest.approx(val_loss, rel=1e-5)
+    assert small_model.same(values, cached_values)

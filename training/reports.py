@@ -1,0 +1,443 @@
+"""Everything that a run leaves for people, beside its checkpoints.
+
+    loss_log.csv, per_action.csv, per_food.csv    a row for each epoch, and action or food
+    training_curves.png                           the log as curves, drawn again after each epoch
+    predictions_latest.png, predictions/          predictions against ground truth
+    first_batch.png                               what the first step saw
+    tensorboard/                                  scalars and pictures
+    summary.json, summary.txt                     what it came to
+
+Rows of the logs begin with their epoch. A run that goes on with epoch 7 keeps the rows of epochs 1
+to 6; what the interrupted run wrote of epoch 7, perhaps half a line, is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import cv2
+import gin
+import numpy as np
+import tensorflow as tf
+import tqdm
+from absl import logging
+
+import policy_specs
+from evaluation import metrics
+from food_data import atomic_files
+from training import report_pictures, run_data
+
+# Of loss_log.csv: a row for each epoch, the columns that existing scripts read first.
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "val_loss",
+    "bbox_mse",
+    "bbox_mae",
+    "centroid_mse",
+    "centroid_mae",
+    "skewer_mse",
+    "skewer_mae",
+    "angle_mse_deg",
+    "angle_mae_deg",
+    "angle_mae_mod180_deg",
+    "hit_rate",
+    "nearest_item_rate",
+    "learning_rate",
+    "images_per_s",
+    "seconds",
+)
+# What only validation samples give; empty where a run has none.
+VALIDATION_COLUMNS = COLUMNS[2:14]
+# File, the data set's array that names the groups.
+GROUP_FILES = {"per_action.csv": "action_names", "per_food.csv": "food_types"}
+GROUP_COLUMNS = (
+    "epoch",
+    "name",
+    "n",
+    "centroid_mae",
+    "bbox_mae",
+    "angle_mae_mod180_deg",
+    "hit_rate",
+)
+_SUMMARY_LABELS = {
+    "train_loss": "training loss",
+    "val_loss": "validation loss",
+    "centroid_mae": "centroid MAE (share of the side)",
+    "bbox_mae": "coordinate MAE (share of the side)",
+    "angle_mae_deg": "angle MAE (degrees)",
+    "angle_mae_mod180_deg": "angle MAE modulo 180 (degrees)",
+    "hit_rate": "midpoint on the instructed food",
+    "nearest_item_rate": "instructed food nearest (of several)",
+}
+
+
+class CsvLog:
+    """A CSV file that grows; each row is on disk, for all who read it, when `append` returns."""
+
+    def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], first_epoch: int = 1):
+        """Starts a new file, or keeps what one of the same columns says of earlier epochs."""
+        self._path, self._columns = pathlib.Path(path), tuple(columns)
+        kept = [row for row in self._rows() if float(row[0]) < first_epoch]
+        with atomic_files.replace_file(self._path) as file:
+            file.write(_csv_lines([self._columns, *kept]).encode())
+
+    def append(self, *rows: Mapping[str, object]) -> None:
+        """Writes rows, all in one go; NaN and None become empty cells."""
+        values = [[row[column] for column in self._columns] for row in rows]
+        cells = [["" if v is None or v != v else v for v in row] for row in values]
+        with self._path.open("a", newline="") as file:
+            file.write(_csv_lines(cells))
+
+    def numbers(self) -> list[dict[str, float]]:
+        """The rows of a file of numbers; NaN for an empty cell."""
+        rows = [
+            {name: float(cell) if cell else math.nan for name, cell in zip(self._columns, row)}
+            for row in self._rows()
+        ]
+        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+
+    def _rows(self) -> list[list[str]]:
+        if not self._path.is_file():
+            return []
+        # A killed run may leave half a line; whole ones end in a line break.
+        whole, _, _ = self._path.read_text().rpartition("\n")
+        header, *rows = list(csv.reader(whole.splitlines())) or [[]]
+        if tuple(header) != self._columns:
+            raise ValueError(
+                f"{self._path}: expected the columns {', '.join(self._columns)}; got {header}. "
+                "Move it away or use another --checkpoint_dir."
+            )
+        for number, row in enumerate(rows, 2):
+            if len(row) != len(header) or not re.fullmatch(r"\d+(\.0)?", row[0]):
+                raise ValueError(
+                    f"{self._path}: line {number}: expected {len(header)} cells, the first one an "
+                    f"epoch; got {row}. Mend the line or move the file away."
+                )
+        return rows
+
+
+def _csv_lines(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+@gin.configurable(allowlist=["plain_every_s"])
+@contextlib.contextmanager
+def progress(
+    total: int, initial: int, label: str, plain_every_s: float = 30.0
+) -> Iterator[Callable[[float], None]]:
+    """Shows how far a loop is: a bar on a terminal, or else a line in the log now and then.
+
+        epoch 3/30: 120/400 steps, 5.95step/s, 00:47 left, loss=0.0123
+
+    Args:
+        total: steps in all.
+        initial: steps that are done already, after a resume.
+        label: such as 'epoch 3/30'.
+        plain_every_s: seconds between lines where there is no terminal; one comes at the end too.
+
+    Yields:
+        A function that counts a step and is given its loss.
+    """
+
+    class LogLines(io.StringIO):
+        def write(self, text: str) -> int:
+            if text.strip():
+                logging.info("%s", text.strip())
+            return len(text)
+
+    options = {
+        "file": LogLines(),
+        "mininterval": plain_every_s,
+        "maxinterval": 2 * plain_every_s,
+        "bar_format": "{desc}: {n_fmt}/{total_fmt} steps, {rate_fmt}, {remaining} left{postfix}",
+        "delay": 1e-3,  # No line before the first step.
+    }
+    if sys.stderr.isatty():
+        size = shutil.get_terminal_size()
+        # Some pseudo-terminals say that their size is 0 x 0, and tqdm would draw nothing.
+        options = {"leave": False, "ncols": size.columns, "nrows": size.lines}
+    with tqdm.tqdm(
+        total=total, initial=initial, desc=label, unit="step", miniters=1, **options
+    ) as bar:
+
+        def update(loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            bar.update()
+
+        yield update
+
+
+class ValidationReport:
+    """Turns predictions on the validation samples into metrics.
+
+    Attributes:
+        indices: the validation samples, int64 [n_val].
+        labels: their execution parameters, float32 [n_val, 4].
+        names: {'action_names': str [n_val], 'food_types': the same}, where they are known.
+        baseline: the means of always answering the mean of the training labels, and
+            'nearest_item_chance'; empty if there are no validation samples.
+    """
+
+    def __init__(self, data: run_data.RunData):
+        """Holds on to the data set and copies none of its pictures or masks."""
+        self._dataset = data.dataset
+        self.indices = np.asarray(data.split.val_idx, np.int64)
+        self.labels = data.dataset.actions[self.indices]
+        fields = {field: getattr(data.dataset, field) for field in GROUP_FILES.values()}
+        self.names = {
+            field: array[self.indices] for field, array in fields.items() if array is not None
+        }
+        self.baseline: dict[str, float] = {}
+        if len(self.indices):
+            train_labels = data.dataset.actions[data.split.train_idx]
+            mean = np.mean(train_labels, axis=0, dtype=np.float64)
+            constant = np.broadcast_to(mean, self.labels.shape)
+            hits = self._hits(constant)
+            chance = {name: metrics.mean_of_known(values) for name, values in hits.items()}
+            self.baseline = {**metrics.compute_bbox_metrics(constant, self.labels), **chance}
+
+    def evaluate(self, predictions: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Metrics of one epoch's predictions."""
+        if len(predictions) != len(self.indices):
+            raise ValueError(
+                f"Expected a prediction for each of {len(self.indices)} validation samples, got "
+                f"{len(predictions)}."
+            )
+        if not len(self.indices):
+            return {}, {}
+        means = metrics.compute_bbox_metrics(predictions, self.labels)
+        columns = metrics.error_columns(predictions, self.labels)
+        columns["hit_rate"] = np.full(len(self.indices), np.nan)
+        hits = self._hits(predictions)
+        columns |= hits
+        # nearest_item_chance is the same in each epoch: see `baseline`.
+        rates = {n: metrics.mean_of_known(v) for n, v in hits.items() if n != "nearest_item_chance"}
+        return {**means, **rates}, {name: columns[name] for name in GROUP_COLUMNS[3:]}
+
+    def _hits(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
+        masks, sources = self._dataset.masks, self._dataset.sources
+        if masks is None:
+            return {}
+        return metrics.midpoint_hits(
+            predictions,
+            masks,
+            sources=None if sources is None else sources[self.indices],
+            foods=self.names.get("food_types"),
+            rows=self.indices,
+        )
+
+
+@gin.configurable(allowlist=["scalars_every_steps", "keep_sheets"])
+class RunReporter:
+    """Writes what the module lists into the folder of a run."""
+
+    def __init__(
+        self,
+        checkpoint_dir: str | os.PathLike[str],
+        data: run_data.RunData,
+        first_epoch: int = 1,
+        selection_metric: str = "centroid_mae",
+        scalars_every_steps: int = 10,
+        keep_sheets: int = 5,
+    ):
+        """Opens the logs, and drops what they say of epochs from `first_epoch` on."""
+        if min(scalars_every_steps, keep_sheets) < 1:
+            raise ValueError(
+                "scalars_every_steps and keep_sheets: expected at least 1, got "
+                f"{scalars_every_steps} and {keep_sheets}."
+            )
+        if selection_metric not in COLUMNS:
+            raise ValueError(
+                f"selection_metric: expected one of {', '.join(COLUMNS)}; got {selection_metric!r}."
+            )
+        self._folder = pathlib.Path(checkpoint_dir)
+        (self._folder / "predictions").mkdir(parents=True, exist_ok=True)
+        self._data, self._metric, self._keep_sheets = data, selection_metric, keep_sheets
+        self._validation = ValidationReport(data)
+        self._log = CsvLog(self._folder / "loss_log.csv", COLUMNS, first_epoch)
+        self._group_logs = {
+            field: CsvLog(self._folder / name, GROUP_COLUMNS, first_epoch)
+            for name, field in GROUP_FILES.items()
+            if field in self._validation.names
+        }
+        self._tensorboard = tf.summary.create_file_writer(
+            str(self._folder / "tensorboard"), flush_millis=10_000
+        )
+        self._tensorboard_has_begun = False
+        self._every_steps, self._last_step = scalars_every_steps, 0
+
+    def first_batch(self, batch: Mapping[str, object]) -> None:
+        """Logs the shapes of the first batch, and draws 16 of its samples with their labels."""
+        for key, value in batch.items():
+            logging.info("first batch: %s %s %s", key, value.dtype.name, tuple(value.shape))
+        if policy_specs.IMAGE_KEY not in batch:
+            return
+        images, actions = (
+            np.asarray(batch[key][:16]) for key in (policy_specs.IMAGE_KEY, policy_specs.ACTION_KEY)
+        )
+        tiles = [
+            report_pictures.sample_tile(
+                image,
+                [(action, report_pictures.LABELLED)],
+                " ".join(f"{value:.3f}" for value in action),
+            )
+            for image, action in zip(images, actions)
+        ]
+        sheet = report_pictures.grid(tiles, min(4, len(tiles)))
+        report_pictures.write_png(self._folder / "first_batch.png", sheet)
+
+    def step(
+        self, step: int, loss: float, extras: Mapping[str, float], images_per_s: float
+    ) -> None:
+        """Sends every `scalars_every_steps`-th step to TensorBoard."""
+        self._last_step = step
+        if step % self._every_steps == 0:
+            values = {"loss": loss, **extras, "images_per_s": images_per_s}
+            self._scalars(step, "train", values)
+
+    def epoch(self, epoch: int, row: Mapping[str, float], predictions: np.ndarray) -> None:
+        """Writes everything that is written once an epoch."""
+        validation = self._validation
+        means, samples = validation.evaluate(predictions)
+        empty = dict.fromkeys(VALIDATION_COLUMNS)
+        if means:
+            del empty["val_loss"]
+        self._log.append({**empty, **row, **means, "epoch": epoch})
+        for field, log in self._group_logs.items():
+            names = validation.names[field]
+            groups = metrics.group_means(samples, names) if len(names) else {}
+            log.append(*({"epoch": epoch, "name": n, **columns} for n, columns in groups.items()))
+        logged = self._log.numbers()
+        numbers = {name: value for name, value in logged[-1].items() if name != "epoch"}
+        # How well the model knows where it is wrong is for TensorBoard alone.
+        numbers |= {name: v for name, v in row.items() if name.startswith("uncertainty_")}
+        step = self._last_step or epoch
+        self._scalars(step, "epoch", numbers)
+        if means:
+            sheet = report_pictures.prediction_sheet(
+                epoch,
+                # One read for all, because images may be on disk.
+                lambda chosen: self._data.dataset.images[validation.indices[chosen]],
+                validation.labels,
+                predictions,
+                samples["centroid_mae"],
+                list(validation.names.values()),
+            )
+            best_epoch = self._best(logged).get("epoch", epoch)
+            report_pictures.write_sheet(self._folder, epoch, sheet, best_epoch, self._keep_sheets)
+            small = cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            with self._tensorboard.as_default(step):
+                tf.summary.image("validation/predictions", small[np.newaxis])
+        title = f"{self._folder.name} after epoch {epoch}"
+        curves = report_pictures.curves(logged, validation.baseline, title)
+        with atomic_files.replace_file(self._folder / "training_curves.png") as file:
+            curves.savefig(file, dpi=80, format="png")
+        self._tensorboard.flush()
+
+    def finish(self, summary: Mapping[str, object]) -> str:
+        """Writes summary.json and summary.txt, and closes TensorBoard's file."""
+        self._tensorboard.close()
+        rows = self._log.numbers()
+        if not rows:
+            raise ValueError("finish: expected at least one epoch in loss_log.csv, got none.")
+        best = self._best(rows)
+        logged = {
+            "num_train": len(self._data.split.train_idx),
+            "num_val": len(self._data.split.val_idx),
+            "best_epoch": best.get("epoch", 0),
+            "first": rows[0],
+            "best": best,
+            "last": rows[-1],
+            "baseline": self._validation.baseline,
+        }
+        contents, text = _plain({**summary, "logged": logged}), summary_text(logged, summary)
+        for name, written in (
+            ("summary.json", json.dumps(contents, indent=1, allow_nan=False) + "\n"),
+            ("summary.txt", text),
+        ):
+            with atomic_files.replace_file(self._folder / name) as file:
+                file.write(written.encode())
+        return text
+
+    def _best(self, rows: list[dict[str, float]]) -> dict[str, float]:
+        """The best row; an empty one if the metric is in none of them."""
+        metric = self._metric
+        known = [row for row in rows if not math.isnan(row[metric])]
+        choose = max if metric.endswith("_rate") and metric != "learning_rate" else min
+        return choose(known, key=lambda row: row[metric], default={})
+
+    def _scalars(self, step: int, group: str, values: Mapping[str, float]) -> None:
+        """Those that are not finite are left out."""
+        if not self._tensorboard_has_begun:
+            # TensorBoard forgets what an interrupted run wrote from this step on. tf.summary has no
+            # function for this event, and its operation wants the writer's handle.
+            self._tensorboard_has_begun = True
+            session = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+            event = tf.compat.v1.Event(wall_time=time.time(), session_log=session, step=step)
+            handle = self._tensorboard._resource
+            tf.raw_ops.ImportEvent(writer=handle, event=event.SerializeToString())
+        with self._tensorboard.as_default(step):
+            for name, value in values.items():
+                if np.isfinite(value):
+                    tf.summary.scalar(f"{group}/{name}", float(value))
+
+
+def summary_text(logged: Mapping[str, object], summary: Mapping[str, object]) -> str:
+    """A table of first, best and last epoch beside the baseline, then the summary's entries."""
+    rows, baseline = [logged[name] for name in ("first", "best", "last")], logged["baseline"]
+
+    def line(label: str, *cells: str) -> str:
+        return f"{label:36}" + "".join(f"{cell:>12}" for cell in cells).rstrip()
+
+    def number(value: float | None) -> str:
+        return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+
+    def entry(value: object) -> str:
+        if isinstance(value, Mapping):
+            # Of metrics those that the table has; summary.json has them all.
+            names = [name for name in value if name in _SUMMARY_LABELS] or value
+            return ", ".join(f"{name} {entry(value[name])}" for name in names)
+        return number(value) if isinstance(value, (float, np.floating)) else str(value)
+
+    lines = [
+        f"{logged['num_train']} training samples, {logged['num_val']} validation samples; "
+        "constant: the mean of the training labels as every answer",
+        line("", *(f"epoch {number(row.get('epoch'))}" for row in rows), "constant"),
+        line("", "(first)", "(best)", "(last)", ""),
+    ]
+    for column, label in _SUMMARY_LABELS.items():
+        cells = [number(row.get(column)) for row in (*rows, baseline)]
+        if any(cell != "-" for cell in cells):
+            lines.append(line(label, *cells))
+    chance = baseline.get("nearest_item_chance", math.nan)
+    if math.isfinite(chance):
+        lines.append(f"(a blind choice among a picture's foods: {chance:.4g} nearest)")
+    lines += [f"{name}: {entry(value)}" for name, value in summary.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value: object) -> object:
+    """What JSON can hold: no NaN, no NumPy, no path."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
