@@ -26,9 +26,10 @@ import prediction_functions
 import sequence_agent
 import transformer_network
 
-# What a configuration of training may bind beside the model's own, and a model does not need.
+# What a run's configuration may bind beside the model's own, and a model does not need.
 _TRAINING_ONLY = (
     "Augmentation",
+    "Framing",
     "RunReporter",
     "create_optimizer",
     "gradient_accumulation",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keras2  # noqa: F401
+
 import dataclasses
 import difflib
 import glob

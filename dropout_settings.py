@@ -73,15 +73,8 @@ def dropout(
 ) -> tf.Tensor:
     """Drops entries of `inputs` (any shape) and scales the others by 1 / (1 - rate).
 
-    Args:
-        inputs: the values.
-        rate: probability that an entry is dropped, in [0, 1).
-        seed: int32 [2], or None for no dropout.
-        noise_shape: shape of the mask, to be broadcast against `inputs`; that of `inputs` unless
-            given.
-
-    Returns:
-        A tensor of the shape of `inputs`.
+    `seed` is int32 [2], or None for no dropout; `noise_shape` that of the mask, to be broadcast
+    against `inputs`, unless each entry is drawn for itself.
     """
     if seed is None or rate == 0.0:
         return inputs

@@ -10,17 +10,89 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
+import dataclasses
 import functools
 
 import gin
 import numpy as np
 import tensorflow as tf
 
-import attention_mask
 import dropout_settings
 
 # Added to the scores of masked pairs, as Keras' Softmax layer does for float32.
 _MASKED = -1e9
+
+
+def action_positions(num_steps: int, num_image_tokens: int, num_action_tokens: int) -> np.ndarray:
+    """Where the action tokens stand in the sequence: int64 [T, num_action_tokens]."""
+    step = np.arange(num_steps)[:, np.newaxis] * (num_image_tokens + num_action_tokens)
+    return step + num_image_tokens + np.arange(num_action_tokens)
+
+
+def attention_mask(num_steps: int, num_image_tokens: int, num_action_tokens: int) -> np.ndarray:
+    """Which position of the token sequence may look at which.
+
+    A time step is `num_image_tokens` image tokens followed by `num_action_tokens` action tokens. A
+    position sees itself and what came before, except that an action position sees no action
+    position, not even itself: actions are predicted from images alone. Images do see earlier action
+    positions, as in the public code.
+
+    Example with T = 2 steps of 2 image tokens (i) and 1 action token (a); rows look at columns:
+
+            i i a i i a
+        i   1 0 0 0 0 0
+        i   1 1 0 0 0 0
+        a   1 1 0 0 0 0     not itself
+        i   1 1 1 1 0 0     the earlier action position is seen
+        i   1 1 1 1 1 0
+        a   1 1 0 1 1 0     neither the earlier action nor itself
+
+    Returns:
+        float32 [N, N], N = T * (num_image_tokens + num_action_tokens); 1 where row may look at
+        column.
+    """
+    num_positions = num_steps * (num_image_tokens + num_action_tokens)
+    mask = np.tril(np.ones((num_positions, num_positions), np.float32))
+    is_action = np.zeros(num_positions, bool)
+    is_action[action_positions(num_steps, num_image_tokens, num_action_tokens).ravel()] = True
+    mask[np.ix_(is_action, is_action)] = 0.0
+    return mask
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerRows:
+    """What one layer of the transformer has to compute."""
+
+    inputs: np.ndarray  # increasing positions, R of them, that come in
+    queries: np.ndarray  # which rows of `inputs` go on, Q of them
+    keys: np.ndarray  # which rows of `inputs` those look at, K of them
+    mask: np.ndarray  # float32 [Q, K]
+
+
+def layer_rows(mask: np.ndarray, num_layers: int, outputs: np.ndarray) -> list[LayerRows]:
+    """Which rows each layer needs, so that the last one has those at `outputs`.
+
+    Nobody looks at the last action position, and at no action position of the last step: with
+    T = 1, 8 image tokens and 4 action tokens, 11 of 12 rows come in, 8 are keys, 4 leave the last
+    layer. That is a quarter of the work.
+
+    Args:
+        mask: [N, N], 1 where row may look at column.
+        num_layers: how many.
+        outputs: increasing positions.
+
+    Returns:
+        One for each layer, the first layer first.
+    """
+    layers = []
+    for _ in range(num_layers):
+        keys = np.flatnonzero(mask[outputs].any(axis=0))
+        inputs = np.union1d(outputs, keys)
+        queries = np.searchsorted(inputs, outputs)
+        seen = mask[np.ix_(outputs, keys)].astype(np.float32)
+        layers.append(LayerRows(inputs, queries, np.searchsorted(inputs, keys), seen))
+        outputs = inputs
+    return layers[::-1]
 
 
 class MultiHeadAttention(tf.keras.layers.Layer):
@@ -39,14 +111,7 @@ class MultiHeadAttention(tf.keras.layers.Layer):
     """
 
     def __init__(self, input_size: int, num_heads: int, key_dim: int, dropout_rate: float):
-        """Builds the layer.
-
-        Args:
-            input_size: D.
-            num_heads: attention heads.
-            key_dim: size of query, key and value of each head.
-            dropout_rate: of the attention weights.
-        """
+        """`input_size` is D, `key_dim` the size of query, key and value of each head."""
         super().__init__(name="mha1")
         self._scale = 1.0 / key_dim**0.5
         self._dropout_rate = dropout_rate
@@ -81,16 +146,8 @@ class MultiHeadAttention(tf.keras.layers.Layer):
 
 
 class _TransformerLayer(tf.keras.layers.Layer):
-    """Pre-norm attention, then a linear feed-forward, each with a residual around it.
-
-    Call arguments:
-        inputs: float [B, R, D].
-        rows: which of them go on, and what those look at.
-        dropout_seed: int32 [2], None for no dropout.
-
-    Returns:
-        float [B, Q, D], the rows `rows.queries`.
-    """
+    """Pre-norm attention, then a linear feed-forward, each with a residual around it: inputs
+    [B, R, D] to the rows `rows.queries`, [B, Q, D]."""
 
     def __init__(
         self,
@@ -99,14 +156,6 @@ class _TransformerLayer(tf.keras.layers.Layer):
         key_dim: int,
         dropout: dropout_settings.DropoutSettings,
     ):
-        """Builds the layer.
-
-        Args:
-            embedding_size: D.
-            num_heads: attention heads.
-            key_dim: size of query, key and value of each head.
-            dropout: `transformer_attention` and `transformer_feed_forward` are read.
-        """
         super().__init__(name="transformer_layer")
         self._feed_forward_dropout = dropout.transformer_feed_forward
         self.layernorm1 = tf.keras.layers.LayerNormalization(epsilon=1e-6)
@@ -122,10 +171,9 @@ class _TransformerLayer(tf.keras.layers.Layer):
     def call(
         self,
         inputs: tf.Tensor,
-        rows: attention_mask.LayerRows,
+        rows: LayerRows,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """See the class."""
         split = functools.partial(dropout_settings.split_seed, dropout_seed)
         normed = self.layernorm1(inputs)
         queries, keys = _take(normed, rows.queries), _take(normed, rows.keys)
@@ -209,12 +257,12 @@ class Transformer(tf.keras.layers.Layer):
         split = functools.partial(dropout_settings.split_seed, dropout_seed)
         if output_positions is None:
             output_positions = np.arange(self._num_positions)
-        layer_rows = attention_mask.layer_rows(mask, len(self._layers), output_positions)
-        needed = layer_rows[0].inputs
+        every_layer = layer_rows(mask, len(self._layers), output_positions)
+        needed = every_layer[0].inputs
         positions = self._position_emb(tf.one_hot(needed, self._num_positions))
         x = self._token_emb(_take(tokens, needed)) + positions
         x = dropout_settings.dropout(x, self._dropout.transformer_embedding, split(0))
-        for index, (layer, rows) in enumerate(zip(self._layers, layer_rows)):
+        for index, (layer, rows) in enumerate(zip(self._layers, every_layer)):
             x = layer(x, rows, split(1, index))
         x = dropout_settings.dropout(x, self._dropout.action_embedding, split(2))
         return self._output_tokens(x)

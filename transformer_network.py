@@ -20,44 +20,69 @@ import tensorflow as tf
 from tf_agents.networks import network
 from tf_agents.specs import tensor_spec
 
-import attention_mask
 import dropout_settings
 import policy_specs
-import rolling_window
 import transformer
-from film_efficientnet import preprocessors
+from film_efficientnet import film_efficientnet_encoder
 from tokenizers import action_tokenizer, image_tokenizer
 
 Observation = Mapping[str, tf.Tensor]
+State = dict[str, tf.Tensor]
 LOSS_TYPES = ("cross_entropy", "l1", "smooth_l1")
 ANSWERS = ("mode", "mean")
 # In the place of images: what `image_features` returned for them, float32 [B, T, h * w, D].
 FEATURES_KEY = "image_features"
 
 
-def _check_settings(
-    loss_type: str,
-    answer: str,
-    pad_and_crop: bool,
-    action_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
-) -> None:
-    if answer not in ANSWERS:
-        raise ValueError(f"TransformerNetwork: expected answer in {ANSWERS}, got {answer!r}.")
-    if loss_type not in LOSS_TYPES:
-        raise ValueError(
-            f"TransformerNetwork: expected loss_type in {LOSS_TYPES}, got {loss_type!r}."
+class RollingWindow:
+    """The policy's memory: the image tokens of the last T steps (RT-1's public policy state).
+
+    State, for a batch of B episodes that may stand at different steps:
+
+        context_image_tokens  float32 [B, T, N, D]  filled from the left, rolled once full
+        action_tokens         int32   [B, T, A]     what was answered; RT-1 does not roll it
+        seq_idx               int32   [B, 1]        steps seen, at most T
+
+    Example with T = 3: steps 1, 2, 3 write to rows 0, 1, 2; step 4 rolls the rows up by one and
+    writes row 2.
+    """
+
+    def __init__(self, num_steps: int, token_shape: tuple[int, int], num_action_tokens: int):
+        """`num_steps` is T, `token_shape` (N, D), `num_action_tokens` A."""
+        self._num_steps = num_steps
+        self._token_shape = token_shape
+        self._num_action_tokens = num_action_tokens
+
+    def state_spec(self) -> dict[str, tf.TensorSpec]:
+        """Spec of the state of one episode (no batch axis)."""
+        tokens = (self._num_steps, *self._token_shape)
+        actions = (self._num_steps, self._num_action_tokens)
+        return {
+            "context_image_tokens": tf.TensorSpec(tokens, tf.float32, "context_image_tokens"),
+            "action_tokens": tf.TensorSpec(actions, tf.int32, "action_tokens"),
+            "seq_idx": tf.TensorSpec((1,), tf.int32, "seq_idx"),
+        }
+
+    def push(self, state: State, image_tokens: tf.Tensor) -> tuple[State, tf.Tensor]:
+        """Adds the image tokens [B, N, D] of the current step: the state after it, and the row [B]
+        (int32) where the step stands in it."""
+        seen = state["seq_idx"][:, 0]
+        is_full = (seen == self._num_steps)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        tokens = state["context_image_tokens"]
+        tokens = tf.where(is_full, tf.roll(tokens, -1, axis=1), tokens)
+        row = tf.minimum(seen, self._num_steps - 1)
+        is_row = tf.one_hot(row, self._num_steps, on_value=True, off_value=False)
+        tokens = tf.where(is_row[:, :, tf.newaxis, tf.newaxis], image_tokens[:, tf.newaxis], tokens)
+        seq_idx = tf.minimum(seen + 1, self._num_steps)[:, tf.newaxis]
+        return state | {"context_image_tokens": tokens, "seq_idx": seq_idx}, row
+
+    def store_action_tokens(self, state: State, row: tf.Tensor, action_tokens: tf.Tensor) -> State:
+        """The state with what was answered, int32 [B, A], in its row [B]."""
+        is_row = tf.one_hot(row, self._num_steps, on_value=True, off_value=False)
+        stored = tf.where(
+            is_row[:, :, tf.newaxis], action_tokens[:, tf.newaxis], state["action_tokens"]
         )
-    discrete = [key for key, spec in action_spec.items() if spec.dtype != tf.float32]
-    if loss_type != "cross_entropy" and discrete:
-        raise ValueError(
-            f"TransformerNetwork: loss_type {loss_type!r} regresses float actions, got {discrete}, "
-            "which are not; use 'cross_entropy'."
-        )
-    if pad_and_crop and policy_specs.ACTION_KEY in action_spec:
-        raise ValueError(
-            "TransformerNetwork: pad_and_crop shifts the image but not execution parameters, which "
-            "name positions in it; shift food images in the data pipeline instead."
-        )
+        return state | {"action_tokens": stored}
 
 
 @gin.configurable(denylist=["input_tensor_spec", "output_tensor_spec", "dropout"])
@@ -69,7 +94,7 @@ class TransformerNetwork(network.Network):
             'natural_language_embedding': float32 [B, (T,) D_context]}. With a time axis: a training
             sequence; without: one step of a policy.
         step_type: ignored; TF-Agents resets the state at the first step of an episode.
-        network_state: the rolling window (`rolling_window.py`); zeros unless given.
+        network_state: of `RollingWindow`; zeros unless given.
         training: BatchNorm's mode.
         seed: int32 [2] for everything random; None for no dropout and no shift of the images.
 
@@ -109,13 +134,29 @@ class TransformerNetwork(network.Network):
         Raises:
             ValueError: if settings contradict each other.
         """
-        _check_settings(loss_type, answer, pad_and_crop, output_tensor_spec)
+        if answer not in ANSWERS:
+            raise ValueError(f"TransformerNetwork: expected answer in {ANSWERS}, got {answer!r}.")
+        if loss_type not in LOSS_TYPES:
+            raise ValueError(
+                f"TransformerNetwork: expected loss_type in {LOSS_TYPES}, got {loss_type!r}."
+            )
+        discrete = [key for key, spec in output_tensor_spec.items() if spec.dtype != tf.float32]
+        if loss_type != "cross_entropy" and discrete:
+            raise ValueError(
+                f"TransformerNetwork: loss_type {loss_type!r} regresses float actions, got "
+                f"{discrete}, which are not; use 'cross_entropy'."
+            )
+        if pad_and_crop and policy_specs.ACTION_KEY in output_tensor_spec:
+            raise ValueError(
+                "TransformerNetwork: pad_and_crop shifts the image but not execution parameters, "
+                "which name positions in it; shift food images in the data pipeline instead."
+            )
         actions = action_tokenizer.RT1ActionTokenizer(output_tensor_spec, action_order=action_order)
         height, width, _ = input_tensor_spec[policy_specs.IMAGE_KEY].shape
         context_size = input_tensor_spec[policy_specs.EMBEDDING_KEY].shape[-1]
         images = image_tokenizer.RT1ImageTokenizer(dropout, token_embedding_size, context_size)
         layout = (time_sequence_length, images.num_tokens(height, width), actions.num_tokens)
-        window = rolling_window.RollingWindow(
+        window = RollingWindow(
             time_sequence_length, (layout[1], token_embedding_size), actions.num_tokens
         )
         super().__init__(input_tensor_spec, window.state_spec(), name="transformer_network")
@@ -126,9 +167,9 @@ class TransformerNetwork(network.Network):
         self._pad_and_crop = pad_and_crop
         self._window = window
         self._num_image_tokens, self._num_action_tokens = layout[1:]
-        self._attention_mask = attention_mask.attention_mask(*layout)
+        self._attention_mask = transformer.attention_mask(*layout)
         # The transformer predicts the next token: logits are read one position earlier.
-        self._logit_positions = attention_mask.action_positions(*layout).ravel() - 1
+        self._logit_positions = transformer.action_positions(*layout).ravel() - 1
         self._image_tokenizer = images
         self._transformer = transformer.Transformer(
             len(self._attention_mask), token_embedding_size, actions.vocab_size, dropout
@@ -180,16 +221,14 @@ class TransformerNetwork(network.Network):
         if FEATURES_KEY in observation:
             features = observation[FEATURES_KEY]
             return tf.reshape(features, (-1, *features.shape[2:]))
-        images, context = (
-            observation[policy_specs.IMAGE_KEY],
-            observation[policy_specs.EMBEDDING_KEY],
-        )
+        images = observation[policy_specs.IMAGE_KEY]
         images = tf.reshape(images, (-1, *images.shape[2:]))
+        context = observation[policy_specs.EMBEDDING_KEY]
         context = tf.reshape(context, (-1, context.shape[-1]))
         crop_seed = None
         if training and self._pad_and_crop:
             crop_seed = dropout_settings.split_seed(seed, 1)
-        images = preprocessors.preprocess(images, crop_seed)
+        images = film_efficientnet_encoder.preprocess(images, crop_seed)
         seed = dropout_settings.split_seed(seed, 0)
         features = self._image_tokenizer.features(images, context, training, seed)
         return tf.cast(features, tf.float32)
@@ -269,10 +308,10 @@ class TransformerNetwork(network.Network):
         self,
         inputs: Observation,
         step_type: tf.Tensor | None = None,
-        network_state: rolling_window.State | tuple[()] = (),
+        network_state: State | tuple[()] = (),
         training: bool = False,
         seed: tf.Tensor | None = None,
-    ) -> tuple[dict[str, tf.Tensor], rolling_window.State | tuple[()]]:
+    ) -> tuple[dict[str, tf.Tensor], State | tuple[()]]:
         """See the class."""
         images = inputs[policy_specs.IMAGE_KEY]
         state = network_state or self.get_initial_state(tf.shape(images)[0])
@@ -285,10 +324,10 @@ class TransformerNetwork(network.Network):
     def policy_step(
         self,
         observation: Observation,
-        state: rolling_window.State,
+        state: State,
         training: bool = False,
         seed: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, rolling_window.State]:
+    ) -> tuple[tf.Tensor, State]:
         """One step of an episode.
 
         Args:

@@ -23,7 +23,7 @@ import time
 import gin
 import tensorflow as tf
 
-from film_efficientnet import synchronized_batch_norm
+from film_efficientnet import mbconv_block
 from training import agent_factory, devices
 
 
@@ -63,7 +63,7 @@ def work(addresses: list[str], index: int, config_file: str, repeats: int) -> di
         gin.parse_config_file(config_file)
         network = agent_factory.create_agent().network
         gradients = [variable.shape for variable in network.used_trainable_variables]
-        kind = synchronized_batch_norm.SynchronizedBatchNorm
+        kind = mbconv_block.SynchronizedBatchNorm
         layers = [layer for layer in network.submodules if isinstance(layer, kind)]
         # Mean, variance and count, once in the forward pass and once in the backward pass.
         norms = 2 * [2 * layer.gamma.shape[0] + 1 for layer in layers]

@@ -14,65 +14,39 @@ import math
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """One MBConv block: a depthwise convolution between two 1x1 convolutions.
+    """One MBConv block: a depthwise convolution between two 1x1 convolutions."""
 
-    Attributes:
-        name: as in keras.applications, 'block2a' is the first block of stage 2.
-        kernel_size: of the depthwise convolution, pixels.
-        in_filters: channels in.
-        out_filters: channels out.
-        expand_ratio: channels of the depthwise convolution = in_filters * expand_ratio.
-        strides: of the depthwise convolution.
-        squeeze_filters: channels of the squeeze-and-excite bottleneck; None for a block without.
-        drop_connect_fraction: share of `DropoutSettings.backbone_drop_connect` that applies here,
-            0..1.
-        stage: 1 .. 7.
-        activation: 'silu' or 'relu6'.
-    """
-
-    name: str
-    kernel_size: int
-    in_filters: int
+    name: str  # as in keras.applications, 'block2a' is the first block of stage 2
+    kernel_size: int  # of the depthwise convolution, pixels
+    in_filters: int  # channels
     out_filters: int
-    expand_ratio: int
+    expand_ratio: int  # channels of the depthwise convolution = in_filters * expand_ratio
     strides: int
+    # Channels of the squeeze-and-excite bottleneck; None for a block without.
     squeeze_filters: int | None
+    # Share of `DropoutSettings.backbone_drop_connect` that applies here, 0..1.
     drop_connect_fraction: float
-    stage: int = 1
-    activation: str = "silu"
+    stage: int = 1  # 1 .. 7
+    activation: str = "silu"  # 'silu' or 'relu6'
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """How a variant scales the base network.
+    """How a variant scales the base network."""
 
-    Attributes:
-        width: multiplier of the filters.
-        depth: multiplier of the blocks.
-        lite: whether it is an EfficientNet-Lite, see the module.
-    """
-
-    width: float
-    depth: float
-    lite: bool = False
+    width: float  # multiplier of the filters
+    depth: float  # multiplier of the blocks
+    lite: bool = False  # whether it is an EfficientNet-Lite, see the module
 
 
+# Width and depth of B0 to B7; lite0 to lite4 have those of B0 to B4.
+_SCALES = (
+    (1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8), (1.6, 2.2), (1.8, 2.6), (2.0, 3.1),
+)  # fmt: skip
 VARIANTS = {
-    "b0": Variant(1.0, 1.0),
-    "b1": Variant(1.0, 1.1),
-    "b2": Variant(1.1, 1.2),
-    "b3": Variant(1.2, 1.4),
-    "b4": Variant(1.4, 1.8),
-    "b5": Variant(1.6, 2.2),
-    "b6": Variant(1.8, 2.6),
-    "b7": Variant(2.0, 3.1),
-    "lite0": Variant(1.0, 1.0, lite=True),
-    "lite1": Variant(1.0, 1.1, lite=True),
-    "lite2": Variant(1.1, 1.2, lite=True),
-    "lite3": Variant(1.2, 1.4, lite=True),
-    "lite4": Variant(1.4, 1.8, lite=True),
-    # Not of the paper: for CPUs, demos and tests.
-    "small": Variant(0.35, 0.5),
+    **{f"b{i}": Variant(*scales) for i, scales in enumerate(_SCALES)},
+    **{f"lite{i}": Variant(*scales, lite=True) for i, scales in enumerate(_SCALES[:5])},
+    "small": Variant(0.35, 0.5),  # Not of the paper: for CPUs, demos and tests.
 }
 
 # (kernel size, repeats, filters in, filters out, expand ratio, strides) of B0's seven stages; table
@@ -90,17 +64,12 @@ _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
 _STEM_STRIDES = 2
 _SQUEEZE_RATIO = 0.25
-_FILTER_DIVISOR = 8
 TOTAL_STRIDES = 32
 NUM_STAGES = len(_STAGES)
 
 
 def variant(name: str) -> Variant:
-    """The variant called `name` ('b0' .. 'b7', 'lite0' .. 'lite4' or 'small').
-
-    Raises:
-        ValueError: if there is none of that name.
-    """
+    """The variant called `name`; ValueError if there is none."""
     if name not in VARIANTS:
         raise ValueError(f"EfficientNet variant: expected one of {sorted(VARIANTS)}, got {name!r}.")
     return VARIANTS[name]
@@ -109,10 +78,8 @@ def variant(name: str) -> Variant:
 def round_filters(filters: int, width: float) -> int:
     """`filters` * `width`, rounded to a multiple of eight, never below 90% of it."""
     scaled = filters * width
-    rounded = max(
-        _FILTER_DIVISOR, int(scaled + _FILTER_DIVISOR / 2) // _FILTER_DIVISOR * _FILTER_DIVISOR
-    )
-    return rounded + _FILTER_DIVISOR if rounded < 0.9 * scaled else rounded
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
 def stem_filters(width: float, lite: bool = False) -> int:
@@ -125,16 +92,6 @@ def top_filters(width: float, lite: bool = False) -> int:
     return _TOP_FILTERS if lite else round_filters(_TOP_FILTERS, width)
 
 
-def check_output_stride(output_stride: int) -> None:
-    """Refuses a total stride that the stages cannot give.
-
-    Raises:
-        ValueError: unless it is 2, 4, 8, 16 or 32.
-    """
-    if output_stride not in (2, 4, 8, 16, TOTAL_STRIDES):
-        raise ValueError(f"output_stride: expected 2, 4, 8, 16 or 32 px, got {output_stride}.")
-
-
 def blocks(
     width: float,
     depth: float,
@@ -142,23 +99,16 @@ def blocks(
     lite: bool = False,
     num_stages: int = NUM_STAGES,
 ) -> list[Block]:
-    """The MBConv blocks in order.
+    """The MBConv blocks of the first stages in order.
 
-    Args:
-        width: width multiplier.
-        depth: depth multiplier.
-        output_stride: image pixels per feature: once the strides multiply to it, later stages keep
-            the resolution (stride 1). 32 is the paper's.
-        lite: those of EfficientNet-Lite.
-        num_stages: how many of the seven stages, from the first on.
-
-    Returns:
-        One `Block` each.
+    Once the strides multiply to `output_stride` (image pixels per feature), later
+    stages keep the resolution.
 
     Raises:
-        ValueError: for another output stride or number of stages.
+        ValueError: for another output stride than 2, 4, .. 32, or another number of stages.
     """
-    check_output_stride(output_stride)
+    if output_stride not in (2, 4, 8, 16, TOTAL_STRIDES):
+        raise ValueError(f"output_stride: expected 2, 4, 8, 16 or 32 px, got {output_stride}.")
     if not 1 <= num_stages <= NUM_STAGES:
         raise ValueError(f"num_stages: expected 1 to {NUM_STAGES}, got {num_stages}.")
     unscaled = (0, NUM_STAGES - 1) if lite else ()

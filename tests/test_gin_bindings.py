@@ -30,13 +30,11 @@ pytestmark = pytest.mark.usefixtures("clean_gin")
 
 MODULES = (
     "agent_wrapper",
-    "attention_mask",
     "dropout_settings",
     "film_efficientnet",
     "losses",
     "policy_specs",
     "prediction_functions",
-    "rolling_window",
     "sequence_agent",
     "tokenizers",
     "transformer",

@@ -34,17 +34,11 @@ ENDPOINTS, MIDPOINT_EXTENT = "endpoints", "midpoint_extent"
 CODINGS = (ENDPOINTS, MIDPOINT_EXTENT)
 # An extent of zero is the middle of the range, and 2/3 of the picture's side its end.
 EXTENT_OFFSET, EXTENT_SCALE = 0.5, 0.75
-# d [x1, y1, x2, y2] / d [cx, cy, extent of x, extent of y].
-_HALF = 0.5 / EXTENT_SCALE
-_DECODING = np.array([[1, 0, -_HALF, 0], [0, 1, 0, -_HALF], [1, 0, _HALF, 0], [0, 1, 0, _HALF]])
+_HALF = 0.5 / EXTENT_SCALE  # d x2 / d extent of x
 
 
 def check(coding: str) -> str:
-    """The coding again.
-
-    Raises:
-        ValueError: if there is none of that name.
-    """
+    """The coding again; ValueError if there is none of that name."""
     if coding not in CODINGS:
         raise ValueError(f"coding: expected one of {', '.join(CODINGS)}, got {coding!r}.")
     return coding
@@ -59,15 +53,7 @@ def _concat(parts: list[Array]) -> Array:
 
 
 def encode(actions: Array, coding: str) -> Array:
-    """Execution parameters to what the network learns.
-
-    Args:
-        actions: float [..., 4], x1, y1, x2, y2.
-        coding: one of `CODINGS`.
-
-    Returns:
-        The same shape and dtype, not clipped.
-    """
+    """Execution parameters float [..., 4] to what the network learns, not clipped."""
     if check(coding) == ENDPOINTS:
         return actions
     start, end = actions[..., :2], actions[..., 2:]
@@ -75,15 +61,7 @@ def encode(actions: Array, coding: str) -> Array:
 
 
 def decode(values: Array, coding: str) -> Array:
-    """The inverse of `encode`.
-
-    Args:
-        values: float [..., 4], means or samples of the coded numbers.
-        coding: one of `CODINGS`.
-
-    Returns:
-        Execution parameters of the same shape and dtype, not clipped.
-    """
+    """The inverse of `encode`, of means or samples of the coded numbers, float [..., 4]."""
     if check(coding) == ENDPOINTS:
         return values
     half = (values[..., 2:] - EXTENT_OFFSET) * _HALF
@@ -96,48 +74,6 @@ def bin_values(vocab_size: int) -> np.ndarray:
     Tokenizing truncates after a multiplication by V - 1, so the last token stands for 1 alone.
     """
     return np.minimum((np.arange(vocab_size) + 0.5) / (vocab_size - 1), 1.0)
-
-
-class Moments(typing.NamedTuple):
-    """Of a distribution of execution parameters; see `moments`.
-
-    Attributes:
-        mean: x1, y1, x2, y2, float64 [..., 4].
-        covariance: float64 [..., 4, 4].
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-
-    def midpoint(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean [..., 2] and covariance [..., 2, 2] of (start + end) / 2."""
-        return self._of(np.array([[0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5]]))
-
-    def extent(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean [..., 2] and covariance [..., 2, 2] of end - start."""
-        return self._of(np.array([[-1.0, 0, 1, 0], [0, -1, 0, 1]]))
-
-    def _of(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.mean @ matrix.T, matrix @ self.covariance @ matrix.T
-
-
-def moments(probabilities: np.ndarray, coding: str) -> Moments:
-    """Mean and covariance of the end points under distributions of tokens.
-
-    The four tokens are independent, so with end points the covariance is diagonal; with midpoint
-    and extent it is not: x1 = cx - w / 2 and x2 = cx + w / 2 share both.
-
-    Args:
-        probabilities: NumPy float [..., 4, V], each row sums to 1.
-        coding: one of `CODINGS`.
-    """
-    probabilities = np.asarray(probabilities, np.float64)
-    values = bin_values(probabilities.shape[-1])
-    mean = probabilities @ values
-    variance = np.sum(probabilities * np.square(values - mean[..., None]), axis=-1)
-    matrix = np.eye(4) if check(coding) == ENDPOINTS else _DECODING
-    covariance = (matrix * variance[..., None, :]) @ matrix.T
-    return Moments(decode(mean, coding), covariance)
 
 
 def std_about(std: np.ndarray, offsets: np.ndarray, coding: str) -> tuple[np.ndarray, np.ndarray]:
@@ -165,16 +101,8 @@ def std_about(std: np.ndarray, offsets: np.ndarray, coding: str) -> tuple[np.nda
 def mirrored_tokens(
     flip_x: bool, flip_y: bool, swap_ends: bool, coding: str
 ) -> tuple[np.ndarray, list[int]]:
-    """What becomes of the four tokens when a picture is flipped.
-
-    Args:
-        flip_x: left and right are exchanged.
-        flip_y: top and bottom are exchanged.
-        swap_ends: start and end change places as well.
-        coding: one of `CODINGS`.
-
-    Returns:
-        Which tokens become one minus themselves, bool [4], and then their order.
+    """What becomes of the four tokens when a picture is flipped (x: left to right, y: upside down)
+    or start and end change places: which become one minus themselves, bool [4]; then their order.
     """
     if check(coding) == ENDPOINTS:
         order = [2, 3, 0, 1] if swap_ends else [0, 1, 2, 3]

@@ -71,26 +71,18 @@ class RT1ActionTokenizer:
 
     def _check(self, key: str, spec: tensor_spec.BoundedTensorSpec) -> None:
         if len(spec.shape) != 1:
-            raise ValueError(
-                f"RT1ActionTokenizer: expected action {key!r} to be 1-d, got shape {spec.shape}."
-            )
-        if spec.dtype not in (tf.int32, tf.float32):
-            raise ValueError(
-                f"RT1ActionTokenizer: expected action {key!r} to be float32 or int32 (one-hot), "
-                f"got {spec.dtype.name}."
-            )
-        if spec.dtype == tf.int32 and spec.shape[0] > self.vocab_size:
-            raise ValueError(
-                f"RT1ActionTokenizer: expected at most vocab_size = {self.vocab_size} classes for "
-                f"{key!r}, got {spec.shape[0]}."
-            )
-        if not np.all(np.isfinite([spec.minimum, spec.maximum])) or np.any(
-            spec.minimum >= spec.maximum
+            problem = f"to be 1-d, got shape {spec.shape}"
+        elif spec.dtype not in (tf.int32, tf.float32):
+            problem = f"to be float32 or int32 (one-hot), got {spec.dtype.name}"
+        elif spec.dtype == tf.int32 and spec.shape[0] > self.vocab_size:
+            problem = f"to have at most vocab_size = {self.vocab_size} classes, got {spec.shape[0]}"
+        elif not (
+            np.isfinite([spec.minimum, spec.maximum]).all() and (spec.minimum < spec.maximum).all()
         ):
-            raise ValueError(
-                f"RT1ActionTokenizer: expected finite minimum < maximum for {key!r}, got "
-                f"{spec.minimum} and {spec.maximum}."
-            )
+            problem = f"to have finite minimum < maximum, got {spec.minimum} and {spec.maximum}"
+        else:
+            return
+        raise ValueError(f"RT1ActionTokenizer: expected action {key!r} {problem}.")
 
     def _num_tokens(self, spec: tensor_spec.BoundedTensorSpec) -> int:
         return 1 if spec.dtype == tf.int32 else spec.shape[0]
@@ -129,28 +121,13 @@ class RT1ActionTokenizer:
         return tf.concat(tokens, axis=-1)
 
     def join(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The parts of a float action as one vector, coded, the inverse of `split`.
-
-        Args:
-            action: for each key of the spec a tensor [..., d].
-
-        Returns:
-            float32 [..., num_tokens].
-        """
+        """The parts of a float action as one vector [..., num_tokens], coded; see `split`."""
         values = tf.concat([action[key] for key in self._spec], axis=-1)
         return action_coding.encode(values, self.coding)
 
     def split(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Regressed values, one for each token, to the parts of the action.
-
-        Args:
-            values: float32 [..., num_tokens], in the units of the action, coded.
-
-        Returns:
-            For each key of the spec a tensor [..., d].
-        """
-        values = action_coding.decode(values, self.coding)
-        return self._parts(values)
+        """Regressed values [..., num_tokens], coded, to the parts of the action [..., d]."""
+        return self._parts(action_coding.decode(values, self.coding))
 
     def _parts(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
         sizes = [self._num_tokens(spec) for spec in self._spec.values()]

@@ -11,7 +11,7 @@ import gin
 import tensorflow as tf
 
 import dropout_settings
-from film_efficientnet import pretrained_efficientnet_encoder
+from film_efficientnet import film_efficientnet_encoder
 from tokenizers import token_learner
 
 
@@ -36,16 +36,10 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         context_size: int = 512,
         use_token_learner: bool = True,
     ):
-        """Builds the tokenizer.
-
-        Args:
-            dropout: the rates of encoder and TokenLearner.
-            token_embedding_size: D.
-            context_size: D_context.
-            use_token_learner: False makes every position of the feature map a token.
-        """
+        """`token_embedding_size` is D, `context_size` D_context; without `use_token_learner` every
+        position of the feature map is a token."""
         super().__init__(name="image_tokenizer")
-        self._tokenizer = pretrained_efficientnet_encoder.EfficientNetEncoder(
+        self._tokenizer = film_efficientnet_encoder.EfficientNetEncoder(
             dropout, token_embedding_size, context_size
         )
         self._token_learner = None
@@ -54,7 +48,7 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         self.built = True
 
     @property
-    def encoder(self) -> pretrained_efficientnet_encoder.EfficientNetEncoder:
+    def encoder(self) -> film_efficientnet_encoder.EfficientNetEncoder:
         """The part before TokenLearner."""
         return self._tokenizer
 
@@ -64,15 +58,7 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         return self._token_learner
 
     def num_tokens(self, height: int, width: int) -> int:
-        """N of a picture: TokenLearner's, or the number of features, which follows from the size.
-
-        Args:
-            height: H, pixels.
-            width: W, pixels.
-
-        Returns:
-            The number of tokens.
-        """
+        """N of a picture: TokenLearner's, or the number of features of that size."""
         if self._token_learner is not None:
             return self._token_learner.num_tokens
         return self._tokenizer.num_features(height, width)
@@ -84,30 +70,13 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """The part before TokenLearner: what is computed once when only the head is sampled.
-
-        Args:
-            images: float [B, H, W, 3] in 0..1.
-            context: float [B, D_context].
-            training: BatchNorm's mode.
-            dropout_seed: int32 [2], None for no dropout.
-
-        Returns:
-            float [B, h * w, D], row by row.
-        """
+        """The part before TokenLearner, computed once when only the head is sampled: images
+        [B, H, W, 3] in 0..1 and context [B, D_context] to [B, h * w, D], row by row."""
         features = self._tokenizer(images, context, training=training, dropout_seed=dropout_seed)
         return tf.reshape(features, (tf.shape(features)[0], -1, features.shape[-1]))
 
     def tokens(self, features: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """TokenLearner, where there is one.
-
-        Args:
-            features: float [B, h * w, D].
-            dropout_seed: int32 [2], None for no dropout.
-
-        Returns:
-            float [B, N, D].
-        """
+        """TokenLearner, where there is one: [B, h * w, D] to [B, N, D]."""
         if self._token_learner is None:
             return features
         return self._token_learner(features, dropout_seed=dropout_seed)

@@ -26,14 +26,6 @@ class MlpBlock(tf.keras.layers.Layer):
     """
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int, dropout_rate: float):
-        """Builds the layer.
-
-        Args:
-            input_size: D.
-            hidden_size: units of the hidden layer.
-            output_size: units of the output layer.
-            dropout_rate: of the hidden units.
-        """
         super().__init__(name="mlp")
         self._dropout_rate = dropout_rate
         self._hidden_layer = _dense(hidden_size)
@@ -68,14 +60,7 @@ class TokenLearner(tf.keras.layers.Layer):
         num_tokens: int = 8,
         hidden_size: int = 64,
     ):
-        """Builds the layer.
-
-        Args:
-            input_size: D.
-            dropout: `token_learner` is read.
-            num_tokens: how many tokens to learn.
-            hidden_size: of the MLP.
-        """
+        """`input_size` is D, `hidden_size` that of the MLP; `dropout.token_learner` is read."""
         super().__init__(name="token_learner")
         self.num_tokens = num_tokens
         self.layernorm = tf.keras.layers.LayerNormalization(epsilon=1e-6)

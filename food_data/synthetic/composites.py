@@ -44,38 +44,34 @@ _CROP_SHARE = (0.15, 0.8)  # of a crop's side that the object takes
 _TRIES = 24
 
 
-def _paint_whole(rng: Rng, length: float, picture: np.ndarray) -> Body:
-    """A cut-out [h, w, 4] of this length, mirrored at random, a little lighter or darker."""
-    scale = length / picture.shape[1]
-    size = (max(3, round(length)), max(3, round(picture.shape[0] * scale)))
+def _paint_whole(p: Body, picture: np.ndarray) -> None:
+    """A cut-out [h, w, 4], mirrored at random, a little lighter or darker."""
+    scale = p.length / picture.shape[1]
+    size = (max(3, round(p.length)), max(3, round(picture.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    layer = cv2.resize(bodies.mirrored(rng, picture), size, interpolation=method)
+    layer = cv2.resize(bodies.mirrored(p.rng, picture), size, interpolation=method)
     layer = cv2.copyMakeBorder(layer, 3, 3, 3, 3, cv2.BORDER_REPLICATE)
     layer[:3, :, 3] = layer[-3:, :, 3] = layer[:, :3, 3] = layer[:, -3:, 3] = 0
-    albedo = _toned(rng, layer[..., :3])
-    alpha = np.ascontiguousarray(layer[..., 3])
+    p.albedo, p.alpha = _toned(p.rng, layer[..., :3]), np.ascontiguousarray(layer[..., 3])
     # A photograph has its own light: only the rim is rounded, and all of it is thick.
-    height = bodies.inflate(alpha, 0.04 * length) + np.float32(0.3 * min(size))
-    return Body(albedo, alpha, height, 0.0)
+    p.height = p.inflated(0.04) + np.float32(0.3 * min(size))
+    p.gloss = 0.0
 
 
-def _paint_piece(
-    rng: Rng, length: float, picture: np.ndarray, shapes: Sequence[tuple[float, ...]]
-) -> Body:
-    """A bite of this length, in one of the shapes, cut from a square [h, w, 4] of a food."""
-    thinnest, widest, exponent, lumps = shapes[int(rng.integers(len(shapes)))]
-    aspect = rng.uniform(thinnest, widest)
-    points = bodies.outline(rng, length, aspect, exponent, lumps=lumps)
-    body = bodies.solid(points, (0, 0, 0), rng.uniform(0.15, 0.4) * aspect * length, 0.1, 16)
-    height, width = body.alpha.shape
+def _paint_piece(p: Body, picture: np.ndarray, shapes: Sequence[tuple[float, ...]]) -> None:
+    """A bite in one of the shapes, cut from a square [h, w, 4] of a food."""
+    thinnest, widest, exponent, lumps = shapes[int(p.rng.integers(len(shapes)))]
+    aspect = p.uniform(thinnest, widest)
+    points = p.outline(aspect, exponent, lumps=lumps)
+    p.solid(points, (0, 0, 0), p.uniform(0.15, 0.4) * aspect, 0.1, 16, vary=0)
+    height, width = p.alpha.shape
     side = max(height, width)
-    stuff = bodies.mirrored(rng, picture[..., :3])
-    stuff = np.ascontiguousarray(np.rot90(stuff, int(rng.integers(4))))
+    stuff = bodies.mirrored(p.rng, picture[..., :3])
+    stuff = np.ascontiguousarray(np.rot90(stuff, int(p.rng.integers(4))))
     method = cv2.INTER_AREA if side < stuff.shape[0] else cv2.INTER_LINEAR
     stuff = cv2.resize(stuff, (side, side), interpolation=method)
-    top, left = (int(rng.integers(side - have + 1)) for have in (height, width))
-    body.albedo = _toned(rng, stuff[top : top + height, left : left + width])
-    return body
+    top, left = (int(p.rng.integers(side - have + 1)) for have in (height, width))
+    p.albedo = _toned(p.rng, stuff[top : top + height, left : left + width])
 
 
 def _toned(rng: Rng, colours: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from food_data.synthetic import bodies, cooked_foods, fruits, vegetables
 from food_data.synthetic.bodies import Body, Rng
 
-Painter = Callable[[Rng, float], Body]
+Painter = Callable[[Body], None]
 _DISTRACTOR_COLOURS = (
     (214, 170, 110), (236, 222, 190), (150, 96, 52), (120, 60, 40), (236, 196, 60), (240, 140, 50),
     (206, 40, 34), (150, 40, 90), (90, 150, 60), (170, 200, 90), (60, 90, 50), (244, 240, 230),
@@ -27,9 +27,15 @@ _DISTRACTOR_COLOURS = (
 class Form:
     """One way a food may lie on a plate."""
 
-    paint: Painter  # (rng, length in pixels) -> `Body`
+    painter: Painter
     length: float  # of its main axis, part of the picture's side on a plate that fills most of it
     share: float = 1.0  # how often; those of a food add up to 1
+
+    def paint(self, rng: Rng, length: float) -> Body:
+        """One piece, `length` pixels long."""
+        body = Body(rng, length)
+        self.painter(body)
+        return body
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +54,12 @@ def _skewered(*forms: tuple) -> FoodLook:
     return FoodLook("skewering", tuple(Form(*form) for form in forms))
 
 
-def _scooped(paint: Painter, length: float = 0.29) -> FoodLook:
-    return FoodLook("scooping", (Form(paint, length),))
+def _scooped(painter: Painter, length: float = 0.29) -> FoodLook:
+    return FoodLook("scooping", (Form(painter, length),))
 
 
-def _twirled(paint: Painter) -> FoodLook:
-    return FoodLook("twirling", (Form(paint, 0.32),))
+def _twirled(painter: Painter) -> FoodLook:
+    return FoodLook("twirling", (Form(painter, 0.32),))
 
 
 def _melon(melon: fruits.Melon, *forms: tuple[Callable, float, float]) -> FoodLook:
@@ -149,49 +155,45 @@ def action_of(food: str) -> str:
     return "skewering" if look is None else look.action
 
 
-def _colour(rng: Rng) -> np.ndarray:
-    return bodies.vary(rng, _DISTRACTOR_COLOURS[rng.integers(len(_DISTRACTOR_COLOURS))], 0.1)
+def _colour(p: Body) -> np.ndarray:
+    return p.vary(p.pick(_DISTRACTOR_COLOURS), 0.1)
 
 
-def _lump(rng: Rng, length: float) -> Body:
+def _lump(p: Body) -> None:
     """A potato, a roll, a piece of meat: round or long, of two colours."""
-    aspect = rng.uniform(0.35, 0.95)
-    points = bodies.outline(rng, length, aspect, rng.uniform(1.9, 3), lumps=rng.uniform(0, 0.08))
-    radius = rng.uniform(0.2, 0.5) * aspect * length
-    body = bodies.solid(points, _colour(rng), radius, rng.uniform(0, 0.4), 20)
-    body.mottle(rng, rng.uniform(0.04, 0.3) * length, _colour(rng), -0.3)
-    body.roughen(rng, 0.08 * length, rng.uniform(0, 0.02) * length)
-    return body
+    aspect = p.uniform(0.35, 0.95)
+    points = p.outline(aspect, p.uniform(1.9, 3), lumps=p.uniform(0, 0.08))
+    radius = p.uniform(0.2, 0.5) * aspect
+    p.solid(points, _colour(p), radius, p.uniform(0, 0.4), 20, vary=0)
+    p.mottle(p.uniform(0.04, 0.3), _colour(p), -0.3)
+    p.roughen(0.08, p.uniform(0, 0.02))
 
 
-def _slab(rng: Rng, length: float) -> Body:
+def _slab(p: Body) -> None:
     """A slice of bread, cheese, toast: flat, with a crust."""
-    points = bodies.outline(rng, length, rng.uniform(0.6, 1.0), rng.uniform(3, 8), lumps=0.02)
-    body = bodies.solid(points, _colour(rng), 0.05 * length)
-    bodies.fill(body.albedo, rng.uniform(0.8, 0.95) * points, _colour(rng))
-    body.mottle(rng, 0.05 * length, _colour(rng), -0.5)
-    return body
+    points = p.outline(p.uniform(0.6, 1.0), p.uniform(3, 8), lumps=0.02)
+    p.solid(points, _colour(p), 0.05, vary=0)
+    p.fill(p.uniform(0.8, 0.95) * points, _colour(p))
+    p.mottle(0.05, _colour(p), -0.5)
 
 
-def _ring(rng: Rng, length: float) -> Body:
+def _ring(p: Body) -> None:
     """A ring of onion, pepper or dough."""
-    points = bodies.outline(rng, length, rng.uniform(0.7, 1.0), lumps=0.05)
-    body = bodies.solid(points, _colour(rng), 0.12 * length, 0.3, 20)
-    bodies.fill(body.alpha, rng.uniform(0.35, 0.8) * points, 0)
-    body.height = bodies.inflate(body.alpha, 0.1 * length)
-    return body
+    points = p.outline(p.uniform(0.7, 1.0), lumps=0.05)
+    p.solid(points, _colour(p), 0.12, 0.3, 20, vary=0)
+    bodies.fill(p.alpha, p.uniform(0.35, 0.8) * points, 0)
+    p.height = p.inflated(0.1)
 
 
-def _pile(rng: Rng, length: float) -> Body:
+def _pile(p: Body) -> None:
     """Peas, corn, beans: small balls in a heap."""
-    number = int(rng.integers(8, 40))
-    turn, distance = rng.uniform(0, 2 * np.pi, number), np.sqrt(rng.uniform(0, 1, number))
-    places = bodies.circle(turn, rng.uniform(0.5, 1)) * (0.4 * length * distance[:, np.newaxis])
-    colour = _colour(rng)
-    colours = np.array([bodies.vary(rng, colour) for _ in range(number)])
-    radii = rng.uniform(0.06, 0.1) * length * rng.uniform(0.85, 1.1, number)
-    lift = rng.uniform(0, 0.06, number) * length
-    return bodies.balls(places, radii, colours, lift, 0.25, 24)
+    number = int(p.rng.integers(8, 40))
+    turn, distance = p.uniform(0, 2 * np.pi, number), np.sqrt(p.uniform(0, 1, number))
+    places = bodies.circle(turn, p.uniform(0.5, 1)) * (0.4 * p.length * distance[:, np.newaxis])
+    colour = _colour(p)
+    colours = np.array([p.vary(colour) for _ in range(number)])
+    radii = p.uniform(0.06, 0.1) * p.length * p.uniform(0.85, 1.1, number)
+    p.balls(places, radii, colours, p.uniform(0, 0.06, number) * p.length, 0.25, 24)
 
 
 DISTRACTORS = tuple(

@@ -1,288 +1,246 @@
-"""Painters of vegetables: each takes an `rng` and a length in pixels, and gives a `Body`."""
+"""Painters of vegetables; each paints a `Body`. What they draw by hand is in pixels."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Body, Colour, Rng
+from food_data.synthetic.bodies import Body, Colour
 
-_FLORET, _STEM = (58, 112, 42), (156, 184, 100)
-_BEAN, _LEAF, _RIB = (84, 140, 52), (126, 178, 64), (218, 230, 170)
-_TOMATO, _STALK = (214, 34, 22), (70, 124, 40)
-_CARROT, _GARLIC = (236, 116, 34), (236, 230, 222)
+_STEM, _BEAN, _CARROT = (156, 184, 100), (84, 140, 52), (236, 116, 34)
 _CUCUMBER, _CUCUMBER_FLESH = (44, 92, 38), (206, 224, 164)
 _ZUCCHINI, _ZUCCHINI_FLESH = (56, 98, 44), (232, 232, 184)
 
 
-def broccoli(rng: Rng, length: float) -> Body:
+def broccoli(p: Body) -> None:
     """A little tree: a pale stem that forks into a crown of dark green buds."""
-    number = int(rng.integers(20, 32))
-    turn, distance = rng.uniform(0, 2 * np.pi, number), np.sqrt(rng.uniform(0, 1, number))
+    number, length = int(p.rng.integers(20, 32)), p.length
+    turn, distance = p.uniform(0, 2 * np.pi, number), np.sqrt(p.uniform(0, 1, number))
     crown = np.stack([np.cos(turn) * 0.21 + 0.16, np.sin(turn) * 0.33], axis=1)
     crown = ([0.16, 0] + (crown - [0.16, 0]) * distance[:, np.newaxis]) * length
-    radii = rng.uniform(0.085, 0.13, number) * length
-    colours = np.array([bodies.vary(rng, _FLORET, 0.1) for _ in range(number)])
-    lift = (1.2 - distance) * 0.16 * length
+    radii = p.uniform(0.085, 0.13, number) * length
+    colours = np.array([p.vary((58, 112, 42), 0.1) for _ in range(number)])
     # One more ball makes room for the stem.
-    body = bodies.balls(
-        np.concatenate([crown, [[-0.46 * length, 0]]]),
-        np.append(radii, 0.03 * length),
-        np.concatenate([colours, [_STEM]]),
-        np.append(lift, 0),
-        0.05,
-        8,
-    )
-    stem = np.array(
-        [[-0.5, -0.09], [-0.1, -0.11], [0.08, -0.2], [0.08, 0.2], [-0.1, 0.11], [-0.5, 0.09]]
-    )
-    trunk = np.zeros(body.alpha.shape, np.uint8)
-    bodies.fill(trunk, stem * length, 255)
-    bare = (trunk > 127) & (body.alpha < 128)
-    body.albedo[bare] = np.clip(bodies.vary(rng, _STEM), 0, 255)
-    body.height[bare] = bodies.inflate(trunk, 0.1 * length)[bare]
-    np.maximum(body.alpha, trunk, out=body.alpha)
-    leafy = np.where(bare, 0, body.noise(rng, max(2.0, 0.025 * length))).astype(np.float32)
-    body.height += 0.016 * length * leafy
-    body.blend(0.4 * leafy - 0.1, (122, 160, 76))
-    return body
+    places, radii = np.concatenate([crown, [[-0.46 * length, 0]]]), np.append(radii, 0.03 * length)
+    lift = np.append((1.2 - distance) * 0.16 * length, 0)
+    p.balls(places, radii, np.concatenate([colours, [_STEM]]), lift, 0.05, 8)
+    upper = np.array([[-0.5, -0.09], [-0.1, -0.11], [0.08, -0.2]])
+    trunk = np.zeros(p.alpha.shape, np.uint8)
+    bodies.fill(trunk, np.concatenate([upper, upper[::-1] * [1, -1]]) * length, 255)
+    bare = (trunk > 127) & (p.alpha < 128)
+    p.albedo[bare] = np.clip(p.vary(_STEM), 0, 255)
+    p.height[bare] = bodies.inflate(trunk, 0.1 * length)[bare]
+    np.maximum(p.alpha, trunk, out=p.alpha)
+    leafy = np.where(bare, 0, p.noise(0.025, least_px=2.0)).astype(np.float32)
+    p.height += 0.016 * length * leafy
+    p.blend(0.4 * leafy - 0.1, (122, 160, 76))
 
 
-def _bean_points(rng: Rng, length: float, width: float) -> np.ndarray:
-    points = bodies.outline(rng, length, width, 2.2, bend=rng.uniform(-0.07, 0.07))
+def _bean_points(p: Body, length: float, width: float) -> np.ndarray:
+    points = bodies.outline(p.rng, length, width, 2.2, bend=p.uniform(-0.07, 0.07))
     swell = 1 + 0.08 * np.cos(points[:, 0] / length * 40)
     return points * np.stack([np.ones(len(points)), swell], axis=1)
 
 
-def green_bean(rng: Rng, length: float) -> Body:
+def green_bean(p: Body) -> None:
     """One bean: long, thin, its seeds showing through, a stalk at one end."""
-    width = rng.uniform(0.10, 0.14)
-    points = _bean_points(rng, length, width)
-    body = bodies.solid(points, bodies.vary(rng, _BEAN, 0.1), 0.5 * width * length, 0.16, 16)
-    x, _ = body.grid()
-    body.height += 0.02 * length * np.maximum(0, np.cos(40 * x / length))
-    body.mottle(rng, 0.1 * length, (118, 166, 76), -0.2)
-    bodies.line(body.albedo, points[:36:3] * [1, 0.1], (66, 116, 44), 0.012 * length)
-    at = points[np.argmin(points[:, 0])]
-    bodies.dots(body.albedo, at + [0.01 * length, 0], 0.025 * length, (150, 160, 84))
-    return body
+    width = p.uniform(0.10, 0.14)
+    points = _bean_points(p, p.length, width)
+    p.solid(points, _BEAN, 0.5 * width, 0.16, 16, vary=0.1)
+    p.height += 0.02 * p.length * np.maximum(0, np.cos(40 * p.grid()[0] / p.length))
+    p.mottle(0.1, (118, 166, 76), -0.2)
+    p.line(points[:36:3] * [1, 0.1], (66, 116, 44), 0.012)
+    end = points[np.argmin(points[:, 0])]
+    p.dots(end + [0.01 * p.length, 0], 0.025, (150, 160, 84))
 
 
-def green_beans(rng: Rng, length: float) -> Body:
+def green_beans(p: Body) -> None:
     """A handful of beans that lie along each other."""
-    number = int(rng.integers(4, 9))
-    body = bodies.empty(bodies.frame(1.05 * length, 0.62 * length), 0.16, 16)
+    number = int(p.rng.integers(4, 9))
+    p.begin(bodies.frame(1.05 * p.length, 0.62 * p.length), 0.16, 16)
     for k in range(number):
-        angle, side = rng.normal(0, 0.2), rng.uniform(-0.15, 0.15) * length
-        points = _bean_points(rng, length * rng.uniform(0.75, 0.92), 0.09)
-        bean = np.zeros(body.alpha.shape, np.uint8)
+        angle, side = p.rng.normal(0, 0.2), p.uniform(-0.15, 0.15) * p.length
+        points = _bean_points(p, p.length * p.uniform(0.75, 0.92), 0.09)
+        bean = np.zeros(p.alpha.shape, np.uint8)
         bodies.fill(bean, points @ bodies.rotation(angle).T + [0, side], 255)
         inside = bean > 127
-        body.albedo[inside] = bodies.vary(rng, _BEAN, 0.12)
-        body.height[inside] = bodies.inflate(bean, 0.05 * length)[inside] + k
-        np.maximum(body.alpha, bean, out=body.alpha)
-    body.mottle(rng, 0.1 * length, (118, 166, 76), -0.2)
-    return body
+        p.albedo[inside] = p.vary(_BEAN, 0.12)
+        p.height[inside] = bodies.inflate(bean, 0.05 * p.length)[inside] + k
+        np.maximum(p.alpha, bean, out=p.alpha)
+    p.mottle(0.1, (118, 166, 76), -0.2)
 
 
-def lettuce(rng: Rng, length: float) -> Body:
+def lettuce(p: Body) -> None:
     """A leaf with a ruffled edge, a pale rib and veins, wrinkled."""
-    aspect = rng.uniform(0.62, 0.82)
-    points = bodies.outline(rng, 0.94 * length, aspect, 2.2, taper=-0.3, lumps=0.07)
-    ruffle = np.repeat(rng.uniform(0.9, 1.1, 36), 2)
-    body = bodies.solid(points * ruffle[:, np.newaxis], bodies.vary(rng, _LEAF, 0.1), 0.05 * length)
-    dark = (74, 132, 42) if rng.uniform() < 0.8 else (112, 50, 54)
-    x, y = body.grid()
-    body.blend(0.9 * (np.abs(y) / (0.5 * aspect * length) + 0.3 * x / length - 0.45), dark)
-    folds = body.noise(rng, 0.09 * length)
-    body.blend(0.3 * folds, dark)
-    body.height += 0.045 * length * folds
-    rib = np.stack([np.linspace(-0.47, 0.38, 6), rng.normal(0, 0.012, 6)], axis=1) * length
+    aspect = p.uniform(0.62, 0.82)
+    points = p.outline(aspect, 2.2, taper=-0.3, lumps=0.07, size=0.94)
+    ruffle = np.repeat(p.uniform(0.9, 1.1, 36), 2)
+    p.solid(points * ruffle[:, np.newaxis], (126, 178, 64), 0.05, vary=0.1)
+    dark = (74, 132, 42) if p.uniform() < 0.8 else (112, 50, 54)
+    x, y = p.grid()
+    p.blend(0.9 * (np.abs(y) / (0.5 * aspect * p.length) + 0.3 * x / p.length - 0.45), dark)
+    folds = p.noise(0.09)
+    p.blend(0.3 * folds, dark)
+    p.height += 0.045 * p.length * folds
+    rib = p.at(np.stack([np.linspace(-0.47, 0.38, 6), p.rng.normal(0, 0.012, 6)], axis=1))
     for k in range(1, 6):
         for side in (-1, 1):
-            end = rib[k] + np.array([0.14, side * rng.uniform(0.2, 0.3)]) * length
-            bodies.line(body.albedo, np.array([rib[k - 1], end]), (182, 212, 124), 0.012 * length)
+            end = rib[k] + p.at([0.14, side * p.uniform(0.2, 0.3)])
+            p.line(np.array([rib[k - 1], end]), (182, 212, 124), 0.012)
     for part in range(5):
-        bodies.line(body.albedo, rib[part : part + 2], _RIB, (0.075 - 0.012 * part) * length)
-    body.height = np.where(body.alpha > 0, np.maximum(body.height, 0), 0).astype(np.float32)
-    return body
+        p.line(rib[part : part + 2], (218, 230, 170), 0.075 - 0.012 * part)
+    p.height = np.where(p.alpha > 0, np.maximum(p.height, 0), 0).astype(np.float32)
 
 
-def cherry_tomato(rng: Rng, length: float) -> Body:
+def cherry_tomato(p: Body) -> None:
     """A glossy red ball, most of them with the green star of the stalk."""
-    aspect = rng.uniform(0.84, 0.98)
-    points = bodies.outline(rng, length, aspect, 2.1)
-    body = bodies.solid(points, bodies.vary(rng, _TOMATO), 0.48 * aspect * length, 0.55, 44)
-    body.mottle(rng, 0.3 * length, (232, 92, 30), -0.4)
-    if rng.uniform() < 0.65:
-        at = rng.uniform(-0.16, 0.16, 2) * length
-        for angle in rng.uniform(0, 6) + 2 * np.pi / 5 * np.arange(5):
-            tip = np.array([np.cos(angle), np.sin(angle)]) * length * rng.uniform(0.22, 0.36)
+    aspect = p.uniform(0.84, 0.98)
+    p.solid(p.outline(aspect, 2.1), (214, 34, 22), 0.48 * aspect, 0.55, 44)
+    p.mottle(0.3, (232, 92, 30), -0.4)
+    if p.uniform() < 0.65:
+        at = p.at(p.uniform(-0.16, 0.16, 2))
+        for angle in p.uniform(0, 6) + 2 * np.pi / 5 * np.arange(5):
+            tip = np.array([np.cos(angle), np.sin(angle)]) * p.length * p.uniform(0.22, 0.36)
             side = 0.2 * np.array([-tip[1], tip[0]])
             leaf = np.array([[0, 0], 0.4 * tip + side, tip, 0.4 * tip - side]) + at
-            bodies.fill(body.albedo, leaf, bodies.vary(rng, _STALK, 0.1))
-        bodies.dots(body.albedo, at, 0.06 * length, (128, 150, 70))
-    return body
+            p.fill(leaf, p.vary((70, 124, 40), 0.1))
+        p.dots(at, 0.06, (128, 150, 70))
 
 
-def cherry_tomato_half(rng: Rng, length: float) -> Body:
+def cherry_tomato_half(p: Body) -> None:
     """The cut face: a red wall, wet chambers with seeds, a paler core."""
-    points = bodies.outline(rng, length, rng.uniform(0.86, 0.96))
-    body = bodies.solid(points, bodies.vary(rng, (204, 44, 28)), 0.1 * length, 0.35, 40)
-    bodies.fill(body.albedo, 0.8 * points, (222, 92, 62))
-    chambers = int(rng.integers(2, 4))
-    for angle in rng.uniform(0, 6) + 2 * np.pi / chambers * np.arange(chambers):
-        at = 0.21 * length * np.array([np.cos(angle), np.sin(angle)])
-        bodies.dots(body.albedo, at, 0.15 * length, (186, 44, 20))
-        seeds = at + rng.normal(0, 0.06 * length, (4, 2))
-        bodies.dots(body.albedo, seeds, 0.032 * length, (240, 208, 120))
-    return body
+    points = p.outline(p.uniform(0.86, 0.96))
+    p.solid(points, (204, 44, 28), 0.1, 0.35, 40)
+    p.fill(0.8 * points, (222, 92, 62))
+    chambers = int(p.rng.integers(2, 4))
+    for angle in p.uniform(0, 6) + 2 * np.pi / chambers * np.arange(chambers):
+        at = 0.21 * p.length * np.array([np.cos(angle), np.sin(angle)])
+        p.dots(at, 0.15, (186, 44, 20))
+        p.dots(at + p.rng.normal(0, 0.06 * p.length, (4, 2)), 0.032, (240, 208, 120))
 
 
-def carrot_whole(rng: Rng, length: float) -> Body:
+def carrot_whole(p: Body) -> None:
     """Long, thinner towards its tip, with rings across and a stub of green at times."""
-    aspect, exponent = rng.uniform(0.14, 0.22), 2.6
-    bend, taper = rng.uniform(-0.04, 0.04), rng.uniform(0.3, 0.7)
-    points = bodies.outline(rng, length, aspect, exponent, bend, taper)
-    body = bodies.solid(points, bodies.vary(rng, _CARROT), 0.45 * aspect * length, 0.15, 16)
-    _rings(rng, body, length)
-    if rng.uniform() < 0.4:
-        at = points[np.argmin(points[:, 0])]
-        bodies.dots(body.albedo, at, 0.05 * length, (110, 130, 60))
-    return body
+    aspect, bend, taper = p.uniform(0.14, 0.22), p.uniform(-0.04, 0.04), p.uniform(0.3, 0.7)
+    points = p.outline(aspect, 2.6, bend, taper)
+    p.solid(points, _CARROT, 0.45 * aspect, 0.15, 16)
+    _rings(p)
+    if p.uniform() < 0.4:
+        p.dots(points[np.argmin(points[:, 0])], 0.05, (110, 130, 60))
 
 
-def baby_carrot(rng: Rng, length: float) -> Body:
+def baby_carrot(p: Body) -> None:
     """A short stick with round ends, wet and even."""
-    aspect, exponent = rng.uniform(0.22, 0.38), rng.uniform(2.6, 4)
-    bend, taper = rng.uniform(-0.04, 0.04), rng.uniform(0, 0.3)
-    points = bodies.outline(rng, length, aspect, exponent, bend, taper)
-    body = bodies.solid(points, bodies.vary(rng, _CARROT), 0.5 * aspect * length, 0.25, 20)
-    _rings(rng, body, length)
-    return body
+    aspect, exponent = p.uniform(0.22, 0.38), p.uniform(2.6, 4)
+    points = p.outline(aspect, exponent, p.uniform(-0.04, 0.04), p.uniform(0, 0.3))
+    p.solid(points, _CARROT, 0.5 * aspect, 0.25, 20)
+    _rings(p)
 
 
-def carrot_stick(rng: Rng, length: float) -> Body:
-    """A cut strip with sharp edges, paler along its core."""
-    aspect = rng.uniform(0.14, 0.24)
-    points = bodies.outline(rng, length, aspect, 10, taper=rng.uniform(0, 0.3))
-    body = bodies.solid(points, bodies.vary(rng, (240, 132, 46)), 0.05 * length, 0.15, 16)
-    x, y = body.grid()
-    core = np.abs(y - rng.normal(0, 0.04) * length) / (aspect * length) + 0 * x
-    body.blend(0.6 - 3 * core, (248, 176, 84))
-    body.mottle(rng, 0.08 * length, (220, 100, 26), -0.5)
-    return body
-
-
-def carrot_coin(rng: Rng, length: float) -> Body:
-    """A slice across: a paler core with rays in an orange ring."""
-    points = bodies.outline(rng, length, rng.uniform(0.82, 1.0), lumps=0.03)
-    body = bodies.solid(points, bodies.vary(rng, (240, 126, 40)), 0.1 * length, 0.2, 20)
-    radius, turn = body.polar(length)
-    core = rng.uniform(0.4, 0.6)
-    rays = np.cos(int(rng.integers(7, 14)) * turn)
-    body.blend(4 * (core - radius) + 0.3 * rays, (250, 172, 74))
-    body.blend(0.5 - 12 * np.abs(radius - core), (252, 196, 110))
-    return body
-
-
-def _rings(rng: Rng, body: Body, length: float) -> None:
+def _rings(p: Body) -> None:
     """Fine lines across a carrot."""
-    x, y = body.grid()
-    wobble = body.noise(rng, 0.2 * length)
-    rings = np.cos(x / length * rng.uniform(60, 110) + 2 * wobble + 0 * y)
-    body.blend(0.25 * rings - 0.1, (204, 90, 24))
-    body.mottle(rng, 0.15 * length, (250, 150, 70), -0.6)
+    x, y = p.grid()
+    wobble = p.noise(0.2)
+    rings = np.cos(x / p.length * p.uniform(60, 110) + 2 * wobble + 0 * y)
+    p.blend(0.25 * rings - 0.1, (204, 90, 24))
+    p.mottle(0.15, (250, 150, 70), -0.6)
 
 
-def _gourd(rng: Rng, length: float, aspect: float, colour: Colour, pale: float) -> Body:
+def carrot_stick(p: Body) -> None:
+    """A cut strip with sharp edges, paler along its core."""
+    aspect = p.uniform(0.14, 0.24)
+    p.solid(p.outline(aspect, 10, taper=p.uniform(0, 0.3)), (240, 132, 46), 0.05, 0.15, 16)
+    x, y = p.grid()
+    core = np.abs(y - p.rng.normal(0, 0.04) * p.length) / (aspect * p.length) + 0 * x
+    p.blend(0.6 - 3 * core, (248, 176, 84))
+    p.mottle(0.08, (220, 100, 26), -0.5)
+
+
+def carrot_coin(p: Body) -> None:
+    """A slice across: a paler core with rays in an orange ring."""
+    p.solid(p.outline(p.uniform(0.82, 1.0), lumps=0.03), (240, 126, 40), 0.1, 0.2, 20)
+    radius, turn = p.polar()
+    core = p.uniform(0.4, 0.6)
+    rays = np.cos(int(p.rng.integers(7, 14)) * turn)
+    p.blend(4 * (core - radius) + 0.3 * rays, (250, 172, 74))
+    p.blend(0.5 - 12 * np.abs(radius - core), (252, 196, 110))
+
+
+def _gourd(p: Body, aspect: float, colour: Colour, pale: float) -> None:
     """Long and green with stripes along it; `pale` 0..1 says how much of them is seen."""
-    exponent, bend, taper = rng.uniform(2.6, 4), rng.uniform(-0.08, 0.08), rng.uniform(-0.1, 0.2)
-    points = bodies.outline(rng, length, aspect, exponent, bend, taper)
-    body = bodies.solid(points, bodies.vary(rng, colour, 0.1), 0.48 * aspect * length, 0.3, 24)
-    x, y = body.grid()
-    wobble = body.noise(rng, 0.3 * length)
-    stripes = np.cos(y / (aspect * length) * rng.uniform(14, 26) + wobble + 0 * x)
-    body.blend(pale * stripes, (130, 160, 84))
-    body.mottle(rng, 0.03 * length, (150, 174, 96), pale - 0.9)
-    return body
+    exponent, bend, taper = p.uniform(2.6, 4), p.uniform(-0.08, 0.08), p.uniform(-0.1, 0.2)
+    p.solid(p.outline(aspect, exponent, bend, taper), colour, 0.48 * aspect, 0.3, 24, vary=0.1)
+    x, y = p.grid()
+    wobble = p.noise(0.3)
+    stripes = np.cos(y / (aspect * p.length) * p.uniform(14, 26) + wobble + 0 * x)
+    p.blend(pale * stripes, (130, 160, 84))
+    p.mottle(0.03, (150, 174, 96), pale - 0.9)
 
 
-def cucumber(rng: Rng, length: float) -> Body:
+def cucumber(p: Body) -> None:
     """A whole cucumber: long, dark green, with pale stripes and warts."""
-    body = _gourd(rng, length, rng.uniform(0.16, 0.26), _CUCUMBER, 0.25)
-    body.roughen(rng, 0.025 * length, 0.006 * length)
-    return body
+    _gourd(p, p.uniform(0.16, 0.26), _CUCUMBER, 0.25)
+    p.roughen(0.025, 0.006)
 
 
-def cucumber_slice(rng: Rng, length: float) -> Body:
+def cucumber_slice(p: Body) -> None:
     """A slice: dark skin, pale flesh, wet seeds in three chambers."""
-    points = bodies.outline(rng, length, rng.uniform(0.85, 1.0), lumps=0.01)
-    body = bodies.solid(points, bodies.vary(rng, _CUCUMBER, 0.1), 0.08 * length, 0.3, 30)
-    bodies.fill(body.albedo, rng.uniform(0.88, 0.94) * points, bodies.vary(rng, _CUCUMBER_FLESH))
-    radius, turn = body.polar(length)
-    chambers = (0.55 - radius) * 3 + 0.35 * np.cos(3 * turn + rng.uniform(0, 6))
-    body.blend(0.6 * chambers, (176, 206, 130))
-    seeds = bodies.scattered(rng, 14, 0.12, 0.27, length)
-    bodies.dots(body.albedo, seeds, 0.025 * length, (236, 236, 196))
-    return body
+    points = p.outline(p.uniform(0.85, 1.0), lumps=0.01)
+    p.solid(points, _CUCUMBER, 0.08, 0.3, 30, vary=0.1)
+    p.fill(p.uniform(0.88, 0.94) * points, p.vary(_CUCUMBER_FLESH))
+    radius, turn = p.polar()
+    chambers = (0.55 - radius) * 3 + 0.35 * np.cos(3 * turn + p.uniform(0, 6))
+    p.blend(0.6 * chambers, (176, 206, 130))
+    p.dots(p.scattered(14, 0.12, 0.27), 0.025, (236, 236, 196))
 
 
-def cucumber_stick(rng: Rng, length: float) -> Body:
+def cucumber_stick(p: Body) -> None:
     """A strip cut along: pale flesh with the skin on one side."""
-    aspect = rng.uniform(0.16, 0.26)
-    points = bodies.outline(rng, length, aspect, 9)
-    body = bodies.solid(points, bodies.vary(rng, _CUCUMBER_FLESH, 0.05), 0.06 * length, 0.2, 24)
-    x, y = body.grid()
-    edge = 0.5 * aspect * length * rng.uniform(0.5, 0.8)
-    body.blend((y - edge) / (0.03 * length) + 0 * x, _CUCUMBER)
-    body.mottle(rng, 0.1 * length, (236, 240, 200), -0.4)
-    return body
+    aspect = p.uniform(0.16, 0.26)
+    p.solid(p.outline(aspect, 9), _CUCUMBER_FLESH, 0.06, 0.2, 24, vary=0.05)
+    x, y = p.grid()
+    edge = 0.5 * aspect * p.length * p.uniform(0.5, 0.8)
+    p.blend((y - edge) / (0.03 * p.length) + 0 * x, _CUCUMBER)
+    p.mottle(0.1, (236, 240, 200), -0.4)
 
 
-def zucchini(rng: Rng, length: float) -> Body:
+def zucchini(p: Body) -> None:
     """A whole zucchini: green with pale specks, a stump at one end."""
-    aspect = rng.uniform(0.18, 0.28)
-    body = _gourd(rng, length, aspect, _ZUCCHINI, 0.35)
-    stump = np.array([[-0.53, -0.3], [-0.4, -0.4], [-0.4, 0.4], [-0.53, 0.3]]) * length
+    aspect = p.uniform(0.18, 0.28)
+    _gourd(p, aspect, _ZUCCHINI, 0.35)
+    stump = p.at([[-0.53, -0.3], [-0.4, -0.4], [-0.4, 0.4], [-0.53, 0.3]])
     stump[:, 1] *= 0.5 * aspect
-    for image, ink in ((body.albedo, (150, 166, 96)), (body.alpha, 255)):
+    for image, ink in ((p.albedo, (150, 166, 96)), (p.alpha, 255)):
         bodies.fill(image, stump, ink)
-    return body
 
 
-def zucchini_slice(rng: Rng, length: float) -> Body:
+def zucchini_slice(p: Body) -> None:
     """A slice: a thin green skin, cream flesh, faint seeds; browned at times."""
-    points = bodies.outline(rng, length, rng.uniform(0.82, 1.0), lumps=0.015)
-    body = bodies.solid(points, bodies.vary(rng, _ZUCCHINI, 0.1), 0.08 * length, 0.15, 20)
-    bodies.fill(body.albedo, rng.uniform(0.9, 0.95) * points, bodies.vary(rng, _ZUCCHINI_FLESH))
-    spots = bodies.scattered(rng, 12, 0.08, 0.26, length)
-    bodies.dots(body.albedo, spots, 0.03 * length, (214, 212, 150))
-    if rng.uniform() < 0.3:
-        body.mottle(rng, 0.2 * length, (170, 110, 50), -0.3)
-    return body
+    points = p.outline(p.uniform(0.82, 1.0), lumps=0.015)
+    p.solid(points, _ZUCCHINI, 0.08, 0.15, 20, vary=0.1)
+    p.fill(p.uniform(0.9, 0.95) * points, p.vary(_ZUCCHINI_FLESH))
+    p.dots(p.scattered(12, 0.08, 0.26), 0.03, (214, 212, 150))
+    if p.uniform() < 0.3:
+        p.mottle(0.2, (170, 110, 50), -0.3)
 
 
-def garlic(rng: Rng, length: float) -> Body:
+def garlic(p: Body) -> None:
     """A bulb: white, its cloves showing as ribs that meet at the stalk; tinged at times."""
-    points = bodies.outline(rng, length, rng.uniform(0.82, 0.95), 2.0, taper=0.2, lumps=0.04)
-    body = bodies.solid(points, bodies.vary(rng, _GARLIC, 0.03), 0.42 * length, 0.08, 10)
-    x, y = body.grid()
-    ribs = np.cos(int(rng.integers(6, 10)) * np.arctan2(y, x - np.float32(0.35 * length)) * 2)
-    body.height += 0.03 * length * ribs
-    body.blend(0.25 * ribs - 0.1, (206, 190, 180))
-    if rng.uniform() < 0.4:
-        body.blend(0.3 * np.abs(ribs), (160, 110, 140))
-    bodies.dots(body.albedo, np.array([0.42 * length, 0]), 0.06 * length, (190, 170, 130))
-    return body
+    points = p.outline(p.uniform(0.82, 0.95), taper=0.2, lumps=0.04)
+    p.solid(points, (236, 230, 222), 0.42, 0.08, 10, vary=0.03)
+    x, y = p.grid()
+    ribs = np.cos(int(p.rng.integers(6, 10)) * np.arctan2(y, x - np.float32(0.35 * p.length)) * 2)
+    p.height += 0.03 * p.length * ribs
+    p.blend(0.25 * ribs - 0.1, (206, 190, 180))
+    if p.uniform() < 0.4:
+        p.blend(0.3 * np.abs(ribs), (160, 110, 140))
+    p.dots(p.at([0.42, 0]), 0.06, (190, 170, 130))
 
 
-def garlic_clove(rng: Rng, length: float) -> Body:
+def garlic_clove(p: Body) -> None:
     """One clove: a pale drop with a brown end."""
-    aspect, bend, taper = rng.uniform(0.45, 0.6), rng.uniform(0, 0.1), rng.uniform(0.3, 0.6)
-    points = bodies.outline(rng, length, aspect, 2.0, bend, taper)
-    body = bodies.solid(points, bodies.vary(rng, (242, 232, 206), 0.03), 0.24 * length, 0.15, 16)
-    x, y = body.grid()
-    body.blend((-x / length - 0.42) * 12 + 0 * y, (170, 130, 90))
-    body.mottle(rng, 0.2 * length, (216, 196, 150), -0.6)
-    return body
+    points = p.outline(p.uniform(0.45, 0.6), 2.0, p.uniform(0, 0.1), p.uniform(0.3, 0.6))
+    p.solid(points, (242, 232, 206), 0.24, 0.15, 16, vary=0.03)
+    x, y = p.grid()
+    p.blend((-x / p.length - 0.42) * 12 + 0 * y, (170, 130, 90))
+    p.mottle(0.2, (216, 196, 150), -0.6)

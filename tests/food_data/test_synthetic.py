@@ -121,7 +121,8 @@ def test_foods_hide_at_most_15_percent_of_each_other(monkeypatch):
 
 def test_light_and_shadow_agree_on_where_the_lamp_is():
     light = bodies.Light((-0.7, 0.0, 0.714), 0.4, 0.3)
-    ball = bodies.solid(bodies.outline(np.random.default_rng(0), 80, 1.0), (150, 150, 150), 40)
+    ball = bodies.Body(np.random.default_rng(0), 80)
+    ball.solid(ball.outline(1.0), (150, 150, 150), 0.5, vary=0)
     lit = light.shade(ball, 0.0)
     assert lit[43, 15, 0] > lit[43, 70, 0] + 40  # The lamp is on the left.
     turned = light.shade(ball, np.pi / 2)  # To its left is what was below.

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from tf_agents.trajectories import time_step
 
-import attention_mask
 import losses
 import policy_specs
+import transformer
 from tests import small_model
 from tests.golden import golden_inputs, parity
 
@@ -48,7 +48,7 @@ def test_b_transformer(rt1main):
     network = rt1main.network._transformer
 
     parity.assert_close(network(tokens, causal), reference["causal_logits"], "b logits")
-    masked = network(tokens[:1], attention_mask.attention_mask(6, 8, 11))
+    masked = network(tokens[:1], transformer.attention_mask(6, 8, 11))
     parity.assert_close(masked, reference["rt1_mask_logits"], "b logits")
 
 

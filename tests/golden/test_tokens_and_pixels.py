@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import attention_mask
 import dropout_settings
 import policy_specs
-from film_efficientnet import preprocessors, pretrained_efficientnet_encoder
+import transformer
+from film_efficientnet import film_efficientnet_encoder
 from tests import small_model
 from tests.golden import golden_inputs, parity
 from tokenizers import action_tokenizer
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("clean_gin")]
 
 
 def test_b_and_e_masks():
-    rt1, food = attention_mask.attention_mask(6, 8, 11), attention_mask.attention_mask(1, 8, 4)
+    rt1, food = transformer.attention_mask(6, 8, 11), transformer.attention_mask(1, 8, 4)
 
     np.testing.assert_array_equal(rt1, parity.golden("b_transformer")["rt1_mask"])
     np.testing.assert_array_equal(food, parity.golden("e_hitl")["rt1mask12"])
@@ -61,10 +61,10 @@ def test_g_pad_and_crop():
     image = golden_inputs.images_uint8(parity.input_seed(50), 1, 256, 320)
 
     for i, seed in enumerate(reference["seeds"]):
-        padding, offsets = preprocessors.crop_offsets(256, 320, tf.constant(seed))
+        padding, offsets = film_efficientnet_encoder.crop_offsets(256, 320, tf.constant(seed))
         assert padding == (20, 50)
         np.testing.assert_array_equal(offsets, reference["offsets_yx"][i])
-        shifted = preprocessors.preprocess(image, tf.constant(seed)).numpy()
+        shifted = film_efficientnet_encoder.preprocess(image, tf.constant(seed)).numpy()
         np.testing.assert_array_equal(shifted[0, ::32, ::32], reference["crop_sub"][i])
         parity.assert_close(shifted.mean(dtype=np.float64), reference["crop_mean"][i], "float32")
 
@@ -74,9 +74,9 @@ def test_g_evaluation_and_resize():
     image = golden_inputs.images_uint8(parity.input_seed(50), 1, 256, 320)
     with small_model.gin_bindings(*small_model.BINDINGS[:1]):
         off = dropout_settings.DropoutSettings.off()
-        encoder = pretrained_efficientnet_encoder.EfficientNetEncoder(off)
+        encoder = film_efficientnet_encoder.EfficientNetEncoder(off)
 
-    plain = preprocessors.preprocess(image)
+    plain = film_efficientnet_encoder.preprocess(image)
     np.testing.assert_array_equal(plain[0, ::32, ::32], reference["eval_sub"])
     resized = encoder.resize(plain)
     assert resized.shape == (1, 300, 300, 3)

@@ -1,4 +1,4 @@
-"""The experiment's parts; the whole of it runs in `tests/training/test_resume.py`."""
+"""The experiment's parts; the whole of it runs in `tests/test_checkpoint_directory.py`."""
 
 from __future__ import annotations
 

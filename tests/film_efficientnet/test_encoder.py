@@ -1,0 +1,357 @@
+"""The image encoder: sizes, checkpoint keys, FiLM, BatchNorm, dropout, frozen stages.
+
+That the numbers are RT-1's is shown by tests/golden, that they are Keras' by test_imagenet_weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import dropout_settings
+from film_efficientnet import (
+    efficientnet_variants,
+    film_conditioning_layer,
+    film_efficientnet_encoder,
+    mbconv_block,
+)
+from tests import small_model
+
+pytest_plugins = ["tests.model_fixtures"]
+pytestmark = pytest.mark.usefixtures("clean_gin")
+
+OFF = dropout_settings.DropoutSettings.off()
+SEED = tf.constant([3, 5], tf.int32)
+
+
+def trunk(context_size=None, dropout=OFF, variant="small", **settings):
+    return film_efficientnet_encoder.FilmEfficientNet(
+        context_size, dropout, variant=variant, **settings
+    )
+
+
+def encoder(dropout=OFF, context_size=6, **settings):
+    """A tiny one of 64 x 64 pixels: 2 x 2 features of 16 numbers, none of its weights zero."""
+    with small_model.gin_bindings(
+        'FilmEfficientNet.variant = "small"', *small_model.TINY, *settings.pop("bindings", ())
+    ):
+        made = film_efficientnet_encoder.EfficientNetEncoder(
+            dropout, 16, context_size, **{"image_size": 64, **settings}
+        )
+    small_model.randomize(made.variables, seed=0)
+    return made
+
+
+def pixels(seed, batch_size=2, height=64, width=64):
+    shape = (batch_size, height, width, 3)
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+def context(seed, batch_size=2):
+    return tf.constant(small_model.embeddings(seed, batch_size, size=6))
+
+
+# Preprocessing
+
+
+def test_bytes_become_floats_in_0_to_1_and_floats_stay():
+    found = film_efficientnet_encoder.preprocess(
+        tf.constant([[[[0, 51, 127], [255, 0, 0]]]], tf.uint8)
+    )
+    np.testing.assert_allclose(found[0, 0, 0], [0.0, 0.2, 127 / 255], rtol=1e-6)
+    assert found[0, 0, 1, 0] == 1.0  # Exactly: the encoder refuses more.
+    np.testing.assert_array_equal(film_efficientnet_encoder.preprocess(pixels(0)), pixels(0))
+
+
+def test_random_shift_by_hand():
+    images = small_model.images(0, 3)
+    seen = set()
+    for number in range(8):
+        seed = tf.constant([number, 7])
+        (pad_y, pad_x), (y, x) = film_efficientnet_encoder.crop_offsets(64, 64, seed)
+        assert (pad_y, pad_x) == (5, 10) and 0 <= y <= 10 and 0 <= x <= 20
+        y, x = int(y), int(x)
+        seen.add((y, x))
+        padded = np.pad(images / 255.0, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
+        shifted = film_efficientnet_encoder.preprocess(tf.constant(images), seed)
+        np.testing.assert_allclose(shifted, padded[:, y : y + 64, x : x + 64], atol=1e-6)
+    assert len(seen) > 5
+    assert film_efficientnet_encoder.crop_offsets(236, 236, SEED)[0] == (18, 37)
+
+
+# Sizes and keys
+
+
+def test_blocks_of_b3_and_of_lite():
+    blocks = efficientnet_variants.blocks(1.2, 1.4)
+    assert [block.name for block in blocks][:4] == ["block1a", "block1b", "block2a", "block2b"]
+    third = [block for block in blocks if block.stage == 3]
+    assert len(blocks) == 26 and len(third) == 3 and third[0].out_filters == 48
+    fractions = [block.drop_connect_fraction for block in blocks]
+    np.testing.assert_allclose(fractions, np.arange(26) / 26)
+    lite = efficientnet_variants.blocks(1.2, 1.4, lite=True)
+    assert len(lite) == 24 and lite[0].in_filters == 32  # Stages 1 and 7 are not repeated.
+    assert {block.squeeze_filters for block in lite} == {None}
+    with pytest.raises(ValueError, match="output_stride: expected 2, 4, 8, 16 or 32 px, got 12"):
+        efficientnet_variants.blocks(1.0, 1.0, 12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "height", "width"),
+    [({}, 75, 99), ({}, 63, 65), ({"output_stride": 8}, 64, 50), ({"output_stride": 2}, 9, 8)],
+)
+def test_size_of_the_feature_map(settings, height, width):
+    net = trunk(width=0.1, depth=0.1, **settings)
+    stride = settings.get("output_stride", 32)
+    features = net(255 * pixels(0, 1, height, width))
+    assert features.shape == (1, height // stride, width // stride, net.num_output_channels)
+    assert net.feature_map_side(300) == 300 // stride  # 9 for RT-1, where Keras has 10.
+
+
+def test_layers_have_the_keys_of_the_public_checkpoints():
+    net = trunk(context_size=6)
+    layers = net.layers_with_weights()
+    names = [layer.name for layer in layers]
+    assert names[:4] == ["normalization", "stem_conv", "stem_bn", "block1a_dwconv"]
+    assert names[10:18] == [
+        f"block2a_{name}"
+        for name in ("expand_conv", "expand_bn", "dwconv", "bn", "se_reduce", "se_expand",
+                     "project_conv", "project_bn")
+    ]  # fmt: skip
+    assert names[-2:] == ["top_conv", "top_bn"]
+    film = film_conditioning_layer.FilmConditioning
+    films = [i for i, layer in enumerate(layers) if isinstance(layer, film)]
+    assert films[:2] == [9, 18] and len(films) == 10
+    children = tf.train.TrackableView.children(net)
+    for index, layer in enumerate(layers):
+        assert children[f"layer_with_weights-{index}"] is layer
+    numbered = [v.ref() for layer in layers for v in layer.variables]
+    assert len(numbered) == len(set(numbered)) == len(net.variables)
+    assert not layers[0].trainable_variables
+
+
+def test_parameters_of_variants():
+    def count(net):
+        return sum(int(np.prod(v.shape)) for v in net.variables)
+
+    assert count(trunk()) == 340_199
+    assert trunk(width=0.7).num_output_channels == 896
+    assert len(trunk(depth=1.0)._blocks) == 16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["b0", "b3"])
+def test_variants_have_as_many_parameters_as_keras(variant):
+    make = getattr(tf.keras.applications, f"EfficientNet{variant.upper()}")
+    ours = sum(int(np.prod(v.shape)) for v in trunk(variant=variant).variables)
+    assert ours == make(include_top=False, weights=None).count_params()
+
+
+# What the layers compute
+
+
+def test_images_are_normalized_with_constants_that_take_effect_at_once():
+    net = trunk(width=0.1, depth=0.1)
+    white = tf.constant([[[[255.0, 0.0, 127.5]]]])
+    std = np.float32([0.229, 0.224, 0.225])
+    mean = np.float32([0.485, 0.456, 0.406])
+    expected = (np.float32([1, 0, 0.5]) - mean) / std
+    np.testing.assert_allclose(net._normalize(white)[0, 0, 0], expected, rtol=1e-5)
+    net._normalization.mean.assign([1.0, 0.0, 0.5])
+    np.testing.assert_allclose(net._normalize(white)[0, 0, 0], [0, 0, 0], atol=1e-6)
+
+
+BLOCK = efficientnet_variants.Block("block9x", 3, 4, 4, 6, 1, 1, 0.0)
+
+
+def block(change=None, rate=0.0, context_size=None, **settings):
+    numbers = dataclasses.replace(BLOCK, **(change or {}))
+    made = mbconv_block.MBConvBlock(numbers, context_size, rate, **settings)
+    small_model.randomize(made.variables, seed=0)
+    return made
+
+
+def features(batch_size=2):
+    shape = (batch_size, 6, 5, 4)
+    return tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
+
+
+def test_a_residual_where_shapes_allow_and_film_behind_it():
+    for change, has_residual in (({}, True), ({"strides": 2}, False), ({"out_filters": 6}, False)):
+        layer = block(change)
+        for variable in (layer._project_bn.gamma, layer._project_bn.beta):
+            variable.assign(tf.zeros_like(variable))
+        output = layer(features(), None).numpy()
+        if has_residual:
+            np.testing.assert_array_equal(output, features())
+        else:
+            assert not output.any()
+    assert block({"strides": 2, "kernel_size": 5})(features(), None).shape == (2, 3, 2, 4)
+    padded = mbconv_block.pad_before_stride(tf.ones((1, 2, 3, 1)), 5)[0, :, :, 0]
+    np.testing.assert_array_equal(padded, np.pad(np.ones((2, 3)), (1, 2)))
+    layer = block(context_size=6)
+    film, layer._film = layer._film, None
+    without = layer(features(), None)
+    layer._film = film
+    conditioned = film(without, context(0))
+    assert np.abs(conditioned - without).max() > 0.1
+    np.testing.assert_allclose(layer(features(), context(0)), conditioned, rtol=1e-5, atol=1e-5)
+
+
+def test_squeeze_and_excite_gates_channels():
+    """A gate that is closed whatever the input leaves the projection's bias alone."""
+    layer = block({"out_filters": 6})
+    gate = layer._squeeze_expand
+    gate.kernel.assign(tf.zeros_like(gate.kernel))
+    gate.bias.assign(tf.fill(gate.bias.shape, -1000.0))
+    closed = layer(features(), None).numpy()
+    np.testing.assert_allclose(closed, np.broadcast_to(closed[0, 0, 0], closed.shape), atol=1e-5)
+    gate.bias.assign(tf.fill(gate.bias.shape, 1000.0))
+    assert np.ptp(layer(features(), None).numpy()) > 0.1
+
+
+def test_drop_connect_drops_the_whole_branch_of_a_sample():
+    layer, inputs = block(rate=0.5), features(batch_size=40)
+    kept = (layer(inputs, None) - inputs).numpy()
+    branch = (layer(inputs, None, dropout_seed=SEED) - inputs).numpy()
+    dropped = np.array([not sample.any() for sample in branch])
+    assert 10 <= dropped.sum() <= 30  # Five standard deviations are 16.
+    np.testing.assert_allclose(branch[~dropped], 2 * kept[~dropped], atol=1e-4)
+    net = trunk(dropout=dropout_settings.DropoutSettings(backbone_drop_connect=0.5))
+    seeds = []
+    for one in net._blocks:
+        one.call = lambda x, context, training, dropout_seed: (
+            seeds.append(tuple(dropout_seed.numpy()))
+            or tf.zeros((1, 2, 2, net._top_conv.kernel.shape[2]))
+        )
+    net(255 * pixels(0, 1), dropout_seed=SEED)
+    assert len(set(seeds)) == len(net._blocks)
+
+
+def test_film_starts_as_the_identity_and_then_the_instruction_matters():
+    with_film, without = trunk(context_size=6), trunk()
+    small_model.randomize(without.variables, seed=0)
+    film = film_conditioning_layer.FilmConditioning
+    layers = [layer for layer in with_film.layers_with_weights() if not isinstance(layer, film)]
+    for ours, theirs in zip(layers, without.layers_with_weights()):
+        ours.set_weights(theirs.get_weights())
+    images = 255 * pixels(0)
+    plain = without(images)
+    np.testing.assert_array_equal(with_film(images, context(0)), plain)
+    small_model.randomize(with_film.variables, seed=0)
+    first, second = with_film(images, context(0)), with_film(images, context(1))
+    assert np.abs(first - second).max() > 1e-2
+    layer = film(2, 1)
+    layer._projection_mult.kernel.assign([[1.0, 0.0]])
+    layer._projection_add.kernel.assign([[0.0, 5.0]])
+    found = layer(tf.ones((1, 1, 1, 2)), tf.constant([[2.0]]))  # (1 + gamma) * x + beta
+    assert found.numpy().ravel().tolist() == [3.0, 11.0]
+
+
+def test_training_mode_changes_every_moving_statistic_and_nothing_else_does():
+    made = encoder()
+    moving = [v for v in made.variables if "moving" in v.name]
+    before = small_model.values(moving)
+    made(pixels(0), context(0), dropout_seed=SEED)
+    assert small_model.same(before, small_model.values(moving))
+    made(pixels(0), context(0), training=True)
+    for variable, old in zip(moving, before):
+        assert not np.array_equal(variable.numpy(), old), variable.name
+
+
+def test_synchronized_batch_norm_on_one_device_is_keras_fused_layer():
+    """Two devices are in tests/training."""
+    x = tf.random.stateless_normal((4, 5, 6, 3), (1, 2), 2.0, 3.0)
+    found = []
+    for kind in (tf.keras.layers.BatchNormalization, mbconv_block.SynchronizedBatchNorm):
+        layer = kind()
+        layer.build((None, None, None, 3))
+        layer.gamma.assign([1.0, 2.0, -1.0])
+        layer.beta.assign([0.5, 0.0, 1.0])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(y * tf.sin(x))
+        gradients = tape.gradient(loss, [x, layer.gamma, layer.beta])
+        found.append([y, *gradients, layer.moving_mean, layer.moving_variance, layer(x)])
+    for keras, ours in zip(*found):
+        np.testing.assert_allclose(ours, keras, rtol=1e-4, atol=1e-4)
+    layer.trainable = False
+    np.testing.assert_allclose(layer(x, training=True), layer(x), rtol=1e-6)
+
+
+# The encoder
+
+
+def test_size_of_the_encoders_map():
+    for size, height, width, expected in ((64, 100, 40, (2, 2)), (None, 96, 64, (3, 2))):
+        made = encoder(image_size=size)
+        assert made(pixels(0, 2, height, width), context(0)).shape == (2, *expected, 16)
+        assert made.num_features(height, width) == np.prod(expected)
+    resized = encoder().resize(pixels(0, 1, 128, 128))  # Bilinear, without antialiasing, as RT-1.
+    expected = pixels(0, 1, 128, 128).reshape(1, 64, 2, 64, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(resized, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, 255.0])
+def test_values_outside_0_to_1_are_refused(value):
+    made = encoder(context_size=None)
+    image = pixels(0, 1)
+    image[0, 3, 4, 1] = value
+    for call in (made, tf.function(made)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="expected images in 0..1"):
+            call(tf.constant(image))
+
+
+def test_dropout_of_channels_and_of_entries():
+    images = pixels(0, 4)
+    spatial = encoder(dataclasses.replace(OFF, spatial=0.5), context_size=None)
+    identity = tf.eye(spatial.net.num_output_channels, 16)[tf.newaxis, tf.newaxis]
+    spatial.conv1x1.kernel.assign(identity)
+    plain, dropped = spatial(images).numpy(), spatial(images, dropout_seed=SEED).numpy()
+    for before, after in zip(np.rollaxis(plain, 3), np.rollaxis(dropped, 3)):
+        for one, other in zip(before, after):  # A channel of a picture, whole.
+            assert not other.any() or np.allclose(other, 2 * one, rtol=1e-5)
+    assert 0.2 < np.mean(dropped == 0) < 0.8
+    top = encoder(dataclasses.replace(OFF, top=0.5), context_size=None)
+    plain, dropped = top(images).numpy(), top(images, dropout_seed=SEED).numpy()
+    zero = dropped == 0
+    np.testing.assert_allclose(dropped[~zero], 2 * plain[~zero], rtol=1e-5)
+    assert 0.3 < zero.mean() < 0.7 and not np.array_equal(zero[0], zero[1])
+
+
+def test_frozen_stages_stay_as_they_are():
+    """No gradient, no BatchNorm update, FiLM behind them only, in chunks as in one piece."""
+    settings = {"num_stages": 5, "frozen_stages": 3, "film_from_stage": 4, "output_stride": 16}
+    net = trunk(3, variant="lite0", batch_norm_inference=True, width=0.25, depth=0.5, **settings)
+    pictures = tf.constant(255 * pixels(0, 20, 32, 32))
+    statistics = [v for v in net.weights if "moving_" in v.name]
+    before = small_model.values(statistics)
+    with tf.GradientTape() as tape:
+        found = net(pictures, tf.ones((20, 3)), training=True)
+        loss = tf.reduce_sum(found**2)
+    gradients = tape.gradient(loss, net.trainable_variables)
+    # 20 pictures are two chunks of 8 and one of 4; two of them are one.
+    np.testing.assert_allclose(found[:2], net(pictures[:2], tf.ones((2, 3))), atol=1e-4)
+    assert all(gradient is not None for gradient in gradients)
+    names = {layer.name.split("_")[0] for layer in net.layers_with_weights() if layer.trainable}
+    assert not names & {"stem", "block1a", "block2a", "block3a"} and "block4a" in names
+    film = film_conditioning_layer.FilmConditioning
+    films = [layer for layer in net.layers_with_weights() if isinstance(layer, film)]
+    assert len(films) == sum(one.block.stage > 3 for one in net._blocks)
+    assert small_model.same(before, small_model.values(statistics))
+
+
+def test_folded_batch_norm_is_batch_norm():
+    """The same features and the same gradients, with statistics that are not 0 and 1."""
+    plain, folded = block(), block(fold_batch_norm=True)
+    results = []
+    for layer in (plain, folded):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(layer(features(), None) ** 2)
+        results.append([loss, *tape.gradient(loss, layer.trainable_variables)])
+    for one, other in zip(*results):
+        np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-4)

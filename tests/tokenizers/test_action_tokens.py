@@ -1,0 +1,207 @@
+"""Tokens and codings worked by hand, limits, what a spec may be; golden d has RT-1's tokens."""
+
+from __future__ import annotations
+
+import hypothesis
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import strategies
+from tf_agents.specs import tensor_spec
+
+import policy_specs
+from tests import small_model
+from tokenizers import action_coding, action_tokenizer
+
+pytest_plugins = ["tests.model_fixtures"]
+pytestmark = pytest.mark.usefixtures("clean_gin")
+
+FOOD = action_tokenizer.RT1ActionTokenizer(policy_specs.food_action_spec())
+MIDPOINT_EXTENT = action_coding.MIDPOINT_EXTENT
+CODED = action_tokenizer.RT1ActionTokenizer(policy_specs.food_action_spec(), coding=MIDPOINT_EXTENT)
+EXAMPLE = np.array([0.2, 0.4, 0.6, 0.5], np.float32)
+
+
+def spec_of(shape=(2,), dtype=tf.float32, low=-1.0, high=1.0):
+    return tensor_spec.BoundedTensorSpec(shape, dtype, low, high, "x")
+
+
+def mixed():
+    """A class of three and two numbers in -2..2; five bins: -2, -1, 0, 1, 2."""
+    spec = {"kind": spec_of((3,), tf.int32, 0, 1), "shift": spec_of((2,), tf.float32, -2.0, 2.0)}
+    return action_tokenizer.RT1ActionTokenizer(spec, vocab_size=5)
+
+
+def test_food_tokens_by_hand():
+    tokens = FOOD.tokenize({"bbox": tf.constant([0.0, 0.5, 0.999, 1.0])})
+    assert tokens.dtype == tf.int32 and tokens.numpy().tolist() == [0, 127, 254, 255]
+    back = FOOD.detokenize(tokens)["bbox"]
+    np.testing.assert_allclose(back, [0.0, 0.49804, 0.99608, 1.0], atol=1e-5)
+    edge = 10 / 255  # It truncates and does not round.
+    values = tf.constant([edge - 1e-4, edge + 1e-4, edge + 0.9 / 255, edge + 1.1 / 255])
+    assert FOOD.tokenize({"bbox": values}).numpy().tolist() == [9, 10, 10, 11]
+    outside = np.float32([-np.inf, 1.0001, 57.0, -1e30])
+    assert FOOD.tokenize({"bbox": outside}).numpy().tolist() == [0, 255, 255, 0]
+    every = np.arange(256, dtype=np.int32).reshape(8, 8, 4)
+    np.testing.assert_array_equal(FOOD.tokenize(FOOD.detokenize(tf.constant(every))), every)
+
+
+def test_mixed_actions_by_hand():
+    action = {
+        "kind": tf.constant([[0, 0, 1], [1, 0, 0]]),
+        "shift": tf.constant([[-2.0, 0.5], [1.99, 2.0]]),
+    }
+    tokens = mixed().tokenize(action)
+    assert mixed().num_tokens == 3 and tokens.numpy().tolist() == [[2, 0, 2], [0, 3, 4]]
+    back = mixed().detokenize(tokens)
+    np.testing.assert_array_equal(back["kind"], action["kind"])
+    np.testing.assert_array_equal(back["shift"], [[-2.0, 0.0], [1.0, 2.0]])
+    wrong_class = mixed().detokenize(tf.constant([[3, 0, 0], [2, 0, 0]]))["kind"]
+    assert wrong_class.numpy().tolist() == [[1, 0, 0], [0, 0, 1]]
+    rt1 = action_tokenizer.RT1ActionTokenizer(policy_specs.rt1_action_spec())
+    assert rt1.num_tokens == 11
+
+
+def test_expected_action_is_the_mean_of_the_bins_middles():
+    """Bins of -2..2 begin at -2, -1, 0, 1; their middles are -1.5, -0.5, 0.5, 1.5, and 2."""
+    no = -100.0
+    logits = [[0.1, 0.2, 0.9, 0.3, 0.1], [0.0, no, no, 0.0, no], [no, no, no, no, 0.0]]
+    expected = mixed().expected_action(tf.constant(logits))
+    np.testing.assert_array_equal(expected["kind"], [0, 0, 1])
+    np.testing.assert_allclose(expected["shift"], [0.0, 2.0], atol=1e-6)
+
+
+def test_the_order_of_tokens_is_that_which_was_asked_for():
+    spec = {"a": spec_of((1,)), "b": spec_of((2,))}
+    action = {"a": tf.constant([0.0]), "b": tf.constant([-1.0, 1.0])}
+    reversed_ = action_tokenizer.RT1ActionTokenizer(spec, 3, action_order=["b", "a"])
+    as_given = action_tokenizer.RT1ActionTokenizer(spec, 3)
+    assert as_given.tokenize(action).numpy().tolist() == [1, 0, 2]
+    assert reversed_.tokenize(action).numpy().tolist() == [0, 2, 1]
+    np.testing.assert_array_equal(reversed_.detokenize(tf.constant([0, 2, 1]))["a"], [0.0])
+    joined = reversed_.join(action)
+    assert joined.numpy().tolist() == [-1.0, 1.0, 0.0]
+    np.testing.assert_array_equal(reversed_.split(joined)["b"], [-1, 1])
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments", "message"),
+    [
+        ({"x": spec_of((2, 2))}, {}, r"'x' to be 1-d, got shape \(2, 2\)"),
+        ({"x": spec_of(dtype=tf.float64)}, {}, r"int32 \(one-hot\), got float64"),
+        ({"x": spec_of(low=1.0, high=1.0)}, {}, "minimum < maximum, got 1.0 and 1.0"),
+        ({"x": spec_of(high=np.inf)}, {}, "finite minimum < maximum.*inf"),
+        ({"x": spec_of((9,), tf.int32, 0, 1)}, {"vocab_size": 8}, "at most vocab_size = 8.*got 9"),
+        ({"x": spec_of()}, {"vocab_size": 1}, "vocab_size >= 2, got 1"),
+        ({"x": spec_of()}, {"action_order": ["x", "x"]}, r"once, got \['x', 'x'\]"),
+        ({"x": spec_of((4,))}, {"coding": "polar"}, "endpoints, midpoint_extent, got 'polar'"),
+        ({"x": spec_of((4,))}, {"coding": MIDPOINT_EXTENT}, "is one of execution parameters"),
+    ],
+)
+def test_specs_that_cannot_be_tokenized(spec, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        action_tokenizer.RT1ActionTokenizer(spec, **arguments)
+
+
+def test_actions_that_cannot_be_tokenized():
+    """A NaN would become a token outside the vocabulary, whose cross-entropy is silently zero."""
+    with pytest.raises(tf.errors.InvalidArgumentError, match="'bbox' is not a number"):
+        FOOD.tokenize({"bbox": tf.constant([0.1, np.nan, 0.2, 0.3])})
+    for kind in ([0, 0, 0], [1, 1, 0], [2, -1, 0]):
+        action = {"kind": tf.constant([kind]), "shift": tf.zeros((1, 2))}
+        with pytest.raises(tf.errors.InvalidArgumentError, match="kind.*to be one-hot"):
+            tf.function(mixed().tokenize)(action)
+
+
+@hypothesis.settings(max_examples=40)
+@hypothesis.given(
+    vocab_size=strategies.integers(2, 1000),
+    low=strategies.floats(-100.0, 99.0),
+    width=strategies.floats(0.1, 100.0),
+    share=strategies.floats(0.0, 1.0, width=32),
+)
+def test_a_round_trip_stays_within_a_bin(vocab_size, low, width, share):
+    spec = {"x": spec_of((1,), tf.float32, low, low + width)}
+    tokenizer = action_tokenizer.RT1ActionTokenizer(spec, vocab_size)
+    value = np.float32([low + share * width])
+    token = tokenizer.tokenize({"x": tf.constant(value)})
+    back = tokenizer.detokenize(token)["x"].numpy()
+    assert 0 <= token[0] < vocab_size
+    rounding = 1e-4 * max(1.0, width)
+    assert -rounding <= value[0] - back[0] <= width / (vocab_size - 1) + rounding
+
+
+@pytest.mark.parametrize("convert", [np.asarray, tf.constant], ids=["numpy", "tensorflow"])
+def test_midpoint_and_extent_by_hand(convert):
+    actions = convert(np.stack([EXAMPLE, EXAMPLE[[2, 3, 0, 1]]]))
+    coded = action_coding.encode(actions, MIDPOINT_EXTENT)
+    np.testing.assert_allclose(coded, [[0.4, 0.45, 0.8, 0.575], [0.4, 0.45, 0.2, 0.425]], rtol=1e-6)
+    back = action_coding.decode(coded, MIDPOINT_EXTENT)
+    assert back.dtype == actions.dtype
+    np.testing.assert_allclose(back, actions, atol=1e-6)
+    assert action_coding.encode(actions, "endpoints") is actions
+
+
+def test_coded_tokens_by_hand():
+    """A token is the middle of its bin, so no motion is exactly none; 2/3 is the longest."""
+    actions = tf.constant([EXAMPLE, [0.5] * 4, [0.0, 1.0, 1.0, 0.0]])
+    tokens = CODED.tokenize({"bbox": actions})
+    # 0.575 * 255 = 146.6; 0.5 + 0.75 = 1.25 is cut to 1.
+    expected = [[102, 114, 204, 146], [127] * 4, [127, 127, 255, 0]]
+    assert tokens.numpy().tolist() == expected
+    back = CODED.detokenize(tokens)["bbox"].numpy()
+    np.testing.assert_allclose(back[0], [0.2007, 0.3993, 0.6033, 0.4987], atol=1e-4)
+    np.testing.assert_allclose(back[2], [1 / 6, 0.832, 5 / 6, 0.168], atol=2e-3)
+    joined = CODED.join({"bbox": actions[:1]})
+    np.testing.assert_allclose(joined, [[0.4, 0.45, 0.8, 0.575]], rtol=1e-6)
+    np.testing.assert_allclose(CODED.split(joined)["bbox"], [EXAMPLE], atol=1e-6)
+    sure = 50 * tf.one_hot(tokens, 256)
+    np.testing.assert_allclose(CODED.expected_action(sure)["bbox"][0], back[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("coding", action_coding.CODINGS)
+def test_distances_from_an_answer_are_those_of_samples(coding):
+    rng = np.random.default_rng(1)
+    values = action_coding.bin_values(16)
+    probabilities = rng.dirichlet(np.full(16, 0.3), 4)
+    coded = np.stack([rng.choice(values, 200_000, p=one) for one in probabilities], axis=-1)
+    samples = action_coding.decode(coded, coding)
+    answer = np.array([0.2, 0.3, 0.5, 0.6])
+    offsets = coded - action_coding.encode(answer, coding)
+    std, midpoint = action_coding.std_about(
+        np.sqrt(np.square(offsets).mean(axis=0)), offsets.mean(axis=0), coding
+    )
+    np.testing.assert_allclose(std, np.sqrt(np.square(samples - answer).mean(axis=0)), atol=2e-3)
+    if coding == MIDPOINT_EXTENT:
+        errors = (samples[:, 2:] + samples[:, :2] - answer[:2] - answer[2:]) / 2
+        expected = np.sqrt(np.square(errors).sum(axis=-1).mean())
+        np.testing.assert_allclose(midpoint, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("flips", [(True, False), (False, True), (True, True), (False, False)])
+@pytest.mark.parametrize("swap_ends", [True, False])
+def test_coded_tokens_flip_as_end_points_do(flips, swap_ends):
+    flipped, order = action_coding.mirrored_tokens(*flips, swap_ends, "endpoints")
+    ends = np.where(flipped, 1 - EXAMPLE, EXAMPLE)[order]
+    flipped, order = action_coding.mirrored_tokens(*flips, swap_ends, MIDPOINT_EXTENT)
+    coded = action_coding.encode(EXAMPLE, MIDPOINT_EXTENT)
+    coded = np.where(flipped, 1 - coded, coded)[order]
+    np.testing.assert_allclose(action_coding.decode(coded, MIDPOINT_EXTENT), ends, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss_type", ["cross_entropy", "smooth_l1"])
+def test_a_network_with_coded_tokens_answers_with_end_points(loss_type):
+    """With outputs that say [0.4, 0.45, 0.8, 0.575], and on labels that say so a small loss."""
+    loss = f'TransformerNetwork.loss_type = "{loss_type}"'
+    coding = f'RT1ActionTokenizer.coding = "{MIDPOINT_EXTENT}"'
+    agent = small_model.build(*small_model.TINY, loss, coding)
+    outputs = tf.constant([[0.4, 0.45, 0.8, 0.575]])
+    if loss_type == "cross_entropy":
+        outputs = 50 * tf.one_hot([[102, 114, 204, 146]], 256)
+    np.testing.assert_allclose(agent.network.actions(outputs)["bbox"], [EXAMPLE], atol=4e-3)
+    assert agent.action_coding == MIDPOINT_EXTENT
+    experience = small_model.food_experience(0, 1)
+    action = {"bbox": tf.constant(EXAMPLE[np.newaxis, np.newaxis])}
+    agent.network.outputs = lambda *_: outputs[:, tf.newaxis]
+    found = agent.sequence_agent._loss(experience._replace(action=action))
+    assert float(found.loss) < 1e-4
