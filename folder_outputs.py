@@ -28,8 +28,7 @@ import numpy as np
 from absl import logging
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from food_data import atomic_files
-from serving import drawing
+from food_data import atomic_files, drawing
 
 if typing.TYPE_CHECKING:
     from folder_inference import Pictures
@@ -244,6 +243,8 @@ def _drawn(
     for sample in np.reshape(entry.get("predictions", ()), (-1, 2, 2)):
         dot(sample.mean(axis=0) * size, line_px, "deepskyblue")
     motion = entry["mean_prediction"] if "mean_prediction" in entry else entry["prediction"]
-    start, end = np.reshape([motion[name] for name in _MOTION[:4]], (2, 2)) * size
-    drawing.draw_motion(canvas, start, end, line_px)
-    return picture
+    arrow = np.array([motion[name] for name in _MOTION[:4]])
+    dots = ((0.0, (0, 255, 0)), (0.5, (255, 0, 0)))
+    return Image.fromarray(
+        drawing.draw_motion(np.asarray(picture), arrow, (255, 255, 0), dots=dots, outlined=True)
+    )
