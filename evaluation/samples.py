@@ -28,7 +28,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import sklearn.model_selection
 
 import checkpoint_directory
 from evaluation import calibration, metrics
@@ -154,6 +153,8 @@ def calibration_split(
         raise ValueError(f"fraction: expected 0 < fraction <= 1, got {fraction}.")
     if fraction == 1:
         return np.arange(len(samples)), np.arange(0)
+    import sklearn.model_selection  # slow, so not for --help
+
     splitter = sklearn.model_selection.GroupShuffleSplit(1, train_size=fraction, random_state=seed)
     return next(splitter.split(samples.indices, groups=samples.pictures))
 

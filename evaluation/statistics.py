@@ -16,9 +16,6 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-import scipy.special
-import scipy.stats
-import sklearn.metrics
 
 _NUM_RESAMPLES = 2000
 _NUM_PERMUTATIONS = 9999
@@ -135,6 +132,8 @@ def upper_bound(num_errors: int, number: int, confidence: float) -> float:
     """
     if num_errors == number:
         return 1.0
+    import scipy.special  # slow, so not for --help
+
     return float(scipy.special.betaincinv(num_errors + 1, number - num_errors, confidence))
 
 
@@ -143,6 +142,8 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
     0.5 for a score that knows nothing; NaN if all of [N] are positive or none is."""
     if np.all(positive) or not np.any(positive):
         return float("nan")
+    import sklearn.metrics  # slow, so not for --help
+
     return float(sklearn.metrics.roc_auc_score(positive, scores))
 
 
@@ -150,6 +151,8 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     """Area under the precision-recall curve in steps, as `auroc`; NaN without a positive."""
     if not np.any(positive):
         return float("nan")
+    import sklearn.metrics  # slow, so not for --help
+
     return float(sklearn.metrics.average_precision_score(positive, scores))
 
 
@@ -157,6 +160,8 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
     """The correlation of the ranks of two arrays [N], -1..1; NaN if either is constant."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
+    import scipy.stats  # slow, so not for --help
+
     return float(scipy.stats.spearmanr(first, second).statistic)
 
 

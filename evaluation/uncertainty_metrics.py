@@ -24,8 +24,6 @@ negative log-likelihood 1.5^2 / 2 + log(0.02) + log(2 pi) / 2 = -1.868 nats.
 from __future__ import annotations
 
 import numpy as np
-import scipy.integrate
-import scipy.stats
 
 from evaluation import metrics, statistics
 
@@ -65,6 +63,8 @@ def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, flo
 
     def area(values: np.ndarray) -> float:
         """Between a curve and the oracle over the share asked, divided by the mean error."""
+        import scipy.integrate  # slow, so not for --help
+
         return (
             float(scipy.integrate.trapezoid((values - oracle) / whole, 1 - coverage))
             if whole > 0
@@ -97,6 +97,8 @@ def reliability_curve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Share of labels below each predicted quantile (Kuleshov, Fenner and Ermon 2018): expected
     shares 0.01 .. 0.99, [99], and observed ones [99, D], equal for a calibrated model."""
+    import scipy.stats  # slow, so not for --help
+
     z, limits = np.sort(_deviations(mean, std, labels), axis=0), scipy.stats.norm.ppf(_QUANTILES)
     below = [np.searchsorted(column, limits, side="right") for column in z.T]
     return _QUANTILES, np.stack(below, axis=1) / len(z)
@@ -128,6 +130,8 @@ def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dic
         "calibration_error_squared": np.square(distance).mean(),
         "ence": np.mean([_ence(column, stds) for column, stds in zip(z.T, std.T)]),
     }
+    import scipy.stats  # slow, so not for --help
+
     for level in (0.5, 0.8, 0.9, 0.95):
         inside = np.abs(z) <= scipy.stats.norm.ppf((1 + level) / 2)
         found[f"coverage_{level * 100:.0f}"] = inside.mean()

@@ -406,7 +406,7 @@ def _build_merged(args: argparse.Namespace) -> None:
                 f"{file}: expected pictures made square by {datasets[0].resize!r} as in "
                 f"{args.files[0]}, got {dataset.resize!r}."
             )
-        for source in set(dataset.sources.tolist()):
+        for source in dict.fromkeys(dataset.sources.tolist()):
             drawn = source.startswith("synthetic/") or "#" in source
             if drawn and seen.setdefault(source, file) != file:
                 raise ValueError(
