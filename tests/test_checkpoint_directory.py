@@ -250,7 +250,8 @@ def test_a_full_disk(tmp_path):
         assert reader.get_tensor("variable/.ATTRIBUTES/VARIABLE_VALUE")[0] == 1
         assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"last_checkpoint-1"}
     finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+        # Lazily: the reader may still hold the file.
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 def test_leftovers_of_a_killed_run_go(make_writer, tmp_path):

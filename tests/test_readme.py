@@ -122,13 +122,19 @@ def trained(clone):
 
 
 def test_make_a_data_set_and_train(clone, trained):
-    assert len(trained) == 7
+    assert len(trained) == 6
     assert f"{NUM_PHOTOS} samples" in trained[0]
     assert (clone / "data" / "photos.jpg").is_file()
-    assert (clone / "data" / "shards" / "index.json").is_file()
-    for printed in trained[4:]:
+    for printed in trained[3:]:
         assert "centroid_mae" in printed
     assert (clone / "runs" / "full" / "metadata.json").is_file()
+
+
+def test_the_first_lines_of_python(clone):
+    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    printed = subprocess.check_output([sys.executable, "-c", lines], cwd=clone, text=True)
+    answer = json.loads(printed.splitlines()[-1])
+    assert len(answer) == 4 and all(0 <= value <= 1 for value in answer)
 
 
 def test_evaluate(clone, trained):

@@ -97,18 +97,20 @@ def test_steps_per_epoch_and_checkpoints_between(reset_agent, tiny_gin, four, tm
 
 
 def test_early_stopping_and_no_validation(reset_agent, tiny_gin, four, tmp_path):
-    """Steps too small to move a float32 weight: no epoch is better than the first."""
-    reset_agent.network.parts()["efficientnet"].trainable = False
+    """Steps too small to move a float32 weight: no epoch is better than the first. Of the frozen
+    part not even BatchNorm's statistics change."""
+    frozen = reset_agent.network.parts()["efficientnet"]
+    frozen.trainable = False
     try:
         reset_agent.optimizer.learning_rate.assign(1e-30)
-        statistics = small_model.values(reset_agent.network.variables)
+        before = small_model.values(frozen.variables)
         reporter, summary = run(reset_agent, four, tmp_path / "a", 9, early_stopping_epochs=2)
         assert len(reporter.rows) == summary.num_epochs == 3
-        assert small_model.same(statistics, small_model.values(reset_agent.network.variables))
+        assert small_model.same(before, small_model.values(frozen.variables))
         everything = run_data.RunData(four.dataset, splits.Split(np.arange(8), np.zeros(0, int)))
         reporter, summary = run(reset_agent, everything, tmp_path / "b", 1)
     finally:
-        reset_agent.network.parts()["efficientnet"].trainable = True
+        frozen.trainable = True
     # Without validation the newest counts.
     assert summary.best_checkpoint.name == "best_checkpoint-5"
     assert summary.best_metrics == {"train_loss": summary.last_train_loss}
