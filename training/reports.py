@@ -36,22 +36,13 @@ from absl import logging
 import policy_specs
 from evaluation import metrics
 from food_data import atomic_files
-from training import report_pictures, run_data
+from training import flags, report_pictures, run_data
 
 # Of loss_log.csv: a row for each epoch, the columns that existing scripts read first.
 COLUMNS = (
     "epoch",
     "train_loss",
-    "val_loss",
-    "bbox_mse",
-    "bbox_mae",
-    "centroid_mse",
-    "centroid_mae",
-    "skewer_mse",
-    "skewer_mae",
-    "angle_mse_deg",
-    "angle_mae_deg",
-    "angle_mae_mod180_deg",
+    *flags.SELECTION_METRICS,
     "hit_rate",
     "nearest_item_rate",
     "learning_rate",

@@ -242,7 +242,7 @@ def test_a_fault_shows_nothing_and_is_logged_with_its_id(serve, caplog):
 
 
 def test_the_log_has_one_line_of_json_for_each_request_and_no_secrets(serve, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     with serve(api_keys={"robot": KEY}) as url:
         post(url, headers={"X-API-Key": KEY, "X-Request-ID": "mine"})
         post(f"{url}/predikt?key={KEY}", "", headers={"X-API-Key": "wrong"})
