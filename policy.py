@@ -19,7 +19,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,7 +78,6 @@ class CheckpointPolicy:
     def __init__(self, predictor: predictors.Predictor) -> None:
         """`predictor` is warmed up."""
         self._predictor = predictor
-        # More calls at a time than the engine has use for would only take memory.
         self._may_run = threading.BoundedSemaphore(predictor.num_workers)
 
     @classmethod
@@ -154,28 +153,22 @@ class CheckpointPolicy:
         fields["image"] = api_client.picture_bytes(image)
         if embedding is not None and asked["action"] is None:
             fields["text"] = "the embedding"
-        with _as_a_server_says():
+        # More pictures at a time than the engine has use for would only take memory.
+        with _as_a_server_says(), self._may_run:
+            began = time.perf_counter()
             request = schemas.load(schemas.PredictBatchRequest, fields)
             content = self._predictor.answer(
                 request["image"],
                 schemas.with_defaults(request),
                 sampled=sampled,
-                run=self._run,
                 max_pixels=_MAX_PIXELS,
                 embedding=embedding,
             )
+        content["timing_ms"]["queue"] = 1000 * (began - started)
         content["timing_ms"]["total"] = 1000 * (time.perf_counter() - started)
         version = self._predictor.version
         more = {"input_text": asked["text"], "model_version": version, "request_id": None}
         return {"success": True, **content, **more}
-
-    def _run(self, function: Callable[[], Any]) -> tuple[Any, float, float]:
-        """Runs the model in this thread, when not too many others are at it."""
-        waiting = time.perf_counter()
-        with self._may_run:
-            started = time.perf_counter()
-            value, _, model_ms = predictors.run_here(function)
-        return value, 1000 * (started - waiting), model_ms
 
 
 @contextlib.contextmanager
