@@ -49,7 +49,8 @@ from PIL import Image
 import api_client
 import folder_outputs
 from food_data import (
-    annotation_formats,
+    annotation_files,
+    annotation_tables,
     annotations,
     dataset_builder,
     image_placement,
@@ -220,7 +221,7 @@ def read_labels(
 ) -> tuple[folder_outputs.Labels, dict[str, Any]]:
     """For each question that label files name its motions, float64 [2, 2] in pixels; and a report.
 
-    Files in .csv (`annotation_formats.read_csv`) are about pictures of the folder, those in .json
+    Files in .csv (`annotation_tables.read_csv`) are about pictures of the folder, those in .json
     (`annotations.read_annotations`) about pictures beside them. The report says how many objects
     were used, lie elsewhere, or have a name that is not among the (action, food) `combinations`.
     """
@@ -229,15 +230,18 @@ def read_labels(
         {action: vocabulary.BASE.actions.get(action, ()) for action, _ in known},
         {food: vocabulary.BASE.foods.get(food, ()) for _, food in known},
     )
-    renamed = {} if args.label_map is None else annotations.read_json(args.label_map, "label map")
+    renamed = (
+        {} if args.label_map is None else annotation_files.read_json(args.label_map, "label map")
+    )
     if not isinstance(renamed, dict) or not all(isinstance(food, str) for food in renamed.values()):
         raise ValueError(f"{args.label_map}: expected {{label: food}}, got {str(renamed)[:80]}.")
     renamed = {vocabulary.normalise(label): food for label, food in renamed.items()}
     pictures = []
+    reading = annotation_files.Reading(args.input_dir, skip_unreadable=True)
     for file in args.labels:
         if file.suffix.lower() == ".csv":
             # The policy says what is wrong with an unreadable picture, and goes on.
-            pictures += annotation_formats.read_csv([file], args.label_units, args.input_dir, True)
+            pictures += annotation_tables.read_csv([file], args.label_units, reading)
         else:
             pictures += annotations.read_annotations([file])
     found: dict[Question, list[np.ndarray]] = {}

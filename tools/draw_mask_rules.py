@@ -96,7 +96,7 @@ def draw(on: axes.Axes, title: str, mask: np.ndarray, rule: MaskRule, box_only: 
         (left, right), (top, bottom) = ((one.min(), one.max() + 1) for one in (columns, rows))
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
         on.fill(*corners.T, fill=False, edgecolor=_AXIS, linewidth=1)
-        motion = mask_rules.box_axis(corners[[0, 2]].astype(np.float64), rule)
+        motion = mask_rules.box_axis(corners.astype(np.float64), rule, (_SIDE_PX, _SIDE_PX))
     else:
         motion = mask_rules.mask_axis(mask, rule)
         whole = mask_rules.mask_axis(mask, MaskRule())

@@ -185,7 +185,7 @@ def crop(rng: Rng, library_key: tuple) -> Crop:
     if nearest.mask is not None:
         axis = mask_rules.mask_axis(nearest.mask, rule)
     else:
-        axis = mask_rules.box_axis(nearest.box, rule)
+        axis = mask_rules.box_axis(nearest.box, rule, photograph.image.shape[1::-1])
     parameters = np.clip(placement.to_model(axis - low), 0, 1).astype(np.float32).ravel()
     mask = np.zeros(image.shape[:2], bool)
     if all(one.mask is not None for one in same):

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from food_data import annotations, image_placement, mask_rules, vocabulary
+from food_data import annotation_files, annotations, image_placement, mask_rules, vocabulary
 from food_data.synthetic import bodies
 
 TRAIN, HELD_OUT = "train", "held_out"
@@ -155,11 +155,11 @@ def _annotated(
     seen: collections.Counter = collections.Counter()
     contents = {}
     for file in files:
-        for entry in annotations.read_json(pathlib.Path(file), "annotation file")["images"]:
+        for entry in annotation_files.read_json(pathlib.Path(file), "annotation file")["images"]:
             contents[(pathlib.Path(file).parent / entry["file"]).resolve()] = entry.get("content")
     for picture in annotations.read_annotations(files) if files else ():
         image = image_placement.decode_image(picture.path.read_bytes())
-        content = contents[picture.path.resolve()]
+        content = contents.get(picture.path.resolve())
         if not picture.objects and content != "empty plate":
             outcome = "without labelled objects, which may show any food: left out"
             counts["(photographs)", outcome] += 1
