@@ -172,7 +172,7 @@ def _coco_ends(
 
 
 def _check_corners(boxes: np.ndarray, file: pathlib.Path, reading: Reading) -> None:
-    """Looks whether boxes [N, 6] of (x, y, width, height, picture's width and height) are corners."""
+    """Looks whether boxes [N, 6] of x, y, width, height, and the picture's size are corners."""
     starts, lengths, sizes = boxes[:, :2], boxes[:, 2:4], boxes[:, 4:]
     if not ((lengths > starts).all() and (lengths <= sizes * (1 + _BEYOND)).all()):
         return
@@ -420,7 +420,7 @@ def _patch(pixels: np.ndarray, left: int, top: int, width: int, height: int) -> 
 def _merged(
     shapes: Sequence[tuple[object, LabelledObject]], reading: Reading, file: pathlib.Path
 ) -> tuple[LabelledObject, ...]:
-    """One object of the shapes of a label that belong together; each shape has its group or None."""
+    """One object of the shapes of a label that have the same group; None is a group of one."""
     groups: dict[object, list[LabelledObject]] = {}
     for i, (group, one) in enumerate(shapes):
         key = ("alone", i) if group in (None, "") else (str(group), one.label)

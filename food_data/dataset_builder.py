@@ -206,7 +206,7 @@ def _turned(
     reading: annotation_files.Reading,
     evidence: Mapping[str, int],
 ) -> LabelledPicture:
-    """The picture with labels on the upright picture, and its size, unless another one is stated."""
+    """The picture with its upright size and labels; unchanged if another size is stated."""
     size = tuple(sensor[::-1] if orientation >= 5 else sensor)
     labels_on = reading.labels_on
     if _is_swapped(picture, sensor, orientation):
@@ -215,8 +215,8 @@ def _turned(
         if labels_on is None:
             raise ValueError(
                 f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
-                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}, and the labels "
-                "fit both. Say what they belong to: --labels_on upright or --labels_on sensor."
+                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}; the "
+                "labels fit both. Say what they belong to: --labels_on upright or --labels_on sensor."
             )
         reading.note(
             f"sizes exchanged by EXIF, labels on the {labels_on} picture", str(picture.path)
