@@ -27,7 +27,7 @@ import pathlib
 import re
 import unicodedata
 import urllib.parse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 FORMATS_READ = (
     "COCO JSON (from_coco), LabelMe JSON (from_labelme), Pascal VOC XML (from_voc), CVAT XML "
@@ -324,8 +324,12 @@ def _source(root: pathlib.Path, name: str) -> str:
     return f"{root.name}/{name}".replace("#", "%23")
 
 
-def annotation_files(paths: Sequence[str | os.PathLike[str]], ending: str) -> list[pathlib.Path]:
-    """Absolute paths of files, and of all files of folders with an ending (lower case).
+def annotation_files(
+    paths: Sequence[str | os.PathLike[str]],
+    ending: str,
+    wanted: Callable[[pathlib.Path], bool] = lambda file: True,
+) -> list[pathlib.Path]:
+    """Absolute paths of files, and of all `wanted` files of folders with an ending (lower case).
 
     Of a folder without such files those of the folders below it are meant.
 
@@ -333,14 +337,15 @@ def annotation_files(paths: Sequence[str | os.PathLike[str]], ending: str) -> li
         FileNotFoundError: if there is no such file or folder, or a folder has no such file.
         ValueError: if a file is meant twice.
     """
+
+    def fits(file: pathlib.Path) -> bool:
+        return file.suffix.lower() == ending and wanted(file) and file.is_file()
+
     files: list[pathlib.Path] = []
     for path in (local_path(one, "annotations") for one in paths):
-        found: Iterable[pathlib.Path] = [path]
+        found = [path]
         if path.is_dir():
-            found = list(_with_ending(path.iterdir(), ending)) or _with_ending(
-                path.rglob("*"), ending
-            )
-        found = sorted(found)
+            found = sorted(filter(fits, path.iterdir())) or sorted(filter(fits, path.rglob("*")))
         if not found or not path.exists():
             raise FileNotFoundError(f"Expected annotations ({ending}) at {path}, found none.")
         files += [one.resolve() for one in found]
@@ -348,7 +353,3 @@ def annotation_files(paths: Sequence[str | os.PathLike[str]], ending: str) -> li
     if twice:
         raise ValueError(f"Expected each annotation file once, got {', '.join(twice[:3])} twice.")
     return files
-
-
-def _with_ending(paths: Iterable[pathlib.Path], ending: str) -> Iterator[pathlib.Path]:
-    return (one for one in paths if one.suffix.lower() == ending and one.is_file())

@@ -243,9 +243,14 @@ def read_yolo(
         class_names: data.yaml, or a text file with a name in each line. None: data.yaml,
             classes.txt or obj.names in the folder of the file, or up to three folders above.
     """
-    files = annotation_files.annotation_files(paths, ".txt")
+    stated = None if class_names is None else pathlib.Path(class_names).resolve()
+
+    def has_labels(file: pathlib.Path) -> bool:
+        return not _OTHER_TEXTS.fullmatch(file.name) and file.resolve() != stated
+
+    files = annotation_files.annotation_files(paths, ".txt", has_labels)
     pictures, classes = [], {}
-    for file in (one for one in files if not _OTHER_TEXTS.fullmatch(one.name)):
+    for file in files:
         if file.parent not in classes:
             classes[file.parent] = _class_names(file, class_names)
         names, has_keypoints = classes[file.parent]

@@ -36,6 +36,7 @@ import io
 import math
 import os
 import pathlib
+import struct
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -211,10 +212,9 @@ def read_header(picture: LabelledPicture) -> tuple[tuple[int, int], int]:
         with Image.open(source, formats=image_placement.FORMATS) as opened:
             orientation = opened.getexif().get(0x0112)
             return opened.size, orientation if orientation in range(1, 9) else 1
-    except (UnidentifiedImageError, SyntaxError) as error:
-        raise ValueError(
-            f"{picture.path}: expected a picture in one of {', '.join(image_placement.FORMATS)}."
-        ) from error
+    except (UnidentifiedImageError, SyntaxError, struct.error):
+        image_placement.decode_image(picture.read_bytes())  # Says what is wrong.
+        raise
 
 
 def label_size(

@@ -215,8 +215,8 @@ def _turned(
         if labels_on is None:
             raise ValueError(
                 f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
-                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}; the "
-                "labels fit both. Say what they belong to: --labels_on upright or --labels_on sensor."
+                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}. The labels "
+                "fit both. Say what they belong to: --labels_on upright or --labels_on sensor."
             )
         reading.note(
             f"sizes exchanged by EXIF, labels on the {labels_on} picture", str(picture.path)
