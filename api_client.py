@@ -41,21 +41,20 @@ from typing import Any, Union
 import numpy as np
 import requests
 import urllib3
+from requests import adapters, exceptions
 
-# What `Policy.predict` says of it; a PIL.Image.Image too, whose type is not imported here.
+# Or a PIL.Image.Image, whose type is not imported here; `Policy.predict` says more.
 Picture = Union[str, "os.PathLike[str]", bytes, np.ndarray, Any]
 API_KEY_VARIABLE = "RT1_API_KEY"
 _BUSY_STATUSES = (429, 503)
 _OPTIONS = ("resize", "passes", "embedding")
 _BATCH_OPTIONS = ("batch_size", "enable_dropout", "dropout_scope", "seed", *_OPTIONS)
-# A connection is there within this time or not at all; answers may take longer.
-_CONNECT_LIMIT_S = 10.0
 # Scheme, name and password, host, port, path.
 _URL = re.compile(
     r"(https?://)?(?:[^/@?#\s]*@)?(?:\[[\da-f:.]+\]|[^/:?#\s\\[\]]+)(:\d{1,5})?(?:/[^/?#\s][^?#\s]*)?",
     re.I,
 )
-_THIS_COMPUTER = re.compile(
+_HERE = re.compile(
     r"https?://([^/@]*@)?(([^/:]*\.)?localhost\.?|127\.[\d.]+|0\.0\.0\.0|\[::1?\])([:/]|$)", re.I
 )
 # Pillow's transpositions that bring the EXIF orientations 2 to 8 upright.
@@ -225,10 +224,10 @@ class Policy(contextlib.AbstractContextManager):
         text: str | None = None,
         **options: Any,
     ) -> BatchPrediction:
-        """As `predict`, for samples of the motion, drawn with dropout, and how far they lie apart.
+        """As `predict`, for samples drawn with dropout, and how far they lie apart.
 
-        Further options are batch_size (1..64 samples, 16), enable_dropout (True), dropout_scope
-        ("head" or "full") and seed (0..2**31 - 1).
+        Further options: batch_size (1..64 samples, 16), enable_dropout (True), dropout_scope
+        ("head" or "full"), seed (0..2**31 - 1).
         """
         asked = _asked(options, _BATCH_OPTIONS, action=action, food_type=food_type, text=text)
         return _read_batch(self._answer(picture_bytes(image), asked, sampled=True))
@@ -259,9 +258,8 @@ class FoodAcquisitionClient(Policy):
         max_wait_s: float = 60.0,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Args:
-        api_url: such as "http://127.0.0.1:8080", or "127.0.0.1:8080"; a server on this computer is
-            never asked through a proxy.
+        """Args; ValueError for an address or a key that cannot be one:
+        api_url: such as "http://127.0.0.1:8080"; this computer is never asked through a proxy.
         api_key: for servers that want one; unless given, that of RT1_API_KEY in the environment.
         timeout_s: longest silence of the server before a request is given up.
         retries: further tries after status 429 or 503 or a failed connection; the rest is final.
@@ -270,25 +268,25 @@ class FoodAcquisitionClient(Policy):
             together. A server's Retry-After is waited for in addition.
         max_wait_s: longest wait before a try; a server that wants a longer one is given up.
         sleep: waits so many seconds; one that can be woken ends a program sooner.
-
-        Raises ValueError for an address or a key that cannot be one.
         """
-        self._api_url = _server_address(api_url)
-        here = _THIS_COMPUTER.match(self._api_url)
+        match = _URL.fullmatch(api_url.strip().rstrip("/"))
+        if match is None or int((match[2] or ":0")[1:]) > 65535:
+            shown = api_url.rpartition("@")[2]
+            raise ValueError(f'api_url: expected one like "http://127.0.0.1:8080", got "{shown}".')
+        self._api_url = match[0] if match[1] else f"http://{match[0]}"
         # None takes away what the environment says of proxies, also of one for "all" schemes.
-        self._proxies = dict.fromkeys(("http", "https", "all")) if here else None
+        self._proxies = (
+            dict.fromkeys(("http", "https", "all")) if _HERE.match(self._api_url) else None
+        )
         self._timeout_s = timeout_s
         self._session = requests.Session()
-        adapter = requests.adapters.HTTPAdapter(
-            max_retries=_retrying(retries, backoff_s, max_wait_s, sleep)
-        )
+        adapter = _retrying(retries, backoff_s, max_wait_s, sleep)
         self._session.mount(f"{self._api_url}/", adapter)
         # `ready` asks whether predictions would be answered now.
-        self._session.mount(f"{self._api_url}/ready", requests.adapters.HTTPAdapter())
-        api_key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
-        self._api_key = (api_key or "").strip()
+        self._session.mount(f"{self._api_url}/ready", adapters.HTTPAdapter())
+        api_key = os.environ.get(API_KEY_VARIABLE, "") if api_key is None else api_key
+        self._api_key = api_key.strip()
         if not re.fullmatch("[ -~]*", self._api_key):
-            # `requests` would refuse it too, and print it.
             raise ValueError("api_key: expected printable ASCII characters, got others.")
         if self._api_key:
             self._session.headers["X-API-Key"] = self._api_key
@@ -306,9 +304,9 @@ class FoodAcquisitionClient(Policy):
         try:
             return bool(self._request("GET", "/ready")["ready"])
         except ApiError as error:
-            if error.status == 503:
-                return False
-            raise
+            if error.status != 503:
+                raise
+            return False
 
     def model_version(self) -> str | None:
         """Names the checkpoint that answers; None if the server has none. Raises ApiError."""
@@ -353,10 +351,7 @@ class FoodAcquisitionClient(Policy):
     ) -> str:
         """Tells the server's recorder what the answer should have been; returns what it says.
 
-        Args:
-            request_id: of the answer.
-            motion: start_x, start_y, end_x, end_y in 0..1 of the picture.
-            corrected_by: a person's name, kept with the correction.
+        `motion` is start_x, start_y, end_x, end_y in 0..1; `corrected_by` is a person's name.
         """
         if len(motion) != 4:
             raise ValueError(f"Expected start_x, start_y, end_x, end_y; got {motion!r}.")
@@ -377,12 +372,14 @@ class FoodAcquisitionClient(Policy):
             raise TypeError("embedding: a server takes none; policy.CheckpointPolicy does.")
         # Messages get into logs and the files of folder runs: no password and no key is in them.
         url = re.sub(r"//[^/@]*@", "//", self._api_url)
+        key = self._api_key or "\0"
         try:
             response = self._session.request(
                 method,
                 self._api_url + route,
                 json=body,
-                timeout=(min(timeout_s, _CONNECT_LIMIT_S), timeout_s),
+                # A connection is there within 10 s or not at all.
+                timeout=(min(timeout_s, 10.0), timeout_s),
                 # `requests` would take the key along to wherever it is sent.
                 allow_redirects=False,
                 proxies=self._proxies,
@@ -398,35 +395,22 @@ class FoodAcquisitionClient(Policy):
         except requests.JSONDecodeError:
             found = {"error": f"expected JSON, got {response.text[:100]!r}. Is this the server?"}
         except requests.RequestException as error:
-            broken = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
-            lost = isinstance(error, broken)
+            lost = isinstance(error, (requests.ConnectionError, exceptions.ChunkedEncodingError))
             where = f"cannot reach {url}" if lost else f"{method} {url}{route}"
-            message = self._without_key(f"{where}: {error}")
-            raise ApiError(None, message, temporary=lost) from error
+            text = f"{where}: {error}".replace(key, "<api_key>")
+            raise ApiError(None, text, temporary=lost) from error
         raise ApiError(
             response.status_code,
-            self._without_key(str(found.get("error", found))),
+            str(found.get("error", found)).replace(key, "<api_key>"),
             found.get("request_id"),
             _retry_after_s(response.headers),
             temporary=response.status_code in _BUSY_STATUSES,
         )
 
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._api_key, "<api_key>") if self._api_key else text
-
-
-def _server_address(api_url: str) -> str:
-    """Completes "localhost:8080" to "http://localhost:8080". Raises ValueError for other text."""
-    match = _URL.fullmatch(api_url.strip().rstrip("/"))
-    if match is None or int((match[2] or ":0")[1:]) > 65535:
-        shown = api_url.rpartition("@")[2]
-        raise ValueError(f'api_url: expected one like "http://127.0.0.1:8080", got "{shown}".')
-    return match[0] if match[1] else f"http://{match[0]}"
-
 
 def _retrying(
     retries: int, backoff_s: float, max_wait_s: float, sleep: Callable[[float], object]
-) -> urllib3.Retry:
+) -> adapters.HTTPAdapter:
     """What `requests` does after a failure; see `FoodAcquisitionClient.__init__`."""
 
     class Retry(urllib3.Retry):
@@ -440,17 +424,12 @@ def _retrying(
 
         def sleep(self, response: Any = None) -> None:
             wait_s = backoff_s * 2 ** (len(self.history) - 1) * random.uniform(0.5, 1.0)
-            if response is not None:
-                wait_s += _retry_after_s(response.headers) or 0.0
-            sleep(min(wait_s, max_wait_s))
+            wanted_s = None if response is None else _retry_after_s(response.headers)
+            sleep(min(wait_s + (wanted_s or 0.0), max_wait_s))
 
-    return Retry(
-        retries,
-        redirect=False,
-        allowed_methods=None,
-        status_forcelist=_BUSY_STATUSES,
-        raise_on_status=False,
-    )
+    final = {"redirect": False, "raise_on_status": False}
+    retry = Retry(retries, allowed_methods=None, status_forcelist=_BUSY_STATUSES, **final)
+    return adapters.HTTPAdapter(max_retries=retry)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -465,10 +444,7 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def picture_bytes(image: Picture) -> bytes:
-    """The bytes of a picture's file; what is in memory becomes a PNG, without any loss.
-
-    Raises ValueError if it is no picture (see `Policy.predict`), OSError if it cannot be read.
-    """
+    """The bytes of a picture's file; what is in memory becomes a PNG. See `Policy.predict`."""
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if hasattr(image, "getexif"):
@@ -536,9 +512,8 @@ def _read_prediction(content: Mapping[str, Any], name: str = "prediction") -> Pr
 def _read_batch(content: Mapping[str, Any]) -> BatchPrediction:
     """The answer of /predict_batch, or one of several in it."""
     with _expecting_fields(content):
-        statistics = {
-            one.name: content["statistics"][one.name] for one in dataclasses.fields(Statistics)
-        }
+        names = (field.name for field in dataclasses.fields(Statistics))
+        statistics = {name: content["statistics"][name] for name in names}
         statistics |= {key: np.array(statistics[key], np.float64) for key in ("mean", "std")}
         return BatchPrediction(
             _read_prediction(content, "mean_prediction"),
@@ -576,7 +551,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--num_samples", type=int, help="draws that many samples with dropout, 1 to 64")
     add("--seed", type=int, help="of the samples")
     add("--dropout_scope", choices=("head", "full"), help="where the samples have dropout")
-    add("--save_picture", help="file for the picture with the motion drawn on it")
+    add("--save_picture", type=pathlib.Path, help="file for the photo with the motion drawn on it")
     flags = parser.parse_args(arguments)
     if (flags.action is None) != (flags.food_type is None) or not (flags.action or flags.text):
         parser.error("expected --action and --food_type, or --text, or all three")

@@ -35,6 +35,7 @@ import queue
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -88,11 +89,10 @@ def num_open(header: Entry, entries: Mapping[Question, Entry]) -> int:
 def open_lines(
     path: pathlib.Path, header: Entry, resume: bool
 ) -> Iterator[tuple[Callable[[Entry], None], dict[Question, Entry]]]:
-    """Opens and locks the .jsonl of a run, to go on with it or to begin anew.
+    """Opens and locks the .jsonl of a run, to go on with it or to begin anew; JournalError if not.
 
     Yields what adds a line, which is then on the disk, from any thread; and the last line of each
-    question. Raises JournalError if it is of other settings, if another process is writing to it,
-    or if a run that was not finished would be lost.
+    question.
     """
     with path.open("a+b", buffering=0) as file:
         try:
@@ -161,27 +161,30 @@ def ask(
 ) -> Entry:
     """The line of a question: an answer or a failure."""
 
-    def failure(kind: str, error: str, status: int | None, request_id: str | None) -> Entry:
-        why = {"kind": kind, "status": status, "error": error, "request_id": request_id}
+    def failure(
+        kind: str, error: object, status: int | None = None, id_: str | None = None
+    ) -> Entry:
+        why = {"kind": kind, "status": status, "error": str(error), "request_id": id_}
         return {**question._asdict(), **why}
 
     try:
         asked, state = source.load(question.image)
     except (OSError, ValueError) as error:
-        return failure("unreadable", f"The picture cannot be read: {error}", None, None)
+        return failure("unreadable", f"The picture cannot be read: {error}")
     asked |= {"action": question.action, "food_type": question.food_type, "text": settings["text"]}
     asked |= {name: settings[name] for name in ("resize", "passes") if settings[name] is not None}
+    if settings["num_samples"]:
+        asked |= {"batch_size": settings["num_samples"], "dropout_scope": settings["dropout_scope"]}
+        if settings["seed"] is not None:
+            # Another one for each question, whatever their order.
+            words = "\n".join(map(str, question)).encode("utf-8", "surrogateescape")
+            asked["seed"] = (settings["seed"] + zlib.crc32(words)) % 2**31
     started = time.perf_counter()
     try:
-        if settings["num_samples"] == 0:
-            prediction = policy.predict(**asked)
+        if settings["num_samples"]:
+            prediction = policy.predict_batch(**asked).mean_prediction
         else:
-            prediction = policy.predict_batch(
-                **asked,
-                batch_size=settings["num_samples"],
-                dropout_scope=settings["dropout_scope"],
-                seed=question.seed(settings["seed"]),
-            ).mean_prediction
+            prediction = policy.predict(**asked)
     except api_client.ApiError as error:
         kind = "refused" if error.status in _REFUSALS else "unanswered"
         return failure(kind, error.message, error.status, error.request_id) | state

@@ -275,9 +275,8 @@ def draw_answer(
     )
 
 
-def check_picture_path(path: str | os.PathLike[str], photo: str | os.PathLike[str]) -> None:
+def check_picture_path(path: pathlib.Path, photo: str) -> None:
     """Raises OSError or ValueError if an answer about `photo` cannot be drawn into file `path`."""
-    path = pathlib.Path(path)
     drawing.check_extension(path)
     if not os.access(path.parent, os.W_OK) or path.is_dir():
         raise OSError(f"Expected a file in a folder that can be written to, got {path}.")
@@ -285,7 +284,7 @@ def check_picture_path(path: str | os.PathLike[str], photo: str | os.PathLike[st
         raise ValueError(f"Expected another file than the photo, which would be lost: {path}.")
 
 
-def save_picture(photo: bytes, answer: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+def save_picture(photo: bytes, answer: Mapping[str, Any], path: pathlib.Path) -> None:
     """Draws an answer on its photo into a file; see `draw_answer`."""
     picture = Image.fromarray(image_placement.decode_image(photo))
     drawing.write_picture(path, np.asarray(draw_answer(picture, answer)))

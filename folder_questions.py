@@ -16,7 +16,6 @@ import json
 import os
 import pathlib
 import stat
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -51,13 +50,6 @@ class Question(NamedTuple):
     image: str
     action: str | None
     food_type: str | None
-
-    def seed(self, run_seed: int | None) -> int | None:
-        """The seed of its samples: another one for each question, whatever the order."""
-        if run_seed is None:
-            return None
-        asked = "\n".join(map(str, self)).encode("utf-8", "surrogateescape")
-        return (run_seed + zlib.crc32(asked)) % 2**31
 
 
 class FolderPictures:
@@ -222,6 +214,7 @@ def read_labels(
     renamed = {} if args.label_map is None else annotations.read_json(args.label_map, "label map")
     if not isinstance(renamed, dict) or not all(isinstance(food, str) for food in renamed.values()):
         raise ValueError(f"{args.label_map}: expected {{label: food}}, got {str(renamed)[:80]}.")
+    # Other than for a data set, a food that this model does not know is no mistake.
     renamed = {vocabulary.normalise(label): food for label, food in renamed.items()}
     pictures = []
     for file in args.labels:
@@ -231,12 +224,12 @@ def read_labels(
         else:
             pictures += annotations.read_annotations([file])
     found: dict[Question, list[np.ndarray]] = {}
-    used = elsewhere = 0
+    counts = {"used": 0, "elsewhere": 0}
     unknown: collections.Counter = collections.Counter()
     for picture in dataset_builder.resolve_actions(pictures, args.action, names):
         path = picture.path.resolve()
         if not path.is_relative_to(folder):
-            elsewhere += len(picture.objects)
+            counts["elsewhere"] += len(picture.objects)
             continue
         for one in picture.objects:
             try:
@@ -249,8 +242,8 @@ def read_labels(
                 continue
             question = Question(path.relative_to(folder).as_posix(), one.action, food)
             found.setdefault(question, []).extend([] if one.axis is None else [one.axis])
-            used += 1
-    return found, {"used": used, "elsewhere": elsewhere, "unknown": dict(sorted(unknown.items()))}
+            counts["used"] += 1
+    return found, {**counts, "unknown": dict(sorted(unknown.items()))}
 
 
 def plan(
