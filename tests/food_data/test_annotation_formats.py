@@ -113,7 +113,7 @@ def test_coco_keypoints_are_start_and_end_half_a_pixel_on(tmp_path, coco_one, re
 
 
 def test_coco_turned_boxes_and_geometry_that_is_not_read(coco_one, reading):
-    """CVAT turns clockwise: of a box of 20 x 10 about (50, 40) the right end comes to the bottom."""
+    """CVAT turns clockwise: the right end of a box comes to the bottom."""
     cvat = {"rotation": 90.0, "occluded": False}
     box = coco_one(bbox=[40, 35, 20, 10], attributes=cvat).box
     np.testing.assert_allclose(box, [[55, 30], [55, 50], [45, 50], [45, 30]])

@@ -101,7 +101,8 @@ def test_what_comes_from_one_photo_or_video_stays_together():
         ["a/v1_frame12.jpg", "a/v1_frame13.jpg"],
         ["a/lunch.mp4_0001.jpg", "a/lunch_mp4-22_jpg.rf.12ab.jpg", "b/lunch_mp4-3_jpg.rf.9.jpg"],
         ["group a#1.jpg", "group a#2.jpg"],
-        ["day/IMG_2.jpg"], ["day/IMG_3.jpg"], ["other/IMG_2.jpg"], ["a/frames.jpg"], ["c/frame_1.jpg"],
+        ["day/IMG_2.jpg"], ["day/IMG_3.jpg"], ["other/IMG_2.jpg"],
+        ["a/frames.jpg"], ["c/frame_1.jpg"],
     ]  # fmt: skip
     keys = splits.picture_keys([source for group in together for source in group])
     found = iter(keys)
