@@ -11,6 +11,7 @@ import argparse
 import collections
 import fnmatch
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -35,9 +36,11 @@ from food_data import (
     vocabulary,
 )
 
-# What the names of files end in that can be decoded.
+# What the names of files end in that can be decoded; HEIC is an extra.
 _KINDS = Image.registered_extensions().items()
-ENDINGS = tuple(sorted(ending for ending, kind in _KINDS if kind in image_placement.FORMATS))
+_HEIC = (".heic", ".heif")
+ENDINGS = sorted(ending for ending, kind in _KINDS if kind in image_placement.FORMATS)
+ENDINGS = (*ENDINGS, *(_HEIC if importlib.util.find_spec("pillow_heif") else ()))
 FORMAT = 2
 _SETTINGS = ("action", "food_type", "text", "num_samples", "seed", "dropout_scope", "resize")
 _LARGEST_FILE_BYTES = 512 * 1024 * 1024
@@ -149,7 +152,7 @@ def find_pictures(
     folder: pathlib.Path, recursive: bool, pattern: str, own: Iterable[pathlib.Path]
 ) -> tuple[list[str], collections.Counter]:
     """Paths, relative to the folder and sorted, of the files whose names end like a picture's; and
-    how many others there are of which kind: ".heic", "linked folder (not followed)" and so on.
+    how many others there are of which kind: ".txt", "linked folder (not followed)" and so on.
 
     What a run has written (`own`) is neither. `pattern` must match a relative path, "*" any
     letters, "/" included; brackets stand for characters or for themselves.
@@ -186,7 +189,8 @@ def find_pictures(
             if path.name.startswith("."):
                 left_out["hidden file"] += 1
             elif not path.name.lower().endswith(ENDINGS):
-                left_out[path.suffix.lower() or "file without ending"] += 1
+                ending = path.suffix.lower() or "file without ending"
+                left_out[ending + " (needs pillow-heif)" * (ending in _HEIC)] += 1
             elif not any(fnmatch.fnmatchcase(relative, one) for one in patterns):
                 left_out["picture that --pattern leaves out"] += 1
             else:
@@ -195,7 +199,7 @@ def find_pictures(
 
 
 def describe_left_out(left_out: Mapping[str, int]) -> str:
-    """Such as "2 .heic, 1 linked folder (not followed)"."""
+    """Such as "2 .txt, 1 linked folder (not followed)"."""
     return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items())) or "nothing"
 
 
