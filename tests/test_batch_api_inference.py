@@ -19,6 +19,7 @@ from PIL import Image
 import batch_api_inference
 import folder_inference
 import folder_outputs
+import folder_questions
 from serving import app
 from tests import folder_stubs, serving_stubs
 from training import stop_signals
@@ -233,26 +234,37 @@ def test_shards_make_the_whole(policy, folder):
             start(policy, folder, "--merge", *shards, name="all.json")
 
 
-def test_which_files_are_pictures(tmp_path):
+def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
+    picture = (folder / "0.png").read_bytes()
     for name in (
-        "a.jpg",
-        "notes.txt",
-        ".b.jpg",
-        "new/c.PNG",
-        "new/d.tif",
-        ".git/e.png",
+        "lr=[1e-4]/c.PNG",
+        "lr=[1e-4]/d.jfif",
+        ".g/e.png",
         "out/f.png",
+        ".a.png",
+        "g.EPS",
+        "n",
     ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    left_out = [tmp_path / "out"]
-    for recursive, pattern, expected in (
-        (False, "*", (["a.jpg"], 1)),
-        (True, "*", (["a.jpg", "new/c.PNG", "new/d.tif"], 1)),
-        (True, "*/c*", (["new/c.PNG"], 3)),
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(picture)
+    (folder / "linked").symlink_to(folder / "lr=[1e-4]")
+    left_out = {".eps": 1, "file without ending": 1, "hidden file": 1, "hidden folder": 1}
+    left_out["linked folder (not followed)"] = 1
+    top, sub = (
+        [*(f"{n}.png" for n in range(6)), "broken.jpg"],
+        ["lr=[1e-4]/c.PNG", "lr=[1e-4]/d.jfif"],
+    )
+    not_these, deeper = "picture that --pattern leaves out", "folder (--recursive looks into it)"
+    for recursive, pattern, pictures, more in (
+        (False, "*", top, {deeper: 1}),
+        (True, "*", top + sub, {}),
+        (True, "lr=[1e-4]/*", sub, {not_these: 7}),
+        (True, "*[5c].[pP]*", ["5.png", "lr=[1e-4]/c.PNG"], {not_these: 7}),
     ):
-        found = folder_inference.find_pictures(tmp_path, recursive, pattern, left_out)
-        assert found == expected
+        found = folder_questions.find_pictures(folder, recursive, pattern, [folder / "out"])
+        assert found == (pictures, {**left_out, **more})
+    notes = start(policy, folder)["summary"]["folder"]
+    assert (notes["pictures"], notes["left_out"][".eps"], notes["left_out"][deeper]) == (7, 1, 2)
 
 
 @pytest.fixture
