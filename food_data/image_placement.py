@@ -128,7 +128,10 @@ def read_header(source: bytes | str | os.PathLike[str]) -> tuple[tuple[int, int]
         with open(source, "rb"):  # Raises what is no fault of the picture.
             pass
     with _decoding(), _open(source) as picture:
-        return picture.size, _orientation(picture)
+        size, orientation = picture.size, _orientation(picture)
+        if picture.format == "TIFF":  # Pillow has exchanged its sizes already.
+            size = picture.tag_v2[256], picture.tag_v2[257]
+        return size, orientation
 
 
 @contextlib.contextmanager
