@@ -116,6 +116,7 @@ class Prediction(Motion):
         content: the whole answer as it came, with times in `timing_ms`.
         ask_human: whether to ask a person instead of acting; None if the server does not say.
         trained: whether the model was trained on this action and food; None likewise.
+        likeness: of free text to that instruction, 0..1; None if action and food were sent.
     """
 
     pixels: Motion
@@ -131,6 +132,7 @@ class Prediction(Motion):
     content: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     ask_human: bool | None = None
     trained: bool | None = None
+    likeness: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -183,8 +185,7 @@ class BatchPrediction:
 class Policy(contextlib.AbstractContextManager):
     """Says where to move for an action on a food; works as a context manager that closes it.
 
-    Answers are in 0..1 of the picture and in its pixels; origin top left, x right, y down. What is
-    refused raises `ApiError`, with the status of a server that refuses the same. A policy has
+    Answers are in 0..1 of the picture and in its pixels; what is refused raises `ApiError`. It has
     `model_version`, `available_combinations` and `close` too, as `FoodAcquisitionClient` does.
     """
 
@@ -504,7 +505,7 @@ def _read_prediction(content: Mapping[str, Any], name: str = "prediction") -> Pr
             for key in (name, f"{name}_pixels")
         )
         needed = ("image_width", "image_height", "action", "food_type", "model_version")
-        optional = ("resize", "passes", "crop", "ask_human", "trained", "request_id")
+        optional = ("resize", "passes", "crop", "request_id", "ask_human", "trained", "likeness")
         fields = {key: content[key] for key in needed} | {key: content.get(key) for key in optional}
         return Prediction(*motion, pixels=Motion(*pixels), **fields, content=content)
 
@@ -512,8 +513,8 @@ def _read_prediction(content: Mapping[str, Any], name: str = "prediction") -> Pr
 def _read_batch(content: Mapping[str, Any]) -> BatchPrediction:
     """The answer of /predict_batch, or one of several in it."""
     with _expecting_fields(content):
-        names = (field.name for field in dataclasses.fields(Statistics))
-        statistics = {name: content["statistics"][name] for name in names}
+        found = content["statistics"]
+        statistics = {field.name: found[field.name] for field in dataclasses.fields(Statistics)}
         statistics |= {key: np.array(statistics[key], np.float64) for key in ("mean", "std")}
         return BatchPrediction(
             _read_prediction(content, "mean_prediction"),
@@ -583,10 +584,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 prediction = batch.mean_prediction
                 printed = dict(prediction.content)
         print(json.dumps(printed, indent=2))
-        if prediction.trained is False:
-            print("The model was not trained on this action and food.", file=sys.stderr)
-        if prediction.ask_human:
-            print("Ask a person instead of acting on this answer.", file=sys.stderr)
+        if prediction.ask_human or prediction.trained is False:
+            why = ": the model was not trained on it" * (prediction.trained is False)
+            print(f"Ask a person instead of acting on this answer{why}.", file=sys.stderr)
         if flags.save_picture:
             folder_outputs.save_picture(image, prediction.content, flags.save_picture)
             print(f"drawn: {flags.save_picture}", file=sys.stderr)

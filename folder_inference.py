@@ -25,7 +25,6 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import contextlib
-import errno
 import fcntl
 import itertools
 import json
@@ -132,17 +131,20 @@ def open_lines(
             nonlocal whole_bytes
             line = (json.dumps(entry) + "\n").encode()
             with lock:
+                if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    raise FileNotFoundError(f"{path} was removed while this run wrote to it.")
                 try:
-                    if not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                        raise FileNotFoundError(errno.ENOENT, "It was removed")
-                    if file.write(line) < len(line):
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    left = line
+                    while left:  # A disk that fills takes a part first.
+                        left = left[file.write(left) :]
                     os.fsync(file.fileno())
                 except OSError as error:
                     # Half a line would spoil the next one.
                     file.truncate(whole_bytes)
-                    text = f"{path} cannot be written: {error.strerror}. What it holds is whole"
-                    raise OSError(error.errno, f"{text}; --resume goes on") from error
+                    raise OSError(
+                        f"{path} cannot be written: {error.strerror}. What it holds is whole; "
+                        "--resume goes on."
+                    ) from error
                 whole_bytes += len(line)
 
         if written is None or not resume:

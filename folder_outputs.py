@@ -42,7 +42,7 @@ COLUMNS = (
     *("image_width", "image_height", "total_variance", "centroid_variance", "size_variance"),
     *("distance_variance", "std_x1", "std_y1", "std_x2", "std_y2", "num_samples", "seed"),
     *("ask_human", "uncertainty_score", "model_version", "request_id", "client_ms", "error"),
-    "trained",
+    *("trained", "likeness"),
 )
 _TILE_PX, _CAPTION_PX, _FONT_PX, _LONGEST_CAPTION = 240, 36, 13, 32
 

@@ -11,6 +11,7 @@ import argparse
 import collections
 import fnmatch
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -25,7 +26,8 @@ from PIL import Image
 import api_client
 import folder_outputs
 from food_data import (
-    annotation_formats,
+    annotation_files,
+    annotation_tables,
     annotations,
     dataset_builder,
     image_placement,
@@ -34,9 +36,11 @@ from food_data import (
     vocabulary,
 )
 
-# What the names of files end in that can be decoded.
+# What the names of files end in that can be decoded; HEIC is an extra.
 _KINDS = Image.registered_extensions().items()
-ENDINGS = tuple(sorted(ending for ending, kind in _KINDS if kind in image_placement.FORMATS))
+_HEIC = (".heic", ".heif")
+ENDINGS = sorted(ending for ending, kind in _KINDS if kind in image_placement.FORMATS)
+ENDINGS = (*ENDINGS, *(_HEIC if importlib.util.find_spec("pillow_heif") else ()))
 FORMAT = 2
 _SETTINGS = ("action", "food_type", "text", "num_samples", "seed", "dropout_scope", "resize")
 _LARGEST_FILE_BYTES = 512 * 1024 * 1024
@@ -148,7 +152,7 @@ def find_pictures(
     folder: pathlib.Path, recursive: bool, pattern: str, own: Iterable[pathlib.Path]
 ) -> tuple[list[str], collections.Counter]:
     """Paths, relative to the folder and sorted, of the files whose names end like a picture's; and
-    how many others there are of which kind: ".heic", "linked folder (not followed)" and so on.
+    how many others there are of which kind: ".txt", "linked folder (not followed)" and so on.
 
     What a run has written (`own`) is neither. `pattern` must match a relative path, "*" any
     letters, "/" included; brackets stand for characters or for themselves.
@@ -185,7 +189,8 @@ def find_pictures(
             if path.name.startswith("."):
                 left_out["hidden file"] += 1
             elif not path.name.lower().endswith(ENDINGS):
-                left_out[path.suffix.lower() or "file without ending"] += 1
+                ending = path.suffix.lower() or "file without ending"
+                left_out[ending + " (needs pillow-heif)" * (ending in _HEIC)] += 1
             elif not any(fnmatch.fnmatchcase(relative, one) for one in patterns):
                 left_out["picture that --pattern leaves out"] += 1
             else:
@@ -194,7 +199,7 @@ def find_pictures(
 
 
 def describe_left_out(left_out: Mapping[str, int]) -> str:
-    """Such as "2 .heic, 1 linked folder (not followed)"."""
+    """Such as "2 .txt, 1 linked folder (not followed)"."""
     return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items())) or "nothing"
 
 
@@ -211,16 +216,19 @@ def read_labels(
         {action: vocabulary.BASE.actions.get(action, ()) for action, _ in known},
         {food: vocabulary.BASE.foods.get(food, ()) for _, food in known},
     )
-    renamed = {} if args.label_map is None else annotations.read_json(args.label_map, "label map")
+    renamed = (
+        {} if args.label_map is None else annotation_files.read_json(args.label_map, "label map")
+    )
     if not isinstance(renamed, dict) or not all(isinstance(food, str) for food in renamed.values()):
         raise ValueError(f"{args.label_map}: expected {{label: food}}, got {str(renamed)[:80]}.")
     # Other than for a data set, a food that this model does not know is no mistake.
     renamed = {vocabulary.normalise(label): food for label, food in renamed.items()}
     pictures = []
+    reading = annotation_files.Reading(args.input_dir, skip_unreadable=True)
     for file in args.labels:
         if file.suffix.lower() == ".csv":
             # The policy says what is wrong with an unreadable picture, and goes on.
-            pictures += annotation_formats.read_csv([file], args.label_units, args.input_dir, True)
+            pictures += annotation_tables.read_csv([file], args.label_units, reading)
         else:
             pictures += annotations.read_annotations([file])
     found: dict[Question, list[np.ndarray]] = {}

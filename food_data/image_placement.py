@@ -127,7 +127,7 @@ def read_header(source: bytes | str | os.PathLike[str]) -> tuple[tuple[int, int]
     if not isinstance(source, bytes):
         with open(source, "rb"):  # Raises what is no fault of the picture.
             pass
-    with _decoding(), _open(source) as picture:
+    with decoding(), _open(source) as picture:
         size, orientation = picture.size, _orientation(picture)
         if picture.format == "TIFF":  # Pillow has exchanged its sizes already.
             size = picture.tag_v2[256], picture.tag_v2[257]
@@ -135,8 +135,8 @@ def read_header(source: bytes | str | os.PathLike[str]) -> tuple[tuple[int, int]
 
 
 @contextlib.contextmanager
-def _decoding() -> Iterator[None]:
-    """The one boundary: a stranger's picture fails with an ImageDecodeError, whatever its bytes."""
+def decoding() -> Iterator[None]:
+    """A stranger's picture fails with an ImageDecodeError in here, whatever its bytes."""
     try:
         yield
     except (ImageDecodeError, MemoryError):
@@ -149,7 +149,7 @@ def _decoding() -> Iterator[None]:
 
 def _decode(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tuple[int, int]]:
     """The pixels, and (width, height) of the whole picture."""
-    with _decoding():
+    with decoding():
         if not data.startswith(b"\xff\xd8") or _check_jpeg(data):
             return _pixels(data, max_pixels, reduced)
         # Without its end marker a JPEG is whole if what follows makes no difference to its pixels.
@@ -265,7 +265,7 @@ def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tu
 def _orientation(picture: Image.Image) -> int:
     """EXIF's orientation, 1..8; 1 where it is absent or no such number. Nothing else is read."""
     try:
-        with _decoding():
+        with decoding():
             value = picture.getexif().get(ExifTags.Base.Orientation, 1)
             value = int(value[0] if isinstance(value, tuple) else value)
     except ImageDecodeError:  # The picture is as good without its EXIF.

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from food_data import annotations, image_placement, mask_rules, vocabulary
+from food_data import annotation_files, annotations, image_placement, mask_rules, vocabulary
 from food_data.synthetic import bodies
 from food_data.synthetic.bodies import Body, Form, Rng
 from food_data.synthetic.foods import FoodLook, action_of
@@ -185,11 +185,11 @@ def _annotated(
     seen: collections.Counter = collections.Counter()
     contents = {}
     for file in files:
-        for entry in annotations.read_json(pathlib.Path(file), "annotation file")["images"]:
+        for entry in annotation_files.read_json(pathlib.Path(file), "annotation file")["images"]:
             contents[(pathlib.Path(file).parent / entry["file"]).resolve()] = entry.get("content")
     for picture in annotations.read_annotations(files) if files else ():
         image = image_placement.decode_image(picture.path.read_bytes())
-        content = contents[picture.path.resolve()]
+        content = contents.get(picture.path.resolve())
         if not picture.objects and content != "empty plate":
             outcome = "without labelled objects, which may show any food: left out"
             counts["(photographs)", outcome] += 1
@@ -517,7 +517,7 @@ def crop(rng: Rng, key: tuple) -> tuple[np.ndarray, str, np.ndarray, np.ndarray,
     if nearest.mask is not None:
         axis = mask_rules.mask_axis(nearest.mask, rule)
     else:
-        axis = mask_rules.box_axis(nearest.box, rule)
+        axis = mask_rules.box_axis(nearest.box, rule, photograph.image.shape[1::-1])
     parameters = np.clip(placement.to_model(axis - low), 0, 1).astype(np.float32).ravel()
     mask = np.zeros(image.shape[:2], bool)
     if all(one.mask is not None for one in same):
