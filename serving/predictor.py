@@ -104,7 +104,7 @@ class Predictor:
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
-        from serving.engines import engine as engines
+        from serving import engines
 
         calibration = uncertainty_calibration.read(directory)
         if calibration is not None:
