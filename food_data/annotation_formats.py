@@ -44,7 +44,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from food_data import annotation_files, annotations
+from food_data import annotation_files, annotations, image_placement
 from food_data.annotation_files import Reading, are_numbers
 from food_data.annotations import LabelledObject, LabelledPicture
 
@@ -381,9 +381,10 @@ def _labelme_object(entry: object, reading: Reading, where: str) -> LabelledObje
     if kind == "mask":
         try:
             data = base64.b64decode(entry["mask"], validate=True)
-            with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            file = io.BytesIO(data)
+            with image_placement.decoding(), Image.open(file, formats=("PNG",)) as picture:
                 pixels = np.asarray(picture.convert("L")) != 0
-        except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             detail = f"{where}: expected 'mask' as a PNG in base64: {error}"
             return LabelledObject(label, None, flaw=reading.note("mask not read", detail))
         patch = functools.partial(_patch, pixels, *np.floor(corners.min(axis=0)).astype(int))

@@ -401,7 +401,7 @@ def build_dataset(
     for picture, objects in progress([pair for pair in chosen if pair[1]]):
         try:
             data = picture.read_bytes()
-            image = _decode(data, picture)
+            image, size = _decode(data, picture)
         except (OSError, ValueError) as error:
             if not skip_unreadable:
                 raise
@@ -410,12 +410,11 @@ def build_dataset(
             continue
         source = _grouped(picture, group_pattern)
         source = first_sources.setdefault(hashlib.sha256(data).hexdigest(), source)
-        size = (image.shape[1], image.shape[0])
         for one, instruction in objects:
             if not ((one.axis >= 0) & (one.axis <= size)).all():
                 report.left_out["axis outside the picture", one.label] += 1
                 continue
-            square, placement = image_placement.place(image, resize, keep_points=one.axis)
+            square, placement = image_placement.place(image, resize, one.axis, size)
             parameters = placement.to_model(one.axis).astype(np.float32).ravel()
             if not ((parameters >= 0) & (parameters <= 1)).all():
                 report.left_out["axis outside the crop", one.label] += 1
@@ -490,16 +489,16 @@ def _usable(
     return usable
 
 
-def _decode(data: bytes, picture: LabelledPicture) -> np.ndarray:
+def _decode(data: bytes, picture: LabelledPicture) -> tuple[np.ndarray, tuple[int, int]]:
+    """See `image_placement.decode_photo`."""
     try:
-        image = image_placement.decode_image(data)
+        image, size = image_placement.decode_photo(data)
     except image_placement.ImageDecodeError as error:
         raise image_placement.ImageDecodeError(f"{picture.path}: {error}") from error
-    size = (image.shape[1], image.shape[0])
     if picture.size is not None and tuple(picture.size) != size:
         raise ValueError(
             f"{picture.path}: expected {picture.size[0]} x {picture.size[1]} pixels as the "
             f"annotations say, got {size[0]} x {size[1]}; the axes would be wrong. Was the picture "
             "scaled or turned after it was labelled?"
         )
-    return image
+    return image, size
