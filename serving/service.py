@@ -21,10 +21,10 @@ from typing import Any
 
 from absl import logging
 
-from serving import engines, metrics, recorder, security
+from serving import metrics, recorder, security
 from serving.predictor import Predictor
 from serving.schemas import RequestError
-from serving.settings import ServerSettings
+from serving.settings import ServerSettings, num_cores
 
 NAME = "prediction_service"
 # What a directory that is no sound checkpoint makes the loaders raise.
@@ -114,7 +114,7 @@ class Service:
         self.started_s = time.monotonic()
         self._load, self._loading = load, threading.Lock()
         # The model that a server without one may load later is run by an engine too.
-        self.num_workers = predictor.num_workers if predictor else engines.num_cores()
+        self.num_workers = predictor.num_workers if predictor else num_cores()
         self.line = Line(settings.max_waiting)
         self._budget = PixelBudget(settings.max_pixels, settings.deadline_s)
         self.metrics = metrics.ServerMetrics(self.line.__len__)

@@ -81,7 +81,9 @@ def _samples(
     return np.clip(answers + noise, 0, 1).astype(np.float32)
 
 
-def predictor_of(model, store, mode: str = "letterbox", version: str = "stub-1", calibration=None, **more):
+def predictor_of(
+    model, store, mode: str = "letterbox", version: str = "stub-1", calibration=None, **more
+):
     """A predictor around a stub of a model."""
     from serving import predictor
 
