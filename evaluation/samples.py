@@ -38,7 +38,7 @@ if typing.TYPE_CHECKING:
     from evaluation import calibration
 
 SPLITS = ("train", "val", "all")
-FORMATS = ("annotations", "coco", "labelme", "voc", "csv", "spanet")
+FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv", "spanet")
 _ID_BYTES = 8
 
 

@@ -271,7 +271,7 @@ class _Photos(Sequence):
 
 @functools.lru_cache(maxsize=2)
 def _decode(path: pathlib.Path) -> np.ndarray:
-    return image_placement.decode_image(path.read_bytes())
+    return image_placement.decode_photo(path.read_bytes())[0]
 
 
 def collect(

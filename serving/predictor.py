@@ -104,7 +104,7 @@ class Predictor:
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
-        from serving.engines import engine as engines
+        from serving import engines
 
         calibration = uncertainty_calibration.read(directory)
         if calibration is not None:
@@ -255,7 +255,7 @@ class Predictor:
     def _place(
         self, image: bytes, resize: str | None, max_pixels: int
     ) -> tuple[np.ndarray, framing.View]:
-        """The picture, uint8 [H, W, 3], upright, and what the first pass sees of it."""
+        """The picture as `image_placement.decode_photo` gives it, and what the first pass sees."""
         mode = resize or self._placement_mode
         if mode is None:
             raise RequestError(
@@ -264,12 +264,12 @@ class Predictor:
                 f"none, and the data set of {self.version} does not say which it had.",
             )
         try:
-            photo = image_placement.decode_image(image, max_pixels)
+            photo, size = image_placement.decode_photo(image, max_pixels)
         except image_placement.TooManyPixelsError as error:
             raise RequestError(413, str(error)) from error
         except image_placement.ImageDecodeError as error:
             raise RequestError(422, str(error)) from error
-        return photo, framing.View(*image_placement.place(photo, mode))
+        return photo, framing.View(*image_placement.place(photo, mode, size=size))
 
 
 def motion(coordinates: list[float]) -> dict[str, float]:

@@ -72,7 +72,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
         args.dataset_file, args.split_file, args.validation_fraction, settings.seed
     )
     if point is None:
-        report = dataset_check.check_dataset(data.dataset, data.split)
+        report = dataset_check.check_file(args.dataset_file, data.split)
         for warning in report.warnings:
             logging.warning("data set: %s", warning)
         if report.errors:
