@@ -68,10 +68,15 @@ def read_text(path: str | os.PathLike[str], kind: str) -> tuple[str, str]:
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
     data = path.read_bytes()
-    if data.startswith(b"version https://git-lfs"):
-        raise ValueError(
-            f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull`."
-        )
+    for start, what in (
+        (
+            b"version https://git-lfs",
+            "a pointer of Git LFS, not the file itself: run `git lfs pull`",
+        ),
+        (b"PK\x03\x04", "a ZIP archive or a workbook: unpack it, or save the table as CSV"),
+    ):
+        if data.startswith(start):
+            raise ValueError(f"{path} is {what}.")
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding is None and b"\0" in data[:2]:  # UTF-16 without a mark, of Western text.
         encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
