@@ -293,7 +293,7 @@ def read_annotations(
             break
     pictures = []
     for file, folder in zip(files, names):
-        content = reading.json(file)
+        content = annotation_files.read_json(file, "annotation file")
         entries = content.get("images") if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(
             isinstance(one, dict)
