@@ -82,21 +82,22 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         )
     if args.mm_per_px is not None and not 0 < args.mm_per_px < math.inf:
         raise ValueError(f"--mm_per_px: expected a positive number, got {args.mm_per_px}.")
-    metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
+    contents = checkpoint_directory.read_contents(args.checkpoint_dir)
+    args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)
     if args.train_dataset_file is not None:
         train = evaluation_samples.training_samples(args.train_dataset_file)
         samples = dataclasses.replace(samples, train=train)
     framed = evaluation_samples.framing_of(args, metadata)
-    calibrated = calibration.read(args.checkpoint_dir)
+    # Of other weights it is refused now rather than after loading the model.
+    calibrated = calibration.of_checkpoint(contents)
     if calibrated is not None and calibrated.fitted_on.passes != framed.passes:
         print(
             f"{calibration.FILE_NAME} is of answers with --passes {calibrated.fitted_on.passes}, "
             f"these are with {framed.passes}: it is left out"
         )
         calibrated = None
-    if calibrated is not None:  # Now rather than after loading the model.
-        calibrated.check_weights(checkpoint_directory.weights_digest(args.checkpoint_dir))
+    if calibrated is not None:
         if args.without_calibration:
             rest = evaluation_samples.without_calibrating(samples, calibrated)
             print(f"{len(samples) - len(rest)} samples left out, whose pictures calibrated")
@@ -105,12 +106,13 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     # A data set without its folder, which says nothing to others.
     name = pathlib.Path(args.dataset_file or args.annotations[0]).name
     print(f"{name}, {args.split}: {len(samples)} samples")
-    agent, frames = _load(args.checkpoint_dir, samples, framed)
+    agent, frames = _load(contents, samples, framed, args.trust_config)
     other = None
     if args.compare is not None:
-        its_own = checkpoint_directory.read_metadata(args.compare)
-        framed_too = evaluation_samples.framing_of(args, its_own)
-        other = args.compare.name, *_load(args.compare, samples, framed_too)
+        compared = checkpoint_directory.read_contents(args.compare)
+        framed_too = evaluation_samples.framing_of(args, compared.metadata)
+        loaded = _load(compared, samples, framed_too, args.trust_config)
+        other = compared.directory.name, *loaded
     fitted_on = None if calibrated is None else calibrated.fitted_on
     sources = [uncertainty_sources.parse(one, agent, fitted_on) for one in args.uncertainty]
     needed = args.report_dir or args.shifts or args.coverage_splits
@@ -175,10 +177,14 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
 
 
 def _load(
-    directory: pathlib.Path, samples: evaluation_samples.Samples, framed: framing.Framing
+    contents: checkpoint_directory.Contents,
+    samples: evaluation_samples.Samples,
+    framed: framing.Framing,
+    trust_config: bool,
 ) -> tuple[agent_wrapper.Agent | framing.Voted, uncertainty_sources.Frames]:
     """A checkpoint's model, which votes if it is to, and what its last pass looks at."""
-    agent = framed.model(checkpoint_directory.load(directory).agent)
+    loaded = checkpoint_directory.load(contents, trust_config=trust_config)
+    agent = framed.model(loaded.agent)
     return agent, uncertainty_sources.Frames(agent, samples.dataset, framed)
 
 

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+import checkpoint_directory
 from evaluation import plain_json
 from evaluation.uncertainty import Estimate
 from food_data import atomic_files
@@ -356,3 +357,17 @@ def read(directory: str | os.PathLike[str]) -> UncertaintyCalibration | None:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text, got other bytes: {error}.") from error
     return plain_json.read(UncertaintyCalibration, text, str(path))
+
+
+def of_checkpoint(contents: checkpoint_directory.Contents) -> UncertaintyCalibration | None:
+    """What the `uncertainty.json` says that was read with a checkpoint; None if there was none.
+
+    Raises:
+        ValueError: if it is not as it should be, or of other weights.
+    """
+    if contents.calibration is None:
+        return None
+    path = contents.directory / FILE_NAME
+    found = plain_json.read(UncertaintyCalibration, contents.calibration, str(path))
+    found.check_weights(contents.weights_sha256)
+    return found

@@ -52,7 +52,7 @@ def read(kind: type[T], text: str, name: str) -> T:
     """
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{name}: expected JSON, got something else: {error}.") from error
     return _built(kind, values, name)
 

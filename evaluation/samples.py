@@ -164,6 +164,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--dataset_file", type=pathlib.Path, help=".npz, see build_dataset.py")
     data.add_argument("--annotations", nargs="+", metavar="FILE", help="of photographs")
+    trust_help = "let gin run what the checkpoint's config.gin says; only literals are read else"
+    parser.add_argument("--trust_config", action="store_true", help=trust_help)
     parser.add_argument("--annotation_format", choices=FORMATS, default="annotations")
     framing.add_flags(parser)
 

@@ -27,6 +27,9 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
+            # Else a power cut could leave an empty file under a good name.
+            file.flush()
+            os.fsync(file.fileno())
         # mkstemp makes files that only their owner may read; give what `open` would have given.
         umask = os.umask(0)
         os.umask(umask)
@@ -35,3 +38,17 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Puts on disk which names a folder holds: after it a rename outlives a power cut."""
+    if os.name == "nt":  # Windows opens no folders.
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems do not know how.
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)

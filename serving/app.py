@@ -81,7 +81,12 @@ def create_app(
     app.json.sort_keys = False
 
     def load_real(directory: pathlib.Path) -> Predictor:
-        return Predictor.from_checkpoint(directory, settings.engine, passes=settings.passes)
+        return Predictor.from_checkpoint(
+            directory,
+            settings.engine,
+            passes=settings.passes,
+            trust_config=settings.trust_config,
+        )
 
     service = app.extensions[SERVICE] = Service(predictor, settings, load or load_real)
     # What runs after a request runs in reverse: the metrics see the final status.

@@ -121,6 +121,7 @@ def main(
             arguments.config_file,
             arguments.loss_type,
             settings.passes,
+            settings.trust_config,
         )
         app = create_app(predictor, settings)
         server = Server(
@@ -158,6 +159,7 @@ def load_predictor(
     config_file: str | None = None,
     loss_type: str | None = None,
     passes: str | None = None,
+    trust_config: bool = False,
 ) -> Predictor | None:
     """Loads and warms up the model of a checkpoint directory; None without one.
 
@@ -167,14 +169,9 @@ def load_predictor(
     if checkpoint_dir is None:
         logging.warning("No --checkpoint_dir: predictions will be answered with 503")
         return None
-    if not os.path.isdir(checkpoint_dir):
-        sys.exit(
-            f"--checkpoint_dir: expected a directory that train.py wrote, got {checkpoint_dir!r}, "
-            "which is none."
-        )
     try:
         predictor = Predictor.from_checkpoint(
-            checkpoint_dir, engine, config_file, loss_type, passes
+            checkpoint_dir, engine, config_file, loss_type, passes, trust_config
         )
     except (OSError, ValueError) as error:
         sys.exit(f"--checkpoint_dir: {checkpoint_dir} cannot be loaded: {error}")

@@ -92,6 +92,7 @@ class Predictor:
         config_file: str | os.PathLike[str] | None = None,
         loss_type: str | None = None,
         passes: str | None = None,
+        trust_config: bool = False,
     ) -> Predictor:
         """Loads a checkpoint directory; whatever is wrong with it is raised by the loader.
 
@@ -101,15 +102,16 @@ class Predictor:
             config_file: gin file in the place of the directory's; None for that one.
             loss_type: in the place of the one in the configuration; None for that one.
             passes: of `framing.PASSES`, in the place of the checkpoint's own; None for those.
+            trust_config: let gin run what the directory's configuration says.
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
         from serving.engines import engine as engines
 
-        calibration = uncertainty_calibration.read(directory)
-        if calibration is not None:
-            calibration.check_weights(checkpoint_directory.weights_digest(directory))
-        loaded = checkpoint_directory.load(directory, config_file, loss_type)
+        contents = checkpoint_directory.read_contents(directory)
+        directory = contents.directory
+        calibration = uncertainty_calibration.of_checkpoint(contents)
+        loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
         return cls(
             engines.create(loaded, directory, engine),
             loaded.embeddings,

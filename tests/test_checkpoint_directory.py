@@ -18,7 +18,9 @@ import pytest
 import tensorflow as tf
 
 import checkpoint_directory
+import checkpoint_files
 import checkpoint_loading
+import checkpoint_writer
 from food_data import embedding_store, framing
 from tests import small_model, training_fixtures
 from tools import kill_and_resume
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 pytest_plugins = ["tests.training_fixtures"]
 ROOT = pathlib.Path(__file__).parents[1]
-STATE = checkpoint_directory.TrainingState
+STATE = checkpoint_writer.TrainingState
 Error = checkpoint_directory.CheckpointDirectoryError
 
 
@@ -39,7 +41,7 @@ def make_writer(reset_agent, tiny_gin, tmp_path):
 
     def make(**options):
         metadata = {"resize": "letterbox"}
-        writer = checkpoint_directory.CheckpointWriter(
+        writer = checkpoint_writer.CheckpointWriter(
             tmp_path / "run", reset_agent, store, metadata, **options
         )
         if options.get("writes", True):
@@ -63,7 +65,7 @@ def written(make_writer, reset_agent, tmp_path):
 
 
 def names_of(directory, stem):
-    return [prefix.name for prefix in checkpoint_directory.numbered(directory, stem)]
+    return [prefix.name for prefix in checkpoint_files.numbered(directory, stem)]
 
 
 # Loading.
@@ -184,7 +186,7 @@ def test_the_best_holds_weights_and_a_state_everything(make_writer, reset_agent,
     assert len(names) == len(reset_agent.network.variables) + 2  # global_step, object graph
     assert not [name for name in names if "optimizer" in name]
     prefix = writer.write_training_state(state)
-    stored = checkpoint_directory.StateFile.read(tmp_path / "run")
+    stored = checkpoint_writer.StateFile.read(tmp_path / "run")
     assert (stored.checkpoint, stored.settings) == (prefix.name, {"batch_size": 4})
     assert stored.states == {prefix.name: state}
     other = small_model.build(*small_model.TINY, weights_seed=5)
@@ -204,13 +206,13 @@ def test_a_bounded_number_is_kept_by_number(make_writer, reset_agent, tmp_path):
     run = tmp_path / "run"
     assert names_of(run, "best_checkpoint") == ["best_checkpoint-9", "best_checkpoint-10"]
     assert names_of(run, "last_checkpoint") == ["last_checkpoint-9", "last_checkpoint-10"]
-    states = checkpoint_directory.StateFile.read(run).states
+    states = checkpoint_writer.StateFile.read(run).states
     assert [state.step for state in states.values()] == [9, 10]
     # After a resume from step 8 or before, the later ones are of another past.
     reset_agent.global_step.assign(7)
     make_writer().write_training_state(STATE(step=7))
     assert names_of(run, "last_checkpoint") == ["last_checkpoint-7"]
-    assert checkpoint_directory.StateFile.read(run).checkpoint == "last_checkpoint-7"
+    assert checkpoint_writer.StateFile.read(run).checkpoint == "last_checkpoint-7"
     assert make_writer().write({}).name == "best_checkpoint-7"
     assert "best_checkpoint-7" in names_of(run, "best_checkpoint")
 
@@ -228,7 +230,7 @@ def test_a_write_that_fails_leaves_the_old_checkpoints(make_writer, tmp_path, mo
     monkeypatch.setattr(tf.train.Checkpoint, "write", fail)
     for write in (lambda: writer.write({}), lambda: writer.write_training_state(STATE(step=9))):
         message = "No space left.* MB free. Earlier checkpoints are whole"
-        with pytest.raises(checkpoint_directory.CheckpointWriteError, match=message):
+        with pytest.raises(checkpoint_writer.CheckpointWriteError, match=message):
             write()
     assert {path: path.read_bytes() for path in sorted(run.glob("*")) if path.is_file()} == before
 
@@ -243,9 +245,9 @@ def test_a_full_disk(tmp_path):
     try:
         # 1.2 MB: one fits, two do not.
         checkpoint = tf.train.Checkpoint(variable=tf.Variable(tf.ones(300_000)))
-        checkpoint_directory._save(checkpoint, tmp_path / "last_checkpoint-1")
-        with pytest.raises(checkpoint_directory.CheckpointWriteError, match="MB free"):
-            checkpoint_directory._save(checkpoint, tmp_path / "last_checkpoint-2")
+        checkpoint_writer._save(checkpoint, tmp_path / "last_checkpoint-1")
+        with pytest.raises(checkpoint_writer.CheckpointWriteError, match="MB free"):
+            checkpoint_writer._save(checkpoint, tmp_path / "last_checkpoint-2")
         reader = tf.train.load_checkpoint(str(tmp_path / "last_checkpoint-1"))
         assert reader.get_tensor("variable/.ATTRIBUTES/VARIABLE_VALUE")[0] == 1
         assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"last_checkpoint-1"}
@@ -279,9 +281,9 @@ CONFIG = "# a comment\nA.x = 1\nB.names = \\\n    ['a',\n     'b']\nC.y = %s\nFr
 @pytest.fixture
 def run(tmp_path):
     """A directory with two states and the files that they name."""
-    best = checkpoint_directory.Best(0.1, 1, "best_checkpoint-4", {})
+    best = checkpoint_writer.Best(0.1, 1, "best_checkpoint-4", {})
     states = {"last_checkpoint-4": STATE(epoch=1), "last_checkpoint-8": STATE(epoch=2, best=best)}
-    checkpoint_directory.StateFile("last_checkpoint-8", {"seed": 3}, states).write(tmp_path)
+    checkpoint_writer.StateFile("last_checkpoint-8", {"seed": 3}, states).write(tmp_path)
     for name in (*states, "best_checkpoint-4"):
         (tmp_path / f"{name}.index").write_text("")
     (tmp_path / "config.gin").write_text(CONFIG % (0.5, "'one'"))
@@ -289,38 +291,38 @@ def run(tmp_path):
 
 
 def test_which_state_a_path_means(run, tmp_path_factory):
-    find = checkpoint_directory.find_resume_point
+    find = checkpoint_writer.find_resume_point
     point = find(run)
     assert (point.prefix, point.settings) == (run / "last_checkpoint-8", {"seed": 3})
     assert (point.state.epoch, point.state.best.value) == (2, 0.1)
     assert find(run / "last_checkpoint-4").state.epoch == 1
     message = "expected one of last_checkpoint-4, last_checkpoint-8 .*got best_checkpoint-4"
-    with pytest.raises(checkpoint_directory.ResumeError, match=message):
+    with pytest.raises(checkpoint_writer.ResumeError, match=message):
         find(run / "best_checkpoint-4")
     (run / "best_checkpoint-4.index").unlink()
-    with pytest.raises(checkpoint_directory.ResumeError, match="best_checkpoint-4.* it is gone"):
+    with pytest.raises(checkpoint_writer.ResumeError, match="best_checkpoint-4.* it is gone"):
         find(run)
     empty = tmp_path_factory.mktemp("empty")
-    with pytest.raises(checkpoint_directory.ResumeError, match="expected training_state.json"):
+    with pytest.raises(checkpoint_writer.ResumeError, match="expected training_state.json"):
         find(empty)
     for text in ("{", "[]", '{"format_version": 1}', '{"format_version": 2}'):
         (empty / "training_state.json").write_text(text)
-        with pytest.raises(checkpoint_directory.ResumeError, match="expected"):
+        with pytest.raises(checkpoint_writer.ResumeError, match="expected"):
             find(empty)
-    assert [checkpoint_directory.holds_run(path) for path in (run, empty, run / "absent")] == [
+    assert [checkpoint_writer.holds_run(path) for path in (run, empty, run / "absent")] == [
         *(True, True, False)
     ]
 
 
 def test_other_settings_are_refused(run, monkeypatch, caplog):
-    point = checkpoint_directory.find_resume_point(run)
+    point = checkpoint_writer.find_resume_point(run)
     monkeypatch.setattr(gin, "operative_config_str", lambda: CONFIG % (0.5, "'fast'") + "D.n = 1\n")
     point.check({"seed": 3})
     assert "resume: D.n was not used, is now 1" in caplog.text
-    with pytest.raises(checkpoint_directory.ResumeError, match="seed: was 3, now 4"):
+    with pytest.raises(checkpoint_writer.ResumeError, match="seed: was 3, now 4"):
         point.check({"seed": 4})
     monkeypatch.setattr(gin, "operative_config_str", lambda: CONFIG % (0.25, "'one'"))
-    with pytest.raises(checkpoint_directory.ResumeError, match=r"C\.y: was '0\.5', now '0\.25'"):
+    with pytest.raises(checkpoint_writer.ResumeError, match=r"C\.y: was '0\.5', now '0\.25'"):
         point.check({"seed": 3})
 
 
@@ -337,7 +339,7 @@ def test_a_run_killed_twice_ends_bit_equal(tmp_path, capsys):
 HOLDER = """
 import sys, time
 import checkpoint_directory
-with checkpoint_directory.only_run(sys.argv[1]):
+with checkpoint_writer.only_run(sys.argv[1]):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -348,15 +350,15 @@ def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         said = f"where process {holder.pid} on .* trains. Wait for it"
-        with pytest.raises(ValueError, match=said), checkpoint_directory.only_run(folder):
+        with pytest.raises(ValueError, match=said), checkpoint_writer.only_run(folder):
             pass
         # What was refused has not overwritten who holds it.
         assert str(holder.pid) in (folder / ".lock").read_text()
         holder.send_signal(signal.SIGKILL)
         # A restarted job waits for the last process.
-        with checkpoint_directory.only_run(folder, wait_s=60):
+        with checkpoint_writer.only_run(folder, wait_s=60):
             assert str(os.getpid()) in (folder / ".lock").read_text()
-    with checkpoint_directory.only_run(folder):
+    with checkpoint_writer.only_run(folder):
         pass
 
 
@@ -365,9 +367,9 @@ def test_without_locks_a_warning_and_other_errors_are_not_hidden(tmp_path, monke
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with checkpoint_directory.only_run(tmp_path / "run"):
+    with checkpoint_writer.only_run(tmp_path / "run"):
         pass
     assert "do not start a second run there" in caplog.text
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"), checkpoint_directory.only_run(tmp_path / "file"):
+    with pytest.raises(OSError, match="file"), checkpoint_writer.only_run(tmp_path / "file"):
         pass

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 import checkpoint_directory
 import checkpoint_loading
+import checkpoint_writer
 import train
 import utils
 from tests import small_model, training_fixtures
@@ -170,11 +171,11 @@ def test_a_directory_with_a_run_is_not_overwritten(arguments, small_checkpoint_d
 
 
 def test_a_second_run_in_the_directory_is_refused(arguments, tmp_path, capsys):
-    with checkpoint_directory.only_run(tmp_path / "run"):
+    with checkpoint_writer.only_run(tmp_path / "run"):
         assert train.main(arguments) == 1
     assert "expected a directory that no other run writes to" in capsys.readouterr().err
     names = [path.name for path in (tmp_path / "run").iterdir()]
-    assert names == [checkpoint_directory.LOCK_FILE]
+    assert names == [checkpoint_writer.LOCK_FILE]
 
 
 def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, capsys):
@@ -209,9 +210,7 @@ def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch,
     finally:
         tf.config.run_functions_eagerly(False)
     ours, theirs = (
-        tf.train.load_checkpoint(
-            str(checkpoint_directory.find_resume_point(tmp_path / name).prefix)
-        )
+        tf.train.load_checkpoint(str(checkpoint_writer.find_resume_point(tmp_path / name).prefix))
         for name in ("run", "undisturbed")
     )
     for name in ours.get_variable_to_shape_map():

@@ -22,7 +22,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import checkpoint_directory  # noqa: E402
+import checkpoint_writer  # noqa: E402
 import train  # noqa: E402
 from food_data import npz_dataset, splits  # noqa: E402
 
@@ -117,7 +117,7 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     """(Equal tensors, all tensors) of the newest checkpoints of two runs."""
     import tensorflow as tf
 
-    newest = [checkpoint_directory.find_resume_point(path).prefix for path in (one, other)]
+    newest = [checkpoint_writer.find_resume_point(path).prefix for path in (one, other)]
     readers = [tf.train.load_checkpoint(str(prefix)) for prefix in newest]
     names = {name for reader in readers for name in reader.get_variable_to_shape_map()}
     names.discard("_CHECKPOINTABLE_OBJECT_GRAPH")
@@ -157,7 +157,7 @@ def kill_and_resume(
         code, step = run_until(command("killed"), last_step, wait_s)
         if code == 0:
             raise RuntimeError("The run ended before it could be killed: use more --num_epochs.")
-        newest = checkpoint_directory.find_resume_point(folder / "killed").prefix.name
+        newest = checkpoint_writer.find_resume_point(folder / "killed").prefix.name
         print(f"| {kill} | {step} | {wait_s:.2f} | {newest} |", flush=True)
     run_until(command("killed"), None, 0.0)
     equal, number = same_arrays(folder / "undisturbed", folder / "killed")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import checkpoint_directory
+import checkpoint_writer
 from tools import kill_and_resume
 
 SAYS_STEPS = "import time\nfor i in range(1, 4): print('step', i, flush=True); time.sleep(%s)"
@@ -37,8 +37,8 @@ def _write(folder, values):
     tf.train.Checkpoint(a=tf.Variable(values), b=tf.Variable(1.0)).write(
         str(folder / "last_checkpoint-1")
     )
-    state = {"last_checkpoint-1": checkpoint_directory.TrainingState()}
-    checkpoint_directory.StateFile("last_checkpoint-1", {}, state).write(folder)
+    state = {"last_checkpoint-1": checkpoint_writer.TrainingState()}
+    checkpoint_writer.StateFile("last_checkpoint-1", {}, state).write(folder)
 
 
 def test_one_bit_is_a_difference(tmp_path):
