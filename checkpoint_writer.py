@@ -253,14 +253,8 @@ class CheckpointWriter:
         # What a killed run was in the middle of writing.
         for path in self.directory.glob(".*_checkpoint-*.*"):
             shutil.rmtree(path, ignore_errors=True)
-        for name in (
-            checkpoint_directory.METADATA_FILE,
-            STATE_FILE,
-            "checkpoint",
-            checkpoint_directory.CONFIG_FILE,
-            checkpoint_directory.CALIBRATION_FILE,
-        ):
-            for path in self.directory.glob(f".{name}.*"):
+        for name in (".metadata.json.*", f".{STATE_FILE}.*", ".checkpoint.*", ".config.gin.*"):
+            for path in self.directory.glob(name):
                 path.unlink()
         for path in (self.directory / checkpoint_directory.EMBEDDINGS_DIR).glob(".*"):
             path.unlink()
@@ -301,13 +295,9 @@ class CheckpointWriter:
         self._replace(checkpoint_directory.METADATA_FILE, json.dumps(contents, indent=1) + "\n")
         # TensorFlow's note of the latest one, so that the directory's name means the best.
         self._replace("checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
-        newest = [
-            other.name
-            for other in checkpoint_files.numbered(self.directory, checkpoint_directory.BEST_STEM)[
-                -_BEST_KEPT:
-            ]
-        ]
-        _keep_only(self.directory, checkpoint_directory.BEST_STEM, {*newest, prefix.name})
+        stem = checkpoint_directory.BEST_STEM
+        newest = checkpoint_files.numbered(self.directory, stem)[-_BEST_KEPT:]
+        _keep_only(self.directory, stem, {prefix.name, *(other.name for other in newest)})
         self._set_stale_calibration_aside()
         return prefix
 
@@ -323,7 +313,7 @@ class CheckpointWriter:
             calibrated = None
         if calibrated != checkpoint_directory.weights_digest(self.directory):
             os.replace(path, path.with_name(checkpoint_directory.STALE_CALIBRATION_FILE))
-            atomic_files.sync_folder(self.directory)
+            atomic_files.sync(self.directory)
             logging.warning(
                 "%s is of other weights than the new ones and is now %s: run calibrate.py again "
                 "when the run is over",
@@ -379,7 +369,7 @@ def _save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
                     # A power cut could leave an empty file under a good name.
                     os.fsync(file.fileno())
                 os.replace(path, folder / path.name)
-            atomic_files.sync_folder(folder)
+            atomic_files.sync(folder)
     except (OSError, tf.errors.OpError) as error:
         free = shutil.disk_usage(folder).free if folder.is_dir() else 0
         reason = str(error).strip().splitlines()[0].rstrip(".")[:300]

@@ -113,7 +113,7 @@ class Predictor:
         calibration = uncertainty_calibration.of_checkpoint(contents)
         loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
         return cls(
-            engines.create(loaded, directory, engine),
+            engines.create(loaded, engine),
             loaded.embeddings,
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
