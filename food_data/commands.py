@@ -12,20 +12,23 @@ import collections
 import functools
 import hashlib
 import pathlib
+import re
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import tqdm
 
 from food_data import (
+    annotation_files,
     annotation_formats,
+    annotation_tables,
     annotations,
     dataset_builder,
     dataset_check,
     drawing,
     embedding_store,
     image_placement,
-    label_map,
     mask_rules,
     npz_dataset,
     npz_files,
@@ -45,6 +48,8 @@ _PHOTO_COMMANDS = {
     "from_coco": "COCO JSON: boxes, masks, keypoints",
     "from_labelme": "LabelMe JSON",
     "from_voc": "Pascal VOC XML: boxes",
+    "from_cvat": "CVAT XML: boxes, masks, lines",
+    "from_yolo": "YOLO txt: boxes, polygons",
     "from_csv": "a CSV of start and end points",
     "from_spanet": "a CSV of skewer points and fork angles",
 }
@@ -76,6 +81,7 @@ def add_commands(subparsers: Subparsers) -> None:
 def _build_and_write(args: argparse.Namespace) -> int:
     """Makes a data set and writes it with its split, and a preview if one is wanted."""
     # Fails before the work rather than after it.
+    annotation_files.local_path(args.output_file, "--output_file")
     if args.output_file.suffix != ".npz":
         raise ValueError(f"--output_file: expected a name in .npz, got {args.output_file}.")
     splits.check_fraction(args.validation_fraction)
@@ -108,12 +114,20 @@ def _check_new(outputs: Sequence[pathlib.Path], overwrite: bool) -> None:
     present = [str(path) for path in outputs if path.exists()]
     if present and not overwrite:
         raise FileExistsError(f"{', '.join(present)} exist; --overwrite replaces them.")
-    for path in outputs:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in {path.parent for path in outputs}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OSError(
+                f"{folder}: expected a folder that can be written to, got: {error.strerror}. Name "
+                "another one with --output_file."
+            ) from error
 
 
 def add_photo_commands(subparsers: Subparsers) -> list[argparse.ArgumentParser]:
-    """Adds from_annotations, from_coco, from_labelme, from_voc, from_csv and from_spanet.
+    """Adds from_annotations, from_coco and the other commands of `_PHOTO_COMMANDS`.
 
     Returns:
         Their parsers, which lack the flags that all commands share (--output_file,
@@ -122,19 +136,28 @@ def add_photo_commands(subparsers: Subparsers) -> list[argparse.ArgumentParser]:
     parsers = {}
     for name, source in _PHOTO_COMMANDS.items():
         parser = subparsers.add_parser(name, help=f"from photographs with {source}")
-        ours = name == "from_annotations"
-        parser.set_defaults(build=_build_ours if ours else _build_theirs, command=name)
-        parser.add_argument("--annotations", nargs="+", required=True, help="files or folders")
-        parser.add_argument("--action", help="what is done to objects that do not say it")
-        parser.add_argument("--label_map", help="JSON of label -> food")
-        if not ours:
-            parser.add_argument("--images_dir", help="of the pictures, if not beside their file")
+        parser.set_defaults(build=_build_photos, command=name)
+        add = parser.add_argument
+        add("--annotations", nargs="+", required=True, help="files or folders")
+        add("--action", help="what is done to objects that do not say it")
+        add("--label_map", help="JSON of label -> food")
+        add("--images_dir", help="of the pictures, if not beside their file")
+        text = "the picture that labels belong to, of photos that EXIF turns: as people see it, or "
+        text += "as it is in the file; only needed where stated sizes do not show it"
+        add("--labels_on", choices=annotation_files.LABELS_ON, help=text)
+        text = "regular expression: pictures in whose name it finds the same stay on one side of "
+        text += "the split; 'none': also frames of a video and versions of a photo are parted"
+        add("--group_pattern", type=_pattern, metavar="REGEX", help=text)
         _add_picture_flags(parser, required=True)
         parsers[name] = parser
     add = parsers["from_coco"].add_argument
     text = "names of the keypoints that are the motion (default: start end, if there are any)"
     add("--keypoints", nargs=2, metavar=("START", "END"), help=text)
-    for name in ("from_coco", "from_labelme", "from_voc"):
+    text = "xywh: [x, y, width, height], which COCO says; xyxy: two corners, which some tools write"
+    add("--box_format", choices=annotation_formats.BOX_FORMATS, help=text)
+    text = "data.yaml, or a text file with a name in each line (default: found beside or above)"
+    parsers["from_yolo"].add_argument("--class_names", help=text)
+    for name in ("from_coco", "from_labelme", "from_voc", "from_cvat", "from_yolo"):
         add = parsers[name].add_argument
         add("--mask_rules", help="JSON of action -> {part, direction, through}")
         text = "one change to the rules, after --mask_rules; may be repeated"
@@ -142,16 +165,25 @@ def add_photo_commands(subparsers: Subparsers) -> list[argparse.ArgumentParser]:
         text = "leave objects out that have a box only, which says little of how they lie"
         add("--no_boxes", action="store_true", help=text)
     for name in ("from_csv", "from_spanet"):
-        add, units = parsers[name].add_argument, annotation_formats.UNITS
+        add, units = parsers[name].add_argument, annotation_tables.UNITS
         add("--units", choices=units, required=True, help="of x and y; never guessed")
     text = "of the motion about the skewer point, as a share of the picture's shorter side"
     add("--length", type=float, required=True, help=text)
     text = "image: 0 right, 90 down; mathematical: 0 right, 90 up; spanet: 0 down, 90 right"
-    conventions = tuple(annotation_formats.CONVENTIONS)
+    conventions = tuple(annotation_tables.CONVENTIONS)
     add("--angle_convention", choices=conventions, required=True, help=text)
     text = "the angle points from start to end; otherwise the start is the left end"
     add("--keep_direction", action="store_true", help=text)
     return list(parsers.values())
+
+
+def _pattern(text: str) -> str:
+    """A regular expression, as argparse wants it."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
+    return text
 
 
 def _add_picture_flags(parser: argparse.ArgumentParser, required: bool) -> None:
@@ -166,56 +198,42 @@ def _progress(unit: str) -> Callable[[Iterable], Iterable]:
 
 
 def _read_label_map(args: argparse.Namespace, names: vocabulary.Vocabulary) -> dict[str, str]:
-    return label_map.read_label_map(args.label_map, names) if args.label_map else {}
+    return dataset_builder.read_label_map(args.label_map, names) if args.label_map else {}
 
 
-def _finish(
-    pictures: Sequence[annotations.LabelledPicture],
-    store: embedding_store.EmbeddingStore,
-    args: argparse.Namespace,
-    notes: Sequence[str] = (),
-    **options: object,
-) -> npz_dataset.FoodDataset:
-    """Builds the data set and prints what became of every object."""
-    skip, progress = args.skip_unreadable, _progress("picture")
-    dataset, report = dataset_builder.build_dataset(
-        pictures, store, skip_unreadable=skip, progress=progress, **options
-    )
-    print("\n".join([*notes, report.text()]))
-    return dataset
-
-
-def _build_ours(args: argparse.Namespace) -> npz_dataset.FoodDataset:
-    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    mapped = _read_label_map(args, store.vocabulary)
-    pictures = annotations.read_annotations(args.annotations)
-    options = {"action": args.action, "resize": args.resize, "label_map": mapped}
-    return _finish(pictures, store, args, **options)
-
-
-def _read_theirs(args: argparse.Namespace) -> list[annotations.LabelledPicture]:
-    files, folder = args.annotations, args.images_dir
+def _read_photos(
+    args: argparse.Namespace, reading: annotation_files.Reading
+) -> list[annotations.LabelledPicture]:
+    files = args.annotations
+    if args.command == "from_annotations":
+        return annotations.read_annotations(files, reading)
     if args.command == "from_coco":
         keypoints = tuple(args.keypoints) if args.keypoints else None
-        return annotation_formats.read_coco(files, folder, keypoints)
+        return annotation_formats.read_coco(files, reading, keypoints, args.box_format)
     if args.command == "from_labelme":
-        return annotation_formats.read_labelme(files, folder)
+        return annotation_formats.read_labelme(files, reading)
     if args.command == "from_voc":
-        return annotation_formats.read_voc(files, folder)
-    options = {"images_dir": folder, "skip_unreadable": args.skip_unreadable}
+        return annotation_formats.read_voc(files, reading)
+    if args.command == "from_cvat":
+        return annotation_formats.read_cvat(files, reading)
+    if args.command == "from_yolo":
+        return annotation_tables.read_yolo(files, reading, args.class_names)
     if args.command == "from_csv":
-        return annotation_formats.read_csv(files, args.units, **options)
+        return annotation_tables.read_csv(files, args.units, reading)
     fork = (args.length, args.angle_convention, args.keep_direction)
-    return annotation_formats.read_spanet(files, args.units, *fork, **options)
+    return annotation_tables.read_spanet(files, args.units, *fork, reading)
 
 
-def _build_theirs(args: argparse.Namespace) -> npz_dataset.FoodDataset:
+def _build_photos(args: argparse.Namespace) -> npz_dataset.FoodDataset:
+    """Reads, builds, and prints what became of every object."""
     store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
     mapped = _read_label_map(args, store.vocabulary)
-    changes = getattr(args, "mask_rules", None), getattr(args, "mask_rule", ())
-    rules = mask_rules.read_rules(*changes, store.vocabulary)
-    read = _read_theirs(args)
-    pictures = dataset_builder.resolve_actions(read, args.action, store.vocabulary)
+    reading = annotation_files.Reading(
+        args.images_dir, labels_on=args.labels_on, skip_unreadable=args.skip_unreadable
+    )
+    pictures = dataset_builder.resolve_actions(
+        _read_photos(args, reading), args.action, store.vocabulary
+    )
 
     def is_known(one: annotations.LabelledObject) -> bool:
         """Whether the food has an embedding: of a street scene nobody draws the cars."""
@@ -225,25 +243,42 @@ def _build_theirs(args: argparse.Namespace) -> npz_dataset.FoodDataset:
             return False
         return True
 
-    if not args.skip_unreadable:
-        needed = [one.path for one in pictures if any(map(is_known, one.objects))]
-        absent = [path for path in needed if not path.is_file()]
-        if absent:
-            raise FileNotFoundError(
-                f"{len(absent)} of {len(needed)} pictures are absent, the first is {absent[0]}. "
-                "Say where they are with --images_dir, or leave them out with --skip_unreadable."
-            )
-    pictures, origins = dataset_builder.add_axes(
+    needed = [one.path for one in pictures if any(map(is_known, one.objects))]
+    absent = [path for path in needed if not path.is_file()]
+    if absent and not args.skip_unreadable:
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(needed)} pictures are absent, the first is {absent[0]}."
+            f"{reading.near(absent[0])} Say where they are with --images_dir, or leave them out "
+            "with --skip_unreadable."
+        )
+    notes = []
+    pictures = dataset_builder.settle(pictures, reading, is_known)
+    if args.command != "from_annotations":
+        rules = mask_rules.read_rules(
+            getattr(args, "mask_rules", None), getattr(args, "mask_rule", ()), store.vocabulary
+        )
+        pictures, origins = dataset_builder.add_axes(
+            pictures,
+            rules,
+            reading,
+            use_boxes=not getattr(args, "no_boxes", False),
+            wanted=is_known,
+            progress=_progress("picture"),
+        )
+        notes = [f"start and end {one}: {count} objects" for one, count in sorted(origins.items())]
+    print("\n".join([*notes, *reading.text()]))
+    dataset, report = dataset_builder.build_dataset(
         pictures,
-        rules,
-        use_boxes=not getattr(args, "no_boxes", False),
+        store,
+        action=args.action,
+        resize=args.resize,
+        label_map=mapped,
+        group_pattern=args.group_pattern,
         skip_unreadable=args.skip_unreadable,
-        wanted=is_known,
         progress=_progress("picture"),
     )
-    notes = [f"start and end {one}: {count} objects" for one, count in sorted(origins.items())]
-    options = {"action": args.action, "resize": args.resize, "label_map": mapped}
-    return _finish(pictures, store, args, notes, **options)
+    print(report.text())
+    return dataset
 
 
 def _add_from_recordings(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -302,7 +337,16 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
         (resize,) = counts
     pictures = [_recorded_picture(one, args.record_dir) for one in chosen]
     store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    return _finish(pictures, store, args, action=None, resize=resize)
+    dataset, report = dataset_builder.build_dataset(
+        pictures,
+        store,
+        action=None,
+        resize=resize,
+        skip_unreadable=args.skip_unreadable,
+        progress=_progress("picture"),
+    )
+    print(report.text())
+    return dataset
 
 
 def _recorded_instruction(one: recordings.Recording) -> tuple[str, str]:
@@ -407,7 +451,8 @@ def _build_merged(args: argparse.Namespace) -> None:
                 f"{args.files[0]}, got {dataset.resize!r}."
             )
         for source in dict.fromkeys(dataset.sources.tolist()):
-            drawn = source.startswith("synthetic/") or "#" in source
+            # Drawn with a seed; photographs may be in several files.
+            drawn = re.match("synthetic/|photos/[^/#]*#seed_", source)
             if drawn and seen.setdefault(source, file) != file:
                 raise ValueError(
                     f"{source} is in {seen[source]} and in {file}: draw them with different seeds."

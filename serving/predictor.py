@@ -106,7 +106,7 @@ class Predictor:
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
-        from serving.engines import engine as engines
+        from serving import engines
 
         contents = checkpoint_directory.read_contents(directory)
         directory = contents.directory

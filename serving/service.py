@@ -21,10 +21,10 @@ from typing import Any
 
 from absl import logging
 
-from serving import engines, metrics, recorder
+from serving import metrics, recorder
 from serving.predictor import Predictor
 from serving.schemas import RequestError
-from serving.settings import ServerSettings
+from serving.settings import ServerSettings, num_cores
 
 
 class RequestQueue:
@@ -123,7 +123,7 @@ class Service:
         self.started_s = time.monotonic()
         self._load, self._loading = load, threading.Lock()
         # The model that a server without one may load later is run by an engine too.
-        num_workers = predictor.num_workers if predictor else engines.num_cores()
+        num_workers = predictor.num_workers if predictor else num_cores()
         self.queue = RequestQueue(settings.max_waiting, num_workers, settings.deadline_s)
         self.metrics = metrics.ServerMetrics(self.queue.__len__)
         self.recorder = settings.record_dir and recorder.Recorder(settings.record_dir)

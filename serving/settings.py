@@ -17,6 +17,12 @@ from food_data import framing
 _KEY_ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([!-~]+)")
 
 
+def num_cores() -> int:
+    """CPU cores that this process may use, at most eight: more pictures at once wait for memory."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return min(len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1, 8)
+
+
 @dataclasses.dataclass(frozen=True)
 class ServerSettings:
     """Limits and permissions of one server.

@@ -20,7 +20,7 @@ COMBINATIONS = [("scooping", "rice"), ("skewering", "banana"), ("skewering", "gr
 START, END = (60, 40), (180, 100)
 
 
-class StubPolicy:
+class StubPolicy(api_client.Policy):
     """A picture's mean colour (R, G, B) is its answer: it goes from (0.2, 0.4) to (R, G) / 255, and
     samples lie around that with a standard deviation of B / 2550.
 
@@ -45,18 +45,9 @@ class StubPolicy:
     def close(self):
         """Nothing is open."""
 
-    def predict(self, image, action=None, food_type=None, text=None, **options):
-        return api_client.parse_prediction(
-            self._answer(image, action, food_type, text, options, None)
-        )
-
-    def predict_batch(self, image, action=None, food_type=None, text=None, **options):
-        number = options["batch_size"]
-        return api_client.parse_batch(self._answer(image, action, food_type, text, options, number))
-
-    def _answer(self, image, action, food_type, text, options, number):
+    def _answer(self, image, asked, sampled):
         with self._lock:
-            self.asked.append((hashlib.sha256(image).hexdigest(), options))
+            self.asked.append((hashlib.sha256(image).hexdigest(), asked))
             self.on_ask()
         time.sleep(self.delay_s)
         if self.refuse is not None:
@@ -69,13 +60,15 @@ class StubPolicy:
         motion, size = np.array([0.2, 0.4, red, green]), np.tile(picture.shape[1::-1], 2)
         content = {
             **{"image_width": picture.shape[1], "image_height": picture.shape[0]},
-            **{"action": action, "food_type": food_type, "input_text": text},
+            **{name: asked.get(name) for name in ("action", "food_type")},
+            "input_text": asked.get("text"),
             **{"model_version": self.version, "request_id": f"id-{len(self.asked)}"},
         }
-        if number is None:
+        if not sampled:
             pixels = _motion(motion * size)
             return {**content, "prediction": _motion(motion), "prediction_pixels": pixels}
-        noise = np.random.default_rng(options["seed"] or 0).normal(0, blue / 10, (number, 4))
+        number, seed = asked["batch_size"], asked.get("seed")
+        noise = np.random.default_rng(seed or 0).normal(0, blue / 10, (number, 4))
         samples = motion + noise
         return {
             **content,
@@ -84,7 +77,7 @@ class StubPolicy:
             "predictions": samples.tolist(),
             "predictions_pixels": (samples * size).tolist(),
             "enable_dropout": True,
-            "seed": options["seed"],
+            "seed": seed,
             "statistics": {
                 "mean": samples.mean(axis=0).tolist(),
                 "std": samples.std(axis=0).tolist(),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import io
 import json
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from PIL import Image
 import batch_api_inference
 import folder_inference
 import folder_outputs
+import folder_questions
 from serving import app
 from tests import folder_stubs, serving_stubs
 from training import stop_signals
@@ -146,6 +149,64 @@ def test_a_run_that_was_stopped_goes_on(policy, folder):
     assert without_times(resumed) == without_times(whole)
 
 
+def test_a_kill_inside_a_write_loses_one_line(policy, folder):
+    """Wherever in the file it happens, the next start is right."""
+    whole, lines = start(policy, folder), folder.parent / "r.jsonl"
+    content = lines.read_bytes()
+    header = content.index(b"\n") + 1
+    for cut in (0, 1, header - 1, header, header + 1, len(content) // 2, len(content) - 1):
+        lines.write_bytes(content[:cut])
+        policy.asked.clear()
+        resumed = start(policy, folder, "--resume")
+        assert without_times(resumed) == without_times(whole)
+        assert len(policy.asked) == 7 - max(0, content[:cut].count(b"\n") - 1)
+
+
+def test_a_disk_that_fills_and_a_folder_that_goes(policy, folder):
+    whole = start(policy, folder, name="whole.json")
+    lines = folder.parent / "r.jsonl"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        with pytest.raises(OSError, match=r"r\.jsonl cannot be written: File too large.*--resume"):
+            start(policy, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert lines.read_bytes().endswith(b"}\n") and 1000 < lines.stat().st_size <= 2000
+    policy.on_ask = lambda: lines.unlink(missing_ok=True)
+    with pytest.raises(OSError, match=r"r\.jsonl was removed while"):
+        start(policy, folder, "--resume")
+    policy.on_ask = lambda: folder.exists() and folder.rename(folder.parent / "away")
+    gone = start(policy, folder)
+    assert gone["failed_images"][-1]["error"] == f"The folder {folder} is no longer there."
+    (folder.parent / "away").rename(folder)
+    policy.on_ask = lambda: None
+    assert without_times(start(policy, folder, "--resume")) == without_times(whole)
+
+
+def test_no_picture_ends_a_run(policy, folder, monkeypatch):
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "nowhere.png").symlink_to("absent.png")
+    (folder / "folder.png").mkdir()
+    (folder / os.fsdecode(b"\xff.png")).write_bytes((folder / "0.png").read_bytes())
+    (folder / f"{'n' * 240}.png").write_bytes((folder / "1.png").read_bytes())
+    (folder / '=HYPERLINK("a").png').write_bytes((folder / "2.png").read_bytes())
+    monkeypatch.setattr(folder_questions, "_LARGEST_FILE_BYTES", 10_000)
+    (folder / "large.tif").write_bytes(b"x" * 10_001)
+    drawn = folder.parent / "drawn"
+    asked = ("--text", "@eat", "--num_samples", "2", "--seed", "1", "--overlay_dir", str(drawn))
+    document = start(policy, folder, "--sheet_images", "20", asked=asked)
+    assert {one["image"]: one["kind"] for one in document["failed_images"]} == {
+        **dict.fromkeys(("large.tif", "nowhere.png", "pipe.jpg"), "unreadable"),
+        "broken.jpg": "refused",
+    }
+    assert len(document["results"]) == len(list(drawn.iterdir())) == 9
+    table = (folder.parent / "r.csv").read_text("utf-8", "surrogateescape")
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert '\'=HYPERLINK("a").png' in [row["image"] for row in rows]
+    assert min(float(row["direction_degrees"]) for row in rows if row["start_x"]) < 0
+
+
 def test_lines_of_another_run_are_refused(policy, folder):
     start(policy, folder)
     policy.version = "stub-2"
@@ -233,26 +294,46 @@ def test_shards_make_the_whole(policy, folder):
             start(policy, folder, "--merge", *shards, name="all.json")
 
 
-def test_which_files_are_pictures(tmp_path):
+def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
+    picture = (folder / "0.png").read_bytes()
     for name in (
-        "a.jpg",
-        "notes.txt",
-        ".b.jpg",
-        "new/c.PNG",
-        "new/d.tif",
-        ".git/e.png",
+        "lr=[1e-4]/c.PNG",
+        "lr=[1e-4]/d.jfif",
+        ".g/e.png",
         "out/f.png",
+        ".a.png",
+        "g.HEIC",
+        "n",
     ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    left_out = [tmp_path / "out"]
-    for recursive, pattern, expected in (
-        (False, "*", (["a.jpg"], 1)),
-        (True, "*", (["a.jpg", "new/c.PNG", "new/d.tif"], 1)),
-        (True, "*/c*", (["new/c.PNG"], 3)),
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(picture)
+    (folder / "linked").symlink_to(folder / "lr=[1e-4]")
+    left_out = {
+        ".heic (needs pillow-heif)": 1,
+        "file without ending": 1,
+        "hidden file": 1,
+        "hidden folder": 1,
+    }
+    left_out["linked folder (not followed)"] = 1
+    top, sub = (
+        [*(f"{n}.png" for n in range(6)), "broken.jpg"],
+        ["lr=[1e-4]/c.PNG", "lr=[1e-4]/d.jfif"],
+    )
+    not_these, deeper = "picture that --pattern leaves out", "folder (--recursive looks into it)"
+    for recursive, pattern, pictures, more in (
+        (False, "*", top, {deeper: 1}),
+        (True, "*", top + sub, {}),
+        (True, "lr=[1e-4]/*", sub, {not_these: 7}),
+        (True, "*[5c].[pP]*", ["5.png", "lr=[1e-4]/c.PNG"], {not_these: 7}),
     ):
-        found = folder_inference.find_pictures(tmp_path, recursive, pattern, left_out)
-        assert found == expected
+        found = folder_questions.find_pictures(folder, recursive, pattern, [folder / "out"])
+        assert found == (pictures, {**left_out, **more})
+    notes = start(policy, folder)["summary"]["folder"]
+    assert (
+        notes["pictures"],
+        notes["left_out"][".heic (needs pillow-heif)"],
+        notes["left_out"][deeper],
+    ) == (7, 1, 2)
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_nothing_is_overwritten_unasked(run, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"annotations": "absent.json"}, "No annotation file"),
+        ({"annotations": "absent.json"}, "Expected annotations (.json) at absent.json"),
         ({"action": "stabbing"}, "Unknown action 'stabbing'. Known: scooping, skewering, twirling"),
         ({"embeddings_dir": "absent"}, "No embeddings directory absent"),
         ({"label_map": "absent.json"}, "No label map absent.json"),

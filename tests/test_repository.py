@@ -1,8 +1,9 @@
-"""What a stranger meets first: the lock, environment.yml and README agree with each other."""
+"""What a stranger meets first: lock, Makefile and README agree, and dependencies point one way."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import pathlib
 import re
 import subprocess
@@ -156,3 +157,70 @@ def test_code_runs_on_the_oldest_python():
     """No syntax newer than Python 3.10."""
     for path in python_files():
         ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=(3, 10))
+
+
+# Whoever stands in a line imports from the lines above it, and nothing beside itself in its line.
+# Programs, and what only they use, are below all of these.
+LAYERS = """
+keras2
+policy_specs dropout_settings losses food_data
+film_efficientnet transformer
+tokenizers
+transformer_network
+sequence_agent
+prediction_functions
+agent_wrapper
+checkpoint_files
+checkpoint_loading
+checkpoint_directory
+evaluation
+training serving
+"""
+
+
+def imported(nodes: list[ast.AST], modules: set[str], deep: bool) -> set[str]:
+    """Modules that statements import, `deep` inside of functions too. What only type checkers read
+    does not count, nor does what a module does as a program."""
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.If) and re.search("TYPE_CHECKING|__main__", ast.unparse(node.test)):
+            continue
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{name.name}" for name in node.names}
+            found |= inside & modules or {node.module}
+        elif deep or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found |= imported(list(ast.iter_child_nodes(node)), modules, deep)
+    return found
+
+
+def test_dependencies_point_one_way_and_never_in_circles():
+    files = {}
+    for path in python_files():
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if not name.startswith("tests"):
+            files[name] = ast.parse(path.read_text(encoding="utf-8")).body
+    layers = [line.split() for line in LAYERS.strip().splitlines()]
+    rank = {name: number for number, line in enumerate(layers) for name in line}
+    graph, wrong = {}, []
+    for name, nodes in files.items():
+        own = name.split(".")[0]
+        graph[name] = imported(nodes, set(files), deep=True) & set(files) - {name}
+        for other in graph[name]:
+            top = other.split(".")[0]
+            above = rank.get(top, 99) < rank.get(own, 99)
+            if own == "food_data":
+                above = top in ("keras2", "policy_specs")
+            elif top == "food_data":
+                above = own not in rank or rank[own] >= rank["checkpoint_files"]
+            if not above and top != own and own in rank:
+                wrong.append(f"{name} imports {other}")
+    assert wrong == []
+    list(graphlib.TopologicalSorter(graph).static_order())  # Raises CycleError.
+    with_tensorflow = {
+        name
+        for name, nodes in files.items()
+        if name.startswith("food_data.") and "tensorflow" in imported(nodes, set(files), deep=False)
+    }
+    assert with_tensorflow <= {"food_data.augmentation", "food_data.pipeline", "food_data.rlds"}

@@ -116,7 +116,7 @@ def _checked_data(args: argparse.Namespace, seed: int, is_new: bool) -> run_data
         args.dataset_file, args.split_file, args.validation_fraction, seed, args.dry_run
     )
     if is_new:
-        report = dataset_check.check_dataset(data.dataset, data.split)
+        report = dataset_check.check_file(args.dataset_file, data.split)
         for warning in report.warnings:
             logging.warning("data set: %s", warning)
         if report.errors:

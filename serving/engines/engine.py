@@ -11,22 +11,16 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import threading
-import typing
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 import policy_specs
 import prediction_functions
-from serving import engines
+from serving import settings
 from serving.engines import graphs
 
-if typing.TYPE_CHECKING:
-    import checkpoint_directory
-
-NAMES = ("onnxruntime", "tensorflow")
 TOLERANCE = 1e-4
 Arrays = tuple[np.ndarray, ...]
 # Inputs [1, ...] of one picture, and whether it is alone on the machine -> outputs [1, ...].
@@ -66,7 +60,7 @@ class Engine:
         """
         self.name, self.action_coding = name, action_coding
         self.image_shape = tuple(image_shape)
-        self.num_workers = engines.num_cores()
+        self.num_workers = settings.num_cores()
         self._stages = {"features": features, "answer": answer}
         self._factors, self.sampler = factors, sampler
         self._executor = concurrent.futures.ThreadPoolExecutor(self.num_workers, "engine")
@@ -182,44 +176,6 @@ class Engine:
             features = np.tile(self.features(image, embedding), (count, 1, 1))
         results = self.sampler(features, np.int32(count), pair)
         return tuple(result[0] for result in results) if num_samples is None else results
-
-
-def create(loaded: checkpoint_directory.LoadedCheckpoint, name: str = "auto") -> Engine:
-    """Makes an engine that computes what the agent computes, and has run once.
-
-    Args:
-        loaded: the checkpoint; what the engine needs of it is copied.
-        name: 'onnxruntime', 'tensorflow', or 'auto': TensorFlow where it sees a GPU, which ONNX
-            Runtime's build for CPUs would leave idle, else the fastest that is installed and passes
-            the comparison with the agent.
-
-    Raises:
-        EngineError: if the engine that was named cannot be had; with 'auto' it is a warning, and
-            TensorFlow runs the network.
-        ValueError: if there is no engine of the name.
-    """
-    if name not in ("auto", *NAMES):
-        raise ValueError(f"engine: expected one of {('auto', *NAMES)}, got {name!r}.")
-    if name == "auto" and tf.config.list_physical_devices("GPU"):
-        name = "tensorflow"
-    if name != "tensorflow":
-        try:
-            try:
-                from serving.engines import onnx  # Here, because ONNX Runtime is optional.
-            except ImportError as error:
-                raise EngineError(
-                    "engine onnxruntime: expected the packages onnxruntime, tf2onnx and onnx, got "
-                    f"{error}. Install them: pip install -r requirements.txt"
-                ) from error
-            return onnx.create(loaded.agent)
-        except EngineError as error:
-            if name != "auto":
-                raise
-            logging.warning("TensorFlow runs the network: %s", error)
-    functions = loaded.agent.prediction_functions()
-    engine = in_tensorflow(graphs.freeze_stages(functions), functions)
-    check(engine, functions)
-    return engine
 
 
 def in_tensorflow(

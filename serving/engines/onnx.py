@@ -35,7 +35,7 @@ import agent_wrapper
 import prediction_functions
 import sequence_agent
 from food_data import atomic_files
-from serving import engines
+from serving import settings
 from serving.engines import engine, graphs
 
 OPSET = 15
@@ -178,7 +178,7 @@ class OnnxFunction:
 
     def __init__(self, model: bytes) -> None:
         """`model` is serialized."""
-        cores = engines.num_cores()
+        cores = settings.num_cores()
         self._side_by_side = _session(model, 1)
         self._alone = _session(model, cores) if cores > 1 else self._side_by_side
         # Their names tell their order: input_0:0, input_1:0 ..

@@ -108,8 +108,7 @@ def test_over_http(tmp_path, dropout):
 def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
     """`from_checkpoint` reads the file; one that is damaged is an error, not no file."""
     import checkpoint_directory
-    from serving import predictor
-    from serving.engines import engine as engines
+    from serving import engines, predictor
 
     (tmp_path / "store").mkdir()
 

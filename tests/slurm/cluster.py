@@ -39,7 +39,7 @@ SETTINGS = {
 PYTHON = """#!/bin/sh
 [ -n "$HOLD_AT_STEPS" ] || renice -n 5 $$ >/dev/null
 case "$1" in
-    train.py) shift; exec '{python}' '{here}/held_training.py' "$@" ;;
+    train.py) shift; exec '{python}' '{here}/../tiny_training.py' "$@" ;;
     api_batch_server.py) shift; exec '{python}' '{here}/stub_server.py' "$@" ;;
 esac
 exec '{python}' "$@"

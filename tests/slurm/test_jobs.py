@@ -23,7 +23,7 @@ import requests
 from PIL import Image
 
 import api_client
-from tests import serving_stubs
+from tests import serving_stubs, tiny_training
 from tests.slurm import cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("running")]
@@ -50,12 +50,10 @@ print(json.dumps(answer.content["prediction"]))
 
 
 def _run_flags(project, run, more):
-    """A data set of noise and a tiny network, as in tools/kill_and_resume.py."""
-    from tools import kill_and_resume
-
+    """A data set of noise and a tiny network, of `tiny_training`."""
     folder = project.folder / "my data"
     if not (folder / "tiny.gin").exists():
-        kill_and_resume.write_data(folder)
+        tiny_training.write_data(folder)
     return [
         *("--config_file", "my data/tiny.gin", "--dataset_file", "data.npz"),
         *("--split_file", "split.npz", "--checkpoint_dir", run, *more),
@@ -70,8 +68,6 @@ def _wait_for_log(project, pattern, words):
 def test_training_goes_on_to_the_same_parameters(project):
     """Queued again by scontrol, then told by the time limit: stopped twice, it ends with the
     parameters of a run that nobody disturbed, to the bit."""
-    from tools import kill_and_resume
-
     # Slurm looks every 30 s, and may send the signal as much too early: at 180 s left, here.
     project.write_settings(SAVE_SECONDS="150", TIME="60", GRES="")
     disturbed = project.job(
@@ -99,7 +95,7 @@ def test_training_goes_on_to_the_same_parameters(project):
     assert "got SIGUSR1: the program is to save and end" in said
     assert said.count("saved; --resume_checkpoint auto goes on") == 2
     runs = [project.folder / "my runs" / name for name in ("calm", "disturbed")]
-    equal, number = kill_and_resume.same_arrays(*runs)
+    equal, number = tiny_training.same_arrays(*runs)
     assert equal == number > 100
 
 
@@ -120,8 +116,6 @@ def _check_same_curve(found: pathlib.Path, expected: pathlib.Path) -> None:
 def test_workers_take_the_steps_of_one(project):
     """One worker, two tasks of one node; and one on each of two nodes, of which one is killed in
     the middle of an epoch: the job is queued again and ends with the same parameters to the bit."""
-    from tools import kill_and_resume
-
     project.write_settings(GRES="")
     one = project.job("training", *_run_flags(project, "one", WORKERS_RUN))
     two = project.job(
@@ -147,7 +141,7 @@ def test_workers_take_the_steps_of_one(project):
     assert cluster.wait_for_end(one, two, killed) == [("COMPLETED", "0")] * 3
     runs = project.folder / "my runs"
     _check_same_curve(runs / "two", runs / "one")
-    equal, number = kill_and_resume.same_arrays(runs / "two", runs / "killed")
+    equal, number = tiny_training.same_arrays(runs / "two", runs / "killed")
     assert equal == number > 100
     assert int(cluster.show(killed)["Restarts"]) >= 1
     assert "a worker was lost" in project.log(log)

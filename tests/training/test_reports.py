@@ -21,7 +21,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import plugin_event_accumulator
 
 from food_data import npz_dataset, splits
-from training import report_pictures, reports
+from training import report_pictures, reports, run_data
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROW = {
@@ -48,7 +48,7 @@ def curves(monkeypatch) -> list[tuple]:
     return drawn
 
 
-def make_data(number: int = 12, num_val: int = 6, **changes) -> types.SimpleNamespace:
+def make_data(number: int = 12, num_val: int = 6, **changes) -> run_data.RunData:
     """Data of n samples, two on each picture, a food at x = 0.3 and one at x = 0.7, each a square
     of 20 pixels; the last `num_val` of them validate."""
     x = np.where(np.arange(number) % 2, 0.7, 0.3)
@@ -69,7 +69,7 @@ def make_data(number: int = 12, num_val: int = 6, **changes) -> types.SimpleName
     }
     dataset = npz_dataset.FoodDataset(images, actions, embeddings, **{**arrays, **changes})
     split = splits.Split(np.arange(number - num_val), np.arange(number - num_val, number))
-    return types.SimpleNamespace(dataset=dataset, split=split)
+    return run_data.RunData(dataset, split)
 
 
 def predictions(data, epoch: int) -> np.ndarray:
