@@ -34,7 +34,7 @@ from evaluation import calibration, metrics
 from food_data import commands, framing, npz_dataset, splits
 
 SPLITS = ("train", "val", "all")
-FORMATS = ("annotations", "coco", "labelme", "voc", "csv", "spanet")
+FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv", "spanet")
 _ID_BYTES = 8
 
 

@@ -297,7 +297,7 @@ class _Photos(Sequence):
 
 def _decode(path: os.PathLike[str]) -> np.ndarray:
     with open(path, "rb") as file:
-        return image_placement.decode_image(file.read())
+        return image_placement.decode_photo(file.read())[0]
 
 
 def collect(

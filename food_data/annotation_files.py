@@ -29,14 +29,14 @@ import unicodedata
 import urllib.parse
 from collections.abc import Callable, Sequence
 
-FORMATS_READ = (
-    "COCO JSON (from_coco), LabelMe JSON (from_labelme), Pascal VOC XML (from_voc), CVAT XML "
-    "(from_cvat), YOLO txt (from_yolo), tables (from_csv, from_spanet), our own JSON "
-    "(from_annotations)"
+_FORMATS_READ = (
+    "Formats that are read: COCO JSON (from_coco), LabelMe JSON (from_labelme), Pascal VOC XML "
+    "(from_voc), CVAT XML (from_cvat), YOLO txt (from_yolo), tables (from_csv, from_spanet), our "
+    "own JSON (from_annotations)."
 )
 LABELS_ON = ("upright", "sensor")
 _ENDINGS = {
-    *(".jpg", ".png", ".bmp", ".webp", ".tif", ".heic", ".heif", ".avif", ".gif", ".jp2", ".mpo"),
+    f".{ending}" for ending in re.findall(r"\w+", "jpg png bmp webp tif heic heif avif gif jp2")
 }
 _SAME_ENDINGS = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _MARKS = (
@@ -91,42 +91,43 @@ def read_json(path: str | os.PathLike[str], kind: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        formats = f" Formats that are read: {FORMATS_READ}." if kind == "annotation file" else ""
-        raise ValueError(f"{path} is not JSON: {error}.{formats}") from error
+        raise not_of_form(path, "JSON", error, kind == "annotation file") from error
+
+
+def not_of_form(path: object, form: str, error: Exception, lists_formats: bool) -> ValueError:
+    """The error of a file that is not even JSON, or XML."""
+    hint = f" {_FORMATS_READ}" if lists_formats else ""
+    return ValueError(f"{path} is not {form}: {error}.{hint}")
 
 
 def foreign(file: pathlib.Path, expected: str, content: object) -> ValueError:
     """The error of a file of another form, which it names if it is a known one."""
     entries = content if isinstance(content, list) else [content]
     first = next((one for one in entries if isinstance(one, dict)), {})
-    inner = [one for one in first.values() if isinstance(one, dict)]
-    images = first.get("images")
-    looks, export = None, "Export it as COCO (from_coco) in the tool that made it."
-    if content is first and {"images", "annotations", "categories"} <= set(first):
-        looks, export = "COCO", "Use from_coco."
-    elif {"imagePath", "shapes"} <= set(first):
-        looks, export = "LabelMe", "Use from_labelme."
-    elif isinstance(images, list) and images and "objects" in str(images[0])[:10_000]:
-        looks, export = "our own annotations", "Use from_annotations."
-    elif "_via_img_metadata" in first or any("regions" in one for one in inner):
-        looks = "a project of the VGG Image Annotator (VIA)"
-    elif isinstance(content, list) and {"data"} <= set(first):
-        looks = "Label Studio's own JSON"
-    elif isinstance(content, list) and {"image", "annotations"} <= set(first):
-        looks = "CreateML"
-    elif {"objects", "size"} <= set(first):
-        looks = "Supervisely"
-    elif isinstance(content, str):
-        looks, export = {
-            "annotation": ("Pascal VOC", "Use from_voc."),
-            "annotations": ("CVAT XML", "Use from_cvat."),
-        }.get(content, (None, ""))
-    found = ", ".join(map(str, content)) if isinstance(content, dict) else str(content)
-    hint = f"This looks like {looks}. {export} " if looks else ""
-    return ValueError(
-        f"{file}: expected {expected}, got: {found[:80]}. {hint}Formats that are read: "
-        f"{FORMATS_READ}."
+    keys, is_list = set(first), isinstance(content, list)
+    inner = [str(one)[:10_000] for one in first.values()]
+    looks = next(
+        (
+            name
+            for name, fits in (
+                ("COCO. Use from_coco", {"images", "annotations", "categories"} <= keys),
+                ("LabelMe. Use from_labelme", {"imagePath", "shapes"} <= keys),
+                ("Pascal VOC. Use from_voc", content == "annotation"),
+                ("CVAT XML. Use from_cvat", content == "annotations"),
+                ("our own. Use from_annotations", "images" in keys and "'objects'" in inner[0]),
+                ("Label Studio's own JSON", is_list and "data" in keys),
+                ("CreateML", is_list and {"image", "annotations"} <= keys),
+                ("a project of VIA", any("'regions'" in one for one in inner)),
+                ("Supervisely", {"objects", "size"} <= keys),
+            )
+            if fits
+        ),
+        None,
     )
+    found = ", ".join(map(str, content)) if isinstance(content, dict) else str(content)
+    hint = f"This looks like {looks}. " if looks else ""
+    hint += "Export it as COCO in the tool that made it. " if looks and "Use" not in looks else ""
+    return ValueError(f"{file}: expected {expected}, got: {found[:80]}. {hint}{_FORMATS_READ}")
 
 
 def are_numbers(values: object, count: int | None = None) -> bool:
@@ -207,10 +208,6 @@ class Reading:
         counts = sorted(self.notes.items())
         return [f"{what}: {count}, first {self.firsts[what]}" for what, count in counts]
 
-    def json(self, file: pathlib.Path) -> object:
-        """The content of an annotation file."""
-        return read_json(file, "annotation file")
-
     def lines(self, file: pathlib.Path) -> str:
         """The text of an annotation file; says so if its encoding is a guess."""
         text, encoding = read_text(file, "annotation file")
@@ -239,16 +236,13 @@ class Reading:
 
     def near(self, path: pathlib.Path) -> str:
         """Ends an error about an absent picture: pictures with names like it."""
-        for root in [path.parent] if self._images_dir is None else [self._images_dir]:
-            index = self._index(root).items()
-            names = {key: "/".join(one[0]) for key, one in index if not key.endswith("/")}
-            close = difflib.get_close_matches(_key(path.name), names, n=3, cutoff=0.7)
-            if close:
-                return f" Did you mean {' or '.join(names[one] for one in close)}?"
-            known = sorted(names.values())[:3]
-            if known:
-                return f" {root} has {', '.join(known)}, ..."
-        return ""
+        root = self._images_dir or path.parent
+        index = self._index(root).items()
+        names = {key: "/".join(one[0]) for key, one in index if not key.endswith("/")}
+        close = difflib.get_close_matches(_key(path.name), names, n=3, cutoff=0.7)
+        if close:
+            return f" Did you mean {' or '.join(names[one] for one in close)}?"
+        return f" {root} has {', '.join(sorted(names.values())[:3])}, ..." if names else ""
 
     def _roots(self, file: pathlib.Path) -> list[pathlib.Path]:
         if self._images_dir is not None:

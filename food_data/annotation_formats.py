@@ -44,7 +44,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from food_data import annotation_files, annotations
+from food_data import annotation_files, annotations, image_placement
 from food_data.annotation_files import Reading, are_numbers
 from food_data.annotations import LabelledObject, LabelledPicture
 
@@ -80,17 +80,13 @@ def read_coco(
     polygons, or run lengths as a list or as text. `action` may also stand under `attributes`, where
     CVAT writes the `rotation` of a box, clockwise degrees about its middle.
 
-    Args:
-        paths: of files or folders.
-        reading: finds the pictures.
-        keypoints: the names of the start's and the end's keypoint. None: "start" and "end", for
-            the categories that have such keypoints. One that is not labelled gives no motion.
-        box_format: "xywh" or "xyxy"; None: xywh, unless boxes look as if they were corners, which
-            is a ValueError.
+    `keypoints` are the names of the start's and the end's. None: "start" and "end", for categories
+    that have such keypoints. One that is not labelled gives no motion. `box_format` None is xywh,
+    unless boxes look as if they were corners, which is a ValueError.
     """
     pictures = []
     for file in annotation_files.annotation_files(paths, ".json"):
-        content = reading.json(file)
+        content = annotation_files.read_json(file, "annotation file")
         lists = [content.get(key) if isinstance(content, dict) else None
                  for key in ("images", "categories", "annotations")]  # fmt: skip
         if not all(
@@ -327,7 +323,7 @@ def read_labelme(paths: Paths, reading: Reading) -> list[LabelledPicture]:
     """
     pictures = []
     for file in annotation_files.annotation_files(paths, ".json"):
-        content = reading.json(file)
+        content = annotation_files.read_json(file, "annotation file")
         found = content if isinstance(content, dict) else {}
         name, entries = found.get("imagePath"), found.get("shapes")
         if not isinstance(name, str) or not isinstance(entries, list):
@@ -385,9 +381,10 @@ def _labelme_object(entry: object, reading: Reading, where: str) -> LabelledObje
     if kind == "mask":
         try:
             data = base64.b64decode(entry["mask"], validate=True)
-            with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            file = io.BytesIO(data)
+            with image_placement.decoding(), Image.open(file, formats=("PNG",)) as picture:
                 pixels = np.asarray(picture.convert("L")) != 0
-        except (KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             detail = f"{where}: expected 'mask' as a PNG in base64: {error}"
             return LabelledObject(label, None, flaw=reading.note("mask not read", detail))
         patch = functools.partial(_patch, pixels, *np.floor(corners.min(axis=0)).astype(int))
@@ -581,6 +578,4 @@ def _parse_xml(file: pathlib.Path) -> xml.etree.ElementTree.Element:
         guard.Parse(data, True)
         return xml.etree.ElementTree.fromstring(data)
     except (xml.parsers.expat.ExpatError, xml.etree.ElementTree.ParseError) as error:
-        raise ValueError(
-            f"{file} is not XML: {error}. Formats that are read: {annotation_files.FORMATS_READ}."
-        ) from error
+        raise annotation_files.not_of_form(file, "XML", error, True) from error

@@ -257,7 +257,7 @@ class Predictor:
     def _place(
         self, image: bytes, resize: str | None, max_pixels: int
     ) -> tuple[np.ndarray, framing.View]:
-        """The picture, uint8 [H, W, 3], upright, and what the first pass sees of it."""
+        """The picture as `image_placement.decode_photo` gives it, and what the first pass sees."""
         mode = resize or self._placement_mode
         if mode is None:
             raise RequestError(
@@ -266,12 +266,12 @@ class Predictor:
                 f"none, and the data set of {self.version} does not say which it had.",
             )
         try:
-            photo = image_placement.decode_image(image, max_pixels)
+            photo, size = image_placement.decode_photo(image, max_pixels)
         except image_placement.TooManyPixelsError as error:
             raise RequestError(413, str(error)) from error
         except image_placement.ImageDecodeError as error:
             raise RequestError(422, str(error)) from error
-        return photo, framing.View(*image_placement.place(photo, mode))
+        return photo, framing.View(*image_placement.place(photo, mode, size=size))
 
 
 def motion(coordinates: list[float]) -> dict[str, float]:

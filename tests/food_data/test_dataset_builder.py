@@ -41,10 +41,9 @@ def picture(tmp_path):
 
 @pytest.fixture
 def build(store):
-    def call(*pictures, **options):
-        return dataset_builder.build_dataset(
-            pictures, store, **{"action": "skewering", "resize": "letterbox", **options}
-        )
+    def call(*pictures, action="skewering", resize="letterbox", **options):
+        pictures = dataset_builder.resolve_actions(pictures, action, store.vocabulary)
+        return dataset_builder.build_dataset(pictures, store, resize=resize, **options)
 
     return call
 
