@@ -42,6 +42,7 @@ def test_what_a_run_leaves(small_checkpoint_dir):
     assert metadata["resize"] == "stretch"
     assert metadata["loss_type"] == "smooth_l1"
     assert len(metadata["dataset_fingerprint"]) == 64
+    assert metadata["trained_pairs"] == [["skewering", "banana"]]
 
 
 @pytest.mark.slow
@@ -179,11 +180,13 @@ def test_a_second_run_in_the_directory_is_refused(arguments, tmp_path, capsys):
 
 
 def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, capsys):
-    assert train.main([*arguments, "--dry_run"]) == 0
+    (tmp_path / "squares_split.npz").unlink()
+    before = sorted(tmp_path.rglob("*"))
+    assert train.main([*arguments, "--dry_run", "--validation_fraction", "0.25"]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
     printed = capsys.readouterr().out
     assert "18 train, 6 val" in printed
     assert "first batch     image uint8 [6, 236, 236, 3]" in printed
-    assert not list((tmp_path / "run").iterdir())
 
 
 @pytest.mark.slow

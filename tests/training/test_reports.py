@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import pathlib
+import sys
 import time
 import types
 
