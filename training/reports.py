@@ -33,7 +33,8 @@ import tqdm
 from absl import logging
 
 import policy_specs
-from evaluation import metrics, plain_json
+from evaluation import metrics
+from evaluation import report as evaluation_report
 from food_data import atomic_files, drawing
 from training import flags, report_pictures, run_data
 
@@ -344,9 +345,9 @@ class RunReporter:
             "last": rows[-1],
             "baseline": self._validation.baseline,
         }
-        contents = plain_json.plain({**summary, "logged": logged})
+        contents = evaluation_report.json_text({**summary, "logged": logged})
         text = summary_text(logged, summary)
-        for name, written in (("summary.json", plain_json.text(contents)), ("summary.txt", text)):
+        for name, written in (("summary.json", contents), ("summary.txt", text)):
             with atomic_files.replace_file(self._folder / name) as file:
                 file.write(written.encode())
         return text
