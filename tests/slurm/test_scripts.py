@@ -169,7 +169,6 @@ def test_a_wrong_command(sbatch, project, arguments, message):
     [
         ("Invalid account or account/partition combination specified", "ACCOUNT ('')", "sacctmgr"),
         ("Unable to contact slurm controller", "controller does not answer", ""),
-        ("CPU count per node can not be satisfied", "CPUS ('1')", "sinfo -h -o %c"),
     ],
 )
 def test_a_refusal_of_slurm_is_explained(sbatch, project, says, change, choices):
