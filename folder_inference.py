@@ -217,6 +217,19 @@ def ask_all(
             yield from (one.result() for one in done)
 
 
+def _with_progress(asked: Iterable[Entry], total: int, initial: int) -> Iterator[Entry]:
+    """The entries, while a bar and the log tell of them."""
+    options = {"mininterval": 0.1, "leave": False} if sys.stderr.isatty() else {"mininterval": 10.0}
+    bar = tqdm.tqdm(asked, total=total, initial=initial, desc="asking", unit="question", **options)
+    failed = 0
+    for entry in bar:
+        if "kind" in entry:
+            failed += 1
+            bar.set_postfix_str(f"{failed} failed", refresh=False)
+            logging.warning("%s: %s: %s", entry["image"], entry["kind"], entry["error"])
+        yield entry
+
+
 class GivingUp:
     """Says when going on is pointless.
 
@@ -311,22 +324,10 @@ def run(
 
         waiting = [question for question in questions if question not in entries]
         answered = sum("kind" not in entry for entry in entries.values())
-        guard, failed = GivingUp(answered, args.workers, args.input_dir), 0
-        bar = tqdm.tqdm(
-            ask_all(waiting, ask_one, args.workers, is_over),
-            total=len(questions),
-            initial=from_journal,
-            desc="asking",
-            unit="question",
-            mininterval=0.1 if sys.stderr.isatty() else 10.0,
-            leave=not sys.stderr.isatty(),
-        )
-        for entry in bar:
+        guard = GivingUp(answered, args.workers, args.input_dir)
+        asked = ask_all(waiting, ask_one, args.workers, is_over)
+        for entry in _with_progress(asked, len(questions), from_journal):
             entries[Question(*folder_outputs.key_of(entry))] = entry
-            if "kind" in entry:
-                failed += 1
-                bar.set_postfix_str(f"{failed} failed", refresh=False)
-                logging.warning("%s: %s: %s", entry["image"], entry["kind"], entry["error"])
             reason = reason or guard.reason(entry)
         signals.check()
         if reason:
@@ -337,7 +338,11 @@ def run(
         document = folder_outputs.make_document(header["settings"], header["notes"], entries)
         seconds = round(time.monotonic() - started, 3)
         document["summary"] |= {"from_journal": from_journal, "seconds": seconds}
-        folder_outputs.write_views(document, args, source, labels, signals.check)
+        try:
+            folder_outputs.write_views(document, args, source, labels, signals.check)
+        except OSError as error:
+            kept = args.output_file.with_suffix(".jsonl")
+            raise OSError(f"{error}. {kept} has all answers; --resume uses them.") from error
     return document
 
 

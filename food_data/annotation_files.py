@@ -29,14 +29,15 @@ import unicodedata
 import urllib.parse
 from collections.abc import Callable, Sequence
 
-FORMATS_READ = (
-    "COCO JSON (from_coco), LabelMe JSON (from_labelme), Pascal VOC XML (from_voc), CVAT XML "
-    "(from_cvat), YOLO txt (from_yolo), tables (from_csv, from_spanet), our own JSON "
-    "(from_annotations)"
+_FORMATS_READ = (
+    "Formats that are read: COCO JSON (from_coco), LabelMe JSON (from_labelme), Pascal VOC XML "
+    "(from_voc), CVAT XML (from_cvat), YOLO txt (from_yolo), tables (from_csv, from_spanet), our "
+    "own JSON (from_annotations)."
 )
+CORNERS = "--box_format xyxy reads them so, --box_format xywh says that they are not"
 LABELS_ON = ("upright", "sensor")
 _ENDINGS = {
-    *(".jpg", ".png", ".bmp", ".webp", ".tif", ".heic", ".heif", ".avif", ".gif", ".jp2", ".mpo"),
+    f".{ending}" for ending in re.findall(r"\w+", "jpg png bmp webp tif heic heif avif gif jp2")
 }
 _SAME_ENDINGS = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _MARKS = (
@@ -67,10 +68,15 @@ def read_text(path: str | os.PathLike[str], kind: str) -> tuple[str, str]:
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
     data = path.read_bytes()
-    if data.startswith(b"version https://git-lfs"):
-        raise ValueError(
-            f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull`."
-        )
+    for start, what in (
+        (
+            b"version https://git-lfs",
+            "a pointer of Git LFS, not the file itself: run `git lfs pull`",
+        ),
+        (b"PK\x03\x04", "a ZIP archive or a workbook: unpack it, or save the table as CSV"),
+    ):
+        if data.startswith(start):
+            raise ValueError(f"{path} is {what}.")
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding is None and b"\0" in data[:2]:  # UTF-16 without a mark, of Western text.
         encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
@@ -91,42 +97,43 @@ def read_json(path: str | os.PathLike[str], kind: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        formats = f" Formats that are read: {FORMATS_READ}." if kind == "annotation file" else ""
-        raise ValueError(f"{path} is not JSON: {error}.{formats}") from error
+        raise not_of_form(path, "JSON", error, kind == "annotation file") from error
+
+
+def not_of_form(path: object, form: str, error: Exception, lists_formats: bool) -> ValueError:
+    """The error of a file that is not even JSON, or XML."""
+    hint = f" {_FORMATS_READ}" if lists_formats else ""
+    return ValueError(f"{path} is not {form}: {error}.{hint}")
 
 
 def foreign(file: pathlib.Path, expected: str, content: object) -> ValueError:
     """The error of a file of another form, which it names if it is a known one."""
     entries = content if isinstance(content, list) else [content]
     first = next((one for one in entries if isinstance(one, dict)), {})
-    inner = [one for one in first.values() if isinstance(one, dict)]
-    images = first.get("images")
-    looks, export = None, "Export it as COCO (from_coco) in the tool that made it."
-    if content is first and {"images", "annotations", "categories"} <= set(first):
-        looks, export = "COCO", "Use from_coco."
-    elif {"imagePath", "shapes"} <= set(first):
-        looks, export = "LabelMe", "Use from_labelme."
-    elif isinstance(images, list) and images and "objects" in str(images[0])[:10_000]:
-        looks, export = "our own annotations", "Use from_annotations."
-    elif "_via_img_metadata" in first or any("regions" in one for one in inner):
-        looks = "a project of the VGG Image Annotator (VIA)"
-    elif isinstance(content, list) and {"data"} <= set(first):
-        looks = "Label Studio's own JSON"
-    elif isinstance(content, list) and {"image", "annotations"} <= set(first):
-        looks = "CreateML"
-    elif {"objects", "size"} <= set(first):
-        looks = "Supervisely"
-    elif isinstance(content, str):
-        looks, export = {
-            "annotation": ("Pascal VOC", "Use from_voc."),
-            "annotations": ("CVAT XML", "Use from_cvat."),
-        }.get(content, (None, ""))
-    found = ", ".join(map(str, content)) if isinstance(content, dict) else str(content)
-    hint = f"This looks like {looks}. {export} " if looks else ""
-    return ValueError(
-        f"{file}: expected {expected}, got: {found[:80]}. {hint}Formats that are read: "
-        f"{FORMATS_READ}."
+    keys, is_list = set(first), isinstance(content, list)
+    inner = [str(one)[:10_000] for one in first.values()]
+    looks = next(
+        (
+            name
+            for name, fits in (
+                ("COCO. Use from_coco", {"images", "annotations", "categories"} <= keys),
+                ("LabelMe. Use from_labelme", {"imagePath", "shapes"} <= keys),
+                ("Pascal VOC. Use from_voc", content == "annotation"),
+                ("CVAT XML. Use from_cvat", content == "annotations"),
+                ("our own. Use from_annotations", "images" in keys and "'objects'" in inner[0]),
+                ("Label Studio's own JSON", is_list and "data" in keys),
+                ("CreateML", is_list and {"image", "annotations"} <= keys),
+                ("a project of VIA", any("'regions'" in one for one in inner)),
+                ("Supervisely", {"objects", "size"} <= keys),
+            )
+            if fits
+        ),
+        None,
     )
+    found = ", ".join(map(str, content)) if isinstance(content, dict) else str(content)
+    hint = f"This looks like {looks}. " if looks else ""
+    hint += "Export it as COCO in the tool that made it. " if looks and "Use" not in looks else ""
+    return ValueError(f"{file}: expected {expected}, got: {found[:80]}. {hint}{_FORMATS_READ}")
 
 
 def are_numbers(values: object, count: int | None = None) -> bool:
@@ -161,7 +168,7 @@ def number(text: str | None) -> float:
 
 def _key(text: str) -> str:
     """What is equal of names that mean one file."""
-    text = unicodedata.normalize("NFC", text).casefold()
+    text = unicodedata.normalize("NFC", text).casefold().replace(" ", "_")
     stem, dot, ending = text.rpartition(".")
     return stem + _SAME_ENDINGS.get(dot + ending, dot + ending) if stem else text
 
@@ -173,6 +180,7 @@ class Reading:
         labels_on: "upright" if labels belong to pictures as people see them, "sensor" if to the
             picture before EXIF turns it; None: as the stated sizes show.
         skip_unreadable: objects of unreadable pictures are counted instead of ending the run.
+        boxes_may_be_corners: their reader took [x, y, width, height] for granted.
         notes: what was noticed -> how often.
         firsts: what was noticed -> where it was first.
     """
@@ -192,6 +200,7 @@ class Reading:
                 raise FileNotFoundError(f"--images_dir: no folder {images_dir}.")
         self.labels_on = labels_on
         self.skip_unreadable = skip_unreadable
+        self.boxes_may_be_corners = False
         self.notes: collections.Counter[str] = collections.Counter()
         self.firsts: dict[str, str] = {}
         self._indices: dict[pathlib.Path, dict[str, list[tuple[str, ...]]]] = {}
@@ -206,10 +215,6 @@ class Reading:
         """A line for each note."""
         counts = sorted(self.notes.items())
         return [f"{what}: {count}, first {self.firsts[what]}" for what, count in counts]
-
-    def json(self, file: pathlib.Path) -> object:
-        """The content of an annotation file."""
-        return read_json(file, "annotation file")
 
     def lines(self, file: pathlib.Path) -> str:
         """The text of an annotation file; says so if its encoding is a guess."""
@@ -239,16 +244,13 @@ class Reading:
 
     def near(self, path: pathlib.Path) -> str:
         """Ends an error about an absent picture: pictures with names like it."""
-        for root in [path.parent] if self._images_dir is None else [self._images_dir]:
-            index = self._index(root).items()
-            names = {key: "/".join(one[0]) for key, one in index if not key.endswith("/")}
-            close = difflib.get_close_matches(_key(path.name), names, n=3, cutoff=0.7)
-            if close:
-                return f" Did you mean {' or '.join(names[one] for one in close)}?"
-            known = sorted(names.values())[:3]
-            if known:
-                return f" {root} has {', '.join(known)}, ..."
-        return ""
+        root = self._images_dir or path.parent
+        index = self._index(root).items()
+        names = {key: "/".join(one[0]) for key, one in index if not key.endswith("/")}
+        close = difflib.get_close_matches(_key(path.name), names, n=3, cutoff=0.7)
+        if close:
+            return f" Did you mean {' or '.join(names[one] for one in close)}?"
+        return f" {root} has {', '.join(sorted(names.values())[:3])}, ..." if names else ""
 
     def _roots(self, file: pathlib.Path) -> list[pathlib.Path]:
         if self._images_dir is not None:

@@ -43,10 +43,7 @@ _RIGHT_ANGLE = 0.02  # The cosine up to which four corners are a turned box, not
 def read_csv(paths: Paths, units: str, reading: Reading) -> list[LabelledPicture]:
     """Reads tables of start and end points; a picture for each image, an object for each line.
 
-    Args:
-        paths: of files or folders.
-        units: "pixels" from the picture's top left CORNER, or "normalised", 0..1 of each side.
-        reading: finds the pictures.
+    `units` are "pixels" from the picture's top left CORNER, or "normalised", 0..1 of each side.
     """
     _check_units(units)
 
@@ -79,11 +76,8 @@ def read_spanet(
     "image", 640 x 480, length 0.25 (120 pixels): (320, 240) at 90 degrees becomes (320, 180) ->
     (320, 300). A fork turned by 180 degrees is the same fork, so the start is the left end.
 
-    Args:
-        paths, units, reading: as `read_csv` takes them.
-        length: of the motion, as a share of the picture's shorter side, above 0 up to 1.
-        convention: a key of `CONVENTIONS`.
-        keep_direction: the angle points from start to end.
+    `length` is that of the motion, as a share of the picture's shorter side, above 0 up to 1; with
+    `keep_direction` the angle points from start to end.
     """
     _check_units(units)
     if convention not in CONVENTIONS:
@@ -235,13 +229,8 @@ def read_yolo(
     """Reads YOLO's text files, one for each picture, of the same name in "images" or beside.
 
     A line is a class and a box (middle, width, height), four corners of a turned box, or a polygon,
-    in 0..1 of the picture's sides.
-
-    Args:
-        paths: of files or folders.
-        reading: finds the pictures.
-        class_names: data.yaml, or a text file with a name in each line. None: data.yaml,
-            classes.txt or obj.names in the folder of the file, or up to three folders above.
+    in 0..1 of the picture's sides. `class_names` is data.yaml, or a text file with a name in each
+    line. None: data.yaml, classes.txt or obj.names in the folder of the file, or up to three above.
     """
     stated = None if class_names is None else pathlib.Path(class_names).resolve()
 
@@ -251,9 +240,6 @@ def read_yolo(
     files = annotation_files.annotation_files(paths, ".txt", has_labels)
     pictures, classes = [], {}
     for file in files:
-        if file.parent not in classes:
-            classes[file.parent] = _class_names(file, class_names)
-        names, has_keypoints = classes[file.parent]
         lines = [line.split() for line in reading.lines(file).splitlines()]
         numbers = [[annotation_files.number(text) for text in line] for line in lines if line]
         if not all(
@@ -261,6 +247,9 @@ def read_yolo(
         ):
             expected = "lines of a class number and numbers as YOLO files have"
             raise annotation_files.foreign(file, expected, " ".join(lines[0])[:80])
+        if file.parent not in classes:
+            classes[file.parent] = _class_names(file, class_names)
+        names, has_keypoints = classes[file.parent]
         path, source = reading.find(file.stem, file)
         size = annotations.label_size(path, reading, str(file)) if numbers else None
         objects = []

@@ -36,11 +36,10 @@ import io
 import math
 import os
 import pathlib
-import struct
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from food_data import annotation_files, image_placement
 from food_data.annotation_files import are_numbers
@@ -181,11 +180,12 @@ def file_mask(path: pathlib.Path, value: int | None, width: int, height: int) ->
 
     Raises OSError or ValueError if the file is unreadable or not as large as the picture.
     """
+    data = path.read_bytes()
     try:
-        with Image.open(path) as picture:
+        with image_placement.decoding(), Image.open(io.BytesIO(data)) as picture:
             pixels = np.asarray(picture)
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{path}: expected a picture of a mask, got none.") from error
+    except image_placement.ImageDecodeError as error:
+        raise ValueError(f"{path}: expected a picture of a mask: {error}") from error
     check_size(pixels.shape[1::-1], (width, height), str(path))
     if pixels.ndim == 3:
         # With transparency the last channel is 255 everywhere and says nothing.
@@ -203,18 +203,9 @@ def check_size(size: tuple[int, int], expected: tuple[int, int], what: str) -> N
 
 
 def read_header(picture: LabelledPicture) -> tuple[tuple[int, int], int]:
-    """(width, height) of a picture before EXIF turns it, and EXIF's orientation, 1 to 8.
-
-    Raises OSError if the file cannot be read, and ValueError if it is no picture.
-    """
-    try:
-        source = picture.path if picture.embedded is None else io.BytesIO(picture.read_bytes())
-        with Image.open(source, formats=image_placement.FORMATS) as opened:
-            orientation = opened.getexif().get(0x0112)
-            return opened.size, orientation if orientation in range(1, 9) else 1
-    except (UnidentifiedImageError, SyntaxError, struct.error):
-        image_placement.decode_image(picture.read_bytes())  # Says what is wrong.
-        raise
+    """See `image_placement.read_header`."""
+    source = picture.path if picture.embedded is None else picture.read_bytes()
+    return image_placement.read_header(source)
 
 
 def label_size(
@@ -302,7 +293,7 @@ def read_annotations(
             break
     pictures = []
     for file, folder in zip(files, names):
-        content = reading.json(file)
+        content = annotation_files.read_json(file, "annotation file")
         entries = content.get("images") if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(
             isinstance(one, dict)

@@ -58,13 +58,12 @@ Subparsers = argparse._SubParsersAction
 
 def add_commands(subparsers: Subparsers) -> None:
     """Adds every command."""
-    builders = [
+    for parser in (
         *add_photo_commands(subparsers),
         _add_from_recordings(subparsers),
         _add_synthetic(subparsers),
         _add_merge(subparsers),
-    ]
-    for parser in builders:
+    ):
         add = parser.add_argument
         add("--output_file", type=pathlib.Path, required=True, help="the .npz")
         add("--embeddings_dir", default=_EMBEDDINGS_DIR)
@@ -74,8 +73,18 @@ def add_commands(subparsers: Subparsers) -> None:
         add("--preview_samples", type=int, default=48)
         add("--overwrite", action="store_true", help="replace files that exist")
         parser.set_defaults(run=_build_and_write)
-    _add_check(subparsers)
-    _add_show(subparsers)
+    text = "look for errors in a data set; exit code 1 if there are any"
+    check = subparsers.add_parser("check", help=text)
+    text = "default: FILE_split.npz, if there is one"
+    check.add_argument("--split_file", type=pathlib.Path, help=text)
+    check.set_defaults(run=_check)
+    show = subparsers.add_parser("show", help="draw samples of each action and food")
+    show.add_argument("--output_file", type=pathlib.Path, required=True, help="a .jpg or .png")
+    show.add_argument("--samples_per_class", type=int, default=6)
+    show.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    show.set_defaults(run=_show)
+    for parser in (check, show):
+        parser.add_argument("file", type=pathlib.Path, help="the .npz")
 
 
 def _build_and_write(args: argparse.Namespace) -> int:
@@ -86,11 +95,9 @@ def _build_and_write(args: argparse.Namespace) -> int:
         raise ValueError(f"--output_file: expected a name in .npz, got {args.output_file}.")
     splits.check_fraction(args.validation_fraction)
     split_file = splits.split_path(args.output_file)
-    outputs = [args.output_file, split_file]
     if args.preview_file:
         drawing.check_extension(args.preview_file)
-        outputs.append(args.preview_file)
-    _check_new(outputs, args.overwrite)
+    _check_new([args.output_file, split_file, args.preview_file], args.overwrite)
     dataset = args.build(args)
     written = dataset is None  # By `build`, since it does not fit into memory.
     if written:
@@ -109,8 +116,9 @@ def _build_and_write(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_new(outputs: Sequence[pathlib.Path], overwrite: bool) -> None:
-    """Makes the folders of files that are to be written; raises FileExistsError if one exists."""
+def _check_new(outputs: Sequence[pathlib.Path | None], overwrite: bool) -> None:
+    """Raises OSError unless files can be written and do not exist; makes their folders."""
+    outputs = [path for path in outputs if path]
     present = [str(path) for path in outputs if path.exists()]
     if present and not overwrite:
         raise FileExistsError(f"{', '.join(present)} exist; --overwrite replaces them.")
@@ -204,24 +212,21 @@ def _read_label_map(args: argparse.Namespace, names: vocabulary.Vocabulary) -> d
 def _read_photos(
     args: argparse.Namespace, reading: annotation_files.Reading
 ) -> list[annotations.LabelledPicture]:
-    files = args.annotations
-    if args.command == "from_annotations":
-        return annotations.read_annotations(files, reading)
-    if args.command == "from_coco":
-        keypoints = tuple(args.keypoints) if args.keypoints else None
-        return annotation_formats.read_coco(files, reading, keypoints, args.box_format)
-    if args.command == "from_labelme":
-        return annotation_formats.read_labelme(files, reading)
-    if args.command == "from_voc":
-        return annotation_formats.read_voc(files, reading)
-    if args.command == "from_cvat":
-        return annotation_formats.read_cvat(files, reading)
-    if args.command == "from_yolo":
-        return annotation_tables.read_yolo(files, reading, args.class_names)
-    if args.command == "from_csv":
-        return annotation_tables.read_csv(files, args.units, reading)
-    fork = (args.length, args.angle_convention, args.keep_direction)
-    return annotation_tables.read_spanet(files, args.units, *fork, reading)
+    files, given = args.annotations, vars(args)
+    keypoints, box_format = given.get("keypoints"), given.get("box_format")
+    units, fork = given.get("units"), ("length", "angle_convention", "keep_direction")
+    return {
+        "from_annotations": lambda: annotations.read_annotations(files, reading),
+        "from_coco": lambda: annotation_formats.read_coco(files, reading, keypoints, box_format),
+        "from_labelme": lambda: annotation_formats.read_labelme(files, reading),
+        "from_voc": lambda: annotation_formats.read_voc(files, reading),
+        "from_cvat": lambda: annotation_formats.read_cvat(files, reading),
+        "from_yolo": lambda: annotation_tables.read_yolo(files, reading, args.class_names),
+        "from_csv": lambda: annotation_tables.read_csv(files, units, reading),
+        "from_spanet": lambda: annotation_tables.read_spanet(
+            files, units, *(given[name] for name in fork), reading
+        ),
+    }[args.command]()
 
 
 def _build_photos(args: argparse.Namespace) -> npz_dataset.FoodDataset:
@@ -232,17 +237,9 @@ def _build_photos(args: argparse.Namespace) -> npz_dataset.FoodDataset:
         args.images_dir, labels_on=args.labels_on, skip_unreadable=args.skip_unreadable
     )
     pictures = dataset_builder.resolve_actions(
-        _read_photos(args, reading), args.action, store.vocabulary
+        _read_photos(args, reading), args.action, store.vocabulary, mapped
     )
-
-    def is_known(one: annotations.LabelledObject) -> bool:
-        """Whether the food has an embedding: of a street scene nobody draws the cars."""
-        try:
-            store.resolve(one.action, mapped.get(vocabulary.normalise(one.label), one.label))
-        except embedding_store.UnknownInstructionError:
-            return False
-        return True
-
+    is_known = functools.partial(dataset_builder.is_known, store=store)
     needed = [one.path for one in pictures if any(map(is_known, one.objects))]
     absent = [path for path in needed if not path.is_file()]
     if absent and not args.skip_unreadable:
@@ -266,14 +263,24 @@ def _build_photos(args: argparse.Namespace) -> npz_dataset.FoodDataset:
             progress=_progress("picture"),
         )
         notes = [f"start and end {one}: {count} objects" for one, count in sorted(origins.items())]
-    print("\n".join([*notes, *reading.text()]))
+    for line in (*notes, *reading.text()):
+        print(line)
+    return _finish(pictures, store, args, args.resize, args.group_pattern)
+
+
+def _finish(
+    pictures: Sequence[annotations.LabelledPicture],
+    store: embedding_store.EmbeddingStore,
+    args: argparse.Namespace,
+    resize: str,
+    group_pattern: str | None = None,
+) -> npz_dataset.FoodDataset:
+    """Builds the data set and prints what became of every object."""
     dataset, report = dataset_builder.build_dataset(
         pictures,
         store,
-        action=args.action,
-        resize=args.resize,
-        label_map=mapped,
-        group_pattern=args.group_pattern,
+        resize=resize,
+        group_pattern=group_pattern,
         skip_unreadable=args.skip_unreadable,
         progress=_progress("picture"),
     )
@@ -337,16 +344,8 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
         (resize,) = counts
     pictures = [_recorded_picture(one, args.record_dir) for one in chosen]
     store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    dataset, report = dataset_builder.build_dataset(
-        pictures,
-        store,
-        action=None,
-        resize=resize,
-        skip_unreadable=args.skip_unreadable,
-        progress=_progress("picture"),
-    )
-    print(report.text())
-    return dataset
+    pictures = dataset_builder.resolve_actions(pictures, None, store.vocabulary)
+    return _finish(pictures, store, args, resize)
 
 
 def _recorded_instruction(one: recordings.Recording) -> tuple[str, str]:
@@ -473,17 +472,6 @@ def _build_merged(args: argparse.Namespace) -> None:
         writer.write("format_version", np.array(npz_dataset.FORMAT_VERSION))
 
 
-def _add_check(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "check", help="look for errors in a data set; exit code 1 if there are any"
-    )
-    parser.set_defaults(run=_check)
-    parser.add_argument("file", type=pathlib.Path, help="the .npz")
-    parser.add_argument(
-        "--split_file", type=pathlib.Path, help="default: FILE_split.npz, if there is one"
-    )
-
-
 def _check(args: argparse.Namespace) -> int:
     split_file = args.split_file
     if split_file is None and splits.split_path(args.file).is_file():
@@ -493,15 +481,6 @@ def _check(args: argparse.Namespace) -> int:
     print(f"{args.file}, {'no split file' if split_file is None else split_file}\n")
     print(report.text)
     return 1 if report.errors else 0
-
-
-def _add_show(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("show", help="draw samples of each action and food")
-    parser.set_defaults(run=_show)
-    parser.add_argument("file", type=pathlib.Path, help="the .npz")
-    parser.add_argument("--output_file", type=pathlib.Path, required=True, help="a .jpg or .png")
-    parser.add_argument("--samples_per_class", type=int, default=6)
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ sample, and `Reading.notes` what was noticed about those that did.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -38,23 +39,20 @@ IN_ONE_PIXEL = "all numbers in 0..1, where pixels are expected"
 NO_GROUPS = "none"
 _INSIDE = 0.5  # The share of box and polygons that must be in the picture.
 _TOLERANCE_PX = 1.0
+_BEYOND = 0.02  # Of a side; boxes that reach further out were not measured on this picture.
 
 
 @dataclasses.dataclass
 class BuildReport:
-    """What became of every labelled object; each is in exactly one of the counts.
+    """What became of every labelled object; each is in exactly one of the counts."""
 
-    Attributes:
-        samples: food -> number of samples.
-        left_out: (reason, label) -> number of objects.
-        unreadable: what is wrong with each picture that was skipped.
-        unknown: what to do about labels that name no food, or "".
-    """
-
-    samples: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    samples: collections.Counter = dataclasses.field(
+        default_factory=collections.Counter
+    )  # of foods
+    # (reason, label) -> number of objects.
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    unreadable: list[str] = dataclasses.field(default_factory=list)
-    unknown: str = ""
+    unreadable: list[str] = dataclasses.field(default_factory=list)  # what is wrong with each
+    unknown: str = ""  # what to do about labels that name no food
 
     def text(self) -> str:
         """Two tables for people: samples by food, objects left out by reason and label."""
@@ -101,7 +99,10 @@ def _add_command(food: str) -> str:
 
 
 def resolve_actions(
-    pictures: Iterable[LabelledPicture], default: str | None, names: vocabulary.Vocabulary
+    pictures: Iterable[LabelledPicture],
+    default: str | None,
+    names: vocabulary.Vocabulary,
+    label_map: Mapping[str, str] | None = None,
 ) -> list[LabelledPicture]:
     """Gives every object its canonical action, and a label that is a food alone.
 
@@ -113,20 +114,21 @@ def resolve_actions(
         default = names.canonical_action(default)
 
     def resolve(one: LabelledObject, where: str) -> LabelledObject:
+        action, label = default, one.label
         if one.action is not None:
             try:
-                return dataclasses.replace(one, action=names.canonical_action(one.action))
+                action = names.canonical_action(one.action)
             except vocabulary.UnknownNameError as error:
                 raise vocabulary.UnknownNameError(f"{where}: {error}") from error
-        try:
-            action, label = names.split_instruction(one.label)
-        except vocabulary.UnknownNameError:
-            action, label = default, one.label
+        else:
+            with contextlib.suppress(vocabulary.UnknownNameError):
+                action, label = names.split_instruction(label)
         if action is None:
             raise ValueError(
                 f"{where}: expected an action, got none. Give --action, which counts for all "
                 "objects that name none, or write it before the label ('skewering banana')."
             )
+        label = (label_map or {}).get(vocabulary.normalise(label), label)
         return dataclasses.replace(one, action=action, label=label)
 
     return [
@@ -136,6 +138,15 @@ def resolve_actions(
         )
         for picture in pictures
     ]
+
+
+def is_known(one: LabelledObject, store: embedding_store.EmbeddingStore) -> bool:
+    """Whether the food has an embedding: of a street scene nobody draws the cars."""
+    try:
+        store.resolve(one.action, one.label)
+    except embedding_store.UnknownInstructionError:
+        return False
+    return True
 
 
 def settle(
@@ -177,21 +188,49 @@ def settle(
             ]
             if fits[0] != fits[1]:
                 evidence["sensor" if fits[0] else "upright"] += 1
-    settled, tiny, total = [], 0, 0
-    for i, picture in enumerate(pictures):
-        if i in headers:
-            picture = _turned(picture, *headers[i], reading, evidence)
-            objects = [_checked(one, picture, reading) for one in picture.objects]
-            picture = dataclasses.replace(picture, objects=tuple(objects))
-            total += sum(one.outline() is not None for one in objects)
-            tiny += sum(one.flaw == IN_ONE_PIXEL for one in objects)
-        settled.append(picture)
-    if tiny and tiny == total:
+    settled = [
+        _turned(picture, *headers[i], reading, evidence) if i in headers else picture
+        for i, picture in enumerate(pictures)
+    ]
+    if reading.boxes_may_be_corners:
+        _check_corners([settled[i] for i in headers], reading)
+    located = tiny = 0
+    for i in headers:
+        objects = tuple(_checked(one, settled[i], reading) for one in settled[i].objects)
+        settled[i] = dataclasses.replace(settled[i], objects=objects)
+        located += sum(one.outline() is not None for one in objects)
+        tiny += sum(one.flaw == IN_ONE_PIXEL for one in objects)
+    if tiny and tiny == located:
         raise ValueError(
-            f"{IN_ONE_PIXEL}: {tiny} of {total} objects, the first in {pictures[0].path}. Multiply "
+            f"{IN_ONE_PIXEL}: {tiny} of {tiny} objects, the first in {pictures[0].path}. Multiply "
             "them by width and height; --units normalised reads tables of them, from_yolo YOLO's."
         )
     return settled
+
+
+def _check_corners(pictures: Sequence[LabelledPicture], reading: annotation_files.Reading) -> None:
+    """Looks whether boxes that were read as x, y, width and height are two corners."""
+    boxes = np.array(
+        [
+            (*one.box[0], *(one.box[1] - one.box[0]), *picture.size)
+            for picture in pictures
+            for one in picture.objects
+            if one.box is not None and len(one.box) == 2 and picture.size is not None
+        ]
+    ).reshape(-1, 6)
+    starts, lengths, sizes = boxes[:, :2], boxes[:, 2:4], boxes[:, 4:]
+    most = sizes * (1 + _BEYOND)
+    if not len(boxes) or not ((lengths > starts) & (lengths <= most)).all():
+        return
+    where = str(pictures[0].path)
+    if (starts + lengths > most).any():
+        raise ValueError(
+            f"{where}: expected bbox as [x, y, width, height], got boxes that reach beyond their "
+            f"pictures; all {len(boxes)} fit as [x1, y1, x2, y2]. {annotation_files.CORNERS}."
+        )
+    if (starts + lengths >= sizes - 1).any():
+        what = "bbox may be [x1, y1, x2, y2], as which all boxes fit too"
+        reading.note(f"{what}: {annotation_files.CORNERS}", where)
 
 
 def _is_swapped(picture: LabelledPicture, sensor: tuple[int, int], orientation: int) -> bool:
@@ -278,13 +317,7 @@ def add_axes(
 ) -> tuple[list[LabelledPicture], collections.Counter]:
     """Gives an axis to every object that has a mask or a box; one that a file states is kept.
 
-    Args:
-        pictures: as `settle` gives them, whose objects have a canonical action.
-        rules: canonical action -> rule.
-        reading: counts masks that cannot be used, in the place of which a box is taken.
-        use_boxes: objects with a box and no mask get an axis too.
-        wanted: which objects are worth the work; the others lose their axis.
-        progress: wraps the pictures, for a progress bar.
+    `rules` are canonical action -> rule; objects that are not `wanted` cost nothing.
 
     Returns:
         The same pictures, in order; an object without an axis has a flaw that says why, or nothing
@@ -362,44 +395,31 @@ def build_dataset(
     pictures: Sequence[LabelledPicture],
     store: embedding_store.EmbeddingStore,
     *,
-    action: str | None,
     resize: str,
-    label_map: Mapping[str, str] | None = None,
     group_pattern: str | None = None,
     skip_unreadable: bool = False,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[npz_dataset.FoodDataset, BuildReport]:
-    """Builds a data set of what is to be done to every object; with masks, where there are any.
+    """Builds a data set of objects with canonical actions; with masks, where there are any.
 
     With "crop" the square follows the object (`image_placement.place`, `keep_points`), so that an
     object beside the central square can be used. Serving does not know where the object is and
     crops centrally: send it pictures with the food near the middle, or train with "letterbox".
 
     Byte-identical pictures get the source of the first one, so that a split keeps them together.
-
-    Args:
-        pictures: as they were read.
-        store: gives the embeddings, and decides which foods are known.
-        action: name or variant, of objects that do not say it themselves.
-        resize: a mode of `image_placement`.
-        label_map: normalised label -> food, of `read_label_map`.
-        group_pattern: a regular expression; pictures in whose source it finds the same (its groups,
-            if it has any) stay together in a split. "none": every picture is on its own.
-        skip_unreadable: leave unreadable pictures and masks out, instead of raising.
-        progress: wraps the pictures, for a progress bar.
+    `group_pattern` is a regular expression; pictures in whose source it finds the same (its groups,
+    if it has any) stay together; "none": every picture is on its own. `progress`
+    wraps the pictures.
 
     Returns:
         The data set, in the order of pictures and objects, and what was left out of it.
 
     Raises:
-        OSError, ValueError: if a picture is unreadable or of another size than stated (names it).
-        ValueError: if no sample is left, or an object has no action.
-        vocabulary.UnknownNameError: if there is no such action.
+        OSError, ValueError: if a picture is unreadable (unless skipped), or of another size than
+            stated; if no sample is left.
     """
-    if action is not None:
-        action = store.vocabulary.canonical_action(action)
     report = BuildReport()
-    chosen = [(one, _usable(one, store, action, label_map or {}, report)) for one in pictures]
+    chosen = [(one, _usable(one, store, report)) for one in pictures]
     report.unknown = _unknown_foods(report, store)
     number = sum(len(objects) for _, objects in chosen)
     # As large as they may get; pages that are never written take no memory.
@@ -410,7 +430,7 @@ def build_dataset(
     for picture, objects in progress([pair for pair in chosen if pair[1]]):
         try:
             data = picture.read_bytes()
-            image = _decode(data, picture)
+            image, size = _decode(data, picture)
         except (OSError, ValueError) as error:
             if not skip_unreadable:
                 raise
@@ -419,12 +439,11 @@ def build_dataset(
             continue
         source = _grouped(picture, group_pattern)
         source = first_sources.setdefault(hashlib.sha256(data).hexdigest(), source)
-        size = (image.shape[1], image.shape[0])
         for one, instruction in objects:
             if not ((one.axis >= 0) & (one.axis <= size)).all():
                 report.left_out["axis outside the picture", one.label] += 1
                 continue
-            square, placement = image_placement.place(image, resize, keep_points=one.axis)
+            square, placement = image_placement.place(image, resize, one.axis, size)
             parameters = placement.to_model(one.axis).astype(np.float32).ravel()
             if not ((parameters >= 0) & (parameters <= 1)).all():
                 report.left_out["axis outside the crop", one.label] += 1
@@ -474,28 +493,16 @@ def _unknown_foods(report: BuildReport, store: embedding_store.EmbeddingStore) -
 
 
 def _usable(
-    picture: LabelledPicture,
-    store: embedding_store.EmbeddingStore,
-    action: str | None,
-    label_map: Mapping[str, str],
-    report: BuildReport,
+    picture: LabelledPicture, store: embedding_store.EmbeddingStore, report: BuildReport
 ) -> list[tuple[LabelledObject, tuple[str, str]]]:
     """The objects that have an axis, with action and food; the others are counted."""
     usable, seen = [], set()
     for one in picture.objects:
-        own_action = action if one.action is None else store.vocabulary.canonical_action(one.action)
-        if own_action is None:
-            raise ValueError(
-                f"{picture.path}: {one.label}: expected an action, got none. Give one for all "
-                "objects that name none (--action)."
-            )
-        label = label_map.get(vocabulary.normalise(one.label), one.label)
-        try:
-            food = store.resolve(own_action, label)[1]
-        except embedding_store.UnknownInstructionError:
+        if not is_known(one, store):
             report.left_out["unknown food", one.label] += 1
             continue
-        key = None if one.axis is None else (own_action, food, one.axis.tobytes())
+        instruction = store.resolve(one.action, one.label)
+        key = None if one.axis is None else (instruction, one.axis.tobytes())
         flaw = one.flaw
         if flaw is None and one.axis is None:
             flaw = "has no axis"
@@ -506,21 +513,21 @@ def _usable(
         if flaw is not None:
             report.left_out[flaw, one.label] += 1
         else:
-            usable.append((one, (own_action, food)))
+            usable.append((one, instruction))
             seen.add(key)
     return usable
 
 
-def _decode(data: bytes, picture: LabelledPicture) -> np.ndarray:
+def _decode(data: bytes, picture: LabelledPicture) -> tuple[np.ndarray, tuple[int, int]]:
+    """See `image_placement.decode_photo`."""
     try:
-        image = image_placement.decode_image(data)
+        image, size = image_placement.decode_photo(data)
     except image_placement.ImageDecodeError as error:
         raise image_placement.ImageDecodeError(f"{picture.path}: {error}") from error
-    size = (image.shape[1], image.shape[0])
     if picture.size is not None and tuple(picture.size) != size:
         raise ValueError(
             f"{picture.path}: expected {picture.size[0]} x {picture.size[1]} pixels as the "
             f"annotations say, got {size[0]} x {size[1]}; the axes would be wrong. Was the picture "
             "scaled or turned after it was labelled?"
         )
-    return image
+    return image, size

@@ -125,7 +125,8 @@ def look(
     Args:
         answer: (images uint8 [B, 236, 236, 3], embeddings [B, D]) -> [B, 4] in 0..1 of each image;
             the model's `forward`, or that of `Voted` if `framing.votes`.
-        photos: uint8 [H, W, 3] each; one is only held while it is cropped.
+        photos: uint8 [H, W, 3] each, of `image_placement.decode_photo`; one is only held while it
+            is cropped.
         firsts: the photos as the first pass sees them.
         embeddings: [N, D], the instructions.
         framing: which passes.
@@ -167,26 +168,25 @@ def crop(
     """
     if not np.all(np.isfinite(answer)):
         raise FloatingPointError(f"Expected four finite coordinates of the model, got {answer}.")
-    size = np.array([first.width, first.height])
+    # The photo may be decoded at a smaller scale; what is cut out of it are whole pixels there.
+    size = np.array([photo.shape[1], photo.shape[0]])
+    ratio = size / [first.width, first.height]
     sides = {"stretch": size, "letterbox": size.max(), "crop": size.min()}[first.mode] * share
-    start, end = current.to_picture(np.reshape(answer, (2, 2)))
+    start, end = current.to_picture(np.reshape(answer, (2, 2))) * ratio
     if np.linalg.norm((end - start) / sides) > framing.max_extent:
         return None
     lengths = np.clip(np.rint(np.broadcast_to(sides, 2)).astype(int), 1, None)
     lows = np.rint((start + end - lengths) / 2).astype(int)
     lows = np.clip(lows, 0, np.maximum(size - lengths, 0))
     highs = np.minimum(lows + lengths, size)
-    part = photo[lows[1] : highs[1], lows[0] : highs[0]]
     # What is longer than the photo is cut off, so that part's letterbox is as wide as the crop.
     mode = "stretch" if first.mode == "stretch" else "letterbox"
-    square, placed = image_placement.place(part, mode)
-    placement = dataclasses.replace(
-        first,
-        scale_x=placed.scale_x,
-        scale_y=placed.scale_y,
-        offset_x=float(placed.offset_x - lows[0] * placed.scale_x),
-        offset_y=float(placed.offset_y - lows[1] * placed.scale_y),
-    )
+    square, placed = image_placement.place(photo[lows[1] : highs[1], lows[0] : highs[0]], mode)
+    scale = np.array([placed.scale_x, placed.scale_y])
+    offset = [placed.offset_x, placed.offset_y] - lows * scale
+    names = ("scale_x", "scale_y", "offset_x", "offset_y")
+    values = [*(scale * ratio).tolist(), *offset.tolist()]
+    placement = dataclasses.replace(first, **dict(zip(names, values)))
     return View(square, placement)
 
 

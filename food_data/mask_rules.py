@@ -101,14 +101,10 @@ def execution_parameters(
 
 
 def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
-    """The motion that a rule makes of a mask bool [H, W].
+    """The motion that a rule makes of a mask bool [H, W], in continuous pixels.
 
-    Returns:
-        float64 [2, 2]: start and end (x, y), continuous pixels. Where the axis would leave the
-        picture it is cut off at the border.
-
-    Raises:
-        ValueError: if the mask is not bool [H, W] or has no pixel set.
+    float64 [2, 2], start and end (x, y); cut off at the picture's border. Raises ValueError if the
+    mask is not bool [H, W] or has no pixel set.
     """
     if mask.dtype != bool or mask.ndim != 2:
         raise ValueError(f"Expected a mask bool [H, W], got {mask.dtype} {mask.shape}.")

@@ -51,23 +51,13 @@ class Split:
 def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, seed: int) -> Split:
     """Draws whole pictures for validation until their samples come closest to the fraction.
 
-    Pictures are told apart by `sources`, as `picture_keys` reads them. A data set
-    without sources is told apart by its pixels, so that two samples of one picture are still kept
-    together. With names, every food that is in at least two pictures is on both sides, where
-    pictures can be found for that, even if this makes the validation side larger than asked for.
-    Pictures of the held-out photographs (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if
-    they are more.
+    Pictures are told apart by `sources`, as `picture_keys` reads them; without sources by their
+    pixels, so that two samples of one picture are still kept together. With names, every food that
+    is in at least two pictures is on both sides, where pictures can be found for that, even if this
+    makes the validation side larger than asked for. Pictures of the held-out photographs
+    (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if they are more.
 
-    Args:
-        dataset: N samples.
-        validation_fraction: of the samples, 0 <= fraction < 1; above 0 both sides get a picture.
-        seed: of the draw.
-
-    Returns:
-        A split of all N samples.
-
-    Raises:
-        ValueError: if the fraction is out of range or one picture is all there is to part.
+    Raises ValueError unless 0 <= fraction < 1, or if above 0 one picture is all there is to part.
     """
     check_fraction(validation_fraction)
     if validation_fraction == 0:
@@ -246,9 +236,7 @@ def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
                 f"{outside.size} others, the first is {outside[0]}."
             )
     split = Split(arrays["train_idx"].astype(np.int64), arrays["val_idx"].astype(np.int64))
-    numbers, counts = np.unique(
-        np.concatenate([split.train_idx, split.val_idx]), return_counts=True
-    )
+    numbers, counts = np.unique(np.concatenate(dataclasses.astuple(split)), return_counts=True)
     if (counts > 1).any():
         raise ValueError(
             f"{path}: expected each sample once, got {int((counts > 1).sum())} of them more than "

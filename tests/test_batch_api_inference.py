@@ -259,11 +259,11 @@ def test_labels_say_what_is_asked(policy, folder, capsys):
     document = start(policy, folder, asked=asked)
     pairs = [(one["image"], one["food_type"]) for one in document["results"]]
     assert pairs == [("5.png", "rice"), ("5.png", "grape")]
-    assert document["summary"]["labels"] == {
-        "used": 2,
-        "elsewhere": 0,
-        "unknown": {"skewering stone": 1},
-    }
+    unknown = {"skewering stone": 1}
+    assert document["summary"]["labels"] == {"used": 2, "elsewhere": 0, "unknown": unknown}
+    rows = csv.DictReader((folder.parent / "r.csv").open())
+    assert [row["trained"] for row in rows] == ["False", "True"]
+    assert document["summary"]["not_trained"] == 1
     with pytest.raises(ValueError, match="The labels say nothing about the 7 pictures"):
         labels.write_text("image,action,food,x1,y1,x2,y2\n5.png,skewering,stone,0,0,1,1\n")
         start(policy, folder, asked=asked, name="none.json")
@@ -309,7 +309,7 @@ def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
         (folder / name).write_bytes(picture)
     (folder / "linked").symlink_to(folder / "lr=[1e-4]")
     left_out = {
-        ".heic (needs pillow-heif)": 1,
+        ".heic (needs requirements-heic.txt)": 1,
         "file without ending": 1,
         "hidden file": 1,
         "hidden folder": 1,
@@ -331,7 +331,7 @@ def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
     notes = start(policy, folder)["summary"]["folder"]
     assert (
         notes["pictures"],
-        notes["left_out"][".heic (needs pillow-heif)"],
+        notes["left_out"][".heic (needs requirements-heic.txt)"],
         notes["left_out"][deeper],
     ) == (7, 1, 2)
 
@@ -373,10 +373,9 @@ def test_shards_of_samples_make_the_whole(local, folder):
     data = str(folder_stubs.samples(folder.parent / "samples.npz"))
     asked = ("--dataset_file", data, "--checkpoint_dir", str(folder), "--num_samples", "0")
     whole = start(local, None, asked=asked)
-    for index, expected in enumerate((["2", "5"], ["3", "6"], ["4"])):
+    for index in range(3):
         shard = ("--num_shards", "3", "--shard_index", str(index))
-        document = start(local, None, *shard, asked=asked, name=f"s{index}.json")
-        assert sorted(one["image"][-1] for one in document["results"]) == expected
+        start(local, None, *shard, asked=asked, name=f"s{index}.json")
     files = [str(folder.parent / f"s{index}.json") for index in range(3)]
     merged = start(local, None, "--merge", *files, asked=asked, name="all.json")
     assert without_times(merged) == without_times(whole)
@@ -388,10 +387,10 @@ def test_shards_of_samples_make_the_whole(local, folder):
 def test_codes_and_what_the_program_says(stub_server_url, tmp_path, capsys):
     """Against the real application."""
     picture = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.png").write_bytes(serving_stubs.file_bytes(picture))
-    output = tmp_path / "r.json"
-    flags = ["--input_dir", str(tmp_path / "in"), "--output_file", str(output)]
+    photos, output = tmp_path / "in [1]", tmp_path / "out [2]" / "r.json"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(serving_stubs.file_bytes(picture))
+    flags = ["--input_dir", str(photos), "--output_file", str(output), "--api_key", "hidden-key"]
     flags += ["--api_url", stub_server_url, "--action", "Skewer", "--food_type", "strawberries"]
     main = batch_api_inference.main
     assert main([*flags, "--num_samples", "3"]) == 0
@@ -401,21 +400,30 @@ def test_codes_and_what_the_program_says(stub_server_url, tmp_path, capsys):
     assert (one["food_type"], one["input_food_type"]) == ("strawberry", "strawberries")
     assert main([*flags, "--num_samples", "3", "--resume", "--seed", "1"]) == 2
     assert "other settings (seed: the journal has None, now 1)" in capsys.readouterr().err
-    (tmp_path / "in" / "b.jpg").write_bytes(b"no picture")
+    (photos / "b.jpg").write_bytes(b"no picture")
+    (photos / "c.heic").touch()
+    (photos / "linked").symlink_to(tmp_path)
     assert main([*flags, "--num_samples", "0"]) == 3
-    assert "failed: 1 refused" in capsys.readouterr().out
-    (tmp_path / "in" / "a.png").unlink()
+    said = capsys.readouterr().out
+    assert (
+        "failed: 1 refused\nleft out: 1 .heic (needs requirements-heic.txt), 1 linked folder"
+        in said
+    )
+    (photos / "a.png").unlink()
     assert main([*flags, "--num_samples", "0"]) == 1
-    (tmp_path / "in" / "b.jpg").unlink()
+    (photos / "b.jpg").unlink()
     assert main(flags) == 1
     assert "has no pictures" in capsys.readouterr().err
     assert main([*flags, "--merge", str(tmp_path / "absent.json")]) == 1
     assert "absent.jsonl" in capsys.readouterr().err
-    folder_stubs.solid(tmp_path / "in" / "c.png")
-    assert (
-        main([*flags, "--api_url", "http://127.0.0.1:9", "--output_file", "/nowhere/r.json"]) == 1
-    )
-    assert "cannot reach http://127.0.0.1:9" in capsys.readouterr().err
+    folder_stubs.solid(photos / "c.png")
+    nobody = ["--api_url", "http://127.0.0.1:9", "--output_file", "/nowhere/r.json"]
+    assert main([*flags, *nobody]) == 1
+    out, err = capsys.readouterr()
+    assert "cannot reach http://127.0.0.1:9" in err
+    assert "hidden-key" not in out + err
+    for path in output.parent.iterdir():
+        assert b"hidden-key" not in path.read_bytes()
 
 
 def test_a_server_without_a_model(empty_server_url, folder, capsys):
@@ -427,39 +435,27 @@ def test_a_server_without_a_model(empty_server_url, folder, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--output_file", "r.csv"], "expected a name that ends in .json"),
-        (["--input_dir", "/nowhere"], "--input_dir: expected a folder"),
-        (["--labels", "labels.txt"], "--labels: expected a file in .csv or .json"),
-        (["--checkpoint_dir", ".", "--api_url", "http://a"], "expected no --api_url"),
-        (["--checkpoint_dir", "/nowhere"], "expected a directory that train.py wrote"),
-        (["--dataset_file", "."], "leave out --input_dir, --action, --food_type"),
-        (["--num_samples", "65"], "--num_samples: expected 0 to 64, got 65"),
-        (["--seed", "-1"], "--seed: expected 0 to 2147483647"),
-        (["--workers", "0"], "--workers: expected 1 or more, got 0"),
-        (["--num_shards", "2"], "--shard_index: expected 0 to 1, got None"),
-        (["--shard_index", "1"], "--shard_index: expected 0 to 0, got 1"),
+        ([*ASK, "--output_file", "r.csv"], "expected a name that ends in .json"),
+        ([*ASK, "--input_dir", "/nowhere"], "--input_dir: expected a folder"),
+        ([*ASK, "--labels", "labels.txt"], "--labels: expected a file in .csv or .json"),
+        ([*ASK, "--checkpoint_dir", ".", "--api_url", "http://a"], "expected no --api_url"),
+        ([*ASK, "--checkpoint_dir", "/nowhere"], "expected a directory that train.py wrote"),
+        ([*ASK, "--dataset_file", "."], "leave out --input_dir, --action, --food_type"),
+        ([*ASK, "--num_samples", "65"], "--num_samples: expected 0 to 64, got 65"),
+        ([*ASK, "--seed", "-1"], "--seed: expected 0 to 2147483647"),
+        ([*ASK, "--workers", "few"], "--workers: expected 1 or more, got few"),
+        ([*ASK, "--num_shards", "2"], "--shard_index: expected 0 to 1, got None"),
+        ([*ASK, "--shard_index", "1"], "--shard_index: expected 0 to 0, got 1"),
+        ([], "expected --action and --food_type, --text, or --labels"),
+        (["--food_type", "grape"], "--food_type: expected --action too"),
+        (["--action", "skewering"], "--action: expected --food_type too"),
     ],
 )
 def test_wrong_flags(flags, message, capsys):
     with pytest.raises(SystemExit) as ended:
-        batch_api_inference.parse_arguments(
-            ["--input_dir", ".", "--output_file", "r.json", *ASK, *flags]
-        )
+        batch_api_inference.parse_arguments(["--input_dir", ".", "--output_file", "r.json", *flags])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_wrong_questions(capsys):
-    for flags, message in (
-        ([], "expected --action and --food_type, --text, or --labels"),
-        (["--food_type", "grape"], "--food_type: expected --action too"),
-        (["--action", "skewering"], "--action: expected --food_type too"),
-    ):
-        with pytest.raises(SystemExit):
-            batch_api_inference.parse_arguments(
-                ["--input_dir", ".", "--output_file", "r.json", *flags]
-            )
-        assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

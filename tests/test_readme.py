@@ -177,7 +177,7 @@ def _served(clone, command, port):
 
 
 def test_serve_and_ask(clone, trained):
-    serve, curl = commands("Serve")
+    serve, *curls = commands("Serve")
     ask, ask_about_a_folder = commands("Ask")
     assert serve.endswith("--port 8080")
     with socket.socket() as free:
@@ -193,6 +193,7 @@ def test_serve_and_ask(clone, trained):
         assert len(list((clone / "answers").iterdir())) == NUM_PHOTOS
         if shutil.which("curl") is None:
             pytest.skip("curl is not installed")
-        answer = json.loads(run(clone, curl.replace(":8080", f":{port}")))
-        assert answer["success"] is True
-        assert 0 <= answer["prediction"]["skewer_x"] <= 1
+        form, as_json = (json.loads(run(clone, one.replace(":8080", f":{port}"))) for one in curls)
+        assert form["success"] is True
+        assert 0 <= form["prediction"]["skewer_x"] <= 1
+        assert as_json["prediction"] == form["prediction"]

@@ -127,8 +127,7 @@ def mask_rules() -> np.ndarray:
             (left, right), (top, bottom) = ((one.min(), one.max() + 1) for one in (columns, rows))
             corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
             axes.fill(*corners.T, fill=False, edgecolor="#555555")
-            size = (_SIDE_PX, _SIDE_PX)
-            motion = rules.box_axis(corners[[0, 2]].astype(np.float64), rule, size)
+            motion = rules.box_axis(corners.astype(np.float64), rule, food.shape[::-1])
         else:
             motion = rules.mask_axis(food, rule)
             axes.plot(*rules.mask_axis(food, rules.MaskRule()).T, "--", color="#555555")

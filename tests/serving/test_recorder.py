@@ -123,7 +123,7 @@ def test_reading_names_what_is_broken_and_leaves_remains_alone(tmp_path):
     (folder / "answer.json").write_text('{"mean_prediction": {"start_x": 2}}')
     with pytest.raises(ValueError, match="a: start_x: expected"):
         recordings.read_recordings(tmp_path)[0].motion()
-    for text, reason in (("[1]", r"got \[1\]"), ("{", "no JSON")):
+    for text, reason in (("[1]", r"got \[1\]"), ("{", "not JSON")):
         (folder / "answer.json").write_text(text)
         with pytest.raises(ValueError, match=f"a/answer.json: expected a JSON object.*{reason}"):
             recordings.read_recordings(tmp_path)

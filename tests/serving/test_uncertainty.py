@@ -25,7 +25,7 @@ def test_asks_above_the_threshold(width, asks):
     """99 % of `width` equally likely tokens of 256: 0.0967 and 0.1005."""
     model = TokenModel(width)
     judge = uncertainty.UncertaintyJudge(calibration(), model)
-    verdict = judge.judge(model, SQUARE, SQUARE.placement, np.zeros(512, np.float32))
+    verdict, _ = judge.judge(model, SQUARE, SQUARE.placement, np.zeros(512, np.float32))
     assert verdict.doubt == pytest.approx(0.99 * width / 256)
     assert verdict.ask_human is asks
     assert model.asked == [{}]
@@ -40,7 +40,7 @@ def test_samples_are_drawn_as_they_were_calibrated(model):
     samples = model.forward(images, embedding[None], dropout="full", num_samples=4, seed=0)
     midpoints = (samples[:, 0, :2] + samples[:, 0, 2:]) / 2
     expected = np.sqrt(midpoints.astype(float).var(axis=0).sum())
-    verdicts = [judge.judge(model, SQUARE, SQUARE.placement, embedding) for _ in range(2)]
+    verdicts = [judge.judge(model, SQUARE, SQUARE.placement, embedding)[0] for _ in range(2)]
     assert verdicts[0].doubt == pytest.approx(expected, rel=1e-6)
     assert verdicts[0] == verdicts[1]
 
