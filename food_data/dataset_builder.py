@@ -39,6 +39,7 @@ IN_ONE_PIXEL = "all numbers in 0..1, where pixels are expected"
 NO_GROUPS = "none"
 _INSIDE = 0.5  # The share of box and polygons that must be in the picture.
 _TOLERANCE_PX = 1.0
+_BEYOND = 0.02  # Of a side; boxes that reach further out were not measured on this picture.
 
 
 @dataclasses.dataclass
@@ -187,21 +188,49 @@ def settle(
             ]
             if fits[0] != fits[1]:
                 evidence["sensor" if fits[0] else "upright"] += 1
-    settled, tiny, total = [], 0, 0
-    for i, picture in enumerate(pictures):
-        if i in headers:
-            picture = _turned(picture, *headers[i], reading, evidence)
-            objects = [_checked(one, picture, reading) for one in picture.objects]
-            picture = dataclasses.replace(picture, objects=tuple(objects))
-            total += sum(one.outline() is not None for one in objects)
-            tiny += sum(one.flaw == IN_ONE_PIXEL for one in objects)
-        settled.append(picture)
-    if tiny and tiny == total:
+    settled = [
+        _turned(picture, *headers[i], reading, evidence) if i in headers else picture
+        for i, picture in enumerate(pictures)
+    ]
+    if reading.boxes_may_be_corners:
+        _check_corners([settled[i] for i in headers], reading)
+    located = tiny = 0
+    for i in headers:
+        objects = tuple(_checked(one, settled[i], reading) for one in settled[i].objects)
+        settled[i] = dataclasses.replace(settled[i], objects=objects)
+        located += sum(one.outline() is not None for one in objects)
+        tiny += sum(one.flaw == IN_ONE_PIXEL for one in objects)
+    if tiny and tiny == located:
         raise ValueError(
-            f"{IN_ONE_PIXEL}: {tiny} of {total} objects, the first in {pictures[0].path}. Multiply "
+            f"{IN_ONE_PIXEL}: {tiny} of {tiny} objects, the first in {pictures[0].path}. Multiply "
             "them by width and height; --units normalised reads tables of them, from_yolo YOLO's."
         )
     return settled
+
+
+def _check_corners(pictures: Sequence[LabelledPicture], reading: annotation_files.Reading) -> None:
+    """Looks whether boxes that were read as x, y, width and height are two corners."""
+    boxes = np.array(
+        [
+            (*one.box[0], *(one.box[1] - one.box[0]), *picture.size)
+            for picture in pictures
+            for one in picture.objects
+            if one.box is not None and len(one.box) == 2 and picture.size is not None
+        ]
+    ).reshape(-1, 6)
+    starts, lengths, sizes = boxes[:, :2], boxes[:, 2:4], boxes[:, 4:]
+    most = sizes * (1 + _BEYOND)
+    if not len(boxes) or not ((lengths > starts) & (lengths <= most)).all():
+        return
+    where = str(pictures[0].path)
+    if (starts + lengths > most).any():
+        raise ValueError(
+            f"{where}: expected bbox as [x, y, width, height], got boxes that reach beyond their "
+            f"pictures; all {len(boxes)} fit as [x1, y1, x2, y2]. {annotation_files.CORNERS}."
+        )
+    if (starts + lengths >= sizes - 1).any():
+        what = "bbox may be [x1, y1, x2, y2], as which all boxes fit too"
+        reading.note(f"{what}: {annotation_files.CORNERS}", where)
 
 
 def _is_swapped(picture: LabelledPicture, sensor: tuple[int, int], orientation: int) -> bool:

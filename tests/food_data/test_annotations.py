@@ -120,6 +120,9 @@ def test_texts_that_are_none(tmp_path):
     (tmp_path / "a.json").write_bytes(b"\x81\xff")
     with pytest.raises(ValueError, match="expected text in UTF-8 or UTF-16"):
         annotation_files.read_text(tmp_path / "a.json", "file")
+    (tmp_path / "a.json").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match="a.json is a ZIP archive or a workbook: unpack it"):
+        annotation_files.read_text(tmp_path / "a.json", "file")
     with pytest.raises(FileNotFoundError, match="No label map .*absent"):
         annotation_files.read_json(tmp_path / "absent.json", "label map")
     with pytest.raises(ValueError, match="expected a path of this machine, got gs://a/b"):
