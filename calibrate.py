@@ -67,7 +67,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
     """Asks, fits, tests, prints, writes. Returns what it wrote."""
-    metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
+    contents = checkpoint_directory.read_contents(args.checkpoint_dir)
+    args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)
     fingerprint = npz_dataset.dataset_fingerprint(samples.dataset)
     if args.split == "all" and fingerprint == metadata.get("dataset_fingerprint"):
@@ -76,7 +77,8 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
             f"the data set that {args.checkpoint_dir} was trained with. Use --split val."
         )
     framed = evaluation_samples.framing_of(args, metadata)
-    agent = framed.model(checkpoint_directory.load(args.checkpoint_dir).agent)
+    loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
+    agent = framed.model(loaded.agent)
     target, rate = "query_rate", 0.2 if args.target_query_rate is None else args.target_query_rate
     if args.target_error_rate is not None:
         target, rate = "error_rate", args.target_error_rate
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
         samples.part(fitting),
         found.part(fitting),
         source,
-        weights_sha256=checkpoint_directory.weights_digest(args.checkpoint_dir),
+        weights_sha256=contents.weights_sha256,
         passes=framed.passes,
         coverage=args.coverage,
         adaptive=not args.plain_regions,

@@ -190,7 +190,7 @@ def find_pictures(
                 left_out["hidden file"] += 1
             elif not path.name.lower().endswith(ENDINGS):
                 ending = path.suffix.lower() or "file without ending"
-                left_out[ending + " (needs pillow-heif)" * (ending in _HEIC)] += 1
+                left_out[ending + " (needs requirements-heic.txt)" * (ending in _HEIC)] += 1
             elif not any(fnmatch.fnmatchcase(relative, one) for one in patterns):
                 left_out["picture that --pattern leaves out"] += 1
             else:

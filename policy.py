@@ -16,7 +16,6 @@ import keras2  # noqa: F401
 import os
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from absl import logging
@@ -34,21 +33,25 @@ class CheckpointPolicy(api_client.Policy):
     def __init__(self, predictor: predictors.Predictor) -> None:
         """`predictor` is warmed up."""
         self._predictor = predictor
-        # More calls at a time than the engine has use for would only take memory.
         self._may_run = threading.BoundedSemaphore(predictor.num_workers)
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str], engine: str = "auto") -> CheckpointPolicy:
+    def load(
+        cls, directory: str | os.PathLike[str], engine: str = "auto", trust_config: bool = False
+    ) -> CheckpointPolicy:
         """Loads a checkpoint directory and warms its model up.
 
         Args:
             directory: that train.py wrote.
             engine: 'auto' for the fastest that is installed, or its name.
+            trust_config: let gin run what the directory's configuration says.
 
         Raises:
             OSError, ValueError: if it cannot be loaded.
         """
-        predictor = predictors.Predictor.from_checkpoint(directory, engine)
+        predictor = predictors.Predictor.from_checkpoint(
+            directory, engine, trust_config=trust_config
+        )
         predictor.warm_up()
         logging.info("%s answers in this process, run by %s", predictor.version, predictor.engine)
         return cls(predictor)
@@ -73,26 +76,21 @@ class CheckpointPolicy(api_client.Policy):
             asked.setdefault("text", "the embedding")
         try:
             request = schemas.load(schemas.PredictBatchRequest, {"image": image, **asked})
-            content = self._predictor.answer(
-                request["image"],
-                schemas.with_defaults(request),
-                sampled=sampled,
-                run=self._run,
-                max_pixels=_MAX_PIXELS,
-                embedding=embedding,
-            )
+            # More pictures at a time than the engine has use for would only take memory.
+            with self._may_run:
+                began = time.perf_counter()
+                content = self._predictor.answer(
+                    request["image"],
+                    schemas.with_defaults(request),
+                    sampled=sampled,
+                    max_pixels=_MAX_PIXELS,
+                    embedding=embedding,
+                )
         except schemas.RequestError as error:
             raise api_client.ApiError(error.status, error.message) from error
         except FloatingPointError as error:
             raise api_client.ApiError(500, str(error)) from error
+        content["timing_ms"]["queue"] = 1000 * (began - started)
         content["timing_ms"]["total"] = 1000 * (time.perf_counter() - started)
         more = {"input_text": text, "model_version": self.model_version(), "request_id": None}
         return {"success": True, **content, **more}
-
-    def _run(self, function: Callable[[], Any]) -> tuple[Any, float, float]:
-        """Runs the model in this thread, when not too many others are at it."""
-        waiting = time.perf_counter()
-        with self._may_run:
-            started = time.perf_counter()
-            value, _, model_ms = predictors.run_here(function)
-        return value, 1000 * (started - waiting), model_ms

@@ -34,6 +34,9 @@ import numpy as np
 from evaluation.uncertainty import Estimate
 from food_data import atomic_files
 
+if typing.TYPE_CHECKING:
+    import checkpoint_directory
+
 FORMAT_VERSION = 1
 FILE_NAME = "uncertainty.json"
 # The least a std may be: what rounding a coordinate to 256 values leaves, 1 / 255 / sqrt(12).
@@ -308,12 +311,31 @@ def read(directory: str | os.PathLike[str]) -> UncertaintyCalibration | None:
     if not path.exists():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text, got other bytes: {error}.") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: expected JSON, got something else: {error}.") from error
-    return _built(UncertaintyCalibration, values, str(path))
+    return _parsed(text, str(path))
+
+
+def of_checkpoint(contents: checkpoint_directory.Contents) -> UncertaintyCalibration | None:
+    """What the `uncertainty.json` says that was read with a checkpoint; None if there was none.
+
+    Raises:
+        ValueError: if it is not as it should be, or of other weights.
+    """
+    if contents.calibration is None:
+        return None
+    found = _parsed(contents.calibration, str(contents.directory / FILE_NAME))
+    found.check_weights(contents.weights_sha256)
+    return found
+
+
+def _parsed(text: str, name: str) -> UncertaintyCalibration:
+    try:
+        values = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{name}: expected JSON, got something else: {error}.") from error
+    return _built(UncertaintyCalibration, values, name)
 
 
 def _built(kind: typing.Any, value: object, name: str) -> typing.Any:

@@ -270,6 +270,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--dataset_file", type=pathlib.Path, help=".npz, see build_dataset.py")
     data.add_argument("--annotations", nargs="+", metavar="FILE", help="of photographs")
+    trust_help = "let gin run what the checkpoint's config.gin says; only literals are read else"
+    add("--trust_config", action="store_true", help=trust_help)
     add("--annotation_format", choices=FORMATS, default="annotations")
     add("--split_file", type=pathlib.Path, help="unless given: beside the data set, if any")
     add("--batch_size", type=int, default=32)

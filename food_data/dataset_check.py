@@ -145,7 +145,8 @@ class _Check:
                 self.errors.append(str(error))
         if pictures is not None:
             self._duplicates(pictures, instructions, actions, sources)
-        for keys, what in ((pictures, "pixels"), (sources, "source")):
+        photos = None if sources is None else np.array(splits.picture_keys(sources.tolist()))
+        for keys, what in ((pictures, "pixels"), (photos, "source")):
             if self.split is None or keys is None:
                 continue
             shared = np.isin(keys[self.split.val_idx], keys[self.split.train_idx])

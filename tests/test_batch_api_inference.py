@@ -309,7 +309,7 @@ def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
         (folder / name).write_bytes(picture)
     (folder / "linked").symlink_to(folder / "lr=[1e-4]")
     left_out = {
-        ".heic (needs pillow-heif)": 1,
+        ".heic (needs requirements-heic.txt)": 1,
         "file without ending": 1,
         "hidden file": 1,
         "hidden folder": 1,
@@ -331,7 +331,7 @@ def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
     notes = start(policy, folder)["summary"]["folder"]
     assert (
         notes["pictures"],
-        notes["left_out"][".heic (needs pillow-heif)"],
+        notes["left_out"][".heic (needs requirements-heic.txt)"],
         notes["left_out"][deeper],
     ) == (7, 1, 2)
 
@@ -405,7 +405,10 @@ def test_codes_and_what_the_program_says(stub_server_url, tmp_path, capsys):
     (photos / "linked").symlink_to(tmp_path)
     assert main([*flags, "--num_samples", "0"]) == 3
     said = capsys.readouterr().out
-    assert "failed: 1 refused\nleft out: 1 .heic (needs pillow-heif), 1 linked folder" in said
+    assert (
+        "failed: 1 refused\nleft out: 1 .heic (needs requirements-heic.txt), 1 linked folder"
+        in said
+    )
     (photos / "a.png").unlink()
     assert main([*flags, "--num_samples", "0"]) == 1
     (photos / "b.jpg").unlink()
