@@ -495,10 +495,16 @@ class PredictBatchAnswer(Samples, _Answer):
     """Samples of one picture, `image`."""
 
 
+class OneOfSeveral(Samples):
+    """Samples of one of several pictures."""
+
+    request_id = fields.String(metadata={"description": "Of its record, where records are kept."})
+
+
 class PredictImagesAnswer(_Answer):
     """Samples of several pictures, `images`, in the order in which they were sent."""
 
-    results = _give(fields.List, cls_or_instance=fields.Nested(Samples))
+    results = _give(fields.List, cls_or_instance=fields.Nested(OneOfSeveral))
 
 
 class Done(marshmallow.Schema):
