@@ -81,14 +81,7 @@ class Recorder:
     def record(
         self, request_id: str, image: bytes, request: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> None:
-        """Writes a record, or logs why it could not be written.
-
-        Args:
-            request_id: names the record; what `claim` gave.
-            image: the picture's file as it was sent.
-            request: the other fields of the request, and "route"; the time is added.
-            answer: what was answered.
-        """
+        """Writes a record, or logs why it could not be written."""
         try:
             recordings.check_request_id(request_id)
             now = datetime.datetime.now(datetime.timezone.utc)

@@ -205,8 +205,7 @@ def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -
     Each stage is compared on its own and before anything is clipped or rounded to a bin: answers
     that all lie outside of 0..1 are clipped to the same numbers, whatever computed them.
 
-    Raises:
-        EngineError: if a stage differs by more than `TOLERANCE` of the largest value, or 1.
+    Raises EngineError if a stage differs by more than `TOLERANCE` of the largest value, or 1.
     """
     generator, seed = np.random.default_rng(20), np.array([20, 0], np.int32)
     image = generator.integers(0, 256, (2, *functions.image_shape), np.uint8)
