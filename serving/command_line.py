@@ -55,6 +55,7 @@ def main(
             arguments.config_file,
             arguments.loss_type,
             settings.passes,
+            settings.trust_config,
             settings.act_below_floor,
         )
     if not settings.api_keys and not settings.loopback_only:
@@ -83,6 +84,7 @@ def load_predictor(
     config_file: str | None = None,
     loss_type: str | None = None,
     passes: str | None = None,
+    trust_config: bool = False,
     act_below_floor: bool = False,
 ) -> Predictor | None:
     """Loads and warms up the model of a checkpoint directory; None without one.
@@ -93,14 +95,15 @@ def load_predictor(
     if checkpoint_dir is None:
         logging.warning("No --checkpoint_dir: predictions will be answered with 503")
         return None
-    if not os.path.isdir(checkpoint_dir):
-        sys.exit(
-            f"--checkpoint_dir: expected a directory that train.py wrote, got {checkpoint_dir!r}, "
-            "which is none."
-        )
     try:
         predictor = Predictor.from_checkpoint(
-            checkpoint_dir, engine, config_file, loss_type, passes, act_below_floor
+            checkpoint_dir,
+            engine,
+            config_file,
+            loss_type,
+            passes,
+            trust_config,
+            act_below_floor,
         )
     except (OSError, ValueError) as error:
         sys.exit(f"--checkpoint_dir: {checkpoint_dir} cannot be loaded: {error}")
