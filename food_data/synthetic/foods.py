@@ -147,6 +147,18 @@ MORE_FOOD_LOOKS = {
     ),
 }
 ALL_FOOD_LOOKS = {**FOOD_LOOKS, **MORE_FOOD_LOOKS}
+# Foods that the colour of a photograph's light makes look like each other.
+ALIKE = (
+    ("cantaloupe", "carrot", "orange", "sausage", "mac_and_cheese"),
+    ("cantaloupe", "honeydew", "banana", "pineapple", "carrot", "egg"),
+    ("honeydew", "cucumber", "apple", "garlic", "lettuce", "zucchini"),
+    ("strawberry", "cherry_tomato", "watermelon", "apple"),
+    ("apple", "orange", "banana", "cherry_tomato"),
+    ("grape", "blueberry", "green_bean", "broccoli", "cucumber"),
+    ("chicken", "sausage", "meatball", "brownie", "banana"),
+    ("rice", "mashed_potato", "oatmeal", "egg", "garlic"),
+    ("spaghetti", "fettucine", "mac_and_cheese", "chicken"),
+)
 
 
 def action_of(food: str) -> str:

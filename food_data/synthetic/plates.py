@@ -51,6 +51,7 @@ class Mix:
     # Of the others, those with 1 to 5 further pieces of one of their foods.
     equal_pieces: float = 0.0
     distractors: float = 0.0  # of the others, those with 1 to 4 things that are never asked for
+    alike: float = 0.0  # of the others, those whose foods are taken for each other
     more_foods: bool = False  # draw those of `foods.MORE_FOOD_LOOKS` too
     # Arguments of `photographs.load`; needed for composites and crops.
     photographs: tuple | None = None
@@ -151,6 +152,7 @@ class PlateDrawer:
                 equal_pieces=int(plan.integers(1, 6)) if equal else 0,
                 heaped=bool(equal and plan.uniform() < _HEAPED),
                 distractors=int(plan.integers(1, 5)) if other else 0,
+                alike=bool(self.mix.alike and plan.uniform() < self.mix.alike),
             )
         picture, placed = render_plate(rng, self.size, foods, max_foods, self.view, staging)
         image, placement = image_placement.place(picture, _RESIZE)
