@@ -11,14 +11,15 @@ or, from a shell, where --save_picture also draws the motion on the photo:
     python api_client.py --api_url http://127.0.0.1:8080 --image plate.jpg \
         --action skewering --food_type strawberry --save_picture answer.png
 
-A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment. `policy.Policy` is the
-same interface before a checkpoint in this process.
+A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment. `Policy` is the same
+interface before a checkpoint in this process, `policy.CheckpointPolicy`.
 
 Exit code of the program 0: answered; 1: not, with the reason on stderr; 2: wrong flags.
 """
 
 from __future__ import annotations
 
+import abc
 import argparse
 import base64
 import contextlib
@@ -29,6 +30,7 @@ import math
 import os
 import pathlib
 import random
+import re
 import struct
 import sys
 import time
@@ -39,13 +41,24 @@ from typing import Any, Union
 import numpy as np
 import requests
 import urllib3
+from requests import adapters, exceptions
 
-Picture = Union[str, "os.PathLike[str]", bytes, np.ndarray]
+# Or a PIL.Image.Image, whose type is not imported here; `Policy.predict` says more.
+Picture = Union[str, "os.PathLike[str]", bytes, np.ndarray, Any]
 API_KEY_VARIABLE = "RT1_API_KEY"
 _BUSY_STATUSES = (429, 503)
-_BATCH_OPTIONS = ("batch_size", "enable_dropout", "dropout_scope", "seed", "resize", "passes")
-# A connection is there within this time or not at all; answers may take longer.
-_CONNECT_LIMIT_S = 10.0
+_OPTIONS = ("resize", "passes", "embedding")
+_BATCH_OPTIONS = ("batch_size", "enable_dropout", "dropout_scope", "seed", *_OPTIONS)
+# Scheme, name and password, host, port, path.
+_URL = re.compile(
+    r"(https?://)?(?:[^/@?#\s]*@)?(?:\[[\da-f:.]+\]|[^/:?#\s\\[\]]+)(:\d{1,5})?(?:/[^/?#\s][^?#\s]*)?",
+    re.I,
+)
+_HERE = re.compile(
+    r"https?://([^/@]*@)?(([^/:]*\.)?localhost\.?|127\.[\d.]+|0\.0\.0\.0|\[::1?\])([:/]|$)", re.I
+)
+# Pillow's transpositions that bring the EXIF orientations 2 to 8 upright.
+_UPRIGHT = (0, 3, 1, 5, 4, 6, 2)
 
 
 @dataclasses.dataclass(eq=False)
@@ -101,6 +114,9 @@ class Prediction(Motion):
         crop: what the last look saw, x1, y1, x2, y2 in 0..1 of the picture.
         request_id: what `correct` takes.
         content: the whole answer as it came, with times in `timing_ms`.
+        ask_human: whether to ask a person instead of acting; None if the server does not say.
+        trained: whether the model was trained on this action and food; None likewise.
+        likeness: of free text to that instruction, 0..1; None if action and food were sent.
     """
 
     pixels: Motion
@@ -114,6 +130,9 @@ class Prediction(Motion):
     crop: Sequence[float] | None = None
     request_id: str | None = None
     content: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    ask_human: bool | None = None
+    trained: bool | None = None
+    likeness: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -163,12 +182,70 @@ class BatchPrediction:
     uncertainty: Mapping[str, Any] | None = None
 
 
-class FoodAcquisitionClient:
+class Policy(contextlib.AbstractContextManager):
+    """Says where to move for an action on a food; works as a context manager that closes it.
+
+    Answers are in 0..1 of the picture and in its pixels; what is refused raises `ApiError`. It has
+    `model_version`, `available_combinations` and `close` too, as `FoodAcquisitionClient` does.
+    """
+
+    def predict(
+        self,
+        image: Picture,
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> Prediction:
+        """Asks for the motion in a photo.
+
+        Args:
+            image: path of a picture's file, the file's bytes, a PIL image, or an array in RGB:
+                uint8 or float in 0..1, [H, W, 3], [H, W, 4] with alpha, or [H, W] in grey.
+            action: such as "skewering".
+            food_type: such as "strawberry".
+            text: the instruction in words; only echoed, unless it comes without action and food
+                and there is a sentence encoder.
+            **options: resize ("stretch", "letterbox" or "crop", instead of what the model was
+                trained with), passes ("one", "fast" or "accurate", instead of what the checkpoint
+                says); in this process also embedding, float32 [512], in the place of the words.
+
+        Raises:
+            ApiError: if it is refused, the server cannot be reached or answers something else.
+            OSError, ValueError, TypeError: for a picture or an option that is none.
+        """
+        asked = _asked(options, _OPTIONS, action=action, food_type=food_type, text=text)
+        return _read_prediction(self._answer(picture_bytes(image), asked, sampled=False))
+
+    def predict_batch(
+        self,
+        image: Picture,
+        action: str | None = None,
+        food_type: str | None = None,
+        text: str | None = None,
+        **options: Any,
+    ) -> BatchPrediction:
+        """As `predict`, for samples drawn with dropout, and how far they lie apart.
+
+        Further options: batch_size (1..64 samples, 16), enable_dropout (True), dropout_scope
+        ("head" or "full"), seed (0..2**31 - 1).
+        """
+        asked = _asked(options, _BATCH_OPTIONS, action=action, food_type=food_type, text=text)
+        return _read_batch(self._answer(picture_bytes(image), asked, sampled=True))
+
+    @abc.abstractmethod
+    def _answer(self, image: bytes, asked: dict[str, Any], sampled: bool) -> Mapping[str, Any]:
+        """The JSON object that a server answers to /predict, or if `sampled` to /predict_batch."""
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class FoodAcquisitionClient(Policy):
     """Talks to one server over one kept-alive connection.
 
     A client is for one thread: `requests` promises nothing for sessions that are shared. A program
     with several threads makes one client in each; the server batches what they ask at a time.
-    Works as a context manager that closes the connection.
     """
 
     def __init__(
@@ -182,8 +259,8 @@ class FoodAcquisitionClient:
         max_wait_s: float = 60.0,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Args:
-        api_url: such as "http://127.0.0.1:8080".
+        """Args; ValueError for an address or a key that cannot be one:
+        api_url: such as "http://127.0.0.1:8080"; this computer is never asked through a proxy.
         api_key: for servers that want one; unless given, that of RT1_API_KEY in the environment.
         timeout_s: longest silence of the server before a request is given up.
         retries: further tries after status 429 or 503 or a failed connection; the rest is final.
@@ -193,24 +270,27 @@ class FoodAcquisitionClient:
         max_wait_s: longest wait before a try; a server that wants a longer one is given up.
         sleep: waits so many seconds; one that can be woken ends a program sooner.
         """
-        self._api_url = api_url.rstrip("/")
+        match = _URL.fullmatch(api_url.strip().rstrip("/"))
+        if match is None or int((match[2] or ":0")[1:]) > 65535:
+            shown = api_url.rpartition("@")[2]
+            raise ValueError(f'api_url: expected one like "http://127.0.0.1:8080", got "{shown}".')
+        self._api_url = match[0] if match[1] else f"http://{match[0]}"
+        # None takes away what the environment says of proxies, also of one for "all" schemes.
+        self._proxies = (
+            dict.fromkeys(("http", "https", "all")) if _HERE.match(self._api_url) else None
+        )
         self._timeout_s = timeout_s
         self._session = requests.Session()
-        adapter = requests.adapters.HTTPAdapter(
-            max_retries=_retrying(retries, backoff_s, max_wait_s, sleep)
-        )
+        adapter = _retrying(retries, backoff_s, max_wait_s, sleep)
         self._session.mount(f"{self._api_url}/", adapter)
         # `ready` asks whether predictions would be answered now.
-        self._session.mount(f"{self._api_url}/ready", requests.adapters.HTTPAdapter())
-        api_key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
-        if api_key:
-            self._session.headers["X-API-Key"] = api_key
-
-    def __enter__(self) -> FoodAcquisitionClient:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+        self._session.mount(f"{self._api_url}/ready", adapters.HTTPAdapter())
+        api_key = os.environ.get(API_KEY_VARIABLE, "") if api_key is None else api_key
+        self._api_key = api_key.strip()
+        if not re.fullmatch("[ -~]*", self._api_key):
+            raise ValueError("api_key: expected printable ASCII characters, got others.")
+        if self._api_key:
+            self._session.headers["X-API-Key"] = self._api_key
 
     def close(self) -> None:
         """Closes the connection; a later request opens another one."""
@@ -225,72 +305,22 @@ class FoodAcquisitionClient:
         try:
             return bool(self._request("GET", "/ready")["ready"])
         except ApiError as error:
-            if error.status == 503:
-                return False
-            raise
+            if error.status != 503:
+                raise
+            return False
 
     def model_version(self) -> str | None:
         """Names the checkpoint that answers; None if the server has none. Raises ApiError."""
         return self.health().get("model_version")
 
     def available_combinations(self) -> list[tuple[str, str]]:
-        """Every (action, food type) that the server can be asked about. Raises ApiError."""
+        """Every (action, food type) that can be asked about. Raises ApiError."""
         combinations = self._request("GET", "/available_combinations")["combinations"]
         return [(pair["action"], pair["food_type"]) for pair in combinations]
 
-    def predict(
-        self,
-        image: Picture,
-        action: str | None = None,
-        food_type: str | None = None,
-        text: str | None = None,
-        *,
-        resize: str | None = None,
-        passes: str | None = None,
-    ) -> Prediction:
-        """Asks for the motion in a picture.
-
-        Args:
-            image: path of a picture's file, the file's bytes, or an array uint8 [H, W, 3], RGB.
-            action: such as "skewering".
-            food_type: such as "strawberry".
-            text: the instruction in words; only echoed, unless it comes without action and food
-                and the server has a sentence encoder.
-            resize: "stretch", "letterbox" or "crop", instead of what the model was trained with.
-            passes: "one", "fast" or "accurate", instead of what the checkpoint says.
-
-        Raises:
-            ApiError: if the server refuses, cannot be reached or answers something else.
-            ValueError: if an array is not uint8 [H, W, 3].
-            OSError: if the file cannot be read.
-        """
-        asked = {"action": action, "food_type": food_type, "text": text}
-        body = {"image": _base64(image), **asked, "resize": resize, "passes": passes}
-        return parse_prediction(self._request("POST", "/predict", body))
-
-    def predict_batch(
-        self,
-        image: Picture,
-        action: str | None = None,
-        food_type: str | None = None,
-        text: str | None = None,
-        **options: Any,
-    ) -> BatchPrediction:
-        """Asks for samples of the motion, drawn with dropout, and how far they lie apart.
-
-        Args:
-            image, action, food_type, text: as for `predict`.
-            **options: batch_size (1..64 samples, 16), enable_dropout (True), dropout_scope ("head"
-                or "full"), seed (0..2**31 - 1), resize, passes; the server's defaults count for the
-                rest.
-
-        Raises:
-            ApiError, ValueError, OSError: as `predict`.
-            TypeError: for another option.
-        """
-        asked = {"action": action, "food_type": food_type, "text": text, **check_options(options)}
-        body = {"image": _base64(image), **asked}
-        return parse_batch(self._request("POST", "/predict_batch", body))
+    def _answer(self, image: bytes, asked: dict[str, Any], sampled: bool) -> dict[str, Any]:
+        body = {"image": base64.b64encode(image).decode("ascii"), **asked}
+        return self._request("POST", "/predict_batch" if sampled else "/predict", body)
 
     def predict_images(
         self,
@@ -301,26 +331,19 @@ class FoodAcquisitionClient:
         **options: Any,
     ) -> list[BatchPrediction]:
         """As `predict_batch`, for 1 to 16 pictures in one request; one answer each, in order."""
-        asked = {"action": action, "food_type": food_type, "text": text, **check_options(options)}
-        body = {"images": [_base64(one) for one in images], **asked}
-        content = self._request("POST", "/predict_batch", body)
+        asked = _asked(options, _BATCH_OPTIONS, action=action, food_type=food_type, text=text)
+        files = [base64.b64encode(picture_bytes(one)).decode("ascii") for one in images]
+        content = self._request("POST", "/predict_batch", {"images": files, **asked})
         results = content.get("results", [])
         if len(results) != len(images):
             raise ApiError(200, f"expected {len(images)} results, got {len(results)}")
-        return [parse_batch({**content, **result}) for result in results]
+        return [_read_batch({**content, **result}) for result in results]
 
     def load_model(self, checkpoint_path: str, *, timeout_s: float = 600.0) -> dict[str, Any]:
-        """Has the server load another checkpoint; the old one answers until the new one is warm.
+        """Has the server load a checkpoint of its --checkpoint_root; full size takes a minute.
 
-        Args:
-            checkpoint_path: a name inside the server's --checkpoint_root.
-            timeout_s: a full-size model takes a minute to load.
-
-        Returns:
-            {'success', 'message', 'model_version', 'previous_version'}.
-
-        Raises:
-            ApiError: 404 for an unknown name, 409 during another load, 422 if it cannot be loaded.
+        The old one answers until the new one is warm. Returns {'success', 'message',
+        'model_version', 'previous_version'}; raises ApiError if it is refused.
         """
         return self._request("POST", "/load_model", {"checkpoint_path": checkpoint_path}, timeout_s)
 
@@ -329,19 +352,12 @@ class FoodAcquisitionClient:
     ) -> str:
         """Tells the server's recorder what the answer should have been; returns what it says.
 
-        Args:
-            request_id: of the answer, `Prediction.request_id`.
-            motion: start_x, start_y, end_x, end_y in 0..1 of the picture.
-            corrected_by: a person's name, kept with the correction.
-
-        Raises:
-            ApiError: 404 for a request that was not recorded, 409 if the recorder is off.
-            ValueError: if `motion` is not four numbers.
+        `motion` is start_x, start_y, end_x, end_y in 0..1; `corrected_by` is a person's name.
         """
         if len(motion) != 4:
             raise ValueError(f"Expected start_x, start_y, end_x, end_y; got {motion!r}.")
         body = dict(zip(("start_x", "start_y", "end_x", "end_y"), map(float, motion)))
-        body.update(request_id=request_id, corrected_by=corrected_by)
+        body |= _asked({}, (), request_id=request_id, corrected_by=corrected_by)
         return str(self._request("POST", "/corrections", body).get("message"))
 
     def _request(
@@ -351,48 +367,51 @@ class FoodAcquisitionClient:
         body: Mapping[str, Any] | None = None,
         timeout_s: float | None = None,
     ) -> Any:
-        """The JSON of an answer; of the body, the server's defaults count for what is None."""
+        """The JSON of an answer."""
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
-        given = {name: value for name, value in (body or {}).items() if value is not None}
+        if body and "embedding" in body:
+            raise TypeError("embedding: a server takes none; policy.CheckpointPolicy does.")
+        # Messages get into logs and the files of folder runs: no password and no key is in them.
+        url = re.sub(r"//[^/@]*@", "//", self._api_url)
+        key = self._api_key or "\0"
         try:
             response = self._session.request(
                 method,
                 self._api_url + route,
-                json=given or None,
-                timeout=(min(timeout_s, _CONNECT_LIMIT_S), timeout_s),
+                json=body,
+                # A connection is there within 10 s or not at all.
+                timeout=(min(timeout_s, 10.0), timeout_s),
                 # `requests` would take the key along to wherever it is sent.
                 allow_redirects=False,
+                proxies=self._proxies,
             )
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            message = f"cannot reach {self._api_url}: {error}"
-            raise ApiError(None, message, temporary=True) from error
+            if response.is_redirect:
+                moved = response.headers["Location"]
+                found = {"error": f"expected an answer, was sent to {moved}. Use that as api_url?"}
+            else:
+                content = response.json()
+                if response.ok:
+                    return content
+                found = content if isinstance(content, dict) else {"error": content}
+        except requests.JSONDecodeError:
+            found = {"error": f"expected JSON, got {response.text[:100]!r}. Is this the server?"}
         except requests.RequestException as error:
-            raise ApiError(None, f"{method} {self._api_url}{route}: {error}") from error
-        status = response.status_code
-        if response.is_redirect:
-            target = response.headers["Location"]
-            message = f"expected an answer, was sent to {target}. Use that as api_url?"
-            raise ApiError(status, message)
-        try:
-            content = response.json()
-        except ValueError:
-            content = {"error": f"expected JSON, got {response.text[:100]!r}. Is this the server?"}
-        else:
-            if response.ok:
-                return content
-        found = content if isinstance(content, dict) else {}
+            lost = isinstance(error, (requests.ConnectionError, exceptions.ChunkedEncodingError))
+            where = f"cannot reach {url}" if lost else f"{method} {url}{route}"
+            text = f"{where}: {error}".replace(key, "<api_key>")
+            raise ApiError(None, text, temporary=lost) from error
         raise ApiError(
-            status,
-            found.get("error", str(content)),
+            response.status_code,
+            str(found.get("error", found)).replace(key, "<api_key>"),
             found.get("request_id"),
             _retry_after_s(response.headers),
-            temporary=status in _BUSY_STATUSES,
+            temporary=response.status_code in _BUSY_STATUSES,
         )
 
 
 def _retrying(
     retries: int, backoff_s: float, max_wait_s: float, sleep: Callable[[float], object]
-) -> urllib3.Retry:
+) -> adapters.HTTPAdapter:
     """What `requests` does after a failure; see `FoodAcquisitionClient.__init__`."""
 
     class Retry(urllib3.Retry):
@@ -406,17 +425,12 @@ def _retrying(
 
         def sleep(self, response: Any = None) -> None:
             wait_s = backoff_s * 2 ** (len(self.history) - 1) * random.uniform(0.5, 1.0)
-            if response is not None:
-                wait_s += _retry_after_s(response.headers) or 0.0
-            sleep(min(wait_s, max_wait_s))
+            wanted_s = None if response is None else _retry_after_s(response.headers)
+            sleep(min(wait_s + (wanted_s or 0.0), max_wait_s))
 
-    return Retry(
-        retries,
-        redirect=False,
-        allowed_methods=None,
-        status_forcelist=_BUSY_STATUSES,
-        raise_on_status=False,
-    )
+    final = {"redirect": False, "raise_on_status": False}
+    retry = Retry(retries, allowed_methods=None, status_forcelist=_BUSY_STATUSES, **final)
+    return adapters.HTTPAdapter(max_retries=retry)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -431,33 +445,43 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def picture_bytes(image: Picture) -> bytes:
-    """The bytes of a picture's file; an array uint8 [H, W, 3] becomes a PNG, without any loss."""
-    if isinstance(image, bytes):
-        return image
-    if isinstance(image, np.ndarray):
-        return _png(image)
+    """The bytes of a picture's file; what is in memory becomes a PNG. See `Policy.predict`."""
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if hasattr(image, "getexif"):
+        return _png(_pixels(image))
+    if hasattr(image, "__array__"):
+        return _png(np.asarray(image))
     return pathlib.Path(image).read_bytes()
 
 
-def check_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options of `predict_batch`. Raises TypeError for another one: a server ignores it."""
-    unknown = sorted(set(options) - set(_BATCH_OPTIONS))
-    if unknown:
-        raise TypeError(f"Expected options of {_BATCH_OPTIONS}, got {', '.join(unknown)}.")
-    return options
-
-
-def _base64(image: Picture) -> str:
-    return base64.b64encode(picture_bytes(image)).decode("ascii")
+def _pixels(image: Any) -> np.ndarray:
+    """Of a PIL image, upright."""
+    image.load()  # Turns a TIFF, whose orientation it takes away.
+    orientation = image.getexif().get(0x0112)
+    if orientation in range(2, 9):
+        image = image.transpose(_UPRIGHT[orientation - 2])
+    if image.mode[0] not in "IF":
+        transparent = "transparency" in image.info or image.mode.upper().endswith("A")
+        image = image.convert("RGBA" if transparent else "RGB")
+    return np.asarray(image)
 
 
 def _png(image: np.ndarray) -> bytes:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"Expected an image uint8 [H, W, 3], got {image.dtype} {image.shape}.")
-    height, width = image.shape[:2]
+    """Of an array as `Policy.predict` takes it."""
+    pixels = image[..., np.newaxis] if image.ndim == 2 else image
+    if image.dtype.kind == "f" and image.size and image.min() >= 0 and image.max() <= 1:
+        pixels = np.rint(255.0 * pixels).astype(np.uint8)
+    colour_type = {1: 0, 3: 2, 4: 6}.get(pixels.shape[-1]) if pixels.ndim == 3 else None
+    if pixels.dtype != np.uint8 or colour_type is None or pixels.size == 0:
+        values = f" from {image.min()} to {image.max()}" if image.size else ""
+        raise ValueError(
+            f"Expected an image uint8 [H, W, 3], got {image.dtype} {image.shape}{values}. Grey "
+            "[H, W], alpha [H, W, 4] and floats in 0..1 are taken too; scale other values first."
+        )
     # Each row begins with its filter's number; 0 is none.
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, -1)], axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = np.pad(pixels.reshape(len(pixels), -1), ((0, 0), (1, 0)))
+    header = struct.pack(">IIBBBBB", pixels.shape[1], len(pixels), 8, colour_type, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -465,41 +489,39 @@ def _png(image: np.ndarray) -> bytes:
     )
 
 
-def parse_prediction(content: Mapping[str, Any], name: str = "prediction") -> Prediction:
-    """Reads the answer of POST /predict.
+def _asked(options: Mapping[str, Any], known: Sequence[str], **names: str | None) -> dict[str, Any]:
+    """The fields that are given. Raises TypeError for an unknown one, which a server ignores."""
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(f"Expected options of {tuple(known)}, got {', '.join(unknown)}.")
+    return {name: value for name, value in {**names, **options}.items() if value is not None}
 
-    Args:
-        content: the JSON object.
-        name: of the field with the motion; the one in pixels is called `<name>_pixels`.
 
-    Raises:
-        ApiError: if a field is missing.
-    """
+def _read_prediction(content: Mapping[str, Any], name: str = "prediction") -> Prediction:
+    """The answer of /predict; `name` is the field with the motion."""
     with _expecting_fields(content):
         motion, pixels = (
             [content[key][field.name] for field in dataclasses.fields(Motion)]
             for key in (name, f"{name}_pixels")
         )
         needed = ("image_width", "image_height", "action", "food_type", "model_version")
-        more = {key: content.get(key) for key in ("resize", "passes", "crop", "request_id")}
-        fields = {key: content[key] for key in needed}
-        return Prediction(*motion, pixels=Motion(*pixels), **fields, **more, content=content)
+        optional = ("resize", "passes", "crop", "request_id", "ask_human", "trained", "likeness")
+        fields = {key: content[key] for key in needed} | {key: content.get(key) for key in optional}
+        return Prediction(*motion, pixels=Motion(*pixels), **fields, content=content)
 
 
-def parse_batch(content: Mapping[str, Any]) -> BatchPrediction:
-    """Reads the answer of POST /predict_batch. Raises ApiError if a field is missing."""
-    optional = ("dropout_scope", "seed", "ask_human", "uncertainty")
+def _read_batch(content: Mapping[str, Any]) -> BatchPrediction:
+    """The answer of /predict_batch, or one of several in it."""
     with _expecting_fields(content):
-        names = [field.name for field in dataclasses.fields(Statistics)]
-        statistics = {name: content["statistics"][name] for name in names}
-        statistics.update({key: np.array(statistics[key], np.float64) for key in ("mean", "std")})
+        found = content["statistics"]
+        statistics = {field.name: found[field.name] for field in dataclasses.fields(Statistics)}
+        statistics |= {key: np.array(statistics[key], np.float64) for key in ("mean", "std")}
         return BatchPrediction(
-            mean_prediction=parse_prediction(content, "mean_prediction"),
-            predictions=np.array(content["predictions"], np.float64),
-            predictions_pixels=np.array(content["predictions_pixels"], np.float64),
-            statistics=Statistics(**statistics),
-            enable_dropout=content["enable_dropout"],
-            **{key: content.get(key) for key in optional},
+            _read_prediction(content, "mean_prediction"),
+            *(np.array(content[key], np.float64) for key in ("predictions", "predictions_pixels")),
+            Statistics(**statistics),
+            content["enable_dropout"],
+            *(content.get(key) for key in ("dropout_scope", "seed", "ask_human", "uncertainty")),
         )
 
 
@@ -530,7 +552,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--num_samples", type=int, help="draws that many samples with dropout, 1 to 64")
     add("--seed", type=int, help="of the samples")
     add("--dropout_scope", choices=("head", "full"), help="where the samples have dropout")
-    add("--save_picture", help="file for the picture with the motion drawn on it")
+    add("--save_picture", type=pathlib.Path, help="file for the photo with the motion drawn on it")
     flags = parser.parse_args(arguments)
     if (flags.action is None) != (flags.food_type is None) or not (flags.action or flags.text):
         parser.error("expected --action and --food_type, or --text, or all three")
@@ -545,11 +567,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = (flags.action, flags.food_type, flags.text)
     how = {"resize": flags.resize, "passes": flags.passes}
     try:
+        if flags.save_picture:
+            # Imported here because asking works without the rest of the project.
+            import folder_outputs
+
+            folder_outputs.check_picture_path(flags.save_picture, flags.image)
         image = picture_bytes(flags.image)
         with FoodAcquisitionClient(flags.api_url, api_key=flags.api_key) as client:
             if flags.num_samples is None:
                 prediction = client.predict(image, *asked, **how)
-                printed = dataclasses.asdict(dataclasses.replace(prediction, content={}))
+                printed = dataclasses.asdict(prediction)
                 del printed["content"]
             else:
                 how.update(seed=flags.seed, dropout_scope=flags.dropout_scope)
@@ -557,11 +584,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 prediction = batch.mean_prediction
                 printed = dict(prediction.content)
         print(json.dumps(printed, indent=2))
+        if prediction.ask_human or prediction.trained is False:
+            why = ": the model was not trained on it" * (prediction.trained is False)
+            print(f"Ask a person instead of acting on this answer{why}.", file=sys.stderr)
         if flags.save_picture:
-            # Imported here because asking works without the rest of the project.
-            from serving import drawing
-
-            drawing.save_with_motion(image, prediction.pixels, flags.save_picture, prediction.crop)
+            folder_outputs.save_picture(image, prediction.content, flags.save_picture)
             print(f"drawn: {flags.save_picture}", file=sys.stderr)
     except (ApiError, OSError, ImportError, ValueError) as error:
         print(f"api_client: {error}", file=sys.stderr)

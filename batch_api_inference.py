@@ -12,7 +12,7 @@ good the answers are is what evaluate.py measures.
 
 Writes answers.jsonl while it asks, and in the end beside it answers.json, answers.csv,
 answers_sheet.png (pictures with their answers), and with --overlay_dir each picture with its
-answer. A picture that cannot be used is reported and left out.
+answer. A picture that cannot be used is reported and left out; so is what is no picture.
 
 A run that was killed goes on with --resume: what answers.jsonl holds is not asked again. Large
 folders are shared out with --num_shards N --shard_index I, each shard with an --output_file of its
@@ -36,10 +36,10 @@ from absl import logging
 
 import api_client
 import folder_inference
+import folder_questions
 from training import stop_signals
 
 SOME_FAILED = 3
-_MAX_SAMPLES = 64
 _DEFAULT_URL = "http://127.0.0.1:8080"
 # What samples of a data set bring along themselves.
 _OF_FOLDERS = ("input_dir", "action", "food_type", "text", "labels", "label_map", "resize")
@@ -59,7 +59,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--pattern", default="*", help="only paths like this: '*/images/*.jpg' (all pictures)")
     add("--output_file", type=pathlib.Path, required=True, help=".json; the others lie beside it")
     add("--overlay_dir", type=pathlib.Path, help="folder for every picture with its answer drawn")
-    add("--sheet_images", type=int, default=60, help="pictures on the contact sheet (%(default)s)")
+    add(
+        "--sheet_images",
+        type=_number(0),
+        default=60,
+        help="pictures on the contact sheet (%(default)s)",
+    )
     add = parser.add_argument_group("who is asked").add_argument
     add("--api_url", help=f"a server ({_DEFAULT_URL})")
     add("--api_key", help=f"better in the environment, as {api_client.API_KEY_VARIABLE}")
@@ -67,6 +72,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--checkpoint_dir", type=pathlib.Path, help="the model in this process, instead")
     engines = ("auto", "tensorflow", "onnxruntime")
     add("--engine", choices=engines, default="auto", help="what runs it; auto: the fastest on CPUs")
+    trust_help = "let gin run what its config.gin says; only literals are read else"
+    add("--trust_config", action="store_true", help=trust_help)
     add = parser.add_argument_group("what is asked").add_argument
     add("--action", help="such as skewering; without it, the labels say")
     add("--food_type", help="such as strawberry; without it, the labels say")
@@ -74,21 +81,26 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--label_units", choices=("pixels", "normalised"), default="pixels", help="of a .csv")
     add("--label_map", type=pathlib.Path, help="JSON of label -> food")
     add("--text", help="the instruction in words, instead of the two, or to be echoed")
-    add("--num_samples", type=int, default=16, help="with dropout (%(default)s); 0: one without")
-    add("--seed", type=int, help="makes the samples repeatable")
+    add(
+        "--num_samples",
+        type=_number(0, 64),
+        default=16,
+        help="with dropout (%(default)s); 0: one without",
+    )
+    add("--seed", type=_number(0, 2**31 - 1), help="makes the samples repeatable")
     add("--dropout_scope", choices=("head", "full"), default="head", help="(%(default)s)")
     add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
     passes = ("one", "fast", "accurate")
     add("--passes", choices=passes, help="looks at a photo; unless given: as the checkpoint says")
     add("--accurate", dest="passes", action="store_const", const="accurate", help=argparse.SUPPRESS)
     add = parser.add_argument_group("long runs").add_argument
-    add("--workers", type=int, default=4, help="questions at a time (%(default)s)")
+    add("--workers", type=_number(1), default=4, help="questions at a time (%(default)s)")
     add("--resume", action="store_true", help="go on with a run that was killed")
-    add("--num_shards", type=int, default=1, help="share the folder out, for job arrays")
+    add("--num_shards", type=_number(1), default=1, help="share the folder out, for job arrays")
     add("--shard_index", type=int, help="which shard this is, from 0")
     add("--merge", type=pathlib.Path, nargs="+", help="--output_file of every shard")
     flags = parser.parse_args(arguments)
-    wrong = _wrong_input(flags) or _wrong_question(flags) or _wrong_number(flags)
+    wrong = _wrong_input(flags) or _wrong_question(flags)
     if wrong:
         parser.error(wrong)
     if flags.checkpoint_dir is None and flags.api_url is None:
@@ -96,8 +108,24 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return flags
 
 
+def _number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+    """The type of a flag that is a whole number."""
+    upper = "or more" if highest is None else f"to {highest}"
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = lowest - 1
+        if value < lowest or (highest is not None and value > highest):
+            raise argparse.ArgumentTypeError(f"expected {lowest} {upper}, got {text}")
+        return value
+
+    return parse
+
+
 def _wrong_input(flags: argparse.Namespace) -> str | None:
-    """What does not fit together of files and model."""
+    """What does not fit together of files, model and shards."""
     if flags.output_file.suffix != ".json":
         return f"--output_file: expected a name that ends in .json, got {flags.output_file}"
     if flags.input_dir is None and flags.dataset_file is None and not flags.merge:
@@ -110,53 +138,43 @@ def _wrong_input(flags: argparse.Namespace) -> str | None:
     directory = flags.checkpoint_dir
     if directory is not None and (flags.api_url or flags.api_key):
         return "--checkpoint_dir: expected no --api_url and no --api_key beside it"
-    if directory is not None and not directory.is_dir():
-        return f"--checkpoint_dir: expected a directory that train.py wrote, got {directory}"
-    if flags.dataset_file is not None:
-        beside = [f"--{name}" for name in _OF_FOLDERS if getattr(flags, name) is not None]
-        if beside:
-            return f"--dataset_file: its samples say what is asked; leave out {', '.join(beside)}"
-        if directory is None and not flags.merge:
-            return "--dataset_file: expected --checkpoint_dir too; servers take no embeddings"
-    return None
+    if directory is not None:
+        import checkpoint_directory  # Here, because who asks a server does without.
 
-
-def _wrong_question(flags: argparse.Namespace) -> str | None:
-    if flags.merge or flags.dataset_file is not None:
-        return None
-    if flags.food_type and not flags.action:
-        return "--food_type: expected --action too"
-    if flags.action and not flags.food_type and not flags.labels:
-        return "--action: expected --food_type too, or --labels that name foods"
-    if not (flags.action or flags.text or flags.labels):
-        return "expected --action and --food_type, --text, or --labels that say what is asked"
-    return None
-
-
-def _wrong_number(flags: argparse.Namespace) -> str | None:
-    limits = {
-        "num_samples": (0, _MAX_SAMPLES),
-        "seed": (0, 2**31 - 1),
-        "workers": (1, None),
-        "sheet_images": (0, None),
-        "num_shards": (1, None),
-    }
-    for name, (lowest, highest) in limits.items():
-        value = getattr(flags, name)
-        if value is not None and (value < lowest or value > (highest or value)):
-            upper = "or more" if highest is None else f"to {highest}"
-            return f"--{name}: expected {lowest} {upper}, got {value}"
+        try:
+            flags.checkpoint_dir = checkpoint_directory.locate(directory)
+        except (OSError, ValueError) as error:
+            return f"--checkpoint_dir: expected a directory that train.py wrote. {error}"
     index = flags.shard_index
     if (flags.num_shards > 1 or index is not None) and index not in range(flags.num_shards):
         return f"--shard_index: expected 0 to {flags.num_shards - 1}, got {index}"
     return None
 
 
-def open_policies(args: argparse.Namespace) -> Callable[[Callable[[float], None]], object]:
-    """Loads the model of --checkpoint_dir, if it is given; see `folder_inference.run`.
+def _wrong_question(flags: argparse.Namespace) -> str | None:
+    """What does not fit together of what is asked."""
+    if flags.dataset_file is not None:
+        beside = [f"--{name}" for name in _OF_FOLDERS if getattr(flags, name) is not None]
+        if beside:
+            return f"--dataset_file: its samples say what is asked; leave out {', '.join(beside)}"
+        if flags.checkpoint_dir is None and not flags.merge:
+            return "--dataset_file: expected --checkpoint_dir too; servers take no embeddings"
+    elif not flags.merge:
+        if flags.food_type and not flags.action:
+            return "--food_type: expected --action too"
+        if flags.action and not flags.food_type and not flags.labels:
+            return "--action: expected --food_type too, or --labels that name foods"
+        if not (flags.action or flags.text or flags.labels):
+            return "expected --action and --food_type, --text, or --labels that say what is asked"
+    return None
 
-    Raises:
-        OSError, ValueError: if the checkpoint cannot be loaded.
+
+def open_policies(
+    args: argparse.Namespace,
+) -> Callable[[Callable[[float], None]], api_client.Policy]:
+    """What makes a policy for a thread, see `folder_inference.run`; loads the model if it is here.
+
+    Raises OSError or ValueError if the checkpoint cannot be loaded.
     """
     if args.checkpoint_dir is None:
         return lambda sleep: api_client.FoodAcquisitionClient(
@@ -165,7 +183,7 @@ def open_policies(args: argparse.Namespace) -> Callable[[Callable[[float], None]
     # TensorFlow takes seconds to import and is of no use to those who ask a server.
     import policy
 
-    loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, args.engine)
+    loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, args.engine, args.trust_config)
     return lambda sleep: loaded
 
 
@@ -193,11 +211,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if summary["failed"]:
         kinds = (f"{count} {kind}" for kind, count in summary["failed_by_kind"].items())
         print(f"failed: {', '.join(kinds)}")
+    if summary.get("folder", {}).get("left_out"):
+        print(f"left out: {folder_questions.describe_left_out(summary['folder']['left_out'])}")
     if len(summary["model_versions"]) > 1:
         versions = ", ".join(summary["model_versions"])
         print(f"The model was swapped during the run; answers are of {versions}.")
     if "ask_human" in summary:
         print(f"better ask a person about {summary['ask_human']} (column ask_human)")
+    if summary.get("not_trained"):
+        print(f"the model was not trained on what {summary['not_trained']} ask (column trained)")
     if summary["failed"]:
         return SOME_FAILED if summary["answered"] else 1
     return 0

@@ -4,6 +4,8 @@
         --action skewering --resize letterbox --output_file data/day_1.npz
     python build_dataset.py from_coco --annotations instances.json --images_dir photos \\
         --action skewering --resize letterbox --output_file data/day_3.npz
+    python build_dataset.py from_yolo --annotations labels --action skewering \\
+        --resize letterbox --output_file data/day_4.npz
     python build_dataset.py from_recordings records --only_corrected --output_file data/day_2.npz
     python build_dataset.py synthetic --num_plates 500 --output_file data/plates.npz
     python build_dataset.py merge data/plates.npz data/day_1.npz --output_file data/both.npz

@@ -23,13 +23,12 @@ import keras2  # noqa: F401
 
 import argparse
 import functools
-import pathlib
 import sys
 
 import tqdm
 
 import checkpoint_directory
-from evaluation import calibration, calibration_fit, metrics, study, study_text, uncertainty_sources
+from evaluation import calibration, calibration_fit, metrics, report, uncertainty_sources
 from evaluation import samples as evaluation_samples
 from food_data import npz_dataset
 
@@ -41,10 +40,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
     evaluation_samples.add_flags(parser)
-    add("--split_file", type=pathlib.Path, help="unless given: beside the data set")
+    add = parser.add_argument
     add("--split", choices=("val", "all"), default="val", help="all: of a set that did not train")
     add("--fraction", type=float, default=0.5, help="of the pictures that calibrate; 1: all")
     add("--source", default="default", help="; ".join(uncertainty_sources.FORMS.values()))
@@ -57,14 +54,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--confidence", type=float, default=0.95, help="of the error rate's bound")
     add("--coverage", type=float, default=0.9, help="of the conformal regions")
     add("--plain_regions", action="store_true", help="of one size, however unsure the model is")
-    add("--batch_size", type=int, default=32)
-    add("--seed", type=int, default=0, help="of all that is drawn")
     return evaluation_samples.parse(parser, arguments)
 
 
 def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
     """Asks, fits, tests, prints, writes. Returns what it wrote."""
-    metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
+    contents = checkpoint_directory.read_contents(args.checkpoint_dir)
+    args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)
     fingerprint = npz_dataset.dataset_fingerprint(samples.dataset)
     if args.split == "all" and fingerprint == metadata.get("dataset_fingerprint"):
@@ -73,7 +69,8 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
             f"the data set that {args.checkpoint_dir} was trained with. Use --split val."
         )
     framed = evaluation_samples.framing_of(args, metadata)
-    agent = framed.model(checkpoint_directory.load(args.checkpoint_dir).agent)
+    loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
+    agent = framed.model(loaded.agent)
     target, rate = "query_rate", 0.2 if args.target_query_rate is None else args.target_query_rate
     if args.target_error_rate is not None:
         target, rate = "error_rate", args.target_error_rate
@@ -92,7 +89,7 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
         samples.part(fitting),
         found.part(fitting),
         source,
-        weights_sha256=checkpoint_directory.weights_digest(args.checkpoint_dir),
+        weights_sha256=contents.weights_sha256,
         passes=framed.passes,
         coverage=args.coverage,
         adaptive=not args.plain_regions,
@@ -126,8 +123,8 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
         print("All samples calibrated: nothing is left to test on.")
     else:
         print("On the rest, which did not calibrate:")
-        figures = study.calibration_figures(fitted, found.part(testing), tested, args.seed)
-        print(study_text.calibration_text(figures))
+        figures = calibration_fit.figures(fitted, found.part(testing), tested, args.seed)
+        print(report.calibration_text(report.plain(figures)))
     return fitted
 
 

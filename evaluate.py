@@ -28,11 +28,12 @@ import math
 import pathlib
 import sys
 import typing
+from collections.abc import Mapping
 
 import tqdm
 
 import checkpoint_directory
-from evaluation import calibration, plain_json, study, study_text, uncertainty_sources
+from evaluation import calibration, report, study, uncertainty_sources
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, framing, npz_dataset
 
@@ -49,10 +50,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
     evaluation_samples.add_flags(parser)
-    add("--split_file", type=pathlib.Path, help="unless given: beside the data set, if any")
+    add = parser.add_argument
     add("--split", choices=evaluation_samples.SPLITS, help="val of a file, all of photos")
     add("--train_dataset_file", type=pathlib.Path, help="labels for the baselines, if of another")
     add("--compare", type=pathlib.Path, metavar="DIR", help="another checkpoint, same samples")
@@ -63,8 +62,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--coverage_splits", type=int, default=0, help="coverage over so many random splits")
     add("--without_calibration", action="store_true", help="leave out pictures that calibrated")
     add("--mm_per_px", type=float, help="millimetres in a pixel of the model's square picture")
-    add("--batch_size", type=int, default=32)
-    add("--seed", type=int, default=0, help="of all that is drawn")
     add("--report_dir", type=pathlib.Path, help="report.html and its tables")
     add("--output_file", type=pathlib.Path, help="all figures as JSON")
     args = evaluation_samples.parse(parser, arguments)
@@ -82,35 +79,87 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         )
     if args.mm_per_px is not None and not 0 < args.mm_per_px < math.inf:
         raise ValueError(f"--mm_per_px: expected a positive number, got {args.mm_per_px}.")
-    metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
+    contents = checkpoint_directory.read_contents(args.checkpoint_dir)
+    args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)
     if args.train_dataset_file is not None:
         train = evaluation_samples.training_samples(args.train_dataset_file)
         samples = dataclasses.replace(samples, train=train)
     framed = evaluation_samples.framing_of(args, metadata)
-    calibrated = calibration.read(args.checkpoint_dir)
-    if calibrated is not None and calibrated.fitted_on.passes != framed.passes:
+    samples, calibrated = _calibration(args, contents, samples, framed)
+    # A data set without its folder, which says nothing to others.
+    name = pathlib.Path(args.dataset_file or args.annotations[0]).name
+    print(f"{name}, {args.split}: {len(samples)} samples")
+    agent, frames = _load(contents, samples, framed, args.trust_config)
+    other = None
+    if args.compare is not None:
+        compared = checkpoint_directory.read_contents(args.compare)
+        framed_too = evaluation_samples.framing_of(args, compared.metadata)
+        loaded = _load(compared, samples, framed_too, args.trust_config)
+        other = compared.directory.name, *loaded
+    document = _about(args, name, samples, metadata) | study.run(
+        samples,
+        agent,
+        frames=frames,
+        sources=_sources(args, agent, calibrated),
+        calibrated=calibrated,
+        other=other,
+        mm_per_px=args.mm_per_px,
+        seed=args.seed,
+        batch_size=args.batch_size,
+        coverage_splits=args.coverage_splits,
+        shift_samples=args.shift_samples if args.shifts else 0,
+        num_examples=_NUM_EXAMPLES if args.report_dir else 0,
+        progress=functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None),
+    )
+    document["checkpoint"]["passes"] = framed.passes
+    print(report.text(document))
+    if args.output_file is not None:
+        means = {
+            kind: {key: one["mean"] for key, one in row.items() if one["mean"] is not None}
+            for kind, row in document["errors"].items()
+        }
+        contents = {"split": args.split, "num_samples": len(samples), "answers": means}
+        args.output_file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_files.replace_file(args.output_file) as file:
+            file.write(report.json_text(contents | document).encode())
+    if args.report_dir is not None:
+        report.write(document, args.report_dir)
+        print(f"{args.report_dir}: the report")
+    return document
+
+
+def _calibration(
+    args: argparse.Namespace,
+    contents: checkpoint_directory.Contents,
+    samples: evaluation_samples.Samples,
+    framed: framing.Framing,
+) -> tuple[evaluation_samples.Samples, calibration.UncertaintyCalibration | None]:
+    """What calibrated the checkpoint, if it is of answers like these, and the samples that it may
+    be tested on. Here, because loading the model takes longer."""
+    calibrated = calibration.of_checkpoint(contents)
+    if calibrated is None:
+        return samples, None
+    if calibrated.fitted_on.passes != framed.passes:
         print(
             f"{calibration.FILE_NAME} is of answers with --passes {calibrated.fitted_on.passes}, "
             f"these are with {framed.passes}: it is left out"
         )
-        calibrated = None
-    if calibrated is not None:  # Now rather than after loading the model.
-        calibrated.check_weights(checkpoint_directory.weights_digest(args.checkpoint_dir))
-        if args.without_calibration:
-            rest = evaluation_samples.without_calibrating(samples, calibrated)
-            print(f"{len(samples) - len(rest)} samples left out, whose pictures calibrated")
-            samples = rest
-        calibrated.check_unseen(samples.picture_ids)
-    # A data set without its folder, which says nothing to others.
-    name = pathlib.Path(args.dataset_file or args.annotations[0]).name
-    print(f"{name}, {args.split}: {len(samples)} samples")
-    agent, frames = _load(args.checkpoint_dir, samples, framed)
-    other = None
-    if args.compare is not None:
-        its_own = checkpoint_directory.read_metadata(args.compare)
-        framed_too = evaluation_samples.framing_of(args, its_own)
-        other = args.compare.name, *_load(args.compare, samples, framed_too)
+        return samples, None
+    if args.without_calibration:
+        rest = evaluation_samples.without_calibrating(samples, calibrated)
+        print(f"{len(samples) - len(rest)} samples left out, whose pictures calibrated")
+        samples = rest
+    calibrated.check_unseen(samples.picture_ids)
+    return samples, calibrated
+
+
+def _sources(
+    args: argparse.Namespace,
+    agent: agent_wrapper.Agent | framing.Voted,
+    calibrated: calibration.UncertaintyCalibration | None,
+) -> list[uncertainty_sources.Source]:
+    """Those of the flags, and the default one where something needs it."""
     fitted_on = None if calibrated is None else calibrated.fitted_on
     sources = [uncertainty_sources.parse(one, agent, fitted_on) for one in args.uncertainty]
     needed = args.report_dir or args.shifts or args.coverage_splits
@@ -118,7 +167,17 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         sources.insert(0, uncertainty_sources.parse("default", agent, fitted_on))
     elif needed and not sources:
         sources.append(uncertainty_sources.parse("default", agent))
-    document = {
+    return sources
+
+
+def _about(
+    args: argparse.Namespace,
+    name: str,
+    samples: evaluation_samples.Samples,
+    metadata: Mapping[str, typing.Any],
+) -> dict[str, typing.Any]:
+    """The document's head: what was asked, with which flags and packages."""
+    return {
         "title": f"{args.checkpoint_dir.name} on {name}, {args.split}",
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "settings": {
@@ -137,48 +196,19 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
             "name": f"{args.checkpoint_dir.name}/{metadata['checkpoint']}",
             "loss_type": metadata.get("loss_type"),
             "global_step": metadata.get("global_step"),
-            "passes": framed.passes,
         },
     }
-    document |= study.run(
-        samples,
-        agent,
-        frames=frames,
-        sources=sources,
-        calibrated=calibrated,
-        other=other,
-        mm_per_px=args.mm_per_px,
-        seed=args.seed,
-        batch_size=args.batch_size,
-        coverage_splits=args.coverage_splits,
-        shift_samples=args.shift_samples if args.shifts else 0,
-        num_examples=_NUM_EXAMPLES if args.report_dir else 0,
-        progress=functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None),
-    )
-    print(study_text.text(document))
-    if args.output_file is not None:
-        means = {
-            kind: {key: one["mean"] for key, one in row.items() if one["mean"] is not None}
-            for kind, row in document["errors"].items()
-        }
-        contents = {"split": args.split, "num_samples": len(samples), "answers": means}
-        args.output_file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_files.replace_file(args.output_file) as file:
-            file.write(plain_json.text(contents | plain_json.plain(document)).encode())
-    if args.report_dir is not None:
-        # Here, because matplotlib takes a second to import.
-        from evaluation import report
-
-        report.write(document, args.report_dir)
-        print(f"{args.report_dir}: the report")
-    return document
 
 
 def _load(
-    directory: pathlib.Path, samples: evaluation_samples.Samples, framed: framing.Framing
+    contents: checkpoint_directory.Contents,
+    samples: evaluation_samples.Samples,
+    framed: framing.Framing,
+    trust_config: bool,
 ) -> tuple[agent_wrapper.Agent | framing.Voted, uncertainty_sources.Frames]:
     """A checkpoint's model, which votes if it is to, and what its last pass looks at."""
-    agent = framed.model(checkpoint_directory.load(directory).agent)
+    loaded = checkpoint_directory.load(contents, trust_config=trust_config)
+    agent = framed.model(loaded.agent)
     return agent, uncertainty_sources.Frames(agent, samples.dataset, framed)
 
 

@@ -16,18 +16,16 @@ object with the picture's name in front; a failure has a `kind`:
     unanswered   no connection, overload, a wrong key, a fault of the server; --resume asks again
 
 From the lines of a run, or with --merge from those of all its shards, `folder_outputs` makes JSON,
-table and pictures.
+table and pictures. What a run leaves out of a folder (files with other endings, linked folders) is
+counted in the summary and printed.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import concurrent.futures
 import contextlib
 import fcntl
-import fnmatch
-import hashlib
 import itertools
 import json
 import os
@@ -36,37 +34,19 @@ import queue
 import sys
 import threading
 import time
-import typing
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import tqdm
 from absl import logging
-from PIL import Image
 
 import api_client
 import folder_outputs
-from food_data import (
-    annotation_formats,
-    annotations,
-    dataset_builder,
-    image_placement,
-    npz_dataset,
-    splits,
-    vocabulary,
-)
+import folder_questions
+from folder_questions import Question
 from training import stop_signals
 
-if typing.TYPE_CHECKING:
-    import policy as policies
-
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-SETTINGS = (
-    *("action", "food_type", "text", "num_samples", "seed", "dropout_scope", "resize", "passes"),
-)
-_FORMAT = 2
 # These say something about the picture or its instruction, so asking again would change nothing.
 _REFUSALS = (400, 413, 415, 422)
 # These say something about the request, whichever picture is in it.
@@ -79,203 +59,23 @@ class JournalError(ValueError):
     """Lines that do not belong to this run, or would be lost."""
 
 
-class Question(NamedTuple):
-    """A picture, relative to the folder with "/" between the parts, and the instruction."""
-
-    image: str
-    action: str | None
-    food_type: str | None
-
-    def seed(self, run_seed: int | None) -> int | None:
-        """The seed of its samples: another one for each question, whatever the order."""
-        if run_seed is None:
-            return None
-        return (run_seed + zlib.crc32("\n".join(map(str, self)).encode("utf-8"))) % 2**31
-
-
-class FolderPictures:
-    """Files of a folder; several threads may read."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        """`folder` holds the pictures."""
-        self._folder = folder
-
-    def load(self, name: str) -> tuple[dict[str, Any], Entry]:
-        """What a policy is asked with, and what the line says of it. Raises OSError, ValueError."""
-        path = self._folder / name
-        content, mtime_ns = path.read_bytes(), path.stat().st_mtime_ns
-        if not content:
-            raise ValueError("The file is empty: 0 bytes.")
-        digest = hashlib.sha256(content).hexdigest()
-        file = {"size": len(content), "mtime_ns": mtime_ns, "sha256": digest}
-        return {"image": content}, {"file": file}
-
-    def is_same(self, entry: Entry) -> bool:
-        """Whether a picture is still what a line is about: in size and time, or in its SHA-256."""
-        path, was = self._folder / entry["image"], entry["file"]
-        try:
-            found = path.stat()
-            return found.st_size == was["size"] and (
-                found.st_mtime_ns == was["mtime_ns"]
-                or hashlib.sha256(path.read_bytes()).hexdigest() == was["sha256"]
-            )
-        except OSError:
-            return False
-
-    def decode(self, name: str) -> Image.Image:
-        """The picture upright as the model sees it. Raises OSError or ValueError."""
-        return Image.fromarray(image_placement.decode_image((self._folder / name).read_bytes()))
-
-
-class SamplePictures:
-    """As `FolderPictures`, for one side of a data set's split, whose samples bring embeddings.
-
-    Sample 17 of "val" is called "val/00000017".
-
-    Attributes:
-        asked: name -> the question, in the order of the numbers.
-        fingerprint: of the data set.
-    """
-
-    def __init__(
-        self, dataset_file: pathlib.Path, split_file: pathlib.Path | None, side: str
-    ) -> None:
-        """`split_file` None: the one beside the data set. Raises OSError or ValueError."""
-        self._data = npz_dataset.read_npz(dataset_file)
-        path = split_file or splits.split_path(dataset_file)
-        numbers = np.sort(getattr(splits.read_split(path, len(self._data)), f"{side}_idx"))
-        if not len(numbers):
-            raise ValueError(f"{path}: expected at least one sample of {side}, got none.")
-        self._numbers = {f"{side}/{number:08d}": int(number) for number in numbers}
-        self.fingerprint = npz_dataset.dataset_fingerprint(self._data)
-        names = (self._data.action_names, self._data.food_types)
-        self.asked = {
-            name: [Question(name, *(None if n is None else str(n[number]) for n in names))]
-            for name, number in self._numbers.items()
-        }
-
-    def load(self, name: str) -> tuple[dict[str, Any], Entry]:
-        """See there."""
-        number, sources = self._numbers[name], self._data.sources
-        asked = {"image": self._data.images[number], "embedding": self._data.embeddings[number]}
-        # The picture is the model's square already, and there is no photo to cut crops from: only
-        # whoever asks for passes gets those of the square.
-        asked |= {"resize": "stretch", "passes": "one"}
-        return asked, {
-            "sample": number,
-            "source": None if sources is None else str(sources[number]),
-        }
-
-    def is_same(self, entry: Entry) -> bool:
-        """Yes: the fingerprint among the run's settings stands for all samples."""
-        return entry["image"] in self._numbers
-
-    def decode(self, name: str) -> Image.Image:
-        """See there."""
-        return Image.fromarray(np.asarray(self._data.images[self._numbers[name]]))
-
-
-Pictures = FolderPictures | SamplePictures
-
-
-def pictures_of(args: argparse.Namespace) -> Pictures | None:
-    """Where the pictures are; None if shards are merged and nothing is drawn."""
-    if args.dataset_file is not None:
-        return SamplePictures(args.dataset_file, args.split_file, args.split)
-    return None if args.input_dir is None else FolderPictures(args.input_dir)
-
-
-def find_pictures(
-    folder: pathlib.Path, recursive: bool, pattern: str, leave_out: Iterable[pathlib.Path]
-) -> tuple[list[str], int]:
-    """Paths, relative to the folder and sorted, of the files whose names end like a picture's; and
-    how many others there are.
-
-    Hidden files are neither, nor is what a run has written (`leave_out`). `pattern` must match a
-    relative path, "*" any letters, "/" included; links to folders are not followed.
-    """
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    left_out = {path.resolve() for path in leave_out}
-    pictures, others = [], 0
-    for root, folders, files in os.walk(folder, onerror=fail):
-        here = pathlib.Path(root)
-        kept = [name for name in folders if recursive and not name.startswith(".")]
-        folders[:] = [name for name in kept if (here / name).resolve() not in left_out]
-        for name in files:
-            if name.startswith(".") or (here / name).resolve() in left_out:
-                continue
-            relative = (here / name).relative_to(folder).as_posix()
-            if name.lower().endswith(ENDINGS) and fnmatch.fnmatchcase(relative, pattern):
-                pictures.append(relative)
-            else:
-                others += 1
-    return sorted(pictures), others
-
-
-def read_labels(
-    args: argparse.Namespace, combinations: Iterable[tuple[str, str]]
-) -> tuple[folder_outputs.Labels, dict[str, Any]]:
-    """For each question that label files name its motions, float64 [2, 2] in pixels; and a report.
-
-    Files in .csv (`annotation_formats.read_csv`) are about pictures of the folder, those in .json
-    (`annotations.read_annotations`) about pictures beside them. The report says how many objects
-    were used, lie elsewhere, or have a name that is not among the (action, food) `combinations`.
-    """
-    known, folder = set(combinations), args.input_dir.resolve()
-    names = vocabulary.Vocabulary(
-        {action: vocabulary.BASE.actions.get(action, ()) for action, _ in known},
-        {food: vocabulary.BASE.foods.get(food, ()) for _, food in known},
-    )
-    renamed = {} if args.label_map is None else annotations.read_json(args.label_map, "label map")
-    if not isinstance(renamed, dict) or not all(isinstance(food, str) for food in renamed.values()):
-        raise ValueError(f"{args.label_map}: expected {{label: food}}, got {str(renamed)[:80]}.")
-    renamed = {vocabulary.normalise(label): food for label, food in renamed.items()}
-    pictures = []
-    for file in args.labels:
-        if file.suffix.lower() == ".csv":
-            # The policy says what is wrong with an unreadable picture, and goes on.
-            pictures += annotation_formats.read_csv([file], args.label_units, args.input_dir, True)
-        else:
-            pictures += annotations.read_annotations([file])
-    found: dict[Question, list[np.ndarray]] = {}
-    used = elsewhere = 0
-    unknown: collections.Counter = collections.Counter()
-    for picture in dataset_builder.resolve_actions(pictures, args.action, names):
-        path = picture.path.resolve()
-        if not path.is_relative_to(folder):
-            elsewhere += len(picture.objects)
-            continue
-        for one in picture.objects:
-            try:
-                label = renamed.get(vocabulary.normalise(one.label), one.label)
-                food = names.canonical_food(label)
-            except vocabulary.UnknownNameError:
-                food = None
-            if (one.action, food) not in known:
-                unknown[f"{one.action} {one.label}"] += 1
-                continue
-            question = Question(path.relative_to(folder).as_posix(), one.action, food)
-            found.setdefault(question, []).extend([] if one.axis is None else [one.axis])
-            used += 1
-    return found, {"used": used, "elsewhere": elsewhere, "unknown": dict(sorted(unknown.items()))}
-
-
 def read_lines(path: pathlib.Path, content: bytes) -> tuple[Entry | None, dict[Question, Entry]]:
     """The first line, None of an empty file, and the last line of each question."""
-    lines = []
+    header, entries = None, {}
     for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
         try:
-            lines.append(json.loads(line))
-        except ValueError as error:
-            raise JournalError(f"{path}: line {number} is not JSON: {error}. Delete it.") from error
-    if not lines:
-        return None, {}
-    if not isinstance(lines[0], dict) or lines[0].get("format") != _FORMAT:
-        raise JournalError(f"{path}: expected lines of format {_FORMAT}, got {str(lines[0])[:80]}.")
-    return lines[0], {Question(*folder_outputs.key_of(line)): line for line in lines[1:]}
+            entry = json.loads(line)
+            if header is not None:
+                entries[Question(*folder_outputs.key_of(entry))] = entry
+        except (ValueError, LookupError, TypeError) as error:
+            text = f"{path}: line {number} is not one of a run: {error}. Delete it."
+            raise JournalError(text) from error
+        if header is None:
+            header = entry
+            if not isinstance(header, dict) or header.get("format") != folder_questions.FORMAT:
+                got = f"expected lines of format {folder_questions.FORMAT}, got {str(header)[:80]}"
+                raise JournalError(f"{path}: {got}.")
+    return header, entries
 
 
 def num_open(header: Entry, entries: Mapping[Question, Entry]) -> int:
@@ -288,19 +88,19 @@ def num_open(header: Entry, entries: Mapping[Question, Entry]) -> int:
 def open_lines(
     path: pathlib.Path, header: Entry, resume: bool
 ) -> Iterator[tuple[Callable[[Entry], None], dict[Question, Entry]]]:
-    """Opens and locks the .jsonl of a run, to go on with it or to begin anew.
+    """Opens and locks the .jsonl of a run, to go on with it or to begin anew; JournalError if not.
 
     Yields what adds a line, which is then on the disk, from any thread; and the last line of each
-    question. Raises JournalError if it is of other settings, if another process is writing to it,
-    or if a run that was not finished would be lost.
+    question.
     """
-    with path.open("a+b") as file:
+    with path.open("a+b", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise JournalError(f"{path} is being written by another run. Wait for it.") from error
         file.seek(0)
         content = file.read()
+        whole_bytes = content.rfind(b"\n") + 1
         written, entries = read_lines(path, content)
         if written is not None:
             before, now = written["settings"], header["settings"]
@@ -328,97 +128,65 @@ def open_lines(
         lock = threading.Lock()
 
         def append(entry: Entry) -> None:
+            nonlocal whole_bytes
             line = (json.dumps(entry) + "\n").encode()
             with lock:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+                if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    raise FileNotFoundError(f"{path} was removed while this run wrote to it.")
+                try:
+                    left = line
+                    while left:  # A disk that fills takes a part first.
+                        left = left[file.write(left) :]
+                    os.fsync(file.fileno())
+                except OSError as error:
+                    # Half a line would spoil the next one.
+                    file.truncate(whole_bytes)
+                    raise OSError(
+                        f"{path} cannot be written: {error.strerror}. What it holds is whole; "
+                        "--resume goes on."
+                    ) from error
+                whole_bytes += len(line)
 
-        if written is not None and resume:
-            file.truncate(content.rfind(b"\n") + 1)
-        else:
-            entries = {}
-            file.truncate(0)
+        if written is None or not resume:
+            entries, whole_bytes = {}, 0
+        file.truncate(whole_bytes)
+        if not whole_bytes:
             append(header)
         yield append, entries
 
 
-def plan(
-    args: argparse.Namespace, policy: policies.Policy, source: Pictures
-) -> tuple[list[Question], folder_outputs.Labels, Entry]:
-    """What a run, or a shard of it, is going to ask.
-
-    Its questions; for some of them labelled motions, which are drawn too; and the first line of its
-    file. Raises ValueError if there is nothing to ask about, ApiError if nobody can be asked.
-    """
-    version = policy.model_version()
-    if version is None:
-        raise ValueError(f"{args.api_url} has no model. Start it with --checkpoint_dir.")
-    settings = {name: getattr(args, name) for name in SETTINGS}
-    settings |= {"model_version": version, "shard": None}
-    labels: dict[Question, list[np.ndarray]] = {}
-    notes: dict[str, Any] = {}
-    if isinstance(source, SamplePictures):
-        asked = source.asked
-        notes["samples"] = {"split": args.split, "dataset": source.fingerprint}
-        settings |= notes["samples"]
-    else:
-        outputs = folder_outputs.output_paths(args)
-        names, others = find_pictures(args.input_dir, args.recursive, args.pattern, outputs)
-        if not names:
-            hint = "" if args.recursive else " --recursive looks into its folders."
-            raise ValueError(
-                f"{args.input_dir} has no pictures ({', '.join(ENDINGS)}), but {others} other "
-                f"files.{hint}"
-            )
-        if args.labels:
-            labels, notes["labels"] = read_labels(args, policy.available_combinations())
-        asked = {name: [] for name in names}
-        if args.food_type or args.text:
-            asked = {name: [Question(name, args.action, args.food_type)] for name in names}
-        else:
-            for question in sorted(labels, key=folder_outputs.place):
-                asked.get(question.image, []).append(question)
-        notes["folder"] = {"pictures": len(names), "other_files": others}
-    everything = list(itertools.chain(*asked.values()))
-    if not everything:
-        raise ValueError(f"The labels say nothing about the {len(asked)} pictures.")
-    questions = everything
-    if args.shard_index is not None:
-        # By pictures, so that each is read once.
-        mine = itertools.islice(asked.values(), args.shard_index, None, args.num_shards)
-        questions = list(itertools.chain(*mine))
-        settings["shard"] = [args.shard_index, args.num_shards]
-        digest = hashlib.sha256(json.dumps(everything).encode()).hexdigest()
-        notes["shard"] = {"num_shards": args.num_shards, "folder_sha256": digest}
-    notes["questions"] = len(questions)
-    return questions, labels, {"format": _FORMAT, "settings": settings, "notes": notes}
-
-
-def ask(question: Question, policy: policies.Policy, source: Pictures, settings: Entry) -> Entry:
+def ask(
+    question: Question,
+    policy: api_client.Policy,
+    source: folder_questions.Pictures,
+    settings: Entry,
+) -> Entry:
     """The line of a question: an answer or a failure."""
 
-    def failure(kind: str, error: str, status: int | None, request_id: str | None) -> Entry:
-        why = {"kind": kind, "status": status, "error": error, "request_id": request_id}
+    def failure(
+        kind: str, error: object, status: int | None = None, id_: str | None = None
+    ) -> Entry:
+        why = {"kind": kind, "status": status, "error": str(error), "request_id": id_}
         return {**question._asdict(), **why}
 
     try:
         asked, state = source.load(question.image)
     except (OSError, ValueError) as error:
-        return failure("unreadable", f"The picture cannot be read: {error}", None, None)
+        return failure("unreadable", f"The picture cannot be read: {error}")
     asked |= {"action": question.action, "food_type": question.food_type, "text": settings["text"]}
     asked |= {name: settings[name] for name in ("resize", "passes") if settings[name] is not None}
+    if settings["num_samples"]:
+        asked |= {"batch_size": settings["num_samples"], "dropout_scope": settings["dropout_scope"]}
+        if settings["seed"] is not None:
+            # Another one for each question, whatever their order.
+            words = "\n".join(map(str, question)).encode("utf-8", "surrogateescape")
+            asked["seed"] = (settings["seed"] + zlib.crc32(words)) % 2**31
     started = time.perf_counter()
     try:
-        if settings["num_samples"] == 0:
-            prediction = policy.predict(**asked)
+        if settings["num_samples"]:
+            prediction = policy.predict_batch(**asked).mean_prediction
         else:
-            prediction = policy.predict_batch(
-                **asked,
-                batch_size=settings["num_samples"],
-                dropout_scope=settings["dropout_scope"],
-                seed=question.seed(settings["seed"]),
-            ).mean_prediction
+            prediction = policy.predict(**asked)
     except api_client.ApiError as error:
         kind = "refused" if error.status in _REFUSALS else "unanswered"
         return failure(kind, error.message, error.status, error.request_id) | state
@@ -449,57 +217,64 @@ def ask_all(
             yield from (one.result() for one in done)
 
 
+def _with_progress(asked: Iterable[Entry], total: int, initial: int) -> Iterator[Entry]:
+    """The entries, while a bar and the log tell of them."""
+    options = {"mininterval": 0.1, "leave": False} if sys.stderr.isatty() else {"mininterval": 10.0}
+    bar = tqdm.tqdm(asked, total=total, initial=initial, desc="asking", unit="question", **options)
+    failed = 0
+    for entry in bar:
+        if "kind" in entry:
+            failed += 1
+            bar.set_postfix_str(f"{failed} failed", refresh=False)
+            logging.warning("%s: %s: %s", entry["image"], entry["kind"], entry["error"])
+        yield entry
+
+
 class GivingUp:
     """Says when going on is pointless.
 
-    At once if the server refuses the program itself; after five questions in a row (or two of each
-    thread, if that is more) without an answer; and, while nothing has been answered, after as many
-    refusals in the same words, which an instruction that the server does not know gets.
+    At once if the server refuses the program itself, or the folder with the pictures has gone;
+    after five questions in a row (or two of each thread, if that is more) without an answer; and,
+    while nothing has been answered, after as many refusals in the same words, which an instruction
+    that the server does not know gets.
     """
 
-    def __init__(self, answered: int, workers: int) -> None:
+    def __init__(self, answered: int, workers: int, folder: pathlib.Path | None) -> None:
         """`answered` by an earlier run; `workers`: threads that ask."""
-        self._answered, self._limit = answered, max(5, 2 * workers)
-        self._unanswered = self._same_refusals = 0
-        self._refusal = None
+        self._answered, self._limit, self._folder = answered, max(5, 2 * workers), folder
+        self._last, self._in_a_row = None, 0
 
     def reason(self, entry: Entry) -> str:
         """Why to stop after this entry, or nothing."""
         kind, error = entry.get("kind"), entry.get("error")
-        if kind is None:
-            self._answered += 1
-            self._unanswered = self._same_refusals = 0
-        elif entry["status"] in _OF_THE_RUN:
+        if kind == "unreadable":
+            gone = self._folder is not None and not self._folder.is_dir()
+            return f"The folder {self._folder} is no longer there." if gone else ""
+        if kind is not None and entry["status"] in _OF_THE_RUN:
             hint = " --num_samples 0 asks a server that has no samples." * (entry["status"] == 404)
             return f"The server refuses the program: {entry['status']}: {error}{hint}"
-        elif kind == "unanswered":
-            self._unanswered += 1
-            if self._unanswered >= self._limit:
-                return f"{self._unanswered} questions in a row had no answer: {error}"
-        elif kind == "refused":
-            self._unanswered = 0
-            self._same_refusals = self._same_refusals + 1 if error == self._refusal else 1
-            self._refusal = error
-            if not self._answered and self._same_refusals >= self._limit:
-                return f"The first {self._same_refusals} pictures were refused: {error}"
-        return ""
+        self._answered += kind is None
+        what = (kind, error if kind == "refused" else None)
+        self._last, self._in_a_row = what, self._in_a_row + 1 if what == self._last else 1
+        if kind is None or self._in_a_row < self._limit:
+            return ""
+        if kind == "unanswered":
+            return f"{self._in_a_row} questions in a row had no answer: {error}"
+        return f"The first {self._in_a_row} pictures were refused: {error}" * (not self._answered)
 
 
 def run(
     args: argparse.Namespace,
-    open_policy: Callable[[Callable[[float], None]], policies.Policy],
+    open_policy: Callable[[Callable[[float], None]], api_client.Policy],
     signals: stop_signals.StopSignals,
 ) -> dict[str, Any]:
-    """Asks about a folder, or about a data set, and writes the files.
+    """Asks about a folder, or about a data set, and writes the files; returns what the JSON holds.
 
     Args:
         args: as `batch_api_inference.parse_arguments` gives them.
         open_policy: makes a policy for a thread; it is given what waits some seconds and ends at
             once when the run is to stop.
         signals: entered.
-
-    Returns:
-        What the JSON holds.
 
     Raises:
         stop_signals.Preempted: if a signal came; --resume goes on.
@@ -517,15 +292,15 @@ def run(
         while not is_over() and time.monotonic() < end:
             time.sleep(0.1)
 
-    source = pictures_of(args)
+    source = folder_questions.pictures_of(args)
     with contextlib.ExitStack() as stack:
-        free: queue.SimpleQueue[policies.Policy] = queue.SimpleQueue()
+        free: queue.SimpleQueue[api_client.Policy] = queue.SimpleQueue()
         for _ in range(args.workers):
             policy = open_policy(sleep)
             stack.callback(policy.close)
             free.put(policy)
         signals.check()
-        questions, labels, header = plan(args, policy, source)
+        questions, labels, header = folder_questions.plan(args, policy, source)
         args.output_file.parent.mkdir(parents=True, exist_ok=True)
         append, known = stack.enter_context(
             open_lines(args.output_file.with_suffix(".jsonl"), header, args.resume)
@@ -537,7 +312,7 @@ def run(
             and known[question].get("kind") in (None, "refused")
             and source.is_same(known[question])
         }
-        from_journal, failed, on_terminal = len(entries), 0, sys.stderr.isatty()
+        from_journal = len(entries)
         logging.info("%d of %d questions are in the journal", from_journal, len(questions))
 
         def ask_one(question: Question) -> Entry:
@@ -547,24 +322,13 @@ def run(
             free.put(policy)
             return entry
 
-        guard = GivingUp(sum("kind" not in one for one in entries.values()), args.workers)
         waiting = [question for question in questions if question not in entries]
-        with tqdm.tqdm(
-            total=len(questions),
-            initial=from_journal,
-            desc="asking",
-            unit="question",
-            mininterval=0.1 if on_terminal else 10.0,
-            leave=not on_terminal,
-        ) as bar:
-            for entry in ask_all(waiting, ask_one, args.workers, is_over):
-                entries[Question(*folder_outputs.key_of(entry))] = entry
-                if "kind" in entry:
-                    failed += 1
-                    bar.set_postfix_str(f"{failed} failed", refresh=False)
-                    logging.warning("%s: %s: %s", entry["image"], entry["kind"], entry["error"])
-                bar.update()
-                reason = reason or guard.reason(entry)
+        answered = sum("kind" not in entry for entry in entries.values())
+        guard = GivingUp(answered, args.workers, args.input_dir)
+        asked = ask_all(waiting, ask_one, args.workers, is_over)
+        for entry in _with_progress(asked, len(questions), from_journal):
+            entries[Question(*folder_outputs.key_of(entry))] = entry
+            reason = reason or guard.reason(entry)
         signals.check()
         if reason:
             logging.error("Gave up. %s", reason)
@@ -574,24 +338,20 @@ def run(
         document = folder_outputs.make_document(header["settings"], header["notes"], entries)
         seconds = round(time.monotonic() - started, 3)
         document["summary"] |= {"from_journal": from_journal, "seconds": seconds}
-        folder_outputs.write_views(document, args, source, labels, signals.check)
+        try:
+            folder_outputs.write_views(document, args, source, labels, signals.check)
+        except OSError as error:
+            kept = args.output_file.with_suffix(".jsonl")
+            raise OSError(f"{error}. {kept} has all answers; --resume uses them.") from error
     return document
 
 
 def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[str, Any]:
     """Puts the lines of all shards together and writes the files, as if one run had asked all.
 
-    Args:
-        args: as `batch_api_inference.parse_arguments` gives them; `merge` names the shards'
-            --output_file or their .jsonl. Pictures are drawn if --input_dir says where they are.
-        signals: entered.
-
-    Returns:
-        What the JSON holds.
-
-    Raises:
-        OSError, ValueError: if a shard is there twice, is missing, was not finished, or has other
-            settings or another folder than the others; names the files.
+    `args.merge` names the shards' --output_file or their .jsonl; pictures are drawn if --input_dir
+    says where they are. Raises OSError or ValueError, which names the files, if a shard is there
+    twice, is missing, was not finished, or has other settings or another folder than the others.
     """
     shards: dict[int, pathlib.Path] = {}
     entries: dict[Question, Entry] = {}
@@ -617,5 +377,7 @@ def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[s
     notes = {"merged": sorted(path.name for path in shards.values())}
     document = folder_outputs.make_document({**header["settings"], "shard": None}, notes, entries)
     args.output_file.parent.mkdir(parents=True, exist_ok=True)
-    folder_outputs.write_views(document, args, pictures_of(args), {}, signals.check)
+    folder_outputs.write_views(
+        document, args, folder_questions.pictures_of(args), {}, signals.check
+    )
     return document

@@ -1,7 +1,8 @@
 """What a folder run writes besides its lines: JSON, table, contact sheet, pictures with answers.
 
     answers.json              {"results": [...], "failed_images": [...], "summary": {...}}
-    answers.csv               a row for each question
+    answers.csv               a row for each question; a text that begins like a formula (= + - @)
+                              has a ' before it, as spreadsheets want it
     answers_sheet.png         pictures with their answers; of too many, evenly spaced ones and,
                               where there are samples, the least certain
     OVERLAYS/new/c.PNG.skewering_grape.jpg                            every picture with its answer
@@ -16,8 +17,10 @@ import argparse
 import collections
 import concurrent.futures
 import csv
+import hashlib
 import io
 import json
+import os
 import pathlib
 import re
 import typing
@@ -28,10 +31,10 @@ import numpy as np
 from absl import logging
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from food_data import atomic_files, drawing
+from food_data import atomic_files, drawing, image_placement
 
 if typing.TYPE_CHECKING:
-    from folder_inference import Pictures
+    from folder_questions import Pictures
 
 _MOTION = ("start_x", "start_y", "end_x", "end_y", "skewer_x", "skewer_y", "direction_degrees")
 COLUMNS = (
@@ -39,6 +42,7 @@ COLUMNS = (
     *("image_width", "image_height", "total_variance", "centroid_variance", "size_variance"),
     *("distance_variance", "std_x1", "std_y1", "std_x2", "std_y2", "num_samples", "seed"),
     *("ask_human", "uncertainty_score", "model_version", "request_id", "client_ms", "error"),
+    *("trained", "likeness"),
 )
 _TILE_PX, _CAPTION_PX, _FONT_PX, _LONGEST_CAPTION = 240, 36, 13, 32
 
@@ -82,9 +86,10 @@ def make_document(settings: Entry, notes: Entry, entries: Mapping[Key, Entry]) -
         "model_versions": counts(one["model_version"] for one in results),
         "instructions": counts(map(_instruction, results)),
     }
-    judged = [one["ask_human"] for one in results if one.get("ask_human") is not None]
-    if judged:
-        summary["ask_human"] = sum(judged)
+    for name, value in (("ask_human", True), ("trained", False)):
+        known = [one[name] for one in results if one.get(name) is not None]
+        if known:
+            summary[name if value else f"not_{name}"] = known.count(value)
     return {"results": results, "failed_images": failed, "summary": summary}
 
 
@@ -111,15 +116,8 @@ def write_views(
 ) -> None:
     """Writes what the module's docstring lists, each file whole or not at all, the JSON last.
 
-    Args:
-        document: what the JSON holds.
-        args: say where.
-        source: has the pictures; None draws none of them.
-        labels: question -> motions in pixels, drawn beside the answers.
-        check: called before each overlay and at the end; what it raises ends the writing.
-
-    Raises:
-        OSError: if a file cannot be written.
+    `labels` has motions in pixels, which are drawn beside the answers; nothing is drawn if `source`
+    is None. `check` is called before each overlay and at the end; what it raises ends the writing.
     """
     json_file, _, table, sheet, *overlay_dir = output_paths(args)
     results = document["results"]
@@ -141,7 +139,12 @@ def write_views(
                 words = filter(None, (entry["input_action"], entry["input_food_type"]))
                 asked = "_".join(words) or entry.get("input_text") or "answer"
                 asked = re.sub(r"[^A-Za-z0-9_-]+", "_", asked)[:60]
-                path = args.overlay_dir / f"{entry['image']}.{asked}.jpg"
+                name = pathlib.PurePosixPath(f"{entry['image']}.{asked}.jpg")
+                if len(os.fsencode(name.name)) > 200:
+                    # File systems take 255 bytes, of which the temporary file needs some.
+                    digest = hashlib.sha256(os.fsencode(name.name)).hexdigest()[:16]
+                    name = name.with_name(f"{name.name[:30]}.{digest}.jpg")
+                path = args.overlay_dir / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with atomic_files.replace_file(path) as file:
                     picture.save(file, "JPEG")
@@ -152,8 +155,8 @@ def write_views(
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    rows = [*map(_row, results), *document["failed_images"]]
-    writer.writerows(sorted(rows, key=lambda row: row["image"]))
+    rows = sorted([*map(_row, results), *document["failed_images"]], key=lambda row: row["image"])
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
     with atomic_files.replace_file(table) as file:
         # File names need not be UTF-8; these are then the bytes that the disk has.
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
@@ -176,6 +179,12 @@ def _row(entry: Entry) -> Entry:
     if entry.get("uncertainty") is not None:
         row["uncertainty_score"] = entry["uncertainty"]["score"]
     return row
+
+
+def _harmless(value: Any) -> Any:
+    """A value of the table, which no spreadsheet takes for a formula."""
+    starts = ("=", "+", "-", "@", "\t", "\r")
+    return f"'{value}" if isinstance(value, str) and value.startswith(starts) else value
 
 
 def _choose(results: Sequence[Entry], largest: int) -> list[Entry]:
@@ -217,18 +226,30 @@ def _tile(entry: Entry, source: Pictures, labels: Labels) -> Image.Image:
 def _drawn(
     entry: Entry, source: Pictures, labels: Labels, largest_px: int | None = None
 ) -> Image.Image | None:
-    """A picture with its answer: the motion, the samples' midpoints in blue, labels in white.
-
-    It is scaled to `largest_px` first; None, and a line in the log, if it cannot be read any more.
-    """
+    """A picture with its answer, scaled to `largest_px`; None, and a line in the log, if it cannot
+    be read any more."""
     try:
-        picture = source.decode(entry["image"])
+        picture = Image.fromarray(source.decode(entry["image"]))
     except (OSError, ValueError) as error:
         logging.warning("%s is not drawn: %s", entry["image"], error)
         return None
-    whole = np.array(picture.size, np.float64)
+    axes = [axis / picture.size for axis in labels.get(key_of(entry), ())]
     if largest_px is not None:
         picture = ImageOps.contain(picture, (largest_px, largest_px))
+    return draw_answer(picture, entry, axes)
+
+
+def draw_answer(
+    picture: Image.Image, answer: Mapping[str, Any], axes: Sequence[np.ndarray] = ()
+) -> Image.Image:
+    """Draws an answer on its picture, upright: the motion in yellow from green over red.
+
+    Args:
+        picture: RGB; is drawn on.
+        answer: the fields of a policy's answer. The midpoints of samples become blue dots; what the
+            last look saw gets a thin frame, unless it is all.
+        axes: labelled motions [2, 2] in 0..1 of the picture, drawn in white.
+    """
     size = np.array(picture.size, np.float64)
     line_px = max(1, round(max(picture.size) / 150))
     canvas = ImageDraw.Draw(picture)
@@ -236,15 +257,34 @@ def _drawn(
     def dot(centre: np.ndarray, radius_px: float, colour: str) -> None:
         canvas.ellipse([*(centre - radius_px), *(centre + radius_px)], fill=colour, outline="black")
 
-    for axis in labels.get(key_of(entry), ()):
-        start, end = axis / whole * size
-        canvas.line([*start, *end], fill="white", width=line_px)
-        dot(start, 1.5 * line_px, "white")
-    for sample in np.reshape(entry.get("predictions", ()), (-1, 2, 2)):
+    crop = np.array(answer.get("crop") or (0, 0, 1, 1))
+    if (crop != (0, 0, 1, 1)).any():
+        corners = [*(crop[:2] * size), *(crop[2:] * size)]
+        canvas.rectangle(corners, outline="black", width=line_px)
+        canvas.rectangle(corners, outline="white", width=max(1, line_px // 3))
+    for axis in axes:
+        canvas.line([*(axis[0] * size), *(axis[1] * size)], fill="white", width=line_px)
+        dot(axis[0] * size, 1.5 * line_px, "white")
+    for sample in np.reshape(answer.get("predictions", ()), (-1, 2, 2)):
         dot(sample.mean(axis=0) * size, line_px, "deepskyblue")
-    motion = entry["mean_prediction"] if "mean_prediction" in entry else entry["prediction"]
+    motion = answer["mean_prediction"] if "mean_prediction" in answer else answer["prediction"]
     arrow = np.array([motion[name] for name in _MOTION[:4]])
     dots = ((0.0, (0, 255, 0)), (0.5, (255, 0, 0)))
     return Image.fromarray(
         drawing.draw_motion(np.asarray(picture), arrow, (255, 255, 0), dots=dots, outlined=True)
     )
+
+
+def check_picture_path(path: pathlib.Path, photo: str) -> None:
+    """Raises OSError or ValueError if an answer about `photo` cannot be drawn into file `path`."""
+    drawing.check_extension(path)
+    if not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise OSError(f"Expected a file in a folder that can be written to, got {path}.")
+    if path.exists() and path.samefile(photo):
+        raise ValueError(f"Expected another file than the photo, which would be lost: {path}.")
+
+
+def save_picture(photo: bytes, answer: Mapping[str, Any], path: pathlib.Path) -> None:
+    """Draws an answer on its photo into a file; see `draw_answer`."""
+    picture = Image.fromarray(image_placement.decode_image(photo))
+    drawing.write_picture(path, np.asarray(draw_answer(picture, answer)))

@@ -153,32 +153,23 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    flags = {}
     for name, text in (
         ("build", "make every embedding of a directory anew"),
         ("add", "add a food or an action"),
         ("verify", "check every file against the manifest"),
     ):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("--embeddings_dir", type=pathlib.Path, default=ROOT / "embeddings")
-        if name != "verify":
-            command.add_argument(
-                "--saved_model",
-                type=pathlib.Path,
-                help="directory of a Universal Sentence Encoder; default: the PyPI package",
-            )
-        if name == "build":
-            command.add_argument("--overwrite", action="store_true", help="replace what is there")
-        if name == "add":
-            command.add_argument("--food", help="snake_case; with --action: this one pair only")
-            command.add_argument("--action", help="snake_case, in -ing form")
-            command.add_argument(
-                "--variant", action="append", default=[], help="another name of what is new"
-            )
-            command.add_argument(
-                "--allow_similar",
-                action="store_true",
-                help="accept a spelling close to a known one",
-            )
+        flags[name] = commands.add_parser(name, help=text).add_argument
+        flags[name]("--embeddings_dir", type=pathlib.Path, default=ROOT / "embeddings")
+    encoder = "directory of a Universal Sentence Encoder; default: the PyPI package"
+    for name in ("build", "add"):
+        flags[name]("--saved_model", type=pathlib.Path, help=encoder)
+    flags["build"]("--overwrite", action="store_true", help="replace what is there")
+    flags["add"]("--food", help="snake_case; with --action: this one pair only")
+    flags["add"]("--action", help="snake_case, in -ing form")
+    flags["add"]("--variant", action="append", default=[], help="another name of what is new")
+    similar = "accept a spelling close to a known one"
+    flags["add"]("--allow_similar", action="store_true", help=similar)
     return parser
 
 

@@ -35,7 +35,8 @@ def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
     """The answers float64 [n, 4] of the module's table, as far as what they need is known."""
     found, number = {}, len(samples)
     if samples.train is not None:
-        found["mean of the training labels"] = metrics.mean_answers(samples.train.labels, number)
+        mean = np.mean(samples.train.labels, axis=0, dtype=np.float64)
+        found["mean of the training labels"] = np.broadcast_to(mean, (number, 4))
         arrays = [
             one.names(name)
             for one in (samples.train, samples)
@@ -101,3 +102,24 @@ def swapped_instructions(samples: Samples, seed: int) -> np.ndarray:
     for _, rows in metrics.groups(samples.names("sources")):
         swapped[rows] = rng.choice(samples.indices[rows], len(rows))
     return swapped
+
+
+def wrong_foods(samples: Samples, seed: int) -> np.ndarray | None:
+    """For each sample another one, by lot, whose food is not in the picture: lends its instruction.
+
+    Numbers of the data set, int [n]; None if it does not name pictures and foods, or a picture
+    shows (in all samples that the data set has of it) every food.
+    """
+    dataset, foods = samples.dataset, samples.names("food_types")
+    if dataset.sources is None or foods is None:
+        return None
+    generator, lent = np.random.default_rng(seed), np.empty_like(samples.indices)
+    shown: dict[str, set[str]] = {}
+    for source, food in zip(dataset.sources.tolist(), dataset.food_types.tolist()):
+        shown.setdefault(source, set()).add(food)
+    for row, source in enumerate(samples.names("sources").tolist()):
+        others = samples.indices[~np.isin(foods, list(shown[source]))]
+        if not len(others):
+            return None
+        lent[row] = generator.choice(others)
+    return lent

@@ -18,16 +18,21 @@ and bias 1, an answer with x = 1 is right with the chance 1 / (1 + exp(-(1 + 3 (
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
 import pathlib
+import types
+import typing
 from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import plain_json
 from evaluation.uncertainty import Estimate
 from food_data import atomic_files
+
+if typing.TYPE_CHECKING:
+    import checkpoint_directory
 
 FORMAT_VERSION = 1
 FILE_NAME = "uncertainty.json"
@@ -41,59 +46,37 @@ TWO_PLACES = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class FittedOn:
-    """Where a calibration comes from.
+    """Where a calibration comes from: model, source of uncertainty, data."""
 
-    Attributes:
-        source: of the uncertainty: "mc_dropout", "token_distribution", ...
-        score: which of the source's scores is the uncertainty: "credible_width", ...
-        scope: which dropout layers are on ("head", "full"); None where the source has no scope.
-        num_samples: passes for one answer.
-        dataset_fingerprint: of the data set that the samples are from.
-        num_calibration_samples: how many there were.
-        sample_ids_sha256: of the sorted ids of the samples, `samples.sample_ids`.
-        picture_ids: of their pictures, `samples.picture_ids`, sorted, each once.
-        weights_sha256: of the model, `checkpoint_directory.weights_digest`.
-        passes: how it looked at the pictures, of `framing.PASSES`; files that do not say: once.
-    """
-
-    source: str
-    score: str
-    scope: str | None
-    num_samples: int
+    source: str  # of the uncertainty: "mc_dropout", "token_distribution", ...
+    score: str  # which of the source's scores is the uncertainty: "credible_width", ...
+    scope: str | None  # which dropout layers are on ("head", "full"); None without a scope
+    num_samples: int  # passes for one answer
     dataset_fingerprint: str
     num_calibration_samples: int
-    sample_ids_sha256: str
-    picture_ids: tuple[str, ...]
-    weights_sha256: str
-    passes: str = "one"
+    sample_ids_sha256: str  # of the sorted ids of the samples, `samples.sample_ids`
+    picture_ids: tuple[str, ...]  # of their pictures, `samples.picture_ids`, sorted, each once
+    weights_sha256: str  # of the model, `checkpoint_directory.weights_digest`
+    passes: str = "one"  # how it looked at the pictures, of `framing.PASSES`
 
 
 @dataclasses.dataclass(frozen=True)
 class ConformalRegions:
-    """How large regions are that hold the label with a stated chance; `calibration_fit` makes them.
+    """How large regions are that hold the label with a stated chance, shares of the picture."""
 
-    Attributes:
-        coverage: what the regions promise, 0..1.
-        floor: added to uncertainty and std in the adaptive ones.
-        adaptive: which kind `disc_radius` and `box_half_widths` give.
-        disc, box: plain sizes, shares of the picture.
-        disc_adaptive, box_adaptive: factors.
-        sector: half the plain sector's angle, degrees; None: nothing is known of directions.
-        sector_adaptive: factor of the other one; None likewise.
-    """
-
-    coverage: float
-    floor: float
-    adaptive: bool
-    disc: float
+    coverage: float  # what the regions promise, 0..1
+    floor: float  # added to uncertainty and std in the adaptive ones
+    adaptive: bool  # which kind `disc_radius` and `box_half_widths` give
+    disc: float  # plain size; the adaptive ones are factors
     disc_adaptive: float
     box: float
     box_adaptive: float
+    # Half the plain sector's angle, degrees, and the factor of the other one; None: nothing is
+    # known of directions.
     sector: float | None = None
     sector_adaptive: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError if a value is out of range."""
         if not 0 < self.coverage < 1:
             raise ValueError(f"coverage: expected 0 < coverage < 1, got {self.coverage}.")
         for name in ("floor", "disc", "disc_adaptive", "box", "box_adaptive"):
@@ -111,11 +94,9 @@ class ConformalRegions:
     def box_half_widths(self, std: np.ndarray) -> np.ndarray:
         """Half the box's width in each coordinate, float64 [N, 4], of uncalibrated std [N, 4]."""
         std = np.asarray(std, np.float64)
-        return (
-            self.box_adaptive * (std + self.floor)
-            if self.adaptive
-            else np.full(std.shape, self.box)
-        )
+        if self.adaptive:
+            return self.box_adaptive * (std + self.floor)
+        return np.full(std.shape, self.box)
 
     def sector_half_angle(self, axis_spread: np.ndarray) -> np.ndarray:
         """Half the sector's angle, degrees float64 [N] 0..90, of axis spreads [N] in degrees."""
@@ -127,34 +108,22 @@ class ConformalRegions:
 
 @dataclasses.dataclass(frozen=True)
 class AskHuman:
-    """From which doubt on the human is asked, and what to expect of it.
+    """From which doubt on the human is asked, and what to expect of it."""
 
-    Attributes:
-        threshold: asked where doubt > threshold; None: never.
-        target: "query_rate" or "error_rate".
-        target_rate: what was wanted of it.
-        error_limit: an answer is wrong if its midpoint is further off, share of the picture.
-        confidence: of `error_rate_bound`.
-        expected_query_rate: share of calibration samples that would be asked about.
-        expected_error_rate: share of wrong ones among the others.
-        error_rate_bound: the true error rate of what is answered is at most this, with the
-            confidence.
-        angle_limit: an answer about elongated food is also wrong if its axis is further off,
-            degrees; None: only the place was judged.
-    """
-
-    threshold: float | None
-    target: str
-    target_rate: float
-    error_limit: float
-    confidence: float
-    expected_query_rate: float
-    expected_error_rate: float
+    threshold: float | None  # asked where doubt > threshold; None: never
+    target: str  # "query_rate" or "error_rate"
+    target_rate: float  # what was wanted of it
+    error_limit: float  # an answer is wrong if its midpoint is further off, share of the picture
+    confidence: float  # of `error_rate_bound`
+    expected_query_rate: float  # share of calibration samples that would be asked about
+    expected_error_rate: float  # share of wrong ones among the others
+    # The true error rate of what is answered is at most this, with the confidence.
     error_rate_bound: float
+    # An answer about elongated food is also wrong if its axis is further off, degrees; None: only
+    # the place was judged.
     angle_limit: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError if a value is out of range."""
         if self.target not in TARGETS:
             raise ValueError(f"target: expected one of {', '.join(TARGETS)}; got {self.target!r}.")
         for name in ("expected_query_rate", "expected_error_rate", "error_rate_bound"):
@@ -169,28 +138,17 @@ class AskHuman:
 
 @dataclasses.dataclass(frozen=True)
 class Confidence:
-    """The chance that an answer is right, a logistic regression; see the module.
+    """The chance that an answer is right, a logistic regression; see the module."""
 
-    Attributes:
-        inputs: names, of `uncertainty.Estimate.inputs`.
-        means, stds: of the inputs, by which they are standardized.
-        weights: of the standardized inputs.
-        bias: of the sum.
-        error_limit: how far off a right midpoint may be, share of the picture's side.
-        angle_limit: how far off a right axis of elongated food may be, degrees; None: nobody knew
-            which food is elongated, and only the place was judged.
-    """
-
-    inputs: tuple[str, ...]
-    means: tuple[float, ...]
+    inputs: tuple[str, ...]  # names, of `uncertainty.Estimate.inputs`
+    means: tuple[float, ...]  # of the inputs, by which they are standardized
     stds: tuple[float, ...]
-    weights: tuple[float, ...]
+    weights: tuple[float, ...]  # of the standardized inputs
     bias: float
-    error_limit: float
+    error_limit: float  # what counts as right, as in `AskHuman`
     angle_limit: float | None
 
     def __post_init__(self) -> None:
-        """Raises ValueError unless there is a number for each input and stds are above 0."""
         lengths = {len(self.means), len(self.stds), len(self.weights), len(self.inputs)}
         if len(lengths) != 1 or not self.inputs or not all(std > 0 for std in self.stds):
             raise ValueError(
@@ -214,48 +172,38 @@ class Confidence:
 
 @dataclasses.dataclass(frozen=True)
 class CalibratedAnswer:
-    """What a calibration says about one answer; lengths are shares of the picture.
+    """What a calibration says about one answer; lengths are shares of the picture."""
 
-    Attributes:
-        std: calibrated, of x1, y1, x2, y2.
-        coverage: chance that disc (about `centre`, with `radius`) and box (from `box_low` to
-            `box_high`, within 0..1), each for itself, hold the label.
-        ask_human: whether the doubt is above the threshold.
-        chance: that place and direction are right; None: nobody has fitted it.
-        half_angle: of the sector around the answer's axis that, together with the disc, holds the
-            label with the chance `coverage`, degrees; None likewise.
-        two_places: whether another place was nearly as likely, such as that of an equal piece.
-    """
-
-    std: tuple[float, ...]
+    std: tuple[float, ...]  # calibrated, of x1, y1, x2, y2
+    # The chance that the disc (about `centre`, with `radius`) and the box (from `box_low` to
+    # `box_high`, within 0..1), each for itself, hold the label.
     coverage: float
     centre: tuple[float, ...]
     radius: float
     box_low: tuple[float, ...]
     box_high: tuple[float, ...]
-    ask_human: bool
+    ask_human: bool  # whether the doubt is above the threshold
     doubt: float
-    chance: float | None = None
+    chance: float | None = None  # that place and direction are right; None: nobody has fitted it
+    # Of the sector around the answer's axis that, together with the disc, holds the label with the
+    # chance `coverage`, degrees; None likewise.
     half_angle: float | None = None
-    two_places: bool = False
+    two_places: bool = False  # whether another place was nearly as likely, as that of equal pieces
 
 
 @dataclasses.dataclass(frozen=True)
 class UncertaintyCalibration:
-    """The contents of `uncertainty.json`, see the module: `std_scale` are factors of the std of x1,
-    y1, x2, y2, `min_std` what a std counts as if it is less, before the factor. `confidence` is
-    None in files of before there was one."""
+    """The contents of `uncertainty.json`, see the module."""
 
     format_version: int
     fitted_on: FittedOn
-    std_scale: tuple[float, ...]
-    min_std: float
+    std_scale: tuple[float, ...]  # factors of the std of x1, y1, x2, y2
+    min_std: float  # what a std counts as if it is less, before the factor
     regions: ConformalRegions
     asking: AskHuman
-    confidence: Confidence | None = None
+    confidence: Confidence | None = None  # absent in files of before there was one
 
     def __post_init__(self) -> None:
-        """Raises ValueError if a value is out of range."""
         if self.format_version != FORMAT_VERSION:
             raise ValueError(
                 f"format_version: expected {FORMAT_VERSION}, got {self.format_version}. Calibrate "
@@ -265,8 +213,7 @@ class UncertaintyCalibration:
             raise ValueError(f"std_scale: expected 4 numbers above 0, got {self.std_scale}.")
 
     def uncertainty(self, estimate: Estimate) -> np.ndarray:
-        """The score that regions grow with, float64 [N]; raises ValueError if there is none
-        such."""
+        """The score that regions grow with, float64 [N]; raises ValueError if it is absent."""
         if self.fitted_on.score not in estimate.scores:
             raise ValueError(
                 f"{FILE_NAME}: expected one of the scores {', '.join(estimate.scores)}, got "
@@ -299,7 +246,8 @@ class UncertaintyCalibration:
             )
         doubt, half_angle = float(self.doubt(estimate)[row]), None
         if self.regions.sector is not None:
-            half_angle = self.regions.sector_half_angle(estimate.features["axis_spread"][row])
+            spread = estimate.features["axis_spread"][row]
+            half_angle = float(self.regions.sector_half_angle(spread))
         rivals = estimate.features.get("rivalry")
         half_widths = self.regions.box_half_widths(std)
         return CalibratedAnswer(
@@ -312,7 +260,7 @@ class UncertaintyCalibration:
             ask_human=bool(self.asking.ask(doubt)),
             doubt=doubt,
             chance=None if self.confidence is None else 1 - doubt,
-            half_angle=None if half_angle is None else float(half_angle),
+            half_angle=half_angle,
             two_places=rivals is not None and bool(rivals[row] >= TWO_PLACES),
         )
 
@@ -338,15 +286,17 @@ class UncertaintyCalibration:
 
 def write(directory: str | os.PathLike[str], calibration: UncertaintyCalibration) -> None:
     """Writes `uncertainty.json` into a checkpoint's directory, whole or not at all."""
+    text = json.dumps(dataclasses.asdict(calibration), indent=1, allow_nan=False)
     with atomic_files.replace_file(pathlib.Path(directory) / FILE_NAME) as file:
-        file.write(plain_json.text(dataclasses.asdict(calibration)).encode())
+        file.write(f"{text}\n".encode())
 
 
 def read(directory: str | os.PathLike[str]) -> UncertaintyCalibration | None:
     """Reads a checkpoint directory's `uncertainty.json`; None if it has none.
 
     Raises:
-        ValueError: if there is one and it is not as it should be; says which field.
+        ValueError: if it is no JSON, or a field is absent, unknown, of another type, not finite or
+            out of range; says which.
     """
     path = pathlib.Path(directory) / FILE_NAME
     if not path.exists():
@@ -355,4 +305,55 @@ def read(directory: str | os.PathLike[str]) -> UncertaintyCalibration | None:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text, got other bytes: {error}.") from error
-    return plain_json.read(UncertaintyCalibration, text, str(path))
+    return _parsed(text, str(path))
+
+
+def of_checkpoint(contents: checkpoint_directory.Contents) -> UncertaintyCalibration | None:
+    """What the `uncertainty.json` says that was read with a checkpoint; None if there was none.
+
+    Raises:
+        ValueError: if it is not as it should be, or of other weights.
+    """
+    if contents.calibration is None:
+        return None
+    found = _parsed(contents.calibration, str(contents.directory / FILE_NAME))
+    found.check_weights(contents.weights_sha256)
+    return found
+
+
+def _parsed(text: str, name: str) -> UncertaintyCalibration:
+    try:
+        values = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{name}: expected JSON, got something else: {error}.") from error
+    return _built(UncertaintyCalibration, values, name)
+
+
+def _built(kind: typing.Any, value: object, name: str) -> typing.Any:
+    """A field's value from JSON; `name` says where it stands."""
+    arguments = typing.get_args(kind)
+    if isinstance(kind, types.UnionType):
+        return None if value is None else _built(arguments[0], value, name)
+    if typing.get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_built(arguments[0], one, name) for one in value)
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        fields, hints = dataclasses.fields(kind), typing.get_type_hints(kind)
+        needed = {field.name for field in fields if field.default is dataclasses.MISSING}
+        absent, unknown = sorted(needed - set(value)), sorted(set(value) - set(hints))
+        if absent or unknown:
+            raise ValueError(
+                f"{name}: expected the fields {', '.join(sorted(hints))}; absent: "
+                f"{', '.join(absent) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
+            )
+        built = {key: _built(hints[key], one, f"{name}: {key}") for key, one in value.items()}
+        try:
+            return kind(**built)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is float and is_number and math.isfinite(value):
+        return float(value)
+    if kind in (bool, int, str) and type(value) is kind:
+        return value
+    expected = "an object" if dataclasses.is_dataclass(kind) else getattr(kind, "__name__", kind)
+    raise ValueError(f"{name}: expected {expected}, finite if a number, got {value!r}.")

@@ -122,11 +122,6 @@ def mean_of_known(values: np.ndarray) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def mean_answers(labels: np.ndarray, number: int) -> np.ndarray:
-    """The mean of training labels [M, 4], as the answer to so many questions: float64 [n, 4]."""
-    return np.broadcast_to(np.mean(labels, axis=0, dtype=np.float64), (number, 4))
-
-
 def group_means(
     values: Mapping[str, np.ndarray], names: np.ndarray
 ) -> dict[str, dict[str, float | int]]:

@@ -25,28 +25,49 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
+import typing
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 import checkpoint_directory
-from evaluation import calibration, metrics
+from evaluation import metrics
 from food_data import commands, framing, npz_dataset, splits
 
+if typing.TYPE_CHECKING:
+    from evaluation import calibration
+
 SPLITS = ("train", "val", "all")
-FORMATS = ("annotations", "coco", "labelme", "voc", "csv", "spanet")
+FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv", "spanet")
 _ID_BYTES = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Samples:
-    """Samples that are asked.
+class Pieces:
+    """The pieces of food that n instructions mean: one, or several equal ones, for each."""
 
-    Attributes:
-        dataset: N samples.
-        indices: which of them are asked, int [n].
-        train: what baselines may know; None: nobody knows which trained.
-    """
+    rows: np.ndarray  # int [P], ascending: which of the n samples a piece belongs to
+    labels: np.ndarray  # float32 [P, 4], a right answer for it
+    elongated: np.ndarray | None  # bool [P], whether it has a direction; None: nobody knows
+
+    def smallest(self, values: np.ndarray) -> np.ndarray:
+        """Of values [P] the smallest of each sample's pieces, [n]."""
+        return np.minimum.reduceat(values, np.flatnonzero(np.diff(self.rows, prepend=-1)))
+
+    def nearest_rows(self, answers: np.ndarray) -> np.ndarray:
+        """The piece whose midpoint is nearest to each sample's answer [P, 4]: numbers int [n]."""
+        order = np.lexsort((metrics.midpoint_distances(answers, self.labels), self.rows))
+        return order[np.flatnonzero(np.diff(self.rows, prepend=-1))]
+
+    def nearest(self, answers: np.ndarray) -> np.ndarray:
+        """The labels float32 [n, 4] of the pieces that are nearest to answers [n, 4]."""
+        return self.labels[self.nearest_rows(np.asarray(answers)[self.rows])]
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Samples that are asked: `indices` int [n] of N. `train` is what baselines may know; None:
+    nobody knows which trained."""
 
     dataset: npz_dataset.FoodDataset
     indices: np.ndarray
@@ -85,6 +106,11 @@ class Samples:
         if self.dataset.masks is None:
             return None
         return metrics.elongations(self.dataset.masks, self.indices) >= metrics.ELONGATED_RATIO
+
+    @property
+    def pieces(self) -> Pieces:
+        """The labelled piece of each sample."""
+        return Pieces(np.arange(len(self)), self.labels, self.elongated)
 
     def names(self, name: str) -> np.ndarray | None:
         """str [n] of the data set's array `name`, such as 'food_types'; None if it has none."""
@@ -160,11 +186,19 @@ def calibration_split(
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds --dataset_file or --annotations, --annotation_format, --passes and --accurate."""
+    """Adds --checkpoint_dir, --batch_size, --seed, what is asked about, and how often it is
+    looked at."""
+    add = parser.add_argument
+    add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--dataset_file", type=pathlib.Path, help=".npz, see build_dataset.py")
     data.add_argument("--annotations", nargs="+", metavar="FILE", help="of photographs")
-    parser.add_argument("--annotation_format", choices=FORMATS, default="annotations")
+    trust_help = "let gin run what the checkpoint's config.gin says; only literals are read else"
+    add("--trust_config", action="store_true", help=trust_help)
+    add("--annotation_format", choices=FORMATS, default="annotations")
+    add("--split_file", type=pathlib.Path, help="unless given: beside the data set, if any")
+    add("--batch_size", type=int, default=32)
+    add("--seed", type=int, default=0, help="of all that is drawn")
     framing.add_flags(parser)
 
 

@@ -12,39 +12,27 @@ pictures gives A A (mean 2), A B or B A (3), B B (5), with the chances 1/4, 1/2,
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+
+from evaluation import metrics
 
 _NUM_RESAMPLES = 2000
 _NUM_PERMUTATIONS = 9999
 # Numbers that are drawn at once, so that memory does not grow with the pictures.
 _AT_ONCE = 1_000_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A mean and where it might have been with other pictures of the same kind.
-
-    Attributes:
-        mean: over all samples whose value is known; NaN without any.
-        low, high: ends of the 95 % interval; NaN if fewer than two pictures have a known value.
-        n: samples with a known value.
-    """
-
-    mean: float
-    low: float
-    high: float
-    n: int
+NAN = float("nan")
 
 
 def mean_intervals(
     columns: Mapping[str, np.ndarray], pictures: np.ndarray, seed: int = 0
-) -> dict[str, Interval]:
+) -> dict[str, dict[str, float | int]]:
     """95 % intervals of the means of columns [N], all from the same 2,000 drawings of pictures.
 
     NaN means unknown and does not count. `pictures` [N] are equal for samples of one picture.
+    {column: {'mean', 'low', 'high', 'n'}}: 'low' and 'high' are NaN if fewer than two pictures have
+    a known value, 'n' samples have one.
     """
     names, group = np.unique(pictures, return_inverse=True)
     values = np.stack([np.asarray(column, np.float64) for column in columns.values()])
@@ -65,21 +53,17 @@ def mean_intervals(
         means = sums.sum(axis=0) / counts.sum(axis=0)
     found = {}
     for column, name in enumerate(columns):
-        low = high = float("nan")
+        low = high = NAN
         if (counts[:, column] > 0).sum() > 1:
             low, high = np.nanquantile(drawn[:, column], [0.025, 0.975]).tolist()
-        found[name] = Interval(float(means[column]), low, high, int(counts[:, column].sum()))
+        number = int(counts[:, column].sum())
+        found[name] = {"mean": float(means[column]), "low": low, "high": high, "n": number}
     return found
-
-
-def mean_interval(values: np.ndarray, pictures: np.ndarray, seed: int = 0) -> Interval:
-    """`mean_intervals` of one column [N]."""
-    return mean_intervals({"": values}, pictures, seed)[""]
 
 
 def compare(
     first: np.ndarray, second: np.ndarray, pictures: np.ndarray, seed: int = 0
-) -> tuple[Interval, float]:
+) -> dict[str, float]:
     """Whether one model's errors are smaller than another's on the same samples, or by luck.
 
     If the models were equally good, the differences of a picture might as well have the other
@@ -94,28 +78,41 @@ def compare(
         seed: of drawings and signs.
 
     Returns:
-        The interval of the mean of first minus second, and the two-sided p value of "both are
-        equally good"; NaN without a known difference.
+        {'difference', 'low', 'high', 'p_value'}: the mean of first minus second with its interval,
+        and the two-sided p value of "both are equally good"; NaN without a known difference.
     """
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    interval = mean_interval(difference, pictures, seed)
+    interval = mean_intervals({"": difference}, pictures, seed)[""]
+    found = {"difference": interval["mean"], "low": interval["low"], "high": interval["high"]}
     known = ~np.isnan(difference)
     if not known.any():
-        return interval, float("nan")
+        return {**found, "p_value": NAN}
     _, group = np.unique(np.asarray(pictures)[known], return_inverse=True)
     sums = np.bincount(group, difference[known])
     # Sums of the same numbers in another order differ by rounding.
     reached = np.abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
     if len(sums) < 63 and 2 ** len(sums) <= _NUM_PERMUTATIONS:
         flips = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
-        return interval, float((np.abs((1 - 2 * flips) @ sums) >= reached).mean())
+        return {**found, "p_value": float((np.abs((1 - 2 * flips) @ sums) >= reached).mean())}
     rng, as_far = np.random.default_rng(seed), 0
     step = max(1, _AT_ONCE // len(sums))
     for start in range(0, _NUM_PERMUTATIONS, step):
         number = min(step, _NUM_PERMUTATIONS - start)
         flips = rng.integers(0, 2, (number, len(sums)), dtype=np.int8)
         as_far += int((np.abs((1 - 2 * flips) @ sums) >= reached).sum())
-    return interval, (as_far + 1) / (_NUM_PERMUTATIONS + 1)
+    return {**found, "p_value": (as_far + 1) / (_NUM_PERMUTATIONS + 1)}
+
+
+def bootstrap_interval(
+    figure: Callable[[np.ndarray], float], pictures: np.ndarray, number: int, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of a figure of sample numbers int [m]; `number` drawings of whole pictures."""
+    rows = [one for _, one in metrics.groups(pictures)]
+    rng, drawn = np.random.default_rng(seed), []
+    for _ in range(number):
+        some = rng.integers(0, len(rows), len(rows))
+        drawn.append(figure(np.concatenate([rows[one] for one in some])))
+    return tuple(np.quantile(drawn, [0.025, 0.975]).tolist())
 
 
 def one_of_each_picture(pictures: np.ndarray, seed: int) -> np.ndarray:
@@ -141,28 +138,10 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
     """The chance that a positive sample has a higher score than a negative one, equal ones half:
     0.5 for a score that knows nothing; NaN if all of [N] are positive or none is."""
     if np.all(positive) or not np.any(positive):
-        return float("nan")
+        return NAN
     import sklearn.metrics  # slow, so not for --help
 
     return float(sklearn.metrics.roc_auc_score(positive, scores))
-
-
-def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the precision-recall curve in steps, as `auroc`; NaN without a positive."""
-    if not np.any(positive):
-        return float("nan")
-    import sklearn.metrics  # slow, so not for --help
-
-    return float(sklearn.metrics.average_precision_score(positive, scores))
-
-
-def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """The correlation of the ranks of two arrays [N], -1..1; NaN if either is constant."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return float("nan")
-    import scipy.stats  # slow, so not for --help
-
-    return float(scipy.stats.spearmanr(first, second).statistic)
 
 
 def tie_means(keys: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -22,19 +22,34 @@ and 0.07: {"mean": 0.04, "low": 0.02, "high": 0.06, "n": 4}.
 
 One source is the default: the first one that the checkpoint was calibrated with, or else the first.
 It alone is asked about shifts, tested with the calibration, and shown in the examples.
+
+Shifts are plates unlike those of training: no plate at all, another camera, a food that is not
+there.
+
+| shift         | what becomes of a picture                                            |
+|---------------|----------------------------------------------------------------------|
+| blank         | one colour, drawn for each picture                                   |
+| noise         | every pixel drawn from 0 .. 255                                      |
+| hue_40        | hues turned by 40 degrees: a camera without white balance            |
+| hue_120       | hues turned by 120 degrees                                           |
+| gamma_half    | 255 (v / 255)^0.5, 64 becomes 128: too bright                        |
+| gamma_two     | 255 (v / 255)^2, 128 becomes 64: too dark                            |
+| blur          | out of focus, a Gaussian of 4 pixels                                 |
+| grain         | Gaussian noise of 10 % of the range on every value                   |
+| negative      | 255 - v                                                              |
+| wrong food    | stays; the instruction names a food that is not on it                |
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import pathlib
 import resource
 import sys
 import time
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import cv2
 import numpy as np
 
 from evaluation import (
@@ -42,13 +57,12 @@ from evaluation import (
     calibration,
     calibration_fit,
     metrics,
-    plain_json,
-    shifts,
+    report,
     statistics,
     uncertainty_metrics,
     uncertainty_sources,
 )
-from evaluation.samples import Samples, calibration_split
+from evaluation.samples import Samples
 from evaluation.uncertainty import Estimate
 
 if typing.TYPE_CHECKING:
@@ -73,9 +87,52 @@ _SHOWN = {
     "nearest_item_chance": ("the same by chance", "share", "high"),
 }  # fmt: skip
 _POINTS = 101
-_NUM_RESAMPLES = 500
 
 Columns = Mapping[str, np.ndarray]
+# (uint8 [B, H, W, 3], a generator) -> uint8 of the same shape.
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def _blank(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    colours = generator.integers(0, 256, (len(images), 1, 1, 3), np.uint8)
+    return np.broadcast_to(colours, images.shape).copy()
+
+
+def _hue(degrees: int) -> Change:
+    def turned(image: np.ndarray) -> np.ndarray:
+        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+        # OpenCV's bytes hold half the angle.
+        hsv[..., 0] = (hsv[..., 0].astype(np.int32) + degrees // 2) % 180
+        return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+    return lambda images, generator: np.stack([turned(image) for image in images])
+
+
+def _gamma(exponent: float) -> Change:
+    table = np.rint(255.0 * (np.arange(256) / 255.0) ** exponent).astype(np.uint8)
+    return lambda images, generator: table[images]
+
+
+def _blur(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    return np.stack([cv2.GaussianBlur(image, (0, 0), 4.0) for image in images])
+
+
+def _grain(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    grain = 25.5 * generator.standard_normal(images.shape, np.float32)
+    return np.clip(np.rint(images + grain), 0, 255).astype(np.uint8)
+
+
+SHIFTS: dict[str, Change] = {
+    "blank": _blank,
+    "noise": lambda images, generator: generator.integers(0, 256, images.shape, np.uint8),
+    "hue_40": _hue(40),
+    "hue_120": _hue(120),
+    "gamma_half": _gamma(0.5),
+    "gamma_two": _gamma(2.0),
+    "blur": _blur,
+    "grain": _grain,
+    "negative": lambda images, generator: 255 - images,
+}
 
 
 def run(
@@ -94,32 +151,19 @@ def run(
     num_examples: int = 0,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> dict[str, typing.Any]:
-    """Asks and measures.
+    """Asks `agent` about the samples, looking at them through `frames` (None: one pass), and
+    measures. Returns the module's document.
 
-    Args:
-        samples: that are asked about.
-        agent: the model.
-        frames: of its passes; None: one pass.
-        sources: of uncertainty.
-        calibrated: of the checkpoint; None: it has none.
-        other: name, model and frames to compare it with.
-        mm_per_px: how many millimetres a pixel of the model's picture shows; None: unknown.
-        seed: of all that is drawn.
-        batch_size: pictures in one pass.
-        coverage_splits: how many random splits; 0: none.
-        shift_samples: pictures for each shift; 0: none is tried.
-        num_examples: of each kind; 0: none.
-        progress: wraps the batches, for a progress bar.
-
-    Returns:
-        The module's document.
+    `sources` are of uncertainty, `calibrated` is the checkpoint's calibration, `other` is the name,
+    model and frames to compare with. Of `coverage_splits`, `shift_samples` and `num_examples` 0
+    leaves that part out. `progress` wraps the batches.
 
     Raises:
         ValueError: if pictures that calibrated are asked about, or settings are out of range.
     """
     if calibrated is not None:
         calibrated.check_unseen(samples.picture_ids)
-    meter = _Meter(progress)
+    meter, plain = _Meter(progress), uncertainty_sources.PlainAnswers(agent)
 
     def ask(
         source: uncertainty_sources.Source,
@@ -138,75 +182,27 @@ def run(
             **how,
         )
 
-    plain = uncertainty_sources.PlainAnswers(agent)
     answers = {"model": ask(plain).answers}
     if samples.dataset.sources is not None:
         swapped = baselines.swapped_instructions(samples, seed)
         answers["model, instruction swapped"] = ask(plain, instructions=swapped).answers
     answers |= baselines.baseline_answers(samples)
     if other is not None:
-        name, other_agent, other_frames = other
-        other_plain = uncertainty_sources.PlainAnswers(other_agent)
-        answers[f"compared: {name}"] = ask(other_plain, frames=other_frames).answers
+        name, model, its_frames = other
+        theirs = ask(uncertainty_sources.PlainAnswers(model), frames=its_frames)
+        answers[f"compared: {name}"] = theirs.answers
     columns = {kind: columns_of(one, samples, mm_per_px) for kind, one in answers.items()}
-    own, labels = columns["model"], samples.labels
-    document = {
-        "format_version": FORMAT_VERSION,
-        "metrics": {
-            name: dict(zip(("label", "unit", "better"), _SHOWN[name])) for name in _shown(own)
-        },
-        "errors": {kind: _intervals(one, samples.pictures, seed) for kind, one in columns.items()},
-        "groups": groups(own, samples, seed),
-        "comparison": None,
-        "uncertainty": [],
-        "curves": [],
-        "calibration": None,
-        "coverage_splits": None,
-        "shifts": [],
-    }
+    document = _error_figures(columns, samples, seed)
     if other is not None:
-        compared = comparison(own, columns[f"compared: {name}"], samples.pictures, seed)
+        compared = comparison(columns["model"], columns[f"compared: {name}"], samples, seed)
         document["comparison"] = {"other": name, "columns": compared}
-    estimates = [ask(source) for source in sources]
-    fits = [calibrated is not None and one.is_of(calibrated.fitted_on) for one in sources]
-    default = fits.index(True) if any(fits) else 0
-    costs = _costs([plain, *sources], samples, batch_size, seed) if sources else []
-    for number, (source, estimate, fit) in enumerate(zip(sources, estimates, fits)):
-        std = [(source.label, np.maximum(estimate.std, calibration.MIN_STD))]
-        if fit:
-            std.append((f"{source.label}, calibrated", calibrated.calibrated_std(estimate.std)))
-        row = {"source": source.name, "settings": dict(source.settings)}
-        row |= {"ms_per_image": costs[number + 1], "relative_cost": costs[number + 1] / costs[0]}
-        for made in _rows(estimate, std, labels):
-            first = number == default and made["label"] == source.label
-            first = first and made["score"] == next(iter(estimate.scores))
-            document["uncertainty"].append({**made, **row, "is_default": first})
-        document["curves"].append({"label": source.label, **_curves(estimate, std[-1][1], labels)})
-    found = None
+    doubts = _Doubts(ask, samples, sources, calibrated, seed)
     if sources:
-        estimate, known = estimates[default], calibrated if any(fits) else None
-        found, doubt = estimate, (lambda one: one.score) if known is None else known.doubt
-        if known is not None:
-            document["calibration"] = calibration_figures(known, estimate, samples, seed)
-        if coverage_splits:
-            document["coverage_splits"] = coverage_over_splits(
-                estimate, samples, coverage_splits, seed
-            )
-        if shift_samples:
-            document["shifts"] = shifts.shift_rows(
-                functools.partial(ask, sources[default]),
-                doubt,
-                samples,
-                doubt(estimate),
-                threshold=None if known is None else known.asking.threshold,
-                max_samples=shift_samples,
-                seed=seed,
-            )
+        costs = _costs([plain, *sources], samples, batch_size, seed)
+        document |= doubts.figures(costs, coverage_splits, shift_samples)
     document["throughput"] = meter.figures()
-    return plain_json.plain(document) | {
-        "examples": _examples(
-            samples, answers["model"], found, calibrated if any(fits) else None, num_examples
-        )
+    return report.plain(document) | {
+        "examples": _examples(samples, answers["model"], doubts, num_examples)
     }
 
 
@@ -233,38 +229,143 @@ def _shown(columns: Columns) -> list[str]:
     return [name for name in _SHOWN if name in columns and not np.isnan(columns[name]).all()]
 
 
-def _intervals(columns: Columns, pictures: np.ndarray, seed: int) -> dict[str, dict]:
-    found = statistics.mean_intervals(columns, pictures, seed)
-    return {name: dataclasses.asdict(one) for name, one in found.items()}
-
-
-def groups(columns: Columns, samples: Samples, seed: int = 0) -> dict[str, dict[str, dict]]:
-    """The shown columns by action, by food, and by folder of the pictures, where they are named:
-    {'action', 'food', 'source': {name: {'n': number of samples, column: interval}}}."""
-    shown, found = {name: columns[name] for name in _shown(columns)}, {}
+def _error_figures(
+    columns: Mapping[str, Columns], samples: Samples, seed: int
+) -> dict[str, typing.Any]:
+    """The document as far as answers go; what needs a source of uncertainty is empty."""
+    own, pictures = columns["model"], samples.pictures
+    shown, groups = {name: own[name] for name in _shown(own)}, {}
     for kind, array in (("action", "action_names"), ("food", "food_types"), ("source", "sources")):
         names = samples.names(array)
         if names is not None:
             if kind == "source":
                 names = np.array([name.rpartition("/")[0] or "." for name in names])
-            found[kind] = {
+            groups[kind] = {
                 str(name): {"n": len(rows)}
-                | _intervals({c: v[rows] for c, v in shown.items()}, samples.pictures[rows], seed)
+                | statistics.mean_intervals(
+                    {column: values[rows] for column, values in shown.items()}, pictures[rows], seed
+                )
                 for name, rows in metrics.groups(names)
             }
-    return found
+    return {
+        "format_version": FORMAT_VERSION,
+        "metrics": {name: dict(zip(("label", "unit", "better"), _SHOWN[name])) for name in shown},
+        "errors": {
+            kind: statistics.mean_intervals(one, pictures, seed) for kind, one in columns.items()
+        },
+        "groups": groups,
+        "comparison": None,
+        "uncertainty": [],
+        "curves": [],
+        "calibration": None,
+        "coverage_splits": None,
+        "shifts": [],
+    }
 
 
 def comparison(
-    first: Columns, second: Columns, pictures: np.ndarray, seed: int = 0
+    first: Columns, second: Columns, samples: Samples, seed: int = 0
 ) -> dict[str, dict[str, float]]:
     """First minus second: {column that tables show: {'difference', 'low', 'high', 'p_value'}}."""
-    found = {}
-    for name in _shown(first):
-        interval, p_value = statistics.compare(first[name], second[name], pictures, seed)
-        found[name] = {"difference": interval.mean, "low": interval.low, "high": interval.high}
-        found[name]["p_value"] = p_value
-    return found
+    return {
+        name: statistics.compare(first[name], second[name], samples.pictures, seed)
+        for name in _shown(first)
+    }
+
+
+class _Doubts:
+    """What sources of uncertainty say about the samples. `default` is the one that the module
+    speaks of, None without any; `known` the calibration if it is of it."""
+
+    def __init__(
+        self,
+        ask: Callable[..., Estimate],
+        samples: Samples,
+        sources: Sequence[uncertainty_sources.Source],
+        calibrated: calibration.UncertaintyCalibration | None,
+        seed: int,
+    ) -> None:
+        self._ask, self._samples, self._sources, self._seed = ask, samples, sources, seed
+        self._estimates = [ask(source) for source in sources]
+        fits = [calibrated is not None and one.is_of(calibrated.fitted_on) for one in sources]
+        self._number = fits.index(True) if any(fits) else 0
+        self.known = calibrated if any(fits) else None
+        self.default = self._estimates[self._number] if sources else None
+
+    def figures(
+        self, costs: Sequence[float], coverage_splits: int, shift_samples: int
+    ) -> dict[str, typing.Any]:
+        """The document's parts; `costs` are milliseconds of the plain answer and each source."""
+        samples, known, labels = self._samples, self.known, self._samples.labels
+        found = {"uncertainty": [], "curves": []}
+        for number, (source, estimate) in enumerate(zip(self._sources, self._estimates)):
+            std = [(source.label, np.maximum(estimate.std, calibration.MIN_STD))]
+            if known is not None and source.is_of(known.fitted_on):
+                calibrated_std = known.calibrated_std(estimate.std)
+                std.append((f"{source.label}, calibrated", calibrated_std))
+            cost = {
+                "ms_per_image": costs[number + 1],
+                "relative_cost": costs[number + 1] / costs[0],
+            }
+            for made in _rows(estimate, std, labels):
+                first = number == self._number and made["label"] == source.label
+                first = first and made["score"] == next(iter(estimate.scores))
+                settings = {"source": source.name, "settings": dict(source.settings)}
+                found["uncertainty"].append({**made, **settings, **cost, "is_default": first})
+            found["curves"].append({"label": source.label, **_curves(estimate, std[-1][1], labels)})
+        if known is not None:
+            figures = calibration_fit.figures(known, self.default, samples, self._seed)
+            found["calibration"] = figures
+        if coverage_splits:
+            found["coverage_splits"] = calibration_fit.coverage_over_splits(
+                self.default, samples, coverage_splits, self._seed
+            )
+        if shift_samples:
+            doubt = (lambda one: one.score) if known is None else known.doubt
+            found["shifts"] = shift_rows(
+                functools.partial(self._ask, self._sources[self._number]),
+                doubt,
+                samples,
+                doubt(self.default),
+                threshold=None if known is None else known.asking.threshold,
+                max_samples=shift_samples,
+                seed=self._seed,
+            )
+        return found
+
+
+def shift_rows(
+    ask: Callable[..., Estimate],
+    doubt: Callable[[Estimate], np.ndarray],
+    samples: Samples,
+    ordinary: np.ndarray,
+    *,
+    threshold: float | None = None,
+    max_samples: int = 500,
+    seed: int = 0,
+) -> list[dict[str, object]]:
+    """How the doubts about shifted plates compare with `ordinary`, those about samples as they are.
+
+    `ask` asks about samples with other `instructions` or a `change` of the pictures; of more than
+    `max_samples` so many are drawn. Rows: 'name', 'auroc', 'asked_share' (above `threshold`; None
+    without one), 'mean_uncertainty', 'n'; first the ordinary ones (AUROC None). Example: of noise
+    pictures 98 % are more doubtful than an ordinary plate: {"name": "noise", "auroc": 0.98, ...}.
+    """
+    size = min(max_samples, len(samples))
+    rows = np.sort(np.random.default_rng(seed).choice(len(samples), size, replace=False))
+    chosen, found = samples.part(rows), {"ordinary": ordinary}
+    for name, change in SHIFTS.items():
+        found[name] = doubt(ask(chosen, change=change))
+    instructions = baselines.wrong_foods(chosen, seed)
+    if instructions is not None:
+        found["wrong food"] = doubt(ask(chosen, instructions=instructions))
+    made = []
+    for name, scores in found.items():
+        both = np.concatenate([ordinary, scores]), np.repeat([0, 1], [len(ordinary), len(scores)])
+        row = {"name": name, "auroc": None if name == "ordinary" else statistics.auroc(*both)}
+        row["asked_share"] = None if threshold is None else float((scores > threshold).mean())
+        made.append({**row, "mean_uncertainty": float(scores.mean()), "n": len(scores)})
+    return made
 
 
 def _rows(
@@ -295,111 +396,15 @@ def _curves(estimate: Estimate, std: np.ndarray, labels: np.ndarray) -> dict[str
     }
 
 
-def calibration_figures(
-    calibrated: calibration.UncertaintyCalibration,
-    estimate: Estimate,
-    samples: Samples,
-    seed: int = 0,
-) -> dict[str, typing.Any]:
-    """What a calibration is worth on samples that it has not seen.
-
-    Example: 90 % discs of 1,000 plates hold 906 midpoints: `disc_coverage` 0.906 with the interval
-    [0.886, 0.924]. Asking about 19 % of the plates lowers the mean distance of the midpoints from
-    0.03 to 0.02: `gain` 0.33.
-
-    Returns:
-        'fitted_on' (without the pictures' ids), 'nominal', 'disc_coverage', 'box_coverage' and,
-        where the calibration has sectors, 'both_coverage' (disc and sector together),
-        'median_radius', 'asked_share', 'error_of_all', 'error_of_answered', 'gain', 'wrong_of_all',
-        'wrong_of_answered' (shares whose place or direction is wrong), 'target', and 'chance', None
-        without one: 'mean' of it, share of 'right' answers, 'auroc' of doubt, 'ece'.
-    """
-    regions, asking, labels = calibrated.regions, calibrated.asking, samples.labels
-    radii = regions.disc_radius(calibrated.uncertainty(estimate))
-    distances = metrics.midpoint_distances(estimate.answers, labels)
-    errors = np.abs(np.asarray(estimate.answers, np.float64) - labels)
-    held = {
-        "disc": distances <= radii,
-        "box": (errors <= regions.box_half_widths(estimate.std)).all(axis=1),
-    }
-    elongated = samples.elongated
-    if regions.sector is not None and elongated is not None:
-        angles = calibration_fit.axis_errors(estimate.answers, labels, elongated)
-        half_angles = regions.sector_half_angle(estimate.features["axis_spread"])
-        held["both"] = held["disc"] & (angles <= half_angles)
-    judged = None if asking.angle_limit is None else elongated
-    wrong = asking.error_limit < calibration_fit.answer_errors(
-        estimate.answers, labels, judged, asking.error_limit, asking.angle_limit
-    )
-    answered = ~asking.ask(calibrated.doubt(estimate))
-    error_of_all, rest, wrong_rest = float(distances.mean()), None, None
-    if answered.any():
-        rest, wrong_rest = float(distances[answered].mean()), float(wrong[answered].mean())
-    fitted_on = dataclasses.asdict(calibrated.fitted_on)
-    coverages = {f"{kind}_coverage": one.astype(float) for kind, one in held.items()}
-    found = {
-        "fitted_on": fitted_on
-        | {"picture_ids": None, "num_pictures": len(fitted_on["picture_ids"])},
-        "nominal": regions.coverage,
-        **_intervals(coverages, samples.pictures, seed),
-        "median_radius": float(np.median(radii)),
-        "asked_share": float(1 - answered.mean()),
-        "target": f"{asking.target} {asking.target_rate:g}",
-        "chance": None,
-        "error_of_all": error_of_all,
-        "error_of_answered": rest,
-        "gain": None if rest is None or error_of_all == 0 else 1 - rest / error_of_all,
-        "wrong_of_all": float(wrong.mean()),
-        "wrong_of_answered": wrong_rest,
-    }
-    if calibrated.confidence is not None:
-        chance = calibrated.confidence.chance(estimate.inputs)
-        rows = [one for _, one in metrics.groups(samples.pictures)]
-        rng, drawn = np.random.default_rng(seed), []
-        for _ in range(_NUM_RESAMPLES):
-            some = np.concatenate([rows[one] for one in rng.integers(0, len(rows), len(rows))])
-            drawn.append(uncertainty_metrics.chance_error(chance[some], ~wrong[some]))
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        ece = uncertainty_metrics.chance_error(chance, ~wrong)
-        found["chance"] = {
-            "mean": float(chance.mean()),
-            "right": float((~wrong).mean()),
-            "auroc": statistics.auroc(1 - chance, wrong),
-            "ece": {"mean": ece, "low": low, "high": high, "n": len(wrong)},
-        }
-    return plain_json.plain(found)
-
-
-def coverage_over_splits(
-    estimate: Estimate, samples: Samples, num_splits: int, seed: int = 0
-) -> dict[str, typing.Any]:
-    """Coverage of 90 % regions fitted to one half of the pictures on the other, of random halves.
-
-    'num_splits', 'fraction', 'nominal', and for each of `calibration_fit.REGIONS` 'mean', 'low',
-    'high' (of the splits) and 'each', a list. Raises ValueError if a half is too small.
-    """
-    shares: dict[str, list[float]] = {name: [] for name in calibration_fit.REGIONS}
-    for number in range(num_splits):
-        fitting, testing = calibration_split(samples, 0.5, seed + number)
-        regions = calibration_fit.fit_regions(estimate.part(fitting), samples.labels[fitting])
-        scores = calibration_fit.region_scores(estimate.part(testing), samples.labels[testing])
-        for name, values in scores.items():
-            shares[name].append(float((values <= getattr(regions, name)).mean()))
-    return {"num_splits": num_splits, "fraction": 0.5, "nominal": 0.9} | {
-        name: {"mean": float(np.mean(each)), "low": min(each), "high": max(each), "each": each}
-        for name, each in shares.items()
-    }
-
-
 def _examples(
     samples: Samples,
     answers: np.ndarray,
-    found: Estimate | None,
-    calibrated: calibration.UncertaintyCalibration | None,
+    doubts: _Doubts,
     number: int,
 ) -> dict[str, list[dict[str, typing.Any]]]:
     """{'best', 'worst', 'most_uncertain'}: so many samples each, with their pictures."""
-    answers, dataset = answers if found is None else found.answers, samples.dataset
+    found, calibrated, dataset = doubts.default, doubts.known, samples.dataset
+    answers = answers if found is None else found.answers
     distances = metrics.midpoint_distances(answers, samples.labels)
     order = np.argsort(distances, kind="stable")
     chosen = {"best": order, "worst": order[::-1], "most_uncertain": order[:0]}
@@ -447,39 +452,22 @@ def _costs(
 
 
 class _Meter:
-    """Counts pictures, time and memory of loops over batches.
-
-    Memory is what the process holds for itself, looked at after each batch. On Linux the pages of a
-    mapped data set are not in it, which belong to the system's cache and grow with the file; on
-    other systems it is the highest resident size, with them.
-    """
+    """Counts pictures and time of loops over batches."""
 
     def __init__(self, progress: Callable[[Iterable], Iterable]) -> None:
         self._progress, self._num_images, self._seconds = progress, 0, 0.0
-        self._peak_mb = _memory_mb()
 
     def batches(self, num_images: int, starts: Iterable) -> Iterator:
         before = time.perf_counter()
-        for start in self._progress(starts):
-            yield start
-            self._peak_mb = max(self._peak_mb, _memory_mb())
+        yield from self._progress(starts)
         self._seconds += time.perf_counter() - before
         self._num_images += num_images
 
     def figures(self) -> dict[str, float | int]:
-        speed = self._num_images / self._seconds if self._seconds else 0.0
+        # With the pages of a mapped data set, which belong to the system's cache.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {
-            "images_per_s": speed,
+            "images_per_s": self._num_images / self._seconds if self._seconds else 0.0,
             "num_images": self._num_images,
-            "peak_rss_mb": self._peak_mb,
+            "peak_rss_mb": peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6,
         }
-
-
-def _memory_mb() -> float:
-    status = pathlib.Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024 / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

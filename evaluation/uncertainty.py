@@ -48,6 +48,7 @@ import numpy as np
 
 from tokenizers import action_coding
 
+_INFORMATION = ("entropy", "mutual_information")  # The other scores are lengths.
 # Tails count: what is likely at all tells more about gross errors than the shape of the peak.
 CREDIBLE_MASS = 0.99
 # Two places count as two if they are as far apart, and count with what is as near to them.
@@ -56,18 +57,12 @@ _PLACE_WIDTH = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """Answers and how sure they are.
+    """Answers and how sure they are."""
 
-    Attributes:
-        answers: float32 [N, 4], x1, y1, x2, y2 in 0..1 of the picture.
-        std: float64 [N, 4], standard deviations of the coordinates, not calibrated.
-        scores: {name: float64 [N]}, the one to rank by first.
-        features: {name: float64 [N]}, of what was looked at, whatever part of the picture it is.
-    """
-
-    answers: np.ndarray
-    std: np.ndarray
-    scores: Mapping[str, np.ndarray]
+    answers: np.ndarray  # float32 [N, 4], x1, y1, x2, y2 in 0..1 of the picture
+    std: np.ndarray  # float64 [N, 4], standard deviations of the coordinates, not calibrated
+    scores: Mapping[str, np.ndarray]  # {name: float64 [N]}, the one to rank by first
+    # {name: float64 [N]}, of what was looked at, whatever part of the picture it is.
     features: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
@@ -79,21 +74,18 @@ class Estimate:
     def inputs(self) -> dict[str, np.ndarray]:
         """All that `confidence` is told, {name: float64 [N]}; of lengths the logarithm, so that a
         doubling counts the same everywhere."""
-        scores = {
-            name: score
-            if name in ("entropy", "mutual_information")
-            else np.log(np.maximum(score, 1e-4))
+        lengths = {
+            name: np.log(np.maximum(score, 1e-4))
             for name, score in self.scores.items()
+            if name not in _INFORMATION
         }
-        return {**scores, **self.features}
+        return {**self.scores, **lengths, **self.features}
 
     def part(self, rows: np.ndarray | slice) -> Estimate:
         """That of some of the answers: numbers int [m], bool [N] or a slice."""
-        scores, features = (
-            {name: values[rows] for name, values in group.items()}
-            for group in (self.scores, self.features)
-        )
-        return Estimate(self.answers[rows], self.std[rows], scores, features)
+        groups = self.scores, self.features
+        cut = ({name: values[rows] for name, values in group.items()} for group in groups)
+        return Estimate(self.answers[rows], self.std[rows], *cut)
 
     def moved(self, factors: np.ndarray, shifts: np.ndarray) -> Estimate:
         """The same in coordinates of another square: coordinate * factor + shift, [N, 2] each, see
@@ -112,12 +104,15 @@ class Estimate:
 
 def joined(parts: list[Estimate]) -> Estimate:
     """The estimates of batches as one."""
-    scores, features = (
-        {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
-        for groups in ([one.scores for one in parts], [one.features for one in parts])
+    groups = [one.scores for one in parts], [one.features for one in parts]
+    return Estimate(
+        np.concatenate([one.answers for one in parts]),
+        np.concatenate([one.std for one in parts]),
+        *(
+            {name: np.concatenate([g[name] for g in group]) for name in group[0]}
+            for group in groups
+        ),
     )
-    answers, std = (np.concatenate([getattr(one, a) for one in parts]) for a in ("answers", "std"))
-    return Estimate(answers, std, scores, features)
 
 
 def from_distributions(

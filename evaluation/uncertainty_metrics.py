@@ -43,11 +43,8 @@ def rejection_curve(
 
 
 def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, float]:
-    """How well an uncertainty says which answers are far off.
-
-    Args:
-        uncertainty: float [N].
-        error: float [N], at least 0; the distance of the midpoints, wrong above `ERROR_LIMIT`.
+    """How well an uncertainty [N] says which answers are far off; errors [N] are distances of the
+    midpoints, wrong above `metrics.ERROR_LIMIT`.
 
     Returns:
         {'auroc', 'average_precision', 'wrong_share', 'spearman', 'ause', 'random_ause',
@@ -58,37 +55,41 @@ def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, flo
     Raises:
         ValueError: if a value is not finite.
     """
+    # Slow to import, so not for --help.
+    import scipy.integrate
+    import scipy.stats
+    import sklearn.metrics
+
     coverage, curve, oracle = rejection_curve(uncertainty, error)
     wrong, whole, number = np.asarray(error) > metrics.ERROR_LIMIT, curve[0], len(curve)
-
-    def area(values: np.ndarray) -> float:
-        """Between a curve and the oracle over the share asked, divided by the mean error."""
-        import scipy.integrate  # slow, so not for --help
-
-        return (
+    precision = rank = np.nan
+    if wrong.any():
+        precision = float(sklearn.metrics.average_precision_score(wrong, uncertainty))
+    if np.ptp(uncertainty) > 0 and np.ptp(error) > 0:
+        rank = float(scipy.stats.spearmanr(uncertainty, error).statistic)
+    ause = random_ause = np.nan
+    gains = dict.fromkeys((10, 20, 50), np.nan)
+    if whole > 0:
+        ause, random_ause = (
             float(scipy.integrate.trapezoid((values - oracle) / whole, 1 - coverage))
-            if whole > 0
-            else np.nan
+            for values in (curve, np.full(number, whole))
         )
-
-    def gain(asked: float) -> float:
-        # 0.2 * 15 is a little more than 3; no fourth sample is asked for that.
-        removed = min(int(np.ceil(asked * number - 1e-9)), number - 1)
-        return float(1 - curve[removed] / whole) if whole > 0 else np.nan
-
-    ause, random_ause = area(curve), area(np.full(number, whole))
+        for share in gains:
+            # 0.2 * 15 is a little more than 3; no fourth sample is asked for that.
+            removed = min(int(np.ceil(share / 100 * number - 1e-9)), number - 1)
+            gains[share] = float(1 - curve[removed] / whole)
     return {
         "auroc": statistics.auroc(uncertainty, wrong),
-        "average_precision": statistics.average_precision(uncertainty, wrong),
+        "average_precision": precision,
         "wrong_share": float(wrong.mean()),
-        "spearman": statistics.spearman(uncertainty, error),
+        "spearman": rank,
         "ause": ause,
         "random_ause": random_ause,
         "relative_ause": ause / random_ause if random_ause > 0 else np.nan,
         "aurc": float(curve.mean()),
         "excess_aurc": float((curve - oracle).mean()),
         "mean_error": float(whole),
-        **{f"gain_{share * 100:.0f}": gain(share) for share in (0.1, 0.2, 0.5)},
+        **{f"gain_{share}": gain for share, gain in gains.items()},
     }
 
 
@@ -105,12 +106,8 @@ def reliability_curve(
 
 
 def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """How well standard deviations say how far off answers are; the mean over the coordinates.
-
-    Args:
-        mean: float [N, D], the answers.
-        std: float [N, D], above 0; calibrated or not.
-        labels: float [N, D].
+    """How well standard deviations [N, D] say how far answers `mean` [N, D] are off labels [N, D];
+    the mean over the coordinates.
 
     Returns:
         {'nll' in nats per coordinate, 'calibration_error', 'calibration_error_squared', 'ence'
@@ -124,11 +121,20 @@ def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dic
     std = np.asarray(std, np.float64)
     expected, observed = reliability_curve(mean, std, labels)
     distance = observed - expected[:, None]
+    bins, gaps = min(10, len(z)), []
+    for column, deviation in zip(z.T, std.T):  # Bins of equal size, in the order of std.
+        order = np.argsort(deviation, kind="stable")
+        squares = statistics.tie_means(deviation, np.square(column * deviation))[order]
+        errors, promised = (
+            np.sqrt([part.mean() for part in np.array_split(values, bins)])
+            for values in (squares, np.square(deviation[order]))
+        )
+        gaps.append(float((np.abs(promised - errors) / promised).mean()))
     found = {
         "nll": (np.square(z) / 2 + np.log(std) + np.log(2 * np.pi) / 2).mean(),
         "calibration_error": np.abs(distance).mean(),
         "calibration_error_squared": np.square(distance).mean(),
-        "ence": np.mean([_ence(column, stds) for column, stds in zip(z.T, std.T)]),
+        "ence": np.mean(gaps),
     }
     import scipy.stats  # slow, so not for --help
 
@@ -136,17 +142,6 @@ def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dic
         inside = np.abs(z) <= scipy.stats.norm.ppf((1 + level) / 2)
         found[f"coverage_{level * 100:.0f}"] = inside.mean()
     return {name: float(value) for name, value in (found | {"mean_std": std.mean()}).items()}
-
-
-def _ence(z: np.ndarray, std: np.ndarray) -> float:
-    """Mean of |RMV - RMSE| / RMV over bins of equal size in the order of std, of [N]."""
-    order, bins = np.argsort(std, kind="stable"), min(10, len(z))
-    squares = statistics.tie_means(std, np.square(z * std))[order]
-    errors, expected = (
-        np.sqrt([part.mean() for part in np.array_split(values, bins)])
-        for values in (squares, np.square(std[order]))
-    )
-    return float((np.abs(expected - errors) / expected).mean())
 
 
 def _deviations(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import os
+import pathlib
 import typing
 from collections.abc import Callable, Iterable, Sequence
 
@@ -47,19 +47,12 @@ FORMS = {
 
 
 class Source:
-    """What all sources have.
-
-    Attributes:
-        name: such as 'token_distribution'.
-        scope: 'head' or 'full' of dropout; None where there is no such thing.
-        num_samples: passes, samples or members for one answer.
-        settings: what it was made with, for a report.
-    """
+    """What all sources have: a name, the scope of dropout if any, the number of passes, samples or
+    members for one answer, and for a report the settings that it was made with."""
 
     name, scope, num_samples = "", None, 1
 
     def __init__(self, agent: agent_wrapper.Agent, **settings: object) -> None:
-        """`agent` is the model or an engine of it."""
         self._agent, self.settings = agent, settings
 
     @property
@@ -80,7 +73,6 @@ class PlainAnswers(Source):
     name = "model"
 
     def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
-        """See the module."""
         answers = np.asarray(self._agent.forward(images, embeddings))
         return Estimate(answers, np.zeros(answers.shape), {})
 
@@ -91,7 +83,6 @@ class TokenDistribution(Source):
     name = "token_distribution"
 
     def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
-        """See the module."""
         coding = self._agent.action_coding
         if not isinstance(self._agent, framing.Voted):
             found = map(np.asarray, self._agent.forward_with_distributions(images, embeddings))
@@ -109,31 +100,22 @@ class McDropout(Source):
 
     name = "mc_dropout"
 
-    def __init__(
-        self, agent: agent_wrapper.Agent, scope: str = "head", num_samples: int = 16
-    ) -> None:
-        """`scope` is 'head' or 'full'."""
+    def __init__(self, agent: agent_wrapper.Agent, scope: str, num_samples: int) -> None:
         super().__init__(agent, scope=scope, num_samples=num_samples)
         self.scope, self.num_samples = scope, num_samples
 
     def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
-        """See the module."""
         sampling = {"dropout": self.scope, "num_samples": self.num_samples, "seed": seed}
         found = _ask(self._agent, images, embeddings, **sampling)
         return uncertainty.from_members(*found, self._agent.action_coding)
 
 
 class Ensemble(Source):
-    """Several checkpoints asked the same question, all of them in memory."""
+    """Several checkpoints, all of them in memory, with the same coding of tokens, or without."""
 
     name = "ensemble"
 
     def __init__(self, agents: Sequence[agent_wrapper.Agent], names: Sequence[str] = ()) -> None:
-        """Takes at least two members and, for a report, their names.
-
-        Raises:
-            ValueError: unless all have the same coding of their tokens, or all none.
-        """
         kinds = {(agent.has_distributions, agent.action_coding) for agent in agents}
         if len(kinds) != 1:
             raise ValueError(
@@ -144,7 +126,6 @@ class Ensemble(Source):
         self.num_samples, self._agents = len(agents), agents
 
     def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
-        """See the module."""
         members = [_ask(agent, images, embeddings) for agent in self._agents]
         return _from_list(members, self._agent.action_coding)
 
@@ -160,7 +141,6 @@ class FlippedViews(Source):
     name, num_samples = "flipped_views", 4
 
     def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
-        """See the module."""
         members, coding = [], self._agent.action_coding
         for flip_x, flip_y in ((False, False), (True, False), (False, True), (True, True)):
             view = images[:, :: -1 if flip_y else 1, :: -1 if flip_x else 1]
@@ -196,10 +176,7 @@ def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -
     """The source that a text names, see the module; an ensemble loads its checkpoints.
 
     `fitted_on` is the `calibration.FittedOn` of what calibrated the model, None if nothing did.
-
-    Raises:
-        ValueError: if there is no such source (names the nearest one), its settings are none, the
-            model lacks what it needs, or an ensemble calibrated it, whose members nobody knows.
+    Raises ValueError if there is no such source, or the model lacks what it needs.
     """
     name, _, settings = text.partition(":")
     if name not in FORMS:
@@ -261,10 +238,7 @@ class Frames:
         dataset: npz_dataset.FoodDataset,
         framed: framing.Framing,
     ) -> None:
-        """Takes the model whose answers choose the crops, voted if `framed.votes`."""
         self._agent, self._dataset, self._framing = agent, dataset, framed
-        # Samples of one photo lie side by side.
-        self._decode = functools.lru_cache(maxsize=2)(_decode)
 
     def look(
         self, rows: np.ndarray, images: np.ndarray, embeddings: np.ndarray
@@ -274,7 +248,7 @@ class Frames:
         files, photos = self._dataset.photos, images
         placements = [image_placement.place(images[0], "stretch")[1]] * len(rows)
         if files is not None:
-            photos = _Photos([files[row].path for row in rows], self._decode)
+            photos = _Photos([files[row].path for row in rows])
             placements = [files[row].placement for row in rows]
         firsts = [framing.View(*pair) for pair in zip(images, placements)]
         views = framing.look(self._agent.forward, photos, firsts, embeddings, self._framing)
@@ -283,21 +257,21 @@ class Frames:
 
 
 class _Photos(Sequence):
-    """Photos that are read when they are asked for."""
+    """Photos that are read when they are asked for; those of one photo lie side by side."""
 
-    def __init__(self, paths: Sequence[os.PathLike[str]], decode: Callable) -> None:
-        self._paths, self._decode = paths, decode
+    def __init__(self, paths: Sequence[pathlib.Path]) -> None:
+        self._paths = paths
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return self._decode(self._paths[index])
+        return _decode(self._paths[index])
 
 
-def _decode(path: os.PathLike[str]) -> np.ndarray:
-    with open(path, "rb") as file:
-        return image_placement.decode_image(file.read())
+@functools.lru_cache(maxsize=2)
+def _decode(path: pathlib.Path) -> np.ndarray:
+    return image_placement.decode_photo(path.read_bytes())[0]
 
 
 def collect(
@@ -312,18 +286,13 @@ def collect(
     frames: Frames | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> Estimate:
-    """Asks a source about samples of a data set, one batch of pictures in memory at a time.
+    """Asks a source about samples `indices` int [n] of a data set, one batch of pictures in memory
+    at a time: the estimate in coordinates of the data set's pictures.
 
-    Args:
-        source, dataset, indices: what is asked about which samples, int [n], at least one.
-        batch_size: pictures in one pass. What is random depends on it, and on `seed`.
-        instructions: the sample whose instruction each is asked with, int [n]; None: its own.
-        change: what becomes of the pictures first, see `shifts.SHIFTS`; None: nothing.
-        frames: makes of the pictures what the last pass sees; None: one pass.
-        progress: wraps the first samples of the batches, for a progress bar.
-
-    Returns:
-        The estimate for the n samples in order, in coordinates of the data set's pictures.
+    What is random depends on `batch_size` and `seed`. `instructions` int [n] are the samples whose
+    instructions are asked with (None: their own), `change` is what becomes of the pictures first
+    (`study.SHIFTS`), `frames` makes of them what the last pass sees (None: one pass), `progress`
+    wraps the batches.
     """
     instructions, parts = indices if instructions is None else instructions, []
     for start in progress(range(0, len(indices), batch_size)):

@@ -1,12 +1,16 @@
 """Which foods lie where in photographs: pictures, their objects, and our own annotation files.
 
     {"images": [{"file": "images/1.jpg", "width": 640, "height": 480,
-                 "objects": [{"label": "carrot", "axis_start": [273.0, 185.0],
+                 "objects": [{"label": "banana", "axis_start": [273.0, 185.0],
                               "axis_end": [337.1, 192.8]}]}]}
 
 `file` is relative to the annotation file. `width` and `height` may be absent; where they are given
 they are checked, since an axis that was measured on a picture of another size is wrong. Objects
-without an axis are counted. An object may also have
+without an axis are counted. A picture may also have
+
+    "group": "clip_7"                                  pictures of a group stay together in a split
+
+and an object
 
     "action": "scooping"                               instead of the command line's
     "mask": "masks/1.png", "mask_value": 2             a file; inside: that value, or all but 0
@@ -20,7 +24,7 @@ and down.
 
 The direction of a main axis is ambiguous: both ends of a banana may be its start. The file's is
 kept. Where axes come from the principal component of a mask they usually point to the right (x2 >
-x1), which leaves a jump at the vertical: of two nearly vertical carrots one points up and the other
+x1), which leaves a jump at the vertical: of two nearly vertical bananas one points up and the other
 down.
 """
 
@@ -28,18 +32,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
+import io
 import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from food_data import image_placement
+from food_data import annotation_files, image_placement
+from food_data.annotation_files import are_numbers
 
 PIXEL_CENTRE = 0.5
+UNREADABLE = "picture unreadable"
 # (width, height) of the picture -> bool [H, W]; read or drawn only when it is asked for, so that
 # ten thousand pictures can be listed without their masks.
 Shape = Callable[[int, int], np.ndarray]
@@ -47,15 +53,17 @@ Shape = Callable[[int, int], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class LabelledObject:
-    """A food in a picture.
+    """A food in a picture; all points (x, y) are float64 in continuous pixels.
 
     Attributes:
         label: as the file has it.
-        axis: float64 [2, 2], start and end (x, y), continuous pixels; None if the file has none.
+        axis: [2, 2], start and end; None if the file has none.
         action: as the file has it; None if it does not say what is to be done to this object.
-        shape: the region that the food covers, or None.
-        box: float64 [2, 2], top left and bottom right corner (x, y), continuous pixels, or None.
+        shape: a bitmap of the region that the food covers, or None.
+        box: the top left and the bottom right corner [2, 2], of a turned box the four corners in
+            order [4, 2], or None.
         flaw: why the object cannot be used ("is a crowd"), or None.
+        rings: polygons [M, 2] that the food covers.
     """
 
     label: str
@@ -64,6 +72,7 @@ class LabelledObject:
     shape: Shape | None = None
     box: np.ndarray | None = None
     flaw: str | None = None
+    rings: tuple[np.ndarray, ...] = ()
 
     def mask(self, width: int, height: int) -> np.ndarray | None:
         """Where the food is: bool [H, W] for a picture of that size, or None if nobody said.
@@ -73,7 +82,16 @@ class LabelledObject:
         Raises:
             OSError, ValueError: if a mask file is unreadable, or of another size.
         """
-        return None if self.shape is None else self.shape(width, height)
+        masks = [polygon_mask(self.rings, width, height)] if self.rings else []
+        if self.shape is not None:
+            masks.append(self.shape(width, height))
+        return np.any(masks, axis=0) if masks else None
+
+    def outline(self) -> np.ndarray | None:
+        """The corners [N, 2] of box and polygons, or of the axis where there are none, or None."""
+        found = [one for one in (self.box, *self.rings) if one is not None]
+        found = found or [one for one in [self.axis] if one is not None]
+        return np.concatenate(found) if found else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,16 +99,31 @@ class LabelledPicture:
     """A picture and what is labelled in it.
 
     Attributes:
-        path: of the picture.
+        path: of the picture, or of the annotation file that holds it.
         source: a stable name for it, "<folder of the annotation file>/<file>".
         size: (width, height) in pixels as the file states it, or None.
         objects: in the order of the file.
+        group: what pictures of one photo or video have in common, or None if the file says nothing.
+        embedded: gives the bytes of a picture that its annotation file holds.
     """
 
     path: pathlib.Path
     source: str
     size: tuple[int, int] | None
     objects: tuple[LabelledObject, ...]
+    group: str | None = None
+    embedded: Callable[[], bytes] | None = None
+
+    def read_bytes(self) -> bytes:
+        """The bytes of the picture's file. Raises OSError if it cannot be read."""
+        return self.path.read_bytes() if self.embedded is None else self.embedded()
+
+
+def turned_box(middle: Sequence[float], sides: Sequence[float], clockwise: float) -> np.ndarray:
+    """The corners [4, 2] of a box about its middle, turned by radians as seen."""
+    along = np.array([math.cos(clockwise), math.sin(clockwise)]) * sides[0] / 2
+    across = np.array([-math.sin(clockwise), math.cos(clockwise)]) * sides[1] / 2
+    return np.add(middle, [-along - across, along - across, along + across, across - along])
 
 
 def polygon_mask(rings: Sequence[np.ndarray], width: int, height: int) -> np.ndarray:
@@ -139,11 +172,12 @@ def file_mask(path: pathlib.Path, value: int | None, width: int, height: int) ->
 
     Raises OSError or ValueError if the file is unreadable or not as large as the picture.
     """
+    data = path.read_bytes()
     try:
-        with Image.open(path) as picture:
+        with image_placement.decoding(), Image.open(io.BytesIO(data)) as picture:
             pixels = np.asarray(picture)
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{path}: expected a picture of a mask, got none.") from error
+    except image_placement.ImageDecodeError as error:
+        raise ValueError(f"{path}: expected a picture of a mask: {error}") from error
     check_size(pixels.shape[1::-1], (width, height), str(path))
     if pixels.ndim == 3:
         # With transparency the last channel is 255 everywhere and says nothing.
@@ -160,62 +194,73 @@ def check_size(size: tuple[int, int], expected: tuple[int, int], what: str) -> N
         )
 
 
-def picture_size(path: pathlib.Path) -> tuple[int, int]:
-    """(width, height) of a picture as it is decoded, upright, read from the header only.
+def read_header(picture: LabelledPicture) -> tuple[tuple[int, int], int]:
+    """See `image_placement.read_header`."""
+    source = picture.path if picture.embedded is None else picture.read_bytes()
+    return image_placement.read_header(source)
 
-    Raises OSError if the file cannot be read, and ValueError if it is no picture.
+
+def label_size(
+    path: pathlib.Path, reading: annotation_files.Reading, where: str
+) -> tuple[int, int] | None:
+    """The size of a picture to which labels in shares of it belong; None if it is unreadable.
+
+    Raises OSError or ValueError unless unreadable pictures are skipped.
     """
     try:
-        with Image.open(path, formats=image_placement.FORMATS) as picture:
-            width, height = picture.size
-            lying = picture.getexif().get(0x0112) in (5, 6, 7, 8)  # EXIF's orientation.
-    except UnidentifiedImageError as error:
-        raise ValueError(
-            f"{path}: expected a picture in one of {', '.join(image_placement.FORMATS)}."
-        ) from error
-    return (height, width) if lying else (width, height)
+        size, orientation = read_header(LabelledPicture(path, "", None, ()))
+    except (OSError, ValueError) as error:
+        if reading.skip_unreadable:
+            return None
+        kind = OSError if isinstance(error, OSError) else ValueError
+        hint = "" if path.is_file() else reading.near(path)
+        raise kind(f"{where}: {path} cannot be read: {error}.{hint}") from error
+    return size[::-1] if orientation >= 5 and reading.labels_on != "sensor" else size
 
 
-def read_json(path: str | os.PathLike[str], kind: str) -> object:
-    """What a JSON file holds; `kind` is what it is called in messages, "annotation file".
+def upright(one: LabelledObject, orientation: int, size: tuple[int, int]) -> LabelledObject:
+    """An object on a picture of a size before EXIF turns it, where it is after.
 
-    Raises FileNotFoundError, and ValueError if it is not JSON in UTF-8.
+    6, the usual portrait photo, is turned clockwise: of 640 x 480 the corner (0, 0) becomes the top
+    right one, (480, 0).
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No {kind} {path}.")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    mirror_x, mirror_y = orientation in (2, 3, 7, 8), orientation in (3, 4, 6, 7)
+
+    def move(points: np.ndarray) -> np.ndarray:
+        x, y = points.T
+        x = size[0] - x if mirror_x else x
+        y = size[1] - y if mirror_y else y
+        return np.stack([y, x] if orientation >= 5 else [x, y], axis=1)
+
+    def shape(width: int, height: int) -> np.ndarray:
+        pixels = one.shape(*size)[:: -1 if mirror_y else 1, :: -1 if mirror_x else 1]
+        return pixels.T if orientation >= 5 else pixels
+
+    axis, box = (None if points is None else move(points) for points in (one.axis, one.box))
+    box = np.sort(box, axis=0) if box is not None and len(box) == 2 else box
+    moved = {"axis": axis, "box": box, "rings": tuple(map(move, one.rings))}
+    return dataclasses.replace(one, shape=None if one.shape is None else shape, **moved)
 
 
-def are_numbers(values: object, count: int | None = None) -> bool:
-    """Whether a JSON value is a list of finite numbers, `count` of them if that is given."""
-    # JSON has no NaN; Python reads it all the same.
-    return (
-        isinstance(values, list)
-        and count in (None, len(values))
-        and all(
-            isinstance(one, (int, float)) and not isinstance(one, bool) and math.isfinite(one)
-            for one in values
-        )
-    )
+def read_box(
+    box: object, where: str, reading: annotation_files.Reading, form: str = "xywh"
+) -> np.ndarray | None:
+    """[x, y, width, height], or corners if `form` is "xyxy"; None, with a note, for anything else.
 
-
-def is_size(width: object, height: object) -> bool:
-    """Whether two JSON values are a picture's width and height: whole pixels, at least 1."""
-    return are_numbers([width, height]) and all(v >= 1 and v == int(v) for v in (width, height))
-
-
-def read_box(entry: Mapping, where: str) -> np.ndarray | None:
-    """`bbox` [x, y, width, height] as corners [2, 2], or None; ValueError for anything else."""
-    box = entry.get("bbox")
-    if box is None or box == []:
-        return None
-    if not are_numbers(box, 4) or min(box[2:]) < 0:
-        raise ValueError(f"{where}: expected bbox as [x, y, width, height], got {box}.")
-    return np.array([box[:2], np.add(box[:2], box[2:])], np.float64)
+    Five numbers are Detectron2's turned boxes: middle, width, height, degrees counter-clockwise.
+    """
+    if are_numbers(box, 5) and min(box[2:4]) > 0:
+        read = "bbox of five numbers read as [middle x, middle y, width, height, degrees "
+        reading.note(read + "counter-clockwise]", where)
+        return turned_box(box[:2], box[2:4], -math.radians(box[4]))
+    if are_numbers(box, 4):
+        corners = np.array([box[:2], box[2:] if form == "xyxy" else np.add(box[:2], box[2:])])
+        if (corners[0] <= corners[1]).all():
+            return corners.astype(np.float64)
+    if box not in (None, []):
+        order = "[x, y, width, height]" if form == "xywh" else "[x1, y1, x2, y2]"
+        reading.note("bbox not read", f"{where}: expected {order}, got {str(box)[:80]}")
+    return None
 
 
 def read_action(action: object, where: str) -> str | None:
@@ -225,7 +270,9 @@ def read_action(action: object, where: str) -> str | None:
     return action or None
 
 
-def read_annotations(paths: Sequence[str | os.PathLike[str]]) -> list[LabelledPicture]:
+def read_annotations(
+    paths: Sequence[str | os.PathLike[str]], reading: annotation_files.Reading | None = None
+) -> list[LabelledPicture]:
     """Reads our annotation files.
 
     Returns:
@@ -236,9 +283,8 @@ def read_annotations(paths: Sequence[str | os.PathLike[str]]) -> list[LabelledPi
         FileNotFoundError: if a file is absent.
         ValueError: if a file is not of the form above, or is named twice; names file and picture.
     """
-    files = [pathlib.Path(path).resolve() for path in paths]
-    if len(set(files)) < len(files):
-        raise ValueError(f"Expected each annotation file once, got {', '.join(map(str, paths))}.")
+    reading = annotation_files.Reading() if reading is None else reading
+    files = annotation_files.annotation_files(paths, ".json")
     folders = [file.parent for file in files]
     for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
         names = ["/".join(folder.parts[-depth:]) for folder in folders]
@@ -246,35 +292,41 @@ def read_annotations(paths: Sequence[str | os.PathLike[str]]) -> list[LabelledPi
             break
     pictures = []
     for file, folder in zip(files, names):
-        content = read_json(file, "annotation file")
+        content = annotation_files.read_json(file, "annotation file")
         entries = content.get("images") if isinstance(content, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
-            raise ValueError(
-                f"{file}: expected {{'images': [{{...}}, ...]}}, got {str(content)[:80]}."
-            )
+        if not isinstance(entries, list) or not all(
+            isinstance(one, dict)
+            and isinstance(one.get("file"), str)
+            and isinstance(one.get("objects"), list)
+            for one in entries
+        ):
+            form = "{'images': [{'file': ..., 'objects': [...]}, ...]}"
+            raise annotation_files.foreign(file, form, content)
         for entry in entries:
-            name, objects = entry.get("file"), entry.get("objects")
-            if not isinstance(name, str) or not isinstance(objects, list):
-                raise ValueError(
-                    f"{file}: expected an image with 'file' and a list 'objects', got "
-                    f"{str(entry)[:120]}."
-                )
-            size = (entry["width"], entry["height"]) if {"width", "height"} <= set(entry) else None
-            labelled = tuple(_object(one, f"{file}: {name}", file.parent) for one in objects)
-            picture = LabelledPicture(file.parent / name, f"{folder}/{name}", size, labelled)
-            pictures.append(picture)
+            name, size = entry["file"], None
+            if {"width", "height"} <= set(entry):
+                size = (entry["width"], entry["height"])
+            objects = tuple(
+                _object(one, f"{file}: {name}", file.parent, reading) for one in entry["objects"]
+            )
+            path, source = reading.find(name, file)[0], f"{folder}/{name}".replace("#", "%23")
+            group = None if entry.get("group") is None else str(entry["group"])
+            pictures.append(LabelledPicture(path, source, size, objects, group))
     return pictures
 
 
-def _object(entry: object, where: str, folder: pathlib.Path) -> LabelledObject:
+def _object(
+    entry: object, where: str, folder: pathlib.Path, reading: annotation_files.Reading
+) -> LabelledObject:
     if not isinstance(entry, dict) or not isinstance(entry.get("label"), str):
         raise ValueError(f"{where}: expected an object with a 'label', got {str(entry)[:120]}.")
     where = f"{where}: {entry['label']}"
-    axis, ends = None, [entry.get("axis_start"), entry.get("axis_end")]
-    if ends != [None, None]:
-        if not all(are_numbers(end, 2) for end in ends):
-            raise ValueError(f"{where}: expected axis_start and axis_end as [x, y], got {ends}.")
+    axis, flaw, ends = None, None, [entry.get("axis_start"), entry.get("axis_end")]
+    if all(are_numbers(end, 2) for end in ends):
         axis = np.array(ends, np.float64) + PIXEL_CENTRE
+    elif ends != [None, None]:
+        expected = f"{where}: expected axis_start and axis_end as [x, y], got {ends}."
+        flaw = reading.note("axis that is not two points", expected)
     shape, name, value = None, entry.get("mask"), entry.get("mask_value")
     if name is not None:
         if not isinstance(name, str) or not (value is None or isinstance(value, int)):
@@ -284,4 +336,5 @@ def _object(entry: object, where: str, folder: pathlib.Path) -> LabelledObject:
             )
         shape = functools.partial(file_mask, folder / name, value)
     action = read_action(entry.get("action"), where)
-    return LabelledObject(entry["label"], axis, action, shape, read_box(entry, where))
+    box = read_box(entry.get("bbox"), where, reading)
+    return LabelledObject(entry["label"], axis, action, shape, box, flaw)

@@ -11,8 +11,10 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator[BinaryIO]:
     """Opens a temporary file beside `path`; it takes the place of `path` if the block ends well.
+
+    It outlives a power cut then; who writes many leaves `durable` off and calls `sync` for all.
 
     Yields:
         A binary file to write into.
@@ -27,6 +29,10 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
+            if durable:
+                # Else a power cut could leave an empty file under a good name.
+                file.flush()
+                os.fsync(file.fileno())
         # mkstemp makes files that only their owner may read; give what `open` would have given.
         umask = os.umask(0)
         os.umask(umask)
@@ -35,3 +41,19 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
+    if durable:
+        sync(path.parent)
+
+
+def sync(*paths: str | os.PathLike[str]) -> None:
+    """Puts on disk what files hold, and which names folders hold, so that a rename lasts."""
+    for path in paths:
+        if os.name == "nt" and os.path.isdir(path):  # Windows opens no folders.
+            continue
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            # Some network file systems do not know how.
+            with contextlib.suppress(OSError):
+                os.fsync(handle)
+        finally:
+            os.close(handle)

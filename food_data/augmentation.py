@@ -1,39 +1,37 @@
 """Training pictures changed at random, anew in every epoch, and their labels with them.
 
-Graph operations for `tf.data`: `Augmentation` is called with a batch and one seed per sample. The
-result of a sample depends on its picture, its label, its seed and the settings, on nothing else:
-not on the other samples of the batch, nor on whether a run was resumed. (To the last bit on one
-kind of processor; another one may round a pixel the other way.)
+Graph operations for `tf.data`: the result of a sample depends on its picture, its label, its seed
+and the settings, not on the other samples of the batch, nor on whether a run was resumed. (To the
+last bit on one kind of processor; another one may round a pixel the other way.)
 
 Example: with `Augmentation(flip_horizontal_probability=1.0)` the execution parameters
 [0.2, 0.4, 0.6, 0.5] become [0.8, 0.4, 0.4, 0.5], which points to the left, so start and end are
 swapped: [0.4, 0.5, 0.8, 0.4].
 
-Why they are swapped: a motion along the main axis of a food is the same from either end, and the
-data names it by the end that lies on the right, x2 >= x1. Left as they are, turned samples would
-give the same picture two opposite labels, and a regression answers with their mean: no motion at
-all. Where the direction does matter (x2 < x1 occurs in the data), `canonical_direction` has to be
-False; a label that contradicts the setting stops the run.
+A motion along the main axis of a food is the same from either end, and the data names it by the end
+that lies on the right, x2 >= x1. Turned samples that are not swapped would give the same picture
+two opposite labels, and a regression answers with their mean: no motion at all. Where the direction
+does matter (x2 < x1 occurs in the data), set `canonical_direction` to False; a label that
+contradicts the setting stops the run.
 
-Everything that moves pixels is one affine map, so the picture is interpolated once however many of
-them are on. With points counted from the picture's middle, u = p - 1/2 (shares of the side, x to
-the right, y down):
+Everything that moves pixels is one affine map, so the picture is interpolated once. With points
+counted from the picture's middle, u = p - 1/2 (shares of the side, x to the right, y down):
 
     u' = zoom * turn(degrees) * quarter_turns * flips * u + offset
 
-`turn` by a positive angle is clockwise as seen: a quarter turn takes the middle of the upper edge,
-u = (0, -1/2), to the middle of the right edge, u' = (1/2, 0). The label goes through the matrix,
+`turn` by a positive angle is clockwise as seen: a quarter turn takes u = (0, -1/2), the middle of
+the upper edge, to u' = (1/2, 0), the middle of the right edge. The label goes through the matrix,
 the picture is read through its inverse. What moves in from outside has the mean colour of the
-picture: mirroring would draw food a second time, and the instruction would have two right answers.
+picture: a mirrored frame would draw food a second time, and the instruction would have two right
+answers.
 
-Brightness, contrast, saturation and hue are linear in the colour of a pixel, so all four together
-are one 3 x 3 matrix and one offset: brightness 1.2 and contrast 0.5 on a picture whose mean grey is
-100 take a grey of 180 to 1.2 * (100 + 0.5 * (180 - 100)) = 168. Pictures are float32 in 0..255
-throughout, may leave that range on the way, and are rounded once, at the end.
+Brightness, contrast, saturation and hue together are one 3 x 3 matrix and one offset on the colour
+of a pixel: brightness 1.2 and contrast 0.5 on a picture whose mean grey is 100 take a grey of 180
+to 1.2 * (100 + 0.5 * (180 - 100)) = 168. Pictures are float32 in 0..255 throughout, may leave that
+range on the way, and are rounded once, at the end.
 
-What is drawn is worked out for the whole batch; the pixels are changed by code that XLA compiles
-for one picture, once, whatever the batch size: about twice as fast as TensorFlow's own image
-operations. Validation data is not augmented: do not pass an `Augmentation` there.
+What is drawn is worked out for the whole batch; XLA compiles what changes the pixels of one picture
+once, whatever the batch size: about twice as fast as TensorFlow's own image operations.
 """
 
 from __future__ import annotations
@@ -173,10 +171,8 @@ class Augmentation:
             Images and actions of the same shapes and types. If both ends of a motion were in the
             picture, they still are: geometry that would push one out is weakened for that sample.
 
-        Raises:
-            ValueError: for another type or shape.
-            tf.errors.InvalidArgumentError: when it runs, if labels are to be kept pointing to the
-                right and one of them does not.
+        Raises ValueError for another type or shape; when it runs, tf.errors.InvalidArgumentError if
+        labels are to be kept pointing to the right and one of them does not.
         """
         if self.is_identity:
             return images, actions
@@ -279,14 +275,7 @@ class Augmentation:
 
 
 def point_right(actions: tf.Tensor) -> tf.Tensor:
-    """Swaps start and end of motions that point to the left (or straight up).
-
-    Args:
-        actions: execution parameters float32 [..., 4].
-
-    Returns:
-        float32 [..., 4] with x2 >= x1.
-    """
+    """Swaps start and end of motions [..., 4] that point to the left (or straight up)."""
     dx, dy = actions[..., 2] - actions[..., 0], actions[..., 3] - actions[..., 1]
     left = (dx < 0) | ((dx == 0) & (dy < 0))
     return tf.where(left[..., tf.newaxis], tf.roll(actions, 2, -1), actions)
@@ -300,8 +289,7 @@ def _uniform_draws(seeds: tf.Tensor) -> dict[str, tf.Tensor]:
         # Named, because what "auto" chooses depends on the device.
         return tf.random.stateless_uniform(spec.shape, seed, alg="philox")
 
-    uniform = tf.map_fn(draw, seeds, fn_output_signature=spec)
-    return dict(zip(_DRAWS, tf.unstack(uniform, axis=1)))
+    return dict(zip(_DRAWS, tf.unstack(tf.map_fn(draw, seeds, fn_output_signature=spec), axis=1)))
 
 
 def _signed(uniform: tf.Tensor) -> tf.Tensor:
@@ -312,23 +300,17 @@ def _signed(uniform: tf.Tensor) -> tf.Tensor:
 def _place(maps: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """For each sample the strongest map [B, 2, 3] that leaves its label in the picture, and it.
 
-    Clipping the label instead would move its midpoint off the food.
+    A label that is clipped instead would move its midpoint off the food.
     """
-    moved = _transform(actions[:, tf.newaxis], maps)
+    x, y = actions[:, tf.newaxis, 0::2] - 0.5, actions[:, tf.newaxis, 1::2] - 0.5
+    rows = (maps[..., 0, :, tf.newaxis], maps[..., 1, :, tf.newaxis])
+    new_x, new_y = [row[..., 0, :] * x + row[..., 1, :] * y + row[..., 2, :] for row in rows]
+    moved = tf.concat([new_x[..., :1], new_y[..., :1], new_x[..., 1:], new_y[..., 1:]], -1) + 0.5
     inside = tf.reduce_all((moved >= 0) & (moved <= 1), -1)
     # Never none: a label that was outside before stays outside.
     inside = tf.concat([inside[:, :-1], tf.ones_like(inside[:, -1:])], 1)
     strongest = tf.argmax(tf.cast(inside, tf.int32), 1)
     return tf.gather(maps, strongest, batch_dims=1), tf.gather(moved, strongest, batch_dims=1)
-
-
-def _transform(actions: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
-    """Execution parameters [..., 4] where maps [..., 2, 3] take them, not clipped."""
-    x, y = actions[..., 0::2] - 0.5, actions[..., 1::2] - 0.5
-    rows = (maps[..., 0, :, tf.newaxis], maps[..., 1, :, tf.newaxis])
-    new_x, new_y = [row[..., 0, :] * x + row[..., 1, :] * y + row[..., 2, :] for row in rows]
-    parts = [new_x[..., :1], new_y[..., :1], new_x[..., 1:], new_y[..., 1:]]
-    return tf.concat(parts, -1) + 0.5
 
 
 def _change(sample: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tf.Tensor:
@@ -393,8 +375,7 @@ def _mix_channels(picture: tf.Tensor, columns: tf.Tensor, added: tf.Tensor) -> t
 
 def _change_sharpness(picture: tf.Tensor, amount: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """picture + amount * (picture - blurred picture); edges are repeated outwards."""
-    side, radius = picture.shape[0], weights.shape[0] // 2
-    lines = tf.reshape(picture, (side, -1))
+    radius, lines = weights.shape[0] // 2, tf.reshape(picture, (picture.shape[0], -1))
     # The frame is made outside of the compiled code, which would look for it at every pixel.
     above, below = (tf.repeat(row, radius, 0) for row in (lines[:1], lines[-1:]))
     lines = _blur_columns(tf.concat([above, lines, below], 0), weights)

@@ -12,20 +12,23 @@ import collections
 import functools
 import hashlib
 import pathlib
+import re
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import tqdm
 
 from food_data import (
+    annotation_files,
     annotation_formats,
+    annotation_tables,
     annotations,
     dataset_builder,
     dataset_check,
     drawing,
     embedding_store,
     image_placement,
-    label_map,
     mask_rules,
     npz_dataset,
     npz_files,
@@ -45,6 +48,8 @@ _PHOTO_COMMANDS = {
     "from_coco": "COCO JSON: boxes, masks, keypoints",
     "from_labelme": "LabelMe JSON",
     "from_voc": "Pascal VOC XML: boxes",
+    "from_cvat": "CVAT XML: boxes, masks, lines",
+    "from_yolo": "YOLO txt: boxes, polygons",
     "from_csv": "a CSV of start and end points",
     "from_spanet": "a CSV of skewer points and fork angles",
 }
@@ -53,13 +58,12 @@ Subparsers = argparse._SubParsersAction
 
 def add_commands(subparsers: Subparsers) -> None:
     """Adds every command."""
-    builders = [
+    for parser in (
         *add_photo_commands(subparsers),
         _add_from_recordings(subparsers),
         _add_synthetic(subparsers),
         _add_merge(subparsers),
-    ]
-    for parser in builders:
+    ):
         add = parser.add_argument
         add("--output_file", type=pathlib.Path, required=True, help="the .npz")
         add("--embeddings_dir", default=_EMBEDDINGS_DIR)
@@ -69,22 +73,31 @@ def add_commands(subparsers: Subparsers) -> None:
         add("--preview_samples", type=int, default=48)
         add("--overwrite", action="store_true", help="replace files that exist")
         parser.set_defaults(run=_build_and_write)
-    _add_check(subparsers)
-    _add_show(subparsers)
+    text = "look for errors in a data set; exit code 1 if there are any"
+    check = subparsers.add_parser("check", help=text)
+    text = "default: FILE_split.npz, if there is one"
+    check.add_argument("--split_file", type=pathlib.Path, help=text)
+    check.set_defaults(run=_check)
+    show = subparsers.add_parser("show", help="draw samples of each action and food")
+    show.add_argument("--output_file", type=pathlib.Path, required=True, help="a .jpg or .png")
+    show.add_argument("--samples_per_class", type=int, default=6)
+    show.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    show.set_defaults(run=_show)
+    for parser in (check, show):
+        parser.add_argument("file", type=pathlib.Path, help="the .npz")
 
 
 def _build_and_write(args: argparse.Namespace) -> int:
     """Makes a data set and writes it with its split, and a preview if one is wanted."""
     # Fails before the work rather than after it.
+    annotation_files.local_path(args.output_file, "--output_file")
     if args.output_file.suffix != ".npz":
         raise ValueError(f"--output_file: expected a name in .npz, got {args.output_file}.")
     splits.check_fraction(args.validation_fraction)
     split_file = splits.split_path(args.output_file)
-    outputs = [args.output_file, split_file]
     if args.preview_file:
         drawing.check_extension(args.preview_file)
-        outputs.append(args.preview_file)
-    _check_new(outputs, args.overwrite)
+    _check_new([args.output_file, split_file, args.preview_file], args.overwrite)
     dataset = args.build(args)
     written = dataset is None  # By `build`, since it does not fit into memory.
     if written:
@@ -103,17 +116,26 @@ def _build_and_write(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_new(outputs: Sequence[pathlib.Path], overwrite: bool) -> None:
-    """Makes the folders of files that are to be written; raises FileExistsError if one exists."""
+def _check_new(outputs: Sequence[pathlib.Path | None], overwrite: bool) -> None:
+    """Raises OSError unless files can be written and do not exist; makes their folders."""
+    outputs = [path for path in outputs if path]
     present = [str(path) for path in outputs if path.exists()]
     if present and not overwrite:
         raise FileExistsError(f"{', '.join(present)} exist; --overwrite replaces them.")
-    for path in outputs:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in {path.parent for path in outputs}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OSError(
+                f"{folder}: expected a folder that can be written to, got: {error.strerror}. Name "
+                "another one with --output_file."
+            ) from error
 
 
 def add_photo_commands(subparsers: Subparsers) -> list[argparse.ArgumentParser]:
-    """Adds from_annotations, from_coco, from_labelme, from_voc, from_csv and from_spanet.
+    """Adds from_annotations, from_coco and the other commands of `_PHOTO_COMMANDS`.
 
     Returns:
         Their parsers, which lack the flags that all commands share (--output_file,
@@ -122,19 +144,28 @@ def add_photo_commands(subparsers: Subparsers) -> list[argparse.ArgumentParser]:
     parsers = {}
     for name, source in _PHOTO_COMMANDS.items():
         parser = subparsers.add_parser(name, help=f"from photographs with {source}")
-        ours = name == "from_annotations"
-        parser.set_defaults(build=_build_ours if ours else _build_theirs, command=name)
-        parser.add_argument("--annotations", nargs="+", required=True, help="files or folders")
-        parser.add_argument("--action", help="what is done to objects that do not say it")
-        parser.add_argument("--label_map", help="JSON of label -> food")
-        if not ours:
-            parser.add_argument("--images_dir", help="of the pictures, if not beside their file")
+        parser.set_defaults(build=_build_photos, command=name)
+        add = parser.add_argument
+        add("--annotations", nargs="+", required=True, help="files or folders")
+        add("--action", help="what is done to objects that do not say it")
+        add("--label_map", help="JSON of label -> food")
+        add("--images_dir", help="of the pictures, if not beside their file")
+        text = "the picture that labels belong to, of photos that EXIF turns: as people see it, or "
+        text += "as it is in the file; only needed where stated sizes do not show it"
+        add("--labels_on", choices=annotation_files.LABELS_ON, help=text)
+        text = "regular expression: pictures in whose name it finds the same stay on one side of "
+        text += "the split; 'none': also frames of a video and versions of a photo are parted"
+        add("--group_pattern", type=_pattern, metavar="REGEX", help=text)
         _add_picture_flags(parser, required=True)
         parsers[name] = parser
     add = parsers["from_coco"].add_argument
     text = "names of the keypoints that are the motion (default: start end, if there are any)"
     add("--keypoints", nargs=2, metavar=("START", "END"), help=text)
-    for name in ("from_coco", "from_labelme", "from_voc"):
+    text = "xywh: [x, y, width, height], which COCO says; xyxy: two corners, which some tools write"
+    add("--box_format", choices=annotation_formats.BOX_FORMATS, help=text)
+    text = "data.yaml, or a text file with a name in each line (default: found beside or above)"
+    parsers["from_yolo"].add_argument("--class_names", help=text)
+    for name in ("from_coco", "from_labelme", "from_voc", "from_cvat", "from_yolo"):
         add = parsers[name].add_argument
         add("--mask_rules", help="JSON of action -> {part, direction, through}")
         text = "one change to the rules, after --mask_rules; may be repeated"
@@ -142,16 +173,25 @@ def add_photo_commands(subparsers: Subparsers) -> list[argparse.ArgumentParser]:
         text = "leave objects out that have a box only, which says little of how they lie"
         add("--no_boxes", action="store_true", help=text)
     for name in ("from_csv", "from_spanet"):
-        add, units = parsers[name].add_argument, annotation_formats.UNITS
+        add, units = parsers[name].add_argument, annotation_tables.UNITS
         add("--units", choices=units, required=True, help="of x and y; never guessed")
     text = "of the motion about the skewer point, as a share of the picture's shorter side"
     add("--length", type=float, required=True, help=text)
     text = "image: 0 right, 90 down; mathematical: 0 right, 90 up; spanet: 0 down, 90 right"
-    conventions = tuple(annotation_formats.CONVENTIONS)
+    conventions = tuple(annotation_tables.CONVENTIONS)
     add("--angle_convention", choices=conventions, required=True, help=text)
     text = "the angle points from start to end; otherwise the start is the left end"
     add("--keep_direction", action="store_true", help=text)
     return list(parsers.values())
+
+
+def _pattern(text: str) -> str:
+    """A regular expression, as argparse wants it."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
+    return text
 
 
 def _add_picture_flags(parser: argparse.ArgumentParser, required: bool) -> None:
@@ -166,84 +206,86 @@ def _progress(unit: str) -> Callable[[Iterable], Iterable]:
 
 
 def _read_label_map(args: argparse.Namespace, names: vocabulary.Vocabulary) -> dict[str, str]:
-    return label_map.read_label_map(args.label_map, names) if args.label_map else {}
+    return dataset_builder.read_label_map(args.label_map, names) if args.label_map else {}
+
+
+def _read_photos(
+    args: argparse.Namespace, reading: annotation_files.Reading
+) -> list[annotations.LabelledPicture]:
+    files, given = args.annotations, vars(args)
+    keypoints, box_format = given.get("keypoints"), given.get("box_format")
+    units, fork = given.get("units"), ("length", "angle_convention", "keep_direction")
+    return {
+        "from_annotations": lambda: annotations.read_annotations(files, reading),
+        "from_coco": lambda: annotation_formats.read_coco(files, reading, keypoints, box_format),
+        "from_labelme": lambda: annotation_formats.read_labelme(files, reading),
+        "from_voc": lambda: annotation_formats.read_voc(files, reading),
+        "from_cvat": lambda: annotation_formats.read_cvat(files, reading),
+        "from_yolo": lambda: annotation_tables.read_yolo(files, reading, args.class_names),
+        "from_csv": lambda: annotation_tables.read_csv(files, units, reading),
+        "from_spanet": lambda: annotation_tables.read_spanet(
+            files, units, *(given[name] for name in fork), reading
+        ),
+    }[args.command]()
+
+
+def _build_photos(args: argparse.Namespace) -> npz_dataset.FoodDataset:
+    """Reads, builds, and prints what became of every object."""
+    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
+    mapped = _read_label_map(args, store.vocabulary)
+    reading = annotation_files.Reading(
+        args.images_dir, labels_on=args.labels_on, skip_unreadable=args.skip_unreadable
+    )
+    pictures = dataset_builder.resolve_actions(
+        _read_photos(args, reading), args.action, store.vocabulary, mapped
+    )
+    is_known = functools.partial(dataset_builder.is_known, store=store)
+    needed = [one.path for one in pictures if any(map(is_known, one.objects))]
+    absent = [path for path in needed if not path.is_file()]
+    if absent and not args.skip_unreadable:
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(needed)} pictures are absent, the first is {absent[0]}."
+            f"{reading.near(absent[0])} Say where they are with --images_dir, or leave them out "
+            "with --skip_unreadable."
+        )
+    notes = []
+    pictures = dataset_builder.settle(pictures, reading, is_known)
+    if args.command != "from_annotations":
+        rules = mask_rules.read_rules(
+            getattr(args, "mask_rules", None), getattr(args, "mask_rule", ()), store.vocabulary
+        )
+        pictures, origins = dataset_builder.add_axes(
+            pictures,
+            rules,
+            reading,
+            use_boxes=not getattr(args, "no_boxes", False),
+            wanted=is_known,
+            progress=_progress("picture"),
+        )
+        notes = [f"start and end {one}: {count} objects" for one, count in sorted(origins.items())]
+    for line in (*notes, *reading.text()):
+        print(line)
+    return _finish(pictures, store, args, args.resize, args.group_pattern)
 
 
 def _finish(
     pictures: Sequence[annotations.LabelledPicture],
     store: embedding_store.EmbeddingStore,
     args: argparse.Namespace,
-    notes: Sequence[str] = (),
-    **options: object,
+    resize: str,
+    group_pattern: str | None = None,
 ) -> npz_dataset.FoodDataset:
     """Builds the data set and prints what became of every object."""
-    skip, progress = args.skip_unreadable, _progress("picture")
     dataset, report = dataset_builder.build_dataset(
-        pictures, store, skip_unreadable=skip, progress=progress, **options
-    )
-    print("\n".join([*notes, report.text()]))
-    return dataset
-
-
-def _build_ours(args: argparse.Namespace) -> npz_dataset.FoodDataset:
-    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    mapped = _read_label_map(args, store.vocabulary)
-    pictures = annotations.read_annotations(args.annotations)
-    options = {"action": args.action, "resize": args.resize, "label_map": mapped}
-    return _finish(pictures, store, args, **options)
-
-
-def _read_theirs(args: argparse.Namespace) -> list[annotations.LabelledPicture]:
-    files, folder = args.annotations, args.images_dir
-    if args.command == "from_coco":
-        keypoints = tuple(args.keypoints) if args.keypoints else None
-        return annotation_formats.read_coco(files, folder, keypoints)
-    if args.command == "from_labelme":
-        return annotation_formats.read_labelme(files, folder)
-    if args.command == "from_voc":
-        return annotation_formats.read_voc(files, folder)
-    options = {"images_dir": folder, "skip_unreadable": args.skip_unreadable}
-    if args.command == "from_csv":
-        return annotation_formats.read_csv(files, args.units, **options)
-    fork = (args.length, args.angle_convention, args.keep_direction)
-    return annotation_formats.read_spanet(files, args.units, *fork, **options)
-
-
-def _build_theirs(args: argparse.Namespace) -> npz_dataset.FoodDataset:
-    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    mapped = _read_label_map(args, store.vocabulary)
-    changes = getattr(args, "mask_rules", None), getattr(args, "mask_rule", ())
-    rules = mask_rules.read_rules(*changes, store.vocabulary)
-    read = _read_theirs(args)
-    pictures = dataset_builder.resolve_actions(read, args.action, store.vocabulary)
-
-    def is_known(one: annotations.LabelledObject) -> bool:
-        """Whether the food has an embedding: of a street scene nobody draws the cars."""
-        try:
-            store.resolve(one.action, mapped.get(vocabulary.normalise(one.label), one.label))
-        except embedding_store.UnknownInstructionError:
-            return False
-        return True
-
-    if not args.skip_unreadable:
-        needed = [one.path for one in pictures if any(map(is_known, one.objects))]
-        absent = [path for path in needed if not path.is_file()]
-        if absent:
-            raise FileNotFoundError(
-                f"{len(absent)} of {len(needed)} pictures are absent, the first is {absent[0]}. "
-                "Say where they are with --images_dir, or leave them out with --skip_unreadable."
-            )
-    pictures, origins = dataset_builder.add_axes(
         pictures,
-        rules,
-        use_boxes=not getattr(args, "no_boxes", False),
+        store,
+        resize=resize,
+        group_pattern=group_pattern,
         skip_unreadable=args.skip_unreadable,
-        wanted=is_known,
         progress=_progress("picture"),
     )
-    notes = [f"start and end {one}: {count} objects" for one, count in sorted(origins.items())]
-    options = {"action": args.action, "resize": args.resize, "label_map": mapped}
-    return _finish(pictures, store, args, notes, **options)
+    print(report.text())
+    return dataset
 
 
 def _add_from_recordings(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -255,80 +297,52 @@ def _add_from_recordings(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser("from_recordings", help="from what a server recorded")
     parser.set_defaults(build=_build_recorded)
     parser.add_argument("record_dir", type=pathlib.Path, help="--record_dir of the server")
-    parser.add_argument(
-        "--only_corrected", action="store_true", help="leave out answers that nobody corrected"
-    )
+    text = "leave out answers that nobody corrected"
+    parser.add_argument("--only_corrected", action="store_true", help=text)
     _add_picture_flags(parser, required=False)
     return parser
 
 
 def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
-    found = recordings.read_recordings(args.record_dir)
+    directory, found = args.record_dir, recordings.read_recordings(args.record_dir)
     # A photo that was asked about several times with one instruction is one sample, or it would
     # have labels that contradict each other: the last correction, or else the last answer.
-    best: dict[tuple[str, str, str], recordings.Recording] = {}
-
-    def rank(one: recordings.Recording) -> tuple[bool, str]:
-        correction = one.correction
-        return (correction is not None, str((correction or {}).get("corrected_at", "")))
-
+    best: dict[tuple[str, ...], tuple[tuple[bool, str], recordings.Recording]] = {}
     for one in found:
-        if args.only_corrected and one.correction is None:
-            continue
-        key = (hashlib.sha256(one.image.read_bytes()).hexdigest(), *_recorded_instruction(one))
-        if key not in best or rank(one) >= rank(best[key]):
-            best.pop(key, None)  # To the end: the order is that of the recordings chosen.
-            best[key] = one
-    chosen = list(best.values())
+        rank = (one.correction is not None, str((one.correction or {}).get("corrected_at", "")))
+        if rank[0] or not args.only_corrected:
+            key = (hashlib.sha256(one.image.read_bytes()).hexdigest(), *one.instruction())
+            if key not in best or rank >= best[key][0]:
+                best.pop(key, None)  # To the end: the order is that of the recordings chosen.
+                best[key] = rank, one
+    chosen = [one for _, one in best.values()]
     corrected = sum(one.correction is not None for one in chosen)
     print(
-        f"{args.record_dir}: {len(found)} recordings; {corrected} corrected samples, "
+        f"{directory}: {len(found)} recordings; {corrected} corrected samples, "
         f"{len(chosen) - corrected} of the model's own answers, {len(found) - len(chosen)} left out"
     )
     if not chosen:
         raise ValueError(
-            f"{args.record_dir}: no recording is left of {len(found)}. Correct some answers "
-            "on the server's page, or leave --only_corrected away."
+            f"{directory}: no recording is left of {len(found)}. Correct some answers on the "
+            "server's page, or leave --only_corrected away."
         )
-    resize = args.resize
-    if resize is None:
-        counts = collections.Counter(str(one.answer.get("resize")) for one in chosen)
-        if len(counts) > 1 or not set(counts) <= set(image_placement.MODES):
-            listed = ", ".join(f"{count} with {mode}" for mode, count in sorted(counts.items()))
-            raise ValueError(
-                f"resize: expected one of {', '.join(image_placement.MODES)} for all recordings, "
-                f"got {listed}. Choose one with --resize."
-            )
-        (resize,) = counts
-    pictures = [_recorded_picture(one, args.record_dir) for one in chosen]
+    counts = collections.Counter(str(one.answer.get("resize")) for one in chosen)
+    if args.resize is None and (len(counts) > 1 or not set(counts) <= set(image_placement.MODES)):
+        listed = ", ".join(f"{count} with {mode}" for mode, count in sorted(counts.items()))
+        raise ValueError(
+            f"resize: expected one of {', '.join(image_placement.MODES)} for all recordings, got "
+            f"{listed}. Choose one with --resize."
+        )
+    pictures = []
+    for one in chosen:
+        (action, food), size = one.instruction(), one.size()
+        axis = np.reshape(one.motion(), (2, 2)) * size
+        labelled = annotations.LabelledObject(label=food, axis=axis, action=action)
+        source = f"{directory.resolve().name}/{one.image.relative_to(directory).as_posix()}"
+        pictures.append(annotations.LabelledPicture(one.image, source, size, (labelled,)))
     store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    return _finish(pictures, store, args, action=None, resize=resize)
-
-
-def _recorded_instruction(one: recordings.Recording) -> tuple[str, str]:
-    """Action and food as the server understood them."""
-    names = (one.answer.get("action"), one.answer.get("food_type"))
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError(
-            f"{one.folder}: expected the strings action and food_type in the answer, got {names}."
-        )
-    return names
-
-
-def _recorded_picture(
-    one: recordings.Recording, directory: pathlib.Path
-) -> annotations.LabelledPicture:
-    size = (one.answer.get("image_width"), one.answer.get("image_height"))
-    if not all(isinstance(length, int) and length > 0 for length in size):
-        raise ValueError(
-            f"{one.folder}: expected image_width and image_height in pixels in the answer, got "
-            f"{size}."
-        )
-    action, food = _recorded_instruction(one)
-    axis = np.reshape(one.motion(), (2, 2)) * size
-    labelled = annotations.LabelledObject(label=food, axis=axis, action=action)
-    source = f"{directory.resolve().name}/{one.image.relative_to(directory).as_posix()}"
-    return annotations.LabelledPicture(one.image, source, size, (labelled,))
+    pictures = dataset_builder.resolve_actions(pictures, None, store.vocabulary)
+    return _finish(pictures, store, args, args.resize or next(iter(counts)))
 
 
 def _add_synthetic(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -408,7 +422,8 @@ def _build_merged(args: argparse.Namespace) -> None:
                 f"{args.files[0]}, got {dataset.resize!r}."
             )
         for source in dict.fromkeys(dataset.sources.tolist()):
-            drawn = source.startswith("synthetic/") or "#" in source
+            # Drawn with a seed; photographs may be in several files.
+            drawn = re.match("synthetic/|photos/[^/#]*#seed_", source)
             if drawn and seen.setdefault(source, file) != file:
                 raise ValueError(
                     f"{source} is in {seen[source]} and in {file}: draw them with different seeds."
@@ -429,17 +444,6 @@ def _build_merged(args: argparse.Namespace) -> None:
         writer.write("format_version", np.array(npz_dataset.FORMAT_VERSION))
 
 
-def _add_check(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "check", help="look for errors in a data set; exit code 1 if there are any"
-    )
-    parser.set_defaults(run=_check)
-    parser.add_argument("file", type=pathlib.Path, help="the .npz")
-    parser.add_argument(
-        "--split_file", type=pathlib.Path, help="default: FILE_split.npz, if there is one"
-    )
-
-
 def _check(args: argparse.Namespace) -> int:
     split_file = args.split_file
     if split_file is None and splits.split_path(args.file).is_file():
@@ -449,15 +453,6 @@ def _check(args: argparse.Namespace) -> int:
     print(f"{args.file}, {'no split file' if split_file is None else split_file}\n")
     print(report.text)
     return 1 if report.errors else 0
-
-
-def _add_show(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("show", help="draw samples of each action and food")
-    parser.set_defaults(run=_show)
-    parser.add_argument("file", type=pathlib.Path, help="the .npz")
-    parser.add_argument("--output_file", type=pathlib.Path, required=True, help="a .jpg or .png")
-    parser.add_argument("--samples_per_class", type=int, default=6)
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
 
 
 def _show(args: argparse.Namespace) -> int:

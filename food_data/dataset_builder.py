@@ -1,24 +1,29 @@
 """From labelled pictures to a data set: one sample per object that has an axis.
 
-The way of an object: `annotation_formats` reads it; `resolve_actions` says what is to be done to
-it; `add_axes` gives it a start and an end, if the file states none, by `mask_rules`: from its mask,
-or else from its box; `build_dataset` decodes the picture, places picture, motion and mask in the
+The way of an object: a reader of `annotation_formats` makes it; `resolve_actions` says what is to
+be done to it; `settle` compares the labels with the picture's header (size, EXIF orientation);
+`add_axes` gives it a start and an end, if the file states none, by `mask_rules`: from its mask, or
+else from its box; `build_dataset` decodes the picture, places picture, motion and mask in the
 model's square (`image_placement`) and adds the instruction's embedding.
 
-Nothing is left out in silence: `BuildReport` counts every object that did not become a sample.
+Nothing is left out or bent in silence: `BuildReport` counts every object that did not become a
+sample, and `Reading.notes` what was noticed about those that did.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import hashlib
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from food_data import (
-    annotation_formats,
+    annotation_files,
     annotations,
     embedding_store,
     image_placement,
@@ -26,25 +31,28 @@ from food_data import (
     npz_dataset,
     vocabulary,
 )
-from food_data.annotations import LabelledObject, LabelledPicture
+from food_data.annotations import UNREADABLE, LabelledObject, LabelledPicture
 
 STATED, FROM_MASK, FROM_BOX = "stated in the file", "from a mask", "from a box"
-UNREADABLE = annotation_formats.UNREADABLE
+OUTSIDE = "less than half of it is in the picture"
+IN_ONE_PIXEL = "all numbers in 0..1, where pixels are expected"
+NO_GROUPS = "none"
+_INSIDE = 0.5  # The share of box and polygons that must be in the picture.
+_TOLERANCE_PX = 1.0
+_BEYOND = 0.02  # Of a side; boxes that reach further out were not measured on this picture.
 
 
 @dataclasses.dataclass
 class BuildReport:
-    """What became of every labelled object; each is in exactly one of the counts.
+    """What became of every labelled object; each is in exactly one of the counts."""
 
-    Attributes:
-        samples: food -> number of samples.
-        left_out: (reason, label) -> number of objects.
-        unreadable: what is wrong with each picture that was skipped.
-    """
-
-    samples: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    samples: collections.Counter = dataclasses.field(
+        default_factory=collections.Counter
+    )  # of foods
+    # (reason, label) -> number of objects.
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    unreadable: list[str] = dataclasses.field(default_factory=list)
+    unreadable: list[str] = dataclasses.field(default_factory=list)  # what is wrong with each
+    unknown: str = ""  # what to do about labels that name no food
 
     def text(self) -> str:
         """Two tables for people: samples by food, objects left out by reason and label."""
@@ -55,7 +63,7 @@ class BuildReport:
         rows += [(f"left out: {reason}", label, count) for reason, label, count in counts]
         width = max(len(row[0]) for row in rows)
         lines = [f"{what:{width}}  {name:20} {count:6}" for what, name, count in rows]
-        return "\n".join(lines + self.unreadable)
+        return "\n".join([*lines, *self.unreadable, *filter(None, [self.unknown])])
 
 
 def _renamed(error: OSError | ValueError, where: str) -> OSError | ValueError:
@@ -63,8 +71,38 @@ def _renamed(error: OSError | ValueError, where: str) -> OSError | ValueError:
     return (OSError if isinstance(error, OSError) else ValueError)(f"{where}: {error}")
 
 
+def read_label_map(path: str | os.PathLike[str], foods: vocabulary.Vocabulary) -> dict[str, str]:
+    """Reads a JSON file {"baby carrot": "carrot"} of label -> food: normalised label -> name.
+
+    Raises FileNotFoundError, ValueError, or UnknownNameError with the label and near names.
+    """
+    content = annotation_files.read_json(path, "label map")
+    if not isinstance(content, dict) or not all(isinstance(food, str) for food in content.values()):
+        raise ValueError(f"{path}: expected {{label: food}}, got {str(content)[:80]}.")
+    mapped: dict[str, str] = {}
+    for label, food in content.items():
+        try:
+            name = foods.canonical_food(food)
+        except vocabulary.UnknownNameError as error:
+            raise vocabulary.UnknownNameError(
+                f"{path} maps {label!r} to {food!r}. {error} A new food is added with "
+                f"`{_add_command(food)}`."
+            ) from error
+        key = vocabulary.normalise(label)
+        if mapped.setdefault(key, name) != name:
+            raise ValueError(f"{path} maps {label!r} to {mapped[key]!r} and to {name!r}.")
+    return mapped
+
+
+def _add_command(food: str) -> str:
+    return f"python embeddings/build_embeddings.py add --food {vocabulary.normalise(food)}"
+
+
 def resolve_actions(
-    pictures: Iterable[LabelledPicture], default: str | None, names: vocabulary.Vocabulary
+    pictures: Iterable[LabelledPicture],
+    default: str | None,
+    names: vocabulary.Vocabulary,
+    label_map: Mapping[str, str] | None = None,
 ) -> list[LabelledPicture]:
     """Gives every object its canonical action, and a label that is a food alone.
 
@@ -76,20 +114,21 @@ def resolve_actions(
         default = names.canonical_action(default)
 
     def resolve(one: LabelledObject, where: str) -> LabelledObject:
+        action, label = default, one.label
         if one.action is not None:
             try:
-                return dataclasses.replace(one, action=names.canonical_action(one.action))
+                action = names.canonical_action(one.action)
             except vocabulary.UnknownNameError as error:
                 raise vocabulary.UnknownNameError(f"{where}: {error}") from error
-        try:
-            action, label = names.split_instruction(one.label)
-        except vocabulary.UnknownNameError:
-            action, label = default, one.label
+        else:
+            with contextlib.suppress(vocabulary.UnknownNameError):
+                action, label = names.split_instruction(label)
         if action is None:
             raise ValueError(
                 f"{where}: expected an action, got none. Give --action, which counts for all "
-                "objects that name none, or write it before the label ('skewering carrot')."
+                "objects that name none, or write it before the label ('skewering banana')."
             )
+        label = (label_map or {}).get(vocabulary.normalise(label), label)
         return dataclasses.replace(one, action=action, label=label)
 
     return [
@@ -101,50 +140,190 @@ def resolve_actions(
     ]
 
 
+def is_known(one: LabelledObject, store: embedding_store.EmbeddingStore) -> bool:
+    """Whether the food has an embedding: of a street scene nobody draws the cars."""
+    try:
+        store.resolve(one.action, one.label)
+    except embedding_store.UnknownInstructionError:
+        return False
+    return True
+
+
+def settle(
+    pictures: Sequence[LabelledPicture],
+    reading: annotation_files.Reading,
+    wanted: Callable[[LabelledObject], bool] = lambda one: True,
+) -> list[LabelledPicture]:
+    """Compares labels with the headers of their pictures, and turns them where EXIF turns those.
+
+    A size that is stated the other way round is that of the picture before EXIF turns it. Whether
+    the labels belong to it too is seen where one of them lies outside the one or the other;
+    `reading.labels_on` decides the rest. What cannot lie on its picture gets a flaw.
+
+    Raises OSError or ValueError if a picture is unreadable, unless these are skipped, if the labels
+    may be on the turned or the unturned picture, or if all of them are in 0..1.
+    """
+    headers: dict[int, tuple[tuple[int, int], int]] = {}
+    evidence: collections.Counter[str] = collections.Counter()
+    for i, picture in enumerate(pictures):
+        if any(map(wanted, picture.objects)):
+            try:
+                headers[i] = annotations.read_header(picture)
+            except (OSError, ValueError) as error:
+                if not reading.skip_unreadable:
+                    raise _renamed(error, str(picture.path)) from error
+    for i, (sensor, orientation) in headers.items():
+        if orientation > 1:
+            reading.note("photos that EXIF turns or mirrors", f"{pictures[i].path}")
+        if _is_swapped(pictures[i], sensor, orientation):
+            outlines = [one.outline() for one in pictures[i].objects if one.flaw is None]
+            ends = np.max([o.max(axis=0) for o in outlines if o is not None] or [[0, 0]], axis=0)
+            fits = [(ends <= np.add(one, _TOLERANCE_PX)).all() for one in (sensor, sensor[::-1])]
+            if fits[0] != fits[1]:
+                evidence["sensor" if fits[0] else "upright"] += 1
+    settled = [
+        _turned(picture, *headers[i], reading, evidence) if i in headers else picture
+        for i, picture in enumerate(pictures)
+    ]
+    if reading.boxes_may_be_corners:
+        _check_corners([settled[i] for i in headers], reading)
+    located = tiny = 0
+    for i in headers:
+        objects = tuple(_checked(one, settled[i], reading) for one in settled[i].objects)
+        settled[i] = dataclasses.replace(settled[i], objects=objects)
+        located += sum(one.outline() is not None for one in objects)
+        tiny += sum(one.flaw == IN_ONE_PIXEL for one in objects)
+    if tiny and tiny == located:
+        raise ValueError(
+            f"{IN_ONE_PIXEL}: {tiny} of {tiny} objects, the first in {pictures[0].path}. Multiply "
+            "them by width and height; --units normalised reads tables of them, from_yolo YOLO's."
+        )
+    return settled
+
+
+def _check_corners(pictures: Sequence[LabelledPicture], reading: annotation_files.Reading) -> None:
+    """Looks whether boxes that were read as x, y, width and height are two corners."""
+    boxes = np.array(
+        [
+            (*one.box[0], *(one.box[1] - one.box[0]), *picture.size)
+            for picture in pictures
+            for one in picture.objects
+            if one.box is not None and len(one.box) == 2 and picture.size is not None
+        ]
+    ).reshape(-1, 6)
+    starts, lengths, sizes = boxes[:, :2], boxes[:, 2:4], boxes[:, 4:]
+    most = sizes * (1 + _BEYOND)
+    if not len(boxes) or not ((lengths > starts) & (lengths <= most)).all():
+        return
+    where = str(pictures[0].path)
+    if (starts + lengths > most).any():
+        raise ValueError(
+            f"{where}: expected bbox as [x, y, width, height], got boxes that reach beyond their "
+            f"pictures; all {len(boxes)} fit as [x1, y1, x2, y2]. {annotation_files.CORNERS}."
+        )
+    if (starts + lengths >= sizes - 1).any():
+        what = "bbox may be [x1, y1, x2, y2], as which all boxes fit too"
+        reading.note(f"{what}: {annotation_files.CORNERS}", where)
+
+
+def _is_swapped(picture: LabelledPicture, sensor: tuple[int, int], orientation: int) -> bool:
+    """Whether the file states the size of a picture that EXIF lays on its side as it was before."""
+    return orientation >= 5 and sensor[0] != sensor[1] and picture.size == tuple(sensor)
+
+
+def _turned(
+    picture: LabelledPicture,
+    sensor: tuple[int, int],
+    orientation: int,
+    reading: annotation_files.Reading,
+    evidence: Mapping[str, int],
+) -> LabelledPicture:
+    """The picture with its upright size and labels; unchanged if another size is stated."""
+    size = tuple(sensor[::-1] if orientation >= 5 else sensor)
+    labels_on = reading.labels_on
+    if _is_swapped(picture, sensor, orientation):
+        if labels_on is None and len(evidence) == 1:
+            (labels_on,) = evidence
+        if labels_on is None:
+            raise ValueError(
+                f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
+                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}, and the "
+                "labels do not show which. Say it: --labels_on upright or --labels_on sensor."
+            )
+        reading.note(
+            f"sizes exchanged by EXIF, labels on the {labels_on} picture", str(picture.path)
+        )
+    elif picture.size == size and orientation >= 5 and size[0] != size[1]:
+        labels_on = "upright"
+    elif picture.size not in (None, size):
+        return picture  # `build_dataset` says what is wrong.
+    picture = dataclasses.replace(picture, size=size)
+    if labels_on != "sensor" or orientation == 1:
+        return picture
+
+    objects = tuple(annotations.upright(one, orientation, sensor) for one in picture.objects)
+    return dataclasses.replace(picture, objects=objects)
+
+
+def _checked(
+    one: LabelledObject, picture: LabelledPicture, reading: annotation_files.Reading
+) -> LabelledObject:
+    """The object, with a flaw if it can hardly be on the picture."""
+    points = one.outline()
+    if one.flaw is not None or points is None or picture.size is None:
+        return one
+    low, high = points.min(axis=0), points.max(axis=0)
+    if low.min() >= 0 and high.max() <= 1:
+        return dataclasses.replace(one, flaw=IN_ONE_PIXEL)
+    if one.box is None and not one.rings:
+        return one
+    inside = np.clip([low, high], 0, picture.size)
+    share = np.prod(np.maximum(inside[1] - inside[0], 0)) / max(np.prod(high - low), 1e-9)
+    if (low < high).all() and share < _INSIDE:
+        return dataclasses.replace(one, flaw=OUTSIDE)
+    if np.abs(inside - [low, high]).max() > _TOLERANCE_PX:
+        band = "10 %" if share >= 0.9 else "half"
+        where = f"{picture.path}: {one.label}: {1 - share:.0%} of its box outside"
+        reading.note(f"boxes and polygons cut off at the border, less than {band} of them", where)
+    return one
+
+
 def add_axes(
     pictures: Sequence[LabelledPicture],
     rules: Mapping[str, mask_rules.MaskRule],
+    reading: annotation_files.Reading,
     *,
     use_boxes: bool = True,
-    skip_unreadable: bool = False,
     wanted: Callable[[LabelledObject], bool] = lambda one: True,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[list[LabelledPicture], collections.Counter]:
     """Gives an axis to every object that has a mask or a box; one that a file states is kept.
 
-    Args:
-        pictures: whose objects have a canonical action.
-        rules: canonical action -> rule.
-        use_boxes: objects with a box and no mask get an axis too.
-        skip_unreadable: objects of unreadable pictures and masks get a flaw, instead of an error.
-        wanted: which objects are worth the work; the others lose their axis.
-        progress: wraps the pictures, for a progress bar.
+    `rules` are canonical action -> rule; objects that are not `wanted` cost nothing.
 
     Returns:
         The same pictures, in order; an object without an axis has a flaw that says why, or nothing
         is known of where it is. And how many axes come from where.
 
-    Raises:
-        OSError, ValueError, LookupError: names the picture and the object, or the action without a
-            rule.
+    Raises OSError or LookupError, which name the picture and the object, or the action.
     """
     origins: collections.Counter = collections.Counter()
     done = []
     for picture in progress(pictures):
         objects = []
         for one in picture.objects:
-            axis = flaw = None
-            if wanted(one):
+            axis, flaw = None, one.flaw
+            if wanted(one) and flaw is None:
                 try:
-                    axis, flaw = _axis(one, picture, rules, use_boxes)
-                except (OSError, ValueError) as error:
-                    if not skip_unreadable:
+                    one, axis, flaw = _axis(one, picture, rules, use_boxes, reading)
+                except OSError as error:
+                    if not reading.skip_unreadable:
                         raise _renamed(error, f"{picture.path}: {one.label}") from error
                     flaw = UNREADABLE
             if axis is not None:
                 origins[flaw] += 1
                 flaw = None
-            objects.append(dataclasses.replace(one, axis=axis, flaw=flaw or one.flaw))
+            objects.append(dataclasses.replace(one, axis=axis, flaw=flaw))
         done.append(dataclasses.replace(picture, objects=tuple(objects)))
     return done, origins
 
@@ -154,68 +333,75 @@ def _axis(
     picture: LabelledPicture,
     rules: Mapping[str, mask_rules.MaskRule],
     use_boxes: bool,
-) -> tuple[np.ndarray | None, str | None]:
-    """The axis and where it comes from, or None and why there is none."""
-    if one.flaw:
-        return None, one.flaw
+    reading: annotation_files.Reading,
+) -> tuple[LabelledObject, np.ndarray | None, str | None]:
+    """The object, its axis and where it comes from, or None and why there is none."""
     if one.axis is not None:
-        return one.axis, STATED
-    if one.shape is None and one.box is None:
-        return None, None
-    if one.shape is None and not use_boxes:
-        return None, "has only a box"
-    rule = mask_rules.rule_of(one.action, rules)
-    width, height = picture.size or annotations.picture_size(picture.path)
-    if one.shape is not None:
-        mask = one.shape(width, height)
-        return (
-            (mask_rules.mask_axis(mask, rule), FROM_MASK) if mask.any() else (None, "mask is empty")
-        )
-    box = np.clip(one.box, 0, [width, height])
-    if not (box[0] < box[1]).all():
-        return None, "box has no area"
-    return np.clip(mask_rules.box_axis(box, rule), 0, [width, height]), FROM_BOX
+        return one, one.axis, STATED
+    if one.shape is None and not one.rings and one.box is None:
+        return one, None, None
+    if picture.size is None:
+        return one, None, UNREADABLE
+    rule, problem, size = mask_rules.rule_of(one.action, rules), "has only a box", picture.size
+    if one.shape is not None or one.rings:
+        where = f"{picture.path}: {one.label}"
+        try:
+            mask = one.mask(*size)
+            if mask.any():
+                return one, mask_rules.mask_axis(mask, rule), FROM_MASK
+            problem = reading.note("mask is empty", where)
+        except ValueError as error:
+            problem = reading.note("mask does not fit its picture", f"{where}: {error}")
+        one = dataclasses.replace(one, shape=None, rings=())
+    if one.box is None or not use_boxes:
+        return one, None, problem
+    corners = np.clip([one.box.min(axis=0), one.box.max(axis=0)], 0, size)
+    if not (corners[0] < corners[1]).all():
+        return one, None, "box has no area"
+    return one, mask_rules.box_axis(one.box, rule, size), FROM_BOX
+
+
+def _grouped(picture: LabelledPicture, pattern: str | None) -> str:
+    """The source of a picture; what is before its "#" stays on one side of a split."""
+    if pattern == NO_GROUPS:
+        return f"{picture.source}#"
+    found = re.search(pattern, picture.source) if pattern else None
+    group = picture.group
+    if found:
+        group = "/".join(one or "" for one in found.groups()) or found[0]
+    return picture.source if group is None else f"{group.replace('#', '%23')}#{picture.source}"
 
 
 def build_dataset(
     pictures: Sequence[LabelledPicture],
     store: embedding_store.EmbeddingStore,
     *,
-    action: str | None,
     resize: str,
-    label_map: Mapping[str, str] | None = None,
+    group_pattern: str | None = None,
     skip_unreadable: bool = False,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[npz_dataset.FoodDataset, BuildReport]:
-    """Builds a data set of what is to be done to every object; with masks, where there are any.
+    """Builds a data set of objects with canonical actions; with masks, where there are any.
 
     With "crop" the square follows the object (`image_placement.place`, `keep_points`), so that an
     object beside the central square can be used. Serving does not know where the object is and
     crops centrally: send it pictures with the food near the middle, or train with "letterbox".
 
     Byte-identical pictures get the source of the first one, so that a split keeps them together.
-
-    Args:
-        pictures: as they were read.
-        store: gives the embeddings, and decides which foods are known.
-        action: name or variant, of objects that do not say it themselves.
-        resize: a mode of `image_placement`.
-        label_map: normalised label -> food, of `label_map.read_label_map`.
-        skip_unreadable: leave unreadable pictures and masks out, instead of raising.
-        progress: wraps the pictures, for a progress bar.
+    `group_pattern` is a regular expression; pictures in whose source it finds the same (its groups,
+    if it has any) stay together; "none": every picture is on its own. `progress`
+    wraps the pictures.
 
     Returns:
         The data set, in the order of pictures and objects, and what was left out of it.
 
     Raises:
-        OSError, ValueError: if a picture is unreadable or of another size than stated (names it).
-        ValueError: if no sample is left, or an object has no action.
-        vocabulary.UnknownNameError: if there is no such action.
+        OSError, ValueError: if a picture is unreadable (unless skipped), or of another size than
+            stated; if no sample is left.
     """
-    if action is not None:
-        action = store.vocabulary.canonical_action(action)
     report = BuildReport()
-    chosen = [(one, _usable(one, store, action, label_map or {}, report)) for one in pictures]
+    chosen = [(one, _usable(one, store, report)) for one in pictures]
+    report.unknown = _unknown_foods(report, store)
     number = sum(len(objects) for _, objects in chosen)
     # As large as they may get; pages that are never written take no memory.
     images = np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
@@ -224,21 +410,21 @@ def build_dataset(
     first_sources: dict[str, str] = {}
     for picture, objects in progress([pair for pair in chosen if pair[1]]):
         try:
-            data = picture.path.read_bytes()
-            image = _decode(data, picture)
+            data = picture.read_bytes()
+            image, size = _decode(data, picture)
         except (OSError, ValueError) as error:
             if not skip_unreadable:
                 raise
             report.unreadable.append(str(error))
             report.left_out.update((UNREADABLE, one.label) for one, _ in objects)
             continue
-        source = first_sources.setdefault(hashlib.sha256(data).hexdigest(), picture.source)
-        size = (image.shape[1], image.shape[0])
+        source = _grouped(picture, group_pattern)
+        source = first_sources.setdefault(hashlib.sha256(data).hexdigest(), source)
         for one, instruction in objects:
             if not ((one.axis >= 0) & (one.axis <= size)).all():
                 report.left_out["axis outside the picture", one.label] += 1
                 continue
-            square, placement = image_placement.place(image, resize, keep_points=one.axis)
+            square, placement = image_placement.place(image, resize, one.axis, size)
             parameters = placement.to_model(one.axis).astype(np.float32).ravel()
             if not ((parameters >= 0) & (parameters <= 1)).all():
                 report.left_out["axis outside the crop", one.label] += 1
@@ -256,7 +442,7 @@ def build_dataset(
             photo = image_placement.PhotoFile(picture.path, placement)
             rows.append((parameters, *instruction, source, photo))
     if not rows:
-        raise ValueError(f"No sample is left. Left out: {dict(report.left_out) or 'nothing'}.")
+        raise ValueError(f"No sample is left.\n{report.text()}")
     actions, action_names, foods, sources, photos = zip(*rows)
     report.samples.update(foods)
     images, masks = images[: len(rows)], masks[: len(rows)]
@@ -269,34 +455,35 @@ def build_dataset(
         np.array(sources),
         resize=resize,
         masks=masks if any(mask.any() for mask in masks) else None,
-        photos=photos,
+        photos=None if any(one.embedded for one, _ in chosen) else photos,
     )
     return dataset, report
 
 
+def _unknown_foods(report: BuildReport, store: embedding_store.EmbeddingStore) -> str:
+    """What to do about labels that name no food, or "" if there are none."""
+    unknown = {label for reason, label in report.left_out if reason == "unknown food"}
+    if not unknown:
+        return ""
+    listed = ", ".join(sorted(unknown)[:10]) + (", ..." if len(unknown) > 10 else "")
+    known = sorted({food for _, food in store.combinations()})
+    return (
+        f"Unknown foods: {listed}. Known: {', '.join(known)}. Other names of these go into a "
+        f"--label_map; a new food is added with `{_add_command(min(unknown))}`."
+    )
+
+
 def _usable(
-    picture: LabelledPicture,
-    store: embedding_store.EmbeddingStore,
-    action: str | None,
-    label_map: Mapping[str, str],
-    report: BuildReport,
+    picture: LabelledPicture, store: embedding_store.EmbeddingStore, report: BuildReport
 ) -> list[tuple[LabelledObject, tuple[str, str]]]:
     """The objects that have an axis, with action and food; the others are counted."""
     usable, seen = [], set()
     for one in picture.objects:
-        own_action = action if one.action is None else store.vocabulary.canonical_action(one.action)
-        if own_action is None:
-            raise ValueError(
-                f"{picture.path}: {one.label}: expected an action, got none. Give one for all "
-                "objects that name none (--action)."
-            )
-        label = label_map.get(vocabulary.normalise(one.label), one.label)
-        try:
-            food = store.resolve(own_action, label)[1]
-        except embedding_store.UnknownInstructionError:
+        if not is_known(one, store):
             report.left_out["unknown food", one.label] += 1
             continue
-        key = None if one.axis is None else (own_action, food, one.axis.tobytes())
+        instruction = store.resolve(one.action, one.label)
+        key = None if one.axis is None else (instruction, one.axis.tobytes())
         flaw = one.flaw
         if flaw is None and one.axis is None:
             flaw = "has no axis"
@@ -307,20 +494,21 @@ def _usable(
         if flaw is not None:
             report.left_out[flaw, one.label] += 1
         else:
-            usable.append((one, (own_action, food)))
+            usable.append((one, instruction))
             seen.add(key)
     return usable
 
 
-def _decode(data: bytes, picture: LabelledPicture) -> np.ndarray:
+def _decode(data: bytes, picture: LabelledPicture) -> tuple[np.ndarray, tuple[int, int]]:
+    """See `image_placement.decode_photo`."""
     try:
-        image = image_placement.decode_image(data)
+        image, size = image_placement.decode_photo(data)
     except image_placement.ImageDecodeError as error:
         raise image_placement.ImageDecodeError(f"{picture.path}: {error}") from error
-    size = (image.shape[1], image.shape[0])
     if picture.size is not None and tuple(picture.size) != size:
         raise ValueError(
             f"{picture.path}: expected {picture.size[0]} x {picture.size[1]} pixels as the "
-            f"annotations say, got {size[0]} x {size[1]}; the axes would be wrong."
+            f"annotations say, got {size[0]} x {size[1]}; the axes would be wrong. Was the picture "
+            "scaled or turned after it was labelled?"
         )
-    return image
+    return image, size

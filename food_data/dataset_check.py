@@ -3,13 +3,13 @@
     python build_dataset.py check plates.npz --split_file plates_split.npz
 
 Errors: arrays that are absent or of another type or shape, numbers out of range, NaN, embeddings
-whose norm is not 1, indices of a split that do not exist, pictures on both sides of the split, a
-damaged file. Warnings: motions that start where they end, pictures of one colour, repeated or
-contradictory samples, uneven classes.
+whose norm is not 1, pictures or labels that were scaled twice, indices of a split that do not
+exist, pictures on both sides of the split, a damaged file. Warnings: labels that do not differ,
+motions that start where they end, pictures without contrast, repeated or contradictory samples,
+pictures on one side of the split that look like pictures on the other, uneven classes.
 
-Reads the file once from its beginning to its end, at the speed of hashing (some 600 MB/s on one
-core), and holds 64 pictures. The arrays may be of any shape and hold anything: files that
-`npz_dataset.FoodDataset` refuses are checked too.
+Reads the file once from its beginning to its end, and holds 64 pictures. The arrays may be of any
+shape and hold anything: files that `npz_dataset.FoodDataset` refuses are checked too.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from food_data import image_placement, npz_dataset, npz_files, splits
+from food_data import npz_dataset, splits
+from food_data.npz_dataset import listed
 
-_LISTED_SAMPLES = 5
 _MOST_UNEVEN = 20
-# What the arrays are called and the kinds of NumPy types that are right.
-_KINDS = {
-    "images": ("uint8 or floats", "uf"),
-    "actions": ("floats", "f"),
-    "embeddings": ("floats", "f"),
-    "masks": ("uint8", "u"),
-    **dict.fromkeys(npz_dataset.NAME_ARRAYS, ("strings", "U")),
-}
+# Fewer labels say nothing about how labels are spread.
+_FEWEST_LABELS = 8
+# Levels of 255; even a photo in the dark reaches more.
+_DARKEST = 32
+# Labels that reach no further than this are no places on a plate: 0..1 divided by 100, or by 236.
+_SMALLEST_LABELS = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,59 +49,30 @@ class CheckReport:
     text: str
 
 
-class _HeldArray:
-    """An array in memory, or images that give themselves as one, as `npz_files.StoredArray` is."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self._array, self.shape, self.dtype = array, tuple(array.shape), np.dtype(array.dtype)
-
-    def load(self) -> np.ndarray:
-        return np.asarray(self._array)
-
-    def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
-        for start in range(0, self.shape[0], num_rows):
-            yield np.asarray(self._array[start : start + num_rows])
-
-
-Array = npz_files.StoredArray | _HeldArray
-
-
 def check_file(
     path: str | os.PathLike[str],
-    split_file: str | os.PathLike[str] | None = None,
+    split: str | os.PathLike[str] | splits.Split | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> CheckReport:
     """Checks a file that may be anything; one that cannot be read is an error in the report.
 
-    `progress` wraps chunks of pictures, for a progress bar. Raises FileNotFoundError.
+    `split` is a split, or its file. `progress` wraps chunks of pictures, for a progress bar. Raises
+    FileNotFoundError.
     """
+    check = _Check()
     try:
-        check = _Check(npz_files.open_arrays(path, "data set"))
+        check.arrays = npz_dataset.open_npz(path)
+        number = next(iter(getattr(check.arrays.get("images"), "shape", ())), 0)
+        is_file = split is not None and not isinstance(split, splits.Split)
+        check.split = splits.read_split(split, number) if is_file else split
     except ValueError as error:
-        check = _Check({})
         check.errors.append(str(error))
-        return check.report()
-    if split_file is not None:
-        images = check.arrays.get("images")
-        number = images.shape[0] if images is not None and images.shape else 0
+    if check.arrays:
         try:
-            check.split = splits.read_split(split_file, number)
-        except ValueError as error:
+            check.run(progress)
+        except ValueError as error:  # A damaged array.
             check.errors.append(str(error))
-    return check.run(progress)
-
-
-def check_dataset(
-    dataset: npz_dataset.FoodDataset,
-    split: splits.Split | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
-) -> CheckReport:
-    """Checks a data set that was read, and its split if there is one."""
-    present = {name: getattr(dataset, name) for name in _KINDS}
-    # As they are on disk, so that values out of range are found and not raised.
-    present["images"] = getattr(dataset.images, "floats", dataset.images)
-    arrays = {name: _HeldArray(array) for name, array in present.items() if array is not None}
-    return _Check(arrays, split).run(progress)
+    return check.report()
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -119,18 +89,12 @@ def table_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     )
 
 
-def _listed(samples: Sequence[int] | np.ndarray) -> str:
-    """ "3 samples (7, 9, 21)"; of many the first five."""
-    listed = ", ".join(str(int(sample)) for sample in samples[:_LISTED_SAMPLES])
-    more = ", ..." if len(samples) > _LISTED_SAMPLES else ""
-    return f"{len(samples)} sample{'s' * (len(samples) != 1)} ({listed}{more})"
-
-
 class _Check:
     """One check: its arrays, and what was found so far."""
 
-    def __init__(self, arrays: Mapping[str, Array], split: splits.Split | None = None) -> None:
-        self.arrays, self.split = arrays, split
+    def __init__(self) -> None:
+        self.arrays: dict[str, Any] = {}
+        self.split: splits.Split | None = None
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self._tables: list[tuple[Sequence[str], list[Sequence[object]]]] = []
@@ -143,19 +107,26 @@ class _Check:
         parts.append(f"{len(self.errors)} errors, {len(self.warnings)} warnings")
         return CheckReport(tuple(self.errors), tuple(self.warnings), "\n\n".join(parts))
 
-    def run(self, progress: Callable[[Iterable], Iterable]) -> CheckReport:
-        """Checks everything."""
-        try:
-            self._check(progress)
-        except ValueError as error:  # A damaged array.
-            self.errors.append(str(error))
-        return self.report()
+    def _table(self, *columns: str) -> list[Sequence[object]]:
+        """Begins a table; its rows are appended to what is returned."""
+        rows: list[Sequence[object]] = []
+        self._tables.append((columns, rows))
+        return rows
 
-    def _check(self, progress: Callable[[Iterable], Iterable]) -> None:
-        usable = self._layout()
+    def run(self, progress: Callable[[Iterable], Iterable]) -> None:
+        """Checks everything."""
+        arrays = {name: one for name, one in self.arrays.items() if hasattr(one, "shape")}
+        rows = self._table("array", "type", "shape")
+        rows += [(name, str(one.dtype), list(one.shape)) for name, one in arrays.items()]
+        faults = npz_dataset.layout_faults(self.arrays)
+        self.errors += faults.values()
+        usable = {name for name in arrays if name in npz_dataset.LAYOUT and name not in faults}
+        has_images = "images" in usable and arrays["images"].shape[0]
+        if "images" in usable and not has_images:
+            self.errors.append("images: expected at least one sample, got none.")
 
         def load(name: str) -> np.ndarray | None:
-            return self.arrays[name].load() if name in usable else None
+            return arrays[name].load() if name in usable else None
 
         actions = load("actions")
         action_names, foods, sources = map(load, npz_dataset.NAME_ARRAYS)
@@ -167,113 +138,72 @@ class _Check:
         if "masks" in usable and actions is not None:
             self._masks(actions)
         pictures = None
-        if "images" in usable and self.arrays["images"].shape[0]:
+        if has_images:
             try:
                 pictures = self._images(progress)
             except ValueError as error:  # The rest can be checked all the same.
                 self.errors.append(str(error))
         if pictures is not None:
             self._duplicates(pictures, instructions, actions, sources)
-        for keys, what in ((pictures, "pixels"), (sources, "source")):
+        photos = None if sources is None else np.array(splits.picture_keys(sources.tolist()))
+        for keys, what in ((pictures, "pixels"), (photos, "source")):
             if self.split is None or keys is None:
                 continue
             shared = np.isin(keys[self.split.val_idx], keys[self.split.train_idx])
             if shared.any():
                 self.errors.append(
                     "split: expected no picture on both sides; "
-                    f"{_listed(self.split.val_idx[shared])} of the validation side have the {what} "
+                    f"{listed(self.split.val_idx[shared])} of the validation side have the {what} "
                     "of training samples. Move the split file away; a new one keeps the samples of "
                     "one picture together."
                 )
         if foods is not None and len(foods):
             self._classes(action_names, foods, pictures)
 
-    def _table(self, *columns: str) -> list[Sequence[object]]:
-        """Begins a table; its rows are appended to what is returned."""
-        rows: list[Sequence[object]] = []
-        self._tables.append((columns, rows))
-        return rows
-
-    def _layout(self) -> set[str]:
-        """Names, types and shapes; the names of the arrays that are what they should be."""
-        rows = self._table("array", "type", "shape")
-        rows += [(name, str(one.dtype), list(one.shape)) for name, one in self.arrays.items()]
-        absent = [name for name in npz_dataset.ARRAYS if name not in self.arrays]
-        if absent:
-            self.errors.append(
-                f"expected the arrays {', '.join(npz_dataset.ARRAYS)}; absent: {', '.join(absent)}."
-            )
-        images = self.arrays.get("images")
-        number = images.shape[0] if images is not None and images.shape else None
-        if number == 0:
-            self.errors.append("images: expected at least one sample, got none.")
-        usable = set()
-        for name, (what, kinds) in _KINDS.items():
-            if name not in self.arrays:
-                continue
-            array, row = self.arrays[name], npz_dataset.LAYOUT.get(name, ((),))[0]
-            # Without images there is no telling N.
-            same = array.shape and array.shape[1:] == row and number in (None, array.shape[0])
-            is_right = array.dtype == np.uint8 if array.dtype.kind == "u" else True
-            if same and is_right and array.dtype.kind in kinds:
-                usable.add(name)
-                continue
-            self.errors.append(
-                f"{name}: expected {what} {[number, *row]}, got {array.dtype} {list(array.shape)}."
-            )
-        modes = image_placement.MODES
-        if "resize" in self.arrays and str(self.arrays["resize"].load()) not in modes:
-            got = self.arrays["resize"].load()
-            self.errors.append(f"resize: expected one of {', '.join(modes)}; got {got!s}.")
-        if "format_version" in self.arrays:
-            version = self.arrays["format_version"].load()
-            if version.shape != () or version.dtype.kind not in "iu" or int(version) != 1:
-                self.errors.append(
-                    f"format_version: expected {npz_dataset.FORMAT_VERSION}, got {version!s}."
-                )
-        return usable
-
     def _actions(self, actions: np.ndarray) -> None:
-        """Ranges, and motions without a direction, of float [N, 4]."""
+        """Ranges, spread, and motions without a direction, of float [N, 4]."""
+        faults = npz_dataset.label_faults(actions)
+        self.errors += faults
         finite = np.isfinite(actions).all(axis=1)
-        if not finite.all():
-            self.errors.append(
-                f"actions: expected finite numbers; {_listed(np.flatnonzero(~finite))} have NaN "
-                "or infinity. Leave these samples out."
-            )
-        outside = finite & ~((actions >= 0) & (actions <= 1)).all(axis=1)
-        if outside.any():
-            self.errors.append(
-                f"actions: expected 0..1; {_listed(np.flatnonzero(outside))} are not, the first "
-                f"is {actions[outside][0].tolist()}. Pixels must be divided by the picture's size."
-            )
         same = finite & (actions[:, :2] == actions[:, 2:]).all(axis=1)
         if same.any():
             self.warnings.append(
-                f"actions: {_listed(np.flatnonzero(same))} start and end at the same point, so "
+                f"actions: {listed(np.flatnonzero(same))} start and end at the same point, so "
                 "that their motion has no direction."
             )
         rows = self._table("coordinate", "lowest", "mean", "highest")
-        if finite.any():
-            for name, one in zip(("x1", "y1", "x2", "y2"), actions[finite].T):
-                rows.append(
-                    (name, *(round(float(v), 4) for v in (one.min(), one.mean(), one.max())))
-                )
+        for name, one in zip(("x1", "y1", "x2", "y2"), actions[finite].T if finite.any() else ()):
+            rows.append((name, *(round(float(v), 4) for v in (one.min(), one.mean(), one.max()))))
+        if faults or len(actions) < _FEWEST_LABELS:
+            return
+        if actions.max() <= _SMALLEST_LABELS:
+            self.errors.append(
+                f"actions: expected places all over the picture, got {actions.max():.4g} as the "
+                "largest coordinate: the labels were divided once too often. 0..1 is the whole "
+                "picture."
+            )
+        elif np.ptp(actions, axis=0).max() < _SMALLEST_LABELS:
+            self.warnings.append(
+                f"actions: all {len(actions)} labels are the same within {_SMALLEST_LABELS}, "
+                f"{[round(float(v), 3) for v in actions[0]]}: a model learns nothing from them."
+            )
+        elif actions.max() < 0.25:
+            self.warnings.append(
+                f"actions: all {len(actions)} labels lie in the upper left corner, up to "
+                f"{actions.max():.2g}. Were pixels divided by more than the picture's size?"
+            )
 
     def _embeddings(self) -> np.ndarray:
         """Norms. Gives a number [N] for each sample, equal where embeddings are."""
-        norms, keys = [np.zeros(0)], []
-        for chunk in self.arrays["embeddings"].chunks(4096):
-            norms.append(np.linalg.norm(chunk.astype(np.float64), axis=1))
-            keys += [hash(row.tobytes()) for row in chunk]
-        norms = np.concatenate(norms)
-        bad = ~(np.abs(norms - 1) <= npz_dataset.UNIT_NORM_TOLERANCE)
-        if bad.any():
-            self.errors.append(
-                f"embeddings: expected norm 1 within {npz_dataset.UNIT_NORM_TOLERANCE}; "
-                f"{_listed(np.flatnonzero(bad))} have others, the first {norms[bad][0]:.4g}. "
-                "Divide each by its norm."
-            )
+        keys: list[int] = []
+
+        def chunks() -> Iterable[np.ndarray]:
+            for chunk in self.arrays["embeddings"].chunks(4096):
+                keys.extend(hash(row.tobytes()) for row in chunk)
+                yield chunk
+
+        faults, norms = npz_dataset.norm_faults(chunks())
+        self.errors += faults
         instructions = np.unique(np.array(keys, np.int64), return_inverse=True)[1]
         if norms.size:
             row = (int(instructions.max()) + 1, f"{norms.min():.4f}", f"{norms.max():.4f}")
@@ -319,7 +249,7 @@ class _Check:
             )
 
     def _images(self, progress: Callable[[Iterable], Iterable]) -> np.ndarray:
-        """Ranges and pictures of one colour. Gives bytes [N], equal where pictures are."""
+        """Ranges and contrast. Gives bytes [N], equal where pictures are."""
         lowest, highest, hashes = [], [], []
         for chunk in progress(self.arrays["images"].chunks(64)):
             flat = chunk.reshape(len(chunk), -1)
@@ -328,23 +258,36 @@ class _Check:
             # What rounds to equal pictures is equal; NaN and the like keep their own bytes.
             if chunk.dtype != np.uint8 and flat.min() >= 0 and flat.max() <= 1:
                 flat = np.rint(flat * 255).astype(np.uint8)
-            for row in flat:
-                data = np.ascontiguousarray(row).data
-                hashes.append(hashlib.blake2b(data, digest_size=16).hexdigest().encode())
+            hashes += [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in flat]
         low, high = np.concatenate(lowest), np.concatenate(highest)
+        is_float = low.dtype != np.uint8
         # Written so that NaN fails it.
-        bad = np.flatnonzero(~((low >= 0) & (high <= 1))) if low.dtype != np.uint8 else low[:0]
+        bad = np.flatnonzero(~((low >= 0) & (high <= 1))) if is_float else low[:0]
         if bad.size:
             self.errors.append(
-                f"images: expected floats in 0..1; {_listed(bad)} are not, the first has "
+                f"images: expected floats in 0..1; {listed(bad)} are not, the first has "
                 f"{low[bad[0]]} to {high[bad[0]]}. Divide pixels by 255, or save them as uint8."
             )
-        plain = np.flatnonzero(low == high)
-        if plain.size:
-            self.warnings.append(f"images: {_listed(plain)} show nothing but one colour.")
+        plain = low == high
+        if plain.any():
+            self.warnings.append(
+                f"images: {listed(np.flatnonzero(plain))} show nothing but one colour."
+            )
+        levels = high.astype(np.float64) * (255 if is_float else 1)
+        black, dark = (np.flatnonzero(levels <= most) for most in (1.5, _DARKEST))
+        if len(black) > len(levels) / 2:
+            self.errors.append(
+                f"images: expected levels of 0..255, got none above 1 in {listed(black)}: 0..1 was "
+                "cast to uint8, or divided by 255 once more. Save uint8, or floats in 0..1."
+            )
+        elif dark.size:
+            self.warnings.append(
+                f"images: {listed(dark)} have no level above {_DARKEST} of 255. Were they divided "
+                "once too often?"
+            )
         row = (low.min().item(), high.max().item(), len(set(hashes)))
         self._table("pixels from", "to", "different pictures").append(row)
-        return np.array(hashes)
+        return np.array([one.hex() for one in hashes])
 
     def _duplicates(
         self,
@@ -360,7 +303,7 @@ class _Check:
             renamed = [i for i, (one, source) in pairs if first.setdefault(one, source) != source]
             if renamed:
                 self.warnings.append(
-                    f"sources: {_listed(renamed)} show the same pixels as samples of another "
+                    f"sources: {listed(renamed)} show the same pixels as samples of another "
                     "source; a split may part them."
                 )
         if instructions is None or actions is None:
@@ -374,35 +317,35 @@ class _Check:
         what = "have the picture and the instruction of an earlier sample, and another action"
         for found, message in ((same, "repeat an earlier sample"), (other, what)):
             if found:
-                self.warnings.append(f"{_listed(found)} {message}.")
+                self.warnings.append(f"{listed(found)} {message}.")
 
     def _classes(
         self, action_names: np.ndarray | None, foods: np.ndarray, pictures: np.ndarray | None
     ) -> None:
         """Class balance, in all and on each side."""
         actions = np.full(len(foods), "") if action_names is None else action_names
+        pictures = np.arange(len(foods)) if pictures is None else pictures
         side = np.zeros(len(foods), int)
         if self.split is not None:
             side[self.split.train_idx], side[self.split.val_idx] = 1, 2
         rows = self._table("action", "food", "samples", "pictures", "train", "val")
-        only_val, few = [], []
-
-        def row(action: str, food: str, chosen: np.ndarray) -> tuple:
-            shown = np.arange(len(foods)) if pictures is None else pictures
+        for action, food in [*sorted(set(zip(actions.tolist(), foods.tolist()))), ("", "TOTAL")]:
+            chosen = (actions == action) & (foods == food) | (food == "TOTAL")
             counts = (int((side[chosen] == one).sum()) for one in (1, 2))
-            return (action, food, int(chosen.sum()), len(np.unique(shown[chosen])), *counts)
-
-        for action, food in sorted(set(zip(actions.tolist(), foods.tolist()))):
-            rows.append(row(action, food, (actions == action) & (foods == food)))
-            name, train, val = f"{action} {food}".strip(), *rows[-1][-2:]
-            only_val += [name] if val and not train else []
-            few += [name] if self.split is not None and not val else []
-        most, least = (extreme(one[2] for one in rows) for extreme in (max, min))
-        rows.append(row("", "TOTAL", np.ones(len(foods), bool)))
-        if only_val:
-            self.warnings.append(f"split: {', '.join(only_val)}: validated but never trained.")
-        if few:
-            self.warnings.append(f"split: {', '.join(few)}: not in the validation samples.")
+            number = len(np.unique(pictures[chosen]))
+            rows.append((action, food, int(chosen.sum()), number, *counts))
+        classes = rows[:-1]
+        for message, found in (
+            ("validated but never trained", [row for row in classes if row[5] and not row[4]]),
+            (
+                "not in the validation samples",
+                [row for row in classes if self.split and not row[5]],
+            ),
+        ):
+            if found:
+                names = ", ".join(f"{row[0]} {row[1]}".strip() for row in found)
+                self.warnings.append(f"split: {names}: {message}.")
+        most, least = (extreme(row[2] for row in classes) for extreme in (max, min))
         if most > _MOST_UNEVEN * least:
             self.warnings.append(
                 f"classes: the largest has {most} samples, the smallest {least}; what is rare is "

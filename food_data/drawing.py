@@ -57,10 +57,8 @@ def draw_motion(
     drawn = image.copy()
     line = max(1, round(min(height, width) / 118))
     for ink, extra in ((_BLACK, 2), (None, 0)) if outlined else ((None, 0),):
-        shaft = line + extra
-        cv2.arrowedLine(
-            drawn, pixel(0), pixel(1), ink or colour, shaft, cv2.LINE_AA, tipLength=0.25
-        )
+        width, ends_px = line + extra, (pixel(0), pixel(1))
+        cv2.arrowedLine(drawn, *ends_px, ink or colour, width, cv2.LINE_AA, tipLength=0.25)
         for place, dot in dots:
             cv2.circle(drawn, pixel(place), 2 * line + extra // 2, ink or dot, -1, cv2.LINE_AA)
     return drawn
@@ -152,10 +150,8 @@ def check_extension(path: str | os.PathLike[str]) -> None:
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
-    """Writes uint8 [H, W, 3], RGB, as a file of the kind that the end of its name says.
-
-    Raises ValueError if OpenCV knows no such kind, or it is too large for a .jpg.
-    """
+    """Writes uint8 [H, W, 3], RGB, as a file of the kind that its name says. Raises ValueError if
+    OpenCV knows no such kind, or it is too large for a .jpg."""
     check_extension(path)
     extension = os.path.splitext(path)[1]
     if extension.lower() in (".jpg", ".jpeg") and max(picture.shape) > _LARGEST_JPEG_PX:

@@ -35,7 +35,7 @@ import policy_specs
 from food_data import atomic_files, vocabulary
 
 MANIFEST_FILE = "manifest.json"
-FORMAT_VERSION = 1
+_VERSIONS = {"format_version": 1, "dimension": policy_specs.EMBEDDING_SIZE}
 _ENTRY_KEYS = ("action", "food", "text", "file", "sha256")
 _UNIT_NORM_TOLERANCE = 1e-3
 _SHAPE = (policy_specs.EMBEDDING_SIZE,)
@@ -53,7 +53,7 @@ def new_manifest(
 ) -> dict[str, object]:
     """What `manifest.json` is to hold; two encoders of one name and version give equal vectors."""
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": 1,
         "encoder": encoder,
         "encoder_version": version,
         "dimension": policy_specs.EMBEDDING_SIZE,
@@ -80,15 +80,12 @@ def read_manifest(path: pathlib.Path) -> dict[str, object]:
             f"{path} is absent: the embeddings beside it were not made by "
             "embeddings/build_embeddings.py. Choose another --embeddings_dir."
         ) from error
-    found = manifest if isinstance(manifest, dict) else {"format_version": type(manifest)}
-    for key, expected in (
-        ("format_version", FORMAT_VERSION),
-        ("dimension", policy_specs.EMBEDDING_SIZE),
-    ):
+    found = manifest if isinstance(manifest, dict) else {}
+    for key, expected in _VERSIONS.items():
         if found.get(key) != expected:
             raise ValueError(f"{path}: expected {key} {expected}, got {found.get(key)}.")
-    if not isinstance(manifest.get("entries"), list):
-        raise ValueError(f"{path}: expected a list 'entries', got {manifest.get('entries')!r}.")
+    if not isinstance(found.get("entries"), list):
+        raise ValueError(f"{path}: expected a list 'entries', got {found.get('entries')!r}.")
     return manifest
 
 
@@ -109,21 +106,6 @@ def entries_by_pair(manifest: Mapping[str, object]) -> dict[Pair, Entry]:
             raise ValueError(f"Two files for {pair}: {by_pair[pair]['file']} and {file}; keep one.")
         by_pair[pair] = entry
     return by_pair
-
-
-def _vocabulary_of(manifest: Mapping[str, object]) -> vocabulary.Vocabulary:
-    """The names in the manifest, with their shipped variants and those that the manifest adds."""
-    actions: dict[str, list[str]] = {}
-    foods: dict[str, list[str]] = {}
-    for entry in manifest["entries"]:
-        for names, shipped, kind in (
-            (actions, vocabulary.BASE.actions, "action"),
-            (foods, vocabulary.BASE.foods, "food"),
-        ):
-            name = entry[kind]
-            names.setdefault(name, list(shipped.get(name, ())))
-            names[name] += entry.get(f"{kind}_variants", ())
-    return vocabulary.Vocabulary({}, {}).extended(actions, foods)
 
 
 def _check_files(
@@ -161,15 +143,6 @@ def _manifest_of_files(files: Mapping[str, bytes], directory: pathlib.Path) -> d
             food = vocabulary.canonical_food(food)
         entries.append({**new_entry(action, food, None, data), "file": name})
     return new_manifest(None, None, entries)
-
-
-def _read_vector(data: bytes, name: str) -> np.ndarray:
-    """The bytes of an .npy file -> float32 [512]. Raises ValueError that gives `name`."""
-    try:
-        vector = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{name} is not a readable .npy file: {error}") from error
-    return _check_vector(vector, name)
 
 
 def _check_vector(vector: np.ndarray, name: str) -> np.ndarray:
@@ -211,7 +184,13 @@ class EmbeddingStore:
             odd = sorted(set(self._entries) ^ set(vectors))
             raise ValueError(f"Vectors and manifest entries differ in the pairs {odd}.")
         self._vectors = {pair: _check_vector(vectors[pair], str(pair)) for pair in self._entries}
-        self.vocabulary = _vocabulary_of(self.manifest)
+        names: dict[str, dict[str, list[str]]] = {"action": {}, "food": {}}
+        for entry in self._entries.values():
+            shipped = {"action": vocabulary.BASE.actions, "food": vocabulary.BASE.foods}
+            for kind, known in names.items():
+                words = known.setdefault(entry[kind], list(shipped[kind].get(entry[kind], ())))
+                words += entry.get(f"{kind}_variants", ())
+        self.vocabulary = vocabulary.Vocabulary({}, {}).extended(names["action"], names["food"])
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> EmbeddingStore:
@@ -236,17 +215,20 @@ class EmbeddingStore:
             _check_files(entries_by_pair(manifest), files, directory)
         else:
             manifest = _manifest_of_files(files, directory)
-        vectors = {
-            pair: _read_vector(files[entry["file"]], str(directory / entry["file"]))
-            for pair, entry in entries_by_pair(manifest).items()
-        }
+        vectors = {}
+        for pair, entry in entries_by_pair(manifest).items():
+            path = directory / entry["file"]
+            try:
+                vector = np.load(io.BytesIO(files[path.name]), allow_pickle=False)
+            except (ValueError, EOFError, OSError) as error:
+                raise ValueError(f"{path} is not a readable .npy file: {error}") from error
+            vectors[pair] = _check_vector(vector, str(path))
         return cls(vectors, manifest)
 
     def lookup(self, action: str, food: str) -> np.ndarray:
         """The embedding float32 [512] of a pair, whose names may be variants ("Scoop", "carrots").
 
-        Raises:
-            UnknownInstructionError: if there is none; lists near names.
+        Raises UnknownInstructionError if there is none; lists near names.
         """
         return self._vectors[self.resolve(action, food)].copy()
 
@@ -277,10 +259,8 @@ class EmbeddingStore:
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes vectors and manifest, each file whole or not at all, the manifest last.
 
-        Vectors of an earlier save that are no longer wanted are removed.
-
-        Raises:
-            FileExistsError: if there are .npy files that no earlier save has written.
+        Vectors of an earlier save that are no longer wanted are removed. Raises FileExistsError if
+        there are .npy files that no earlier save has written.
         """
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -299,9 +279,10 @@ class EmbeddingStore:
         entries = []
         for file_name, pair in files.items():
             data = vector_bytes(self._vectors[pair])
-            with atomic_files.replace_file(directory / file_name) as file:
+            with atomic_files.replace_file(directory / file_name, durable=False) as file:
                 file.write(data)
             entries.append({**self._entries[pair], "sha256": hashlib.sha256(data).hexdigest()})
+        atomic_files.sync(*(directory / name for name in files), directory)
         with atomic_files.replace_file(directory / MANIFEST_FILE) as file:
             text = json.dumps({**self.manifest, "entries": entries}, indent=1)
             file.write(f"{text}\n".encode())

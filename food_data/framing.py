@@ -16,9 +16,9 @@ A worked example, 640 x 480, letterbox, `fast`: the answer to the whole photo ha
 the pixel (600, 240). The second pass looks at columns 256..640 and rows 48..432, 384 pixels a side.
 If it answers (448, 240), the third looks at columns 336..560 and rows 128..352, 224 a side.
 
-Tight crops of food that fills the picture hurt. A pass whose crop would be short, compared with the
-motion that was answered, is left out and ends the looking: a motion of 200 pixels is longer than
-`max_extent` (0.5) times 384, so the first pass is the last one.
+Tight crops of food that fills the picture hurt: a pass whose crop would be short, compared with the
+motion that was answered, ends the looking. A motion of 200 pixels is longer than `max_extent` (0.5)
+times 384, so the first pass is the last one.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def look(
     Args:
         answer: (images uint8 [B, 236, 236, 3], embeddings [B, D]) -> [B, 4] in 0..1 of each image;
             the model's `forward`, or that of `Voted` if `framing.votes`.
-        photos: uint8 [H, W, 3] each; one is only held while it is cropped.
+        photos: uint8 [H, W, 3] each, of `image_placement.decode_photo`; one is only held while it
+            is cropped.
         firsts: the photos as the first pass sees them.
         embeddings: [N, D], the instructions.
         framing: which passes.
@@ -133,22 +134,22 @@ def look(
     Returns:
         A view for each photo; the first ones themselves for one pass.
 
-    Raises:
-        FloatingPointError: if an answer is not finite.
+    Raises FloatingPointError if an answer is not finite.
     """
-    views, open_rows = list(firsts), np.arange(len(firsts))
+    views, rows = list(firsts), list(range(len(firsts)))
     for share in _SHARES[framing.passes][1:]:
-        if not len(open_rows):
+        if not rows:
             break
-        images = np.stack([views[row].square for row in open_rows])
-        answers = np.asarray(answer(images, embeddings[open_rows]))
-        closer = [
-            crop(photos[row], firsts[row].placement, views[row].placement, one, share, framing)
-            for row, one in zip(open_rows, answers)
-        ]
-        open_rows = np.array([row for row, one in zip(open_rows, closer) if one is not None], int)
-        for row, one in zip(open_rows, filter(None, closer)):
-            views[row] = one
+        answers = np.asarray(
+            answer(np.stack([views[row].square for row in rows]), embeddings[rows])
+        )
+        closer = {
+            row: crop(photos[row], firsts[row].placement, views[row].placement, one, share, framing)
+            for row, one in zip(rows, answers)
+        }
+        rows = [row for row in rows if closer[row] is not None]
+        for row in rows:
+            views[row] = closer[row]
     return views
 
 
@@ -167,38 +168,33 @@ def crop(
     """
     if not np.all(np.isfinite(answer)):
         raise FloatingPointError(f"Expected four finite coordinates of the model, got {answer}.")
-    size = np.array([first.width, first.height])
+    # The photo may be decoded at a smaller scale; what is cut out of it are whole pixels there.
+    size = np.array([photo.shape[1], photo.shape[0]])
+    ratio = size / [first.width, first.height]
     sides = {"stretch": size, "letterbox": size.max(), "crop": size.min()}[first.mode] * share
-    start, end = current.to_picture(np.reshape(answer, (2, 2)))
+    start, end = current.to_picture(np.reshape(answer, (2, 2))) * ratio
     if np.linalg.norm((end - start) / sides) > framing.max_extent:
         return None
     lengths = np.clip(np.rint(np.broadcast_to(sides, 2)).astype(int), 1, None)
     lows = np.rint((start + end - lengths) / 2).astype(int)
     lows = np.clip(lows, 0, np.maximum(size - lengths, 0))
     highs = np.minimum(lows + lengths, size)
-    part = photo[lows[1] : highs[1], lows[0] : highs[0]]
     # What is longer than the photo is cut off, so that part's letterbox is as wide as the crop.
     mode = "stretch" if first.mode == "stretch" else "letterbox"
-    square, placed = image_placement.place(part, mode)
-    placement = dataclasses.replace(
-        first,
-        scale_x=placed.scale_x,
-        scale_y=placed.scale_y,
-        offset_x=float(placed.offset_x - lows[0] * placed.scale_x),
-        offset_y=float(placed.offset_y - lows[1] * placed.scale_y),
-    )
+    square, placed = image_placement.place(photo[lows[1] : highs[1], lows[0] : highs[0]], mode)
+    scale = np.array([placed.scale_x, placed.scale_y])
+    offset = [placed.offset_x, placed.offset_y] - lows * scale
+    names = ("scale_x", "scale_y", "offset_x", "offset_y")
+    values = [*(scale * ratio).tolist(), *offset.tolist()]
+    placement = dataclasses.replace(first, **dict(zip(names, values)))
     return View(square, placement)
 
 
 def relative(
     views: Sequence[image_placement.Placement], firsts: Sequence[image_placement.Placement]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How to come from coordinates of N views to those of the first pass's squares.
-
-    Returns:
-        Factors and shifts, float64 [N, 2] each (x, y): coordinate * factor + shift; 1 and 0 where
-        the two are the same.
-    """
+    """Factors and shifts, float64 [N, 2] each (x, y), that take coordinates of N views to those of
+    the first pass's squares: coordinate * factor + shift; 1 and 0 where the two are the same."""
     scales = [np.array([[p.scale_x, p.scale_y] for p in one]) for one in (views, firsts)]
     offsets = [np.array([[p.offset_x, p.offset_y] for p in one]) for one in (views, firsts)]
     factors = scales[1] / scales[0]
@@ -229,7 +225,8 @@ class Voted:
         """The answers that win the vote, float32 [B, 4]; with `sampling`, the model's samples."""
         if sampling:
             return self._model.forward(images, embeddings, **sampling)
-        return vote(turned_back(np.asarray(self._model.forward(*_all_views(images, embeddings)))))
+        asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
+        return vote(turned_back(np.asarray(self._model.forward(*asked))))
 
     def forward_with_distributions(
         self, images: np.ndarray, embeddings: np.ndarray, **sampling: Any
@@ -242,13 +239,9 @@ class Voted:
 
     def votes(self, images: np.ndarray, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All votes, [B, 8, 4], and the token distributions of the pictures as they are."""
-        asked = _all_views(images, embeddings)
+        asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
         answers, probabilities = map(np.asarray, self._model.forward_with_distributions(*asked))
         return turned_back(answers), probabilities[: len(images)]
-
-
-def _all_views(images: np.ndarray, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
 
 
 def turns_and_flips(images: np.ndarray) -> np.ndarray:
@@ -275,10 +268,10 @@ def turned_back(answers: np.ndarray) -> np.ndarray:
 def vote(answers: np.ndarray) -> np.ndarray:
     """The answer [B, 4] of [B, V, 4] that is nearest to all others: the medoid.
 
-    A motion and its reverse are equal. Neither a mean of places, which may lie between two foods,
-    nor one of directions, which have no mean modulo 180 degrees: one of the answers. It points as
-    the first one does, that of the picture as it is. Example: of the midpoints 0.2, 0.22, 0.24 and
-    0.8, 0.22 wins.
+    A motion and its reverse are equal. The winner is one of the answers, since a mean of places may
+    lie between two foods, and directions have no mean modulo 180 degrees. It points as the first
+    one does, that of the picture as it is. Example: of the midpoints 0.2, 0.22, 0.24 and 0.8, 0.22
+    wins.
     """
     winners = distances(answers, answers).sum(axis=-1).argmin(axis=-1)
     won = np.asarray(answers)[np.arange(len(answers)), winners]
@@ -290,11 +283,8 @@ def vote(answers: np.ndarray) -> np.ndarray:
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """How far motions [B, M, 4] are from motions [B, N, 4], whichever end is the start.
-
-    Returns:
-        float64 [B, M, N], the mean distance of the ends that belong together.
-    """
+    """How far motions [B, M, 4] are from motions [B, N, 4], whichever end is the start: float64
+    [B, M, N], the mean distance of the ends that belong together."""
     first, second = (
         np.asarray(one, np.float64).reshape(*one.shape[:2], 2, 2) for one in (first, second)
     )

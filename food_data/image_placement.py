@@ -16,25 +16,66 @@ to edge in the same way. A worked example, 640 x 480:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import math
+import os
 import pathlib
+import re
+import warnings
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 import policy_specs
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "AVIF", "JPEG2000")
 MODES = ("stretch", "letterbox", "crop")
 MAX_PIXELS = 100_000_000
+# Both sides of a JPEG that is decoded at reduced scale are at least so long: the model's square
+# shows 0.35 of a side in the closest pass of `framing`, 236 / 0.35 = 674 pixels.
+_ENOUGH_PX = 3 * policy_specs.IMAGE_SIZE
+# Phones and editors write up to 20 scans, and each costs a pass over all pixels.
+_MAX_SCANS, _MAX_SCANNED_PIXELS = 100, 1_000_000_000
+_MAX_SEGMENTS = 5000
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+# What else is met under a picture's name: how it begins, and what it is.
+_OTHERS = (
+    (b"%PDF", "a PDF"),
+    (b"<", "a text such as SVG or HTML"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"8BPS", "a Photoshop file"),
+    (b"II*\0", "a TIFF that is damaged or of a kind that is not read, such as colours as floats"),
+    (b"MM\0*", "a TIFF that is damaged or of a kind that is not read, such as colours as floats"),
+    (b"\xff\xd8", "a JPEG whose header is damaged"),
+    (b"\x89PNG", "a PNG whose header is damaged"),
+)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# The next marker of a JPEG that is no restart and no stuffed byte of compressed data.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_END = b"\xff\xd9"
 # A crop that has to be moved for an object leaves this part of its side between object and border.
 _CROP_MARGIN = 0.05
 # Pillow takes memory in blocks of 16 MB, which the C library keeps when they are given back; larger
 # ones go back to the system: 456 MB instead of 1469 MB after 32 pictures of 49 megapixels.
 Image.core.set_block_size(128 * 1024 * 1024)
+# What is wrong with a picture is raised; remarks about its EXIF are no use to anyone.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageDecodeError(ValueError):
@@ -46,9 +87,11 @@ class TooManyPixelsError(ImageDecodeError):
 
 
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decodes a JPEG, PNG, BMP, WEBP or TIFF file, upright as its EXIF orientation says.
+    """Decodes a picture's file, upright as its EXIF orientation says.
 
-    Grey becomes RGB, 16 bits become 8, transparency is laid over white.
+    Reads `FORMATS`, and HEIC where pillow-heif is installed; of several pictures in a file the
+    first. Grey becomes RGB, transparency is laid over white. More than 8 bits become 8: integers
+    are taken for 10, 12, 14 or 16 bits by their largest value, floats for 0..1, 0..255 or 0..65535.
 
     Args:
         data: the file.
@@ -61,42 +104,198 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         TooManyPixelsError: if there are more pixels than `max_pixels`.
         ImageDecodeError: if the bytes are no such picture, or are truncated.
     """
-    if not data:
-        raise ImageDecodeError("Expected the bytes of a picture, got 0 bytes.")
+    return _decode(data, max_pixels, reduced=False)[0]
+
+
+def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
+    """As `decode_image`, but of a JPEG that is far larger than the network needs 1/2, 1/4 or 1/8.
+
+    Returns:
+        uint8 [H, W, 3], and (width, height) of the whole picture. 4032 x 3024 pixels give 1008 x
+        756. `place` takes both, so that points and answers are in pixels of the whole picture.
+    """
+    return _decode(data, max_pixels, reduced=True)
+
+
+def read_header(source: bytes | str | os.PathLike[str]) -> tuple[tuple[int, int], int]:
+    """(width, height) of a picture before EXIF turns it, and EXIF's orientation, 1 to 8.
+
+    Reads the header only; `source` is a file or its bytes. With an orientation of 5 to 8 the
+    upright picture has the sizes exchanged. Raises OSError if the file cannot be read, and
+    ImageDecodeError.
+    """
+    if not isinstance(source, bytes):
+        with open(source, "rb"):  # Raises what is no fault of the picture.
+            pass
+    with decoding(), _open(source) as picture:
+        size, orientation = picture.size, _orientation(picture)
+        if picture.format == "TIFF":  # Pillow has exchanged its sizes already.
+            size = picture.tag_v2[256], picture.tag_v2[257]
+        return size, orientation
+
+
+@contextlib.contextmanager
+def decoding() -> Iterator[None]:
+    """A stranger's picture fails with an ImageDecodeError in here, whatever its bytes."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            # The header tells the size before a byte is decompressed: a small file can claim much.
-            if picture.width * picture.height > max_pixels:
-                raise TooManyPixelsError(
-                    f"Expected a picture of at most {max_pixels} pixels, got {picture.width} x "
-                    f"{picture.height}. Scale it down first."
+        yield
+    except (ImageDecodeError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooManyPixelsError(f"Expected a smaller picture: {error}") from error
+    except Exception as error:
+        raise ImageDecodeError(f"The picture cannot be decoded: {str(error)[:200]}") from error
+
+
+def _decode(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tuple[int, int]]:
+    """The pixels, and (width, height) of the whole picture."""
+    with decoding():
+        if not data.startswith(b"\xff\xd8") or _check_jpeg(data):
+            return _pixels(data, max_pixels, reduced)
+        # Without its end marker a JPEG is whole if what follows makes no difference to its pixels.
+        data = data.removesuffix(b"\xff")
+        image, size = _pixels(data + _END, max_pixels, reduced)
+        other, _ = _pixels(data + b"\x5a\xa5" * 64 + _END, max_pixels, reduced)
+        if not np.array_equal(image, other):
+            raise ImageDecodeError("The picture is truncated: its last part is absent.")
+        return image, size
+
+
+def _check_jpeg(data: bytes) -> bool:
+    """Whether a JPEG has its end marker. Raises ImageDecodeError for one that costs too much to
+    decode, has other than 8 bits, or ends before its last scan."""
+    position, scans, pixels, absent = 2, 0, 0, {}
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.search(data, position)
+        if found is None:
+            if not scans or any(absent.values()):
+                raise ImageDecodeError("The picture is truncated: its last part is absent.")
+            return False
+        code, position = found[0][1], found.end()
+        if code == 0xD9:
+            return True
+        if code in (0x01, 0xD8):  # These have no length.
+            continue
+        length = int.from_bytes(data[position : position + 2], "big")
+        body = data[position + 2 : position + length]
+        position += max(length, 2)
+        if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):  # The frame's header.
+            if body[0] != 8:
+                raise ImageDecodeError(
+                    f"Expected a JPEG of 8 bits, got one of {body[0]}. Save it with 8."
                 )
-            return _to_rgb(ImageOps.exif_transpose(picture))
+            pixels = int.from_bytes(body[1:3], "big") * int.from_bytes(body[3:5], "big")
+            absent = {component: set(range(64)) for component in body[6::3]}
+        if code == 0xDA:
+            scans += 1
+            if scans > _MAX_SCANS or scans * pixels > _MAX_SCANNED_PIXELS and scans > 1:
+                raise ImageDecodeError(
+                    f"Expected a JPEG of at most {_MAX_SCANS} scans and "
+                    f"{_MAX_SCANNED_PIXELS:,} pixels in all of them, got more. Save it again."
+                )
+            first, last, bits = body[1 + 2 * body[0] :][:3]
+            for component in body[1 : 1 + 2 * body[0] : 2] if bits & 15 == 0 else ():
+                absent[component] -= set(range(first, last + 1))
+    raise ImageDecodeError(f"Expected a JPEG of fewer than {_MAX_SEGMENTS} segments, got more.")
+
+
+def _open(source: bytes | str | os.PathLike[str]) -> Image.Image:
+    """A picture of which the header was read. Raises ImageDecodeError that names what it is."""
+    if isinstance(source, bytes):
+        start, number, file = source[:64], len(source), io.BytesIO(source)
+    else:
+        file, number = source, os.path.getsize(source)
+        with open(source, "rb") as opened:
+            start = opened.read(64)
+    if not number:
+        raise ImageDecodeError("Expected the bytes of a picture, got 0 bytes.")
+    if start.startswith(_LFS_POINTER):
+        raise ImageDecodeError("It is a Git LFS pointer, not a picture: run `git lfs pull`.")
+    formats, is_film = FORMATS, start[4:8] == b"ftyp"
+    what = next((f", {name}" for first, name in _OTHERS if start.startswith(first)), "")
+    if is_film and start[8:12] in _HEIC_BRANDS:
+        try:
+            # Here, because it is an extra that most do without.
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
+            formats = (*FORMATS, "HEIF")
+        except ModuleNotFoundError:
+            what = (
+                ", which is HEIC, an iPhone's format. It is read after `pip install --no-deps -r "
+                "requirements-heic.txt`, or save it as JPEG"
+            )
+    elif is_film:
+        what = ", a film or a picture in a film's format"
+    try:
+        return Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
         raise ImageDecodeError(
-            f"Expected a picture in one of {', '.join(FORMATS)}; got {len(data)} bytes that begin "
-            f"with {data[:8]!r}."
+            f"Expected a picture in one of {', '.join(FORMATS)}; got {number} bytes that begin "
+            f"with {start[:12]!r}{what}."
         ) from error
-    except Image.DecompressionBombError as error:
-        raise TooManyPixelsError(
-            f"Expected a picture of at most {max_pixels} pixels, got one of more: {error}"
-        ) from error
-    except ImageDecodeError:
-        raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageDecodeError(f"The picture cannot be decoded: {error}.") from error
+
+
+def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tuple[int, int]]:
+    with _open(data) as picture:
+        width, height = size = picture.size
+        # The header tells the size before a byte is decompressed: a small file can claim much.
+        if width * height > max_pixels:
+            raise TooManyPixelsError(
+                f"Expected a picture of at most {max_pixels} pixels, got {width} x {height}. Scale "
+                "it down first."
+            )
+        is_deep = any(";16" in str(tile.args) for tile in getattr(picture, "tile", ()))
+        if reduced:
+            picture.draft("RGB", (_ENOUGH_PX, _ENOUGH_PX))
+        if picture.size == size:
+            picture.load()
+            size = picture.size  # Pillow turns a TIFF as it is loaded.
+        orientation = _orientation(picture)
+        turned = picture.transpose(_TURNS[orientation]) if orientation > 1 else picture
+        image = _to_rgb(turned)
+        if is_deep and 0 < image.max() < 64:
+            raise ImageDecodeError(
+                f"Expected 16 bits per colour, got {image.max()} of 255 as the brightest: 12 bits "
+                "that were not scaled? Multiply them by 16, or save 8 bits."
+            )
+        return image, size[::-1] if orientation >= 5 else size
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF's orientation, 1..8; 1 where it is absent or no such number. Nothing else is read."""
+    try:
+        with decoding():
+            value = picture.getexif().get(ExifTags.Base.Orientation, 1)
+            value = int(value[0] if isinstance(value, tuple) else value)
+    except ImageDecodeError:  # The picture is as good without its EXIF.
+        return 1
+    return value if value in _TURNS else 1
 
 
 def _to_rgb(picture: Image.Image) -> np.ndarray:
-    if picture.mode.startswith("I"):
-        # Pillow would clip 16 bits to 255 instead of scaling them.
-        grey = (np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[..., np.newaxis], 3, axis=-1)
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        return np.repeat(_eight_bits(np.asarray(picture))[..., np.newaxis], 3, axis=-1)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, picture)
     return np.array(picture.convert("RGB"))
+
+
+def _eight_bits(grey: np.ndarray) -> np.ndarray:
+    """Integers or floats [H, W] as uint8, see `decode_image`; Pillow would clip them to 255."""
+    low, high = grey.min(), grey.max()
+    scales = ((1, 255), (255, 1), (65535, 1 / 257)) if grey.dtype.kind == "f" else ()
+    for top, factor in scales:
+        if low >= 0 and high <= top:
+            return np.rint(grey * factor).astype(np.uint8)
+    for bits in (8, 10, 12, 14, 16) if grey.dtype.kind != "f" else ():
+        if low >= 0 and high < 1 << bits:
+            return (grey >> (bits - 8)).astype(np.uint8)
+    raise ImageDecodeError(
+        f"Expected grey values in 0..65535 or 0..1, got {low} to {high}. Scale them to 8 bits."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +344,10 @@ class PhotoFile:
 
 
 def place(
-    image: np.ndarray, mode: str, keep_points: np.ndarray | None = None
+    image: np.ndarray,
+    mode: str,
+    keep_points: np.ndarray | None = None,
+    size: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, Placement]:
     """Fits a picture into the model's square.
 
@@ -155,35 +357,38 @@ def place(
         keep_points: picture pixels float [N, 2], for "crop" only: the square, else centred, is
             moved just as far as it takes to have them inside, with a margin of 5% of its side where
             possible. Points further apart than its side stay outside: check `to_model`.
+        size: (width, height) of the picture that `image` shows at a smaller scale, see
+            `decode_photo`; None if it is the picture itself. Points are in pixels of the picture.
 
     Returns:
         The model's image uint8 [236, 236, 3], and where the picture lies in it.
 
-    Raises:
-        ValueError: if the image is not uint8 [H, W, 3] or there is no such mode.
+    Raises ValueError if there is no such mode.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f"Expected an image uint8 [H, W, 3], got {image.dtype} {image.shape}.")
     if mode not in MODES:
         raise ValueError(f"mode: expected one of {', '.join(MODES)}; got {mode!r}.")
-    size = policy_specs.IMAGE_SIZE
+    side = policy_specs.IMAGE_SIZE
     height, width = image.shape[:2]
+    size = size or (width, height)
+    ratio = np.array([width, height]) / size
     if mode == "crop":
-        side = min(height, width)
-        columns, rows = (None, None) if keep_points is None else np.asarray(keep_points).T
-        left, top = _crop_start(width, side, columns), _crop_start(height, side, rows)
-        square = _resize(image[top : top + side, left : left + side], size, size)
-        scale = size / side
-        return square, Placement(mode, width, height, scale, scale, -left * scale, -top * scale)
-    new_width, new_height = size, size
-    if mode == "letterbox":
-        new_width = max(1, round(size * width / max(width, height)))
-        new_height = max(1, round(size * height / max(width, height)))
-    left, top = (size - new_width) // 2, (size - new_height) // 2
-    square = np.zeros((size, size, 3), np.uint8)
-    square[top : top + new_height, left : left + new_width] = _resize(image, new_width, new_height)
-    scales = (new_width / width, new_height / height)
-    return square, Placement(mode, width, height, *scales, float(left), float(top))
+        part = min(height, width)
+        columns, rows = (None, None) if keep_points is None else (keep_points * ratio).T
+        x, y = _crop_start(width, part, columns), _crop_start(height, part, rows)
+        square = _resize(image[y : y + part, x : x + part], side, side)
+        scales = np.full(2, side / part)
+        left, top = -x * scales[0], -y * scales[1]
+    else:
+        new_width, new_height = side, side
+        if mode == "letterbox":
+            new_width = max(1, round(side * width / max(width, height)))
+            new_height = max(1, round(side * height / max(width, height)))
+        left, top = (side - new_width) // 2, (side - new_height) // 2
+        square = np.zeros((side, side, 3), np.uint8)
+        part = _resize(image, new_width, new_height)
+        square[top : top + new_height, left : left + new_width] = part
+        scales = np.array([new_width / width, new_height / height])
+    return square, Placement(mode, *size, *(scales * ratio).tolist(), float(left), float(top))
 
 
 def _crop_start(length: int, side: int, keep: np.ndarray | None) -> int:

@@ -26,9 +26,9 @@ As a user writes them, in a JSON file and on the command line,
 
 says how twirling and scooping differ from `DEFAULT_RULES`; what is not named stays.
 
-A box has no pixels to follow. It counts as a region that fills it: its axis is horizontal or
-vertical, whichever side is longer (a square's is horizontal). That is right for food that lies
-straight, and up to 90 degrees wrong for food that does not.
+A box has no pixels to follow. It counts as a region that fills it: its axis is along its longer
+side (a square's is horizontal). That is right for turned boxes and for food that lies straight, and
+up to 90 degrees wrong for food that does not.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from food_data import annotations, vocabulary
+from food_data import annotation_files, vocabulary
 
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
 THROUGH = ("centroid", "box")
@@ -92,24 +92,19 @@ def rule_of(action: str, rules: Mapping[str, MaskRule] | None = None) -> MaskRul
 def execution_parameters(
     mask: np.ndarray, action: str, rules: Mapping[str, MaskRule] | None = None
 ) -> np.ndarray:
-    """The execution parameters [4] that a mask bool [H, W] gives for an action.
+    """The execution parameters [4] that `mask_axis` gives for an action.
 
-    Start and end are equal for a region of one pixel. Raises LookupError if the action has no
-    rule, and ValueError if the mask is not bool [H, W] or has no pixel set.
+    Raises LookupError if the action has no rule, and ValueError as `mask_axis` does.
     """
     height, width = mask.shape[:2]
     return (mask_axis(mask, rule_of(action, rules)) / [width, height]).ravel()
 
 
 def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
-    """The motion that a rule makes of a mask bool [H, W].
+    """The motion that a rule makes of a mask bool [H, W], in continuous pixels.
 
-    Returns:
-        float64 [2, 2]: start and end (x, y), continuous pixels. Where the axis would leave the
-        picture it is cut off at the border.
-
-    Raises:
-        ValueError: if the mask is not bool [H, W] or has no pixel set.
+    float64 [2, 2], start and end (x, y); cut off at the picture's border. Raises ValueError if the
+    mask is not bool [H, W] or has no pixel set.
     """
     if mask.dtype != bool or mask.ndim != 2:
         raise ValueError(f"Expected a mask bool [H, W], got {mask.dtype} {mask.shape}.")
@@ -130,12 +125,22 @@ def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
     return _cut_off(axis, mask.shape[1], mask.shape[0])
 
 
-def box_axis(box: np.ndarray, rule: MaskRule) -> np.ndarray:
-    """The motion [2, 2] of a box [2, 2] of corners: through its middle, along its longer side."""
-    sides = box[1] - box[0]
-    along = np.array([1.0, 0.0]) if sides[0] >= sides[1] else np.array([0.0, 1.0])
+def box_axis(box: np.ndarray, rule: MaskRule, size: tuple[int, int]) -> np.ndarray:
+    """The motion [2, 2] of a box in a picture of a size (width, height), cut off at its border.
+
+    Through the middle of the box, along its longer side. The box is two opposite corners [2, 2], of
+    which the part in the picture counts, or the four corners of a turned one, in order [4, 2].
+    """
+    if len(box) == 2:
+        (left, top), (right, bottom) = np.clip(box, 0, size)
+        box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    sides = box[1:3] - box[:2]
+    lengths = np.linalg.norm(sides, axis=1)
+    longer = int(lengths[1] > lengths[0])
     share = (_PERCENTILES[1] - _PERCENTILES[0]) / 100
-    return _segment(box.mean(axis=0), along, share * sides.max(), rule)
+    along = sides[longer] / (lengths[longer] or 1)
+    axis = _segment((box[0] + box[2]) / 2, along, share * lengths[longer], rule)
+    return _cut_off(axis, *size)
 
 
 def directed(axis: np.ndarray, direction: str) -> np.ndarray:
@@ -188,7 +193,7 @@ def read_rules(
             raise type(error)(f"{where}: {error}") from error
 
     if path is not None:
-        content = annotations.read_json(path, "file of mask rules")
+        content = annotation_files.read_json(path, "file of mask rules")
         if not isinstance(content, dict):
             raise ValueError(
                 f"{path}: expected {{action: {{key: value}}}}, got {str(content)[:80]}."

@@ -34,7 +34,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,14 +48,23 @@ NAME_ARRAYS = ("action_names", "food_types", "sources")
 IMAGE_SHAPE = (policy_specs.IMAGE_SIZE, policy_specs.IMAGE_SIZE, 3)
 MASK_SHAPE = IMAGE_SHAPE[:2]
 PACKED_SHAPE = (policy_specs.IMAGE_SIZE, -(-policy_specs.IMAGE_SIZE // 8))
-# What one sample of each array has, and the type in which it is held.
+# What one sample of each array has.
 LAYOUT = {
-    "images": (IMAGE_SHAPE, np.uint8),
-    "actions": ((policy_specs.NUM_COORDINATES,), np.float32),
-    "embeddings": ((policy_specs.EMBEDDING_SIZE,), np.float32),
-    "masks": (PACKED_SHAPE, np.uint8),
+    "images": IMAGE_SHAPE,
+    "actions": (policy_specs.NUM_COORDINATES,),
+    "embeddings": (policy_specs.EMBEDDING_SIZE,),
+    "masks": PACKED_SHAPE,
+    **dict.fromkeys(NAME_ARRAYS, ()),
 }
-UNIT_NORM_TOLERANCE = 1e-2
+_KINDS = {  # What the arrays are called, and the kinds of NumPy types that are right.
+    "images": ("uint8 or floats", "uf"),
+    "actions": ("floats", "f"),
+    "embeddings": ("floats", "f"),
+    "masks": ("uint8", "u"),
+    **dict.fromkeys(NAME_ARRAYS, ("strings", "U")),
+}
+_UNIT_NORM_TOLERANCE = 1e-2
+_LISTED_SAMPLES = 5
 _CHUNK_SAMPLES = 4096
 _CHUNK_IMAGES = 64
 _FINGERPRINT_IMAGES = 256
@@ -79,8 +89,7 @@ def pack_masks(masks: np.ndarray) -> np.ndarray:
 def unpack_masks(packed: np.ndarray) -> np.ndarray:
     """uint8 [..., 236, 30] -> bool [..., 236, 236] (rows, columns), 56 kB each: a few at a time.
 
-    Raises:
-        ValueError: if these are no packed masks.
+    Raises ValueError if these are no packed masks.
     """
     packed = np.asarray(packed)
     if packed.dtype != np.uint8 or packed.shape[-2:] != PACKED_SHAPE:
@@ -91,19 +100,85 @@ def unpack_masks(packed: np.ndarray) -> np.ndarray:
     return np.unpackbits(packed, axis=-1, count=MASK_SHAPE[1]).view(bool)
 
 
-class FloatImages:
-    """Images that are floats on disk and uint8 for whoever asks; holds nothing itself.
+def listed(samples: Sequence[int] | np.ndarray) -> str:
+    """ "3 samples (7, 9, 21)"; of many the first five."""
+    first = ", ".join(str(int(sample)) for sample in samples[:_LISTED_SAMPLES])
+    more = ", ..." if len(samples) > _LISTED_SAMPLES else ""
+    return f"{len(samples)} sample{'s' * (len(samples) != 1)} ({first}{more})"
 
-    Attributes:
-        floats: what is on disk, mapped, [N, H, W, 3] in 0..1.
-        shape, ndim, dtype: (N, H, W, 3), 4, uint8.
+
+def layout_faults(arrays: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with names, types and shapes, by the array; "" for arrays that are absent.
+
+    `arrays` hold NumPy arrays or what has their `shape` and `dtype`; `resize` and `format_version`
+    are plain values.
     """
+    faults = {}
+    absent = [name for name in ARRAYS if name not in arrays]
+    if absent:
+        faults[""] = (
+            f"expected the arrays {', '.join(ARRAYS)}; absent: {', '.join(absent)}; found: "
+            f"{', '.join(arrays) or 'none'}."
+        )
+    number = next(iter(getattr(arrays.get("images"), "shape", ())), None)
+    for name in [name for name in LAYOUT if name in arrays]:
+        array, (what, kinds) = arrays[name], _KINDS[name]
+        # Without images there is no telling N.
+        same = array.shape and array.shape[1:] == LAYOUT[name] and number in (None, array.shape[0])
+        is_right = array.dtype == np.uint8 if array.dtype.kind == "u" else True
+        if not (same and is_right and array.dtype.kind in kinds):
+            faults[name] = (
+                f"{name}: expected {what} {['N' if number is None else number, *LAYOUT[name]]}, "
+                f"got {array.dtype} {list(array.shape)}."
+            )
+    if arrays.get("resize") not in (None, *image_placement.MODES):
+        modes = ", ".join(image_placement.MODES)
+        faults["resize"] = f"resize: expected one of {modes}; got {arrays['resize']!r}."
+    if arrays.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+        version = arrays["format_version"]
+        faults["format_version"] = f"format_version: expected {FORMAT_VERSION}, got {version}."
+    return faults
+
+
+def label_faults(actions: np.ndarray) -> list[str]:
+    """What is wrong with execution parameters [N, 4]."""
+    finite, faults = np.isfinite(actions).all(axis=1), []
+    if not finite.all():
+        faults.append(
+            f"actions: expected finite numbers; {listed(np.flatnonzero(~finite))} have NaN or "
+            "infinity. Leave these samples out."
+        )
+    outside = np.flatnonzero(finite & ~((actions >= 0) & (actions <= 1)).all(axis=1))
+    if outside.size:
+        faults.append(
+            f"actions: expected x1, y1, x2, y2 in 0..1; {listed(outside)} are not, the first is "
+            f"{actions[outside[0]].tolist()}. Pixels must be divided by the picture's size."
+        )
+    return faults
+
+
+def norm_faults(chunks: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
+    """What is wrong with embeddings that come in chunks [n, 512], and their norms [N]."""
+    norms = [np.linalg.norm(np.asarray(chunk, np.float64), axis=1) for chunk in chunks]
+    norms = np.concatenate([np.zeros(0), *norms])
+    bad = np.flatnonzero(~(np.abs(norms - 1) <= _UNIT_NORM_TOLERANCE))  # NaN fails it, too.
+    if not bad.size:
+        return [], norms
+    message = (
+        f"embeddings: expected norm 1 within {_UNIT_NORM_TOLERANCE}; {listed(bad)} have others, "
+        f"the first {norms[bad[0]]:.4g}. Divide each by its norm."
+    )
+    return [message], norms
+
+
+class FloatImages:
+    """Images [N, H, W, 3] that are floats in 0..1 on disk and uint8 for whoever asks."""
 
     dtype = np.dtype(np.uint8)
 
     def __init__(self, floats: np.ndarray, name: str) -> None:
         """Takes mapped floats and what errors call them."""
-        self.floats, self._name = floats, name
+        self._floats, self._name = floats, name
         self.shape, self.ndim = floats.shape, floats.ndim
 
     def __len__(self) -> int:
@@ -112,13 +187,13 @@ class FloatImages:
 
     def __getitem__(self, samples: int | slice | np.ndarray) -> np.ndarray:
         """uint8 images of the samples. Raises ValueError if one has a value outside 0..1."""
-        return _to_uint8(np.asarray(self.floats[samples]), f"{self._name}: images")
+        return _to_uint8(np.asarray(self._floats[samples]), f"{self._name}: images")
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         """All of them, in memory; rounded in chunks."""
-        whole = np.empty(self.shape, np.uint8)
-        for start in range(0, len(self), _CHUNK_IMAGES):
-            whole[start : start + _CHUNK_IMAGES] = self[start : start + _CHUNK_IMAGES]
+        starts = range(0, len(self), _CHUNK_IMAGES)
+        chunks = (self[start : start + _CHUNK_IMAGES] for start in starts)
+        whole = np.concatenate([np.empty((0, *self.shape[1:]), np.uint8), *chunks])
         return whole if dtype is None else whole.astype(dtype, copy=False)
 
 
@@ -136,24 +211,15 @@ def _to_uint8(images: np.ndarray, name: str) -> np.ndarray:
 
 
 def _open_images(array: npz_files.StoredArray) -> np.ndarray | FloatImages:
-    """The images of an .npz file, however they are stored."""
-    if array.dtype.kind != "f" and array.dtype != np.uint8:
-        raise ValueError(f"images: expected uint8 or floats in 0..1, got {array.dtype}.")
-    if not array.shape:
-        raise ValueError("images: expected [N, H, W, 3], got a single number.")
-    if array.offset is None and 0 not in array.shape:
-        return _unpack_images(array)
-    if array.dtype == np.uint8:
-        return array.map_or_load()
-    images = FloatImages(array.map_or_load(), str(array.path))
-    # The others are checked when they are asked for.
-    for sample in {0, len(images) - 1} if len(images) else ():
-        images[sample]
-    return images
-
-
-def _unpack_images(array: npz_files.StoredArray) -> np.ndarray:
-    """Compressed images as a mapped temporary file."""
+    """The images of an .npz file, mapped: as they are stored, or as a temporary file."""
+    if array.offset is not None or 0 in array.shape:
+        if array.dtype == np.uint8:
+            return array.map_or_load()
+        images = FloatImages(array.map_or_load(), str(array.path))
+        # The others are checked when they are asked for.
+        for sample in {0, len(images) - 1} if len(images) else ():
+            images[sample]
+        return images
     folder, needed = tempfile.gettempdir(), int(np.prod(array.shape))
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
@@ -179,9 +245,8 @@ class FoodDataset:
     `images` may be no array in memory: it has shape, dtype and length, and gives the images of a
     number, a slice or an integer array as uint8. Do not compute with all of it.
 
-    Raises:
-        ValueError: if an array is not what the table says; names the array and the first bad
-            sample.
+    Raises ValueError if an array is not what the table says; names the array and the first bad
+    samples.
     """
 
     images: np.ndarray | FloatImages
@@ -197,49 +262,32 @@ class FoodDataset:
 
     def __post_init__(self) -> None:
         """Checks everything that can be checked without looking at the pixels."""
-        if self.format_version != FORMAT_VERSION:
-            raise ValueError(
-                f"format_version: expected {FORMAT_VERSION}, got {self.format_version}."
-            )
-        for name, (shape, dtype) in LAYOUT.items():
-            array, expected = getattr(self, name), (len(self), *shape)
-            if array is not None and (array.dtype != dtype or array.shape != expected):
-                raise ValueError(
-                    f"{name}: expected {np.dtype(dtype)} {expected}, got {array.dtype} "
-                    f"{array.shape}."
-                )
-        if self.resize not in (None, *image_placement.MODES):
-            raise ValueError(
-                f"resize: expected one of {', '.join(image_placement.MODES)}; got {self.resize!r}."
-            )
-        for name in NAME_ARRAYS:
-            names = getattr(self, name)
-            if names is not None and (names.shape != (len(self),) or names.dtype.kind != "U"):
-                raise ValueError(
-                    f"{name}: expected strings [{len(self)}], got {names.dtype} {names.shape}."
-                )
-        # Comparisons are written so that NaN fails them.
-        bad = np.flatnonzero(~((self.actions >= 0) & (self.actions <= 1)).all(axis=1))
-        if bad.size:
-            raise ValueError(
-                f"actions: expected x1, y1, x2, y2 in 0..1; {bad.size} samples are not, the first "
-                f"is {bad[0]}: {self.actions[bad[0]]}. Pixels must be divided by the picture's "
-                "size."
-            )
-        norms = np.zeros(len(self), np.float32)
-        for start in range(0, len(self), _CHUNK_SAMPLES):  # They may be mapped.
-            rows = slice(start, start + _CHUNK_SAMPLES)
-            norms[rows] = np.linalg.norm(self.embeddings[rows], axis=1)
-        bad = np.flatnonzero(~(np.abs(norms - 1) <= UNIT_NORM_TOLERANCE))
-        if bad.size:
-            raise ValueError(
-                f"embeddings: expected unit norm within {UNIT_NORM_TOLERANCE}; {bad.size} samples "
-                f"are not, the first is {bad[0]} with norm {norms[bad[0]]}."
-            )
+        faults = list(layout_faults(_present(self)).values())
+        if not faults:
+            rows = range(0, len(self), _CHUNK_SAMPLES)  # Embeddings may be mapped.
+            chunks = (self.embeddings[start : start + _CHUNK_SAMPLES] for start in rows)
+            faults = label_faults(self.actions) + norm_faults(chunks)[0]
+        if faults:
+            raise ValueError(" ".join(faults))
 
     def __len__(self) -> int:
         """N."""
         return len(self.images)
+
+
+def _present(dataset: FoodDataset) -> dict[str, Any]:
+    """Everything that a file would hold."""
+    present = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
+    return {key: one for key, one in present.items() if one is not None and key != "photos"}
+
+
+def open_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The arrays of a file, of which only headers were read; `resize` and `format_version` as
+    plain values. Raises what `read_npz` raises for a file that is no .npz."""
+    content: dict[str, Any] = dict(npz_files.open_arrays(path, "data set"))
+    for name in {"resize", "format_version"} & content.keys():
+        content[name] = content[name].load().tolist()
+    return content
 
 
 def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
@@ -252,27 +300,22 @@ def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
         ValueError: if it is no .npz, lacks an array, or an array is not what the table says.
         OSError: if compressed images find no room in the temporary folder.
     """
-    arrays = npz_files.open_arrays(path, "data set")
-    absent = [name for name in ARRAYS if name not in arrays]
-    if absent:
-        raise ValueError(
-            f"{path}: expected the arrays {', '.join(ARRAYS)}; absent: {', '.join(absent)}; "
-            f"found: {', '.join(arrays) or 'none'}."
-        )
+    content = open_npz(path)
     try:
-        rest = {name: arrays[name].load() for name in NAME_ARRAYS if name in arrays}
-        if "resize" in arrays:
-            rest["resize"] = str(arrays["resize"].load())
-        if "format_version" in arrays:
-            rest["format_version"] = int(arrays["format_version"].load())
-        if "masks" in arrays:
-            rest["masks"] = arrays["masks"].map_or_load()
-        return FoodDataset(
-            _open_images(arrays["images"]),
-            np.asarray(arrays["actions"].load(), np.float32),
-            arrays["embeddings"].map_or_load().astype(np.float32, copy=False),
-            **rest,
-        )
+        faults = layout_faults(content)
+        if faults:
+            raise ValueError(" ".join(faults.values()))
+        for name in NAME_ARRAYS:
+            if name in content:
+                content[name] = content[name].load()
+        if "masks" in content:
+            content["masks"] = content["masks"].map_or_load()
+        content["images"] = _open_images(content["images"])
+        content["actions"] = np.asarray(content["actions"].load(), np.float32)
+        embeddings = content["embeddings"].map_or_load()
+        content["embeddings"] = embeddings.astype(np.float32, copy=False)
+        names = {field.name for field in dataclasses.fields(FoodDataset)}
+        return FoodDataset(**{name: content[name] for name in names & content.keys()})
     except ValueError as error:
         prefix = "" if str(path) in str(error) else f"{path}: "
         raise ValueError(f"{prefix}{error}") from error
@@ -281,14 +324,11 @@ def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
 def write_npz(path: str | os.PathLike[str], dataset: FoodDataset) -> None:
     """Writes a data set uncompressed, whole or not at all. Arrays that are None are left out."""
     with npz_files.open_writer(path) as writer:
-        for field in dataclasses.fields(dataset):
-            array = getattr(dataset, field.name)
-            if array is None or field.name == "photos":
+        for name, array in _present(dataset).items():
+            if name not in ("images", "masks", "actions", "embeddings"):
+                writer.write(name, array)
                 continue
-            if field.name not in LAYOUT:
-                writer.write(field.name, array)
-                continue
-            with writer.stream(field.name, array.shape, array.dtype) as stream:
+            with writer.stream(name, array.shape, array.dtype) as stream:
                 for start in range(0, len(array), _CHUNK_IMAGES):
                     stream.append(np.asarray(array[start : start + _CHUNK_IMAGES]))
 

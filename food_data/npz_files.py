@@ -2,10 +2,10 @@
 
 An .npz is a zip of .npy files. `np.savez` stores them as they are, so the numbers of an array lie
 in one piece of the file and can be mapped: 20 GB of images need no memory but the operating
-system's cache. `np.savez_compressed` does not; such an array can only be read from its beginning,
-here in chunks. A worked example: a file of 100 stored images has a member "images.npy", whose local
-header begins at byte 0 and takes 30 bytes, 10 for the name and 20 more; the .npy header after it
-says uint8, [100, 236, 236, 3], and takes 128. So the first pixel is byte 188 of the file.
+system's cache. `np.savez_compressed` does not; such an array is read from its beginning, in chunks.
+Example: 100 stored images are a member "images.npy", whose local header begins at byte 0 and takes
+30 bytes, 10 for the name and 20 more; the .npy header after it says uint8, [100, 236, 236, 3], and
+takes 128. So the first pixel is byte 188 of the file.
 
     with npz_files.open_writer("plates.npz") as writer:
         with writer.stream("images", (1000, 236, 236, 3), np.uint8) as images:
@@ -72,7 +72,7 @@ class StoredArray:
     def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
         """Pieces [up to num_rows, ...] along the first axis; holds one, and checks the checksum.
 
-        A compressed array in Fortran order has no such pieces on disk and is read whole. Raises
+        An array in Fortran order has no such pieces on disk and is mapped, or read whole. Raises
         ValueError if the file is damaged.
         """
         starts = range(0, self.shape[0], num_rows)
@@ -80,7 +80,6 @@ class StoredArray:
             whole = self.map_or_load()
             yield from (np.ascontiguousarray(whole[start : start + num_rows]) for start in starts)
             return
-        row = self.dtype.itemsize * math.prod(self.shape[1:])
         with (
             _named_errors(self.path),
             zipfile.ZipFile(self.path) as archive,
@@ -88,9 +87,9 @@ class StoredArray:
         ):
             _read_header(file)
             for start in starts:
-                rows = min(num_rows, self.shape[0] - start)
-                data = np.frombuffer(_read_exactly(file, rows * row), self.dtype)
-                yield data.reshape(rows, *self.shape[1:])
+                shape = (min(num_rows, self.shape[0] - start), *self.shape[1:])
+                data = _read_exactly(file, math.prod(shape) * self.dtype.itemsize)
+                yield np.frombuffer(data, self.dtype).reshape(shape)
 
 
 def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArray]:
@@ -173,7 +172,7 @@ class ArrayStream:
 
     def __init__(self, file: IO[bytes], name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self._file, self._name, self._shape, self._dtype = file, name, shape, dtype
-        self._rows = 0
+        self.rows = 0
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
         np.lib.format.write_array_header_2_0(file, {**header, "shape": shape})
 
@@ -184,17 +183,9 @@ class ArrayStream:
                 f"{self._name}: expected blocks of {self._dtype} [n, *{self._shape[1:]}], got "
                 f"{block.dtype} {list(block.shape)}; convert them before they are written."
             )
-        self._rows += len(block)
-        self.check(self._rows <= self._shape[0])
-        self._file.write(np.ascontiguousarray(block).data.cast("B") if block.size else b"")
-
-    def check(self, right: bool | None = None) -> None:
-        """Raises ValueError unless as many rows were written as were stated."""
-        if not (self._rows == self._shape[0] if right is None else right):
-            raise ValueError(
-                f"{self._name}: expected {self._shape[0]} rows, got {self._rows}; state as many as "
-                "there are when the stream is opened."
-            )
+        self.rows += len(block)
+        if block.size:
+            self._file.write(np.ascontiguousarray(block).data.cast("B"))
 
 
 class NpzWriter:
@@ -212,7 +203,11 @@ class NpzWriter:
         with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
             array = ArrayStream(file, name, tuple(shape), np.dtype(dtype))
             yield array
-            array.check()
+        if array.rows != shape[0]:
+            raise ValueError(
+                f"{name}: expected {shape[0]} rows, got {array.rows}; state as many as there are "
+                "when the stream is opened."
+            )
 
     def write(self, name: str, array: np.ndarray) -> None:
         """Writes a whole array."""

@@ -25,25 +25,18 @@ SIGNATURE = {
     policy_specs.EMBEDDING_KEY: tf.TensorSpec((None, policy_specs.EMBEDDING_SIZE), tf.float32),
     policy_specs.ACTION_KEY: tf.TensorSpec((None, policy_specs.NUM_COORDINATES), tf.float32),
 }
-PREFETCH_BATCHES = 4
+_PREFETCH_BATCHES = 4
 
 
 def epoch_order(indices: np.ndarray, shuffle_seed: int | None, epoch: int) -> np.ndarray:
-    """A permutation of sample numbers [n] for an epoch (from 0), int64 [n].
-
-    Depends on nothing but the arguments; without a seed the order is kept.
-    """
+    """A permutation of sample numbers [n] for an epoch (from 0), int64; None keeps the order."""
     if shuffle_seed is None:
         return np.asarray(indices, np.int64)
     return np.random.default_rng([shuffle_seed, epoch]).permutation(indices).astype(np.int64)
 
 
 def sample_seeds(shuffle_seed: int, epochs: int | np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Seeds int32 [B, 2] of single samples, which TensorFlow's stateless operations take.
-
-    Depend on nothing but the run's seed, the epochs (a number or integers [B]) and the sample
-    numbers [B].
-    """
+    """Seeds int32 [B, 2] for TensorFlow's stateless operations, of samples [B] and their epochs."""
     mixed = _mix(np.full(np.shape(samples), shuffle_seed, np.uint64))
     for part in (epochs, samples):
         mixed = _mix(mixed ^ np.atleast_1d(part).astype(np.uint64))
@@ -51,15 +44,49 @@ def sample_seeds(shuffle_seed: int, epochs: int | np.ndarray, samples: np.ndarra
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
-    """A bijection of uint64 whose every output bit depends on every input bit.
-
-    The output function of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-    generators", OOPSLA 2014).
+    """A bijection of uint64 whose every output bit depends on every input bit: the output function
+    of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
     """
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+def _check(
+    indices: np.ndarray,
+    num_samples: int,
+    batch_size: int,
+    drop_remainder: bool,
+    first_batch: int,
+    shard: tuple[int, int],
+) -> None:
+    """Raises ValueError for what makes no batch."""
+    index, count = shard
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected at least 1, got {batch_size}.")
+    if indices.ndim != 1 or not indices.size:
+        raise ValueError(f"indices: expected at least one sample [n], got shape {indices.shape}.")
+    outside = indices[(indices < 0) | (indices >= num_samples)]
+    if outside.size:
+        raise ValueError(f"indices: expected 0..{num_samples - 1}, got {outside[0]}.")
+    if drop_remainder and len(indices) < batch_size:
+        raise ValueError(
+            f"{len(indices)} samples do not fill one batch of {batch_size} and drop_remainder is "
+            "on: no batch would be left. Use a smaller batch_size."
+        )
+    if not 0 <= index < count:
+        raise ValueError(f"shard: expected (index, count) with 0 <= index < count, got {shard}.")
+    if batch_size % count:
+        raise ValueError(
+            f"batch_size: expected a multiple of the {count} shards, got {batch_size}. It is the "
+            "number of samples of all of them together."
+        )
+    most = len(indices) // batch_size + (len(indices) % batch_size > 0 and not drop_remainder)
+    if not 0 <= first_batch <= most:
+        raise ValueError(
+            f"first_batch: expected 0..{most}, the batches of an epoch, got {first_batch}."
+        )
 
 
 def create_npz_dataset(
@@ -73,18 +100,13 @@ def create_npz_dataset(
     drop_remainder: bool = False,
     augmentation: Augmentation | None = None,
     shard: tuple[int, int] = (0, 1),
-    num_parallel_calls: int = tf.data.AUTOTUNE,
-    prefetch_batches: int = PREFETCH_BATCHES,
 ) -> tf.data.Dataset:
     """Batches of some of a data set's samples; each pass over the result is one epoch.
 
-    Epoch e is in the order `epoch_order(indices, shuffle_seed, e)`: a new one each time, the same
-    one whenever it is run again, also after a resume (`first_epoch`, `first_batch`). Starting a
-    pass counts as an epoch, whether it is run to the end or not.
-
-    Memory: what is returned holds on to the arrays of `dataset` and copies nothing but the samples
-    of the batches in hand and of those fetched in advance. No array becomes a constant of the
-    graph.
+    Epoch e is in the order `epoch_order(indices, shuffle_seed, e)`, also after a resume
+    (`first_epoch`, `first_batch`). Starting a pass counts as an epoch, whether it is run to the end
+    or not. What is returned holds on to the arrays of `dataset` and copies nothing but the samples
+    of the batches in hand and of those fetched in advance.
 
     Args:
         dataset: N samples.
@@ -100,8 +122,6 @@ def create_npz_dataset(
             workers gets its part, of B / count samples. A part of a smaller last batch that would
             be empty is the batch's first sample, so that all workers have as many batches; whoever
             trains on it gives it no weight.
-        num_parallel_calls: batches that are read and augmented at the same time.
-        prefetch_batches: that wait for the training step.
 
     Returns:
         Batches {"image": uint8 [B, 236, 236, 3], "natural_language_embedding": float32 [B, 512],
@@ -113,22 +133,11 @@ def create_npz_dataset(
     """
     indices = np.arange(len(dataset)) if indices is None else np.asarray(indices, np.int64)
     index, count = shard
-    _check(indices, len(dataset), batch_size, drop_remainder)
-    if not 0 <= index < count:
-        raise ValueError(f"shard: expected (index, count) with 0 <= index < count, got {shard}.")
-    if batch_size % count:
-        raise ValueError(
-            f"batch_size: expected a multiple of the {count} shards, got {batch_size}. It is the "
-            "number of samples of all of them together."
-        )
+    _check(indices, len(dataset), batch_size, drop_remainder, first_batch, shard)
     if augmentation is not None and shuffle_seed is None:
         raise ValueError("augmentation: expected a shuffle_seed, which it is drawn from; got None.")
-    most = len(indices) // batch_size + (len(indices) % batch_size > 0 and not drop_remainder)
-    if not 0 <= first_batch <= most:
-        raise ValueError(
-            f"first_batch: expected 0..{most}, the batches of an epoch, got {first_batch}."
-        )
-    passes = 0
+    passes, dtypes = 0, [spec.dtype for spec in SIGNATURE.values()]
+    size = batch_size // count if drop_remainder else None
 
     def order() -> np.ndarray:
         """The next pass, int64 [samples of the epoch, 2]: sample number and epoch."""
@@ -144,68 +153,39 @@ def create_npz_dataset(
     def own_part(batch: tf.Tensor) -> tf.Tensor:
         return batch[tf.where(index < tf.shape(batch)[0], index, 0) :: count]
 
-    # One element that turns into an epoch's order, so that the order is drawn anew by every pass.
-    orders = tf.data.Dataset.range(1).map(next_order)
-    samples = orders.unbatch().batch(batch_size, drop_remainder=drop_remainder)
-    if count > 1:
-        samples = samples.map(own_part)
-    size = batch_size // count if drop_remainder else None
-    # Nothing to convert: what depends on tensors is written in TensorFlow's operations.
-    read = tf.autograph.experimental.do_not_convert(
-        _reader(dataset, size, shuffle_seed, augmentation)
-    )
-    batches = samples.map(read, num_parallel_calls=num_parallel_calls, deterministic=True)
-    options = tf.data.Options()
-    # `shard` says who reads what; TensorFlow would divide the one order among the workers.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.prefetch(prefetch_batches).with_options(options)
-
-
-def _check(indices: np.ndarray, num_samples: int, batch_size: int, drop_remainder: bool) -> None:
-    if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}.")
-    if indices.ndim != 1 or not indices.size:
-        raise ValueError(f"indices: expected at least one sample [n], got shape {indices.shape}.")
-    outside = indices[(indices < 0) | (indices >= num_samples)]
-    if outside.size:
-        raise ValueError(f"indices: expected 0..{num_samples - 1}, got {outside[0]}.")
-    if drop_remainder and len(indices) < batch_size:
-        raise ValueError(
-            f"{len(indices)} samples do not fill one batch of {batch_size} and drop_remainder is "
-            "on: no batch would be left. Use a smaller batch_size."
-        )
-
-
-def _reader(
-    dataset: npz_dataset.FoodDataset,
-    size: int | None,
-    shuffle_seed: int | None,
-    augmentation: Augmentation | None,
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """What turns int64 [B, 2], sample numbers and epochs, into a batch."""
-    image_key, action_key = policy_specs.IMAGE_KEY, policy_specs.ACTION_KEY
-
-    def gather(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def gather(samples: np.ndarray) -> tuple[np.ndarray, ...]:
         arrays = dataset.images, dataset.embeddings, dataset.actions
         return tuple(np.asarray(array[samples]) for array in arrays)
 
     def seeds_of(epochs: np.ndarray, samples: np.ndarray) -> np.ndarray:
         return sample_seeds(shuffle_seed, epochs, samples)
 
+    # Nothing to convert: what depends on tensors is written in TensorFlow's operations.
+    @tf.autograph.experimental.do_not_convert
     def read(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A batch of int64 [B, 2], sample numbers and epochs."""
         samples, epochs = rows[:, 0], rows[:, 1]
-        dtypes = [spec.dtype for spec in SIGNATURE.values()]
         tensors = tf.numpy_function(gather, [samples], dtypes, stateful=False)
         for tensor, spec in zip(tensors, SIGNATURE.values()):
             tensor.set_shape([size, *spec.shape[1:]])
-        batch = dict(zip(SIGNATURE, tensors))
-        if augmentation is None:
-            return batch
-        seeds = tf.numpy_function(seeds_of, [epochs, samples], tf.int32, stateful=False)
-        seeds.set_shape([size, 2])
-        images, actions = augmentation(batch[image_key], batch[action_key], seeds)
-        images = tf.ensure_shape(images, batch[image_key].shape)
-        actions = tf.ensure_shape(actions, batch[action_key].shape)
-        return {**batch, image_key: images, action_key: actions}
+        if augmentation is not None:
+            seeds = tf.numpy_function(seeds_of, [epochs, samples], tf.int32, stateful=False)
+            seeds.set_shape([size, 2])
+            images, embeddings, actions = tensors
+            changed = augmentation(images, actions, seeds)
+            images, actions = (
+                tf.ensure_shape(one, old.shape) for one, old in zip(changed, (images, actions))
+            )
+            tensors = images, embeddings, actions
+        return dict(zip(SIGNATURE, tensors))
 
-    return read
+    # One element that turns into an epoch's order, so that the order is drawn anew by every pass.
+    orders = tf.data.Dataset.range(1).map(next_order)
+    samples = orders.unbatch().batch(batch_size, drop_remainder=drop_remainder)
+    if count > 1:
+        samples = samples.map(own_part)
+    batches = samples.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    options = tf.data.Options()
+    # `shard` says who reads what; TensorFlow would divide the one order among the workers.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return batches.prefetch(_PREFETCH_BATCHES).with_options(options)

@@ -14,13 +14,14 @@ Worked example of a correction: the arrow from (64, 48) to (320, 240) in a photo
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 import pathlib
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from food_data import annotation_files
 
 IMAGE_STEM = "image"
 REQUEST_FILE = "request.json"
@@ -44,35 +45,45 @@ _ENDINGS = (
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """One recorded request.
+    """One recorded request."""
 
-    Attributes:
-        request_id: of the request; the folder's name.
-        folder: where its files lie.
-        image: the file that was sent.
-        request: the fields that came with it, and when.
-        answer: what was answered.
-        correction: `MOTION_FIELDS`, who and when; None if nobody corrected it.
-    """
-
-    request_id: str
+    request_id: str  # the folder's name
     folder: pathlib.Path
-    image: pathlib.Path
-    request: Mapping[str, Any]
+    image: pathlib.Path  # the file that was sent
+    request: Mapping[str, Any]  # the fields that came with it, and when
     answer: Mapping[str, Any]
-    correction: Mapping[str, Any] | None
+    correction: Mapping[str, Any] | None  # `MOTION_FIELDS`, who and when
 
     def motion(self) -> tuple[float, float, float, float]:
         """x1, y1, x2, y2 in 0..1 of the photo: the correction, or else what was answered.
 
-        Raises:
-            ValueError: if the files hold no such motion; names the folder.
+        Raises ValueError, which names the folder, if the files hold no such motion.
         """
         stated = self.correction or answered_motion(self.answer)
         try:
             return check_motion(stated)
         except ValueError as error:
             raise ValueError(f"{self.folder}: {error}") from error
+
+    def instruction(self) -> tuple[str, str]:
+        """Action and food as the server understood them. Raises ValueError if it does not say."""
+        names = (self.answer.get("action"), self.answer.get("food_type"))
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"{self.folder}: expected the strings action and food_type in the answer, got "
+                f"{names}."
+            )
+        return names
+
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the photo in pixels. Raises ValueError if the answer lacks it."""
+        size = (self.answer.get("image_width"), self.answer.get("image_height"))
+        if not all(isinstance(length, int) and length > 0 for length in size):
+            raise ValueError(
+                f"{self.folder}: expected image_width and image_height in pixels in the answer, "
+                f"got {size}."
+            )
+        return size
 
 
 def answered_motion(answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -115,48 +126,34 @@ def day_folders(directory: pathlib.Path) -> list[pathlib.Path]:
 def read_recordings(directory: str | os.PathLike[str]) -> list[Recording]:
     """Reads all recordings, the oldest first.
 
-    Raises:
-        FileNotFoundError: if there is no such folder, or a recording lacks a file.
-        ValueError: if a file is no JSON object; names it.
+    Raises FileNotFoundError if there is no such folder, or a recording lacks a file, and ValueError
+    if a file is no JSON object.
     """
     directory = pathlib.Path(directory)
     if not directory.is_dir():
         raise FileNotFoundError(
             f"No folder {directory}. Name the folder that the server got as --record_dir."
         )
-    folders = [one for day in day_folders(directory) for one in day.iterdir() if _is_recording(one)]
-    found = [_read(folder) for folder in folders]
+    found = []
+    for folder in (one for day in day_folders(directory) for one in day.iterdir()):
+        # Not what a writer that was killed left behind, whose name begins with a dot.
+        if not folder.is_dir() or folder.name.startswith("."):
+            continue
+        images = sorted(folder.glob(f"{IMAGE_STEM}.*"))
+        if len(images) != 1:
+            raise FileNotFoundError(
+                f"{folder}: expected one file {IMAGE_STEM}.*, got {len(images)}. Remove the folder "
+                "if its photo is lost."
+            )
+        request, answer = (_read_object(folder / name) for name in (REQUEST_FILE, ANSWER_FILE))
+        correction = folder / CORRECTION_FILE
+        correction = _read_object(correction) if correction.is_file() else None
+        found.append(Recording(folder.name, folder, images[0], request, answer, correction))
     return sorted(found, key=lambda one: (str(one.request.get(RECORDED_AT, "")), one.request_id))
 
 
-def _is_recording(folder: pathlib.Path) -> bool:
-    """Not what a writer that was killed left behind, whose name begins with a dot."""
-    return folder.is_dir() and not folder.name.startswith(".")
-
-
-def _read(folder: pathlib.Path) -> Recording:
-    images = sorted(folder.glob(f"{IMAGE_STEM}.*"))
-    if len(images) != 1:
-        raise FileNotFoundError(
-            f"{folder}: expected one file {IMAGE_STEM}.*, got {len(images)}. Remove the folder if "
-            "its photo is lost."
-        )
-    correction = folder / CORRECTION_FILE
-    return Recording(
-        request_id=folder.name,
-        folder=folder,
-        image=images[0],
-        request=_read_object(folder / REQUEST_FILE),
-        answer=_read_object(folder / ANSWER_FILE),
-        correction=_read_object(correction) if correction.is_file() else None,
-    )
-
-
 def _read_object(path: pathlib.Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected a JSON object, got no JSON: {error}.") from error
+    content = annotation_files.read_json(path, "record")
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object, got {str(content)[:40]}.")
     return content

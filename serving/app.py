@@ -12,8 +12,8 @@
 | GET /openapi.json, /docs    | all of this for programs, people |
 | GET /, /static/...          | the page to try it               |
 
-A photo's way: `security` (who asks), here, `schemas` (what is asked), `service` (the line before
-the model), `predictor` (decode, ask, convert), `engines` (the network), and back.
+A photo's way: `front` (bytes, and the line before the model), `security` (who asks), here,
+`schemas` (what is asked), `predictor` (decode, ask, convert), `engines` (the network), and back.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ from werkzeug import exceptions
 from serving import schemas, security
 from serving.predictor import Predictor
 from serving.schemas import RequestError
-from serving.service import Service
+from serving.service import NAME, Service
 from serving.settings import ServerSettings
 
-SERVICE = "prediction_service"
 _SECURITY = [{"ApiKey": []}, {"Bearer": []}]
-_POST_REFUSALS = (400, 401, 403, 413, 415, 429)
+_POST_REFUSALS = (400, 401, 403, 408, 413, 415, 429)
 _PREDICTION_REFUSALS = (*_POST_REFUSALS, 422, 503, 504)
 _FORM = "multipart/form-data"
 # Of the operating system, which may know them under older names.
@@ -81,9 +80,15 @@ def create_app(
     app.json.sort_keys = False
 
     def load_real(directory: pathlib.Path) -> Predictor:
-        return Predictor.from_checkpoint(directory, settings.engine, passes=settings.passes)
+        return Predictor.from_checkpoint(
+            directory,
+            settings.engine,
+            passes=settings.passes,
+            trust_config=settings.trust_config,
+            act_below_floor=settings.act_below_floor,
+        )
 
-    service = app.extensions[SERVICE] = Service(predictor, settings, load or load_real)
+    service = app.extensions[NAME] = Service(predictor, settings, load or load_real)
     # What runs after a request runs in reverse: the metrics see the final status.
     app.after_request(service.metrics.count)
     security.install(app, settings)
@@ -115,7 +120,7 @@ _batch_routes = schemas.Blueprint("batch", __name__)
 
 
 def _service() -> Service:
-    return flask.current_app.extensions[SERVICE]
+    return flask.current_app.extensions[NAME]
 
 
 def _refuses(*statuses: int) -> Callable[[Callable], Callable]:
@@ -135,8 +140,9 @@ def _needs_model(view: Callable) -> Callable:
 
     @functools.wraps(view)
     def wrapped(*arguments: Any) -> Any:
-        flask.g.asked_s = time.perf_counter()
         flask.g.predictor = _service().require_predictor()
+        flask.g.waited_ms = _service().start(flask.g.visitor)
+        flask.g.asked_s = time.perf_counter()
         return view(*arguments)
 
     return wrapped
@@ -278,7 +284,10 @@ def _finished(
 ) -> dict[str, Any]:
     """Adds who answered and how long it took; counts, and keeps what is about one picture."""
     service, version = _service(), flask.g.predictor.version
-    timing["total"] = 1000 * (time.perf_counter() - flask.g.asked_s)
+    if flask.g.visitor.expired:
+        raise RequestError(504, "The answer came too late.")
+    timing["queue"] = flask.g.waited_ms
+    timing["total"] = timing["queue"] + 1000 * (time.perf_counter() - flask.g.asked_s)
     service.metrics.observe(timing)
     if service.recorder is not None:
         flask.g.request_id = service.recorder.claim(flask.g.request_id)
@@ -313,7 +322,9 @@ def _answer_refusal(error: RequestError) -> flask.Response:
 def _answer_fault(error: Exception) -> tuple[dict[str, str], int]:
     """The one catch-all: a fault of ours must not take the server down or show its insides."""
     request, request_id = flask.request, flask.g.request_id
-    logging.error("%s %s [%s] failed", request.method, request.path, request_id, exc_info=error)
+    logging.error("%s %s [%s] failed", request.method, request.url_rule, request_id, exc_info=error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return _error("The server is out of memory. Send a smaller picture, or try later.", 503)
     text = f"The server failed. Its log says why, under the request id {request_id}."
     return _error(text, 500)
 

@@ -72,12 +72,14 @@ class ServerMetrics:
 
     def count(self, response: flask.Response) -> flask.Response:
         """Counts an answered request; an `after_request` function."""
-        request = flask.request
+        request, visitor = flask.request, flask.g.visitor
+        if visitor.expired:
+            return response
         route = request.url_rule.rule if request.url_rule else "unknown"
         known = request.method in ("GET", "HEAD", "POST", "OPTIONS")
         status = response.status_code
         self._requests.labels(route, request.method if known else "unknown", status).inc()
-        self._request_seconds.labels(route).observe(time.perf_counter() - flask.g.started_s)
+        self._request_seconds.labels(route).observe(time.perf_counter() - visitor.started_s)
         if status >= 400:
             self._errors.labels(route, status).inc()
         return response

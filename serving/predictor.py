@@ -16,15 +16,20 @@ In a picture that is not square it is not the angle seen; `prediction_pixels` gi
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
+import io
 import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 from absl import logging
+from PIL import Image
 
 import policy_specs
 from evaluation import calibration as uncertainty_calibration
@@ -32,15 +37,12 @@ from food_data import embedding_store, framing, image_placement
 from serving import uncertainty
 from serving.schemas import DROPOUT_SCOPES, RequestError
 
-# Calls a function that runs the model; its value, and milliseconds of waiting and of the model.
-Run = Callable[[Callable[[], Any]], tuple[Any, float, float]]
-
-
-def run_here(function: Callable[[], Any]) -> tuple[Any, float, float]:
-    """Runs the model in this thread, at once."""
-    started = time.perf_counter()
-    value = function()
-    return value, 0.0, 1000 * (time.perf_counter() - started)
+# How alike free text and an instruction must be: the cosine of their embeddings. Of 20 paraphrases
+# such as "get a spoonful of oatmeal" 18 lie at 0.60 and above; of 21 foreign commands such as "open
+# the window" the highest, "scoop up the sand", lies at 0.51.
+MIN_LIKENESS = 0.55
+# Takes a number of pixels for as long as they are decoded.
+Budget = Callable[[int], contextlib.AbstractContextManager]
 
 
 class Predictor:
@@ -64,6 +66,8 @@ class Predictor:
         calibration: uncertainty_calibration.UncertaintyCalibration | None = None,
         framed: framing.Framing | None = None,
         encoder: Any = None,
+        trained_pairs: Collection[tuple[str, str]] | None = None,
+        act_below_floor: bool = False,
     ) -> None:
         """Args:
         model: the network.
@@ -74,13 +78,18 @@ class Predictor:
         framed: how it looks at photos; None: once.
         encoder: a `food_data.text_encoders.TextEncoder`, the one that made the embeddings; None:
             instructions in free text are refused.
+        trained_pairs: (action, food) of which the data set had samples; None if nobody knows.
+        act_below_floor: do not ask about everything where the calibration misses its floor.
         """
         self.model = model
         self.version = version
         self.engine = getattr(model, "name", type(model).__name__)
         self.num_workers = getattr(model, "num_workers", 1)
         self.framing = framed or framing.Framing()
-        self.judge = calibration and uncertainty.UncertaintyJudge(calibration, model)
+        self.judge = calibration and uncertainty.UncertaintyJudge(
+            calibration, model, act_below_floor
+        )
+        self.trained_pairs = trained_pairs
         self._embeddings, self._encoder = embeddings, encoder
         self._placement_mode = placement_mode
 
@@ -92,6 +101,8 @@ class Predictor:
         config_file: str | os.PathLike[str] | None = None,
         loss_type: str | None = None,
         passes: str | None = None,
+        trust_config: bool = False,
+        act_below_floor: bool = False,
     ) -> Predictor:
         """Loads a checkpoint directory; whatever is wrong with it is raised by the loader.
 
@@ -101,23 +112,27 @@ class Predictor:
             config_file: gin file in the place of the directory's; None for that one.
             loss_type: in the place of the one in the configuration; None for that one.
             passes: of `framing.PASSES`, in the place of the checkpoint's own; None for those.
+            trust_config: let gin run what the directory's configuration says.
+            act_below_floor: see `__init__`.
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
-        from serving.engines import engine as engines
+        from serving import engines
 
-        calibration = uncertainty_calibration.read(directory)
-        if calibration is not None:
-            calibration.check_weights(checkpoint_directory.weights_digest(directory))
-        loaded = checkpoint_directory.load(directory, config_file, loss_type)
+        contents = checkpoint_directory.read_contents(directory)
+        directory = contents.directory
+        calibration = uncertainty_calibration.of_checkpoint(contents)
+        loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
         return cls(
-            engines.create(loaded, directory, engine),
+            engines.create(loaded, engine),
             loaded.embeddings,
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
             calibration,
             checkpoint_directory.framing_of(loaded.metadata).instead(passes),
             _encoder_of(loaded.embeddings),
+            _trained_pairs(loaded.metadata),
+            act_below_floor,
         )
 
     def combinations(self) -> list[tuple[str, str]]:
@@ -127,9 +142,9 @@ class Predictor:
     def warm_up(self) -> None:
         """Traces and runs all that a request may need, so that the first one does not wait."""
         started = time.perf_counter()
-        example = policy_specs.example_observation(batch_size=1)
-        image = example[policy_specs.IMAGE_KEY].numpy()
-        embedding = example[policy_specs.EMBEDDING_KEY].numpy()
+        side = policy_specs.IMAGE_SIZE
+        image = np.zeros((1, side, side, 3), np.uint8)
+        embedding = np.zeros((1, policy_specs.EMBEDDING_SIZE), np.float32)
         self.model.forward(image, embedding)
         # Memory pools and kernels are made for a shape when it is first seen.
         for scope in DROPOUT_SCOPES:
@@ -147,7 +162,7 @@ class Predictor:
         *,
         sampled: bool,
         max_pixels: int,
-        run: Run = run_here,
+        budget: Budget = contextlib.nullcontext,
         embedding: np.ndarray | None = None,
     ) -> dict[str, Any]:
         """All that happens between a picture and its answer.
@@ -156,62 +171,77 @@ class Predictor:
             image: a file in one of `image_placement.FORMATS`, any size.
             request: as `schemas.PredictRequest` loads it, or `schemas.PredictBatchRequest` with its
                 defaults and, for dropout, a seed.
-            sampled: whether that is asked of which /predict_batch speaks: `batch_size` samples and
-                a verdict, if there is a calibration of such answers.
-            run: calls the model.
+            sampled: whether that is asked of which /predict_batch speaks: `batch_size` samples.
             max_pixels: of the picture.
+            budget: of all pictures that are decoded at a time.
             embedding: float32 [512], asked in the place of the words.
 
         Returns:
             The fields of `schemas.Samples` or `schemas.PredictAnswer` that the picture decides, and
-            `timing_ms` with decode, queue and model.
+            `timing_ms` with decode and model.
 
         Raises:
             RequestError: 413 or 422 for what cannot be answered.
             FloatingPointError: if the network's answer is not finite.
         """
-        action, food, vector = self._instruction(request, embedding)
+        asked = self._instruction(request, embedding)
         started = time.perf_counter()
-        photo, first = self._place(image, request["resize"], max_pixels)
-        timing = {"decode": 1000 * (time.perf_counter() - started), "queue": 0.0, "model": 0.0}
+        with budget(_num_pixels(image)):
+            photo, first = self._place(image, request["resize"], max_pixels)
+        decoded = time.perf_counter()
         framed = self.framing.instead(request["passes"])
         model = framing.Voted(self.model) if framed.votes else self.model
 
-        def call(function: Callable[[], Any]) -> Any:
-            value, queue_ms, model_ms = run(function)
-            timing["queue"] += queue_ms
-            timing["model"] += model_ms
-            return value
+        def forward(images: np.ndarray, embeddings: np.ndarray, **sampling: Any) -> np.ndarray:
+            return np.asarray(model.forward(images, embeddings, **sampling))
 
-        def forward(images: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-            return call(lambda: np.asarray(model.forward(images, embeddings)))
-
+        vector = asked.embedding
         (view,) = framing.look(forward, [photo], [first], vector[np.newaxis], framed)
-        asked = view.square[np.newaxis], vector[np.newaxis]
-        about = {
+        verdict = row = None
+        if self.judge is not None and self.judge.knows(framed):
+            verdict, row = self.judge.judge(model, view, first.placement, vector)
+        inputs = view.square[np.newaxis], vector[np.newaxis]
+        if not sampled:
+            row = forward(*inputs)[0] if row is None else row
+            normalised, pixels = _in_picture(row, view.placement)
+            found = {"prediction": motion(normalised), "prediction_pixels": motion(pixels)}
+        else:
+            found = self._samples(forward, inputs, request, view.placement)
+        asks = verdict and verdict.ask_human
+        if asked.trained is False or (self.judge is not None and self.judge.asks_always):
+            asks = True
+        model_ms = 1000 * (time.perf_counter() - decoded)
+        return {
+            **found,
+            "ask_human": asks,
+            "uncertainty": verdict and self.judge.fields(verdict, first.placement),
             "image_width": view.placement.width,
             "image_height": view.placement.height,
             "resize": view.placement.mode,
             "passes": framed.passes,
             "crop": list(view.crop),
-            "action": action,
-            "food_type": food,
+            "action": asked.action,
+            "food_type": asked.food,
+            "likeness": asked.likeness,
+            "trained": asked.trained,
             **{f"input_{name}": request[name] for name in ("action", "food_type", "text")},
-            "timing_ms": timing,
+            "timing_ms": {"decode": 1000 * (decoded - started), "queue": 0.0, "model": model_ms},
         }
-        if not sampled:
-            normalised, pixels = _in_picture(forward(*asked)[0], view.placement)
-            return {"prediction": motion(normalised), "prediction_pixels": motion(pixels), **about}
+
+    def _samples(
+        self,
+        forward: Callable[..., np.ndarray],
+        inputs: tuple[np.ndarray, np.ndarray],
+        request: Mapping[str, Any],
+        placement: image_placement.Placement,
+    ) -> dict[str, Any]:
         count, scope = request["batch_size"], request["dropout_scope"]
         if request["enable_dropout"]:
             sampling = {"dropout": scope, "num_samples": count, "seed": request["seed"]}
-            rows = call(lambda: np.asarray(model.forward(*asked, **sampling))[:, 0])
+            rows = forward(*inputs, **sampling)[:, 0]
         else:
-            rows = np.repeat(forward(*asked), count, axis=0)
-        normalised, pixels = zip(*(_in_picture(row, view.placement) for row in rows))
-        verdict = None
-        if self.judge is not None and self.judge.knows(framed):
-            verdict = call(lambda: self.judge.judge(model, view, first.placement, vector))
+            rows = np.repeat(forward(*inputs), count, axis=0)
+        normalised, pixels = zip(*(_in_picture(row, placement) for row in rows))
         found = statistics(np.array(normalised))
         return {
             "batch_size": count,
@@ -223,39 +253,60 @@ class Predictor:
             "statistics": found,
             "mean_prediction": motion(found["mean"]),
             "mean_prediction_pixels": motion(np.mean(pixels, axis=0).tolist()),
-            "ask_human": verdict and verdict.ask_human,
-            "uncertainty": verdict and self.judge.fields(verdict, first.placement),
-            **about,
         }
 
     def _instruction(
         self, request: Mapping[str, Any], embedding: np.ndarray | None
-    ) -> tuple[str | None, str | None, np.ndarray]:
-        """Names that the model understands, None for free text, and the embedding float32 [512]."""
+    ) -> _Instruction:
+        """What the model is asked. Raises RequestError 422."""
         action, food = request["action"], request["food_type"]
         if embedding is not None:
-            return action, food, embedding
+            return _Instruction(action, food, embedding)
         try:
             if action is not None:
-                action, food = self._embeddings.resolve(action, food)
-                return action, food, self._embeddings.lookup(action, food)
-            if self._encoder is not None:
-                return None, None, self._encoder.encode(request["text"])
+                pair, likeness = self._embeddings.resolve(action, food), None
+            else:
+                pair, likeness = self._nearest(request["text"])
         except embedding_store.UnknownInstructionError as error:
             raise RequestError(422, str(error)) from error
+        trained = None if self.trained_pairs is None else pair in self.trained_pairs
+        return _Instruction(*pair, self._embeddings.lookup(*pair), likeness, trained)
+
+    def _nearest(self, text: str) -> tuple[tuple[str, str], float]:
+        """The known instruction that free text means, and how alike the two are."""
+        if self._encoder is None:
+            raise RequestError(
+                422,
+                "'text' alone needs the sentence encoder that made the embeddings of this model, "
+                "which this server does not have. Send 'action' and 'food_type' too; "
+                "GET /available_combinations lists them.",
+            )
+        try:
+            vector = self._encoder.encode(text)
         except ValueError as error:
             raise RequestError(422, f"'text' cannot be encoded: {error}") from error
-        raise RequestError(
-            422,
-            "'text' alone needs the sentence encoder that made the embeddings of this model, which "
-            "this server does not have. Send 'action' and 'food_type' too; "
-            "GET /available_combinations lists them.",
-        )
+        pairs, vectors = self._known
+        cosines = vectors @ vector
+        best = np.argsort(-cosines)[:3]
+        if cosines[best[0]] < MIN_LIKENESS:
+            near = ", ".join(f"{' '.join(pairs[i])} ({cosines[i]:.2f})" for i in best)
+            raise RequestError(
+                422,
+                f"'text': expected an instruction for food that is alike one of this model's by "
+                f"{MIN_LIKENESS} or more, got one of {cosines[best[0]]:.2f}. The nearest are: "
+                f"{near}. Say it in other words, or send 'action' and 'food_type'.",
+            )
+        return pairs[best[0]], round(float(cosines[best[0]]), 3)
+
+    @functools.cached_property
+    def _known(self) -> tuple[list[tuple[str, str]], np.ndarray]:
+        pairs = self.combinations()
+        return pairs, np.stack([self._embeddings.lookup(*pair) for pair in pairs])
 
     def _place(
         self, image: bytes, resize: str | None, max_pixels: int
     ) -> tuple[np.ndarray, framing.View]:
-        """The picture, uint8 [H, W, 3], upright, and what the first pass sees of it."""
+        """The picture as `image_placement.decode_photo` gives it, and what the first pass sees."""
         mode = resize or self._placement_mode
         if mode is None:
             raise RequestError(
@@ -264,12 +315,33 @@ class Predictor:
                 f"none, and the data set of {self.version} does not say which it had.",
             )
         try:
-            photo = image_placement.decode_image(image, max_pixels)
+            photo, size = image_placement.decode_photo(image, max_pixels)
         except image_placement.TooManyPixelsError as error:
             raise RequestError(413, str(error)) from error
         except image_placement.ImageDecodeError as error:
             raise RequestError(422, str(error)) from error
-        return photo, framing.View(*image_placement.place(photo, mode))
+        return photo, framing.View(*image_placement.place(photo, mode, size=size))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Instruction:
+    """What was understood: names, None without any, the embedding float32 [512], how alike free
+    text is to it, and whether the model was trained on the pair, None if nobody knows."""
+
+    action: str | None
+    food: str | None
+    embedding: np.ndarray
+    likeness: float | None = None
+    trained: bool | None = None
+
+
+def _num_pixels(image: bytes) -> int:
+    """Of the header; 0 if it cannot be read, which decoding will say better."""
+    try:
+        with Image.open(io.BytesIO(image), formats=image_placement.FORMATS) as picture:
+            return picture.width * picture.height
+    except Exception:  # noqa: BLE001  A stranger's bytes make Pillow raise anything.
+        return 0
 
 
 def motion(coordinates: list[float]) -> dict[str, float]:
@@ -324,6 +396,12 @@ def _in_picture(
     size = np.array([placement.width, placement.height], np.float64)
     pixels = np.clip(placement.to_picture(np.reshape(coordinates, (2, 2))), 0.0, size)
     return (pixels / size).ravel().tolist(), pixels.ravel().tolist()
+
+
+def _trained_pairs(metadata: Mapping[str, Any]) -> frozenset[tuple[str, str]] | None:
+    """What metadata.json says that the checkpoint was trained on; None if it says nothing."""
+    pairs = metadata.get("trained_pairs")
+    return None if pairs is None else frozenset((action, food) for action, food in pairs)
 
 
 def _encoder_of(store: embedding_store.EmbeddingStore) -> Any:

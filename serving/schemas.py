@@ -35,6 +35,13 @@ MAX_SEED = 2**31 - 1
 # Our own requests hold about 30 values: sixteen pictures, and a dozen fields.
 MAX_JSON_VALUES = 10_000
 MAX_JSON_DEPTH = 8
+_NUMBERS_FOR_A_PICTURE = re.compile(rb'"images?"\s*:\s*\[[\s\[]*-?[0-9]')
+_NO_UTF8 = {
+    b"\x1f\x8b": "a gzip'd body; send it uncompressed",
+    b"\x28\xb5\x2f\xfd": "a body compressed with Zstandard; send it uncompressed",
+    b"\xff\xfe": "UTF-16; save it as UTF-8",
+    b"\xfe\xff": "UTF-16; save it as UTF-8",
+}
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 
 
@@ -68,6 +75,7 @@ REFUSALS = {
     403: "Not allowed from there: a web page of another origin; /load_model without an API key "
     "from another computer, or a name that leads out of --checkpoint_root.",
     404: "There is nothing of that name.",
+    408: "The body came too slowly.",
     409: "Not now: another checkpoint is being loaded, or corrections are not kept.",
     413: "The body, or the picture in it, is too large.",
     415: "A body of another media type.",
@@ -178,8 +186,8 @@ class PredictRequest(Request):
     food_type = _name("a food such as 'strawberry'")
     text = _take(
         fields.String,
-        "at most 1000 letters (echoed beside action and food_type; without both, they are the "
-        "instruction, if the server has a sentence encoder)",
+        "at most 1000 letters (echoed beside action and food_type; without both, the known "
+        "instruction that is most alike is asked, if the server has a sentence encoder)",
         validate=validate.Length(max=1000),
     )
     resize = _choice(
@@ -429,8 +437,27 @@ class About(marshmallow.Schema):
     resize = _text(choices=image_placement.MODES)
     passes = _text(choices=framing.PASSES)
     crop = _row("What the last pass looked at, x1, y1, x2, y2 in 0..1 of the picture.")
-    action = _text("The name that was understood; null if `text` alone was sent.", null=True)
-    food_type = _text("The name that was understood; null if `text` alone was sent.", null=True)
+    action = _text(
+        "The name that was understood; of `text` alone, the nearest known one.", null=True
+    )
+    food_type = _text("As action.", null=True)
+    likeness = _give(
+        meaning="Of `text` alone: cosine of its embedding and that of the instruction which was "
+        "asked in its place; null for action and food_type.",
+        null=True,
+    )
+    trained = _give(
+        fields.Boolean,
+        "Whether the model was trained on this action and food; a person is asked about others. "
+        "null if the checkpoint does not say.",
+        null=True,
+    )
+    ask_human = _give(
+        fields.Boolean,
+        "Whether to ask the human instead of acting; null if nobody has calibrated the checkpoint.",
+        null=True,
+    )
+    uncertainty = _give(fields.Nested, null=True, nested=Uncertainty)
     input_action = _text("As it was sent.", null=True)
     input_food_type = _text("As it was sent.", null=True)
     input_text = _text("As it was sent.", null=True)
@@ -448,12 +475,6 @@ class Samples(About):
     statistics = _give(fields.Nested, nested=Statistics)
     mean_prediction = _give(fields.Nested, nested=ExecutionParameters)
     mean_prediction_pixels = _give(fields.Nested, nested=ExecutionParameters)
-    ask_human = _give(
-        fields.Boolean,
-        "Whether to ask the human instead of acting; null if nobody has calibrated the checkpoint.",
-        null=True,
-    )
-    uncertainty = _give(fields.Nested, null=True, nested=Uncertainty)
 
 
 class _Answer(marshmallow.Schema):
@@ -505,6 +526,13 @@ class Parser(flaskparser.FlaskParser):
     def load_body(self, request: flask.Request, schema: marshmallow.Schema) -> object:
         """The fields of a JSON body or a form, not checked yet."""
         del schema
+        encoding = request.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity":
+            raise RequestError(
+                415,
+                f"Expected a body as it is, got Content-Encoding {encoding[:40]!r}. Send it "
+                "uncompressed; pictures are compressed already.",
+            )
         if request.mimetype == "multipart/form-data":
             found: dict[str, object] = dict(request.form.items())
             if "image" in request.files:
@@ -514,7 +542,7 @@ class Parser(flaskparser.FlaskParser):
             return found
         if not request.is_json:
             raise exceptions.UnsupportedMediaType()
-        return parse_json(request.get_data())
+        return parse_json(request.get_data(cache=False))
 
     __location_map__ = {**flaskparser.FlaskParser.__location_map__, "body": "load_body"}
 
@@ -555,8 +583,21 @@ def parse_json(data: bytes) -> object:
             Infinity and 1e999, which Python's parser would take.
     """
     # UTF-16 and UTF-32, which `json.loads` takes too, hide quotes and brackets from what follows.
+    for start, kind in _NO_UTF8.items():
+        if data.startswith(start):
+            raise RequestError(400, f"Expected JSON in UTF-8, got {kind}.")
     if b"\0" in data:
-        raise RequestError(400, "Expected JSON in UTF-8, got a body with zero bytes.")
+        kind = "UTF-16 or UTF-32" if data.lstrip(b"\0")[:1] in (b"{", b"[") else "zero bytes in it"
+        raise RequestError(
+            400, f"Expected JSON in UTF-8, got a body with {kind}. Save it as UTF-8."
+        )
+    if _NUMBERS_FOR_A_PICTURE.search(data):
+        raise RequestError(
+            400,
+            "'image': expected a picture's file as base64, got an array of numbers. Encode the "
+            "picture as PNG or JPEG first, then as base64; or send the file itself in a form: "
+            "curl -F image=@plate.jpg -F action=skewering -F food_type=strawberry.",
+        )
     structure = _STRING.sub(b"", data)
     # Each value but the first of an array or object is behind a comma, the first behind a bracket.
     num_values = sum(structure.count(one) for one in (b",", b"[", b"{"))
@@ -601,7 +642,9 @@ def _refusal(error: marshmallow.ValidationError, schema: marshmallow.Schema) -> 
         return RequestError(400, wrong["_schema"][0])
     expected = schema.fields[name].metadata["description"].partition(" (")[0]
     if name not in found:
-        text = f"'{name}' is missing: expected {expected}; got the fields {sorted(found)}."
+        names = [str(one)[:40] for one in sorted(found)]
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        text = f"'{name}' is missing: expected {expected}; got the fields {names[:10]}{more}."
         return RequestError(400, text)
     value = found[name]
     if isinstance(wrong[name], dict):  # Of an array: index -> messages.

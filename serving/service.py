@@ -1,8 +1,8 @@
 """A server's state: the model that answers, the line before it, what is counted and what is kept.
 
 A request that finds the line full is refused at once, and one that has waited too long is taken
-out: a robot is better served by a quick no than by a late answer. Each request runs in a thread of
-its own, as many at a time as the engine has use for; the engine gives one that is alone all cores.
+out (`serving/front.py`): a robot is better served by a quick no than by a late answer. As many
+requests run as the engine has use for; the engine gives one that is alone all cores.
 
 Another version of the model is loaded and warmed up beside the old one, which goes on answering;
 then one reference changes. Requests that began with the old version end with it.
@@ -10,54 +10,41 @@ then one reference changes. Requests that began with the old version end with it
 
 from __future__ import annotations
 
-import concurrent.futures
-import functools
+import contextlib
+import difflib
 import gc
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from absl import logging
 
-from serving import engines, metrics, recorder
+from serving import metrics, recorder, security
 from serving.predictor import Predictor
 from serving.schemas import RequestError
-from serving.settings import ServerSettings
+from serving.settings import ServerSettings, num_cores
+
+NAME = "prediction_service"
+# What a directory that is no sound checkpoint makes the loaders raise.
+_OF_A_CHECKPOINT = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(ImportError, SyntaxError, RuntimeError),
+)
 
 
-class RequestQueue:
-    """A bounded line of calls of the model, first come, first served."""
+class Line:
+    """Counts the requests that wait for the model."""
 
-    def __init__(self, max_waiting: int, num_workers: int, deadline_s: float) -> None:
-        """Args:
-        max_waiting: calls in the line, those not counted that run.
-        num_workers: calls that run at a time.
-        deadline_s: longest time for all calls of a request.
-        """
-        self._max_waiting, self._deadline_s = max_waiting, deadline_s
-        self._waiting, self._lock = 0, threading.Lock()
-        self._executor = concurrent.futures.ThreadPoolExecutor(num_workers, "model")
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting, self._waiting, self._lock = max_waiting, 0, threading.Lock()
 
     def __len__(self) -> int:
-        """Calls that wait."""
         return self._waiting
 
-    def run(self, function: Callable[[], Any], began_s: float) -> tuple[Any, float, float]:
-        """Runs a function in its turn.
-
-        Args:
-            function: runs the model.
-            began_s: when its request entered, of `time.perf_counter`.
-
-        Returns:
-            The result, and milliseconds of waiting and of running.
-
-        Raises:
-            RequestError: 503 if too many wait already, 504 if the result was not there in time.
-        """
-        entered = time.perf_counter()
+    def enter(self) -> None:
+        """Raises RequestError 503 if too many wait already."""
         with self._lock:
             if self._waiting >= self._max_waiting:
                 raise RequestError(
@@ -68,32 +55,38 @@ class RequestQueue:
                 )
             self._waiting += 1
 
-        def work() -> tuple[Any, float, float]:
-            self._leave()
-            started = time.perf_counter()
-            value = function()
-            ended = time.perf_counter()
-            return value, 1000 * (started - entered), 1000 * (ended - started)
-
-        future = self._executor.submit(work)
-        try:
-            return future.result(timeout=max(0.0, began_s + self._deadline_s - entered))
-        except concurrent.futures.TimeoutError:
-            if future.done():  # Just now, or with a timeout of the model's own.
-                return future.result()
-            if future.cancel():
-                self._leave()
-            raise RequestError(
-                504, f"The server is too busy: No answer within {self._deadline_s:g} s."
-            ) from None
-
-    def close(self) -> None:
-        """Finishes the calls that wait."""
-        self._executor.shutdown()
-
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Each that entered leaves once: to run, or because it has waited too long."""
         with self._lock:
             self._waiting -= 1
+
+
+class PixelBudget:
+    """Lets pictures be decoded side by side as long as they are not too many pixels together.
+
+    Decoding takes up to 24 bytes a pixel for a moment, whatever the file's size: 1.2 GB for 50
+    million.
+    """
+
+    def __init__(self, max_pixels: int, limit_s: float) -> None:
+        """`max_pixels` at a time; who has waited for `limit_s` is refused."""
+        self._free, self._limit_s = max_pixels, limit_s
+        self._max_pixels, self._changed = max_pixels, threading.Condition()
+
+    @contextlib.contextmanager
+    def take(self, num_pixels: int) -> Iterator[None]:
+        """Waits for its share. Raises RequestError 503 after `limit_s`."""
+        share = min(num_pixels, self._max_pixels)
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._free >= share, self._limit_s):
+                raise RequestError(503, "The server is busy with large pictures. Try again.", 1)
+            self._free -= share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += share
+                self._changed.notify_all()
 
 
 class Service:
@@ -102,7 +95,8 @@ class Service:
     Attributes:
         current: the version that answers now; None if there is none.
         settings: limits.
-        queue: the line before the model.
+        line: who waits for the model.
+        num_workers: predictions that run at a time.
         metrics: what is counted.
         recorder: keeps requests and answers; None if nothing is kept.
         started_s: of `time.monotonic`.
@@ -114,19 +108,19 @@ class Service:
         settings: ServerSettings,
         load: Callable[[pathlib.Path], Predictor],
     ) -> None:
-        """Args:
-        predictor: answers until another one is loaded; None: nothing is answered.
-        settings: of the server.
-        load: makes a predictor from a checkpoint directory; OSError or ValueError if it cannot.
-        """
+        """`load` makes a predictor from a checkpoint directory; OSError or ValueError if it
+        cannot."""
         self.current, self.settings = predictor, settings
         self.started_s = time.monotonic()
         self._load, self._loading = load, threading.Lock()
         # The model that a server without one may load later is run by an engine too.
-        num_workers = predictor.num_workers if predictor else engines.num_cores()
-        self.queue = RequestQueue(settings.max_waiting, num_workers, settings.deadline_s)
-        self.metrics = metrics.ServerMetrics(self.queue.__len__)
-        self.recorder = settings.record_dir and recorder.Recorder(settings.record_dir)
+        self.num_workers = predictor.num_workers if predictor else num_cores()
+        self.line = Line(settings.max_waiting)
+        self._budget = PixelBudget(settings.max_pixels, settings.deadline_s)
+        self.metrics = metrics.ServerMetrics(self.line.__len__)
+        self.recorder = None
+        if settings.record_dir is not None:
+            self.recorder = recorder.Recorder(settings.record_dir, settings.record_bytes)
         if predictor is not None:
             self.metrics.set_model_version(predictor.version)
 
@@ -140,13 +134,21 @@ class Service:
             )
         return self.current
 
+    def start(self, visitor: security.Visitor) -> float:
+        """A prediction's turn has come; milliseconds that it has waited."""
+        if visitor.waited_ms is None:  # No front has put it into the line.
+            self.line.enter()
+            self.line.leave()
+        return visitor.waited_ms or 0.0
+
     def answer(
         self, predictor: Predictor, image: bytes, request: Mapping[str, Any], sampled: bool
     ) -> dict[str, Any]:
-        """`Predictor.answer` in the line of all requests, all its calls within one deadline."""
-        run = functools.partial(self.queue.run, began_s=time.perf_counter())
+        """`Predictor.answer` within the limits of this server."""
         max_pixels = self.settings.max_pixels
-        return predictor.answer(image, request, sampled=sampled, run=run, max_pixels=max_pixels)
+        return predictor.answer(
+            image, request, sampled=sampled, max_pixels=max_pixels, budget=self._budget.take
+        )
 
     def switch_to(self, name: str) -> tuple[Predictor, Predictor | None]:
         """Loads another version and makes it the current one.
@@ -172,7 +174,9 @@ class Service:
             old, self.current = self.current, new
             self.metrics.set_model_version(new.version)
             logging.info("%s answers now, in the place of %s", new.version, old and old.version)
-        except (OSError, ValueError) as error:
+        except MemoryError as error:
+            raise RequestError(503, f"{name!r} needs more memory than there is.", 60) from error
+        except _OF_A_CHECKPOINT as error:
             logging.error("%s cannot be loaded", directory, exc_info=error)
             # Messages of the loader name files of this machine, which are none of the client's.
             reason = str(error).replace(str(directory), name)
@@ -203,7 +207,7 @@ class Service:
             )
         if not exists:
             known = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-            raise RequestError(
-                404, f"There is no checkpoint {name!r}. Known: {', '.join(known) or 'none'}."
-            )
+            near = difflib.get_close_matches(name, known, 3) or known[:3]
+            text = f"There is no checkpoint {name!r}. Of {len(known)}, the nearest are: "
+            raise RequestError(404, f"{text}{', '.join(near) or 'none'}.")
         return directory

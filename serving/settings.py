@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import ipaddress
 import os
 import pathlib
 import re
@@ -17,25 +18,38 @@ from food_data import framing
 _KEY_ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([!-~]+)")
 
 
+def num_cores() -> int:
+    """CPU cores that this process may use, at most eight: more pictures at once wait for memory."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return min(len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1, 8)
+
+
 @dataclasses.dataclass(frozen=True)
 class ServerSettings:
     """Limits and permissions of one server.
 
     Attributes:
+        trust_config: whether gin may run the config.gin of a checkpoint; else it is read as data.
         checkpoint_root: folder whose checkpoint directories `/load_model` may name; None: none.
         api_keys: name of a client -> its key; empty: no key is asked for.
         cors_origins: web origins whose pages may call the server, such as "https://lab.example";
             "*" stands for all.
         requests_per_minute: of one key or address; None: no limit.
         max_body_bytes: of a request; base64 of a photograph of 20 megapixels takes about 10 MB.
-        max_pixels: of a picture; its header is read first, so that a larger one is never decoded.
+        max_pixels: of a picture, and of all that are decoded at a time; its header is read first,
+            so that a larger one is never decoded.
         max_waiting: requests that may wait for the model; one more is answered with 503.
         deadline_s: a request that has waited as long is answered with 504.
         record_dir: folder where requests and answers are kept; None: nothing is kept.
+        record_bytes: recording ends before its files take more.
+        load_without_key: whether `/load_model` answers this computer where there are no keys.
+        loopback_only: whether only loopback host names are answered.
+        act_below_floor: do not ask about everything where a calibration misses its floor.
         engine: "auto", "tensorflow" or "onnxruntime".
         passes: how often photos are looked at, of `framing.PASSES`; None: as the checkpoint says.
     """
 
+    trust_config: bool = False
     checkpoint_root: pathlib.Path | None = None
     api_keys: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     cors_origins: tuple[str, ...] = ()
@@ -45,6 +59,10 @@ class ServerSettings:
     max_waiting: int = 64
     deadline_s: float = 30.0
     record_dir: pathlib.Path | None = None
+    record_bytes: int = 20 * 1024**3
+    load_without_key: bool = False
+    loopback_only: bool = False
+    act_below_floor: bool = False
     engine: str = "auto"
     passes: str | None = None
 
@@ -73,9 +91,25 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         help="in the place of the one that the configuration says; LOSS_TYPE unless given",
     )
     add(
+        "--trust_config",
+        action="store_true",
+        help="let gin run what the config.gin of a checkpoint says; only literals are read else",
+    )
+    add(
         "--checkpoint_root",
         type=pathlib.Path,
         help="folder of checkpoint directories that POST /load_model may name; none unless given",
+    )
+    add(
+        "--load_without_key",
+        action="store_true",
+        help="let POST /load_model answer this computer without a key; so may everybody whom a "
+        "proxy on this computer lets through",
+    )
+    add(
+        "--act_below_floor",
+        action="store_true",
+        help="use a calibration that misses its floor, instead of asking about every answer",
     )
     add(
         "--engine",
@@ -98,7 +132,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         "--api_key_file",
         type=pathlib.Path,
         help="lines 'name:key'; API_KEYS='name:key,name:key' does the same; without keys "
-        "anyone may ask, and only this machine may load models",
+        "anyone who reaches the server may ask, and nobody may load models",
     )
     add(
         "--cors_origin",
@@ -111,12 +145,18 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         type=pathlib.Path,
         help="keep requests, answers and corrections here (off unless given)",
     )
+    add(
+        "--record_bytes",
+        type=_number(int, 1, 2**63),
+        default=defaults.record_bytes,
+        help="recording ends before its files take more (%(default)s)",
+    )
     add = parser.add_argument_group("limits").add_argument
     limits = {
         "--requests_per_minute": (None, "of one key or address; no limit unless given"),
         "--max_waiting": (defaults.max_waiting, "requests in the queue, then 503 (%(default)s)"),
         "--max_body_bytes": (defaults.max_body_bytes, "of a request (%(default)s)"),
-        "--max_pixels": (defaults.max_pixels, "of a picture (%(default)s)"),
+        "--max_pixels": (defaults.max_pixels, "of a picture, and of all at a time (%(default)s)"),
     }
     for flag, (default, text) in limits.items():
         add(flag, type=_number(int, 1, 2**63), default=default, help=text)
@@ -151,6 +191,8 @@ def from_flags(arguments: argparse.Namespace, environment: Mapping[str, str]) ->
         sys.exit(f"--api_key_file: {error}")
     named = {field.name for field in dataclasses.fields(ServerSettings)} & set(vars(arguments))
     given = {name: getattr(arguments, name) for name in named}
+    local = arguments.host == "localhost" or is_loopback(arguments.host)
+    given["loopback_only"] = local and not keys
     return ServerSettings(api_keys=keys, cors_origins=tuple(arguments.cors_origin), **given)
 
 
@@ -191,6 +233,16 @@ def read_keys(path: pathlib.Path | None, variable: str = "") -> dict[str, str]:
             )
         keys[name] = key
     return keys
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is one of this computer alone."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    # A socket for both families gives 127.0.0.1 as ::ffff:127.0.0.1.
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 def _number(kind: type, low: float, high: float) -> Callable[[str], float]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from evaluation import calibration as uncertainty_calibration
 from evaluation import uncertainty_sources
@@ -26,16 +27,24 @@ class UncertaintyError(ValueError):
 
 
 class UncertaintyJudge:
-    """A calibration and how its uncertainty is computed."""
+    """A calibration and how its uncertainty is computed.
+
+    Attributes:
+        asks_always: whether the human is asked whatever the threshold says.
+    """
 
     def __init__(
-        self, calibration: uncertainty_calibration.UncertaintyCalibration, model: Any
+        self,
+        calibration: uncertainty_calibration.UncertaintyCalibration,
+        model: Any,
+        act_below_floor: bool = False,
     ) -> None:
         """Checks that this model can be judged with this calibration.
 
         Args:
             calibration: what was read beside the checkpoint.
             model: the checkpoint's.
+            act_below_floor: do not ask about everything where the calibration misses its floor.
 
         Raises:
             UncertaintyError: if its source is none that a server computes, or not this model's.
@@ -54,6 +63,13 @@ class UncertaintyJudge:
                 "anew, or take the file away."
             )
         self.calibration = calibration
+        self.asks_always = not act_below_floor and not _meets_floor(calibration)
+        if self.asks_always:
+            logging.warning(
+                "%s misses its floor: the human is asked about every answer. Train or calibrate "
+                "again, or start with --act_below_floor to use its threshold all the same.",
+                uncertainty_calibration.FILE_NAME,
+            )
 
     def knows(self, framed: framing.Framing) -> bool:
         """Whether the calibration is one of answers that were found in this way."""
@@ -65,7 +81,7 @@ class UncertaintyJudge:
         view: framing.View,
         first: image_placement.Placement,
         embedding: np.ndarray,
-    ) -> uncertainty_calibration.CalibratedAnswer:
+    ) -> tuple[uncertainty_calibration.CalibratedAnswer, np.ndarray | None]:
         """Runs the model once more, or with dropout, as the calibration was fitted.
 
         Args:
@@ -75,7 +91,8 @@ class UncertaintyJudge:
             embedding: float32 [512].
 
         Returns:
-            What is known about the answer, in 0..1 of the square that the first pass sees.
+            What is known about the answer, in 0..1 of the square that the first pass sees; and the
+            answer itself [4] in 0..1 of what the last pass looks at, if that came along.
         """
         fitted = self.calibration.fitted_on
         if fitted.source == "token_distribution":
@@ -84,7 +101,8 @@ class UncertaintyJudge:
             source = uncertainty_sources.McDropout(model, fitted.scope, fitted.num_samples)
         estimate = source(view.square[np.newaxis], embedding[np.newaxis], _SEED)
         moved = estimate.moved(*framing.relative([view.placement], [first]))
-        return self.calibration.apply(moved)
+        verdict = self.calibration.apply(moved)
+        return verdict, estimate.answers[0] if fitted.source == "token_distribution" else None
 
     def fields(
         self,
@@ -127,6 +145,12 @@ class UncertaintyJudge:
             "box_low": np.clip(low, 0, 1).ravel().tolist(),
             "box_high": np.clip(high, 0, 1).ravel().tolist(),
         }
+
+
+def _meets_floor(calibration: uncertainty_calibration.UncertaintyCalibration) -> bool:
+    """False if the file says that it misses its floor; older files say nothing."""
+    places = (calibration, calibration.asking)
+    return all(getattr(place, "meets_floor", None) is not False for place in places)
 
 
 def _lengths(lengths: np.ndarray, placement: image_placement.Placement) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import pathlib
 import threading
 import time
@@ -13,6 +12,7 @@ from PIL import Image
 
 import api_client
 from food_data import image_placement, npz_dataset, splits
+from serving import predictor
 from tests import serving_stubs
 
 COMBINATIONS = [("scooping", "rice"), ("skewering", "banana"), ("skewering", "grape")]
@@ -20,7 +20,7 @@ COMBINATIONS = [("scooping", "rice"), ("skewering", "banana"), ("skewering", "gr
 START, END = (60, 40), (180, 100)
 
 
-class StubPolicy:
+class StubPolicy(api_client.Policy):
     """A picture's mean colour (R, G, B) is its answer: it goes from (0.2, 0.4) to (R, G) / 255, and
     samples lie around that with a standard deviation of B / 2550.
 
@@ -45,18 +45,9 @@ class StubPolicy:
     def close(self):
         """Nothing is open."""
 
-    def predict(self, image, action=None, food_type=None, text=None, **options):
-        return api_client.parse_prediction(
-            self._answer(image, action, food_type, text, options, None)
-        )
-
-    def predict_batch(self, image, action=None, food_type=None, text=None, **options):
-        number = options["batch_size"]
-        return api_client.parse_batch(self._answer(image, action, food_type, text, options, number))
-
-    def _answer(self, image, action, food_type, text, options, number):
+    def _answer(self, image, asked, sampled):
         with self._lock:
-            self.asked.append((hashlib.sha256(image).hexdigest(), options))
+            self.asked.append((hashlib.sha256(image).hexdigest(), asked))
             self.on_ask()
         time.sleep(self.delay_s)
         if self.refuse is not None:
@@ -67,41 +58,22 @@ class StubPolicy:
             raise api_client.ApiError(422, str(error), "broken") from error
         red, green, blue = picture.mean(axis=(0, 1)) / 255
         motion, size = np.array([0.2, 0.4, red, green]), np.tile(picture.shape[1::-1], 2)
+        name, seed = "mean_prediction" if sampled else "prediction", asked.get("seed")
         content = {
             **{"image_width": picture.shape[1], "image_height": picture.shape[0]},
-            **{"action": action, "food_type": food_type, "input_text": text},
+            **{key: asked.get(key) for key in ("action", "food_type")},
+            **{"input_text": asked.get("text"), "trained": asked.get("food_type") != "rice"},
             **{"model_version": self.version, "request_id": f"id-{len(self.asked)}"},
+            **{name: predictor.motion(motion.tolist())},
+            f"{name}_pixels": predictor.motion((motion * size).tolist()),
         }
-        if number is None:
-            pixels = _motion(motion * size)
-            return {**content, "prediction": _motion(motion), "prediction_pixels": pixels}
-        noise = np.random.default_rng(options["seed"] or 0).normal(0, blue / 10, (number, 4))
-        samples = motion + noise
-        return {
-            **content,
-            "mean_prediction": _motion(motion),
-            "mean_prediction_pixels": _motion(motion * size),
-            "predictions": samples.tolist(),
-            "predictions_pixels": (samples * size).tolist(),
-            "enable_dropout": True,
-            "seed": options["seed"],
-            "statistics": {
-                "mean": samples.mean(axis=0).tolist(),
-                "std": samples.std(axis=0).tolist(),
-                **dict.fromkeys(("centroid_variance", "size_variance", "distance_variance"), 0.5),
-                "total_variance": samples.var(axis=0).sum(),
-                "num_samples": number,
-            },
-        }
-
-
-def _motion(motion):
-    start_x, start_y, end_x, end_y = map(float, motion)
-    return {
-        **{"start_x": start_x, "start_y": start_y, "end_x": end_x, "end_y": end_y},
-        **{"skewer_x": (start_x + end_x) / 2, "skewer_y": (start_y + end_y) / 2},
-        "direction_degrees": math.degrees(math.atan2(end_y - start_y, end_x - start_x)),
-    }
+        if sampled:
+            noise = np.random.default_rng(seed or 0).normal(0, blue / 10, (asked["batch_size"], 4))
+            samples = motion + noise
+            content |= {"predictions": samples.tolist(), "enable_dropout": True, "seed": seed}
+            content["predictions_pixels"] = (samples * size).tolist()
+            content["statistics"] = predictor.statistics(samples)
+        return content
 
 
 def solid(path: pathlib.Path, colour=(204, 102, 0), size=(40, 20)) -> pathlib.Path:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from food_data import embedding_store
-from serving import command_line
+from serving import front
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (90, 90, 90)
 INSTRUCTIONS = (
@@ -81,11 +81,13 @@ def _samples(
     return np.clip(answers + noise, 0, 1).astype(np.float32)
 
 
-def predictor_of(model, store, mode: str = "letterbox", version: str = "stub-1", calibration=None):
+def predictor_of(
+    model, store, mode: str = "letterbox", version: str = "stub-1", calibration=None, **more
+):
     """A predictor around a stub of a model."""
     from serving import predictor
 
-    return predictor.Predictor(model, store, mode, version, calibration)
+    return predictor.Predictor(model, store, mode, version, calibration, **more)
 
 
 def _marker(image: np.ndarray, colour: tuple[int, int, int]) -> list[float]:
@@ -126,8 +128,9 @@ def embedding_store_of(directory: pathlib.Path) -> embedding_store.EmbeddingStor
 
 @contextlib.contextmanager
 def serve(application: flask.Flask) -> Iterator[str]:
-    """Serves the application with waitress from a thread; yields its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    with command_line.Server(application, listener, threads=4) as server:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    """Serves the application from threads of this process; yields its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with front.Server(application, "127.0.0.1", port) as server:
+        yield f"http://127.0.0.1:{port}"
     assert server.unfinished == 0

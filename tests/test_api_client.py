@@ -76,31 +76,49 @@ def scripted_server(*answers):
         server.server_close()
 
 
-@pytest.mark.parametrize("form", ["path", "text path", "bytes", "array"])
-def test_every_form_of_picture_gets_the_same_answer(form, client, tmp_path):
+def test_every_form_of_picture_gets_the_same_answer(client, tmp_path):
+    """A phone's photo lies on its side, and says so."""
     path = tmp_path / "plate.png"
     path.write_bytes(PLATE)
-    image = {"path": path, "text path": str(path), "bytes": PLATE, "array": PICTURE}[form]
-    answer = client.predict(image, "skewering", "strawberry")
-    assert (answer.pixels.start_x, answer.pixels.start_y) == pytest.approx((50, 30), abs=0.5)
-    assert (answer.pixels.end_x, answer.pixels.end_y) == pytest.approx((150, 80), abs=0.5)
-    assert (answer.start_x, answer.end_y) == pytest.approx((0.25, 0.8), abs=0.005)
-    assert (answer.skewer_x, answer.skewer_y) == pytest.approx((0.5, 0.55), abs=0.005)
-    assert (answer.image_width, answer.image_height) == (200, 100)
-    assert (answer.action, answer.food_type, answer.model_version) == (
-        "skewering",
-        "strawberry",
-        "stub-1",
-    )
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    on_its_side = [tmp_path / "a.png", tmp_path / "a.tiff"]
+    for one in on_its_side:
+        Image.fromarray(np.rot90(PICTURE)).save(one, exif=exif)
+    alpha = np.dstack([PICTURE, np.full(PICTURE.shape[:2], 255, np.uint8)])
+    forms = (path, str(path), PLATE, bytearray(PLATE), PICTURE, PICTURE / 255, alpha)
+    forms += tuple(Image.open(one) for one in (path, *on_its_side))
+    forms += (Image.fromarray(PICTURE).quantize(8), Image.fromarray(alpha))
+    for image in forms:
+        answer = client.predict(image, "skewering", "strawberry")
+        assert (answer.pixels.start_x, answer.pixels.start_y) == pytest.approx((50, 30), abs=0.5)
+        assert (answer.pixels.end_x, answer.pixels.end_y) == pytest.approx((150, 80), abs=0.5)
+        assert (answer.start_x, answer.end_y) == pytest.approx((0.25, 0.8), abs=0.005)
+        assert (answer.skewer_x, answer.skewer_y) == pytest.approx((0.5, 0.55), abs=0.005)
+        assert (answer.image_width, answer.image_height) == (200, 100)
+    assert (answer.action, answer.food_type) == ("skewering", "strawberry")
+    assert answer.model_version == "stub-1"
 
 
 def test_arrays_become_a_png_of_the_same_pixels_or_are_refused():
-    picture = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
-    with Image.open(io.BytesIO(api_client.picture_bytes(picture))) as decoded:
-        np.testing.assert_array_equal(np.asarray(decoded), picture)
-    for array in (np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8)):
+    for channels in ((), (1,), (3,), (4,)):
+        picture = np.random.default_rng(0).integers(0, 256, (7, 5, *channels), np.uint8)
+        with Image.open(io.BytesIO(api_client.picture_bytes(picture))) as decoded:
+            np.testing.assert_array_equal(
+                np.asarray(decoded),
+                picture.reshape(decoded.size[::-1] + channels[channels == (1,) :]),
+            )
+    for image in (
+        np.full((4, 4, 3), 2.5, np.float32),
+        np.full((4, 4, 3), np.nan),
+        np.zeros((4, 4), np.uint16),
+        np.zeros((3, 4, 4), np.int64),
+        np.zeros((0, 4, 3), np.uint8),
+        Image.new("I", (4, 4)),
+        Image.new("F", (4, 4), 9.0),
+    ):
         with pytest.raises(ValueError, match=r"Expected an image uint8 \[H, W, 3\], got"):
-            api_client.picture_bytes(array)
+            api_client.picture_bytes(image)
 
 
 def test_what_is_sent_and_what_is_read():
@@ -231,14 +249,62 @@ def test_ready(stub_server_url, empty_server_url):
     assert api_client.FoodAcquisitionClient(empty_server_url).ready() is False
 
 
-def test_the_key_comes_from_the_environment_and_is_not_taken_to_another_place(monkeypatch):
-    monkeypatch.setenv("RT1_API_KEY", "of the environment")
+def test_the_key_comes_from_the_environment_and_gets_nowhere_else(monkeypatch):
+    monkeypatch.setenv("RT1_API_KEY", " of-the-environment\n")
     moved = (302, b"", {"Location": "http://127.0.0.1:9/elsewhere"})
-    with scripted_server(FINE, moved) as (url, seen):
+    page = (500, b"<h1>X-API-Key: given</h1>")
+    with scripted_server(FINE, moved, page) as (url, seen):
         api_client.FoodAcquisitionClient(url).health()
+        given = api_client.FoodAcquisitionClient(url, api_key="given")
         with pytest.raises(api_client.ApiError, match="was sent to http://127.0.0.1:9/elsewhere"):
-            api_client.FoodAcquisitionClient(url, api_key="given").health()
-    assert [key for _, key, _ in seen] == ["of the environment", "given"]
+            given.health()
+        with pytest.raises(api_client.ApiError, match="X-API-Key: <api_key>"):
+            given.health()
+    assert [key for _, key, _ in seen] == ["of-the-environment", "given", "given"]
+    for key in ("two\nlines", "schlüssel"):
+        with pytest.raises(ValueError, match="printable ASCII") as refused:
+            api_client.FoodAcquisitionClient(url, api_key=key)
+        assert key not in str(refused.value)
+    client = api_client.FoodAcquisitionClient("http://me:secret@127.0.0.1:9", retries=0)
+    with pytest.raises(api_client.ApiError, match="cannot reach http://127.0.0.1:9") as failed:
+        client.health()
+    assert "secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "http://", "ftp://robot:8080", "http:/127.0.0.1:8080", "http//127.0.0.1", ":8080"),
+        *("http://robot:port", "http://robot:99999", "127.0.0.1 :8080", "http://robot?key=1"),
+        *("::1:8080", "http://[::1", "C:\\plates", "localhost:8080:9090"),
+    ],
+)
+def test_no_address(url):
+    with pytest.raises(ValueError, match='api_url: expected one like "http://127.0.0.1:8080", got'):
+        api_client.FoodAcquisitionClient(url)
+
+
+def test_addresses_are_completed_and_this_computer_is_asked_without_a_proxy(monkeypatch):
+    with (
+        scripted_server(*[FINE] * 6) as (here, seen),
+        scripted_server(*[FINE] * 3) as (there, sent),
+    ):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "https_proxy"):
+            monkeypatch.setenv(name, there)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        port = here.rpartition(":")[2]
+        for host in ("127.0.0.1", "http://localhost", "LOCALHOST", "http://0.0.0.0"):
+            api_client.FoodAcquisitionClient(f" {host}:{port}/ ").health()
+        api_client.FoodAcquisitionClient(f"127.0.0.1:{port}/behind/nginx/").health()
+        assert [route for route, *_ in seen] == [*["/health"] * 4, "/behind/nginx/health"]
+        assert sent == []
+        for host in ("robot.example:8080", "127.0.0.1.example"):
+            api_client.FoodAcquisitionClient(host).health()
+        assert [route for route, *_ in sent] == [
+            "http://robot.example:8080/health",
+            "http://127.0.0.1.example/health",
+        ]
 
 
 def test_samples_of_a_calibrated_server(tmp_path):
@@ -276,7 +342,9 @@ def arguments(stub_server_url, tmp_path):
 def test_the_program_prints_and_draws(arguments, tmp_path, capsys):
     drawn = tmp_path / "answer.png"
     assert api_client.main([*arguments, "--save_picture", str(drawn)]) == 0
-    printed = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    printed = json.loads(out)
+    assert "person" not in err
     assert printed["pixels"]["end_x"] == pytest.approx(150, abs=0.5)
     assert printed["food_type"] == "strawberry"
     picture = np.asarray(Image.open(drawn))
@@ -288,11 +356,12 @@ def test_the_program_prints_and_draws(arguments, tmp_path, capsys):
     assert (printed["seed"], printed["dropout_scope"], printed["input_text"]) == (4, "full", "eat")
 
 
-def test_the_program_says_what_failed(arguments, tmp_path, capsys):
+def test_the_program_says_what_failed(arguments, tmp_path, capsys, monkeypatch):
+    (tmp_path / "folder.png").mkdir()
     for flags, code, message in (
         (["--image", str(tmp_path / "absent.jpg")], 1, "absent.jpg"),
         (["--food_type", "plutonium"], 1, "api_client: 422: "),
-        (["--save_picture", str(tmp_path / "a.xyz")], 1, "unknown file extension: .xyz"),
+        (["--api_url", "robot:port"], 1, 'got "robot:port"'),
         (["--seed", "1"], 2, "--seed and --dropout_scope are for samples"),
         (["--num_samples", "many"], 2, "invalid int value: 'many'"),
     ):
@@ -300,6 +369,16 @@ def test_the_program_says_what_failed(arguments, tmp_path, capsys):
             assert api_client.main([*arguments, *flags]) == code
         except SystemExit as ended:
             assert ended.code == code
+        assert message in capsys.readouterr().err
+    # What cannot be drawn is not asked.
+    monkeypatch.setattr(api_client.FoodAcquisitionClient, "predict", None)
+    for name, message in (
+        ("a.xyz", "ends in .jpg or .png"),
+        ("nowhere/a.png", "in a folder that can be written to"),
+        ("folder.png", "in a folder that can be written to"),
+        ("plate.png", "another file than the photo"),
+    ):
+        assert api_client.main([*arguments, "--save_picture", str(tmp_path / name)]) == 1
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
         api_client.parse_arguments(["--image", "a.jpg", "--action", "skewering"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import io
 import json
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from PIL import Image
 import batch_api_inference
 import folder_inference
 import folder_outputs
+import folder_questions
 from serving import app
 from tests import folder_stubs, serving_stubs
 from training import stop_signals
@@ -146,6 +149,64 @@ def test_a_run_that_was_stopped_goes_on(policy, folder):
     assert without_times(resumed) == without_times(whole)
 
 
+def test_a_kill_inside_a_write_loses_one_line(policy, folder):
+    """Wherever in the file it happens, the next start is right."""
+    whole, lines = start(policy, folder), folder.parent / "r.jsonl"
+    content = lines.read_bytes()
+    header = content.index(b"\n") + 1
+    for cut in (0, 1, header - 1, header, header + 1, len(content) // 2, len(content) - 1):
+        lines.write_bytes(content[:cut])
+        policy.asked.clear()
+        resumed = start(policy, folder, "--resume")
+        assert without_times(resumed) == without_times(whole)
+        assert len(policy.asked) == 7 - max(0, content[:cut].count(b"\n") - 1)
+
+
+def test_a_disk_that_fills_and_a_folder_that_goes(policy, folder):
+    whole = start(policy, folder, name="whole.json")
+    lines = folder.parent / "r.jsonl"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        with pytest.raises(OSError, match=r"r\.jsonl cannot be written: File too large.*--resume"):
+            start(policy, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert lines.read_bytes().endswith(b"}\n") and 1000 < lines.stat().st_size <= 2000
+    policy.on_ask = lambda: lines.unlink(missing_ok=True)
+    with pytest.raises(OSError, match=r"r\.jsonl was removed while"):
+        start(policy, folder, "--resume")
+    policy.on_ask = lambda: folder.exists() and folder.rename(folder.parent / "away")
+    gone = start(policy, folder)
+    assert gone["failed_images"][-1]["error"] == f"The folder {folder} is no longer there."
+    (folder.parent / "away").rename(folder)
+    policy.on_ask = lambda: None
+    assert without_times(start(policy, folder, "--resume")) == without_times(whole)
+
+
+def test_no_picture_ends_a_run(policy, folder, monkeypatch):
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "nowhere.png").symlink_to("absent.png")
+    (folder / "folder.png").mkdir()
+    (folder / os.fsdecode(b"\xff.png")).write_bytes((folder / "0.png").read_bytes())
+    (folder / f"{'n' * 240}.png").write_bytes((folder / "1.png").read_bytes())
+    (folder / '=HYPERLINK("a").png').write_bytes((folder / "2.png").read_bytes())
+    monkeypatch.setattr(folder_questions, "_LARGEST_FILE_BYTES", 10_000)
+    (folder / "large.tif").write_bytes(b"x" * 10_001)
+    drawn = folder.parent / "drawn"
+    asked = ("--text", "@eat", "--num_samples", "2", "--seed", "1", "--overlay_dir", str(drawn))
+    document = start(policy, folder, "--sheet_images", "20", asked=asked)
+    assert {one["image"]: one["kind"] for one in document["failed_images"]} == {
+        **dict.fromkeys(("large.tif", "nowhere.png", "pipe.jpg"), "unreadable"),
+        "broken.jpg": "refused",
+    }
+    assert len(document["results"]) == len(list(drawn.iterdir())) == 9
+    table = (folder.parent / "r.csv").read_text("utf-8", "surrogateescape")
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert '\'=HYPERLINK("a").png' in [row["image"] for row in rows]
+    assert min(float(row["direction_degrees"]) for row in rows if row["start_x"]) < 0
+
+
 def test_lines_of_another_run_are_refused(policy, folder):
     start(policy, folder)
     policy.version = "stub-2"
@@ -198,11 +259,11 @@ def test_labels_say_what_is_asked(policy, folder, capsys):
     document = start(policy, folder, asked=asked)
     pairs = [(one["image"], one["food_type"]) for one in document["results"]]
     assert pairs == [("5.png", "rice"), ("5.png", "grape")]
-    assert document["summary"]["labels"] == {
-        "used": 2,
-        "elsewhere": 0,
-        "unknown": {"skewering stone": 1},
-    }
+    unknown = {"skewering stone": 1}
+    assert document["summary"]["labels"] == {"used": 2, "elsewhere": 0, "unknown": unknown}
+    rows = csv.DictReader((folder.parent / "r.csv").open())
+    assert [row["trained"] for row in rows] == ["False", "True"]
+    assert document["summary"]["not_trained"] == 1
     with pytest.raises(ValueError, match="The labels say nothing about the 7 pictures"):
         labels.write_text("image,action,food,x1,y1,x2,y2\n5.png,skewering,stone,0,0,1,1\n")
         start(policy, folder, asked=asked, name="none.json")
@@ -233,26 +294,46 @@ def test_shards_make_the_whole(policy, folder):
             start(policy, folder, "--merge", *shards, name="all.json")
 
 
-def test_which_files_are_pictures(tmp_path):
+def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
+    picture = (folder / "0.png").read_bytes()
     for name in (
-        "a.jpg",
-        "notes.txt",
-        ".b.jpg",
-        "new/c.PNG",
-        "new/d.tif",
-        ".git/e.png",
+        "lr=[1e-4]/c.PNG",
+        "lr=[1e-4]/d.jfif",
+        ".g/e.png",
         "out/f.png",
+        ".a.png",
+        "g.HEIC",
+        "n",
     ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    left_out = [tmp_path / "out"]
-    for recursive, pattern, expected in (
-        (False, "*", (["a.jpg"], 1)),
-        (True, "*", (["a.jpg", "new/c.PNG", "new/d.tif"], 1)),
-        (True, "*/c*", (["new/c.PNG"], 3)),
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(picture)
+    (folder / "linked").symlink_to(folder / "lr=[1e-4]")
+    left_out = {
+        ".heic (needs requirements-heic.txt)": 1,
+        "file without ending": 1,
+        "hidden file": 1,
+        "hidden folder": 1,
+    }
+    left_out["linked folder (not followed)"] = 1
+    top, sub = (
+        [*(f"{n}.png" for n in range(6)), "broken.jpg"],
+        ["lr=[1e-4]/c.PNG", "lr=[1e-4]/d.jfif"],
+    )
+    not_these, deeper = "picture that --pattern leaves out", "folder (--recursive looks into it)"
+    for recursive, pattern, pictures, more in (
+        (False, "*", top, {deeper: 1}),
+        (True, "*", top + sub, {}),
+        (True, "lr=[1e-4]/*", sub, {not_these: 7}),
+        (True, "*[5c].[pP]*", ["5.png", "lr=[1e-4]/c.PNG"], {not_these: 7}),
     ):
-        found = folder_inference.find_pictures(tmp_path, recursive, pattern, left_out)
-        assert found == expected
+        found = folder_questions.find_pictures(folder, recursive, pattern, [folder / "out"])
+        assert found == (pictures, {**left_out, **more})
+    notes = start(policy, folder)["summary"]["folder"]
+    assert (
+        notes["pictures"],
+        notes["left_out"][".heic (needs requirements-heic.txt)"],
+        notes["left_out"][deeper],
+    ) == (7, 1, 2)
 
 
 @pytest.fixture
@@ -292,10 +373,9 @@ def test_shards_of_samples_make_the_whole(local, folder):
     data = str(folder_stubs.samples(folder.parent / "samples.npz"))
     asked = ("--dataset_file", data, "--checkpoint_dir", str(folder), "--num_samples", "0")
     whole = start(local, None, asked=asked)
-    for index, expected in enumerate((["2", "5"], ["3", "6"], ["4"])):
+    for index in range(3):
         shard = ("--num_shards", "3", "--shard_index", str(index))
-        document = start(local, None, *shard, asked=asked, name=f"s{index}.json")
-        assert sorted(one["image"][-1] for one in document["results"]) == expected
+        start(local, None, *shard, asked=asked, name=f"s{index}.json")
     files = [str(folder.parent / f"s{index}.json") for index in range(3)]
     merged = start(local, None, "--merge", *files, asked=asked, name="all.json")
     assert without_times(merged) == without_times(whole)
@@ -307,10 +387,10 @@ def test_shards_of_samples_make_the_whole(local, folder):
 def test_codes_and_what_the_program_says(stub_server_url, tmp_path, capsys):
     """Against the real application."""
     picture = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.png").write_bytes(serving_stubs.file_bytes(picture))
-    output = tmp_path / "r.json"
-    flags = ["--input_dir", str(tmp_path / "in"), "--output_file", str(output)]
+    photos, output = tmp_path / "in [1]", tmp_path / "out [2]" / "r.json"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(serving_stubs.file_bytes(picture))
+    flags = ["--input_dir", str(photos), "--output_file", str(output), "--api_key", "hidden-key"]
     flags += ["--api_url", stub_server_url, "--action", "Skewer", "--food_type", "strawberries"]
     main = batch_api_inference.main
     assert main([*flags, "--num_samples", "3"]) == 0
@@ -320,21 +400,30 @@ def test_codes_and_what_the_program_says(stub_server_url, tmp_path, capsys):
     assert (one["food_type"], one["input_food_type"]) == ("strawberry", "strawberries")
     assert main([*flags, "--num_samples", "3", "--resume", "--seed", "1"]) == 2
     assert "other settings (seed: the journal has None, now 1)" in capsys.readouterr().err
-    (tmp_path / "in" / "b.jpg").write_bytes(b"no picture")
+    (photos / "b.jpg").write_bytes(b"no picture")
+    (photos / "c.heic").touch()
+    (photos / "linked").symlink_to(tmp_path)
     assert main([*flags, "--num_samples", "0"]) == 3
-    assert "failed: 1 refused" in capsys.readouterr().out
-    (tmp_path / "in" / "a.png").unlink()
+    said = capsys.readouterr().out
+    assert (
+        "failed: 1 refused\nleft out: 1 .heic (needs requirements-heic.txt), 1 linked folder"
+        in said
+    )
+    (photos / "a.png").unlink()
     assert main([*flags, "--num_samples", "0"]) == 1
-    (tmp_path / "in" / "b.jpg").unlink()
+    (photos / "b.jpg").unlink()
     assert main(flags) == 1
     assert "has no pictures" in capsys.readouterr().err
     assert main([*flags, "--merge", str(tmp_path / "absent.json")]) == 1
     assert "absent.jsonl" in capsys.readouterr().err
-    folder_stubs.solid(tmp_path / "in" / "c.png")
-    assert (
-        main([*flags, "--api_url", "http://127.0.0.1:9", "--output_file", "/nowhere/r.json"]) == 1
-    )
-    assert "cannot reach http://127.0.0.1:9" in capsys.readouterr().err
+    folder_stubs.solid(photos / "c.png")
+    nobody = ["--api_url", "http://127.0.0.1:9", "--output_file", "/nowhere/r.json"]
+    assert main([*flags, *nobody]) == 1
+    out, err = capsys.readouterr()
+    assert "cannot reach http://127.0.0.1:9" in err
+    assert "hidden-key" not in out + err
+    for path in output.parent.iterdir():
+        assert b"hidden-key" not in path.read_bytes()
 
 
 def test_a_server_without_a_model(empty_server_url, folder, capsys):
@@ -346,39 +435,27 @@ def test_a_server_without_a_model(empty_server_url, folder, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--output_file", "r.csv"], "expected a name that ends in .json"),
-        (["--input_dir", "/nowhere"], "--input_dir: expected a folder"),
-        (["--labels", "labels.txt"], "--labels: expected a file in .csv or .json"),
-        (["--checkpoint_dir", ".", "--api_url", "http://a"], "expected no --api_url"),
-        (["--checkpoint_dir", "/nowhere"], "expected a directory that train.py wrote"),
-        (["--dataset_file", "."], "leave out --input_dir, --action, --food_type"),
-        (["--num_samples", "65"], "--num_samples: expected 0 to 64, got 65"),
-        (["--seed", "-1"], "--seed: expected 0 to 2147483647"),
-        (["--workers", "0"], "--workers: expected 1 or more, got 0"),
-        (["--num_shards", "2"], "--shard_index: expected 0 to 1, got None"),
-        (["--shard_index", "1"], "--shard_index: expected 0 to 0, got 1"),
+        ([*ASK, "--output_file", "r.csv"], "expected a name that ends in .json"),
+        ([*ASK, "--input_dir", "/nowhere"], "--input_dir: expected a folder"),
+        ([*ASK, "--labels", "labels.txt"], "--labels: expected a file in .csv or .json"),
+        ([*ASK, "--checkpoint_dir", ".", "--api_url", "http://a"], "expected no --api_url"),
+        ([*ASK, "--checkpoint_dir", "/nowhere"], "expected a directory that train.py wrote"),
+        ([*ASK, "--dataset_file", "."], "leave out --input_dir, --action, --food_type"),
+        ([*ASK, "--num_samples", "65"], "--num_samples: expected 0 to 64, got 65"),
+        ([*ASK, "--seed", "-1"], "--seed: expected 0 to 2147483647"),
+        ([*ASK, "--workers", "few"], "--workers: expected 1 or more, got few"),
+        ([*ASK, "--num_shards", "2"], "--shard_index: expected 0 to 1, got None"),
+        ([*ASK, "--shard_index", "1"], "--shard_index: expected 0 to 0, got 1"),
+        ([], "expected --action and --food_type, --text, or --labels"),
+        (["--food_type", "grape"], "--food_type: expected --action too"),
+        (["--action", "skewering"], "--action: expected --food_type too"),
     ],
 )
 def test_wrong_flags(flags, message, capsys):
     with pytest.raises(SystemExit) as ended:
-        batch_api_inference.parse_arguments(
-            ["--input_dir", ".", "--output_file", "r.json", *ASK, *flags]
-        )
+        batch_api_inference.parse_arguments(["--input_dir", ".", "--output_file", "r.json", *flags])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_wrong_questions(capsys):
-    for flags, message in (
-        ([], "expected --action and --food_type, --text, or --labels"),
-        (["--food_type", "grape"], "--food_type: expected --action too"),
-        (["--action", "skewering"], "--action: expected --food_type too"),
-    ):
-        with pytest.raises(SystemExit):
-            batch_api_inference.parse_arguments(
-                ["--input_dir", ".", "--output_file", "r.json", *flags]
-            )
-        assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

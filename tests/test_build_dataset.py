@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 
 import cv2
 import numpy as np
 import pytest
 
 import build_dataset
-from food_data import npz_dataset, splits
+from food_data import annotations, npz_dataset, splits
 
 PROJECT = pathlib.Path(build_dataset.__file__).parent
 REAL_FOOD = PROJECT.parent / "shared" / "data" / "real_food"
@@ -93,7 +95,7 @@ def test_nothing_is_overwritten_unasked(run, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"annotations": "absent.json"}, "No annotation file"),
+        ({"annotations": "absent.json"}, "Expected annotations (.json) at absent.json"),
         ({"action": "stabbing"}, "Unknown action 'stabbing'. Known: scooping, skewering, twirling"),
         ({"embeddings_dir": "absent"}, "No embeddings directory absent"),
         ({"label_map": "absent.json"}, "No label map absent.json"),
@@ -106,6 +108,8 @@ def test_nothing_is_overwritten_unasked(run, tmp_path):
             {"preview_file": "sheet.txt"},
             "Expected a preview file that ends in .jpg or .png, got sh",
         ),
+        ({"output_file": "gs://bucket/a.npz"}, "--output_file: expected a path of this machine"),
+        ({"output_file": "/proc/a.npz"}, "/proc: expected a folder that can be written to"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_write_nothing(run, tmp_path, changes, message):
@@ -344,6 +348,95 @@ def test_the_other_formats(read, tmp_path):
     np.testing.assert_allclose(dataset.actions, [[20 / 64, 0.5, 44 / 64, 0.5]], atol=1e-6)
     dataset, _ = read("from_spanet", "a.csv", fork.format(270), *angles, "--keep_direction")
     np.testing.assert_allclose(dataset.actions, [[44 / 64, 0.5, 20 / 64, 0.5]], atol=1e-6)
+
+
+CVAT = """<annotations><image name="0.png" width="64" height="48"><box label="banana" xtl="27"
+ytl="4" xbr="37" ybr="44" rotation="90"/></image></annotations>"""
+
+
+def test_turned_boxes_and_what_is_read_differently_is_said(read, tmp_path):
+    """A box of 10 x 40 that stands upright and is turned by 90 degrees lies: 98 % of its 40."""
+    lies = [12.4 / 64, 0.5, 51.6 / 64, 0.5]
+    dataset, _ = read("from_cvat", "a.xml", CVAT, "--action", "skewering")
+    np.testing.assert_allclose(dataset.actions, [lies], atol=1e-6)
+    turned = {"bbox": [27, 4, 10, 40], "attributes": {"rotation": 90, "angle": 3}}
+    crowd = {**POLYGON, "iscrowd": 1, "attributes": {"occluded": False}}
+    wrong = {**BOX, "segmentation": [[1, 2, 3, 4]]}
+    dataset, out = read("from_coco", "a.json", coco(turned, crowd, wrong), "--action", "skewer")
+    np.testing.assert_allclose(dataset.actions, [lies, BAR_AXIS, BOX_AXIS], atol=1e-6)
+    for line in (
+        "attributes.angle not read: 1, first",
+        "masks with iscrowd",
+        "fewer than 3 points: 1",
+    ):
+        assert line in out
+    (tmp_path / "classes.txt").write_text("banana\n")
+    dataset, _ = read(
+        "from_yolo", "0.txt", "0 0.5 0.2916667 0.5 0.0833333", "--action", "skewering"
+    )
+    np.testing.assert_allclose(dataset.actions, [BOX_AXIS], atol=1e-6)
+
+
+def test_unknown_foods_are_listed_with_the_known_ones_and_the_command_that_adds_one(read):
+    labels = coco(BOX, {**BOX, "category_id": 2})
+    _, out = read("from_coco", "a.json", labels, "--action", "skewering")
+    known = (
+        "Unknown foods: car. Known: .*banana, .*--label_map.*build_embeddings.py add --food car`"
+    )
+    assert re.search(known, out)
+    _, out = read("from_coco", "a.json", coco({**BOX, "category_id": 2}), "--action", "skewer")
+    assert re.search(f"No sample is left.*unknown food.*{known}", out)
+
+
+def test_versions_of_a_photo_are_on_one_side_of_the_split(tmp_path, capsys):
+    images, boxes = [], []
+    for photo in range(8):
+        for version in range(3):
+            name = f"IMG_{photo}_jpg.rf.{photo}{version}ab.jpg"
+            cv2.imwrite(str(tmp_path / name), np.full((48, 64, 3), 8 * photo + version, np.uint8))
+            images.append({"id": len(images), "file_name": name, "width": 64, "height": 48})
+            boxes.append({"image_id": len(boxes), "category_id": 1, **BOX})
+    content = {"images": images, "categories": [{"id": 1, "name": "banana"}], "annotations": boxes}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    words = ["from_coco", "--annotations", f"{tmp_path}/a.json", "--action", "skewering"]
+    words += ["--resize", "stretch", "--output_file", f"{tmp_path}/a.npz", "--overwrite"]
+    for more, together in (
+        ([], 3),
+        (["--group_pattern", "none"], 1),
+        (["--group_pattern", "_[0-3]_"], 3),
+    ):
+        assert build_dataset.main([*words, *more]) == 0
+        sources = npz_dataset.read_npz(tmp_path / "a.npz").sources
+        validates = splits.read_split(tmp_path / "a_split.npz", 24).val_idx
+        photos = collections.Counter(re.search("IMG_.", source)[0] for source in sources[validates])
+        assert set(photos.values()) == {3} or together == 1
+    assert build_dataset.main([*words, "--group_pattern", "IMG"]) == 1
+    assert "at least 2 pictures to split, got 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        build_dataset.main([*words, "--group_pattern", "("])
+    assert "no regular expression" in capsys.readouterr().err
+
+
+def test_the_examples_of_the_documentation(tmp_path, monkeypatch, capsys):
+    """Tables and our JSON as the documentation prints them, about drawn photos of 640 x 480."""
+    monkeypatch.chdir(tmp_path)
+    text = (PROJECT / "docs" / "data_sources.md").read_text(encoding="utf-8")
+    tables = [block for block in re.findall("(?:^    .+\n)+", text, re.M) if "image," in block[:12]]
+    files = ["a.csv", "points.csv", "annotations.json"]
+    for file, block in zip(files, [*tables, annotations.__doc__.split("\n\n")[1]]):
+        pathlib.Path(file).write_text(textwrap.dedent(block))
+    (tmp_path / "images").mkdir()
+    for name in ("1.jpg", "setc_01020_grape_2.jpg", "images/1.jpg"):
+        cv2.imwrite(name, np.full((480, 640, 3), 90, np.uint8))
+    spanet = re.search(r"python build_dataset.py (from_spanet .*?sp.npz)", text, re.S)[1]
+    common = "--action skewering --resize letterbox --output_file data/a.npz"
+    for command in (
+        f"from_csv --annotations a.csv --units pixels {common}",
+        spanet.replace("\\\n", " "),
+        f"from_annotations --annotations annotations.json --overwrite {common}",
+    ):
+        words = [*command.split(), "--validation_fraction", "0"]
+        assert build_dataset.main(words) == 0, capsys.readouterr().err
 
 
 @pytest.fixture

@@ -45,10 +45,8 @@ def content_of(answer):
 @pytest.mark.parametrize(
     ("method", "options"),
     [
-        ("predict", {}),
         ("predict", {"resize": "crop", "text": "eat it"}),
         ("predict", {"passes": "accurate"}),
-        ("predict_batch", {"seed": 5, "batch_size": 3}),
         ("predict_batch", {"seed": 0, "dropout_scope": "full", "resize": "stretch"}),
         ("predict_batch", {"seed": 5, "batch_size": 3, "passes": "fast"}),
         ("predict_batch", {"enable_dropout": False, "batch_size": 2}),
@@ -57,32 +55,27 @@ def content_of(answer):
 def test_answers_are_those_of_the_server(method, options, both):
     here, there = (getattr(one, method)(PICTURE, *PAIR, **options) for one in both)
     assert content_of(here) == content_of(there)
+    assert both[0].model_version() == both[1].model_version() == "stub-1"
+    assert both[0].available_combinations() == both[1].available_combinations()
 
 
-@pytest.mark.parametrize(
-    ("image", "asked"),
-    [
-        (b"no picture", {"action": "skewering", "food_type": "strawberry"}),
-        (PICTURE, {"text": "eat"}),
-        (PICTURE, {"action": "skewering", "food_type": "stone"}),
-        (PICTURE, {"action": "", "food_type": "strawberry"}),
-        (PICTURE, {"action": "skewering", "food_type": "strawberry", "batch_size": 65}),
-    ],
-)
-def test_refusals_are_those_of_the_server(image, asked, both):
-    failures = []
-    for one in both:
-        with pytest.raises(api_client.ApiError) as refused:
-            one.predict_batch(image, **asked)
-        failures.append((refused.value.status, refused.value.message))
-    assert failures[0] == failures[1]
-    assert failures[0][0] in (400, 422)
-
-
-def test_what_can_be_asked_and_who_answers(both):
-    here, there = both
-    assert here.model_version() == there.model_version() == "stub-1"
-    assert here.available_combinations() == there.available_combinations()
+def test_refusals_are_those_of_the_server(both):
+    for status, image, asked in (
+        (422, b"no picture", PAIR),
+        (422, PICTURE, (None, None, "eat")),
+        (422, PICTURE, ("skewering", "stone")),
+        (400, PICTURE, ("", "strawberry")),
+    ):
+        failures = []
+        for one in both:
+            with pytest.raises(api_client.ApiError) as refused:
+                one.predict_batch(image, *asked)
+            failures.append((refused.value.status, refused.value.message))
+        assert failures[0] == failures[1]
+        assert failures[0][0] == status
+    for one, options in ((both[0], {"batchsize": 1}), (both[1], {"embedding": np.zeros(512)})):
+        with pytest.raises(TypeError, match="got batchsize|a server takes none"):
+            one.predict_batch(PICTURE, *PAIR, **options)
 
 
 def test_its_verdict_is_that_of_its_server(store):

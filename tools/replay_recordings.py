@@ -15,7 +15,6 @@ import base64
 import os
 import pathlib
 import sys
-from typing import Any
 
 import requests
 
@@ -30,8 +29,10 @@ _FIELDS = (
 )
 
 
-def request_of(one: recordings.Recording) -> tuple[str, dict[str, Any]]:
-    """The route, and the JSON body that asks the same again."""
+def replay(
+    one: recordings.Recording, api_url: str, session: requests.Session
+) -> tuple[float | None, str]:
+    """Asks again: the difference and the model versions, or None and why there is none."""
     body = {name: one.request[name] for name in _FIELDS if one.request.get(name) is not None}
     # What was answered is what was understood, also where the request left it open.
     understood = {name: one.answer.get(name) for name in ("resize", "passes", "seed")}
@@ -39,14 +40,7 @@ def request_of(one: recordings.Recording) -> tuple[str, dict[str, Any]]:
     body.setdefault("action", one.answer.get("action"))
     body.setdefault("food_type", one.answer.get("food_type"))
     body["image"] = base64.b64encode(one.image.read_bytes()).decode("ascii")
-    return ("/predict_batch" if "mean_prediction" in one.answer else "/predict"), body
-
-
-def replay(
-    one: recordings.Recording, api_url: str, session: requests.Session
-) -> tuple[float | None, str]:
-    """Asks again: the difference and the model versions, or None and why there is none."""
-    route, body = request_of(one)
+    route = "/predict_batch" if "mean_prediction" in one.answer else "/predict"
     try:
         response = session.post(api_url.rstrip("/") + route, json=body, timeout=60)
         content = response.json()

@@ -8,9 +8,10 @@ wide as it is long.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -68,16 +69,11 @@ def mirrored(rng: Rng, image: np.ndarray) -> np.ndarray:
 
 
 class Body:
-    """One food while it is painted and after. Sizes without a unit are parts of its length.
+    """One food while it is painted and after; sizes are parts of its `length`, which is in pixels.
 
-    Attributes:
-        rng: draws everything.
-        length: of its main axis, pixels.
-        albedo: RGB uint8 [h, w, 3], its colour in even light.
-        alpha: uint8 [h, w], 255 where the food is.
-        height: float32 [h, w], pixels above the table.
-        gloss: 0 (dull) to 1, brightness of the highlights.
-        sharpness: how small the highlights are, 4 (silk) to 60 (wet).
+    `albedo` is its colour in even light, RGB uint8 [h, w, 3]; `alpha` uint8 [h, w] is 255 where it
+    is; `height` float32 [h, w] is in pixels above the table. `gloss`, 0 to 1, is the brightness of
+    the highlights, `sharpness`, 4 (silk) to 60 (wet), how small they are.
     """
 
     def __init__(self, rng: Rng, length: float) -> None:
@@ -155,17 +151,9 @@ class Body:
         fill(face, corners, 255)
         return face
 
-    def outline(
-        self,
-        aspect: float,
-        exponent: float = 2.0,
-        bend: float = 0.0,
-        taper: float = 0.0,
-        lumps: float = 0.0,
-        size: float = 1.0,
-    ) -> np.ndarray:
+    def outline(self, aspect: float, *rest: float, size: float = 1.0, **more: float) -> np.ndarray:
         """`outline` of so many lengths."""
-        return outline(self.rng, size * self.length, aspect, exponent, bend, taper, lumps)
+        return outline(self.rng, size * self.length, aspect, *rest, **more)
 
     def at(self, points: Sequence) -> np.ndarray:
         """Points in lengths as points in pixels."""
@@ -176,13 +164,17 @@ class Body:
         angle = self.uniform(0, 2 * np.pi, number)
         return self.uniform(low, high, number)[:, np.newaxis] * self.length * circle(angle)
 
-    def fill(self, points: np.ndarray, ink: Colour) -> None:
-        """Fills a polygon [M, 2], pixels."""
+    def fill(self, points: np.ndarray, ink: Colour, grow: bool = False) -> None:
+        """Fills a polygon [M, 2], pixels; `grow` adds it to the food's outline."""
         fill(self.albedo, points, ink)
+        if grow:
+            fill(self.alpha, points, 255)
 
-    def line(self, points: np.ndarray, ink: Colour, thickness: float) -> None:
-        """Draws through points [M, 2], pixels."""
+    def line(self, points: np.ndarray, ink: Colour, thickness: float, grow: bool = False) -> None:
+        """Draws through points [M, 2], pixels; `grow` as for `fill`."""
         line(self.albedo, points, ink, thickness * self.length)
+        if grow:
+            line(self.alpha, points, 255, thickness * self.length)
 
     def dots(self, points: np.ndarray, radius: float, ink: Colour) -> None:
         """Draws discs at points [M, 2], or at one point [2], pixels."""
@@ -233,6 +225,35 @@ class Body:
     def pick(self, choices: Sequence[Colour]) -> Colour:
         """One of them."""
         return choices[self.rng.integers(len(choices))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """One way a food may lie on a plate."""
+
+    painter: Callable[[Body], None]
+    length: float  # of its main axis, part of the picture's side on a plate that fills most of it
+    share: float = 1.0  # how often; those of a food add up to 1
+
+    def paint(self, rng: Rng, length: float) -> Body:
+        """One piece, `length` pixels long."""
+        body = Body(rng, length)
+        self.painter(body)
+        return body
+
+
+# Food -> its forms, which the modules of painters declare with `form`.
+FORMS: collections.defaultdict[str, list[Form]] = collections.defaultdict(list)
+
+
+def form(food: str, length: float, share: float = 1.0) -> Callable:
+    """Decorates a painter: it paints so large a form of a food, as often as `share` says."""
+
+    def declare(painter: Callable[[Body], None]) -> Callable[[Body], None]:
+        FORMS[food].append(Form(painter, length, share))
+        return painter
+
+    return declare
 
 
 def frame(width: float, height: float) -> tuple[int, int]:
@@ -298,20 +319,9 @@ def outline(
     taper: float = 0.0,
     lumps: float = 0.0,
 ) -> np.ndarray:
-    """A superellipse about the origin, its main axis along x, changed as asked.
-
-    Args:
-        rng: draws the lumps.
-        length: pixels.
-        aspect: width / length.
-        exponent: 2 is an ellipse, 6 nearly a rectangle.
-        bend: how far the middle is moved sideways, part of the length.
-        taper: how much narrower the right end is than the left one.
-        lumps: how uneven it is, part of the radius.
-
-    Returns:
-        float64 [72, 2], pixels.
-    """
+    """A superellipse float64 [72, 2] about the origin, `length` pixels along x. Exponent 2 makes an
+    ellipse, 6 nearly a rectangle. `bend` moves its middle sideways, parts of the length; `taper`
+    makes the right end narrower; `lumps` make it uneven, parts of the radius."""
     angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
     radius = (np.abs(cos) ** exponent + np.abs(sin) ** exponent) ** (-1 / exponent)

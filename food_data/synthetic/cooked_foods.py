@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Body, Colour, Rng
+from food_data.synthetic.bodies import Body, Colour, Rng, form
 
 _SAUSAGES = ((160, 76, 46), (138, 58, 40), (186, 104, 66), (112, 50, 36))
 _SHELLS = ((246, 244, 240), (250, 248, 246), (214, 160, 118), (196, 136, 96), (232, 206, 178))
@@ -29,8 +29,8 @@ _NOODLES = {
 }
 
 
-def chicken_breast(p: Body) -> None:
-    """A grilled fillet: golden, with the dark stripes of the grill."""
+@form("chicken", 0.26, 0.4)
+def _chicken_breast(p: Body) -> None:
     points = p.outline(p.uniform(0.46, 0.6), 2.4, 0.03, 0.4, 0.04)
     p.solid(points, (216, 162, 98), 0.18, 0.14, 14)
     p.mottle(0.14, (186, 116, 56), 0.1)
@@ -42,15 +42,8 @@ def chicken_breast(p: Body) -> None:
     p.roughen(0.06, 0.012)
 
 
-def chicken_raw(p: Body) -> None:
-    """A fillet before it is cooked: pink, wet, with white fat."""
-    p.solid(p.outline(p.uniform(0.4, 0.55), 2.2, 0.04, 0.45, 0.05), (232, 180, 160), 0.16, 0.3, 26)
-    p.mottle(0.12, (240, 216, 200), 0.0)
-    p.mottle(0.2, (214, 142, 124), -0.2)
-
-
-def drumstick(p: Body) -> None:
-    """A roasted leg: thick at one end, the bone at the other."""
+@form("chicken", 0.28, 0.3)
+def _drumstick(p: Body) -> None:
     x = np.linspace(0, 1, 24)
     half = 0.06 + 0.20 * np.sin(np.pi * np.clip(x, 0, 1) ** 0.62) ** 1.1 * (1 - 0.25 * x)
     half[0] = half[-1] = 0.02
@@ -71,16 +64,23 @@ def drumstick(p: Body) -> None:
             bodies.dots(image, bone[1] + [0, end * p.length], 0.058 * p.length, ink)
 
 
-def chicken_nugget(p: Body) -> None:
-    """A breaded piece: golden crumbs."""
+@form("chicken", 0.16, 0.15)
+def _chicken_nugget(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.6, 0.74), 2.6, 0, 0.15, 0.05), (206, 140, 58), 0.15, 0.06)
     p.mottle(0.04, (236, 188, 104), 0.0)
     p.mottle(0.05, (152, 86, 28), -0.3)
     p.roughen(0.04, 0.02)
 
 
-def sausage(p: Body) -> None:
-    """A bent sausage with pinched ends, glossy; some with cuts from the grill."""
+@form("chicken", 0.26, 0.15)
+def _chicken_raw(p: Body) -> None:
+    p.solid(p.outline(p.uniform(0.4, 0.55), 2.2, 0.04, 0.45, 0.05), (232, 180, 160), 0.16, 0.3, 26)
+    p.mottle(0.12, (240, 216, 200), 0.0)
+    p.mottle(0.2, (214, 142, 124), -0.2)
+
+
+@form("sausage", 0.29)
+def _sausage(p: Body) -> None:
     aspect, bend = p.uniform(0.18, 0.26), p.uniform(0, 0.1)
     colour = p.vary(p.pick(_SAUSAGES))
     p.solid(p.outline(aspect, 3.4, bend, size=0.94), colour, 0.5 * aspect, 0.4, 22, vary=0)
@@ -95,8 +95,8 @@ def sausage(p: Body) -> None:
             p.line(notch + [0, y], colour * 0.42, 0.022)
 
 
-def meatball(p: Body) -> None:
-    """A brown, rough ball, fried darker in patches; now and then with sauce on it."""
+@form("meatball", 0.15)
+def _meatball(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.84, 0.97), lumps=0.035), (116, 68, 40), 0.46, 0.10, 10)
     p.mottle(0.07, (70, 38, 22), 0.0)
     p.mottle(0.05, (166, 112, 70), -0.35)
@@ -106,8 +106,8 @@ def meatball(p: Body) -> None:
         p.gloss = 0.3
 
 
-def brownie(p: Body) -> None:
-    """A dark square with a cracked, paler crust, and one or two of its sides in view."""
+@form("brownie", 0.2)
+def _brownie(p: Body) -> None:
     corners, shift = p.block_outline(0.43, (0.3, 0.4), 0.02, (0.02, 0.08))
     colour = p.vary((72, 42, 28), 0.12)
     p.solid(np.concatenate([corners, corners + shift]), colour, 0.05, 0.08, vary=0)
@@ -121,8 +121,8 @@ def brownie(p: Body) -> None:
     p.height += 0.014 * p.length * crumbs - 0.03 * p.length * cracks
 
 
-def egg(p: Body) -> None:
-    """A whole egg in its shell, white or brown, or boiled and peeled."""
+@form("egg", 0.19, 0.5)
+def _egg(p: Body) -> None:
     aspect = p.uniform(0.70, 0.8)
     shell = p.vary(p.pick(_SHELLS), 0.03)
     points = p.outline(aspect, taper=0.16)
@@ -131,8 +131,8 @@ def egg(p: Body) -> None:
         p.mottle(0.03, 0.75 * shell, -1.0)
 
 
-def egg_half(p: Body) -> None:
-    """A boiled half: white with a round yolk."""
+@form("egg", 0.18, 0.3)
+def _egg_half(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.70, 0.82), taper=0.14), (248, 246, 240), 0.12, 0.2, 24, vary=0.02)
     size = p.uniform(0.46, 0.58)
     yolk = p.outline(p.uniform(0.88, 1), lumps=0.02, size=size) + [-0.06 * p.length, 0]
@@ -142,8 +142,8 @@ def egg_half(p: Body) -> None:
     p.mottle(0.04, (250, 214, 110), -1.2)
 
 
-def egg_fried(p: Body) -> None:
-    """A fried egg: a flat uneven white, a yolk that stands up."""
+@form("egg", 0.28, 0.2)
+def _egg_fried(p: Body) -> None:
     points = p.outline(p.uniform(0.75, 0.95), lumps=0.1, size=0.98)
     p.solid(points, (250, 248, 242), 0.05, 0.2, 24, vary=0.02)
     x, y = p.grid()
@@ -206,21 +206,21 @@ def _heap(p: Body, kind: str, dark: Colour, light: Colour, ragged: float, relief
     p.height = cv2.blur(p.height, (7, 7)) * 0.6 + relief * p.length * texture
 
 
-def rice(p: Body) -> None:
-    """White grains."""
+@form("rice", 0.29)
+def _rice(p: Body) -> None:
     tint = (250, 248, 240) if p.uniform() < 0.8 else (244, 226, 170)
     _heap(p, "rice", (206, 200, 184), tint, 0.9, 0.022)
 
 
-def mac_and_cheese(p: Body) -> None:
-    """Orange elbows in a sauce."""
+@form("mac_and_cheese", 0.29)
+def _mac_and_cheese(p: Body) -> None:
     _heap(p, "elbow", (196, 108, 12), (255, 196, 62), 0.8, 0.05)
     p.mottle(0.12, (248, 168, 36), -0.3)
     p.gloss, p.sharpness = 0.25, 20
 
 
-def oatmeal(p: Body) -> None:
-    """Porridge: flat and wet, soft flakes, milk along its edge, some raisins."""
+@form("oatmeal", 0.29)
+def _oatmeal(p: Body) -> None:
     _heap(p, "flake", (158, 130, 90), (222, 200, 158), 0.15, 0.012)
     inside = p.inflated(0.09) / (0.09 * p.length)
     p.mottle(0.15, (200, 172, 126), 0.0)
@@ -231,8 +231,8 @@ def oatmeal(p: Body) -> None:
     p.gloss, p.sharpness = 0.2, 24
 
 
-def mashed_potato(p: Body) -> None:
-    """Smooth cream swirls; now and then with butter."""
+@form("mashed_potato", 0.29)
+def _mashed_potato(p: Body) -> None:
     points = p.outline(p.uniform(0.64, 0.86), lumps=0.06)
     p.solid(points, (246, 230, 180), 0.3, 0.10, 14, vary=0.03)
     x, y = p.grid()
@@ -290,8 +290,8 @@ def _noodles(p: Body, kind: str) -> None:
     p.gloss, p.sharpness = 0.3, 24
 
 
-def spaghetti(p: Body) -> None:
-    """Thin round strands, most with tomato sauce."""
+@form("spaghetti", 0.32)
+def _spaghetti(p: Body) -> None:
     _noodles(p, "spaghetti")
     if p.uniform() < 0.6:
         noise = p.noise(0.25)
@@ -300,8 +300,8 @@ def spaghetti(p: Body) -> None:
         p.blend(np.clip(noise * 0.6 + near, 0, 0.8), (178, 50, 20))
 
 
-def fettucine(p: Body) -> None:
-    """Broad pale ribbons in cream, some with parsley on them."""
+@form("fettucine", 0.32)
+def _fettucine(p: Body) -> None:
     _noodles(p, "fettucine")
     if p.uniform() < 0.5:
         p.dots(p.rng.normal(0, 0.16 * p.length, (14, 2)), 0.012, (62, 110, 44))

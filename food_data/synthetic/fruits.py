@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Body, Colour, Rng
+from food_data.synthetic.bodies import Body, Colour, Rng, form
 
 _CREAM, _STEM, _RED, _PINEAPPLE = (246, 228, 168), (84, 62, 30), (206, 28, 34), (248, 210, 74)
 _GRAPES = ((150, 184, 74), (168, 196, 92), (104, 30, 62), (74, 30, 74), (150, 52, 70))
@@ -24,8 +25,8 @@ def _along_and_across(p: Body, aspect: float, bend: float) -> tuple[np.ndarray, 
     return along, (y / (p.length / 2) - 2 * bend * (0.4 - along**2)) / aspect
 
 
-def banana_in_peel(p: Body) -> None:
-    """A whole banana: a yellow crescent with edges along it, a stem, a dark tip, some spots."""
+@form("banana", 0.36, 0.4)
+def _banana_in_peel(p: Body) -> None:
     aspect, bend = p.uniform(0.22, 0.28), p.uniform(0.06, 0.16)
     p.solid(p.outline(aspect, 2.3, bend), (240, 200, 44), 0.5 * aspect, 0.16)
     along, across = _along_and_across(p, aspect, bend)
@@ -38,29 +39,12 @@ def banana_in_peel(p: Body) -> None:
     p.blend(14 * (along - 0.93) + 0 * across, _STEM)
     stem = np.array([[-0.5, -0.1], [-0.40, -0.02]]) * [p.length, 2 * bend * p.length]
     stem[:, 1] = bend * p.length * (0.4 - (2 * stem[:, 0] / p.length) ** 2)
-    for image, ink in ((p.albedo, (150, 130, 50)), (p.alpha, 255)):
-        bodies.line(image, stem, ink, 0.05 * p.length)
+    p.line(stem, (150, 130, 50), 0.05, grow=True)
     p.dots(stem[0], 0.03, _STEM)
 
 
-def banana_bunch(p: Body) -> None:
-    """Two to four bananas in their peel, side by side."""
-    fingers = [Body(p.rng, p.length) for _ in range(p.rng.integers(2, 5))]
-    for one in fingers:
-        banana_in_peel(one)
-    step = 0.17 * p.length
-    height = max(one.alpha.shape[0] for one in fingers) + round(step * (len(fingers) - 1))
-    p.begin((height, max(one.alpha.shape[1] for one in fingers)), 0.16)
-    for i, one in enumerate(fingers):
-        top, inside = round(i * step), one.alpha > 127
-        window = slice(top, top + one.alpha.shape[0]), slice(0, one.alpha.shape[1])
-        p.albedo[window][inside] = one.albedo[inside]
-        p.height[window][inside] = one.height[inside]
-        np.maximum(p.alpha[window], one.alpha, out=p.alpha[window])
-
-
-def banana_peeled(p: Body) -> None:
-    """A peeled banana, or half of one with a flat end."""
+@form("banana", 0.27, 0.3)
+def _banana_peeled(p: Body) -> None:
     aspect, bend = p.uniform(0.26, 0.34), p.uniform(0.02, 0.12)
     points = p.outline(aspect, p.uniform(2.3, 4.5), bend)
     p.solid(points, _CREAM, 0.45 * aspect, 0.06, vary=0.04)
@@ -70,8 +54,8 @@ def banana_peeled(p: Body) -> None:
     p.blend(10 * (np.abs(along) - 0.93) + 0 * across, (150, 112, 60))
 
 
-def banana_slice(p: Body) -> None:
-    """A slice: pale disc, a darker ring, three rows of seeds around the middle."""
+@form("banana", 0.13, 0.2)
+def _banana_slice(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.78, 0.97), lumps=0.01), _CREAM, 0.12, 0.12, 20, vary=0.04)
     x, y = p.grid()
     radius, turn = cv2.sqrt(x * x + y * y) * 2 / p.length, np.arctan2(y, x)
@@ -83,8 +67,24 @@ def banana_slice(p: Body) -> None:
     p.dots(0.13 * p.length * bodies.circle(seeds), 0.022, (96, 66, 34))
 
 
-def pineapple_chunk(p: Body) -> None:
-    """A piece of a ring: fibres from the core side to the wide outside."""
+@form("banana", 0.4, 0.1)
+def _banana_bunch(p: Body) -> None:
+    fingers = [Body(p.rng, p.length) for _ in range(p.rng.integers(2, 5))]
+    for one in fingers:
+        _banana_in_peel(one)
+    step = 0.17 * p.length
+    height = max(one.alpha.shape[0] for one in fingers) + round(step * (len(fingers) - 1))
+    p.begin((height, max(one.alpha.shape[1] for one in fingers)), 0.16)
+    for i, one in enumerate(fingers):
+        top, inside = round(i * step), one.alpha > 127
+        window = slice(top, top + one.alpha.shape[0]), slice(0, one.alpha.shape[1])
+        p.albedo[window][inside] = one.albedo[inside]
+        p.height[window][inside] = one.height[inside]
+        np.maximum(p.alpha[window], one.alpha, out=p.alpha[window])
+
+
+@form("pineapple", 0.18, 0.6)
+def _pineapple_chunk(p: Body) -> None:
     narrow, half, length = p.uniform(0.3, 0.5), 0.36, p.length
     arc = np.linspace(-1, 1, 12)
     wide = np.stack([0.5 - 0.10 * arc**2, half * arc], axis=1)
@@ -100,8 +100,8 @@ def pineapple_chunk(p: Body) -> None:
         p.blend(rind, (128, 94, 36))
 
 
-def pineapple_spear(p: Body) -> None:
-    """A long wedge with the brown-green skin and its eyes along one side."""
+@form("pineapple", 0.26, 0.4)
+def _pineapple_spear(p: Body) -> None:
     points = p.outline(p.uniform(0.34, 0.42), 4, bend=0.03, taper=0.25)
     p.solid(points, _PINEAPPLE, 0.08, 0.3, 24, vary=0.05)
     x, y = p.grid()
@@ -114,8 +114,8 @@ def pineapple_spear(p: Body) -> None:
     p.height += 0.012 * p.length * fibres
 
 
-def strawberry(p: Body) -> None:
-    """A red cone with yellow seeds in pits and a green calyx at the wide end."""
+@form("strawberry", 0.16, 0.75)
+def _strawberry(p: Body) -> None:
     aspect, length = p.uniform(0.78, 0.92), p.length
     points = p.outline(aspect, 2.3, taper=0.55, lumps=0.015, size=0.86)
     points[:, 0] += 0.06 * length
@@ -137,14 +137,13 @@ def strawberry(p: Body) -> None:
         tip = np.array([np.cos(angle), np.sin(angle)])
         side = 0.24 * size * np.array([-tip[1], tip[0]])
         leaf = np.array([[0, 0], 0.5 * reach * tip + side, reach * tip, 0.5 * reach * tip - side])
-        p.fill(leaf + at, colour * p.uniform(0.75, 1.15))
-        bodies.fill(p.alpha, leaf + at, 255)
+        p.fill(leaf + at, colour * p.uniform(0.75, 1.15), grow=True)
         bodies.fill(p.height, leaf + at, float(0.32 * size + p.height.max() * 0.7))
 
 
-def strawberry_half(p: Body) -> None:
-    """A strawberry's cut face: red rim, pink flesh, white heart."""
-    strawberry(p)
+@form("strawberry", 0.16, 0.25)
+def _strawberry_half(p: Body) -> None:
+    _strawberry(p)
     points = p.outline(0.72, 2.2, taper=0.55, lumps=0.01, size=0.78)
     points[:, 0] += 0.06 * p.length
     for size, ink in ((1.0, (236, 104, 92)), (0.55, (246, 168, 150)), (0.3, (250, 224, 206))):
@@ -165,8 +164,8 @@ def _berries(p: Body, number: int, radius: float, aspect: float) -> tuple[np.nda
     return places * p.length, radius * p.length * p.uniform(0.85, 1.1, number)
 
 
-def blueberries(p: Body) -> None:
-    """A heap of blue berries with a pale bloom; some show their crown."""
+@form("blueberry", 0.26)
+def _blueberries(p: Body) -> None:
     number, radius = int(p.rng.integers(8, 18)), 0.5 * p.uniform(0.21, 0.27)
     places, radii = _berries(p, number, radius, p.uniform(0.6, 0.85))
     colours = [bodies.between(p.rng, (52, 62, 116), (84, 98, 152)) for _ in range(number)]
@@ -179,8 +178,8 @@ def blueberries(p: Body) -> None:
     bodies.dots(p.albedo, crowns, 0.15 * size, (92, 84, 96))
 
 
-def grape(p: Body) -> None:
-    """One grape, green, red or blue: an ellipsoid, shining through, with the scar of its stalk."""
+@form("grape", 0.12, 0.65)
+def _grape(p: Body) -> None:
     colour, aspect = p.vary(p.pick(_GRAPES)), p.uniform(0.66, 0.82)
     p.solid(p.outline(aspect), colour, 0.5 * aspect, 0.5, 40, vary=0)
     x, y = p.grid()
@@ -189,20 +188,19 @@ def grape(p: Body) -> None:
     p.dots(p.at([-0.43, 0]), 0.05, (96, 80, 40))
 
 
-def grape_bunch(p: Body) -> None:
-    """Four to twelve grapes of one colour on a stalk."""
+@form("grape", 0.26, 0.35)
+def _grape_bunch(p: Body) -> None:
     number, radius = int(p.rng.integers(4, 13)), 0.5 * p.uniform(0.26, 0.34)
     colour = p.pick(_GRAPES)
     places, radii = _berries(p, number, radius, p.uniform(0.5, 0.7))
     colours = np.array([p.vary(colour) for _ in range(number)])
     p.balls(places, radii, colours, p.uniform(0, 0.5, number) * radius * p.length, 0.45, 36)
     stalk = p.at([[-0.5, 0], [-0.3, 0.02], [-0.15, -0.02]])
-    for image, ink in ((p.albedo, (120, 110, 50)), (p.alpha, 255)):
-        bodies.line(image, stalk, ink, 0.03 * p.length)
+    p.line(stalk, (120, 110, 50), 0.03, grow=True)
 
 
 @dataclasses.dataclass(frozen=True)
-class Melon:
+class _Melon:
     """Colours of a melon, RGB."""
 
     flesh: Colour  # in the middle, of a ripe melon in soft light,
@@ -217,17 +215,20 @@ class Melon:
         return bodies.vary(rng, bodies.between(rng, self.flesh, self.pale), 0.05)
 
 
-CANTALOUPE = Melon(
-    (246, 150, 72), (255, 216, 150), (240, 176, 96), (196, 196, 120), (190, 172, 120)
-)
-HONEYDEW = Melon((206, 226, 150), (236, 240, 206), (190, 218, 126), (160, 200, 96), (226, 226, 178))
-WATERMELON = Melon(
-    (226, 54, 60), (240, 96, 92), (238, 120, 110), (226, 236, 196), (38, 96, 40), (34, 22, 20)
-)
+_MELONS = {
+    "cantaloupe": _Melon(
+        (246, 150, 72), (255, 216, 150), (240, 176, 96), (196, 196, 120), (190, 172, 120)
+    ),
+    "honeydew": _Melon(
+        (206, 226, 150), (236, 240, 206), (190, 218, 126), (160, 200, 96), (226, 226, 178)
+    ),
+    "watermelon": _Melon(
+        (226, 54, 60), (240, 96, 92), (238, 120, 110), (226, 236, 196), (38, 96, 40), (34, 22, 20)
+    ),
+}
 
 
-def melon_wedge(p: Body, melon: Melon) -> None:
-    """A slice like a boat: flesh, and the rind along its outer arc."""
+def _melon_wedge(p: Body, melon: _Melon) -> None:
     outer, inner = p.uniform(0.56, 0.72), p.uniform(0.02, 0.14)
     middle = (outer + inner) / 3
     points = bodies.crescent(p.length, outer, inner, middle)
@@ -240,8 +241,7 @@ def melon_wedge(p: Body, melon: Melon) -> None:
     _flesh(p, melon, depth > 0.18)
 
 
-def melon_triangle(p: Body, melon: Melon) -> None:
-    """A slice as one eats a watermelon: a triangle with the rind at its base."""
+def _melon_triangle(p: Body, melon: _Melon) -> None:
     x, sag = np.linspace(-1, 1, 16), p.uniform(0.12, 0.22)
     base = np.stack([0.92 * x, 0.52 + sag * (1 - x**2)], axis=1)
     points = np.concatenate([base, [[0.06, -0.86], [-0.06, -0.86]]]) * (p.length / 2)
@@ -252,8 +252,7 @@ def melon_triangle(p: Body, melon: Melon) -> None:
     _flesh(p, melon, (depth > 0.34) & (y > -0.6))
 
 
-def melon_cube(p: Body, melon: Melon) -> None:
-    """A cube seen from above, with one side of it in view."""
+def _melon_cube(p: Body, melon: _Melon) -> None:
     corners, shift = p.block_outline(0.40, (0.28, 0.36), 0.025, (0.03, 0.11))
     colour = melon.draw_flesh(p.rng)
     p.solid(np.concatenate([corners, corners + shift]), colour, 0.06, 0.16, 20, vary=0)
@@ -262,22 +261,21 @@ def melon_cube(p: Body, melon: Melon) -> None:
     _flesh(p, melon, top > 0)
 
 
-def melon_ball(p: Body, melon: Melon) -> None:
-    """A ball scooped out of the flesh, with a flat side."""
+def _melon_ball(p: Body, melon: _Melon) -> None:
     points = p.outline(p.uniform(0.86, 0.96), lumps=0.02)
     p.solid(points, melon.draw_flesh(p.rng), 0.45, 0.22, 24, vary=0)
     p.height = np.minimum(p.height, 0.4 * p.length)
     _flesh(p, melon, p.alpha > 0)
 
 
-def _rind(p: Body, depth: np.ndarray, width: float, melon: Melon) -> None:
+def _rind(p: Body, depth: np.ndarray, width: float, melon: _Melon) -> None:
     """Colours by the distance `depth` from the outside; the rind's two parts are `width` wide."""
     p.blend((3.2 * width - depth) / (2 * width), melon.near_rind)
     p.blend((width - depth) / (0.35 * width) + 0.5, melon.band)
     p.blend((0.5 * width - depth) / (0.2 * width) + 0.5, melon.skin)
 
 
-def _flesh(p: Body, melon: Melon, inside: np.ndarray) -> None:
+def _flesh(p: Body, melon: _Melon, inside: np.ndarray) -> None:
     """Fine mottling, and seeds where `inside` [h, w] allows them."""
     noise = p.noise(0.05)
     lit = p.albedo * bodies.rgb(1 + np.float32(0.045) * noise)
@@ -292,8 +290,16 @@ def _flesh(p: Body, melon: Melon, inside: np.ndarray) -> None:
         p.line(np.array([place - lean, place + lean]), melon.seeds, 0.035)
 
 
-def apple(p: Body) -> None:
-    """A whole apple, from above with its stalk in a dip, or from the side."""
+for _food, _melon in _MELONS.items():
+    _pieces = ((_melon_wedge, 0.28, 0.5), (_melon_cube, 0.15, 0.35), (_melon_ball, 0.13, 0.15))
+    if _food == "watermelon":
+        _pieces = (_melon_triangle, 0.25, 0.5), (_melon_wedge, 0.28, 0.3), (_melon_cube, 0.15, 0.2)
+    for _paint, _length, _share in _pieces:
+        form(_food, _length, _share)(functools.partial(_paint, melon=_melon))
+
+
+@form("apple", 0.24, 0.6)
+def _apple(p: Body) -> None:
     kind = int(p.rng.integers(len(_APPLES)))
     p.solid(p.outline(p.uniform(0.88, 0.99), 2.05, lumps=0.02), _APPLES[kind], 0.48, 0.35, 30)
     turn = p.uniform(0, 2 * np.pi)
@@ -310,8 +316,8 @@ def apple(p: Body) -> None:
         p.line(np.array([away, away + lean]), (86, 62, 34), 0.04)
 
 
-def apple_slice(p: Body) -> None:
-    """A wedge: pale flesh, the skin along its outer arc, a seed at times."""
+@form("apple", 0.2, 0.4)
+def _apple_slice(p: Body) -> None:
     kind = int(p.rng.integers(len(_APPLES)))
     outer, inner = p.uniform(0.55, 0.75), p.uniform(0.0, 0.12)
     middle = (outer + inner) / 3
@@ -325,8 +331,8 @@ def apple_slice(p: Body) -> None:
         p.dots(p.at([0.04, -0.06]), 0.025, (70, 40, 24))
 
 
-def orange(p: Body) -> None:
-    """A whole orange with its pores; its navel or the green end of the stalk at times."""
+@form("orange", 0.24, 0.55)
+def _orange(p: Body) -> None:
     points = p.outline(p.uniform(0.93, 1.0))
     p.solid(points, bodies.between(p.rng, _ORANGE, (246, 164, 40)), 0.5, 0.3, 16, vary=0)
     pores = p.noise(0.025, least_px=1.5)
@@ -338,8 +344,8 @@ def orange(p: Body) -> None:
         p.dots(at, p.uniform(0.025, 0.05), colour)
 
 
-def orange_half(p: Body) -> None:
-    """The cut face of a half, or a slice: peel, white rim, segments."""
+@form("orange", 0.22, 0.2)
+def _orange_half(p: Body) -> None:
     points = p.outline(p.uniform(0.88, 1.0))
     p.solid(points, _ORANGE, 0.1, 0.35, 30)
     p.fill(0.93 * points, (250, 226, 176))
@@ -352,8 +358,8 @@ def orange_half(p: Body) -> None:
     p.dots(np.zeros(2), 0.05, (252, 236, 200))
 
 
-def orange_segment(p: Body) -> None:
-    """A peeled segment: a half moon with a white seam along its chord."""
+@form("orange", 0.18, 0.25)
+def _orange_segment(p: Body) -> None:
     outer = p.uniform(0.6, 0.8)
     middle = outer / 3
     points = bodies.crescent(p.length, outer, 0.1, middle)

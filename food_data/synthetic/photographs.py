@@ -1,4 +1,4 @@
-"""Photographs that composites are made of: objects with a plausible mask, and free backgrounds.
+"""Foods cut out of photographs, as forms that scenes put on plates like the drawn ones; and crops.
 
 Photographs come from annotation files (`food_data.annotations`: masks or boxes) and from tables of
 whole fruit (columns file, food, content; rows with the content "single" are used). Where there is
@@ -10,6 +10,9 @@ Of every food with enough photographs about an eighth is held out for validation
 list together, since they often show the same thing. A composite takes all of its photographs from
 one side and says so in its source ("photos/held_out#..."), so that a split never has one photograph
 on both sides.
+
+What a composite shows is known to the pixel. The answer of a crop of a photograph comes from the
+photograph's masks, or from its boxes where the direction hardly matters.
 """
 
 from __future__ import annotations
@@ -19,20 +22,19 @@ import csv
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
 
-from food_data import annotations, image_placement, mask_rules, vocabulary
+from food_data import annotation_files, annotations, image_placement, mask_rules, vocabulary
 from food_data.synthetic import bodies
+from food_data.synthetic.bodies import Body, Form, Rng
+from food_data.synthetic.foods import FoodLook, action_of
 
-TRAIN, HELD_OUT = "train", "held_out"
-SIDES = (TRAIN, HELD_OUT)
+SIDES = TRAIN, HELD_OUT = "train", "held_out"
 HELD_OUT_SHARE = 0.12  # of composites and crops, too
 WHOLE, PIECE = "whole", "piece"
-# Foods whose inside looks like a bite of them; of a melon's rind no cube can be cut.
-CUT_FOODS = ("carrot", "cantaloupe", "chicken", "rice")
 _NEIGHBOURS = 3  # So many photographs of one food in a row stay together.
 _BLOCKS = 8  # One block of neighbours in so many is held out, the second one first.
 _GRABCUT_PX = 160
@@ -45,15 +47,38 @@ _MOST_SHARED = 0.12  # of a box that other boxes may cover
 _LEAST_ELLIPSE = 0.9
 _STORED_PX = 220
 _SMALLEST_PX = 18
-_PIECES = 4  # from each object that can be cut
+_PIECES_OF_ONE = 4  # from each object that can be cut
+
+# Main axes of whole foods and of pieces, parts of the picture's side on a plate that fills it.
+_LENGTHS = {
+    "apple": (0.24, 0.18), "banana": (0.36, 0.13), "cantaloupe": (0.36, 0.15),
+    "carrot": (0.26, 0.18), "cherry_tomato": (0.17, 0.13), "chicken": (0.28, 0.18),
+    "cucumber": (0.36, 0.15), "egg": (0.18, 0.16), "garlic": (0.17, 0.1), "grape": (0.12, 0.1),
+    "honeydew": (0.36, 0.15), "orange": (0.22, 0.16), "pineapple": (0.36, 0.18),
+    "rice": (0.30, 0.28), "sausage": (0.32, 0.16), "spaghetti": (0.32, 0.28),
+    "strawberry": (0.17, 0.14), "watermelon": (0.38, 0.17), "zucchini": (0.34, 0.15),
+}  # fmt: skip
+_USUAL_LENGTHS = (0.24, 0.16)
+# Foods whose inside looks like a bite of them; of a melon's rind no cube can be cut. (Aspect from,
+# to, exponent of the superellipse, lumps) of their pieces.
+_PIECES = {
+    "carrot": ((0.18, 0.35, 3.0, 0.02), (0.85, 1.0, 2.0, 0.02)),
+    "cantaloupe": ((0.6, 1.0, 6.0, 0.02), (0.4, 0.6, 4.0, 0.02)),
+    "chicken": ((0.4, 0.9, 2.5, 0.10),),
+    "rice": ((0.55, 0.9, 2.0, 0.10),),
+}
+_PIECE_SHARE = 0.45
+# Their direction matters.
+LONG_FOODS = ("banana", "carrot", "cucumber", "green_bean", "pineapple", "sausage", "zucchini")
+_CROP_SHARE = (0.15, 0.8)  # of a crop's side that the object takes
+_TRIES = 24
 
 
 @dataclasses.dataclass(frozen=True)
 class Cutout:
     """A food of a photograph without its surroundings, or the stuff that a piece is cut from."""
 
-    # Canonical name, or None for a food outside the vocabulary, which only distracts.
-    food: str | None
+    food: str | None  # canonical name, or None for one outside the vocabulary, which only distracts
     kind: str  # `WHOLE` (along its main axis) or `PIECE` (a square of nothing but food)
     picture: np.ndarray  # RGB and alpha, uint8 [h, w, 4]
     side: str  # of its photograph, `TRAIN` or `HELD_OUT`
@@ -68,13 +93,18 @@ class Thing:
     mask: np.ndarray | None  # bool [H, W] where it is, or None where nobody knows exactly
     is_whole: bool = False  # a fruit in its skin, of which no bites are cut
 
+    @property
+    def is_askable(self) -> bool:
+        """Whether the answer is known: a box says nothing of a long food's direction."""
+        return self.mask is not None or self.food not in LONG_FOODS
+
 
 @dataclasses.dataclass(frozen=True)
 class Photograph:
     """A photograph with its labelled objects."""
 
     image: np.ndarray  # RGB uint8 [H, W, 3]
-    things: tuple[Thing, ...]  # its objects
+    things: tuple[Thing, ...]
     side: str  # `TRAIN` or `HELD_OUT`
     is_background: bool  # no unlabelled food is expected in it
 
@@ -83,7 +113,7 @@ class Photograph:
 class Library:
     """All that composites need of the photographs."""
 
-    photographs: tuple[Photograph, ...]  # with their objects
+    photographs: tuple[Photograph, ...]
     cutouts: tuple[Cutout, ...]  # with plausible masks
     counts: collections.Counter  # (food or label, what became of it) -> objects
 
@@ -155,11 +185,11 @@ def _annotated(
     seen: collections.Counter = collections.Counter()
     contents = {}
     for file in files:
-        for entry in annotations.read_json(pathlib.Path(file), "annotation file")["images"]:
+        for entry in annotation_files.read_json(pathlib.Path(file), "annotation file")["images"]:
             contents[(pathlib.Path(file).parent / entry["file"]).resolve()] = entry.get("content")
     for picture in annotations.read_annotations(files) if files else ():
         image = image_placement.decode_image(picture.path.read_bytes())
-        content = contents[picture.path.resolve()]
+        content = contents.get(picture.path.resolve())
         if not picture.objects and content != "empty plate":
             outcome = "without labelled objects, which may show any food: left out"
             counts["(photographs)", outcome] += 1
@@ -309,7 +339,7 @@ def _cutouts(photograph: Photograph, thing: Thing) -> list[Cutout]:
     if np.count_nonzero(thing.mask) < _SMALLEST_PX**2:
         return []
     made = [Cutout(thing.food, WHOLE, _along_axis(photograph.image, thing.mask), photograph.side)]
-    if thing.food in CUT_FOODS and not thing.is_whole:
+    if thing.food in _PIECES and not thing.is_whole:
         made += _pieces(photograph, thing, thing.mask)
     return made
 
@@ -342,7 +372,7 @@ def _pieces(photograph: Photograph, thing: Thing, mask: np.ndarray) -> list[Cuto
     distance = cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1].copy()
     made = []
     widest = distance.max()
-    for _ in range(_PIECES):
+    for _ in range(_PIECES_OF_ONE):
         row, column = np.unravel_index(np.argmax(distance), distance.shape)
         reach = int(0.7 * distance[row, column])
         if 2 * reach < _SMALLEST_PX or distance[row, column] < 0.6 * widest:
@@ -353,3 +383,144 @@ def _pieces(photograph: Photograph, thing: Thing, mask: np.ndarray) -> list[Cuto
         made.append(Cutout(thing.food, PIECE, np.dstack([part, opaque]), photograph.side))
         cv2.circle(distance, (int(column), int(row)), 2 * reach, 0, -1)
     return made
+
+
+def _paint_whole(p: Body, picture: np.ndarray) -> None:
+    """A cut-out [h, w, 4], mirrored at random, a little lighter or darker."""
+    scale = p.length / picture.shape[1]
+    size = (max(3, round(p.length)), max(3, round(picture.shape[0] * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    layer = cv2.resize(bodies.mirrored(p.rng, picture), size, interpolation=method)
+    layer = cv2.copyMakeBorder(layer, 3, 3, 3, 3, cv2.BORDER_REPLICATE)
+    layer[:3, :, 3] = layer[-3:, :, 3] = layer[:, :3, 3] = layer[:, -3:, 3] = 0
+    p.albedo, p.alpha = _toned(p.rng, layer[..., :3]), np.ascontiguousarray(layer[..., 3])
+    # A photograph has its own light: only the rim is rounded, and all of it is thick.
+    p.height = p.inflated(0.04) + np.float32(0.3 * min(size))
+    p.gloss = 0.0
+
+
+def _paint_piece(p: Body, picture: np.ndarray, shapes: Sequence[tuple[float, ...]]) -> None:
+    """A bite in one of the shapes, cut from a square [h, w, 4] of a food."""
+    thinnest, widest, exponent, lumps = shapes[int(p.rng.integers(len(shapes)))]
+    aspect = p.uniform(thinnest, widest)
+    points = p.outline(aspect, exponent, lumps=lumps)
+    p.solid(points, (0, 0, 0), p.uniform(0.15, 0.4) * aspect, 0.1, 16, vary=0)
+    height, width = p.alpha.shape
+    side = max(height, width)
+    stuff = bodies.mirrored(p.rng, picture[..., :3])
+    stuff = np.ascontiguousarray(np.rot90(stuff, int(p.rng.integers(4))))
+    method = cv2.INTER_AREA if side < stuff.shape[0] else cv2.INTER_LINEAR
+    stuff = cv2.resize(stuff, (side, side), interpolation=method)
+    top, left = (int(p.rng.integers(side - have + 1)) for have in (height, width))
+    p.albedo = _toned(p.rng, stuff[top : top + height, left : left + width])
+
+
+def _toned(rng: Rng, colours: np.ndarray) -> np.ndarray:
+    gains = np.clip(rng.normal(1, 0.08), 0.8, 1.2) * rng.normal(1, 0.03, 3)
+    return np.clip(colours * gains, 0, 255).astype(np.uint8)
+
+
+@functools.cache
+def looks_of(key: tuple, side: str) -> dict[str, FoodLook]:
+    """Food -> look, of forms that paint cut-outs of one side of the split; `key` are the
+    arguments of `load`."""
+    pictures: dict[str, dict[str, list[np.ndarray]]] = {}
+    for cutout in load(*key).cutouts:
+        if cutout.side == side and cutout.food is not None:
+            kinds = pictures.setdefault(cutout.food, {WHOLE: [], PIECE: []})
+            kinds[cutout.kind].append(cutout.picture)
+    looks = {}
+    for food, kinds in pictures.items():
+        whole, pieces = kinds[WHOLE], kinds[PIECE]
+        lengths = _LENGTHS.get(food, _USUAL_LENGTHS)
+        share = (_PIECE_SHARE if whole else 1.0) if pieces else 0.0
+        forms = []
+        for one in whole:
+            paint = functools.partial(_paint_whole, picture=one)
+            forms.append(Form(paint, lengths[0], (1 - share) / len(whole)))
+        for one in pieces:
+            paint = functools.partial(_paint_piece, picture=one, shapes=_PIECES[food])
+            forms.append(Form(paint, lengths[1], share / len(pieces)))
+        looks[food] = FoodLook(action_of(food), tuple(forms))
+    return looks
+
+
+def background(rng: Rng, key: tuple, side_of_split: str) -> np.ndarray | None:
+    """A square of a photograph without any labelled food, or None if none is found."""
+    choices = [
+        one for one in load(*key).photographs if one.side == side_of_split and one.is_background
+    ]
+    for _ in range(_TRIES if choices else 0):
+        photograph = choices[int(rng.integers(len(choices)))]
+        height, width = photograph.image.shape[:2]
+        side = round(rng.uniform(0.35, 1.0) * min(height, width))
+        left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
+        low = np.array([left, top])
+        if not any(_sides_within(one.box, low, low + side).all() for one in photograph.things):
+            part = photograph.image[top : top + side, left : left + side]
+            return bodies.mirrored(rng, part).copy()
+    return None
+
+
+def _sides_within(box: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """How much (x, y) of a box lies between two corners."""
+    return np.maximum(np.minimum(box[1], high) - np.maximum(box[0], low), 0)
+
+
+@functools.cache
+def _askable(key: tuple) -> dict[str, list[tuple[Photograph, Thing]]]:
+    """Food -> all its objects whose answer is known."""
+    found: dict[str, list[tuple[Photograph, Thing]]] = {}
+    for photograph in load(*key).photographs:
+        for thing in photograph.things:
+            if thing.food is not None and thing.is_askable:
+                found.setdefault(thing.food, []).append((photograph, thing))
+    return found
+
+
+def crop(rng: Rng, key: tuple) -> tuple[np.ndarray, str, np.ndarray, np.ndarray, str]:
+    """A square about an object that takes 0.15 to 0.8 of its side, somewhere in it.
+
+    Of several objects of one food the one nearest to the crop's middle is the sample.
+
+    Returns:
+        The picture uint8 [236, 236, 3]; the food that is asked for; execution parameters float32
+        [4]; its mask bool [236, 236], of which nothing is set where it is not known; the side of
+        the split that the photograph is on.
+    """
+    choices = _askable(key)
+    foods = sorted(choices)
+    weights = np.array([len(choices[food]) for food in foods]) ** 0.7
+    food = foods[int(rng.choice(len(foods), p=weights / weights.sum()))]
+    photograph, thing = choices[food][int(rng.integers(len(choices[food])))]
+    height, width = photograph.image.shape[:2]
+    extent = (thing.box[1] - thing.box[0]).max()
+    side = extent / np.exp(rng.uniform(*np.log(_CROP_SHARE)))
+    side = int(np.clip(side, min(extent * 1.05, max(height, width)), max(height, width)))
+    spare = np.maximum(side - (thing.box[1] - thing.box[0]), 0)
+    low = np.rint(thing.box[0] - spare * rng.uniform(0.1, 0.9, 2)).astype(int)
+    room = [width - side, height - side]
+    low = np.clip(low, np.minimum(0, room), np.maximum(0, room))
+    low, high = np.maximum(low, 0), np.minimum(low + side, [width, height])
+    window = slice(low[1], high[1]), slice(low[0], high[0])
+    image, placement = image_placement.place(photograph.image[window], "letterbox")
+    same = [one for one in photograph.things if one.food == food]
+    seen = [
+        one
+        for one in same
+        if one.is_askable
+        and np.prod(_sides_within(one.box, low, high)) / np.prod(one.box[1] - one.box[0]) > 0.9
+    ]
+    middle = (low + high) / 2
+    nearest = min(seen or [thing], key=lambda one: np.linalg.norm(one.box.mean(axis=0) - middle))
+    rule = mask_rules.rule_of(action_of(food))
+    if nearest.mask is not None:
+        axis = mask_rules.mask_axis(nearest.mask, rule)
+    else:
+        axis = mask_rules.box_axis(nearest.box, rule, photograph.image.shape[1::-1])
+    parameters = np.clip(placement.to_model(axis - low), 0, 1).astype(np.float32).ravel()
+    mask = np.zeros(image.shape[:2], bool)
+    if all(one.mask is not None for one in same):
+        union = np.logical_or.reduce([one.mask for one in same])
+        mask = image_placement.place_mask(union[window], placement)
+    return image, food, parameters, mask, photograph.side

@@ -1,4 +1,4 @@
-"""Data sets of drawn plates, in memory or written straight to a file.
+"""Data sets of drawn plates.
 
 They ship with the project: tests and `make demo` need data of which the right answer is known. All
 of it is drawn by this code; plate `i` of a seed is always the same, whatever the number of
@@ -7,21 +7,20 @@ processes. What is drawn is said in `scenes`, what foods look like in `foods`.
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import dataclasses
 import multiprocessing
 import os
+import pathlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
 import policy_specs
 from food_data import embedding_store, image_placement, npz_dataset, npz_files
-from food_data.synthetic import camera, composites, photographs, scenes
+from food_data.synthetic import camera, photographs, scenes
 from food_data.synthetic import foods as synthetic_foods
 from food_data.synthetic.scenes import MAX_FOODS, render_plate
 
@@ -31,30 +30,22 @@ _PLAN = 13  # Tells a plate's plan from the plate itself, which is drawn from (s
 _PHOTO_BACKGROUND = 0.6  # of composites lie on a photograph, the others on a drawn table,
 _BARE = 0.5  # and of those so many without a drawn dish.
 _HEAPED = 0.4  # of plates with equal pieces have them close together
-_CHUNK = 4  # Plates that a process draws before it hands them over,
-_WAITING_CHUNKS_PER_WORKER = 4  # and how much may wait for whoever reads them.
-_FEWEST_TASKS = 24
-_Result = TypeVar("_Result")
+_CHUNK = 4  # Plates that a process draws before it hands them over.
+_FEWEST_FOR_PROCESSES = 24
 
 
 @dataclasses.dataclass(frozen=True)
 class Mix:
-    """How often plates are something else than drawings of different foods, each 0 to 1.
-
-    Raises:
-        ValueError: if a share is out of range, or photographs are needed and absent.
-    """
+    """How often plates are something else than drawings of different foods, each 0 to 1."""
 
     composites: float = 0.0  # plates on which foods are cut out of photographs
     crops: float = 0.0  # parts of photographs, one sample each
     long_foods: float = 0.0  # of the others, those with a single long food and nothing else
-    # Of the others, those with 1 to 5 further pieces of one of their foods.
-    equal_pieces: float = 0.0
+    equal_pieces: float = 0.0  # of the others, those with 1 to 5 further pieces of a food
     distractors: float = 0.0  # of the others, those with 1 to 4 things that are never asked for
     alike: float = 0.0  # of the others, those whose foods are taken for each other
-    more_foods: bool = False  # draw those of `foods.MORE_FOOD_LOOKS` too
-    # Arguments of `photographs.load`; needed for composites and crops.
-    photographs: tuple | None = None
+    more_foods: bool = False  # draw all of `foods.ALL_FOOD_LOOKS`
+    photographs: tuple | None = None  # arguments of `photographs.load`, for composites and crops
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -84,19 +75,13 @@ class Plate:
 
 @dataclasses.dataclass(frozen=True)
 class PlateDrawer:
-    """All that is needed to draw plate i; small, since it is sent to every worker.
-
-    Raises:
-        ValueError: if a number is out of range, or there is no such view.
-    """
+    """All that is needed to draw plate i; small, since it is sent to every worker."""
 
     seed: int  # plate i is drawn from (seed, i)
     foods: tuple[str, ...]  # to choose from
-    # That plates are drawn at, pixels; the samples are the model's size.
-    size: int = policy_specs.IMAGE_SIZE
+    size: int = policy_specs.IMAGE_SIZE  # of the picture that is drawn, pixels
     max_foods: int = MAX_FOODS  # on a plate, 1 to 6; with 1 the picture alone says what is right
-    # Make samples of so many of a plate's foods, drawn by the seed; None for all of them.
-    samples_per_plate: int | None = None
+    samples_per_plate: int | None = None  # so many of a plate's foods, at random; None for all
     view: str = "any"  # how pictures are taken, one of `camera.VIEW_NAMES`
     mix: Mix = DRAWINGS  # what else there is but drawings of different foods
 
@@ -125,23 +110,21 @@ class PlateDrawer:
         """Plate i."""
         rng = np.random.default_rng([self.seed, i])
         kind, is_long, plan = self._kind(i)
-        if kind == _CROP:
-            crop = composites.crop(rng, self.mix.photographs)
-            return Plate(
-                crop.image,
-                crop.parameters[np.newaxis],
-                npz_dataset.pack_masks(crop.mask[np.newaxis]),
-                [(synthetic_foods.action_of(crop.food), crop.food)],
-                self._photo_source(crop.side, i),
-            )
-        foods, max_foods = self.foods, self.max_foods
         source, staging = f"synthetic/seed_{self.seed}/plate_{i}", scenes.Staging()
+        # What is before "#" stays on one side of a split (`splits.picture_keys`).
+        photo_source = f"photos/{{}}#seed_{self.seed}/plate_{i}"
+        if kind == _CROP:
+            image, food, parameters, mask, side = photographs.crop(rng, self.mix.photographs)
+            names = [(synthetic_foods.action_of(food), food)]
+            masks = npz_dataset.pack_masks(mask[np.newaxis])
+            return Plate(image, parameters[np.newaxis], masks, names, photo_source.format(side))
+        foods, max_foods = self.foods, self.max_foods
         if kind == _COMPOSITE:
             side, staging = self._composite(plan)
-            source = self._photo_source(side, i)
+            source = photo_source.format(side)
         if is_long:
             there = {*self.foods, *staging.looks}
-            foods = tuple(food for food in composites.LONG_FOODS if food in there)
+            foods = tuple(food for food in photographs.LONG_FOODS if food in there)
             max_foods = 1
             own = _shares({food: one for food, one in staging.first.items() if food in foods})
             staging = dataclasses.replace(staging, first=own)
@@ -160,14 +143,10 @@ class PlateDrawer:
         if staging.equal_pieces:  # The first food is the one with several pieces.
             order = np.concatenate([[0], order[order != 0]])
         placed = [placed[k] for k in np.sort(order[: self.samples_per_plate])]
-        masks = [image_placement.place_mask(food.mask, placement) for food in placed]
-        return Plate(
-            image,
-            np.stack([food.parameters for food in placed]),
-            npz_dataset.pack_masks(np.stack(masks)),
-            [(food.action, food.food) for food in placed],
-            source,
-        )
+        actions = np.stack([food.parameters for food in placed])
+        masks = np.stack([image_placement.place_mask(food.mask, placement) for food in placed])
+        names = [(food.action, food.food) for food in placed]
+        return Plate(image, actions, npz_dataset.pack_masks(masks), names, source)
 
     def _kind(self, i: int) -> tuple[str, bool, np.random.Generator]:
         """Of plate i: what it is, whether a single long food is on it, and what draws the rest."""
@@ -181,67 +160,20 @@ class PlateDrawer:
     def _composite(self, plan: np.random.Generator) -> tuple[str, scenes.Staging]:
         """A side of the split, and its foods on one of its backgrounds."""
         side = photographs.SIDES[plan.uniform() < photographs.HELD_OUT_SHARE]
-        looks = composites.looks_of(self.mix.photographs, side)
-        library = photographs.load(*self.mix.photographs)
-        free = [one for one in library.photographs if one.side == side and one.is_background]
+        looks = photographs.looks_of(self.mix.photographs, side)
         background = None
         if plan.uniform() < _PHOTO_BACKGROUND:
-            background = composites.background(plan, free)
+            background = photographs.background(plan, self.mix.photographs, side)
         bare = background is not None and plan.uniform() < _BARE
         # A food with many cut-outs is shown more often than one with few.
         first = _shares({food: len(look.forms) ** 0.5 for food, look in looks.items()})
         return side, scenes.Staging(looks, first, background=background, bare=bare)
-
-    def _photo_source(self, side: str, i: int) -> str:
-        """What is before "#" stays on one side of a split (`splits.picture_keys`)."""
-        return f"photos/{side}#seed_{self.seed}/plate_{i}"
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:
     """Adding up to 1."""
     total = sum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
-
-
-def foods_of(store: embedding_store.EmbeddingStore, more_foods: bool = False) -> tuple[str, ...]:
-    """The foods that we can draw and that have an embedding for what is done to them."""
-    known = set(store.combinations())
-    looks = synthetic_foods.ALL_FOOD_LOOKS if more_foods else synthetic_foods.FOOD_LOOKS
-    return tuple(food for food, look in looks.items() if (look.action, food) in known)
-
-
-def build_synthetic_dataset(
-    num_plates: int,
-    seed: int,
-    store: embedding_store.EmbeddingStore,
-    progress: Callable[[Iterable], Iterable] = iter,
-    workers: int | None = None,
-    **options: object,
-) -> npz_dataset.FoodDataset:
-    """Draws plates; each food on one is a sample, so the instruction decides what is right.
-
-    Args:
-        num_plates: at least 1.
-        seed: plate i is drawn from (seed, i).
-        store: foods without an embedding for their action are not drawn.
-        progress: wraps the plate numbers, for a progress bar.
-        workers: processes; None for one per core. It makes no difference to the plates.
-        **options: `size`, `max_foods`, `samples_per_plate`, `view` and `mix` of `PlateDrawer`.
-
-    Returns:
-        One sample per food on a plate, plates in order; the samples of a plate have one source.
-
-    Raises:
-        ValueError: if there is no plate, no food to draw, or a number is out of range.
-    """
-    drawer = _drawer(num_plates, seed, store, options)
-    number = sum(map(drawer.count, range(num_plates)))
-    images = np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
-    masks = np.empty((number, *npz_dataset.PACKED_SHAPE), np.uint8)
-    rows = iter(images)
-    plates = _drawn(drawer, num_plates, progress, workers)
-    arrays = _samples(plates, store, masks, lambda image: np.copyto(next(rows), image))
-    return npz_dataset.FoodDataset(images, **arrays, resize=_RESIZE)
 
 
 def write_synthetic_dataset(
@@ -253,20 +185,36 @@ def write_synthetic_dataset(
     workers: int | None = None,
     **options: object,
 ) -> int:
-    """As `build_synthetic_dataset`, but images go straight to a file and never fill the memory.
+    """Draws plates into a file; each food on one is a sample, so the instruction decides.
 
     Args:
         path: of the uncompressed .npz file; it is there whole or not at all.
-        num_plates, seed, store, progress, workers, **options: as there.
+        num_plates: at least 1.
+        seed: plate i is drawn from (seed, i).
+        store: foods without an embedding for their action are not drawn.
+        progress: wraps the plate numbers, for a progress bar.
+        workers: processes; None for one per core. It makes no difference to the plates.
+        **options: `size`, `max_foods`, `samples_per_plate`, `view` and `mix` of `PlateDrawer`.
 
     Returns:
-        The number of samples.
+        The number of samples: plates in order; the samples of a plate have one source.
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
         ValueError: if there is no plate, no food to draw, or a number is out of range.
     """
-    drawer = _drawer(num_plates, seed, store, options)
+    known = set(store.combinations())
+    more_foods = options.get("mix", DRAWINGS).more_foods
+    looks = synthetic_foods.ALL_FOOD_LOOKS if more_foods else synthetic_foods.FOOD_LOOKS
+    foods = tuple(food for food, look in looks.items() if (look.action, food) in known)
+    drawer = PlateDrawer(seed, foods, **options)
+    if num_plates < 1 or not foods:
+        raise ValueError(
+            f"Expected at least 1 plate and 1 food, got {num_plates} plates and {len(foods)} foods "
+            "that have an embedding."
+        )
+    plates = _draw_all(drawer, num_plates, workers)
+    actions, names, sources = [], [], []
     # Two arrays of a zip file cannot be written at once, so the masks wait in a file of their own.
     with (
         npz_files.open_writer(path) as writer,
@@ -274,100 +222,55 @@ def write_synthetic_dataset(
     ):
         number = sum(map(drawer.count, range(num_plates)))
         masks = np.memmap(waiting, np.uint8, "w+", shape=(number, *npz_dataset.PACKED_SHAPE))
-        plates = _drawn(drawer, num_plates, progress, workers)
         with writer.stream("images", (number, *npz_dataset.IMAGE_SHAPE), np.uint8) as images:
-            arrays = _samples(plates, store, masks, lambda one: images.append(one[np.newaxis]))
-        for name, array in arrays.items():
-            writer.write(name, array)
+            for _ in progress(range(num_plates)):
+                plate = next(plates)
+                for _ in plate.names:
+                    images.append(plate.image[np.newaxis])
+                masks[len(names) : len(names) + len(plate.names)] = plate.masks
+                actions.append(plate.actions)
+                names += plate.names
+                sources += [plate.source] * len(plate.names)
+        writer.write("actions", np.concatenate(actions))
+        writer.write("embeddings", np.stack([store.lookup(*pair) for pair in names]))
+        writer.write("action_names", np.array([action for action, _ in names]))
+        writer.write("food_types", np.array([food for _, food in names]))
+        writer.write("sources", np.array(sources))
+        writer.write("masks", masks)
         writer.write("resize", np.array(_RESIZE))
         writer.write("format_version", np.array(npz_dataset.FORMAT_VERSION))
     return number
 
 
-def _drawer(
-    num_plates: int, seed: int, store: embedding_store.EmbeddingStore, options: Mapping
-) -> PlateDrawer:
-    """Checks everything before anything is drawn."""
-    drawer = PlateDrawer(seed, foods_of(store, options.get("mix", DRAWINGS).more_foods), **options)
-    if num_plates < 1 or not drawer.foods:
-        raise ValueError(
-            f"Expected at least 1 plate and 1 food, got {num_plates} plates and "
-            f"{len(drawer.foods)} foods that have an embedding."
-        )
-    return drawer
+def build_synthetic_dataset(*arguments: object, **options: object) -> npz_dataset.FoodDataset:
+    """As `write_synthetic_dataset` without its `path`: the data set itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "plates.npz")
+        write_synthetic_dataset(path, *arguments, **options)
+        return npz_dataset.read_npz(path)
 
 
-def _drawn(
-    drawer: PlateDrawer,
-    num_plates: int,
-    progress: Callable[[Iterable], Iterable],
-    workers: int | None,
-) -> Iterator[Plate]:
-    drawn = ordered_map(drawer.draw, num_plates, workers)
-    for _ in progress(range(num_plates)):
-        yield next(drawn)
-
-
-def _samples(
-    plates: Iterable[Plate],
-    store: embedding_store.EmbeddingStore,
-    masks: np.ndarray,
-    write_image: Callable[[np.ndarray], None],
-) -> dict[str, np.ndarray]:
-    """Hands over each sample's image, fills the masks, and gives the other arrays."""
-    actions, names, sources = [], [], []
-    for plate in plates:
-        for _ in plate.names:
-            write_image(plate.image)
-        masks[len(names) : len(names) + len(plate.names)] = plate.masks
-        actions.append(plate.actions)
-        names += plate.names
-        sources += [plate.source] * len(plate.names)
-    return {
-        "actions": np.concatenate(actions),
-        "embeddings": np.stack([store.lookup(*pair) for pair in names]),
-        "action_names": np.array([action for action, _ in names]),
-        "food_types": np.array([food for _, food in names]),
-        "sources": np.array(sources),
-        "masks": masks,
-    }
-
-
-def ordered_map(
-    task: Callable[[int], _Result], number: int, workers: int | None = None
-) -> Iterator[_Result]:
-    """task(0), .., task(number - 1) in order, worked out in several processes; a bounded number of
-    results waits for whoever reads them. `task` is picklable.
+def _draw_all(drawer: PlateDrawer, number: int, workers: int | None) -> Iterator[Plate]:
+    """The plates in order, drawn by several processes.
 
     Processes are forked, so that they need not import anything again. A forked process has none of
     its parent's other threads: OpenCV's are ended before, since a child would wait for them for
-    ever, and a task must not call TensorFlow.
+    ever, and it must not call TensorFlow.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers: expected at least 1, got {workers}; None means one per core.")
     if workers is None:
         has_affinity = hasattr(os, "sched_getaffinity")
         cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-        workers = cores if number >= _FEWEST_TASKS else 1
+        workers = cores if number >= _FEWEST_FOR_PROCESSES else 1
     if workers == 1 or "fork" not in multiprocessing.get_all_start_methods():
-        yield from map(task, range(number))
+        yield from map(drawer.draw, range(number))
         return
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
-    context = multiprocessing.get_context("fork")
-    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context)
+    pool = concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("fork"))
     try:
-        for start in range(0, number, _CHUNK):
-            waiting.append(pool.submit(_call, task, start, min(start + _CHUNK, number)))
-            if len(waiting) > _WAITING_CHUNKS_PER_WORKER * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        yield from pool.map(drawer.draw, range(number), chunksize=_CHUNK)
     finally:
         pool.shutdown(cancel_futures=True)
         cv2.setNumThreads(threads)
-
-
-def _call(task: Callable[[int], _Result], start: int, stop: int) -> list[_Result]:
-    return [task(i) for i in range(start, stop)]

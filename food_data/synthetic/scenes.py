@@ -22,6 +22,7 @@ from food_data.synthetic import foods as synthetic_foods
 from food_data.synthetic.bodies import Light, Rng
 
 MAX_FOODS = 6
+_FIRST_SHARE = 0.6
 _MARGIN = 0.025  # Foods keep this part of the side from the frame's border.
 _MAP_SIDE = 96
 _LARGEST_OVERLAP = 0.08
@@ -40,12 +41,10 @@ class Staging:
 
     # Food -> its look, instead of or beside `foods.ALL_FOOD_LOOKS`.
     looks: Mapping[str, synthetic_foods.FoodLook] = dataclasses.field(default_factory=dict)
-    # Foods of which at least one, and about `first_share` of all, are on the plate, and how often
-    # each is chosen; shares that add up to 1.
+    # Foods of which at least one, and about 0.6 of all, are on the plate, and how often each is
+    # chosen; shares that add up to 1.
     first: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    first_share: float = 0.6  # see there
-    # RGB uint8 [H, W, 3] that lies there instead of a drawn table, or None.
-    background: np.ndarray | None = None
+    background: np.ndarray | None = None  # RGB uint8 [H, W, 3] instead of a drawn table
     bare: bool = False  # no dish on it
     # Further pieces of the plate's first food. The sample is the piece that lies nearest to the
     # middle of the picture; its mask shows all of them, since any is right.
@@ -78,18 +77,10 @@ def render_plate(
     view: str = "any",
     staging: Staging = Staging(),
 ) -> tuple[np.ndarray, list[PlacedFood]]:
-    """Draws a plate with one to `max_foods` different foods.
-
-    Args:
-        rng: everything is drawn from it.
-        size: side of the picture, pixels.
-        foods: to choose from.
-        max_foods: at most so many, 1 to 6.
-        view: how the picture is taken, one of `camera.VIEW_NAMES`.
-        staging: equal pieces, distractors, foods and a background from photographs.
+    """Draws a plate with one to `max_foods` different ones of the foods, `draw_number` of them.
 
     Returns:
-        The picture uint8 [size, size, 3], RGB, and its foods: `draw_number` of them.
+        The picture uint8 [size, size, 3], RGB, and its foods.
     """
     number = draw_number(rng, foods, max_foods)
     names = _choose(rng, foods, number, staging)
@@ -156,7 +147,7 @@ def _choose(rng: Rng, foods: Sequence[str], number: int, staging: Staging) -> li
     """The names of the foods that are asked for."""
     if not staging.first:
         return [str(name) for name in rng.choice(foods, number, replace=False)]
-    wanted = min(len(staging.first), max(1, round(staging.first_share * number)))
+    wanted = min(len(staging.first), max(1, round(_FIRST_SHARE * number)))
     shares = list(staging.first.values())
     names = [str(name) for name in rng.choice(list(staging.first), wanted, False, shares)]
     others = [name for name in foods if name not in names]
@@ -252,17 +243,8 @@ class Placer:
     def place(
         self, rng: Rng, sprite: Sprite, touching: bool, near: np.ndarray | None = None
     ) -> np.ndarray:
-        """Finds a place; a sprite for which there is none is made smaller until there is one.
-
-        Args:
-            rng: draws candidates.
-            sprite: its `scale` may be changed.
-            touching: whether it may lie against or slightly over others.
-            near: (x, y) pixels; the free place next to it is taken, instead of any.
-
-        Returns:
-            Its middle in the picture (x, y), pixels.
-        """
+        """Finds a place for a sprite's middle (x, y), pixels; makes it smaller until there is one.
+        `touching`: it may lie against or slightly over others; `near`: next to this place."""
         cell = self._camera.size / _MAP_SIDE
         for _ in range(_SHRINKS):
             spots = self._cells[rng.integers(len(self._cells), size=_ATTEMPTS)]
@@ -296,6 +278,7 @@ class Placer:
 
     @staticmethod
     def _window(shape: np.ndarray, middle: np.ndarray) -> tuple[slice, slice] | None:
+        """Where the shape lies on the map, None if it reaches beyond."""
         height, width = shape.shape
         left, top = round(float(middle[0]) - width / 2), round(float(middle[1]) - height / 2)
         bottom, right = top + height, left + width

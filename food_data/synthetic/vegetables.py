@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Body, Colour
+from food_data.synthetic.bodies import Body, Colour, form
 
 _STEM, _BEAN, _CARROT = (156, 184, 100), (84, 140, 52), (236, 116, 34)
 _CUCUMBER, _CUCUMBER_FLESH = (44, 92, 38), (206, 224, 164)
 _ZUCCHINI, _ZUCCHINI_FLESH = (56, 98, 44), (232, 232, 184)
 
 
-def broccoli(p: Body) -> None:
-    """A little tree: a pale stem that forks into a crown of dark green buds."""
+@form("broccoli", 0.22)
+def _broccoli(p: Body) -> None:
     number, length = int(p.rng.integers(20, 32)), p.length
     turn, distance = p.uniform(0, 2 * np.pi, number), np.sqrt(p.uniform(0, 1, number))
     crown = np.stack([np.cos(turn) * 0.21 + 0.16, np.sin(turn) * 0.33], axis=1)
@@ -42,8 +42,8 @@ def _bean_points(p: Body, length: float, width: float) -> np.ndarray:
     return points * np.stack([np.ones(len(points)), swell], axis=1)
 
 
-def green_bean(p: Body) -> None:
-    """One bean: long, thin, its seeds showing through, a stalk at one end."""
+@form("green_bean", 0.27, 0.6)
+def _green_bean(p: Body) -> None:
     width = p.uniform(0.10, 0.14)
     points = _bean_points(p, p.length, width)
     p.solid(points, _BEAN, 0.5 * width, 0.16, 16, vary=0.1)
@@ -54,8 +54,8 @@ def green_bean(p: Body) -> None:
     p.dots(end + [0.01 * p.length, 0], 0.025, (150, 160, 84))
 
 
-def green_beans(p: Body) -> None:
-    """A handful of beans that lie along each other."""
+@form("green_bean", 0.31, 0.4)
+def _green_beans(p: Body) -> None:
     number = int(p.rng.integers(4, 9))
     p.begin(bodies.frame(1.05 * p.length, 0.62 * p.length), 0.16, 16)
     for k in range(number):
@@ -70,8 +70,8 @@ def green_beans(p: Body) -> None:
     p.mottle(0.1, (118, 166, 76), -0.2)
 
 
-def lettuce(p: Body) -> None:
-    """A leaf with a ruffled edge, a pale rib and veins, wrinkled."""
+@form("lettuce", 0.28)
+def _lettuce(p: Body) -> None:
     aspect = p.uniform(0.62, 0.82)
     points = p.outline(aspect, 2.2, taper=-0.3, lumps=0.07, size=0.94)
     ruffle = np.repeat(p.uniform(0.9, 1.1, 36), 2)
@@ -92,8 +92,8 @@ def lettuce(p: Body) -> None:
     p.height = np.where(p.alpha > 0, np.maximum(p.height, 0), 0).astype(np.float32)
 
 
-def cherry_tomato(p: Body) -> None:
-    """A glossy red ball, most of them with the green star of the stalk."""
+@form("cherry_tomato", 0.13, 0.7)
+def _cherry_tomato(p: Body) -> None:
     aspect = p.uniform(0.84, 0.98)
     p.solid(p.outline(aspect, 2.1), (214, 34, 22), 0.48 * aspect, 0.55, 44)
     p.mottle(0.3, (232, 92, 30), -0.4)
@@ -107,8 +107,8 @@ def cherry_tomato(p: Body) -> None:
         p.dots(at, 0.06, (128, 150, 70))
 
 
-def cherry_tomato_half(p: Body) -> None:
-    """The cut face: a red wall, wet chambers with seeds, a paler core."""
+@form("cherry_tomato", 0.13, 0.3)
+def _cherry_tomato_half(p: Body) -> None:
     points = p.outline(p.uniform(0.86, 0.96))
     p.solid(points, (204, 44, 28), 0.1, 0.35, 40)
     p.fill(0.8 * points, (222, 92, 62))
@@ -119,8 +119,8 @@ def cherry_tomato_half(p: Body) -> None:
         p.dots(at + p.rng.normal(0, 0.06 * p.length, (4, 2)), 0.032, (240, 208, 120))
 
 
-def carrot_whole(p: Body) -> None:
-    """Long, thinner towards its tip, with rings across and a stub of green at times."""
+@form("carrot", 0.32, 0.25)
+def _carrot_whole(p: Body) -> None:
     aspect, bend, taper = p.uniform(0.14, 0.22), p.uniform(-0.04, 0.04), p.uniform(0.3, 0.7)
     points = p.outline(aspect, 2.6, bend, taper)
     p.solid(points, _CARROT, 0.45 * aspect, 0.15, 16)
@@ -129,8 +129,8 @@ def carrot_whole(p: Body) -> None:
         p.dots(points[np.argmin(points[:, 0])], 0.05, (110, 130, 60))
 
 
-def baby_carrot(p: Body) -> None:
-    """A short stick with round ends, wet and even."""
+@form("carrot", 0.2, 0.4)
+def _baby_carrot(p: Body) -> None:
     aspect, exponent = p.uniform(0.22, 0.38), p.uniform(2.6, 4)
     points = p.outline(aspect, exponent, p.uniform(-0.04, 0.04), p.uniform(0, 0.3))
     p.solid(points, _CARROT, 0.5 * aspect, 0.25, 20)
@@ -146,8 +146,8 @@ def _rings(p: Body) -> None:
     p.mottle(0.15, (250, 150, 70), -0.6)
 
 
-def carrot_stick(p: Body) -> None:
-    """A cut strip with sharp edges, paler along its core."""
+@form("carrot", 0.22, 0.2)
+def _carrot_stick(p: Body) -> None:
     aspect = p.uniform(0.14, 0.24)
     p.solid(p.outline(aspect, 10, taper=p.uniform(0, 0.3)), (240, 132, 46), 0.05, 0.15, 16)
     x, y = p.grid()
@@ -156,8 +156,8 @@ def carrot_stick(p: Body) -> None:
     p.mottle(0.08, (220, 100, 26), -0.5)
 
 
-def carrot_coin(p: Body) -> None:
-    """A slice across: a paler core with rays in an orange ring."""
+@form("carrot", 0.11, 0.15)
+def _carrot_coin(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.82, 1.0), lumps=0.03), (240, 126, 40), 0.1, 0.2, 20)
     radius, turn = p.polar()
     core = p.uniform(0.4, 0.6)
@@ -177,14 +177,14 @@ def _gourd(p: Body, aspect: float, colour: Colour, pale: float) -> None:
     p.mottle(0.03, (150, 174, 96), pale - 0.9)
 
 
-def cucumber(p: Body) -> None:
-    """A whole cucumber: long, dark green, with pale stripes and warts."""
+@form("cucumber", 0.36, 0.35)
+def _cucumber(p: Body) -> None:
     _gourd(p, p.uniform(0.16, 0.26), _CUCUMBER, 0.25)
     p.roughen(0.025, 0.006)
 
 
-def cucumber_slice(p: Body) -> None:
-    """A slice: dark skin, pale flesh, wet seeds in three chambers."""
+@form("cucumber", 0.15, 0.45)
+def _cucumber_slice(p: Body) -> None:
     points = p.outline(p.uniform(0.85, 1.0), lumps=0.01)
     p.solid(points, _CUCUMBER, 0.08, 0.3, 30, vary=0.1)
     p.fill(p.uniform(0.88, 0.94) * points, p.vary(_CUCUMBER_FLESH))
@@ -194,8 +194,8 @@ def cucumber_slice(p: Body) -> None:
     p.dots(p.scattered(14, 0.12, 0.27), 0.025, (236, 236, 196))
 
 
-def cucumber_stick(p: Body) -> None:
-    """A strip cut along: pale flesh with the skin on one side."""
+@form("cucumber", 0.24, 0.2)
+def _cucumber_stick(p: Body) -> None:
     aspect = p.uniform(0.16, 0.26)
     p.solid(p.outline(aspect, 9), _CUCUMBER_FLESH, 0.06, 0.2, 24, vary=0.05)
     x, y = p.grid()
@@ -204,18 +204,17 @@ def cucumber_stick(p: Body) -> None:
     p.mottle(0.1, (236, 240, 200), -0.4)
 
 
-def zucchini(p: Body) -> None:
-    """A whole zucchini: green with pale specks, a stump at one end."""
+@form("zucchini", 0.34, 0.45)
+def _zucchini(p: Body) -> None:
     aspect = p.uniform(0.18, 0.28)
     _gourd(p, aspect, _ZUCCHINI, 0.35)
     stump = p.at([[-0.53, -0.3], [-0.4, -0.4], [-0.4, 0.4], [-0.53, 0.3]])
     stump[:, 1] *= 0.5 * aspect
-    for image, ink in ((p.albedo, (150, 166, 96)), (p.alpha, 255)):
-        bodies.fill(image, stump, ink)
+    p.fill(stump, (150, 166, 96), grow=True)
 
 
-def zucchini_slice(p: Body) -> None:
-    """A slice: a thin green skin, cream flesh, faint seeds; browned at times."""
+@form("zucchini", 0.16, 0.55)
+def _zucchini_slice(p: Body) -> None:
     points = p.outline(p.uniform(0.82, 1.0), lumps=0.015)
     p.solid(points, _ZUCCHINI, 0.08, 0.15, 20, vary=0.1)
     p.fill(p.uniform(0.9, 0.95) * points, p.vary(_ZUCCHINI_FLESH))
@@ -224,8 +223,8 @@ def zucchini_slice(p: Body) -> None:
         p.mottle(0.2, (170, 110, 50), -0.3)
 
 
-def garlic(p: Body) -> None:
-    """A bulb: white, its cloves showing as ribs that meet at the stalk; tinged at times."""
+@form("garlic", 0.18, 0.6)
+def _garlic(p: Body) -> None:
     points = p.outline(p.uniform(0.82, 0.95), taper=0.2, lumps=0.04)
     p.solid(points, (236, 230, 222), 0.42, 0.08, 10, vary=0.03)
     x, y = p.grid()
@@ -237,8 +236,8 @@ def garlic(p: Body) -> None:
     p.dots(p.at([0.42, 0]), 0.06, (190, 170, 130))
 
 
-def garlic_clove(p: Body) -> None:
-    """One clove: a pale drop with a brown end."""
+@form("garlic", 0.11, 0.4)
+def _garlic_clove(p: Body) -> None:
     points = p.outline(p.uniform(0.45, 0.6), 2.0, p.uniform(0, 0.1), p.uniform(0.3, 0.6))
     p.solid(points, (242, 232, 206), 0.24, 0.15, 16, vary=0.03)
     x, y = p.grid()

@@ -10,7 +10,6 @@ import sys
 from playwright import sync_api
 
 _GROUND = "getComputedStyle(document.body).backgroundColor"
-_CURVE = "getComputedStyle(document.body).getPropertyValue('--curve-1')"
 _SMALLEST = """Math.min(...[...document.querySelectorAll('body *')]
     .filter(e => !e.closest('svg') && [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()))
     .map(e => parseFloat(getComputedStyle(e).fontSize)))"""
@@ -40,7 +39,6 @@ def main() -> None:
             "smallest_text_px": page.evaluate(_SMALLEST),
             "scrolling_tables": page.evaluate(_SCROLLING),
             "light": page.evaluate(_GROUND),
-            "light_curve": page.evaluate(_CURVE),
         }
         page.emulate_media(color_scheme="dark")
         found["dark"] = page.evaluate(_GROUND)
@@ -48,7 +46,6 @@ def main() -> None:
         page.set_viewport_size({"width": 688, "height": 1000})
         page.emulate_media(media="print", color_scheme="dark")
         found["printed_ground"] = page.evaluate(_GROUND)
-        found["printed_curve"] = page.evaluate(_CURVE)
         found["printed_overflow"] = page.evaluate(_TOO_WIDE)
         pdf = page.pdf(format="A4")
         found["pdf"] = pdf[:8].decode("latin-1")

@@ -99,3 +99,16 @@ def test_instructions_are_swapped_only_within_a_picture_and_as_chance_has_it():
     assert not np.array_equal(swapped, baselines.swapped_instructions(samples, seed=2))
     asked = samples.part(np.flatnonzero(samples.indices % 3 == 0))  # One sample of each picture.
     np.testing.assert_array_equal(baselines.swapped_instructions(asked, 0), asked.indices)
+
+
+def test_wrong_foods_are_not_in_the_picture():
+    """Sample 1 is not asked about, but its rice is on plate a all the same."""
+    foods = ["grape", "rice", "rice", "chicken"]
+    data = agents.dataset([0] * 4, foods=foods, sources=np.array(["a", "a", "b", "c"]))
+    samples = Samples(data, np.array([0, 2, 3]))
+    drawn = np.array([baselines.wrong_foods(samples, seed) for seed in range(40)])
+    assert [set(column) for column in drawn.T] == [{3}, {0, 3}, {0, 2}]
+    np.testing.assert_array_equal(baselines.wrong_foods(samples, 5), drawn[5])
+    every_food = Samples(data, np.array([0, 1]))
+    assert baselines.wrong_foods(every_food, 0) is None
+    assert baselines.wrong_foods(agents.samples([0], food_types=None), 0) is None

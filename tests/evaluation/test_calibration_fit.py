@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from evaluation import calibration_fit, statistics, uncertainty, uncertainty_metrics
+from evaluation import samples as evaluation_samples
 from food_data import npz_dataset
 
 SOURCE = types.SimpleNamespace(name="mc_dropout", scope="head", num_samples=16)
@@ -31,14 +32,19 @@ def drawn(seed, number, factor=3.0, elongated=True):
     estimate = uncertainty.Estimate(
         mean, std, {"midpoint_spread": std[:, 0]}, {"axis_spread": turn}
     )
+    long = np.ones(number, bool) if elongated else None
     samples = types.SimpleNamespace(
-        labels=labels,
+        pieces=evaluation_samples.Pieces(np.arange(number), labels, long),
         picture_ids=np.array([f"{seed}-{n // 3:04}" for n in range(number)]),
         sample_ids=[f"{seed}-sample-{n}" for n in range(number)],
-        elongated=np.ones(number, bool) if elongated else None,
         dataset=None,
     )
     return samples, estimate
+
+
+def pieces_of(labels, elongated=None):
+    """One of each sample."""
+    return evaluation_samples.Pieces(np.arange(len(labels)), np.asarray(labels), elongated)
 
 
 def fit(samples, estimate, **settings):
@@ -62,7 +68,7 @@ def test_scores_by_hand():
         np.array([[0.01, 0.01, 0.04, 0.01]]),
         {"entropy": np.array([0.02])},
     )
-    found = calibration_fit.region_scores(estimate, np.array([[0.3, 0.5, 0.9, 0.46]]))
+    found = calibration_fit.region_scores(estimate, pieces_of([[0.3, 0.5, 0.9, 0.46]]))
     # The midpoint is off by (0.1, 0.02); the errors are 0.1, 0, 0.1, 0.04.
     distance = np.hypot(0.1, 0.02)
     expected = {"disc": distance, "disc_adaptive": distance / 0.03, "box": 0.1, "box_adaptive": 5}
@@ -75,10 +81,9 @@ def test_new_samples_are_covered_with_the_promised_chance(coverage):
     shares = {name: [] for name in calibration_fit.REGIONS}
     for seed in range(200):
         samples, estimate = drawn(seed, 60)
-        regions = calibration_fit.fit_regions(
-            estimate.part(slice(40)), samples.labels[:40], coverage
-        )
-        scores = calibration_fit.region_scores(estimate.part(slice(40, 60)), samples.labels[40:])
+        first, rest = (pieces_of(labels) for labels in np.split(samples.pieces.labels, [40]))
+        regions = calibration_fit.fit_regions(estimate.part(slice(40)), first, coverage)
+        scores = calibration_fit.region_scores(estimate.part(slice(40, 60)), rest)
         for name, values in scores.items():
             shares[name].append((values <= getattr(regions, name)).mean())
     for name, values in shares.items():
@@ -156,10 +161,10 @@ def test_errors_of_place_and_direction_by_hand():
     """Midpoints off by 0.03; the second is turned by 90 degrees, which counts on long food only."""
     labels = np.array([[0.4, 0.5, 0.6, 0.5]] * 3)
     answers = np.array([[0.43, 0.5, 0.63, 0.5], [0.53, 0.4, 0.53, 0.6], [0.63, 0.5, 0.43, 0.5]])
-    found = calibration_fit.answer_errors(answers, labels, np.ones(3, bool), 0.05, 20.0)
+    found = calibration_fit.answer_errors(answers, pieces_of(labels, np.ones(3, bool)), 0.05, 20)
     # 90 degrees are 4.5 times the limit; a motion and its reverse are equal.
     np.testing.assert_allclose(found, [0.03, 0.225, 0.03])
-    found = calibration_fit.answer_errors(answers, labels, np.zeros(3, bool), 0.05, 20.0)
+    found = calibration_fit.answer_errors(answers, pieces_of(labels, np.zeros(3, bool)), 0.05, 20)
     np.testing.assert_allclose(found, [0.03] * 3)
 
 
@@ -167,7 +172,7 @@ def test_what_is_fitted_holds_on_other_answers():
     fitted = fit(*drawn(0, 1500), target_rate=0.3)
     test, estimate = drawn(1, 3000)
     np.testing.assert_allclose(fitted.std_scale[::2], 3, rtol=0.15)
-    errors = calibration_fit.answer_errors(estimate.answers, test.labels, test.elongated, 0.05, 20)
+    errors = calibration_fit.answer_errors(estimate.answers, test.pieces, 0.05, 20)
     wrong, chance = errors > 0.05, fitted.confidence.chance(estimate.inputs)
     assert uncertainty_metrics.chance_error(chance, ~wrong) < 0.05
     # The score of the place knows nothing of the turned ones.
@@ -177,8 +182,8 @@ def test_what_is_fitted_holds_on_other_answers():
     assert 0.25 < asked.mean() < 0.35
     assert wrong[~asked].mean() < 0.85 * wrong.mean()
     assert wrong[~asked].mean() < fitted.asking.error_rate_bound
-    angles = calibration_fit.axis_errors(estimate.answers, test.labels, test.elongated)
-    scores = calibration_fit.region_scores(estimate, test.labels)
+    angles = calibration_fit.axis_errors(estimate.answers, test.pieces)
+    scores = calibration_fit.region_scores(estimate, test.pieces)
     held = scores["disc_adaptive"] <= fitted.regions.disc_adaptive
     both = held & (angles <= fitted.regions.sector_half_angle(estimate.features["axis_spread"]))
     assert both.mean() == pytest.approx(0.9, abs=0.03)
@@ -230,7 +235,7 @@ def test_too_little_and_bad_data_are_refused():
         fit(*drawn(6, 9))
     samples, estimate = drawn(7, 30)
     with pytest.raises(ValueError, match="expected errors, got none in coordinate 0"):
-        fit(samples, dataclasses.replace(estimate, answers=samples.labels))
+        fit(samples, dataclasses.replace(estimate, answers=samples.pieces.labels))
     for name in ("target_rate", "confidence", "coverage"):
         with pytest.raises(ValueError, match="expected 0 <"):
             fit(samples, estimate, **{name: 1.0})

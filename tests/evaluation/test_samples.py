@@ -107,11 +107,11 @@ def photos(tmp_path):
 
 def read(photos, resize, *more):
     parser = argparse.ArgumentParser()
-    parser.add_argument("--batch_size", type=int, default=1)
     evaluation_samples.add_flags(parser)
-    flags = ["--annotation_format", "csv", "--annotations", str(photos / "motions.csv")]
+    flags = ["--checkpoint_dir", str(photos / "run"), "--annotation_format", "csv"]
+    flags += ["--annotations", str(photos / "motions.csv")]
     args = evaluation_samples.parse(parser, [*flags, "--units", "pixels", *more])
-    args.checkpoint_dir, args.split, args.split_file = photos / "run", "all", None
+    args.split = "all"
     return evaluation_samples.read(args, {"resize": resize})
 
 

@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from evaluation import shifts, uncertainty
-from evaluation.samples import Samples
-from tests.evaluation import agents
+from evaluation import study
 
 
 def changed(name, images, seed=0):
-    return shifts.SHIFTS[name](images, np.random.default_rng(seed))
+    return study.SHIFTS[name](images, np.random.default_rng(seed))
 
 
 def colour(*values):
@@ -47,7 +45,7 @@ def test_blur_grain_and_what_leaves_nothing_of_the_plate():
     assert abs(np.corrcoef(noise.ravel(), images.ravel())[0, 1]) < 0.05
 
 
-@pytest.mark.parametrize("name", list(shifts.SHIFTS))
+@pytest.mark.parametrize("name", list(study.SHIFTS))
 def test_same_seed_same_pictures_and_the_input_is_left_alone(name):
     images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), np.uint8)
     before = images.copy()
@@ -56,40 +54,3 @@ def test_same_seed_same_pictures_and_the_input_is_left_alone(name):
     np.testing.assert_array_equal(images, before)
     assert (first.shape, first.dtype) == (images.shape, np.uint8)
     assert not np.array_equal(first, images)
-
-
-def test_wrong_foods_are_not_in_the_picture():
-    """Sample 1 is not asked about, but its rice is on plate a all the same."""
-    foods = ["grape", "rice", "rice", "chicken"]
-    data = agents.dataset([0] * 4, foods=foods, sources=np.array(["a", "a", "b", "c"]))
-    samples = Samples(data, np.array([0, 2, 3]))
-    drawn = np.array([shifts.wrong_foods(samples, seed) for seed in range(40)])
-    assert [set(column) for column in drawn.T] == [{3}, {0, 3}, {0, 2}]
-    np.testing.assert_array_equal(shifts.wrong_foods(samples, 5), drawn[5])
-    every_food = Samples(data, np.array([0, 1]))
-    assert shifts.wrong_foods(every_food, 0) is None
-    assert shifts.wrong_foods(agents.samples([0], food_types=None), 0) is None
-
-
-def test_rows_of_a_model_that_doubts_bright_pictures():
-    samples = agents.samples([0] * 6, foods=["rice", "grape"] * 3)
-
-    def ask(chosen, instructions=None, change=None):
-        images = chosen.dataset.images[chosen.indices]
-        if change is not None:
-            images = change(images, np.random.default_rng(0))
-        score = images.reshape(len(images), -1).mean(axis=1) / 255
-        nothing = np.zeros((len(images), 4))
-        return uncertainty.Estimate(nothing, nothing, {"brightness": score})
-
-    ordinary = np.full(6, 1e-5)
-    rows = shifts.shift_rows(ask, lambda one: one.score, samples, ordinary, threshold=0.4)
-    found = {row["name"]: row for row in rows}
-    assert list(found) == ["ordinary", *shifts.SHIFTS, "wrong food"]
-    assert (found["ordinary"]["auroc"], found["ordinary"]["asked_share"]) == (None, 0)
-    assert found["noise"]["auroc"] == found["noise"]["asked_share"] == 1
-    assert found["negative"]["mean_uncertainty"] > 0.99
-    assert found["wrong food"]["asked_share"] == 0
-    rows = shifts.shift_rows(ask, lambda one: one.score, samples, ordinary, max_samples=2)
-    assert {row["n"] for row in rows[1:]} == {2}
-    assert {row["asked_share"] for row in rows} == {None}

@@ -10,9 +10,8 @@ import pytest
 from evaluation import (
     calibration,
     calibration_fit,
-    plain_json,
+    report,
     study,
-    study_text,
     uncertainty,
     uncertainty_sources,
 )
@@ -67,7 +66,7 @@ def test_the_other_checkpoint_is_0_01_worse():
     assert column["difference"] == pytest.approx(-0.01, abs=1e-6)
     assert column["p_value"] == 0.25
     assert document["errors"]["compared: last"]["centroid_error"]["mean"] == pytest.approx(0.03)
-    assert "minus last, on the same samples:" in study_text.text(document)
+    assert "minus last, on the same samples:" in report.text(document)
 
 
 def test_hits_and_angles_of_long_food():
@@ -168,7 +167,7 @@ def test_the_same_seed_gives_the_same_document_and_json_holds_it(everything):
     def steady(document):
         for row in document["uncertainty"]:
             row["ms_per_image"] = row["relative_cost"] = None
-        return json.dumps(plain_json.plain({**document, "throughput": None}), allow_nan=False)
+        return json.dumps(report.plain({**document, "throughput": None}), allow_nan=False)
 
     first, again = steady(everything.document), steady(everything.run())
     assert first == again != steady(everything.run(seed=1))
@@ -176,7 +175,7 @@ def test_the_same_seed_gives_the_same_document_and_json_holds_it(everything):
 
 
 def test_the_text_of_all_of_it(everything):
-    text = study_text.text(everything.run())
+    text = report.text(everything.run())
     lines = text.splitlines()
     assert lines[0].split()[:4] == ["mean", "[95", "%", "interval]"]
     assert any(line.startswith("token_distribution *") for line in lines)
@@ -207,7 +206,7 @@ def figures(offsets, scores, known=CALIBRATION):
     answers = agents.LABEL + np.array(offsets)[:, None] * [1, 0, 1, 0]
     std = np.full(answers.shape, 0.01)
     estimate = uncertainty.Estimate(answers, std, {"width": np.array(scores)})
-    return study.calibration_figures(known, estimate, samples)
+    return report.plain(calibration_fit.figures(known, estimate, samples))
 
 
 def test_coverage_asking_and_gain_by_hand():
@@ -232,15 +231,28 @@ def test_coverage_asking_and_gain_by_hand():
     assert (found["asked_share"], found["error_of_answered"], found["gain"]) == (1, None, None)
 
 
-def test_intervals_and_columns_as_text():
-    def interval(mean, low=None, high=None):
-        return study_text.interval({"mean": mean, "low": low, "high": high, "n": 4})
+def test_rows_of_a_model_that_doubts_bright_pictures():
+    samples = agents.samples([0] * 6, foods=["rice", "grape"] * 3)
 
-    assert interval(0.0165, 0.0158, 0.0173) == "0.0165 [0.0158, 0.0173]"
-    assert interval(41.62, 33.9, 50.26) == "41.6 [33.9, 50.3]"
-    assert interval(-0.01) == "-0.0100"
-    assert interval(None) == study_text.interval(None) == "-"
-    assert study_text.table([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc   d"
+    def ask(chosen, instructions=None, change=None):
+        images = chosen.dataset.images[chosen.indices]
+        if change is not None:
+            images = change(images, np.random.default_rng(0))
+        score = images.reshape(len(images), -1).mean(axis=1) / 255
+        nothing = np.zeros((len(images), 4))
+        return uncertainty.Estimate(nothing, nothing, {"brightness": score})
+
+    ordinary = np.full(6, 1e-5)
+    rows = study.shift_rows(ask, lambda one: one.score, samples, ordinary, threshold=0.4)
+    found = {row["name"]: row for row in rows}
+    assert list(found) == ["ordinary", *study.SHIFTS, "wrong food"]
+    assert (found["ordinary"]["auroc"], found["ordinary"]["asked_share"]) == (None, 0)
+    assert found["noise"]["auroc"] == found["noise"]["asked_share"] == 1
+    assert found["negative"]["mean_uncertainty"] > 0.99
+    assert found["wrong food"]["asked_share"] == 0
+    rows = study.shift_rows(ask, lambda one: one.score, samples, ordinary, max_samples=2)
+    assert {row["n"] for row in rows[1:]} == {2}
+    assert {row["asked_share"] for row in rows} == {None}
 
 
 def test_one_batch_of_pictures_is_held_at_a_time():

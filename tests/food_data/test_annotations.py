@@ -1,7 +1,8 @@
-"""Our annotation files, masks of polygons and of files, and the sizes of pictures."""
+"""Our annotation files, texts and pictures wherever they lie, masks, and what EXIF turns."""
 
 import json
 import math
+import unicodedata
 
 import hypothesis
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image
 
-from food_data import annotations
+from food_data import annotation_files, annotations
 
-CARROT = {"label": "carrot", "axis_start": [10.0, 20], "axis_end": [30, 25.5]}
+BANANA = {"label": "banana", "axis_start": [10.0, 20], "axis_end": [30, 25.5]}
 
 
 def write(folder, *images):
@@ -25,10 +26,19 @@ def image(file, *objects, **more):
     return {"file": file, "objects": list(objects), **more}
 
 
-def test_pixel_numbers_become_continuous_points_half_a_pixel_on(tmp_path):
+def test_our_files(tmp_path):
     """Pixel (10, 20) has its centre at the point (10.5, 20.5); start stays start."""
-    (picture,) = annotations.read_annotations([write(tmp_path, image("1.jpg", CARROT))])
-    assert picture.objects[0].axis.tolist() == [[10.5, 20.5], [30.5, 26.0]]
+    more = {"action": "scoop", "mask": "masks/1.png", "mask_value": 2, "bbox": [1, 2, 3, 4.5]}
+    path = write(tmp_path, image("1.jpg", {**BANANA, **more}, {"label": "pea"}, group=7))
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(np.uint8([[0, 1, 2], [2, 2, 0]])).save(tmp_path / "masks" / "1.png")
+    (picture,) = annotations.read_annotations([path])
+    banana, pea = picture.objects
+    assert banana.axis.tolist() == [[10.5, 20.5], [30.5, 26.0]]
+    assert (banana.action, picture.group, picture.size) == ("scoop", "7", None)
+    assert banana.mask(3, 2).tolist() == [[False, False, True], [True, True, False]]
+    assert banana.box.tolist() == [[1, 2], [4, 6.5]]
+    assert (pea.axis, pea.action, pea.mask(3, 2), pea.box, pea.flaw) == (None,) * 5
 
 
 def test_folders_of_one_name_are_told_apart(tmp_path):
@@ -39,27 +49,15 @@ def test_folders_of_one_name_are_told_apart(tmp_path):
     assert alone.source == "plates/1.jpg"
 
 
-def test_a_file_named_twice(tmp_path):
-    path = write(tmp_path, image("1.jpg"))
-    with pytest.raises(ValueError, match="Expected each annotation file once"):
-        annotations.read_annotations([path, tmp_path / "." / path.name])
-
-
-def test_an_absent_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No annotation file .*annotations.json"):
-        annotations.read_annotations([tmp_path / "annotations.json"])
-
-
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{", "is not JSON"),
-        ("[]", r"expected \{'images': .*got \[\]"),
-        ('{"pictures": []}', "expected {'images'"),
-        ('{"images": [3]}', "expected {'images'"),
-        ('{"images": [{"objects": []}]}', "expected an image with 'file' and a list 'objects'"),
-        ('{"images": [{"file": "1.jpg"}]}', "expected an image with 'file' and a list 'objects'"),
+        ("{", "is not JSON.*from_coco"),
+        ("[]", r"expected \{'images': .*got: \[\]"),
+        ('{"images": [{"file": "1.jpg"}]}', "expected {'images'"),
         ('{"images": [{"file": "1.jpg", "objects": [{}]}]}', "1.jpg: expected an object with a"),
+        ('{"imagePath": "1.jpg", "shapes": []}', "This looks like LabelMe. Use from_labelme"),
+        ("version https://git-lfs.github.com/spec/v1", "pointer of Git LFS"),
     ],
 )
 def test_files_of_another_form_are_refused(tmp_path, content, message):
@@ -70,47 +68,143 @@ def test_files_of_another_form_are_refused(tmp_path, content, message):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"axis_end": None},
-        {"axis_end": [1, 2, 3]},
-        {"axis_start": ["a", "b"]},
-        {"axis_start": [float("nan"), 1]},
-        {"axis_start": 3},
-    ],
-)
-def test_half_an_axis_is_refused_by_name(tmp_path, change):
-    path = write(tmp_path, image("1.jpg", {**CARROT, **change}))
-    with pytest.raises(ValueError, match="1.jpg: carrot: expected axis_start and axis_end as"):
-        annotations.read_annotations([path])
-
-
-def test_action_mask_and_box(tmp_path):
-    more = {"action": "scoop", "mask": "masks/1.png", "mask_value": 2, "bbox": [1, 2, 3, 4.5]}
-    path = write(tmp_path, image("1.jpg", {**CARROT, **more}, {"label": "pea", "mask": None}))
-    (tmp_path / "masks").mkdir()
-    Image.fromarray(np.uint8([[0, 1, 2], [2, 2, 0]])).save(tmp_path / "masks" / "1.png")
-    ((carrot, pea),) = [picture.objects for picture in annotations.read_annotations([path])]
-    assert carrot.action == "scoop"
-    assert carrot.mask(3, 2).tolist() == [[False, False, True], [True, True, False]]
-    assert carrot.box.tolist() == [[1, 2], [4, 6.5]]
-    assert (pea.action, pea.mask(3, 2), pea.box, pea.flaw) == (None, None, None, None)
-
-
-@pytest.mark.parametrize(
     "change, message",
     [
         ({"action": 3}, "expected the name of an action, got 3"),
         ({"mask": 3}, "expected mask as the name of a file .* got 3 and None"),
         ({"mask": "1.png", "mask_value": "2"}, ".* a whole number, got .1.png. and .2."),
-        ({"bbox": [1, 2, 3]}, r"expected bbox as \[x, y, width, height\], got \[1, 2, 3\]"),
-        ({"bbox": [1, 2, -3, 4]}, "expected bbox as"),
     ],
 )
-def test_wrong_actions_masks_and_boxes_are_refused_by_name(tmp_path, change, message):
-    path = write(tmp_path, image("1.jpg", {**CARROT, **change}))
-    with pytest.raises(ValueError, match=f"1.jpg: carrot: {message}"):
+def test_wrong_actions_and_masks_are_refused_by_name(tmp_path, change, message):
+    path = write(tmp_path, image("1.jpg", {**BANANA, **change}))
+    with pytest.raises(ValueError, match=f"1.jpg: banana: {message}"):
         annotations.read_annotations([path])
+
+
+@pytest.mark.parametrize(
+    "change, note",
+    [
+        ({"axis_end": None}, "axis that is not two points"),
+        ({"axis_start": [float("nan"), 1]}, "axis that is not two points"),
+        ({"bbox": [1, 2, -3, 4]}, "bbox not read"),
+        ({"bbox": [1, 2, 3]}, "bbox not read"),
+    ],
+)
+def test_geometry_that_is_not_read_is_counted(tmp_path, change, note):
+    reading = annotation_files.Reading()
+    path = write(tmp_path, image("1.jpg", {**BANANA, **change}))
+    ((one,),) = [each.objects for each in annotations.read_annotations([path], reading)]
+    assert reading.notes == {note: 1}
+    assert "1.jpg: banana: expected" in reading.text()[0]
+    assert (one.flaw is None) == ("bbox" in change)
+
+
+def test_a_box_of_five_numbers_is_turned_counter_clockwise():
+    reading = annotation_files.Reading()
+    box = annotations.read_box([50, 40, 20, 10, 90], "", reading)
+    np.testing.assert_allclose(box, [[45, 50], [45, 30], [55, 30], [55, 50]])
+    assert "bbox of five numbers" in reading.text()[0]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+)
+def test_texts_in_any_encoding(tmp_path, encoding):
+    (tmp_path / "a.json").write_bytes('{"é": "ü"}'.encode(encoding))
+    assert annotation_files.read_json(tmp_path / "a.json", "file") == {"é": "ü"}
+
+
+def test_texts_that_are_none(tmp_path):
+    (tmp_path / "a.json").write_bytes('{"é": 1}'.encode("cp1252"))
+    assert annotation_files.read_text(tmp_path / "a.json", "file") == ('{"é": 1}', "cp1252")
+    (tmp_path / "a.json").write_bytes(b"\x81\xff")
+    with pytest.raises(ValueError, match="expected text in UTF-8 or UTF-16"):
+        annotation_files.read_text(tmp_path / "a.json", "file")
+    (tmp_path / "a.json").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match="a.json is a ZIP archive or a workbook: unpack it"):
+        annotation_files.read_text(tmp_path / "a.json", "file")
+    with pytest.raises(FileNotFoundError, match="No label map .*absent"):
+        annotation_files.read_json(tmp_path / "absent.json", "label map")
+    with pytest.raises(ValueError, match="expected a path of this machine, got gs://a/b"):
+        annotation_files.local_path("gs://a/b", "labels")
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+
+
+PHOTOS = (
+    "1.jpg",
+    "x/1.jpg",
+    "my plate.JPG",
+    "déj.jpg",
+    "y/2.jpeg",
+    "z/2.jpg",
+    "u/abc-3.png",
+    "4.jpg",
+)
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("x/1.jpg", "x/1.jpg"),
+        ("D:\\lab\\x\\1.jpg", "x/1.jpg"),
+        ("../../y/1.jpg", "1.jpg"),
+        ("images/my%20plate.jpg", "my plate.JPG"),
+        ("/data/local-files/?d=photos/d%C3%A9j.jpg", "déj.jpg"),
+        (unicodedata.normalize("NFD", "déj.jpg"), "déj.jpg"),
+        ("http://host:8080/data/upload/4/0a1b2c3d-4.jpg?x=1", "4.jpg"),
+        ("y/2.jpg", "y/2.jpeg"),
+        ("2.jpg", None),
+        ("z/1", "1.jpg"),
+        ("4", "4.jpg"),
+        ("..\\..\\media\\upload\\4\\abc-3.png", "u/abc-3.png"),
+        ("media/abc-3.png", None),
+        ("absent.jpg", None),
+    ],
+)
+def test_pictures_are_found_under_all_names_that_tools_give_them(tmp_path, name, expected):
+    touch(tmp_path / "photos", *PHOTOS)
+    reading = annotation_files.Reading(tmp_path / "photos")
+    path, source = reading.find(name, tmp_path / "a.json")
+    if expected is None:
+        assert not path.is_file()
+    else:
+        assert path == tmp_path / "photos" / expected
+        assert source == f"photos/{expected}"
+
+
+def test_pictures_beside_their_file_and_suggestions(tmp_path):
+    touch(tmp_path, "set/images/1.jpg", "set/JPEGImages/2.jpg", "s/images/train/3.jpg")
+    touch(tmp_path, "set/annotations/a.json", "s/labels/train/3.txt", "set/a#1.jpg")
+    reading, file = annotation_files.Reading(), tmp_path / "set" / "annotations" / "a.json"
+    assert reading.find("1.jpg", file)[1] == "images/1.jpg"
+    assert reading.find("2", file)[1] == "JPEGImages/2.jpg"
+    assert reading.find("a#1.jpg", tmp_path / "set" / "a.json")[1] == "set/a%231.jpg"
+    yolo = tmp_path / "s" / "labels" / "train" / "3.txt"
+    assert reading.find("3", yolo)[0] == tmp_path / "s" / "images" / "train" / "3.jpg"
+    reading = annotation_files.Reading(tmp_path / "set")
+    assert "Did you mean images/1.jpg" in reading.near(tmp_path / "set" / "11.jpg")
+    with pytest.raises(FileNotFoundError, match="--images_dir: no folder"):
+        annotation_files.Reading(tmp_path / "absent")
+
+
+def test_folders_stand_for_their_files(tmp_path):
+    touch(tmp_path, "b/2.json", "b/1.JSON", "b/1.jpg", "a.json", "c/d/1.xml")
+    found = annotation_files.annotation_files([tmp_path / "b", tmp_path / "a.json"], ".json")
+    assert [file.name for file in found] == ["1.JSON", "2.json", "a.json"]
+    (below,) = annotation_files.annotation_files([tmp_path / "c"], ".xml")
+    assert below == tmp_path / "c" / "d" / "1.xml"
+    for path in ("absent.json", "c"):
+        with pytest.raises(
+            FileNotFoundError, match=rf"annotations \(.json\) at .*{path}, found no"
+        ):
+            annotation_files.annotation_files([tmp_path / path], ".json")
+    with pytest.raises(ValueError, match="each annotation file once, got .*2.json twice"):
+        annotation_files.annotation_files([tmp_path / "b", tmp_path / "b" / "2.json"], ".json")
 
 
 def rows(mask):
@@ -159,17 +253,5 @@ def test_mask_files(tmp_path):
     with pytest.raises(ValueError, match="m.png: expected 1 x 2 pixels as the photograph has, got"):
         annotations.file_mask(path, None, 1, 2)
     path.write_bytes(b"no")
-    with pytest.raises(ValueError, match="m.png: expected a picture of a mask, got none"):
+    with pytest.raises(ValueError, match="m.png: expected a picture of a mask: "):
         annotations.file_mask(path, None, 2, 1)
-
-
-def test_sizes_are_upright(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (30, 20)).save(tmp_path / "1.png")
-    Image.new("RGB", (30, 20)).save(tmp_path / "2.jpg", exif=exif)
-    sizes = [annotations.picture_size(tmp_path / name) for name in ("1.png", "2.jpg")]
-    assert sizes == [(30, 20), (20, 30)]
-    (tmp_path / "1.png").write_bytes(b"no")
-    with pytest.raises(ValueError, match="1.png: expected a picture in one of JPEG"):
-        annotations.picture_size(tmp_path / "1.png")

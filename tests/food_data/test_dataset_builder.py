@@ -1,13 +1,16 @@
 """From labelled pictures to samples: actions, axes, places, masks, and what is left out."""
 
+import dataclasses
 import functools
 import pathlib
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from food_data import (
+    annotation_files,
     annotations,
     dataset_builder,
     image_placement,
@@ -38,10 +41,9 @@ def picture(tmp_path):
 
 @pytest.fixture
 def build(store):
-    def call(*pictures, **options):
-        return dataset_builder.build_dataset(
-            pictures, store, **{"action": "skewering", "resize": "letterbox", **options}
-        )
+    def call(*pictures, action="skewering", resize="letterbox", **options):
+        pictures = dataset_builder.resolve_actions(pictures, action, store.vocabulary)
+        return dataset_builder.build_dataset(pictures, store, resize=resize, **options)
 
     return call
 
@@ -186,77 +188,190 @@ def test_an_objects_own_action_comes_before_the_common_one(build, picture, store
         build(picture(0, own, one("rice")), action=None)
 
 
-BAR = functools.partial(
-    annotations.polygon_mask, [np.float64([[10, 5], [20, 5], [20, 6], [10, 6]])]
-)
-EMPTY = functools.partial(annotations.polygon_mask, [np.float64([[90, 5], [95, 5], [95, 6]])])
+BAR = (np.float64([[10, 5], [20, 5], [20, 6], [10, 6]]),)
+EMPTY = (np.float64([[90, 5], [95, 5], [95, 6]]),)
 BOX = np.float64([[10, 2], [30, 12]])
 LINE = np.float64([[1, 2], [3, 4]])
 
 
-def carrot(axis=None, action="skewering", **more):
-    return annotations.LabelledObject("carrot", axis, action, **more)
+def banana(axis=None, action="skewering", **more):
+    return annotations.LabelledObject("banana", axis, action, **more)
 
 
 @pytest.fixture
 def add(tmp_path):
-    def call(*objects, size=(40, 20), rules=mask_rules.DEFAULT_RULES, **options):
+    def call(*objects, size=(40, 20), rules=mask_rules.DEFAULT_RULES, reading=None, **options):
         labelled = annotations.LabelledPicture(tmp_path / "1.png", "a/1.png", size, objects)
-        (done,), origins = dataset_builder.add_axes([labelled], rules, **options)
+        reading = reading or annotation_files.Reading()
+        (done,), origins = dataset_builder.add_axes([labelled], rules, reading, **options)
         return done.objects, origins
 
     return call
 
 
 def test_axes_are_stated_then_of_the_mask_then_of_the_box(add):
+    turned = np.float64([[10, 0], [20, 10], [15, 15], [5, 5]])
     done, origins = add(
-        carrot(LINE, shape=BAR, box=BOX), carrot(shape=BAR, box=BOX), carrot(box=BOX), carrot()
+        banana(LINE, rings=BAR, box=BOX),
+        banana(rings=BAR, box=BOX),
+        banana(box=BOX),
+        banana(),
+        banana(box=turned),
     )
     np.testing.assert_array_equal(done[0].axis, LINE)
     np.testing.assert_allclose(done[1].axis, [[10.59, 5.5], [19.41, 5.5]])
     np.testing.assert_allclose(done[2].axis, [[10.2, 7], [29.8, 7]])
     assert (done[3].axis, done[3].flaw) == (None, None)
-    assert origins == {"stated in the file": 1, "from a mask": 1, "from a box": 1}
-    (twirled,), _ = add(carrot(shape=BAR, action="twirling"))
+    np.testing.assert_allclose(done[4].axis, [[7.6, 2.6], [17.4, 12.4]])
+    assert origins == {"stated in the file": 1, "from a mask": 1, "from a box": 2}
+    (twirled,), _ = add(banana(rings=BAR, action="twirling"))
     np.testing.assert_allclose(twirled.axis, [[12.795, 5.5], [17.205, 5.5]])
     with pytest.raises(LookupError, match="No mask rule for the action 'scooping'"):
-        add(carrot(box=BOX, action="scooping"), rules={})
+        add(banana(box=BOX, action="scooping"), rules={})
 
 
-def test_objects_without_an_axis_say_why(add):
-    done, origins = add(
-        carrot(shape=EMPTY, box=BOX),
-        carrot(box=np.float64([[10, 2], [10, 12]])),
-        carrot(box=np.float64([[50, 2], [60, 12]])),
-        carrot(LINE, flaw="is a crowd"),
+def test_a_mask_that_cannot_be_used_is_counted_and_its_box_takes_its_place(add, tmp_path):
+    cv2.imwrite(str(tmp_path / "wrong.png"), np.ones((2, 2), np.uint8))
+    wrong = functools.partial(annotations.file_mask, tmp_path / "wrong.png", None)
+    reading = annotation_files.Reading()
+    done, origins = add(banana(rings=EMPTY, box=BOX), banana(shape=wrong, box=BOX), reading=reading)
+    assert origins == {"from a box": 2}
+    assert [each.mask(40, 20) for each in done] == [None, None]
+    assert reading.notes == {"mask is empty": 1, "mask does not fit its picture": 1}
+    done, _ = add(
+        banana(rings=EMPTY),
+        banana(shape=wrong),
+        banana(box=np.float64([[10, 2], [10, 12]])),
+        banana(box=np.float64([[50, 2], [60, 12]])),
+        banana(LINE, flaw="is a crowd"),
+        banana(box=BOX),
+        use_boxes=False,
     )
-    reasons = [each.flaw for each in done]
-    assert reasons == ["mask is empty", "box has no area", "box has no area", "is a crowd"]
-    assert [each.axis for each in done] == [None] * 4
-    assert not origins
-    (mask, box), _ = add(carrot(shape=BAR, box=BOX), carrot(box=BOX), use_boxes=False)
-    assert mask.axis is not None
-    assert (box.axis, box.flaw) == (None, "has only a box")
+    reasons = ["mask is empty", "mask does not fit its picture", "has only a box", "has only a box"]
+    assert [each.flaw for each in done] == [*reasons, "is a crowd", "has only a box"]
+    assert [each.axis for each in done] == [None] * 6
+    (box,), _ = add(banana(box=np.float64([[50, 2], [60, 12]])))
+    assert box.flaw == "box has no area"
 
 
 def test_unwanted_objects_cost_nothing_and_unreadable_ones_are_named_or_counted(add, tmp_path):
-    absent = carrot(shape=functools.partial(annotations.file_mask, tmp_path / "absent.png", None))
-    done, origins = add(absent, carrot(LINE), wanted=lambda each: False)
+    absent = banana(shape=functools.partial(annotations.file_mask, tmp_path / "absent.png", None))
+    done, origins = add(absent, banana(LINE), wanted=lambda each: False)
     assert [each.axis for each in done] == [None, None]
     assert not origins
-    with pytest.raises(OSError, match="1.png: carrot: .*absent.png"):
+    with pytest.raises(OSError, match="1.png: banana: .*absent.png"):
         add(absent)
-    with pytest.raises(OSError, match="1.png: carrot: .*1.png"):
-        add(carrot(shape=BAR), size=None)
-    cv2.imwrite(str(tmp_path / "wrong.png"), np.ones((2, 2), np.uint8))
-    wrong = carrot(shape=functools.partial(annotations.file_mask, tmp_path / "wrong.png", None))
-    with pytest.raises(ValueError, match="1.png: carrot: .* expected 40 x 20 pixels"):
-        add(wrong)
-    done, _ = add(absent, wrong, carrot(shape=BAR), skip_unreadable=True)
-    assert [each.flaw for each in done] == ["picture unreadable"] * 2 + [None]
-    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((20, 40, 3), np.uint8))
-    (read,), _ = add(carrot(shape=BAR), size=None)
-    np.testing.assert_allclose(read.axis, [[10.59, 5.5], [19.41, 5.5]])
+    skipping = annotation_files.Reading(skip_unreadable=True)
+    done, _ = add(absent, banana(rings=BAR), reading=skipping)
+    assert [each.flaw for each in done] == ["picture unreadable", None]
+    (unread,), _ = add(banana(rings=BAR), size=None)
+    assert unread.flaw == "picture unreadable"
+
+
+@pytest.fixture
+def settle(tmp_path):
+    """One picture of 40 x 20 pixels in its file, settled with what it states and with its flags."""
+
+    def call(*objects, size=(40, 20), orientation=1, labels_on=None, may_be_corners=False):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new("RGB", (40, 20)).save(tmp_path / "1.jpg", exif=exif)
+        labelled = annotations.LabelledPicture(tmp_path / "1.jpg", "a/1.jpg", size, objects)
+        reading = annotation_files.Reading(labels_on=labels_on)
+        reading.boxes_may_be_corners = may_be_corners
+        (done,) = dataset_builder.settle([labelled], reading)
+        return done, reading.notes
+
+    return call
+
+
+LOW = banana(np.float64([[5, 30], [10, 35]]), box=np.float64([[2, 25], [12, 38]]))
+WIDE = banana(np.float64([[30, 5], [35, 10]]), rings=(np.float64([[30, 5], [38, 5], [38, 10]]),))
+SMALL = banana(np.float64([[5, 5], [10, 5]]))
+
+
+def test_sizes_exchanged_by_exif_are_recognised(settle):
+    """Orientation 6: of 40 x 20 the point (30, 5) comes to (20 - 5, 30)."""
+    done, notes = settle(LOW, orientation=6)  # Sizes of the sensor, labels upright.
+    assert (done.size, done.objects) == ((20, 40), (LOW,))
+    assert "sizes exchanged by EXIF, labels on the upright picture" in notes
+    done, notes = settle(WIDE, orientation=6)
+    assert "sizes exchanged by EXIF, labels on the sensor picture" in notes
+    assert done.objects[0].axis.tolist() == [[15, 30], [10, 35]]
+    assert done.objects[0].rings[0].tolist() == [[15, 30], [15, 38], [10, 38]]
+    with pytest.raises(ValueError, match="1.jpg: EXIF turns this photo.*--labels_on upright or"):
+        settle(SMALL, orientation=6)
+    done, _ = settle(SMALL, orientation=6, labels_on="upright")
+    assert done.objects == (SMALL,)
+    done, notes = settle(SMALL, orientation=6, labels_on="sensor")
+    assert done.objects[0].axis.tolist() == [[15, 5], [15, 10]]
+    assert notes["photos that EXIF turns or mirrors"] == 1
+    for labels_on in (None, "sensor"):  # The size says it.
+        done, _ = settle(LOW, size=(20, 40), orientation=6, labels_on=labels_on)
+        assert (done.size, done.objects) == ((20, 40), (LOW,))
+    done, _ = settle(SMALL, size=None)
+    assert done.size == (40, 20)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_labels_on_the_unturned_picture_stay_on_their_food(settle, orientation):
+    """A corner of the sensor's picture that has a box and a mask is the same corner afterwards."""
+    pixels = np.zeros((20, 40), bool)
+    pixels[2:6, 30:38] = True
+    picture = Image.fromarray(pixels)
+    picture.getexif()[0x0112] = orientation
+    upright = np.asarray(ImageOps.exif_transpose(picture))
+    one = banana(shape=lambda width, height: pixels, box=np.float64([[30, 2], [38, 6]]))
+    done, _ = settle(one, orientation=orientation, size=None, labels_on="sensor")
+    np.testing.assert_array_equal(done.objects[0].mask(*done.size), upright)
+    rows, columns = np.nonzero(upright)
+    corners = [[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]]
+    assert done.objects[0].box.tolist() == corners
+
+
+def test_what_can_hardly_be_on_the_picture_is_refused_or_counted(settle):
+    done, notes = settle(
+        banana(box=np.float64([[30, 10], [60, 20]])),
+        banana(box=np.float64([[30, 10], [45, 20]])),
+        banana(box=np.float64([[10, 10], [40.9, 20]])),
+        banana(np.float64([[0.1, 0.2], [0.9, 0.8]])),
+    )
+    outside, one_pixel = dataset_builder.OUTSIDE, dataset_builder.IN_ONE_PIXEL
+    assert [one.flaw for one in done.objects] == [outside, None, None, one_pixel]
+    assert notes == {"boxes and polygons cut off at the border, less than half of them": 1}
+    with pytest.raises(ValueError, match="all numbers in 0..1.*--units normalised"):
+        settle(banana(box=np.float64([[0.1, 0.2], [0.9, 0.8]])))
+
+
+@pytest.mark.parametrize(
+    "boxes, outcome",
+    [
+        ([(20, 5, 30, 15), (1, 1, 2, 2)], "all 2 fit as"),
+        ([(18, 8, 22, 12)], "bbox may be"),
+        ([(20, 5, 30, 15), (30, 10, 8, 8)], None),
+        ([(5, 5, 10, 10)], None),
+    ],
+)
+def test_boxes_that_are_corners(settle, boxes, outcome):
+    """In 40 x 20: [20, 5, 30, 15] reaches beyond, [18, 8, 22, 12] fits both ways, to the border."""
+    objects = [banana(box=np.float64([[x, y], [x + w, y + h]])) for x, y, w, h in boxes]
+    if outcome == "all 2 fit as":
+        with pytest.raises(ValueError, match=r"all 2 fit as \[x1, y1, x2, y2\]. --box_format xyxy"):
+            settle(*objects, may_be_corners=True)
+    else:
+        notes = settle(*objects, may_be_corners=True)[1]
+        assert any(note.startswith("bbox may be") for note in notes) == (outcome is not None)
+    settle(*objects)
+
+
+def test_groups_are_what_is_before_the_hash_sign(build, picture):
+    grouped = dataclasses.replace(picture(1, one("rice")), group="a#b")
+    pictures = (picture(0, one("banana")), grouped)
+    assert build(*pictures)[0].sources.tolist() == ["day_1/0.png", "a%23b#day_1/1.png"]
+    sources = build(*pictures, group_pattern=r"(day)_\d+/(\d)")[0].sources.tolist()
+    assert sources == ["day/0#day_1/0.png", "day/1#day_1/1.png"]
+    sources = build(*pictures, group_pattern="none")[0].sources.tolist()
+    assert sources == ["day_1/0.png#", "day_1/1.png#"]
 
 
 def test_actions_are_of_the_object_then_the_label_then_the_default():

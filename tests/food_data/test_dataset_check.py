@@ -53,9 +53,7 @@ def test_a_good_data_set(good, tmp_path, compressed, dtype):
         r"\n +4 +4$",  # With a mask; with the midpoint on it.
     ):
         assert re.search(row, report.text, re.MULTILINE), row
-    held = dataset_check.check_dataset(good, SPLIT)
-    assert (held.errors, held.warnings) == ((), ())
-    assert held.text.split("pixels from")[1].split("\n", 2)[2] in report.text
+    assert dataset_check.check_file(tmp_path / "a.npz", SPLIT).text == report.text
 
 
 def changed(array, place, value):
@@ -67,7 +65,7 @@ def changed(array, place, value):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda d: {"actions": d.actions * 236}, "actions: expected 0..1; 4 samples (0, 1, 2, 3)"),
+        (lambda d: {"actions": d.actions * 236}, "x2, y2 in 0..1; 4 samples (0, 1, 2, 3)"),
         (
             lambda d: {"actions": changed(d.actions, (1, 2), np.nan)},
             "actions: expected finite numbers; 1 sample (1) have NaN",
@@ -85,7 +83,7 @@ def changed(array, place, value):
         ),
         (lambda d: {"masks": d.masks.astype(np.uint16)}, "masks: expected uint8 [4, 236, 30], got"),
         (lambda d: {"sources": np.arange(4)}, "sources: expected strings [4], got int64 [4]"),
-        (lambda d: {"resize": "x"}, "resize: expected one of stretch, letterbox, crop; got x"),
+        (lambda d: {"resize": "x"}, "resize: expected one of stretch, letterbox, crop; got 'x'"),
         (lambda d: {"format_version": 3}, "format_version: expected 1, got 3"),
         (
             lambda d: {"images": changed(d.images, 1, d.images[0])},
@@ -155,9 +153,10 @@ def test_warnings(good, tmp_path, change, message):
     assert any(message in warning for warning in report.warnings), report.text
 
 
-def test_uneven_classes_and_many_samples(make_dataset):
+def test_uneven_classes_and_many_samples(make_dataset, tmp_path):
     foods = np.array(["banana"] * 21 + ["grape"])
-    report = dataset_check.check_dataset(make_dataset(22, food_types=foods))
+    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(22, food_types=foods))
+    report = dataset_check.check_file(tmp_path / "a.npz")
     assert any("the largest has 21 samples, the smallest 1" in one for one in report.warnings)
     assert any("22 samples (0, 1, 2, 3, 4, ...) show nothing" in one for one in report.warnings)
 

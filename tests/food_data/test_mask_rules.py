@@ -97,10 +97,14 @@ def test_an_action_without_a_rule_and_rules_of_ones_own():
         ([[10, 20], [50, 60]], {}, [[10.4, 40], [49.6, 40]]),
         ([[10, 20], [110, 60]], {"part": 0.5}, [[35.5, 40], [84.5, 40]]),
         ([[10, 20], [110, 60]], {"direction": "left"}, [[109, 40], [11, 40]]),
+        ([[20, 20], [220, 60]], {}, [[21, 40], [119, 40]]),  # Of what is in the picture.
+        # A square about (50, 50) with its corners on the axes, made longer to the bottom right.
+        ([[50, 40], [110, 100], [100, 110], [40, 50]], {}, [[45.6, 45.6], [104.4, 104.4]]),
+        ([[50, 40], [140, 130], [130, 140], [40, 50]], {}, [[45.9, 45.9], [120, 120]]),
     ],
 )
 def test_a_box_goes_along_its_longer_side(box, rule, expected):
-    axis = mask_rules.box_axis(np.float64(box), MaskRule(**rule))
+    axis = mask_rules.box_axis(np.float64(box), MaskRule(**rule), (120, 120))
     np.testing.assert_allclose(axis, expected)
 
 

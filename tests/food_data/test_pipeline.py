@@ -122,7 +122,6 @@ def test_augmentation_depends_on_seed_epoch_and_sample_alone(make_dataset):
             batch_size,
             shuffle_seed=seed,
             augmentation=shift,
-            num_parallel_calls=2,
             **options,
         )
 

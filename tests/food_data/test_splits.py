@@ -93,6 +93,27 @@ def test_sources_are_compared_up_to_the_hash_sign_and_without_them_pixels(make_d
     assert sorted((split.train_idx.tolist(), split.val_idx.tolist())) == [[0, 1, 2], [3, 4, 5]]
 
 
+def test_what_comes_from_one_photo_or_video_stays_together():
+    together = [
+        ["train/IMG_1_jpg.rf.0a1b2c.jpg", "valid/IMG_1_jpg.rf.ff00.jpg", "x/IMG_1.jpg"],
+        ["day/1.jpg", "day/1_aug_3.png", "day/1-rot90.jpg", "day/1_hflip.jpg"],
+        ["clip/frame_000001.png", "clip/frame_000002.PNG"],
+        ["a/v1_frame12.jpg", "a/v1_frame13.jpg"],
+        ["a/lunch.mp4_0001.jpg", "a/lunch_mp4-22_jpg.rf.12ab.jpg", "b/lunch_mp4-3_jpg.rf.9.jpg"],
+        ["group a#1.jpg", "group a#2.jpg"],
+        ["d/clip3_0001.jpg", "d/clip3_0002.jpg"],
+        ["d/VID_20260101_120000_0001.jpg", "d/VID_20260101_120000_0002.jpg"],
+        ["d/IMG_20260101_120000.jpg"],
+        ["day/IMG_2.jpg"], ["day/IMG_3.jpg"], ["other/IMG_2.jpg"],
+        ["a/frames.jpg"], ["c/frame_1.jpg"],
+    ]  # fmt: skip
+    keys = splits.picture_keys([source for group in together for source in group])
+    found = iter(keys)
+    groups = [{next(found) for _ in group} for group in together]
+    assert [len(group) for group in groups] == [1] * len(together)
+    assert len(set(keys)) == len(together)
+
+
 def test_what_cannot_be_split(make_dataset):
     assert not splits.make_split(make_dataset(3), 0, 0).val_idx.size
     with pytest.raises(ValueError, match="Expected at least 2 pictures to split, got 1"):

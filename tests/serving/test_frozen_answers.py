@@ -9,6 +9,7 @@ model of `tests/serving_stubs.py`. Only an intended change of the HTTP interface
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import pathlib
@@ -63,6 +64,17 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + rows + chunk(b"IEND", b"")
 
 
+class _Encoder:
+    """Texts as vectors: how alike each is to the four instructions of the stub, by its words."""
+
+    def encode(self, text: str) -> np.ndarray:
+        vector = np.zeros(512, np.float32)
+        for index, (action, food) in enumerate(serving_stubs.INSTRUCTIONS):
+            vector[index] = 0.6 * (food in text) + 0.3 * (action in text)
+        vector[511] = np.sqrt(max(0.0, 1 - np.sum(vector**2)))
+        return vector
+
+
 # Server -> settings and what else `create_app` gets.
 SERVERS = {
     "plain": {},
@@ -78,7 +90,9 @@ SERVERS = {
     "small": {"max_body_bytes": 3000, "max_pixels": 1000},
     "full": {"max_waiting": 0},
     "records": {"record": True},
-    "root": {"root": True},
+    "root": {"root": True, "load_without_key": True},
+    "loopback": {"loopback_only": True},
+    "trained": {"trained_pairs": [("skewering", "strawberry")], "encoder": _Encoder()},
 }
 
 
@@ -88,6 +102,10 @@ def _json(body: object) -> dict:
 
 def _predict(body: object, path: str = "/predict") -> tuple:
     return "plain", "POST", path, _json(body)
+
+
+def _text(text: str) -> dict:
+    return _json({"image": b64(PICTURE), "text": text, "seed": 3, "batch_size": 1})
 
 
 def _raw(data: bytes, content_type: str | None = "application/json", path: str = "/predict"):
@@ -179,6 +197,12 @@ REQUESTS = {
     ),
     "calibrated": ("calibrated", "POST", "/predict_batch", _json(BATCH)),
     "calibrated fast": ("calibrated", "POST", "/predict_batch", _json({**BATCH, "passes": "fast"})),
+    "calibrated predict": ("calibrated", "POST", "/predict", _json(BODY)),
+    "trained": ("trained", "POST", "/predict", _json(BODY)),
+    "not trained": ("trained", "POST", "/predict", _json({**BODY, "food_type": "green_bean"})),
+    "text of a known one": ("trained", "POST", "/predict", _text("please, skewering strawberry")),
+    "text of one not trained": ("trained", "POST", "/predict_batch", _text("twirling spaghetti")),
+    "text of none": ("trained", "POST", "/predict", _text("scooping the sand")),
     # Fields.
     "no image": _predict(without("image")),
     "no action": _predict(without("action")),
@@ -257,6 +281,15 @@ REQUESTS = {
     "body no JSON": _raw(b"{'image': 1}"),
     "body no UTF-8": _raw(b"\x80\x81"),
     "body UTF-16": _raw("{}".encode("utf-16")),
+    "body UTF-16 without a mark": _raw("{}".encode("utf-16-be")),
+    "body gzip'd": _raw(gzip.compress(b"{}", mtime=0)),
+    "body said to be gzip'd": (
+        *("plain", "POST", "/predict"),
+        {**_raw(gzip.compress(b"{}", mtime=0))[3], **_keyed(Content_Encoding="gzip")},
+    ),
+    "body of numbers": _predict({**BODY, "image": np.zeros((60, 80, 3), int).tolist()}),
+    "body of batches of numbers": _predict({**PAIR, "images": [[[[0.5, 0.5]]]]}, "/predict_batch"),
+    "body of many unknown fields": _predict({f"{n:02}" + "x" * 50: n for n in range(30)}),
     "body deep": _raw(b"[" * 9),
     "body 100,000 deep": _raw(b"[" * 100_000),
     "body deep object": _raw(b'{"a":' * 50_000),
@@ -307,6 +340,13 @@ REQUESTS = {
     "open ready": ("keys", "GET", "/ready", {}),
     "open docs": ("keys", "GET", "/docs", {}),
     "open script": ("keys", "GET", "/static/page.js", {}),
+    "loopback": ("loopback", "GET", "/ready", {"base_url": "http://localhost:8080"}),
+    "loopback IPv6": ("loopback", "GET", "/ready", {"base_url": "http://[::1]:8080"}),
+    "rebound name": ("loopback", "GET", "/ready", {"base_url": "http://rebound.example"}),
+    "rebound correction": (
+        *("loopback", "POST", "/corrections"),
+        {**_json(CORRECTION), "base_url": "http://localhost.evil.example:8080"},
+    ),
     # Limits.
     "limited 1": ("limited", "GET", "/available_combinations", {}),
     "limited 2": ("limited", "GET", "/available_combinations", {}),
@@ -424,8 +464,9 @@ class _Servers:
                 options["record_dir"] = self._folder / "records"
             if options.pop("root", False):
                 options["checkpoint_root"] = self._folder / "root"
+            more = {key: options.pop(key) for key in ("trained_pairs", "encoder") if key in options}
             predictor = model and serving_stubs.predictor_of(
-                model, self._store, mode, calibration=known
+                model, self._store, mode, calibration=known, **more
             )
             made = app.create_app(predictor, ServerSettings(**options), self._load, batch)
             self._made[name] = made.test_client()

@@ -11,12 +11,11 @@ import socket
 import threading
 import time
 
-import flask
 import numpy as np
 import pytest
 import requests
 
-from serving import app, command_line, service, settings
+from serving import app, front, service, settings
 from serving.schemas import RequestError
 from tests import openapi_schema, serving_stubs, uncertainty_stubs
 
@@ -153,23 +152,27 @@ def test_a_full_line_is_503_and_a_long_wait_504_and_both_end(serve):
         assert "rt1_queue_length 0.0" in requests.get(f"{url}/metrics", timeout=LIMIT_S).text
 
 
-def test_the_queue_runs_as_many_as_the_engine_takes_and_hands_errors_over():
-    queue = service.RequestQueue(max_waiting=8, num_workers=2, deadline_s=LIMIT_S)
-    both = threading.Barrier(2, timeout=LIMIT_S)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        calls = [pool.submit(queue.run, both.wait, time.perf_counter()) for _ in range(2)]
-        assert sorted(call.result()[0] for call in calls) == [0, 1]
+def test_as_many_run_side_by_side_as_the_engine_takes(serve):
+    class Both(serving_stubs.MarkerModel):
+        num_workers, both = 2, threading.Barrier(2, timeout=LIMIT_S)
 
-    def slow():
-        raise TimeoutError("of the model's own")
+        def forward(self, *arguments, **options):
+            self.both.wait()
+            return super().forward(*arguments, **options)
 
-    with pytest.raises(TimeoutError, match="own"):
-        queue.run(slow, time.perf_counter())
-    with pytest.raises(RequestError, match="No answer") as late:
-        queue.run(lambda: time.sleep(0.3), time.perf_counter() - LIMIT_S)
-    assert late.value.status == 504
-    queue.close()
-    assert len(queue) == 0
+    with serve(Both()) as url, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(post, [url] * 2))
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_pictures_are_decoded_side_by_side_within_the_budget():
+    budget = service.PixelBudget(100, limit_s=0.2)
+    with budget.take(60), budget.take(40):
+        with pytest.raises(RequestError, match="large pictures") as refused, budget.take(1):
+            pass
+        assert refused.value.status == 503
+    with budget.take(1000):  # More than there is waits for all of it.
+        pass
 
 
 def test_requests_end_with_the_version_with_which_they_began(serve, store, tmp_path):
@@ -181,7 +184,7 @@ def test_requests_end_with_the_version_with_which_they_began(serve, store, tmp_p
         return serving_stubs.predictor_of(constant, store, version=directory.name)
 
     with (
-        serve(model, load, checkpoint_root=tmp_path) as url,
+        serve(model, load, checkpoint_root=tmp_path, load_without_key=True) as url,
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
         old = pool.submit(post, url)
@@ -207,7 +210,7 @@ def test_only_one_checkpoint_is_loaded_at_a_time(serve, tmp_path):
 
     body = {"checkpoint_path": "next"}
     with (
-        serve(load=load, checkpoint_root=tmp_path) as url,
+        serve(load=load, checkpoint_root=tmp_path, load_without_key=True) as url,
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
         first = pool.submit(post, url, "/load_model", body)
@@ -226,7 +229,8 @@ def test_metadata_without_a_field_is_422_of_the_real_loader(lacking, tmp_path):
     del contents[lacking]
     (tmp_path / "monday").mkdir()
     (tmp_path / "monday" / "metadata.json").write_text(json.dumps(contents))
-    client = app.create_app(None, settings.ServerSettings(checkpoint_root=tmp_path)).test_client()
+    made = settings.ServerSettings(checkpoint_root=tmp_path, load_without_key=True)
+    client = app.create_app(None, made).test_client()
     answer = client.post("/load_model", json={"checkpoint_path": "monday"})
     assert answer.status_code == 422
     assert f"monday/metadata.json: expected '{lacking}' to be" in answer.json["error"]
@@ -367,13 +371,14 @@ def test_bytes_that_are_hardly_http(stub_server_url):
 class Held:
     """A server whose answers wait until they are let go; larger than a socket takes at once."""
 
-    def __init__(self, **options):
+    def __init__(self):
         self.inside, self.go_on = threading.Semaphore(0), threading.Event()
-        held = flask.Flask("held")
-        held.add_url_rule("/<number>", view_func=self.answer)
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self.server = command_line.Server(held, listener, **options)
+        held = app.create_app(None)
+        held.add_url_rule("/held/<number>", view_func=self.answer)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/held"
+        self.server = front.Server(held, "127.0.0.1", self.port)
 
     def answer(self, number):
         self.inside.release()
@@ -384,8 +389,9 @@ class Held:
         return requests.get(f"{self.url}/{number}", timeout=LIMIT_S).text
 
 
-def test_the_end_answers_what_was_accepted_also_without_a_thread_and_refuses_the_rest():
-    held = Held(threads=2)
+def test_the_end_answers_what_was_accepted_also_without_a_thread_and_refuses_the_rest(monkeypatch):
+    monkeypatch.setattr(front, "_FREE_THREADS", 2)
+    held = Held()
     with concurrent.futures.ThreadPoolExecutor(7) as pool:
         with held.server, requests.Session() as idle:
             held.go_on.set()
@@ -396,17 +402,22 @@ def test_the_end_answers_what_was_accepted_also_without_a_thread_and_refuses_the
             for _ in range(2):
                 assert held.inside.acquire(timeout=LIMIT_S)
             time.sleep(0.5)  # The others have been sent by now.
+            half = socket.create_connection(("127.0.0.1", held.port))
+            half.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le")
             ending = threading.Timer(1.5, held.go_on.set)
             ending.start()
             late = pool.submit(lambda: time.sleep(0.5) or held.ask(8))
+            ended = time.monotonic()
         assert held.server.unfinished == 0 and held.go_on.is_set(), "it has waited"
+        assert time.monotonic() - ended < 8, "half a header is not waited for"
+        half.close()
         for number, answer in answers.items():
             assert answer.result(LIMIT_S) == str(number) * 300_000
         assert isinstance(late.exception(LIMIT_S), requests.ConnectionError)
 
 
 def test_the_end_gives_up_and_counts_what_takes_too_long(monkeypatch):
-    monkeypatch.setattr(command_line, "DRAIN_S", 0.2)
+    monkeypatch.setattr(front, "DRAIN_S", 0.4)
     held = Held()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         with held.server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def test_asks_above_the_threshold(width, asks):
     """99 % of `width` equally likely tokens of 256: 0.0967 and 0.1005."""
     model = TokenModel(width)
     judge = uncertainty.UncertaintyJudge(calibration(), model)
-    verdict = judge.judge(model, SQUARE, SQUARE.placement, np.zeros(512, np.float32))
+    verdict, _ = judge.judge(model, SQUARE, SQUARE.placement, np.zeros(512, np.float32))
     assert verdict.doubt == pytest.approx(0.99 * width / 256)
     assert verdict.ask_human is asks
     assert model.asked == [{}]
@@ -40,7 +41,7 @@ def test_samples_are_drawn_as_they_were_calibrated(model):
     samples = model.forward(images, embedding[None], dropout="full", num_samples=4, seed=0)
     midpoints = (samples[:, 0, :2] + samples[:, 0, 2:]) / 2
     expected = np.sqrt(midpoints.astype(float).var(axis=0).sum())
-    verdicts = [judge.judge(model, SQUARE, SQUARE.placement, embedding) for _ in range(2)]
+    verdicts = [judge.judge(model, SQUARE, SQUARE.placement, embedding)[0] for _ in range(2)]
     assert verdicts[0].doubt == pytest.approx(expected, rel=1e-6)
     assert verdicts[0] == verdicts[1]
 
@@ -107,24 +108,30 @@ def test_over_http(tmp_path, dropout):
 def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
     """`from_checkpoint` reads the file; one that is damaged is an error, not no file."""
     import checkpoint_directory
-    from serving import predictor
-    from serving.engines import engine as engines
+    from serving import engines, predictor
 
     (tmp_path / "store").mkdir()
 
-    class Loaded:
-        embeddings = serving_stubs.embedding_store_of(tmp_path / "store")
-        metadata = {"resize": "letterbox"}
-        version = "first"
+    store = serving_stubs.embedding_store_of(tmp_path / "store")
+    metadata = {"format_version": 1, "resize": "letterbox", "checkpoint": "first"}
 
-    monkeypatch.setattr(checkpoint_directory, "load", lambda *arguments: Loaded)
-    monkeypatch.setattr(checkpoint_directory, "weights_digest", lambda directory: "ef" * 32)
+    def contents(directory, digest="ef" * 32):
+        path = tmp_path / "uncertainty.json"
+        text = path.read_text() if path.is_file() else None
+        return checkpoint_directory.Contents(tmp_path, metadata, "", store, text, digest)
+
+    def load(contents, *arguments):
+        return checkpoint_directory.LoadedCheckpoint(None, contents)
+
+    monkeypatch.setattr(checkpoint_directory, "read_contents", contents)
+    monkeypatch.setattr(checkpoint_directory, "load", load)
     monkeypatch.setattr(engines, "create", lambda *arguments: TokenModel())
     assert predictor.Predictor.from_checkpoint(tmp_path).judge is None
     uncertainty_calibration.write(tmp_path, calibration())
     judge = predictor.Predictor.from_checkpoint(tmp_path).judge
     assert dataclasses.asdict(judge.calibration) == dataclasses.asdict(calibration())
-    monkeypatch.setattr(checkpoint_directory, "weights_digest", lambda directory: "other")
+    of_others = functools.partial(contents, digest="other")
+    monkeypatch.setattr(checkpoint_directory, "read_contents", of_others)
     with pytest.raises(ValueError, match="the checkpoint beside it has changed since"):
         predictor.Predictor.from_checkpoint(tmp_path)
     (tmp_path / "uncertainty.json").write_text("{")

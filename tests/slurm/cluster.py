@@ -39,7 +39,7 @@ SETTINGS = {
 PYTHON = """#!/bin/sh
 [ -n "$HOLD_AT_STEPS" ] || renice -n 5 $$ >/dev/null
 case "$1" in
-    train.py) shift; exec '{python}' '{here}/held_training.py' "$@" ;;
+    train.py) shift; exec '{python}' '{here}/../tiny_training.py' "$@" ;;
     api_batch_server.py) shift; exec '{python}' '{here}/stub_server.py' "$@" ;;
 esac
 exec '{python}' "$@"
@@ -202,7 +202,7 @@ def wait_for(condition, what: str, wait_s: float = WAIT_S) -> None:
     give_up = time.monotonic() + wait_s
     while not condition():
         assert time.monotonic() < give_up, f"waited {wait_s} s in vain until {what}"
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def wait_for_end(*jobs: str) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ import requests
 from PIL import Image
 
 import api_client
-from tests import serving_stubs
+from tests import serving_stubs, tiny_training
 from tests.slurm import cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("running")]
@@ -50,12 +50,10 @@ print(json.dumps(answer.content["prediction"]))
 
 
 def _run_flags(project, run, more):
-    """A data set of noise and a tiny network, as in tools/kill_and_resume.py."""
-    from tools import kill_and_resume
-
+    """A data set of noise and a tiny network, of `tiny_training`."""
     folder = project.folder / "my data"
     if not (folder / "tiny.gin").exists():
-        kill_and_resume.write_data(folder)
+        tiny_training.write_data(folder)
     return [
         *("--config_file", "my data/tiny.gin", "--dataset_file", "data.npz"),
         *("--split_file", "split.npz", "--checkpoint_dir", run, *more),
@@ -70,8 +68,6 @@ def _wait_for_log(project, pattern, words):
 def test_training_goes_on_to_the_same_parameters(project):
     """Queued again by scontrol, then told by the time limit: stopped twice, it ends with the
     parameters of a run that nobody disturbed, to the bit."""
-    from tools import kill_and_resume
-
     # Slurm looks every 30 s, and may send the signal as much too early: at 180 s left, here.
     project.write_settings(SAVE_SECONDS="150", TIME="60", GRES="")
     disturbed = project.job(
@@ -99,7 +95,7 @@ def test_training_goes_on_to_the_same_parameters(project):
     assert "got SIGUSR1: the program is to save and end" in said
     assert said.count("saved; --resume_checkpoint auto goes on") == 2
     runs = [project.folder / "my runs" / name for name in ("calm", "disturbed")]
-    equal, number = kill_and_resume.same_arrays(*runs)
+    equal, number = tiny_training.same_arrays(*runs)
     assert equal == number > 100
 
 
@@ -120,8 +116,6 @@ def _check_same_curve(found: pathlib.Path, expected: pathlib.Path) -> None:
 def test_workers_take_the_steps_of_one(project):
     """One worker, two tasks of one node; and one on each of two nodes, of which one is killed in
     the middle of an epoch: the job is queued again and ends with the same parameters to the bit."""
-    from tools import kill_and_resume
-
     project.write_settings(GRES="")
     one = project.job("training", *_run_flags(project, "one", WORKERS_RUN))
     two = project.job(
@@ -147,24 +141,11 @@ def test_workers_take_the_steps_of_one(project):
     assert cluster.wait_for_end(one, two, killed) == [("COMPLETED", "0")] * 3
     runs = project.folder / "my runs"
     _check_same_curve(runs / "two", runs / "one")
-    equal, number = kill_and_resume.same_arrays(runs / "two", runs / "killed")
+    equal, number = tiny_training.same_arrays(runs / "two", runs / "killed")
     assert equal == number > 100
     assert int(cluster.show(killed)["Restarts"]) >= 1
     assert "a worker was lost" in project.log(log)
     assert not list((project.folder / "slurm_outputs").glob(".workers-*"))
-
-
-@cluster.together
-def test_a_worker_s_own_error_is_the_job_s(project):
-    project.write_settings(GRES="")
-    job = project.job(
-        *("--nodes=1", "--ntasks-per-node=2", "training_multinode"),
-        *_run_flags(project, "wrong", WORKERS_RUN),
-        *("--batch_size", "3"),
-    )
-    assert cluster.wait_for_end(job) == [("FAILED", "1")]
-    said = project.log(f"multinode-{job}.out")
-    assert "batch_size: expected a multiple of the 2 shards, got 3" in said
 
 
 @cluster.together
@@ -173,17 +154,16 @@ def test_a_sweep_goes_on_without_the_setting_that_fails(project):
         "create_optimizer.learning_rate = 1e-3\n"
         "create_optimizer.learning_rate = -1.0\n"
         "create_optimizer.learning_rate = 1e-2; Transformer.num_layers = 2\n"
-        "Transformer.num_heads = 4\n"
     )
     flags = _run_flags(project, "a sweep", [*TINY_RUN, "--num_epochs", "1"])
-    job = project.job("--array=0-3%2", "sweep", "--settings_file", "sweep.txt", *flags)
-    ended = cluster.wait_for_end(*(f"{job}_{task}" for task in range(4)))
-    assert ended == [("COMPLETED", "0"), ("FAILED", "1"), ("COMPLETED", "0"), ("COMPLETED", "0")]
+    job = project.job("--array=0-2%2", "sweep", "--settings_file", "sweep.txt", *flags)
+    ended = cluster.wait_for_end(*(f"{job}_{task}" for task in range(3)))
+    assert ended == [("COMPLETED", "0"), ("FAILED", "1"), ("COMPLETED", "0")]
     table = (project.folder / "my runs" / "a sweep" / "table.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
-    assert [row[1] for row in rows] == ["done", "done", "done", "failed, exit code 1"]
-    assert rows[3][4] == "create_optimizer.learning_rate = -1.0"
-    values = [float(row[3]) for row in rows[:3]]
+    assert [row[1] for row in rows] == ["done", "done", "failed, exit code 1"]
+    assert rows[2][4] == "create_optimizer.learning_rate = -1.0"
+    values = [float(row[3]) for row in rows[:2]]
     assert values == sorted(values)
     assert table in project.log(f"sweep-{job}_*.out")
 
@@ -349,6 +329,8 @@ def test_the_commands_of_the_readme(project):
             _need_no_free_space(project)
         else:
             jobs[re.search(r"submit-(\w+)", command).group(1)] = job.group(1)
+    if f"after    job {jobs['dataset']}" in done.stdout:  # Unless it had ended already.
+        assert cluster.show(jobs["training"])["Dependency"].startswith(f"afterok:{jobs['dataset']}")
     subprocess.run(["scancel", jobs["training"]], check=True)
     ended = cluster.wait_for_end(jobs["check"], jobs["dataset"])
     assert ended == [("FAILED", "1"), ("COMPLETED", "0")]

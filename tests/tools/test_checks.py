@@ -1,4 +1,4 @@
-"""Which Python can run the project, and the table for GPU nodes, from parts that are made up."""
+"""Which Python can run the project, the table for GPU nodes, the pictures of the docs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tools import check_gpu
+from food_data import augmentation
+from tools import check_gpu, docs_pictures
 
 TOOLS = pathlib.Path(__file__).parents[2] / "tools"
 
@@ -52,97 +55,68 @@ def test_the_first_python_that_fits_is_found(good, found, tmp_path):
 
 
 STEP = {"wall_s": 0.1234, "cpu_s": 1.0, "first_s": 41.6, "peak_gb": 3.0, "loss": 0.125}
+# Says what a part finds, by the last of its arguments that tells it.
+PARTS = """#!/bin/sh
+for one in "$@"; do case $one in
+    machine) found='{"GPU": "'$GPU'", "Keras": "tf_keras"}' ;;
+    engines) found='{"tensorflow predict": "12.3 ms"}' ;;
+    goldens) found='{"goldens, float32": "'$HOLD'; worst error 0.50"}' ;;
+    goldens_tf32) found='{"goldens, TensorFloat-32": "do not hold; worst error 2.00"}' ;;
+    graph) found='STEP' ;;
+    bfloat16) echo 'no | products' >&2; exit 4 ;;
+    xla) exec sleep 60 ;;
+esac; done
+echo noise; echo "$found"
+"""
 
 
-@pytest.fixture
-def parts(monkeypatch):
-    """What each part finds, by the last of its arguments that tells it; may be changed."""
-    goldens = {"holds": True, "worst": "worst error 0.50 of its bound (b logits)"}
-    found = {
-        "machine": {"GPU": "A100 (compute capability 8.0)", "Keras": "tf_keras"},
-        "engines": {"floor": 9.0, "tensorflow predict": 12.34},
-        "goldens": dict(goldens),
-        "goldens_tf32": {**goldens, "holds": False},
-        **dict.fromkeys(check_gpu.VARIANTS, STEP),
-    }
-
-    def run_part(arguments, environment, limit_s):
-        found["CUDA_VISIBLE_DEVICES"] = environment.get("CUDA_VISIBLE_DEVICES")
-        return next(found[one] for one in arguments if one in found)
-
-    monkeypatch.setattr(check_gpu, "run_part", run_part)
-    return found
-
-
-def test_table_of_a_gpu(parts, capsys):
-    assert check_gpu.main([]) == 0
-    parts["xla"] = {"failed": "exit code 1: no XLA here | really"}
-    capsys.readouterr()
+def test_table_of_a_gpu(monkeypatch, tmp_path, capsys):
+    (tmp_path / "python").write_text(PARTS.replace("STEP", json.dumps(STEP)))
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(check_gpu, "VARIANTS", ("graph", "bfloat16"))
+    for name, value in (("HOLD", "hold"), ("GPU", "A100 (8.0)"), ("CUDA_VISIBLE_DEVICES", "0")):
+        monkeypatch.setenv(name, value)
     assert check_gpu.main([]) == 1
-    worst = parts["goldens"]["worst"]
     assert capsys.readouterr().out.splitlines() == [
         "| what | found |",
         "|---|---|",
-        "| GPU | A100 (compute capability 8.0) |",
+        "| GPU | A100 (8.0) |",
         "| Keras | tf_keras |",
         "| train step and engines | configs/transformer_mixin.gin; batches of 16, the best of 12 "
         "steps; the median of 15 calls |",
         "| tensorflow predict | 12.3 ms |",
-        *(
-            f"| train step, {variant} | 0.123 s, the first 42 s; peak host 3.00 GB; loss 0.12500 |"
-            for variant in ("graph", "bfloat16")
-        ),
-        "| train step, xla | exit code 1: no XLA here / really |",
-        "| train step, xla_bfloat16 | 0.123 s, the first 42 s; peak host 3.00 GB; loss 0.12500 |",
-        f"| goldens, float32 | hold; {worst} |",
-        f"| goldens, TensorFloat-32 | do not hold; {worst} |",
+        "| train step, graph | 0.123 s, the first 42 s; peak host 3.00 GB; loss 0.12500 |",
+        "| train step, bfloat16 | exit code 4: no / products |",
+        "| goldens, float32 | hold; worst error 0.50 |",
+        "| goldens, TensorFloat-32 | do not hold; worst error 2.00 |",
     ]
-    parts["xla"], parts["goldens"]["holds"] = STEP, False
+    monkeypatch.setattr(check_gpu, "VARIANTS", ("graph",))
+    assert check_gpu.main([]) == 0
+    monkeypatch.setenv("HOLD", "do not hold")
     assert check_gpu.main([]) == 1
-
-
-def test_without_a_gpu(parts, capsys):
-    parts["machine"]["GPU"] = ""
+    monkeypatch.setenv("HOLD", "hold")
+    monkeypatch.setenv("GPU", "")
+    capsys.readouterr()
     assert check_gpu.main([]) == 3
     assert "got none" in capsys.readouterr().err
     assert check_gpu.main(["--cpu"]) == 0
     printed = capsys.readouterr().out
-    assert "| GPU | none used |" in printed
-    assert "TensorFloat" not in printed
-    assert parts["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert "| GPU | none used |" in printed and "TensorFloat" not in printed
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+    late = check_gpu.run_part("a", ["xla"], 0.3), check_gpu.run_part("a", ["graph"], 0.0)
+    assert late == (
+        (False, {"a": "ended: not done after 0 s"}),
+        (False, {"a": "not run: the time was over"}),
+    )
 
 
-def test_parts_that_fail_or_take_too_long(monkeypatch):
-    def run(code, limit_s=60.0):
-        monkeypatch.setattr(sys, "executable", "/bin/sh")
-        return check_gpu.run_part(["-c", code], {"PATH": "/bin:/usr/bin"}, limit_s)
-
-    # sh takes "-m" as an option of its own, and then "-c" and the code as Python does.
-    assert run(f"echo noise; echo '{json.dumps(STEP)}'") == STEP
-    assert run("echo why >&2; exit 4") == {"failed": "exit code 4: why"}
-    assert run("exec sleep 60", 0.2) == {"failed": "ended: not done after 0 s"}
-    assert run("exit 0", 0.0) == {"failed": "not run: the time was over"}
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
-def test_screenshots_of_a_running_server(tmp_path):
-    pytest.importorskip("playwright", reason="Playwright is not installed")
-    from PIL import Image
-
-    from food_data import embedding_store
-    from serving import app
-    from tests import serving_stubs
-
-    store = embedding_store.EmbeddingStore.load(TOOLS.parent / "embeddings")
-    stub = serving_stubs.predictor_of(serving_stubs.ConstantModel([0.2, 0.5, 0.8, 0.5]), store)
-    # In a process of its own: Playwright runs once in each, and other tests may have it running.
-    with serving_stubs.serve(app.create_app(stub)) as url:
-        command = [sys.executable, TOOLS / "page_screenshots.py", "--api_url", url]
-        subprocess.run([*command, "--output_dir", tmp_path], check=True, timeout=300)
-    for name in ("page.png", "page_phone.png"):
-        with (
-            Image.open(tmp_path / name) as taken,
-            Image.open(TOOLS.parent / "docs" / "images" / name) as shown,
-        ):
-            assert taken.size == shown.size
+def test_pictures_of_the_docs(tmp_path):
+    """That they look right, people see. Every picture has a function that makes it."""
+    docs = TOOLS.parent / "docs" / "images"
+    assert {path.name for path in docs.iterdir()} == set(docs_pictures.PICTURES)
+    assert set(docs_pictures.AUGMENTATIONS) == set(vars(augmentation.Augmentation()))
+    assert docs_pictures.main(["mask_rules.png", "--output_dir", str(tmp_path)]) == 0
+    ours, theirs = (np.asarray(Image.open(one / "mask_rules.png"), int) for one in (tmp_path, docs))
+    assert ours.shape == theirs.shape  # Fonts differ from machine to machine.
+    assert np.abs(ours - theirs).mean() < 3

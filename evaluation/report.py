@@ -1,0 +1,450 @@
+"""The document of `study` for people and programs: text, one page, JSON and CSV.
+
+    print(report.text(document))
+    paths = report.write(document, "runs/plates/evaluation")
+    paths["report.html"]
+
+| file            | what it has                                                     |
+|-----------------|-----------------------------------------------------------------|
+| report.html     | all of it, in one file, for reading on a phone and for printing |
+| report.json     | the document without pictures; what is not known is null        |
+| errors.csv      | a line for each kind of answer and metric                       |
+| groups.csv      | a line for each action, food and source, and metric             |
+| uncertainty.csv | a line for each source of uncertainty                           |
+
+A line of errors.csv: model,bbox_mae,coordinates,share of the picture,0.0342,0.0311,0.0381,90
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+import os
+import pathlib
+import re
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from food_data import atomic_files, drawing
+
+_FOLDER = pathlib.Path(__file__).parent
+_ERRORS = ("centroid_mae", "bbox_mae", "centroid_error_mm", "angle_mae_mod180_deg")
+_ERRORS += ("hit_rate", "nearest_item_rate")
+_GROUPS = ("centroid_mae", "angle_mae_mod180_deg", "hit_rate")
+_FIGURES = ("auroc", "relative_ause", "gain_20", "spearman", "nll", "calibration_error")
+_FIGURES += ("coverage_50", "coverage_90", "coverage_95")
+_ESTIMATE = ("mean", "low", "high", "n")
+_METRIC = ("column", "label", "unit")
+_SOURCE = ("label", "source", "settings", "score", "is_default", "ms_per_image", "relative_cost")
+# Figures of `uncertainty_metrics` that the page shows, a table for each line.
+_SOURCES = {
+    "How well each source ranks answers by their error": (
+        *("auroc", "average_precision", "spearman", "relative_ause", "ause", "random_ause"),
+    ),
+    "What asking a human about the most uncertain gains": (
+        *("mean_error", "wrong_share", "gain_10", "gain_20", "gain_50", "aurc", "excess_aurc"),
+    ),
+    "Whether standard deviations mean what they say": (
+        *("nll", "calibration_error", "calibration_error_squared", "ence"),
+        *("coverage_50", "coverage_80", "coverage_90", "coverage_95", "mean_std"),
+    ),
+}
+_EXAMPLES = {
+    "best": "Nearest to the label",
+    "worst": "Farthest from the label",
+    "most_uncertain": "Most uncertain",
+}
+_SETTINGS = {
+    "data": "What the model was asked about.",
+    "checkpoint": "The model that was asked.",
+    "settings": "Flags of the program, as given.",
+    "throughput": "Speed and memory of this evaluation.",
+    "versions": "Packages that made these numbers.",
+}
+# Drawn in a place-holder that becomes the colour of the page's text.
+_INK = "#010101"
+_COLOURS = ("#2a8f6b", "#d0601f", "#4a7de0", "#c04ab0", "#94800c", "#1e8ba1")
+
+Document = Mapping[str, typing.Any]
+Figure = Mapping[str, float | None]
+
+
+def plain(value: object) -> typing.Any:
+    """The value in JSON types: None for NaN and infinity, lists for arrays; entries 'image' of
+    dictionaries, which are pictures, are left out."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items() if key != "image"}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_text(value: object) -> str:
+    """A JSON file's text of `plain` values."""
+    return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"
+
+
+def number(value: float | None, digits: int | None = None) -> str:
+    """With so many decimals, else four, or one from 10 on; '-' for what is not known."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    digits = (1 if abs(value) >= 10 else 4) if digits is None else digits
+    text = f"{value:.{digits}f}"
+    return text if text.strip("-0.") else text.removeprefix("-")
+
+
+def interval(found: Figure | None) -> str:
+    """'0.0165 [0.0158, 0.0173]'; '-' for what is not known, and no brackets without ends."""
+    if found is None or found["mean"] is None or not math.isfinite(found["mean"]):
+        return "-"
+    mean, low, high = (found[name] for name in ("mean", "low", "high"))
+    digits = 1 if abs(mean) >= 10 else 4
+    known = low is not None and high is not None and math.isfinite(low + high)
+    ends = f" [{low:.{digits}f}, {high:.{digits}f}]" if known else ""
+    return f"{mean:.{digits}f}{ends}"
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Cells in columns, the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]
+        ).rstrip()
+        for line in lines
+    )
+
+
+def text(document: Document) -> str:
+    """All of it but the examples, some 120 columns wide; parts that are empty are left out."""
+    parts = [table(_errors(document["errors"], _ERRORS))]
+    parts += [table(_group(document, kind, _GROUPS)) for kind in _groups(document)]
+    compared = document["comparison"]
+    if compared:
+        lines = table(_comparison(compared, _ERRORS))
+        parts.append(f"minus {compared['other']}, on the same samples:\n{lines}")
+    if document["uncertainty"]:
+        parts.append(table(_sources(document["uncertainty"], _FIGURES)))
+    if document["calibration"]:
+        parts.append(calibration_text(document["calibration"]))
+    tried = document["coverage_splits"]
+    if tried:
+        lines = [
+            f"{tried['nominal']:.0%} regions, fitted on {tried['fraction']:.0%} of these samples "
+            f"and tested on the others, {tried['num_splits']} random splits:"
+        ]
+        for name, row in tried.items():
+            if isinstance(row, dict):
+                lines.append(f"  {name}: {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})")
+        parts.append("\n".join(lines))
+    if document["shifts"]:
+        parts.append(table(_shifts(document["shifts"])))
+    speed = document["throughput"]
+    parts.append(
+        f"{speed['num_images']} answers, {speed['images_per_s']:.1f} images/s, "
+        f"{speed['peak_rss_mb']:.0f} MB"
+    )
+    return "\n\n".join(parts)
+
+
+def _errors(
+    rows: Mapping[str, Mapping[str, typing.Any]],
+    names: Iterable[str],
+    heads: Sequence[str] = ("mean [95 % interval]",),
+) -> list[list[str]]:
+    """A line for each row, a column for each metric that any of them has."""
+    columns = [name for name in names if any(name in row for row in rows.values())]
+    lines = [[*heads, *columns]]
+    for name, row in rows.items():
+        counts = [str(row["n"])] if "n" in heads else []
+        lines.append([name, *counts, *(interval(row.get(column)) for column in columns)])
+    return lines
+
+
+def _groups(document: Document) -> list[str]:
+    return [kind for kind, rows in document["groups"].items() if len(rows) > 1]
+
+
+def _group(document: Document, kind: str, names: Iterable[str]) -> list[list[str]]:
+    return _errors(document["groups"][kind], names, [kind, "n"])
+
+
+def _comparison(compared: Document, names: Iterable[str]) -> list[list[str]]:
+    lines = [["", "difference [95 % interval]", "p"]]
+    for name in (name for name in names if name in compared["columns"]):
+        row = compared["columns"][name]
+        difference = interval({"mean": row["difference"], **row})
+        lines.append([name, difference, number(row["p_value"], 4)])
+    return lines
+
+
+def _sources(rows: Sequence[Document], names: Sequence[str]) -> list[list[str]]:
+    """A line for each source and score, the default one with a star."""
+    lines = [["uncertainty", "score", *names, "ms", "cost"]]
+    for row in rows:
+        figures = [number(row["figures"].get(name), 3) for name in names]
+        cost = [number(row["ms_per_image"], 1), number(row["relative_cost"], 2)]
+        lines.append([row["label"] + " *" * row["is_default"], row["score"], *figures, *cost])
+    return lines
+
+
+def _shifts(rows: Sequence[Document]) -> list[list[str]]:
+    lines = [["plates", "n", "auroc", "asked", "uncertainty"]]
+    for row in rows:
+        figures = [number(row[name], 3) for name in ("auroc", "asked_share")]
+        lines.append([row["name"], str(row["n"]), *figures, number(row["mean_uncertainty"], 4)])
+    return lines
+
+
+def calibration_text(found: Document) -> str:
+    """What uncertainty.json is worth on these samples, `calibration_fit.figures`."""
+    fitted_on, chance = found["fitted_on"], found["chance"]
+    lines = [
+        f"uncertainty.json ({fitted_on['source']}, {fitted_on['score']}, fitted on "
+        f"{fitted_on['num_calibration_samples']} samples of {fitted_on['num_pictures']} pictures):"
+    ]
+    for kind, name in (("disc", "discs"), ("both", "discs with sectors"), ("box", "boxes")):
+        if f"{kind}_coverage" in found:
+            held = interval(found[f"{kind}_coverage"])
+            lines.append(f"  {name} that promise {found['nominal']:.0%} hold {held} of the labels")
+    lines += [
+        f"  median radius {found['median_radius']:.4f} of the picture",
+        f"  asked about {found['asked_share']:.1%} (target: {found['target']}); mean distance of "
+        f"the midpoints {found['error_of_all']:.4f}, of the answered "
+        f"{number(found['error_of_answered'], 4)}; gain {number(found['gain'], 3)}",
+        f"  wrong {found['wrong_of_all']:.3f}, of the answered "
+        f"{number(found['wrong_of_answered'], 3)}",
+    ]
+    if chance is not None:
+        lines.append(
+            f"  chance to be right {chance['mean']:.3f}, right {chance['right']:.3f}; calibration "
+            f"error {interval(chance['ece'])}; AUROC of wrong answers {number(chance['auroc'], 3)}"
+        )
+    return "\n".join(lines)
+
+
+def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
+    """Writes the files of the module's table; nothing is written if one cannot be made.
+
+    Args:
+        document: of `study.run`, with title, created, data, checkpoint, settings and versions.
+        directory: made if it does not exist; files of the same name are replaced.
+
+    Returns:
+        {name: path}.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+    contents = plain(document)
+    figures = dict.fromkeys(name for row in contents["uncertainty"] for name in row["figures"])
+    labels = {
+        column: {"column": column, "label": metric["label"], "unit": metric["unit"]}
+        for column, metric in contents["metrics"].items()
+    }
+
+    def lines(columns: Mapping[str, Figure], **row: object) -> Iterator[dict[str, object]]:
+        for column, figure in columns.items():
+            if column != "n":
+                yield {**row, **labels.get(column, {"column": column}), **figure}
+
+    texts = {
+        "report.html": _html(document),
+        "report.json": json_text(contents),
+        "errors.csv": _csv(
+            ("kind", *_METRIC, *_ESTIMATE),
+            (line for kind, row in contents["errors"].items() for line in lines(row, kind=kind)),
+        ),
+        "groups.csv": _csv(
+            ("group", "name", "samples", *_METRIC, *_ESTIMATE),
+            (
+                line
+                for group, members in contents["groups"].items()
+                for name, row in members.items()
+                for line in lines(row, group=group, name=name, samples=row["n"])
+            ),
+        ),
+        "uncertainty.csv": _csv(
+            (*_SOURCE, *figures),
+            (
+                {name: row[name] for name in _SOURCE}
+                | {"settings": json.dumps(row["settings"]), **row["figures"]}
+                for row in contents["uncertainty"]
+            ),
+        ),
+    }
+    folder = pathlib.Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, contents in texts.items():
+        with atomic_files.replace_file(folder / name) as file:
+            # File names need not be UTF-8; what is not becomes a question mark.
+            file.write(contents.encode("utf-8", "replace"))
+    return {name: folder / name for name in texts}
+
+
+def _csv(columns: Iterable[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """What is not known is an empty cell; floats can be read back exactly."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _html(document: Document) -> str:
+    """The page, which needs no other file."""
+    import jinja2  # Here, as Matplotlib below: not needed to print.
+    import markupsafe
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [(*section[:2], list(section[2])) for section in _sections(document)]
+    return environment.get_template("report.html.jinja").render(
+        document=document,
+        style=markupsafe.Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),
+        sections=[section for section in sections if section[2]],
+        absent=[section[1] for section in sections if not section[2]],
+        svg=markupsafe.Markup,
+    )
+
+
+def _sections(document: Document) -> Iterator[tuple[str, str, Iterable[dict]]]:
+    """Key, title and parts, in the order in which a reader asks; one of which nothing is known has
+    no parts."""
+
+    def part(caption: str = "", lines: Sequence = (), **has: object) -> dict[str, object]:
+        return {"caption": caption, "lines": lines, "text": (), "plot": "", "examples": (), **has}
+
+    document = {**plain(document), "examples": document["examples"]}
+    metrics, compared = document["metrics"], document["comparison"]
+    lines = _errors(document["errors"], metrics)
+    names = [f"{metric['label']} ({metric['unit']})" for metric in metrics.values()]
+    lines = list(zip(*[[lines[0][0], *names], *lines[1:]]))  # Many metrics, few kinds of answers.
+    caption = "Mean of each metric with its 95 % interval over pictures."
+    yield "errors", "Errors beside answers that need no model", [part(caption, lines)]
+    lines = compared and _comparison(compared, metrics)
+    title, caption = "Comparison", f"This checkpoint minus {compared and compared['other']}."
+    yield "comparison", title, [part(caption, lines)] if compared else ()
+    rows, curves = document["uncertainty"], document["curves"]
+    tables = [part(caption, _sources(rows, names)) for caption, names in _SOURCES.items()]
+    yield "uncertainty", "Sources of uncertainty; the default has a star", tables if rows else ()
+    drawn = [
+        part(
+            "Mean error of the answers that are kept if a human is asked about the most uncertain "
+            "others. The lower, the better; the oracle asks about the largest errors.",
+            plot=_plot(curves, "risk", "coverage", "error"),
+        ),
+        part(
+            "Share of labels below each quantile that the model predicts, over the share that "
+            "should be. On the diagonal, standard deviations mean what they say.",
+            plot=_plot(curves, "reliability", "expected", "observed"),
+        ),
+    ]
+    yield "curves", "Risk, coverage and reliability", drawn if curves else ()
+    found = document["calibration"]
+    said = calibration_text(found).splitlines() if found else ()
+    yield "calibration", "Calibration", [part(text=said)] if found else ()
+    lines = _shifts(document["shifts"])
+    caption = "How the uncertainty tells plates unlike training from ordinary ones."
+    yield "shifts", "Plates unlike training", [part(caption, lines)] if document["shifts"] else ()
+    by_group = [
+        part(
+            f"Mean of each metric by {kind}; groups.csv has more.", _group(document, kind, _GROUPS)
+        )
+        for kind in document["groups"]
+    ]
+    yield "groups", "Errors by action, food and source", by_group
+    chosen = [
+        part(caption, examples=[_example(one) for one in document["examples"][name]])
+        for name, caption in _EXAMPLES.items()
+        if document["examples"][name]
+    ]
+    yield "examples", "Examples: labelled green, answered pink, region white", chosen
+    settings = [
+        part(caption, [["name", "value"], *([key, str(v)] for key, v in document[name].items())])
+        for name, caption in _SETTINGS.items()
+        if document.get(name)
+    ]
+    yield "settings", "Settings and versions", settings
+
+
+def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str, x: str, y: str) -> str:
+    """SVG to stand in the page, in which no text of the document is markup."""
+    from matplotlib import figure, rc_context
+    from matplotlib.backends import backend_svg
+
+    if not curves:
+        return ""
+    inks = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    style = {"svg.fonttype": "none", "svg.hashsalt": name, **dict.fromkeys(inks, _INK)}
+    file = io.BytesIO()
+    with rc_context(style):
+        sheet = figure.Figure(figsize=(4.6, 4.2), layout="constrained")
+        backend_svg.FigureCanvasSVG(sheet)
+        axis = sheet.subplots()
+        for number, curve in enumerate(curves):
+            colour = _COLOURS[number % len(_COLOURS)]
+            axis.plot(curve[x], curve[y], color=colour, label=curve["label"])
+            if name == "risk":
+                axis.plot(curve[x], curve["oracle"], color=colour, linestyle=":", linewidth=1)
+        if name == "risk":
+            axis.plot([0, 1], [curves[0]["random"]] * 2, color=_INK, linestyle="--", label="random")
+            axis.set(xlabel="share answered", ylabel="mean error (oracle dotted)")
+        else:
+            axis.plot([0, 1], [0, 1], color=_INK, linestyle="--", label="perfect")
+            axis.set(xlabel="expected share", ylabel="observed share of labels")
+        axis.set(xlim=(0, 1), ylim=(0, None if name == "risk" else 1))
+        sheet.legend(loc="outside lower center", ncols=2, frameon=False)
+        unnamed = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        sheet.savefig(file, format="svg", transparent=True, metadata=unnamed)
+    text = file.getvalue().decode()
+    # A style sheet inside would hold for the whole page, and an id may be there once in it.
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
+    opening = f'<svg role="img" aria-label="{name}: {y} over {x}" viewBox='
+    text = re.sub(r"<svg [^>]*viewBox=(\"[^\"]*\")[^>]*>", opening + r"\1>", text, count=1)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text[text.index("<svg") :])
+    return text.replace(_INK, "currentColor")
+
+
+def _example(found: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """One of the document's examples: its picture with both motions, and what is said below it."""
+    size = (2 * found["image"].shape[1], 2 * found["image"].shape[0])
+    picture = cv2.resize(found["image"], size, interpolation=cv2.INTER_CUBIC)
+    lines = [f"Midpoint {number(found['centroid_distance'])} of the picture off"]
+    if found["uncertainty"] is not None:
+        asked = {True: ", a human is asked", False: ", the model acts", None: ""}[found["asked"]]
+        lines.append(f"Uncertainty {number(found['uncertainty'])}{asked}")
+    if found["radius"] is not None:
+        lines.append(f"Radius of the disc {number(found['radius'])} of the picture")
+        centre = np.rint(np.reshape(found["predicted"], (2, 2)).mean(axis=0) * size).astype(int)
+        radius = int(round(found["radius"] * size[0]))
+        for colour, line in (((0, 0, 0), 4), ((255, 255, 255), 2)):
+            cv2.circle(picture, centre.tolist(), radius, colour, line, cv2.LINE_AA)
+    for name, colour in (
+        ("labelled", drawing.ARROW_COLOUR),
+        ("predicted", drawing.START_COLOUR),
+    ):
+        picture = drawing.draw_motion(picture, found[name], colour, dots=(), outlined=True)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    title = f"{found['action']} {found['food']}"
+    ends = {name: np.round(found[name], 2).tolist() for name in ("labelled", "predicted")}
+    return {
+        "address": "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode(),
+        "alt": f"Plate, asked for {title}; labelled {ends['labelled']}, answered "
+        f"{ends['predicted']}.",
+        "title": title,
+        "lines": [*lines, found["picture"]],
+    }

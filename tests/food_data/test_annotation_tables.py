@@ -1,0 +1,204 @@
+"""Tables and YOLO's text files, in the dialects that people's programs write."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from food_data import annotation_files, annotation_tables
+
+
+@pytest.fixture
+def reading():
+    return annotation_files.Reading()
+
+
+@pytest.fixture
+def table(tmp_path):
+    Image.new("RGB", (640, 480)).save(tmp_path / "1.png")
+    Image.new("RGB", (8, 6)).save(tmp_path / "2.png")
+
+    def write(*lines, header="image,food,x1,y1,x2,y2,action,note", encoding="utf-8"):
+        (tmp_path / "a.csv").write_bytes("\r\n".join([header, *lines]).encode(encoding))
+        return [tmp_path / "a.csv"]
+
+    return write
+
+
+def test_csv_lines_of_a_picture_are_its_objects(table, reading):
+    paths = table(
+        "1.png,pea,16,12,48,480,scoop,", ",,,,,,,", '2.png," banana ",8,0.5,1,2,,x', "",
+        "1.png,pea,3,3,4,4,,",
+    )  # fmt: skip
+    first, second = annotation_tables.read_csv(paths, "pixels", reading)
+    assert [one.action for one in first.objects] == ["scoop", None]
+    assert first.objects[0].axis.tolist() == [[16, 12], [48, 480]]
+    assert [(one.label, one.axis.tolist()) for one in second.objects] == [
+        ("banana", [[8, 0.5], [1, 2]])
+    ]
+    assert (first.size, second.size) == ((640, 480), (8, 6))
+    paths = table("1.png,pea,0.25,0.5,1,0,7", header="image,food,x1,y1,x2,y2,group")
+    (normalised,) = annotation_tables.read_csv(paths, "normalised", reading)
+    assert normalised.objects[0].axis.tolist() == [[160, 240], [640, 0]]
+    assert normalised.group == "7"
+
+
+@pytest.mark.parametrize(
+    "lines, encoding",
+    [
+        (["image;food;x1;y1;x2;y2", "1.png;pea;110,5;70;210;170"], "utf-8-sig"),
+        (["image\tfood\tx1\ty1\tx2\ty2", "1.png\tpea\t110.5\t70\t210\t170"], "utf-16"),
+        (["sep=;", "image;food;x1;y1;x2;y2", "1.png;pea;110,5;70;210;170"], "cp1252"),
+        (["Image,Food,X1,y1,x2,y2", '1.png,pea,"110,5",70,210,170'], "utf-8"),
+        (["image|food|x1|y1|x2|y2|größe", "1.png|pea|110.50|7e1|210|170|"], "cp1252"),
+    ],
+)
+def test_csv_dialects(table, reading, lines, encoding):
+    paths = table(*lines[1:], header=lines[0], encoding=encoding)
+    (picture,) = annotation_tables.read_csv(paths, "pixels", reading)
+    assert picture.objects[0].axis.tolist() == [[110.5, 70], [210, 170]]
+    noted = "".join(reading.text())
+    assert ("decimal commas" in noted) == ("110,5" in lines[-1])
+    assert ("Windows-1252" in noted) == ("größe" in lines[0])
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("1.png,pea", "a.csv: line 2: expected 8 values separated by ',', got 2"),
+        ("1.png,,1,1,1,1,,", "a.csv: line 2: expected a value for food, got none"),
+        ("1.png,pea,one,1,1,1,,", "a.csv: line 2: x1: expected a number, got 'one'"),
+        ("1.png,pea,inf,1,1,1,,", "a.csv: line 2: x1: expected a number, got 'inf'"),
+        ("1.png,pea,7_0,1,1,1,,", "a.csv: line 2: x1: expected a number, got '7_0'"),
+        ('1.png,pea,"1,105",1,1,1,,', "line 2: .* got '1,105', which may have a comma between"),
+        ('1.png,pea,"1,105.5",1,1,1,,', "line 2: .* got '1,105.5', which may have a comma"),
+        ("1.png,pea,1,1,1,480.1,,", "y2: expected 0 to 480 in units 'pixels', got 480.1. Are the"),
+        ("1.png,pea,-0.1,1,1,1,,", "x1: expected 0 to 640 in units 'pixels', got -0.1"),
+        ("3.png,pea,1,1,1,1,,", "a.csv: line 2: .*3.png cannot be read.*"),
+    ],
+)
+def test_csv_wrong_lines_are_named(table, reading, line, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        annotation_tables.read_csv(table(line), "pixels", reading)
+
+
+def test_csv_wrong_headers_and_units_and_pictures_that_are_skipped(table):
+    reading = annotation_files.Reading(skip_unreadable=True)
+    for header in ("image,food,x1,y1,x2", "image,food,x1,x1,y1,x2,y2", ""):
+        with pytest.raises(ValueError, match="a.csv: expected a header with .* separated by ','"):
+            annotation_tables.read_csv(table(header=header), "pixels", reading)
+    with pytest.raises(ValueError, match="units: expected one of pixels, normalised; got 'mm'"):
+        annotation_tables.read_csv(table(), "mm", reading)
+    with pytest.raises(ValueError, match="x1: expected 0 to 1 .* got 9. Are these pixels"):
+        annotation_tables.read_csv(table("1.png,pea,9,0,0,0,,"), "normalised", reading)
+    (skipped,) = annotation_tables.read_csv(table("3.png,pea,1,1,1,1,,"), "pixels", reading)
+    assert (skipped.objects[0].flaw, skipped.objects[0].axis) == ("picture unreadable", None)
+
+
+def fork(table, line, units="pixels", length=0.25, convention="image", keep_direction=False):
+    paths = table(line, header="image,food,x,y,angle")
+    (picture,) = annotation_tables.read_spanet(
+        paths, units, length, convention, keep_direction, annotation_files.Reading()
+    )
+    return picture.objects[0].axis
+
+
+@pytest.mark.parametrize(
+    "convention, angle, end",
+    [
+        ("image", 0, (380, 240)),
+        ("image", 90, (320, 300)),
+        ("mathematical", 90, (320, 180)),
+        ("mathematical", 180, (260, 240)),
+        ("spanet", 0, (320, 300)),
+        ("spanet", 90, (380, 240)),
+        ("spanet", 135, (320 + 60 / 2**0.5, 240 - 60 / 2**0.5)),
+    ],
+)
+def test_spanet_angles(table, convention, angle, end):
+    line = f"1.png,grape,320,240,{angle}"
+    axis = fork(table, line, convention=convention, keep_direction=True)
+    np.testing.assert_allclose(axis[1], end)
+    np.testing.assert_allclose(axis.mean(axis=0), [320, 240])
+    undirected = fork(table, line, convention=convention)
+    assert undirected[1, 0] >= undirected[0, 0] - 1e-9
+
+
+def test_spanet_length_and_borders(table):
+    axis = fork(table, "1.png,grape,0.5,0.5,0", units="normalised", length=0.5)
+    np.testing.assert_allclose(axis, [[200, 240], [440, 240]])
+    near = fork(table, "1.png,grape,10,240,0")
+    np.testing.assert_allclose(near, [[0, 240], [20, 240]], atol=1e-9)
+    for options, message in (
+        ({"convention": "compass"}, "expected one of image, mathematical, spanet; got 'compass'"),
+        ({"length": 0}, "length: expected a share above 0 up to 1, got 0"),
+        ({"length": float("nan")}, "length: .* got nan"),
+        ({"units": "normalised"}, "a.csv: line 2: x: expected 0 to 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fork(table, "1.png,grape,320,240,90", **options)
+
+
+@pytest.fixture
+def yolo(tmp_path, reading):
+    """A data set as Roboflow and Ultralytics lay it out; pictures of 100 x 50."""
+    (tmp_path / "train" / "images").mkdir(parents=True)
+    (tmp_path / "train" / "labels").mkdir()
+    Image.new("RGB", (100, 50)).save(tmp_path / "train" / "images" / "1.PNG")
+
+    def call(*lines, names="names: [banana, 'green bean']\nnc: 2", file="data.yaml", **options):
+        (tmp_path / file).write_text(names)
+        (tmp_path / "train" / "labels" / "1.txt").write_text("\n".join(lines))
+        return annotation_tables.read_yolo([tmp_path], reading, **options)
+
+    return call
+
+
+def test_yolo_boxes_polygons_and_turned_boxes(yolo, reading):
+    (picture,) = yolo(
+        "1 0.5 0.5 0.2 0.1",
+        "0 0.1 0.2 0.3 0.2 0.3 0.6",
+        "0 0.1 0.2 0.3 0.2 0.3 0.6 0.1 0.6",
+        "0 0.1 0.2 0.3 0.2 0.5 0.6 0.1 0.6",
+        "7 0.5 0.5 0.2 0.1",
+        "0 0.5 0.5 0.2 0.1 0.93",
+        "0 50 25 20 5",
+    )
+    assert (picture.size, picture.path.name) == ((100, 50), "1.PNG")
+    box, polygon, turned, four, unknown, confident, pixels = picture.objects
+    assert (box.label, box.box.tolist()) == ("green bean", [[40, 22.5], [60, 27.5]])
+    assert polygon.rings[0].tolist() == [[10, 10], [30, 10], [30, 30]]
+    np.testing.assert_allclose(turned.box, [[10, 10], [30, 10], [30, 30], [10, 30]])
+    assert (len(four.rings), four.box, unknown.label) == (1, None, "class 7")
+    assert confident.flaw.startswith("lines that are neither box nor polygon")
+    assert pixels.flaw.startswith("numbers above 1")
+
+
+@pytest.mark.parametrize(
+    "names, file",
+    [
+        ("names:\n- banana\n- pea\n", "data.yaml"),
+        ("path: .\nnames:\n  0: banana\n  1: pea  # green\nnc: 2", "train/data.yaml"),
+        ("names: {0: banana, 1: 'pea'}", "data.yaml"),
+        ("nc: 2\nnames: [\n  'banana', \"pea\",\n]\n", "data.yaml"),
+        ("banana\npea\n", "train/labels/classes.txt"),
+        ("banana\r\npea", "obj.names"),
+    ],
+)
+def test_yolo_class_names(yolo, names, file):
+    (picture,) = yolo("0 0.5 0.5 0.2 0.1", "1 0.5 0.5 0.2 0.1", names=names, file=file)
+    assert [one.label for one in picture.objects] == ["banana", "pea"]
+
+
+def test_yolo_keypoints_wrong_files_and_absent_names(yolo, tmp_path, reading):
+    (picture,) = yolo("0 0.5 0.5 0.2 0.1 0.4 0.5", names="names: [banana]\nkpt_shape: [1, 2]")
+    assert picture.objects[0].box.tolist() == [[40, 22.5], [60, 27.5]]
+    assert reading.notes == {"keypoints not read": 1}
+    with pytest.raises(ValueError, match="1.txt: expected lines of a class number"):
+        yolo("hello world")
+    with pytest.raises(ValueError, match="data.yaml: expected a list or a table `names`"):
+        yolo("0 0.5 0.5 0.2 0.1", names="nc: 1")
+    (tmp_path / "data.yaml").unlink()
+    with pytest.raises(ValueError, match="expected the names of the classes .* --class_names"):
+        yolo("0 0.5 0.5 0.2 0.1", file="other.names")
+    options = {"file": "other.names", "class_names": tmp_path / "other.names"}
+    assert yolo("0 0.5 0.5 0.2 0.1", names="pea", **options)[0].objects[0].label == "pea"

@@ -1,0 +1,168 @@
+"""train.py on noise with a tiny network, for tests that stop a run, and kill it, and go on with it.
+
+    python tests/tiny_training.py --kills 10    # kills a run at random moments, compares the result
+
+Without traces, which would cost more than the steps. As a program in the place of train.py it says
+each step; HOLD_AT_STEPS=2,5 holds the first start after step 2 and the second after step 5, until a
+signal comes, as every run notices between two steps.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import checkpoint_writer  # noqa: E402
+import train  # noqa: E402
+from food_data import npz_dataset, splits  # noqa: E402
+
+NUM_SAMPLES, STEPS_PER_EPOCH, NUM_EPOCHS = 20, 3, 10
+LONGEST_HOLD_S = 900
+CONFIG = """
+FilmEfficientNet.variant = "small"
+FilmEfficientNet.width = 0.1
+FilmEfficientNet.depth = 0.1
+EfficientNetEncoder.image_size = 32
+TransformerNetwork.token_embedding_size = 16
+Transformer.num_layers = 1
+Transformer.num_heads = 2
+Transformer.key_dim = 8
+Transformer.feed_forward_size = 16
+create_optimizer.learning_rate = 1e-2
+create_optimizer.schedule = "cosine"
+create_optimizer.warmup_steps = 2
+create_optimizer.weight_decay = 0.01
+create_optimizer.ema_decay = 0.9
+Augmentation.rotate_90_probability = 0.5
+Augmentation.noise = 0.05
+Augmentation.canonical_direction = False
+"""
+
+
+def write_data(folder: pathlib.Path) -> None:
+    """A data set of noise, its split, and the configuration."""
+    rng = np.random.default_rng(0)
+    embeddings = rng.standard_normal((NUM_SAMPLES, 512)).astype(np.float32)
+    dataset = npz_dataset.FoodDataset(
+        rng.integers(0, 256, (NUM_SAMPLES, 236, 236, 3), np.uint8),
+        rng.random((NUM_SAMPLES, 4), np.float32),
+        embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True),
+    )
+    npz_dataset.write_npz(folder / "data.npz", dataset)
+    order = np.arange(NUM_SAMPLES)
+    splits.write_split(folder / "split.npz", splits.Split(order[:16], order[16:]))
+    (folder / "tiny.gin").write_text(CONFIG)
+
+
+def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
+    """(Equal tensors, all tensors) of the newest checkpoints of two runs."""
+    import tensorflow as tf
+
+    newest = [checkpoint_writer.find_resume_point(path).prefix for path in (one, other)]
+    readers = [tf.train.load_checkpoint(str(prefix)) for prefix in newest]
+    names = {name for reader in readers for name in reader.get_variable_to_shape_map()}
+    names.discard("_CHECKPOINTABLE_OBJECT_GRAPH")
+    equal = [
+        all(reader.has_tensor(name) for reader in readers)
+        and np.array_equal(*(reader.get_tensor(name) for reader in readers))
+        for name in names
+    ]
+    return sum(equal), len(equal)
+
+
+def _log(directory: pathlib.Path) -> list[list[str]]:
+    """loss_log.csv without its last two columns, which say how fast the machine was."""
+    rows = (directory / "loss_log.csv").read_text().splitlines()
+    return [row.split(",")[:-2] for row in rows]
+
+
+def _run_until(arguments: list[str], last_step: int | None, wait_s: float) -> int:
+    """Trains, and kills `wait_s` after step `last_step` was said; None lets the run end."""
+    command = [sys.executable, __file__, *arguments]
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
+        ) as process,
+    ):
+        for line in process.stdout:
+            step = int(line.split()[1]) if line.startswith("step ") else 0
+            if last_step is not None and step >= last_step:
+                time.sleep(wait_s)
+                process.kill()
+                break
+        code = process.wait()
+        errors.seek(0)
+        assert code in (0, -9), errors.read()[-2000:]
+    return code
+
+
+def kill_and_resume(folder: pathlib.Path, num_kills: int, num_epochs: int, seed: int) -> bool:
+    """Trains undisturbed, and killed at random moments of steps, checkpoints and validations:
+    whether both end with the same bits and the same log."""
+    rng = np.random.default_rng(seed)
+    write_data(folder)
+
+    def command(run: str) -> list[str]:
+        return [
+            *(
+                "--config_file",
+                str(folder / "tiny.gin"),
+                "--dataset_file",
+                str(folder / "data.npz"),
+            ),
+            *("--split_file", str(folder / "split.npz"), "--checkpoint_dir", str(folder / run)),
+            *("--batch_size", "4", "--num_epochs", str(num_epochs)),
+            *("--steps_per_epoch", str(STEPS_PER_EPOCH), "--checkpoint_every_steps", "2"),
+            *("--resume_checkpoint", "auto", "--embeddings_dir", str(ROOT / "embeddings")),
+        ]
+
+    _run_until(command("undisturbed"), None, 0.0)
+    # Rising, so that each kill finds the run further on; what was lost is done again.
+    for step in sorted(rng.integers(1, (num_epochs - 1) * STEPS_PER_EPOCH + 1, num_kills)):
+        assert _run_until(command("killed"), step, float(rng.uniform(0.0, 0.5))) == -9
+    _run_until(command("killed"), None, 0.0)
+    equal, number = same_arrays(folder / "undisturbed", folder / "killed")
+    return equal == number and _log(folder / "undisturbed") == _log(folder / "killed")
+
+
+def _train(arguments: list[str]) -> int:
+    import tensorflow as tf
+
+    from training import training_loop
+
+    holds = [int(step) for step in os.environ.get("HOLD_AT_STEPS", "").split(",") if step]
+    start, task = int(os.environ.get("SLURM_RESTART_COUNT", 0)), os.environ.get("SLURM_PROCID")
+    hold_at = holds[start] if start < len(holds) else None
+    train_step = training_loop.TrainingLoop._train_step
+
+    def said(loop):
+        loss = train_step(loop)
+        step = loop._agent.steps_done
+        print("step", step, flush=True)  # noqa: T201
+        if step == hold_at:
+            print(f"held after step {step}, process {os.getpid()}, task {task}", flush=True)  # noqa: T201
+            give_up = time.monotonic() + LONGEST_HOLD_S
+            while loop._signals._received is None and time.monotonic() < give_up:
+                time.sleep(0.05)
+        return loss
+
+    training_loop.TrainingLoop._train_step = said
+    tf.config.run_functions_eagerly(True)
+    return train.main(arguments)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] != "--kills":
+        sys.exit(_train(sys.argv[1:]))
+    with tempfile.TemporaryDirectory() as temporary:
+        sys.exit(not kill_and_resume(pathlib.Path(temporary), int(sys.argv[2]), NUM_EPOCHS, 0))
