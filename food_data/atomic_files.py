@@ -9,6 +9,18 @@ import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def refuse_pointer(path: str | os.PathLike[str]) -> None:
+    """Raises ValueError for the 130 bytes of text that a clone without Git LFS leaves of a file."""
+    with open(path, "rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ValueError(
+                f"{path} is a Git LFS pointer, not the file itself. Where it comes from, run `git "
+                "lfs install` and `git lfs pull`."
+            )
+
 
 @contextlib.contextmanager
 def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator[BinaryIO]:
@@ -21,11 +33,18 @@ def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
+        OSError: if nothing can be written into it.
     """
     path = pathlib.Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"Cannot write {path}: the folder {path.parent} does not exist.")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"Cannot write {path}: {error.strerror}. Choose a folder that you may write into",
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

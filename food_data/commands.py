@@ -449,7 +449,7 @@ def _check(args: argparse.Namespace) -> int:
     if split_file is None and splits.split_path(args.file).is_file():
         split_file = splits.split_path(args.file)
     progress = functools.partial(tqdm.tqdm, unit="chunk", disable=None, leave=False)
-    report = dataset_check.check_file(args.file, split_file, progress)
+    report = dataset_check.check_file(args.file, split_file, progress, compare_pictures=True)
     print(f"{args.file}, {'no split file' if split_file is None else split_file}\n")
     print(report.text)
     return 1 if report.errors else 0

@@ -210,6 +210,8 @@ class EmbeddingStore:
                 f"No .npy file in {directory}. Fill it with "
                 f"`python embeddings/build_embeddings.py build --embeddings_dir {directory}`."
             )
+        for name in files:
+            atomic_files.refuse_pointer(directory / name)
         if (directory / MANIFEST_FILE).is_file():
             manifest = read_manifest(directory / MANIFEST_FILE)
             _check_files(entries_by_pair(manifest), files, directory)
