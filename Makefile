@@ -17,8 +17,9 @@ PYTHON ?= $(shell sh tools/find_python.sh)
 WORKERS ?= 2
 # Whole modules go to a worker, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
+WITHOUT_SLURM_AND_BROWSER := --ignore tests/slurm/test_jobs.py --ignore tests/browser
 
-.PHONY: help install demo imagenet-weights pretrain check-gpu test test-fast test-second test-slow lint format lock clean FORCE \
+.PHONY: help install demo imagenet-weights pretrain check-gpu test test-all test-fast test-second test-slow lint format lock clean FORCE \
     submit-check submit-dataset submit-training submit-training-multinode submit-evaluation submit-sweep submit-server submit-batch-inference
 .DEFAULT_GOAL := help
 
@@ -60,10 +61,13 @@ imagenet-weights: $(STAMP)  ## gets EfficientNet-Lite0 with ImageNet weights fro
 pretrain: $(STAMP)  ## makes pretrained/lite, the checkpoint that ships, in about three hours on 2 cores; PHOTOS=folder
 	@PYTHON=$(BIN)/python PHOTOS='$(PHOTOS)' sh tools/pretrain.sh
 
-test: lint  ## everything that continuous integration checks
+test: lint  ## style, and all tests that need no Slurm and no browser: under eight minutes on two cores
+	$(PYTEST) -m "not long" $(WITHOUT_SLURM_AND_BROWSER)
+
+test-all: lint  ## the same with a throw-away Slurm and a browser: what continuous integration checks
 	$(PYTEST) -m "not long"
 
-test-fast: $(STAMP)  ## the tests that take under five minutes together
+test-fast: $(STAMP)  ## the tests that take about three minutes together
 	$(PYTEST) -m "not slow"
 
 test-second: $(STAMP)  ## the goldens and the fast tests: for a second Python, with VENV=.venv-second PYTHON=python3.13

@@ -89,7 +89,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.worker is not None:
         found = work(args.worker[1:], int(args.worker[0]), args.config_file, args.repeats)
-        print(json.dumps(found), flush=True)  # noqa: T201
+        print(json.dumps(found), flush=True)
         return
     count = args.num_workers
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -112,7 +112,7 @@ def main() -> None:
     # Each worker of a ring sends and receives this much of every byte.
     rate = found["gradient_mb"] * 2 * (count - 1) / count / found["gradient_s"]
     each_ms = 1e3 * found["statistics_s"] / found["statistics_messages"]
-    print(  # noqa: T201
+    print(
         f"workers              {count}, on this machine\n"
         f"gradients            {found['gradient_mb']:.1f} MB in {found['gradient_tensors']} "
         f"tensors, {found['gradient_s'] * 1e3:.1f} ms, {rate:.0f} MB/s each way\n"

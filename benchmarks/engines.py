@@ -121,13 +121,7 @@ def policy_times(agent: agent_wrapper.Agent, repeats: int) -> dict[str, float]:
 
 
 def measure(parts: list[str], repeats: int, bindings: list[str]) -> dict[str, float]:
-    """Milliseconds by row; 'floor' is always there.
-
-    Args:
-        parts: of `PARTS`.
-        repeats: calls of each row.
-        bindings: gin, for a smaller network.
-    """
+    """Milliseconds by row of some of `PARTS`; 'floor' is always there. `bindings` are gin's."""
     rows = {"floor": floor_ms(max(repeats, 5))}
     agent = build(CONFIG, bindings)
     if "eager" in parts:
@@ -157,11 +151,11 @@ def main() -> None:
     rows = measure(args.parts, args.repeats, args.gin_bindings)
     eager = {"predict": rows.get("eager predict")}
     eager |= dict.fromkeys(("head 16", "full 16"), rows.get("eager 16"))
-    print("| row | ms | x floor | x faster than eager |\n|---|---|---|---|")  # noqa: T201
+    print("| row | ms | x floor | x faster than eager |\n|---|---|---|---|")
     for name, ms in rows.items():
         slow = eager.get(name.partition(" ")[2])
         faster = f"{slow / ms:.1f}" if slow else ""
-        print(f"| {name} | {ms:.1f} | {ms / rows['floor']:.2f} | {faster} |")  # noqa: T201
+        print(f"| {name} | {ms:.1f} | {ms / rows['floor']:.2f} | {faster} |")
 
 
 if __name__ == "__main__":

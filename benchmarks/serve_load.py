@@ -40,6 +40,8 @@ sys.path.insert(0, str(ROOT))  # The file may be run as a script.
 import api_client  # noqa: E402
 
 STAGES = ("decode", "queue", "model", "total")
+# Status, latency in ms, and of an answer the server's own times.
+Sample = tuple[int, float, dict[str, float]]
 _NO_ANSWER = 0
 # Who is refused waits so long, or a full queue would be kept busy with refusing.
 _PAUSE_S = 0.05
@@ -87,8 +89,8 @@ def request_of(args: argparse.Namespace, url: str) -> tuple[bytes, dict[str, str
         coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
         smooth = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
         noise = np.random.default_rng(1).integers(-12, 13, (480, 640, 3))
-        pixels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
         buffer = io.BytesIO()
+        pixels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
         picture = buffer.getvalue()
     body: dict[str, Any] = {"image": base64.b64encode(picture).decode("ascii")}
@@ -97,46 +99,40 @@ def request_of(args: argparse.Namespace, url: str) -> tuple[bytes, dict[str, str
         body.update(batch_size=args.num_samples, dropout_scope=args.dropout_scope)
     headers = {"Content-Type": "application/json"}
     key = args.api_key or os.environ.get(api_client.API_KEY_VARIABLE)
-    if key:
-        headers["X-API-Key"] = key
-    return json.dumps(body).encode(), headers
-
-
-def ask(session: requests.Session, url: str, body: bytes) -> tuple[int, float, dict[str, float]]:
-    """Status, latency in ms, and of an answer the server's own times."""
-    started = time.perf_counter()
-    try:
-        response = session.post(url, body, timeout=60)
-    except requests.RequestException:
-        return _NO_ANSWER, 1000 * (time.perf_counter() - started), {}
-    latency_ms = 1000 * (time.perf_counter() - started)
-    return response.status_code, latency_ms, response.json()["timing_ms"] if response.ok else {}
+    return json.dumps(body).encode(), headers | ({"X-API-Key": key} if key else {})
 
 
 def measure(args: argparse.Namespace, url: str) -> dict[str, Any]:
-    """Asks.
+    """Asks; times are in ms, None without an answer.
 
     Returns:
         {'route', 'body_bytes', 'first_ms', 'tool_cpu': share of one core that the clients used,
-        'rows': [{'clients', 'answered', 'requests/s', 'x of first', 'p50', 'p95', 'p99', a median
-        for each of `STAGES`, 'overhead', 'errors': {status: number}}]}; times in ms, None without
-        an answer.
+        'rows': [`summarise` and 'x of first': throughput against the first row]}
     """
     body, headers = request_of(args, url)
     address = url.rstrip("/") + args.route
 
-    def work(seconds: float, count: int = sys.maxsize) -> list[tuple[int, float, dict]]:
-        samples: list[tuple[int, float, dict]] = []
+    def ask(session: requests.Session) -> Sample:
+        started = time.perf_counter()
+        try:
+            response = session.post(address, body, timeout=60)
+        except requests.RequestException:
+            return _NO_ANSWER, 1000 * (time.perf_counter() - started), {}
+        latency_ms = 1000 * (time.perf_counter() - started)
+        return response.status_code, latency_ms, response.json()["timing_ms"] if response.ok else {}
+
+    def work(seconds: float, count: int = sys.maxsize) -> list[Sample]:
+        samples: list[Sample] = []
         until = time.perf_counter() + seconds
         with requests.Session() as session:
             session.headers.update(headers)
             while time.perf_counter() < until and len(samples) < count:
-                samples.append(ask(session, address, body))
+                samples.append(ask(session))
                 if samples[-1][0] != 200:
                     time.sleep(_PAUSE_S)
         return samples
 
-    first = work(60.0, 6)[0]
+    status, first_ms, _ = work(60.0, 6)[0]
     cpu, wall, rows = time.process_time(), time.perf_counter(), []
     for clients in args.clients:
         started = time.perf_counter()
@@ -144,28 +140,28 @@ def measure(args: argparse.Namespace, url: str) -> dict[str, Any]:
             samples = sum(pool.map(work, [args.seconds] * clients), [])
         rows.append(summarise(clients, samples, time.perf_counter() - started))
         rows[-1]["x of first"] = rows[-1]["requests/s"] / (rows[0]["requests/s"] or 1.0)
-    share = (time.process_time() - cpu) / (time.perf_counter() - wall)
-    first_ms = first[1] if first[0] == 200 else None
-    about = {"route": args.route, "body_bytes": len(body), "first_ms": first_ms}
-    return {**about, "tool_cpu": share, "rows": rows}
+    return {
+        **{"route": args.route, "body_bytes": len(body)},
+        "first_ms": first_ms if status == 200 else None,
+        "tool_cpu": (time.process_time() - cpu) / (time.perf_counter() - wall),
+        "rows": rows,
+    }
 
 
-def summarise(
-    clients: int, samples: Sequence[tuple[int, float, dict]], seconds: float
-) -> dict[str, Any]:
-    """One row; see `measure`."""
+def summarise(clients: int, samples: Sequence[Sample], seconds: float) -> dict[str, Any]:
+    """One row: 'clients', 'answered', 'requests/s', 'p50', 'p95', 'p99', a median for each of
+    `STAGES`, 'overhead' and 'errors': {status: number}."""
 
     def percentile(values: Sequence[float], share: float = 50) -> float | None:
         return float(np.percentile(values, share)) if len(values) else None
 
     good = [(latency, timing) for status, latency, timing in samples if status == 200]
-    latencies = [latency for latency, _ in good]
     errors = collections.Counter(str(status) for status, *_ in samples if status != 200)
     return {
         "clients": clients,
         "answered": len(good),
         "requests/s": len(good) / seconds,
-        **{f"p{share}": percentile(latencies, share) for share in (50, 95, 99)},
+        **{f"p{n}": percentile([latency for latency, _ in good], n) for n in (50, 95, 99)},
         **{stage: percentile([timing[stage] for _, timing in good]) for stage in STAGES},
         "overhead": percentile([latency - timing["model"] for latency, timing in good]),
         "errors": dict(sorted(errors.items())),
@@ -178,11 +174,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [f"| {' | '.join(columns)} |", f"|{'---:|' * len(columns)}"]
     for row in rows:
         values = [row[name] for name in columns]
-        cells = [
-            "-" if one is None else str(one) if isinstance(one, int) else f"{one:.1f}"
-            for one in values
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+        texts = ["-" if one is None else f"{one:.{isinstance(one, float):d}f}" for one in values]
+        lines.append(f"| {' | '.join(texts)} |")
     for row in rows:
         for status, number in row["errors"].items():
             kind = f"with status {status}" if int(status) else "without an answer"
@@ -192,18 +185,14 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 @contextlib.contextmanager
 def started_server(checkpoint_dir: str, server_flags: str) -> Iterator[str]:
-    """Runs api_batch_server.py on a free port; yields its address.
-
-    Raises:
-        RuntimeError: if it ends or does not listen in time; holds the end of its log.
-    """
+    """Runs api_batch_server.py on a free port; yields its address. Raises RuntimeError with the end
+    of its log if it ends or does not listen in time."""
     with tempfile.TemporaryDirectory() as folder:
         port_file, log = pathlib.Path(folder, "port"), pathlib.Path(folder, "log")
         command = [sys.executable, "api_batch_server.py", "--checkpoint_dir"]
         command += [os.path.abspath(checkpoint_dir), "--port", "0", "--port_file", str(port_file)]
-        command += shlex.split(server_flags)
         with log.open("wb") as errors:
-            process = subprocess.Popen(command, cwd=ROOT, stderr=errors)
+            process = subprocess.Popen(command + shlex.split(server_flags), cwd=ROOT, stderr=errors)
         try:
             give_up = time.monotonic() + _START_LIMIT_S
             while not port_file.exists():
@@ -226,12 +215,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with server as url:
             found = measure(args, url)
     except (api_client.ApiError, OSError, RuntimeError) as error:
-        print(f"serve_load: {error}", file=sys.stderr)  # noqa: T201
+        print(f"serve_load: {error}", file=sys.stderr)
         return 1
     first_ms, share = found["first_ms"], 100 * found["tool_cpu"]
     first = "-" if first_ms is None else f"{first_ms:.1f}"
-    print(table(found["rows"]))  # noqa: T201
-    print(f"first request {first} ms; clients used {share:.0f}% of a core")  # noqa: T201
+    print(table(found["rows"]))
+    print(f"first request {first} ms; clients used {share:.0f}% of a core")
     if args.output_file is not None:
         args.output_file.write_text(json.dumps(found, indent=1) + "\n")
     return 1 if first_ms is None or any(row["errors"] for row in found["rows"]) else 0

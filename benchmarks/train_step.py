@@ -37,12 +37,6 @@ VARIANTS = ("eager", "graph", "graph_236px", "bfloat16", "xla", "xla_bfloat16")
 def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> dict[str, float]:
     """Trains a new agent for some steps on noise; call it in a process that has done nothing else.
 
-    Args:
-        variant: of `VARIANTS`.
-        batch_size: B.
-        steps: at least 2, the first of which traces.
-        bindings: gin.
-
     Returns:
         {'first_s', 'wall_s', 'cpu_s', 'peak_gb', 'loss'}, with a GPU also 'gpu_peak_gb'
     """
@@ -103,7 +97,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.measure is not None:
         found = measure(args.measure, args.batch_size, args.steps, args.gin_bindings)
-        print(json.dumps(found))  # noqa: T201
+        print(json.dumps(found))
         return
     flags = [f"--batch_size={args.batch_size}", f"--steps={args.steps}"]
     flags += ["--gin_bindings", *args.gin_bindings]
@@ -116,15 +110,15 @@ def main() -> None:
                 command, env=environment, cwd=CONFIG.parents[1], check=True, stdout=subprocess.PIPE
             )
             found = json.loads(run.stdout.splitlines()[-1])
-            print(name, json.dumps(found), file=sys.stderr)  # noqa: T201
+            print(name, json.dumps(found), file=sys.stderr)
             before = best.get(name, found)
             best[name] = {key: min(before[key], value) for key, value in found.items()}
             best[name]["peak_gb"] = max(before["peak_gb"], found["peak_gb"])
     columns = ("wall_s", "cpu_s", "peak_gb", "first_s", "loss")
-    print("| variant | s/step | CPU s/step | peak GB | first step s | loss |")  # noqa: T201
-    print(f"|---|{'---|' * len(columns)}")  # noqa: T201
+    print("| variant | s/step | CPU s/step | peak GB | first step s | loss |")
+    print(f"|---|{'---|' * len(columns)}")
     for name, row in best.items():
-        print(f"| {name} | {' | '.join(f'{row[key]:.4g}' for key in columns)} |")  # noqa: T201
+        print(f"| {name} | {' | '.join(f'{row[key]:.4g}' for key in columns)} |")
 
 
 if __name__ == "__main__":

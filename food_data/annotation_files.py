@@ -34,6 +34,7 @@ _FORMATS_READ = (
     "(from_voc), CVAT XML (from_cvat), YOLO txt (from_yolo), tables (from_csv, from_spanet), our "
     "own JSON (from_annotations)."
 )
+CORNERS = "--box_format xyxy reads them so, --box_format xywh says that they are not"
 LABELS_ON = ("upright", "sensor")
 _ENDINGS = {
     f".{ending}" for ending in re.findall(r"\w+", "jpg png bmp webp tif heic heif avif gif jp2")
@@ -67,10 +68,15 @@ def read_text(path: str | os.PathLike[str], kind: str) -> tuple[str, str]:
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
     data = path.read_bytes()
-    if data.startswith(b"version https://git-lfs"):
-        raise ValueError(
-            f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull`."
-        )
+    for start, what in (
+        (
+            b"version https://git-lfs",
+            "a pointer of Git LFS, not the file itself: run `git lfs pull`",
+        ),
+        (b"PK\x03\x04", "a ZIP archive or a workbook: unpack it, or save the table as CSV"),
+    ):
+        if data.startswith(start):
+            raise ValueError(f"{path} is {what}.")
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding is None and b"\0" in data[:2]:  # UTF-16 without a mark, of Western text.
         encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
@@ -162,7 +168,7 @@ def number(text: str | None) -> float:
 
 def _key(text: str) -> str:
     """What is equal of names that mean one file."""
-    text = unicodedata.normalize("NFC", text).casefold()
+    text = unicodedata.normalize("NFC", text).casefold().replace(" ", "_")
     stem, dot, ending = text.rpartition(".")
     return stem + _SAME_ENDINGS.get(dot + ending, dot + ending) if stem else text
 
@@ -174,6 +180,7 @@ class Reading:
         labels_on: "upright" if labels belong to pictures as people see them, "sensor" if to the
             picture before EXIF turns it; None: as the stated sizes show.
         skip_unreadable: objects of unreadable pictures are counted instead of ending the run.
+        boxes_may_be_corners: their reader took [x, y, width, height] for granted.
         notes: what was noticed -> how often.
         firsts: what was noticed -> where it was first.
     """
@@ -193,6 +200,7 @@ class Reading:
                 raise FileNotFoundError(f"--images_dir: no folder {images_dir}.")
         self.labels_on = labels_on
         self.skip_unreadable = skip_unreadable
+        self.boxes_may_be_corners = False
         self.notes: collections.Counter[str] = collections.Counter()
         self.firsts: dict[str, str] = {}
         self._indices: dict[pathlib.Path, dict[str, list[tuple[str, ...]]]] = {}

@@ -58,7 +58,6 @@ _GEOMETRY = re.compile(
     "mask|segment|contour|bndbox|bbox"
 )
 _CIRCLE_POINTS = 90
-_BEYOND = 0.02  # Of a side; boxes that reach further out were not measured on this picture.
 
 
 def _note_unread(fields: Iterable[tuple[str, object]], reading: Reading, where: str) -> None:
@@ -82,9 +81,10 @@ def read_coco(
 
     `keypoints` are the names of the start's and the end's. None: "start" and "end", for categories
     that have such keypoints. One that is not labelled gives no motion. `box_format` None is xywh,
-    unless boxes look as if they were corners, which is a ValueError.
+    unless boxes look as if they were corners, which is an error, here or in `settle`.
     """
     pictures = []
+    reading.boxes_may_be_corners = box_format is None
     for file in annotation_files.annotation_files(paths, ".json"):
         content = annotation_files.read_json(file, "annotation file")
         lists = [content.get(key) if isinstance(content, dict) else None
@@ -105,7 +105,7 @@ def read_coco(
         objects: dict[object, list[LabelledObject]] = {key: [] for key in images}
         # Tools that write every mask as a crowd leave no mask that is none.
         plain = any(one.get("segmentation") and not one.get("iscrowd") for one in lists[2])
-        boxes = []
+        _check_areas(lists[2], box_format, file)
         for i, entry in enumerate(lists[2]):
             where = f"{file}: annotation {entry.get('id', f'number {i + 1}')}"
             image, category = (entry.get(key) for key in ("image_id", "category_id"))
@@ -121,10 +121,6 @@ def read_coco(
                 flaw = reading.note("category_id that the file does not list", where)
                 one = dataclasses.replace(one, flaw=flaw)
             objects[image].append(one)
-            if sizes[image] is not None and are_numbers(entry.get("bbox"), 4):
-                boxes.append((*entry["bbox"], *sizes[image]))
-        if box_format is None and boxes:
-            _check_corners(np.array(boxes, np.float64), file, reading)
         for key, image in images.items():
             if not isinstance(image.get("file_name"), str):
                 raise ValueError(
@@ -167,21 +163,21 @@ def _coco_ends(
     return ends
 
 
-def _check_corners(boxes: np.ndarray, file: pathlib.Path, reading: Reading) -> None:
-    """Looks whether boxes [N, 6] of x, y, width, height, and the picture's size are corners."""
-    starts, lengths, sizes = boxes[:, :2], boxes[:, 2:4], boxes[:, 4:]
-    if not ((lengths > starts).all() and (lengths <= sizes * (1 + _BEYOND)).all()):
-        return
-    way_out = "--box_format xyxy reads them so, --box_format xywh says that they are not"
-    if (starts + lengths > sizes * (1 + _BEYOND)).any():
-        raise ValueError(
-            f"{file}: expected bbox as [x, y, width, height], got boxes that reach beyond their "
-            f"pictures; all {len(boxes)} fit as [x1, y1, x2, y2]. {way_out}."
-        )
-    if (starts + lengths >= sizes - 1).any():
-        reading.note(
-            f"bbox may be [x1, y1, x2, y2], as which all boxes fit too: {way_out}", str(file)
-        )
+def _check_areas(entries: list[dict], box_format: str | None, file: pathlib.Path) -> None:
+    """Raises ValueError if the areas of boxes alone are those of corners."""
+    boxes = [
+        (*one["bbox"], one["area"])
+        for one in entries
+        if are_numbers(one.get("bbox"), 4) and are_numbers([one.get("area")])
+    ]
+    if box_format is None and boxes:
+        x, y, x2, y2, areas = np.array(boxes, np.float64).T
+        as_corners = np.isclose((x2 - x) * (y2 - y), areas, rtol=0.02) & (x2 > x) & (y2 > y)
+        if (as_corners & ~np.isclose(x2 * y2, areas, rtol=0.02)).all():
+            raise ValueError(
+                f"{file}: expected bbox as [x, y, width, height], got boxes of which the area is "
+                f"that of [x1, y1, x2, y2]. {annotation_files.CORNERS}."
+            )
 
 
 def _coco_object(
@@ -207,14 +203,17 @@ def _coco_object(
     attributes = attributes if isinstance(attributes, dict) else {}
     action = entry.get("action") or attributes.get("action")
     box = annotations.read_box(entry.get("bbox"), where, reading, box_format)
-    rotation = attributes.get("rotation")
-    if rotation and box is not None and are_numbers([rotation]) and len(box) == 2:
-        read.add("attributes.rotation")
+    segmentation, upright = entry.get("segmentation"), box
+    rotation = annotation_files.number(str(attributes.get("rotation")))
+    if rotation and math.isfinite(rotation) and box is not None and len(box) == 2:
         box = annotations.turned_box(box.mean(axis=0), box[1] - box[0], math.radians(rotation))
+    if box is not upright and (not segmentation or _is_box(segmentation, upright)):
+        segmentation = None  # Of the box before it is turned.
+        read.add("attributes.rotation")
     nested = ((f"attributes.{key}", value) for key, value in attributes.items())
     fields = [pair for pair in (*entry.items(), *nested) if pair[0] not in read]
     _note_unread(fields, reading, where)
-    segmentation, rings, shape = entry.get("segmentation"), (), None
+    rings, shape = (), None
     try:
         if isinstance(segmentation, dict):
             shape = _coco_runs(segmentation)
@@ -237,6 +236,16 @@ def _coco_object(
     )
 
 
+def _is_box(segmentation: object, box: np.ndarray) -> bool:
+    """Whether a polygon has the corners of a box and no others."""
+    if not isinstance(segmentation, list) or len(segmentation) != 1:
+        return False
+    if not are_numbers(segmentation[0]) or len(segmentation[0]) not in (8, 10):
+        return False
+    points = np.reshape(segmentation[0], (-1, 1, 2))
+    return bool(np.abs(points - box).min(axis=1).max() < 1)  # Each x and y is one of the box.
+
+
 def _coco_rings(segmentation: object, reading: Reading, where: str) -> list[np.ndarray]:
     """The polygons of at least three points; others are counted."""
     if are_numbers(segmentation):
@@ -245,6 +254,8 @@ def _coco_rings(segmentation: object, reading: Reading, where: str) -> list[np.n
         raise ValueError(f"polygons [[x, y, x, y, x, y]] or run lengths, got {segmentation!r:.80}")
     rings = []
     for ring in segmentation:
+        if isinstance(ring, list) and all(are_numbers(point, 2) for point in ring):
+            ring = [number for point in ring for number in point]
         if not are_numbers(ring) or len(ring) % 2:
             raise ValueError(f"polygons as pairs x, y, got {str(ring)[:80]}")
         if len(ring) < 6:

@@ -240,9 +240,6 @@ def read_yolo(
     files = annotation_files.annotation_files(paths, ".txt", has_labels)
     pictures, classes = [], {}
     for file in files:
-        if file.parent not in classes:
-            classes[file.parent] = _class_names(file, class_names)
-        names, has_keypoints = classes[file.parent]
         lines = [line.split() for line in reading.lines(file).splitlines()]
         numbers = [[annotation_files.number(text) for text in line] for line in lines if line]
         if not all(
@@ -250,6 +247,9 @@ def read_yolo(
         ):
             expected = "lines of a class number and numbers as YOLO files have"
             raise annotation_files.foreign(file, expected, " ".join(lines[0])[:80])
+        if file.parent not in classes:
+            classes[file.parent] = _class_names(file, class_names)
+        names, has_keypoints = classes[file.parent]
         path, source = reading.find(file.stem, file)
         size = annotations.label_size(path, reading, str(file)) if numbers else None
         objects = []

@@ -9,24 +9,49 @@ import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def refuse_pointer(path: str | os.PathLike[str]) -> None:
+    """Raises ValueError for the 130 bytes of text that a clone without Git LFS leaves of a file."""
+    with open(path, "rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ValueError(
+                f"{path} is a Git LFS pointer, not the file itself. Where it comes from, run `git "
+                "lfs install` and `git lfs pull`."
+            )
+
 
 @contextlib.contextmanager
-def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator[BinaryIO]:
     """Opens a temporary file beside `path`; it takes the place of `path` if the block ends well.
+
+    It outlives a power cut then; who writes many leaves `durable` off and calls `sync` for all.
 
     Yields:
         A binary file to write into.
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
+        OSError: if nothing can be written into it.
     """
     path = pathlib.Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"Cannot write {path}: the folder {path.parent} does not exist.")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"Cannot write {path}: {error.strerror}. Choose a folder that you may write into",
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
+            if durable:
+                # Else a power cut could leave an empty file under a good name.
+                file.flush()
+                os.fsync(file.fileno())
         # mkstemp makes files that only their owner may read; give what `open` would have given.
         umask = os.umask(0)
         os.umask(umask)
@@ -35,3 +60,19 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
+    if durable:
+        sync(path.parent)
+
+
+def sync(*paths: str | os.PathLike[str]) -> None:
+    """Puts on disk what files hold, and which names folders hold, so that a rename lasts."""
+    for path in paths:
+        if os.name == "nt" and os.path.isdir(path):  # Windows opens no folders.
+            continue
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            # Some network file systems do not know how.
+            with contextlib.suppress(OSError):
+                os.fsync(handle)
+        finally:
+            os.close(handle)

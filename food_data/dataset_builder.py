@@ -39,6 +39,7 @@ IN_ONE_PIXEL = "all numbers in 0..1, where pixels are expected"
 NO_GROUPS = "none"
 _INSIDE = 0.5  # The share of box and polygons that must be in the picture.
 _TOLERANCE_PX = 1.0
+_BEYOND = 0.02  # Of a side; boxes that reach further out were not measured on this picture.
 
 
 @dataclasses.dataclass
@@ -157,15 +158,10 @@ def settle(
 
     A size that is stated the other way round is that of the picture before EXIF turns it. Whether
     the labels belong to it too is seen where one of them lies outside the one or the other;
-    `reading.labels_on` decides the rest.
+    `reading.labels_on` decides the rest. What cannot lie on its picture gets a flaw.
 
-    Returns:
-        The pictures with the size that they have when decoded, and all points on it; what cannot
-        lie on them has a flaw.
-
-    Raises:
-        OSError, ValueError: if a picture is unreadable, unless these are skipped; if the labels may
-            be on the turned or the unturned picture; if all are in 0..1.
+    Raises OSError or ValueError if a picture is unreadable, unless these are skipped, if the labels
+    may be on the turned or the unturned picture, or if all of them are in 0..1.
     """
     headers: dict[int, tuple[tuple[int, int], int]] = {}
     evidence: collections.Counter[str] = collections.Counter()
@@ -181,27 +177,53 @@ def settle(
             reading.note("photos that EXIF turns or mirrors", f"{pictures[i].path}")
         if _is_swapped(pictures[i], sensor, orientation):
             outlines = [one.outline() for one in pictures[i].objects if one.flaw is None]
-            points = np.concatenate([np.zeros((1, 2)), *(o for o in outlines if o is not None)])
-            fits = [
-                bool((points <= np.add(one, _TOLERANCE_PX)).all()) for one in (sensor, sensor[::-1])
-            ]
+            ends = np.max([o.max(axis=0) for o in outlines if o is not None] or [[0, 0]], axis=0)
+            fits = [(ends <= np.add(one, _TOLERANCE_PX)).all() for one in (sensor, sensor[::-1])]
             if fits[0] != fits[1]:
                 evidence["sensor" if fits[0] else "upright"] += 1
-    settled, tiny, total = [], 0, 0
-    for i, picture in enumerate(pictures):
-        if i in headers:
-            picture = _turned(picture, *headers[i], reading, evidence)
-            objects = [_checked(one, picture, reading) for one in picture.objects]
-            picture = dataclasses.replace(picture, objects=tuple(objects))
-            total += sum(one.outline() is not None for one in objects)
-            tiny += sum(one.flaw == IN_ONE_PIXEL for one in objects)
-        settled.append(picture)
-    if tiny and tiny == total:
+    settled = [
+        _turned(picture, *headers[i], reading, evidence) if i in headers else picture
+        for i, picture in enumerate(pictures)
+    ]
+    if reading.boxes_may_be_corners:
+        _check_corners([settled[i] for i in headers], reading)
+    located = tiny = 0
+    for i in headers:
+        objects = tuple(_checked(one, settled[i], reading) for one in settled[i].objects)
+        settled[i] = dataclasses.replace(settled[i], objects=objects)
+        located += sum(one.outline() is not None for one in objects)
+        tiny += sum(one.flaw == IN_ONE_PIXEL for one in objects)
+    if tiny and tiny == located:
         raise ValueError(
-            f"{IN_ONE_PIXEL}: {tiny} of {total} objects, the first in {pictures[0].path}. Multiply "
+            f"{IN_ONE_PIXEL}: {tiny} of {tiny} objects, the first in {pictures[0].path}. Multiply "
             "them by width and height; --units normalised reads tables of them, from_yolo YOLO's."
         )
     return settled
+
+
+def _check_corners(pictures: Sequence[LabelledPicture], reading: annotation_files.Reading) -> None:
+    """Looks whether boxes that were read as x, y, width and height are two corners."""
+    boxes = np.array(
+        [
+            (*one.box[0], *(one.box[1] - one.box[0]), *picture.size)
+            for picture in pictures
+            for one in picture.objects
+            if one.box is not None and len(one.box) == 2 and picture.size is not None
+        ]
+    ).reshape(-1, 6)
+    starts, lengths, sizes = boxes[:, :2], boxes[:, 2:4], boxes[:, 4:]
+    most = sizes * (1 + _BEYOND)
+    if not len(boxes) or not ((lengths > starts) & (lengths <= most)).all():
+        return
+    where = str(pictures[0].path)
+    if (starts + lengths > most).any():
+        raise ValueError(
+            f"{where}: expected bbox as [x, y, width, height], got boxes that reach beyond their "
+            f"pictures; all {len(boxes)} fit as [x1, y1, x2, y2]. {annotation_files.CORNERS}."
+        )
+    if (starts + lengths >= sizes - 1).any():
+        what = "bbox may be [x1, y1, x2, y2], as which all boxes fit too"
+        reading.note(f"{what}: {annotation_files.CORNERS}", where)
 
 
 def _is_swapped(picture: LabelledPicture, sensor: tuple[int, int], orientation: int) -> bool:
@@ -225,32 +247,21 @@ def _turned(
         if labels_on is None:
             raise ValueError(
                 f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
-                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}. The labels "
-                "fit both. Say what they belong to: --labels_on upright or --labels_on sensor."
+                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}, and the "
+                "labels do not show which. Say it: --labels_on upright or --labels_on sensor."
             )
         reading.note(
             f"sizes exchanged by EXIF, labels on the {labels_on} picture", str(picture.path)
         )
+    elif picture.size == size and orientation >= 5 and size[0] != size[1]:
+        labels_on = "upright"
     elif picture.size not in (None, size):
         return picture  # `build_dataset` says what is wrong.
     picture = dataclasses.replace(picture, size=size)
     if labels_on != "sensor" or orientation == 1:
         return picture
 
-    def turned_shape(shape: annotations.Shape) -> annotations.Shape:
-        def mask(width: int, height: int) -> np.ndarray:
-            pixels = shape(*sensor)
-            pixels = pixels[:, ::-1] if orientation in (2, 3, 7, 8) else pixels
-            pixels = pixels[::-1] if orientation in (3, 4, 6, 7) else pixels
-            return pixels.T if orientation >= 5 else pixels
-
-        return mask
-
-    move = annotations.upright(orientation, sensor)
-    objects = tuple(
-        one.moved(move, None if one.shape is None else turned_shape(one.shape))
-        for one in picture.objects
-    )
+    objects = tuple(annotations.upright(one, orientation, sensor) for one in picture.objects)
     return dataclasses.replace(picture, objects=objects)
 
 
@@ -294,8 +305,7 @@ def add_axes(
         The same pictures, in order; an object without an axis has a flaw that says why, or nothing
         is known of where it is. And how many axes come from where.
 
-    Raises:
-        OSError, LookupError: names the picture and the object, or the action without a rule.
+    Raises OSError or LookupError, which name the picture and the object, or the action.
     """
     origins: collections.Counter = collections.Counter()
     done = []

@@ -210,6 +210,8 @@ class EmbeddingStore:
                 f"No .npy file in {directory}. Fill it with "
                 f"`python embeddings/build_embeddings.py build --embeddings_dir {directory}`."
             )
+        for name in files:
+            atomic_files.refuse_pointer(directory / name)
         if (directory / MANIFEST_FILE).is_file():
             manifest = read_manifest(directory / MANIFEST_FILE)
             _check_files(entries_by_pair(manifest), files, directory)
@@ -279,9 +281,10 @@ class EmbeddingStore:
         entries = []
         for file_name, pair in files.items():
             data = vector_bytes(self._vectors[pair])
-            with atomic_files.replace_file(directory / file_name) as file:
+            with atomic_files.replace_file(directory / file_name, durable=False) as file:
                 file.write(data)
             entries.append({**self._entries[pair], "sha256": hashlib.sha256(data).hexdigest()})
+        atomic_files.sync(*(directory / name for name in files), directory)
         with atomic_files.replace_file(directory / MANIFEST_FILE) as file:
             text = json.dumps({**self.manifest, "entries": entries}, indent=1)
             file.write(f"{text}\n".encode())

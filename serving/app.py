@@ -85,6 +85,7 @@ def create_app(
             directory,
             settings.engine,
             passes=settings.passes,
+            trust_config=settings.trust_config,
             act_below_floor=settings.act_below_floor,
         )
 

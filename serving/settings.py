@@ -29,6 +29,7 @@ class ServerSettings:
     """Limits and permissions of one server.
 
     Attributes:
+        trust_config: whether gin may run the config.gin of a checkpoint; else it is read as data.
         checkpoint_root: folder whose checkpoint directories `/load_model` may name; None: none.
         api_keys: name of a client -> its key; empty: no key is asked for.
         cors_origins: web origins whose pages may call the server, such as "https://lab.example";
@@ -48,6 +49,7 @@ class ServerSettings:
         passes: how often photos are looked at, of `framing.PASSES`; None: as the checkpoint says.
     """
 
+    trust_config: bool = False
     checkpoint_root: pathlib.Path | None = None
     api_keys: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     cors_origins: tuple[str, ...] = ()
@@ -87,6 +89,11 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         choices=("cross_entropy", "l1", "smooth_l1"),
         default=environment.get("LOSS_TYPE") or None,
         help="in the place of the one that the configuration says; LOSS_TYPE unless given",
+    )
+    add(
+        "--trust_config",
+        action="store_true",
+        help="let gin run what the config.gin of a checkpoint says; only literals are read else",
     )
     add(
         "--checkpoint_root",

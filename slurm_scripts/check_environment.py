@@ -129,9 +129,9 @@ def main() -> int:
     widths = [max(map(len, column)) for column in zip(*cells)]
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths))
-        print(line.rstrip())  # noqa: T201
+        print(line.rstrip())
     missing = [what for what, _, need in rows if need]
-    print(f"missing: {', '.join(missing)}" if missing else "all is there")  # noqa: T201
+    print(f"missing: {', '.join(missing)}" if missing else "all is there")
     return 1 if missing else 0
 
 

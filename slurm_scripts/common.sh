@@ -31,15 +31,21 @@ refuse_problems() {
 }
 
 read_settings() {
-    local name error
+    local name error text
     [ -f "$CLUSTER_ENV" ] ||
         refuse "there is no $CLUSTER_ENV. Make it: cp slurm_scripts/cluster.env.example slurm_scripts/cluster.env, then edit it."
-    error=$(bash -n "$CLUSTER_ENV" 2>&1) || refuse "$CLUSTER_ENV is not what bash can read: $error"
+    # Editors on Windows end lines with CRLF, begin a file with a mark, or write UTF-16.
+    case $(head -c 2 "$CLUSTER_ENV" | od -An -tx1 | tr -d ' ') in
+        fffe | feff) text=$(iconv -f UTF-16 -t UTF-8 "$CLUSTER_ENV") ;;
+        *) text=$(cat "$CLUSTER_ENV") ;;
+    esac
+    text=${text#$'\xef\xbb\xbf'}
+    text=${text//$'\r'/}
+    error=$(bash -n <<<"$text" 2>&1) || refuse "$CLUSTER_ENV is not what bash can read: $error"
     # Only the file counts, not what the shell of whoever submits happens to hold.
     unset "${SETTINGS[@]}"
     set +u
-    # shellcheck disable=SC1090  # the user's file
-    . "$CLUSTER_ENV" || refuse "$CLUSTER_ENV: a command in it failed."
+    eval "$text" || refuse "$CLUSTER_ENV: a command in it failed."
     set -u
     for name in "${SETTINGS[@]}"; do
         [ -n "${!name+set}" ] || problem "$name is not set; slurm_scripts/cluster.env.example says what it is for."
@@ -137,7 +143,7 @@ activate() {
             refuse "ENVIRONMENT: conda cannot activate ${ENVIRONMENT#conda:}; \`conda env list\` lists them."
         set -u
     else
-        VIRTUAL_ENV=$(cd "$ENVIRONMENT" && pwd)
+        VIRTUAL_ENV=$(cd "$ENVIRONMENT" >/dev/null && pwd)
         PATH=$VIRTUAL_ENV/bin:$PATH
         export VIRTUAL_ENV PATH
     fi

@@ -31,7 +31,7 @@ _STATES = {None: "running, or killed", 0: "done", 75: "to be continued"}
 def read_settings(path: pathlib.Path) -> list[list[str]]:
     """The bindings of each setting. Raises ValueError, OSError."""
     settings = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         bindings = [binding.strip() for binding in line.split(";") if binding.strip()]
@@ -136,9 +136,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = vars(parser.parse_args(arguments))
     parameters, function = COMMANDS[args["command"]]
     try:
-        print(function(*(args[name] for name in parameters.split())))  # noqa: T201
+        print(function(*(args[name] for name in parameters.split())))
     except (ValueError, OSError) as error:
-        print(f"sweep.py: {error}", file=sys.stderr)  # noqa: T201
+        print(f"sweep.py: {error}", file=sys.stderr)
         return WRONG_SETTINGS
     return 0
 

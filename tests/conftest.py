@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
+import atexit
 import fcntl
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "ENGINE_CACHE_DIR" not in os.environ:
+    # Of this session; its workers and the servers that it starts inherit it.
+    os.environ["ENGINE_CACHE_DIR"] = tempfile.mkdtemp(prefix="engines-of-tests-")
+    atexit.register(shutil.rmtree, os.environ["ENGINE_CACHE_DIR"], ignore_errors=True)
 
 import hypothesis
 import pytest
@@ -17,12 +24,19 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
+# The jobs run by themselves, beside tests that mostly wait for a browser; the others take longest.
+FIRST = ("slurm/test_jobs.py", "golden/test_gradients.py", "test_readme.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules with slow tests first: quick ones then fill what is left of a worker's time. Before
-    all the one whose jobs run by themselves, beside tests that mostly wait for a browser."""
+    """Long modules first, then those with slow tests: quick ones fill what is left of a worker."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    first = {path for path in slow if path.match("tests/slurm/test_jobs.py")}
-    items.sort(key=lambda item: (item.path not in first, item.path not in slow))
+
+    def place(item: pytest.Item) -> int:
+        found = [place for place, name in enumerate(FIRST) if item.path.match(f"tests/{name}")]
+        return found[0] if found else len(FIRST) + (item.path not in slow)
+
+    items.sort(key=place)
 
 
 # Fixtures import what they need themselves: TensorFlow takes seconds, and many tests do without.

@@ -193,6 +193,7 @@ def test_no_picture_ends_a_run(policy, folder, monkeypatch):
     (folder / '=HYPERLINK("a").png').write_bytes((folder / "2.png").read_bytes())
     monkeypatch.setattr(folder_questions, "_LARGEST_FILE_BYTES", 10_000)
     (folder / "large.tif").write_bytes(b"x" * 10_001)
+    folder_stubs.solid(folder / "thread.png", (0, 0, 9), (70_000, 1))
     drawn = folder.parent / "drawn"
     asked = ("--text", "@eat", "--num_samples", "2", "--seed", "1", "--overlay_dir", str(drawn))
     document = start(policy, folder, "--sheet_images", "20", asked=asked)
@@ -200,7 +201,7 @@ def test_no_picture_ends_a_run(policy, folder, monkeypatch):
         **dict.fromkeys(("large.tif", "nowhere.png", "pipe.jpg"), "unreadable"),
         "broken.jpg": "refused",
     }
-    assert len(document["results"]) == len(list(drawn.iterdir())) == 9
+    assert len(document["results"]) == len(list(drawn.iterdir())) == 10
     table = (folder.parent / "r.csv").read_text("utf-8", "surrogateescape")
     rows = list(csv.DictReader(io.StringIO(table)))
     assert '\'=HYPERLINK("a").png' in [row["image"] for row in rows]
@@ -309,7 +310,7 @@ def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
         (folder / name).write_bytes(picture)
     (folder / "linked").symlink_to(folder / "lr=[1e-4]")
     left_out = {
-        ".heic (needs pillow-heif)": 1,
+        ".heic (needs requirements-heic.txt)": 1,
         "file without ending": 1,
         "hidden file": 1,
         "hidden folder": 1,
@@ -331,7 +332,7 @@ def test_which_files_are_pictures_and_what_is_left_out(policy, folder):
     notes = start(policy, folder)["summary"]["folder"]
     assert (
         notes["pictures"],
-        notes["left_out"][".heic (needs pillow-heif)"],
+        notes["left_out"][".heic (needs requirements-heic.txt)"],
         notes["left_out"][deeper],
     ) == (7, 1, 2)
 
@@ -405,7 +406,10 @@ def test_codes_and_what_the_program_says(stub_server_url, tmp_path, capsys):
     (photos / "linked").symlink_to(tmp_path)
     assert main([*flags, "--num_samples", "0"]) == 3
     said = capsys.readouterr().out
-    assert "failed: 1 refused\nleft out: 1 .heic (needs pillow-heif), 1 linked folder" in said
+    assert (
+        "failed: 1 refused\nleft out: 1 .heic (needs requirements-heic.txt), 1 linked folder"
+        in said
+    )
     (photos / "a.png").unlink()
     assert main([*flags, "--num_samples", "0"]) == 1
     (photos / "b.jpg").unlink()

@@ -2,8 +2,7 @@
 
 Only numbers that cost time or meet other programs are changed: epochs and the port. The first
 training run, the server and the clients are processes, as a user starts them. The other programs
-run in this process, which has loaded TensorFlow already, and the full-size network trains without
-traces.
+run in this process, which has loaded TensorFlow already, and the full-size network takes no step.
 """
 
 from __future__ import annotations
@@ -114,10 +113,10 @@ def trained(clone):
     """The data set made and the three models trained; what each command printed."""
     printed = [run_here(clone, command) for command in commands("Make a data set")]
     small, full, lite = commands("Train")
-    for command in (small, lite):
-        assert command.endswith("--num_epochs 20")
-        printed.append(run(clone, command.replace("--num_epochs 20", "--num_epochs 1")))
-    printed.append(run_here(clone, f"{full} --num_epochs 1", eager=True))
+    assert small.endswith("--num_epochs 20") and lite.endswith("--num_epochs 20")
+    printed.append(run(clone, small.replace("--num_epochs 20", "--num_epochs 1")))
+    printed.append(run_here(clone, lite.replace("--num_epochs 20", "--num_epochs 1"), eager=True))
+    printed.append(run_here(clone, f"{full} --dry_run"))
     return printed
 
 
@@ -125,9 +124,10 @@ def test_make_a_data_set_and_train(clone, trained):
     assert len(trained) == 6
     assert f"{NUM_PHOTOS} samples" in trained[0]
     assert (clone / "data" / "photos.jpg").is_file()
-    for printed in trained[3:]:
+    for printed in trained[3:5]:
         assert "centroid_mae" in printed
-    assert (clone / "runs" / "full" / "metadata.json").is_file()
+    assert (clone / "runs" / "lite" / "metadata.json").is_file()
+    assert "everything is ready; nothing was trained" in trained[5]
 
 
 def test_the_first_lines_of_python(clone):
@@ -177,7 +177,7 @@ def _served(clone, command, port):
 
 
 def test_serve_and_ask(clone, trained):
-    serve, curl = commands("Serve")
+    serve, *curls = commands("Serve")
     ask, ask_about_a_folder = commands("Ask")
     assert serve.endswith("--port 8080")
     with socket.socket() as free:
@@ -193,6 +193,7 @@ def test_serve_and_ask(clone, trained):
         assert len(list((clone / "answers").iterdir())) == NUM_PHOTOS
         if shutil.which("curl") is None:
             pytest.skip("curl is not installed")
-        answer = json.loads(run(clone, curl.replace(":8080", f":{port}")))
-        assert answer["success"] is True
-        assert 0 <= answer["prediction"]["skewer_x"] <= 1
+        form, as_json = (json.loads(run(clone, one.replace(":8080", f":{port}"))) for one in curls)
+        assert form["success"] is True
+        assert 0 <= form["prediction"]["skewer_x"] <= 1
+        assert as_json["prediction"] == form["prediction"]

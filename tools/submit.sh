@@ -56,6 +56,24 @@ options_of_settings() { # fills OPTIONS
     if grep -q '^#SBATCH --signal=' "slurm_scripts/$script.slurm"; then OPTIONS+=(--signal="B:USR1@$SAVE_SECONDS"); fi
 }
 
+DATA_SET_JOBS=slurm_outputs/.data_set_jobs
+
+flag_in_data_dir() { # flag: prints its value as the job will take it
+    (place_flags "$DATA_DIR" "$1" && flag_value "$1")
+}
+
+wait_for_data_set() { # fills OPTIONS: a job runs after the one in the queue that makes its data set
+    local file id made=''
+    [[ -f $DATA_SET_JOBS && " ${GIVEN[*]-}" != *" --dependency="* ]] || return 0
+    file=$(flag_in_data_dir --dataset_file) || return 0
+    while IFS=' ' read -r id path; do
+        if [ "$path" = "$file" ]; then made=$id; fi
+    done <"$DATA_SET_JOBS"
+    [ -n "$made" ] && [ -n "$(squeue -h -j "$made" -o %T 2>/dev/null)" ] || return 0
+    OPTIONS+=(--dependency="afterok:$made" --kill-on-invalid-dep=yes)
+    WAITS_FOR=$made
+}
+
 explain() { # what sbatch said: prints which setting to change, and what there is to choose from
     local change='' choices=''
     case $1 in
@@ -99,6 +117,8 @@ python=python3
 if [ -x "$ENVIRONMENT/bin/python" ]; then python=$ENVIRONMENT/bin/python; fi
 options_of_settings
 last=$(last_index) || exit
+WAITS_FOR=''
+wait_for_data_set
 log=slurm_outputs/%x-%j.out
 if [ -n "$last" ]; then
     OPTIONS+=(--array="0-$last")
@@ -124,10 +144,12 @@ name=$(sed -n 's/^#SBATCH --job-name=//p' "slurm_scripts/$script.slurm")
 for option in ${GIVEN[@]+"${GIVEN[@]}"}; do
     case $option in --job-name=*) name=${option#*=} ;; esac
 done
-path=slurm_outputs/$name-$id.out
-if [ -n "$last" ]; then path="slurm_outputs/$name-${id}_*.out"; fi
+end=$id.out
+if [ -n "$last" ]; then end="${id}_*.out"; fi
+if [ "$script" = make_dataset ] && file=$(flag_in_data_dir --output_file); then echo "$id $file" >>"$DATA_SET_JOBS"; fi
 echo "job      $id"
-echo "log      $PWD/$path"
-echo "follow   tail -F $(printf %q "$PWD")/$path"
+[ -z "$WAITS_FOR" ] || echo "after    job $WAITS_FOR, which makes the data set; without it this job is cancelled"
+echo "log      $PWD/slurm_outputs/$name-$end"
+echo "follow   tail -F $(printf %q "$PWD/slurm_outputs/$name-")$end"
 echo "state    squeue -j $id"
 echo "cancel   scancel $id"

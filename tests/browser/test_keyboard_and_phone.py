@@ -99,31 +99,3 @@ def test_a_finger_drags_the_end(open_page, server_url, predict, arrow):
     scale = photos.WIDTH / page.locator("#photo").bounding_box()["width"]
     moved = [*before[:2], before[2] - 40 * scale, before[3] + 60 * scale]
     assert arrow(page) == pytest.approx(moved, abs=3)
-
-
-def test_dark_and_light_are_readable(open_page, server_url):
-    """Text against its ground: at least 4.5 to 1, as WCAG asks for."""
-    for scheme in ("light", "dark"):
-        page = open_page(server_url, color_scheme=scheme)
-        colours = page.evaluate(
-            """(names) => {
-                const style = getComputedStyle(document.documentElement);
-                const colour = (name) => style.getPropertyValue(`--${name}`);
-                return names.flatMap((name) =>
-                    ["card", "ground"].map((ground) => [colour(name), colour(ground)]));
-            }""",
-            ["ink", "quiet", "accent", "good", "fair", "poor"],
-        )
-        for ink, ground in colours:
-            assert contrast(ink, ground) >= 4.5, (scheme, ink, ground)
-
-
-def contrast(first, second):
-    bright, dark = sorted((luminance(first), luminance(second)), reverse=True)
-    return (bright + 0.05) / (dark + 0.05)
-
-
-def luminance(colour):
-    parts = [int(colour.strip()[1 + i : 3 + i], 16) / 255 for i in (0, 2, 4)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

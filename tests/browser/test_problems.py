@@ -49,19 +49,6 @@ def test_a_file_that_is_no_picture(page):
     assert page.get_by_role("button", name="Predict").is_disabled()
 
 
-def test_a_broken_file_leaves_the_photo_that_was_there(page, choose, arrow):
-    choose(page)
-    page.get_by_text("640 × 480 pixels").wait_for()
-    file = {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
-    page.locator("#file-input").set_input_files(file)
-    assert "This browser cannot show" in problem(page)
-    shown = page.locator("#photo")
-    shown.evaluate("image => image.decode()")
-    assert shown.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [640, 480]
-    ask(page)
-    assert arrow(page) == pytest.approx([*photos.START, *photos.END], abs=2)
-
-
 def test_a_picture_that_the_server_refuses(open_page, serve, choose):
     with serve(max_pixels=1000) as url:
         page = open_page(url)

@@ -53,17 +53,6 @@ def test_ellipse(call):
     assert call("geometry", "ellipse95", square[:2]) is None
 
 
-def test_direction_spread(call):
-    same = [motion(0, 0, 1, 1)] * 4
-    assert call("geometry", "directionSpread", same) == pytest.approx(0, abs=1e-6)
-    # 10 degrees to both sides of the seam at 180: sqrt(-2 ln cos 10 degrees).
-    cos, sin = math.cos(math.radians(170)), math.sin(math.radians(170))
-    seam = [motion(0, 0, cos, sin), motion(0, 0, cos, -sin)]
-    expected = math.degrees(math.sqrt(-2 * math.log(math.cos(math.radians(10)))))
-    assert call("geometry", "directionSpread", seam) == pytest.approx(expected)
-    assert call("geometry", "directionSpread", [motion(0, 0, 1, 0), motion(1, 0, 0, 0)]) > 300
-
-
 def test_moving_stays_inside(call):
     size = {"width": 100, "height": 50}
     one = motion(10, 10, 90, 40)
@@ -95,12 +84,3 @@ def finding(radius, **changes):
     ellipse = {"x": 0, "y": 0, "rx": radius, "ry": 0, "angle": 0}
     size = {"width": 2000, "height": 1000}
     return {"ellipse": ellipse, "size": size, "samples": 16, "directionSpread": 15.0, **changes}
-
-
-def test_the_server_s_own_verdict_goes_first(call):
-    asks = call("verdict", "verdict", finding(0, askHuman=True))
-    assert (asks["level"], asks["title"]) == ("poor", "The server says: ask a person")
-    goes = call("verdict", "verdict", finding(500, askHuman=False))
-    assert (goes["level"], goes["title"]) == ("good", "The server says: go ahead")
-    assert "Not calibrated" not in goes["text"]
-    assert call("verdict", "verdict", finding(0, ellipse=None)) is None

@@ -74,6 +74,7 @@ def test_coco_pictures_and_objects(tmp_path, reading):
     [
         SQUARE,
         SQUARE[0],
+        [POLYGON],
         [*SQUARE, [5, 3, 6, 4]],
         {"size": [4, 6], "counts": [5, 2, 2, 2, 13]},
         {"size": [4, 6], "counts": "5220;"},
@@ -117,7 +118,10 @@ def test_coco_turned_boxes_and_geometry_that_is_not_read(coco_one, reading):
     cvat = {"rotation": 90.0, "occluded": False}
     box = coco_one(bbox=[40, 35, 20, 10], attributes=cvat).box
     np.testing.assert_allclose(box, [[55, 30], [55, 50], [45, 50], [45, 30]])
-    assert not reading.notes
+    same = coco_one(bbox=[40, 35, 20, 10], attributes={"rotation": "90"}, segmentation=[
+        [40, 35, 60, 35, 60, 45, 40, 45]])  # fmt: skip
+    np.testing.assert_allclose(same.box, box)
+    assert (same.mask(99, 99), reading.notes) == (None, {})
     coco_one(bbox=[3, 2, 2, 1], rbox=[1], attributes={"angle": 3, "rotation": "x", "note": 1})
     assert reading.notes == {
         "rbox not read": 1,
@@ -191,23 +195,19 @@ def test_coco_images_that_are_not_listed_and_sizes_that_are_none(tmp_path, readi
     assert reading.notes == {"annotations of images that the file does not list": 1}
 
 
-def test_coco_boxes_that_are_corners(tmp_path, reading):
-    def read(*boxes, box_format=None):
-        images = [{"id": 1, "file_name": "a.jpg", "width": 320, "height": 240}]
-        path = coco(tmp_path, *({"bbox": list(box)} for box in boxes), images=images)
-        return annotation_formats.read_coco([path], reading, None, box_format)[0].objects[0].box
-
-    with pytest.raises(ValueError, match=r"all 2 fit as \[x1, y1, x2, y2\]. --box_format xyxy"):
-        read((200, 150, 300, 200), (10, 10, 20, 20))
-    corners = read((200, 150, 300, 200), box_format="xyxy")
-    assert corners.tolist() == [[200, 150], [300, 200]]
-    assert read((200, 150, 300, 200), box_format="xywh").tolist() == [[200, 150], [500, 350]]
-    assert not reading.notes
-    read((90, 108, 230, 132))  # Fits both ways, and as x, y, width, height just to the border.
-    assert "bbox may be [x1, y1, x2, y2]" in reading.text()[0]
-    reading.notes.clear()
-    read((200, 150, 300, 200), (100, 100, 20, 20))
-    assert not reading.notes
+def test_coco_boxes_that_are_corners(tmp_path, coco_one):
+    corners = {"bbox": [200, 150, 300, 200], "area": 5000}
+    with pytest.raises(
+        ValueError, match=r"the area is that of \[x1, y1, x2, y2\]. --box_format xy"
+    ):
+        coco_one(**corners)
+    path = coco(tmp_path, corners)
+    for box_format, end in (("xyxy", [300, 200]), ("xywh", [500, 350])):
+        reading = annotation_files.Reading()
+        (one,) = annotation_formats.read_coco([path], reading, None, box_format)[0].objects
+        assert one.box.tolist() == [[200, 150], end]
+        assert not reading.boxes_may_be_corners
+    assert coco_one(bbox=[3, 2, 2, 2], area=4).box is not None
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_coco_boxes_that_are_corners(tmp_path, reading):
         (".json", [{"image": "1.jpg", "annotations": []}], "CreateML"),
         (".json", [{"data": {"image": "1.jpg"}, "annotations": []}], "Label Studio"),
         ("labelme", {"1.jpg9": {"regions": []}}, "VIA"),
-        (".json", {"images": [{"file": "1", "objects": []}]}, "our own .* from_annotations"),
+        (".json", {"images": [{"file": "1", "objects": []}]}, "our own. Use from_annotations"),
         ("labelme", {"images": [], "annotations": [], "categories": []}, "COCO. Use from_coco"),
         ("voc", "<annotations/>", "CVAT XML. Use from_cvat"),
         ("cvat", "<annotation/>", "Pascal VOC. Use from_voc"),

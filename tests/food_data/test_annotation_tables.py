@@ -199,6 +199,6 @@ def test_yolo_keypoints_wrong_files_and_absent_names(yolo, tmp_path, reading):
         yolo("0 0.5 0.5 0.2 0.1", names="nc: 1")
     (tmp_path / "data.yaml").unlink()
     with pytest.raises(ValueError, match="expected the names of the classes .* --class_names"):
-        yolo("0 0.5 0.5 0.2 0.1", file="other.txt")
-    options = {"file": "other.txt", "class_names": tmp_path / "other.txt"}
+        yolo("0 0.5 0.5 0.2 0.1", file="other.names")
+    options = {"file": "other.names", "class_names": tmp_path / "other.names"}
     assert yolo("0 0.5 0.5 0.2 0.1", names="pea", **options)[0].objects[0].label == "pea"

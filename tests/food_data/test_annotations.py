@@ -120,6 +120,9 @@ def test_texts_that_are_none(tmp_path):
     (tmp_path / "a.json").write_bytes(b"\x81\xff")
     with pytest.raises(ValueError, match="expected text in UTF-8 or UTF-16"):
         annotation_files.read_text(tmp_path / "a.json", "file")
+    (tmp_path / "a.json").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match="a.json is a ZIP archive or a workbook: unpack it"):
+        annotation_files.read_text(tmp_path / "a.json", "file")
     with pytest.raises(FileNotFoundError, match="No label map .*absent"):
         annotation_files.read_json(tmp_path / "absent.json", "label map")
     with pytest.raises(ValueError, match="expected a path of this machine, got gs://a/b"):
@@ -252,17 +255,3 @@ def test_mask_files(tmp_path):
     path.write_bytes(b"no")
     with pytest.raises(ValueError, match="m.png: expected a picture of a mask: "):
         annotations.file_mask(path, None, 2, 1)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_points_go_where_pillow_puts_their_pixels(orientation):
-    from PIL import ImageOps
-
-    pixels = np.zeros((20, 30, 3), np.uint8)
-    pixels[4, 7] = 255
-    picture = Image.fromarray(pixels)
-    picture.getexif()[0x0112] = orientation
-    turned = np.asarray(ImageOps.exif_transpose(picture))
-    (row,), (column,) = np.nonzero(turned[..., 0])
-    moved = annotations.upright(orientation, (30, 20))(np.array([[7.5, 4.5]]))
-    assert moved.tolist() == [[column + 0.5, row + 0.5]]

@@ -272,12 +272,13 @@ def test_unwanted_objects_cost_nothing_and_unreadable_ones_are_named_or_counted(
 def settle(tmp_path):
     """One picture of 40 x 20 pixels in its file, settled with what it states and with its flags."""
 
-    def call(*objects, size=(40, 20), orientation=1, labels_on=None):
+    def call(*objects, size=(40, 20), orientation=1, labels_on=None, may_be_corners=False):
         exif = Image.Exif()
         exif[0x0112] = orientation
         Image.new("RGB", (40, 20)).save(tmp_path / "1.jpg", exif=exif)
         labelled = annotations.LabelledPicture(tmp_path / "1.jpg", "a/1.jpg", size, objects)
         reading = annotation_files.Reading(labels_on=labels_on)
+        reading.boxes_may_be_corners = may_be_corners
         (done,) = dataset_builder.settle([labelled], reading)
         return done, reading.notes
 
@@ -305,8 +306,9 @@ def test_sizes_exchanged_by_exif_are_recognised(settle):
     done, notes = settle(SMALL, orientation=6, labels_on="sensor")
     assert done.objects[0].axis.tolist() == [[15, 5], [15, 10]]
     assert notes["photos that EXIF turns or mirrors"] == 1
-    done, _ = settle(LOW, size=(20, 40), orientation=6)
-    assert (done.size, done.objects) == ((20, 40), (LOW,))
+    for labels_on in (None, "sensor"):  # The size says it.
+        done, _ = settle(LOW, size=(20, 40), orientation=6, labels_on=labels_on)
+        assert (done.size, done.objects) == ((20, 40), (LOW,))
     done, _ = settle(SMALL, size=None)
     assert done.size == (40, 20)
 
@@ -339,6 +341,27 @@ def test_what_can_hardly_be_on_the_picture_is_refused_or_counted(settle):
     assert notes == {"boxes and polygons cut off at the border, less than half of them": 1}
     with pytest.raises(ValueError, match="all numbers in 0..1.*--units normalised"):
         settle(banana(box=np.float64([[0.1, 0.2], [0.9, 0.8]])))
+
+
+@pytest.mark.parametrize(
+    "boxes, outcome",
+    [
+        ([(20, 5, 30, 15), (1, 1, 2, 2)], "all 2 fit as"),
+        ([(18, 8, 22, 12)], "bbox may be"),
+        ([(20, 5, 30, 15), (30, 10, 8, 8)], None),
+        ([(5, 5, 10, 10)], None),
+    ],
+)
+def test_boxes_that_are_corners(settle, boxes, outcome):
+    """In 40 x 20: [20, 5, 30, 15] reaches beyond, [18, 8, 22, 12] fits both ways, to the border."""
+    objects = [banana(box=np.float64([[x, y], [x + w, y + h]])) for x, y, w, h in boxes]
+    if outcome == "all 2 fit as":
+        with pytest.raises(ValueError, match=r"all 2 fit as \[x1, y1, x2, y2\]. --box_format xyxy"):
+            settle(*objects, may_be_corners=True)
+    else:
+        notes = settle(*objects, may_be_corners=True)[1]
+        assert any(note.startswith("bbox may be") for note in notes) == (outcome is not None)
+    settle(*objects)
 
 
 def test_groups_are_what_is_before_the_hash_sign(build, picture):

@@ -202,7 +202,7 @@ def wait_for(condition, what: str, wait_s: float = WAIT_S) -> None:
     give_up = time.monotonic() + wait_s
     while not condition():
         assert time.monotonic() < give_up, f"waited {wait_s} s in vain until {what}"
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def wait_for_end(*jobs: str) -> list[tuple[str, str]]:

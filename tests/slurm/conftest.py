@@ -87,5 +87,5 @@ def running(slurm, request, tmp_path_factory):
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the project in a folder with a space, with the settings of `cluster.SETTINGS`."""
-    return cluster.make_project(tmp_path / "my project")
+    """A copy of the project in a folder whose name shells and globs could misread."""
+    return cluster.make_project(tmp_path / "my project, lr=[1e-4]")

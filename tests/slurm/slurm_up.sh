@@ -143,8 +143,8 @@ KillWait=30
 MessageTimeout=60
 MinJobAge=3600
 JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=1
-JobAcctGatherParams=OverMemoryKill,UsePss
+JobAcctGatherFrequency=task=30
+JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 $(if [ "$GPUS" -gt 0 ]; then echo GresTypes=gpu; fi)

@@ -149,35 +149,21 @@ def test_workers_take_the_steps_of_one(project):
 
 
 @cluster.together
-def test_a_worker_s_own_error_is_the_job_s(project):
-    project.write_settings(GRES="")
-    job = project.job(
-        *("--nodes=1", "--ntasks-per-node=2", "training_multinode"),
-        *_run_flags(project, "wrong", WORKERS_RUN),
-        *("--batch_size", "3"),
-    )
-    assert cluster.wait_for_end(job) == [("FAILED", "1")]
-    said = project.log(f"multinode-{job}.out")
-    assert "batch_size: expected a multiple of the 2 shards, got 3" in said
-
-
-@cluster.together
 def test_a_sweep_goes_on_without_the_setting_that_fails(project):
     (project.folder / "sweep.txt").write_text(
         "create_optimizer.learning_rate = 1e-3\n"
         "create_optimizer.learning_rate = -1.0\n"
         "create_optimizer.learning_rate = 1e-2; Transformer.num_layers = 2\n"
-        "Transformer.num_heads = 4\n"
     )
     flags = _run_flags(project, "a sweep", [*TINY_RUN, "--num_epochs", "1"])
-    job = project.job("--array=0-3%2", "sweep", "--settings_file", "sweep.txt", *flags)
-    ended = cluster.wait_for_end(*(f"{job}_{task}" for task in range(4)))
-    assert ended == [("COMPLETED", "0"), ("FAILED", "1"), ("COMPLETED", "0"), ("COMPLETED", "0")]
+    job = project.job("--array=0-2%2", "sweep", "--settings_file", "sweep.txt", *flags)
+    ended = cluster.wait_for_end(*(f"{job}_{task}" for task in range(3)))
+    assert ended == [("COMPLETED", "0"), ("FAILED", "1"), ("COMPLETED", "0")]
     table = (project.folder / "my runs" / "a sweep" / "table.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
-    assert [row[1] for row in rows] == ["done", "done", "done", "failed, exit code 1"]
-    assert rows[3][4] == "create_optimizer.learning_rate = -1.0"
-    values = [float(row[3]) for row in rows[:3]]
+    assert [row[1] for row in rows] == ["done", "done", "failed, exit code 1"]
+    assert rows[2][4] == "create_optimizer.learning_rate = -1.0"
+    values = [float(row[3]) for row in rows[:2]]
     assert values == sorted(values)
     assert table in project.log(f"sweep-{job}_*.out")
 
@@ -343,6 +329,8 @@ def test_the_commands_of_the_readme(project):
             _need_no_free_space(project)
         else:
             jobs[re.search(r"submit-(\w+)", command).group(1)] = job.group(1)
+    if f"after    job {jobs['dataset']}" in done.stdout:  # Unless it had ended already.
+        assert cluster.show(jobs["training"])["Dependency"].startswith(f"afterok:{jobs['dataset']}")
     subprocess.run(["scancel", jobs["training"]], check=True)
     ended = cluster.wait_for_end(jobs["check"], jobs["dataset"])
     assert ended == [("FAILED", "1"), ("COMPLETED", "0")]
