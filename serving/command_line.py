@@ -78,8 +78,10 @@ def load_predictor(
     config_file: str | None = None,
     loss_type: str | None = None,
 ) -> Predictor | None:
-    """Loads and warms up the model of a checkpoint directory; None without one. Exits with a message
-    if there is no such directory or it cannot be loaded."""
+    """Loads and warms up the model of a checkpoint directory; None without one.
+
+    Exits with a message if there is no such directory or it cannot be loaded.
+    """
     if checkpoint_dir is None:
         logging.warning("No --checkpoint_dir: predictions will be answered with 503")
         return None
