@@ -12,7 +12,7 @@ good the answers are is what evaluate.py measures.
 
 Writes answers.jsonl while it asks, and in the end beside it answers.json, answers.csv,
 answers_sheet.png (pictures with their answers), and with --overlay_dir each picture with its
-answer. A picture that cannot be used is reported and left out; so is what is no picture.
+answer. A picture that cannot be used is reported and left out. Other files are counted.
 
 A run that was killed goes on with --resume: what answers.jsonl holds is not asked again. Large
 folders are shared out with --num_shards N --shard_index I, each shard with an --output_file of its

@@ -308,7 +308,7 @@ def _what_happened(error: Exception) -> str:
 def refuse_pointer(path: pathlib.Path) -> None:
     """Refuses a file that cannot be opened, and a Git LFS pointer."""
     try:
-        atomic_files.refuse_lfs_pointer(path)
+        atomic_files.refuse_pointer(path)
     except OSError as error:
         raise CheckpointLoadError(
             f"Checkpoint: {path} cannot be read: {error.strerror}. Nothing says that it is damaged."

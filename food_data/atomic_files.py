@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -24,12 +25,12 @@ def check_local(path: str | os.PathLike[str] | None, name: str) -> None:
         )
 
 
-def refuse_lfs_pointer(path: str | os.PathLike[str]) -> None:
+def refuse_pointer(path: str | os.PathLike[str]) -> None:
     """Raises ValueError for the 130 bytes of text that a clone without Git LFS leaves in the place
     of a file."""
     with open(path, "rb") as file:
         head = file.read(1024)
-    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+    if head.startswith(LFS_POINTER):
         size = re.search(rb"^size (\d+)$", head, re.MULTILINE)
         expected = f"{int(size[1]):,} bytes" if size else "the real file"
         raise ValueError(
@@ -50,11 +51,18 @@ def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator
 
     Raises:
         FileNotFoundError: if the folder of `path` does not exist.
+        OSError: if nothing can be written into it.
     """
     path = pathlib.Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"Cannot write {path}: the folder {path.parent} does not exist.")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"Cannot write {path}: {error.strerror}. Choose a folder that you may write into",
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

@@ -212,9 +212,9 @@ class EmbeddingStore:
                 f"`python embeddings/build_embeddings.py build --embeddings_dir {directory}`."
             )
         for name in files:
-            atomic_files.refuse_lfs_pointer(directory / name)
+            atomic_files.refuse_pointer(directory / name)
         if (directory / MANIFEST_FILE).is_file():
-            atomic_files.refuse_lfs_pointer(directory / MANIFEST_FILE)
+            atomic_files.refuse_pointer(directory / MANIFEST_FILE)
             manifest = read_manifest(directory / MANIFEST_FILE)
             _check_files(entries_by_pair(manifest), files, directory)
         else:

@@ -102,7 +102,7 @@ def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArra
     atomic_files.check_local(path, kind)
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
-    atomic_files.refuse_lfs_pointer(path)
+    atomic_files.refuse_pointer(path)
     with _named_errors(path, kind), zipfile.ZipFile(path) as archive, open(path, "rb") as raw:
         members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
         arrays = [_open_array(path, archive, raw, member) for member in members]
