@@ -147,7 +147,7 @@ def write_views(
                     name = name.with_name(f"{name.name[:30]}.{digest}.jpg")
                 path = args.overlay_dir / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_files.replace_file(path) as file:
+                with atomic_files.replace_file(path, durable=False) as file:
                     picture.save(file, "JPEG")
 
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
