@@ -9,9 +9,6 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import functools
-import os
-import pathlib
-import re
 from collections.abc import Callable
 
 import gin
@@ -25,29 +22,6 @@ import policy_specs
 import prediction_functions
 import sequence_agent
 import transformer_network
-
-# What a run's configuration may bind beside the model's own, and a model does not need.
-_TRAINING_ONLY = (
-    "Augmentation",
-    "Framing",
-    "RunReporter",
-    "create_optimizer",
-    "gradient_accumulation",
-    "progress",
-    "run_seed",
-)
-# Of earlier versions, without a difference to the answers.
-_RETIRED = re.compile(r"^FilmEfficientNet\.lean_training = .*$", re.MULTILINE)
-
-
-def read_config(path: str | os.PathLike[str]) -> None:
-    """Gives gin the configuration of a checkpoint; its training need not be imported.
-
-    Raises:
-        OSError, ValueError, SyntaxError: if gin cannot read it.
-    """
-    text = _RETIRED.sub("", pathlib.Path(path).read_text())
-    gin.parse_config(text, skip_unknown=_TRAINING_ONLY)
 
 
 @gin.configurable(denylist=["optimizer", "seed", "accumulation_steps"])

@@ -12,7 +12,7 @@ good the answers are is what evaluate.py measures.
 
 Writes answers.jsonl while it asks, and in the end beside it answers.json, answers.csv,
 answers_sheet.png (pictures with their answers), and with --overlay_dir each picture with its
-answer. A picture that cannot be used is reported and left out; so is what is no picture.
+answer. A picture that cannot be used is reported and left out. Other files are counted.
 
 A run that was killed goes on with --resume: what answers.jsonl holds is not asked again. Large
 folders are shared out with --num_shards N --shard_index I, each shard with an --output_file of its
@@ -72,6 +72,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--checkpoint_dir", type=pathlib.Path, help="the model in this process, instead")
     engines = ("auto", "tensorflow", "onnxruntime")
     add("--engine", choices=engines, default="auto", help="what runs it; auto: the fastest on CPUs")
+    trust_help = "let gin run what its config.gin says; only literals are read else"
+    add("--trust_config", action="store_true", help=trust_help)
     add = parser.add_argument_group("what is asked").add_argument
     add("--action", help="such as skewering; without it, the labels say")
     add("--food_type", help="such as strawberry; without it, the labels say")
@@ -136,8 +138,13 @@ def _wrong_input(flags: argparse.Namespace) -> str | None:
     directory = flags.checkpoint_dir
     if directory is not None and (flags.api_url or flags.api_key):
         return "--checkpoint_dir: expected no --api_url and no --api_key beside it"
-    if directory is not None and not directory.is_dir():
-        return f"--checkpoint_dir: expected a directory that train.py wrote, got {directory}"
+    if directory is not None:
+        import checkpoint_directory  # Here, because who asks a server does without.
+
+        try:
+            flags.checkpoint_dir = checkpoint_directory.locate(directory)
+        except (OSError, ValueError) as error:
+            return f"--checkpoint_dir: expected a directory that train.py wrote. {error}"
     index = flags.shard_index
     if (flags.num_shards > 1 or index is not None) and index not in range(flags.num_shards):
         return f"--shard_index: expected 0 to {flags.num_shards - 1}, got {index}"
@@ -176,7 +183,7 @@ def open_policies(
     # TensorFlow takes seconds to import and is of no use to those who ask a server.
     import policy
 
-    loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, args.engine)
+    loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, args.engine, args.trust_config)
     return lambda sleep: loaded
 
 

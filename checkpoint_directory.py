@@ -9,79 +9,76 @@
     training_state.json                 where the run stood at each last_checkpoint
     .lock                               says which process trains there
 
-Serving needs the first four only. A new checkpoint is written before metadata.json or
-training_state.json names it, and the old one stays until then, so that a run killed at any moment
-leaves a directory that loads and resumes:
-
-    {"format_version": 1, "checkpoint": "last_checkpoint-40", "settings": {"batch_size": 16, ...},
-     "states": {"last_checkpoint-20": {...}, "last_checkpoint-40": {"epoch": 2, "step": 4, ...}}}
+Serving needs the first four only, and `uncertainty.json` if calibrate.py has made one. All of it is
+read as data: `checkpoint_writer.py` writes it, others may have, too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
 import hashlib
 import json
 import os
 import pathlib
 import platform
 import re
-import shutil
-import socket
-import tempfile
 import typing
-from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata as package_metadata
 
-import filelock
 import gin
 from absl import logging
 
+import checkpoint_config
 import checkpoint_files
 import checkpoint_loading
-import policy_specs
 from food_data import atomic_files, embedding_store, framing, image_placement
 
 # TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
 if typing.TYPE_CHECKING:
-    import tensorflow as tf
-
     import agent_wrapper
 
 FORMAT_VERSION = 1
 METADATA_FILE = "metadata.json"
-STATE_FILE = "training_state.json"
 CONFIG_FILE = "config.gin"
-LOCK_FILE = ".lock"
+CALIBRATION_FILE = "uncertainty.json"
+# What a calibration of other weights becomes.
+STALE_CALIBRATION_FILE = "uncertainty.stale.json"
 EMBEDDINGS_DIR = "embeddings"
 BEST_STEM = "best_checkpoint"
-LAST_STEM = "last_checkpoint"
-# One more than is needed: a server may have read metadata.json just before it changed.
-_BEST_KEPT = 2
+_MAX_TEXT_BYTES = 50_000_000
+_READS = 5
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-agents", "tf-keras", "numpy", "gin-config")
-# What may change when a run goes on: what it starts from, and how its checkpoints look at photos.
-_NO_MATTER = (
-    "EfficientNetEncoder.imagenet_weights_file",
-    "Framing.passes",
-    "Framing.max_extent",
-)
 
 
 class CheckpointDirectoryError(ValueError):
     """The directory does not hold what serving needs."""
 
 
-class CheckpointWriteError(OSError):
-    """A checkpoint could not be written; those that were there before still load."""
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """The small files of a directory, read together: all are of one checkpoint.
 
+    Attributes:
+        directory: where they were.
+        metadata: of metadata.json, checked.
+        config: the text of config.gin; None if there is none.
+        embeddings: the instructions it was trained with.
+        calibration: the text of uncertainty.json; None if there is none.
+        weights_sha256: tells the weights from all others: SHA-256 of the checkpoint's index, which
+            holds a checksum of every tensor.
+    """
 
-class ResumeError(ValueError):
-    """There is no run to go on with, or it is not the one that the settings describe."""
+    directory: pathlib.Path
+    metadata: dict[str, object]
+    config: str | None
+    embeddings: embedding_store.EmbeddingStore
+    calibration: str | None
+    weights_sha256: str
 
-
-# Loading.
+    @property
+    def prefix(self) -> pathlib.Path:
+        """Of the checkpoint that counts."""
+        return self.directory / self.metadata["checkpoint"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,15 +87,65 @@ class LoadedCheckpoint:
 
     Attributes:
         agent: with the weights of the checkpoint; its optimizer is new.
+        contents: the files beside the weights.
         embeddings: the instructions it was trained with.
         metadata: the contents of metadata.json.
         version: name of the checkpoint, such as 'best_checkpoint-120'.
     """
 
     agent: agent_wrapper.Agent
-    embeddings: embedding_store.EmbeddingStore
-    metadata: dict[str, object]
-    version: str
+    contents: Contents
+
+    @property
+    def embeddings(self) -> embedding_store.EmbeddingStore:
+        return self.contents.embeddings
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        return self.contents.metadata
+
+    @property
+    def version(self) -> str:
+        return self.contents.metadata["checkpoint"]
+
+
+def locate(path: str | os.PathLike[str]) -> pathlib.Path:
+    """The directory that a path means: itself, or that of the checkpoint whose prefix it is.
+
+    Raises:
+        FileNotFoundError: if there is no such directory.
+        CheckpointDirectoryError: for the prefix of another checkpoint than the one that counts.
+        checkpoint_loading.CheckpointLoadError: for an address such as gs://bucket/run.
+    """
+    atomic_files.check_local(path, "--checkpoint_dir")
+    path = pathlib.Path(path)
+    if path.is_dir():
+        return path
+    if not (path.parent / METADATA_FILE).is_file():
+        raise FileNotFoundError(f"No checkpoint directory {path}.")
+    name = pathlib.Path(checkpoint_files.resolve_prefix(path)).name
+    counts = read_metadata(path.parent)["checkpoint"]
+    if name != counts:
+        raise CheckpointDirectoryError(
+            f"{path}: expected {counts}, the checkpoint that counts in {path.parent} (it is what "
+            f"{METADATA_FILE} describes), got {name}. Give the directory, or go on training from "
+            "this one with --pretrained_checkpoint."
+        )
+    return path.parent
+
+
+def _read_text(path: pathlib.Path) -> str:
+    """A small file that came with a checkpoint."""
+    checkpoint_files.refuse_pointer(path)
+    size = path.stat().st_size
+    if size > _MAX_TEXT_BYTES:
+        raise CheckpointDirectoryError(
+            f"{path}: expected at most {_MAX_TEXT_BYTES:,} bytes, got {size:,}."
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointDirectoryError(f"{path}: expected UTF-8 text, got {error}.") from error
 
 
 def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
@@ -116,36 +163,48 @@ def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
         found = sorted(entry.name for entry in directory.iterdir())[:10]
         raise CheckpointDirectoryError(
             f"{directory}: expected {METADATA_FILE}, which train.py writes with its first "
-            f"checkpoint; found {found or 'nothing'}."
+            f"checkpoint; found {found or 'nothing'}. The weights alone can be loaded with "
+            "checkpoint_loading.py, or be fine-tuned with train.py --pretrained_checkpoint."
         )
     try:
-        contents = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        contents = json.loads(_read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
         raise CheckpointDirectoryError(f"{path}: expected JSON, got {error}.") from error
     version = contents.get("format_version") if isinstance(contents, dict) else None
     if version != FORMAT_VERSION:
         raise CheckpointDirectoryError(
             f"{path}: expected format_version {FORMAT_VERSION}, got {version}."
         )
-    checkpoint, resize = contents.get("checkpoint"), contents.get("resize", "nothing")
-    problem = None
-    if not isinstance(checkpoint, str):
-        problem = f"'checkpoint' to be a name such as '{BEST_STEM}-120', got {checkpoint!r}"
-    elif resize not in (None, *image_placement.MODES):
-        problem = (
-            f"'resize' to be one of {', '.join(image_placement.MODES)}, or null if the data set "
-            f"did not say; got {resize!r}"
-        )
-    else:
-        try:
-            framing_of(contents)
-        except (TypeError, ValueError) as error:
-            problem = f"'framing' that is known; {error} Got {contents['framing']!r}"
+    problem = _problem_of(contents)
     if problem is not None:
         raise CheckpointDirectoryError(
             f"{path}: expected {problem}. Copy the directory again from where train.py wrote it."
         )
     return contents
+
+
+def _problem_of(contents: dict[str, object]) -> str | None:
+    """What is wrong with the fields that others read; None if they are right."""
+    checkpoint, resize = contents.get("checkpoint"), contents.get("resize", "nothing")
+    # A name and no path, which could lead out of the directory.
+    if not isinstance(checkpoint, str) or not re.fullmatch(r"\w[\w.-]*", checkpoint):
+        return f"'checkpoint' to be a name such as '{BEST_STEM}-120', got {checkpoint!r}"
+    if resize not in (None, *image_placement.MODES):
+        return (
+            f"'resize' to be one of {', '.join(image_placement.MODES)}, or null if the data set "
+            f"did not say; got {resize!r}"
+        )
+    pairs = contents.get("trained_pairs", [])
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)
+        for pair in pairs
+    ):
+        return f"'trained_pairs' to be a list of [action, food], got {str(pairs)[:200]}"
+    try:
+        framing_of(contents)
+    except (TypeError, ValueError) as error:
+        return f"'framing' that is known; {error} Got {contents['framing']!r}"
+    return None
 
 
 def framing_of(metadata: dict[str, object]) -> framing.Framing:
@@ -154,245 +213,105 @@ def framing_of(metadata: dict[str, object]) -> framing.Framing:
 
 
 def weights_digest(directory: str | os.PathLike[str]) -> str:
-    """SHA-256 that tells the weights of a directory from all others.
-
-    It is that of the checkpoint's index, which holds a checksum of every tensor.
-
-    Raises:
-        FileNotFoundError, CheckpointDirectoryError: if there is no checkpoint.
-    """
+    """`Contents.weights_sha256` of a directory; raises as `read_contents`."""
     directory = pathlib.Path(directory)
     path = directory / f"{read_metadata(directory)['checkpoint']}.index"
     if not path.is_file():
         raise FileNotFoundError(f"{directory}: expected {path.name}, which metadata.json names.")
+    # Of whatever lies next to it, a pointer is what keeps it from being loaded.
+    for one in checkpoint_files.files_of(path.with_suffix("")):
+        checkpoint_files.refuse_pointer(one)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load(
-    directory: str | os.PathLike[str],
-    config_file: str | os.PathLike[str] | None = None,
-    loss_type: str | None = None,
-) -> LoadedCheckpoint:
-    """Builds the agent that a directory describes and fills it with its checkpoint.
-
-    The gin configuration of the process is replaced by the directory's. Gin can run code: load only
-    directories that you trust.
-
-    Args:
-        directory: as `CheckpointWriter` leaves it.
-        config_file: gin file in the place of the directory's; None for that one.
-        loss_type: in the place of the one in the configuration; None for that one. Weights that do
-            not fit what the two describe are an error.
-
-    Returns:
-        Agent, embeddings and metadata.
+def read_contents(directory: str | os.PathLike[str]) -> Contents:
+    """Reads the files beside the weights, again if a run has written a checkpoint meanwhile.
 
     Raises:
         FileNotFoundError: if the directory or a part of it is absent.
-        CheckpointDirectoryError: if metadata.json or config.gin is not what it should be.
+        CheckpointDirectoryError: if a file is not what it should be.
+    """
+    directory = locate(directory)
+    for _ in range(_READS):
+        metadata = read_metadata(directory)
+        digest = weights_digest(directory)
+        texts = {name: directory / name for name in (CONFIG_FILE, CALIBRATION_FILE)}
+        texts = {name: _read_text(p) if p.is_file() else None for name, p in texts.items()}
+        embeddings = _read_embeddings(directory / EMBEDDINGS_DIR)
+        found = Contents(
+            directory, metadata, texts[CONFIG_FILE], embeddings, texts[CALIBRATION_FILE], digest
+        )
+        if read_metadata(directory) == metadata and weights_digest(directory) == digest:
+            return found
+    raise CheckpointDirectoryError(
+        f"{directory}: expected files of one checkpoint, got new ones in each of {_READS} reads: "
+        "something writes there all the time. Try again, or load a copy."
+    )
+
+
+def _read_embeddings(directory: pathlib.Path) -> embedding_store.EmbeddingStore:
+    try:
+        return embedding_store.EmbeddingStore.load(directory)
+    except (AttributeError, KeyError, RecursionError, TypeError) as error:
+        raise CheckpointDirectoryError(
+            f"{directory}: expected a manifest as embedding_store writes it, got {error!r}."
+        ) from error
+
+
+def load(
+    directory: str | os.PathLike[str] | Contents,
+    config_file: str | os.PathLike[str] | None = None,
+    loss_type: str | None = None,
+    trust_config: bool = False,
+) -> LoadedCheckpoint:
+    """Builds the agent that a directory describes and fills it with its checkpoint.
+
+    The gin configuration of the process is replaced by the directory's, of which only literals are
+    taken (`checkpoint_config.py`).
+
+    Args:
+        directory: as `CheckpointWriter` leaves it, the prefix of its best checkpoint, or what
+            `read_contents` has read of it.
+        config_file: gin file in the place of the directory's, which may run code, because whoever
+            starts a program names it; None for the directory's.
+        loss_type: in the place of the one in the configuration; None for that one. Weights that do
+            not fit what the two describe are an error.
+        trust_config: let gin run what the directory's configuration says.
+
+    Raises:
+        FileNotFoundError: if the directory or a part of it is absent.
+        CheckpointDirectoryError: if a file is not what it should be, or describes no network.
         checkpoint_loading.CheckpointLoadError: if the weights do not fit.
     """
-    directory = pathlib.Path(directory)
-    contents = read_metadata(directory)
-    config = pathlib.Path(config_file or directory / CONFIG_FILE)
-    if not config.is_file():
+    contents = directory if isinstance(directory, Contents) else read_contents(directory)
+    text, config = contents.config, contents.directory / CONFIG_FILE
+    if config_file is not None:
+        config = pathlib.Path(config_file)
+        text = _read_text(config) if config.is_file() else None
+    if text is None:
         raise CheckpointDirectoryError(f"{config.parent}: expected {config.name}, found none.")
     import tensorflow as tf
 
     import agent_wrapper
 
-    gin.clear_config()
     try:
-        agent_wrapper.read_config(config)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise CheckpointDirectoryError(f"{config}: gin cannot read it: {error}") from error
-    if loss_type is not None:
-        gin.bind_parameter("TransformerNetwork.loss_type", loss_type)
-    # Where training began is of no use here, and the file need not exist on this machine.
-    gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
-    embeddings = embedding_store.EmbeddingStore.load(directory / EMBEDDINGS_DIR)
-    agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
-    checkpoint_loading.custom_load_checkpoint(agent, directory / contents["checkpoint"])
-    return LoadedCheckpoint(agent, embeddings, contents, contents["checkpoint"])
-
-
-# Where a run stands.
-
-
-@dataclasses.dataclass(frozen=True)
-class Best:
-    """The best validation so far.
-
-    Attributes:
-        value: of the selection metric.
-        epoch: from 1.
-        checkpoint: its name.
-        metrics: all of that validation.
-    """
-
-    value: float
-    epoch: int
-    checkpoint: str
-    metrics: dict[str, float]
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingState:
-    """What a run has to know, beside its variables, to go on as if it had never stopped.
-
-    The order of the samples, the augmentation and the dropout follow from the seed, the epoch and
-    the step, so that no generator's state is stored.
-
-    Attributes:
-        epoch: epochs that are over, validation and log included.
-        step: optimizer steps done in the epoch that has begun.
-        loss_sum: of that epoch, the sum of losses times samples.
-        num_samples: of that epoch so far.
-        seconds: that the epoch has taken so far.
-        first_train_loss: mean over the first epoch; None before its end.
-        last_train_loss: mean over the last epoch that is over.
-        best: None before the first validation.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    num_samples: int = 0
-    seconds: float = 0.0
-    first_train_loss: float | None = None
-    last_train_loss: float | None = None
-    best: Best | None = None
-
-    @property
-    def epochs_without_improvement(self) -> int:
-        """Since the best one; 0 before the first validation."""
-        return 0 if self.best is None else self.epoch - self.best.epoch
-
-
-@dataclasses.dataclass(frozen=True)
-class StateFile:
-    """The contents of training_state.json.
-
-    Attributes:
-        checkpoint: the name of the newest checkpoint.
-        settings: what must be equal for a run to go on, {name: number or string}.
-        states: {name of a checkpoint: the state at that moment}.
-    """
-
-    checkpoint: str
-    settings: Mapping[str, object]
-    states: Mapping[str, TrainingState]
-
-    def write(self, directory: pathlib.Path) -> None:
-        """Replaces the file, whole or not at all."""
-        contents = {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
-        with atomic_files.replace_file(directory / STATE_FILE) as file:
-            file.write((json.dumps(contents, indent=1) + "\n").encode())
-
-    @classmethod
-    def read(cls, directory: pathlib.Path) -> StateFile:
-        """What `write` has written."""
-        path = directory / STATE_FILE
-        if not path.is_file():
-            raise ResumeError(
-                f"{directory}: expected {STATE_FILE}, which a run writes with every checkpoint to "
-                "go on from; found none. To start from the weights alone, use "
-                "--pretrained_checkpoint."
-            )
-        try:
-            contents = json.loads(path.read_text())
-            version = contents.get("format_version")
-            if version == FORMAT_VERSION:
-                states = {}
-                for name, fields in contents["states"].items():
-                    best = fields.get("best")
-                    best = None if best is None else Best(**best)
-                    states[name] = TrainingState(**{**fields, "best": best})
-                return cls(contents["checkpoint"], contents["settings"], states)
-        except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-            raise ResumeError(f"{path}: expected what train.py writes, got {error!r}.") from error
-        raise ResumeError(f"{path}: expected format_version {FORMAT_VERSION}, got {version}.")
-
-
-@dataclasses.dataclass(frozen=True)
-class ResumePoint:
-    """A checkpoint to go on from.
-
-    Attributes:
-        prefix: of the checkpoint.
-        state: where the run stood.
-        settings: that it was begun with.
-    """
-
-    prefix: pathlib.Path
-    state: TrainingState
-    settings: Mapping[str, object]
-
-    def check(self, settings: Mapping[str, object]) -> None:
-        """A run goes on with the settings it began with, or its result would mean nothing.
-
-        Bindings that only one side has come from another version of the program: a warning.
-        """
-        _check_equal(self.settings, settings)
-        config = self.prefix.parent / CONFIG_FILE
-        stored, given = (
-            {name: value for name, value in _bindings(text).items() if name not in _NO_MATTER}
-            for text in (config.read_text(), gin.operative_config_str())
+        checkpoint_config.apply(text, config, trust_config or config_file is not None)
+        if loss_type is not None:
+            gin.bind_parameter("TransformerNetwork.loss_type", loss_type)
+        agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
+    except checkpoint_config.ConfigError as error:
+        raise CheckpointDirectoryError(str(error)) from error
+    except (TypeError, ValueError, ArithmeticError, tf.errors.OpError) as error:
+        # Layers say in many ways that they cannot be built with what they were given.
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointDirectoryError(f"{config}: describes no network: {reason}") from error
+    checkpoint_loading.custom_load_checkpoint(agent, contents.prefix)
+    if weights_digest(contents.directory) != contents.weights_sha256:
+        raise CheckpointDirectoryError(
+            f"{contents.prefix}: expected the weights that were there when the files beside them "
+            "were read, got others: something writes there. Try again, or load a copy."
         )
-        both = sorted(stored.keys() & given.keys())
-        _check_equal({name: stored[name] for name in both}, {name: given[name] for name in both})
-        for name in sorted(stored.keys() ^ given.keys()):
-            values = stored.get(name, "not used"), given.get(name, "not used")
-            logging.warning("resume: %s was %s, is now %s", name, *values)
-
-
-def find_resume_point(path: str | os.PathLike[str]) -> ResumePoint:
-    """What there is to go on from."""
-    path = pathlib.Path(path)
-    directory = path if path.is_dir() else path.parent
-    file = StateFile.read(directory)
-    name = file.checkpoint
-    if not path.is_dir():
-        name = pathlib.Path(checkpoint_files.resolve_prefix(path)).name
-    if name not in file.states:
-        raise ResumeError(
-            f"--resume_checkpoint {path}: expected one of {', '.join(file.states)} in {directory}, "
-            f"got {name}, which holds weights only. Give the directory, or use "
-            "--pretrained_checkpoint to begin a new run with these weights."
-        )
-    state = file.states[name]
-    if state.best is not None and not (directory / f"{state.best.checkpoint}.index").is_file():
-        raise ResumeError(
-            f"--resume_checkpoint {path}: expected {state.best.checkpoint}, the best one at that "
-            f"moment, in {directory}; it is gone. Resume from {file.checkpoint}."
-        )
-    return ResumePoint(directory / name, state, file.settings)
-
-
-def holds_run(directory: str | os.PathLike[str]) -> bool:
-    """Whether a run has been begun there."""
-    names = (STATE_FILE, METADATA_FILE)
-    return any((pathlib.Path(directory) / name).is_file() for name in names)
-
-
-def _check_equal(stored: Mapping[str, object], given: Mapping[str, object]) -> None:
-    names = [n for n in dict.fromkeys((*stored, *given)) if stored.get(n) != given.get(n)]
-    if names:
-        listed = "; ".join(f"{n}: was {stored.get(n)!r}, now {given.get(n)!r}" for n in names)
-        raise ResumeError(
-            f"--resume_checkpoint: expected the settings that the run began with, got others: "
-            f"{listed}. To start a new run from its weights, use --pretrained_checkpoint."
-        )
-
-
-def _bindings(text: str) -> dict[str, str]:
-    """{'Transformer.num_layers': '8'} of gin's own printing."""
-    text = re.sub(r"^#.*\n", "", text.replace("\\\n", " "), flags=re.MULTILINE)
-    parts = re.split(r"^([\w./]+\.\w+) =", text, flags=re.MULTILINE)[1:]
-    return {name: " ".join(value.split()) for name, value in zip(parts[::2], parts[1::2])}
-
-
-# Writing.
+    return LoadedCheckpoint(agent, contents)
 
 
 def package_versions() -> dict[str, str]:
@@ -404,196 +323,3 @@ def package_versions() -> dict[str, str]:
         except package_metadata.PackageNotFoundError:
             logging.debug("%s is not installed", package)
     return versions
-
-
-class CheckpointWriter:
-    """Writes the checkpoints of a run into a directory.
-
-    Attributes:
-        directory: of the run.
-    """
-
-    def __init__(
-        self,
-        directory: str | os.PathLike[str],
-        agent: agent_wrapper.Agent,
-        embeddings: embedding_store.EmbeddingStore,
-        run_metadata: dict[str, object],
-        max_checkpoints: int = 3,
-        settings: Mapping[str, object] | None = None,
-        writes: bool = True,
-    ):
-        """Writes what does not change in a run: gin configuration and embeddings.
-
-        `run_metadata` goes into metadata.json and must hold 'resize'; `settings` are compared when
-        the run goes on. With `writes` off, in a worker beside the chief, checkpoints get their
-        names, but no files are made.
-        """
-        self.directory = pathlib.Path(directory)
-        self._agent, self._writes = agent, writes
-        self._max_checkpoints = max_checkpoints
-        self._settings = dict(settings or {})
-        self._metadata = {
-            "format_version": FORMAT_VERSION,
-            "image_size": policy_specs.IMAGE_SIZE,
-            "loss_type": agent.network.loss_type,
-            "action_coding": agent.action_coding,
-            "dropout_settings": dataclasses.asdict(agent.dropout_settings),
-            "versions": package_versions(),
-            **run_metadata,
-        }
-        if not writes:
-            return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        # What a killed run was in the middle of writing.
-        for path in self.directory.glob(".*_checkpoint-*.*"):
-            shutil.rmtree(path, ignore_errors=True)
-        for name in (METADATA_FILE, STATE_FILE, "checkpoint", CONFIG_FILE):
-            for path in self.directory.glob(f".{name}.*"):
-                path.unlink()
-        self._replace(CONFIG_FILE, gin.operative_config_str())
-        embeddings.save(self.directory / EMBEDDINGS_DIR)
-
-    def write(self, metrics: Mapping[str, float], **more: object) -> pathlib.Path:
-        """Saves the weights as they are now and makes them the checkpoint that counts.
-
-        Args:
-            metrics: of this checkpoint, written to metadata.json.
-            **more: further entries of metadata.json.
-
-        Returns:
-            The prefix of the checkpoint.
-
-        Raises:
-            CheckpointWriteError: if there is no room; the one before still counts.
-        """
-        step = self._agent.steps_done
-        prefix = self.directory / f"{BEST_STEM}-{step}"
-        if not self._writes:
-            return prefix
-        _save(self._agent.weights_checkpoint(), prefix)
-        contents = {
-            **self._metadata,
-            "checkpoint": prefix.name,
-            "global_step": step,
-            "metrics": dict(metrics),
-            **more,
-        }
-        self._replace(METADATA_FILE, json.dumps(contents, indent=1) + "\n")
-        # TensorFlow's note of the latest one, so that the directory's name means the best.
-        self._replace("checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
-        newest = [other.name for other in numbered(self.directory, BEST_STEM)[-_BEST_KEPT:]]
-        _keep_only(self.directory, BEST_STEM, {*newest, prefix.name})
-        return prefix
-
-    def write_training_state(self, state: TrainingState) -> pathlib.Path:
-        """Saves everything, to go on from here; returns and raises as `write` does."""
-        prefix = self.directory / f"{LAST_STEM}-{self._agent.steps_done}"
-        if not self._writes:
-            return prefix
-        _save(self._agent.checkpoint(), prefix)
-        names = [other.name for other in numbered(self.directory, LAST_STEM)]
-        # Later ones are of a run that has gone on from an earlier checkpoint.
-        names = names[: names.index(prefix.name) + 1][-self._max_checkpoints :]
-        states = {}
-        if (self.directory / STATE_FILE).is_file():
-            states = StateFile.read(self.directory).states
-        states = {**states, prefix.name: state}
-        kept = {name: states[name] for name in names if name in states}
-        StateFile(prefix.name, self._settings, kept).write(self.directory)
-        _keep_only(self.directory, LAST_STEM, names)
-        return prefix
-
-    def _replace(self, name: str, text: str) -> None:
-        with atomic_files.replace_file(self.directory / name) as file:
-            file.write(text.encode())
-
-
-def _save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
-    """Writes both files of a checkpoint, whole or not at all.
-
-    TensorFlow writes the index in place; a run killed meanwhile, or a full disk, would leave half
-    of it under its final name. So both are made in a folder of their own beside it and moved when
-    they are whole. (`tf.train.CheckpointManager` does not do that either, and keeps one list and
-    one note for a directory, where two kinds of checkpoints lie here.)
-    """
-    import tensorflow as tf
-
-    folder = prefix.parent
-    try:
-        with tempfile.TemporaryDirectory(
-            dir=folder, prefix=f".{prefix.name}.", ignore_cleanup_errors=True
-        ) as temporary:
-            checkpoint.write(os.path.join(temporary, prefix.name))
-            # The index last: without it a data file is no checkpoint.
-            paths = pathlib.Path(temporary).iterdir()
-            for path in sorted(paths, key=lambda path: path.suffix == ".index"):
-                with path.open("rb+") as file:
-                    # A power cut could leave an empty file under a good name.
-                    os.fsync(file.fileno())
-                os.replace(path, folder / path.name)
-    except (OSError, tf.errors.OpError) as error:
-        free = shutil.disk_usage(folder).free if folder.is_dir() else 0
-        reason = str(error).strip().splitlines()[0].rstrip(".")[:300]
-        raise CheckpointWriteError(
-            f"Cannot write the checkpoint {prefix}: {reason}. Expected room for it, got "
-            f"{free / 1e6:,.0f} MB free. Earlier checkpoints are whole: make room, then "
-            f"--resume_checkpoint {folder}."
-        ) from error
-
-
-def numbered(directory: pathlib.Path, stem: str) -> list[pathlib.Path]:
-    """Prefixes `<stem>-<number>` in a directory, in the order of their numbers."""
-    found = {}
-    for prefix in checkpoint_files.prefixes_in(directory):
-        start, _, number = prefix.name.rpartition("-")
-        if start == stem and number.isdigit():
-            found[int(number)] = prefix
-    return [found[number] for number in sorted(found)]
-
-
-def files_of(prefix: pathlib.Path) -> list[pathlib.Path]:
-    """The index, which comes first, and the data files of a checkpoint."""
-    names = (f"{prefix.name}.index", f"{prefix.name}.data-")
-    paths = [path for path in prefix.parent.iterdir() if path.name.startswith(names)]
-    return sorted(paths, key=lambda path: path.suffix != ".index")
-
-
-def _keep_only(directory: pathlib.Path, stem: str, names: Collection[str]) -> None:
-    """Deletes all checkpoints `<stem>-<number>` but those called `names`."""
-    for prefix in numbered(directory, stem):
-        if prefix.name not in names:
-            # The index first: what is left of a deletion cut short is no checkpoint.
-            for path in files_of(prefix):
-                path.unlink()
-
-
-@contextlib.contextmanager
-def only_run(directory: str | os.PathLike[str], wait_s: float = 0.0) -> Iterator[None]:
-    """Keeps other runs out of the directory: two would delete each other's checkpoints.
-
-    The lock goes with the process, however that ends, so nothing is left to be cleared away after a
-    crash. Where the file system has no locks, a warning is logged and nobody is kept out.
-    """
-    path = pathlib.Path(directory) / LOCK_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not a file that says "locked": it would outlive a node that was lost.
-    lock = filelock.FileLock(path, timeout=wait_s, fallback_to_soft=False)
-    try:
-        lock.acquire(poll_interval=1.0)
-    except filelock.Timeout:
-        holder = path.read_text(errors="replace") or "another process"
-        raise ValueError(
-            f"checkpoint_dir: expected a directory that no other run writes to, got {path.parent}, "
-            f"where {holder} trains. Wait for it or stop it, or give another --checkpoint_dir."
-        ) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
-            raise
-        warning = "%s: no locks on this file system (%s): do not start a second run there"
-        logging.warning(warning, path.parent, error)
-    try:
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
-        yield
-    finally:
-        lock.release()

@@ -11,12 +11,19 @@ import math
 import os
 import pathlib
 import re
+import tempfile
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from food_data import atomic_files
+
 # TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
 VARIABLE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+PUBLIC_CHECKPOINTS = (
+    "The public RT-1 checkpoints are in the repository github.com/google-research/"
+    "robotics_transformer, folder trained_checkpoints (Git LFS: `git lfs pull`)."
+)
 _FILE_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 
 
@@ -53,10 +60,11 @@ def resolve_prefix(path: str | os.PathLike) -> str:
     """
     if not os.fspath(path):
         raise CheckpointNotFoundError("Checkpoint: expected a path, got an empty one.")
+    atomic_files.check_local(path, "Checkpoint")
     given = pathlib.Path(path)
     prefix = given.with_name(_FILE_SUFFIX.sub("", given.name)) if given.name else given
     if given.is_file() and prefix == given and not _has_index(prefix):
-        _refuse_pointer(given)
+        refuse_pointer(given)
         if given.read_bytes()[:8] == b"\x89HDF\r\n\x1a\n":
             raise CheckpointLoadError(
                 "Checkpoint: expected the prefix of a TensorFlow checkpoint (files .index and "
@@ -80,6 +88,23 @@ def resolve_prefix(path: str | os.PathLike) -> str:
 def prefixes_in(directory: pathlib.Path) -> list[pathlib.Path]:
     """Prefixes of the checkpoints in a directory, sorted by name; none if it does not exist."""
     return sorted(path.with_suffix("") for path in directory.glob("*.index") if path.is_file())
+
+
+def numbered(directory: pathlib.Path, stem: str) -> list[pathlib.Path]:
+    """Prefixes `<stem>-<number>` in a directory, in the order of their numbers."""
+    found = {}
+    for prefix in prefixes_in(directory):
+        start, _, number = prefix.name.rpartition("-")
+        if start == stem and number.isdigit():
+            found[int(number)] = prefix
+    return [found[number] for number in sorted(found)]
+
+
+def files_of(prefix: pathlib.Path) -> list[pathlib.Path]:
+    """The index, which comes first, and the data files of a checkpoint."""
+    names = (f"{prefix.name}.index", f"{prefix.name}.data-")
+    paths = [path for path in prefix.parent.iterdir() if path.name.startswith(names)]
+    return sorted(paths, key=lambda path: path.suffix != ".index")
 
 
 def _has_index(prefix: pathlib.Path) -> bool:
@@ -146,7 +171,7 @@ def _not_found(given: pathlib.Path, prefix: pathlib.Path) -> CheckpointNotFoundE
         existing = next(folder for folder in parent.absolute().parents if folder.is_dir())
         return CheckpointNotFoundError(
             f"Checkpoint: no {given}, because there is no directory {parent}. The last that exists "
-            f"is {existing}. {_contents(existing)}"
+            f"is {existing}. {_contents(existing)}{_public(given)}"
         )
     if any(parent.glob(f"{glob.escape(prefix.name)}.data-*-of-*")):
         return CheckpointNotFoundError(
@@ -159,19 +184,19 @@ def _not_found(given: pathlib.Path, prefix: pathlib.Path) -> CheckpointNotFoundE
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return CheckpointNotFoundError(
         f"Checkpoint: no checkpoint {given} (expected {prefix.name}.index in {parent}, or numbered "
-        f"ones, {prefix.name}-<number>.index). {_contents(parent)}{hint}"
+        f"ones, {prefix.name}-<number>.index). {_contents(parent)}{hint}{_public(given)}"
     )
+
+
+def _public(given: pathlib.Path) -> str:
+    """Where to get what is asked for, if it has the name of a public checkpoint."""
+    return f" {PUBLIC_CHECKPOINTS}" if "rt1" in str(given).lower() else ""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class TensorInfo:
-    """A tensor in a file or a variable in a model, without its values.
-
-    Attributes:
-        name: the checkpoint name without `/.ATTRIBUTES/VARIABLE_VALUE`.
-        shape: its shape, () for a scalar.
-        dtype: name of the dtype, 'float32'.
-    """
+    """A tensor in a file or a variable in a model, without its values; `name` is the checkpoint
+    name without `/.ATTRIBUTES/VARIABLE_VALUE`, `dtype` such as 'float32'."""
 
     name: str
     shape: tuple[int, ...]
@@ -197,22 +222,32 @@ class TensorFile:
     """
 
     def __init__(self, prefix: str):
-        """Opens and checks the files."""
+        """Opens and checks the files; pointers of Git LFS are named before all else."""
         import tensorflow as tf
 
         self.prefix = prefix
-        self._damaged = (tf.errors.OpError, RuntimeError)
+        self._failures = (tf.errors.OpError, RuntimeError, IndexError)
+        index = pathlib.Path(f"{prefix}.index")
+        refuse_pointer(index)
         shards = _shards(pathlib.Path(prefix))
-        for path in (pathlib.Path(f"{prefix}.index"), *shards):
-            _refuse_pointer(path)
+        for path in shards:
+            refuse_pointer(path)
+        # TensorFlow takes *, ?, [ and \\ in a path for a pattern.
+        self._folder = None
+        if re.search(r"[*?\[\]{}\\]", prefix):
+            self._folder = tempfile.TemporaryDirectory(prefix="checkpoint-")
+            prefix = os.path.join(self._folder.name, "ckpt")
+            for path in (index, *shards):
+                suffix = path.name.removeprefix(index.name.removesuffix(".index"))
+                os.symlink(path.absolute(), prefix + suffix)
         try:
             self._reader = tf.train.load_checkpoint(prefix)
             shapes = self._reader.get_variable_to_shape_map()
             dtypes = self._reader.get_variable_to_dtype_map()
-        except (*self._damaged, IndexError) as error:
+        except self._failures as error:
             raise CheckpointLoadError(
-                f"Checkpoint: expected the index of a TensorFlow checkpoint, got {prefix}.index, "
-                f"which is damaged ({error}). Copy it again."
+                f"Checkpoint: expected the index of a TensorFlow checkpoint, got {self.prefix}."
+                f"index, which {_what_happened(error)} ({error}). Copy it again."
             ) from error
         self._keys = {key.removesuffix(VARIABLE_SUFFIX): key for key in sorted(shapes)}
         self.tensors = {
@@ -236,10 +271,10 @@ class TensorFile:
                 f"Checkpoint: the data of {self.prefix} is cut off: it ends before the values of "
                 f"{name}. The copy or download stopped early; do it again."
             ) from error
-        except self._damaged as error:
+        except self._failures as error:
             raise CheckpointLoadError(
-                f"Checkpoint: {name} in {self.prefix} cannot be read ({error}). The data file is "
-                "damaged or belongs to another index; copy both again."
+                f"Checkpoint: {name} in {self.prefix} cannot be read ({error}). The data file "
+                f"{_what_happened(error)} or belongs to another index; copy both again."
             ) from error
 
     def read_finite(self, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -259,19 +294,27 @@ class TensorFile:
         return values
 
 
-def _refuse_pointer(path: pathlib.Path) -> None:
-    """Refuses a Git LFS pointer, the 130 bytes of text that a clone without Git LFS leaves."""
-    with path.open("rb") as file:
-        head = file.read(1024)
-    if not head.startswith(b"version https://git-lfs.github.com/spec/"):
-        return
-    size = re.search(rb"^size (\d+)$", head, re.MULTILINE)
-    expected = f"{int(size[1]):,} bytes" if size else "the real file"
-    raise CheckpointLoadError(
-        f"Checkpoint: {path} is a Git LFS pointer: expected {expected}, got {path.stat().st_size} "
-        "bytes of text. In the repository it comes from, run `git lfs install` and `git lfs pull`, "
-        "then try again."
+def _what_happened(error: Exception) -> str:
+    """Only bytes that are not what was written are damage."""
+    import tensorflow as tf
+
+    elsewhere = (
+        *(tf.errors.PermissionDeniedError, tf.errors.NotFoundError, tf.errors.UnavailableError),
+        *(tf.errors.ResourceExhaustedError, tf.errors.UnimplementedError),
     )
+    return "this process cannot read" if isinstance(error, elsewhere) else "is damaged"
+
+
+def refuse_pointer(path: pathlib.Path) -> None:
+    """Refuses a file that cannot be opened, and a Git LFS pointer."""
+    try:
+        atomic_files.refuse_pointer(path)
+    except OSError as error:
+        raise CheckpointLoadError(
+            f"Checkpoint: {path} cannot be read: {error.strerror}. Nothing says that it is damaged."
+        ) from error
+    except ValueError as error:
+        raise CheckpointLoadError(f"Checkpoint: {error}") from error
 
 
 def _shards(prefix: pathlib.Path) -> list[pathlib.Path]:

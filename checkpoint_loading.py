@@ -24,7 +24,6 @@ import keras2  # noqa: F401
 import argparse
 import collections
 import dataclasses
-import difflib
 import fnmatch
 import os
 import pathlib
@@ -37,6 +36,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from absl import logging
 
+import checkpoint_config
 import checkpoint_files
 
 # TensorFlow takes seconds: functions import it, so that --help does not wait.
@@ -49,7 +49,6 @@ CheckpointLoadError = checkpoint_files.CheckpointLoadError
 resolve_prefix = checkpoint_files.resolve_prefix
 AGENT_ROOT = "agent"
 NETWORK_ROOT = "agent/_actor_network"
-CONFIG_NAME = "config.gin"
 # What may differ when an RT-1 checkpoint is the start of a model with another head, another number
 # of action tokens or another time_sequence_length:
 #     custom_load_checkpoint(agent, path, **OTHER_HEAD_OR_LENGTH)
@@ -69,11 +68,7 @@ _MAX_LISTED = 20
 
 
 class CheckpointMismatchError(CheckpointLoadError):
-    """Model and file differ in more than the caller allowed.
-
-    Attributes:
-        report: every difference.
-    """
+    """Model and file differ in more than the caller allowed; `report` has every difference."""
 
     def __init__(self, message: str, report: LoadReport):
         super().__init__(message)
@@ -84,12 +79,8 @@ class CheckpointMismatchError(CheckpointLoadError):
 
 
 def variables_by_checkpoint_name(model: tf.Module) -> dict[str, tf.Variable]:
-    """Variables of an agent or of its network.
-
-    Returns:
-        {'agent/_actor_network/_transformer/_token_emb/bias': variable}: the checkpoint name without
-        `/.ATTRIBUTES/VARIABLE_VALUE`, which is how reports and patterns name variables.
-    """
+    """{'agent/_actor_network/_transformer/_token_emb/bias': variable} of an agent or its network:
+    the checkpoint name without its suffix, which is how reports and patterns name variables."""
     import sequence_agent
 
     root = AGENT_ROOT if hasattr(model, "_actor_network") else NETWORK_ROOT
@@ -98,15 +89,11 @@ def variables_by_checkpoint_name(model: tf.Module) -> dict[str, tf.Variable]:
 
 
 def map_model_name_to_checkpoint_name(model: tf.Module) -> dict[str, str]:
-    """The checkpoint name of every variable of an agent or of its network.
+    """{model name: checkpoint name} of every variable of an agent or of its network.
 
-    Args:
-        model: an `agent_wrapper.Agent`, or the network of one.
-
-    Returns:
-        {model name: checkpoint name}. A model name is the variable's path of attributes from
-        `model` (`_transformer/_token_emb/bias`), never Keras' name; a checkpoint name is a key of
-        `tf.train.load_checkpoint(...)`. The same whatever else the process has built.
+    A model name is the variable's path of attributes from `model` (`_transformer/_token_emb/bias`),
+    never Keras' name; a checkpoint name is a key of `tf.train.load_checkpoint(...)`. Both are the
+    same whatever else the process has built.
     """
     root = AGENT_ROOT if hasattr(model, "_actor_network") else NETWORK_ROOT
     names = variables_by_checkpoint_name(model)
@@ -118,38 +105,6 @@ def map_model_name_to_checkpoint_name(model: tf.Module) -> dict[str, str]:
 def map_checkpoint_name_to_model_name(model: tf.Module) -> dict[str, str]:
     """The reverse of `map_model_name_to_checkpoint_name`: {checkpoint name: model name}."""
     return {key: path for path, key in map_model_name_to_checkpoint_name(model).items()}
-
-
-def checkpoint_name_of(model: tf.Module, variable: tf.Variable | str) -> str:
-    """The checkpoint name of one variable.
-
-    Args:
-        model: an agent, or the network of one.
-        variable: the variable itself, as in `model.variables`, or its model name.
-
-    Returns:
-        A key of `tf.train.load_checkpoint(...)`.
-
-    Raises:
-        CheckpointLoadError: if the model has no such variable; names the nearest.
-    """
-    if isinstance(variable, str):
-        names = map_model_name_to_checkpoint_name(model)
-        if variable in names:
-            return names[variable]
-        near = difflib.get_close_matches(variable, names, n=3)
-        raise CheckpointLoadError(
-            f"checkpoint_name_of: expected the path of a variable from the model, such as "
-            f"{near or list(names)[:1]}, got {variable!r}. Keras' names ('kernel:0') repeat and "
-            "depend on what was built before; give the variable itself instead."
-        )
-    for name, other in variables_by_checkpoint_name(model).items():
-        if other is variable:
-            return name + checkpoint_files.VARIABLE_SUFFIX
-    raise CheckpointLoadError(
-        f"checkpoint_name_of: expected a variable of the model, got {variable.name!r} of shape "
-        f"{list(variable.shape)}, which it does not track. Is it of another agent?"
-    )
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
@@ -178,22 +133,14 @@ class Mismatch:
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
-    """The comparison of a model with a checkpoint: every variable and every entry is in one list.
+    """A model beside a checkpoint: every variable and every entry is in one of the lists."""
 
-    Attributes:
-        prefix: the checkpoint.
-        loaded: in both, equal in shape and dtype.
-        missing: in the model, not in the file.
-        unexpected: in the file, not in the model.
-        mismatched: in both, but different.
-        ignored: in the file and known not to be asked for: object graph, counters, optimizer state.
-    """
-
-    prefix: str
-    loaded: tuple[checkpoint_files.TensorInfo, ...]
-    missing: tuple[checkpoint_files.TensorInfo, ...]
-    unexpected: tuple[checkpoint_files.TensorInfo, ...]
-    mismatched: tuple[Mismatch, ...]
+    prefix: str  # the checkpoint
+    loaded: tuple[checkpoint_files.TensorInfo, ...]  # in both, equal in shape and dtype
+    missing: tuple[checkpoint_files.TensorInfo, ...]  # in the model, not in the file
+    unexpected: tuple[checkpoint_files.TensorInfo, ...]  # in the file, not in the model
+    mismatched: tuple[Mismatch, ...]  # in both, but different
+    # In the file and known not to be asked for: object graph, counters, optimizer state.
     ignored: tuple[checkpoint_files.TensorInfo, ...]
 
     @property
@@ -484,24 +431,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--list", action="store_true", help="names and shapes; builds no model")
     add(
         "--config_file",
-        help=f"gin file of the model; unless given, {CONFIG_NAME} beside the checkpoint, or else "
+        help="gin file of the model; unless given, config.gin beside the checkpoint, or else "
         "what the shapes in the checkpoint tell",
     )
-    add(
-        "--gin_bindings",
-        action="append",
-        default=[],
-        metavar="'Transformer.num_layers = 8'",
-        help="on top of the config; may be repeated",
-    )
+    add("--trust_config", action="store_true", help="let gin run the config.gin beside it")
+    bindings = "on top of the config, such as 'Transformer.num_layers = 8'; may be repeated"
+    add("--gin_bindings", action="append", default=[], help=bindings)
     for kind in ("missing", "unexpected", "mismatch"):
-        add(
-            f"--allow_{kind}",
-            action="append",
-            default=[],
-            metavar="'*/_position_emb/kernel'",
-            help="pattern of variables; may be repeated",
-        )
+        pattern = "of variables, such as '*/_position_emb/kernel'; may be repeated"
+        add(f"--allow_{kind}", action="append", default=[], metavar="PATTERN", help=pattern)
     add("--restore_optimizer", action="store_true", help="load the training state too")
     add("--answer", action="store_true", help="also let the model answer to a grey image")
     return parser.parse_args(arguments)
@@ -530,12 +468,11 @@ def _configure(args: argparse.Namespace, file: checkpoint_files.TensorFile) -> s
     """Sets gin up for the model of the checkpoint; says where the configuration comes from."""
     import gin
 
-    import agent_wrapper
-
-    beside = pathlib.Path(file.prefix).with_name(CONFIG_NAME)
+    beside = pathlib.Path(file.prefix).with_name("config.gin")
     source = args.config_file or (str(beside) if beside.is_file() else None)
     if source:
-        agent_wrapper.read_config(source)
+        text = pathlib.Path(source).read_text(encoding="utf-8")
+        checkpoint_config.apply(text, source, args.trust_config or args.config_file is not None)
     else:
         bindings = bindings_from_shapes(file.tensors)
         gin.parse_config(bindings)

@@ -30,6 +30,7 @@ import sys
 import typing
 from collections.abc import Mapping
 
+import numpy as np
 import tqdm
 
 import checkpoint_directory
@@ -79,22 +80,24 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         )
     if args.mm_per_px is not None and not 0 < args.mm_per_px < math.inf:
         raise ValueError(f"--mm_per_px: expected a positive number, got {args.mm_per_px}.")
-    metadata = checkpoint_directory.read_metadata(args.checkpoint_dir)
+    contents = checkpoint_directory.read_contents(args.checkpoint_dir)
+    args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)
     if args.train_dataset_file is not None:
         train = evaluation_samples.training_samples(args.train_dataset_file)
         samples = dataclasses.replace(samples, train=train)
     framed = evaluation_samples.framing_of(args, metadata)
-    samples, calibrated = _calibration(args, samples, framed)
+    samples, calibrated = _calibration(args, contents, samples, framed)
     # A data set without its folder, which says nothing to others.
     name = pathlib.Path(args.dataset_file or args.annotations[0]).name
     print(f"{name}, {args.split}: {len(samples)} samples")
-    agent, frames = _load(args.checkpoint_dir, samples, framed)
+    agent, frames, instructions = _load(contents, samples, framed, args.trust_config)
     other = None
     if args.compare is not None:
-        its_own = checkpoint_directory.read_metadata(args.compare)
-        framed_too = evaluation_samples.framing_of(args, its_own)
-        other = args.compare.name, *_load(args.compare, samples, framed_too)
+        compared = checkpoint_directory.read_contents(args.compare)
+        framed_too = evaluation_samples.framing_of(args, compared.metadata)
+        loaded = _load(compared, samples, framed_too, args.trust_config)
+        other = compared.directory.name, *loaded[:2]
     document = _about(args, name, samples, metadata) | study.run(
         samples,
         agent,
@@ -107,6 +110,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         batch_size=args.batch_size,
         coverage_splits=args.coverage_splits,
         shift_samples=args.shift_samples if args.shifts else 0,
+        instructions=instructions,
         num_examples=_NUM_EXAMPLES if args.report_dir else 0,
         progress=functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None),
     )
@@ -128,11 +132,14 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
 
 
 def _calibration(
-    args: argparse.Namespace, samples: evaluation_samples.Samples, framed: framing.Framing
+    args: argparse.Namespace,
+    contents: checkpoint_directory.Contents,
+    samples: evaluation_samples.Samples,
+    framed: framing.Framing,
 ) -> tuple[evaluation_samples.Samples, calibration.UncertaintyCalibration | None]:
     """What calibrated the checkpoint, if it is of answers like these, and the samples that it may
     be tested on. Here, because loading the model takes longer."""
-    calibrated = calibration.read(args.checkpoint_dir)
+    calibrated = calibration.of_checkpoint(contents)
     if calibrated is None:
         return samples, None
     if calibrated.fitted_on.passes != framed.passes:
@@ -141,7 +148,6 @@ def _calibration(
             f"these are with {framed.passes}: it is left out"
         )
         return samples, None
-    calibrated.check_weights(checkpoint_directory.weights_digest(args.checkpoint_dir))
     if args.without_calibration:
         rest = evaluation_samples.without_calibrating(samples, calibrated)
         print(f"{len(samples) - len(rest)} samples left out, whose pictures calibrated")
@@ -197,11 +203,22 @@ def _about(
 
 
 def _load(
-    directory: pathlib.Path, samples: evaluation_samples.Samples, framed: framing.Framing
-) -> tuple[agent_wrapper.Agent | framing.Voted, uncertainty_sources.Frames]:
-    """A checkpoint's model, which votes if it is to, and what its last pass looks at."""
-    agent = framed.model(checkpoint_directory.load(directory).agent)
-    return agent, uncertainty_sources.Frames(agent, samples.dataset, framed)
+    contents: checkpoint_directory.Contents,
+    samples: evaluation_samples.Samples,
+    framed: framing.Framing,
+    trust_config: bool,
+) -> tuple[
+    agent_wrapper.Agent | framing.Voted,
+    uncertainty_sources.Frames,
+    dict[tuple[str, str], np.ndarray],
+]:
+    """A checkpoint's model, which votes if it is to, what its last pass looks at, and the
+    instructions that it was trained on, or, if it does not say, those that it has."""
+    loaded = checkpoint_directory.load(contents, trust_config=trust_config)
+    agent, store = framed.model(loaded.agent), loaded.embeddings
+    pairs = map(tuple, loaded.metadata.get("trained_pairs") or store.combinations())
+    known = {pair: store.lookup(*pair) for pair in pairs}
+    return agent, uncertainty_sources.Frames(agent, samples.dataset, framed), known
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -117,11 +117,11 @@ class SamplePictures:
         }
 
     def load(self, name: str) -> tuple[dict[str, Any], Entry]:
-        """See there."""
+        """As `FolderPictures.load`."""
         number, sources = self._numbers[name], self._data.sources
         source = None if sources is None else str(sources[number])
-        # The picture is the model's square already, and there is no photo to cut crops from: only
-        # whoever asks for passes gets those of the square.
+        # The picture is the model's square already. There is no photo to cut crops from, so passes
+        # are those of the square, and only if they are asked for.
         return {
             "image": self._data.images[number],
             "embedding": self._data.embeddings[number],
@@ -134,7 +134,7 @@ class SamplePictures:
         return entry["image"] in self._numbers
 
     def decode(self, name: str) -> np.ndarray:
-        """See there."""
+        """As `FolderPictures.decode`."""
         return np.asarray(self._data.images[self._numbers[name]])
 
 

@@ -36,17 +36,22 @@ class CheckpointPolicy(api_client.Policy):
         self._may_run = threading.BoundedSemaphore(predictor.num_workers)
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str], engine: str = "auto") -> CheckpointPolicy:
+    def load(
+        cls, directory: str | os.PathLike[str], engine: str = "auto", trust_config: bool = False
+    ) -> CheckpointPolicy:
         """Loads a checkpoint directory and warms its model up.
 
         Args:
             directory: that train.py wrote.
             engine: 'auto' for the fastest that is installed, or its name.
+            trust_config: let gin run what the directory's configuration says.
 
         Raises:
             OSError, ValueError: if it cannot be loaded.
         """
-        predictor = predictors.Predictor.from_checkpoint(directory, engine)
+        predictor = predictors.Predictor.from_checkpoint(
+            directory, engine, trust_config=trust_config
+        )
         predictor.warm_up()
         logging.info("%s answers in this process, run by %s", predictor.version, predictor.engine)
         return cls(predictor)

@@ -24,7 +24,7 @@ import typing
 
 from absl import logging
 
-import checkpoint_directory
+import checkpoint_writer
 from training import devices, flags, stop_signals
 
 # TensorFlow takes seconds: functions import what needs it, once the flags are read, so that --help
@@ -57,9 +57,9 @@ def run(
     if is_chief:
         is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
         wait_s = RESTART_WAIT_S if is_restart else 0.0
-        only_run = checkpoint_directory.only_run(args.checkpoint_dir, wait_s)
+        only_run = checkpoint_writer.only_run(args.checkpoint_dir, wait_s)
     with only_run:
-        writer = checkpoint_directory.CheckpointWriter(
+        writer = checkpoint_writer.CheckpointWriter(
             args.checkpoint_dir,
             setup.agent,
             setup.embeddings,

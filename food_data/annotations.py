@@ -93,14 +93,6 @@ class LabelledObject:
         found = found or [one for one in [self.axis] if one is not None]
         return np.concatenate(found) if found else None
 
-    def moved(self, to: Callable[[np.ndarray], np.ndarray], shape: Shape | None) -> LabelledObject:
-        """The object with all points moved, and with another bitmap."""
-        axis, box = (None if one is None else to(one) for one in (self.axis, self.box))
-        if box is not None and len(box) == 2:
-            box = np.sort(box, axis=0)
-        rings = tuple(map(to, self.rings))
-        return dataclasses.replace(self, axis=axis, box=box, rings=rings, shape=shape)
-
 
 @dataclasses.dataclass(frozen=True)
 class LabelledPicture:
@@ -226,8 +218,8 @@ def label_size(
     return size[::-1] if orientation >= 5 and reading.labels_on != "sensor" else size
 
 
-def upright(orientation: int, size: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
-    """Moves points [N, 2] of a picture of a size before EXIF turns it to where they are after.
+def upright(one: LabelledObject, orientation: int, size: tuple[int, int]) -> LabelledObject:
+    """An object on a picture of a size before EXIF turns it, where it is after.
 
     6, the usual portrait photo, is turned clockwise: of 640 x 480 the corner (0, 0) becomes the top
     right one, (480, 0).
@@ -235,12 +227,19 @@ def upright(orientation: int, size: tuple[int, int]) -> Callable[[np.ndarray], n
     mirror_x, mirror_y = orientation in (2, 3, 7, 8), orientation in (3, 4, 6, 7)
 
     def move(points: np.ndarray) -> np.ndarray:
-        x, y = points[:, 0], points[:, 1]
+        x, y = points.T
         x = size[0] - x if mirror_x else x
         y = size[1] - y if mirror_y else y
         return np.stack([y, x] if orientation >= 5 else [x, y], axis=1)
 
-    return move
+    def shape(width: int, height: int) -> np.ndarray:
+        pixels = one.shape(*size)[:: -1 if mirror_y else 1, :: -1 if mirror_x else 1]
+        return pixels.T if orientation >= 5 else pixels
+
+    axis, box = (None if points is None else move(points) for points in (one.axis, one.box))
+    box = np.sort(box, axis=0) if box is not None and len(box) == 2 else box
+    moved = {"axis": axis, "box": box, "rings": tuple(map(move, one.rings))}
+    return dataclasses.replace(one, shape=None if one.shape is None else shape, **moved)
 
 
 def read_box(

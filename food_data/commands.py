@@ -297,81 +297,52 @@ def _add_from_recordings(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser("from_recordings", help="from what a server recorded")
     parser.set_defaults(build=_build_recorded)
     parser.add_argument("record_dir", type=pathlib.Path, help="--record_dir of the server")
-    parser.add_argument(
-        "--only_corrected", action="store_true", help="leave out answers that nobody corrected"
-    )
+    text = "leave out answers that nobody corrected"
+    parser.add_argument("--only_corrected", action="store_true", help=text)
     _add_picture_flags(parser, required=False)
     return parser
 
 
 def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
-    found = recordings.read_recordings(args.record_dir)
+    directory, found = args.record_dir, recordings.read_recordings(args.record_dir)
     # A photo that was asked about several times with one instruction is one sample, or it would
     # have labels that contradict each other: the last correction, or else the last answer.
-    best: dict[tuple[str, str, str], recordings.Recording] = {}
-
-    def rank(one: recordings.Recording) -> tuple[bool, str]:
-        correction = one.correction
-        return (correction is not None, str((correction or {}).get("corrected_at", "")))
-
+    best: dict[tuple[str, ...], tuple[tuple[bool, str], recordings.Recording]] = {}
     for one in found:
-        if args.only_corrected and one.correction is None:
-            continue
-        key = (hashlib.sha256(one.image.read_bytes()).hexdigest(), *_recorded_instruction(one))
-        if key not in best or rank(one) >= rank(best[key]):
-            best.pop(key, None)  # To the end: the order is that of the recordings chosen.
-            best[key] = one
-    chosen = list(best.values())
+        rank = (one.correction is not None, str((one.correction or {}).get("corrected_at", "")))
+        if rank[0] or not args.only_corrected:
+            key = (hashlib.sha256(one.image.read_bytes()).hexdigest(), *one.instruction())
+            if key not in best or rank >= best[key][0]:
+                best.pop(key, None)  # To the end: the order is that of the recordings chosen.
+                best[key] = rank, one
+    chosen = [one for _, one in best.values()]
     corrected = sum(one.correction is not None for one in chosen)
     print(
-        f"{args.record_dir}: {len(found)} recordings; {corrected} corrected samples, "
+        f"{directory}: {len(found)} recordings; {corrected} corrected samples, "
         f"{len(chosen) - corrected} of the model's own answers, {len(found) - len(chosen)} left out"
     )
     if not chosen:
         raise ValueError(
-            f"{args.record_dir}: no recording is left of {len(found)}. Correct some answers "
-            "on the server's page, or leave --only_corrected away."
+            f"{directory}: no recording is left of {len(found)}. Correct some answers on the "
+            "server's page, or leave --only_corrected away."
         )
-    resize = args.resize
-    if resize is None:
-        counts = collections.Counter(str(one.answer.get("resize")) for one in chosen)
-        if len(counts) > 1 or not set(counts) <= set(image_placement.MODES):
-            listed = ", ".join(f"{count} with {mode}" for mode, count in sorted(counts.items()))
-            raise ValueError(
-                f"resize: expected one of {', '.join(image_placement.MODES)} for all recordings, "
-                f"got {listed}. Choose one with --resize."
-            )
-        (resize,) = counts
-    pictures = [_recorded_picture(one, args.record_dir) for one in chosen]
+    counts = collections.Counter(str(one.answer.get("resize")) for one in chosen)
+    if args.resize is None and (len(counts) > 1 or not set(counts) <= set(image_placement.MODES)):
+        listed = ", ".join(f"{count} with {mode}" for mode, count in sorted(counts.items()))
+        raise ValueError(
+            f"resize: expected one of {', '.join(image_placement.MODES)} for all recordings, got "
+            f"{listed}. Choose one with --resize."
+        )
+    pictures = []
+    for one in chosen:
+        (action, food), size = one.instruction(), one.size()
+        axis = np.reshape(one.motion(), (2, 2)) * size
+        labelled = annotations.LabelledObject(label=food, axis=axis, action=action)
+        source = f"{directory.resolve().name}/{one.image.relative_to(directory).as_posix()}"
+        pictures.append(annotations.LabelledPicture(one.image, source, size, (labelled,)))
     store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
     pictures = dataset_builder.resolve_actions(pictures, None, store.vocabulary)
-    return _finish(pictures, store, args, resize)
-
-
-def _recorded_instruction(one: recordings.Recording) -> tuple[str, str]:
-    """Action and food as the server understood them."""
-    names = (one.answer.get("action"), one.answer.get("food_type"))
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError(
-            f"{one.folder}: expected the strings action and food_type in the answer, got {names}."
-        )
-    return names
-
-
-def _recorded_picture(
-    one: recordings.Recording, directory: pathlib.Path
-) -> annotations.LabelledPicture:
-    size = (one.answer.get("image_width"), one.answer.get("image_height"))
-    if not all(isinstance(length, int) and length > 0 for length in size):
-        raise ValueError(
-            f"{one.folder}: expected image_width and image_height in pixels in the answer, got "
-            f"{size}."
-        )
-    action, food = _recorded_instruction(one)
-    axis = np.reshape(one.motion(), (2, 2)) * size
-    labelled = annotations.LabelledObject(label=food, axis=axis, action=action)
-    source = f"{directory.resolve().name}/{one.image.relative_to(directory).as_posix()}"
-    return annotations.LabelledPicture(one.image, source, size, (labelled,))
+    return _finish(pictures, store, args, args.resize or next(iter(counts)))
 
 
 def _add_synthetic(subparsers: Subparsers) -> argparse.ArgumentParser:
@@ -393,6 +364,7 @@ def _add_synthetic(subparsers: Subparsers) -> argparse.ArgumentParser:
         ("--long_share", "of plates and composites with a single long food"),
         ("--equal_share", "of the other ones with several equal pieces of a food"),
         ("--distractor_share", "of the other ones with things that are never asked for"),
+        ("--alike_share", "of the other ones with foods that are taken for each other"),
     ):
         add(flag, type=float, default=0.0, help=text)
     add("--more_foods", action="store_true", help="draw apples, carrots, eggs, ... too")
@@ -419,7 +391,7 @@ def _build_synthetic(args: argparse.Namespace) -> None:
             tuple(map(store.vocabulary.canonical_food, args.no_cutouts)),
         )
         print(synthetic_photographs.load(*photographs).text())
-    kinds = ("composite", "crop", "long", "equal", "distractor")
+    kinds = ("composite", "crop", "long", "equal", "distractor", "alike")
     shares = (getattr(args, f"{kind}_share") for kind in kinds)
     mix = synthetic_plates.Mix(*shares, args.more_foods, photographs)
     options = {name: getattr(args, name) for name in _PLATE_OPTIONS}
@@ -477,7 +449,7 @@ def _check(args: argparse.Namespace) -> int:
     if split_file is None and splits.split_path(args.file).is_file():
         split_file = splits.split_path(args.file)
     progress = functools.partial(tqdm.tqdm, unit="chunk", disable=None, leave=False)
-    report = dataset_check.check_file(args.file, split_file, progress)
+    report = dataset_check.check_file(args.file, split_file, progress, compare_pictures=True)
     print(f"{args.file}, {'no split file' if split_file is None else split_file}\n")
     print(report.text)
     return 1 if report.errors else 0

@@ -158,15 +158,10 @@ def settle(
 
     A size that is stated the other way round is that of the picture before EXIF turns it. Whether
     the labels belong to it too is seen where one of them lies outside the one or the other;
-    `reading.labels_on` decides the rest.
+    `reading.labels_on` decides the rest. What cannot lie on its picture gets a flaw.
 
-    Returns:
-        The pictures with the size that they have when decoded, and all points on it; what cannot
-        lie on them has a flaw.
-
-    Raises:
-        OSError, ValueError: if a picture is unreadable, unless these are skipped; if the labels may
-            be on the turned or the unturned picture; if all are in 0..1.
+    Raises OSError or ValueError if a picture is unreadable, unless these are skipped, if the labels
+    may be on the turned or the unturned picture, or if all of them are in 0..1.
     """
     headers: dict[int, tuple[tuple[int, int], int]] = {}
     evidence: collections.Counter[str] = collections.Counter()
@@ -182,10 +177,8 @@ def settle(
             reading.note("photos that EXIF turns or mirrors", f"{pictures[i].path}")
         if _is_swapped(pictures[i], sensor, orientation):
             outlines = [one.outline() for one in pictures[i].objects if one.flaw is None]
-            points = np.concatenate([np.zeros((1, 2)), *(o for o in outlines if o is not None)])
-            fits = [
-                bool((points <= np.add(one, _TOLERANCE_PX)).all()) for one in (sensor, sensor[::-1])
-            ]
+            ends = np.max([o.max(axis=0) for o in outlines if o is not None] or [[0, 0]], axis=0)
+            fits = [(ends <= np.add(one, _TOLERANCE_PX)).all() for one in (sensor, sensor[::-1])]
             if fits[0] != fits[1]:
                 evidence["sensor" if fits[0] else "upright"] += 1
     settled = [
@@ -254,32 +247,21 @@ def _turned(
         if labels_on is None:
             raise ValueError(
                 f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
-                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}. The labels "
-                "fit both. Say what they belong to: --labels_on upright or --labels_on sensor."
+                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}, and the "
+                "labels do not show which. Say it: --labels_on upright or --labels_on sensor."
             )
         reading.note(
             f"sizes exchanged by EXIF, labels on the {labels_on} picture", str(picture.path)
         )
+    elif picture.size == size and orientation >= 5 and size[0] != size[1]:
+        labels_on = "upright"
     elif picture.size not in (None, size):
         return picture  # `build_dataset` says what is wrong.
     picture = dataclasses.replace(picture, size=size)
     if labels_on != "sensor" or orientation == 1:
         return picture
 
-    def turned_shape(shape: annotations.Shape) -> annotations.Shape:
-        def mask(width: int, height: int) -> np.ndarray:
-            pixels = shape(*sensor)
-            pixels = pixels[:, ::-1] if orientation in (2, 3, 7, 8) else pixels
-            pixels = pixels[::-1] if orientation in (3, 4, 6, 7) else pixels
-            return pixels.T if orientation >= 5 else pixels
-
-        return mask
-
-    move = annotations.upright(orientation, sensor)
-    objects = tuple(
-        one.moved(move, None if one.shape is None else turned_shape(one.shape))
-        for one in picture.objects
-    )
+    objects = tuple(annotations.upright(one, orientation, sensor) for one in picture.objects)
     return dataclasses.replace(picture, objects=objects)
 
 
@@ -323,8 +305,7 @@ def add_axes(
         The same pictures, in order; an object without an axis has a flaw that says why, or nothing
         is known of where it is. And how many axes come from where.
 
-    Raises:
-        OSError, LookupError: names the picture and the object, or the action without a rule.
+    Raises OSError or LookupError, which name the picture and the object, or the action.
     """
     origins: collections.Counter = collections.Counter()
     done = []

@@ -65,6 +65,26 @@ class Recording:
         except ValueError as error:
             raise ValueError(f"{self.folder}: {error}") from error
 
+    def instruction(self) -> tuple[str, str]:
+        """Action and food as the server understood them. Raises ValueError if it does not say."""
+        names = (self.answer.get("action"), self.answer.get("food_type"))
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"{self.folder}: expected the strings action and food_type in the answer, got "
+                f"{names}."
+            )
+        return names
+
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the photo in pixels. Raises ValueError if the answer lacks it."""
+        size = (self.answer.get("image_width"), self.answer.get("image_height"))
+        if not all(isinstance(length, int) and length > 0 for length in size):
+            raise ValueError(
+                f"{self.folder}: expected image_width and image_height in pixels in the answer, "
+                f"got {size}."
+            )
+        return size
+
 
 def answered_motion(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """The motion of a /predict answer, or the mean one of a /predict_batch answer."""

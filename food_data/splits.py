@@ -37,7 +37,11 @@ _ROBOFLOW = re.compile(r"\.rf\.[0-9A-Za-z]+$")
 _AUGMENTED = re.compile(
     r"([-_ ](aug|augmented|flip|flipped|[hv]flip|rot|rotated)[-_ ]?\d*)+$", re.I
 )
-_FRAME = re.compile(r"(.*?)[-_. ]?(?:frame[-_ ]?\d+|[._](?:mp4|mov|avi|mkv|webm)[-_. ]*\d+)$", re.I)
+_FRAME = re.compile(
+    r"(.*?)[-_. ]?(?:frame[-_ ]?\d+|[._](?:mp4|mov|avi|mkv|webm)[-_. ]*\d+)$|"
+    r"(.*\b(?:vid|video|clip)[-_\d]*?)[-_. ]\d{3,}$",
+    re.I,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +108,7 @@ def picture_keys(sources: Sequence[str]) -> list[str]:
     | train/IMG_1_jpg.rf.0a1b.jpg and valid/IMG_1.jpg   | IMG_1            | Roboflow's versions   |
     | day/1_aug_3.jpg, day/1_rot90.jpg and day/1.jpg    | day/1            | augmented versions    |
     | clip/frame_000017.png                             | clip/            | frames of a video     |
-    | day/lunch.mp4_0017.jpg                            | day/lunch        | the same              |
+    | day/lunch.mp4_0017.jpg, day/clip3_00017.jpg       | day/lunch, clip3 | the same              |
     """
     photos = [_photo(source.partition("#")[0]) for source in sources]
     anywhere = {photo for _, photo, kind in photos if kind == "roboflow"}
@@ -129,7 +133,7 @@ def _photo(source: str) -> tuple[str, str, str | None]:
     if version := _AUGMENTED.search(photo):
         photo, kind = photo[: version.start()], kind or "version"
     if video := _FRAME.match(photo):
-        photo, kind = video[1], kind or "frame"
+        photo, kind = video[1] or video[2] or "", kind or "frame"
     return folder + slash, photo, kind
 
 

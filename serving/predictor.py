@@ -101,6 +101,7 @@ class Predictor:
         config_file: str | os.PathLike[str] | None = None,
         loss_type: str | None = None,
         passes: str | None = None,
+        trust_config: bool = False,
         act_below_floor: bool = False,
     ) -> Predictor:
         """Loads a checkpoint directory; whatever is wrong with it is raised by the loader.
@@ -111,18 +112,24 @@ class Predictor:
             config_file: gin file in the place of the directory's; None for that one.
             loss_type: in the place of the one in the configuration; None for that one.
             passes: of `framing.PASSES`, in the place of the checkpoint's own; None for those.
+            trust_config: let gin run what the directory's configuration says.
             act_below_floor: see `__init__`.
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
         from serving import engines
 
-        calibration = uncertainty_calibration.read(directory)
-        if calibration is not None:
-            calibration.check_weights(checkpoint_directory.weights_digest(directory))
-        loaded = checkpoint_directory.load(directory, config_file, loss_type)
+        contents = checkpoint_directory.read_contents(directory)
+        directory = contents.directory
+        calibration = uncertainty_calibration.of_checkpoint(contents)
+        loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
+        logging.info(
+            "TensorFlow traces the network of %s: seconds for a small one, a minute for a full-size"
+            " one; its ONNX export, made once, takes as long",
+            loaded.version,
+        )
         return cls(
-            engines.create(loaded, directory, engine),
+            engines.create(loaded, engine),
             loaded.embeddings,
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
@@ -364,9 +371,6 @@ def statistics(samples: np.ndarray) -> dict[str, Any]:
     | centroid_variance | 0.01                 | midpoints (0.4, 0.4) and (0.6, 0.4)      |
     | size_variance     | 0.0                  | end - start is (0.4, 0) in both          |
     | distance_variance | 0.011                | L2 norms of the samples, 0.849 and 1.058 |
-
-    Args:
-        samples: float [S, 4], x1, y1, x2, y2.
     """
     start, end = samples[:, :2], samples[:, 2:]
     return {

@@ -29,6 +29,7 @@ class ServerSettings:
     """Limits and permissions of one server.
 
     Attributes:
+        trust_config: whether gin may run the config.gin of a checkpoint; else it is read as data.
         checkpoint_root: folder whose checkpoint directories `/load_model` may name; None: none.
         api_keys: name of a client -> its key; empty: no key is asked for.
         cors_origins: web origins whose pages may call the server, such as "https://lab.example";
@@ -48,6 +49,7 @@ class ServerSettings:
         passes: how often photos are looked at, of `framing.PASSES`; None: as the checkpoint says.
     """
 
+    trust_config: bool = False
     checkpoint_root: pathlib.Path | None = None
     api_keys: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     cors_origins: tuple[str, ...] = ()
@@ -87,6 +89,11 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         choices=("cross_entropy", "l1", "smooth_l1"),
         default=environment.get("LOSS_TYPE") or None,
         help="in the place of the one that the configuration says; LOSS_TYPE unless given",
+    )
+    add(
+        "--trust_config",
+        action="store_true",
+        help="let gin run what the config.gin of a checkpoint says; only literals are read else",
     )
     add(
         "--checkpoint_root",
@@ -162,12 +169,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
 
 
 def from_flags(arguments: argparse.Namespace, environment: Mapping[str, str]) -> ServerSettings:
-    """The settings that the flags ask for; exits with a message if a folder or file is missing.
-
-    Args:
-        arguments: of a parser with `add_flags`.
-        environment: with API_KEYS, if keys are given there.
-    """
+    """The settings that the flags ask for; exits with a message if a folder or file is missing."""
     root, record_dir = arguments.checkpoint_root, arguments.record_dir
     if root is not None and not root.is_dir():
         sys.exit(f"--checkpoint_root: expected a folder of checkpoint directories, got {root}.")
@@ -192,14 +194,8 @@ def from_flags(arguments: argparse.Namespace, environment: Mapping[str, str]) ->
 def read_keys(path: pathlib.Path | None, variable: str = "") -> dict[str, str]:
     """API keys by the name of their client.
 
-    Args:
-        path: file with a `name:key` on each line; `#` begins a comment line; None: no file.
-        variable: `name:key,name:key`, taken together with the file.
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: if an entry is malformed, or a name or a key is there twice. No message holds
-            a key.
+    Raises OSError if the file cannot be read. ValueError: if an entry is malformed, or a name
+    or a key is there twice. No message holds a key.
     """
     entries = [(f"API_KEYS, entry {i}", text) for i, text in enumerate(variable.split(","), 1)]
     if path is not None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
+import atexit
 import fcntl
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "ENGINE_CACHE_DIR" not in os.environ:
+    # Of this session; its workers and the servers that it starts inherit it.
+    os.environ["ENGINE_CACHE_DIR"] = tempfile.mkdtemp(prefix="engines-of-tests-")
+    atexit.register(shutil.rmtree, os.environ["ENGINE_CACHE_DIR"], ignore_errors=True)
 
 import hypothesis
 import pytest

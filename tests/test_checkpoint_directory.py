@@ -1,77 +1,63 @@
-"""A checkpoint directory: what serving needs, what a run goes on from, what may be wrong."""
+"""A checkpoint directory as serving reads it: what is loaded, and what is refused as data."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
-import os
 import pathlib
 import shutil
-import signal
-import subprocess
 import sys
 
 import gin
 import numpy as np
 import pytest
-import tensorflow as tf
 
+import checkpoint_config
 import checkpoint_directory
 import checkpoint_loading
-from food_data import embedding_store, framing
-from tests import small_model, tiny_training, training_fixtures
+import checkpoint_writer
+from food_data import framing
+from serving import app, service, settings
+from serving.schemas import RequestError
+from tests import checkpoint_files as files
+from tests import killed_writes, serving_stubs, small_model, training_fixtures
 
 # Most of them build networks: seconds, not milliseconds.
 pytestmark = pytest.mark.slow
 
 pytest_plugins = ["tests.training_fixtures"]
-ROOT = pathlib.Path(__file__).parents[1]
-STATE = checkpoint_directory.TrainingState
 Error = checkpoint_directory.CheckpointDirectoryError
+LFS = files.LFS_POINTER
 
 
-@pytest.fixture
-def make_writer(reset_agent, tiny_gin, tmp_path):
-    """A function **options -> a writer into the folder 'run' of the test."""
-    store = embedding_store.EmbeddingStore.load("embeddings")
-
-    def make(**options):
-        metadata = {"resize": "letterbox"}
-        writer = checkpoint_directory.CheckpointWriter(
-            tmp_path / "run", reset_agent, store, metadata, **options
-        )
-        if options.get("writes", True):
-            # The agent is the module's, so that gin has forgotten what it was built with.
-            (tmp_path / "run" / "config.gin").write_text(training_fixtures.TINY_CONFIG + "\n")
-        return writer
-
-    return make
-
-
-@pytest.fixture
-def written(make_writer, reset_agent, tmp_path):
+@pytest.fixture(scope="module")
+def template(_shared_agent, tmp_path_factory) -> pathlib.Path:
     """A directory with two checkpoints, the second after a step."""
-    writer = make_writer()
+    folder, store = tmp_path_factory.mktemp("template"), killed_writes.store()
+    writer = checkpoint_writer.CheckpointWriter(
+        folder, _shared_agent, store, {"resize": "letterbox"}
+    )
+    # The fixture has built the agent, and gin has forgotten with what.
+    (folder / "config.gin").write_text(training_fixtures.TINY_CONFIG + "\n")
     writer.write({"centroid_mae": np.float64(0.2)}, epoch=1)
-    reset_agent.global_step.assign_add(1)
-    variable = reset_agent.network.trainable_variables[0]
+    _shared_agent.global_step.assign_add(1)
+    variable = _shared_agent.network.trainable_variables[0]
     variable.assign(variable + 1.0)
     writer.write({"centroid_mae": np.float64(0.1)}, epoch=2)
-    return tmp_path / "run"
+    return folder
 
 
-def names_of(directory, stem):
-    return [prefix.name for prefix in checkpoint_directory.numbered(directory, stem)]
+@pytest.fixture
+def written(template, tmp_path) -> pathlib.Path:
+    """A copy that may be damaged."""
+    shutil.copytree(template, tmp_path / "run")
+    yield tmp_path / "run"
+    gin.clear_config()
 
 
-# Loading.
-
-
-def test_what_is_loaded_is_what_was_written(written, reset_agent, batch, tmp_path):
+def test_what_is_loaded_is_what_was_written(written, _shared_agent, batch, tmp_path):
     """From another folder, whatever the ImageNet file was, and from an earlier version too."""
     inputs = batch["image"], batch["natural_language_embedding"]
-    answer = reset_agent.forward(*inputs)
+    answer = _shared_agent.forward(*inputs)
     moved = tmp_path / "a folder with spaces" / "run"
     moved.parent.mkdir()
     shutil.move(written, moved)
@@ -84,25 +70,24 @@ def test_what_is_loaded_is_what_was_written(written, reset_agent, batch, tmp_pat
     assert np.array_equal(loaded.agent.forward(*inputs), answer)
     assert small_model.same(
         small_model.values(loaded.agent.network.variables),
-        small_model.values(reset_agent.network.variables),
+        small_model.values(_shared_agent.network.variables),
     )
     assert loaded.version == "best_checkpoint-1"
     assert loaded.metadata["metrics"] == {"centroid_mae": 0.1}
     assert (loaded.metadata["epoch"], loaded.metadata["resize"]) == (2, "letterbox")
     assert loaded.metadata["dropout_settings"]["transformer_attention"] == 0.0
     assert loaded.metadata["versions"]["tf-agents"] == "0.19.0"
-    store = embedding_store.EmbeddingStore.load("embeddings")
-    assert loaded.embeddings.combinations() == store.combinations()
+    assert loaded.embeddings.combinations() == [("skewering", "banana")]
     assert checkpoint_loading.resolve_prefix(moved) == str(moved / "best_checkpoint-1")
 
 
-def test_metadata_names_the_checkpoint_that_counts(written, reset_agent):
+def test_metadata_names_the_checkpoint_that_counts(written, _shared_agent):
     """A run killed after writing weights and before metadata.json still loads, as it was before."""
     contents = json.loads((written / "metadata.json").read_text())
     contents["checkpoint"] = "best_checkpoint-0"
     (written / "metadata.json").write_text(json.dumps(contents))
     loaded = checkpoint_directory.load(written).agent.network.trainable_variables[0]
-    first = reset_agent.network.trainable_variables[0].numpy() - 1.0
+    first = _shared_agent.network.trainable_variables[0].numpy() - 1.0
     np.testing.assert_allclose(loaded, first, atol=1e-6)
 
 
@@ -132,8 +117,8 @@ def _damaged(directory, name, change):
     path = directory / name
     if change is None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    elif isinstance(change, str):
-        path.write_text(change)
+    elif isinstance(change, (str, bytes)):
+        path.write_bytes(change if isinstance(change, bytes) else change.encode())
     else:
         path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
 
@@ -149,10 +134,19 @@ def _damaged(directory, name, change):
         ("metadata.json", {"resize": ["crop"]}, Error, "expected 'resize' .*got .'crop"),
         ("metadata.json", {"framing": {"passes": "twice"}}, Error, "got 'twice'.* Copy"),
         ("config.gin", None, Error, "expected config.gin, found none"),
-        ("config.gin", "a =", Error, "gin cannot"),
+        ("config.gin", "a =", Error, "expected literals, got what is none"),
+        ("config.gin", "Transformer.num_layers = 'x'", Error, "describes no network"),
+        ("config.gin", "Transformer.num_layers = 9999", Error, "of at most 200, got 9999"),
+        ("metadata.json", "[" * 100_000, Error, "expected JSON"),
+        ("metadata.json", b"\xff\xfe", Error, "expected UTF-8"),
+        ("metadata.json", {"checkpoint": "../x/best_checkpoint-1"}, Error, "to be a name such as"),
+        ("metadata.json", {"trained_pairs": [["a", 1]]}, Error, "list of .action, food."),
+        ("metadata.json", LFS, checkpoint_loading.CheckpointLoadError, "is a Git LFS pointer"),
+        ("embeddings/manifest.json", '{"entries": 3}', ValueError, "format_version"),
+        ("uncertainty.json", LFS, checkpoint_loading.CheckpointLoadError, "is a Git LFS pointer"),
         ("config.gin", "Transfrmer.num_layers = 2", Error, "Transfrmer"),
         ("embeddings", None, FileNotFoundError, "embeddings"),
-        ("best_checkpoint-1.index", None, checkpoint_loading.CheckpointLoadError, "checkpoint-1"),
+        ("best_checkpoint-1.index", None, FileNotFoundError, "checkpoint-1.index"),
     ],
 )
 def test_damaged_directories(written, name, change, error, message):
@@ -174,197 +168,94 @@ def test_a_digest_tells_weights_apart(written, tmp_path):
         checkpoint_directory.weights_digest(copy)
 
 
-# Writing.
+# Somebody else's checkpoint: what it says is data, and nothing of it runs.
+
+RUNS = "import pathlib; pathlib.Path(%r).touch()\ndef run(): return 4\n"
+HOSTILE = {
+    "import": "import payload",
+    "import of a part": "from payload import run",
+    "dynamic registration": "import __gin__.dynamic_registration\nimport payload\n"
+    "Transformer.num_layers = @payload.run()",
+    "include": "include '{folder}/other.gin'",
+    "reference": "Transformer.num_layers = @payload.run()",
+    "nested reference": "TransformerNetwork.action_order = ['a', {{'b': (@gin.singleton(),)}}]",
+    "macro that calls": "a = @payload.run()\nTransformer.num_layers = %a",
+    "macro of gin": "Transformer.num_layers = %gin.REQUIRED",
+    "in a scope": "evil/Transformer.num_layers = 3",
+    "of another library": "tf_agents.utils.common.save_spec.file_path = '{folder}/ran'",
+    "nested too deep": "TransformerNetwork.action_order = " + "[" * 50_000,
+    "names itself": "a = %a\nTransformer.num_layers = %a",
+    "zero byte": "Transformer.num_layers = \x00",
+}
 
 
-def test_the_best_holds_weights_and_a_state_everything(make_writer, reset_agent, tmp_path):
-    writer, state = make_writer(settings={"batch_size": 4}), STATE(epoch=2, step=1)
-    names = [name for name, _ in tf.train.list_variables(str(writer.write({})))]
-    assert len(names) == len(reset_agent.network.variables) + 2  # global_step, object graph
-    assert not [name for name in names if "optimizer" in name]
-    prefix = writer.write_training_state(state)
-    stored = checkpoint_directory.StateFile.read(tmp_path / "run")
-    assert (stored.checkpoint, stored.settings) == (prefix.name, {"batch_size": 4})
-    assert stored.states == {prefix.name: state}
-    other = small_model.build(*small_model.TINY, weights_seed=5)
-    checkpoint_loading.custom_load_checkpoint(other, prefix, restore_optimizer=True)
-    assert small_model.same(
-        small_model.values([*other.network.variables, *other.optimizer.variables]),
-        small_model.values([*reset_agent.network.variables, *reset_agent.optimizer.variables]),
-    )
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_configuration_runs_nothing(written, kind, tmp_path, monkeypatch):
+    (tmp_path / "payload.py").write_text(RUNS % str(tmp_path / "ran"))
+    (tmp_path / "other.gin").write_text("import payload\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = (written / "config.gin").read_text() + HOSTILE[kind].format(folder=tmp_path)
+    (written / "config.gin").write_text(text)
+    with pytest.raises(Error, match="--trust_config lets gin run it"):
+        checkpoint_directory.load(written)
+    assert not (tmp_path / "ran").exists() and "payload" not in sys.modules
+    if kind == "import":
+        assert checkpoint_directory.load(written, trust_config=True).version == "best_checkpoint-1"
+        assert (tmp_path / "ran").exists()
+        del sys.modules["payload"]
 
 
-def test_a_bounded_number_is_kept_by_number(make_writer, reset_agent, tmp_path):
-    writer = make_writer(max_checkpoints=2)
-    for step in (0, 8, 9, 10):
-        reset_agent.global_step.assign(step)
-        writer.write({})
-        writer.write_training_state(STATE(step=step))
-    run = tmp_path / "run"
-    assert names_of(run, "best_checkpoint") == ["best_checkpoint-9", "best_checkpoint-10"]
-    assert names_of(run, "last_checkpoint") == ["last_checkpoint-9", "last_checkpoint-10"]
-    states = checkpoint_directory.StateFile.read(run).states
-    assert [state.step for state in states.values()] == [9, 10]
-    # After a resume from step 8 or before, the later ones are of another past.
-    reset_agent.global_step.assign(7)
-    make_writer().write_training_state(STATE(step=7))
-    assert names_of(run, "last_checkpoint") == ["last_checkpoint-7"]
-    assert checkpoint_directory.StateFile.read(run).checkpoint == "last_checkpoint-7"
-    assert make_writer().write({}).name == "best_checkpoint-7"
-    assert "best_checkpoint-7" in names_of(run, "best_checkpoint")
+def test_literals_of_every_kind_are_read():
+    text = "import food_data.framing as f\nw = 16\nTransformer:\n  key_dim = %w\n  num_heads = 2\n"
+    more = "A.names = ['a', (1, -2.5), {'k': None}]\n"
+    assert checkpoint_config.literals(text + more) == {
+        "Transformer.key_dim": 16,
+        "Transformer.num_heads": 2,
+        "A.names": ["a", (1, -2.5), {"k": None}],
+    }
 
 
-def test_a_write_that_fails_leaves_the_old_checkpoints(make_writer, tmp_path, monkeypatch):
-    writer, run = make_writer(), tmp_path / "run"
-    writer.write({"centroid_mae": 0.1}, epoch=1)
-    writer.write_training_state(STATE(step=1))
-    before = {path: path.read_bytes() for path in sorted(run.glob("*")) if path.is_file()}
-
-    def fail(checkpoint, path):
-        pathlib.Path(f"{path}.data-00000-of-00001").write_text("half")
-        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
-
-    monkeypatch.setattr(tf.train.Checkpoint, "write", fail)
-    for write in (lambda: writer.write({}), lambda: writer.write_training_state(STATE(step=9))):
-        message = "No space left.* MB free. Earlier checkpoints are whole"
-        with pytest.raises(checkpoint_directory.CheckpointWriteError, match=message):
-            write()
-    assert {path: path.read_bytes() for path in sorted(run.glob("*")) if path.is_file()} == before
-
-
-@pytest.mark.skipif(shutil.which("mount") is None, reason="mount is not installed")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
-def test_a_full_disk(tmp_path):
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)]
-    done = subprocess.run(mounted, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
-    try:
-        # 1.2 MB: one fits, two do not.
-        checkpoint = tf.train.Checkpoint(variable=tf.Variable(tf.ones(300_000)))
-        checkpoint_directory._save(checkpoint, tmp_path / "last_checkpoint-1")
-        with pytest.raises(checkpoint_directory.CheckpointWriteError, match="MB free"):
-            checkpoint_directory._save(checkpoint, tmp_path / "last_checkpoint-2")
-        reader = tf.train.load_checkpoint(str(tmp_path / "last_checkpoint-1"))
-        assert reader.get_tensor("variable/.ATTRIBUTES/VARIABLE_VALUE")[0] == 1
-        assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"last_checkpoint-1"}
-    finally:
-        # Lazily: the reader may still hold the file.
-        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+def test_a_server_refuses_a_hostile_directory_and_the_old_model_goes_on(written, tmp_path):
+    """Configuration, metadata and an export that it brought along."""
+    store = serving_stubs.embedding_store_of(tmp_path)
+    stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
+    application = app.create_app(stub, settings.ServerSettings(checkpoint_root=tmp_path))
+    running: service.Service = application.extensions[service.NAME]
+    (written / "onnx").mkdir()
+    for name, text in (
+        ("config.gin", "import os\n"),
+        ("config.gin", "Transformer.num_layers = " + "(" * 50_000),
+        ("metadata.json", '{"format_version": 1, "checkpoint": "/etc/passwd", "resize": null}'),
+        ("metadata.json", "{" * 100_000),
+        ("uncertainty.json", "[" * 100_000),
+    ):
+        path = written / name
+        before = path.read_bytes() if path.exists() else None
+        path.write_text(text)
+        with pytest.raises(
+            RequestError, match="cannot be loaded, the model before it goes on"
+        ) as one:
+            running.switch_to("run")
+        assert one.value.status == 422 and running.current is stub
+        path.unlink() if before is None else path.write_bytes(before)
 
 
-def test_leftovers_of_a_killed_run_go(make_writer, tmp_path):
-    run = tmp_path / "run"
-    (run / ".last_checkpoint-13.abc").mkdir(parents=True)
-    for name in (".last_checkpoint-13.abc/half", ".metadata.json.xyz", ".somebodys_file"):
-        (run / name).write_text("half")
-    make_writer()
-    assert [path.name for path in run.glob(".*")] == [".somebodys_file"]
+def test_a_path_may_be_the_prefix_of_what_counts(written):
+    assert checkpoint_directory.locate(written) == written
+    for asked in ("best_checkpoint-1", "best_checkpoint-1.index", "best_checkpoint"):
+        assert checkpoint_directory.locate(written / asked) == written
+    with pytest.raises(Error, match="expected best_checkpoint-1, .*--pretrained_checkpoint"):
+        checkpoint_directory.locate(written / "best_checkpoint-0")
+    for asked in ("gs://bucket/run", pathlib.Path("s3://bucket/run")):
+        with pytest.raises(ValueError, match="expected a path on this machine, got the address"):
+            checkpoint_directory.locate(asked)
+    with pytest.raises(FileNotFoundError):
+        checkpoint_directory.locate(written.parent / "absent")
 
 
-def test_another_worker_names_the_same_files_and_writes_none(make_writer, tmp_path):
-    silent = make_writer(writes=False)
-    names = [silent.write({}), silent.write_training_state(STATE())]
-    assert not (tmp_path / "run").exists()
-    writer = make_writer()
-    assert names == [writer.write({}), writer.write_training_state(STATE())]
-
-
-# Going on with a run.
-
-CONFIG = "# a comment\nA.x = 1\nB.names = \\\n    ['a',\n     'b']\nC.y = %s\nFraming.passes = %s\n"
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A directory with two states and the files that they name."""
-    best = checkpoint_directory.Best(0.1, 1, "best_checkpoint-4", {})
-    states = {"last_checkpoint-4": STATE(epoch=1), "last_checkpoint-8": STATE(epoch=2, best=best)}
-    checkpoint_directory.StateFile("last_checkpoint-8", {"seed": 3}, states).write(tmp_path)
-    for name in (*states, "best_checkpoint-4"):
-        (tmp_path / f"{name}.index").write_text("")
-    (tmp_path / "config.gin").write_text(CONFIG % (0.5, "'one'"))
-    return tmp_path
-
-
-def test_which_state_a_path_means(run, tmp_path_factory):
-    find = checkpoint_directory.find_resume_point
-    point = find(run)
-    assert (point.prefix, point.settings) == (run / "last_checkpoint-8", {"seed": 3})
-    assert (point.state.epoch, point.state.best.value) == (2, 0.1)
-    assert find(run / "last_checkpoint-4").state.epoch == 1
-    message = "expected one of last_checkpoint-4, last_checkpoint-8 .*got best_checkpoint-4"
-    with pytest.raises(checkpoint_directory.ResumeError, match=message):
-        find(run / "best_checkpoint-4")
-    (run / "best_checkpoint-4.index").unlink()
-    with pytest.raises(checkpoint_directory.ResumeError, match="best_checkpoint-4.* it is gone"):
-        find(run)
-    empty = tmp_path_factory.mktemp("empty")
-    with pytest.raises(checkpoint_directory.ResumeError, match="expected training_state.json"):
-        find(empty)
-    for text in ("{", "[]", '{"format_version": 1}', '{"format_version": 2}'):
-        (empty / "training_state.json").write_text(text)
-        with pytest.raises(checkpoint_directory.ResumeError, match="expected"):
-            find(empty)
-    assert [checkpoint_directory.holds_run(path) for path in (run, empty, run / "absent")] == [
-        *(True, True, False)
-    ]
-
-
-def test_other_settings_are_refused(run, monkeypatch, caplog):
-    point = checkpoint_directory.find_resume_point(run)
-    monkeypatch.setattr(gin, "operative_config_str", lambda: CONFIG % (0.5, "'fast'") + "D.n = 1\n")
-    point.check({"seed": 3})
-    assert "resume: D.n was not used, is now 1" in caplog.text
-    with pytest.raises(checkpoint_directory.ResumeError, match="seed: was 3, now 4"):
-        point.check({"seed": 4})
-    monkeypatch.setattr(gin, "operative_config_str", lambda: CONFIG % (0.25, "'one'"))
-    with pytest.raises(checkpoint_directory.ResumeError, match=r"C\.y: was '0\.5', now '0\.25'"):
-        point.check({"seed": 3})
-
-
-@pytest.mark.long
-def test_a_run_killed_twice_ends_bit_equal(tmp_path):
-    """Whole processes and SIGKILL; `python tests/tiny_training.py --kills 10` was run by hand."""
-    assert tiny_training.kill_and_resume(tmp_path, 2, 2, seed=0)
-
-
-# One run at a time.
-
-HOLDER = """
-import sys, time
-import checkpoint_directory
-with checkpoint_directory.only_run(sys.argv[1]):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
-    folder, command = tmp_path / "run", [sys.executable, "-c", HOLDER, str(tmp_path / "run")]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "held\n"
-        said = f"where process {holder.pid} on .* trains. Wait for it"
-        with pytest.raises(ValueError, match=said), checkpoint_directory.only_run(folder):
-            pass
-        # What was refused has not overwritten who holds it.
-        assert str(holder.pid) in (folder / ".lock").read_text()
-        holder.send_signal(signal.SIGKILL)
-        # A restarted job waits for the last process.
-        with checkpoint_directory.only_run(folder, wait_s=60):
-            assert str(os.getpid()) in (folder / ".lock").read_text()
-    with checkpoint_directory.only_run(folder):
-        pass
-
-
-def test_without_locks_a_warning_and_other_errors_are_not_hidden(tmp_path, monkeypatch, caplog):
-    def no_locks(descriptor, operation):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    with checkpoint_directory.only_run(tmp_path / "run"):
-        pass
-    assert "do not start a second run there" in caplog.text
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"), checkpoint_directory.only_run(tmp_path / "file"):
-        pass
+def test_pointers_are_named_first(written):
+    """Whatever lies next to them: here a calibration, of which one cannot say more."""
+    (written / "best_checkpoint-1.index").write_text(LFS)
+    (written / "uncertainty.json").write_text("{}")
+    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="is a Git LFS pointer"):
+        checkpoint_directory.read_contents(written)

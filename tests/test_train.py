@@ -17,6 +17,7 @@ import tensorflow as tf
 
 import checkpoint_directory
 import checkpoint_loading
+import checkpoint_writer
 import train
 import utils
 from tests import small_model, training_fixtures
@@ -41,6 +42,7 @@ def test_what_a_run_leaves(small_checkpoint_dir):
     assert metadata["resize"] == "stretch"
     assert metadata["loss_type"] == "smooth_l1"
     assert len(metadata["dataset_fingerprint"]) == 64
+    assert metadata["trained_pairs"] == [["skewering", "banana"]]
 
 
 @pytest.mark.slow
@@ -170,19 +172,21 @@ def test_a_directory_with_a_run_is_not_overwritten(arguments, small_checkpoint_d
 
 
 def test_a_second_run_in_the_directory_is_refused(arguments, tmp_path, capsys):
-    with checkpoint_directory.only_run(tmp_path / "run"):
+    with checkpoint_writer.only_run(tmp_path / "run"):
         assert train.main(arguments) == 1
     assert "expected a directory that no other run writes to" in capsys.readouterr().err
     names = [path.name for path in (tmp_path / "run").iterdir()]
-    assert names == [checkpoint_directory.LOCK_FILE]
+    assert names == [checkpoint_writer.LOCK_FILE]
 
 
 def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, capsys):
-    assert train.main([*arguments, "--dry_run"]) == 0
+    (tmp_path / "squares_split.npz").unlink()
+    before = sorted(tmp_path.rglob("*"))
+    assert train.main([*arguments, "--dry_run", "--validation_fraction", "0.25"]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
     printed = capsys.readouterr().out
     assert "18 train, 6 val" in printed
     assert "first batch     image uint8 [6, 236, 236, 3]" in printed
-    assert not list((tmp_path / "run").iterdir())
 
 
 @pytest.mark.slow
@@ -209,9 +213,7 @@ def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch,
     finally:
         tf.config.run_functions_eagerly(False)
     ours, theirs = (
-        tf.train.load_checkpoint(
-            str(checkpoint_directory.find_resume_point(tmp_path / name).prefix)
-        )
+        tf.train.load_checkpoint(str(checkpoint_writer.find_resume_point(tmp_path / name).prefix))
         for name in ("run", "undisturbed")
     )
     for name in ours.get_variable_to_shape_map():

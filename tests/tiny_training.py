@@ -21,7 +21,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import checkpoint_directory  # noqa: E402
+import checkpoint_writer  # noqa: E402
 import train  # noqa: E402
 from food_data import npz_dataset, splits  # noqa: E402
 
@@ -67,7 +67,7 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     """(Equal tensors, all tensors) of the newest checkpoints of two runs."""
     import tensorflow as tf
 
-    newest = [checkpoint_directory.find_resume_point(path).prefix for path in (one, other)]
+    newest = [checkpoint_writer.find_resume_point(path).prefix for path in (one, other)]
     readers = [tf.train.load_checkpoint(str(prefix)) for prefix in newest]
     names = {name for reader in readers for name in reader.get_variable_to_shape_map()}
     names.discard("_CHECKPOINTABLE_OBJECT_GRAPH")

@@ -20,11 +20,7 @@ from training import optimizer
 
 @gin.configurable
 def gradient_accumulation(steps: int = 1) -> int:
-    """In how many micro-batches a batch is computed; bind `gradient_accumulation.steps`.
-
-    Raises:
-        ValueError: unless it is at least 1.
-    """
+    """In how many micro-batches a batch is computed; bind `gradient_accumulation.steps`."""
     if steps < 1:
         raise ValueError(f"gradient_accumulation.steps: expected at least 1, got {steps}.")
     return steps
@@ -32,11 +28,7 @@ def gradient_accumulation(steps: int = 1) -> int:
 
 @gin.configurable
 def run_seed(seed: int = 0) -> int:
-    """The one seed of a run: of weights, dropout and order of samples; bind `run_seed.seed`.
-
-    Raises:
-        ValueError: unless it is in 0 .. 2^31 - 1.
-    """
+    """The one seed of a run: of weights, dropout and order of samples; bind `run_seed.seed`."""
     if not 0 <= seed < 2**31:
         raise ValueError(f"run_seed.seed: expected 0 .. 2^31 - 1, got {seed}.")
     return seed
@@ -71,17 +63,8 @@ def apply_freezing_logic(
 
     The regression head is no part of the transformer: it always learns.
 
-    Args:
-        agent: the agent whose network is changed.
-        freeze_efficientnet: the image encoder, FiLM included.
-        freeze_tokenlearner: TokenLearner.
-        freeze_transformer: the transformer with its embeddings and vocabulary head.
-
-    Returns:
-        The names of the frozen parts.
-
-    Raises:
-        ValueError: if the optimizer has begun, or nothing would be left to learn.
+    Returns the names of the frozen parts. Raises ValueError if the optimizer has begun, or nothing
+    would be left to learn.
     """
     if agent.optimizer_has_slots:
         raise ValueError("apply_freezing_logic: expected a new optimizer, got one that has slots.")
@@ -109,12 +92,8 @@ def load_pretrained_checkpoint(
 ) -> checkpoint_loading.LoadReport:
     """Weights to fine-tune from. Only what fine-tuning replaces may differ: head and positions.
 
-    Args:
-        agent: its optimizer and step counter stay new.
-        path: a prefix, a directory or a stem: public RT-1, ours, or of the lab form.
-
-    Returns:
-        The load report; it names what stayed at its random start.
+    `path` is a prefix, a directory or a stem of a public RT-1 checkpoint, of ours, or of the lab
+    form. Optimizer and step counter stay new. The report names what stayed at its random start.
 
     Raises:
         checkpoint_loading.CheckpointLoadError: if anything else differs, the coding of the tokens
@@ -131,15 +110,8 @@ def load_resume_checkpoint(
 ) -> checkpoint_loading.LoadReport:
     """Weights, optimizer and step counter of a run to go on with; all of them must be there.
 
-    Args:
-        agent: built from the same configuration, parts already frozen.
-        path: a prefix, a directory or a stem.
-
-    Returns:
-        The load report.
-
-    Raises:
-        checkpoint_loading.CheckpointLoadError: if anything differs; the agent is unchanged.
+    The agent is built from the same configuration, parts already frozen. Raises
+    checkpoint_loading.CheckpointLoadError if anything differs; the agent is unchanged.
     """
     _check_coding(agent, path)
     return checkpoint_loading.custom_load_checkpoint(agent, path, restore_optimizer=True)

@@ -10,7 +10,9 @@ import pathlib
 import gin
 from absl import logging
 
-import checkpoint_directory
+import checkpoint_files
+import checkpoint_writer
+from food_data import atomic_files
 
 # --resume_checkpoint auto: the run in --checkpoint_dir if there is one, else a new one.
 AUTO = "auto"
@@ -52,6 +54,16 @@ _AT_LEAST_ONE = (
     "num_devices",
 )
 
+_PATHS = (
+    "checkpoint_dir",
+    "config_file",
+    "dataset_file",
+    "embeddings_dir",
+    "pretrained_checkpoint",
+    "resume_checkpoint",
+    "split_file",
+)
+
 
 def parse(arguments: list[str] | None = None, description: str | None = None) -> argparse.Namespace:
     """The flags; those that override gin bindings are None unless they were given."""
@@ -66,7 +78,11 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
     add("--validation_fraction", type=float, default=0.2, help="of a split that is drawn")
     add("--checkpoint_dir", help="where everything of this run goes")
     add("--embeddings_dir", default="embeddings", help="instruction embeddings to serve with")
-    add("--pretrained_checkpoint", help="weights to fine-tune from: prefix, directory or stem")
+    add(
+        "--pretrained_checkpoint",
+        help="weights to fine-tune from: prefix, directory or stem. "
+        + checkpoint_files.PUBLIC_CHECKPOINTS,
+    )
     add(
         "--resume_checkpoint",
         help="a run to go on with: its directory or a last_checkpoint prefix; 'auto': the run in "
@@ -125,6 +141,8 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
 
 def check_flags(args: argparse.Namespace) -> None:
     """What the flags alone tell; --checkpoint_dir may follow from --resume_checkpoint."""
+    for name in _PATHS:
+        atomic_files.check_local(getattr(args, name), f"--{name}")
     for name in _AT_LEAST_ONE:
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -164,8 +182,14 @@ def _check_directories(args: argparse.Namespace) -> None:
             raise ValueError("--checkpoint_dir: expected the directory of the run, got none.")
         path = pathlib.Path(given)
         args.checkpoint_dir = str(path if path.is_dir() else path.parent)
+    if pathlib.Path(f"{args.checkpoint_dir}.index").is_file():
+        raise ValueError(
+            f"--checkpoint_dir: expected a directory, got the checkpoint {args.checkpoint_dir}. To "
+            "start from its weights use --pretrained_checkpoint, to go on with its run "
+            f"--resume_checkpoint {pathlib.Path(args.checkpoint_dir).parent}."
+        )
     if given is None:
-        if checkpoint_directory.holds_run(args.checkpoint_dir):
+        if checkpoint_writer.holds_run(args.checkpoint_dir):
             raise ValueError(
                 f"--checkpoint_dir: expected a new directory, {args.checkpoint_dir} holds another "
                 f"run. Give another one, or go on with it: --resume_checkpoint auto."

@@ -29,26 +29,13 @@ SCHEDULES = ("constant", "cosine")
 class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
     """A linear rise, then the peak for good, or half a cosine down to zero (arXiv 1608.03983).
 
-    Keras' CosineDecay is no replacement: its warm-up is one step late, with nothing at step 0.
-
-    Call arguments:
-        step: integer scalar, steps done before this one.
-
-    Returns:
-        float32 scalar.
+    Called with the steps done before this one. Keras' CosineDecay is no replacement: its warm-up is
+    one step late, with nothing at step 0.
     """
 
     def __init__(self, peak: float, warmup_steps: int = 0, total_steps: int | None = None):
-        """Keeps the settings.
-
-        Args:
-            peak: the largest learning rate.
-            warmup_steps: steps until it is reached; step 0 already learns.
-            total_steps: where the cosine ends; None for a constant after the warm-up.
-
-        Raises:
-            ValueError: unless warmup_steps < total_steps.
-        """
+        """`warmup_steps` lead to the peak, and step 0 already learns; the cosine ends at
+        `total_steps`, None for a constant after the warm-up."""
         if total_steps is not None and not warmup_steps < total_steps:
             raise ValueError(
                 f"WarmupSchedule: expected warmup_steps < total_steps, got {warmup_steps} and "
@@ -93,16 +80,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
         ema_decay: float | None = None,
         trunk_learning_rate_scale: float = 1.0,
     ):
-        """No variable but the step counter exists before `build`.
-
-        Args:
-            learning_rate: a number, or a function of the step.
-            weight_decay: of kernels, not of biases and normalizations; None for none.
-            gradient_clip_norm: the global norm that gradients are scaled down to; None for none.
-            ema_decay: of the average of the weights, see `averages`; None for none.
-            trunk_learning_rate_scale: times the learning rate for the variables given to
-                `set_trunk`, weight decay included.
-        """
+        """See `create_optimizer`; no variable but the step counter exists before `build`."""
         super().__init__(
             learning_rate,
             weight_decay=weight_decay,

@@ -16,10 +16,9 @@ import numpy as np
 from matplotlib import figure, ticker
 from matplotlib.backends import backend_agg
 
-from food_data import atomic_files
+from food_data import drawing
 
-Colour = tuple[int, int, int]
-LABELLED, PREDICTED = (0, 255, 90), (255, 60, 200)  # Green and pink: no food has these colours.
+LABELLED, PREDICTED = drawing.ARROW_COLOUR, drawing.START_COLOUR
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TEXT_ROW_PX = 16
 _COLUMNS, _SAME_SAMPLES = 6, 18
@@ -50,35 +49,15 @@ _PANELS: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
 
 
 def sample_tile(
-    image: np.ndarray, motions: Sequence[tuple[np.ndarray, Colour]], text: str
+    image: np.ndarray, motions: Sequence[tuple[np.ndarray, drawing.Colour]], text: str
 ) -> np.ndarray:
     """A picture with arrows, each with a dot at its midpoint, and a line of text above it."""
-    height, width = image.shape[:2]
-    tile = np.zeros((height + _TEXT_ROW_PX, width, 3), np.uint8)
-    picture = tile[_TEXT_ROW_PX:]
-    picture[:] = image
-    thickness = max(1, round(min(height, width) / 200))
     for parameters, colour in motions:
-        # OpenCV counts pixel centres, the parameters from the picture's edge; 3 pictures off is
-        # far enough, and fits its integers.
-        points = np.clip(np.reshape(parameters, (2, 2)), -3, 3) * [width, height] - 0.5
-        start, middle, end = (
-            tuple(int(v) for v in np.rint(point))
-            for point in (points[0], points.mean(0), points[1])
-        )
-        # The wider black line below keeps the coloured one visible on any food.
-        for ink, extra in (((0, 0, 0), 2), (colour, 0)):
-            line = thickness + extra
-            cv2.arrowedLine(picture, start, end, ink, line, cv2.LINE_AA, tipLength=0.2)
-            cv2.circle(picture, middle, thickness + 2 + extra // 2, ink, -1, cv2.LINE_AA)
-    cv2.putText(tile, text, (3, 12), _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
-    return tile
-
-
-def grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """At least one tile, of one size, in rows; what is left of the last row is black."""
-    full = [*tiles, *[np.zeros_like(tiles[0])] * (-len(tiles) % columns)]
-    return np.vstack([np.hstack(full[i : i + columns]) for i in range(0, len(full), columns)])
+        dots = ((0.5, colour),)
+        image = drawing.draw_motion(image, parameters, colour, dots=dots, outlined=True)
+    line = np.zeros((_TEXT_ROW_PX, image.shape[1], 3), np.uint8)
+    cv2.putText(line, text, (3, 12), _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+    return np.vstack([line, image])
 
 
 def prediction_sheet(
@@ -100,7 +79,7 @@ def prediction_sheet(
             motions = [(labels[i], LABELLED), (predictions[i], PREDICTED)]
             text = " ".join([*(str(name[i]) for name in names), f"{centroid_errors[i]:.3f}"])
             tiles.append(sample_tile(image, motions, text))
-        sections.append(grid(tiles, _COLUMNS))
+        sections.append(drawing.grid(tiles, _COLUMNS))
     sheet, white = np.vstack(sections), (255, 255, 255)
     line, x = np.zeros((24, sheet.shape[1], 3), np.uint8), 4
     for text, colour in (
@@ -123,19 +102,12 @@ def write_sheet(
     """
     folder = checkpoint_dir / "predictions"
     for path in (folder / f"epoch_{epoch:03d}.png", checkpoint_dir / "predictions_latest.png"):
-        write_png(path, sheet)
+        drawing.write_picture(path, sheet)
     for path in folder.glob("epoch_*.png"):
         match = re.fullmatch(r"epoch_(\d+)\.png", path.name)
         number = int(match.group(1)) if match else best_epoch
         if number != best_epoch and not epoch - keep_sheets < number <= epoch:
             path.unlink()
-
-
-def write_png(path: pathlib.Path, picture: np.ndarray) -> None:
-    """Writes uint8 [H, W, 3], RGB, whole or not at all."""
-    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    with atomic_files.replace_file(path) as file:
-        file.write(data.tobytes())
 
 
 def curves(

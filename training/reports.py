@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
 import math
 import os
 import pathlib
@@ -35,7 +34,8 @@ from absl import logging
 
 import policy_specs
 from evaluation import metrics
-from food_data import atomic_files
+from evaluation import report as evaluation_report
+from food_data import atomic_files, drawing
 from training import flags, report_pictures, run_data
 
 # Of loss_log.csv: a row for each epoch, the columns that existing scripts read first.
@@ -130,18 +130,12 @@ def _csv_lines(rows: Sequence[Sequence[object]]) -> str:
 def progress(
     total: int, initial: int, label: str, plain_every_s: float = 30.0
 ) -> Iterator[Callable[[float], None]]:
-    """Shows how far a loop is: a bar on a terminal, or else a line in the log now and then.
+    """Shows how far a loop is: a bar on a terminal, or else a line in the log every `plain_every_s`
+    seconds and at the end.
 
         epoch 3/30: 120/400 steps, 5.95step/s, 00:47 left, loss=0.0123
 
-    Args:
-        total: steps in all.
-        initial: steps that are done already, after a resume.
-        label: such as 'epoch 3/30'.
-        plain_every_s: seconds between lines where there is no terminal; one comes at the end too.
-
-    Yields:
-        A function that counts a step and is given its loss.
+    Yields a function that counts a step and is given its loss.
     """
 
     class LogLines(io.StringIO):
@@ -173,14 +167,11 @@ def progress(
 
 
 class ValidationReport:
-    """Turns predictions on the validation samples into metrics.
+    """Turns predictions on the validation samples `indices` into metrics.
 
-    Attributes:
-        indices: the validation samples, int64 [n_val].
-        labels: their execution parameters, float32 [n_val, 4].
-        names: {'action_names': str [n_val], 'food_types': the same}, where they are known.
-        baseline: the means of always answering the mean of the training labels, and
-            'nearest_item_chance'; empty if there are no validation samples.
+    `names` are {'action_names': str [n_val], 'food_types': the same}, where they are known;
+    `baseline` the means of always answering the mean of the training labels, and
+    'nearest_item_chance'; empty if there are no validation samples.
     """
 
     def __init__(self, data: run_data.RunData):
@@ -196,10 +187,9 @@ class ValidationReport:
         if len(self.indices):
             train_labels = data.dataset.actions[data.split.train_idx]
             mean = np.mean(train_labels, axis=0, dtype=np.float64)
-            constant = np.broadcast_to(mean, self.labels.shape)
-            hits = self._hits(constant)
+            hits = self._hits(np.broadcast_to(mean, self.labels.shape))
             chance = {name: metrics.mean_of_known(values) for name, values in hits.items()}
-            self.baseline = {**metrics.compute_bbox_metrics(constant, self.labels), **chance}
+            self.baseline = {**data.baseline(self.indices), **chance}
 
     def evaluate(self, predictions: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """Metrics of one epoch's predictions."""
@@ -288,8 +278,8 @@ class RunReporter:
             )
             for image, action in zip(images, actions)
         ]
-        sheet = report_pictures.grid(tiles, min(4, len(tiles)))
-        report_pictures.write_png(self._folder / "first_batch.png", sheet)
+        sheet = drawing.grid(tiles, min(4, len(tiles)))
+        drawing.write_picture(self._folder / "first_batch.png", sheet)
 
     def step(
         self, step: int, loss: float, extras: Mapping[str, float], images_per_s: float
@@ -355,11 +345,9 @@ class RunReporter:
             "last": rows[-1],
             "baseline": self._validation.baseline,
         }
-        contents, text = _plain({**summary, "logged": logged}), summary_text(logged, summary)
-        for name, written in (
-            ("summary.json", json.dumps(contents, indent=1, allow_nan=False) + "\n"),
-            ("summary.txt", text),
-        ):
+        contents = evaluation_report.json_text({**summary, "logged": logged})
+        text = summary_text(logged, summary)
+        for name, written in (("summary.json", contents), ("summary.txt", text)):
             with atomic_files.replace_file(self._folder / name) as file:
                 file.write(written.encode())
         return text
@@ -419,16 +407,3 @@ def summary_text(logged: Mapping[str, object], summary: Mapping[str, object]) ->
         lines.append(f"(a blind choice among a picture's foods: {chance:.4g} nearest)")
     lines += [f"{name}: {entry(value)}" for name, value in summary.items()]
     return "\n".join(lines) + "\n"
-
-
-def _plain(value: object) -> object:
-    """What JSON can hold: no NaN, no NumPy, no path."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)

@@ -2,7 +2,7 @@
 
 A batch is what `food_data.pipeline` yields: {'image': uint8 [B, H, W, 3],
 'natural_language_embedding': float32 [B, D], 'bbox': float32 [B, 4]}; or what
-`training.feature_cache` yields, with features in the place of images.
+`run_data.FeatureCache` yields, with features in the place of images.
 """
 
 from __future__ import annotations
@@ -39,19 +39,10 @@ def to_trajectory(batch: Batch) -> trajectory.Trajectory:
 def train_step(
     agent: agent_wrapper.Agent, batch: Batch, weight: float | None = None
 ) -> dict[str, float]:
-    """One gradient step.
+    """One gradient step; `weight` is that of each sample beside those of other workers.
 
-    Args:
-        agent: its weights, optimizer and step counter change.
-        batch: see the module.
-        weight: of each of its samples, beside those of other workers; None for 1.
-
-    Returns:
-        {'loss', 'gradient_norm', and what the loss function reports}, before the step.
-
-    Raises:
-        tf.errors.InvalidArgumentError: for a loss or gradient that is not finite; nothing has
-        changed.
+    Returns {'loss', 'gradient_norm', and what the loss function reports}, before the step. Raises
+    tf.errors.InvalidArgumentError for a loss or gradient that is not finite; nothing has changed.
     """
     experience = to_trajectory(batch)
     if weight is None:
@@ -63,34 +54,18 @@ def train_step(
 
 
 class Prediction(NamedTuple):
-    """Of a batch of B samples, or of a whole data set; see `predict_with_doubt`.
+    """Of a batch of B samples, or of a whole data set; doubt and std are NaN from a model that
+    regresses coordinates."""
 
-    Attributes:
-        loss: the mean over the samples.
-        answers: execution parameters, float32 [B, 4], not clipped.
-        doubt: `uncertainty.credible_width`, the mean over the tokens, float [B]; NaN
-            from a model that regresses coordinates.
-        std: `uncertainty.execution_parameters_std` about the answers, float [B, 4]; NaN
-            likewise.
-    """
-
-    loss: float
-    answers: np.ndarray
-    doubt: np.ndarray
-    std: np.ndarray
+    loss: float  # the mean over the samples
+    answers: np.ndarray  # execution parameters, float32 [B, 4], not clipped
+    doubt: np.ndarray  # `uncertainty.credible_width`, the mean over the tokens, float [B]
+    std: np.ndarray  # `uncertainty.execution_parameters_std` about the answers, float [B, 4]
 
 
 def predict_step(agent: agent_wrapper.Agent, batch: Batch) -> tuple[float, np.ndarray]:
-    """The loss of a batch and its predictions, without dropout and with BatchNorm's moving
-    statistics.
-
-    Args:
-        agent: nothing in it changes.
-        batch: see the module.
-
-    Returns:
-        The loss and the predicted execution parameters, float32 [B, 4], not clipped.
-    """
+    """The loss of a batch and its predictions, float32 [B, 4], not clipped, without dropout and
+    with BatchNorm's moving statistics; nothing in the agent changes."""
     return predict_with_doubt(agent, batch)[:2]
 
 
@@ -111,20 +86,9 @@ def predict_with_doubt(agent: agent_wrapper.Agent, batch: Batch) -> Prediction:
 def validate_step_with_metrics(
     agent: agent_wrapper.Agent, dataset: tf.data.Dataset
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Loss and errors over a whole data set.
-
-    Holds 13 numbers for each sample, and one batch.
-
-    Args:
-        agent: nothing in it changes.
-        dataset: batches, see the module.
-
-    Returns:
-        `summary`, means over samples; predictions [N, 4].
-
-    Raises:
-        ValueError: if the data set is empty or a prediction is not finite.
-    """
+    """`summary`, means over all samples of a data set of batches, and predictions [N, 4]; nothing
+    in the agent changes. Holds 13 numbers for each sample, and one batch. Raises ValueError if the
+    data set is empty or a prediction is not finite."""
     parts, labelled = [], []
     for batch in dataset:
         parts.append(predict_with_doubt(agent, batch))
@@ -140,14 +104,10 @@ def validate_step_with_metrics(
 def summary(found: Prediction, labelled: np.ndarray) -> dict[str, float]:
     """Means over N samples with the labels [N, 4].
 
-    Returns:
-        {'loss', all of `metrics.compute_bbox_metrics`, 'uncertainty_' + `UNCERTAINTY_FIGURES`}. The
-        last say whether doubt ranks the errors of midpoints, and whether deviations, which are not
-        calibrated, have the right size (docs/evaluation.md); those are left out that have no
-        meaning here: all of them without doubt, AUROC without a gross error.
-
-    Raises:
-        ValueError: if there is no sample or a prediction is not finite.
+    {'loss', all of `metrics.compute_bbox_metrics`, 'uncertainty_' + `UNCERTAINTY_FIGURES`}. The
+    last say whether doubt ranks the errors of midpoints, and whether deviations, which are not
+    calibrated, have the right size (docs/evaluation.md); those are left out that have no meaning
+    here: all of them without doubt, AUROC without a gross error.
     """
     errors = {"loss": found.loss, **metrics.compute_bbox_metrics(found.answers, labelled)}
     if np.isnan(found.doubt).any():

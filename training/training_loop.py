@@ -19,8 +19,8 @@ import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
-import checkpoint_directory
 import checkpoint_loading
+import checkpoint_writer
 import sequence_agent
 from food_data import atomic_files, pipeline
 from training import devices, reports, run_data, stop_signals, train_steps
@@ -38,25 +38,15 @@ class NonFiniteError(ArithmeticError):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Of a run, beside what gin holds.
-
-    Attributes:
-        num_epochs: at least 1.
-        batch_size: B, over all workers; the last batch of a pass over the samples may be smaller.
-        seed: of the order of the samples and of their augmentation.
-        steps_per_epoch: between two validations; None for one pass over the samples.
-        selection_metric: the validation error whose smallest value makes the best checkpoint.
-        checkpoint_every_steps: save also within an epoch, to go on from; None for its end only.
-        early_stopping_epochs: end after so many epochs without a new best; None for never.
-    """
+    """Of a run, beside what gin holds."""
 
     num_epochs: int
-    batch_size: int
-    seed: int = 0
-    steps_per_epoch: int | None = None
-    selection_metric: str = "centroid_mae"
-    checkpoint_every_steps: int | None = None
-    early_stopping_epochs: int | None = None
+    batch_size: int  # over all workers; the last batch of a pass over the samples may be smaller
+    seed: int = 0  # of the order of the samples and of their augmentation
+    steps_per_epoch: int | None = None  # between two validations; None: one pass over the samples
+    selection_metric: str = "centroid_mae"  # its smallest value makes the best checkpoint
+    checkpoint_every_steps: int | None = None  # save also within an epoch, to go on from
+    early_stopping_epochs: int | None = None  # end after so many without a new best
 
     def batches_per_pass(self, num_samples: int) -> int:
         """Of all training samples."""
@@ -79,23 +69,14 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What a run came to.
+    """What a run came to."""
 
-    Attributes:
-        best_metrics: of the best checkpoint, on the validation samples; without any, of training.
-        train_metrics: of the best checkpoint, on the training samples; only the chief has them.
-        best_checkpoint: its prefix.
-        first_train_loss: mean over the first epoch.
-        last_train_loss: mean over the last epoch.
-        num_epochs: that were run, before a resume included.
-    """
-
-    best_metrics: dict[str, float]
-    train_metrics: dict[str, float]
-    best_checkpoint: pathlib.Path
-    first_train_loss: float
-    last_train_loss: float
-    num_epochs: int
+    best_metrics: dict[str, float]  # on the validation samples; without any, of training
+    train_metrics: dict[str, float]  # of the best, on training samples; only the chief has them
+    best_checkpoint: pathlib.Path  # its prefix
+    first_train_loss: float  # mean over the first epoch
+    last_train_loss: float  # mean over the last epoch
+    num_epochs: int  # that were run, before a resume included
 
 
 class TrainingLoop:
@@ -105,11 +86,11 @@ class TrainingLoop:
         self,
         agent: agent_wrapper.Agent,
         data: run_data.RunData,
-        writer: checkpoint_directory.CheckpointWriter,
+        writer: checkpoint_writer.CheckpointWriter,
         reporter: reports.RunReporter | None,
         settings: Settings,
         signals: stop_signals.StopSignals | None = None,
-        state: checkpoint_directory.TrainingState | None = None,
+        state: checkpoint_writer.TrainingState | None = None,
         augmentation: pipeline.Augmentation | None = None,
         together: devices.Workers | None = None,
     ):
@@ -119,7 +100,7 @@ class TrainingLoop:
         self._signals = signals or stop_signals.StopSignals()
         self._workers = together or devices.Workers()
         self._is_new = state is None
-        self._state = state or checkpoint_directory.TrainingState()
+        self._state = state or checkpoint_writer.TrainingState()
         num_samples = len(data.split.train_idx)
         self._steps = settings.steps(num_samples)
         shard = self._workers.index, self._workers.count
@@ -246,7 +227,7 @@ class TrainingLoop:
         )
         note = " (best)" if best.epoch == epoch else ""
         logging.info("epoch %d%s: %s, %s images/s", epoch, note, shown, row["images_per_s"])
-        self._state = checkpoint_directory.TrainingState(
+        self._state = checkpoint_writer.TrainingState(
             epoch=epoch,
             first_train_loss=train_loss if epoch == 1 else state.first_train_loss,
             last_train_loss=train_loss,
@@ -281,7 +262,7 @@ class TrainingLoop:
         found = train_steps.summary(whole, np.asarray(data.dataset.actions)[indices])
         return {"val_loss": found.pop("loss"), **found}, whole.answers
 
-    def _best(self, found: Mapping[str, float], epoch: int) -> checkpoint_directory.Best:
+    def _best(self, found: Mapping[str, float], epoch: int) -> checkpoint_writer.Best:
         """Writes the checkpoint that counts if this one is better than all before.
 
         Without validation there is no telling; the newest counts.
@@ -290,7 +271,7 @@ class TrainingLoop:
         if best is not None and not value < best.value:
             return best
         prefix = self._writer.write(found, epoch=epoch)
-        return checkpoint_directory.Best(value, epoch, prefix.name, dict(found))
+        return checkpoint_writer.Best(value, epoch, prefix.name, dict(found))
 
     def _summary(self) -> Summary:
         state = self._state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import typing
 
 from absl import logging
@@ -15,15 +14,12 @@ NAMES = ("onnxruntime", "tensorflow")
 
 
 def create(
-    loaded: checkpoint_directory.LoadedCheckpoint,
-    directory: str | os.PathLike[str],
-    name: str = "auto",
+    loaded: checkpoint_directory.LoadedCheckpoint, name: str = "auto"
 ) -> engine_module.Engine:
     """Makes an engine that computes what the agent computes, and has run once.
 
     Args:
         loaded: the checkpoint; what the engine needs of it is copied.
-        directory: of the checkpoint; exports are kept in it.
         name: 'onnxruntime', 'tensorflow', or 'auto': TensorFlow where it sees a GPU, which ONNX
             Runtime's build for CPUs would leave idle, else the fastest that is installed and passes
             the comparison with the agent.
@@ -51,7 +47,7 @@ def create(
                     "engine onnxruntime: expected the packages onnxruntime, tf2onnx and onnx, got "
                     f"{error}. Install them: pip install -r requirements.txt"
                 ) from error
-            return onnx.create(loaded.agent, directory)
+            return onnx.create(loaded.agent)
         except engine_module.EngineError as error:
             if name != "auto":
                 raise

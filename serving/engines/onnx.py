@@ -1,20 +1,23 @@
 """The fast engine on CPUs: the network in ONNX Runtime, what is random in TensorFlow.
 
-A checkpoint is exported once:
+A checkpoint is exported once, into the user's cache folder, where no checkpoint can bring a file:
 
-    runs/food/onnx/3f2a…/features.onnx, answer.onnx   for ONNX Runtime
-                         factors.pb, sampler.pb       for TensorFlow
-                         files                        the names of the others, written last
+    ~/.cache/rt1_food/onnx/3f2a…/features.onnx, answer.onnx   for ONNX Runtime
+                                 factors.pb, sampler.pb       for TensorFlow
+                                 files.json                   SHA-256 of the others, written last
 
-The folder's name is a digest of the weights, the configuration and the version of this format, so
-what was exported from other weights is never found. Where the directory cannot be written to, each
-start exports again.
+The folder's name is the SHA-256 of the weights, the configuration and the version of this format,
+so what was exported from other weights is never found; files with another SHA-256 than their list
+says are not loaded; and what is loaded is compared with the network on random pictures. The
+environment variable ENGINE_CACHE_DIR names another folder. Where it cannot be written to, or is
+open to others, each start exports again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -37,27 +40,22 @@ from serving.engines import engine, graphs
 
 OPSET = 15
 # To be raised when an export of the same network changes.
-_VERSION = 3
+_VERSION = 4
+# Folders of exports that are kept, the latest.
+_KEPT = 8
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
-def create(agent: agent_wrapper.Agent, directory: str | os.PathLike[str]) -> engine.Engine:
-    """Loads the exported network and compares it with the agent; exports it first if need be.
-
-    Args:
-        agent: with the weights; the engine does not need it afterwards.
-        directory: of the checkpoint, where the export is kept.
+def create(agent: agent_wrapper.Agent) -> engine.Engine:
+    """Loads the exported network and compares it with the agent, which has the weights and is not
+    needed afterwards; exports it first if need be.
 
     Raises:
         EngineError: if the network cannot be exported or computes something else.
     """
     functions = agent.prediction_functions()
-    folder = pathlib.Path(directory) / "onnx" / digest(agent)
-    files = {}
-    with contextlib.suppress(OSError):
-        # The list is written last, so whoever finds it finds the others.
-        names = (folder / "files").read_text().split()
-        files = {name: (folder / name).read_bytes() for name in names}
+    folder = cache_folder() / digest(agent)
+    files = _kept(folder)
     if files:
         try:
             return _load_and_check(files, functions)
@@ -66,25 +64,59 @@ def create(agent: agent_wrapper.Agent, directory: str | os.PathLike[str]) -> eng
     files = export(graphs.freeze_stages(functions))
     result = _load_and_check(files, functions)
     try:
-        _keep(folder, files)
+        keep(folder, files)
     except OSError as error:
         logging.warning(
-            "The exported network cannot be kept beside its checkpoint (%s): the next start "
-            "exports again",
-            error.strerror,
+            "The exported network cannot be kept in %s (%s): the next start exports again",
+            *(folder.parent, error.strerror or error),
         )
     return result
 
 
+def cache_folder() -> pathlib.Path:
+    """Where exports are kept: of the user, and not of a checkpoint."""
+    given = os.environ.get("ENGINE_CACHE_DIR")
+    if given:
+        return pathlib.Path(given)
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    except RuntimeError:  # A user without a home.
+        base = pathlib.Path(tempfile.gettempdir()) / f"cache-{os.getpid()}"
+    return pathlib.Path(base) / "rt1_food" / "onnx"
+
+
+def _kept(folder: pathlib.Path) -> dict[str, bytes]:
+    """The files of an export that are what was written; none if one of them is not."""
+    try:
+        if hasattr(os, "getuid"):
+            status = folder.stat()
+            if status.st_uid != os.getuid() or status.st_mode & 0o022:
+                raise ValueError("others may write to it")
+        # The list is written last, so whoever finds it finds the others.
+        listed = json.loads((folder / "files.json").read_text())
+        # Names and no paths: they are those of `export`.
+        files = {pathlib.PurePath(name).name: b"" for name in listed}
+        for name in files:
+            files[name] = (folder / name).read_bytes()
+            if hashlib.sha256(files[name]).hexdigest() != listed[name]:
+                raise ValueError(f"{name} has another SHA-256 than its list says")
+        return files
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        logging.warning("The network is exported again; %s is not used: %s", folder, error)
+        return {}
+
+
 def digest(agent: agent_wrapper.Agent) -> str:
-    """16 hexadecimal digits that change with the network's weights and its configuration."""
+    """SHA-256, which changes with the network's weights and its configuration."""
     network = agent.network
     settings = (_VERSION, gin.config_str(), repr(agent.dropout_settings), network.loss_type)
     result = hashlib.sha256(repr(settings).encode())
     for path, variable in sorted(sequence_agent.variables_by_path(network).items()):
         result.update(f"{path} {variable.dtype.name} {variable.shape}".encode())
         result.update(variable.numpy().tobytes())
-    return result.hexdigest()[:16]
+    return result.hexdigest()
 
 
 def export(stages: graphs.StageGraphs) -> dict[str, bytes]:
@@ -102,8 +134,7 @@ def convert(graph: graphs.FrozenGraph) -> bytes:
 
     In a process of its own, whose memory the server does not keep.
 
-    Raises:
-        EngineError: if the converter cannot.
+    Raises EngineError if the converter cannot.
     """
     with tempfile.TemporaryDirectory(prefix="onnx-export-") as folder:
         source, target = pathlib.Path(folder) / "graph.pb", pathlib.Path(folder) / "model.onnx"
@@ -180,13 +211,21 @@ def _load_and_check(
     return result
 
 
-def _keep(folder: pathlib.Path, files: dict[str, bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in {**files, "files": "\n".join(files).encode()}.items():
+def keep(folder: pathlib.Path, files: dict[str, bytes]) -> None:
+    """Writes an export, its list last, and removes all but the latest."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    for path in folder.glob(".*"):  # What a killed process was in the middle of writing.
+        path.unlink(missing_ok=True)
+    listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    for name, content in {**files, "files.json": json.dumps(listed).encode()}.items():
         with atomic_files.replace_file(folder / name) as file:
             file.write(content)
-    for other in folder.parent.iterdir():  # Of weights that the checkpoint no longer has.
-        if other != folder:
+    os.utime(folder)
+    with contextlib.suppress(OSError):  # Another process may remove the same.
+        others = sorted(folder.parent.iterdir(), key=lambda one: one.stat().st_mtime)
+        for other in others[:-_KEPT]:
             shutil.rmtree(other, ignore_errors=True)
 
 

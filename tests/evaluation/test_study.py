@@ -231,10 +231,13 @@ def test_coverage_asking_and_gain_by_hand():
     assert (found["asked_share"], found["error_of_answered"], found["gain"]) == (1, None, None)
 
 
+KNOWN = {("skewering", food): np.zeros(512) for food in ("rice", "grape", "carrot")}
+
+
 def test_rows_of_a_model_that_doubts_bright_pictures():
     samples = agents.samples([0] * 6, foods=["rice", "grape"] * 3)
 
-    def ask(chosen, instructions=None, change=None):
+    def ask(chosen, embeddings=None, change=None):
         images = chosen.dataset.images[chosen.indices]
         if change is not None:
             images = change(images, np.random.default_rng(0))
@@ -243,14 +246,14 @@ def test_rows_of_a_model_that_doubts_bright_pictures():
         return uncertainty.Estimate(nothing, nothing, {"brightness": score})
 
     ordinary = np.full(6, 1e-5)
-    rows = study.shift_rows(ask, lambda one: one.score, samples, ordinary, threshold=0.4)
+    rows = study.shift_rows(ask, lambda one: one.score, samples, ordinary, KNOWN, threshold=0.4)
     found = {row["name"]: row for row in rows}
     assert list(found) == ["ordinary", *study.SHIFTS, "wrong food"]
     assert (found["ordinary"]["auroc"], found["ordinary"]["asked_share"]) == (None, 0)
     assert found["noise"]["auroc"] == found["noise"]["asked_share"] == 1
     assert found["negative"]["mean_uncertainty"] > 0.99
     assert found["wrong food"]["asked_share"] == 0
-    rows = study.shift_rows(ask, lambda one: one.score, samples, ordinary, max_samples=2)
+    rows = study.shift_rows(ask, lambda one: one.score, samples, ordinary, {}, max_samples=2)
     assert {row["n"] for row in rows[1:]} == {2}
     assert {row["asked_share"] for row in rows} == {None}
 

@@ -255,17 +255,3 @@ def test_mask_files(tmp_path):
     path.write_bytes(b"no")
     with pytest.raises(ValueError, match="m.png: expected a picture of a mask: "):
         annotations.file_mask(path, None, 2, 1)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_points_go_where_pillow_puts_their_pixels(orientation):
-    from PIL import ImageOps
-
-    pixels = np.zeros((20, 30, 3), np.uint8)
-    pixels[4, 7] = 255
-    picture = Image.fromarray(pixels)
-    picture.getexif()[0x0112] = orientation
-    turned = np.asarray(ImageOps.exif_transpose(picture))
-    (row,), (column,) = np.nonzero(turned[..., 0])
-    moved = annotations.upright(orientation, (30, 20))(np.array([[7.5, 4.5]]))
-    assert moved.tolist() == [[column + 0.5, row + 0.5]]

@@ -306,8 +306,9 @@ def test_sizes_exchanged_by_exif_are_recognised(settle):
     done, notes = settle(SMALL, orientation=6, labels_on="sensor")
     assert done.objects[0].axis.tolist() == [[15, 5], [15, 10]]
     assert notes["photos that EXIF turns or mirrors"] == 1
-    done, _ = settle(LOW, size=(20, 40), orientation=6)
-    assert (done.size, done.objects) == ((20, 40), (LOW,))
+    for labels_on in (None, "sensor"):  # The size says it.
+        done, _ = settle(LOW, size=(20, 40), orientation=6, labels_on=labels_on)
+        assert (done.size, done.objects) == ((20, 40), (LOW,))
     done, _ = settle(SMALL, size=None)
     assert done.size == (40, 20)
 

@@ -101,6 +101,9 @@ def test_what_comes_from_one_photo_or_video_stays_together():
         ["a/v1_frame12.jpg", "a/v1_frame13.jpg"],
         ["a/lunch.mp4_0001.jpg", "a/lunch_mp4-22_jpg.rf.12ab.jpg", "b/lunch_mp4-3_jpg.rf.9.jpg"],
         ["group a#1.jpg", "group a#2.jpg"],
+        ["d/clip3_0001.jpg", "d/clip3_0002.jpg"],
+        ["d/VID_20260101_120000_0001.jpg", "d/VID_20260101_120000_0002.jpg"],
+        ["d/IMG_20260101_120000.jpg"],
         ["day/IMG_2.jpg"], ["day/IMG_3.jpg"], ["other/IMG_2.jpg"],
         ["a/frames.jpg"], ["c/frame_1.jpg"],
     ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import pathlib
 import threading
 import types
 
@@ -95,14 +94,30 @@ def test_an_export_is_kept_found_again_and_made_anew_if_it_is_damaged(
     exported = []
     export = onnx.export
     monkeypatch.setattr(onnx, "export", lambda graph: exported.append(1) or export(graph))
-    (tmp_path / "onnx" / "of_other_weights").mkdir(parents=True)
-    first = onnx.create(agent, tmp_path).forward(*inputs)
+    monkeypatch.setenv("ENGINE_CACHE_DIR", str(tmp_path / "onnx"))
+    first = onnx.create(agent).forward(*inputs)
     (folder,) = (tmp_path / "onnx").iterdir()
-    np.testing.assert_array_equal(onnx.create(agent, tmp_path).forward(*inputs), first)
+    np.testing.assert_array_equal(onnx.create(agent).forward(*inputs), first)
     assert len(exported) == 1
-    (folder / "answer.onnx").write_bytes(b"damaged")
-    np.testing.assert_array_equal(onnx.create(agent, tmp_path).forward(*inputs), first)
-    assert len(exported) == 2 and "exported again" in caplog.text
+    files = onnx._kept(folder)
+    assert set(files) >= {"features.onnx", "answer.onnx", "sampler.pb"}
+    # What somebody put there is not loaded, whatever it is.
+    (folder / "answer.onnx").write_bytes(b"planted")
+    assert onnx._kept(folder) == {} and "answer.onnx has another SHA-256" in caplog.text
+    monkeypatch.setattr(onnx, "export", lambda graph: exported.append(1) or files)
+    np.testing.assert_array_equal(onnx.create(agent).forward(*inputs), first)
+    assert len(exported) == 2 and onnx._kept(folder) == files
+    folder.chmod(0o777)
+    assert onnx._kept(folder) == {} and "others may write to it" in caplog.text
+    # Another network under the right name is found out on random pictures.
+    other = {**files, "answer.onnx": files["features.onnx"]}
+    onnx.keep(folder, other)
+    np.testing.assert_array_equal(onnx.create(agent).forward(*inputs), first)
+    assert len(exported) == 3
+    onnx.keep(folder.with_name("0" * 64), {"a.onnx": b"1"})
+    for number in range(onnx._KEPT):
+        onnx.keep(folder.with_name(str(number)), {"a.onnx": b"1"})
+    assert len(list(folder.parent.iterdir())) == onnx._KEPT
     before = onnx.digest(agent)
     bias = next(one for one in agent.network.variables if "bias" in one.name)
     bias.assign(bias + 1e-6)
@@ -222,7 +237,7 @@ def choose(monkeypatch):
     onnx = pytest.importorskip("serving.engines.onnx")
     made = {"onnx": "onnx engine"}
 
-    def create(agent, directory):
+    def create(agent):
         if isinstance(made["onnx"], Exception):
             raise made["onnx"]
         return made["onnx"]
@@ -232,7 +247,7 @@ def choose(monkeypatch):
     monkeypatch.setattr(engines, "in_tensorflow", lambda stages, functions: "tensorflow engine")
     monkeypatch.setattr(engines, "check", lambda engine, functions: None)
     loaded = types.SimpleNamespace(agent=agent)
-    return made, lambda name: serving_engines.create(loaded, pathlib.Path("folder"), name)
+    return made, lambda name: serving_engines.create(loaded, name)
 
 
 def test_which_engine_is_taken(choose, monkeypatch, caplog):

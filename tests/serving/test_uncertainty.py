@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -104,6 +105,28 @@ def test_over_http(tmp_path, dropout):
     assert content["ask_human"] is None and content["uncertainty"] is None
 
 
+def test_predict_says_it_too_in_the_pass_that_answers(tmp_path):
+    model, body = TokenModel(), {"action": "skewering", "food_type": "strawberry"}
+    body["image"] = base64.b64encode(serving_stubs.file_bytes(PICTURE)).decode()
+    store = serving_stubs.embedding_store_of(tmp_path)
+    known = calibration(threshold=None)
+
+    def ask(**more):
+        made = serving_stubs.predictor_of(model, store, calibration=known, **more)
+        return app.create_app(made).test_client().post("/predict", json=body).json
+
+    content = ask()
+    assert content["ask_human"] is False and content["trained"] is None
+    assert content["prediction_pixels"]["skewer_x"] == pytest.approx(100, abs=1)
+    assert model.asked == [{}], "one pass"
+    assert ask(trained_pairs={("skewering", "strawberry")})["ask_human"] is False
+    other = ask(trained_pairs={("scooping", "rice")})
+    assert (other["ask_human"], other["trained"]) == (True, False)
+    object.__setattr__(known.asking, "meets_floor", False)
+    assert ask()["ask_human"] is True
+    assert ask(act_below_floor=True)["ask_human"] is False
+
+
 def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
     """`from_checkpoint` reads the file; one that is damaged is an error, not no file."""
     import checkpoint_directory
@@ -111,19 +134,26 @@ def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
 
     (tmp_path / "store").mkdir()
 
-    class Loaded:
-        embeddings = serving_stubs.embedding_store_of(tmp_path / "store")
-        metadata = {"resize": "letterbox"}
-        version = "first"
+    store = serving_stubs.embedding_store_of(tmp_path / "store")
+    metadata = {"format_version": 1, "resize": "letterbox", "checkpoint": "first"}
 
-    monkeypatch.setattr(checkpoint_directory, "load", lambda *arguments: Loaded)
-    monkeypatch.setattr(checkpoint_directory, "weights_digest", lambda directory: "ef" * 32)
+    def contents(directory, digest="ef" * 32):
+        path = tmp_path / "uncertainty.json"
+        text = path.read_text() if path.is_file() else None
+        return checkpoint_directory.Contents(tmp_path, metadata, "", store, text, digest)
+
+    def load(contents, *arguments):
+        return checkpoint_directory.LoadedCheckpoint(None, contents)
+
+    monkeypatch.setattr(checkpoint_directory, "read_contents", contents)
+    monkeypatch.setattr(checkpoint_directory, "load", load)
     monkeypatch.setattr(engines, "create", lambda *arguments: TokenModel())
     assert predictor.Predictor.from_checkpoint(tmp_path).judge is None
     uncertainty_calibration.write(tmp_path, calibration())
     judge = predictor.Predictor.from_checkpoint(tmp_path).judge
     assert dataclasses.asdict(judge.calibration) == dataclasses.asdict(calibration())
-    monkeypatch.setattr(checkpoint_directory, "weights_digest", lambda directory: "other")
+    of_others = functools.partial(contents, digest="other")
+    monkeypatch.setattr(checkpoint_directory, "read_contents", of_others)
     with pytest.raises(ValueError, match="the checkpoint beside it has changed since"):
         predictor.Predictor.from_checkpoint(tmp_path)
     (tmp_path / "uncertainty.json").write_text("{")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import policy_specs
 import transformer_network
 from evaluation import metrics
 from food_data import npz_dataset, pipeline, splits
-from tests import small_model
-from training import agent_factory, feature_cache, run_data, train_steps
+from tests import small_model, training_fixtures
+from training import agent_factory, run_data, train_steps
 
 pytest_plugins = ["tests.model_fixtures", "tests.training_fixtures"]
 
@@ -52,10 +55,34 @@ def test_what_a_file_gives(data, squares_files):
     assert data.baseline(val) == pytest.approx(expected)
     (batch,) = data.validation_batches(4, slice(1, 3))
     np.testing.assert_array_equal(batch["bbox"], labels[val[1:3]])
+
+
+def test_pairs_that_are_trained(data):
+    """What only validates is not; without names nobody knows."""
+    names = np.array(["skewering", "scooping", "skewering", "skewering"])
+    foods = np.array(["rice", "rice", "banana", "rice"])
+    four = dataclasses.replace(training_fixtures.squares(4), action_names=names, food_types=foods)
+    one = run_data.RunData(four, splits.Split(np.array([0, 2, 3]), np.array([1])))
+    assert one.trained_pairs() == [["skewering", "banana"], ["skewering", "rice"]]
+    nameless = dataclasses.replace(four, action_names=None)
+    assert run_data.RunData(nameless, one.split).trained_pairs() is None
+
+
+def test_a_split_is_drawn_once_and_kept(squares_files, tmp_path, monkeypatch):
     squares_files[1].unlink()
+    dry = run_data.read_npz(str(squares_files[0]), None, 0.25, 3, dry_run=True).split
+    assert not squares_files[1].exists()
+
+    def read_only(path, split):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(splits, "write_split", read_only)
+        message = "cannot be saved to .*squares_split.npz: Read-only.*Give a --split_file"
+        with pytest.raises(OSError, match=message):
+            run_data.read_npz(str(squares_files[0]), None, 0.25, 3)
     drawn = run_data.read_npz(str(squares_files[0]), None, 0.25, 3).split
-    assert squares_files[1].is_file()
-    # It is drawn once and kept.
+    np.testing.assert_array_equal(dry.val_idx, drawn.val_idx)
     again = run_data.read_npz(str(squares_files[0]), None, 0.25, 4).split
     np.testing.assert_array_equal(again.val_idx, drawn.val_idx)
 
@@ -79,6 +106,14 @@ def frozen_agent():
     return agent
 
 
+@pytest.fixture
+def eager():
+    """A few steps cost less than a trace."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def dataset() -> npz_dataset.FoodDataset:
     return npz_dataset.FoodDataset(
@@ -95,10 +130,10 @@ def test_cached_features_take_the_place_of_pictures(dataset, tmp_path):
         policy_specs.IMAGE_KEY: dataset.images[indices][:, np.newaxis],
         policy_specs.EMBEDDING_KEY: dataset.embeddings[indices][:, np.newaxis],
     }
-    cache = feature_cache.FeatureCache.build(agent, dataset, indices, batch_size=2)
+    cache = run_data.FeatureCache(agent, dataset, indices, batch_size=2)
     expected = agent.network.image_features(observation)
     np.testing.assert_allclose(cache.features, expected, rtol=1e-4, atol=1e-5)
-    on_disk = feature_cache.FeatureCache.build(agent, dataset, indices, 2, tmp_path)
+    on_disk = run_data.FeatureCache(agent, dataset, indices, 2, tmp_path)
     assert isinstance(on_disk.features, np.memmap)
     np.testing.assert_array_equal(on_disk.features, cache.features)
     # Batches in the order of the pipeline, pass after pass, each sample with its own features.
@@ -114,11 +149,11 @@ def test_cached_features_take_the_place_of_pictures(dataset, tmp_path):
                 row = list(indices).index(sample)
                 np.testing.assert_array_equal(features, cache.features[row])
     with pytest.raises(ValueError, match="expected a frozen EfficientNet"):
-        feature_cache.FeatureCache.build(small_model.build(*SETTINGS), dataset, indices, 2)
+        run_data.FeatureCache(small_model.build(*SETTINGS), dataset, indices, 2)
 
 
 @pytest.mark.slow
-def test_training_on_cached_features_is_exact(dataset):
+def test_training_on_cached_features_is_exact(dataset, eager):
     """Head dropout on, two steps; the features come from batches of the same samples."""
     data = run_data.RunData(dataset, splits.Split(np.arange(4), np.arange(4, 7)))
     results = []

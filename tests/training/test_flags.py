@@ -55,13 +55,6 @@ def test_a_flag_overrides_when_given_and_only_then(base, flag, value, expected):
     assert gin.query_parameter(parameter) == expected
 
 
-def test_every_override_has_a_flag_and_defaults_are_the_documented_ones():
-    args = flags.parse([])
-    assert all(getattr(args, name) is None for name in flags.OVERRIDES)
-    assert args.config_file == "configs/transformer_mixin.gin"
-    assert (args.batch_size, args.num_epochs, args.selection_metric) == (16, 30, "centroid_mae")
-
-
 def test_learning_rate_and_schedule_of_a_run(base):
     """20 epochs of 2 steps; twice the batch that 3e-3 is meant for."""
     args = flags.parse([*base, "--schedule", "cosine", "--base_batch_size", "8"])
@@ -80,15 +73,13 @@ def test_learning_rate_and_schedule_of_a_run(base):
     assert bound("create_optimizer.total_steps") == "nothing"
 
 
-@pytest.mark.parametrize("name", flags._AT_LEAST_ONE)
-def test_numbers_below_one(base, name):
-    with pytest.raises(ValueError, match=f"--{name}: expected at least 1, got 0"):
-        flags.check_flags(flags.parse([*base, f"--{name}", "0"]))
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        *(
+            ([f"--{name}", "0"], f"--{name}: expected at least 1, got 0")
+            for name in flags._AT_LEAST_ONE
+        ),
         (["--image_size", "-1"], "--image_size: expected pixels"),
         (["--mixed_precision", "float16"], "--mixed_precision: expected bfloat16, got float16"),
         (["--selection_metric", "centroid"], "Did you mean centroid_m[as]e"),
@@ -99,12 +90,23 @@ def test_numbers_below_one(base, name):
             ["--resume_checkpoint", "other", "--pretrained_checkpoint", "rt1main"],
             "expected one of them, got both",
         ),
+        *(
+            ([f"--{name}", "gs://bucket/x"], f"--{name}: expected a path on this machine, got")
+            for name in flags._PATHS
+        ),
     ],
 )
 def test_contradictions(base, changes, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         flags.check_flags(flags.parse([*base, *changes]))
     flags.check_flags(flags.parse(base))
+
+
+def test_a_checkpoint_is_no_directory(base, tmp_path):
+    (tmp_path / "best_checkpoint-3.index").write_text("")
+    args = flags.parse([*base, "--checkpoint_dir", str(tmp_path / "best_checkpoint-3")])
+    with pytest.raises(ValueError, match="expected a directory, got the checkpoint .*--pretrained"):
+        flags.check_flags(args)
 
 
 def test_data_and_directory_must_be_given(base, tmp_path):
@@ -156,9 +158,9 @@ def test_what_the_data_does_not_allow(base):
         flags.configure_for_data(args, 1, 10, 1e-4)
 
 
-@pytest.mark.parametrize("seed", [-1, 2**31])
-def test_a_seed_out_of_range(seed):
-    with pytest.raises(ValueError, match=r"run_seed\.seed: expected 0 \.\. 2\^31 - 1"):
-        agent_factory.run_seed(seed)
+def test_a_seed_out_of_range():
+    for seed in (-1, 2**31):
+        with pytest.raises(ValueError, match=r"run_seed\.seed: expected 0 \.\. 2\^31 - 1"):
+            agent_factory.run_seed(seed)
     with pytest.raises(ValueError, match="expected at least 1, got 0"):
         agent_factory.gradient_accumulation(0)

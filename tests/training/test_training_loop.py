@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 import checkpoint_directory
+import checkpoint_writer
 from evaluation import metrics
-from food_data import embedding_store, npz_dataset, splits
-from tests import small_model, training_fixtures
+from food_data import npz_dataset, splits
+from tests import killed_writes, small_model, training_fixtures
 from training import agent_factory, devices, run_data, stop_signals, train_steps, training_loop
 
 # Each of them builds and trains networks: seconds, not milliseconds.
@@ -37,8 +38,9 @@ def four():
 
 def run(agent, data, directory, num_epochs=2, signals=None, together=None, **options):
     """(reporter, summary) of a run, and what more there is in its settings."""
-    store = embedding_store.EmbeddingStore.load("embeddings")
-    writer = checkpoint_directory.CheckpointWriter(directory, agent, store, {"resize": None})
+    writer = checkpoint_writer.CheckpointWriter(
+        directory, agent, killed_writes.store(), {"resize": None}
+    )
     reporter = training_fixtures.ListReporter()
     settings = training_loop.Settings(num_epochs, batch_size=4, **options)
     loop = training_loop.TrainingLoop(
@@ -86,7 +88,7 @@ def test_steps_per_epoch_and_checkpoints_between(reset_agent, tiny_gin, four, tm
     options = {"steps_per_epoch": 3, "checkpoint_every_steps": 2, "selection_metric": "val_loss"}
     reporter, _ = run(reset_agent, four, tmp_path / "run", 2, **options)
     assert [step for step, _ in reporter.steps] == [1, 2, 3, 4, 5, 6]
-    states = checkpoint_directory.StateFile.read(tmp_path / "run").states
+    states = checkpoint_writer.StateFile.read(tmp_path / "run").states
     assert {name: (state.epoch, state.step) for name, state in states.items()} == {
         "last_checkpoint-3": (1, 0),
         "last_checkpoint-4": (1, 1),
@@ -157,7 +159,7 @@ def test_a_signal_saves_within_the_epoch(reset_agent, tiny_gin, four, tmp_path):
 
     with pytest.raises(stop_signals.Preempted):
         run(reset_agent, four, tmp_path / "run", 1, signals=After(), steps_per_epoch=5)
-    stored = checkpoint_directory.StateFile.read(tmp_path / "run")
+    stored = checkpoint_writer.StateFile.read(tmp_path / "run")
     state = stored.states["last_checkpoint-2"]
     assert (stored.checkpoint, state.epoch, state.step) == ("last_checkpoint-2", 0, 2)
     assert state.num_samples == 8

@@ -1,0 +1,168 @@
+"""The gin configuration that came with a checkpoint, read as data.
+
+Gin files can import modules, include other files and call functions, so whoever writes one runs
+code on the machine that parses it. A checkpoint is often somebody else's. Of its `config.gin` only
+literals for the settings of a model are taken:
+
+    Transformer.num_layers = 4            taken
+    width = 48                            a macro that is a literal, taken
+    Transformer.key_dim = %width          taken: 48
+    Augmentation.noise = 0.02             of training, skipped
+    import os                             refused
+    include "/etc/other.gin"              refused
+    Transformer.num_layers = @f()         refused
+
+`--trust_config` gives the file to gin as it is.
+"""
+
+from __future__ import annotations
+
+import keras2  # noqa: F401
+
+import difflib
+import re
+import tokenize
+
+import gin
+from gin import config_parser
+
+# What a checkpoint may set: the configurables of the model.
+MODEL = (
+    "Agent",
+    "DropoutSettings",
+    "EfficientNetEncoder",
+    "FilmEfficientNet",
+    "RT1ActionTokenizer",
+    "RT1ImageTokenizer",
+    "TokenLearner",
+    "Transformer",
+    "TransformerNetwork",
+    "observation_spec",
+    "target_distribution",
+)
+# What a run's configuration may bind beside them, and a model does not need.
+TRAINING = (
+    "Augmentation",
+    "Framing",
+    "RunReporter",
+    "create_optimizer",
+    "gradient_accumulation",
+    "progress",
+    "run_seed",
+)
+# Written by earlier versions; they only register names of `TRAINING`, so nothing is imported.
+_KNOWN_IMPORTS = ("food_data.augmentation", "food_data.framing", "food_data.pipeline")
+# Of earlier versions, without a difference to the answers.
+_RETIRED = ("FilmEfficientNet.lean_training",)
+# No model comes near; a number beyond would fill the memory before its weights are compared.
+_LARGEST = {
+    "FilmEfficientNet.width": 10,
+    "FilmEfficientNet.depth": 10,
+    "Transformer.num_layers": 200,
+}
+_LARGEST_OTHER = 8192
+_MAX_CHARACTERS = 1_000_000
+
+
+class ConfigError(ValueError):
+    """A configuration is not what a checkpoint may bring along, or gin cannot read it."""
+
+
+class _Macro(str):
+    """The name of a macro in the place of its value."""
+
+
+class _LiteralsOnly(config_parser.ParserDelegate):
+    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> None:
+        raise ConfigError(f"a literal, got the reference @{scoped_configurable_name}")
+
+    def macro(self, macro_name: str) -> _Macro:
+        return _Macro(macro_name)
+
+
+def literals(text: str) -> dict[str, object]:
+    """{'Transformer.num_layers': 4} of a configuration; ConfigError for anything but literals."""
+    if len(text) > _MAX_CHARACTERS:
+        raise ConfigError(f"at most {_MAX_CHARACTERS:,} characters, got {len(text):,}")
+    found: dict[str, object] = {}
+    macros: dict[str, object] = {}
+    try:
+        for one in config_parser.ConfigParser(text, _LiteralsOnly()):
+            if isinstance(one, config_parser.ImportStatement):
+                if one.module not in _KNOWN_IMPORTS:
+                    raise ConfigError(f"no import, got {one.format()!r}")
+            elif isinstance(one, config_parser.IncludeStatement):
+                raise ConfigError(f"no include, got {one.filename!r}")
+            elif isinstance(one, config_parser.BindingStatement):
+                if one.arg_name:
+                    scope = f"{one.scope}/" if one.scope else ""
+                    found[f"{scope}{one.selector}.{one.arg_name}"] = one.value
+                else:
+                    macros[one.selector] = one.value
+        return {name: _resolved(value, macros) for name, value in found.items()}
+    except (SyntaxError, ValueError, TypeError, RecursionError, tokenize.TokenError) as error:
+        reason = str(error).strip().splitlines()[0]
+        if isinstance(error, RecursionError):
+            reason = "fewer levels of nesting, and no macro that names itself"
+        elif not isinstance(error, ConfigError):
+            reason = f"literals, got what is none: {reason}"
+        raise ConfigError(reason) from error
+
+
+def _resolved(value: object, macros: dict[str, object]) -> object:
+    """A value with literals in the place of macros; one that names itself is a RecursionError."""
+    if isinstance(value, _Macro):
+        if value not in macros:
+            raise ConfigError(f"a macro of this file, got %{value}")
+        return _resolved(macros[value], macros)
+    if isinstance(value, dict):
+        return {_resolved(k, macros): _resolved(v, macros) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_resolved(part, macros) for part in value)
+    return value
+
+
+def _bind_literals(text: str) -> None:
+    for parameter, value in literals(text).items():
+        name = parameter.partition(".")[0]
+        if name in TRAINING or parameter in _RETIRED:
+            continue
+        if name not in MODEL:
+            near = difflib.get_close_matches(name, MODEL, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"settings of {', '.join(MODEL)}; got {parameter}.{hint}")
+        limit = _LARGEST.get(parameter, _LARGEST_OTHER)
+        if isinstance(value, (int, float)) and not abs(value) <= limit:
+            raise ConfigError(f"{parameter} of at most {limit}, got {value}")
+        gin.bind_parameter(parameter, value)
+
+
+def apply(text: str, name: object, trusted: bool) -> None:
+    """Puts a configuration into force in the place of what gin holds.
+
+    Weights follow from a checkpoint, so the file that a network would start from is not read.
+
+    Args:
+        text: of the file.
+        name: of the file, for errors.
+        trusted: whether gin may run what the file says; else only literals are taken.
+
+    Raises:
+        ConfigError: says what was expected; gin then holds nothing.
+    """
+    import agent_wrapper  # noqa: F401  Registers what may be bound.
+
+    gin.clear_config()
+    try:
+        if trusted:
+            retired = "|".join(map(re.escape, _RETIRED))
+            text = re.sub(rf"^({retired}) = .*$", "", text, flags=re.MULTILINE)
+            gin.parse_config(text, skip_unknown=TRAINING)
+        else:
+            _bind_literals(text)
+        gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
+    except (ValueError, SyntaxError, OSError, ImportError) as error:
+        gin.clear_config()
+        way_out = "" if trusted else ". If you trust its origin, --trust_config lets gin run it"
+        what = "a configuration that gin can read; " if trusted else ""
+        raise ConfigError(f"{name}: expected {what}{error}{way_out}.") from error

@@ -1,0 +1,169 @@
+"""SIGKILL inside each write: `python -m tests.killed_writes FOLDER` stops a process at every line
+that changes a disk, one after the other, and looks at what is left. Prints the number of stops.
+
+Nothing here starts TensorFlow's threads before a fork; the children do what a run does.
+"""
+
+from __future__ import annotations
+
+import keras2  # noqa: F401
+
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import types
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+import checkpoint_directory
+import checkpoint_files
+import checkpoint_writer
+from evaluation import calibration
+from food_data import embedding_store
+from tests import uncertainty_stubs
+
+KEY = "agent/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+EXPORT = {"features.onnx": b"f" * 1000, "answer.onnx": b"a" * 1000}
+
+
+class StubAgent:
+    """What a writer asks of an agent; its only weight is the number of its step."""
+
+    action_coding = "endpoints"
+    network = types.SimpleNamespace(loss_type="l1")
+
+    def __init__(self, step: int = 0):
+        from dropout_settings import DropoutSettings
+
+        self.dropout_settings = DropoutSettings.off()
+        self.module = tf.Module()
+        self.module.kernel = tf.Variable(tf.fill((300,), float(step)))
+        self.steps_done = step
+
+    def checkpoint(self) -> tf.train.Checkpoint:
+        return tf.train.Checkpoint(agent=self.module)
+
+    weights_checkpoint = checkpoint
+
+
+def store() -> embedding_store.EmbeddingStore:
+    vector = np.eye(1, 512, dtype=np.float32)[0]
+    data = embedding_store.vector_bytes(vector)
+    entry = embedding_store.new_entry("skewering", "banana", None, data)
+    manifest = embedding_store.new_manifest(None, None, [entry])
+    return embedding_store.EmbeddingStore({("skewering", "banana"): vector}, manifest)
+
+
+def write_all(run: pathlib.Path, step: int) -> None:
+    """A start of train.py, a best and a last checkpoint, a calibration of it, an export."""
+    from serving.engines import onnx
+
+    writer = checkpoint_writer.CheckpointWriter(run, StubAgent(step), store(), {"resize": None}, 2)
+    writer.write({})
+    writer.write_training_state(checkpoint_writer.TrainingState(step=step))
+    calibrate(run)
+    onnx.keep(run / "cache" / str(step), EXPORT)
+
+
+def calibrate(run: pathlib.Path) -> None:
+    import dataclasses
+
+    one = uncertainty_stubs.calibration()
+    digest = checkpoint_directory.weights_digest(run)
+    fitted_on = dataclasses.replace(one.fitted_on, weights_sha256=digest)
+    calibration.write(run, dataclasses.replace(one, fitted_on=fitted_on))
+
+
+def killed_at(stop: int | None, action: Callable[[], None]) -> bool:
+    """Runs `action` in a child, killed at the stop of this number; whether it was."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            return True
+        assert status == 0, f"the child at stop {stop} ended with {status}"
+        return False
+    passed = 0
+
+    def stopping(function: Callable) -> Callable:
+        def stopped(*arguments: object, **options: object) -> object:
+            nonlocal passed
+            if passed == stop:
+                os.kill(os.getpid(), signal.SIGKILL)
+            passed += 1
+            return function(*arguments, **options)
+
+        return stopped
+
+    def half(checkpoint: tf.train.Checkpoint, path: str) -> str:
+        nonlocal passed
+        written = write(checkpoint, path)
+        if passed == stop:
+            for file in pathlib.Path(path).parent.glob("*"):
+                os.truncate(file, file.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        passed += 1
+        return written
+
+    write, code = tf.train.Checkpoint.write, 1
+    tf.train.Checkpoint.write = half
+    os.replace, os.fsync = stopping(os.replace), stopping(os.fsync)
+    pathlib.Path.unlink = stopping(pathlib.Path.unlink)
+    try:
+        action()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def look(run: pathlib.Path) -> int:
+    """Raises unless what is there is whole; the step of the weights that count."""
+    from serving.engines import onnx
+
+    contents = checkpoint_directory.read_contents(run)
+    weights = checkpoint_files.TensorFile(str(contents.prefix)).read_finite(["agent/kernel"])
+    step = int(contents.metadata["global_step"])
+    assert (weights["agent/kernel"] == step).all()
+    point = checkpoint_writer.find_resume_point(run)
+    state = checkpoint_files.TensorFile(str(point.prefix)).read_finite(["agent/kernel"])
+    assert (state["agent/kernel"] == point.state.step).all()
+    if contents.calibration is not None:
+        # Whole; of the weights before, it is refused and never used for others.
+        try:
+            calibration.of_checkpoint(contents)
+        except ValueError as error:
+            assert "expected the weights that were calibrated" in str(error), error
+    for folder in (run / "cache").iterdir():
+        assert onnx._kept(folder) in ({}, EXPORT)
+    return step
+
+
+def main(folder: pathlib.Path) -> None:
+    """Steps 1, then 2 killed at each stop in turn, then 3."""
+    start, run = folder / "start", folder / "run"
+    from serving.engines import onnx  # noqa: F401  Once, before all forks.
+
+    killed_at(None, lambda: write_all(start, 1))
+    steps, stop, going = [], 0, True
+    while going:
+        shutil.copytree(start, run)
+        going = killed_at(stop, lambda: write_all(run, 2))
+        steps.append(look(run))
+        # The next start is right, and nothing half-written is left.
+        killed_at(None, lambda: write_all(run, 3))
+        assert look(run) == 3
+        left = [path.name for path in (*run.glob(".*"), *run.glob("embeddings/.*"))]
+        assert not [name for name in left if not name.startswith(".uncertainty")], (stop, left)
+        assert calibration.of_checkpoint(checkpoint_directory.read_contents(run)) is not None
+        shutil.rmtree(run)
+        stop += 1
+    assert steps == sorted(steps) and set(steps) == {1, 2}
+    print(stop, "stops")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
