@@ -31,7 +31,7 @@ from absl import logging
 import checkpoint_config
 import checkpoint_files
 import checkpoint_loading
-from food_data import embedding_store, framing, image_placement
+from food_data import atomic_files, embedding_store, framing, image_placement
 
 # TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
 if typing.TYPE_CHECKING:
@@ -117,7 +117,7 @@ def locate(path: str | os.PathLike[str]) -> pathlib.Path:
         CheckpointDirectoryError: for the prefix of another checkpoint than the one that counts.
         checkpoint_loading.CheckpointLoadError: for an address such as gs://bucket/run.
     """
-    checkpoint_files.check_local(path, "--checkpoint_dir")
+    atomic_files.check_local(path, "--checkpoint_dir")
     path = pathlib.Path(path)
     if path.is_dir():
         return path
@@ -250,8 +250,6 @@ def read_contents(directory: str | os.PathLike[str]) -> Contents:
 
 
 def _read_embeddings(directory: pathlib.Path) -> embedding_store.EmbeddingStore:
-    for path in directory.glob("*.*"):
-        checkpoint_files.refuse_pointer(path)
     try:
         return embedding_store.EmbeddingStore.load(directory)
     except (AttributeError, KeyError, RecursionError, TypeError) as error:

@@ -166,7 +166,7 @@ class ResumePoint:
 
 def find_resume_point(path: str | os.PathLike[str]) -> ResumePoint:
     """What there is to go on from."""
-    checkpoint_files.check_local(path, "--resume_checkpoint")
+    atomic_files.check_local(path, "--resume_checkpoint")
     path = pathlib.Path(path)
     directory = path if path.is_dir() else path.parent
     file = StateFile.read(directory)

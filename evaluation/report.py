@@ -303,11 +303,11 @@ def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pa
 
 
 def _csv(columns: Iterable[str], lines: Iterable[Mapping[str, object]]) -> str:
-    """What is not known is an empty cell; floats can be read back exactly."""
+    """What is not known is an empty cell; floats can be read back exactly; see `cell`."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({k: atomic_files.cell(value) for k, value in line.items()} for line in lines)
     return text.getvalue()
 
 

@@ -36,10 +36,19 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
+from absl import logging
 
 import checkpoint_directory
 from evaluation import metrics
-from food_data import commands, framing, mask_rules, npz_dataset, splits
+from food_data import (
+    commands,
+    dataset_check,
+    embedding_store,
+    framing,
+    mask_rules,
+    npz_dataset,
+    splits,
+)
 
 if typing.TYPE_CHECKING:
     from evaluation import calibration
@@ -301,7 +310,9 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
         split_file = args.split_file
         if split_file is None and args.split != "all":
             split_file = splits.split_path(args.dataset_file)
-        return select(npz_dataset.read_npz(args.dataset_file), args.split, split_file)
+        dataset = npz_dataset.read_npz(args.dataset_file)
+        _check_fits(args, dataset, metadata)
+        return select(dataset, args.split, split_file)
     parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
     for command in commands.add_photo_commands(parser.add_subparsers()):
         command.add_argument(
@@ -317,7 +328,21 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
             )
         flags += ["--resize", str(metadata["resize"])]
     converter = parser.parse_args(flags)
-    return select(converter.build(converter), args.split, args.split_file)
+    dataset = converter.build(converter)
+    _check_fits(args, dataset, metadata)
+    return select(dataset, args.split, args.split_file)
+
+
+def _check_fits(
+    args: argparse.Namespace, dataset: npz_dataset.FoodDataset, metadata: Mapping[str, object]
+) -> None:
+    """Prints how samples differ from those of the checkpoint; ValueError if that is too much."""
+    store = embedding_store.EmbeddingStore.load(
+        args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
+    )
+    name = str(args.checkpoint_dir)
+    for warning in dataset_check.check_fits(dataset, store, metadata.get("resize"), name):
+        logging.warning("data set: %s", warning)
 
 
 def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:

@@ -123,6 +123,11 @@ class Predictor:
         directory = contents.directory
         calibration = uncertainty_calibration.of_checkpoint(contents)
         loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
+        logging.info(
+            "TensorFlow traces the network of %s: seconds for a small one, a minute for a full-size"
+            " one; its ONNX export, made once, takes as long",
+            loaded.version,
+        )
         return cls(
             engines.create(loaded, engine),
             loaded.embeddings,
@@ -366,9 +371,6 @@ def statistics(samples: np.ndarray) -> dict[str, Any]:
     | centroid_variance | 0.01                 | midpoints (0.4, 0.4) and (0.6, 0.4)      |
     | size_variance     | 0.0                  | end - start is (0.4, 0) in both          |
     | distance_variance | 0.011                | L2 norms of the samples, 0.849 and 1.058 |
-
-    Args:
-        samples: float [S, 4], x1, y1, x2, y2.
     """
     start, end = samples[:, :2], samples[:, 2:]
     return {
