@@ -31,10 +31,10 @@ _STATES = {None: "running, or killed", 0: "done", 75: "to be continued"}
 def read_settings(path: pathlib.Path) -> list[list[str]]:
     """The bindings of each setting. Raises ValueError, OSError."""
     settings = []
-    content = path.read_bytes()
-    # As editors on Windows may write it.
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    for number, line in enumerate(content.decode(encoding).splitlines(), 1):
+    from food_data import annotation_files
+
+    text, _ = annotation_files.read_text(path, "settings file")
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         bindings = [binding.strip() for binding in line.split(";") if binding.strip()]
