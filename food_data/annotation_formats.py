@@ -151,7 +151,8 @@ def _coco_ends(
     for key, category in categories.items():
         if not isinstance(category.get("name"), str):
             raise ValueError(f"{file}: category {key}: expected a name, got {category}.")
-        own = category.get("keypoints") or []
+        own = category.get("keypoints")
+        own = list(map(str, own)) if isinstance(own, list) else []
         names.update(dict.fromkeys(own))
         if set(wanted) <= set(own):
             ends[key] = [own.index(name) for name in wanted]
