@@ -371,7 +371,10 @@ def _save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
                 os.replace(path, folder / path.name)
             atomic_files.sync(folder)
     except (OSError, tf.errors.OpError) as error:
-        free = shutil.disk_usage(folder).free if folder.is_dir() else 0
+        if not folder.is_dir():
+            gone = f"{folder} is no longer there; its earlier checkpoints went with it"
+            raise CheckpointWriteError(f"Cannot write the checkpoint {prefix}: {gone}.") from error
+        free = shutil.disk_usage(folder).free
         reason = str(error).strip().splitlines()[0].rstrip(".")[:300]
         raise CheckpointWriteError(
             f"Cannot write the checkpoint {prefix}: {reason}. Expected room for it, got "

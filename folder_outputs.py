@@ -157,7 +157,9 @@ def write_views(
     writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     rows = sorted([*map(_row, results), *document["failed_images"]], key=lambda row: row["image"])
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    writer.writerows(
+        {name: atomic_files.cell(value) for name, value in row.items()} for row in rows
+    )
     with atomic_files.replace_file(table) as file:
         # File names need not be UTF-8; these are then the bytes that the disk has.
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
@@ -180,12 +182,6 @@ def _row(entry: Entry) -> Entry:
     if entry.get("uncertainty") is not None:
         row["uncertainty_score"] = entry["uncertainty"]["score"]
     return row
-
-
-def _harmless(value: Any) -> Any:
-    """A value of the table, which no spreadsheet takes for a formula."""
-    starts = ("=", "+", "-", "@", "\t", "\r")
-    return f"'{value}" if isinstance(value, str) and value.startswith(starts) else value
 
 
 def _choose(results: Sequence[Entry], largest: int) -> list[Entry]:

@@ -94,3 +94,12 @@ def sync(*paths: str | os.PathLike[str]) -> None:
                 os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def cell(value: object) -> object:
+    """A value as tables in CSV have it: with a ' before a text that spreadsheets would run.
+
+    "=1+1.jpg" becomes "'=1+1.jpg"; numbers are left as they are.
+    """
+    starts = ("=", "+", "-", "@", "\t", "\r")
+    return f"'{value}" if isinstance(value, str) and value.startswith(starts) else value

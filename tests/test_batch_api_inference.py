@@ -437,6 +437,7 @@ def test_a_server_without_a_model(empty_server_url, folder, capsys):
     ("flags", "message"),
     [
         ([*ASK, "--output_file", "r.csv"], "expected a name that ends in .json"),
+        ([*ASK, "--output_file", "s3://a/r.json"], "expected a path here, got s3://a/r.json"),
         ([*ASK, "--input_dir", "/nowhere"], "--input_dir: expected a folder"),
         ([*ASK, "--labels", "labels.txt"], "--labels: expected a file in .csv or .json"),
         ([*ASK, "--checkpoint_dir", ".", "--api_url", "http://a"], "expected no --api_url"),

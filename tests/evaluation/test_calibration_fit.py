@@ -149,14 +149,6 @@ def test_error_rate_is_kept_with_the_confidence():
     assert np.mean(true_rates) > 0.01  # not by asking always
 
 
-def test_bounds_count_pictures_not_samples():
-    """Ten copies of each sample promise no more than one."""
-    doubt, error = plates(np.random.default_rng(2), 60)
-    once = choose(doubt, error, "query_rate", 0.2)
-    copies = [np.repeat(one, 10) for one in (doubt, error, np.arange(60))]
-    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once
-
-
 def test_errors_of_place_and_direction_by_hand():
     """Midpoints off by 0.03; the second is turned by 90 degrees, which counts on long food only."""
     labels = np.array([[0.4, 0.5, 0.6, 0.5]] * 3)
@@ -302,3 +294,11 @@ def test_too_little_and_bad_data_are_refused():
     for name in ("target_rate", "confidence", "coverage"):
         with pytest.raises(ValueError, match="expected 0 <"):
             fit(samples, estimate, **{name: 1.0})
+
+
+def test_bounds_count_pictures_not_samples():
+    """Ten copies of each sample promise no more than one."""
+    doubt, error = plates(np.random.default_rng(2), 60)
+    once = choose(doubt, error, "query_rate", 0.2)
+    copies = [np.repeat(one, 10) for one in (doubt, error, np.arange(60))]
+    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once
