@@ -13,8 +13,12 @@ same file. Training samples are refused: a model is surer of them than of anythi
 
 It is of answers found with as many passes as here: those of the checkpoint, or --passes.
 
+An answer is right if it is right for any of several equal pieces of the asked food. Where more
+answers that would be acted on are off than --floor_error_rate, the calibration is of no use: the
+file says `meets_floor: false`, and servers ask about every answer.
+
 Exit code 0: calibrated; 1: something was wrong, with the reason on stderr, and the file is as it
-was; 2: wrong flags.
+was; 2: wrong flags; 3: calibrated and written, but below the floor.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ import checkpoint_directory
 from evaluation import calibration, calibration_fit, metrics, report, uncertainty_sources
 from evaluation import samples as evaluation_samples
 from food_data import npz_dataset
+
+BELOW_FLOOR = 3
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -52,6 +58,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     angle = calibration_fit.ANGLE_LIMIT_DEG
     add("--angle_limit", type=float, default=angle, help="of elongated food's axis, degrees: off")
     add("--confidence", type=float, default=0.95, help="of the error rate's bound")
+    floor = calibration_fit.FLOOR_ERROR_RATE
+    add("--floor_error_rate", type=float, default=floor, help="more of the answers off: useless")
     add("--coverage", type=float, default=0.9, help="of the conformal regions")
     add("--plain_regions", action="store_true", help="of one size, however unsure the model is")
     return evaluation_samples.parse(parser, arguments)
@@ -98,6 +106,7 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
         error_limit=args.error_limit,
         angle_limit=args.angle_limit,
         confidence=args.confidence,
+        floor_error_rate=args.floor_error_rate,
         seed=args.seed,
     )
     tested = samples.part(testing)
@@ -132,11 +141,21 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; see the module for exit codes."""
     args = parse_arguments(arguments)
     try:
-        run(args)
+        asking = run(args).asking
     except (ValueError, LookupError, OSError) as error:
         print(f"calibrate.py: {error}", file=sys.stderr)
         return 1
-    return 0
+    if asking.meets_floor:
+        return 0
+    print(
+        f"calibrate.py: BELOW THE FLOOR: {asking.expected_error_rate:.1%} of the answers that "
+        f"would be acted on are off, expected at most {asking.floor_error_rate:.1%} "
+        f"(--floor_error_rate). {calibration.FILE_NAME} says meets_floor: false, so servers ask "
+        "about every answer. Train on more data like this, ask about more (--target_query_rate), "
+        "or state another floor.",
+        file=sys.stderr,
+    )
+    return BELOW_FLOOR
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ import sys
 import typing
 from collections.abc import Mapping
 
+import numpy as np
 import tqdm
 
 import checkpoint_directory
@@ -90,13 +91,13 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     # A data set without its folder, which says nothing to others.
     name = pathlib.Path(args.dataset_file or args.annotations[0]).name
     print(f"{name}, {args.split}: {len(samples)} samples")
-    agent, frames = _load(contents, samples, framed, args.trust_config)
+    agent, frames, instructions = _load(contents, samples, framed, args.trust_config)
     other = None
     if args.compare is not None:
         compared = checkpoint_directory.read_contents(args.compare)
         framed_too = evaluation_samples.framing_of(args, compared.metadata)
         loaded = _load(compared, samples, framed_too, args.trust_config)
-        other = compared.directory.name, *loaded
+        other = compared.directory.name, *loaded[:2]
     document = _about(args, name, samples, metadata) | study.run(
         samples,
         agent,
@@ -109,6 +110,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         batch_size=args.batch_size,
         coverage_splits=args.coverage_splits,
         shift_samples=args.shift_samples if args.shifts else 0,
+        instructions=instructions,
         num_examples=_NUM_EXAMPLES if args.report_dir else 0,
         progress=functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None),
     )
@@ -205,11 +207,18 @@ def _load(
     samples: evaluation_samples.Samples,
     framed: framing.Framing,
     trust_config: bool,
-) -> tuple[agent_wrapper.Agent | framing.Voted, uncertainty_sources.Frames]:
-    """A checkpoint's model, which votes if it is to, and what its last pass looks at."""
+) -> tuple[
+    agent_wrapper.Agent | framing.Voted,
+    uncertainty_sources.Frames,
+    dict[tuple[str, str], np.ndarray],
+]:
+    """A checkpoint's model, which votes if it is to, what its last pass looks at, and the
+    instructions that it was trained on, or, if it does not say, those that it has."""
     loaded = checkpoint_directory.load(contents, trust_config=trust_config)
-    agent = framed.model(loaded.agent)
-    return agent, uncertainty_sources.Frames(agent, samples.dataset, framed)
+    agent, store = framed.model(loaded.agent), loaded.embeddings
+    pairs = map(tuple, loaded.metadata.get("trained_pairs") or store.combinations())
+    known = {pair: store.lookup(*pair) for pair in pairs}
+    return agent, uncertainty_sources.Frames(agent, samples.dataset, framed), known
 
 
 def main(arguments: list[str] | None = None) -> int:

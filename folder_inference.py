@@ -6,10 +6,10 @@ A run writes `answers.jsonl` while it asks, which is its output, its journal and
     {"image": "new/c.PNG", "mean_prediction": {"start_x": 0.31, ...}, ..., "client_ms": 41.2, ...}
     {"image": "broken.jpg", "action": "skewering", ..., "kind": "refused", "status": 422, ...}
 
-Each line is on the disk before the next question of its thread goes out, so a kill loses at most
-one answer of each thread. A line that a crash cut off is the last one, and is dropped. Of a
-question the last line counts, as long as its picture is the same. An answer is the server's JSON
-object with the picture's name in front; a failure has a `kind`:
+Each line is on the disk before its thread asks the next question, so a kill loses at most one
+answer of each thread. A crash can only cut off the last line, which is dropped then. The last line
+about a question counts, as long as its picture is the same. An answer is the server's JSON object
+with the picture's name in front; a failure has a `kind`:
 
     unreadable   the file, here; --resume asks again
     refused      by the policy, for good
@@ -47,9 +47,9 @@ import folder_questions
 from folder_questions import Question
 from training import stop_signals
 
-# These say something about the picture or its instruction, so asking again would change nothing.
+# About the picture or its instruction: asking again would change nothing.
 _REFUSALS = (400, 413, 415, 422)
-# These say something about the request, whichever picture is in it.
+# About the request, whatever picture is in it.
 _OF_THE_RUN = (401, 403, 404, 405)
 
 Entry = folder_outputs.Entry
@@ -233,10 +233,9 @@ def _with_progress(asked: Iterable[Entry], total: int, initial: int) -> Iterator
 class GivingUp:
     """Says when going on is pointless.
 
-    At once if the server refuses the program itself, or the folder with the pictures has gone;
-    after five questions in a row (or two of each thread, if that is more) without an answer; and,
-    while nothing has been answered, after as many refusals in the same words, which an instruction
-    that the server does not know gets.
+    At once if the server refuses the program itself, or if the folder with the pictures is gone.
+    After five questions in a row (or two of each thread, if that is more) without an answer. After
+    as many refusals in the same words before the first answer: the server does not know the food.
     """
 
     def __init__(self, answered: int, workers: int, folder: pathlib.Path | None) -> None:

@@ -21,6 +21,8 @@ touch the picture's edge (the table does); if each one does, the largest of all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 
@@ -104,22 +106,22 @@ def swapped_instructions(samples: Samples, seed: int) -> np.ndarray:
     return swapped
 
 
-def wrong_foods(samples: Samples, seed: int) -> np.ndarray | None:
-    """For each sample another one, by lot, whose food is not in the picture: lends its instruction.
-
-    Numbers of the data set, int [n]; None if it does not name pictures and foods, or a picture
-    shows (in all samples that the data set has of it) every food.
-    """
-    dataset, foods = samples.dataset, samples.names("food_types")
-    if dataset.sources is None or foods is None:
-        return None
-    generator, lent = np.random.default_rng(seed), np.empty_like(samples.indices)
+def absent_foods(
+    samples: Samples, instructions: Mapping[tuple[str, str], np.ndarray], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Samples, numbers int [m], and for each by lot one of the `instructions` {(action, food):
+    embedding [512]} of its action whose food its picture does not show (in all samples that the
+    data set has of it): float32 [m, 512]. Empty if the data set does not name them."""
+    dataset, names = samples.dataset, ("sources", "action_names", "food_types")
+    if any(getattr(dataset, name) is None for name in names):
+        return np.arange(0), np.zeros((0, 512), np.float32)
+    generator, rows, lent = np.random.default_rng(seed), [], []
     shown: dict[str, set[str]] = {}
     for source, food in zip(dataset.sources.tolist(), dataset.food_types.tolist()):
         shown.setdefault(source, set()).add(food)
-    for row, source in enumerate(samples.names("sources").tolist()):
-        others = samples.indices[~np.isin(foods, list(shown[source]))]
-        if not len(others):
-            return None
-        lent[row] = generator.choice(others)
-    return lent
+    for row, (source, action, _) in enumerate(zip(*map(samples.names, names))):
+        absent = [p for p in sorted(instructions) if p[0] == action and p[1] not in shown[source]]
+        if absent:
+            rows.append(row)
+            lent.append(instructions[absent[generator.integers(len(absent))]])
+    return np.array(rows, int), np.reshape(lent, (-1, 512)).astype(np.float32)

@@ -11,8 +11,11 @@ midpoint lies within 1.5 * (0.02 + 0.01) = 0.045 of (0.5, 0.5) with the stated c
 
 An answer is right if its midpoint is within `error_limit` of the labelled one (a share of the
 picture's side) and, on elongated food, its axis within `angle_limit` degrees of the labelled one
-(modulo 180). The chance is a logistic regression: with one input x of mean 2 and std 1, weight 3
-and bias 1, an answer with x = 1 is right with the chance 1 / (1 + exp(-(1 + 3 (1 - 2)))) = 0.12.
+(modulo 180), for any of several equal pieces. If more of the answers that would be acted on are
+wrong than `floor_error_rate`, `meets_floor` is false, and servers ask about everything.
+
+The chance is a logistic regression: with one input x of mean 2 and std 1, weight 3 and bias 1, an
+answer with x = 1 is right with the chance 1 / (1 + exp(-(1 + 3 (1 - 2)))) = 0.12.
 """
 
 from __future__ import annotations
@@ -58,6 +61,9 @@ class FittedOn:
     picture_ids: tuple[str, ...]  # of their pictures, `samples.picture_ids`, sorted, each once
     weights_sha256: str  # of the model, `checkpoint_directory.weights_digest`
     passes: str = "one"  # how it looked at the pictures, of `framing.PASSES`
+    # What was right where a picture has several equal pieces: "any" of them, or, in older files,
+    # only the "labelled" one.
+    pieces: str = "labelled"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +128,9 @@ class AskHuman:
     # An answer about elongated food is also wrong if its axis is further off, degrees; None: only
     # the place was judged.
     angle_limit: float | None = None
+    # The highest `expected_error_rate` at which the calibration is of use; older files name none.
+    floor_error_rate: float | None = None
+    meets_floor: bool = True
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:

@@ -54,6 +54,8 @@ if typing.TYPE_CHECKING:
 
 ANGLE_LIMIT_DEG = 20.0
 FLOOR = 0.01
+# With more wrong ones among the answers that are acted on a calibration is of no use.
+FLOOR_ERROR_RATE = 0.25
 REGIONS = ("disc", "disc_adaptive", "box", "box_adaptive")
 _ROUND = 1e-9
 _CANDIDATES = 20
@@ -75,6 +77,7 @@ def fit(
     error_limit: float = metrics.ERROR_LIMIT,
     angle_limit: float = ANGLE_LIMIT_DEG,
     confidence: float = 0.95,
+    floor_error_rate: float = FLOOR_ERROR_RATE,
     seed: int = 0,
 ) -> calibration.UncertaintyCalibration:
     """Everything that `uncertainty.json` holds, of what a source says about samples that did not
@@ -88,6 +91,8 @@ def fit(
     for name, value in (("target rate", target_rate), ("confidence", confidence)):
         if not 0 < value < 1:
             raise ValueError(f"{name}: expected 0 < {name} < 1, got {value}.")
+    if not 0 <= floor_error_rate <= 1:
+        raise ValueError(f"floor: expected a rate of 0 to 1, got {floor_error_rate}.")
     pieces, pictures = samples.pieces, samples.picture_ids
     error = pieces.nearest(estimate.answers) - np.asarray(estimate.answers, np.float64)
     scales = np.square(error / np.maximum(estimate.std, calibration.MIN_STD)).mean(axis=0) ** 0.5
@@ -99,6 +104,19 @@ def fit(
     known_limit = None if pieces.elongated is None else angle_limit
     errors = answer_errors(estimate.answers, pieces, error_limit, known_limit)
     right = errors <= error_limit
+    regions = fit_regions(estimate, pieces, coverage, adaptive)
+    asking = choose_threshold(
+        1 - _held_out_chances(estimate.inputs, right, pictures),
+        errors,
+        target,
+        target_rate,
+        pictures=pictures,
+        error_limit=error_limit,
+        angle_limit=known_limit,
+        confidence=confidence,
+        seed=seed,
+    )
+    meets_floor = asking.expected_error_rate <= floor_error_rate
     return calibration.UncertaintyCalibration(
         format_version=calibration.FORMAT_VERSION,
         fitted_on=calibration.FittedOn(
@@ -114,20 +132,13 @@ def fit(
             picture_ids=tuple(sorted(set(pictures.tolist()))),
             weights_sha256=weights_sha256,
             passes=passes,
+            pieces="any",
         ),
         std_scale=tuple(scales.tolist()),
         min_std=calibration.MIN_STD,
-        regions=fit_regions(estimate, pieces, coverage, adaptive),
-        asking=choose_threshold(
-            1 - _held_out_chances(estimate.inputs, right, pictures),
-            errors,
-            target,
-            target_rate,
-            pictures=pictures,
-            error_limit=error_limit,
-            angle_limit=known_limit,
-            confidence=confidence,
-            seed=seed,
+        regions=regions,
+        asking=dataclasses.replace(
+            asking, floor_error_rate=floor_error_rate, meets_floor=meets_floor
         ),
         confidence=fit_confidence(estimate.inputs, right, error_limit, known_limit),
     )
@@ -342,14 +353,42 @@ def figures(
     0.03 to 0.02: `gain` 0.33.
 
     Returns:
-        'fitted_on' (without the pictures' ids), 'nominal', 'disc_coverage', 'box_coverage' and,
-        where the calibration has sectors, 'both_coverage' (disc and sector together),
-        'median_radius', 'asked_share', 'error_of_all', 'error_of_answered', 'gain', 'wrong_of_all',
-        'wrong_of_answered' (shares whose place or direction is wrong), 'target', and 'chance', None
-        without one: 'mean' of it, share of 'right' answers, 'auroc' of doubt, 'ece'.
+        'fitted_on' (without the pictures' ids), 'nominal', 'median_radius', 'asked_share',
+        'meets_floor', 'target', 'num_pieces', all that is said in `_judged` of any equal piece, and
+        the same of the labelled piece alone in 'labelled_piece', None where there is no other.
     """
     regions, asking, pieces = calibrated.regions, calibrated.asking, samples.pieces
-    answers, radii = estimate.answers, regions.disc_radius(calibrated.uncertainty(estimate))
+    fitted_on = dataclasses.asdict(calibrated.fitted_on)
+    alone = None
+    if len(pieces.rows) > len(samples):
+        alone = _judged(calibrated, estimate, samples.labelled_pieces, samples.pictures, seed)
+    return {
+        "fitted_on": fitted_on
+        | {"picture_ids": None, "num_pictures": len(fitted_on["picture_ids"])},
+        "nominal": regions.coverage,
+        "median_radius": float(np.median(regions.disc_radius(calibrated.uncertainty(estimate)))),
+        "asked_share": float(asking.ask(calibrated.doubt(estimate)).mean()),
+        "meets_floor": asking.meets_floor,
+        "target": f"{asking.target} {asking.target_rate:g}",
+        "num_pieces": len(pieces.rows),
+        **_judged(calibrated, estimate, pieces, samples.pictures, seed),
+        "labelled_piece": alone,
+    }
+
+
+def _judged(
+    calibrated: calibration.UncertaintyCalibration,
+    estimate: Estimate,
+    pieces: evaluation_samples.Pieces,
+    pictures: np.ndarray,
+    seed: int,
+) -> dict[str, typing.Any]:
+    """'disc_coverage', 'box_coverage' and, where the calibration has sectors, 'both_coverage' (disc
+    and sector together), 'error_of_all', 'error_of_answered', 'gain', 'wrong_of_all',
+    'wrong_of_answered' (shares whose place or direction is wrong), and 'chance', None without one:
+    'mean' of it, share of 'right' answers, 'auroc' of doubt, 'ece'."""
+    regions, asking, answers = calibrated.regions, calibrated.asking, estimate.answers
+    radii = regions.disc_radius(calibrated.uncertainty(estimate))
     distances = metrics.midpoint_distances(answers, pieces.nearest(answers))
     found = estimate.part(pieces.rows)
     errors = np.abs(np.asarray(found.answers, np.float64) - pieces.labels)
@@ -366,7 +405,6 @@ def figures(
     error_of_all, rest, wrong_rest = float(distances.mean()), None, None
     if answered.any():
         rest, wrong_rest = float(distances[answered].mean()), float(wrong[answered].mean())
-    fitted_on = dataclasses.asdict(calibrated.fitted_on)
     coverages = {f"{kind}_coverage": one.astype(float) for kind, one in held.items()}
     chance = None
     if calibrated.confidence is not None:
@@ -375,7 +413,7 @@ def figures(
         def ece(rows: np.ndarray) -> float:
             return uncertainty_metrics.chance_error(chances[rows], ~wrong[rows])
 
-        low, high = statistics.bootstrap_interval(ece, samples.pictures, _NUM_RESAMPLES, seed)
+        low, high = statistics.bootstrap_interval(ece, pictures, _NUM_RESAMPLES, seed)
         everything = ece(np.arange(len(wrong)))
         chance = {
             "mean": float(chances.mean()),
@@ -384,13 +422,7 @@ def figures(
             "ece": {"mean": everything, "low": low, "high": high, "n": len(wrong)},
         }
     return {
-        "fitted_on": fitted_on
-        | {"picture_ids": None, "num_pictures": len(fitted_on["picture_ids"])},
-        "nominal": regions.coverage,
-        **statistics.mean_intervals(coverages, samples.pictures, seed),
-        "median_radius": float(np.median(radii)),
-        "asked_share": float(1 - answered.mean()),
-        "target": f"{asking.target} {asking.target_rate:g}",
+        **statistics.mean_intervals(coverages, pictures, seed),
         "chance": chance,
         "error_of_all": error_of_all,
         "error_of_answered": rest,
@@ -409,10 +441,11 @@ def coverage_over_splits(
     splits) and 'each', a list. Raises ValueError if a half is too small.
     """
     shares: dict[str, list[float]] = {name: [] for name in REGIONS}
+    pieces = samples.pieces
     for number in range(num_splits):
         fitting, testing = evaluation_samples.calibration_split(samples, 0.5, seed + number)
-        regions = fit_regions(estimate.part(fitting), samples.part(fitting).pieces)
-        scores = region_scores(estimate.part(testing), samples.part(testing).pieces)
+        regions = fit_regions(estimate.part(fitting), pieces.part(fitting))
+        scores = region_scores(estimate.part(testing), pieces.part(testing))
         for name, values in scores.items():
             shares[name].append(float((values <= getattr(regions, name)).mean()))
     return {"num_splits": num_splits, "fraction": 0.5, "nominal": 0.9} | {

@@ -35,7 +35,7 @@ from food_data import atomic_files, drawing
 
 _FOLDER = pathlib.Path(__file__).parent
 _ERRORS = ("centroid_mae", "bbox_mae", "centroid_error_mm", "angle_mae_mod180_deg")
-_ERRORS += ("hit_rate", "nearest_item_rate")
+_ERRORS += ("hit_rate", "nearest_item_rate", "right_rate")
 _GROUPS = ("centroid_mae", "angle_mae_mod180_deg", "hit_rate")
 _FIGURES = ("auroc", "relative_ause", "gain_20", "spearman", "nll", "calibration_error")
 _FIGURES += ("coverage_50", "coverage_90", "coverage_95")
@@ -206,29 +206,41 @@ def _shifts(rows: Sequence[Document]) -> list[list[str]]:
 
 def calibration_text(found: Document) -> str:
     """What uncertainty.json is worth on these samples, `calibration_fit.figures`."""
-    fitted_on, chance = found["fitted_on"], found["chance"]
+    fitted_on, alone = found["fitted_on"], found["labelled_piece"]
     lines = [
         f"uncertainty.json ({fitted_on['source']}, {fitted_on['score']}, fitted on "
-        f"{fitted_on['num_calibration_samples']} samples of {fitted_on['num_pictures']} pictures):"
+        f"{fitted_on['num_calibration_samples']} samples of {fitted_on['num_pictures']} pictures):",
+        f"  median radius {found['median_radius']:.4f} of the picture; asked about "
+        f"{found['asked_share']:.1%} (target: {found['target']})",
     ]
+    if not found["meets_floor"]:
+        lines.append("  it misses its floor: servers ask about every answer")
+    lines += _judged(found, found["nominal"], "any equal piece: " if alone else "")
+    if alone:
+        lines += _judged(alone, found["nominal"], "the labelled piece alone: ")
+        if fitted_on["pieces"] == "labelled":
+            lines.append("  it was fitted to the labelled piece alone; run calibrate.py again")
+    return "\n".join(lines)
+
+
+def _judged(found: Document, nominal: float, piece: str) -> Iterator[str]:
+    """Lines of what `piece` counts as right."""
     for kind, name in (("disc", "discs"), ("both", "discs with sectors"), ("box", "boxes")):
         if f"{kind}_coverage" in found:
             held = interval(found[f"{kind}_coverage"])
-            lines.append(f"  {name} that promise {found['nominal']:.0%} hold {held} of the labels")
-    lines += [
-        f"  median radius {found['median_radius']:.4f} of the picture",
-        f"  asked about {found['asked_share']:.1%} (target: {found['target']}); mean distance of "
-        f"the midpoints {found['error_of_all']:.4f}, of the answered "
-        f"{number(found['error_of_answered'], 4)}; gain {number(found['gain'], 3)}",
-        f"  wrong {found['wrong_of_all']:.3f}, of the answered "
-        f"{number(found['wrong_of_answered'], 3)}",
-    ]
-    if chance is not None:
-        lines.append(
-            f"  chance to be right {chance['mean']:.3f}, right {chance['right']:.3f}; calibration "
-            f"error {interval(chance['ece'])}; AUROC of wrong answers {number(chance['auroc'], 3)}"
+            yield f"  {piece}{name} that promise {nominal:.0%} hold {held} of the labels"
+    yield (
+        f"  {piece}mean distance of the midpoints {found['error_of_all']:.4f}, of the answered "
+        f"{number(found['error_of_answered'], 4)}; gain {number(found['gain'], 3)}"
+    )
+    wrong, rest = found["wrong_of_all"], number(found["wrong_of_answered"], 3)
+    yield f"  {piece}wrong {wrong:.3f}, of the answered {rest}"
+    if (chance := found["chance"]) is not None:
+        yield (
+            f"  {piece}chance to be right {chance['mean']:.3f}, right {chance['right']:.3f}; "
+            f"calibration error {interval(chance['ece'])}; "
+            f"AUROC of wrong answers {number(chance['auroc'], 3)}"
         )
-    return "\n".join(lines)
 
 
 def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
@@ -291,11 +303,11 @@ def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pa
 
 
 def _csv(columns: Iterable[str], lines: Iterable[Mapping[str, object]]) -> str:
-    """What is not known is an empty cell; floats can be read back exactly."""
+    """What is not known is an empty cell; floats can be read back exactly; see `cell`."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({k: atomic_files.cell(value) for k, value in line.items()} for line in lines)
     return text.getvalue()
 
 
@@ -416,7 +428,7 @@ def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str, x: str, y: str)
     opening = f'<svg role="img" aria-label="{name}: {y} over {x}" viewBox='
     text = re.sub(r"<svg [^>]*viewBox=(\"[^\"]*\")[^>]*>", opening + r"\1>", text, count=1)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text[text.index("<svg") :])
-    return text.replace(_INK, "currentColor")
+    return text.replace(_INK, "currentColor").replace("xlink:href", "href")
 
 
 def _example(found: Mapping[str, typing.Any]) -> dict[str, typing.Any]:

@@ -16,6 +16,12 @@ otherwise.
 Pictures are told by their pixels, not by their names: "plate_0" of one data set is not "plate_0" of
 another, and a copy of a file under another name is the same picture. An id is the first 16
 hexadecimal digits of the BLAKE2b hash of a picture's uint8 pixels, "3f2a...".
+
+Where a picture shows several equal pieces of the asked food, each is right: labels of the same
+picture and instruction, and parts of a sample's mask that hang together and are at least half as
+large as the labelled one, of which `mask_rules` says the motion. Of four carrots that are labelled
+one by one, an answer to any one of the four samples may lie on any of the four. Pieces that touch
+in a mask without labels of their own count as one.
 """
 
 from __future__ import annotations
@@ -28,11 +34,21 @@ import pathlib
 import typing
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
+from absl import logging
 
 import checkpoint_directory
 from evaluation import metrics
-from food_data import commands, framing, npz_dataset, splits
+from food_data import (
+    commands,
+    dataset_check,
+    embedding_store,
+    framing,
+    mask_rules,
+    npz_dataset,
+    splits,
+)
 
 if typing.TYPE_CHECKING:
     from evaluation import calibration
@@ -40,6 +56,8 @@ if typing.TYPE_CHECKING:
 SPLITS = ("train", "val", "all")
 FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv", "spanet")
 _ID_BYTES = 8
+# A part of a mask is a piece if it is as large as this share of the labelled one.
+_SHARE_OF_PIECE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +80,12 @@ class Pieces:
     def nearest(self, answers: np.ndarray) -> np.ndarray:
         """The labels float32 [n, 4] of the pieces that are nearest to answers [n, 4]."""
         return self.labels[self.nearest_rows(np.asarray(answers)[self.rows])]
+
+    def part(self, rows: np.ndarray) -> Pieces:
+        """Those of some samples, sorted numbers int [m]."""
+        kept = np.isin(self.rows, rows)
+        elongated = None if self.elongated is None else self.elongated[kept]
+        return Pieces(np.searchsorted(rows, self.rows[kept]), self.labels[kept], elongated)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +132,71 @@ class Samples:
         return metrics.elongations(self.dataset.masks, self.indices) >= metrics.ELONGATED_RATIO
 
     @property
-    def pieces(self) -> Pieces:
-        """The labelled piece of each sample."""
+    def labelled_pieces(self) -> Pieces:
+        """The labelled piece of each sample alone."""
         return Pieces(np.arange(len(self)), self.labels, self.elongated)
+
+    @functools.cached_property
+    def pieces(self) -> Pieces:
+        """Every piece that is right for a sample, see the module; the labelled one comes first."""
+        data, groups = self.dataset, {}
+        rows, pictures = self.indices, self.pictures
+        if data.sources is not None:  # Others of these pictures may not be asked about.
+            rows = np.flatnonzero(np.isin(data.sources, pictures))
+            pictures = data.sources[rows]
+        keys = [
+            (picture, np.asarray(data.embeddings[row]).tobytes())
+            for row, picture in zip(rows.tolist(), pictures.tolist())
+        ]
+        for row, key in zip(rows.tolist(), keys):
+            groups.setdefault(key, []).append(row)
+        group_of, found, known = dict(zip(rows.tolist(), keys)), [], {}
+        for number, row in enumerate(self.indices.tolist()):
+            others = [one for one in groups[group_of[row]] if one != row]
+            if others and data.resize in (None, "crop"):  # Crops may be about each object.
+                image = data.images[row]
+                others = [one for one in others if np.array_equal(image, data.images[one])]
+            for one in (row, *others):
+                if one not in known:
+                    known[one] = self._pieces_of(one)
+                found += [(number, *piece) for piece in known[one]]
+        numbers, labels, elongated = zip(*found)
+        known_masks = data.masks is not None
+        return Pieces(
+            np.array(numbers),
+            np.array(labels, np.float32),
+            np.array(elongated) if known_masks else None,
+        )
+
+    def _pieces_of(self, row: int) -> list[tuple[np.ndarray, bool]]:
+        """A row's label and whether it is elongated, and likewise of other parts of its mask."""
+        data, label = self.dataset, np.asarray(self.dataset.actions[row])
+        if data.masks is None:
+            return [(label, False)]
+        packed = np.asarray(data.masks[row])
+
+        def is_long(mask: np.ndarray) -> bool:
+            return bool(metrics.elongations(mask[np.newaxis], [0])[0] >= metrics.ELONGATED_RATIO)
+
+        number, parts = cv2.connectedComponents(npz_dataset.unpack_masks(packed).view(np.uint8))
+        action = None if data.action_names is None else str(data.action_names[row])
+        if number <= 2 or action not in mask_rules.DEFAULT_RULES:
+            return [(label, is_long(packed))]
+        middle = label.reshape(2, 2).mean(axis=0)[::-1] * parts.shape - 0.5
+        places = np.argwhere(parts)
+        own = parts[tuple(places[np.square(places - middle).sum(axis=1).argmin()])]
+        areas = np.bincount(parts.ravel(), minlength=number)
+        large = [one for one in range(1, number) if areas[one] >= _SHARE_OF_PIECE * areas[own]]
+        if large == [own]:
+            return [(label, is_long(packed))]
+        found = {one: npz_dataset.pack_masks(parts == one) for one in [own, *large]}
+        return [
+            (
+                label if one == own else mask_rules.execution_parameters(parts == one, action),
+                is_long(mask),
+            )
+            for one, mask in found.items()
+        ]
 
     def names(self, name: str) -> np.ndarray | None:
         """str [n] of the data set's array `name`, such as 'food_types'; None if it has none."""
@@ -224,7 +310,9 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
         split_file = args.split_file
         if split_file is None and args.split != "all":
             split_file = splits.split_path(args.dataset_file)
-        return select(npz_dataset.read_npz(args.dataset_file), args.split, split_file)
+        dataset = npz_dataset.read_npz(args.dataset_file)
+        _check_fits(args, dataset, metadata)
+        return select(dataset, args.split, split_file)
     parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
     for command in commands.add_photo_commands(parser.add_subparsers()):
         command.add_argument(
@@ -240,7 +328,21 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
             )
         flags += ["--resize", str(metadata["resize"])]
     converter = parser.parse_args(flags)
-    return select(converter.build(converter), args.split, args.split_file)
+    dataset = converter.build(converter)
+    _check_fits(args, dataset, metadata)
+    return select(dataset, args.split, args.split_file)
+
+
+def _check_fits(
+    args: argparse.Namespace, dataset: npz_dataset.FoodDataset, metadata: Mapping[str, object]
+) -> None:
+    """Prints how samples differ from those of the checkpoint; ValueError if that is too much."""
+    store = embedding_store.EmbeddingStore.load(
+        args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
+    )
+    name = str(args.checkpoint_dir)
+    for warning in dataset_check.check_fits(dataset, store, metadata.get("resize"), name):
+        logging.warning("data set: %s", warning)
 
 
 def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:

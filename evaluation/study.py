@@ -23,6 +23,10 @@ and 0.07: {"mean": 0.04, "low": 0.02, "high": 0.06, "n": 4}.
 One source is the default: the first one that the checkpoint was calibrated with, or else the first.
 It alone is asked about shifts, tested with the calibration, and shown in the examples.
 
+Where a picture has several equal pieces of the asked food, figures of uncertainty, calibration and
+`right_rate` are of the nearest or any right one; rows that say "labelled piece" are of that alone,
+and so are the other errors, which are of labels.
+
 Shifts are plates unlike those of training: no plate at all, another camera, a food that is not
 there.
 
@@ -37,7 +41,8 @@ there.
 | blur          | out of focus, a Gaussian of 4 pixels                                 |
 | grain         | Gaussian noise of 10 % of the range on every value                   |
 | negative      | 255 - v                                                              |
-| wrong food    | stays; the instruction names a food that is not on it                |
+| wrong food    | stays; the instruction names a food that the model knows, with the   |
+|               | same action, and that is not on the plate                            |
 """
 
 from __future__ import annotations
@@ -82,6 +87,8 @@ _SHOWN = {
        for end, unit in _UNITS.items() for name, text in _LENGTHS.items()},
     "angle_mae_mod180_deg": ("angle, reversed is the same", "degrees", "low"),
     "elongated_angle_mae_mod180_deg": ("the same, of long food", "degrees", "low"),
+    "right_rate": ("place and direction right, of any equal piece", "share", "high"),
+    "labelled_right_rate": ("the same, of the labelled piece alone", "share", "high"),
     "hit_rate": ("midpoint on the food", "share", "high"),
     "nearest_item_rate": ("nearest to the right food", "share", "high"),
     "nearest_item_chance": ("the same by chance", "share", "high"),
@@ -93,11 +100,6 @@ Columns = Mapping[str, np.ndarray]
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def _blank(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    colours = generator.integers(0, 256, (len(images), 1, 1, 3), np.uint8)
-    return np.broadcast_to(colours, images.shape).copy()
-
-
 def _hue(degrees: int) -> Change:
     def turned(image: np.ndarray) -> np.ndarray:
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
@@ -105,33 +107,31 @@ def _hue(degrees: int) -> Change:
         hsv[..., 0] = (hsv[..., 0].astype(np.int32) + degrees // 2) % 180
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
-    return lambda images, generator: np.stack([turned(image) for image in images])
+    return lambda images, rng: np.stack([turned(image) for image in images])
 
 
 def _gamma(exponent: float) -> Change:
     table = np.rint(255.0 * (np.arange(256) / 255.0) ** exponent).astype(np.uint8)
-    return lambda images, generator: table[images]
+    return lambda images, rng: table[images]
 
 
-def _blur(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    return np.stack([cv2.GaussianBlur(image, (0, 0), 4.0) for image in images])
-
-
-def _grain(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    grain = 25.5 * generator.standard_normal(images.shape, np.float32)
+def _grain(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    grain = 25.5 * rng.standard_normal(images.shape, np.float32)
     return np.clip(np.rint(images + grain), 0, 255).astype(np.uint8)
 
 
 SHIFTS: dict[str, Change] = {
-    "blank": _blank,
-    "noise": lambda images, generator: generator.integers(0, 256, images.shape, np.uint8),
+    "blank": lambda images, rng: np.broadcast_to(
+        rng.integers(0, 256, (len(images), 1, 1, 3), np.uint8), images.shape
+    ).copy(),
+    "noise": lambda images, rng: rng.integers(0, 256, images.shape, np.uint8),
     "hue_40": _hue(40),
     "hue_120": _hue(120),
     "gamma_half": _gamma(0.5),
     "gamma_two": _gamma(2.0),
-    "blur": _blur,
+    "blur": lambda images, rng: np.stack([cv2.GaussianBlur(one, (0, 0), 4.0) for one in images]),
     "grain": _grain,
-    "negative": lambda images, generator: 255 - images,
+    "negative": lambda images, rng: 255 - images,
 }
 
 
@@ -148,6 +148,7 @@ def run(
     batch_size: int = 32,
     coverage_splits: int = 0,
     shift_samples: int = 0,
+    instructions: Mapping[tuple[str, str], np.ndarray] | None = None,
     num_examples: int = 0,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> dict[str, typing.Any]:
@@ -156,7 +157,8 @@ def run(
 
     `sources` are of uncertainty, `calibrated` is the checkpoint's calibration, `other` is the name,
     model and frames to compare with. Of `coverage_splits`, `shift_samples` and `num_examples` 0
-    leaves that part out. `progress` wraps the batches.
+    leaves that part out. `instructions` {(action, food): embedding [512]} are those that the model
+    knows. `progress` wraps the batches.
 
     Raises:
         ValueError: if pictures that calibrated are asked about, or settings are out of range.
@@ -184,8 +186,8 @@ def run(
 
     answers = {"model": ask(plain).answers}
     if samples.dataset.sources is not None:
-        swapped = baselines.swapped_instructions(samples, seed)
-        answers["model, instruction swapped"] = ask(plain, instructions=swapped).answers
+        swapped = samples.dataset.embeddings[baselines.swapped_instructions(samples, seed)]
+        answers["model, instruction swapped"] = ask(plain, embeddings=swapped).answers
     answers |= baselines.baseline_answers(samples)
     if other is not None:
         name, model, its_frames = other
@@ -199,7 +201,7 @@ def run(
     doubts = _Doubts(ask, samples, sources, calibrated, seed)
     if sources:
         costs = _costs([plain, *sources], samples, batch_size, seed)
-        document |= doubts.figures(costs, coverage_splits, shift_samples)
+        document |= doubts.figures(costs, coverage_splits, shift_samples, instructions or {})
     document["throughput"] = meter.figures()
     return report.plain(document) | {
         "examples": _examples(samples, answers["model"], doubts, num_examples)
@@ -211,6 +213,11 @@ def columns_of(
 ) -> dict[str, np.ndarray]:
     """The errors of answers float [n, 4] to samples: {column: float64 [n]}, NaN where unknown."""
     columns = metrics.error_columns(answers, samples.labels, mm_per_px)
+    both = {"right_rate": samples.pieces, "labelled_right_rate": samples.labelled_pieces}
+    for name, pieces in both.items():
+        limit = None if pieces.elongated is None else calibration_fit.ANGLE_LIMIT_DEG
+        errors = calibration_fit.answer_errors(answers, pieces, metrics.ERROR_LIMIT, limit)
+        columns[name] = (errors <= metrics.ERROR_LIMIT).astype(np.float64)
     if samples.dataset.masks is not None:
         columns |= metrics.midpoint_hits(
             answers,
@@ -293,10 +300,14 @@ class _Doubts:
         self.default = self._estimates[self._number] if sources else None
 
     def figures(
-        self, costs: Sequence[float], coverage_splits: int, shift_samples: int
+        self,
+        costs: Sequence[float],
+        coverage_splits: int,
+        shift_samples: int,
+        instructions: Mapping[tuple[str, str], np.ndarray],
     ) -> dict[str, typing.Any]:
         """The document's parts; `costs` are milliseconds of the plain answer and each source."""
-        samples, known, labels = self._samples, self.known, self._samples.labels
+        samples, known = self._samples, self.known
         found = {"uncertainty": [], "curves": []}
         for number, (source, estimate) in enumerate(zip(self._sources, self._estimates)):
             std = [(source.label, np.maximum(estimate.std, calibration.MIN_STD))]
@@ -307,11 +318,15 @@ class _Doubts:
                 "ms_per_image": costs[number + 1],
                 "relative_cost": costs[number + 1] / costs[0],
             }
-            for made in _rows(estimate, std, labels):
-                first = number == self._number and made["label"] == source.label
-                first = first and made["score"] == next(iter(estimate.scores))
+            labels = samples.pieces.nearest(estimate.answers)
+            rows = [*_rows(estimate, std, labels)]
+            rows[0]["is_default"] = number == self._number
+            if len(samples.pieces.rows) > len(samples):
+                label = f"{source.label}, labelled piece"
+                rows += _rows(estimate, [(label, std[0][1])], samples.labels)
+            for made in rows:
                 settings = {"source": source.name, "settings": dict(source.settings)}
-                found["uncertainty"].append({**made, **settings, **cost, "is_default": first})
+                found["uncertainty"].append({"is_default": False, **made, **settings, **cost})
             found["curves"].append({"label": source.label, **_curves(estimate, std[-1][1], labels)})
         if known is not None:
             figures = calibration_fit.figures(known, self.default, samples, self._seed)
@@ -327,6 +342,7 @@ class _Doubts:
                 doubt,
                 samples,
                 doubt(self.default),
+                instructions,
                 threshold=None if known is None else known.asking.threshold,
                 max_samples=shift_samples,
                 seed=self._seed,
@@ -339,6 +355,7 @@ def shift_rows(
     doubt: Callable[[Estimate], np.ndarray],
     samples: Samples,
     ordinary: np.ndarray,
+    instructions: Mapping[tuple[str, str], np.ndarray],
     *,
     threshold: float | None = None,
     max_samples: int = 500,
@@ -346,19 +363,20 @@ def shift_rows(
 ) -> list[dict[str, object]]:
     """How the doubts about shifted plates compare with `ordinary`, those about samples as they are.
 
-    `ask` asks about samples with other `instructions` or a `change` of the pictures; of more than
-    `max_samples` so many are drawn. Rows: 'name', 'auroc', 'asked_share' (above `threshold`; None
-    without one), 'mean_uncertainty', 'n'; first the ordinary ones (AUROC None). Example: of noise
-    pictures 98 % are more doubtful than an ordinary plate: {"name": "noise", "auroc": 0.98, ...}.
+    `ask` asks about samples with other `embeddings` or a `change` of the pictures; of more than
+    `max_samples` so many are drawn. "wrong food" asks for one of the `instructions`, by lot. Rows:
+    'name', 'auroc', 'asked_share' (above `threshold`; None without one), 'mean_uncertainty', 'n';
+    first the ordinary ones (AUROC None). Example: of noise pictures 98 % are more doubtful than an
+    ordinary plate: {"name": "noise", "auroc": 0.98, ...}.
     """
     size = min(max_samples, len(samples))
     rows = np.sort(np.random.default_rng(seed).choice(len(samples), size, replace=False))
     chosen, found = samples.part(rows), {"ordinary": ordinary}
     for name, change in SHIFTS.items():
         found[name] = doubt(ask(chosen, change=change))
-    instructions = baselines.wrong_foods(chosen, seed)
-    if instructions is not None:
-        found["wrong food"] = doubt(ask(chosen, instructions=instructions))
+    rows, embeddings = baselines.absent_foods(chosen, instructions, seed)
+    if len(rows):
+        found["wrong food"] = doubt(ask(chosen.part(rows), embeddings=embeddings))
     made = []
     for name, scores in found.items():
         both = np.concatenate([ordinary, scores]), np.repeat([0, 1], [len(ordinary), len(scores)])
@@ -397,15 +415,13 @@ def _curves(estimate: Estimate, std: np.ndarray, labels: np.ndarray) -> dict[str
 
 
 def _examples(
-    samples: Samples,
-    answers: np.ndarray,
-    doubts: _Doubts,
-    number: int,
+    samples: Samples, answers: np.ndarray, doubts: _Doubts, number: int
 ) -> dict[str, list[dict[str, typing.Any]]]:
     """{'best', 'worst', 'most_uncertain'}: so many samples each, with their pictures."""
     found, calibrated, dataset = doubts.default, doubts.known, samples.dataset
     answers = answers if found is None else found.answers
-    distances = metrics.midpoint_distances(answers, samples.labels)
+    labels = samples.pieces.nearest(answers)
+    distances = metrics.midpoint_distances(answers, labels)
     order = np.argsort(distances, kind="stable")
     chosen = {"best": order, "worst": order[::-1], "most_uncertain": order[:0]}
     if found is not None:
@@ -420,7 +436,7 @@ def _examples(
             "action": "" if actions is None else str(actions[row]),
             "food": "" if foods is None else str(foods[row]),
             "predicted": np.asarray(answers[row], np.float64).tolist(),
-            "labelled": np.asarray(samples.labels[row], np.float64).tolist(),
+            "labelled": np.asarray(labels[row], np.float64).tolist(),
             "centroid_distance": float(distances[row]),
             "uncertainty": None if found is None else float(found.score[row]),
             "asked": None if said is None else said.ask_human,

@@ -281,7 +281,7 @@ def collect(
     *,
     batch_size: int = 32,
     seed: int = 0,
-    instructions: np.ndarray | None = None,
+    embeddings: np.ndarray | None = None,
     change: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     frames: Frames | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
@@ -289,20 +289,21 @@ def collect(
     """Asks a source about samples `indices` int [n] of a data set, one batch of pictures in memory
     at a time: the estimate in coordinates of the data set's pictures.
 
-    What is random depends on `batch_size` and `seed`. `instructions` int [n] are the samples whose
-    instructions are asked with (None: their own), `change` is what becomes of the pictures first
-    (`study.SHIFTS`), `frames` makes of them what the last pass sees (None: one pass), `progress`
-    wraps the batches.
+    What is random depends on `batch_size` and `seed`. `embeddings` float32 [n, 512] are the
+    instructions that are asked with (None: the samples' own), `change` is what becomes of the
+    pictures first (`study.SHIFTS`), `frames` makes of them what the last pass sees (None: one
+    pass), `progress` wraps the batches.
     """
-    instructions, parts = indices if instructions is None else instructions, []
+    parts = []
     for start in progress(range(0, len(indices), batch_size)):
         part = slice(start, start + batch_size)
         images, moved = dataset.images[indices[part]], None
-        embeddings = np.asarray(dataset.embeddings[instructions[part]])
+        asked = dataset.embeddings[indices[part]] if embeddings is None else embeddings[part]
+        asked = np.asarray(asked)
         if frames is not None:
-            images, moved = frames.look(indices[part], images, embeddings)
+            images, moved = frames.look(indices[part], images, asked)
         if change is not None:
             images = change(images, np.random.default_rng((seed, start)))
-        found = source(images, embeddings, (seed + start) % 2**31)
+        found = source(images, asked, (seed + start) % 2**31)
         parts.append(found if moved is None else found.moved(*moved))
     return uncertainty.joined(parts)

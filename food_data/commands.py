@@ -364,6 +364,7 @@ def _add_synthetic(subparsers: Subparsers) -> argparse.ArgumentParser:
         ("--long_share", "of plates and composites with a single long food"),
         ("--equal_share", "of the other ones with several equal pieces of a food"),
         ("--distractor_share", "of the other ones with things that are never asked for"),
+        ("--alike_share", "of the other ones with foods that are taken for each other"),
     ):
         add(flag, type=float, default=0.0, help=text)
     add("--more_foods", action="store_true", help="draw apples, carrots, eggs, ... too")
@@ -390,7 +391,7 @@ def _build_synthetic(args: argparse.Namespace) -> None:
             tuple(map(store.vocabulary.canonical_food, args.no_cutouts)),
         )
         print(synthetic_photographs.load(*photographs).text())
-    kinds = ("composite", "crop", "long", "equal", "distractor")
+    kinds = ("composite", "crop", "long", "equal", "distractor", "alike")
     shares = (getattr(args, f"{kind}_share") for kind in kinds)
     mix = synthetic_plates.Mix(*shares, args.more_foods, photographs)
     options = {name: getattr(args, name) for name in _PLATE_OPTIONS}
@@ -448,7 +449,7 @@ def _check(args: argparse.Namespace) -> int:
     if split_file is None and splits.split_path(args.file).is_file():
         split_file = splits.split_path(args.file)
     progress = functools.partial(tqdm.tqdm, unit="chunk", disable=None, leave=False)
-    report = dataset_check.check_file(args.file, split_file, progress)
+    report = dataset_check.check_file(args.file, split_file, progress, compare_pictures=True)
     print(f"{args.file}, {'no split file' if split_file is None else split_file}\n")
     print(report.text)
     return 1 if report.errors else 0

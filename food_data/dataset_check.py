@@ -8,8 +8,9 @@ exist, pictures on both sides of the split, a damaged file. Warnings: labels tha
 motions that start where they end, pictures without contrast, repeated or contradictory samples,
 pictures on one side of the split that look like pictures on the other, uneven classes.
 
-Reads the file once from its beginning to its end, and holds 64 pictures. The arrays may be of any
-shape and hold anything: files that `npz_dataset.FoodDataset` refuses are checked too.
+Reads the file from its beginning to its end, a second time to compare pictures, and holds 64
+pictures. The arrays may be of any shape and hold anything: files that `npz_dataset.FoodDataset`
+refuses are checked too.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
-from food_data import npz_dataset, splits
+from food_data import embedding_store, npz_dataset, splits, vocabulary
 from food_data.npz_dataset import listed
 
 _MOST_UNEVEN = 20
@@ -32,6 +34,15 @@ _FEWEST_LABELS = 8
 _DARKEST = 32
 # Labels that reach no further than this are no places on a plate: 0..1 divided by 100, or by 236.
 _SMALLEST_LABELS = 0.02
+# A hash of a picture is the signed roots of 16 x 16 frequencies of it, but for the mean, as a unit
+# vector. Other pictures reach 0.75; versions that are noisier, darker, turned or flipped have above
+# 0.95, those that were cut or turned a little at least 0.35: their features decide. Of 300 features
+# other pictures share up to 24, versions at least 60.
+_HASH_SIDE, _HASH_FREQUENCIES = 64, 16
+_SURELY_ALIKE, _MAYBE_ALIKE, _CANDIDATES = 0.95, 0.35, 3
+_FEATURES, _SHARED_FEATURES = 300, 40
+_SAME_DIRECTION = 0.999
+_LISTED_PAIRS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +64,16 @@ def check_file(
     path: str | os.PathLike[str],
     split: str | os.PathLike[str] | splits.Split | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
+    *,
+    compare_pictures: bool = False,
 ) -> CheckReport:
     """Checks a file that may be anything; one that cannot be read is an error in the report.
 
-    `split` is a split, or its file. `progress` wraps chunks of pictures, for a progress bar. Raises
-    FileNotFoundError.
+    `split` is a split, or its file. `progress` wraps chunks of pictures, for a progress bar.
+    `compare_pictures` looks for pictures across the split that are alike, some 30 ms for each of
+    the validation side. Raises FileNotFoundError.
     """
-    check = _Check()
+    check = _Check(compare_pictures)
     try:
         check.arrays = npz_dataset.open_npz(path)
         number = next(iter(getattr(check.arrays.get("images"), "shape", ())), 0)
@@ -73,6 +87,62 @@ def check_file(
         except ValueError as error:  # A damaged array.
             check.errors.append(str(error))
     return check.report()
+
+
+def check_fits(
+    dataset: npz_dataset.FoodDataset,
+    embeddings: embedding_store.EmbeddingStore,
+    resize: str | None,
+    name: str,
+) -> list[str]:
+    """Whether a data set asks with the embeddings that a model has, and shows pictures as it saw.
+
+    Args:
+        dataset: the samples.
+        embeddings: of the model.
+        resize: how the model's pictures were made square; None if nobody knows.
+        name: what the model is called in messages: "the checkpoint runs/plates".
+
+    Returns:
+        Warnings: another `resize`, instructions that the model has no embedding of.
+
+    Raises:
+        ValueError: if an instruction has another embedding there, so that the model would be asked
+            for something else.
+    """
+    warnings = []
+    if None not in (resize, dataset.resize) and resize != dataset.resize:
+        warnings.append(
+            f"pictures were made square by {dataset.resize!r}, those of {name} by {resize!r}: "
+            f"errors may be larger than with --resize {resize} when the data set is built."
+        )
+    every = np.stack([embeddings.lookup(*pair) for pair in embeddings.combinations()])
+    absent, different = [], []
+    for row in np.unique(dataset.embeddings, axis=0, return_index=True)[1]:
+        vector, instruction = dataset.embeddings[row], f"that of sample {row}"
+        if dataset.action_names is None or dataset.food_types is None:
+            if (every @ vector).max() < _SAME_DIRECTION:
+                absent.append(instruction)
+            continue
+        pair = str(dataset.action_names[row]), str(dataset.food_types[row])
+        try:
+            likeness = float(embeddings.lookup(*pair) @ vector)
+        except vocabulary.UnknownNameError:
+            absent.append(" ".join(pair))
+            continue
+        if likeness < _SAME_DIRECTION:
+            different.append(f"{' '.join(pair)} (cosine {likeness:.2f})")
+    if different:
+        raise ValueError(
+            f"expected the embeddings of {name}, got others for {len(different)} instructions: "
+            f"{', '.join(different[:3])}. One encoder has to make all of them: build the data set "
+            "with the same --embeddings_dir."
+        )
+    if absent:
+        warnings.append(
+            f"{name} has no embedding of {len(absent)} instructions: {', '.join(absent[:5])}."
+        )
+    return warnings
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -92,8 +162,9 @@ def table_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 class _Check:
     """One check: its arrays, and what was found so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, compare_pictures: bool) -> None:
         self.arrays: dict[str, Any] = {}
+        self._compare_pictures = compare_pictures
         self.split: splits.Split | None = None
         self.errors: list[str] = []
         self.warnings: list[str] = []
@@ -157,6 +228,8 @@ class _Check:
                     "of training samples. Move the split file away; a new one keeps the samples of "
                     "one picture together."
                 )
+        if pictures is not None and self.split is not None and self._compare_pictures:
+            self._near_duplicates(pictures)
         if foods is not None and len(foods):
             self._classes(action_names, foods, pictures)
 
@@ -289,6 +362,59 @@ class _Check:
         self._table("pixels from", "to", "different pictures").append(row)
         return np.array([one.hex() for one in hashes])
 
+    def _near_duplicates(self, pictures: np.ndarray) -> None:
+        """Pictures of the validation side that are versions of pictures to train on."""
+        first = np.unique(pictures, return_index=True)[1]
+        train, val = (
+            np.intersect1d(side, first) for side in (self.split.train_idx, self.split.val_idx)
+        )
+        if not train.size or not val.size:
+            return
+        spectra = np.concatenate([_spectra(chunk) for chunk in self.arrays["images"].chunks(64)])
+        known = spectra[train].reshape(len(train), -1).T
+        alike: dict[int, int] = {}
+        pairs = []
+        for start in range(0, len(val), 256):
+            samples = val[start : start + 256]
+            views = _turned_spectra(spectra[samples])
+            likeness = np.max([view.reshape(len(samples), -1) @ known for view in views], axis=0)
+            for sample, row in zip(samples.tolist(), likeness):
+                nearest = np.argsort(-row)[:_CANDIDATES]
+                if row[nearest[0]] >= _SURELY_ALIKE:
+                    alike[sample] = int(train[nearest[0]])
+                else:
+                    near = nearest[row[nearest] >= _MAYBE_ALIKE]
+                    pairs += [(sample, int(other)) for other in train[near]]
+        features = self._features({sample for pair in pairs for sample in pair})
+        for sample, other in pairs:
+            shared = max(_shared(one, features[other][0]) for one in features[sample])
+            if sample not in alike and shared >= _SHARED_FEATURES:
+                alike[sample] = other
+        self._table("pictures to validate", "like pictures to train on").append(
+            (len(val), len(alike))
+        )
+        if alike:
+            shown = ", ".join(f"{a} like {b}" for a, b in sorted(alike.items())[:_LISTED_PAIRS])
+            more = ", ..." if len(alike) > _LISTED_PAIRS else ""
+            self.warnings.append(
+                f"split: {len(alike)} pictures to validate look like pictures to train on, cut, "
+                f"turned, flipped or recoloured ({shown}{more}): scores on them say little about "
+                "new photos. Give the versions of a photo one group (build_dataset.py "
+                "--group_pattern) and draw the split anew."
+            )
+
+    def _features(self, samples: set[int]) -> dict[int, list[tuple]]:
+        """Corners of pictures and what is around them, as they are and flipped."""
+        found, start = {}, 0
+        orb = cv2.ORB_create(_FEATURES, fastThreshold=8)
+        for chunk in self.arrays["images"].chunks(64):
+            for sample in samples.intersection(range(start, start + len(chunk))):
+                grey = cv2.cvtColor(_as_uint8(chunk[sample - start]), cv2.COLOR_RGB2GRAY)
+                views = (grey, np.ascontiguousarray(grey[:, ::-1]))
+                found[sample] = [orb.detectAndCompute(view, None) for view in views]
+            start += len(chunk)
+        return found
+
     def _duplicates(
         self,
         pictures: np.ndarray,
@@ -351,3 +477,45 @@ class _Check:
                 f"classes: the largest has {most} samples, the smallest {least}; what is rare is "
                 "learned badly."
             )
+
+
+def _as_uint8(picture: np.ndarray) -> np.ndarray:
+    if picture.dtype == np.uint8:
+        return np.ascontiguousarray(picture)
+    return np.rint(np.clip(np.nan_to_num(picture), 0, 1) * 255).astype(np.uint8)
+
+
+def _spectra(pictures: np.ndarray) -> np.ndarray:
+    """What pictures look like, [N, 16, 16]: signed roots of low frequencies, of norm 1."""
+    spectra = np.empty((len(pictures), _HASH_FREQUENCIES, _HASH_FREQUENCIES), np.float32)
+    for spectrum, picture in zip(spectra, pictures):
+        small = cv2.resize(_as_uint8(picture), (_HASH_SIDE,) * 2, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        values = cv2.dct(grey)[:_HASH_FREQUENCIES, :_HASH_FREQUENCIES]
+        spectrum[:] = np.sign(values) * np.sqrt(np.abs(values))
+    spectra[:, 0, 0] = 0  # The mean.
+    return spectra / np.maximum(np.linalg.norm(spectra, axis=(1, 2), keepdims=True), 1e-9)
+
+
+def _turned_spectra(spectra: np.ndarray) -> Iterator[np.ndarray]:
+    """Those of the eight turns and flips: signs of frequencies change, axes are exchanged."""
+    signs = np.where(np.arange(_HASH_FREQUENCIES) % 2, -1, 1).astype(np.float32)
+    for turned in (spectra, spectra.swapaxes(1, 2)):
+        for flipped in (turned, turned * signs):
+            yield flipped
+            yield flipped * signs[:, np.newaxis]
+
+
+def _shared(first: tuple, second: tuple) -> int:
+    """How many features of two pictures one shift, turn and scaling brings together."""
+    (corners, codes), (other_corners, other_codes) = first, second
+    if min(len(corners), len(other_corners)) < _SHARED_FEATURES:
+        return 0
+    matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(codes, other_codes)
+    if len(matches) < _SHARED_FEATURES:
+        return 0
+    here = np.float32([corners[match.queryIdx].pt for match in matches])
+    there = np.float32([other_corners[match.trainIdx].pt for match in matches])
+    cv2.setRNGSeed(0)
+    inside = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=4)[1]
+    return 0 if inside is None else int(inside.sum())

@@ -31,6 +31,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 import policy_specs
+from food_data import atomic_files
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "AVIF", "JPEG2000")
 MODES = ("stretch", "letterbox", "crop")
@@ -42,7 +43,6 @@ _ENOUGH_PX = 3 * policy_specs.IMAGE_SIZE
 _MAX_SCANS, _MAX_SCANNED_PIXELS = 100, 1_000_000_000
 _MAX_SEGMENTS = 5000
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 # What else is met under a picture's name: how it begins, and what it is.
 _OTHERS = (
     (b"%PDF", "a PDF"),
@@ -209,7 +209,7 @@ def _open(source: bytes | str | os.PathLike[str]) -> Image.Image:
             start = opened.read(64)
     if not number:
         raise ImageDecodeError("Expected the bytes of a picture, got 0 bytes.")
-    if start.startswith(_LFS_POINTER):
+    if start.startswith(atomic_files.LFS_POINTER):
         raise ImageDecodeError("It is a Git LFS pointer, not a picture: run `git lfs pull`.")
     formats, is_film = FORMATS, start[4:8] == b"ftyp"
     what = next((f", {name}" for first, name in _OTHERS if start.startswith(first)), "")

@@ -99,8 +99,10 @@ def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArra
     ValueError if it is not a readable .npz file or an array would have to be unpickled.
     """
     path = pathlib.Path(path)
+    atomic_files.check_local(path, kind)
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
+    atomic_files.refuse_pointer(path)
     with _named_errors(path, kind), zipfile.ZipFile(path) as archive, open(path, "rb") as raw:
         members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
         arrays = [_open_array(path, archive, raw, member) for member in members]

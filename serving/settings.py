@@ -169,12 +169,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
 
 
 def from_flags(arguments: argparse.Namespace, environment: Mapping[str, str]) -> ServerSettings:
-    """The settings that the flags ask for; exits with a message if a folder or file is missing.
-
-    Args:
-        arguments: of a parser with `add_flags`.
-        environment: with API_KEYS, if keys are given there.
-    """
+    """The settings that the flags ask for; exits with a message if a folder or file is missing."""
     root, record_dir = arguments.checkpoint_root, arguments.record_dir
     if root is not None and not root.is_dir():
         sys.exit(f"--checkpoint_root: expected a folder of checkpoint directories, got {root}.")
@@ -199,14 +194,8 @@ def from_flags(arguments: argparse.Namespace, environment: Mapping[str, str]) ->
 def read_keys(path: pathlib.Path | None, variable: str = "") -> dict[str, str]:
     """API keys by the name of their client.
 
-    Args:
-        path: file with a `name:key` on each line; `#` begins a comment line; None: no file.
-        variable: `name:key,name:key`, taken together with the file.
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: if an entry is malformed, or a name or a key is there twice. No message holds
-            a key.
+    Raises OSError if the file cannot be read. ValueError: if an entry is malformed, or a name
+    or a key is there twice. No message holds a key.
     """
     entries = [(f"API_KEYS, entry {i}", text) for i, text in enumerate(variable.split(","), 1)]
     if path is not None:

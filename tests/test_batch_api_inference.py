@@ -193,6 +193,7 @@ def test_no_picture_ends_a_run(policy, folder, monkeypatch):
     (folder / '=HYPERLINK("a").png').write_bytes((folder / "2.png").read_bytes())
     monkeypatch.setattr(folder_questions, "_LARGEST_FILE_BYTES", 10_000)
     (folder / "large.tif").write_bytes(b"x" * 10_001)
+    folder_stubs.solid(folder / "thread.png", (0, 0, 9), (70_000, 1))
     drawn = folder.parent / "drawn"
     asked = ("--text", "@eat", "--num_samples", "2", "--seed", "1", "--overlay_dir", str(drawn))
     document = start(policy, folder, "--sheet_images", "20", asked=asked)
@@ -200,7 +201,7 @@ def test_no_picture_ends_a_run(policy, folder, monkeypatch):
         **dict.fromkeys(("large.tif", "nowhere.png", "pipe.jpg"), "unreadable"),
         "broken.jpg": "refused",
     }
-    assert len(document["results"]) == len(list(drawn.iterdir())) == 9
+    assert len(document["results"]) == len(list(drawn.iterdir())) == 10
     table = (folder.parent / "r.csv").read_text("utf-8", "surrogateescape")
     rows = list(csv.DictReader(io.StringIO(table)))
     assert '\'=HYPERLINK("a").png' in [row["image"] for row in rows]
@@ -436,6 +437,7 @@ def test_a_server_without_a_model(empty_server_url, folder, capsys):
     ("flags", "message"),
     [
         ([*ASK, "--output_file", "r.csv"], "expected a name that ends in .json"),
+        ([*ASK, "--output_file", "s3://a/r.json"], "expected a path here, got s3://a/r.json"),
         ([*ASK, "--input_dir", "/nowhere"], "--input_dir: expected a folder"),
         ([*ASK, "--labels", "labels.txt"], "--labels: expected a file in .csv or .json"),
         ([*ASK, "--checkpoint_dir", ".", "--api_url", "http://a"], "expected no --api_url"),

@@ -39,14 +39,14 @@ def _flags(run_dir, folder, *more, name="new"):
 
 
 def test_the_rest_tests_the_file_and_evaluate_refuses_what_calibrated(folder, run_dir, capsys):
-    path = run_dir / "uncertainty.json"
-    assert calibrate.main(_flags(run_dir, folder, *SOURCE)) == 0, capsys.readouterr().err
+    path, more = run_dir / "uncertainty.json", (*SOURCE, "--floor_error_rate", "1")
+    assert calibrate.main(_flags(run_dir, folder, *more)) == 0, capsys.readouterr().err
     printed = capsys.readouterr().out
     assert "flipped_views, midpoint_spread, fitted on 22 samples of 22 pictures" in printed
     assert "On the rest, which did not calibrate:" in printed
     assert "discs that promise 90%" in printed
     first = path.read_bytes()
-    assert calibrate.main(_flags(run_dir, folder, *SOURCE)) == 0
+    assert calibrate.main(_flags(run_dir, folder, *more)) == 0
     assert path.read_bytes() == first
     capsys.readouterr()
 
@@ -63,9 +63,24 @@ def test_the_rest_tests_the_file_and_evaluate_refuses_what_calibrated(folder, ru
     assert [row["is_default"] for row in document["uncertainty"]] == [True, False]
 
 
+def test_a_useless_model_is_named_and_has_an_exit_code_of_its_own(folder, run_dir, capsys):
+    """It learned for one epoch: nearly every midpoint is off by more than 5 %."""
+    assert calibrate.main(_flags(run_dir, folder, *SOURCE)) == 3
+    said = capsys.readouterr().err
+    assert "BELOW THE FLOOR" in said
+    assert "expected at most 25.0%" in said
+    found = calibration.read(run_dir)
+    assert not found.asking.meets_floor
+    assert found.asking.expected_error_rate > 0.25
+    more = ["--split", "all", "--without_calibration"]
+    assert evaluate.main(_flags(run_dir, folder, *more)) == 0
+    assert "it misses its floor: servers ask about every answer" in capsys.readouterr().out
+
+
 def test_all_samples_may_calibrate_to_an_error_rate(folder, run_dir, capsys):
     more = ["--split", "all", "--fraction", "1", "--target_error_rate", "0.9"]
     more += ["--error_limit", "0.7", "--coverage", "0.8", "--plain_regions"]
+    more += ["--floor_error_rate", "0.9"]
     assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more)) == 0, capsys.readouterr().err
     assert "nothing is left to test on" in capsys.readouterr().out
     found = calibration.read(run_dir)

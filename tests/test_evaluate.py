@@ -1,5 +1,6 @@
 """evaluate.py on a checkpoint directory that train.py wrote."""
 
+import dataclasses
 import json
 
 import cv2
@@ -103,6 +104,18 @@ def test_annotated_photographs(small_checkpoint_dir, tmp_path, capsys):
     flags += ["--annotations", str(tmp_path / "motions.csv"), "--units", "pixels"]
     assert evaluate.main(flags) == 0, capsys.readouterr().err
     assert "motions.csv, all: 1 samples" in capsys.readouterr().out
+
+
+def test_samples_that_do_not_fit_the_checkpoint(small_checkpoint_dir, tmp_path, capsys, caplog):
+    data = training_fixtures.squares(4)
+    others = data.embeddings[:, ::-1].copy()
+    for name, changed in (("size", {"resize": "crop"}), ("other", {"embeddings": others})):
+        path = tmp_path / f"{name}.npz"
+        npz_dataset.write_npz(path, dataclasses.replace(data, **changed))
+        arguments = _arguments(small_checkpoint_dir, [path], "--split", "all")
+        assert evaluate.main(arguments) == (name == "other")
+    assert "made square by 'crop', those of" in caplog.text
+    assert "got others for 1 instructions: skewering banana (cosine" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
     kinds = {
         "model": uncertainty_sources.collect(source, plates, samples.indices).answers,
         "swapped": uncertainty_sources.collect(
-            source, plates, samples.indices, instructions=swapped
+            source, plates, samples.indices, embeddings=plates.embeddings[swapped]
         ).answers,
         "mean of the training labels": np.tile(plates.actions.mean(axis=0), (len(plates), 1)),
     }

@@ -18,7 +18,7 @@ import agent_wrapper
 import checkpoint_directory
 import checkpoint_files
 import checkpoint_writer
-from food_data import augmentation, dataset_check, embedding_store, framing
+from food_data import augmentation, dataset_check, embedding_store, framing, npz_dataset
 from training import agent_factory, flags, optimizer, run_data, training_loop
 
 # Room for logs, pictures, TensorBoard's files and embeddings.
@@ -50,6 +50,8 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     )
     embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
     data = _checked_data(args, settings.seed, is_new=point is None)
+    if point is None:
+        _check_fits(args, data.dataset, embeddings)
     num_train, num_val = len(data.split.train_idx), len(data.split.val_idx)
     total_steps = settings.num_epochs * settings.steps(num_train)
     flags.configure_for_data(args, num_val, total_steps, optimizer.DEFAULT_LEARNING_RATE)
@@ -122,6 +124,27 @@ def _checked_data(args: argparse.Namespace, seed: int, is_new: bool) -> run_data
         if report.errors:
             raise ValueError(f"{data.name}: " + "; ".join(report.errors))
     return data
+
+
+def _check_fits(
+    args: argparse.Namespace,
+    dataset: npz_dataset.FoodDataset,
+    embeddings: embedding_store.EmbeddingStore,
+) -> None:
+    """Refuses samples that ask with other embeddings than the model will be served with, and says
+    how they differ from those of the checkpoint that it starts from, if that is one of ours."""
+    warnings = dataset_check.check_fits(dataset, embeddings, None, str(args.embeddings_dir))
+    path = args.pretrained_checkpoint
+    start = None if path is None else pathlib.Path(checkpoint_files.resolve_prefix(path)).parent
+    if start is not None and (start / checkpoint_directory.METADATA_FILE).is_file():
+        known = embedding_store.EmbeddingStore.load(start / checkpoint_directory.EMBEDDINGS_DIR)
+        resize = checkpoint_directory.read_metadata(start).get("resize")
+        try:
+            warnings += dataset_check.check_fits(dataset, known, resize, str(start))
+        except ValueError as error:  # Fine-tuning can learn what they mean.
+            warnings.append(str(error))
+    for warning in warnings:
+        logging.warning("data set: %s", warning)
 
 
 def _must_match(

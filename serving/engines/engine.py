@@ -205,8 +205,7 @@ def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -
     Each stage is compared on its own and before anything is clipped or rounded to a bin: answers
     that all lie outside of 0..1 are clipped to the same numbers, whatever computed them.
 
-    Raises:
-        EngineError: if a stage differs by more than `TOLERANCE` of the largest value, or 1.
+    Raises EngineError if a stage differs by more than `TOLERANCE` of the largest value, or 1.
     """
     # New ones each time: what answers right on known pictures might not on others.
     generator = np.random.default_rng()

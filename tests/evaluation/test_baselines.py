@@ -101,14 +101,19 @@ def test_instructions_are_swapped_only_within_a_picture_and_as_chance_has_it():
     np.testing.assert_array_equal(baselines.swapped_instructions(asked, 0), asked.indices)
 
 
-def test_wrong_foods_are_not_in_the_picture():
+def test_absent_foods_are_not_in_the_picture():
     """Sample 1 is not asked about, but its rice is on plate a all the same."""
     foods = ["grape", "rice", "rice", "chicken"]
     data = agents.dataset([0] * 4, foods=foods, sources=np.array(["a", "a", "b", "c"]))
+    known = {("skewering", food): np.full(512, i) for i, food in enumerate(foods)}
+    known["scooping", "oatmeal"] = np.full(512, 9)
     samples = Samples(data, np.array([0, 2, 3]))
-    drawn = np.array([baselines.wrong_foods(samples, seed) for seed in range(40)])
-    assert [set(column) for column in drawn.T] == [{3}, {0, 3}, {0, 2}]
-    np.testing.assert_array_equal(baselines.wrong_foods(samples, 5), drawn[5])
-    every_food = Samples(data, np.array([0, 1]))
-    assert baselines.wrong_foods(every_food, 0) is None
-    assert baselines.wrong_foods(agents.samples([0], food_types=None), 0) is None
+    drawn = [baselines.absent_foods(samples, known, seed) for seed in range(40)]
+    assert {tuple(rows) for rows, _ in drawn} == {(0, 1, 2)}
+    lent = np.stack([embeddings[:, 0] for _, embeddings in drawn])
+    # Rice is known by its second sample.
+    assert [set(column) for column in lent.T] == [{3}, {0, 3}, {0, 2}]
+    rows, _ = baselines.absent_foods(samples, {pair: known[pair] for pair in [*known][:2]}, 0)
+    assert rows.tolist() == [1, 2]  # All that is known is on plate a.
+    unnamed = agents.samples([0], food_types=None)
+    assert not len(baselines.absent_foods(unnamed, known, 0)[0])

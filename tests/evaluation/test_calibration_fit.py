@@ -149,14 +149,6 @@ def test_error_rate_is_kept_with_the_confidence():
     assert np.mean(true_rates) > 0.01  # not by asking always
 
 
-def test_bounds_count_pictures_not_samples():
-    """Ten copies of each sample promise no more than one."""
-    doubt, error = plates(np.random.default_rng(2), 60)
-    once = choose(doubt, error, "query_rate", 0.2)
-    copies = [np.repeat(one, 10) for one in (doubt, error, np.arange(60))]
-    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once
-
-
 def test_errors_of_place_and_direction_by_hand():
     """Midpoints off by 0.03; the second is turned by 90 degrees, which counts on long food only."""
     labels = np.array([[0.4, 0.5, 0.6, 0.5]] * 3)
@@ -166,6 +158,69 @@ def test_errors_of_place_and_direction_by_hand():
     np.testing.assert_allclose(found, [0.03, 0.225, 0.03])
     found = calibration_fit.answer_errors(answers, pieces_of(labels, np.zeros(3, bool)), 0.05, 20)
     np.testing.assert_allclose(found, [0.03] * 3)
+
+
+def two_pieces():
+    """A long piece that lies level at (0.3, 0.5), labelled, and one upright at (0.7, 0.5)."""
+    labels = np.array([[0.2, 0.5, 0.4, 0.5], [0.7, 0.4, 0.7, 0.6]])
+    rows = np.repeat(np.arange(3), 2)
+    return evaluation_samples.Pieces(rows, np.tile(labels, (3, 1)), np.ones(6, bool))
+
+
+def test_an_answer_about_any_equal_piece_is_right():
+    """On the second with its direction, on the second with the first one's, and on neither."""
+    answers = np.array([[0.71, 0.4, 0.71, 0.6], [0.61, 0.5, 0.81, 0.5], [0.4, 0.5, 0.6, 0.5]])
+    pieces = two_pieces()
+    found = calibration_fit.answer_errors(answers, pieces, 0.05, 20.0)
+    np.testing.assert_allclose(found, [0.01, 0.225, 0.2])
+    estimate = uncertainty.Estimate(
+        answers, np.full((3, 4), 0.01), {"u": np.full(3, 0.02)}, {"axis_spread": np.zeros(3)}
+    )
+    scores = calibration_fit.region_scores(estimate, pieces)
+    np.testing.assert_allclose(scores["disc"], [0.01, 0.01, 0.2])
+    np.testing.assert_allclose(scores["box"], [0.01, 0.11, 0.2])
+    # Disc and sector are those of one piece: the second answer is in no pair of rank 1.
+    regions = calibration_fit.fit_regions(estimate, pieces, 0.5, adaptive=False)
+    assert (regions.disc, regions.sector) == (pytest.approx(0.01), pytest.approx(90))
+
+
+def test_a_calibration_beside_the_labelled_piece_alone():
+    """Answers about the second piece: all in the disc of any, none in that of the labelled one."""
+    rng = np.random.default_rng(0)
+    pieces = two_pieces()
+    number = len(np.unique(pieces.rows))
+    answers = pieces.labels[1] + rng.normal(0, 1e-3, (number, 4))
+    estimate = uncertainty.Estimate(
+        answers, np.full((number, 4), 0.01), {"midpoint_spread": np.full(number, 0.02)},
+        {"axis_spread": np.full(number, 5.0)},
+    )  # fmt: skip
+    fitted = fit(*drawn(0, 300))
+    labelled = pieces_of(pieces.labels[::2], np.ones(number, bool))
+
+    class Samples(types.SimpleNamespace):
+        __len__ = lambda self: number  # noqa: E731
+
+    samples = Samples(pieces=pieces, labelled_pieces=labelled, pictures=np.arange(number))
+    found = calibration_fit.figures(fitted, estimate, samples)
+    assert (found["num_pieces"], found["fitted_on"]["pieces"]) == (6, "any")
+    alone = found["labelled_piece"]
+    for name in ("disc_coverage", "both_coverage"):
+        assert (found[name]["mean"], alone[name]["mean"]) == (1, 0)
+    assert (found["wrong_of_all"], alone["wrong_of_all"]) == (0, 1)
+    assert (found["chance"]["right"], alone["chance"]["right"]) == (1, 0)
+    assert alone["error_of_all"] == pytest.approx(0.4, abs=0.01)
+
+
+def test_a_useless_model_does_not_meet_the_floor():
+    samples, estimate = drawn(5, 90)
+    useless = dataclasses.replace(estimate, answers=np.flip(estimate.answers + 0.3, axis=0))
+    found = fit(samples, useless).asking
+    assert found.expected_error_rate > 0.9
+    assert (found.meets_floor, found.floor_error_rate) == (False, 0.25)
+    assert fit(samples, useless, floor_error_rate=1).asking.meets_floor
+    assert fit(samples, estimate, error_limit=0.2, angle_limit=90).asking.meets_floor
+    with pytest.raises(ValueError, match="floor: expected a rate of 0 to 1, got 1.5"):
+        fit(samples, estimate, floor_error_rate=1.5)
 
 
 def test_what_is_fitted_holds_on_other_answers():
@@ -239,3 +294,11 @@ def test_too_little_and_bad_data_are_refused():
     for name in ("target_rate", "confidence", "coverage"):
         with pytest.raises(ValueError, match="expected 0 <"):
             fit(samples, estimate, **{name: 1.0})
+
+
+def test_bounds_count_pictures_not_samples():
+    """Ten copies of each sample promise no more than one."""
+    doubt, error = plates(np.random.default_rng(2), 60)
+    once = choose(doubt, error, "query_rate", 0.2)
+    copies = [np.repeat(one, 10) for one in (doubt, error, np.arange(60))]
+    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once

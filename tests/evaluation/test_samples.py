@@ -56,6 +56,55 @@ def test_pictures_are_told_by_their_pixels_and_samples_by_instruction_and_label(
     assert again.picture_ids.tolist() == [first, first]
 
 
+def labelled(number, **arrays):
+    """Sample i is labelled from (i / 10, 0.2) to (i / 10 + 0.1, 0.2)."""
+    found = agents.samples([0] * number, per_picture=number, **arrays)
+    starts = np.arange(number) / 10
+    found.dataset.actions[:] = np.stack([starts, starts * 0 + 0.2] * 2, axis=1)
+    found.dataset.actions[:, 2] += 0.1
+    return found
+
+
+def test_every_labelled_piece_of_the_asked_food_is_right():
+    """Samples 0, 1 and 3 ask for the carrots of one picture, 2 for its melon, 4 about another."""
+    sources = np.array(["a", "a", "a", "a", "b"])
+    asked = labelled(5, sources=sources, resize="letterbox")
+    asked.dataset.embeddings[2] = np.eye(512)[7]
+    pieces = asked.pieces
+    assert pieces.rows.tolist() == [0, 0, 0, 1, 1, 1, 2, 3, 3, 3, 4]
+    np.testing.assert_allclose(pieces.labels[:, 0] * 10, [0, 1, 3, 1, 0, 3, 2, 3, 0, 1, 4])
+    assert pieces.elongated is None
+    # Pieces that are not asked about are right all the same; a part is that of its samples.
+    assert len(asked.part(np.array([3])).pieces.rows) == 3
+    part = pieces.part(np.array([1, 2]))
+    assert (part.rows.tolist(), len(part.labels)) == ([0, 0, 0, 1], 4)
+    answers = np.array([[0.31, 0.2, 0.41, 0.2]] * 5)
+    np.testing.assert_allclose(pieces.nearest(answers)[:, 0] * 10, [3, 3, 2, 3, 4])
+    assert asked.labelled_pieces.rows.tolist() == [0, 1, 2, 3, 4]
+    # Crops about each object are different squares; without names pictures are told by pixels.
+    crops = labelled(2, resize="crop")
+    assert len(crops.pieces.rows) == 4
+    crops.dataset.images[1, 5, 5] = 9
+    assert len(crops.part(np.arange(2)).pieces.rows) == 2
+    assert len(labelled(2, sources=None).pieces.rows) == 4
+
+
+def test_equal_pieces_that_only_the_mask_shows():
+    """A round piece, which is labelled, a bar of 20 by 60 pixels beside it, and a crumb."""
+    mask = np.zeros((236, 236), bool)
+    mask[20:60, 20:60] = mask[150:170, 100:160] = mask[200:204, 200:204] = True
+    masks = npz_dataset.pack_masks(np.stack([mask, mask & (np.arange(236) < 80)]))
+    asked = agents.samples([0, 1], masks=masks, sources=np.array(["a", "b"]))
+    asked.dataset.actions[:] = np.array([20, 40, 60, 40]) / 236
+    pieces = asked.pieces
+    assert pieces.rows.tolist() == [0, 0, 1]
+    assert pieces.elongated.tolist() == [False, True, False]
+    np.testing.assert_allclose(pieces.labels[1] * 236, [100, 160, 160, 160], atol=1)
+    assert asked.labelled_pieces.elongated.tolist() == (asked.elongated).tolist()
+    other = agents.samples([0], masks=masks[:1], action_names=np.array(["poking"]))
+    assert len(other.pieces.rows) == 1  # Nobody knows what is right for this action.
+
+
 def calibrated(ids):
     return types.SimpleNamespace(fitted_on=types.SimpleNamespace(picture_ids=tuple(ids)))
 

@@ -110,7 +110,7 @@ def test_samples_in_order_one_batch_at_a_time_with_other_instructions_and_pictur
         dataset(),
         np.array([0, 1, 2]),
         batch_size=2,
-        instructions=np.array([4, 3, 0]),
+        embeddings=dataset().embeddings[[4, 3, 0]],
         change=change,
     )
     np.testing.assert_allclose(found.answers[:, 0], 0.5 / 236)

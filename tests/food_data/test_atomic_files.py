@@ -1,9 +1,10 @@
+import errno
 import os
 import stat
 
 import pytest
 
-from food_data import atomic_files
+from food_data import atomic_files, embedding_store, npz_dataset
 
 
 def test_writes_the_file_and_leaves_nothing_else(tmp_path):
@@ -37,3 +38,18 @@ def test_the_folder_must_exist(tmp_path):
     writing = atomic_files.replace_file(tmp_path / "absent" / "a.txt")
     with pytest.raises(FileNotFoundError, match="the folder .*absent does not exist"):
         writing.__enter__()
+
+
+def test_a_folder_that_cannot_be_written_and_a_pointer_are_named(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, "Permission denied", "a.txt")
+
+    monkeypatch.setattr(atomic_files.tempfile, "mkstemp", refuse)
+    with pytest.raises(PermissionError, match="Cannot write .*a.txt: Permission denied. Choose a"):
+        atomic_files.replace_file(tmp_path / "a.txt").__enter__()
+    (tmp_path / "a.npz").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1")
+    with pytest.raises(ValueError, match="a.npz is a Git LFS pointer.*git lfs pull"):
+        npz_dataset.read_npz(tmp_path / "a.npz")
+    (tmp_path / "a.npz").rename(tmp_path / "scoop_rice.npy")
+    with pytest.raises(ValueError, match="scoop_rice.npy is a Git LFS pointer"):
+        embedding_store.EmbeddingStore.load(tmp_path)

@@ -1,7 +1,9 @@
 """`build_dataset.py check`: each planted fault of a data set is found and named."""
 
+import dataclasses
 import re
 
+import cv2
 import numpy as np
 import pytest
 
@@ -151,6 +153,100 @@ def test_errors(good, tmp_path, change, message):
 def test_warnings(good, tmp_path, change, message):
     report = check(good, tmp_path, **change(good))
     assert any(message in warning for warning in report.warnings), report.text
+
+
+@pytest.mark.parametrize(
+    "images, actions, message",
+    [
+        (lambda i: (i / 255).astype(np.uint8), None, "error: images: expected levels of 0..255"),
+        (lambda i: np.float32(i / 255**2), None, "error: images: expected levels of 0..255, got "),
+        (lambda i: i // 10, None, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) have no level"),
+        (None, lambda a: a / 100, "error: actions: expected places all over the picture, got 0.00"),
+        (None, lambda a: a * 0 + 0.5, "warning: actions: all 8 labels are the same within 0.02"),
+        (None, lambda a: a / 5, "warning: actions: all 8 labels lie in the upper left corner"),
+    ],
+)
+def test_scales_that_make_no_sense(make_dataset, tmp_path, images, actions, message):
+    rng = np.random.default_rng(0)
+    dataset = make_dataset(
+        8,
+        images=rng.integers(0, 256, (8, 236, 236, 3), np.uint8),
+        actions=rng.random((8, 4), np.float32),
+    )
+    arrays = {**vars(dataset), "photos": None}
+    for name, change in (("images", images), ("actions", actions)):
+        arrays[name] = arrays[name] if change is None else change(arrays[name])
+    np.savez(tmp_path / "a.npz", **{name: a for name, a in arrays.items() if a is not None})
+    report = dataset_check.check_file(tmp_path / "a.npz")
+    assert message in report.text
+    assert len(report.errors) == message.startswith("error")
+
+
+def scribble(rng):
+    """A white plate with forty things on it."""
+    picture = np.full((236, 236, 3), 90, np.uint8)
+    cv2.circle(picture, (118, 118), 105, (240, 240, 235), -1)
+    for _ in range(40):
+        middle, axes = rng.integers(30, 206, 2).tolist(), rng.integers(3, 16, 2).tolist()
+        colour = rng.integers(20, 230, 3).tolist()
+        cv2.ellipse(picture, middle, axes, int(rng.integers(180)), 0, 360, colour, -1, cv2.LINE_AA)
+    return picture
+
+
+def moved(picture, degrees=0.0, scale=1.0, shift=0.0):
+    matrix = cv2.getRotationMatrix2D((118, 118), degrees, scale)
+    matrix[:, 2] += shift
+    return cv2.warpAffine(picture, matrix, (236, 236), borderMode=cv2.BORDER_REFLECT)
+
+
+VERSIONS = (
+    lambda one, _: one[:, ::-1],
+    lambda one, _: np.rot90(one)[::-1],
+    lambda one, _: (one * 0.7).astype(np.uint8),
+    lambda one, _: cv2.GaussianBlur(one, (0, 0), 1.5),
+    lambda one, _: cv2.imdecode(cv2.imencode(".jpg", one, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 1),
+    lambda one, rng: np.clip(one + rng.normal(0, 8, one.shape), 0, 255).astype(np.uint8),
+    lambda one, _: moved(one, scale=1 / 0.9),
+    lambda one, _: moved(one, degrees=10),
+    lambda one, _: moved(one, shift=7),
+    lambda one, _: moved(one[:, ::-1].copy(), degrees=-4, scale=1.05),
+)
+
+
+def test_pictures_across_the_split_that_are_alike_are_found(make_dataset, tmp_path):
+    """0..29 train, 30..49 are versions of 0..19, 50..59 are others."""
+    rng = np.random.default_rng(0)
+    plates = [scribble(rng) for _ in range(40)]
+    versions = [VERSIONS[i % 10](plates[i], rng) for i in range(20)]
+    images = np.stack([*plates[:30], *versions, *plates[30:]])
+    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(60, images=images))
+    split = splits.Split(np.arange(30), np.arange(30, 60))
+    report = dataset_check.check_file(tmp_path / "a.npz", split, compare_pictures=True)
+    (warning,) = [one for one in report.warnings if one.startswith("split: ") and "like" in one]
+    assert "split: 20 pictures to validate look like" in warning
+    assert "(30 like 0, 31 like 1, 32 like 2, 33 like 3, 34 like 4, ...)" in warning
+    assert "--group_pattern" in warning
+
+
+def test_whether_a_data_set_fits_a_model(store, make_dataset):
+    pairs = [("skewering", "banana"), ("scooping", "rice")]
+    vectors = np.stack([store.lookup(*pair) for pair in pairs])
+    names = dict(zip(("action_names", "food_types"), np.array(pairs).T))
+    fits = make_dataset(2, embeddings=vectors, **names, resize="crop")
+
+    def check_fits(dataset, resize="crop"):
+        return dataset_check.check_fits(dataset, store, resize, "runs/a")
+
+    assert check_fits(fits) == check_fits(fits, None) == []
+    assert "square by 'crop', those of runs/a by 'letterbox'" in check_fits(fits, "letterbox")[0]
+    with pytest.raises(ValueError, match=r"of runs/a, got .* 2 instructions: .*\(cosine 0\."):
+        check_fits(dataclasses.replace(fits, embeddings=vectors[::-1].copy()))
+    foods = np.array(["banana", "tofu"])
+    absent = check_fits(dataclasses.replace(fits, food_types=foods))
+    assert absent == ["runs/a has no embedding of 1 instructions: scooping tofu."]
+    unnamed = make_dataset(2, action_names=None)
+    assert "2 instructions: that of sample" in check_fits(unnamed)[0]
+    assert check_fits(dataclasses.replace(fits, action_names=None)) == []
 
 
 def test_uneven_classes_and_many_samples(make_dataset, tmp_path):
