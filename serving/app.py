@@ -224,7 +224,10 @@ def predict_batch(request: dict[str, Any]) -> Any:
     request = schemas.with_defaults(request)
     service, predictor = _service(), flask.g.predictor
     pictures = request["images"] or [request["image"]]
-    results = [service.answer(predictor, one, request, sampled=True) for one in pictures]
+    results = []
+    for one in pictures:
+        results.append(service.answer(predictor, one, request, sampled=True))
+        _check_in_time()
     timings = [one.pop("timing_ms") for one in results]
     timing = {name: sum(one[name] for one in timings) for name in timings[0]}
     if request["images"] is None:
@@ -290,8 +293,7 @@ def _finished(
 ) -> dict[str, Any]:
     """Adds who answered and how long it took; counts, and keeps what is about one picture."""
     service, version, visitor = _service(), flask.g.predictor.version, security.visitor_of_this()
-    if visitor.expired:
-        raise RequestError(504, "The answer came too late.")
+    _check_in_time()
     timing["queue"] = flask.g.waited_ms
     timing["total"] = timing["queue"] + 1000 * (time.perf_counter() - flask.g.asked_s)
     service.metrics.observe(timing)
@@ -306,6 +308,12 @@ def _finished(
     if service.recorder is not None:
         _record(visitor.request_id, image, request, content)
     return content
+
+
+def _check_in_time() -> None:
+    """Ends what goes on after its client was told that it is too late."""
+    if security.visitor_of_this().expired:
+        raise RequestError(504, "The answer came too late.")
 
 
 def _record(request_id: str, image: bytes, request: dict[str, Any], answer: dict[str, Any]) -> None:
@@ -343,7 +351,7 @@ def _describe(error: exceptions.HTTPException) -> str:
     request = flask.request
     if isinstance(error, exceptions.NotFound):
         rules = sorted(rule.rule for rule in flask.current_app.url_map.iter_rules())
-        return f"There is no {request.path}. Known: {', '.join(rules)}."
+        return f"There is no {request.path[:200]}. Known: {', '.join(rules)}."
     if isinstance(error, exceptions.MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return f"{request.path} expects one of {allowed}, got {request.method}."
