@@ -309,7 +309,7 @@ class CheckpointWriter:
             return
         try:
             calibrated = json.loads(path.read_text())["fitted_on"]["weights_sha256"]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             calibrated = None
         if calibrated != checkpoint_directory.weights_digest(self.directory):
             os.replace(path, path.with_name(checkpoint_directory.STALE_CALIBRATION_FILE))

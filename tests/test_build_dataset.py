@@ -6,8 +6,6 @@ import collections
 import json
 import pathlib
 import re
-import subprocess
-import sys
 import textwrap
 
 import cv2
@@ -508,19 +506,6 @@ def test_recordings_that_are_wrong_are_named(record, recorded, change, message):
     record("2", **change)
     assert message in recorded()[1]
     assert "no recording is left of 2" in recorded("--only_corrected")[1]
-
-
-@pytest.mark.slow
-def test_the_program_itself_says_how_it_is_used():
-    result = subprocess.run(
-        [sys.executable, "build_dataset.py", "from_annotations", "--help"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0
-    assert "--label_map" in result.stdout
 
 
 @pytest.mark.skipif(not REAL_FOOD.is_dir(), reason="needs ../shared/data/real_food")

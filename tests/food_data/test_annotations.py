@@ -175,6 +175,7 @@ def test_pictures_are_found_under_all_names_that_tools_give_them(tmp_path, name,
     else:
         assert path == tmp_path / "photos" / expected
         assert source == f"photos/{expected}"
+        assert bool(reading.notes) == expected.startswith("u/")
 
 
 def test_pictures_beside_their_file_and_suggestions(tmp_path):
