@@ -568,8 +568,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     how = {"resize": flags.resize, "passes": flags.passes}
     try:
         if flags.save_picture:
-            # Imported here because asking works without the rest of the project.
-            import folder_outputs
+            import folder_outputs  # Here, because asking works without the rest of the project.
 
             folder_outputs.check_picture_path(flags.save_picture, flags.image)
         image = picture_bytes(flags.image)
@@ -591,7 +590,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder_outputs.save_picture(image, prediction.content, flags.save_picture)
             print(f"drawn: {flags.save_picture}", file=sys.stderr)
     except (ApiError, OSError, ImportError, ValueError) as error:
-        print(f"api_client: {error}", file=sys.stderr)
+        hint = ": --save_picture needs the rest of the project" * isinstance(error, ImportError)
+        print(f"api_client: {error}{hint}", file=sys.stderr)
         return 1
     return 0
 

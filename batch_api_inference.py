@@ -12,7 +12,7 @@ good the answers are is what evaluate.py measures.
 
 Writes answers.jsonl while it asks, and in the end beside it answers.json, answers.csv,
 answers_sheet.png (pictures with their answers), and with --overlay_dir each picture with its
-answer. A picture that cannot be used is reported and left out; so is what is no picture.
+answer. A picture that cannot be used is reported and left out. Other files are counted.
 
 A run that was killed goes on with --resume: what answers.jsonl holds is not asked again. Large
 folders are shared out with --num_shards N --shard_index I, each shard with an --output_file of its
@@ -51,14 +51,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument_group("files").add_argument
-    add("--input_dir", type=pathlib.Path, help="folder with the pictures")
-    add("--dataset_file", type=pathlib.Path, help=".npz of build_dataset.py, instead")
-    add("--split_file", type=pathlib.Path, help="of it; unless given, the one beside it")
+    add("--input_dir", type=_path, help="folder with the pictures")
+    add("--dataset_file", type=_path, help=".npz of build_dataset.py, instead")
+    add("--split_file", type=_path, help="of it; unless given, the one beside it")
     add("--split", choices=("train", "val"), default="val", help="its side (%(default)s)")
     add("--recursive", action="store_true", help="and the folders in it")
     add("--pattern", default="*", help="only paths like this: '*/images/*.jpg' (all pictures)")
-    add("--output_file", type=pathlib.Path, required=True, help=".json; the others lie beside it")
-    add("--overlay_dir", type=pathlib.Path, help="folder for every picture with its answer drawn")
+    add("--output_file", type=_path, required=True, help=".json; the others lie beside it")
+    add("--overlay_dir", type=_path, help="folder for every picture with its answer drawn")
     add(
         "--sheet_images",
         type=_number(0),
@@ -69,7 +69,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--api_url", help=f"a server ({_DEFAULT_URL})")
     add("--api_key", help=f"better in the environment, as {api_client.API_KEY_VARIABLE}")
     add("--timeout_s", type=float, default=60.0, help="longest wait for an answer (%(default)s)")
-    add("--checkpoint_dir", type=pathlib.Path, help="the model in this process, instead")
+    add("--checkpoint_dir", type=_path, help="the model in this process, instead")
     engines = ("auto", "tensorflow", "onnxruntime")
     add("--engine", choices=engines, default="auto", help="what runs it; auto: the fastest on CPUs")
     trust_help = "let gin run what its config.gin says; only literals are read else"
@@ -77,9 +77,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add = parser.add_argument_group("what is asked").add_argument
     add("--action", help="such as skewering; without it, the labels say")
     add("--food_type", help="such as strawberry; without it, the labels say")
-    add("--labels", type=pathlib.Path, nargs="+", help=".csv or annotations .json: ask about these")
+    add("--labels", type=_path, nargs="+", help=".csv or annotations .json: ask about these")
     add("--label_units", choices=("pixels", "normalised"), default="pixels", help="of a .csv")
-    add("--label_map", type=pathlib.Path, help="JSON of label -> food")
+    add("--label_map", type=_path, help="JSON of label -> food")
     add("--text", help="the instruction in words, instead of the two, or to be echoed")
     add(
         "--num_samples",
@@ -98,7 +98,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--resume", action="store_true", help="go on with a run that was killed")
     add("--num_shards", type=_number(1), default=1, help="share the folder out, for job arrays")
     add("--shard_index", type=int, help="which shard this is, from 0")
-    add("--merge", type=pathlib.Path, nargs="+", help="--output_file of every shard")
+    add("--merge", type=_path, nargs="+", help="--output_file of every shard")
     flags = parser.parse_args(arguments)
     wrong = _wrong_input(flags) or _wrong_question(flags)
     if wrong:
@@ -122,6 +122,13 @@ def _number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def _path(text: str) -> pathlib.Path:
+    """The type of a flag that is a path."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"expected a path here, got {text}; copy or mount it")
+    return pathlib.Path(text)
 
 
 def _wrong_input(flags: argparse.Namespace) -> str | None:

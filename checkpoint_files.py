@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from food_data import atomic_files
+
 # TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
 VARIABLE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 PUBLIC_CHECKPOINTS = (
@@ -23,7 +25,6 @@ PUBLIC_CHECKPOINTS = (
     "robotics_transformer, folder trained_checkpoints (Git LFS: `git lfs pull`)."
 )
 _FILE_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
-_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 class CheckpointLoadError(ValueError):
@@ -33,17 +34,6 @@ class CheckpointLoadError(ValueError):
 
 class CheckpointNotFoundError(CheckpointLoadError, FileNotFoundError):
     """There is no checkpoint at the path."""
-
-
-def check_local(path: str | os.PathLike[str] | None, flag: str = "Checkpoint") -> None:
-    """Raises ValueError for an address such as gs://bucket/run; all files are read from disk."""
-    # pathlib makes gs:/ of gs://.
-    if path is not None and _REMOTE.match(os.fspath(path)) and not os.path.exists(path):
-        raise CheckpointLoadError(
-            f"{flag}: expected a path on this machine, got the address {os.fspath(path)}. Copy it "
-            "here first (gcloud storage cp -r, aws s3 cp --recursive, rclone copy), or mount it, "
-            "and give the path of the copy."
-        )
 
 
 def resolve_prefix(path: str | os.PathLike) -> str:
@@ -70,7 +60,7 @@ def resolve_prefix(path: str | os.PathLike) -> str:
     """
     if not os.fspath(path):
         raise CheckpointNotFoundError("Checkpoint: expected a path, got an empty one.")
-    check_local(path)
+    atomic_files.check_local(path, "Checkpoint")
     given = pathlib.Path(path)
     prefix = given.with_name(_FILE_SUFFIX.sub("", given.name)) if given.name else given
     if given.is_file() and prefix == given and not _has_index(prefix):
@@ -268,6 +258,11 @@ class TensorFile:
             if info.dtype == "string":
                 self.read(info.name)  # The object graph comes last, so that a file cut off shows.
 
+    @property
+    def lengths(self) -> set[int]:
+        """Of all axes of all entries."""
+        return {length for info in self.tensors.values() for length in info.shape}
+
     def is_variable(self, name: str) -> bool:
         """Whether the entry is a variable, not the object graph or a string that Keras adds."""
         return self._keys[name].endswith(VARIABLE_SUFFIX)
@@ -316,24 +311,15 @@ def _what_happened(error: Exception) -> str:
 
 
 def refuse_pointer(path: pathlib.Path) -> None:
-    """Refuses a file that cannot be opened, and a Git LFS pointer, the 130 bytes of text that a
-    clone without Git LFS leaves in its place."""
+    """Refuses a file that cannot be opened, and a Git LFS pointer."""
     try:
-        with path.open("rb") as file:
-            head = file.read(1024)
+        atomic_files.refuse_pointer(path)
     except OSError as error:
         raise CheckpointLoadError(
             f"Checkpoint: {path} cannot be read: {error.strerror}. Nothing says that it is damaged."
         ) from error
-    if not head.startswith(b"version https://git-lfs.github.com/spec/"):
-        return
-    size = re.search(rb"^size (\d+)$", head, re.MULTILINE)
-    expected = f"{int(size[1]):,} bytes" if size else "the real file"
-    raise CheckpointLoadError(
-        f"Checkpoint: {path} is a Git LFS pointer: expected {expected}, got {path.stat().st_size} "
-        "bytes of text. In the repository it comes from, run `git lfs install` and `git lfs pull`, "
-        "then try again."
-    )
+    except ValueError as error:
+        raise CheckpointLoadError(f"Checkpoint: {error}") from error
 
 
 def _shards(prefix: pathlib.Path) -> list[pathlib.Path]:

@@ -68,11 +68,7 @@ _MAX_LISTED = 20
 
 
 class CheckpointMismatchError(CheckpointLoadError):
-    """Model and file differ in more than the caller allowed.
-
-    Attributes:
-        report: every difference.
-    """
+    """Model and file differ in more than the caller allowed; `report` has every difference."""
 
     def __init__(self, message: str, report: LoadReport):
         super().__init__(message)
@@ -137,22 +133,14 @@ class Mismatch:
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
-    """The comparison of a model with a checkpoint: every variable and every entry is in one list.
+    """A model beside a checkpoint: every variable and every entry is in one of the lists."""
 
-    Attributes:
-        prefix: the checkpoint.
-        loaded: in both, equal in shape and dtype.
-        missing: in the model, not in the file.
-        unexpected: in the file, not in the model.
-        mismatched: in both, but different.
-        ignored: in the file and known not to be asked for: object graph, counters, optimizer state.
-    """
-
-    prefix: str
-    loaded: tuple[checkpoint_files.TensorInfo, ...]
-    missing: tuple[checkpoint_files.TensorInfo, ...]
-    unexpected: tuple[checkpoint_files.TensorInfo, ...]
-    mismatched: tuple[Mismatch, ...]
+    prefix: str  # the checkpoint
+    loaded: tuple[checkpoint_files.TensorInfo, ...]  # in both, equal in shape and dtype
+    missing: tuple[checkpoint_files.TensorInfo, ...]  # in the model, not in the file
+    unexpected: tuple[checkpoint_files.TensorInfo, ...]  # in the file, not in the model
+    mismatched: tuple[Mismatch, ...]  # in both, but different
+    # In the file and known not to be asked for: object graph, counters, optimizer state.
     ignored: tuple[checkpoint_files.TensorInfo, ...]
 
     @property
@@ -484,7 +472,8 @@ def _configure(args: argparse.Namespace, file: checkpoint_files.TensorFile) -> s
     source = args.config_file or (str(beside) if beside.is_file() else None)
     if source:
         text = pathlib.Path(source).read_text(encoding="utf-8")
-        checkpoint_config.apply(text, source, args.trust_config or args.config_file is not None)
+        trusted = args.trust_config or args.config_file is not None
+        checkpoint_config.apply(text, source, trusted, file.lengths)
     else:
         bindings = bindings_from_shapes(file.tensors)
         gin.parse_config(bindings)

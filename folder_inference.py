@@ -6,10 +6,10 @@ A run writes `answers.jsonl` while it asks, which is its output, its journal and
     {"image": "new/c.PNG", "mean_prediction": {"start_x": 0.31, ...}, ..., "client_ms": 41.2, ...}
     {"image": "broken.jpg", "action": "skewering", ..., "kind": "refused", "status": 422, ...}
 
-Each line is on the disk before the next question of its thread goes out, so a kill loses at most
-one answer of each thread. A line that a crash cut off is the last one, and is dropped. Of a
-question the last line counts, as long as its picture is the same. An answer is the server's JSON
-object with the picture's name in front; a failure has a `kind`:
+Each line is on the disk before its thread asks the next question, so a kill loses at most one
+answer of each thread. A crash can only cut off the last line, which is dropped then. The last line
+about a question counts, as long as its picture is the same. An answer is the server's JSON object
+with the picture's name in front; a failure has a `kind`:
 
     unreadable   the file, here; --resume asks again
     refused      by the policy, for good
@@ -47,9 +47,9 @@ import folder_questions
 from folder_questions import Question
 from training import stop_signals
 
-# These say something about the picture or its instruction, so asking again would change nothing.
+# About the picture or its instruction: asking again would change nothing.
 _REFUSALS = (400, 413, 415, 422)
-# These say something about the request, whichever picture is in it.
+# About the request, whatever picture is in it.
 _OF_THE_RUN = (401, 403, 404, 405)
 
 Entry = folder_outputs.Entry
@@ -233,16 +233,26 @@ def _with_progress(asked: Iterable[Entry], total: int, initial: int) -> Iterator
 class GivingUp:
     """Says when going on is pointless.
 
-    At once if the server refuses the program itself, or the folder with the pictures has gone;
-    after five questions in a row (or two of each thread, if that is more) without an answer; and,
-    while nothing has been answered, after as many refusals in the same words, which an instruction
-    that the server does not know gets.
+    At once if the server refuses the program itself, or if the folder with the pictures is gone.
+    After five questions in a row (or two of each thread, if that is more) without an answer. After
+    as many refusals of sound pictures in the same words before the first answer: the server does
+    not know the food.
     """
 
-    def __init__(self, answered: int, workers: int, folder: pathlib.Path | None) -> None:
-        """`answered` by an earlier run; `workers`: threads that ask."""
-        self._answered, self._limit, self._folder = answered, max(5, 2 * workers), folder
+    def __init__(
+        self, answered: int, args: argparse.Namespace, source: folder_questions.Pictures
+    ) -> None:
+        """`answered` by an earlier run."""
+        self._answered, self._limit = answered, max(5, 2 * args.workers)
+        self._folder, self._source = args.input_dir, source
         self._last, self._in_a_row = None, 0
+
+    def _is_broken(self, name: str) -> bool:
+        try:
+            self._source.decode(name)
+        except (OSError, ValueError):
+            return True
+        return False
 
     def reason(self, entry: Entry) -> str:
         """Why to stop after this entry, or nothing."""
@@ -253,14 +263,18 @@ class GivingUp:
         if kind is not None and entry["status"] in _OF_THE_RUN:
             hint = " --num_samples 0 asks a server that has no samples." * (entry["status"] == 404)
             return f"The server refuses the program: {entry['status']}: {error}{hint}"
-        self._answered += kind is None
+        if kind is None or (kind == "refused" and self._answered):
+            self._answered, self._last = self._answered + (kind is None), None
+            return ""
+        if kind == "refused" and self._is_broken(entry["image"]):
+            return ""
         what = (kind, error if kind == "refused" else None)
         self._last, self._in_a_row = what, self._in_a_row + 1 if what == self._last else 1
-        if kind is None or self._in_a_row < self._limit:
+        if self._in_a_row < self._limit:
             return ""
         if kind == "unanswered":
             return f"{self._in_a_row} questions in a row had no answer: {error}"
-        return f"The first {self._in_a_row} pictures were refused: {error}" * (not self._answered)
+        return f"{self._in_a_row} sound pictures were refused: {error}"
 
 
 def run(
@@ -324,7 +338,7 @@ def run(
 
         waiting = [question for question in questions if question not in entries]
         answered = sum("kind" not in entry for entry in entries.values())
-        guard = GivingUp(answered, args.workers, args.input_dir)
+        guard = GivingUp(answered, args, source)
         asked = ask_all(waiting, ask_one, args.workers, is_over)
         for entry in _with_progress(asked, len(questions), from_journal):
             entries[Question(*folder_outputs.key_of(entry))] = entry

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from absl import logging
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from food_data import atomic_files, drawing, image_placement
 
@@ -45,6 +45,7 @@ COLUMNS = (
     *("trained", "likeness"),
 )
 _TILE_PX, _CAPTION_PX, _FONT_PX, _LONGEST_CAPTION = 240, 36, 13, 32
+_LARGEST_JPEG_PX = 65_500
 
 Entry = dict[str, Any]
 # Image, action, food.
@@ -146,7 +147,7 @@ def write_views(
                     name = name.with_name(f"{name.name[:30]}.{digest}.jpg")
                 path = args.overlay_dir / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_files.replace_file(path) as file:
+                with atomic_files.replace_file(path, durable=False) as file:
                     picture.save(file, "JPEG")
 
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -156,7 +157,9 @@ def write_views(
     writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     rows = sorted([*map(_row, results), *document["failed_images"]], key=lambda row: row["image"])
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    writer.writerows(
+        {name: atomic_files.cell(value) for name, value in row.items()} for row in rows
+    )
     with atomic_files.replace_file(table) as file:
         # File names need not be UTF-8; these are then the bytes that the disk has.
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
@@ -179,12 +182,6 @@ def _row(entry: Entry) -> Entry:
     if entry.get("uncertainty") is not None:
         row["uncertainty_score"] = entry["uncertainty"]["score"]
     return row
-
-
-def _harmless(value: Any) -> Any:
-    """A value of the table, which no spreadsheet takes for a formula."""
-    starts = ("=", "+", "-", "@", "\t", "\r")
-    return f"'{value}" if isinstance(value, str) and value.startswith(starts) else value
 
 
 def _choose(results: Sequence[Entry], largest: int) -> list[Entry]:
@@ -216,10 +213,10 @@ def _tile(entry: Entry, source: Pictures, labels: Labels) -> Image.Image:
     elif "statistics" in entry:
         asked += f", var {entry['statistics']['total_variance']:.4f}"
     font = ImageFont.load_default(_FONT_PX)
-    # The font has no more than these letters.
-    for line, text in enumerate((name.encode("latin-1", "replace").decode("latin-1"), asked)):
-        place = (4, _TILE_PX + line * (_FONT_PX + 3))
-        ImageDraw.Draw(tile).text(place, text, "white", font)
+    for line, text in enumerate((name, asked)):
+        # The font has no more than these letters.
+        text = text.encode("latin-1", "replace").decode("latin-1")
+        ImageDraw.Draw(tile).text((4, _TILE_PX + line * (_FONT_PX + 3)), text, "white", font)
     return tile
 
 
@@ -234,8 +231,12 @@ def _drawn(
         logging.warning("%s is not drawn: %s", entry["image"], error)
         return None
     axes = [axis / picture.size for axis in labels.get(key_of(entry), ())]
+    scale = min(1.0, _LARGEST_JPEG_PX / max(picture.size))
     if largest_px is not None:
-        picture = ImageOps.contain(picture, (largest_px, largest_px))
+        scale = largest_px / max(picture.size)
+    if scale != 1.0:
+        width, height = (max(1, round(scale * side)) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     return draw_answer(picture, entry, axes)
 
 

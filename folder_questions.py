@@ -16,7 +16,6 @@ import itertools
 import json
 import os
 import pathlib
-import stat
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -66,9 +65,8 @@ class FolderPictures:
         """What a policy is asked with, and what the line says of it. Raises OSError, ValueError."""
         path = self._folder / name
         found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("It is a pipe or a device, not a file.")
         if not found.st_size:
+            # Reading a pipe, which has none either, would never end.
             raise ValueError("The file is empty: 0 bytes.")
         if found.st_size > _LARGEST_FILE_BYTES:
             raise ValueError(f"The file is larger than {_LARGEST_FILE_BYTES} bytes.")
@@ -117,11 +115,11 @@ class SamplePictures:
         }
 
     def load(self, name: str) -> tuple[dict[str, Any], Entry]:
-        """See there."""
+        """As `FolderPictures.load`."""
         number, sources = self._numbers[name], self._data.sources
         source = None if sources is None else str(sources[number])
-        # The picture is the model's square already, and there is no photo to cut crops from: only
-        # whoever asks for passes gets those of the square.
+        # The picture is the model's square already. There is no photo to cut crops from, so passes
+        # are those of the square, and only if they are asked for.
         return {
             "image": self._data.images[number],
             "embedding": self._data.embeddings[number],
@@ -134,7 +132,7 @@ class SamplePictures:
         return entry["image"] in self._numbers
 
     def decode(self, name: str) -> np.ndarray:
-        """See there."""
+        """As `FolderPictures.decode`."""
         return np.asarray(self._data.images[self._numbers[name]])
 
 
@@ -157,7 +155,7 @@ def find_pictures(
     What a run has written (`own`) is neither. `pattern` must match a relative path, "*" any
     letters, "/" included; brackets stand for characters or for themselves.
     """
-    skipped = {path.resolve() for path in own}
+    skipped = {os.path.realpath(path) for path in own}
     patterns = (pattern, pattern.replace("[", "[[]"))
     pictures, left_out = [], collections.Counter()
 
@@ -171,7 +169,7 @@ def find_pictures(
         kept = []
         for name in folders:
             path = here / name
-            if path.resolve() in skipped:
+            if os.path.realpath(path) in skipped:
                 continue
             if name.startswith("."):
                 left_out["hidden folder"] += 1
@@ -184,7 +182,7 @@ def find_pictures(
         folders[:] = kept
         for path in (here / name for name in files):
             relative = path.relative_to(folder).as_posix()
-            if path.resolve() in skipped:
+            if os.path.realpath(path) in skipped:
                 continue
             if path.name.startswith("."):
                 left_out["hidden file"] += 1
@@ -200,7 +198,8 @@ def find_pictures(
 
 def describe_left_out(left_out: Mapping[str, int]) -> str:
     """Such as "2 .txt, 1 linked folder (not followed)"."""
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items())) or "nothing"
+    text = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items())) or "nothing"
+    return text.encode("utf-8", "backslashreplace").decode()  # Names need not be UTF-8.
 
 
 def read_labels(

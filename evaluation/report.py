@@ -303,11 +303,11 @@ def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pa
 
 
 def _csv(columns: Iterable[str], lines: Iterable[Mapping[str, object]]) -> str:
-    """What is not known is an empty cell; floats can be read back exactly."""
+    """What is not known is an empty cell; floats can be read back exactly; see `cell`."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({k: atomic_files.cell(value) for k, value in line.items()} for line in lines)
     return text.getvalue()
 
 
@@ -428,7 +428,7 @@ def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str, x: str, y: str)
     opening = f'<svg role="img" aria-label="{name}: {y} over {x}" viewBox='
     text = re.sub(r"<svg [^>]*viewBox=(\"[^\"]*\")[^>]*>", opening + r"\1>", text, count=1)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text[text.index("<svg") :])
-    return text.replace(_INK, "currentColor")
+    return text.replace(_INK, "currentColor").replace("xlink:href", "href")
 
 
 def _example(found: Mapping[str, typing.Any]) -> dict[str, typing.Any]:

@@ -105,6 +105,20 @@ class ImageNormalization(tf.keras.layers.Layer):
         return (images - self.mean) / tf.maximum(tf.sqrt(self.variance), tf.keras.backend.epsilon())
 
 
+def _check_stages(num_stages: int, frozen_stages: int, film_from_stage: int | None) -> None:
+    """Refuses stages that contradict each other; without FiLM there is no `film_from_stage`."""
+    if frozen_stages and film_from_stage is not None and film_from_stage <= frozen_stages:
+        raise ValueError(
+            "FilmEfficientNet: expected film_from_stage > frozen_stages, because FiLM in a frozen "
+            f"stage would never learn, got {film_from_stage} and {frozen_stages}."
+        )
+    if not 0 <= frozen_stages <= num_stages:
+        raise ValueError(
+            f"FilmEfficientNet: expected frozen_stages in 0 to num_stages = {num_stages}, got "
+            f"{frozen_stages}."
+        )
+
+
 @gin.configurable(denylist=["context_size", "dropout"])
 class FilmEfficientNet(tf.keras.layers.Layer):
     """The convolutional trunk: images and an instruction to a feature map.
@@ -154,16 +168,8 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             ValueError: if settings contradict each other.
         """
         super().__init__(name="film_efficientnet", dtype="float32")
-        if frozen_stages and context_size is not None and film_from_stage <= frozen_stages:
-            raise ValueError(
-                "FilmEfficientNet: expected film_from_stage > frozen_stages, because FiLM in a "
-                f"frozen stage would never learn, got {film_from_stage} and {frozen_stages}."
-            )
-        if not 0 <= frozen_stages <= num_stages:
-            raise ValueError(
-                f"FilmEfficientNet: expected frozen_stages in 0 to num_stages = {num_stages}, got "
-                f"{frozen_stages}."
-            )
+        film_from = None if context_size is None else film_from_stage
+        _check_stages(num_stages, frozen_stages, film_from)
         base = variants.variant(variant)
         width = base.width if width is None else width
         depth = base.depth if depth is None else depth

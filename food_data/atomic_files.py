@@ -5,21 +5,39 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def check_local(path: str | os.PathLike[str] | None, name: str) -> None:
+    """Raises ValueError for an address such as gs://bucket/run; all files are read from disk."""
+    # pathlib makes gs:/ of gs://.
+    if path is not None and _ADDRESS.match(os.fspath(path)) and not os.path.exists(path):
+        raise ValueError(
+            f"{name}: expected a path on this machine, got the address {os.fspath(path)}. Copy it "
+            "here first (gcloud storage cp -r, aws s3 cp --recursive, rclone copy), or mount it, "
+            "and give the path of the copy."
+        )
 
 
 def refuse_pointer(path: str | os.PathLike[str]) -> None:
-    """Raises ValueError for the 130 bytes of text that a clone without Git LFS leaves of a file."""
+    """Raises ValueError for the 130 bytes of text that a clone without Git LFS leaves in the place
+    of a file."""
     with open(path, "rb") as file:
-        if file.read(len(LFS_POINTER)) == LFS_POINTER:
-            raise ValueError(
-                f"{path} is a Git LFS pointer, not the file itself. Where it comes from, run `git "
-                "lfs install` and `git lfs pull`."
-            )
+        head = file.read(1024)
+    if head.startswith(LFS_POINTER):
+        size = re.search(rb"^size (\d+)$", head, re.MULTILINE)
+        expected = f"{int(size[1]):,} bytes" if size else "the real file"
+        raise ValueError(
+            f"{path} is a Git LFS pointer: expected {expected}, got {os.stat(path).st_size} bytes "
+            "of text. In the repository it comes from, run `git lfs install` and `git lfs pull`, "
+            "then try again."
+        )
 
 
 @contextlib.contextmanager
@@ -76,3 +94,12 @@ def sync(*paths: str | os.PathLike[str]) -> None:
                 os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def cell(value: object) -> object:
+    """A value as tables in CSV have it: with a ' before a text that spreadsheets would run.
+
+    "=1+1.jpg" becomes "'=1+1.jpg"; numbers are left as they are.
+    """
+    starts = ("=", "+", "-", "@", "\t", "\r")
+    return f"'{value}" if isinstance(value, str) and value.startswith(starts) else value

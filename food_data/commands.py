@@ -364,6 +364,7 @@ def _add_synthetic(subparsers: Subparsers) -> argparse.ArgumentParser:
         ("--long_share", "of plates and composites with a single long food"),
         ("--equal_share", "of the other ones with several equal pieces of a food"),
         ("--distractor_share", "of the other ones with things that are never asked for"),
+        ("--alike_share", "of the other ones with foods that are taken for each other"),
     ):
         add(flag, type=float, default=0.0, help=text)
     add("--more_foods", action="store_true", help="draw apples, carrots, eggs, ... too")
@@ -390,7 +391,7 @@ def _build_synthetic(args: argparse.Namespace) -> None:
             tuple(map(store.vocabulary.canonical_food, args.no_cutouts)),
         )
         print(synthetic_photographs.load(*photographs).text())
-    kinds = ("composite", "crop", "long", "equal", "distractor")
+    kinds = ("composite", "crop", "long", "equal", "distractor", "alike")
     shares = (getattr(args, f"{kind}_share") for kind in kinds)
     mix = synthetic_plates.Mix(*shares, args.more_foods, photographs)
     options = {name: getattr(args, name) for name in _PLATE_OPTIONS}

@@ -202,6 +202,7 @@ class EmbeddingStore:
                 its checksum, is not in the manifest, or gives a pair a second time.
         """
         directory = pathlib.Path(directory)
+        atomic_files.check_local(directory, "embeddings")
         if not directory.is_dir():
             raise FileNotFoundError(f"No embeddings directory {directory}.")
         files = {path.name: path.read_bytes() for path in sorted(directory.glob("*.npy"))}
@@ -213,6 +214,7 @@ class EmbeddingStore:
         for name in files:
             atomic_files.refuse_pointer(directory / name)
         if (directory / MANIFEST_FILE).is_file():
+            atomic_files.refuse_pointer(directory / MANIFEST_FILE)
             manifest = read_manifest(directory / MANIFEST_FILE)
             _check_files(entries_by_pair(manifest), files, directory)
         else:

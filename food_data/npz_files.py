@@ -99,6 +99,7 @@ def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArra
     ValueError if it is not a readable .npz file or an array would have to be unpickled.
     """
     path = pathlib.Path(path)
+    atomic_files.check_local(path, kind)
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
     atomic_files.refuse_pointer(path)

@@ -22,6 +22,7 @@ import functools
 import mimetypes
 import pathlib
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -141,7 +142,7 @@ def _needs_model(view: Callable) -> Callable:
     @functools.wraps(view)
     def wrapped(*arguments: Any) -> Any:
         flask.g.predictor = _service().require_predictor()
-        flask.g.waited_ms = _service().start(flask.g.visitor)
+        flask.g.waited_ms = _service().start(security.visitor_of_this())
         flask.g.asked_s = time.perf_counter()
         return view(*arguments)
 
@@ -223,12 +224,20 @@ def predict_batch(request: dict[str, Any]) -> Any:
     request = schemas.with_defaults(request)
     service, predictor = _service(), flask.g.predictor
     pictures = request["images"] or [request["image"]]
-    results = [service.answer(predictor, one, request, sampled=True) for one in pictures]
+    results = []
+    for one in pictures:
+        results.append(service.answer(predictor, one, request, sampled=True))
+        _check_in_time()
     timings = [one.pop("timing_ms") for one in results]
     timing = {name: sum(one[name] for one in timings) for name in timings[0]}
     if request["images"] is None:
         return _finished(results[0], timing, request, pictures[0])
     content = _finished({"results": results}, timing, request, None)
+    if service.recorder is not None:
+        for one, picture in zip(results, pictures):
+            one["request_id"] = service.recorder.claim(uuid.uuid4().hex)
+            alone = {name: value for name, value in content.items() if name != "results"}
+            _record(one["request_id"], picture, request, {**alone, **one})
     return flask.jsonify(schemas.PredictImagesAnswer().dump(content))
 
 
@@ -283,31 +292,40 @@ def _finished(
     image: bytes | None,
 ) -> dict[str, Any]:
     """Adds who answered and how long it took; counts, and keeps what is about one picture."""
-    service, version = _service(), flask.g.predictor.version
-    if flask.g.visitor.expired:
-        raise RequestError(504, "The answer came too late.")
+    service, version, visitor = _service(), flask.g.predictor.version, security.visitor_of_this()
+    _check_in_time()
     timing["queue"] = flask.g.waited_ms
     timing["total"] = timing["queue"] + 1000 * (time.perf_counter() - flask.g.asked_s)
     service.metrics.observe(timing)
     if service.recorder is not None:
-        flask.g.request_id = service.recorder.claim(flask.g.request_id)
-    identity = {"model_version": version, "request_id": flask.g.request_id, "timing_ms": timing}
+        visitor.request_id = service.recorder.claim(visitor.request_id)
+    identity = {"model_version": version, "request_id": visitor.request_id, "timing_ms": timing}
     content = {"success": True, **content, **identity}
     if image is None:
         return content
     flask.g.action, flask.g.food_type = content["action"], content["food_type"]
     flask.g.model_version = version
     if service.recorder is not None:
-        asked = {name: request[name] for name in ("action", "food_type", "text")}
-        options = ("resize", "passes", "batch_size", "enable_dropout", "dropout_scope", "seed")
-        asked |= {name: content[name] for name in options if name in content}
-        asked = {"route": flask.request.path, **asked}
-        service.recorder.record(flask.g.request_id, image, asked, content)
+        _record(visitor.request_id, image, request, content)
     return content
 
 
+def _check_in_time() -> None:
+    """Ends what goes on after its client was told that it is too late."""
+    if security.visitor_of_this().expired:
+        raise RequestError(504, "The answer came too late.")
+
+
+def _record(request_id: str, image: bytes, request: dict[str, Any], answer: dict[str, Any]) -> None:
+    options = ("resize", "passes", "batch_size", "enable_dropout", "dropout_scope", "seed")
+    asked = {"route": flask.request.path}
+    asked |= {name: request[name] for name in ("action", "food_type", "text")}
+    asked |= {name: answer[name] for name in options if name in answer}
+    _service().recorder.record(request_id, image, asked, answer)
+
+
 def _error(message: str, status: int) -> tuple[dict[str, str], int]:
-    return {"error": message, "request_id": flask.g.request_id}, status
+    return {"error": message, "request_id": security.visitor_of_this().request_id}, status
 
 
 def _answer_refusal(error: RequestError) -> flask.Response:
@@ -321,7 +339,7 @@ def _answer_refusal(error: RequestError) -> flask.Response:
 
 def _answer_fault(error: Exception) -> tuple[dict[str, str], int]:
     """The one catch-all: a fault of ours must not take the server down or show its insides."""
-    request, request_id = flask.request, flask.g.request_id
+    request, request_id = flask.request, security.visitor_of_this().request_id
     logging.error("%s %s [%s] failed", request.method, request.url_rule, request_id, exc_info=error)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return _error("The server is out of memory. Send a smaller picture, or try later.", 503)
@@ -333,7 +351,7 @@ def _describe(error: exceptions.HTTPException) -> str:
     request = flask.request
     if isinstance(error, exceptions.NotFound):
         rules = sorted(rule.rule for rule in flask.current_app.url_map.iter_rules())
-        return f"There is no {request.path}. Known: {', '.join(rules)}."
+        return f"There is no {request.path[:200]}. Known: {', '.join(rules)}."
     if isinstance(error, exceptions.MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return f"{request.path} expects one of {allowed}, got {request.method}."

@@ -50,17 +50,14 @@ def main(
     with _bind(arguments.host, arguments.port) as listener:
         host, port = listener.getsockname()[:2]
         predictor = load_predictor(
-            arguments.checkpoint_dir,
-            settings.engine,
-            arguments.config_file,
-            arguments.loss_type,
-            settings.passes,
-            settings.trust_config,
-            settings.act_below_floor,
+            arguments.checkpoint_dir, settings, arguments.config_file, arguments.loss_type
         )
     if not settings.api_keys and not settings.loopback_only:
         logging.warning("Whoever reaches %s may ask: there are no API keys", host)
-    server = front.Server(create_app(predictor, settings), host, port)
+    try:
+        server = front.Server(create_app(predictor, settings), host, port)
+    except OSError as error:
+        sys.exit(str(error))
 
     def stop(number: int, frame: object) -> None:
         del frame
@@ -80,17 +77,13 @@ def main(
 
 def load_predictor(
     checkpoint_dir: str | None,
-    engine: str = "auto",
+    settings: ServerSettings,
     config_file: str | None = None,
     loss_type: str | None = None,
-    passes: str | None = None,
-    trust_config: bool = False,
-    act_below_floor: bool = False,
 ) -> Predictor | None:
     """Loads and warms up the model of a checkpoint directory; None without one.
 
-    The arguments are those of `Predictor.from_checkpoint`. Exits with a message if there is no such
-    directory or it cannot be loaded.
+    Exits with a message if there is no such directory or it cannot be loaded.
     """
     if checkpoint_dir is None:
         logging.warning("No --checkpoint_dir: predictions will be answered with 503")
@@ -98,12 +91,12 @@ def load_predictor(
     try:
         predictor = Predictor.from_checkpoint(
             checkpoint_dir,
-            engine,
+            settings.engine,
             config_file,
             loss_type,
-            passes,
-            trust_config,
-            act_below_floor,
+            settings.passes,
+            settings.trust_config,
+            settings.act_below_floor,
         )
     except (OSError, ValueError) as error:
         sys.exit(f"--checkpoint_dir: {checkpoint_dir} cannot be loaded: {error}")

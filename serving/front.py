@@ -26,6 +26,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import io
+import json
 import os
 import socket
 import sys
@@ -44,7 +45,9 @@ from absl import logging
 from serving import security, service
 from serving.schemas import RequestError
 
-HEADER_S = 10.0
+HEADER_S = 5.0
+# With so few connections each is worth more.
+FEW_CONNECTIONS, HEADER_OF_FEW_S = 100, 2.0
 BODY_S = 20.0
 BODY_BYTES_PER_S = 50_000
 BODIES_AT_A_TIME = 8
@@ -74,12 +77,16 @@ class Server:
     """
 
     def __init__(self, app: flask.Flask, host: str, port: int) -> None:
-        """`app` is made by `serving.app.create_app`; `port` is free."""
+        """`app` is made by `serving.app.create_app`; `port` is free.
+
+        Raises OSError if too few files may be open for connections.
+        """
         self.unfinished, self.ended = 0, threading.Event()
         self._app, self._host, self._port = app, host, port
         self._service: service.Service = app.extensions[service.NAME]
         self._guard: security.Guard = app.extensions[security.NAME]
         self._stored_bytes, self._stopping = 0, False
+        self._connections = connections()
         make = concurrent.futures.ThreadPoolExecutor
         self._predictions = make(self._service.num_workers, "prediction")
         self._others = make(_FREE_THREADS, "request")
@@ -113,6 +120,7 @@ class Server:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
+            header_s = HEADER_S if self._connections > FEW_CONNECTIONS else HEADER_OF_FEW_S
             self._granian = granian.server.embed.Server(
                 self._answer,
                 self._host,
@@ -121,9 +129,9 @@ class Server:
                 http=granian.constants.HTTPModes.http1,
                 websockets=False,
                 backlog=1024,
-                backpressure=connections(),
+                backpressure=self._connections,
                 http1_settings=granian.http.HTTP1Settings(
-                    header_read_timeout=int(1000 * HEADER_S), max_buffer_size=_HEADER_BYTES
+                    header_read_timeout=int(1000 * header_s), max_buffer_size=_HEADER_BYTES
                 ),
                 log_enabled=False,
             )
@@ -157,18 +165,18 @@ class Server:
             visitor = environ[security.VISITOR] = self._guard.admit(werkzeug.Request(environ))
             predicts = scope["method"] == "POST" and scope["path"] in PREDICTIONS
             try:
-                if visitor.refusal is None:
-                    environ["wsgi.input"] = io.BytesIO(await self._body(request, environ, predicts))
-                    environ["CONTENT_LENGTH"] = str(request.num_bytes)
-                    if predicts:
-                        self._service.line.enter()
+                if visitor.refusal is not None:
+                    raise visitor.refusal
+                environ["wsgi.input"] = io.BytesIO(await self._body(request, environ, predicts))
+                environ["CONTENT_LENGTH"] = str(request.num_bytes)
             except RequestError as error:
-                visitor.refusal = error
-            if visitor.refusal is not None:
+                visitor.refusal, predicts = error, False
                 await _discard(receive)
-            elif predicts:
-                return await _send(send, *await self._predict(environ, visitor))
-            await _send(send, *await self._in(self._others, environ))
+            if predicts:
+                answer = await self._predict(environ, visitor)
+            else:
+                answer = await self._in(self._others, environ)
+            await _send(send, *answer)
         finally:
             self._stored_bytes -= request.num_bytes
             self.unfinished -= 1
@@ -221,7 +229,14 @@ class Server:
         return b"".join(parts)
 
     async def _predict(self, environ: dict[str, Any], visitor: security.Visitor) -> _Answer:
-        """Runs a prediction in its turn, or refuses it after the deadline."""
+        """Runs a prediction in its turn, or refuses it: at once, or after the deadline."""
+        try:
+            self._service.line.enter()
+        except RequestError as error:
+            visitor.refusal = error
+            if "HTTP_ORIGIN" in environ:  # Flask adds what a browser wants.
+                return await self._in(self._others, environ)
+            return self._refuse(environ, visitor)
         entered_s, deadline_s = time.perf_counter(), self._service.settings.deadline_s
 
         def run() -> _Answer:
@@ -240,6 +255,24 @@ class Server:
         late = RequestError(504, f"The server is too busy: No answer within {deadline_s:g} s.")
         told = dataclasses.replace(visitor, refusal=late, expired=False)
         return await self._in(self._others, {**environ, security.VISITOR: told})
+
+    def _refuse(self, environ: dict[str, Any], visitor: security.Visitor) -> _Answer:
+        """The answer that the application would give, in a tenth of the time: under a load of many
+        times what the model can do, refusing must not take the processor from it."""
+        error = visitor.refusal
+        body = json.dumps({"error": error.message, "request_id": visitor.request_id}).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Retry-After": str(error.retry_after_s),
+            security.REQUEST_ID_HEADER: visitor.request_id,
+            **security.HEADERS,
+        }
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        self._service.metrics.count_as(path, method, error.status, visitor.started_s)
+        keys = self._service.settings.api_keys.values()
+        answer = error.status, len(body)
+        security.log(visitor, werkzeug.Request(environ), answer, keys)
+        return error.status, [*headers.items(), ("Content-Length", str(len(body)))], body
 
     def _in(self, pool: concurrent.futures.Executor, environ: dict[str, Any]) -> Awaitable[_Answer]:
         return self._loop.run_in_executor(pool, self._call, environ)
@@ -287,7 +320,7 @@ def connections() -> int:
             f"The server may open {soft} files and has {opened} open: too few for connections. "
             f"Raise the limit to 256 or more: ulimit -n 256"
         )
-    if found < 100:
+    if found < FEW_CONNECTIONS:
         logging.warning("ulimit -n is %d: only %d connections at a time", soft, found)
     return found
 

@@ -24,6 +24,8 @@ from collections.abc import Callable, Mapping
 import flask
 import prometheus_client as prometheus
 
+from serving import security
+
 STAGES = ("decode", "queue", "model", "total")
 # A stub answers in a millisecond, a full-size batch with dropout everywhere in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -72,17 +74,19 @@ class ServerMetrics:
 
     def count(self, response: flask.Response) -> flask.Response:
         """Counts an answered request; an `after_request` function."""
-        request, visitor = flask.request, flask.g.visitor
-        if visitor.expired:
-            return response
-        route = request.url_rule.rule if request.url_rule else "unknown"
-        known = request.method in ("GET", "HEAD", "POST", "OPTIONS")
-        status = response.status_code
-        self._requests.labels(route, request.method if known else "unknown", status).inc()
-        self._request_seconds.labels(route).observe(time.perf_counter() - visitor.started_s)
+        request, visitor = flask.request, security.visitor_of_this()
+        if not visitor.expired:
+            route = request.url_rule.rule if request.url_rule else "unknown"
+            self.count_as(route, request.method, response.status_code, visitor.started_s)
+        return response
+
+    def count_as(self, route: str, method: str, status: int, started_s: float) -> None:
+        """Counts a request that began at `started_s` of `time.perf_counter`."""
+        known = method in ("GET", "HEAD", "POST", "OPTIONS")
+        self._requests.labels(route, method if known else "unknown", status).inc()
+        self._request_seconds.labels(route).observe(time.perf_counter() - started_s)
         if status >= 400:
             self._errors.labels(route, status).inc()
-        return response
 
     def to_text(self) -> bytes:
         """Everything, as GET /metrics answers it."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import collections
 import datetime
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -31,6 +32,9 @@ from food_data import atomic_files, recordings
 
 # Answers that may be on their way: as many as a server has connections.
 _MOST_AT_A_TIME = 1000
+_BLOCK_BYTES = 4096
+# Others need room on the same disk.
+_KEPT_FREE_BYTES = 256 * 1024**2
 
 
 class Recorder:
@@ -43,20 +47,14 @@ class Recorder:
     """
 
     def __init__(self, directory: str | os.PathLike[str], max_bytes: int = 20 * 1024**3) -> None:
-        """Args:
-            directory: made if it does not exist; what is in it stays and counts towards the limit.
-            max_bytes: recording ends before the files take more.
-
-        Raises:
-            OSError: if the folder cannot be made or read.
-        """
+        """What is in the folder already stays and counts towards the limit, in blocks as the file
+        system does. Raises OSError if the folder cannot be made or read."""
         self._directory = pathlib.Path(directory)
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._max_bytes = max_bytes
-        self._lock = threading.Lock()
+        self._max_bytes, self._lock = max_bytes, threading.Lock()
         # Of a large folder this takes a second per 100,000 files.
         self._used_bytes = sum(
-            os.stat(os.path.join(folder, name)).st_size
+            _on_disk(os.stat(os.path.join(folder, name)).st_size)
             for folder, _, names in os.walk(directory)
             for name in names
         )
@@ -83,14 +81,7 @@ class Recorder:
     def record(
         self, request_id: str, image: bytes, request: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> None:
-        """Writes a record, or logs why it could not be written.
-
-        Args:
-            request_id: names the record; what `claim` gave.
-            image: the picture's file as it was sent.
-            request: the other fields of the request, and "route"; the time is added.
-            answer: what was answered.
-        """
+        """Writes a record, or logs why it could not be written."""
         try:
             recordings.check_request_id(request_id)
             now = datetime.datetime.now(datetime.timezone.utc)
@@ -100,7 +91,7 @@ class Recorder:
                 recordings.REQUEST_FILE: _json(stamped),
                 recordings.ANSWER_FILE: _json(answer),
             }
-            size = sum(map(len, files.values()))
+            size = sum(_on_disk(len(content)) for content in files.values())
             if not self._reserve(size):
                 return
             try:
@@ -126,18 +117,10 @@ class Recorder:
         end_y: float,
         corrected_by: str | None = None,
     ) -> None:
-        """Adds a correction to a record, in place of an earlier one.
+        """Adds a correction, in 0..1 of the photo, to a record, in place of an earlier one.
 
-        Args:
-            request_id: of a record.
-            start_x, start_y: in 0..1 of the photo, origin top left, y down.
-            end_x, end_y: as start.
-            corrected_by: who says so, or None.
-
-        Raises:
-            LookupError: if there is no such record.
-            ValueError: if a coordinate is no number in 0..1.
-            OSError: if the correction cannot be written.
+        Raises LookupError if there is no such record, ValueError for a coordinate that is no number
+        in 0..1, OSError if it cannot be written.
         """
         motion = (start_x, start_y, end_x, end_y)
         correction: dict[str, Any] = dict(zip(recordings.MOTION_FIELDS, motion))
@@ -164,18 +147,19 @@ class Recorder:
 
     def _reserve(self, size: int) -> bool:
         """Counts the bytes of a record; False once the limit is reached."""
+        free = shutil.disk_usage(self._directory).free - _KEPT_FREE_BYTES
         with self._lock:
             # After the first record that does not fit no smaller one is let in: there is one
             # time when recording ended, instead of gaps wherever photos were large.
-            if not self.skipped and self._used_bytes + size <= self._max_bytes:
+            if not self.skipped and self._used_bytes + size <= self._max_bytes and size <= free:
                 self._used_bytes += size
                 return True
             self.skipped += 1
             if self.skipped == 1:
                 logging.warning(
-                    "Recording stops: %s would hold more than %d bytes. Move records away, then "
-                    "restart the server.",
-                    *(self._directory, self._max_bytes),
+                    "Recording stops: %s would hold more than %d bytes, or its disk has less than "
+                    "%d left. Move records away, then restart the server.",
+                    *(self._directory, self._max_bytes, _KEPT_FREE_BYTES),
                 )
         return False
 
@@ -184,15 +168,36 @@ class Recorder:
         temporary = pathlib.Path(tempfile.mkdtemp(dir=day, prefix=".partial_"))
         try:
             for name, content in files.items():
-                (temporary / name).write_bytes(content)
+                with open(temporary / name, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
             # mkdtemp lets only the owner in; a lab's group should read what its server records.
             temporary.chmod(day.stat().st_mode)
+            _sync_folder(temporary)
             os.rename(temporary, day / request_id)
+            _sync_folder(day)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         with self._lock:
             self.recorded += 1
+
+
+def _on_disk(num_bytes: int) -> int:
+    """What a file takes: whole blocks, and one for its entries in folders."""
+    return (math.ceil(num_bytes / _BLOCK_BYTES) + 1) * _BLOCK_BYTES
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    """Without it a crash may forget a name, though the file behind it is there."""
+    if os.name == "nt":  # Windows opens no folders.
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

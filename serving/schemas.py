@@ -495,10 +495,16 @@ class PredictBatchAnswer(Samples, _Answer):
     """Samples of one picture, `image`."""
 
 
+class OneOfSeveral(Samples):
+    """Samples of one of several pictures."""
+
+    request_id = fields.String(metadata={"description": "Of its record, where records are kept."})
+
+
 class PredictImagesAnswer(_Answer):
     """Samples of several pictures, `images`, in the order in which they were sent."""
 
-    results = _give(fields.List, cls_or_instance=fields.Nested(Samples))
+    results = _give(fields.List, cls_or_instance=fields.Nested(OneOfSeveral))
 
 
 class Done(marshmallow.Schema):
@@ -578,9 +584,8 @@ def parse_json(data: bytes) -> object:
     Its depth and size are checked before it is parsed: Python's parser calls itself for each level,
     and `[[],[],...` of 32 MB would become some gigabytes of objects.
 
-    Raises:
-        RequestError: 400 for what is no JSON, too deep or too long, and for the numbers NaN,
-            Infinity and 1e999, which Python's parser would take.
+    Raises RequestError 400 for what is no JSON, too deep or too long, and for the numbers NaN,
+    Infinity and 1e999, which Python's parser would take.
     """
     # UTF-16 and UTF-32, which `json.loads` takes too, hide quotes and brackets from what follows.
     for start, kind in _NO_UTF8.items():

@@ -33,6 +33,7 @@ import re
 import time
 import urllib.parse
 import uuid
+from collections.abc import Iterable
 
 import flask
 import flask_cors
@@ -113,7 +114,10 @@ class Guard:
     def admit(self, request: werkzeug.Request) -> Visitor:
         """Who asks, and whether the request goes on."""
         brought = request.headers.get(REQUEST_ID_HEADER, "")
-        request_id = brought if _REQUEST_ID.fullmatch(brought) else uuid.uuid4().hex
+        harmless = _REQUEST_ID.fullmatch(brought) and not any(
+            key in brought for key in self._settings.api_keys.values()
+        )
+        request_id = brought if harmless else uuid.uuid4().hex
         visitor = Visitor(request_id, time.perf_counter(), request.remote_addr or "unknown")
         try:
             self._check_host(request)
@@ -201,6 +205,11 @@ class Guard:
             )
 
 
+def visitor_of_this() -> Visitor:
+    """Who has sent the request that Flask works on."""
+    return flask.request.environ[VISITOR]
+
+
 def install(app: flask.Flask, settings: ServerSettings) -> None:
     """Installs all of it; before anything else that wants to see a request."""
     guard = app.extensions[NAME] = Guard(settings)
@@ -211,16 +220,19 @@ def install(app: flask.Flask, settings: ServerSettings) -> None:
         visitor = environ.get(VISITOR)
         if visitor is None:  # No front has asked.
             visitor = environ[VISITOR] = guard.admit(flask.request)
-        flask.g.visitor, flask.g.request_id = visitor, visitor.request_id
         if visitor.refusal is not None:
             raise visitor.refusal
 
     @app.after_request
     def finish(response: flask.Response) -> flask.Response:
-        response.headers[REQUEST_ID_HEADER] = flask.g.request_id
+        response.headers[REQUEST_ID_HEADER] = visitor_of_this().request_id
         for header, value in HEADERS.items():
             response.headers.setdefault(header, value)
-        _log(response, settings)
+        if not visitor_of_this().expired:
+            answer = response.status_code, response.calculate_content_length() or 0
+            names = ("action", "food_type", "model_version")
+            known = {name: flask.g.get(name) for name in names if name in flask.g}
+            log(visitor_of_this(), flask.request, answer, settings.api_keys.values(), **known)
         return response
 
     if guard.origins:
@@ -258,27 +270,32 @@ def _is_loopback_host(host: str) -> bool:
     return name == "localhost" or is_loopback(name)
 
 
-def _log(response: flask.Response, settings: ServerSettings) -> None:
-    """{"time": "2026-11-22T16:55:42.123Z", "request_id": "5f0c...", "client": "robot", ...}"""
-    request, visitor = flask.request, flask.g.visitor
-    if visitor.expired:
-        return
+def log(
+    visitor: Visitor,
+    request: werkzeug.Request,
+    answer: tuple[int, int],
+    keys: Iterable[str],
+    **known: str | None,
+) -> None:
+    """{"time": "2026-11-22T16:55:42.123Z", "request_id": "5f0c...", "client": "robot", ...}
+
+    `answer` is status and bytes; `known` is what was understood of a prediction.
+    """
     path = request.path
-    for name, key in settings.api_keys.items():
-        path = path.replace(key, f"<key of {name}>")
+    for key in keys:
+        path = path.replace(key, "<key>")
     now = datetime.datetime.now(datetime.timezone.utc)
     line = {
         "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "request_id": flask.g.request_id,
+        "request_id": visitor.request_id,
         "client": visitor.client,
         "method": request.method[:20],
         "path": path[:200],
-        "status": response.status_code,
+        "status": answer[0],
         "ms": round(1000 * (time.perf_counter() - visitor.started_s), 1),
         "bytes_in": request.content_length or 0,
-        "bytes_out": response.calculate_content_length() or 0,
+        "bytes_out": answer[1],
+        **known,
     }
-    fields = ("action", "food_type", "model_version")
-    line.update({name: flask.g.get(name) for name in fields if name in flask.g})
     # json.dumps escapes line breaks and all that is not ASCII: nobody writes a second line.
     logging.info("%s", json.dumps(line))

@@ -151,19 +151,7 @@ class Service:
         )
 
     def switch_to(self, name: str) -> tuple[Predictor, Predictor | None]:
-        """Loads another version and makes it the current one.
-
-        Args:
-            name: of a directory inside the checkpoint root, such as "monday" or "lab/monday".
-
-        Returns:
-            The new and the old predictor.
-
-        Raises:
-            RequestError: 403 if there is no checkpoint root or the name leads out of it, 404 if
-                there is no such directory, 409 if another one is being loaded, 422 if it cannot be
-                loaded; the old one goes on answering.
-        """
+        """Loads another version and makes it the current one."""
         directory = self._directory(name)
         if not self._loading.acquire(blocking=False):
             text = "Another checkpoint is being loaded. Try again when it is done."

@@ -41,13 +41,8 @@ class UncertaintyJudge:
     ) -> None:
         """Checks that this model can be judged with this calibration.
 
-        Args:
-            calibration: what was read beside the checkpoint.
-            model: the checkpoint's.
-            act_below_floor: do not ask about everything where the calibration misses its floor.
-
-        Raises:
-            UncertaintyError: if its source is none that a server computes, or not this model's.
+        Raises UncertaintyError if its source is none that a server computes, or not this
+        model's.
         """
         fitted = calibration.fitted_on
         if fitted.source not in SOURCES:
@@ -63,7 +58,7 @@ class UncertaintyJudge:
                 "anew, or take the file away."
             )
         self.calibration = calibration
-        self.asks_always = not act_below_floor and not _meets_floor(calibration)
+        self.asks_always = not (act_below_floor or calibration.asking.meets_floor)
         if self.asks_always:
             logging.warning(
                 "%s misses its floor: the human is asked about every answer. Train or calibrate "
@@ -82,18 +77,7 @@ class UncertaintyJudge:
         first: image_placement.Placement,
         embedding: np.ndarray,
     ) -> tuple[uncertainty_calibration.CalibratedAnswer, np.ndarray | None]:
-        """Runs the model once more, or with dropout, as the calibration was fitted.
-
-        Args:
-            model: the network, or its vote.
-            view: what the last pass looks at.
-            first: of the first pass.
-            embedding: float32 [512].
-
-        Returns:
-            What is known about the answer, in 0..1 of the square that the first pass sees; and the
-            answer itself [4] in 0..1 of what the last pass looks at, if that came along.
-        """
+        """Runs the model once more, or with dropout, as the calibration was fitted."""
         fitted = self.calibration.fitted_on
         if fitted.source == "token_distribution":
             source = uncertainty_sources.TokenDistribution(model)
@@ -109,12 +93,7 @@ class UncertaintyJudge:
         found: uncertainty_calibration.CalibratedAnswer,
         placement: image_placement.Placement,
     ) -> dict[str, Any]:
-        """The entry 'uncertainty' of an answer; lengths in 0..1 of the picture, and pixels.
-
-        Args:
-            found: by `judge`.
-            placement: where the picture lies in the square that the first pass sees.
-        """
+        """The entry 'uncertainty' of an answer; lengths in 0..1 of the picture, and pixels."""
         asking, fitted = self.calibration.asking, self.calibration.fitted_on
         known = self.calibration.confidence is not None
         size = np.array([placement.width, placement.height], np.float64)
@@ -145,12 +124,6 @@ class UncertaintyJudge:
             "box_low": np.clip(low, 0, 1).ravel().tolist(),
             "box_high": np.clip(high, 0, 1).ravel().tolist(),
         }
-
-
-def _meets_floor(calibration: uncertainty_calibration.UncertaintyCalibration) -> bool:
-    """False if the file says that it misses its floor; older files say nothing."""
-    places = (calibration, calibration.asking)
-    return all(getattr(place, "meets_floor", None) is not False for place in places)
 
 
 def _lengths(lengths: np.ndarray, placement: image_placement.Placement) -> np.ndarray:

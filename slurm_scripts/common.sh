@@ -51,6 +51,10 @@ read_settings() {
         [ -n "${!name+set}" ] || problem "$name is not set; slurm_scripts/cluster.env.example says what it is for."
     done
     refuse_problems
+    for name in DATA_DIR CHECKPOINT_DIR ENVIRONMENT; do
+        # In quotes bash leaves it as it is.
+        case ${!name} in '~'/*) printf -v "$name" '%s' "$HOME${!name#\~}" ;; esac
+    done
     for name in DATA_DIR CHECKPOINT_DIR; do
         if [ -z "${!name}" ]; then problem "$name: expected a folder, got nothing."; fi
         # Absolute, because these end up in messages and in files that others read.

@@ -31,7 +31,10 @@ _STATES = {None: "running, or killed", 0: "done", 75: "to be continued"}
 def read_settings(path: pathlib.Path) -> list[list[str]]:
     """The bindings of each setting. Raises ValueError, OSError."""
     settings = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    from food_data import annotation_files
+
+    text, _ = annotation_files.read_text(path, "settings file")
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         bindings = [binding.strip() for binding in line.split(";") if binding.strip()]
@@ -63,7 +66,7 @@ def begin(settings_file: pathlib.Path, sweep_dir: pathlib.Path, index: int) -> p
     folder.mkdir(parents=True, exist_ok=True)
     kept = sweep_dir / "settings.txt"
     if not kept.exists():
-        _replace(kept, settings_file.read_text(encoding="utf-8"))
+        _replace(kept, "\n".join("; ".join(bindings) for bindings in settings) + "\n")
     elif read_settings(kept) != settings:
         raise ValueError(
             f"{sweep_dir} holds a sweep of other settings than {settings_file}. Give another "

@@ -24,7 +24,6 @@ import checkpoint_files
 import checkpoint_writer
 from evaluation import calibration
 from food_data import embedding_store
-from serving.engines import onnx
 from tests import uncertainty_stubs
 
 KEY = "agent/kernel/.ATTRIBUTES/VARIABLE_VALUE"
@@ -61,6 +60,8 @@ def store() -> embedding_store.EmbeddingStore:
 
 def write_all(run: pathlib.Path, step: int) -> None:
     """A start of train.py, a best and a last checkpoint, a calibration of it, an export."""
+    from serving.engines import onnx
+
     writer = checkpoint_writer.CheckpointWriter(run, StubAgent(step), store(), {"resize": None}, 2)
     writer.write({})
     writer.write_training_state(checkpoint_writer.TrainingState(step=step))
@@ -121,6 +122,8 @@ def killed_at(stop: int | None, action: Callable[[], None]) -> bool:
 
 def look(run: pathlib.Path) -> int:
     """Raises unless what is there is whole; the step of the weights that count."""
+    from serving.engines import onnx
+
     contents = checkpoint_directory.read_contents(run)
     weights = checkpoint_files.TensorFile(str(contents.prefix)).read_finite(["agent/kernel"])
     step = int(contents.metadata["global_step"])
@@ -142,6 +145,8 @@ def look(run: pathlib.Path) -> int:
 def main(folder: pathlib.Path) -> None:
     """Steps 1, then 2 killed at each stop in turn, then 3."""
     start, run = folder / "start", folder / "run"
+    from serving.engines import onnx  # noqa: F401  Once, before all forks.
+
     killed_at(None, lambda: write_all(start, 1))
     steps, stop, going = [], 0, True
     while going:

@@ -356,6 +356,19 @@ def test_the_program_prints_and_draws(arguments, tmp_path, capsys):
     assert (printed["seed"], printed["dropout_scope"], printed["input_text"]) == (4, "full", "eat")
 
 
+def test_a_doubtful_answer_is_told_and_its_crop_is_framed(arguments, tmp_path, capsys):
+    doubtful = {**ANSWER, "ask_human": True, "trained": False, "crop": [0.5, 0.1, 0.9, 0.9]}
+    drawn = tmp_path / "answer.png"
+    with scripted_server((200, json.dumps(doubtful).encode())) as (url, _):
+        assert api_client.main([*arguments, "--api_url", url, "--save_picture", str(drawn)]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(out)[name] for name in ("ask_human", "trained")] == [True, False]
+    assert "Ask a person instead of acting on this answer: the model was not trained on it" in err
+    changed = (np.asarray(Image.open(drawn)) != PICTURE).any(axis=-1)
+    assert changed[10:91, 100].all() and changed[90, 100:181].all()
+    assert not changed[5:95, 185:].any()
+
+
 def test_the_program_says_what_failed(arguments, tmp_path, capsys, monkeypatch):
     (tmp_path / "folder.png").mkdir()
     for flags, code, message in (

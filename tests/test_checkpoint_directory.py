@@ -136,6 +136,7 @@ def _damaged(directory, name, change):
         ("config.gin", None, Error, "expected config.gin, found none"),
         ("config.gin", "a =", Error, "expected literals, got what is none"),
         ("config.gin", "Transformer.num_layers = 'x'", Error, "describes no network"),
+        ("config.gin", "Transformer.key_dim = 777", Error, "some axis of the weights has, got 777"),
         ("config.gin", "Transformer.num_layers = 9999", Error, "of at most 200, got 9999"),
         ("metadata.json", "[" * 100_000, Error, "expected JSON"),
         ("metadata.json", b"\xff\xfe", Error, "expected UTF-8"),
@@ -146,7 +147,7 @@ def _damaged(directory, name, change):
         ("uncertainty.json", LFS, checkpoint_loading.CheckpointLoadError, "is a Git LFS pointer"),
         ("config.gin", "Transfrmer.num_layers = 2", Error, "Transfrmer"),
         ("embeddings", None, FileNotFoundError, "embeddings"),
-        ("best_checkpoint-1.index", None, checkpoint_loading.CheckpointLoadError, "checkpoint-1"),
+        ("best_checkpoint-1.index", None, FileNotFoundError, "checkpoint-1.index"),
     ],
 )
 def test_damaged_directories(written, name, change, error, message):
@@ -220,7 +221,7 @@ def test_a_server_refuses_a_hostile_directory_and_the_old_model_goes_on(written,
     store = serving_stubs.embedding_store_of(tmp_path)
     stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
     application = app.create_app(stub, settings.ServerSettings(checkpoint_root=tmp_path))
-    running: service.Service = application.extensions[app.SERVICE]
+    running: service.Service = application.extensions[service.NAME]
     (written / "onnx").mkdir()
     for name, text in (
         ("config.gin", "import os\n"),

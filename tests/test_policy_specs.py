@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from tf_agents.policies import policy_saver
 from tf_agents.specs import tensor_spec
 from tf_agents.utils import nest_utils
@@ -16,20 +15,6 @@ from tests import small_model
 
 pytest_plugins = ["tests.model_fixtures"]
 pytestmark = pytest.mark.usefixtures("clean_gin")
-
-
-def test_literals_of_the_food_policy():
-    assert policy_specs.action_spec("food") == policy_specs.food_action_spec()
-    (key, bbox), *rest = policy_specs.food_action_spec().items()
-    assert (key, bbox.shape, bbox.dtype, rest) == ("bbox", (4,), tf.float32, [])
-    assert (bbox.minimum, bbox.maximum) == (0.0, 1.0)
-    spec = policy_specs.observation_spec()
-    assert list(spec) == ["image", "natural_language_embedding"]
-    image, embedding = spec.values()
-    assert (image.shape, image.dtype) == ((236, 236, 3), tf.uint8)
-    assert (image.minimum, image.maximum) == (0, 255)
-    assert (embedding.shape, embedding.dtype) == ((512,), tf.float32)
-    assert policy_specs.observation_spec(256, 320)["image"].shape == (256, 320, 3)
 
 
 def test_rt1_action_in_the_order_of_its_tokens():

@@ -138,9 +138,10 @@ transformer_network
 sequence_agent
 prediction_functions
 agent_wrapper
-checkpoint_files
+checkpoint_config checkpoint_files
 checkpoint_loading
 checkpoint_directory
+checkpoint_writer
 evaluation
 training serving
 """

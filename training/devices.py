@@ -54,8 +54,7 @@ def precision(name: str | None) -> Iterator[None]:
 
     In bfloat16 pictures, their normalization, the statistics of BatchNorm and LayerNorm,
     attention's softmax, outputs and loss stay in float32. It has the range of float32, so the loss
-    needs no scaling (arXiv 1905.12322). Worth its while where the hardware has such products (GPUs
-    from Ampere on, CPUs with AMX); on other CPUs a step takes longer.
+    needs no scaling (arXiv 1905.12322); docs/performance.md says where it pays.
     """
     import tensorflow as tf
 
@@ -92,21 +91,13 @@ def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
 
 @dataclasses.dataclass(frozen=True)
 class SlurmCluster:
-    """The tasks of a step of `srun`.
+    """The tasks of a step of `srun`."""
 
-    Attributes:
-        addresses: 'host:port' of each worker, in the order of their numbers.
-        index: the number of this one.
-        local_index: its number among those of its node.
-        local_count: workers on its node.
-        gpus_of_job_on_node: that Slurm gave the job on this node; None if Slurm does not say.
-    """
-
-    addresses: tuple[str, ...]
-    index: int
-    local_index: int
-    local_count: int
-    gpus_of_job_on_node: int | None = None
+    addresses: tuple[str, ...]  # 'host:port' of each worker, in the order of their numbers
+    index: int  # the number of this one
+    local_index: int  # its number among those of its node
+    local_count: int  # workers on its node
+    gpus_of_job_on_node: int | None = None  # None if Slurm does not say
 
     def own_gpus(self, num_visible: int) -> list[int]:
         """Which of the GPUs that TensorFlow sees this worker uses; none on a node without.
@@ -231,10 +222,6 @@ class Workers:
     They do the same steps in the same order, because each step is a message from everyone to
     everyone: what one of them decides by itself (a signal that only it got) the others would wait
     for in vain. So decisions are made together, here. Worker 0 is the chief, which alone writes.
-
-    Attributes:
-        index: its number, from 0.
-        count: of all of them.
     """
 
     index: int = 0

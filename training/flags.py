@@ -12,6 +12,7 @@ from absl import logging
 
 import checkpoint_files
 import checkpoint_writer
+from food_data import atomic_files
 
 # --resume_checkpoint auto: the run in --checkpoint_dir if there is one, else a new one.
 AUTO = "auto"
@@ -141,7 +142,7 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
 def check_flags(args: argparse.Namespace) -> None:
     """What the flags alone tell; --checkpoint_dir may follow from --resume_checkpoint."""
     for name in _PATHS:
-        checkpoint_files.check_local(getattr(args, name), f"--{name}")
+        atomic_files.check_local(getattr(args, name), f"--{name}")
     for name in _AT_LEAST_ONE:
         value = getattr(args, name)
         if value is not None and value < 1:

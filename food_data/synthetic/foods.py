@@ -17,6 +17,18 @@ from food_data.synthetic.bodies import Body, Form, Rng
 _SCOOPED = ("blueberry", "mac_and_cheese", "mashed_potato", "oatmeal", "rice")
 _TWIRLED = ("fettucine", "spaghetti")
 _MORE = ("apple", "carrot", "cucumber", "egg", "garlic", "orange", "zucchini")
+# Foods that the colour of a photograph's light makes look like each other.
+ALIKE = (
+    ("cantaloupe", "carrot", "orange", "sausage", "mac_and_cheese"),
+    ("cantaloupe", "honeydew", "banana", "pineapple", "carrot", "egg"),
+    ("honeydew", "cucumber", "apple", "garlic", "lettuce", "zucchini"),
+    ("strawberry", "cherry_tomato", "watermelon", "apple"),
+    ("apple", "orange", "banana", "cherry_tomato"),
+    ("grape", "blueberry", "green_bean", "broccoli", "cucumber"),
+    ("chicken", "sausage", "meatball", "brownie", "banana"),
+    ("rice", "mashed_potato", "oatmeal", "egg", "garlic"),
+    ("spaghetti", "fettucine", "mac_and_cheese", "chicken"),
+)
 _DISTRACTOR_COLOURS = (
     (214, 170, 110), (236, 222, 190), (150, 96, 52), (120, 60, 40), (236, 196, 60), (240, 140, 50),
     (206, 40, 34), (150, 40, 90), (90, 150, 60), (170, 200, 90), (60, 90, 50), (244, 240, 230),

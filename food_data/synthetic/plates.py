@@ -43,6 +43,7 @@ class Mix:
     long_foods: float = 0.0  # of the others, those with a single long food and nothing else
     equal_pieces: float = 0.0  # of the others, those with 1 to 5 further pieces of a food
     distractors: float = 0.0  # of the others, those with 1 to 4 things that are never asked for
+    alike: float = 0.0  # of the others, those whose foods are taken for each other
     more_foods: bool = False  # draw all of `foods.ALL_FOOD_LOOKS`
     photographs: tuple | None = None  # arguments of `photographs.load`, for composites and crops
 
@@ -134,6 +135,7 @@ class PlateDrawer:
                 equal_pieces=int(plan.integers(1, 6)) if equal else 0,
                 heaped=bool(equal and plan.uniform() < _HEAPED),
                 distractors=int(plan.integers(1, 5)) if other else 0,
+                alike=bool(self.mix.alike and plan.uniform() < self.mix.alike),
             )
         picture, placed = render_plate(rng, self.size, foods, max_foods, self.view, staging)
         image, placement = image_placement.place(picture, _RESIZE)

@@ -51,6 +51,7 @@ class Staging:
     equal_pieces: int = 0
     heaped: bool = False  # those pieces lie close together
     distractors: int = 0  # things that look like food and are never asked for
+    alike: bool = False  # the foods beside the first one are taken from `foods.ALIKE`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +84,8 @@ def render_plate(
     """
     number = draw_number(rng, foods, max_foods)
     names = _choose(rng, foods, number, staging)
+    if staging.alike:
+        names = _put_alike_first(rng, names, foods)
     view = synthetic_camera.draw_view(rng, view)
     zoom = rng.uniform(*view.zooms[min(number, len(view.zooms)) - 1])
     camera = synthetic_camera.Camera.draw(rng, size, view)
@@ -149,6 +152,18 @@ def _choose(rng: Rng, foods: Sequence[str], number: int, staging: Staging) -> li
     names = [str(name) for name in rng.choice(list(staging.first), wanted, False, shares)]
     others = [name for name in foods if name not in names]
     return names + [str(name) for name in rng.choice(others, number - wanted, replace=False)]
+
+
+def _put_alike_first(rng: Rng, names: list[str], foods: Sequence[str]) -> list[str]:
+    """As many names, the first one followed by foods of a group that it is in."""
+    groups = [group for group in synthetic_foods.ALIKE if names[0] in group]
+    if not groups:
+        return names
+    group = groups[int(rng.integers(len(groups)))]
+    others = [name for name in foods if name in group and name != names[0]]
+    chosen = [str(name) for name in rng.permutation(others)]
+    rest = [name for name in names[1:] if name not in chosen]
+    return [names[0], *chosen, *rest][: len(names)]
 
 
 def _free_cells(camera: synthetic_camera.Camera) -> np.ndarray:

@@ -57,6 +57,10 @@ _FORK_ATTEMPTS = 4
 _LARGEST_COVER = 0.08  # of a food, by a fork
 
 
+def _smooth(rng: Rng, grain: float) -> np.ndarray:
+    return bodies.noise(rng, (_SIDE, _SIDE), grain)
+
+
 def _wood(rng: Rng, planks: int) -> np.ndarray:
     """Grain along x, in so many planks."""
     streaks = cv2.resize(rng.standard_normal((_SIDE, 24), np.float32), (_SIDE, _SIDE))
@@ -69,10 +73,6 @@ def _wood(rng: Rng, planks: int) -> np.ndarray:
         image[top : top + 3] -= 0.45
         image[top : top + height] = np.roll(image[top : top + height], int(rng.integers(_SIDE)), 1)
     return image
-
-
-def _smooth(rng: Rng, grain: float) -> np.ndarray:
-    return bodies.noise(rng, (_SIDE, _SIDE), grain)
 
 
 def _weave(rng: Rng) -> np.ndarray:
@@ -91,11 +91,6 @@ def _stripes(rng: Rng) -> np.ndarray:
     return 0.8 * band[:, np.newaxis] + 0.4 * (_weave(rng) - 0.4) + 0.1
 
 
-def _stone(rng: Rng) -> np.ndarray:
-    fine, coarse = _smooth(rng, 4), _smooth(rng, 60)
-    return 0.5 + 0.22 * fine + 0.14 * coarse
-
-
 def _tiles(rng: Rng) -> np.ndarray:
     image = 0.25 + 0.1 * _smooth(rng, 70)
     for at in range(0, _SIDE, 128):
@@ -103,20 +98,16 @@ def _tiles(rng: Rng) -> np.ndarray:
     return image
 
 
-def _plain(rng: Rng) -> np.ndarray:
-    return 0.4 + 0.1 * _smooth(rng, 150)
-
-
 # Pattern, pairs of colours, how often.
 _PATTERNS: tuple[tuple[Callable[[Rng], np.ndarray], tuple, float], ...] = (
-    (functools.partial(_wood, planks=1), _WOODS, 0.25),
-    (functools.partial(_wood, planks=5), _WOODS, 0.15),
+    (lambda rng: _wood(rng, 1), _WOODS, 0.25),
+    (lambda rng: _wood(rng, 5), _WOODS, 0.15),
     (_weave, _CLOTHS, 0.10),
     (_check, _CLOTHS, 0.08),
     (_stripes, _CLOTHS, 0.06),
-    (_stone, _CLOTHS, 0.10),
+    (lambda rng: 0.5 + 0.22 * _smooth(rng, 4) + 0.14 * _smooth(rng, 60), _CLOTHS, 0.10),
     (_tiles, _CLOTHS, 0.06),
-    (_plain, _CLOTHS, 0.20),
+    (lambda rng: 0.4 + 0.1 * _smooth(rng, 150), _CLOTHS, 0.20),
 )
 
 
@@ -314,7 +305,7 @@ def lay_fork(
 def _covers(mask: np.ndarray, food: np.ndarray) -> bool:
     """Whether the fork hides more of a food than may be, or comes near its middle."""
     hidden = np.count_nonzero(food & (mask > 0))
-    if hidden == 0:
+    if not hidden:
         return False
     rows, columns = np.nonzero(food)
     y, x = int(rows.mean()), int(columns.mean())

@@ -51,13 +51,8 @@ class Engine:
         image_shape: tuple[int, ...],
         action_coding: str = "endpoints",
     ) -> None:
-        """Args:
-        name: of the engine.
-        features, answer: stages of one picture, see `graphs.StageGraphs`.
-        factors, sampler: stages of whole batches, see there.
-        image_shape: (H, W, 3).
-        action_coding: of the network's tokens.
-        """
+        """`features` and `answer` are stages of one picture, `factors` and `sampler` of whole
+        batches, see `graphs.StageGraphs`."""
         self.name, self.action_coding = name, action_coding
         self.image_shape = tuple(image_shape)
         self.num_workers = settings.num_cores()
@@ -205,8 +200,7 @@ def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -
     Each stage is compared on its own and before anything is clipped or rounded to a bin: answers
     that all lie outside of 0..1 are clipped to the same numbers, whatever computed them.
 
-    Raises:
-        EngineError: if a stage differs by more than `TOLERANCE` of the largest value, or 1.
+    Raises EngineError if a stage differs by more than `TOLERANCE` of the largest value, or 1.
     """
     # New ones each time: what answers right on known pictures might not on others.
     generator = np.random.default_rng()

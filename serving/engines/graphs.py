@@ -53,13 +53,7 @@ class FrozenFunction:
     """
 
     def __init__(self, frozen: FrozenGraph, fuse: bool = False) -> None:
-        """Loads the graph into a session.
-
-        Args:
-            frozen: the graph.
-            fuse: let TensorFlow replace groups of operations, such as a convolution with what
-                follows it, by one. Not with layer normalization: oneDNN's is 2e-4 off (2.15.1).
-        """
+        """Loads the graph into a session."""
         graph = tf.Graph()
         with graph.as_default():
             tf.import_graph_def(frozen.graph_def, name="")
@@ -135,11 +129,6 @@ def extract(
     """The part of a graph between some tensors and others.
 
     Control dependencies are left out: what the network asserts about floats holds for bytes.
-
-    Args:
-        graph_def: without variables and control flow.
-        inputs: tensors to cut at, with their specs, which may be narrower than the graph's.
-        outputs: float32 tensors to compute.
     """
     nodes = {node.name: node for node in graph_def.node}
     new_names = {_canonical(tensor): f"input_{i}" for i, tensor in enumerate(inputs)}

@@ -134,8 +134,7 @@ def convert(graph: graphs.FrozenGraph) -> bytes:
 
     In a process of its own, whose memory the server does not keep.
 
-    Raises:
-        EngineError: if the converter cannot.
+    Raises EngineError if the converter cannot.
     """
     with tempfile.TemporaryDirectory(prefix="onnx-export-") as folder:
         source, target = pathlib.Path(folder) / "graph.pb", pathlib.Path(folder) / "model.onnx"

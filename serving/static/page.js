@@ -160,6 +160,7 @@ async function askForSamples(fields, samples, signal) {
     samples: motions.length,
     directionSpread: geometry.directionSpread(motions),
     askHuman: batch.ask_human,
+    trained: batch.trained,
     uncertainty: batch.uncertainty,
   };
   results.showVerdict(verdict(found));

@@ -14,9 +14,12 @@ const CAVEAT = "Not calibrated: samples that agree can be wrong together.";
 // {level: "good" | "fair" | "poor", title, text}, or null if nothing is known. `askHuman` is the
 // server's own verdict and `uncertainty` what it rests on; they go before ours, and are null where
 // nobody has calibrated the checkpoint. `ellipse` is null without samples.
-export function verdict({ellipse, size, samples, directionSpread, askHuman, uncertainty}) {
+export function verdict({
+  ellipse, size, samples, directionSpread, askHuman, uncertainty, trained,
+}) {
   const facts = ellipse ? spread(ellipse, size, samples, directionSpread) : [];
   if (uncertainty) facts.unshift(...calibrated(uncertainty));
+  if (trained === false) facts.unshift("The model was not trained on this action and food.");
   const text = facts.join(" ");
   if (askHuman === true) {
     return {level: "poor", title: "The server says: ask a person", text};

@@ -146,6 +146,16 @@ def test_of_equal_pieces_the_one_nearest_to_the_middle_is_meant():
     np.testing.assert_allclose(middle, nearest + 0.5, atol=5)
 
 
+def test_alike_foods_lie_beside_the_first_one():
+    foods = list(synthetic_foods.ALL_FOOD_LOOKS)
+    staging = scenes.Staging(alike=True)
+    for seed in range(6):
+        names = [food.food for food in plate(seed, foods=foods, staging=staging)[1]]
+        assert len(set(names)) == len(names)
+        together = [group for group in synthetic_foods.ALIKE if set(names[:3]) <= {*group}]
+        assert len(names) < 3 or together or not any(names[0] in g for g in synthetic_foods.ALIKE)
+
+
 # Data sets
 
 

@@ -6,7 +6,6 @@ import datetime
 import errno
 import json
 import os
-import pathlib
 import re
 
 import pytest
@@ -78,15 +77,12 @@ def test_an_id_is_given_once(tmp_path):
 
 def test_a_full_disk_costs_nobody_an_answer(tmp_path, monkeypatch, caplog):
     keeper = recorder.Recorder(tmp_path)
-    write = pathlib.Path.write_bytes
 
-    def no_room(path, content):
-        if path.name == recordings.ANSWER_FILE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(path, content)
+    def no_room(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(pathlib.Path, "write_bytes", no_room)
+        patch.setattr(os, "fsync", no_room)
         record(keeper)
     record(keeper, answer={"x": float("nan")})
     assert (keeper.recorded, keeper.failures) == (0, 2)
@@ -96,17 +92,21 @@ def test_a_full_disk_costs_nobody_an_answer(tmp_path, monkeypatch, caplog):
     assert keeper.recorded == 1
 
 
-def test_recording_ends_at_the_limit_with_one_warning(tmp_path, caplog):
+def test_recording_ends_at_the_limit_with_one_warning(tmp_path, caplog, monkeypatch):
     record(recorder.Recorder(tmp_path))
-    used = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
-    # What is there already counts: one more of the same size fits, two do not.
-    keeper = recorder.Recorder(tmp_path, max_bytes=2 * used)
+    # Three small files take a block each, and one for their names. What is there already counts:
+    # one more of the same size fits, two do not.
+    keeper = recorder.Recorder(tmp_path, max_bytes=2 * 6 * 4096)
     for number in (2, 3, 4):
         record(keeper, f"r{number}")
     record(keeper, "r5", image=b"")
     assert (keeper.recorded, keeper.skipped, keeper.failures) == (1, 3, 0)
     assert caplog.text.count("Recording stops") == 1
     keeper.correct("r2", 0.0, 0.0, 1.0, 1.0)
+    monkeypatch.setattr(recorder, "_KEPT_FREE_BYTES", 2**62)
+    full = recorder.Recorder(tmp_path)
+    record(full, "r6")
+    assert (full.recorded, full.skipped) == (0, 1), "others need the rest of the disk"
 
 
 def test_reading_names_what_is_broken_and_leaves_remains_alone(tmp_path):

@@ -105,6 +105,29 @@ def test_over_http(tmp_path, dropout):
     assert content["ask_human"] is None and content["uncertainty"] is None
 
 
+def test_predict_says_it_too_in_the_pass_that_answers(tmp_path):
+    model, body = TokenModel(), {"action": "skewering", "food_type": "strawberry"}
+    body["image"] = base64.b64encode(serving_stubs.file_bytes(PICTURE)).decode()
+    store = serving_stubs.embedding_store_of(tmp_path)
+    known = calibration(threshold=None)
+
+    def ask(**more):
+        made = serving_stubs.predictor_of(model, store, calibration=known, **more)
+        return app.create_app(made).test_client().post("/predict", json=body).json
+
+    content = ask()
+    assert content["ask_human"] is False and content["trained"] is None
+    assert content["prediction_pixels"]["skewer_x"] == pytest.approx(100, abs=1)
+    assert model.asked == [{}], "one pass"
+    assert ask(trained_pairs={("skewering", "strawberry")})["ask_human"] is False
+    other = ask(trained_pairs={("scooping", "rice")})
+    assert (other["ask_human"], other["trained"]) == (True, False)
+    below = dataclasses.replace(known.asking, meets_floor=False)
+    known = dataclasses.replace(known, asking=below)
+    assert ask()["ask_human"] is True
+    assert ask(act_below_floor=True)["ask_human"] is False
+
+
 def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
     """`from_checkpoint` reads the file; one that is damaged is an error, not no file."""
     import checkpoint_directory

@@ -490,7 +490,8 @@ def test_a_worker_waits_for_the_program_that_saves(tmp_path):
 
 def test_table_of_a_sweep(tmp_path, capsys):
     file, folder = tmp_path / "my sweep.txt", tmp_path / "a sweep"
-    file.write_text("# three\na.rate = 1e-3\na.rate = 1e-2; b.layers = 4\n\nb.layers = 0\n")
+    text = "# three\r\na.rate = 1e-3\r\na.rate = 1e-2; b.layers = 4\r\n\r\nb.layers = 0\r\n"
+    file.write_bytes(text.encode("utf-16"))  # As PowerShell writes it.
 
     def run(*arguments):
         code = sweep.main(list(map(str, arguments)))

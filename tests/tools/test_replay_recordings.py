@@ -6,12 +6,13 @@ import base64
 import pathlib
 import subprocess
 import sys
+import threading
 
 import flask
 import pytest
+from werkzeug import serving as werkzeug_serving
 
 from serving import recorder
-from tests import serving_stubs
 from tools import replay_recordings
 
 PROJECT = pathlib.Path(replay_recordings.__file__).resolve().parents[1]
@@ -38,8 +39,13 @@ def server():
         seen.append((route, body, flask.request.headers.get("X-API-Key")))
         return answers[f"/{route}"]
 
-    with serving_stubs.serve(app) as url:
-        yield url, seen, answers
+    made = werkzeug_serving.make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=made.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{made.server_port}", seen, answers
+    made.shutdown()
+    thread.join()
+    made.server_close()
 
 
 @pytest.fixture

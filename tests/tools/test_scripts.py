@@ -118,7 +118,7 @@ def test_pretraining_leaves_what_serving_needs_and_draws_no_plates_again(run, tm
     }
     assert (result / "README.md").read_text() == "figures"
     drawn = [call for call in calls if "work/plates_" in call and "build" in call]
-    assert len(drawn) == 2 and "--num_plates 30 " in drawn[0]
+    assert len(drawn) == 3 and "--num_plates 30 " in drawn[0]
     courses = [call for call in calls if call.startswith("train.py")]
     assert all("--num_epochs 2 " in course for course in courses)
     assert "--pretrained_checkpoint work/first" in courses[1]

@@ -8,6 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import policy_specs
 import transformer_network
@@ -105,6 +106,14 @@ def frozen_agent():
     return agent
 
 
+@pytest.fixture
+def eager():
+    """A few steps cost less than a trace."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def dataset() -> npz_dataset.FoodDataset:
     return npz_dataset.FoodDataset(
@@ -144,7 +153,7 @@ def test_cached_features_take_the_place_of_pictures(dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_on_cached_features_is_exact(dataset):
+def test_training_on_cached_features_is_exact(dataset, eager):
     """Head dropout on, two steps; the features come from batches of the same samples."""
     data = run_data.RunData(dataset, splits.Split(np.arange(4), np.arange(4, 7)))
     results = []

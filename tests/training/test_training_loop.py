@@ -10,8 +10,8 @@ import tensorflow as tf
 import checkpoint_directory
 import checkpoint_writer
 from evaluation import metrics
-from food_data import embedding_store, npz_dataset, splits
-from tests import small_model, training_fixtures
+from food_data import npz_dataset, splits
+from tests import killed_writes, small_model, training_fixtures
 from training import agent_factory, devices, run_data, stop_signals, train_steps, training_loop
 
 # Each of them builds and trains networks: seconds, not milliseconds.
@@ -38,8 +38,9 @@ def four():
 
 def run(agent, data, directory, num_epochs=2, signals=None, together=None, **options):
     """(reporter, summary) of a run, and what more there is in its settings."""
-    store = embedding_store.EmbeddingStore.load("embeddings")
-    writer = checkpoint_writer.CheckpointWriter(directory, agent, store, {"resize": None})
+    writer = checkpoint_writer.CheckpointWriter(
+        directory, agent, killed_writes.store(), {"resize": None}
+    )
     reporter = training_fixtures.ListReporter()
     settings = training_loop.Settings(num_epochs, batch_size=4, **options)
     loop = training_loop.TrainingLoop(

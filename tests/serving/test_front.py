@@ -1,0 +1,207 @@
+"""What the server does with clients that are slow, hostile or many: over sockets, byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from serving import app, front, settings
+from tests import serving_stubs
+from tests.serving import test_server
+
+LIMIT_S = 30
+KEY = "0123456789abcdef0123"
+POST = "POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+CHUNKED = POST + "Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture
+def serve(tmp_path, monkeypatch):
+    """A context: the address of a server with the given settings and bounds."""
+    store = serving_stubs.embedding_store_of(tmp_path)
+
+    def start(bounds=(), **options):
+        for name, value in dict(bounds).items():
+            monkeypatch.setattr(front, name, value)
+        stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
+        return serving_stubs.serve(app.create_app(stub, settings.ServerSettings(**options)))
+
+    return start
+
+
+def connect(url):
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=LIMIT_S)
+
+
+def ask(url, data):
+    """All that comes back for some bytes until the server closes, or says nothing for a second."""
+    with connect(url) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(data if isinstance(data, bytes) else data.encode())
+        connection.settimeout(1.0)
+        parts = []
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while part := connection.recv(65536):
+                parts.append(part)
+        return b"".join(parts).decode("latin1")
+
+
+def statuses(answer):
+    return re.findall(r"HTTP/1\.1 (\d+)", answer)
+
+
+@pytest.mark.parametrize("begun", ["GET /health HT", POST + "Content-Length: 1000\r\n\r\n{"])
+def test_who_sends_slowly_is_cut_off_and_keeps_nobody_waiting(serve, begun):
+    with serve({"HEADER_S": 1.0, "BODY_S": 1.0}) as url:
+        slow = [connect(url) for _ in range(100)]
+        for connection in slow:
+            connection.sendall(begun.encode())
+        for _ in range(3):
+            assert requests.get(f"{url}/health", timeout=5).ok
+            assert test_server.post(url).status_code == 200
+        give_up, answers = time.monotonic() + LIMIT_S, []
+        for connection in slow:
+            with contextlib.suppress(ConnectionError):
+                while time.monotonic() < give_up and (part := connection.recv(1000)):
+                    answers.append(part.decode())
+            connection.close()
+        assert time.monotonic() < give_up
+        assert {*statuses("".join(answers))} <= {"408"}
+        assert "{" not in begun or "Send it faster" in answers[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (POST + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
+        (POST + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x", "400"),
+        (POST + "Transfer-Encoding: xchunked\r\n\r\n{}", "400"),
+        (CHUNKED + "zz\r\n", "400"),
+        (CHUNKED + "1;" + "a" * 100_000, "400"),
+        (CHUNKED + "0\r\n" + "A: b\r\n" * 50_000, "400"),
+        (CHUNKED + "fffff\r\n" + "a" * 0xFFFFF + "\r\n", "413"),
+        (POST + "Content-Length: 99999999\r\n\r\n", "413"),
+        (POST.replace("/predict", "/corrections") + "Content-Length: 99999\r\n\r\n", "413"),
+    ],
+)
+def test_bodies_that_say_two_things_or_never_end(serve, data, status):
+    with serve(max_body_bytes=200_000) as url:
+        started = time.monotonic()
+        answer = ask(url, data + "GET /ready HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        # One answer: what follows is never taken for a request of its own.
+        assert statuses(answer) == [status] and "model_version" not in answer
+        assert time.monotonic() - started < 10
+        assert test_server.post(url).status_code == 200
+
+
+def test_many_tiny_chunks_are_refused_before_they_cost_much(serve):
+    with serve() as url:
+        answer = ask(url, CHUNKED + "1\r\na\r\n" * 5000 + "0\r\n\r\n")
+        assert statuses(answer) == ["400"] and "got smaller ones" in answer
+
+
+def test_a_key_is_looked_at_before_the_body(serve):
+    with serve(api_keys={"robot": KEY}) as url:
+        answer = ask(url, POST + "Content-Length: 30000000\r\n\r\n")
+        assert statuses(answer) == ["401"] and '"request_id"' in answer
+        headers = {"X-API-Key": KEY}
+        assert test_server.post(url, headers=headers).status_code == 200
+
+
+def test_bodies_together_are_bounded(serve):
+    with serve({"BODIES_AT_A_TIME": 1}, max_body_bytes=100_000) as url:
+        with connect(url) as first:
+            first.sendall((POST + "Content-Length: 90000\r\n\r\n" + "a" * 80_000).encode())
+            time.sleep(0.5)
+            second = ask(url, POST + "Content-Length: 50000\r\n\r\n" + "a" * 50_000)
+            assert statuses(second) == ["503"] and "retry-after" in second.lower()
+        time.sleep(0.5)
+        assert statuses(ask(url, POST + "Content-Length: 50000\r\n\r\n" + "a" * 50_000)) == ["400"]
+
+
+def test_a_header_with_an_underscore_is_none(serve):
+    with serve(api_keys={"robot": KEY}) as url:
+        get = "GET /available_combinations HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        assert statuses(ask(url, f"{get}X_API_Key: {KEY}\r\n\r\n")) == ["401"]
+        assert statuses(ask(url, f"{get}X-API-Key: {KEY}\r\n\r\n")) == ["200"]
+
+
+def test_few_files_are_few_connections_and_none_is_said():
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))\n"
+        "from serving import front; print(front.connections())"
+    )
+    run = lambda limit: subprocess.run(  # noqa: E731
+        [sys.executable, "-c", program.format(limit)],
+        cwd=test_server.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert 8 <= int(run(64).stdout) < 48
+    assert "ulimit -n 256" in run(24).stderr
+    assert hard < 5000 or front.connections() == front.MOST_CONNECTIONS
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def nginx(tmp_path):
+    """Starts nginx with the configuration of docs/serving.md, without TLS, before a server."""
+    if shutil.which("nginx") is None:
+        pytest.skip("nginx is not installed")
+    running = []
+
+    def start(url):
+        text = (test_server.ROOT / "docs" / "serving.md").read_text()
+        block = re.search(r"```nginx\n(.*?)```", text, re.DOTALL)[1]
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        block = re.sub(r"listen .*", f"listen 127.0.0.1:{port};", block)
+        block = re.sub(r"\n *ssl_.*", "", block).replace("http://127.0.0.1:8080", url)
+        places = "".join(
+            f"{name}_temp_path {tmp_path}/{name};"
+            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        (tmp_path / "conf").write_text(
+            f"pid {tmp_path}/pid; error_log {tmp_path}/errors; events {{}}\n"
+            f"http {{ access_log off; {places}\n{block} }}"
+        )
+        command = ["nginx", "-c", f"{tmp_path}/conf", "-p", str(tmp_path), "-g", "daemon off;"]
+        running.append(subprocess.Popen(command))
+        give_up = time.monotonic() + LIMIT_S
+        while time.monotonic() < give_up:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return f"http://127.0.0.1:{port}"
+            time.sleep(0.05)
+        raise AssertionError("nginx did not start")
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(LIMIT_S)
+
+
+def test_behind_nginx_nobody_counts_as_this_computer(serve, nginx, tmp_path):
+    (tmp_path / "root").mkdir()
+    options = {"checkpoint_root": tmp_path / "root", "load_without_key": True}
+    with serve(loopback_only=False, **options) as url:
+        proxy = nginx(url)
+        body = {"checkpoint_path": "monday"}
+        assert test_server.post(url, "/load_model", body).status_code == 404, "asked directly"
+        assert test_server.post(proxy, "/load_model", body).status_code == 403
+        assert test_server.post(proxy).status_code == 200
+        slow = [connect(proxy) for _ in range(30)]
+        for connection in slow:
+            connection.sendall((POST + "Content-Length: 1000\r\n\r\n{").encode())
+        assert requests.get(f"{url}/health", timeout=5).ok, "nginx keeps half a body to itself"
+        for connection in slow:
+            connection.close()
