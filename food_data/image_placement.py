@@ -268,7 +268,8 @@ def _orientation(picture: Image.Image) -> int:
     """EXIF's orientation, 1..8; 1 where it is absent or no such number. Nothing else is read."""
     try:
         with decoding():
-            value = picture.getexif().get(ExifTags.Base.Orientation, 1)
+            # Not the PNG's own method, which would decode all of it to find EXIF behind the pixels.
+            value = Image.Image.getexif(picture).get(ExifTags.Base.Orientation, 1)
             value = int(value[0] if isinstance(value, tuple) else value)
     except ImageDecodeError:  # The picture is as good without its EXIF.
         return 1

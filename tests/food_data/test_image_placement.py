@@ -12,7 +12,7 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from food_data import image_placement
 from tests import broken_pictures
@@ -47,6 +47,13 @@ def test_formats_are_decoded_upright_as_rgb(kind):
     assert image.shape == (32, 16, 3)
     assert np.abs(image[4, 8] - RED).max() <= 30
     assert np.abs(image[28, 8] - GREEN).max() <= 30
+
+
+def test_of_a_header_nothing_is_decoded(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", loaded.append)
+    assert image_placement.read_header(noise("PNG")) == ((64, 64), 1)
+    assert not loaded
 
 
 def tag(form, count, value, rest=b""):
