@@ -117,17 +117,6 @@ def test_wrong_arguments_are_one_line_and_write_nothing(run, tmp_path, changes, 
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_broken_picture_is_named_or_skipped(run, annotations_file, tmp_path):
-    (annotations_file.parent / "3.png").write_bytes(b"not a picture")
-    code, _, err = run()
-    assert code == 1
-    assert "3.png: Expected a picture" in err
-    code, out, _ = run("--skip_unreadable")
-    assert code == 0
-    assert "3.png: Expected a picture" in out
-    assert len(npz_dataset.read_npz(tmp_path / "out" / "plates.npz")) == 5
-
-
 def test_synthetic_plates_are_the_same_for_the_same_seed(tmp_path, capsys):
     prints = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
