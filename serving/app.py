@@ -97,7 +97,7 @@ def create_app(
     app.config.update(
         API_TITLE="Food acquisition with RT-1",
         # Of the contract, not of the program: it changes when a field is added.
-        API_VERSION="1.0.0",
+        API_VERSION="1.1.0",
         OPENAPI_VERSION="3.0.3",
         OPENAPI_URL_PREFIX="/",
     )
