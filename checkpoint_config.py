@@ -22,6 +22,7 @@ import keras2  # noqa: F401
 import difflib
 import re
 import tokenize
+from collections.abc import Collection
 
 import gin
 from gin import config_parser
@@ -56,11 +57,21 @@ _KNOWN_IMPORTS = ("food_data.augmentation", "food_data.framing", "food_data.pipe
 _RETIRED = ("FilmEfficientNet.lean_training",)
 # No model comes near; a number beyond would fill the memory before its weights are compared.
 _LARGEST = {
-    "FilmEfficientNet.width": 10,
-    "FilmEfficientNet.depth": 10,
+    "FilmEfficientNet.width": 4,
+    "FilmEfficientNet.depth": 4,
     "Transformer.num_layers": 200,
 }
 _LARGEST_OTHER = 8192
+# Lengths of axes of the weights.
+_LENGTHS = (
+    "RT1ActionTokenizer.vocab_size",
+    "TokenLearner.hidden_size",
+    "TokenLearner.num_tokens",
+    "Transformer.feed_forward_size",
+    "Transformer.key_dim",
+    "Transformer.num_heads",
+    "TransformerNetwork.token_embedding_size",
+)
 _MAX_CHARACTERS = 1_000_000
 
 
@@ -122,7 +133,7 @@ def _resolved(value: object, macros: dict[str, object]) -> object:
     return value
 
 
-def _bind_literals(text: str) -> None:
+def _bind_literals(text: str, lengths: Collection[int]) -> None:
     for parameter, value in literals(text).items():
         name = parameter.partition(".")[0]
         if name in TRAINING or parameter in _RETIRED:
@@ -134,10 +145,12 @@ def _bind_literals(text: str) -> None:
         limit = _LARGEST.get(parameter, _LARGEST_OTHER)
         if isinstance(value, (int, float)) and not abs(value) <= limit:
             raise ConfigError(f"{parameter} of at most {limit}, got {value}")
+        if parameter in _LENGTHS and value not in lengths:
+            raise ConfigError(f"{parameter} that some axis of the weights has, got {value!r}")
         gin.bind_parameter(parameter, value)
 
 
-def apply(text: str, name: object, trusted: bool) -> None:
+def apply(text: str, name: object, trusted: bool, lengths: Collection[int]) -> None:
     """Puts a configuration into force in the place of what gin holds.
 
     Weights follow from a checkpoint, so the file that a network would start from is not read.
@@ -146,6 +159,7 @@ def apply(text: str, name: object, trusted: bool) -> None:
         text: of the file.
         name: of the file, for errors.
         trusted: whether gin may run what the file says; else only literals are taken.
+        lengths: of all axes of the weights, which literals have to agree with.
 
     Raises:
         ConfigError: says what was expected; gin then holds nothing.
@@ -159,7 +173,7 @@ def apply(text: str, name: object, trusted: bool) -> None:
             text = re.sub(rf"^({retired}) = .*$", "", text, flags=re.MULTILINE)
             gin.parse_config(text, skip_unknown=TRAINING)
         else:
-            _bind_literals(text)
+            _bind_literals(text, lengths)
         gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
     except (ValueError, SyntaxError, OSError, ImportError) as error:
         gin.clear_config()

@@ -83,29 +83,24 @@ class Contents:
 
 @dataclasses.dataclass(frozen=True)
 class LoadedCheckpoint:
-    """What `load` found.
+    """What `load` found."""
 
-    Attributes:
-        agent: with the weights of the checkpoint; its optimizer is new.
-        contents: the files beside the weights.
-        embeddings: the instructions it was trained with.
-        metadata: the contents of metadata.json.
-        version: name of the checkpoint, such as 'best_checkpoint-120'.
-    """
-
-    agent: agent_wrapper.Agent
-    contents: Contents
+    agent: agent_wrapper.Agent  # with the weights of the checkpoint; its optimizer is new
+    contents: Contents  # the files beside the weights
 
     @property
     def embeddings(self) -> embedding_store.EmbeddingStore:
+        """The instructions it was trained with."""
         return self.contents.embeddings
 
     @property
     def metadata(self) -> dict[str, object]:
+        """The contents of metadata.json."""
         return self.contents.metadata
 
     @property
     def version(self) -> str:
+        """Name of the checkpoint, such as 'best_checkpoint-120'."""
         return self.contents.metadata["checkpoint"]
 
 
@@ -115,7 +110,7 @@ def locate(path: str | os.PathLike[str]) -> pathlib.Path:
     Raises:
         FileNotFoundError: if there is no such directory.
         CheckpointDirectoryError: for the prefix of another checkpoint than the one that counts.
-        checkpoint_loading.CheckpointLoadError: for an address such as gs://bucket/run.
+        ValueError: for an address such as gs://bucket/run.
     """
     atomic_files.check_local(path, "--checkpoint_dir")
     path = pathlib.Path(path)
@@ -294,8 +289,9 @@ def load(
 
     import agent_wrapper
 
+    lengths = checkpoint_files.TensorFile(str(contents.prefix)).lengths
     try:
-        checkpoint_config.apply(text, config, trust_config or config_file is not None)
+        checkpoint_config.apply(text, config, trust_config or config_file is not None, lengths)
         if loss_type is not None:
             gin.bind_parameter("TransformerNetwork.loss_type", loss_type)
         agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
@@ -306,7 +302,9 @@ def load(
         reason = str(error).strip().splitlines()[0]
         raise CheckpointDirectoryError(f"{config}: describes no network: {reason}") from error
     checkpoint_loading.custom_load_checkpoint(agent, contents.prefix)
-    if weights_digest(contents.directory) != contents.weights_sha256:
+    # A run may have written a better one meanwhile; this one is whole then, and goes on to count.
+    index = pathlib.Path(f"{contents.prefix}.index").read_bytes()
+    if hashlib.sha256(index).hexdigest() != contents.weights_sha256:
         raise CheckpointDirectoryError(
             f"{contents.prefix}: expected the weights that were there when the files beside them "
             "were read, got others: something writes there. Try again, or load a copy."

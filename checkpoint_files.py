@@ -258,6 +258,11 @@ class TensorFile:
             if info.dtype == "string":
                 self.read(info.name)  # The object graph comes last, so that a file cut off shows.
 
+    @property
+    def lengths(self) -> set[int]:
+        """Of all axes of all entries."""
+        return {length for info in self.tensors.values() for length in info.shape}
+
     def is_variable(self, name: str) -> bool:
         """Whether the entry is a variable, not the object graph or a string that Keras adds."""
         return self._keys[name].endswith(VARIABLE_SUFFIX)

@@ -472,7 +472,8 @@ def _configure(args: argparse.Namespace, file: checkpoint_files.TensorFile) -> s
     source = args.config_file or (str(beside) if beside.is_file() else None)
     if source:
         text = pathlib.Path(source).read_text(encoding="utf-8")
-        checkpoint_config.apply(text, source, args.trust_config or args.config_file is not None)
+        trusted = args.trust_config or args.config_file is not None
+        checkpoint_config.apply(text, source, trusted, file.lengths)
     else:
         bindings = bindings_from_shapes(file.tensors)
         gin.parse_config(bindings)

@@ -309,7 +309,7 @@ class CheckpointWriter:
             return
         try:
             calibrated = json.loads(path.read_text())["fitted_on"]["weights_sha256"]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             calibrated = None
         if calibrated != checkpoint_directory.weights_digest(self.directory):
             os.replace(path, path.with_name(checkpoint_directory.STALE_CALIBRATION_FILE))
@@ -371,7 +371,10 @@ def _save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
                 os.replace(path, folder / path.name)
             atomic_files.sync(folder)
     except (OSError, tf.errors.OpError) as error:
-        free = shutil.disk_usage(folder).free if folder.is_dir() else 0
+        if not folder.is_dir():
+            gone = f"{folder} is no longer there; its earlier checkpoints went with it"
+            raise CheckpointWriteError(f"Cannot write the checkpoint {prefix}: {gone}.") from error
+        free = shutil.disk_usage(folder).free
         reason = str(error).strip().splitlines()[0].rstrip(".")[:300]
         raise CheckpointWriteError(
             f"Cannot write the checkpoint {prefix}: {reason}. Expected room for it, got "

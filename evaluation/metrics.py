@@ -150,7 +150,7 @@ def midpoint_hits(
     foods: np.ndarray | None = None,
     rows: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Where the midpoints of predictions lie among the foods of their pictures.
+    """Where the midpoints of predictions [N, 4] lie among the foods of their pictures.
 
     Holds the masks of one picture at a time.
 
@@ -167,9 +167,6 @@ def midpoint_hits(
         on the instructed food, 0 if not; 'nearest_item_rate', 1 if no other food of the picture is
         nearer, 0 if one is, NaN too where there is no other; 'nearest_item_chance', 1 / number of
         foods in the picture.
-
-    Raises:
-        ValueError: if shapes do not fit or a prediction is not finite.
     """
     predicted = np.asarray(predicted, np.float64)
     rows = np.arange(len(masks)) if rows is None else np.asarray(rows)

@@ -428,7 +428,7 @@ def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str, x: str, y: str)
     opening = f'<svg role="img" aria-label="{name}: {y} over {x}" viewBox='
     text = re.sub(r"<svg [^>]*viewBox=(\"[^\"]*\")[^>]*>", opening + r"\1>", text, count=1)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text[text.index("<svg") :])
-    return text.replace(_INK, "currentColor")
+    return text.replace(_INK, "currentColor").replace("xlink:href", "href")
 
 
 def _example(found: Mapping[str, typing.Any]) -> dict[str, typing.Any]:

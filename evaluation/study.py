@@ -100,11 +100,6 @@ Columns = Mapping[str, np.ndarray]
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def _blank(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    colours = generator.integers(0, 256, (len(images), 1, 1, 3), np.uint8)
-    return np.broadcast_to(colours, images.shape).copy()
-
-
 def _hue(degrees: int) -> Change:
     def turned(image: np.ndarray) -> np.ndarray:
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
@@ -112,33 +107,31 @@ def _hue(degrees: int) -> Change:
         hsv[..., 0] = (hsv[..., 0].astype(np.int32) + degrees // 2) % 180
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
-    return lambda images, generator: np.stack([turned(image) for image in images])
+    return lambda images, rng: np.stack([turned(image) for image in images])
 
 
 def _gamma(exponent: float) -> Change:
     table = np.rint(255.0 * (np.arange(256) / 255.0) ** exponent).astype(np.uint8)
-    return lambda images, generator: table[images]
+    return lambda images, rng: table[images]
 
 
-def _blur(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    return np.stack([cv2.GaussianBlur(image, (0, 0), 4.0) for image in images])
-
-
-def _grain(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    grain = 25.5 * generator.standard_normal(images.shape, np.float32)
+def _grain(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    grain = 25.5 * rng.standard_normal(images.shape, np.float32)
     return np.clip(np.rint(images + grain), 0, 255).astype(np.uint8)
 
 
 SHIFTS: dict[str, Change] = {
-    "blank": _blank,
-    "noise": lambda images, generator: generator.integers(0, 256, images.shape, np.uint8),
+    "blank": lambda images, rng: np.broadcast_to(
+        rng.integers(0, 256, (len(images), 1, 1, 3), np.uint8), images.shape
+    ).copy(),
+    "noise": lambda images, rng: rng.integers(0, 256, images.shape, np.uint8),
     "hue_40": _hue(40),
     "hue_120": _hue(120),
     "gamma_half": _gamma(0.5),
     "gamma_two": _gamma(2.0),
-    "blur": _blur,
+    "blur": lambda images, rng: np.stack([cv2.GaussianBlur(one, (0, 0), 4.0) for one in images]),
     "grain": _grain,
-    "negative": lambda images, generator: 255 - images,
+    "negative": lambda images, rng: 255 - images,
 }
 
 
@@ -422,10 +415,7 @@ def _curves(estimate: Estimate, std: np.ndarray, labels: np.ndarray) -> dict[str
 
 
 def _examples(
-    samples: Samples,
-    answers: np.ndarray,
-    doubts: _Doubts,
-    number: int,
+    samples: Samples, answers: np.ndarray, doubts: _Doubts, number: int
 ) -> dict[str, list[dict[str, typing.Any]]]:
     """{'best', 'worst', 'most_uncertain'}: so many samples each, with their pictures."""
     found, calibrated, dataset = doubts.default, doubts.known, samples.dataset

@@ -13,7 +13,8 @@
 | GET /, /static/...          | the page to try it               |
 
 A photo's way: `front` (bytes, and the line before the model), `security` (who asks), here,
-`schemas` (what is asked), `predictor` (decode, ask, convert), `engines` (the network), and back.
+`request_bodies` and `schemas` (what is asked), `predictor` (decode, ask, convert), `engines` (the
+network), and back.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import flask_smorest
 from absl import logging
 from werkzeug import exceptions
 
-from serving import schemas, security
+from serving import request_bodies, schemas, security
 from serving.predictor import Predictor
 from serving.schemas import RequestError
 from serving.service import NAME, Service
@@ -116,8 +117,8 @@ def create_app(
     return app
 
 
-_routes = schemas.Blueprint("routes", __name__)
-_batch_routes = schemas.Blueprint("batch", __name__)
+_routes = request_bodies.Blueprint("routes", __name__)
+_batch_routes = request_bodies.Blueprint("batch", __name__)
 
 
 def _service() -> Service:
@@ -224,7 +225,10 @@ def predict_batch(request: dict[str, Any]) -> Any:
     request = schemas.with_defaults(request)
     service, predictor = _service(), flask.g.predictor
     pictures = request["images"] or [request["image"]]
-    results = [service.answer(predictor, one, request, sampled=True) for one in pictures]
+    results = []
+    for one in pictures:
+        results.append(service.answer(predictor, one, request, sampled=True))
+        _check_in_time()
     timings = [one.pop("timing_ms") for one in results]
     timing = {name: sum(one[name] for one in timings) for name in timings[0]}
     if request["images"] is None:
@@ -290,8 +294,7 @@ def _finished(
 ) -> dict[str, Any]:
     """Adds who answered and how long it took; counts, and keeps what is about one picture."""
     service, version, visitor = _service(), flask.g.predictor.version, security.visitor_of_this()
-    if visitor.expired:
-        raise RequestError(504, "The answer came too late.")
+    _check_in_time()
     timing["queue"] = flask.g.waited_ms
     timing["total"] = timing["queue"] + 1000 * (time.perf_counter() - flask.g.asked_s)
     service.metrics.observe(timing)
@@ -306,6 +309,12 @@ def _finished(
     if service.recorder is not None:
         _record(visitor.request_id, image, request, content)
     return content
+
+
+def _check_in_time() -> None:
+    """Ends what goes on after its client was told that it is too late."""
+    if security.visitor_of_this().expired:
+        raise RequestError(504, "The answer came too late.")
 
 
 def _record(request_id: str, image: bytes, request: dict[str, Any], answer: dict[str, Any]) -> None:
@@ -343,7 +352,7 @@ def _describe(error: exceptions.HTTPException) -> str:
     request = flask.request
     if isinstance(error, exceptions.NotFound):
         rules = sorted(rule.rule for rule in flask.current_app.url_map.iter_rules())
-        return f"There is no {request.path}. Known: {', '.join(rules)}."
+        return f"There is no {request.path[:200]}. Known: {', '.join(rules)}."
     if isinstance(error, exceptions.MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return f"{request.path} expects one of {allowed}, got {request.method}."
@@ -370,9 +379,9 @@ def _description(settings: ServerSettings) -> str:
         "fork or spoon comes out: start and end, in 0..1 of the picture's width and height, origin "
         "top left, x to the right, y down, and in pixels.\n\n"
         f"Limits of this server: bodies of {settings.max_body_bytes} bytes, pictures of "
-        f"{settings.max_pixels} pixels, JSON of {schemas.MAX_JSON_DEPTH} levels, {limit} requests "
-        f"a minute for each key or address, an answer within {settings.deadline_s:g} s of waiting. "
-        f"An API key {keys}.\n\n"
+        f"{settings.max_pixels} pixels, JSON of {request_bodies.MAX_JSON_DEPTH} levels, {limit} "
+        "requests a minute for each key or address, an answer within "
+        f"{settings.deadline_s:g} s of waiting. An API key {keys}.\n\n"
         "Every answer has the header X-Request-ID, the client's own if it brought one that fits "
         "and of which the recorder has no answer. An error is a JSON object with `error` and "
         "`request_id`, also those that are not listed at each route: 404 for an unknown path, 405 "

@@ -54,7 +54,10 @@ def main(
         )
     if not settings.api_keys and not settings.loopback_only:
         logging.warning("Whoever reaches %s may ask: there are no API keys", host)
-    server = front.Server(create_app(predictor, settings), host, port)
+    try:
+        server = front.Server(create_app(predictor, settings), host, port)
+    except OSError as error:
+        sys.exit(str(error))
 
     def stop(number: int, frame: object) -> None:
         del frame

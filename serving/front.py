@@ -45,7 +45,9 @@ from absl import logging
 from serving import security, service
 from serving.schemas import RequestError
 
-HEADER_S = 10.0
+HEADER_S = 5.0
+# With so few connections each is worth more.
+FEW_CONNECTIONS, HEADER_OF_FEW_S = 100, 2.0
 BODY_S = 20.0
 BODY_BYTES_PER_S = 50_000
 BODIES_AT_A_TIME = 8
@@ -75,12 +77,16 @@ class Server:
     """
 
     def __init__(self, app: flask.Flask, host: str, port: int) -> None:
-        """`app` is made by `serving.app.create_app`; `port` is free."""
+        """`app` is made by `serving.app.create_app`; `port` is free.
+
+        Raises OSError if too few files may be open for connections.
+        """
         self.unfinished, self.ended = 0, threading.Event()
         self._app, self._host, self._port = app, host, port
         self._service: service.Service = app.extensions[service.NAME]
         self._guard: security.Guard = app.extensions[security.NAME]
         self._stored_bytes, self._stopping = 0, False
+        self._connections = connections()
         make = concurrent.futures.ThreadPoolExecutor
         self._predictions = make(self._service.num_workers, "prediction")
         self._others = make(_FREE_THREADS, "request")
@@ -114,6 +120,7 @@ class Server:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
+            header_s = HEADER_S if self._connections > FEW_CONNECTIONS else HEADER_OF_FEW_S
             self._granian = granian.server.embed.Server(
                 self._answer,
                 self._host,
@@ -122,9 +129,9 @@ class Server:
                 http=granian.constants.HTTPModes.http1,
                 websockets=False,
                 backlog=1024,
-                backpressure=connections(),
+                backpressure=self._connections,
                 http1_settings=granian.http.HTTP1Settings(
-                    header_read_timeout=int(1000 * HEADER_S), max_buffer_size=_HEADER_BYTES
+                    header_read_timeout=int(1000 * header_s), max_buffer_size=_HEADER_BYTES
                 ),
                 log_enabled=False,
             )
@@ -313,7 +320,7 @@ def connections() -> int:
             f"The server may open {soft} files and has {opened} open: too few for connections. "
             f"Raise the limit to 256 or more: ulimit -n 256"
         )
-    if found < 100:
+    if found < FEW_CONNECTIONS:
         logging.warning("ulimit -n is %d: only %d connections at a time", soft, found)
     return found
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import io
 import math
 import os
 import pathlib
@@ -29,7 +28,6 @@ from typing import Any
 
 import numpy as np
 from absl import logging
-from PIL import Image
 
 import policy_specs
 from evaluation import calibration as uncertainty_calibration
@@ -155,6 +153,8 @@ class Predictor:
         for scope in DROPOUT_SCOPES:
             self.model.forward(image, embedding, dropout=scope, num_samples=16, seed=0)
         self.model.forward(image, embedding)
+        if self._encoder is not None:  # Its first text takes seconds.
+            self._encoder.encode("skewer a strawberry")
         if self.judge is not None:
             view = framing.View(*image_placement.place(image[0], "stretch"))
             self.judge.judge(self.model, view, view.placement, embedding[0])
@@ -273,7 +273,12 @@ class Predictor:
             else:
                 pair, likeness = self._nearest(request["text"])
         except embedding_store.UnknownInstructionError as error:
-            raise RequestError(422, str(error)) from error
+            start, _, names = str(error).partition("Known: ")
+            if names.count(",") < 5:
+                raise RequestError(422, str(error)) from error
+            raise RequestError(
+                422, f"{start}GET /available_combinations lists the known ones."
+            ) from error
         trained = None if self.trained_pairs is None else pair in self.trained_pairs
         return _Instruction(*pair, self._embeddings.lookup(*pair), likeness, trained)
 
@@ -343,9 +348,9 @@ class _Instruction:
 def _num_pixels(image: bytes) -> int:
     """Of the header; 0 if it cannot be read, which decoding will say better."""
     try:
-        with Image.open(io.BytesIO(image), formats=image_placement.FORMATS) as picture:
-            return picture.width * picture.height
-    except Exception:  # noqa: BLE001  A stranger's bytes make Pillow raise anything.
+        (width, height), _ = image_placement.read_header(image)
+        return width * height
+    except image_placement.ImageDecodeError:
         return 0
 
 

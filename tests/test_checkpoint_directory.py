@@ -136,6 +136,7 @@ def _damaged(directory, name, change):
         ("config.gin", None, Error, "expected config.gin, found none"),
         ("config.gin", "a =", Error, "expected literals, got what is none"),
         ("config.gin", "Transformer.num_layers = 'x'", Error, "describes no network"),
+        ("config.gin", "Transformer.key_dim = 777", Error, "some axis of the weights has, got 777"),
         ("config.gin", "Transformer.num_layers = 9999", Error, "of at most 200, got 9999"),
         ("metadata.json", "[" * 100_000, Error, "expected JSON"),
         ("metadata.json", b"\xff\xfe", Error, "expected UTF-8"),

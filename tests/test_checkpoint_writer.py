@@ -161,6 +161,12 @@ def test_a_full_disk(tmp_path):
         subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
+def test_a_folder_that_was_removed(tmp_path):
+    checkpoint = tf.train.Checkpoint(variable=tf.Variable(1.0))
+    with pytest.raises(checkpoint_writer.CheckpointWriteError, match="run is no longer there"):
+        checkpoint_writer._save(checkpoint, tmp_path / "run" / "last_checkpoint-1")
+
+
 def test_leftovers_of_a_killed_run_go(make_writer, tmp_path):
     run = tmp_path / "run"
     (run / ".last_checkpoint-13.abc").mkdir(parents=True)

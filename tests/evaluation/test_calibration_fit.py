@@ -90,6 +90,16 @@ def test_new_samples_are_covered_with_the_promised_chance(coverage):
         assert coverage - 0.025 <= np.mean(values) <= coverage + 1 / 41 + 0.025, name
 
 
+def test_coverage_over_splits_is_of_each_region_for_itself(monkeypatch):
+    """Sectors, which would widen the discs, have no part in it."""
+    split = np.arange(150), np.arange(150, 300)
+    monkeypatch.setattr(evaluation_samples, "calibration_split", lambda *settings: split)
+    samples, estimate = drawn(3, 300)
+    found = calibration_fit.coverage_over_splits(estimate, samples, 1)
+    samples.pieces = dataclasses.replace(samples.pieces, elongated=None)
+    assert found == calibration_fit.coverage_over_splits(estimate, samples, 1)
+
+
 def choose(doubt, error, target, rate, pictures=None, **settings):
     pictures = np.arange(len(doubt)) if pictures is None else pictures
     return calibration_fit.choose_threshold(
@@ -147,14 +157,6 @@ def test_error_rate_is_kept_with_the_confidence():
         assert found.error_rate_bound <= 0.05
     assert np.mean(np.array(true_rates) > 0.05) <= 0.1
     assert np.mean(true_rates) > 0.01  # not by asking always
-
-
-def test_bounds_count_pictures_not_samples():
-    """Ten copies of each sample promise no more than one."""
-    doubt, error = plates(np.random.default_rng(2), 60)
-    once = choose(doubt, error, "query_rate", 0.2)
-    copies = [np.repeat(one, 10) for one in (doubt, error, np.arange(60))]
-    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once
 
 
 def test_errors_of_place_and_direction_by_hand():
@@ -302,3 +304,11 @@ def test_too_little_and_bad_data_are_refused():
     for name in ("target_rate", "confidence", "coverage"):
         with pytest.raises(ValueError, match="expected 0 <"):
             fit(samples, estimate, **{name: 1.0})
+
+
+def test_bounds_count_pictures_not_samples():
+    """Ten copies of each sample promise no more than one."""
+    doubt, error = plates(np.random.default_rng(2), 60)
+    once = choose(doubt, error, "query_rate", 0.2)
+    copies = [np.repeat(one, 10) for one in (doubt, error, np.arange(60))]
+    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once

@@ -10,13 +10,14 @@ import re
 import shutil
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from evaluation import report, study, uncertainty_sources
 from evaluation.samples import Samples
-from tests.evaluation import agents, pages
+from tests.evaluation import agents
 
 HOSTILE = '<script>alert("x")</script>'
 NAMES = ["report.html", "report.json", "errors.csv", "groups.csv", "uncertainty.csv"]
@@ -33,6 +34,11 @@ ABOUT = {
     },
     "checkpoint": {"name": "plates", "loss_type": "cross_entropy", "global_step": 12000},
 }
+
+
+def said(element):
+    """All of its text, white space as a browser shows it."""
+    return " ".join(" ".join(element.itertext()).split())
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +100,7 @@ def text(paths):
 
 @pytest.fixture(scope="module")
 def tree(text):
-    return pages.read(text)
+    return ElementTree.fromstring(text)
 
 
 def test_five_files_the_same_each_time(document, paths, tmp_path):
@@ -128,56 +134,55 @@ def test_csv_has_all_digits(document, paths):
 
 def test_no_name_becomes_markup_and_nothing_outside_the_file_is_asked_for(text, tree):
     assert "<script" not in text.lower()
-    assert list(tree.all("script", "iframe", "object", "form")) == []
-    assert not any(name.startswith("on") for e in tree.all() for name in e.attributes)
+    assert not {e.tag for e in tree.iter()} & {"script", "iframe", "object", "form"}
+    assert not any(name.startswith("on") for e in tree.iter() for name in e.attrib)
     # In title, food, comparison, settings, calibration and example.
     assert text.count("&lt;script&gt;alert") >= 8
-    assert next(tree.all("h1")).text == ABOUT["title"]
+    assert said(tree.find(".//h1")) == ABOUT["title"]
     assert "p?.npz" in text
     without_pictures = re.sub(r"data:image/jpeg;base64,[A-Za-z0-9+/=]+", "", text)
     assert re.findall(r"https?:|//|@import|url\((?!#)", without_pictures) == []
-    for element in tree.all():
-        for name in ("src", "href", "xlink:href", "srcset", "action", "data"):
-            address = element.attributes.get(name)
+    for element in tree.iter():
+        for name in ("src", "href", "srcset", "action", "data"):
+            address = element.get(name)
             assert address is None or address.startswith(("#", "data:image/jpeg;base64,"))
     assert "default-src 'none'" in text
 
 
 def test_it_can_be_read_out(tree):
-    assert [e.attributes["lang"] for e in tree.all("html")] == ["en"]
-    levels = [int(e.tag[1]) for e in tree.all("h1", "h2", "h3", "h4")]
+    assert tree.get("lang") == "en"
+    levels = [int(e.tag[1]) for e in tree.iter() if re.fullmatch(r"h\d", e.tag)]
     assert (levels[0], levels.count(1)) == (1, 1)
     assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))
-    for table in tree.all("table"):
-        assert next(table.all("caption")).text
-        assert {head.attributes["scope"] for head in table.all("th")} == {"row", "col"}
-    plates = list(tree.all("img"))
+    for table in tree.iter("table"):
+        assert said(table.find("caption"))
+        assert {head.get("scope") for head in table.iter("th")} == {"row", "col"}
+    plates = list(tree.iter("img"))
     assert len(plates) == 6
-    assert all(e.attributes["alt"].startswith("Plate, asked for skewering") for e in plates)
-    ids = [e.attributes["id"] for e in tree.all() if "id" in e.attributes]
+    assert all(e.get("alt").startswith("Plate, asked for skewering") for e in plates)
+    ids = [e.get("id") for e in tree.iter() if e.get("id")]
     assert len(ids) == len(set(ids))
     for name in ("aria-labelledby", "href"):
-        wanted = {e.attributes[name] for e in tree.all() if name in e.attributes}
-        assert {one.lstrip("#") for one in wanted if not one.startswith("data:")} <= set(ids)
+        assert {e.get(name).lstrip("#") for e in tree.iter() if e.get(name)} <= set(ids)
 
 
 def test_sections_are_in_order_and_what_is_absent_is_said(document, tree, tmp_path):
-    assert [e.attributes["id"] for e in tree.all("h2")] == [
+    assert [e.get("id") for e in tree.iter("h2")] == [
         *("summary", "errors", "comparison", "uncertainty", "curves", "calibration", "shifts"),
         *("groups", "examples", "settings"),
     ]
     less = {"comparison": None, "calibration": None, "shifts": [], "curves": [], "uncertainty": []}
     less |= {"groups": {}, "examples": {"best": [], "worst": [], "most_uncertain": []}}
     path = report.write(document | less, tmp_path)["report.html"]
-    tree = pages.read(path.read_text(encoding="utf-8"))
-    assert [e.attributes["id"] for e in tree.all("h2")] == ["summary", "errors", "settings"]
-    (line,) = [e.text for e in tree.all("p") if e.text.startswith("Not in this evaluation")]
+    tree = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    assert [e.get("id") for e in tree.iter("h2")] == ["summary", "errors", "settings"]
+    (line,) = [said(e) for e in tree.iter("p") if said(e).startswith("Not in this evaluation")]
     assert "Calibration; Plates unlike training" in line
 
 
 def test_cells_are_the_numbers_of_the_document(document, tree):
-    table = next(tree.all("table"))
-    heads, *rows = [[cell.text for cell in row.all("th", "td")] for row in table.all("tr")]
+    table = tree.find(".//table")
+    heads, *rows = [[said(cell) for cell in row] for row in table.iter("tr")]
     assert heads[1:] == list(document["errors"])
     assert len(rows) == len(document["metrics"])
     for (column, metric), (head, *cells) in zip(document["metrics"].items(), rows):
@@ -195,24 +200,6 @@ def test_numbers_and_columns_as_text():
     assert interval(None) == report.interval(None) == report.number(None) == "-"
     assert (report.number(-0.0001, 2), report.number(12.34)) == ("0.00", "12.3")
     assert report.table([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc   d"
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def test_contrast(text):
-    """WCAG 2.1, 1.4.3 and 1.4.11, in light, dark and print; curves are the same in all."""
-    colours = {name: re.findall(rf"--{name}: (#\w+)", text) for name in ("ink", "quiet", "card")}
-    curves = set(re.findall(r"stroke: (#\w{6})", text)) - {"#ffffff"}
-    assert len(curves) >= 2
-    assert [len(found) for found in colours.values()] == [3, 3, 3]
-    for ink, quiet, card in zip(*colours.values()):
-        for one, least in ((ink, 4.5), (quiet, 4.5), *((curve, 3) for curve in curves)):
-            light, dark = sorted((luminance(one), luminance(card)), reverse=True)
-            assert (light + 0.05) / (dark + 0.05) >= least, (one, card)
 
 
 @pytest.mark.slow

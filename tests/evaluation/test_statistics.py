@@ -27,17 +27,6 @@ def test_is_scipys_percentile_interval_of_the_same_drawings():
     assert interval(values, np.arange(60), seed=8)["low"] != found["low"]
 
 
-def test_samples_of_one_picture_are_not_taken_for_independent():
-    """Ten copies of each picture tell no more than one."""
-    values = np.random.default_rng(4).normal(size=30)
-    once = interval(values, np.arange(30))
-    copies = interval(np.repeat(values, 10), np.repeat(np.arange(30), 10))
-    blind = interval(np.repeat(values, 10), np.arange(300))
-    for end in ("low", "high"):
-        assert copies[end] == pytest.approx(once[end])
-    assert blind["high"] - blind["low"] < 0.5 * (once["high"] - once["low"])
-
-
 def test_columns_share_their_drawings_and_unknown_values_do_not_count():
     first = np.array([1.0, np.nan, 3, 4])
     columns = {"a": first, "b": first * 2, "c": np.full(4, np.nan)}

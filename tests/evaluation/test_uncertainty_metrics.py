@@ -34,12 +34,6 @@ def test_example_of_the_module():
     assert np.isnan(found["auroc"])
 
 
-def test_no_more_are_asked_than_the_share_needs():
-    errors = np.arange(15.0)
-    found = uncertainty_metrics.ranking_figures(errors, errors)
-    assert found["gain_20"] == pytest.approx(1 - 5.5 / 7)  # 3 of 15, not 4
-
-
 def test_ties_give_the_expected_value_not_that_of_an_order():
     uncertainty, error = np.array([1, 0, 1, 1, 2]), np.array([5.0, 1, 0, 2, 3])
     curves = [
@@ -60,12 +54,6 @@ def test_oracle_constant_and_misleading(error):
     assert oracle["excess_aurc"] == pytest.approx(0, abs=1e-9)
     assert constant["ause"] == pytest.approx(constant["random_ause"], abs=1e-9)
     assert misleading["ause"] >= constant["ause"] - 1e-9 >= oracle["ause"] - 2e-9
-
-
-def test_without_errors_areas_are_unknown():
-    found = uncertainty_metrics.ranking_figures(np.array([1, 2]), np.zeros(2))
-    assert np.isnan([found["ause"], found["relative_ause"], found["gain_50"]]).all()
-    assert found["aurc"] == 0
 
 
 def random_case(seed, number=300, factor=1.0):
@@ -116,3 +104,15 @@ def test_the_calibration_error_of_chances():
     chances = np.repeat([0.2, 0.8], 1000)
     right = np.random.default_rng(0).random(2000) < chances
     assert uncertainty_metrics.chance_error(chances, right) < 0.06
+
+
+def test_no_more_are_asked_than_the_share_needs():
+    errors = np.arange(15.0)
+    found = uncertainty_metrics.ranking_figures(errors, errors)
+    assert found["gain_20"] == pytest.approx(1 - 5.5 / 7)  # 3 of 15, not 4
+
+
+def test_without_errors_areas_are_unknown():
+    found = uncertainty_metrics.ranking_figures(np.array([1, 2]), np.zeros(2))
+    assert np.isnan([found["ause"], found["relative_ause"], found["gain_50"]]).all()
+    assert found["aurc"] == 0

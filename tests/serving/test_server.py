@@ -247,6 +247,7 @@ def test_the_log_has_one_line_of_json_for_each_request_and_no_secrets(serve, cap
     with serve(api_keys={"robot": KEY}) as url:
         post(url, headers={"X-API-Key": KEY, "X-Request-ID": "mine"})
         post(f"{url}/predikt?key={KEY}", "", headers={"X-API-Key": "wrong"})
+        post(f"{url}/{KEY}", "", headers={"X-API-Key": KEY, "X-Request-ID": KEY})
     lines = [json.loads(one.message) for one in caplog.records if one.message.startswith("{")]
     fields = ("request_id", "client", "method", "path", "status", "action", "model_version")
     assert [lines[0][name] for name in fields] == [
