@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
     """Asks, fits, tests, prints, writes. Returns what it wrote."""
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
+    evaluation_samples.check_output(args.checkpoint_dir, "--checkpoint_dir")
     samples = evaluation_samples.read(args, metadata)
     fingerprint = npz_dataset.dataset_fingerprint(samples.dataset)
     if args.split == "all" and fingerprint == metadata.get("dataset_fingerprint"):

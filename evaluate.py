@@ -80,6 +80,11 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         )
     if args.mm_per_px is not None and not 0 < args.mm_per_px < math.inf:
         raise ValueError(f"--mm_per_px: expected a positive number, got {args.mm_per_px}.")
+    folders = {"--report_dir": args.report_dir}
+    folders["--output_file"] = args.output_file and args.output_file.parent
+    for flag, folder in folders.items():
+        if folder is not None:
+            evaluation_samples.check_output(folder, flag)
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)
@@ -122,7 +127,6 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
             for kind, row in document["errors"].items()
         }
         contents = {"split": args.split, "num_samples": len(samples), "answers": means}
-        args.output_file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_files.replace_file(args.output_file) as file:
             file.write(report.json_text(contents | document).encode())
     if args.report_dir is not None:

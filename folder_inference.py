@@ -235,13 +235,24 @@ class GivingUp:
 
     At once if the server refuses the program itself, or if the folder with the pictures is gone.
     After five questions in a row (or two of each thread, if that is more) without an answer. After
-    as many refusals in the same words before the first answer: the server does not know the food.
+    as many refusals of sound pictures in the same words before the first answer: the server does
+    not know the food.
     """
 
-    def __init__(self, answered: int, workers: int, folder: pathlib.Path | None) -> None:
-        """`answered` by an earlier run; `workers`: threads that ask."""
-        self._answered, self._limit, self._folder = answered, max(5, 2 * workers), folder
+    def __init__(
+        self, answered: int, args: argparse.Namespace, source: folder_questions.Pictures
+    ) -> None:
+        """`answered` by an earlier run."""
+        self._answered, self._limit = answered, max(5, 2 * args.workers)
+        self._folder, self._source = args.input_dir, source
         self._last, self._in_a_row = None, 0
+
+    def _is_broken(self, name: str) -> bool:
+        try:
+            self._source.decode(name)
+        except (OSError, ValueError):
+            return True
+        return False
 
     def reason(self, entry: Entry) -> str:
         """Why to stop after this entry, or nothing."""
@@ -252,14 +263,18 @@ class GivingUp:
         if kind is not None and entry["status"] in _OF_THE_RUN:
             hint = " --num_samples 0 asks a server that has no samples." * (entry["status"] == 404)
             return f"The server refuses the program: {entry['status']}: {error}{hint}"
-        self._answered += kind is None
+        if kind is None or (kind == "refused" and self._answered):
+            self._answered, self._last = self._answered + (kind is None), None
+            return ""
+        if kind == "refused" and self._is_broken(entry["image"]):
+            return ""
         what = (kind, error if kind == "refused" else None)
         self._last, self._in_a_row = what, self._in_a_row + 1 if what == self._last else 1
-        if kind is None or self._in_a_row < self._limit:
+        if self._in_a_row < self._limit:
             return ""
         if kind == "unanswered":
             return f"{self._in_a_row} questions in a row had no answer: {error}"
-        return f"The first {self._in_a_row} pictures were refused: {error}" * (not self._answered)
+        return f"{self._in_a_row} sound pictures were refused: {error}"
 
 
 def run(
@@ -323,7 +338,7 @@ def run(
 
         waiting = [question for question in questions if question not in entries]
         answered = sum("kind" not in entry for entry in entries.values())
-        guard = GivingUp(answered, args.workers, args.input_dir)
+        guard = GivingUp(answered, args, source)
         asked = ask_all(waiting, ask_one, args.workers, is_over)
         for entry in _with_progress(asked, len(questions), from_journal):
             entries[Question(*folder_outputs.key_of(entry))] = entry

@@ -155,7 +155,7 @@ def find_pictures(
     What a run has written (`own`) is neither. `pattern` must match a relative path, "*" any
     letters, "/" included; brackets stand for characters or for themselves.
     """
-    skipped = {path.resolve() for path in own}
+    skipped = {os.path.realpath(path) for path in own}
     patterns = (pattern, pattern.replace("[", "[[]"))
     pictures, left_out = [], collections.Counter()
 
@@ -169,7 +169,7 @@ def find_pictures(
         kept = []
         for name in folders:
             path = here / name
-            if path.resolve() in skipped:
+            if os.path.realpath(path) in skipped:
                 continue
             if name.startswith("."):
                 left_out["hidden folder"] += 1
@@ -182,7 +182,7 @@ def find_pictures(
         folders[:] = kept
         for path in (here / name for name in files):
             relative = path.relative_to(folder).as_posix()
-            if path.resolve() in skipped:
+            if os.path.realpath(path) in skipped:
                 continue
             if path.name.startswith("."):
                 left_out["hidden file"] += 1
@@ -198,7 +198,8 @@ def find_pictures(
 
 def describe_left_out(left_out: Mapping[str, int]) -> str:
     """Such as "2 .txt, 1 linked folder (not followed)"."""
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items())) or "nothing"
+    text = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items())) or "nothing"
+    return text.encode("utf-8", "backslashreplace").decode()  # Names need not be UTF-8.
 
 
 def read_labels(

@@ -57,7 +57,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     server = parser.add_mutually_exclusive_group(required=True)
     server.add_argument("--api_url", help="of a server that runs")
     server.add_argument("--checkpoint_dir", help="starts a server of its own")
-    add("--server_flags", default="", help="for that server, one string: '--threads 8'")
+    add("--server_flags", default="", help="for that server, one string: '--max_waiting 8'")
     add("--clients", type=int, nargs="+", default=[1, 8], help="at a time (%(default)s)")
     add("--seconds", type=float, default=10.0, help="for each number of clients (%(default)s)")
     add("--route", choices=("/predict", "/predict_batch"), default="/predict")

@@ -300,23 +300,6 @@ def write(directory: str | os.PathLike[str], calibration: UncertaintyCalibration
         file.write(f"{text}\n".encode())
 
 
-def read(directory: str | os.PathLike[str]) -> UncertaintyCalibration | None:
-    """Reads a checkpoint directory's `uncertainty.json`; None if it has none.
-
-    Raises:
-        ValueError: if it is no JSON, or a field is absent, unknown, of another type, not finite or
-            out of range; says which.
-    """
-    path = pathlib.Path(directory) / FILE_NAME
-    if not path.exists():
-        return None
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected UTF-8 text, got other bytes: {error}.") from error
-    return _parsed(text, str(path))
-
-
 def of_checkpoint(contents: checkpoint_directory.Contents) -> UncertaintyCalibration | None:
     """What the `uncertainty.json` says that was read with a checkpoint; None if there was none.
 
@@ -325,12 +308,18 @@ def of_checkpoint(contents: checkpoint_directory.Contents) -> UncertaintyCalibra
     """
     if contents.calibration is None:
         return None
-    found = _parsed(contents.calibration, str(contents.directory / FILE_NAME))
+    found = parse(contents.calibration, str(contents.directory / FILE_NAME))
     found.check_weights(contents.weights_sha256)
     return found
 
 
-def _parsed(text: str, name: str) -> UncertaintyCalibration:
+def parse(text: str, name: str) -> UncertaintyCalibration:
+    """The contents of an `uncertainty.json`, which errors call `name`.
+
+    Raises:
+        ValueError: if it is no JSON, or a field is absent, unknown, of another type, not finite or
+            out of range; says which.
+    """
     try:
         values = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:

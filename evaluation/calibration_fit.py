@@ -441,7 +441,7 @@ def coverage_over_splits(
     splits) and 'each', a list. Raises ValueError if a half is too small.
     """
     shares: dict[str, list[float]] = {name: [] for name in REGIONS}
-    pieces = samples.pieces
+    pieces = dataclasses.replace(samples.pieces, elongated=None)  # Each region for itself.
     for number in range(num_splits):
         fitting, testing = evaluation_samples.calibration_split(samples, 0.5, seed + number)
         regions = fit_regions(estimate.part(fitting), pieces.part(fitting))

@@ -18,7 +18,7 @@ another, and a copy of a file under another name is the same picture. An id is t
 hexadecimal digits of the BLAKE2b hash of a picture's uint8 pixels, "3f2a...".
 
 Where a picture shows several equal pieces of the asked food, each is right: labels of the same
-picture and instruction, and parts of a sample's mask that hang together and are at least half as
+pixels and instruction, and parts of a sample's mask that hang together and are at least half as
 large as the labelled one, of which `mask_rules` says the motion. Of four carrots that are labelled
 one by one, an answer to any one of the four samples may lie on any of the four. Pieces that touch
 in a mask without labels of their own count as one.
@@ -31,6 +31,7 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
+import tempfile
 import typing
 from collections.abc import Mapping, Sequence
 
@@ -41,6 +42,7 @@ from absl import logging
 import checkpoint_directory
 from evaluation import metrics
 from food_data import (
+    atomic_files,
     commands,
     dataset_check,
     embedding_store,
@@ -153,7 +155,7 @@ class Samples:
         group_of, found, known = dict(zip(rows.tolist(), keys)), [], {}
         for number, row in enumerate(self.indices.tolist()):
             others = [one for one in groups[group_of[row]] if one != row]
-            if others and data.resize in (None, "crop"):  # Crops may be about each object.
+            if others:  # A source may have several views: crops about each object, frames.
                 image = data.images[row]
                 others = [one for one in others if np.array_equal(image, data.images[one])]
             for one in (row, *others):
@@ -343,6 +345,21 @@ def _check_fits(
     name = str(args.checkpoint_dir)
     for warning in dataset_check.check_fits(dataset, store, metadata.get("resize"), name):
         logging.warning("data set: %s", warning)
+
+
+def check_output(folder: pathlib.Path, flag: str) -> None:
+    """Makes a folder of a flag and raises ValueError, before minutes of work, unless files can be
+    written into it."""
+    atomic_files.check_local(folder, flag)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{flag}: expected a folder to write into, got {folder}: {error.strerror}. Choose "
+            "another one; of a checkpoint that may not be changed, calibrate a copy."
+        ) from error
 
 
 def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:

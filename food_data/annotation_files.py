@@ -27,7 +27,7 @@ import pathlib
 import re
 import unicodedata
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 _FORMATS_READ = (
     "Formats that are read: COCO JSON (from_coco), LabelMe JSON (from_labelme), Pascal VOC XML "
@@ -39,6 +39,11 @@ LABELS_ON = ("upright", "sensor")
 _ENDINGS = {
     f".{ending}" for ending in re.findall(r"\w+", "jpg png bmp webp tif heic heif avif gif jp2")
 }
+# Names of fields that say where something is or how it lies.
+_GEOMETRY = re.compile(
+    r"rotat|\brot\b|angle|orient|direction|theta|obb|rbox|quad|point|poly|ellip|corner|skelet|"
+    "cuboid|mask|segment|contour|bndbox|bbox"
+)
 _SAME_ENDINGS = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -68,15 +73,10 @@ def read_text(path: str | os.PathLike[str], kind: str) -> tuple[str, str]:
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
     data = path.read_bytes()
-    for start, what in (
-        (
-            b"version https://git-lfs",
-            "a pointer of Git LFS, not the file itself: run `git lfs pull`",
-        ),
-        (b"PK\x03\x04", "a ZIP archive or a workbook: unpack it, or save the table as CSV"),
-    ):
-        if data.startswith(start):
-            raise ValueError(f"{path} is {what}.")
+    if data.startswith(b"version https://git-lfs"):
+        raise ValueError(f"{path} is a pointer of Git LFS, not the file: run `git lfs pull`.")
+    if data.startswith(b"PK\x03\x04"):
+        raise ValueError(f"{path} is a ZIP archive or a workbook: unpack it, or save it as CSV.")
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding is None and b"\0" in data[:2]:  # UTF-16 without a mark, of Western text.
         encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
@@ -137,13 +137,15 @@ def foreign(file: pathlib.Path, expected: str, content: object) -> ValueError:
 
 
 def are_numbers(values: object, count: int | None = None) -> bool:
-    """Whether a JSON value is a list of finite numbers, `count` of them if that is given."""
-    # JSON has no NaN; Python reads it all the same.
+    """Whether a JSON value is a list of numbers, `count` of them if that is given.
+
+    NaN and what is larger than any picture are none.
+    """
     return (
         isinstance(values, list)
         and count in (None, len(values))
         and all(
-            isinstance(one, (int, float)) and not isinstance(one, bool) and math.isfinite(one)
+            isinstance(one, (int, float)) and not isinstance(one, bool) and -1e9 < one < 1e9
             for one in values
         )
     )
@@ -210,6 +212,15 @@ class Reading:
         self.notes[what] += 1
         self.firsts.setdefault(what, where)
         return what
+
+    def note_unread(
+        self, fields: Iterable[tuple[str, object]], read: Container[str], where: str
+    ) -> None:
+        """Counts fields, of a name and a value, that say how something lies and are not `read`."""
+        for name, value in fields:
+            is_empty = value in (None, "", 0, [], {}, "0", "0.0")
+            if not is_empty and name not in read and _GEOMETRY.search(name.lower()):
+                self.note(f"{name} not read", where)
 
     def text(self) -> list[str]:
         """A line for each note."""
@@ -281,6 +292,7 @@ class Reading:
                 fits.append((-min(len(wanted), len(found)), len(found), found))
         fits.sort()
         if not fits and elsewhere and len(named) == 1:
+            self.note("pictures taken from a folder of another name", form)
             fits = [(0, 0, named[0])]
         if not fits or (len(fits) > 1 and fits[0][:2] == fits[1][:2]):
             return None
@@ -333,11 +345,8 @@ def annotation_files(
 ) -> list[pathlib.Path]:
     """Absolute paths of files, and of all `wanted` files of folders with an ending (lower case).
 
-    Of a folder without such files those of the folders below it are meant.
-
-    Raises:
-        FileNotFoundError: if there is no such file or folder, or a folder has no such file.
-        ValueError: if a file is meant twice.
+    Of a folder without such files those of the folders below it are meant. Raises FileNotFoundError
+    if there are none, and ValueError if a file is meant twice.
     """
 
     def fits(file: pathlib.Path) -> bool:

@@ -36,10 +36,9 @@ import io
 import math
 import os
 import pathlib
-import re
 import xml.etree.ElementTree
 import xml.parsers.expat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -52,19 +51,7 @@ Paths = Sequence["str | os.PathLike[str]"]
 BOX_FORMATS = ("xywh", "xyxy")
 CROWD = "is a crowd"
 TOO_FEW_POINTS = "polygon of fewer than 3 points"
-# Names of fields that say where or how something lies.
-_GEOMETRY = re.compile(
-    "rot|angle|orient|direction|theta|obb|rbox|rbbox|quad|point|poly|ellip|corner|skelet|cuboid|"
-    "mask|segment|contour|bndbox|bbox"
-)
 _CIRCLE_POINTS = 90
-
-
-def _note_unread(fields: Iterable[tuple[str, object]], reading: Reading, where: str) -> None:
-    """Counts the fields that say something about the place and are not read."""
-    for name, value in fields:
-        if _GEOMETRY.search(name.lower()) and value not in (None, "", 0, [], {}, "0", "0.0"):
-            reading.note(f"{name} not read", where)
 
 
 def read_coco(
@@ -151,7 +138,8 @@ def _coco_ends(
     for key, category in categories.items():
         if not isinstance(category.get("name"), str):
             raise ValueError(f"{file}: category {key}: expected a name, got {category}.")
-        own = category.get("keypoints") or []
+        own = category.get("keypoints")
+        own = list(map(str, own)) if isinstance(own, list) else []
         names.update(dict.fromkeys(own))
         if set(wanted) <= set(own):
             ends[key] = [own.index(name) for name in wanted]
@@ -211,8 +199,7 @@ def _coco_object(
         segmentation = None  # Of the box before it is turned.
         read.add("attributes.rotation")
     nested = ((f"attributes.{key}", value) for key, value in attributes.items())
-    fields = [pair for pair in (*entry.items(), *nested) if pair[0] not in read]
-    _note_unread(fields, reading, where)
+    reading.note_unread((*entry.items(), *nested), read, where)
     rings, shape = (), None
     try:
         if isinstance(segmentation, dict):
@@ -372,6 +359,8 @@ def _labelme_object(entry: object, reading: Reading, where: str) -> LabelledObje
     points, where = entry.get("points"), f"{where} ({label}, {kind})"
     if kind not in ("line", "linestrip", "polygon", "circle", "rectangle", "mask", "rotation"):
         return LabelledObject(label, None, flaw=f"shape type {kind}")
+    read = {"points", "mask", "shape_type", "direction" if kind == "rotation" else ""}
+    reading.note_unread(entry.items(), read, where)
     if not (isinstance(points, list) and all(are_numbers(point, 2) for point in points)):
         detail = f"{where}: expected points [[x, y], ...], got {str(points)[:80]}"
         return LabelledObject(label, None, flaw=reading.note("points not read", detail))
@@ -495,9 +484,11 @@ def read_voc(paths: Paths, reading: Reading) -> list[LabelledPicture]:
             if not label or box is None:
                 detail = f"{where}: expected a <name> and a <bndbox> with xmin <= xmax, got {edges}"
                 flaw = reading.note("box or name not read", detail)
-            fields = [(child.tag, child.text or len(child)) for child in element]
-            read = ("bndbox", "robndbox")
-            _note_unread([one for one in fields if one[0] not in read], reading, where)
+            fields = (
+                (child.tag, (child.text or "").strip() or len(child)) for child in element.iter()
+            )
+            read = {"bndbox", "robndbox", "angle" if are_numbers(turned) else ""}
+            reading.note_unread(fields, read, where)
             objects.append(LabelledObject(label, None, box=box, flaw=flaw))
         path, source = reading.find(name, file)
         pictures.append(LabelledPicture(path, source, size, tuple(objects)))
@@ -544,8 +535,10 @@ def _cvat_object(
             raise ValueError(f"numbers in {', '.join(names)}, got {element.attrib!s:.100}")
         return numbers
 
-    label, kind, actions = element.get("label"), element.tag, element.findall("attribute")
-    action = next((one.text for one in actions if one.get("name") == "action"), None)
+    label, kind = element.get("label"), element.tag
+    named = [(f"attribute {one.get('name')}", one.text) for one in element.findall("attribute")]
+    action = dict(named).get("attribute action")
+    reading.note_unread(named, set(), where)
     (rotation,) = np.radians(values("rotation"))
     if kind == "box":
         left, top, right, bottom = values("xtl", "ytl", "xbr", "ybr")

@@ -196,6 +196,8 @@ def _rows(
             rows.append((dict(zip(header, map(str.strip, cells))), where))
     except csv.Error as error:
         raise ValueError(f"{file} is not CSV: {error}.") from error
+    others = {name: "column" for name in header if name not in columns}
+    reading.note_unread(others.items(), (), str(file))
     return _decimal_points(rows, numeric, file, reading)
 
 

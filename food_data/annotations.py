@@ -303,9 +303,8 @@ def read_annotations(
             form = "{'images': [{'file': ..., 'objects': [...]}, ...]}"
             raise annotation_files.foreign(file, form, content)
         for entry in entries:
-            name, size = entry["file"], None
-            if {"width", "height"} <= set(entry):
-                size = (entry["width"], entry["height"])
+            name = entry["file"]
+            size = annotation_files.size_of(entry.get("width"), entry.get("height"))
             objects = tuple(
                 _object(one, f"{file}: {name}", file.parent, reading) for one in entry["objects"]
             )

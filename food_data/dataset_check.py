@@ -34,13 +34,15 @@ _FEWEST_LABELS = 8
 _DARKEST = 32
 # Labels that reach no further than this are no places on a plate: 0..1 divided by 100, or by 236.
 _SMALLEST_LABELS = 0.02
-# A hash of a picture is the signed roots of 16 x 16 frequencies of it, but for the mean, as a unit
-# vector. Other pictures reach 0.75; versions that are noisier, darker, turned or flipped have above
-# 0.95, those that were cut or turned a little at least 0.35: their features decide. Of 300 features
-# other pictures share up to 24, versions at least 60.
-_HASH_SIDE, _HASH_FREQUENCIES = 64, 16
+# What a picture looks like are signed roots of 16 x 16 frequencies of it, but for the mean, as a
+# unit vector. Versions of a picture that are noisier, darker, turned or flipped have products above
+# 0.95, those that were cut or turned a little above 0.35, as other pictures may: features that
+# agree on one shift, turn and scale say where they lie, and there they agree nearly everywhere.
+# Other food before one fixed camera is a difference in one place.
+_THUMBNAIL, _FREQUENCIES = 118, 16
 _SURELY_ALIKE, _MAYBE_ALIKE, _CANDIDATES = 0.95, 0.35, 3
 _FEATURES, _SHARED_FEATURES = 300, 40
+_AGREEMENT, _LARGEST_DIFFERENCE = 0.88, 0.09
 _SAME_DIRECTION = 0.999
 _LISTED_PAIRS = 5
 
@@ -376,19 +378,18 @@ class _Check:
         pairs = []
         for start in range(0, len(val), 256):
             samples = val[start : start + 256]
-            views = _turned_spectra(spectra[samples])
-            likeness = np.max([view.reshape(len(samples), -1) @ known for view in views], axis=0)
-            for sample, row in zip(samples.tolist(), likeness):
-                nearest = np.argsort(-row)[:_CANDIDATES]
-                if row[nearest[0]] >= _SURELY_ALIKE:
-                    alike[sample] = int(train[nearest[0]])
-                else:
-                    near = nearest[row[nearest] >= _MAYBE_ALIKE]
-                    pairs += [(sample, int(other)) for other in train[near]]
-        features = self._features({sample for pair in pairs for sample in pair})
-        for sample, other in pairs:
-            shared = max(_shared(one, features[other][0]) for one in features[sample])
-            if sample not in alike and shared >= _SHARED_FEATURES:
+            products = [
+                view.reshape(len(samples), -1) @ known for view in _turned_spectra(spectra[samples])
+            ]
+            likeness, turns = np.max(products, axis=0), np.argmax(products, axis=0)
+            for sample, row, turn in zip(samples.tolist(), likeness, turns):
+                for other in np.argsort(-row)[:_CANDIDATES]:
+                    if row[other] >= _MAYBE_ALIKE:
+                        known_turn = turn[other] if row[other] >= _SURELY_ALIKE else None
+                        pairs.append((sample, int(train[other]), known_turn))
+        seen = self._seen({sample for *pair, _ in pairs for sample in pair})
+        for sample, other, turn in pairs:
+            if sample not in alike and _are_alike(seen[sample], seen[other], turn):
                 alike[sample] = other
         self._table("pictures to validate", "like pictures to train on").append(
             (len(val), len(alike))
@@ -403,15 +404,16 @@ class _Check:
                 "--group_pattern) and draw the split anew."
             )
 
-    def _features(self, samples: set[int]) -> dict[int, list[tuple]]:
-        """Corners of pictures and what is around them, as they are and flipped."""
+    def _seen(self, samples: set[int]) -> dict[int, tuple]:
+        """Of pictures a grey thumbnail, and features as they are and flipped."""
         found, start = {}, 0
         orb = cv2.ORB_create(_FEATURES, fastThreshold=8)
         for chunk in self.arrays["images"].chunks(64):
             for sample in samples.intersection(range(start, start + len(chunk))):
                 grey = cv2.cvtColor(_as_uint8(chunk[sample - start]), cv2.COLOR_RGB2GRAY)
                 views = (grey, np.ascontiguousarray(grey[:, ::-1]))
-                found[sample] = [orb.detectAndCompute(view, None) for view in views]
+                small = cv2.resize(grey, (_THUMBNAIL,) * 2, interpolation=cv2.INTER_AREA)
+                found[sample] = (small, *(orb.detectAndCompute(view, None) for view in views))
             start += len(chunk)
         return found
 
@@ -487,11 +489,11 @@ def _as_uint8(picture: np.ndarray) -> np.ndarray:
 
 def _spectra(pictures: np.ndarray) -> np.ndarray:
     """What pictures look like, [N, 16, 16]: signed roots of low frequencies, of norm 1."""
-    spectra = np.empty((len(pictures), _HASH_FREQUENCIES, _HASH_FREQUENCIES), np.float32)
+    spectra = np.empty((len(pictures), _FREQUENCIES, _FREQUENCIES), np.float32)
     for spectrum, picture in zip(spectra, pictures):
-        small = cv2.resize(_as_uint8(picture), (_HASH_SIDE,) * 2, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(_as_uint8(picture), (64, 64), interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        values = cv2.dct(grey)[:_HASH_FREQUENCIES, :_HASH_FREQUENCIES]
+        values = cv2.dct(grey)[:_FREQUENCIES, :_FREQUENCIES]
         spectrum[:] = np.sign(values) * np.sqrt(np.abs(values))
     spectra[:, 0, 0] = 0  # The mean.
     return spectra / np.maximum(np.linalg.norm(spectra, axis=(1, 2), keepdims=True), 1e-9)
@@ -499,23 +501,61 @@ def _spectra(pictures: np.ndarray) -> np.ndarray:
 
 def _turned_spectra(spectra: np.ndarray) -> Iterator[np.ndarray]:
     """Those of the eight turns and flips: signs of frequencies change, axes are exchanged."""
-    signs = np.where(np.arange(_HASH_FREQUENCIES) % 2, -1, 1).astype(np.float32)
+    signs = np.where(np.arange(_FREQUENCIES) % 2, -1, 1).astype(np.float32)
     for turned in (spectra, spectra.swapaxes(1, 2)):
         for flipped in (turned, turned * signs):
             yield flipped
             yield flipped * signs[:, np.newaxis]
 
 
-def _shared(first: tuple, second: tuple) -> int:
-    """How many features of two pictures one shift, turn and scaling brings together."""
-    (corners, codes), (other_corners, other_codes) = first, second
+def _are_alike(one: tuple, other: tuple, turn: int | None) -> bool:
+    """Whether a picture of `_seen`, turned, flipped, moved and scaled, shows what another does."""
+    moved = []
+    if turn is not None:
+        view = one[0].T if turn & 4 else one[0]
+        view = view[:, ::-1] if turn & 2 else view
+        view = view[::-1] if turn & 1 else view
+        moved.append((np.ascontiguousarray(view), np.ones_like(view)))
+    for view, features in ((one[0], one[1]), (one[0][:, ::-1], one[2])):
+        matrix = _matrix(features, other[1])
+        if matrix is not None:
+            matrix[:, 2] *= _THUMBNAIL / npz_dataset.IMAGE_SHAPE[0]
+            sources = np.ascontiguousarray(view), np.ones_like(one[0])
+            size = (_THUMBNAIL, _THUMBNAIL)
+            moved.append(tuple(cv2.warpAffine(source, matrix, size) for source in sources))
+    return any(_agree(picture, other[0], inside) for picture, inside in moved)
+
+
+def _matrix(features: tuple, others: tuple) -> np.ndarray | None:
+    """The shift, turn and scale [2, 3] on which features of two pictures agree, if enough do."""
+    (corners, codes), (other_corners, other_codes) = features, others
     if min(len(corners), len(other_corners)) < _SHARED_FEATURES:
-        return 0
+        return None
     matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(codes, other_codes)
     if len(matches) < _SHARED_FEATURES:
-        return 0
+        return None
     here = np.float32([corners[match.queryIdx].pt for match in matches])
     there = np.float32([other_corners[match.trainIdx].pt for match in matches])
     cv2.setRNGSeed(0)
-    inside = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=4)[1]
-    return 0 if inside is None else int(inside.sum())
+    matrix, inside = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=4)
+    return None if inside is None or inside.sum() < _SHARED_FEATURES else matrix
+
+
+def _agree(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> bool:
+    """Whether two thumbnails correlate nearly everywhere, as far as they are not plain."""
+    one, other = (cv2.GaussianBlur(np.float32(picture), (0, 0), 1) for picture in (one, other))
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values, (15, 15))
+
+    variances = [mean(picture**2) - mean(picture) ** 2 for picture in (one, other)]
+    product = mean(one * other) - mean(one) * mean(other)
+    counts = (mean(np.float32(inside)) > 0.99) & (np.maximum(*variances) > 16)
+    differ = counts & ~(product > 0.5 * np.sqrt(np.maximum(variances[0] * variances[1], 1e-6)))
+    places = cv2.connectedComponentsWithStats(differ.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
+    number = counts.sum()
+    return bool(
+        number
+        and differ.sum() <= (1 - _AGREEMENT) * number
+        and places.max(initial=0) <= _LARGEST_DIFFERENCE * number
+    )

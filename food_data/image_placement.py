@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging
 import math
 import os
 import pathlib
@@ -76,6 +77,7 @@ _CROP_MARGIN = 0.05
 Image.core.set_block_size(128 * 1024 * 1024)
 # What is wrong with a picture is raised; remarks about its EXIF are no use to anyone.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class ImageDecodeError(ValueError):

@@ -153,6 +153,8 @@ class Predictor:
         for scope in DROPOUT_SCOPES:
             self.model.forward(image, embedding, dropout=scope, num_samples=16, seed=0)
         self.model.forward(image, embedding)
+        if self._encoder is not None:  # Its first text takes seconds.
+            self._encoder.encode("skewer a strawberry")
         if self.judge is not None:
             view = framing.View(*image_placement.place(image[0], "stretch"))
             self.judge.judge(self.model, view, view.placement, embedding[0])
@@ -271,7 +273,12 @@ class Predictor:
             else:
                 pair, likeness = self._nearest(request["text"])
         except embedding_store.UnknownInstructionError as error:
-            raise RequestError(422, str(error)) from error
+            start, _, names = str(error).partition("Known: ")
+            if names.count(",") < 5:
+                raise RequestError(422, str(error)) from error
+            raise RequestError(
+                422, f"{start}GET /available_combinations lists the known ones."
+            ) from error
         trained = None if self.trained_pairs is None else pair in self.trained_pairs
         return _Instruction(*pair, self._embeddings.lookup(*pair), likeness, trained)
 

@@ -26,26 +26,12 @@ def num_cores() -> int:
 
 @dataclasses.dataclass(frozen=True)
 class ServerSettings:
-    """Limits and permissions of one server.
+    """Limits and permissions of one server; the flags below say what those of their names mean.
 
     Attributes:
-        trust_config: whether gin may run the config.gin of a checkpoint; else it is read as data.
-        checkpoint_root: folder whose checkpoint directories `/load_model` may name; None: none.
         api_keys: name of a client -> its key; empty: no key is asked for.
-        cors_origins: web origins whose pages may call the server, such as "https://lab.example";
-            "*" stands for all.
-        requests_per_minute: of one key or address; None: no limit.
-        max_body_bytes: of a request; base64 of a photograph of 20 megapixels takes about 10 MB.
-        max_pixels: of a picture, and of all that are decoded at a time; its header is read first,
-            so that a larger one is never decoded.
-        max_waiting: requests that may wait for the model; one more is answered with 503.
-        deadline_s: a request that has waited as long is answered with 504.
-        record_dir: folder where requests and answers are kept; None: nothing is kept.
-        record_bytes: recording ends before its files take more.
-        load_without_key: whether `/load_model` answers this computer where there are no keys.
+        cors_origins: web origins whose pages may call the server; "*" stands for all.
         loopback_only: whether only loopback host names are answered.
-        act_below_floor: do not ask about everything where a calibration misses its floor.
-        engine: "auto", "tensorflow" or "onnxruntime".
         passes: how often photos are looked at, of `framing.PASSES`; None: as the checkpoint says.
     """
 
@@ -119,6 +105,12 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         "is installed and passes its check",
     )
     framing.add_flags(model)
+    _add_network_flags(parser, environment)
+
+
+def _add_network_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """Adds what is not about the model."""
+    defaults = ServerSettings()
     add = parser.add_argument_group("network").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add(

@@ -58,7 +58,7 @@ class UncertaintyJudge:
                 "anew, or take the file away."
             )
         self.calibration = calibration
-        self.asks_always = not act_below_floor and not _meets_floor(calibration)
+        self.asks_always = not (act_below_floor or calibration.asking.meets_floor)
         if self.asks_always:
             logging.warning(
                 "%s misses its floor: the human is asked about every answer. Train or calibrate "
@@ -124,12 +124,6 @@ class UncertaintyJudge:
             "box_low": np.clip(low, 0, 1).ravel().tolist(),
             "box_high": np.clip(high, 0, 1).ravel().tolist(),
         }
-
-
-def _meets_floor(calibration: uncertainty_calibration.UncertaintyCalibration) -> bool:
-    """False if the file says that it misses its floor; older files say nothing."""
-    places = (calibration, calibration.asking)
-    return all(getattr(place, "meets_floor", None) is not False for place in places)
 
 
 def _lengths(lengths: np.ndarray, placement: image_placement.Placement) -> np.ndarray:

@@ -71,7 +71,9 @@ def odd_exif(rng: np.random.Generator) -> bytes:
         form = int(rng.integers(0, 15))
         many = int(rng.choice([0, 1, 1, 1, 2, 5, 70000, 2**31]))
         value = rng.bytes(4)
-        if rng.random() < 0.5:
+        if not number and rng.random() < 0.6:  # The picture is turned, whatever else there is.
+            form, many, value = 3, 1, struct.pack(f"{order}HH", int(rng.integers(2, 9)), 0)
+        elif rng.random() < 0.5:
             value = struct.pack(f"{order}HH", int(rng.integers(0, 10)), 0)
         if form in (5, 10, 12):  # These lie elsewhere.
             value = struct.pack(f"{order}I", 8 + 2 + 12 * count + 4 + len(extra))

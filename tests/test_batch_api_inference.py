@@ -185,10 +185,14 @@ def test_a_disk_that_fills_and_a_folder_that_goes(policy, folder):
 
 
 def test_no_picture_ends_a_run(policy, folder, monkeypatch):
+    for number in range(12):
+        (folder / f" {number}.jpg").write_bytes(b"broken in the same way")
     os.mkfifo(folder / "pipe.jpg")
     (folder / "nowhere.png").symlink_to("absent.png")
+    (folder / "loop.png").symlink_to("loop.png")
     (folder / "folder.png").mkdir()
     (folder / os.fsdecode(b"\xff.png")).write_bytes((folder / "0.png").read_bytes())
+    (folder / os.fsdecode(b"a.\xfe")).touch()
     (folder / f"{'n' * 240}.png").write_bytes((folder / "1.png").read_bytes())
     (folder / '=HYPERLINK("a").png').write_bytes((folder / "2.png").read_bytes())
     monkeypatch.setattr(folder_questions, "_LARGEST_FILE_BYTES", 10_000)
@@ -198,10 +202,12 @@ def test_no_picture_ends_a_run(policy, folder, monkeypatch):
     asked = ("--text", "@eat", "--num_samples", "2", "--seed", "1", "--overlay_dir", str(drawn))
     document = start(policy, folder, "--sheet_images", "20", asked=asked)
     assert {one["image"]: one["kind"] for one in document["failed_images"]} == {
-        **dict.fromkeys(("large.tif", "nowhere.png", "pipe.jpg"), "unreadable"),
-        "broken.jpg": "refused",
+        **dict.fromkeys(("large.tif", "loop.png", "nowhere.png", "pipe.jpg"), "unreadable"),
+        **dict.fromkeys(("broken.jpg", *(f" {number}.jpg" for number in range(12))), "refused"),
     }
     assert len(document["results"]) == len(list(drawn.iterdir())) == 10
+    left_out = folder_questions.describe_left_out(document["summary"]["folder"]["left_out"])
+    assert left_out == r"1 .\udcfe, 1 folder (--recursive looks into it)"
     table = (folder.parent / "r.csv").read_text("utf-8", "surrogateescape")
     rows = list(csv.DictReader(io.StringIO(table)))
     assert '\'=HYPERLINK("a").png' in [row["image"] for row in rows]
@@ -229,7 +235,7 @@ def test_lines_of_another_run_are_refused(policy, folder):
     [
         ((500, "The server failed."), (5, 6), "5 questions in a row had no answer"),
         ((401, "Wrong key."), (1, 2), "refuses the program: 401: Wrong key."),
-        ((422, "Unknown food."), (5, 6), "The first 5 pictures were refused: Unknown food."),
+        ((422, "Unknown food."), (5, 6), "5 sound pictures were refused: Unknown food."),
     ],
 )
 def test_giving_up(refusal, asked, reason, policy, folder):

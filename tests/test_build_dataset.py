@@ -6,8 +6,6 @@ import collections
 import json
 import pathlib
 import re
-import subprocess
-import sys
 import textwrap
 
 import cv2
@@ -117,17 +115,6 @@ def test_wrong_arguments_are_one_line_and_write_nothing(run, tmp_path, changes, 
     assert code == 1
     assert f"error: {message}" in err
     assert not list(tmp_path.glob("out/*"))
-
-
-def test_a_broken_picture_is_named_or_skipped(run, annotations_file, tmp_path):
-    (annotations_file.parent / "3.png").write_bytes(b"not a picture")
-    code, _, err = run()
-    assert code == 1
-    assert "3.png: Expected a picture" in err
-    code, out, _ = run("--skip_unreadable")
-    assert code == 0
-    assert "3.png: Expected a picture" in out
-    assert len(npz_dataset.read_npz(tmp_path / "out" / "plates.npz")) == 5
 
 
 def test_synthetic_plates_are_the_same_for_the_same_seed(tmp_path, capsys):
@@ -508,19 +495,6 @@ def test_recordings_that_are_wrong_are_named(record, recorded, change, message):
     record("2", **change)
     assert message in recorded()[1]
     assert "no recording is left of 2" in recorded("--only_corrected")[1]
-
-
-@pytest.mark.slow
-def test_the_program_itself_says_how_it_is_used():
-    result = subprocess.run(
-        [sys.executable, "build_dataset.py", "from_annotations", "--help"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0
-    assert "--label_map" in result.stdout
 
 
 @pytest.mark.skipif(not REAL_FOOD.is_dir(), reason="needs ../shared/data/real_food")

@@ -38,6 +38,10 @@ def _flags(run_dir, folder, *more, name="new"):
     return ["--checkpoint_dir", str(run_dir), *data, *more]
 
 
+def _written(run_dir):
+    return calibration.parse((run_dir / calibration.FILE_NAME).read_text(), "")
+
+
 def test_the_rest_tests_the_file_and_evaluate_refuses_what_calibrated(folder, run_dir, capsys):
     path, more = run_dir / "uncertainty.json", (*SOURCE, "--floor_error_rate", "1")
     assert calibrate.main(_flags(run_dir, folder, *more)) == 0, capsys.readouterr().err
@@ -69,7 +73,7 @@ def test_a_useless_model_is_named_and_has_an_exit_code_of_its_own(folder, run_di
     said = capsys.readouterr().err
     assert "BELOW THE FLOOR" in said
     assert "expected at most 25.0%" in said
-    found = calibration.read(run_dir)
+    found = _written(run_dir)
     assert not found.asking.meets_floor
     assert found.asking.expected_error_rate > 0.25
     more = ["--split", "all", "--without_calibration"]
@@ -83,7 +87,7 @@ def test_all_samples_may_calibrate_to_an_error_rate(folder, run_dir, capsys):
     more += ["--floor_error_rate", "0.9"]
     assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more)) == 0, capsys.readouterr().err
     assert "nothing is left to test on" in capsys.readouterr().out
-    found = calibration.read(run_dir)
+    found = _written(run_dir)
     assert found.fitted_on.num_calibration_samples == 48
     assert (found.asking.target, found.asking.target_rate) == ("error_rate", 0.9)
     assert (found.regions.coverage, found.regions.adaptive) == (0.8, False)

@@ -127,6 +127,11 @@ def test_samples_that_do_not_fit_the_checkpoint(small_checkpoint_dir, tmp_path, 
         (["--mm_per_px", "0"], "--mm_per_px: expected a positive number, got 0"),
         (["--uncertainty", "token_distribution"], "expected a model with loss_type"),
         (["--uncertainty", "bayes"], "got 'bayes'"),
+        (
+            ["--output_file", f"{__file__}/a/table.json"],
+            "--output_file: expected a folder to write",
+        ),
+        (["--report_dir", "gs://bucket/report"], "--report_dir: expected a path on this machine"),
     ],
 )
 def test_bad_flags(small_checkpoint_dir, files, more, message, capsys):

@@ -51,13 +51,8 @@ class Engine:
         image_shape: tuple[int, ...],
         action_coding: str = "endpoints",
     ) -> None:
-        """Args:
-        name: of the engine.
-        features, answer: stages of one picture, see `graphs.StageGraphs`.
-        factors, sampler: stages of whole batches, see there.
-        image_shape: (H, W, 3).
-        action_coding: of the network's tokens.
-        """
+        """`features` and `answer` are stages of one picture, `factors` and `sampler` of whole
+        batches, see `graphs.StageGraphs`."""
         self.name, self.action_coding = name, action_coding
         self.image_shape = tuple(image_shape)
         self.num_workers = settings.num_cores()

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import importlib.util
-import json
 import pathlib
 import shutil
 
@@ -60,26 +59,22 @@ def run(script, capsys):
     return call
 
 
-def test_build_makes_every_pair(directory):
-    store = load(directory)
+def test_every_pair_is_built_and_foods_actions_and_pairs_are_added(script, directory):
+    store, encoder = load(directory), StubEncoder()
     assert len(store.combinations()) == 66
     assert store.text("twirling", "mac_and_cheese") == "twirling mac and cheese"
-    expected = StubEncoder().encode("twirling mac and cheese")
+    expected = encoder.encode("twirling mac and cheese")
     np.testing.assert_array_equal(store.lookup("twirling", "mac_and_cheese"), expected)
     assert (store.manifest["encoder"], store.manifest["encoder_version"]) == ("stub", "1")
-
-
-def test_foods_actions_and_pairs_are_added(script, directory):
-    encoder = StubEncoder()
     pairs = script.add(directory, encoder, food="carrot", variants=("baby carrot",))
     assert pairs == [("skewering", "carrot"), ("scooping", "carrot"), ("twirling", "carrot")]
-    assert encoder.texts == ["skewering carrot", "scooping carrot", "twirling carrot"]
+    assert encoder.texts[1:] == ["skewering carrot", "scooping carrot", "twirling carrot"]
     assert load(directory).resolve("skewer", "Baby carrots") == ("skewering", "carrot")
-    assert len(script.add(directory, StubEncoder(), action="grasping", variants=("grasp",))) == 23
+    assert len(script.add(directory, encoder, action="grasping", variants=("grasp",))) == 23
     assert load(directory).resolve("grasp", "carrot") == ("grasping", "carrot")
-    one = script.add(directory, StubEncoder(), action="skewering", food="tofu")
+    one = script.add(directory, encoder, action="skewering", food="tofu")
     assert one == [("skewering", "tofu")]
-    assert len(script.add(directory, StubEncoder(), food="spaghettini", allow_similar=True)) == 4
+    assert len(script.add(directory, encoder, food="spaghettini", allow_similar=True)) == 4
 
 
 def test_build_anew_keeps_what_was_added_mends_damage_and_changes_the_encoder(script, directory):
@@ -98,28 +93,15 @@ def test_build_anew_keeps_what_was_added_mends_damage_and_changes_the_encoder(sc
         script.build(directory, StubEncoder("3"), overwrite=True)
 
 
-def test_two_encoders_do_not_mix(script, directory):
-    message = r"expected the encoder that made it, stub \(1\); got stub \(2\).*build --overwrite"
-    with pytest.raises(ValueError, match=message):
-        script.add(directory, StubEncoder("2"), food="carrot")
-    manifest = json.loads((directory / "manifest.json").read_text())
-    unknown = {**manifest, "encoder": None, "encoder_version": None}
-    (directory / "manifest.json").write_text(json.dumps(unknown))
-    with pytest.raises(ValueError, match="which is unknown"):
-        script.add(directory, StubEncoder(), food="carrot")
-
-
 @pytest.mark.parametrize(
     "options, message",
     [
         ({"food": "Baby Carrot"}, "food 'Baby Carrot': expected snake_case, for .* 'baby_carrot'"),
-        ({"food": "../x"}, "expected snake_case"),
         ({"food": "cherry_tomtato"}, "is another name of the known 'cherry_tomato'"),
         ({"food": "grapes"}, "'grapes' is another name of the known 'grape'"),
         ({"action": "scoop"}, "action 'scoop' is another name of the known 'scooping'"),
         ({"food": "bananna"}, "spelled much like the known 'banana'. .*--allow_similar"),
         ({"food": "rice"}, "Nothing to add"),
-        ({"food": "tofu", "action": "grasping", "variants": ("x",)}, "got 2 new names"),
         ({"food": "rice", "variants": ("x",)}, "got 0 new names"),
     ],
 )
@@ -188,18 +170,14 @@ def test_verify_finds_a_changed_file(run, tmp_path):
     assert (code, "scooping_rice.npy: expected SHA-256" in err) == (1, True)
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
+def test_errors_are_one_line_and_exit_code_1(run):
+    for arguments, message in (
         (("add",), "error: Nothing to add: give --food, --action or both"),
         (("build", "--saved_model", "absent"), "error: No SavedModel in absent"),
-        (("verify", "--embeddings_dir", "absent"), "error: No embeddings directory absent"),
-    ],
-)
-def test_errors_are_one_line_and_exit_code_1(run, arguments, message):
-    code, out, err = run(*arguments)
-    assert (code, out) == (1, "")
-    assert err.startswith(message)
+    ):
+        code, out, err = run(*arguments)
+        assert (code, out) == (1, "")
+        assert err.startswith(message)
 
 
 def test_the_package_gives_the_vectors_that_are_shipped():

@@ -102,21 +102,19 @@ def test_other_weights_pictures_that_calibrated_and_other_scores_are_refused():
 
 
 def test_the_file_is_read_as_it_was_written_and_older_ones_too(tmp_path):
-    assert calibration.read(tmp_path) is None
+    path = tmp_path / "uncertainty.json"
     for one in (example(), with_a_chance()):
         calibration.write(tmp_path, one)
-        assert calibration.read(tmp_path) == one
+        assert calibration.parse(path.read_text(), "") == one
     assert [path.name for path in tmp_path.iterdir()] == ["uncertainty.json"]
     calibration.write(tmp_path, example())
-    path = tmp_path / "uncertainty.json"
     values = json.loads(path.read_text())
     # Files of before there were chances, sectors, passes, equal pieces and floors.
     del values["asking"]["floor_error_rate"], values["asking"]["meets_floor"]
     del values["fitted_on"]["pieces"]
     del values["confidence"], values["fitted_on"]["passes"], values["asking"]["angle_limit"]
     del values["regions"]["sector"], values["regions"]["sector_adaptive"]
-    path.write_text(json.dumps(values))
-    assert calibration.read(tmp_path) == example()
+    assert calibration.parse(json.dumps(values), "") == example()
 
 
 @pytest.mark.parametrize(
@@ -133,25 +131,20 @@ def test_the_file_is_read_as_it_was_written_and_older_ones_too(tmp_path):
         (("fitted_on", "num_samples"), True, "num_samples: expected int"),
     ],
 )
-def test_bad_files_are_refused(tmp_path, path, value, message):
+def test_bad_files_are_refused(path, value, message):
     values = dataclasses.asdict(example())
     inner = values
     for name in path[:-1]:
         inner = inner[name]
     inner[path[-1]] = value
-    (tmp_path / "uncertainty.json").write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=f"uncertainty.json: {message}|{message}"):
-        calibration.read(tmp_path)
+    with pytest.raises(ValueError, match=f"the file: {message}|{message}"):
+        calibration.parse(json.dumps(values), "the file")
 
 
-@pytest.mark.parametrize(
-    ("contents", "message"),
-    [(b"{}", "absent: asking, fitted_on"), (b"{", "expected JSON"), (b"\xff", "expected UTF-8")],
-)
-def test_what_is_no_such_file(tmp_path, contents, message):
-    (tmp_path / "uncertainty.json").write_bytes(contents)
-    with pytest.raises(ValueError, match=f"uncertainty.json: .*{message}"):
-        calibration.read(tmp_path)
+@pytest.mark.parametrize(("text", "message"), [("{}", "absent: asking"), ("{", "expected JSON")])
+def test_what_is_no_such_file(text, message):
+    with pytest.raises(ValueError, match=f"the file: .*{message}"):
+        calibration.parse(text, "the file")
 
 
 def test_std_has_a_least_value():

@@ -90,6 +90,16 @@ def test_new_samples_are_covered_with_the_promised_chance(coverage):
         assert coverage - 0.025 <= np.mean(values) <= coverage + 1 / 41 + 0.025, name
 
 
+def test_coverage_over_splits_is_of_each_region_for_itself(monkeypatch):
+    """Sectors, which would widen the discs, have no part in it."""
+    split = np.arange(150), np.arange(150, 300)
+    monkeypatch.setattr(evaluation_samples, "calibration_split", lambda *settings: split)
+    samples, estimate = drawn(3, 300)
+    found = calibration_fit.coverage_over_splits(estimate, samples, 1)
+    samples.pieces = dataclasses.replace(samples.pieces, elongated=None)
+    assert found == calibration_fit.coverage_over_splits(estimate, samples, 1)
+
+
 def choose(doubt, error, target, rate, pictures=None, **settings):
     pictures = np.arange(len(doubt)) if pictures is None else pictures
     return calibration_fit.choose_threshold(

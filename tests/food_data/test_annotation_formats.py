@@ -256,7 +256,7 @@ def png(pixels):
     return base64.b64encode(file.getvalue()).decode()
 
 
-def test_labelme_shapes(tmp_path, labelme):
+def test_labelme_shapes(tmp_path, labelme, reading):
     picture = labelme(
         shape(),
         shape("line", [[1, 2.5], [5, 3]]),
@@ -264,7 +264,7 @@ def test_labelme_shapes(tmp_path, labelme):
         shape("circle", [[3, 2], [4.4, 2]]),
         shape("rectangle", [[5, 1], [2, 3.5]]),
         shape("rectangle", [[2, 1], [5, 1], [5, 3.5], [2, 3.5]]),
-        shape("rotation", POLYGON),
+        shape("rotation", POLYGON, direction=0.4),
         shape("mask", [[4, 1], [5, 2]], mask=png([[1, 0], [1, 1]])),
         shape("mask", [[-1, 3], [0, 4]], mask=png([[0, 1], [1, 1]])),
         shape("point", [[1, 1]]),
@@ -281,6 +281,9 @@ def test_labelme_shapes(tmp_path, labelme):
     assert rows(corner) == ["......", "......", "......", "#....."]
     assert point.flaw == "shape type point"
     assert labelme(imageWidth=None).size is None
+    assert not reading.notes
+    labelme(shape("rectangle", POLYGON[::2], direction=0.4))
+    assert reading.notes == {"direction not read": 1}
 
 
 def test_labelme_holds_its_picture(labelme, reading):
@@ -350,8 +353,10 @@ def test_voc_counts_pixels_from_one_and_turns_clockwise(tmp_path, voc, reading):
     assert voc(size=SIZE.replace("640", "0")).size is None
     assert voc(name="").path == tmp_path / "1"
     np.testing.assert_allclose(voc(TURNED).objects[0].box[0], [55, 30], atol=1e-5)
+    assert not reading.notes
     voc(BANANA.replace("<name>", "<polygon><x1>3</x1></polygon><name>"))
-    assert reading.notes == {"polygon not read": 1}
+    voc(BANANA.replace("</bndbox>", "<angle>0.3</angle></bndbox>"))
+    assert reading.notes == {"polygon not read": 1, "angle not read": 1}
 
 
 @pytest.mark.parametrize("change", ["x", "nan", "371", "", "1_0"])
@@ -416,3 +421,7 @@ def test_cvat_shapes(cvat, reading):
     assert rows(ellipse) == ["......", ".####.", ".####.", "......"]
     flaws = ["shape type points", "polygon of fewer than 3 points", "mask not read", "box not read"]
     assert [one.flaw for one in wrong] == flaws
+    reading.notes.clear()
+    angle = '<attribute name="angle">9</attribute>'
+    cvat(f'<box label="pea" xtl="1" ytl="1" xbr="3" ybr="2">{angle}</box>')
+    assert reading.notes == {"attribute angle not read": 1}

@@ -40,6 +40,8 @@ def test_csv_lines_of_a_picture_are_its_objects(table, reading):
     (normalised,) = annotation_tables.read_csv(paths, "normalised", reading)
     assert normalised.objects[0].axis.tolist() == [[160, 240], [640, 0]]
     assert normalised.group == "7"
+    annotation_tables.read_csv(table(header="image,food,x1,y1,x2,y2,Rotation"), "pixels", reading)
+    assert reading.notes == {"rotation not read": 1}
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,6 @@ def test_permissions_are_those_of_an_ordinary_file(tmp_path):
     assert modes[0] == modes[1]
 
 
-def test_the_folder_must_exist(tmp_path):
-    writing = atomic_files.replace_file(tmp_path / "absent" / "a.txt")
-    with pytest.raises(FileNotFoundError, match="the folder .*absent does not exist"):
-        writing.__enter__()
-
-
 def test_a_folder_that_cannot_be_written_and_a_pointer_are_named(tmp_path, monkeypatch):
     def refuse(**_):
         raise PermissionError(errno.EACCES, "Permission denied", "a.txt")

@@ -84,21 +84,11 @@ def test_saved_and_loaded_it_is_the_same(lab_directory, our_directory, store, tm
     assert len(list(lab_directory.iterdir())) == 4
 
 
-def test_variants_of_the_manifest_count(our_directory):
-    manifest = json.loads((our_directory / "manifest.json").read_text())
-    manifest["entries"][3]["food_variants"] = ["Buckwheat noodle"]
-    (our_directory / "manifest.json").write_text(json.dumps(manifest))
-    assert load(our_directory).resolve("twirl", "buckwheat noodles") == ("twirling", "soba")
-
-
 @pytest.mark.parametrize(
     "array, message",
     [
         (None, "scoop_rice.npy is not a readable .npy file"),
-        (np.array([print], object), "scoop_rice.npy is not a readable .npy file"),
         (np.ones(768, np.float32), r"scoop_rice.npy: expected float32 \(512,\), got .*\(768,\)"),
-        (np.ones(512), r"scoop_rice.npy: expected float32 \(512,\), got float64"),
-        (unit(0) * 1.1, "scoop_rice.npy: expected a unit vector .*got 1.1"),
         (unit(0) * np.nan, "scoop_rice.npy: expected a unit vector .*got nan"),
     ],
 )
@@ -123,10 +113,8 @@ def test_names_of_files(lab_directory):
     "change, message",
     [
         ({"format_version": 2}, "expected format_version 1, got 2"),
-        ({"dimension": 768}, "expected dimension 512, got 768"),
         ({"entries": None}, "expected a list 'entries', got None"),
         ({"food": "Green Bean"}, "expected snake_case, got 'Green Bean'"),
-        ({"action": 3}, "expected snake_case, got 3"),
         ({"file": "../scoop_rice.npy"}, "expected a file 'x.npy', got '../scoop_rice.npy'"),
         ({"sha256": "0"}, "scoop_rice.npy: expected SHA-256 0 "),
         ({"file": "b.npy"}, "b.npy of .*rice.* is in the manifest but absent"),

@@ -63,11 +63,6 @@ def test_a_long_motion_ends_the_looking(length, looks_closer):
     assert (views[0] is not first) == looks_closer
 
 
-def test_one_pass_asks_nobody():
-    photo, first = first_of(300, 200)
-    assert framing.look(None, [photo], [first], np.zeros((1, 512)), framing.Framing()) == [first]
-
-
 class PixelModel:
     """Answers that depend on a few pixels and on the embedding, as a network's would."""
 

@@ -30,22 +30,16 @@ def test_a_batch_holds_what_belongs_together(make_dataset):
     np.testing.assert_array_equal(batch["bbox"], np.float32([[0.04] * 4, [0.02] * 4]))
 
 
-def test_batches_in_order_and_the_last_smaller_one(make_dataset):
+def test_batches_in_order_the_last_smaller_one_and_shapes_known_before(make_dataset):
     dataset = make_dataset(5)
-    assert batches_of(pipeline.create_npz_dataset(dataset, None, 2)) == [[0, 1], [2, 3], [4]]
+    batches = pipeline.create_npz_dataset(dataset, None, 2)
+    assert batches_of(batches) == [[0, 1], [2, 3], [4]]
+    assert batches.element_spec["image"] == tf.TensorSpec((None, 236, 236, 3), tf.uint8)
     dropped = pipeline.create_npz_dataset(dataset, None, 2, drop_remainder=True)
     assert batches_of(dropped) == [[0, 1], [2, 3]]
-
-
-def test_shapes_are_known_before_the_first_batch(make_dataset):
-    spec = pipeline.create_npz_dataset(make_dataset(5), None, 2).element_spec
-    assert spec["image"] == tf.TensorSpec((None, 236, 236, 3), tf.uint8)
     options = {"drop_remainder": True, "shuffle_seed": 0, "augmentation": shift}
-    spec = pipeline.create_npz_dataset(
-        make_dataset(9), None, 4, **options, shard=(1, 2)
-    ).element_spec
-    assert spec["natural_language_embedding"] == tf.TensorSpec((2, 512), tf.float32)
-    assert spec["bbox"] == tf.TensorSpec((2, 4), tf.float32)
+    batches = pipeline.create_npz_dataset(make_dataset(9), None, 4, **options, shard=(1, 2))
+    assert batches.element_spec["bbox"] == tf.TensorSpec((2, 4), tf.float32)
 
 
 def test_each_epoch_has_an_order_of_its_own_that_comes_again(make_dataset):
@@ -157,18 +151,10 @@ def test_each_sample_is_read_by_one_worker_and_the_batches_are_the_same(make_dat
     "indices, batch_size, options, message",
     [
         ([5], 1, {}, "indices: expected 0..4, got 5"),
-        ([-1], 1, {}, "indices: expected 0..4, got -1"),
         ([], 1, {}, "expected at least one sample [n], got shape (0,)"),
-        ([[1]], 1, {}, "got shape (1, 1)"),
         ([1], 0, {}, "batch_size: expected at least 1, got 0"),
         ([1, 2], 3, {"drop_remainder": True}, "2 samples do not fill one batch of 3"),
         ([1, 2, 3], 2, {"first_batch": 3}, "first_batch: expected 0..2, the batches of an epoch"),
-        (
-            [1],
-            1,
-            {"first_batch": -1},
-            "first_batch: expected 0..1, the batches of an epoch, got -1",
-        ),
         ([1, 2], 2, {"shard": (2, 2)}, "shard: expected (index, count) with 0 <= index < count"),
         ([1, 2], 3, {"shard": (0, 2)}, "batch_size: expected a multiple of the 2 shards, got 3"),
         ([1], 1, {"augmentation": lambda *a: a}, "augmentation: expected a shuffle_seed"),

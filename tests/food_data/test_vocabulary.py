@@ -66,18 +66,12 @@ def read(tmp_path, content):
     return dataset_builder.read_label_map(path, vocabulary.BASE)
 
 
-def test_labels_are_normalised_and_foods_canonical(tmp_path):
+def test_label_maps(tmp_path):
     mapped = read(tmp_path, {"Tomato": "cherry tomatoes", "pale  cube": "cantaloupe"})
     assert mapped == {"tomato": "cherry_tomato", "pale_cube": "cantaloupe"}
-
-
-def test_an_unknown_food_is_an_error_with_near_names(tmp_path):
     message = "map.json maps 'tomato' to 'chery_tomato'. .*Did you mean 'cherry_tomato'.*add --food"
     with pytest.raises(vocabulary.UnknownNameError, match=message):
         read(tmp_path, {"tomato": "chery_tomato"})
-
-
-def test_one_label_with_two_foods(tmp_path):
     with pytest.raises(ValueError, match="maps 'Pale-Cube' to 'cantaloupe' and to 'pineapple'"):
         read(tmp_path, {"pale cube": "cantaloupe", "Pale-Cube": "pineapple"})
 

@@ -122,7 +122,8 @@ def test_predict_says_it_too_in_the_pass_that_answers(tmp_path):
     assert ask(trained_pairs={("skewering", "strawberry")})["ask_human"] is False
     other = ask(trained_pairs={("scooping", "rice")})
     assert (other["ask_human"], other["trained"]) == (True, False)
-    object.__setattr__(known.asking, "meets_floor", False)
+    below = dataclasses.replace(known.asking, meets_floor=False)
+    known = dataclasses.replace(known, asking=below)
     assert ask()["ask_human"] is True
     assert ask(act_below_floor=True)["ask_human"] is False
 
