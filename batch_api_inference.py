@@ -110,14 +110,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def _number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     """The type of a flag that is a whole number."""
-    upper = "or more" if highest is None else f"to {highest}"
 
     def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = lowest - 1
-        if value < lowest or (highest is not None and value > highest):
+        value = int(text) if text.removeprefix("-").isdecimal() else lowest - 1
+        if value < lowest or value > (highest or value):
+            upper = "or more" if highest is None else f"to {highest}"
             raise argparse.ArgumentTypeError(f"expected {lowest} {upper}, got {text}")
         return value
 

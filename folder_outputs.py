@@ -123,13 +123,9 @@ def write_views(
     json_file, _, table, sheet, *overlay_dir = output_paths(args)
     results = document["results"]
     if results and source is not None and args.sheet_images:
-        tiles = [_tile(one, source, labels) for one in _choose(results, args.sheet_images)]
-        columns, (width, height) = min(len(tiles), 6), tiles[0].size
-        drawn = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height), (32,) * 3)
-        for number, tile in enumerate(tiles):
-            drawn.paste(tile, (number % columns * width, number // columns * height))
-        with atomic_files.replace_file(sheet) as file:
-            drawn.save(file, "PNG")
+        chosen = _choose(results, args.sheet_images)
+        tiles = [np.asarray(_tile(one, source, labels)) for one in chosen]
+        drawing.write_picture(sheet, drawing.grid(tiles, min(len(tiles), 6)))
     if overlay_dir and source is not None:
 
         def write_overlay(entry: Entry) -> None:

@@ -18,7 +18,7 @@ another, and a copy of a file under another name is the same picture. An id is t
 hexadecimal digits of the BLAKE2b hash of a picture's uint8 pixels, "3f2a...".
 
 Where a picture shows several equal pieces of the asked food, each is right: labels of the same
-picture and instruction, and parts of a sample's mask that hang together and are at least half as
+pixels and instruction, and parts of a sample's mask that hang together and are at least half as
 large as the labelled one, of which `mask_rules` says the motion. Of four carrots that are labelled
 one by one, an answer to any one of the four samples may lie on any of the four. Pieces that touch
 in a mask without labels of their own count as one.
@@ -155,7 +155,7 @@ class Samples:
         group_of, found, known = dict(zip(rows.tolist(), keys)), [], {}
         for number, row in enumerate(self.indices.tolist()):
             others = [one for one in groups[group_of[row]] if one != row]
-            if others and data.resize in (None, "crop"):  # Crops may be about each object.
+            if others:  # A source may have several views: crops about each object, frames.
                 image = data.images[row]
                 others = [one for one in others if np.array_equal(image, data.images[one])]
             for one in (row, *others):

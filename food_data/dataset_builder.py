@@ -388,16 +388,9 @@ def build_dataset(
     crops centrally: send it pictures with the food near the middle, or train with "letterbox".
 
     Byte-identical pictures get the source of the first one, so that a split keeps them together.
-    `group_pattern` is a regular expression; pictures in whose source it finds the same (its groups,
-    if it has any) stay together; "none": every picture is on its own. `progress`
-    wraps the pictures.
-
-    Returns:
-        The data set, in the order of pictures and objects, and what was left out of it.
-
-    Raises:
-        OSError, ValueError: if a picture is unreadable (unless skipped), or of another size than
-            stated; if no sample is left.
+    Pictures in whose source the regular expression `group_pattern` finds the same (its groups, if
+    it has any) stay together; "none": every picture is on its own. Raises OSError or ValueError if
+    a picture is unreadable (unless skipped) or of another size than stated, or no sample is left.
     """
     report = BuildReport()
     chosen = [(one, _usable(one, store, report)) for one in pictures]
@@ -418,8 +411,8 @@ def build_dataset(
             report.unreadable.append(str(error))
             report.left_out.update((UNREADABLE, one.label) for one, _ in objects)
             continue
-        source = _grouped(picture, group_pattern)
-        source = first_sources.setdefault(hashlib.sha256(data).hexdigest(), source)
+        digest, source = hashlib.sha256(data).hexdigest(), _grouped(picture, group_pattern)
+        source = first_sources.setdefault(digest, source)
         for one, instruction in objects:
             if not ((one.axis >= 0) & (one.axis <= size)).all():
                 report.left_out["axis outside the picture", one.label] += 1
@@ -436,18 +429,18 @@ def build_dataset(
                     placed = image_placement.place_mask(mask, placement)
                     masks[len(rows)] = npz_dataset.pack_masks(placed)
             except (OSError, ValueError) as error:
-                if not skip_unreadable:
+                if isinstance(error, OSError) and not skip_unreadable:
                     raise _renamed(error, str(picture.path)) from error
-                report.unreadable.append(f"{source}: {one.label}: {error}")
+                report.unreadable.append(f"{source}: {one.label}: without its mask: {error}")
             photo = image_placement.PhotoFile(picture.path, placement)
             rows.append((parameters, *instruction, source, photo))
     if not rows:
         raise ValueError(f"No sample is left.\n{report.text()}")
     actions, action_names, foods, sources, photos = zip(*rows)
     report.samples.update(foods)
-    images, masks = images[: len(rows)], masks[: len(rows)]
+    masks = masks[: len(rows)]
     dataset = npz_dataset.FoodDataset(
-        images,
+        images[: len(rows)],
         np.stack(actions),
         np.stack([store.lookup(*pair) for pair in zip(action_names, foods)]),
         np.array(action_names),

@@ -13,7 +13,8 @@
 | GET /, /static/...          | the page to try it               |
 
 A photo's way: `front` (bytes, and the line before the model), `security` (who asks), here,
-`schemas` (what is asked), `predictor` (decode, ask, convert), `engines` (the network), and back.
+`request_bodies` and `schemas` (what is asked), `predictor` (decode, ask, convert), `engines` (the
+network), and back.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import flask_smorest
 from absl import logging
 from werkzeug import exceptions
 
-from serving import schemas, security
+from serving import request_bodies, schemas, security
 from serving.predictor import Predictor
 from serving.schemas import RequestError
 from serving.service import NAME, Service
@@ -96,7 +97,7 @@ def create_app(
     app.config.update(
         API_TITLE="Food acquisition with RT-1",
         # Of the contract, not of the program: it changes when a field is added.
-        API_VERSION="1.0.0",
+        API_VERSION="1.1.0",
         OPENAPI_VERSION="3.0.3",
         OPENAPI_URL_PREFIX="/",
     )
@@ -116,8 +117,8 @@ def create_app(
     return app
 
 
-_routes = schemas.Blueprint("routes", __name__)
-_batch_routes = schemas.Blueprint("batch", __name__)
+_routes = request_bodies.Blueprint("routes", __name__)
+_batch_routes = request_bodies.Blueprint("batch", __name__)
 
 
 def _service() -> Service:
@@ -378,9 +379,9 @@ def _description(settings: ServerSettings) -> str:
         "fork or spoon comes out: start and end, in 0..1 of the picture's width and height, origin "
         "top left, x to the right, y down, and in pixels.\n\n"
         f"Limits of this server: bodies of {settings.max_body_bytes} bytes, pictures of "
-        f"{settings.max_pixels} pixels, JSON of {schemas.MAX_JSON_DEPTH} levels, {limit} requests "
-        f"a minute for each key or address, an answer within {settings.deadline_s:g} s of waiting. "
-        f"An API key {keys}.\n\n"
+        f"{settings.max_pixels} pixels, JSON of {request_bodies.MAX_JSON_DEPTH} levels, {limit} "
+        "requests a minute for each key or address, an answer within "
+        f"{settings.deadline_s:g} s of waiting. An API key {keys}.\n\n"
         "Every answer has the header X-Request-ID, the client's own if it brought one that fits "
         "and of which the recorder has no answer. An error is a JSON object with `error` and "
         "`request_id`, also those that are not listed at each route: 404 for an unknown path, 405 "

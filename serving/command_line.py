@@ -72,7 +72,7 @@ def main(
         logging.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         server.ended.wait()
     logging.info("stopped")
-    return 1 if server.unfinished else 0
+    return 1 if server.unfinished or server.failed else 0
 
 
 def load_predictor(

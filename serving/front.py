@@ -74,6 +74,7 @@ class Server:
     Attributes:
         unfinished: requests whose header has come and that are not answered.
         ended: set when the server has ended, also by itself.
+        failed: whether it ended by itself.
     """
 
     def __init__(self, app: flask.Flask, host: str, port: int) -> None:
@@ -81,7 +82,7 @@ class Server:
 
         Raises OSError if too few files may be open for connections.
         """
-        self.unfinished, self.ended = 0, threading.Event()
+        self.unfinished, self.failed, self.ended = 0, False, threading.Event()
         self._app, self._host, self._port = app, host, port
         self._service: service.Service = app.extensions[service.NAME]
         self._guard: security.Guard = app.extensions[security.NAME]
@@ -149,8 +150,10 @@ class Server:
 
     def _finish(self, serving: asyncio.Task) -> None:
         """Ends the loop once granian and the last answer have ended."""
-        if not serving.cancelled() and serving.exception() is not None:
-            logging.error("The HTTP server failed", exc_info=serving.exception())
+        if not self._stopping:
+            self.failed = True
+            error = None if serving.cancelled() else serving.exception()
+            logging.error("The HTTP server ended by itself", exc_info=error)
         if self.unfinished and self._stopping:
             self._loop.call_later(0.02, self._finish, serving)
         else:

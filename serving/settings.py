@@ -105,6 +105,12 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         "is installed and passes its check",
     )
     framing.add_flags(model)
+    _add_network_flags(parser, environment)
+
+
+def _add_network_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """Adds what is not about the model."""
+    defaults = ServerSettings()
     add = parser.add_argument_group("network").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add(

@@ -23,11 +23,11 @@ pass_on() { # pid, signal; returns once it was sent, or once the process has end
     # that it catches the signal, it is left alone.
     while kill -s STOP "$1" 2>/dev/null; do
         if catches "$1" "$2"; then
-            kill -s "$2" "$1"
-            kill -s CONT "$1"
+            kill -s "$2" "$1" 2>/dev/null
+            kill -s CONT "$1" 2>/dev/null
             return
         fi
-        kill -s CONT "$1"
+        kill -s CONT "$1" 2>/dev/null
         sleep 0.5
     done
 }

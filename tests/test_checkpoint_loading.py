@@ -21,6 +21,7 @@ import checkpoint_files
 import checkpoint_loading
 import sequence_agent
 import test_checkpoint_loading as documented_import_path
+from food_data import atomic_files
 from tests import checkpoint_files as files
 from tests import small_model
 
@@ -357,7 +358,7 @@ def test_only_damaged_bytes_are_called_damaged(copied, monkeypatch):
     def refused(path, *arguments, **options):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(pathlib.Path, "open", refused)
+    monkeypatch.setattr(atomic_files, "refuse_pointer", refused)
     with pytest.raises(checkpoint_loading.CheckpointLoadError) as caught:
         checkpoint_files.TensorFile(str(copied))
     assert "cannot be read: Permission denied" in str(caught.value)

@@ -262,7 +262,7 @@ def test_dropout_at_inference_needs_a_seed():
         "DropoutSettings.at_inference = True",
         "DropoutSettings.transformer_feed_forward = 0.5",
     )
-    agent = small_model.build(*PLAIN, *(f"DropoutSettings.{rate}" for rate in rates))
+    agent = small_model.build(*PLAIN, *rates)
     policy, step = agent.sequence_agent.policy, small_model.step(small_model.observation(0, 2))
     before = small_model.values(agent.network.variables)
     with pytest.raises(ValueError, match="expected seed, an int32 tensor .*at_inference is on"):

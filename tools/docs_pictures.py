@@ -1,6 +1,6 @@
 """Makes the pictures of docs/images again.
 
-    python tools/docs_pictures.py                    # all of them
+    make docs-pictures                               # all of them
     python tools/docs_pictures.py mask_rules.png augmentations.jpg --output_dir elsewhere
 
 page.png needs Playwright and Chromium, as tests/browser does. Look at the pictures after a change:

@@ -81,7 +81,7 @@ def test_every_labelled_piece_of_the_asked_food_is_right():
     answers = np.array([[0.31, 0.2, 0.41, 0.2]] * 5)
     np.testing.assert_allclose(pieces.nearest(answers)[:, 0] * 10, [3, 3, 2, 3, 4])
     assert asked.labelled_pieces.rows.tolist() == [0, 1, 2, 3, 4]
-    # Crops about each object are different squares; without names pictures are told by pixels.
+    # Crops about each object, or frames of a video, are different squares under one source.
     crops = labelled(2, resize="crop")
     assert len(crops.pieces.rows) == 4
     crops.dataset.images[1, 5, 5] = 9

@@ -176,6 +176,10 @@ def test_a_broken_mask_is_named_or_left_out(build, picture, tmp_path):
     dataset, report = build(labelled, skip_unreadable=True)
     assert dataset.masks is None
     assert "absent.png" in report.unreadable[0]
+    cv2.imwrite(str(tmp_path / "absent.png"), np.ones((2, 2), np.uint8))
+    dataset, report = build(labelled)  # Of another size: the motion is as good without it.
+    assert (len(dataset), dataset.masks) == (1, None)
+    assert "expected 640 x 480 pixels" in report.unreadable[0]
 
 
 def test_an_objects_own_action_comes_before_the_common_one(build, picture, store):

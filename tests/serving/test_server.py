@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import requests
 
+from food_data import recordings
 from serving import app, front, service, settings
 from serving.schemas import RequestError
 from tests import openapi_schema, serving_stubs, uncertainty_stubs
@@ -271,6 +272,19 @@ def test_metrics_count_by_route_and_never_by_what_strangers_send(serve):
     assert 'rt1_errors_total{route="unknown",status="404"} 2.0' in text
     for stage in ("decode", "queue", "model", "total"):
         assert f'rt1_stage_seconds_count{{stage="{stage}"}} 1.0' in text
+
+
+def test_several_pictures_of_one_request_are_recorded_like_one(serve, tmp_path):
+    with serve(record_dir=tmp_path) as url:
+        images = {**BODY, "images": [BODY["image"]] * 2, "image": None, "batch_size": 2}
+        results = post(url, "/predict_batch", images).json()["results"]
+        motion = {"start_x": 0.1, "start_y": 0.2, "end_x": 0.3, "end_y": 0.4}
+        body = {"request_id": results[1]["request_id"], **motion}
+        assert post(url, "/corrections", body).status_code == 200
+    found = recordings.read_recordings(tmp_path)
+    assert {one.request_id for one in found} == {one["request_id"] for one in results}
+    assert sorted(one.correction is not None for one in found) == [False, True]
+    assert all(one.image.read_bytes() == PICTURE for one in found)
 
 
 def test_wrong_keys_are_counted_wherever_they_knock(serve):

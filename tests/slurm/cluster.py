@@ -35,10 +35,12 @@ SETTINGS = {
     "MAX_REQUEUES": "20",
 }
 # The interpreter of the tests in the place of the environment's: train.py can be held at a step,
-# and the server has a stub for a model. What is held is what all wait for, so it goes first.
+# and the server has a stub for a model; STAND_IN_FOR names a program that STAND_IN takes the place
+# of. What is held is what all wait for, so it goes first.
 PYTHON = """#!/bin/sh
 [ -n "$HOLD_AT_STEPS" ] || renice -n 5 $$ >/dev/null
 case "$1" in
+    "$STAND_IN_FOR") exec "$STAND_IN" "$@" ;;
     train.py) shift; exec '{python}' '{here}/../tiny_training.py' "$@" ;;
     api_batch_server.py) shift; exec '{python}' '{here}/stub_server.py' "$@" ;;
 esac
