@@ -316,9 +316,8 @@ def run(
         signals.check()
         questions, labels, header = folder_questions.plan(args, policy, source)
         args.output_file.parent.mkdir(parents=True, exist_ok=True)
-        append, known = stack.enter_context(
-            open_lines(args.output_file.with_suffix(".jsonl"), header, args.resume)
-        )
+        path = args.output_file.with_suffix(".jsonl")
+        append, known = stack.enter_context(open_lines(path, header, args.resume))
         entries = {
             question: known[question]
             for question in questions
@@ -355,8 +354,7 @@ def run(
         try:
             folder_outputs.write_views(document, args, source, labels, signals.check)
         except OSError as error:
-            kept = args.output_file.with_suffix(".jsonl")
-            raise OSError(f"{error}. {kept} has all answers; --resume uses them.") from error
+            raise OSError(f"{error}. {path} has all answers; --resume uses them.") from error
     return document
 
 
