@@ -316,7 +316,7 @@ def refuse_pointer(path: pathlib.Path) -> None:
         atomic_files.refuse_pointer(path)
     except OSError as error:
         raise CheckpointLoadError(
-            f"Checkpoint: {path} cannot be read: {error.strerror}. Nothing says that it is damaged."
+            f"Checkpoint: {path} cannot be read: {error.strerror}. Look at its permissions."
         ) from error
     except ValueError as error:
         raise CheckpointLoadError(f"Checkpoint: {error}") from error
