@@ -29,7 +29,7 @@ def test_starts_without_a_checkpoint_and_stops_on_sigterm(program, tmp_path):
 @pytest.mark.parametrize(
     ("flag", "value", "message"),
     [
-        ("--checkpoint_dir", "absent", "expected a directory that train.py wrote, got"),
+        ("--checkpoint_dir", "absent", "--checkpoint_dir: .*No checkpoint directory"),
         ("--checkpoint_dir", ".", "--checkpoint_dir: .* cannot be loaded"),
         ("--checkpoint_root", "absent", "--checkpoint_root: expected a folder of checkpoint"),
         ("--api_key_file", "absent", "--api_key_file: .*No such file"),

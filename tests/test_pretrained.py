@@ -15,7 +15,6 @@ pytestmark = pytest.mark.slow
 
 
 def test_ships_in_twelve_megabytes():
-    # A server that has run it keeps its export there, which git ignores.
     files = list(DIRECTORY.rglob("*"))
     assert sum(path.stat().st_size for path in files if path.is_file()) <= 12e6
 
