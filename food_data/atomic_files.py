@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
@@ -89,9 +90,11 @@ def sync(*paths: str | os.PathLike[str]) -> None:
             continue
         handle = os.open(path, os.O_RDONLY)
         try:
-            # Some network file systems do not know how.
-            with contextlib.suppress(OSError):
-                os.fsync(handle)
+            os.fsync(handle)
+        except OSError as error:
+            # Some network file systems do not know how; a disk that fails is an error.
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+                raise
         finally:
             os.close(handle)
 
