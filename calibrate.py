@@ -34,7 +34,7 @@ import tqdm
 import checkpoint_directory
 from evaluation import calibration, calibration_fit, metrics, report, uncertainty_sources
 from evaluation import samples as evaluation_samples
-from food_data import npz_dataset
+from food_data import atomic_files, npz_dataset
 
 BELOW_FLOOR = 3
 
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
     """Asks, fits, tests, prints, writes. Returns what it wrote."""
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
-    evaluation_samples.check_output(args.checkpoint_dir, "--checkpoint_dir")
+    atomic_files.check_folder(args.checkpoint_dir, "--checkpoint_dir")
     samples = evaluation_samples.read(args, metadata)
     fingerprint = npz_dataset.dataset_fingerprint(samples.dataset)
     if args.split == "all" and fingerprint == metadata.get("dataset_fingerprint"):

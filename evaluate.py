@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     folders["--output_file"] = args.output_file and args.output_file.parent
     for flag, folder in folders.items():
         if folder is not None:
-            evaluation_samples.check_output(folder, flag)
+            atomic_files.check_folder(folder, flag)
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)

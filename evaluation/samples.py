@@ -31,7 +31,6 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
-import tempfile
 import typing
 from collections.abc import Mapping, Sequence
 
@@ -42,7 +41,6 @@ from absl import logging
 import checkpoint_directory
 from evaluation import metrics
 from food_data import (
-    atomic_files,
     commands,
     dataset_check,
     embedding_store,
@@ -345,21 +343,6 @@ def _check_fits(
     name = str(args.checkpoint_dir)
     for warning in dataset_check.check_fits(dataset, store, metadata.get("resize"), name):
         logging.warning("data set: %s", warning)
-
-
-def check_output(folder: pathlib.Path, flag: str) -> None:
-    """Makes a folder of a flag and raises ValueError, before minutes of work, unless files can be
-    written into it."""
-    atomic_files.check_local(folder, flag)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"{flag}: expected a folder to write into, got {folder}: {error.strerror}. Choose "
-            "another one; of a checkpoint that may not be changed, calibrate a copy."
-        ) from error
 
 
 def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:

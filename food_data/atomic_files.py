@@ -83,6 +83,21 @@ def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator
         sync(path.parent)
 
 
+def check_folder(folder: pathlib.Path, flag: str) -> None:
+    """Makes a folder of a flag. Raises OSError, before minutes of work, unless files can be written
+    into it, and ValueError for a path of another machine."""
+    check_local(folder, flag)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{flag}: expected a folder to write into, got {folder}: {error.strerror}. Choose "
+            "another one; of a checkpoint that may not be changed, use a copy."
+        ) from error
+
+
 def sync(*paths: str | os.PathLike[str]) -> None:
     """Puts on disk what files hold, and which names folders hold, so that a rename lasts."""
     for path in paths:

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import pathlib
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -24,6 +23,7 @@ from food_data import (
     annotation_formats,
     annotation_tables,
     annotations,
+    atomic_files,
     dataset_builder,
     dataset_check,
     drawing,
@@ -123,15 +123,7 @@ def _check_new(outputs: Sequence[pathlib.Path | None], overwrite: bool) -> None:
     if present and not overwrite:
         raise FileExistsError(f"{', '.join(present)} exist; --overwrite replaces them.")
     for folder in {path.parent for path in outputs}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise OSError(
-                f"{folder}: expected a folder that can be written to, got: {error.strerror}. Name "
-                "another one with --output_file."
-            ) from error
+        atomic_files.check_folder(folder, "--output_file")
 
 
 def add_photo_commands(subparsers: Subparsers) -> list[argparse.ArgumentParser]:

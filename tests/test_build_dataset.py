@@ -107,7 +107,10 @@ def test_nothing_is_overwritten_unasked(run, tmp_path):
             "Expected a preview file that ends in .jpg or .png, got sh",
         ),
         ({"output_file": "gs://bucket/a.npz"}, "--output_file: expected a path of this machine"),
-        ({"output_file": "/proc/a.npz"}, "/proc: expected a folder that can be written to"),
+        (
+            {"output_file": "/proc/a.npz"},
+            "--output_file: expected a folder to write into, got /proc",
+        ),
     ],
 )
 def test_wrong_arguments_are_one_line_and_write_nothing(run, tmp_path, changes, message):
