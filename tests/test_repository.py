@@ -111,9 +111,10 @@ def test_no_file_names_a_place_on_somebodys_machine():
     places = ["/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/[a-z]", "/Us" + "ers/", r"\.py" + "env"]
     hosts = ["python" + "hosted", "pypi" + r"\.org", r"file:" + "//"]
     pattern = re.compile("|".join(places + hosts))
+    paths = project_files()
     listed = subprocess.check_output(["git", "ls-files", "--stage"], cwd=ROOT, text=True)
     found = [line for line in listed.splitlines() if line.startswith("120000")]  # Symbolic links.
-    for path in project_files():
+    for path in paths:
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:  # A picture, an array: no text to look at.
