@@ -37,10 +37,10 @@ step "1/7 Asking the model that ships about twelve photographs (examples/photos)
     --label_map configs/real_food_label_map.json --action skewering --output_file "$OUTPUT/photos/metrics.json"
 
 step "2/7 Drawing plates"
-"$PYTHON" build_dataset.py synthetic --num_plates 1600 --max_foods 3 --view arm --seed 0 --validation_fraction 0.2 \
+"$PYTHON" build_dataset.py synthetic --num_plates 700 --max_foods 3 --view arm --seed 0 --validation_fraction 0.2 \
     --output_file "$OUTPUT/plates.npz" --preview_file "$OUTPUT/plates.jpg"
 # Of another seed, for the measurement only: the validation split of the others chooses the checkpoint.
-"$PYTHON" build_dataset.py synthetic --num_plates 600 --max_foods 3 --view arm --seed 1 --validation_fraction 0 \
+"$PYTHON" build_dataset.py synthetic --num_plates 240 --max_foods 3 --view arm --seed 1 --validation_fraction 0 \
     --output_file "$OUTPUT/test_plates.npz"
 
 step "3/7 Fine-tuning it on them for $NUM_EPOCHS epochs"
