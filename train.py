@@ -25,6 +25,7 @@ import typing
 from absl import logging
 
 import checkpoint_writer
+import model_card
 from training import devices, flags, stop_signals
 
 # TensorFlow takes seconds: functions import what needs it, once the flags are read, so that --help
@@ -86,6 +87,7 @@ def run(
         ).run()
         if is_chief:
             _print_summary(summary, setup)
+            model_card.write(args.checkpoint_dir)
 
 
 def _print_dry_run(setup: run_setup.RunSetup) -> None:
