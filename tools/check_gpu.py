@@ -38,7 +38,7 @@ _PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-keras", "keras", "tf-agents", "
 # Network, goldens as pytest's -k takes them, batch size, steps, calls of each engine, seconds.
 ON_GPU = ("configs/transformer_mixin.gin", "test", 16, 12, 15, 3600.0)
 # Gradients of the full network and its rolling window alone would take these minutes.
-ON_CPU = ("configs/small.gin", "test_a or test_b or test_e", 8, 4, 3, 290.0)
+ON_CPU = ("configs/small.gin", "test_a or test_b or test_e", 8, 4, 3, 1500.0)
 VARIANTS = ("graph", "bfloat16", "xla", "xla_bfloat16")
 
 

@@ -1,0 +1,173 @@
+"""From pixels to a frame in space: where the motion starts and ends in the camera's coordinates.
+
+A depth image that is aligned to the photo, the camera matrix and the lens' distortion turn the
+answer of /predict in pixels into metres: x to the right, y down, z away from the camera, origin in
+the camera. Example: fx = fy = 600, cx = 320, cy = 240; the answer [380, 240, 440, 240] on food that
+is 0.4 m away starts at (0.04, 0, 0.4), ends at (0.08, 0, 0.4) and has roll 0.
+
+    camera = Camera((614.6, 614.7, 312.1, 223.7))
+    frame = acquisition_frame([273.0, 185.0, 337.1, 192.8], depth_m, camera)
+    frame.start_m, frame.end_m, frame.roll_deg, frame.matrix
+
+Depth has holes, and at the food's edge it jumps to the plate. So a line is laid through the depth
+along the motion by the median of slopes (Theil and Sen), which a quarter of wrong values does not
+move. Where even that is not known, `DepthError` names the reason; nothing is made up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from scipy import stats
+
+# Along the motion; its outer tenths lie on the food's edge.
+_NUM_PLACES, _FIRST, _LAST = 41, 0.1, 0.9
+_MIN_KNOWN_SHARE = 0.5
+_RIGHT_SHARE = 0.7  # of the known places have to lie on the line
+_WINDOW_PX = 2  # to each side
+
+
+class DepthError(ValueError):
+    """The depth does not say where the motion is. `reason`: 'outside' of the picture, 'holes' in
+    the depth, out of the camera's 'range', or an 'edge' where the depth does not lie on a line."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """A pinhole camera with OpenCV's distortion.
+
+    Attributes:
+        intrinsics: fx, fy, cx, cy in pixels of the photo.
+        distortion: k1, k2, p1, p2[, k3[, ...]] as OpenCV and ROS' `plumb_bob` have them.
+        min_m, max_m: depth that the camera can measure.
+        max_residual_m: so near to a line along the motion lie most depths of one piece of food.
+    """
+
+    intrinsics: tuple[float, float, float, float]
+    distortion: Sequence[float] = ()
+    min_m: float = 0.1
+    max_m: float = 2.0
+    max_residual_m: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.intrinsics).all() and min(self.intrinsics[:2]) > 0):
+            raise ValueError(f"Camera: expected fx, fy > 0, cx, cy; got {self.intrinsics}.")
+
+    @classmethod
+    def from_matrix(cls, matrix: np.ndarray, distortion: Sequence[float] = ()) -> Camera:
+        """Of a camera matrix with 9 numbers, as `CameraInfo.K` of ROS."""
+        k = np.reshape(np.asarray(matrix, np.float64), (3, 3))
+        return cls((k[0, 0], k[1, 1], k[0, 2], k[1, 2]), tuple(distortion))
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels [N, 2] to the directions in which they look, float64 [N, 3] with z = 1."""
+        fx, fy, cx, cy = self.intrinsics
+        matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+        distortion = np.asarray(self.distortion, np.float64) if len(self.distortion) else None
+        points = np.asarray(pixels, np.float64).reshape(-1, 1, 2)
+        plane = cv2.undistortPoints(points, matrix, distortion).reshape(-1, 2)
+        return np.concatenate([plane, np.ones((len(plane), 1))], axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """A motion in the camera's coordinates.
+
+    Attributes:
+        start_m, end_m: float64 [3], x, y, z in metres.
+        roll_deg: the turn of the utensil about the camera's axis, from +x towards +y, in
+            (-180, 180].
+        known_share: of the places along the motion whose depth was known.
+    """
+
+    start_m: np.ndarray
+    end_m: np.ndarray
+    roll_deg: float
+    known_share: float
+
+    @property
+    def midpoint_m(self) -> np.ndarray:
+        """float64 [3]."""
+        return (self.start_m + self.end_m) / 2
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """float64 [4, 4]: from the frame to the camera. Origin in the midpoint, x along the motion
+        as the camera sees it, z away from the camera."""
+        cos, sin = np.cos(np.radians(self.roll_deg)), np.sin(np.radians(self.roll_deg))
+        result = np.eye(4)
+        result[:2, :2] = [[cos, -sin], [sin, cos]]
+        result[:3, 3] = self.midpoint_m
+        return result
+
+
+def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Camera) -> Frame:
+    """The motion of an answer in space.
+
+    Args:
+        pixels: x1, y1, x2, y2 in pixels of the photo, `prediction_pixels` of an answer.
+        depth_m: float [H, W] in metres, aligned to the photo and of its size; 0 and NaN where it is
+            not known.
+        camera: of the photo.
+
+    Raises:
+        DepthError: see there.
+        ValueError: for other shapes.
+    """
+    ends, depth = np.asarray(pixels, np.float64), np.asarray(depth_m, np.float64)
+    if ends.shape != (4,) or depth.ndim != 2:
+        raise ValueError(
+            f"acquisition_frame: expected 4 coordinates and depth [H, W], got {ends.shape} and "
+            f"{depth.shape}."
+        )
+    ends, size = ends.reshape(2, 2), np.array(depth.shape[::-1])
+    if not (np.isfinite(ends).all() and (ends >= 0).all() and (ends <= size).all()):
+        raise DepthError(
+            "outside", f"expected a motion inside of {size.tolist()} pixels, got {ends.tolist()}."
+        )
+    shares = np.linspace(_FIRST, _LAST, _NUM_PLACES)
+    places = ends[0] + shares[:, np.newaxis] * (ends[1] - ends[0])
+    found = np.array([_depth_at(depth, place) for place in places])
+    known = np.isfinite(found)
+    if known.mean() < _MIN_KNOWN_SHARE:
+        raise DepthError(
+            "holes",
+            f"expected depth at half of the {_NUM_PLACES} places along the motion, got it at "
+            f"{known.sum()}. Look from another place, or closer.",
+        )
+    shares, found = shares[known], found[known]
+    middle = np.median(found)
+    if not camera.min_m <= middle <= camera.max_m:
+        raise DepthError(
+            "range", f"expected {camera.min_m} to {camera.max_m} m, got {middle:.3f} m."
+        )
+    slope, offset, *_ = stats.theilslopes(found, shares)
+    residual = np.quantile(np.abs(found - offset - slope * shares), _RIGHT_SHARE)
+    if residual > camera.max_residual_m:
+        raise DepthError(
+            "edge",
+            f"expected depth within {camera.max_residual_m} m of a line along the motion, got "
+            f"{residual:.3f} m: the motion does not lie on one piece of food.",
+        )
+    start, end = camera.rays(ends) * (offset + slope * np.array([0.0, 1.0]))[:, np.newaxis]
+    direction = end - start
+    roll = float(np.degrees(np.arctan2(direction[1], direction[0])))
+    return Frame(start, end, roll, float(known.mean()))
+
+
+def _depth_at(depth: np.ndarray, place: np.ndarray) -> float:
+    """The median of what is known around a pixel (x, y); NaN if that is less than half."""
+    column, row = np.minimum(place.astype(int), np.array(depth.shape[::-1]) - 1)
+    around = depth[
+        max(row - _WINDOW_PX, 0) : row + _WINDOW_PX + 1,
+        max(column - _WINDOW_PX, 0) : column + _WINDOW_PX + 1,
+    ]
+    known = around[np.isfinite(around) & (around > 0)]
+    return float(np.median(known)) if 2 * known.size >= around.size else float("nan")
