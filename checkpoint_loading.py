@@ -464,7 +464,7 @@ def _table(file: checkpoint_files.TensorFile) -> str:
     return "\n".join(lines)
 
 
-def _configure(args: argparse.Namespace, file: checkpoint_files.TensorFile) -> str:
+def configure(args: argparse.Namespace, file: checkpoint_files.TensorFile) -> str:
     """Sets gin up for the model of the checkpoint; says where the configuration comes from."""
     import gin
 
@@ -516,7 +516,7 @@ def main(arguments: list[str] | None = None) -> int:
         if args.list:
             print(_table(file))
             return 0
-        print(f"Model: {_configure(args, file)}")
+        print(f"Model: {configure(args, file)}")
         import tensorflow as tf
 
         import agent_wrapper

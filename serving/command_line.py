@@ -46,6 +46,8 @@ def main(
     absl_flags.FLAGS.mark_as_parsed()
     logging.use_absl_handler()
     settings = server_settings.from_flags(arguments, os.environ)
+    if arguments.rt1_checkpoint and (arguments.checkpoint_dir or arguments.openpi_port is None):
+        sys.exit("--rt1_checkpoint: expected --openpi_port with it, and no --checkpoint_dir.")
     # Bound while the model is loaded, so that a port in use is known at once.
     with _bind(arguments.host, arguments.port) as listener:
         host, port = listener.getsockname()[:2]
@@ -68,7 +70,7 @@ def main(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with server, _port_file(arguments.port_file, port):
+    with server, _openpi(server, host, arguments), _port_file(arguments.port_file, port):
         logging.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         server.ended.wait()
     logging.info("stopped")
@@ -117,6 +119,32 @@ def _bind(host: str, port: int) -> socket.socket:
             "(0 takes any free one) or --host."
         )
     return listener
+
+
+def _openpi(
+    server: front.Server, host: str, arguments: argparse.Namespace
+) -> contextlib.AbstractContextManager:
+    """The websocket server that the flags ask for."""
+    if arguments.openpi_port is None:
+        return contextlib.nullcontext()
+    try:
+        from serving import openpi
+    except ImportError as error:
+        sys.exit(
+            f"--openpi_port: {error}. Install it: pip install --no-deps -r requirements-openpi.txt"
+        )
+    rt1 = None
+    try:
+        if arguments.rt1_checkpoint:
+            import rt1_policy
+
+            rt1 = rt1_policy.RT1Policy.load(arguments.rt1_checkpoint, arguments.config_file)
+            rt1.warm_up()
+        gateway = openpi.Gateway(server, host, arguments.openpi_port, rt1)
+    except (OSError, ValueError) as error:
+        sys.exit(f"--openpi_port {arguments.openpi_port}: {error}")
+    logging.info("openpi's protocol on ws://%s:%d", host, gateway.port)
+    return gateway
 
 
 @contextlib.contextmanager

@@ -75,6 +75,7 @@ class Server:
         unfinished: requests whose header has come and that are not answered.
         ended: set when the server has ended, also by itself.
         failed: whether it ended by itself.
+        service, guard: of the application.
     """
 
     def __init__(self, app: flask.Flask, host: str, port: int) -> None:
@@ -84,12 +85,12 @@ class Server:
         """
         self.unfinished, self.failed, self.ended = 0, False, threading.Event()
         self._app, self._host, self._port = app, host, port
-        self._service: service.Service = app.extensions[service.NAME]
-        self._guard: security.Guard = app.extensions[security.NAME]
+        self.service: service.Service = app.extensions[service.NAME]
+        self.guard: security.Guard = app.extensions[security.NAME]
         self._stored_bytes, self._stopping = 0, False
         self._connections = connections()
         make = concurrent.futures.ThreadPoolExecutor
-        self._predictions = make(self._service.num_workers, "prediction")
+        self._predictions = make(self.service.num_workers, "prediction")
         self._others = make(_FREE_THREADS, "request")
         self._loop, self._listens = asyncio.new_event_loop(), threading.Event()
         self._granian = None
@@ -165,7 +166,7 @@ class Server:
         request = _Request(receive, time.perf_counter())
         self.unfinished += 1
         try:
-            visitor = environ[security.VISITOR] = self._guard.admit(werkzeug.Request(environ))
+            visitor = environ[security.VISITOR] = self.guard.admit(werkzeug.Request(environ))
             predicts = scope["method"] == "POST" and scope["path"] in PREDICTIONS
             try:
                 if visitor.refusal is not None:
@@ -186,7 +187,7 @@ class Server:
 
     async def _body(self, request: _Request, environ: dict[str, Any], predicts: bool) -> bytes:
         """The whole body. Raises RequestError."""
-        most = self._service.settings.max_body_bytes
+        most = self.service.settings.max_body_bytes
         limit = most if predicts else min(SMALL_BODY_BYTES, most)
         declared = int(environ.get("CONTENT_LENGTH") or 0)
         if declared > limit:
@@ -234,16 +235,16 @@ class Server:
     async def _predict(self, environ: dict[str, Any], visitor: security.Visitor) -> _Answer:
         """Runs a prediction in its turn, or refuses it: at once, or after the deadline."""
         try:
-            self._service.line.enter()
+            self.service.line.enter()
         except RequestError as error:
             visitor.refusal = error
             if "HTTP_ORIGIN" in environ:  # Flask adds what a browser wants.
                 return await self._in(self._others, environ)
             return self._refuse(environ, visitor)
-        entered_s, deadline_s = time.perf_counter(), self._service.settings.deadline_s
+        entered_s, deadline_s = time.perf_counter(), self.service.settings.deadline_s
 
         def run() -> _Answer:
-            self._service.line.leave()
+            self.service.line.leave()
             visitor.waited_ms = 1000 * (time.perf_counter() - entered_s)
             return self._call(environ)
 
@@ -253,11 +254,32 @@ class Server:
         if waiting.done():
             return waiting.result()
         if call.cancel():
-            self._service.line.leave()
+            self.service.line.leave()
         visitor.expired = True  # What still runs is neither logged nor kept.
         late = RequestError(504, f"The server is too busy: No answer within {deadline_s:g} s.")
         told = dataclasses.replace(visitor, refusal=late, expired=False)
         return await self._in(self._others, {**environ, security.VISITOR: told})
+
+    def in_turn(self, call: Callable[[], Any]) -> Any:
+        """Runs a call of the model for another protocol, in the line of the predictions.
+
+        Raises RequestError 503 if too many wait already, 504 after the deadline.
+        """
+        line, deadline_s = self.service.line, self.service.settings.deadline_s
+        line.enter()
+
+        def run() -> Any:
+            line.leave()
+            return call()
+
+        future = self._predictions.submit(run)
+        try:
+            return future.result(deadline_s)
+        except concurrent.futures.TimeoutError as error:
+            if future.cancel():
+                line.leave()
+            text = f"The server is too busy: No answer within {deadline_s:g} s."
+            raise RequestError(504, text) from error
 
     def _refuse(self, environ: dict[str, Any], visitor: security.Visitor) -> _Answer:
         """The answer that the application would give, in a tenth of the time: under a load of many
@@ -271,8 +293,8 @@ class Server:
             **security.HEADERS,
         }
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        self._service.metrics.count_as(path, method, error.status, visitor.started_s)
-        keys = self._service.settings.api_keys.values()
+        self.service.metrics.count_as(path, method, error.status, visitor.started_s)
+        keys = self.service.settings.api_keys.values()
         answer = error.status, len(body)
         security.log(visitor, werkzeug.Request(environ), answer, keys)
         return error.status, [*headers.items(), ("Content-Length", str(len(body)))], body

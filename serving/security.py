@@ -128,7 +128,7 @@ class Guard:
             key = _sent_key(request)
             name = self._name_of(key)
             visitor.client = name or visitor.client
-            self._limit(request.path, visitor.client)
+            self.limit(request.path, visitor.client)
             self._require(request, key, name)
         except RequestError as error:
             visitor.refusal = error
@@ -163,7 +163,7 @@ class Guard:
         matches = [hmac.compare_digest(one.encode(), sent) for one in keys.values()]
         return next((name for name, is_it in zip(keys, matches) if is_it), None)
 
-    def _limit(self, path: str, client: str) -> None:
+    def limit(self, path: str, client: str) -> None:
         """Raises RequestError 429 if the client has asked too often."""
         per_minute = self._settings.requests_per_minute
         if per_minute is None or path in _UNLIMITED_PATHS or path.startswith(_STATIC):

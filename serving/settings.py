@@ -82,6 +82,10 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         help="let gin run what the config.gin of a checkpoint says; only literals are read else",
     )
     add(
+        "--rt1_checkpoint",
+        help="public RT-1 checkpoint that answers at --openpi_port, built as --config_file says",
+    )
+    add(
         "--checkpoint_root",
         type=pathlib.Path,
         help="folder of checkpoint directories that POST /load_model may name; none unless given",
@@ -118,6 +122,11 @@ def _add_network_flags(parser: argparse.ArgumentParser, environment: Mapping[str
         type=_number(int, 0, 65535),
         default=environment.get("PORT") or "8080",
         help="port to listen on, 0 for any free one; PORT unless given (%(default)s)",
+    )
+    add(
+        "--openpi_port",
+        type=_number(int, 0, 65535),
+        help="port for openpi's websocket protocol (requirements-openpi.txt); none unless given",
     )
     add("--port_file", type=pathlib.Path, help="file that gets the port once the server listens")
     add(

@@ -1,0 +1,114 @@
+"""RT-1's own control: an image and an instruction at each step, a robot's action out of it.
+
+    policy = RT1Policy.load("rt1main/ckpt-424760", "configs/rt1main.gin")
+    state = policy.initial_state()
+    action, state = policy.step(image, embedding, state)
+    action["world_vector"]  # float32 [3]
+
+The state is the rolling window of the last `time_sequence_length` steps (arXiv 2212.06817, section
+5.1: six), so each episode has a state of its own and begins with a new one.
+"""
+
+from __future__ import annotations
+
+import keras2  # noqa: F401
+
+import argparse
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.trajectories import time_step
+
+import agent_wrapper
+import checkpoint_files
+import checkpoint_loading
+import policy_specs
+
+
+class RT1Policy:
+    """An agent that acts; threads may share it, each with states of its own.
+
+    Attributes:
+        version: names the checkpoint.
+        image_shape: (H, W, 3).
+        action_shapes: key -> shape of an action.
+    """
+
+    def __init__(self, agent: agent_wrapper.Agent, version: str) -> None:
+        """`agent` has its weights."""
+        self._policy = agent.sequence_agent.policy
+        self.version = version
+        observed = self._policy.time_step_spec.observation
+        self.image_shape = tuple(observed[policy_specs.IMAGE_KEY].shape)
+        self.action_shapes = {
+            key: tuple(spec.shape) for key, spec in self._policy.action_spec.items()
+        }
+        self._act = tf.function(self._policy.action, autograph=False)
+
+    @classmethod
+    def load(
+        cls, checkpoint_path: str | os.PathLike[str], config_file: str | None = None
+    ) -> RT1Policy:
+        """Loads a public RT-1 checkpoint; without a gin file its shapes say what the network is.
+
+        Raises:
+            OSError, ValueError: if it cannot be loaded.
+        """
+        file = checkpoint_files.TensorFile(checkpoint_files.resolve_prefix(checkpoint_path))
+        args = argparse.Namespace(config_file=config_file, trust_config=False, gin_bindings=[])
+        checkpoint_loading.configure(args, file)
+        agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
+        checkpoint_loading.custom_load_checkpoint(agent, file.prefix)
+        return cls(agent, pathlib.Path(file.prefix).name)
+
+    def warm_up(self) -> None:
+        """Traces the step, so that the first episode does not wait."""
+        grey = np.full(self.image_shape, 127, np.uint8)
+        embedding = np.full(policy_specs.EMBEDDING_SIZE, 0.04, np.float32)
+        self.step(grey, embedding, self.initial_state())
+
+    def initial_state(self) -> Any:
+        """Of an episode before its first step."""
+        return self._policy.get_initial_state(1)
+
+    def step(
+        self, image: np.ndarray, embedding: np.ndarray, state: Any
+    ) -> tuple[dict[str, np.ndarray], Any]:
+        """One step of an episode.
+
+        Args:
+            image: uint8 [H, W, 3] of `image_shape`, RGB.
+            embedding: float32 [512], of the instruction (Universal Sentence Encoder).
+            state: of the step before; `initial_state` at first.
+
+        Returns:
+            The action (key -> array, in the ranges of `policy_specs.rt1_action_spec`), and the
+            state after it.
+
+        Raises:
+            ValueError: for another shape or type.
+            FloatingPointError: if the action is not finite.
+        """
+        for name, value, shape, dtype in (
+            ("image", image, self.image_shape, np.uint8),
+            ("natural_language_embedding", embedding, (policy_specs.EMBEDDING_SIZE,), np.float32),
+        ):
+            if value.shape != shape or value.dtype != dtype:
+                raise ValueError(
+                    f"{name}: expected {np.dtype(dtype)} {list(shape)}, got {value.dtype} "
+                    f"{list(value.shape)}."
+                )
+        if not np.isfinite(embedding).all():
+            raise ValueError("natural_language_embedding: expected finite numbers.")
+        observation = {
+            policy_specs.IMAGE_KEY: tf.constant(image[np.newaxis]),
+            policy_specs.EMBEDDING_KEY: tf.constant(embedding[np.newaxis]),
+        }
+        answer = self._act(time_step.transition(observation, tf.zeros(1)), state)
+        action = {key: value.numpy()[0] for key, value in answer.action.items()}
+        if not all(np.isfinite(value).all() for value in action.values()):
+            raise FloatingPointError(f"Expected finite actions of {self.version}, got {action}.")
+        return action, answer.state

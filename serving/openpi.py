@@ -1,0 +1,307 @@
+"""openpi's websocket protocol, beside HTTP: robots that have its client ask without a change.
+
+    python api_batch_server.py --checkpoint_dir runs/first --openpi_port 8000
+
+    policy = openpi_client.websocket_client_policy.WebsocketClientPolicy("127.0.0.1", 8000)
+    policy.infer({"image": image, "action": "skewering", "food_type": "banana"})["actions"]
+
+Messages are msgpack with NumPy arrays. The server speaks first and says what it is; then each
+observation gets an answer, an error comes as text. A connection is a session. Its first
+observation, and one with `"reset": true`, begins an episode, which keeps its model while another
+one is loaded, and has a rolling window of its own.
+
+| model | an observation holds                               | `actions`                          |
+|-------|----------------------------------------------------|------------------------------------|
+| food  | `image` uint8 [H, W, 3] of any size, or a file's   | float32 [1, 4]: x1, y1, x2, y2 in  |
+|       | bytes; `action` and `food_type`, or `prompt`       | 0..1; what /predict says is beside |
+| RT-1  | `image` uint8 [256, 320, 3],                       | float32 [1, 7]: world vector,      |
+|       | `natural_language_embedding` float32 [512]         | rotation, gripper; with all parts  |
+
+`observation/image` is another name of `image`. `ignored` of an answer names what nobody looked
+at. Model calls wait in the same line as /predict, with its deadline; keys are the same too, as
+`Authorization: Api-Key <key>`.
+"""
+
+from __future__ import annotations
+
+import http
+import io
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import numpy as np
+import websockets.exceptions
+import websockets.http11
+import websockets.sync.server
+import werkzeug
+from absl import logging
+from PIL import Image
+
+import policy_specs
+from serving import front, request_bodies, schemas, service
+from serving.schemas import RequestError
+
+MAX_SESSIONS = 64
+IDLE_S = 300.0
+_FOOD_KEYS = ("action", "food_type", "resize", "passes")
+# What RT-1's clients call a robot's seven degrees of freedom.
+_RT1_ACTIONS = ("world_vector", "rotation_delta", "gripper_closedness_action")
+
+
+def pack(content: object) -> bytes:
+    """msgpack, with arrays as openpi writes them."""
+
+    def default(value: object) -> dict[bytes, Any]:
+        if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind in "VOc":
+            raise TypeError(f"Cannot send a {type(value).__name__}.")
+        if isinstance(value, np.generic):
+            return {b"__npgeneric__": True, b"data": value.item(), b"dtype": value.dtype.str}
+        shape, data = value.shape, value.tobytes()
+        return {b"__ndarray__": True, b"data": data, b"dtype": value.dtype.str, b"shape": shape}
+
+    return msgpack.packb(content, default=default)
+
+
+def unpack(data: bytes) -> Any:
+    """The inverse of `pack`. Raises ValueError for what is not msgpack, or no honest array."""
+
+    def hook(value: dict) -> object:
+        if b"__ndarray__" not in value and b"__npgeneric__" not in value:
+            return value
+        dtype = np.dtype(str(value[b"dtype"]))
+        if dtype.kind not in "biuf":
+            raise ValueError(f"expected arrays of numbers, got dtype {dtype}")
+        if b"__npgeneric__" in value:
+            return dtype.type(value[b"data"])
+        return np.frombuffer(value[b"data"], dtype).reshape(value[b"shape"])
+
+    try:
+        return msgpack.unpackb(data, object_hook=hook)
+    except (ValueError, TypeError, KeyError, msgpack.UnpackException, RecursionError) as error:
+        raise ValueError(f"Expected a message of msgpack with NumPy arrays: {error}") from error
+
+
+class FoodSession:
+    """Episodes of a food model; a step knows nothing of the one before."""
+
+    def __init__(self, of: service.Service) -> None:
+        self._service, self._predictor = of, None
+
+    def reset(self) -> None:
+        """The next step is that of the model that answers then."""
+        self._predictor = None
+
+    def step(self, observation: dict[str, Any], in_turn: Callable) -> dict[str, Any]:
+        """The answer. Raises RequestError, FloatingPointError."""
+        if self._predictor is None:
+            self._predictor = self._service.require_predictor()
+        image = observation.get("image")
+        if isinstance(image, np.ndarray):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise RequestError(
+                    422,
+                    f"image: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}.",
+                )
+            file = io.BytesIO()
+            Image.fromarray(image).save(file, "bmp")  # Lossless, and the fastest to read.
+            image = file.getvalue()
+        asked = {key: observation[key] for key in _FOOD_KEYS if observation.get(key) is not None}
+        if "prompt" in observation:
+            asked["text"] = observation["prompt"]
+        request = request_bodies.load(schemas.PredictRequest, {"image": image, **asked})
+        known = schemas.with_defaults(request)
+        answer = in_turn(
+            lambda: self._service.answer(self._predictor, request["image"], known, sampled=False)
+        )
+        found = answer["prediction"]
+        ends = [found[key] for key in ("start_x", "start_y", "end_x", "end_y")]
+        answer["model_version"] = self._predictor.version
+        return {"actions": np.array([ends], np.float32), **answer}
+
+    @staticmethod
+    def metadata(of: service.Service) -> dict[str, Any]:
+        """What the server says first."""
+        version = of.current and of.current.version
+        keys = ["image", *_FOOD_KEYS, "prompt"]
+        return {"policy": "food", "model_version": version, "observation_keys": keys}
+
+
+class RT1Session:
+    """Episodes of an RT-1 policy."""
+
+    def __init__(self, policy: Any) -> None:
+        """`policy` is an `rt1_policy.RT1Policy`."""
+        self._policy, self._state = policy, None
+
+    def reset(self) -> None:
+        """Empties the window."""
+        self._state = None
+
+    def step(self, observation: dict[str, Any], in_turn: Callable) -> dict[str, Any]:
+        """The action. Raises RequestError, FloatingPointError."""
+        state = self._policy.initial_state() if self._state is None else self._state
+        keys = (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
+        inputs = [np.asarray(observation.get(key)) for key in keys]
+        try:
+            action, self._state = in_turn(lambda: self._policy.step(*inputs, state))
+        except ValueError as error:
+            raise RequestError(422, str(error)) from error
+        parts = np.concatenate([action[key] for key in _RT1_ACTIONS if key in action])
+        return {"actions": parts[np.newaxis].astype(np.float32), **action}
+
+    def metadata(self) -> dict[str, Any]:
+        """What the server says first."""
+        return {
+            "policy": "rt1",
+            "model_version": self._policy.version,
+            "observation_keys": [policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY],
+            "image_shape": list(self._policy.image_shape),
+        }
+
+
+class Gateway:
+    """The websocket server, in threads of its own; a context manager as `front.Server`.
+
+    Attributes:
+        num_sessions: connections that are open.
+    """
+
+    def __init__(
+        self,
+        server: front.Server,
+        host: str,
+        port: int,
+        rt1: Any = None,
+        idle_s: float = IDLE_S,
+        max_sessions: int = MAX_SESSIONS,
+    ) -> None:
+        """Listens at once.
+
+        Args:
+            server: whose model, line and guard it shares.
+            host, port: where it listens; 0 takes any free port.
+            rt1: an `rt1_policy.RT1Policy` in the place of the server's model.
+            idle_s: who says nothing for so long is disconnected.
+            max_sessions: others are refused with 503.
+
+        Raises OSError if it cannot listen.
+        """
+        self._front, self._rt1, self._idle_s, self._most = server, rt1, idle_s, max_sessions
+        self._service, self._guard = server.service, server.guard
+        self.num_sessions, self._lock = 0, threading.Lock()
+        self._server = websockets.sync.server.serve(
+            self._talk,
+            host,
+            port,
+            process_request=self._admit,
+            compression=None,
+            max_size=self._service.settings.max_body_bytes,
+            max_queue=1,
+            server_header=None,
+        )
+        self.port = self._server.socket.getsockname()[1]
+
+    def __enter__(self) -> Gateway:
+        threading.Thread(target=self._server.serve_forever, name="openpi", daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+
+    def _admit(
+        self,
+        connection: websockets.sync.server.ServerConnection,
+        request: websockets.http11.Request,
+    ) -> websockets.http11.Response | None:
+        """None, or the refusal of a handshake; /healthz answers without one."""
+        if request.path == "/healthz":
+            return connection.respond(http.HTTPStatus.OK, "OK\n")
+        environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/predict"}
+        environ |= {"REMOTE_ADDR": str(connection.remote_address[0]), "SERVER_NAME": "openpi"}
+        for name, value in request.headers.raw_items():
+            environ["HTTP_" + name.upper().replace("-", "_")] = value
+        scheme, _, key = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() == "api-key":
+            environ["HTTP_X_API_KEY"] = key
+        visitor = self._guard.admit(werkzeug.Request(environ))
+        refusal = visitor.refusal
+        with self._lock:
+            if refusal is None and self.num_sessions >= self._most:
+                text = f"Expected at most {self._most} sessions. Try again."
+                refusal = RequestError(503, text, 10)
+            if refusal is None:
+                self.num_sessions += 1
+                connection.visitor = visitor
+                return None
+        return connection.respond(http.HTTPStatus(refusal.status), refusal.message + "\n")
+
+    def _talk(self, connection: websockets.sync.server.ServerConnection) -> None:
+        """One session."""
+        client, num_steps, reason = connection.visitor.client, 0, "it ended"
+        try:
+            session = RT1Session(self._rt1) if self._rt1 else FoodSession(self._service)
+            about = session.metadata() if self._rt1 else session.metadata(self._service)
+            connection.send(pack({"protocol": "openpi", "idle_s": self._idle_s, **about}))
+            before_ms = None
+            while True:
+                message = connection.recv(self._idle_s)
+                started = time.perf_counter()
+                try:
+                    answer = self._step(session, message, client)
+                    if before_ms is not None:
+                        answer["server_timing"]["prev_total_ms"] = before_ms
+                    status, packed = 200, pack(answer)
+                except (RequestError, ValueError) as error:
+                    status = error.status if isinstance(error, RequestError) else 400
+                    packed = getattr(error, "message", str(error))
+                except FloatingPointError as error:
+                    status, packed = 500, str(error)
+                connection.send(packed)
+                before_ms, num_steps = 1000 * (time.perf_counter() - started), num_steps + 1
+                self._service.metrics.count_as("/openpi", "POST", status, started)
+        except TimeoutError:
+            reason = f"nothing came for {self._idle_s:g} s"
+            connection.close(1001, reason)
+        except websockets.exceptions.ConnectionClosed as error:
+            reason = str(error)
+        finally:
+            with self._lock:
+                self.num_sessions -= 1
+            logging.info("openpi: %s after %d steps: %s", client, num_steps, reason[:200])
+
+    def _step(self, session: Any, message: bytes | str, client: str) -> dict[str, Any]:
+        """The answer to one message. Raises RequestError, ValueError, FloatingPointError."""
+        self._guard.limit("/predict", client)
+        started = time.perf_counter()
+        observation = unpack(message) if isinstance(message, bytes) else None
+        if not isinstance(observation, dict) or not all(
+            isinstance(key, str) for key in observation
+        ):
+            raise ValueError("Expected a message of msgpack that maps names to values.")
+        observation = {
+            key.removeprefix("observation/"): value for key, value in observation.items()
+        }
+        if observation.pop("reset", False):
+            session.reset()
+            if not observation:
+                return {"reset": True, "server_timing": {}}
+        waited: list[float] = []
+
+        def in_turn(call: Callable[[], Any]) -> Any:
+            asked = time.perf_counter()
+
+            def begin() -> Any:
+                waited.append(1000 * (time.perf_counter() - asked))
+                return call()
+
+            return self._front.in_turn(begin)
+
+        about = session.metadata() if self._rt1 else session.metadata(self._service)
+        answer = session.step(observation, in_turn)
+        answer["ignored"] = sorted(set(observation) - set(about["observation_keys"]))
+        infer_ms = 1000 * (time.perf_counter() - started)
+        answer["server_timing"] = {"infer_ms": infer_ms, "queue_ms": waited[0]}
+        return answer

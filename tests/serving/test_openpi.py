@@ -1,0 +1,199 @@
+"""openpi's own client, unchanged, asks the websocket server; a stub and a tiny RT-1 answer."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+import numpy as np
+import pytest
+import requests
+
+pytest.importorskip("openpi_client", reason="needs openpi-client (requirements-dev.txt)")
+import websockets.sync.client
+from openpi_client import msgpack_numpy, websocket_client_policy
+
+from serving import app, front, openpi, settings
+from tests import serving_stubs
+
+IMAGE = serving_stubs.marker_picture(320, 240, (60, 60), (200, 150))
+ASKED = {"action": "skewering", "food_type": "strawberry"}
+
+
+@contextlib.contextmanager
+def running(store, model=None, rt1=None, gateway=None, **limits):
+    """A server with both protocols; yields its address, the gateway and the service."""
+    predictor = serving_stubs.predictor_of(model or serving_stubs.MarkerModel(), store)
+    application = app.create_app(predictor, settings.ServerSettings(**limits))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with (
+        front.Server(application, "127.0.0.1", port) as server,
+        openpi.Gateway(server, "127.0.0.1", 0, rt1, **(gateway or {})) as found,
+    ):
+        yield f"http://127.0.0.1:{port}", found, server.service
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return serving_stubs.embedding_store_of(tmp_path_factory.mktemp("embeddings"))
+
+
+@pytest.fixture(scope="module")
+def plain(store):
+    """Address and gateway of a server that nothing changes."""
+    with running(store) as (url, gateway, _):
+        yield url, gateway
+
+
+def client_of(gateway, key=None):
+    return websocket_client_policy.WebsocketClientPolicy("127.0.0.1", gateway.port, key)
+
+
+def test_answers_are_those_of_predict_bit_for_bit(plain):
+    url, gateway = plain
+    client = client_of(gateway)
+    assert client.get_server_metadata()["policy"] == "food"
+    file = serving_stubs.file_bytes(IMAGE)
+    expected = requests.post(f"{url}/predict", files={"image": file}, data=ASKED).json()
+    for image in (IMAGE, file):
+        answer = client.infer({"observation/image": image, **ASKED, "state": np.zeros(7)})
+        assert answer["prediction"] == expected["prediction"]
+        assert answer["prediction_pixels"] == expected["prediction_pixels"]
+        assert answer["ignored"] == ["state"]
+        names = ("start_x", "start_y", "end_x", "end_y")
+        ends = [expected["prediction"][name] for name in names]
+        np.testing.assert_array_equal(answer["actions"], np.float32([ends]))
+    assert answer["server_timing"]["prev_total_ms"] > 0
+
+
+def test_an_episode_keeps_its_model_through_an_exchange(store):
+    with running(store) as (_, gateway, service):
+        old, new = client_of(gateway), None
+        old.infer({"image": IMAGE, **ASKED})
+        service.current = serving_stubs.predictor_of(
+            serving_stubs.ConstantModel([0.1, 0.2, 0.3, 0.4]), store, version="stub-2"
+        )
+        new = client_of(gateway)
+        assert old.infer({"image": IMAGE, **ASKED})["model_version"] == "stub-1"
+        assert new.infer({"image": IMAGE, **ASKED})["model_version"] == "stub-2"
+        assert old.infer({"image": IMAGE, **ASKED, "reset": True})["model_version"] == "stub-2"
+        assert old.infer({"reset": True})["reset"]
+
+
+class Counting:
+    """An RT-1 policy whose action is how many steps of its episode there were, and what it saw."""
+
+    version, image_shape = "counting", (2, 2, 3)
+
+    def initial_state(self):
+        return 0
+
+    def step(self, image, embedding, state):
+        if image.shape != self.image_shape:
+            raise ValueError(f"image: expected {self.image_shape}, got {image.shape}.")
+        vector = np.float32([state + 1, image[0, 0, 0], embedding[0]])
+        return {"world_vector": vector, "terminate_episode": np.int32([1, 0, 0])}, state + 1
+
+
+def test_every_connection_has_a_window_of_its_own(store):
+    image, embedding = np.zeros((2, 2, 3), np.uint8), np.zeros(512, np.float32)
+    with running(store, rt1=Counting()) as (_, gateway, _):
+        clients = [client_of(gateway) for _ in range(2)]
+        for step in range(1, 21):
+            for number, client in enumerate(clients):
+                more = {"reset": True} if number and step == 11 else {}
+                seen = {"image": image + number, "natural_language_embedding": embedding, **more}
+                expected = step - 10 if number and step > 10 else step
+                answer = client.infer(seen)
+                assert answer["world_vector"].tolist() == [expected, number, 0]
+                assert answer["terminate_episode"].tolist() == [1, 0, 0]
+        with pytest.raises(RuntimeError, match="image: expected"):
+            clients[0].infer({"image": image[:1], "natural_language_embedding": embedding})
+        assert clients[0].infer(seen)["world_vector"][0] == 21  # The session goes on.
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("text", "msgpack"),
+        (b"\xc1", "msgpack"),
+        (b"\x91" * 2000, "msgpack"),
+        (msgpack_numpy.packb([1, 2]), "maps names"),
+        (msgpack_numpy.packb({"image": IMAGE}), "action"),
+        (msgpack_numpy.packb({"image": IMAGE[..., 0], **ASKED}), "uint8 [H, W, 3]"),
+        (msgpack_numpy.packb({"image": IMAGE, "action": "skewering", "food_type": "x"}), "x"),
+        (
+            msgpack_numpy.packb(
+                {b"__ndarray__": True, b"data": b"12", b"dtype": "|O", b"shape": [1]}
+            ),
+            "numbers",
+        ),
+        (
+            msgpack_numpy.packb(
+                {b"__ndarray__": True, b"data": b"12", b"dtype": "<f4", b"shape": [9]}
+            ),
+            "msgpack",
+        ),
+    ],
+)
+def test_bad_messages_are_answered_in_words_and_the_session_goes_on(plain, message, said):
+    with websockets.sync.client.connect(f"ws://127.0.0.1:{plain[1].port}") as connection:
+        connection.recv()
+        connection.send(message)
+        assert said in connection.recv()
+        connection.send(msgpack_numpy.packb({"image": IMAGE, **ASKED}))
+        assert msgpack_numpy.unpackb(connection.recv())["actions"].shape == (1, 4)
+
+
+def test_keys_limits_and_sizes_are_those_of_http(store):
+    limits = {"api_keys": {"robot": "secret"}, "requests_per_minute": 3, "max_body_bytes": 300_000}
+    with running(store, **limits) as (_, gateway, _):
+        assert requests.get(f"http://127.0.0.1:{gateway.port}/healthz").text == "OK\n"
+        for key in (None, "wrong"):
+            with pytest.raises(websockets.exceptions.InvalidStatus, match="401"):
+                client_of(gateway, key)
+        client = client_of(gateway, "secret")
+        client.infer({"image": IMAGE, **ASKED})
+        client.infer({"image": IMAGE, **ASKED})
+        with pytest.raises(RuntimeError, match="requests a minute"):
+            client.infer({"image": IMAGE, **ASKED})
+        with pytest.raises(websockets.exceptions.ConnectionClosedError, match="1009"):
+            client.infer({"image": np.zeros((400, 400, 3), np.uint8), **ASKED})
+
+
+def test_sessions_have_a_cap_and_end_when_nobody_speaks(store):
+    with running(store, gateway={"max_sessions": 1, "idle_s": 0.3}) as (_, gateway, _):
+        first = client_of(gateway)
+        with pytest.raises(websockets.exceptions.InvalidStatus, match="503"):
+            client_of(gateway)
+        with pytest.raises(websockets.exceptions.ConnectionClosed, match="1001"):
+            first._ws.recv(timeout=30)
+        client_of(gateway).infer({"image": IMAGE, **ASKED})
+
+
+def test_a_full_line_refuses_websockets_too(store):
+    may_go = threading.Event()
+
+    class Slow(serving_stubs.MarkerModel):
+        def forward(self, *inputs, **sampling):
+            may_go.wait(30)
+            return super().forward(*inputs, **sampling)
+
+    with running(store, model=Slow(), max_waiting=1) as (_, gateway, service):
+        asking = [
+            threading.Thread(target=client_of(gateway).infer, args=({"image": IMAGE, **ASKED},))
+            for _ in range(2)
+        ]
+        try:
+            for thread in asking:
+                thread.start()
+            while len(service.line) < 1:
+                asking[0].join(0.01)
+            with pytest.raises(RuntimeError, match="busy"):
+                client_of(gateway).infer({"image": IMAGE, **ASKED})
+        finally:
+            may_go.set()
+            for thread in asking:
+                thread.join()
