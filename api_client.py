@@ -11,8 +11,8 @@ or, from a shell, where --save_picture also draws the motion on the photo:
     python api_client.py --api_url http://127.0.0.1:8080 --image plate.jpg \
         --action skewering --food_type strawberry --save_picture answer.png
 
-A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment. `Policy` is the same
-interface before a checkpoint in this process, `policy.CheckpointPolicy`.
+A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment. The same calls before a
+checkpoint in this process: `policy.CheckpointPolicy`.
 
 Exit code of the program 0: answered; 1: not, with the reason on stderr; 2: wrong flags.
 """
@@ -35,7 +35,7 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
@@ -57,8 +57,6 @@ _URL = re.compile(
 _HERE = re.compile(
     r"https?://([^/@]*@)?(([^/:]*\.)?localhost\.?|127\.[\d.]+|0\.0\.0\.0|\[::1?\])([:/]|$)", re.I
 )
-# Pillow's transpositions that bring the EXIF orientations 2 to 8 upright.
-_UPRIGHT = (0, 3, 1, 5, 4, 6, 2)
 
 
 @dataclasses.dataclass(eq=False)
@@ -104,13 +102,11 @@ class Prediction(Motion):
     """The motion in 0..1 of the picture's width and height, and what else the server says.
 
     Attributes:
-        pixels: the motion in pixels of the picture, upright as its EXIF orientation says; its
-            direction is the angle seen, also where the picture is not square.
-        image_width, image_height: of the picture, pixels.
+        pixels: the motion in pixels of the upright picture; its direction is the angle seen.
+        image_width, image_height: of the upright picture, pixels.
         action, food_type: the names that the server understood.
         model_version: names the checkpoint that answered.
-        resize: how the picture was fitted into the model's square.
-        passes: how often it was looked at: "one", "fast" or "accurate".
+        resize, passes: how the picture was fitted into the model's square and looked at.
         crop: what the last look saw, x1, y1, x2, y2 in 0..1 of the picture.
         request_id: what `correct` takes.
         content: the whole answer as it came, with times in `timing_ms`.
@@ -139,12 +135,8 @@ class Prediction(Motion):
 class Statistics:
     """How far the samples lie apart, in 0..1 of the picture.
 
-    Attributes:
-        mean, std: float64 [4], of x1, y1, x2, y2.
-        total_variance: summed over the four coordinates.
-        centroid_variance, size_variance: summed variance of the midpoint, and of end minus start.
-        distance_variance: of the length of the vector [x1, y1, x2, y2].
-        num_samples: S.
+    `mean` and `std` are float64 [4]. Variances are those of the coordinates (summed), the midpoint,
+    end minus start, and the length of the vector [x1, y1, x2, y2].
     """
 
     mean: np.ndarray
@@ -215,7 +207,7 @@ class Policy(contextlib.AbstractContextManager):
             OSError, ValueError, TypeError: for a picture or an option that is none.
         """
         asked = _asked(options, _OPTIONS, action=action, food_type=food_type, text=text)
-        return _read_prediction(self._answer(picture_bytes(image), asked, sampled=False))
+        return _read(self._answer(picture_bytes(image), asked, sampled=False), sampled=False)
 
     def predict_batch(
         self,
@@ -231,7 +223,7 @@ class Policy(contextlib.AbstractContextManager):
         ("head" or "full"), seed (0..2**31 - 1).
         """
         asked = _asked(options, _BATCH_OPTIONS, action=action, food_type=food_type, text=text)
-        return _read_batch(self._answer(picture_bytes(image), asked, sampled=True))
+        return _read(self._answer(picture_bytes(image), asked, sampled=True), sampled=True)
 
     @abc.abstractmethod
     def _answer(self, image: bytes, asked: dict[str, Any], sampled: bool) -> Mapping[str, Any]:
@@ -264,9 +256,8 @@ class FoodAcquisitionClient(Policy):
         api_key: for servers that want one; unless given, that of RT1_API_KEY in the environment.
         timeout_s: longest silence of the server before a request is given up.
         retries: further tries after status 429 or 503 or a failed connection; the rest is final.
-        backoff_s: longest wait before the first further try; it doubles each time, and is cut by a
-            random part of up to a half, so that clients which failed together do not come back
-            together. A server's Retry-After is waited for in addition.
+        backoff_s: longest wait before the first further try, cut by a random part of up to a half;
+            it doubles each time. A server's Retry-After is waited for in addition.
         max_wait_s: longest wait before a try; a server that wants a longer one is given up.
         sleep: waits so many seconds; one that can be woken ends a program sooner.
         """
@@ -281,8 +272,24 @@ class FoodAcquisitionClient(Policy):
         )
         self._timeout_s = timeout_s
         self._session = requests.Session()
-        adapter = _retrying(retries, backoff_s, max_wait_s, sleep)
-        self._session.mount(f"{self._api_url}/", adapter)
+
+        class Retry(urllib3.Retry):
+            def increment(self, *args: Any, **kwargs: Any) -> urllib3.Retry:
+                error, response = kwargs.get("error"), kwargs.get("response")
+                if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+                    raise error
+                if response is not None and (_retry_after_s(response.headers) or 0) > max_wait_s:
+                    raise urllib3.exceptions.MaxRetryError(kwargs["_pool"], "")
+                return super().increment(*args, **kwargs)
+
+            def sleep(self, response: Any = None) -> None:
+                wait_s = backoff_s * 2 ** (len(self.history) - 1) * random.uniform(0.5, 1.0)
+                wanted_s = None if response is None else _retry_after_s(response.headers)
+                sleep(min(wait_s + (wanted_s or 0.0), max_wait_s))
+
+        final = {"redirect": False, "raise_on_status": False}
+        retry = Retry(retries, allowed_methods=None, status_forcelist=_BUSY_STATUSES, **final)
+        self._session.mount(f"{self._api_url}/", adapters.HTTPAdapter(max_retries=retry))
         # `ready` asks whether predictions would be answered now.
         self._session.mount(f"{self._api_url}/ready", adapters.HTTPAdapter())
         api_key = os.environ.get(API_KEY_VARIABLE, "") if api_key is None else api_key
@@ -337,7 +344,7 @@ class FoodAcquisitionClient(Policy):
         results = content.get("results", [])
         if len(results) != len(images):
             raise ApiError(200, f"expected {len(images)} results, got {len(results)}")
-        return [_read_batch({**content, **result}) for result in results]
+        return [_read({**content, **result}, sampled=True) for result in results]
 
     def load_model(self, checkpoint_path: str, *, timeout_s: float = 600.0) -> dict[str, Any]:
         """Has the server load a checkpoint of its --checkpoint_root; full size takes a minute.
@@ -409,30 +416,6 @@ class FoodAcquisitionClient(Policy):
         )
 
 
-def _retrying(
-    retries: int, backoff_s: float, max_wait_s: float, sleep: Callable[[float], object]
-) -> adapters.HTTPAdapter:
-    """What `requests` does after a failure; see `FoodAcquisitionClient.__init__`."""
-
-    class Retry(urllib3.Retry):
-        def increment(self, *args: Any, **kwargs: Any) -> urllib3.Retry:
-            error, response = kwargs.get("error"), kwargs.get("response")
-            if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-                raise error
-            if response is not None and (_retry_after_s(response.headers) or 0) > max_wait_s:
-                raise urllib3.exceptions.MaxRetryError(kwargs["_pool"], "")
-            return super().increment(*args, **kwargs)
-
-        def sleep(self, response: Any = None) -> None:
-            wait_s = backoff_s * 2 ** (len(self.history) - 1) * random.uniform(0.5, 1.0)
-            wanted_s = None if response is None else _retry_after_s(response.headers)
-            sleep(min(wait_s + (wanted_s or 0.0), max_wait_s))
-
-    final = {"redirect": False, "raise_on_status": False}
-    retry = Retry(retries, allowed_methods=None, status_forcelist=_BUSY_STATUSES, **final)
-    return adapters.HTTPAdapter(max_retries=retry)
-
-
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds; the header holds them, or a date (RFC 9110, 10.2.3). What is neither is ignored."""
     text = headers.get("Retry-After", "")
@@ -449,26 +432,15 @@ def picture_bytes(image: Picture) -> bytes:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if hasattr(image, "getexif"):
-        return _png(_pixels(image))
-    if hasattr(image, "__array__"):
-        return _png(np.asarray(image))
-    return pathlib.Path(image).read_bytes()
+        from PIL import ImageOps  # Whoever has such an image has Pillow.
 
-
-def _pixels(image: Any) -> np.ndarray:
-    """Of a PIL image, upright."""
-    image.load()  # Turns a TIFF, whose orientation it takes away.
-    orientation = image.getexif().get(0x0112)
-    if orientation in range(2, 9):
-        image = image.transpose(_UPRIGHT[orientation - 2])
-    if image.mode[0] not in "IF":
-        transparent = "transparency" in image.info or image.mode.upper().endswith("A")
-        image = image.convert("RGBA" if transparent else "RGB")
-    return np.asarray(image)
-
-
-def _png(image: np.ndarray) -> bytes:
-    """Of an array as `Policy.predict` takes it."""
+        image = ImageOps.exif_transpose(image)
+        if image.mode[0] not in "IF":
+            transparent = "transparency" in image.info or image.mode.upper().endswith("A")
+            image = image.convert("RGBA" if transparent else "RGB")
+    elif not hasattr(image, "__array__"):
+        return pathlib.Path(image).read_bytes()
+    image = np.asarray(image)
     pixels = image[..., np.newaxis] if image.ndim == 2 else image
     if image.dtype.kind == "f" and image.size and image.min() >= 0 and image.max() <= 1:
         pixels = np.rint(255.0 * pixels).astype(np.uint8)
@@ -479,7 +451,7 @@ def _png(image: np.ndarray) -> bytes:
             f"Expected an image uint8 [H, W, 3], got {image.dtype} {image.shape}{values}. Grey "
             "[H, W], alpha [H, W, 4] and floats in 0..1 are taken too; scale other values first."
         )
-    # Each row begins with its filter's number; 0 is none.
+    # A PNG, written here because Pillow need not be there. Each row begins with its filter: none.
     rows = np.pad(pixels.reshape(len(pixels), -1), ((0, 0), (1, 0)))
     header = struct.pack(">IIBBBBB", pixels.shape[1], len(pixels), 8, colour_type, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b"")]
@@ -497,46 +469,44 @@ def _asked(options: Mapping[str, Any], known: Sequence[str], **names: str | None
     return {name: value for name, value in {**names, **options}.items() if value is not None}
 
 
-def _read_prediction(content: Mapping[str, Any], name: str = "prediction") -> Prediction:
-    """The answer of /predict; `name` is the field with the motion."""
-    with _expecting_fields(content):
-        motion, pixels = (
-            [content[key][field.name] for field in dataclasses.fields(Motion)]
-            for key in (name, f"{name}_pixels")
+def _read(content: Mapping[str, Any], sampled: bool) -> Any:
+    """The answer of /predict, or if `sampled` that of /predict_batch or one of several in it.
+
+    Raises ApiError if a field is absent.
+    """
+
+    def fields_of(kind: type, found: Mapping[str, Any]) -> dict[str, Any]:
+        return {field.name: found[field.name] for field in dataclasses.fields(kind)}
+
+    name = "mean_prediction" if sampled else "prediction"
+    optional = ("resize", "passes", "crop", "request_id", "ask_human", "trained", "likeness")
+    try:
+        prediction = Prediction(
+            **fields_of(Motion, content[name]),
+            pixels=Motion(**fields_of(Motion, content[f"{name}_pixels"])),
+            **{key: content[key] for key in ("image_width", "image_height", "action", "food_type")},
+            model_version=content["model_version"],
+            **{key: content.get(key) for key in optional},
+            content=content,
         )
-        needed = ("image_width", "image_height", "action", "food_type", "model_version")
-        optional = ("resize", "passes", "crop", "request_id", "ask_human", "trained", "likeness")
-        fields = {key: content[key] for key in needed} | {key: content.get(key) for key in optional}
-        return Prediction(*motion, pixels=Motion(*pixels), **fields, content=content)
-
-
-def _read_batch(content: Mapping[str, Any]) -> BatchPrediction:
-    """The answer of /predict_batch, or one of several in it."""
-    with _expecting_fields(content):
-        found = content["statistics"]
-        statistics = {field.name: found[field.name] for field in dataclasses.fields(Statistics)}
+        if not sampled:
+            return prediction
+        statistics = fields_of(Statistics, content["statistics"])
         statistics |= {key: np.array(statistics[key], np.float64) for key in ("mean", "std")}
         return BatchPrediction(
-            _read_prediction(content, "mean_prediction"),
+            prediction,
             *(np.array(content[key], np.float64) for key in ("predictions", "predictions_pixels")),
             Statistics(**statistics),
             content["enable_dropout"],
             *(content.get(key) for key in ("dropout_scope", "seed", "ask_human", "uncertainty")),
         )
-
-
-@contextlib.contextmanager
-def _expecting_fields(content: Any) -> Iterator[None]:
-    """Makes an absent field an ApiError."""
-    try:
-        yield
     except (KeyError, TypeError) as error:
-        got = str(content)[:300]
-        raise ApiError(200, f"expected the field {error} in the answer, got {got}") from error
+        text = f"expected the field {error} in the answer, got {str(content)[:300]}"
+        raise ApiError(200, text) from error
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The flags; ends the program with code 2 if they do not fit together."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; see the module for exit codes."""
     parser = argparse.ArgumentParser(description="Asks a server for the motion in a photo.")
     add = parser.add_argument
     add("--api_url", default="http://127.0.0.1:8080", help="(%(default)s)")
@@ -558,12 +528,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         parser.error("expected --action and --food_type, or --text, or all three")
     if flags.num_samples is None and (flags.seed is not None or flags.dropout_scope):
         parser.error("--seed and --dropout_scope are for samples: give --num_samples too")
-    return flags
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; see the module for exit codes."""
-    flags = parse_arguments(arguments)
     asked = (flags.action, flags.food_type, flags.text)
     how = {"resize": flags.resize, "passes": flags.passes}
     try:

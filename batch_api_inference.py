@@ -36,7 +36,6 @@ from absl import logging
 
 import api_client
 import folder_inference
-import folder_questions
 from training import stop_signals
 
 SOME_FAILED = 3
@@ -59,12 +58,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--pattern", default="*", help="only paths like this: '*/images/*.jpg' (all pictures)")
     add("--output_file", type=_path, required=True, help=".json; the others lie beside it")
     add("--overlay_dir", type=_path, help="folder for every picture with its answer drawn")
-    add(
-        "--sheet_images",
-        type=_number(0),
-        default=60,
-        help="pictures on the contact sheet (%(default)s)",
-    )
+    count = _number(0)
+    add("--sheet_images", type=count, default=60, help="on the contact sheet (%(default)s)")
     add = parser.add_argument_group("who is asked").add_argument
     add("--api_url", help=f"a server ({_DEFAULT_URL})")
     add("--api_key", help=f"better in the environment, as {api_client.API_KEY_VARIABLE}")
@@ -81,12 +76,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--label_units", choices=("pixels", "normalised"), default="pixels", help="of a .csv")
     add("--label_map", type=_path, help="JSON of label -> food")
     add("--text", help="the instruction in words, instead of the two, or to be echoed")
-    add(
-        "--num_samples",
-        type=_number(0, 64),
-        default=16,
-        help="with dropout (%(default)s); 0: one without",
-    )
+    count = _number(0, 64)
+    add("--num_samples", type=count, default=16, help="with dropout (%(default)s); 0: one without")
     add("--seed", type=_number(0, 2**31 - 1), help="makes the samples repeatable")
     add("--dropout_scope", choices=("head", "full"), default="head", help="(%(default)s)")
     add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
@@ -100,10 +91,46 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--shard_index", type=int, help="which shard this is, from 0")
     add("--merge", type=_path, nargs="+", help="--output_file of every shard")
     flags = parser.parse_args(arguments)
-    wrong = _wrong_input(flags) or _wrong_question(flags)
-    if wrong:
-        parser.error(wrong)
-    if flags.checkpoint_dir is None and flags.api_url is None:
+    directory, index, num_shards = flags.checkpoint_dir, flags.shard_index, flags.num_shards
+    if flags.output_file.suffix != ".json":
+        parser.error(f"--output_file: expected a name that ends in .json, got {flags.output_file}")
+    if flags.input_dir is not None and not flags.input_dir.is_dir():
+        parser.error(f"--input_dir: expected a folder, got {flags.input_dir}, which is none")
+    for path in flags.labels or ():
+        if not path.is_file() or path.suffix.lower() not in (".csv", ".json"):
+            parser.error(f"--labels: expected a file in .csv or .json, got {path}")
+    if directory is not None and (flags.api_url or flags.api_key):
+        parser.error("--checkpoint_dir: expected no --api_url and no --api_key beside it")
+    if (num_shards > 1 or index is not None) and index not in range(num_shards):
+        parser.error(f"--shard_index: expected 0 to {num_shards - 1}, got {index}")
+    if flags.dataset_file is not None:
+        beside = [f"--{name}" for name in _OF_FOLDERS if getattr(flags, name) is not None]
+        if beside:
+            text = "its samples say what is asked; leave out"
+            parser.error(f"--dataset_file: {text} {', '.join(beside)}")
+        if directory is None and not flags.merge:
+            parser.error(
+                "--dataset_file: expected --checkpoint_dir too; servers take no embeddings"
+            )
+    elif not flags.merge:
+        if flags.input_dir is None:
+            parser.error("--input_dir: expected the folder with the pictures, or a --dataset_file")
+        if flags.food_type and not flags.action:
+            parser.error("--food_type: expected --action too")
+        if flags.action and not flags.food_type and not flags.labels:
+            parser.error("--action: expected --food_type too, or --labels that name foods")
+        if not (flags.action or flags.text or flags.labels):
+            parser.error(
+                "expected --action and --food_type, --text, or --labels that say what is asked"
+            )
+    if directory is not None:
+        import checkpoint_directory  # Here, because who asks a server does without.
+
+        try:
+            flags.checkpoint_dir = checkpoint_directory.locate(directory)
+        except (OSError, ValueError) as error:
+            parser.error(f"--checkpoint_dir: expected a directory that train.py wrote. {error}")
+    elif flags.api_url is None:
         flags.api_url = _DEFAULT_URL
     return flags
 
@@ -128,69 +155,6 @@ def _path(text: str) -> pathlib.Path:
     return pathlib.Path(text)
 
 
-def _wrong_input(flags: argparse.Namespace) -> str | None:
-    """What does not fit together of files, model and shards."""
-    if flags.output_file.suffix != ".json":
-        return f"--output_file: expected a name that ends in .json, got {flags.output_file}"
-    if flags.input_dir is None and flags.dataset_file is None and not flags.merge:
-        return "--input_dir: expected the folder with the pictures, or a --dataset_file"
-    if flags.input_dir is not None and not flags.input_dir.is_dir():
-        return f"--input_dir: expected a folder, got {flags.input_dir}, which is none"
-    for path in flags.labels or ():
-        if not path.is_file() or path.suffix.lower() not in (".csv", ".json"):
-            return f"--labels: expected a file in .csv or .json, got {path}"
-    directory = flags.checkpoint_dir
-    if directory is not None and (flags.api_url or flags.api_key):
-        return "--checkpoint_dir: expected no --api_url and no --api_key beside it"
-    if directory is not None:
-        import checkpoint_directory  # Here, because who asks a server does without.
-
-        try:
-            flags.checkpoint_dir = checkpoint_directory.locate(directory)
-        except (OSError, ValueError) as error:
-            return f"--checkpoint_dir: expected a directory that train.py wrote. {error}"
-    index = flags.shard_index
-    if (flags.num_shards > 1 or index is not None) and index not in range(flags.num_shards):
-        return f"--shard_index: expected 0 to {flags.num_shards - 1}, got {index}"
-    return None
-
-
-def _wrong_question(flags: argparse.Namespace) -> str | None:
-    """What does not fit together of what is asked."""
-    if flags.dataset_file is not None:
-        beside = [f"--{name}" for name in _OF_FOLDERS if getattr(flags, name) is not None]
-        if beside:
-            return f"--dataset_file: its samples say what is asked; leave out {', '.join(beside)}"
-        if flags.checkpoint_dir is None and not flags.merge:
-            return "--dataset_file: expected --checkpoint_dir too; servers take no embeddings"
-    elif not flags.merge:
-        if flags.food_type and not flags.action:
-            return "--food_type: expected --action too"
-        if flags.action and not flags.food_type and not flags.labels:
-            return "--action: expected --food_type too, or --labels that name foods"
-        if not (flags.action or flags.text or flags.labels):
-            return "expected --action and --food_type, --text, or --labels that say what is asked"
-    return None
-
-
-def open_policies(
-    args: argparse.Namespace,
-) -> Callable[[Callable[[float], None]], api_client.Policy]:
-    """What makes a policy for a thread, see `folder_inference.run`; loads the model if it is here.
-
-    Raises OSError or ValueError if the checkpoint cannot be loaded.
-    """
-    if args.checkpoint_dir is None:
-        return lambda sleep: api_client.FoodAcquisitionClient(
-            args.api_url, api_key=args.api_key, timeout_s=args.timeout_s, sleep=sleep
-        )
-    # TensorFlow takes seconds to import and is of no use to those who ask a server.
-    import policy
-
-    loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, args.engine, args.trust_config)
-    return lambda sleep: loaded
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; see the module for exit codes."""
     args = parse_arguments(arguments)
@@ -203,7 +167,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if args.merge:
                 document = folder_inference.merge(args, signals)
             else:
-                document = folder_inference.run(args, open_policies(args), signals)
+                loaded = None
+                if args.checkpoint_dir is not None:
+                    import policy  # TensorFlow takes seconds to import; a server needs none here.
+
+                    how = (args.engine, args.trust_config)
+                    loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, *how)
+
+                def open_policy(sleep: Callable[[float], None]) -> api_client.Policy:
+                    how = {"api_key": args.api_key, "timeout_s": args.timeout_s, "sleep": sleep}
+                    return loaded or api_client.FoodAcquisitionClient(args.api_url, **how)
+
+                document = folder_inference.run(args, open_policy, signals)
         except stop_signals.Preempted as stopped:
             print(f"Ended by {stopped}; --resume goes on.", file=sys.stderr)
             return stop_signals.EXIT_CODE
@@ -216,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kinds = (f"{count} {kind}" for kind, count in summary["failed_by_kind"].items())
         print(f"failed: {', '.join(kinds)}")
     if summary.get("folder", {}).get("left_out"):
-        print(f"left out: {folder_questions.describe_left_out(summary['folder']['left_out'])}")
+        print(f"left out: {folder_inference.describe_left_out(summary['folder']['left_out'])}")
     if len(summary["model_versions"]) > 1:
         versions = ", ".join(summary["model_versions"])
         print(f"The model was swapped during the run; answers are of {versions}.")

@@ -15,17 +15,22 @@ with the picture's name in front; a failure has a `kind`:
     refused      by the policy, for good
     unanswered   no connection, overload, a wrong key, a fault of the server; --resume asks again
 
-From the lines of a run, or with --merge from those of all its shards, `folder_outputs` makes JSON,
-table and pictures. What a run leaves out of a folder (files with other endings, linked folders) is
-counted in the summary and printed.
+With --action and --food_type each picture is asked about once, with --labels about what label files
+say of it. Shard 1 of 4 has the pictures 1, 5, 9, ... What a run leaves out of a folder (files with
+other endings, linked folders) is counted in the summary and printed. From the lines of a run, or
+with --merge from those of all its shards, `folder_outputs` makes JSON, table and pictures.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import concurrent.futures
 import contextlib
 import fcntl
+import fnmatch
+import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -36,20 +41,38 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import tqdm
 from absl import logging
+from PIL import Image
 
 import api_client
 import folder_outputs
-import folder_questions
-from folder_questions import Question
+from food_data import (
+    annotation_files,
+    annotation_tables,
+    annotations,
+    dataset_builder,
+    image_placement,
+    npz_dataset,
+    splits,
+    vocabulary,
+)
 from training import stop_signals
 
-# About the picture or its instruction: asking again would change nothing.
+# What the names of files end in that can be decoded; HEIC is an extra.
+_KINDS = Image.registered_extensions().items()
+_HEIC = (".heic", ".heif")
+_ENDINGS = sorted(ending for ending, kind in _KINDS if kind in image_placement.FORMATS)
+_ENDINGS = (*_ENDINGS, *(_HEIC if importlib.util.find_spec("pillow_heif") else ()))
+_LARGEST_FILE_BYTES = 512 * 1024 * 1024
+_FORMAT = 2
+_SETTINGS = ("action", "food_type", "text", "num_samples", "seed", "dropout_scope", "resize")
+# Statuses about the picture or its instruction: asking again would change nothing.
 _REFUSALS = (400, 413, 415, 422)
-# About the request, whatever picture is in it.
+# Statuses about the request, whatever picture is in it.
 _OF_THE_RUN = (401, 403, 404, 405)
 
 Entry = folder_outputs.Entry
@@ -57,6 +80,256 @@ Entry = folder_outputs.Entry
 
 class JournalError(ValueError):
     """Lines that do not belong to this run, or would be lost."""
+
+
+class Question(NamedTuple):
+    """A picture, relative to the folder with "/" between the parts, and the instruction."""
+
+    image: str
+    action: str | None
+    food_type: str | None
+
+
+class FolderPictures:
+    """Files of a folder; several threads may read."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+
+    def load(self, name: str) -> tuple[dict[str, Any], Entry]:
+        """What a policy is asked with, and what the line says of it. Raises OSError, ValueError."""
+        path = self._folder / name
+        found = path.stat()
+        # A pipe has 0 bytes too; reading it would never end.
+        if not 0 < found.st_size <= _LARGEST_FILE_BYTES:
+            limits = f"1 to {_LARGEST_FILE_BYTES} bytes"
+            raise ValueError(f"expected a file of {limits}, got {found.st_size}.")
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        file = {"size": len(content), "mtime_ns": found.st_mtime_ns, "sha256": digest}
+        return {"image": content}, {"file": file}
+
+    def is_same(self, entry: Entry) -> bool:
+        """Whether a picture is still what a line is about: in size and time, or in its SHA-256."""
+        path, was = self._folder / entry["image"], entry["file"]
+        try:
+            found = path.stat()
+            return found.st_size == was["size"] and (
+                found.st_mtime_ns == was["mtime_ns"]
+                or hashlib.sha256(path.read_bytes()).hexdigest() == was["sha256"]
+            )
+        except OSError:
+            return False
+
+    def decode(self, name: str) -> np.ndarray:
+        """The picture upright, uint8 [H, W, 3]. Raises OSError or ValueError."""
+        return image_placement.decode_image((self._folder / name).read_bytes())
+
+
+class SamplePictures:
+    """As `FolderPictures`, for the samples of one side of a split: number 17 of "val" is called
+    "val/00000017". They bring their own embeddings."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._data = npz_dataset.read_npz(args.dataset_file)
+        path = args.split_file or splits.split_path(args.dataset_file)
+        numbers = getattr(splits.read_split(path, len(self._data)), f"{args.split}_idx")
+        if not len(numbers):
+            raise ValueError(f"{path}: expected at least one sample of {args.split}, got none.")
+        self._numbers = {f"{args.split}/{number:08d}": int(number) for number in np.sort(numbers)}
+        self.fingerprint = npz_dataset.dataset_fingerprint(self._data)
+
+    def questions(self) -> dict[str, list[Question]]:
+        """Name -> its question, in the order of the numbers."""
+        names = (self._data.action_names, self._data.food_types)
+        return {
+            name: [Question(name, *(None if one is None else str(one[number]) for one in names))]
+            for name, number in self._numbers.items()
+        }
+
+    def load(self, name: str) -> tuple[dict[str, Any], Entry]:
+        """As `FolderPictures.load`."""
+        number, sources = self._numbers[name], self._data.sources
+        # The picture is the model's square already: there is no photo to cut crops from.
+        how = {"resize": "stretch", "passes": "one", "embedding": self._data.embeddings[number]}
+        source = None if sources is None else str(sources[number])
+        return {"image": self._data.images[number], **how}, {"sample": number, "source": source}
+
+    def is_same(self, entry: Entry) -> bool:
+        """Yes: the fingerprint among the run's settings stands for all samples."""
+        return entry["image"] in self._numbers
+
+    def decode(self, name: str) -> np.ndarray:
+        """As `FolderPictures.decode`."""
+        return np.asarray(self._data.images[self._numbers[name]])
+
+
+Pictures = FolderPictures | SamplePictures
+
+
+def pictures_of(args: argparse.Namespace) -> Pictures | None:
+    """Where the pictures are; None if shards are merged and nothing is drawn."""
+    if args.dataset_file is not None:
+        return SamplePictures(args)
+    return None if args.input_dir is None else FolderPictures(args.input_dir)
+
+
+def find_pictures(
+    folder: pathlib.Path, recursive: bool, pattern: str, own: Iterable[pathlib.Path]
+) -> tuple[list[str], collections.Counter]:
+    """Paths, relative to the folder and sorted, of the files whose names end like a picture's; and
+    how many others there are of which kind: ".txt", "linked folder (not followed)" and so on.
+
+    What a run has written (`own`) is neither. `pattern` must match a relative path, "*" any
+    letters, "/" included; brackets stand for characters or for themselves.
+    """
+    skipped = {os.path.realpath(path) for path in own}
+    patterns = (pattern, pattern.replace("[", "[[]"))
+    pictures, left_out = [], collections.Counter()
+
+    def note(error: OSError) -> None:
+        if pathlib.Path(error.filename) == folder:
+            raise error
+        left_out["folder that cannot be read"] += 1
+
+    for root, folders, files in os.walk(folder, onerror=note):
+        kept = []
+        for name, is_folder in (
+            *((one, True) for one in folders),
+            *((one, False) for one in files),
+        ):
+            path = pathlib.Path(root, name)
+            relative = path.relative_to(folder).as_posix()
+            if os.path.realpath(path) in skipped:
+                continue
+            if name.startswith("."):
+                reason = f"hidden {'folder' if is_folder else 'file'}"
+            elif is_folder and path.is_symlink():
+                reason = "linked folder (not followed)"
+            elif is_folder and not recursive:
+                reason = "folder (--recursive looks into it)"
+            elif is_folder:
+                kept.append(name)
+                continue
+            elif not name.lower().endswith(_ENDINGS):
+                reason = path.suffix.lower() or "file without ending"
+                reason += " (needs requirements-heic.txt)" * (reason in _HEIC)
+            elif not any(fnmatch.fnmatchcase(relative, one) for one in patterns):
+                reason = "picture that --pattern leaves out"
+            else:
+                pictures.append(relative)
+                continue
+            left_out[reason] += 1
+        folders[:] = kept
+    return sorted(pictures), left_out
+
+
+def describe_left_out(left_out: Mapping[str, int]) -> str:
+    """Such as "2 .txt, 1 linked folder (not followed)"."""
+    text = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items())) or "nothing"
+    return text.encode("utf-8", "backslashreplace").decode()  # Names need not be UTF-8.
+
+
+def read_labels(
+    args: argparse.Namespace, combinations: Iterable[tuple[str, str]]
+) -> tuple[folder_outputs.Labels, dict[str, Any]]:
+    """For each question that label files name its motions, float64 [2, 2] in pixels; and a report.
+
+    Files in .csv are about pictures of the folder, those in .json about pictures beside them. The
+    report says how many objects were used, lie elsewhere, or are not among the `combinations`.
+    """
+    known, folder = set(combinations), args.input_dir.resolve()
+    names = vocabulary.Vocabulary(
+        {action: vocabulary.BASE.actions.get(action, ()) for action, _ in known},
+        {food: vocabulary.BASE.foods.get(food, ()) for _, food in known},
+    )
+    renamed = (
+        {} if args.label_map is None else annotation_files.read_json(args.label_map, "label map")
+    )
+    if not isinstance(renamed, dict) or not all(isinstance(food, str) for food in renamed.values()):
+        raise ValueError(f"{args.label_map}: expected {{label: food}}, got {str(renamed)[:80]}.")
+    # Other than for a data set, a food that this model does not know is no mistake.
+    renamed = {vocabulary.normalise(label): food for label, food in renamed.items()}
+    # The policy says what is wrong with an unreadable picture, and goes on.
+    reading = annotation_files.Reading(args.input_dir, skip_unreadable=True)
+    pictures = []
+    for file in args.labels:
+        if file.suffix.lower() == ".csv":
+            pictures += annotation_tables.read_csv([file], args.label_units, reading)
+        else:
+            pictures += annotations.read_annotations([file])
+    found: dict[Question, list[np.ndarray]] = {}
+    counts = {"used": 0, "elsewhere": 0}
+    unknown: collections.Counter = collections.Counter()
+    for picture in dataset_builder.resolve_actions(pictures, args.action, names):
+        path = picture.path.resolve()
+        if not path.is_relative_to(folder):
+            counts["elsewhere"] += len(picture.objects)
+            continue
+        for one in picture.objects:
+            try:
+                label = renamed.get(vocabulary.normalise(one.label), one.label)
+                food = names.canonical_food(label)
+            except vocabulary.UnknownNameError:
+                food = None
+            if (one.action, food) not in known:
+                unknown[f"{one.action} {one.label}"] += 1
+                continue
+            question = Question(path.relative_to(folder).as_posix(), one.action, food)
+            found.setdefault(question, []).extend([] if one.axis is None else [one.axis])
+            counts["used"] += 1
+    return found, {**counts, "unknown": dict(sorted(unknown.items()))}
+
+
+def plan(
+    args: argparse.Namespace, policy: api_client.Policy, source: Pictures
+) -> tuple[list[Question], folder_outputs.Labels, Entry]:
+    """What a run, or a shard of it, is going to ask: its questions; for some of them labelled
+    motions, which are drawn too; and the first line of its file.
+
+    Raises ValueError if there is nothing to ask about, ApiError if nobody can be asked.
+    """
+    version = policy.model_version()
+    if version is None:
+        raise ValueError(f"{args.api_url} has no model. Start it with --checkpoint_dir.")
+    settings = {name: getattr(args, name) for name in (*_SETTINGS, "passes")}
+    settings |= {"model_version": version, "shard": None}
+    labels: dict[Question, list[np.ndarray]] = {}
+    notes: dict[str, Any] = {}
+    if isinstance(source, SamplePictures):
+        asked = source.questions()
+        notes["samples"] = {"split": args.split, "dataset": source.fingerprint}
+        settings |= notes["samples"]
+    else:
+        own = folder_outputs.output_paths(args)
+        names, left_out = find_pictures(args.input_dir, args.recursive, args.pattern, own)
+        if not names:
+            raise ValueError(
+                f"{args.input_dir} has no pictures ({', '.join(_ENDINGS)}). Left out: "
+                f"{describe_left_out(left_out)}."
+            )
+        if args.labels:
+            labels, notes["labels"] = read_labels(args, policy.available_combinations())
+        asked = {name: [] for name in names}
+        if args.food_type or args.text:
+            asked = {name: [Question(name, args.action, args.food_type)] for name in names}
+        else:
+            for question in sorted(labels, key=folder_outputs.place):
+                asked.get(question.image, []).append(question)
+        others = sum(count for kind, count in left_out.items() if "folder" not in kind)
+        notes["folder"] = {"pictures": len(names), "other_files": others, "left_out": left_out}
+    questions = everything = list(itertools.chain(*asked.values()))
+    if not everything:
+        raise ValueError(f"The labels say nothing about the {len(asked)} pictures.")
+    if args.shard_index is not None:
+        # By pictures, so that each is read once.
+        mine = itertools.islice(asked.values(), args.shard_index, None, args.num_shards)
+        questions = list(itertools.chain(*mine))
+        settings["shard"] = [args.shard_index, args.num_shards]
+        digest = hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+        notes["shard"] = {"num_shards": args.num_shards, "folder_sha256": digest}
+    notes["questions"] = len(questions)
+    return questions, labels, {"format": _FORMAT, "settings": settings, "notes": notes}
 
 
 def read_lines(path: pathlib.Path, content: bytes) -> tuple[Entry | None, dict[Question, Entry]]:
@@ -72,8 +345,8 @@ def read_lines(path: pathlib.Path, content: bytes) -> tuple[Entry | None, dict[Q
             raise JournalError(text) from error
         if header is None:
             header = entry
-            if not isinstance(header, dict) or header.get("format") != folder_questions.FORMAT:
-                got = f"expected lines of format {folder_questions.FORMAT}, got {str(header)[:80]}"
+            if not isinstance(header, dict) or header.get("format") != _FORMAT:
+                got = f"expected lines of format {_FORMAT}, got {str(header)[:80]}"
                 raise JournalError(f"{path}: {got}.")
     return header, entries
 
@@ -104,17 +377,17 @@ def open_lines(
         written, entries = read_lines(path, content)
         if written is not None:
             before, now = written["settings"], header["settings"]
-            changes = [
+            changes = "; ".join(
                 f"{name}: the journal has {before.get(name)!r}, now {now.get(name)!r}"
                 for name in sorted({**before, **now})
                 if before.get(name) != now.get(name)
-            ]
+            )
+            answers = sum("kind" not in entry for entry in entries.values())
             if resume and changes:
                 raise JournalError(
-                    f"--resume: {path} was written with other settings ({'; '.join(changes)}). "
-                    "Give the same ones, or delete the file to begin anew."
+                    f"{path} was written with other settings ({changes}). Give the same ones, or "
+                    "delete the file to begin anew."
                 )
-            answers = sum("kind" not in entry for entry in entries.values())
             if not resume and answers and num_open(written, entries):
                 raise JournalError(
                     f"{path} holds {answers} answers of a run that did not finish. --resume goes "
@@ -155,24 +428,21 @@ def open_lines(
         yield append, entries
 
 
-def ask(
-    question: Question,
-    policy: api_client.Policy,
-    source: folder_questions.Pictures,
-    settings: Entry,
+def _failure(
+    question: Question, kind: str, error: str, status: int | None = None, id_: str | None = None
 ) -> Entry:
-    """The line of a question: an answer or a failure."""
+    """The line of a question that has no answer."""
+    why = {"kind": kind, "status": status, "error": error, "request_id": id_}
+    return {**question._asdict(), **why}
 
-    def failure(
-        kind: str, error: object, status: int | None = None, id_: str | None = None
-    ) -> Entry:
-        why = {"kind": kind, "status": status, "error": str(error), "request_id": id_}
-        return {**question._asdict(), **why}
+
+def ask(question: Question, policy: api_client.Policy, source: Pictures, settings: Entry) -> Entry:
+    """The line of a question: an answer or a failure."""
 
     try:
         asked, state = source.load(question.image)
     except (OSError, ValueError) as error:
-        return failure("unreadable", f"The picture cannot be read: {error}")
+        return _failure(question, "unreadable", f"The picture cannot be read: {error}")
     asked |= {"action": question.action, "food_type": question.food_type, "text": settings["text"]}
     asked |= {name: settings[name] for name in ("resize", "passes") if settings[name] is not None}
     if settings["num_samples"]:
@@ -189,45 +459,11 @@ def ask(
             prediction = policy.predict(**asked)
     except api_client.ApiError as error:
         kind = "refused" if error.status in _REFUSALS else "unanswered"
-        return failure(kind, error.message, error.status, error.request_id) | state
+        return _failure(question, kind, error.message, error.status, error.request_id) | state
     client_ms = round(1000 * (time.perf_counter() - started), 3)
     answer = {name: value for name, value in prediction.content.items() if name != "success"}
     answer |= {"input_action": question.action, "input_food_type": question.food_type}
     return {"image": question.image, **answer, "client_ms": client_ms, **state}
-
-
-def ask_all(
-    questions: Iterable[Question],
-    ask_one: Callable[[Question], Entry],
-    workers: int,
-    is_over: Callable[[], bool],
-) -> Iterator[Entry]:
-    """Asks from several threads until `is_over`; what is on its way then is finished."""
-    waiting, running = iter(questions), set()
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        while True:
-            if not is_over():
-                more = itertools.islice(waiting, workers - len(running))
-                running |= {pool.submit(ask_one, question) for question in more}
-            if not running:
-                return
-            done, running = concurrent.futures.wait(
-                running, return_when=concurrent.futures.FIRST_COMPLETED
-            )
-            yield from (one.result() for one in done)
-
-
-def _with_progress(asked: Iterable[Entry], total: int, initial: int) -> Iterator[Entry]:
-    """The entries, while a bar and the log tell of them."""
-    options = {"mininterval": 0.1, "leave": False} if sys.stderr.isatty() else {"mininterval": 10.0}
-    bar = tqdm.tqdm(asked, total=total, initial=initial, desc="asking", unit="question", **options)
-    failed = 0
-    for entry in bar:
-        if "kind" in entry:
-            failed += 1
-            bar.set_postfix_str(f"{failed} failed", refresh=False)
-            logging.warning("%s: %s: %s", entry["image"], entry["kind"], entry["error"])
-        yield entry
 
 
 class GivingUp:
@@ -239,20 +475,10 @@ class GivingUp:
     not know the food.
     """
 
-    def __init__(
-        self, answered: int, args: argparse.Namespace, source: folder_questions.Pictures
-    ) -> None:
-        """`answered` by an earlier run."""
+    def __init__(self, answered: int, args: argparse.Namespace, source: Pictures) -> None:
         self._answered, self._limit = answered, max(5, 2 * args.workers)
         self._folder, self._source = args.input_dir, source
         self._last, self._in_a_row = None, 0
-
-    def _is_broken(self, name: str) -> bool:
-        try:
-            self._source.decode(name)
-        except (OSError, ValueError):
-            return True
-        return False
 
     def reason(self, entry: Entry) -> str:
         """Why to stop after this entry, or nothing."""
@@ -266,8 +492,11 @@ class GivingUp:
         if kind is None or (kind == "refused" and self._answered):
             self._answered, self._last = self._answered + (kind is None), None
             return ""
-        if kind == "refused" and self._is_broken(entry["image"]):
-            return ""
+        if kind == "refused":
+            try:
+                self._source.decode(entry["image"])
+            except (OSError, ValueError):
+                return ""
         what = (kind, error if kind == "refused" else None)
         self._last, self._in_a_row = what, self._in_a_row + 1 if what == self._last else 1
         if self._in_a_row < self._limit:
@@ -284,17 +513,10 @@ def run(
 ) -> dict[str, Any]:
     """Asks about a folder, or about a data set, and writes the files; returns what the JSON holds.
 
-    Args:
-        args: as `batch_api_inference.parse_arguments` gives them.
-        open_policy: makes a policy for a thread; it is given what waits some seconds and ends at
-            once when the run is to stop.
-        signals: entered.
-
-    Raises:
-        stop_signals.Preempted: if a signal came; --resume goes on.
-        JournalError: if the lines are of another run.
-        api_client.ApiError: if the policy cannot be asked at all.
-        OSError, ValueError: if a file cannot be read or written; the message says which.
+    `open_policy` makes a policy for a thread; it is given what waits some seconds and ends at once
+    when the run is to stop. Raises Preempted if a signal came, JournalError if the lines are of
+    another run, ApiError if the policy cannot be asked at all, and OSError or ValueError if a file
+    cannot be read or written.
     """
     started, reason = time.monotonic(), ""
 
@@ -306,7 +528,7 @@ def run(
         while not is_over() and time.monotonic() < end:
             time.sleep(0.1)
 
-    source = folder_questions.pictures_of(args)
+    source = pictures_of(args)
     with contextlib.ExitStack() as stack:
         free: queue.SimpleQueue[api_client.Policy] = queue.SimpleQueue()
         for _ in range(args.workers):
@@ -314,7 +536,7 @@ def run(
             stack.callback(policy.close)
             free.put(policy)
         signals.check()
-        questions, labels, header = folder_questions.plan(args, policy, source)
+        questions, labels, header = plan(args, policy, source)
         args.output_file.parent.mkdir(parents=True, exist_ok=True)
         path = args.output_file.with_suffix(".jsonl")
         append, known = stack.enter_context(open_lines(path, header, args.resume))
@@ -335,24 +557,45 @@ def run(
             free.put(policy)
             return entry
 
-        waiting = [question for question in questions if question not in entries]
-        answered = sum("kind" not in entry for entry in entries.values())
-        guard = GivingUp(answered, args, source)
-        asked = ask_all(waiting, ask_one, args.workers, is_over)
-        for entry in _with_progress(asked, len(questions), from_journal):
-            entries[Question(*folder_outputs.key_of(entry))] = entry
-            reason = reason or guard.reason(entry)
+        def ask_all(waiting: Iterator[Question]) -> Iterator[Entry]:
+            """From several threads until `is_over`; what is on its way then is finished."""
+            running: set[concurrent.futures.Future] = set()
+            with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
+                while True:
+                    if not is_over():
+                        more = itertools.islice(waiting, args.workers - len(running))
+                        running |= {pool.submit(ask_one, question) for question in more}
+                    if not running:
+                        return
+                    done, running = concurrent.futures.wait(
+                        running, return_when=concurrent.futures.FIRST_COMPLETED
+                    )
+                    yield from (one.result() for one in done)
+
+        waiting = iter([question for question in questions if question not in entries])
+        guard = GivingUp(sum("kind" not in one for one in entries.values()), args, source)
+        on_screen = sys.stderr.isatty()
+        how = {"mininterval": 0.1 if on_screen else 10.0, "leave": not on_screen}
+        size = {"total": len(questions), "initial": from_journal, "unit": "question"}
+        failed = 0
+        with tqdm.tqdm(ask_all(waiting), desc="asking", **size, **how) as bar:
+            for entry in bar:
+                if "kind" in entry:
+                    failed += 1
+                    bar.set_postfix_str(f"{failed} failed", refresh=False)
+                    logging.warning("%s: %s: %s", entry["image"], entry["kind"], entry["error"])
+                entries[Question(*folder_outputs.key_of(entry))] = entry
+                reason = reason or guard.reason(entry)
         signals.check()
         if reason:
             logging.error("Gave up. %s", reason)
-        not_asked = {"kind": "not asked", "status": None, "error": reason, "request_id": None}
         for question in questions:
-            entries.setdefault(question, {**question._asdict(), **not_asked})
+            entries.setdefault(question, _failure(question, "not asked", reason))
         document = folder_outputs.make_document(header["settings"], header["notes"], entries)
         seconds = round(time.monotonic() - started, 3)
         document["summary"] |= {"from_journal": from_journal, "seconds": seconds}
         try:
-            folder_outputs.write_views(document, args, source, labels, signals.check)
+            folder_outputs.write_views(document, args, source.decode, labels, signals.check)
         except OSError as error:
             raise OSError(f"{error}. {path} has all answers; --resume uses them.") from error
     return document
@@ -389,7 +632,7 @@ def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[s
     notes = {"merged": sorted(path.name for path in shards.values())}
     document = folder_outputs.make_document({**header["settings"], "shard": None}, notes, entries)
     args.output_file.parent.mkdir(parents=True, exist_ok=True)
-    folder_outputs.write_views(
-        document, args, folder_questions.pictures_of(args), {}, signals.check
-    )
+    source = pictures_of(args)
+    decode = None if source is None else source.decode
+    folder_outputs.write_views(document, args, decode, {}, signals.check)
     return document

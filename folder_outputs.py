@@ -23,7 +23,6 @@ import json
 import os
 import pathlib
 import re
-import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,9 +31,6 @@ from absl import logging
 from PIL import Image, ImageDraw, ImageFont
 
 from food_data import atomic_files, drawing, image_placement
-
-if typing.TYPE_CHECKING:
-    from folder_questions import Pictures
 
 _MOTION = ("start_x", "start_y", "end_x", "end_y", "skewer_x", "skewer_y", "direction_degrees")
 COLUMNS = (
@@ -51,6 +47,8 @@ Entry = dict[str, Any]
 # Image, action, food.
 Key = tuple[str, "str | None", "str | None"]
 Labels = Mapping[Key, Sequence[np.ndarray]]
+# Gives the pixels of a picture, upright, by its name. Raises OSError or ValueError.
+Decode = Callable[[str], np.ndarray]
 
 
 def key_of(entry: Entry) -> Key:
@@ -111,26 +109,26 @@ def output_paths(args: argparse.Namespace) -> list[pathlib.Path]:
 def write_views(
     document: Mapping[str, Any],
     args: argparse.Namespace,
-    source: Pictures | None,
+    decode: Decode | None,
     labels: Labels,
     check: Callable[[], None],
 ) -> None:
     """Writes what the module's docstring lists, each file whole or not at all, the JSON last.
 
-    `labels` has motions in pixels, which are drawn beside the answers; nothing is drawn if `source`
+    `labels` has motions in pixels, which are drawn beside the answers; nothing is drawn if `decode`
     is None. `check` is called before each overlay and at the end; what it raises ends the writing.
     """
     json_file, _, table, sheet, *overlay_dir = output_paths(args)
     results = document["results"]
-    if results and source is not None and args.sheet_images:
+    if results and decode is not None and args.sheet_images:
         chosen = _choose(results, args.sheet_images)
-        tiles = [np.asarray(_tile(one, source, labels)) for one in chosen]
+        tiles = [np.asarray(_tile(one, decode, labels)) for one in chosen]
         drawing.write_picture(sheet, drawing.grid(tiles, min(len(tiles), 6)))
-    if overlay_dir and source is not None:
+    if overlay_dir and decode is not None:
 
         def write_overlay(entry: Entry) -> None:
             check()
-            picture = _drawn(entry, source, labels)
+            picture = _drawn(entry, decode, labels)
             if picture is not None:
                 # The whole name stays in front: plate.jpg and plate.png are two pictures.
                 words = filter(None, (entry["input_action"], entry["input_food_type"]))
@@ -195,10 +193,10 @@ def _choose(results: Sequence[Entry], largest: int) -> list[Entry]:
     return [results[place] for place in (*uncertain, *(rest[place] for place in evenly))]
 
 
-def _tile(entry: Entry, source: Pictures, labels: Labels) -> Image.Image:
+def _tile(entry: Entry, decode: Decode, labels: Labels) -> Image.Image:
     """A picture of the sheet; below it the end of its name, what was asked, and the doubt."""
     tile = Image.new("RGB", (_TILE_PX, _TILE_PX + _CAPTION_PX), (32, 32, 32))
-    picture = _drawn(entry, source, labels, _TILE_PX - 4)
+    picture = _drawn(entry, decode, labels, _TILE_PX - 4)
     if picture is not None:
         tile.paste(picture, ((_TILE_PX - picture.width) // 2, (_TILE_PX - picture.height) // 2))
     name, asked = entry["image"], _instruction(entry)
@@ -217,12 +215,12 @@ def _tile(entry: Entry, source: Pictures, labels: Labels) -> Image.Image:
 
 
 def _drawn(
-    entry: Entry, source: Pictures, labels: Labels, largest_px: int | None = None
+    entry: Entry, decode: Decode, labels: Labels, largest_px: int | None = None
 ) -> Image.Image | None:
     """A picture with its answer, scaled to `largest_px`; None, and a line in the log, if it cannot
     be read any more."""
     try:
-        picture = Image.fromarray(source.decode(entry["image"]))
+        picture = Image.fromarray(decode(entry["image"]))
     except (OSError, ValueError) as error:
         logging.warning("%s is not drawn: %s", entry["image"], error)
         return None

@@ -1,8 +1,11 @@
-"""A policy without a model, pictures that it answers about, and data sets."""
+"""Servers and policies without a model, pictures that they answer about, and data sets."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.server
+import json
 import pathlib
 import threading
 import time
@@ -18,6 +21,51 @@ from tests import serving_stubs
 COMBINATIONS = [("scooping", "rice"), ("skewering", "banana"), ("skewering", "grape")]
 # Start and end in pixels of a sample's square; sample i is moved down by 10 i.
 START, END = (60, 40), (180, 100)
+
+MOTION = dict.fromkeys(("start_x", "start_y", "end_x", "end_y", "skewer_x", "skewer_y"), 0.25)
+ANSWER = {
+    "success": True,
+    "prediction": {**MOTION, "direction_degrees": 45.0},
+    "prediction_pixels": {**MOTION, "direction_degrees": 45.0},
+    "image_width": 1,
+    "image_height": 1,
+    "action": "skewering",
+    "food_type": "rice",
+    "model_version": "v",
+}
+
+
+@contextlib.contextmanager
+def scripted_server(*answers):
+    """Gives `answers` (status, body[, headers]) in turn; yields its address and what it was sent:
+    (route, key, body)."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            seen.append((self.path, self.headers.get("X-API-Key"), json.loads(body or "null")))
+            status, content, *headers = answers[len(seen) - 1]
+            self.send_response(status)
+            for name, value in {"Content-Length": len(content), **dict(*headers)}.items():
+                self.send_header(name, str(value))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST
+
+        def log_message(self, *arguments):
+            """Tests print nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class StubPolicy(api_client.Policy):
@@ -81,6 +129,11 @@ def solid(path: pathlib.Path, colour=(204, 102, 0), size=(40, 20)) -> pathlib.Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).save(path)
     return path
+
+
+def png(colour=(204, 102, 9)) -> bytes:
+    """The file of a picture of one colour."""
+    return serving_stubs.file_bytes(np.full((20, 40, 3), colour, np.uint8))
 
 
 def samples(file: pathlib.Path, num_samples: int = 7) -> pathlib.Path:

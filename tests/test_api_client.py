@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import email.utils
-import http.server
 import io
 import json
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -20,60 +17,18 @@ import pytest
 from PIL import Image
 
 import api_client
-from tests import serving_stubs, uncertainty_stubs
+from tests import folder_stubs, serving_stubs, uncertainty_stubs
 
 PICTURE = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
 PLATE = serving_stubs.file_bytes(PICTURE)
-MOTION = dict.fromkeys(("start_x", "start_y", "end_x", "end_y", "skewer_x", "skewer_y"), 0.25)
-ANSWER = {
-    "success": True,
-    "prediction": {**MOTION, "direction_degrees": 45.0},
-    "prediction_pixels": {**MOTION, "direction_degrees": 45.0},
-    "image_width": 1,
-    "image_height": 1,
-    "action": "skewering",
-    "food_type": "rice",
-    "model_version": "v",
-}
+ANSWER = folder_stubs.ANSWER
+scripted_server = folder_stubs.scripted_server
 FINE, BUSY = (200, json.dumps(ANSWER).encode()), (503, b'{"error": "busy", "request_id": "7"}')
 
 
 @pytest.fixture
 def client(stub_server_url):
     return api_client.FoodAcquisitionClient(stub_server_url)
-
-
-@contextlib.contextmanager
-def scripted_server(*answers):
-    """Gives `answers` (status, body[, headers]) in turn; yields its address and what it was sent:
-    (route, key, body)."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            seen.append((self.path, self.headers.get("X-API-Key"), json.loads(body or "null")))
-            status, content, *headers = answers[len(seen) - 1]
-            self.send_response(status)
-            for name, value in {"Content-Length": len(content), **dict(*headers)}.items():
-                self.send_header(name, str(value))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST
-
-        def log_message(self, *arguments):
-            """Tests print nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_every_form_of_picture_gets_the_same_answer(client, tmp_path):
@@ -98,6 +53,10 @@ def test_every_form_of_picture_gets_the_same_answer(client, tmp_path):
         assert (answer.image_width, answer.image_height) == (200, 100)
     assert (answer.action, answer.food_type) == ("skewering", "strawberry")
     assert answer.model_version == "stub-1"
+    with pytest.raises(api_client.ApiError, match="422: .*Did you mean 'strawberry'") as caught:
+        client.predict(PLATE, "skewering", "strawbery")
+    assert (caught.value.status, caught.value.temporary) == (422, False)
+    assert len(caught.value.request_id) == 32
 
 
 def test_arrays_become_a_png_of_the_same_pixels_or_are_refused():
@@ -162,13 +121,6 @@ def test_what_is_sent_and_what_is_read():
         client.predict_batch(PICTURE, "skewering", "strawberry", num_samples=5)
 
 
-def test_refusal_carries_status_message_and_request_id(client):
-    with pytest.raises(api_client.ApiError, match="422: .*Did you mean 'strawberry'") as caught:
-        client.predict(PLATE, "skewering", "strawbery")
-    assert (caught.value.status, caught.value.temporary) == (422, False)
-    assert len(caught.value.request_id) == 32
-
-
 @pytest.mark.parametrize(
     ("status", "body", "message"),
     [
@@ -205,30 +157,29 @@ def test_a_busy_server_is_asked_again_after_waits_that_double():
     for wait, longest in zip(waits, (1, 2, 4, 8), strict=True):
         assert min(longest / 2, 6) <= wait <= min(longest, 6)
     assert waits_of(BUSY, (429, b"{}"), FINE, retries=2)[1:] == (None, 3)
-
-
-@pytest.mark.parametrize(
-    ("header", "lowest", "highest"),
-    [("7", 7.5, 8), ("0.5", 1, 1.5), ("a date", 25, 31), ("soon", 0.5, 1), ("nan", 0.5, 1)],
-)
-def test_retry_after_is_waited_for(header, lowest, highest):
-    if header == "a date":
-        header = email.utils.formatdate(time.time() + 30, usegmt=True)
-    for status in (429, 503):
-        limited = (status, b'{"error": "later"}', {"Retry-After": header})
-        (wait,), error, _ = waits_of(limited, FINE, backoff_s=1.0)
-        assert error is None
-        assert lowest <= wait <= highest
-
-
-def test_a_server_that_wants_a_long_wait_is_given_up_at_once():
+    # One that wants a longer wait than is allowed is given up at once.
     limited = (429, b'{"error": "later"}', {"Retry-After": 3600})
     waits, error, asked = waits_of(limited, max_wait_s=60.0)
     assert (waits, asked) == ([], 1)
     assert (error.status, error.retry_after_s, error.temporary) == (429, 3600.0, True)
 
 
-def test_nobody_there_and_a_silent_server():
+@pytest.mark.parametrize(
+    ("header", "lowest", "highest"),
+    [("7", 7.5, 8), ("a date", 25, 31), ("soon", 0.5, 1), ("nan", 0.5, 1)],
+)
+def test_retry_after_is_waited_for(header, lowest, highest):
+    if header == "a date":
+        header = email.utils.formatdate(time.time() + 30, usegmt=True)
+    limited = (429, b'{"error": "later"}', {"Retry-After": header})
+    (wait,), error, _ = waits_of(limited, FINE, backoff_s=1.0)
+    assert error is None
+    assert lowest <= wait <= highest
+
+
+def test_nobody_there_a_silent_server_and_one_that_is_not_ready(client, empty_server_url):
+    assert client.ready() is True
+    assert api_client.FoodAcquisitionClient(empty_server_url).ready() is False
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = api_client.FoodAcquisitionClient(url, timeout_s=0.2, retries=5)
@@ -242,11 +193,6 @@ def test_nobody_there_and_a_silent_server():
     with pytest.raises(api_client.ApiError, match="cannot reach"):
         client.ready()
     assert len(waits) == 2
-
-
-def test_ready(stub_server_url, empty_server_url):
-    assert api_client.FoodAcquisitionClient(stub_server_url).ready() is True
-    assert api_client.FoodAcquisitionClient(empty_server_url).ready() is False
 
 
 def test_the_key_comes_from_the_environment_and_gets_nowhere_else(monkeypatch):
@@ -274,9 +220,8 @@ def test_the_key_comes_from_the_environment_and_gets_nowhere_else(monkeypatch):
 @pytest.mark.parametrize(
     "url",
     [
-        *("", "http://", "ftp://robot:8080", "http:/127.0.0.1:8080", "http//127.0.0.1", ":8080"),
-        *("http://robot:port", "http://robot:99999", "127.0.0.1 :8080", "http://robot?key=1"),
-        *("::1:8080", "http://[::1", "C:\\plates", "localhost:8080:9090"),
+        *("", "ftp://robot:8080", "http:/127.0.0.1:8080", ":8080", "http://robot:99999"),
+        *("127.0.0.1 :8080", "http://robot?key=1", "::1:8080", "C:\\plates"),
     ],
 )
 def test_no_address(url):
@@ -323,7 +268,6 @@ def test_samples_of_a_calibrated_server(tmp_path):
         )
     assert (batch.predictions.shape, batch.predictions_pixels.shape) == ((5, 4), (5, 4))
     np.testing.assert_allclose(batch.predictions * [200, 100, 200, 100], batch.predictions_pixels)
-    np.testing.assert_allclose(batch.statistics.mean, batch.predictions.mean(axis=0), atol=1e-6)
     np.testing.assert_array_equal(again.predictions, batch.predictions)
     assert (batch.enable_dropout, batch.dropout_scope, batch.seed) == (True, "full", 3)
     assert batch.ask_human is True
@@ -394,9 +338,8 @@ def test_the_program_says_what_failed(arguments, tmp_path, capsys, monkeypatch):
         assert api_client.main([*arguments, "--save_picture", str(tmp_path / name)]) == 1
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        api_client.parse_arguments(["--image", "a.jpg", "--action", "skewering"])
+        api_client.main(["--image", "a.jpg", "--action", "skewering"])
     assert "expected --action and --food_type, or --text" in capsys.readouterr().err
-    assert api_client.parse_arguments(["--image", "a.jpg", "--text", "eat"]).text == "eat"
 
 
 @pytest.mark.slow

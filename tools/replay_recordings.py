@@ -11,16 +11,14 @@ the same folder adds to it while it is asked; start it with another --record_dir
 from __future__ import annotations
 
 import argparse
-import base64
 import os
 import pathlib
 import sys
 
-import requests
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
+import api_client  # noqa: E402
 from food_data import recordings  # noqa: E402
 
 _FIELDS = (
@@ -30,34 +28,27 @@ _FIELDS = (
 
 
 def replay(
-    one: recordings.Recording, api_url: str, session: requests.Session
+    one: recordings.Recording, client: api_client.FoodAcquisitionClient
 ) -> tuple[float | None, str]:
     """Asks again: the difference and the model versions, or None and why there is none."""
-    body = {name: one.request[name] for name in _FIELDS if one.request.get(name) is not None}
+    asked = {name: one.request[name] for name in _FIELDS if one.request.get(name) is not None}
     # What was answered is what was understood, also where the request left it open.
     understood = {name: one.answer.get(name) for name in ("resize", "passes", "seed")}
-    body.update({name: value for name, value in understood.items() if value is not None})
-    body.setdefault("action", one.answer.get("action"))
-    body.setdefault("food_type", one.answer.get("food_type"))
-    body["image"] = base64.b64encode(one.image.read_bytes()).decode("ascii")
-    route = "/predict_batch" if "mean_prediction" in one.answer else "/predict"
+    asked |= {name: value for name, value in understood.items() if value is not None}
+    asked.setdefault("action", one.answer.get("action"))
+    asked.setdefault("food_type", one.answer.get("food_type"))
     try:
-        response = session.post(api_url.rstrip("/") + route, json=body, timeout=60)
-        content = response.json()
-    except (requests.RequestException, ValueError) as error:
-        return None, f"no answer: {error}"
-    if not response.ok:
-        reason = content.get("error") if isinstance(content, dict) else None
-        return None, f"{response.status_code}: {reason}"
-    try:
-        then, now = (
-            recordings.check_motion(recordings.answered_motion(answer))
-            for answer in (one.answer, content)
-        )
-    except ValueError as error:
+        if "mean_prediction" in one.answer:
+            now = client.predict_batch(one.image, **asked).mean_prediction.content
+        else:
+            now = client.predict(one.image, **asked).content
+        motions = [
+            recordings.check_motion(recordings.answered_motion(x)) for x in (one.answer, now)
+        ]
+    except (api_client.ApiError, OSError, ValueError, TypeError) as error:
         return None, str(error)
-    versions = (str(answer.get("model_version")) for answer in (one.answer, content))
-    return max(abs(a - b) for a, b in zip(then, now)), " -> ".join(dict.fromkeys(versions))
+    versions = (str(answer.get("model_version")) for answer in (one.answer, now))
+    return max(abs(a - b) for a, b in zip(*motions)), " -> ".join(dict.fromkeys(versions))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,21 +59,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--record_dir", type=pathlib.Path, required=True)
     parser.add_argument("--api_url", required=True)
     parser.add_argument("--tolerance", type=float, default=1e-4, help="0..1 of the photo")
-    parser.add_argument(
-        "--api_key", default=os.environ.get("API_KEY"), help="API_KEY of the environment if absent"
-    )
+    key = os.environ.get("API_KEY")
+    parser.add_argument("--api_key", default=key, help="unless given, API_KEY of the environment")
     arguments = parser.parse_args(argv)
+    how = {"api_key": arguments.api_key, "timeout_s": 60.0, "retries": 0}
     try:
         found = recordings.read_recordings(arguments.record_dir)
+        asking = api_client.FoodAcquisitionClient(arguments.api_url, **how)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     differences, tolerance = [], arguments.tolerance
-    with requests.Session() as session:
-        if arguments.api_key:
-            session.headers["X-API-Key"] = arguments.api_key
+    with asking as client:
         for one in found:
-            difference, text = replay(one, arguments.api_url, session)
+            difference, text = replay(one, client)
             if difference is None:
                 sys.stdout.write(f"{one.request_id}  failed    {text}\n")
                 continue
