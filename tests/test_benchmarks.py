@@ -57,23 +57,18 @@ def test_serve_load_against_a_server(stub_server_url, empty_server_url, tmp_path
 @pytest.mark.parametrize(
     ("flags", "shown"),
     [
-        (["engines", "--repeats", "1"], "| onnxruntime predict |"),
+        ("engines --repeats 1 --gin_bindings", "| onnxruntime predict |"),
         (
-            ["train_step", "--variants", "graph", "--rounds", "1", "--steps", "2"],
+            "train_step --variants graph --rounds 1 --steps 2 --batch_size 2 --gin_bindings",
             "| graph |",
         ),
-        (["all_reduce", "--repeats", "1"], "BatchNorm statistics"),
-        (["serve_load", "--help"], "--server_flags"),
+        ("all_reduce --repeats 1 --config_file configs/small.gin", "BatchNorm statistics"),
     ],
 )
 def test_each_measures_a_small_network(flags, shown):
-    small = {
-        "engines": ["--gin_bindings", "include 'configs/small.gin'"],
-        "train_step": ["--batch_size", "2", "--gin_bindings", "include 'configs/small.gin'"],
-        "all_reduce": ["--config_file", "configs/small.gin"],
-        "serve_load": [],
-    }
-    command = [sys.executable, "-m", f"benchmarks.{flags[0]}", *flags[1:], *small[flags[0]]]
+    program, *flags = flags.split()
+    flags += ["include 'configs/small.gin'"] * (flags[-1] == "--gin_bindings")
+    command = [sys.executable, "-m", f"benchmarks.{program}", *flags]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert shown in done.stdout
