@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import metadata
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -27,18 +27,9 @@ Row = tuple[str, str, str]
 
 
 def package_rows(
-    wanted: pathlib.Path,
-    lock: pathlib.Path,
-    version_of: Callable[[str], str] = metadata.version,
+    wanted: pathlib.Path, lock: pathlib.Path, version_of: Callable[[str], str] = metadata.version
 ) -> list[Row]:
-    """The packages that the project imports, against the versions of the lock file.
-
-    Args:
-        wanted: requirements file that names them.
-        lock: with lines such as `numpy==2.2.6 ; python_full_version < '3.11' \\`, each followed by
-            the hashes of its files. What it has for other Pythons only is left out.
-        version_of: says what is installed; raises `metadata.PackageNotFoundError`.
-    """
+    """The packages that `wanted` names, against the versions of the lock file for this Python."""
     from packaging import requirements
 
     names = {re.match(r"[\w.-]*", line).group().lower() for line in wanted.read_text().splitlines()}
@@ -105,25 +96,17 @@ def folder_rows(data_dir: str, checkpoint_dir: str, min_free_gb: int) -> list[Ro
     return [data, (name, f"{free} GB free", "" if free >= min_free_gb else f"{min_free_gb} GB")]
 
 
-def rows_of(environment: Mapping[str, str]) -> list[Row]:
-    """Everything."""
+def main() -> int:
+    """Prints the table; see the module."""
     good = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    return [
+    folders = (os.environ["DATA_DIR"], os.environ["CHECKPOINT_DIR"])
+    rows = [
         ("Python", platform.python_version(), "" if good else "3.10 to 3.13"),
         *package_rows(ROOT / "requirements.in", ROOT / "requirements.txt"),
         ("CPUs", str(len(os.sched_getaffinity(0))), ""),
-        *tensorflow_rows("gpu" in environment.get("GRES", "")),
-        *folder_rows(
-            environment["DATA_DIR"],
-            environment["CHECKPOINT_DIR"],
-            int(environment.get("MIN_FREE_GB") or 0),
-        ),
+        *tensorflow_rows("gpu" in os.environ.get("GRES", "")),
+        *folder_rows(*folders, int(os.environ.get("MIN_FREE_GB") or 0)),
     ]
-
-
-def main() -> int:
-    """Prints the table; see the module."""
-    rows = rows_of(os.environ)
     cells = [("", "what", "found", "expected")]
     cells += [("ok" if not need else "NO", what, found, need) for what, found, need in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]

@@ -21,7 +21,9 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # The file is run as a script.
+
+from food_data import annotation_files, atomic_files  # noqa: E402
 
 RESULT_FILE = "sweep_result.json"
 WRONG_SETTINGS = 64
@@ -31,8 +33,6 @@ _STATES = {None: "running, or killed", 0: "done", 75: "to be continued"}
 def read_settings(path: pathlib.Path) -> list[list[str]]:
     """The bindings of each setting. Raises ValueError, OSError."""
     settings = []
-    from food_data import annotation_files
-
     text, _ = annotation_files.read_text(path, "settings file")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -51,11 +51,8 @@ def read_settings(path: pathlib.Path) -> list[list[str]]:
 
 
 def begin(settings_file: pathlib.Path, sweep_dir: pathlib.Path, index: int) -> pathlib.Path:
-    """Makes the folder of a run, and keeps the settings beside all of them.
-
-    Raises:
-        ValueError: if there is no such setting, or the folder holds a sweep of other settings.
-    """
+    """Makes the folder of a run, and keeps the settings beside all of them. Raises ValueError if
+    there is no such setting, or the folder holds a sweep of other settings."""
     settings = read_settings(settings_file)
     if not 0 <= index < len(settings):
         raise ValueError(
@@ -110,8 +107,6 @@ def _read_json(path: pathlib.Path) -> dict:
 
 
 def _replace(path: pathlib.Path, text: str) -> None:
-    from food_data import atomic_files
-
     with atomic_files.replace_file(path) as file:
         file.write(text.encode())
 

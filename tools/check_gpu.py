@@ -77,21 +77,9 @@ def goldens(chosen: str, tensor_float_32: bool) -> dict[str, str]:
     return {row: f"{'hold' if holds else 'do not hold'}; {worst}"}
 
 
-def engines(config_file: str, repeats: int) -> dict[str, str]:
-    """Milliseconds of `benchmarks.engines` by row."""
-    from benchmarks import engines as benchmark
-
-    include = f"include '{config_file}'"
-    found = benchmark.measure(["tensorflow", "onnxruntime"], repeats, [include])
-    return {name: f"{value:.1f} ms" for name, value in found.items() if name != "floor"}
-
-
 def run_part(row: str, arguments: list[str], limit_s: float) -> tuple[bool, dict[str, str]]:
-    """Runs `python -m ...` in a process of its own, whose last line is JSON.
-
-    Returns:
-        Whether it ended well, and rows of the table; the reason in `row` if it did not.
-    """
+    """Runs `python -m ...`, whose last line is JSON: whether it ended well, and rows of the table;
+    the reason in `row` if it did not."""
     if limit_s <= 0:
         return False, {row: "not run: the time was over"}
     command = [sys.executable, "-m", *arguments]
@@ -121,13 +109,17 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     config_file, chosen, batch_size, steps, repeats, limit_s = ON_CPU if args.cpu else ON_GPU
     if args.part is not None:
-        run = {
-            "machine": machine,
-            "engines": lambda: engines(config_file, repeats),
-            "goldens": lambda: goldens(chosen, tensor_float_32=False),
-            "goldens_tf32": lambda: goldens(chosen, tensor_float_32=True),
-        }
-        print(json.dumps(run[args.part]()))
+        if args.part == "machine":
+            rows = machine()
+        elif args.part == "engines":
+            from benchmarks import engines
+
+            kinds, include = ["tensorflow", "onnxruntime"], f"include '{config_file}'"
+            found = engines.measure(kinds, repeats, [include]).items()
+            rows = {name: f"{value:.1f} ms" for name, value in found if name != "floor"}
+        else:
+            rows = goldens(chosen, tensor_float_32=args.part == "goldens_tf32")
+        print(json.dumps(rows))
         return 0
     if args.cpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
