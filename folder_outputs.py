@@ -129,20 +129,20 @@ def write_views(
         def write_overlay(entry: Entry) -> None:
             check()
             picture = _drawn(entry, decode, labels)
-            if picture is not None:
-                # The whole name stays in front: plate.jpg and plate.png are two pictures.
-                words = filter(None, (entry["input_action"], entry["input_food_type"]))
-                asked = "_".join(words) or entry.get("input_text") or "answer"
-                asked = re.sub(r"[^A-Za-z0-9_-]+", "_", asked)[:60]
-                name = pathlib.PurePosixPath(f"{entry['image']}.{asked}.jpg")
-                if len(os.fsencode(name.name)) > 200:
-                    # File systems take 255 bytes, of which the temporary file needs some.
-                    digest = hashlib.sha256(os.fsencode(name.name)).hexdigest()[:16]
-                    name = name.with_name(f"{name.name[:30]}.{digest}.jpg")
-                path = args.overlay_dir / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_files.replace_file(path, durable=False) as file:
-                    picture.save(file, "JPEG")
+            if picture is None:
+                return
+            # The whole name stays in front: plate.jpg and plate.png are two pictures.
+            words = filter(None, (entry["input_action"], entry["input_food_type"]))
+            asked = "_".join(words) or entry.get("input_text") or "answer"
+            asked = re.sub(r"[^A-Za-z0-9_-]+", "_", asked)[:60]
+            path = args.overlay_dir / f"{entry['image']}.{asked}.jpg"
+            if len(os.fsencode(path.name)) > 200:
+                # File systems take 255 bytes, of which the temporary file needs some.
+                digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+                path = path.with_name(f"{path.name[:30]}.{digest}.jpg")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_files.replace_file(path, durable=False) as file:
+                picture.save(file, "JPEG")
 
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             list(pool.map(write_overlay, results))
@@ -173,21 +173,18 @@ def _row(entry: Entry) -> Entry:
     row = {**entry, **entry[name], **entry.get("statistics", {})}
     row |= {f"{key}_px": value for key, value in entry[f"{name}_pixels"].items()}
     row |= zip(("std_x1", "std_y1", "std_x2", "std_y2"), row.get("std", ()))
-    if entry.get("uncertainty") is not None:
-        row["uncertainty_score"] = entry["uncertainty"]["score"]
-    return row
+    return row | {"uncertainty_score": (entry.get("uncertainty") or {}).get("score")}
 
 
 def _choose(results: Sequence[Entry], largest: int) -> list[Entry]:
     """At most so many: evenly spaced ones, half of them the least certain where samples tell."""
     if len(results) <= largest:
         return list(results)
-    doubt = None
-    if all(one.get("uncertainty") is not None for one in results):
-        doubt = [-one["uncertainty"]["score"] for one in results]
-    elif all("statistics" in one for one in results):
-        doubt = [-one["statistics"]["total_variance"] for one in results]
-    uncertain = [] if doubt is None else np.argsort(doubt, kind="stable")[: largest // 2].tolist()
+    uncertain: list[int] = []
+    for name, number in (("uncertainty", "score"), ("statistics", "total_variance")):
+        if not uncertain and all(one.get(name) is not None for one in results):
+            order = np.argsort([-one[name][number] for one in results], kind="stable")
+            uncertain = order[: largest // 2].tolist()
     rest = sorted(set(range(len(results))) - set(uncertain))
     evenly = np.linspace(0, len(rest) - 1, largest - len(uncertain)).astype(int)
     return [results[place] for place in (*uncertain, *(rest[place] for place in evenly))]
@@ -225,9 +222,8 @@ def _drawn(
         logging.warning("%s is not drawn: %s", entry["image"], error)
         return None
     axes = [axis / picture.size for axis in labels.get(key_of(entry), ())]
-    scale = min(1.0, _LARGEST_JPEG_PX / max(picture.size))
-    if largest_px is not None:
-        scale = largest_px / max(picture.size)
+    longest = max(picture.size)
+    scale = min(1.0, _LARGEST_JPEG_PX / longest) if largest_px is None else largest_px / longest
     if scale != 1.0:
         width, height = (max(1, round(scale * side)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
@@ -237,13 +233,10 @@ def _drawn(
 def draw_answer(
     picture: Image.Image, answer: Mapping[str, Any], axes: Sequence[np.ndarray] = ()
 ) -> Image.Image:
-    """Draws an answer on its picture, upright: the motion in yellow from green over red.
+    """Draws an answer on its upright RGB picture: the motion in yellow from green over red.
 
-    Args:
-        picture: RGB; is drawn on.
-        answer: the fields of a policy's answer. The midpoints of samples become blue dots; what the
-            last look saw gets a thin frame, unless it is all.
-        axes: labelled motions [2, 2] in 0..1 of the picture, drawn in white.
+    The midpoints of samples become blue dots, labelled motions (`axes`, [2, 2] in 0..1) white
+    lines; what the last look saw gets a thin frame, unless it is all.
     """
     size = np.array(picture.size, np.float64)
     line_px = max(1, round(max(picture.size) / 150))

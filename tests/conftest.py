@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("repeatable")
 
 
 # The jobs run by themselves, beside tests that mostly wait for a browser; the others take longest.
-FIRST = ("slurm/test_jobs.py", "golden/test_gradients.py", "test_readme.py")
+FIRST = ("slurm/test_jobs.py", "test_readme.py", "golden/test_gradients.py", "test_train.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,11 +76,18 @@ def small_checkpoint_dir(tmp_path_factory) -> str:
     with (shared / "small_checkpoint.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "is_trained").exists():
+            import tensorflow as tf
+
             import train
 
             folder.mkdir()
             files = training_fixtures.write_squares(folder)
-            with small_model.gin_bindings():
-                assert train.main(training_fixtures.arguments(folder, *files)) == 0
+            # A trace takes longer than its few steps; tests/test_train.py trains with one.
+            tf.config.run_functions_eagerly(True)
+            try:
+                with small_model.gin_bindings():
+                    assert train.main(training_fixtures.arguments(folder, *files)) == 0
+            finally:
+                tf.config.run_functions_eagerly(False)
             (folder / "is_trained").touch()
     return str(folder / "run")

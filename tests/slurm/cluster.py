@@ -19,20 +19,10 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 HERE = pathlib.Path(__file__).parent
 SETTINGS = {
-    "PARTITION": "gpu",
-    "ACCOUNT": "",
-    "GRES": "gpu:1",
-    "CONSTRAINT": "",
-    "TIME": "10",
-    "MEMORY": "4G",
-    "CPUS": "1",
-    "MODULES": "",
-    "ENVIRONMENT": "environment",
-    "DATA_DIR": "my data",
-    "CHECKPOINT_DIR": "my runs",
-    "MIN_FREE_GB": "0",
-    "SAVE_SECONDS": "60",
-    "MAX_REQUEUES": "20",
+    **{"PARTITION": "gpu", "ACCOUNT": "", "GRES": "gpu:1", "CONSTRAINT": "", "TIME": "10"},
+    **{"MEMORY": "4G", "CPUS": "1", "MODULES": "", "ENVIRONMENT": "environment"},
+    **{"DATA_DIR": "my data", "CHECKPOINT_DIR": "my runs", "MIN_FREE_GB": "0"},
+    **{"SAVE_SECONDS": "60", "MAX_REQUEUES": "20"},
 }
 # The interpreter of the tests in the place of the environment's: train.py can be held at a step,
 # and the server has a stub for a model; STAND_IN_FOR names a program that STAND_IN takes the place
@@ -78,11 +68,8 @@ def full_disk(folder: pathlib.Path) -> Iterator[None]:
 def together(body: Callable[[Project], None]) -> Callable[[dict[str, futures.Future]], None]:
     """A test that runs beside the others of its module that are marked so; jobs mostly wait.
 
-    Args:
-        body: the test; gets a project of its own to submit from.
-
-    Returns:
-        What pytest calls: it waits for the outcome, see `running` in conftest.py.
+    `body` gets a project of its own to submit from; what pytest calls waits for its outcome, see
+    `running` in conftest.py.
     """
 
     def test(running):
@@ -95,19 +82,13 @@ def together(body: Callable[[Project], None]) -> Callable[[dict[str, futures.Fut
 
 
 def make_project(folder: pathlib.Path) -> Project:
-    """Links to the project's files, and copies of what finds its place by its own path.
-
-    Args:
-        folder: absent; gets `slurm_scripts/cluster.env` with `SETTINGS`.
-    """
+    """Links to the project's files, and copies of what finds its place by its own path, with
+    `SETTINGS` in slurm_scripts/cluster.env."""
     folder.mkdir()
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
-    for name in {path.split("/")[0] for path in listed} - {
-        "slurm_scripts",
-        "slurm_outputs",
-        ".venv",
-    }:
+    copied = {"slurm_scripts", "slurm_outputs", ".venv"}
+    for name in {path.split("/")[0] for path in listed} - copied:
         (folder / name).symlink_to(ROOT / name)
     ignored = shutil.ignore_patterns("cluster.env", "__pycache__")
     shutil.copytree(ROOT / "slurm_scripts", folder / "slurm_scripts", ignore=ignored)
@@ -129,11 +110,8 @@ class Project:
 
     def write_settings(self, file_name: str = "cluster.env", **changes: str | None) -> pathlib.Path:
         """cluster.env, with changes to `SETTINGS`; None leaves a name out. Returns its path."""
-        lines = [
-            f"{name}='{value}'"
-            for name, value in {**SETTINGS, **changes}.items()
-            if value is not None
-        ]
+        settings = {**SETTINGS, **changes}.items()
+        lines = [f"{name}='{value}'" for name, value in settings if value is not None]
         path = self.folder / "slurm_scripts" / file_name
         path.write_text("\n".join(lines) + "\n")
         return path
@@ -181,20 +159,13 @@ def control(*arguments: str) -> None:
     subprocess.run(["scontrol", *arguments], check=True, capture_output=True)
 
 
-def _command_lines() -> Iterator[tuple[int, list[str]]]:
-    """(process, its arguments) of all that run."""
+def pid_of(*words: str) -> int:
+    """The process whose command line has all of the words as arguments; the newest of several."""
+    found = []
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            yield int(path.parent.name), path.read_text(errors="replace").split("\0")
-
-
-def pid_of(*words: str) -> int:
-    """The process whose command line has all of the words as arguments; the newest of several.
-
-    Raises:
-        AssertionError: if there is none.
-    """
-    found = [pid for pid, arguments in _command_lines() if set(words) <= set(arguments)]
+            if set(words) <= set(path.read_text(errors="replace").split("\0")):
+                found.append(int(path.parent.name))
     assert found, f"no process runs with {words}"
     return max(found)
 
