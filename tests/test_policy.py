@@ -116,18 +116,3 @@ def test_an_embedding_takes_the_place_of_the_words(store):
         assert (answer.start_x, answer.start_y, answer.end_x, answer.end_y) == tuple(embedding[:4])
         assert (answer.action, answer.food_type) == names
     assert here.predict(square, "skewering", "strawberry", resize="stretch").start_x == 1.0
-
-
-@pytest.mark.slow
-def test_a_real_checkpoint_answers_as_its_server(small_checkpoint_dir):
-    here = policy.CheckpointPolicy.load(small_checkpoint_dir, "tensorflow")
-    with (
-        serving_stubs.serve(app.create_app(here._predictor)) as url,
-        api_client.FoodAcquisitionClient(url) as there,
-    ):
-        for method, asked in (("predict", {}), ("predict_batch", {"batch_size": 3, "seed": 4})):
-            one, two = (
-                getattr(asked_policy, method)(PICTURE, "skewering", "banana", **asked)
-                for asked_policy in (here, there)
-            )
-            assert content_of(one) == content_of(two)
