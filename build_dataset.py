@@ -14,7 +14,7 @@
 
 Beside `day_1.npz` it writes `day_1_split.npz`: which samples train, and which validate. What the
 files hold is said in `food_data/npz_dataset.py`, what annotations look like in
-`food_data/annotations.py` and `docs/data_sources.md`.
+`docs/data_sources.md`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,39 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
+import collections
+import functools
+import hashlib
+import pathlib
+import re
 import sys
 
-from food_data import commands
+import numpy as np
+import tqdm
+
+from food_data import (
+    annotations,
+    atomic_files,
+    dataset_builder,
+    dataset_check,
+    drawing,
+    embedding_store,
+    image_placement,
+    npz_dataset,
+    recordings,
+    splits,
+)
+from food_data.synthetic import camera, photographs, plates
+
+_EMBEDDINGS_DIR = pathlib.Path(__file__).resolve().parent / "embeddings"
+_SHARES = {
+    "composite": "of plates on which foods are cut out of photographs",
+    "crop": "of parts of photographs instead of plates, one sample each",
+    "long": "of plates and composites with a single long food",
+    "equal": "of the other ones with several equal pieces of a food",
+    "distractor": "of the other ones with things that are never asked for",
+    "alike": "of the other ones with foods that are taken for each other",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,13 +62,236 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands.add_commands(parser.add_subparsers(dest="command", required=True))
+    _add_commands(parser.add_subparsers(dest="command", required=True))
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)
     except (OSError, ValueError, LookupError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _add_commands(subparsers: argparse._SubParsersAction) -> None:
+    recorded = subparsers.add_parser("from_recordings", help="from what a server recorded")
+    recorded.set_defaults(build=_build_recorded)
+    recorded.add_argument("record_dir", type=pathlib.Path, help="--record_dir of the server")
+    text = "leave out answers that nobody corrected"
+    recorded.add_argument("--only_corrected", action="store_true", help=text)
+    how = "default: as in the recordings, if all agree"
+    dataset_builder.add_picture_flags(recorded, how, required=False)
+    merge = subparsers.add_parser("merge", help="from other data sets")
+    merge.set_defaults(build=_build_merged)
+    merge.add_argument("files", nargs="+", type=pathlib.Path, metavar="A.npz")
+    photos = dataset_builder.add_photo_commands(subparsers)
+    for parser in (*photos, recorded, _add_synthetic(subparsers), merge):
+        add = parser.add_argument
+        add("--output_file", type=pathlib.Path, required=True, help="the .npz")
+        add("--embeddings_dir", default=_EMBEDDINGS_DIR)
+        add("--validation_fraction", type=float, default=0.2, help="of the samples")
+        add("--seed", type=int, default=0, help="of everything that is drawn")
+        add("--preview_file", type=pathlib.Path, help="a picture of the first samples")
+        add("--preview_samples", type=int, default=48)
+        add("--overwrite", action="store_true", help="replace files that exist")
+        parser.set_defaults(run=_build_and_write)
+    text = "look for errors in a data set; exit code 1 if there are any"
+    check = subparsers.add_parser("check", help=text)
+    text = "default: FILE_split.npz, if there is one"
+    check.add_argument("--split_file", type=pathlib.Path, help=text)
+    check.set_defaults(run=_check)
+    show = subparsers.add_parser("show", help="draw samples of each action and food")
+    show.add_argument("--output_file", type=pathlib.Path, required=True, help="a .jpg or .png")
+    show.add_argument("--samples_per_class", type=int, default=6)
+    show.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    show.set_defaults(run=_show)
+    for parser in (check, show):
+        parser.add_argument("file", type=pathlib.Path, help="the .npz")
+
+
+def _add_synthetic(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """Drawings of plates, composites, crops of photographs; never of those of the test set."""
+    parser = subparsers.add_parser("synthetic", help="from drawings of plates")
+    parser.set_defaults(build=_build_synthetic)
+    add = parser.add_argument
+    add("--num_plates", type=int, required=True)
+    text = "on a plate; with more than 1 the instruction decides which one counts"
+    add("--max_foods", type=int, default=plates.MAX_FOODS, help=text)
+    text = "so many of a plate's foods become samples; all of them if not given"
+    add("--samples_per_plate", type=int, help=text)
+    text = "how pictures are taken; 'arm': from above, a plate fills it; 'any': like photographs"
+    add("--view", choices=camera.VIEW_NAMES, default="any", help=text)
+    add("--workers", type=int, help="processes that draw; one per CPU if not given")
+    for kind, text in _SHARES.items():
+        add(f"--{kind}_share", type=float, default=0.0, help=text)
+    add("--more_foods", action="store_true", help="draw apples, carrots, eggs, ... too")
+    for flag, metavar, text in (
+        ("--annotations", "A.json", "photographs to train on"),
+        ("--fruit_tables", "T.csv", "photographs of whole fruit"),
+        ("--no_cutouts", "FOOD", "foods of which boxes make no cut-outs, as rings of sausage"),
+    ):
+        add(flag, nargs="+", default=[], metavar=metavar, help=text)
+    add("--label_map", help="JSON of label -> food")
+    return parser
+
+
+def _build_and_write(args: argparse.Namespace) -> int:
+    """Makes a data set and writes it with its split, and a preview if one is wanted."""
+    # Fails before the work rather than after it.
+    atomic_files.check_local(args.output_file, "--output_file")
+    if args.output_file.suffix != ".npz":
+        raise ValueError(f"--output_file: expected a name in .npz, got {args.output_file}.")
+    splits.check_fraction(args.validation_fraction)
+    split_file = splits.split_path(args.output_file)
+    if args.preview_file:
+        drawing.check_extension(args.preview_file)
+    _check_new([args.output_file, split_file, args.preview_file], args.overwrite)
+    dataset = args.build(args)
+    written = dataset is None  # By `build`, since it does not fit into memory.
+    if written:
+        dataset = npz_dataset.read_npz(args.output_file)
+    # Before anything is written, in case it cannot be split.
+    split = splits.make_split(dataset, args.validation_fraction, args.seed)
+    if not written:
+        npz_dataset.write_npz(args.output_file, dataset)
+    splits.write_split(split_file, split)
+    print(f"{args.output_file}: {len(dataset)} samples")
+    print(f"{split_file}: {len(split.train_idx)} train, {len(split.val_idx)} validate")
+    if args.preview_file:
+        sheet = drawing.contact_sheet(dataset, args.preview_samples)
+        drawing.write_picture(args.preview_file, sheet)
+        print(f"{args.preview_file}: a picture of the first samples")
+    return 0
+
+
+def _check_new(outputs: list[pathlib.Path | None], overwrite: bool) -> None:
+    """Raises OSError unless files can be written and do not exist; makes their folders."""
+    outputs = [path for path in outputs if path]
+    present = [str(path) for path in outputs if path.exists()]
+    if present and not overwrite:
+        raise FileExistsError(f"{', '.join(present)} exist; --overwrite replaces them.")
+    for folder in {path.parent for path in outputs}:
+        atomic_files.check_folder(folder, "--output_file")
+
+
+def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
+    """What a server recorded. Where a person corrected an answer, the correction is the label;
+    without --only_corrected the other answers are labels too, which teaches a model what it says
+    already."""
+    directory, found = args.record_dir, recordings.read_recordings(args.record_dir)
+    # A photo that was asked about several times with one instruction is one sample, or it would
+    # have labels that contradict each other: the last correction, or else the last answer.
+    best: dict[tuple[str, ...], tuple[tuple[bool, str], recordings.Recording]] = {}
+    for one in found:
+        rank = (one.correction is not None, str((one.correction or {}).get("corrected_at", "")))
+        if rank[0] or not args.only_corrected:
+            key = (hashlib.sha256(one.image.read_bytes()).hexdigest(), *one.instruction())
+            if key not in best or rank >= best[key][0]:
+                best.pop(key, None)  # To the end: the order is that of the recordings chosen.
+                best[key] = rank, one
+    chosen = [one for _, one in best.values()]
+    corrected = sum(one.correction is not None for one in chosen)
+    print(
+        f"{directory}: {len(found)} recordings; {corrected} corrected samples, "
+        f"{len(chosen) - corrected} of the model's own answers, {len(found) - len(chosen)} left out"
+    )
+    if not chosen:
+        raise ValueError(
+            f"{directory}: no recording is left of {len(found)}. Correct some answers on the "
+            "server's page, or leave --only_corrected away."
+        )
+    counts = collections.Counter(str(one.answer.get("resize")) for one in chosen)
+    if args.resize is None and (len(counts) > 1 or not set(counts) <= set(image_placement.MODES)):
+        listed = ", ".join(f"{count} with {mode}" for mode, count in sorted(counts.items()))
+        raise ValueError(
+            f"resize: expected one of {', '.join(image_placement.MODES)} for all recordings, got "
+            f"{listed}. Choose one with --resize."
+        )
+    pictures = []
+    for one in chosen:
+        (action, food), size = one.instruction(), one.size()
+        axis = np.reshape(one.motion(), (2, 2)) * size
+        labelled = annotations.LabelledObject(label=food, axis=axis, action=action)
+        source = f"{directory.resolve().name}/{one.image.relative_to(directory).as_posix()}"
+        pictures.append(annotations.LabelledPicture(one.image, source, size, (labelled,)))
+    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
+    dataset, report = dataset_builder.build_dataset(
+        dataset_builder.resolve_actions(pictures, None, store.vocabulary),
+        store,
+        resize=args.resize or next(iter(counts)),
+        skip_unreadable=args.skip_unreadable,
+    )
+    print(report.text())
+    return dataset
+
+
+def _build_synthetic(args: argparse.Namespace) -> None:
+    """Writes the data set; photographs are read and cut out, and what became of them is printed."""
+    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
+    library = None
+    if args.annotations or args.fruit_tables:
+        library = (
+            tuple(map(str, args.annotations)),
+            tuple(map(str, args.fruit_tables)),
+            tuple(sorted(dataset_builder.read_label_map(args.label_map, store.vocabulary).items())),
+            tuple(sorted({food for _, food in store.combinations()})),
+            tuple(map(store.vocabulary.canonical_food, args.no_cutouts)),
+        )
+        print(photographs.load(*library).text())
+    shares = (getattr(args, f"{kind}_share") for kind in _SHARES)
+    plates.write_synthetic_dataset(
+        args.output_file,
+        args.num_plates,
+        args.seed,
+        store,
+        max_foods=args.max_foods,
+        samples_per_plate=args.samples_per_plate,
+        workers=args.workers,
+        view=args.view,
+        mix=plates.Mix(*shares, args.more_foods, library),
+        progress=functools.partial(tqdm.tqdm, unit="plate", disable=None),
+    )
+
+
+def _build_merged(args: argparse.Namespace) -> None:
+    """Writes several data sets as one, if they can be told apart and fit together."""
+    datasets = [npz_dataset.read_npz(file) for file in args.files]
+    seen: dict[str, pathlib.Path] = {}
+    for file, dataset in zip(args.files, datasets):
+        absent = [name for name in npz_dataset.NAME_ARRAYS if getattr(dataset, name) is None]
+        if absent:
+            raise ValueError(f"{file}: expected {', '.join(absent)}, which a merged file needs.")
+        if dataset.resize != datasets[0].resize:
+            raise ValueError(
+                f"{file}: expected pictures made square by {datasets[0].resize!r} as in "
+                f"{args.files[0]}, got {dataset.resize!r}."
+            )
+        for source in dict.fromkeys(dataset.sources.tolist()):
+            # Drawn with a seed; photographs may be in several files.
+            drawn = re.match("synthetic/|photos/[^/#]*#seed_", source)
+            if drawn and seen.setdefault(source, file) != file:
+                raise ValueError(
+                    f"{source} is in {seen[source]} and in {file}: draw them with different seeds."
+                )
+    npz_dataset.write_npz(args.output_file, *datasets)
+
+
+def _check(args: argparse.Namespace) -> int:
+    split_file = args.split_file
+    if split_file is None and splits.split_path(args.file).is_file():
+        split_file = splits.split_path(args.file)
+    progress = functools.partial(tqdm.tqdm, unit="chunk", disable=None, leave=False)
+    report = dataset_check.check_file(args.file, split_file, progress, compare_pictures=True)
+    print(f"{args.file}, {'no split file' if split_file is None else split_file}\n")
+    print(report.text)
+    return 1 if report.errors else 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    drawing.check_extension(args.output_file)
+    _check_new([args.output_file], args.overwrite)
+    sheet = drawing.class_sheet(npz_dataset.read_npz(args.file), args.samples_per_class)
+    drawing.write_picture(args.output_file, sheet)
+    print(f"{args.output_file}: {sheet.shape[1]} x {sheet.shape[0]} pixels")
+    return 0
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ from PIL import Image
 import api_client
 import folder_outputs
 from food_data import (
-    annotation_files,
+    annotation_formats,
     annotation_tables,
     annotations,
     dataset_builder,
@@ -243,21 +243,19 @@ def read_labels(
         {action: vocabulary.BASE.actions.get(action, ()) for action, _ in known},
         {food: vocabulary.BASE.foods.get(food, ()) for _, food in known},
     )
-    renamed = (
-        {} if args.label_map is None else annotation_files.read_json(args.label_map, "label map")
-    )
+    renamed = {} if args.label_map is None else annotations.read_json(args.label_map, "label map")
     if not isinstance(renamed, dict) or not all(isinstance(food, str) for food in renamed.values()):
         raise ValueError(f"{args.label_map}: expected {{label: food}}, got {str(renamed)[:80]}.")
     # Other than for a data set, a food that this model does not know is no mistake.
     renamed = {vocabulary.normalise(label): food for label, food in renamed.items()}
     # The policy says what is wrong with an unreadable picture, and goes on.
-    reading = annotation_files.Reading(args.input_dir, skip_unreadable=True)
+    reading = annotations.Reading(args.input_dir, skip_unreadable=True)
     pictures = []
     for file in args.labels:
         if file.suffix.lower() == ".csv":
-            pictures += annotation_tables.read_csv([file], args.label_units, reading)
+            pictures += annotation_tables.read_csv([file], reading, args.label_units)
         else:
-            pictures += annotations.read_annotations([file])
+            pictures += annotation_formats.read_annotations([file])
     found: dict[Question, list[np.ndarray]] = {}
     counts = {"used": 0, "elsewhere": 0}
     unknown: collections.Counter = collections.Counter()

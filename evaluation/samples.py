@@ -41,7 +41,7 @@ from absl import logging
 import checkpoint_directory
 from evaluation import metrics
 from food_data import (
-    commands,
+    dataset_builder,
     dataset_check,
     embedding_store,
     framing,
@@ -314,7 +314,7 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
         _check_fits(args, dataset, metadata)
         return select(dataset, args.split, split_file)
     parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
-    for command in commands.add_photo_commands(parser.add_subparsers()):
+    for command in dataset_builder.add_photo_commands(parser.add_subparsers()):
         command.add_argument(
             "--embeddings_dir", default=args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
         )

@@ -1,25 +1,26 @@
-"""Other people's annotation formats, each read into the pictures of `annotations`.
+"""Annotation files in JSON and XML, each read into the pictures of `annotations`.
 
 `docs/data_sources.md` says what each format means here; what a file does not say is never guessed,
 and what says where or how a food lies and is not read is counted by name (`Reading.notes`).
 
-| reader      | of a file in that format                                                         |
-|-------------|----------------------------------------------------------------------------------|
-| read_coco   | {"images": [{"id": 1, "file_name": "1.jpg", "width": 640, "height": 480}],       |
-|             | "categories": [{"id": 7, "name": "banana", "keypoints": ["start", "end"]}],      |
-|             | "annotations": [{"image_id": 1, "category_id": 7, "bbox": [270, 180, 70, 20],    |
-|             | "segmentation": [[270, 185, 340, 190, 340, 200]], "keypoints": [273, 185, 2,     |
-|             | 337, 193, 2], "action": "skewering", "attributes": {"rotation": 30}}]}           |
-| read_labelme| {"imagePath": "1.jpg", "imageWidth": 640, "imageHeight": 480, "shapes":          |
-|             | [{"label": "banana", "shape_type": "polygon", "points": [[270, 185], ...]}]}     |
-| read_voc    | <annotation> with <filename>, <size> and an <object> for each box                |
-| read_cvat   | <annotations> with <image name="1.jpg" width="640" height="480"> of shapes       |
+| reader          | of a file in that format                                                     |
+|-----------------|------------------------------------------------------------------------------|
+| read_annotations| {"images": [{"file": "images/1.jpg", "width": 640, "height": 480,            |
+|                 | "objects": [{"label": "banana", "axis_start": [273, 185],                    |
+|                 | "axis_end": [337.1, 192.8]}]}]}, our own                                     |
+| read_coco       | {"images": [{"id": 1, "file_name": "1.jpg", "width": 640, "height": 480}],   |
+|                 | "categories": [{"id": 7, "name": "banana", "keypoints": ["start", "end"]}],  |
+|                 | "annotations": [{"image_id": 1, "category_id": 7, "bbox": [270, 180, 70, 20],|
+|                 | "segmentation": [[270, 185, 340, 190, 340, 200]], "keypoints": [273, 185, 2, |
+|                 | 337, 193, 2], "action": "skewering", "attributes": {"rotation": 30}}]}       |
+| read_labelme    | {"imagePath": "1.jpg", "imageWidth": 640, "imageHeight": 480, "shapes":      |
+|                 | [{"label": "banana", "shape_type": "polygon", "points": [[270, 185], ...]}]} |
+| read_voc        | <annotation> with <filename>, <size> and an <object> for each box            |
+| read_cvat       | <annotations> with <image name="1.jpg" width="640" height="480"> of shapes   |
 
-`annotation_tables` reads text: tables and YOLO's files.
-
-Boxes, polygons and points are continuous: the box over the first pixel is [0, 0, 1, 1].
-COCO's keypoints are pixel numbers, to which half a pixel is added; Pascal VOC counts pixels from 1
-and names the last one that belongs to the box, so 271..340 reaches from 270 to 340.
+Boxes, polygons and points are continuous: the box over the first pixel is [0, 0, 1, 1]. COCO's
+keypoints and our axes are pixel numbers, to which half a pixel is added; Pascal VOC counts pixels
+from 1 and names the last one that belongs to the box, so 271..340 reaches from 270 to 340.
 
 Every reader takes files, or folders of which all files with the format's ending are meant, and a
 `Reading`, which finds the pictures. It gives the pictures in the order of the files. A shape that
@@ -34,24 +35,129 @@ import dataclasses
 import functools
 import io
 import math
-import os
 import pathlib
-import xml.etree.ElementTree
-import xml.parsers.expat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
 
-from food_data import annotation_files, annotations, image_placement
-from food_data.annotation_files import Reading, are_numbers
-from food_data.annotations import LabelledObject, LabelledPicture
+from food_data import annotations, image_placement
+from food_data.annotations import (
+    LabelledObject,
+    LabelledPicture,
+    Paths,
+    Reading,
+    are_numbers,
+    number,
+    size_of,
+)
 
-Paths = Sequence["str | os.PathLike[str]"]
 BOX_FORMATS = ("xywh", "xyxy")
+CORNERS = "--box_format xyxy reads them so, --box_format xywh says that they are not"
 CROWD = "is a crowd"
 TOO_FEW_POINTS = "polygon of fewer than 3 points"
+_PIXEL_CENTRE = 0.5
 _CIRCLE_POINTS = 90
+# LabelMe's shapes, and of how many points they are.
+_LABELME_POINTS = {
+    "line": (2,),
+    "linestrip": (2,),
+    "circle": (2,),
+    "mask": (2,),
+    "rectangle": (2, 4),
+    "rotation": (4,),
+    "polygon": (),
+}
+
+
+def read_annotations(paths: Paths, reading: Reading | None = None) -> list[LabelledPicture]:
+    """Reads our own JSON; `docs/data_sources.md` says what it may hold.
+
+    Each picture has another `source`: where folders have the same name, as much of the path is put
+    in front as tells them apart. Raises FileNotFoundError, and ValueError, which names file and
+    picture, for another form.
+    """
+    reading = Reading() if reading is None else reading
+    files = annotations.annotation_files(paths, ".json")
+    folders = [file.parent for file in files]
+    for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
+        names = ["/".join(folder.parts[-depth:]) for folder in folders]
+        if len(set(names)) == len(set(folders)):
+            break
+    pictures = []
+    for file, folder in zip(files, names):
+        content = annotations.read_json(file, annotations.KIND)
+        entries = content.get("images") if isinstance(content, dict) else None
+        if not isinstance(entries, list) or not all(
+            isinstance(one, dict)
+            and isinstance(one.get("file"), str)
+            and isinstance(one.get("objects"), list)
+            for one in entries
+        ):
+            form = "{'images': [{'file': ..., 'objects': [...]}, ...]}"
+            raise annotations.foreign(file, form, content)
+        for entry in entries:
+            name, group = entry["file"], entry.get("group")
+            objects = tuple(
+                _own_object(one, f"{file}: {name}", file.parent, reading)
+                for one in entry["objects"]
+            )
+            path, source = reading.find(name, file)[0], f"{folder}/{name}".replace("#", "%23")
+            size = size_of(entry.get("width"), entry.get("height"))
+            group = None if group is None else str(group)
+            pictures.append(LabelledPicture(path, source, size, objects, group))
+    return pictures
+
+
+def _own_object(
+    entry: object, where: str, folder: pathlib.Path, reading: Reading
+) -> LabelledObject:
+    if not isinstance(entry, dict) or not isinstance(entry.get("label"), str):
+        raise ValueError(f"{where}: expected an object with a 'label', got {str(entry)[:120]}.")
+    where = f"{where}: {entry['label']}"
+    axis, flaw, ends = None, None, [entry.get("axis_start"), entry.get("axis_end")]
+    if all(are_numbers(end, 2) for end in ends):
+        axis = np.array(ends, np.float64) + _PIXEL_CENTRE
+    elif ends != [None, None]:
+        expected = f"{where}: expected axis_start and axis_end as [x, y], got {ends}."
+        flaw = reading.note("axis that is not two points", expected)
+    shape, name, value = None, entry.get("mask"), entry.get("mask_value")
+    if name is not None:
+        if not isinstance(name, str) or not (value is None or isinstance(value, int)):
+            raise ValueError(
+                f"{where}: expected mask as the name of a file and mask_value as a whole number, "
+                f"got {name!r} and {value!r}."
+            )
+        shape = functools.partial(annotations.file_mask, folder / name, value)
+    action = _action(entry.get("action"), where)
+    box = _box(entry.get("bbox"), where, reading)
+    return LabelledObject(entry["label"], axis, action, shape, box, flaw)
+
+
+def _action(action: object, where: str) -> str | None:
+    if action is not None and not isinstance(action, str):
+        raise ValueError(f"{where}: expected the name of an action, got {action!r}.")
+    return action or None
+
+
+def _box(box: object, where: str, reading: Reading, form: str = "xywh") -> np.ndarray | None:
+    """[x, y, width, height], or corners if `form` is "xyxy"; None, with a note, for anything else.
+
+    Five numbers are Detectron2's turned boxes: middle, width, height, degrees counter-clockwise.
+    """
+    if are_numbers(box, 5) and min(box[2:4]) > 0:
+        read = "bbox of five numbers read as [middle x, middle y, width, height, degrees "
+        reading.note(read + "counter-clockwise]", where)
+        return annotations.turned_box(box[:2], box[2:4], -math.radians(box[4]))
+    if are_numbers(box, 4):
+        corners = np.array([box[:2], box[2:] if form == "xyxy" else np.add(box[:2], box[2:])])
+        if (corners[0] <= corners[1]).all():
+            return corners.astype(np.float64)
+    if box not in (None, []):
+        order = "[x, y, width, height]" if form == "xywh" else "[x1, y1, x2, y2]"
+        reading.note("bbox not read", f"{where}: expected {order}, got {str(box)[:80]}")
+    return None
 
 
 def read_coco(
@@ -72,28 +178,24 @@ def read_coco(
     """
     pictures = []
     reading.boxes_may_be_corners = box_format is None
-    for file in annotation_files.annotation_files(paths, ".json"):
-        content = annotation_files.read_json(file, "annotation file")
-        lists = [content.get(key) if isinstance(content, dict) else None
-                 for key in ("images", "categories", "annotations")]  # fmt: skip
+    for file in annotations.annotation_files(paths, ".json"):
+        content = annotations.read_json(file, annotations.KIND)
+        keys = ("images", "categories", "annotations")
+        lists = [content.get(key) if isinstance(content, dict) else None for key in keys]
         if not all(
             isinstance(one, list) and all(isinstance(entry, dict) for entry in one) for one in lists
         ):
             expected = "lists 'images', 'categories' and 'annotations' as COCO files have"
-            raise annotation_files.foreign(file, expected, content)
-        images, categories = (
-            _coco_by_id(lists[i], ("images", "categories")[i], file) for i in (0, 1)
-        )
+            raise annotations.foreign(file, expected, content)
+        images, categories = (_coco_by_id(*pair, file) for pair in zip(lists[:2], keys))
+        entries = lists[2]
         ends = _coco_ends(categories, keypoints, file)
-        sizes = {
-            key: annotation_files.size_of(image.get("width"), image.get("height"))
-            for key, image in images.items()
-        }
         objects: dict[object, list[LabelledObject]] = {key: [] for key in images}
         # Tools that write every mask as a crowd leave no mask that is none.
-        plain = any(one.get("segmentation") and not one.get("iscrowd") for one in lists[2])
-        _check_areas(lists[2], box_format, file)
-        for i, entry in enumerate(lists[2]):
+        plain = any(one.get("segmentation") and not one.get("iscrowd") for one in entries)
+        if box_format is None:
+            _refuse_areas_of_corners(entries, file)
+        for i, entry in enumerate(entries):
             where = f"{file}: annotation {entry.get('id', f'number {i + 1}')}"
             image, category = (entry.get(key) for key in ("image_id", "category_id"))
             if not isinstance(image, (int, str)) or image not in images:
@@ -101,8 +203,7 @@ def read_coco(
                 continue
             known = isinstance(category, (int, str)) and category in categories
             label = categories[category]["name"] if known else f"category {category}"
-            where = f"{where} ({label})"
-            points = ends.get(category) if known else None
+            where, points = f"{where} ({label})", ends.get(category) if known else None
             one = _coco_object(entry, label, points, plain, box_format or "xywh", reading, where)
             if not known:
                 flaw = reading.note("category_id that the file does not list", where)
@@ -114,19 +215,20 @@ def read_coco(
                     f"{file}: image {key}: expected file_name, got {str(image)[:120]}."
                 )
             path, source = reading.find(image["file_name"], file)
+            size = size_of(image.get("width"), image.get("height"))
             group = image.get("group", image.get("video_id"))
             group = None if group is None else f"{file.stem}/{group}"
-            pictures.append(LabelledPicture(path, source, sizes[key], tuple(objects[key]), group))
+            pictures.append(LabelledPicture(path, source, size, tuple(objects[key]), group))
     return pictures
 
 
 def _coco_by_id(entries: list[dict], key: str, file: pathlib.Path) -> dict[object, dict]:
     by_id: dict[object, dict] = {}
     for entry in entries:
-        number = entry.get("id")
-        if not isinstance(number, (int, str)) or number in by_id:
-            raise ValueError(f"{file}: {key}: expected each id once, got {number!r} again or none.")
-        by_id[number] = entry
+        one = entry.get("id")
+        if not isinstance(one, (int, str)) or one in by_id:
+            raise ValueError(f"{file}: {key}: expected each id once, got {one!r} again or none.")
+        by_id[one] = entry
     return by_id
 
 
@@ -146,26 +248,25 @@ def _coco_ends(
     if keypoints is not None and not ends:
         raise ValueError(
             f"{file}: expected a category with the keypoints {' and '.join(keypoints)}; the "
-            f"file has {', '.join(map(str, names)) or 'none'}."
+            f"file has {', '.join(names) or 'none'}."
         )
     return ends
 
 
-def _check_areas(entries: list[dict], box_format: str | None, file: pathlib.Path) -> None:
+def _refuse_areas_of_corners(entries: list[dict], file: pathlib.Path) -> None:
     """Raises ValueError if the areas of boxes alone are those of corners."""
     boxes = [
         (*one["bbox"], one["area"])
         for one in entries
         if are_numbers(one.get("bbox"), 4) and are_numbers([one.get("area")])
     ]
-    if box_format is None and boxes:
-        x, y, x2, y2, areas = np.array(boxes, np.float64).T
-        as_corners = np.isclose((x2 - x) * (y2 - y), areas, rtol=0.02) & (x2 > x) & (y2 > y)
-        if (as_corners & ~np.isclose(x2 * y2, areas, rtol=0.02)).all():
-            raise ValueError(
-                f"{file}: expected bbox as [x, y, width, height], got boxes of which the area is "
-                f"that of [x1, y1, x2, y2]. {annotation_files.CORNERS}."
-            )
+    x, y, x2, y2, areas = np.reshape(np.array(boxes, np.float64), (-1, 5)).T
+    as_corners = np.isclose((x2 - x) * (y2 - y), areas, rtol=0.02) & (x2 > x) & (y2 > y)
+    if boxes and (as_corners & ~np.isclose(x2 * y2, areas, rtol=0.02)).all():
+        raise ValueError(
+            f"{file}: expected bbox as [x, y, width, height], got boxes of which the area is "
+            f"that of [x1, y1, x2, y2]. {CORNERS}."
+        )
 
 
 def _coco_object(
@@ -177,27 +278,25 @@ def _coco_object(
     reading: Reading,
     where: str,
 ) -> LabelledObject:
-    axis, numbers, problem = None, entry.get("keypoints"), None
+    axis, numbers, flaw = None, entry.get("keypoints"), None
     read = {"bbox", "segmentation", "num_keypoints"}
     if ends is not None and numbers is not None:
         read.add("keypoints")
         if are_numbers(numbers) and len(numbers) >= 3 * (max(ends) + 1):
             points = np.reshape(numbers[: len(numbers) // 3 * 3], (-1, 3))[ends].astype(np.float64)
-            axis = points[:, :2] + annotations.PIXEL_CENTRE if points[:, 2].all() else None
+            axis = points[:, :2] + _PIXEL_CENTRE if points[:, 2].all() else None
         else:
-            problem = f"keypoints as [x, y, v, ...], got {str(numbers)[:80]}"
-            problem = reading.note("keypoints not read", f"{where}: expected {problem}")
+            expected = f"{where}: expected keypoints as [x, y, v, ...], got {str(numbers)[:80]}"
+            flaw = reading.note("keypoints not read", expected)
     attributes = entry.get("attributes")
     attributes = attributes if isinstance(attributes, dict) else {}
-    action = entry.get("action") or attributes.get("action")
-    box = annotations.read_box(entry.get("bbox"), where, reading, box_format)
-    segmentation, upright = entry.get("segmentation"), box
-    rotation = annotation_files.number(str(attributes.get("rotation")))
+    box = _box(entry.get("bbox"), where, reading, box_format)
+    segmentation, rotation = entry.get("segmentation"), number(str(attributes.get("rotation")))
     if rotation and math.isfinite(rotation) and box is not None and len(box) == 2:
-        box = annotations.turned_box(box.mean(axis=0), box[1] - box[0], math.radians(rotation))
-    if box is not upright and (not segmentation or _is_box(segmentation, upright)):
-        segmentation = None  # Of the box before it is turned.
-        read.add("attributes.rotation")
+        upright, box = box, _turned(box, math.radians(rotation))
+        if not segmentation or _is_box(segmentation, upright):
+            segmentation = None  # Of the box before it is turned.
+            read.add("attributes.rotation")
     nested = ((f"attributes.{key}", value) for key, value in attributes.items())
     reading.note_unread((*entry.items(), *nested), read, where)
     rings, shape = (), None
@@ -206,21 +305,25 @@ def _coco_object(
             shape = _coco_runs(segmentation)
         elif segmentation:
             rings = _coco_rings(segmentation, reading, where)
+            flaw = flaw or (None if rings else TOO_FEW_POINTS)
     except ValueError as error:
-        problem = reading.note("segmentation not read", f"{where}: expected {error}")
-    if segmentation and not rings and shape is None and problem is None:
-        problem = TOO_FEW_POINTS
+        flaw = reading.note("segmentation not read", f"{where}: expected {error}")
     if entry.get("bbox") and box is None:
-        problem = problem or "bbox not read"
-    flaw = None if axis is not None or rings or shape or box is not None else problem
+        flaw = flaw or "bbox not read"
+    if axis is not None or rings or shape or box is not None:
+        flaw = None
     if entry.get("iscrowd"):
         if segmentation and ("occluded" in attributes or not plain):
             reading.note("masks with iscrowd are used, as their tool sets it for every mask", where)
         else:
             flaw = CROWD
-    return LabelledObject(
-        label, axis, annotations.read_action(action, where), shape, box, flaw, tuple(rings)
-    )
+    action = _action(entry.get("action") or attributes.get("action"), where)
+    return LabelledObject(label, axis, action, shape, box, flaw, tuple(rings))
+
+
+def _turned(box: np.ndarray, clockwise: float) -> np.ndarray:
+    """An upright box [2, 2] turned about its middle by radians."""
+    return annotations.turned_box(box.mean(axis=0), box[1] - box[0], clockwise)
 
 
 def _is_box(segmentation: object, box: np.ndarray) -> bool:
@@ -242,7 +345,7 @@ def _coco_rings(segmentation: object, reading: Reading, where: str) -> list[np.n
     rings = []
     for ring in segmentation:
         if isinstance(ring, list) and all(are_numbers(point, 2) for point in ring):
-            ring = [number for point in ring for number in point]
+            ring = [value for point in ring for value in point]
         if not are_numbers(ring) or len(ring) % 2:
             raise ValueError(f"polygons as pairs x, y, got {str(ring)[:80]}")
         if len(ring) < 6:
@@ -259,30 +362,28 @@ def _coco_runs(segmentation: Mapping) -> annotations.Shape:
     fill the picture its mask holds whatever was in memory, and others end the process.
     """
     size, counts = segmentation.get("size"), segmentation.get("counts")
-    known = annotation_files.size_of(*size) if are_numbers(size, 2) else None
+    known = size_of(*size) if are_numbers(size, 2) else None
     if known is None:
         raise ValueError(f"a mask's size as [height, width], got {size!r}")
-    if isinstance(counts, str):
-        counts = _coco_counts(counts)
-    return _runs(counts, known, "column")
+    pixels = _runs(_coco_counts(counts) if isinstance(counts, str) else counts, known)
+
+    def mask(width: int, height: int) -> np.ndarray:
+        annotations.check_size(known[::-1], (width, height), "the run-length mask")
+        return pixels().T
+
+    return mask
 
 
-def _runs(counts: object, size: tuple[int, int], order: str) -> annotations.Shape:
-    """The mask of run lengths; `size` is (height, width) by columns, (width, height) by rows."""
-    lines, length = size[::-1]
+def _runs(counts: object, size: tuple[int, int]) -> Callable[[], np.ndarray]:
+    """What draws the pixels of run lengths in lines of `size[0]`, `size[1]` of them."""
+    length, lines = size
     if not are_numbers(counts) or any(c < 0 or c != int(c) for c in counts):
         raise ValueError(f"a mask's counts as whole numbers from 0, got {str(counts)[:60]}")
     if sum(counts) != lines * length:
         raise ValueError(f"counts that add up to {lines * length} pixels, got {sum(counts)}")
+
     runs = np.array(counts, np.int64)
-
-    def mask(width: int, height: int) -> np.ndarray:
-        pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(lines, length)
-        pixels = pixels.T if order == "column" else pixels
-        annotations.check_size(pixels.shape[::-1], (width, height), "the run-length mask")
-        return pixels
-
-    return mask
+    return lambda: np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(lines, length)
 
 
 def _coco_counts(text: str) -> list[int]:
@@ -320,14 +421,13 @@ def read_labelme(paths: Paths, reading: Reading) -> list[LabelledPicture]:
     `group_id`, if it is not null, are one object.
     """
     pictures = []
-    for file in annotation_files.annotation_files(paths, ".json"):
-        content = annotation_files.read_json(file, "annotation file")
+    for file in annotations.annotation_files(paths, ".json"):
+        content = annotations.read_json(file, annotations.KIND)
         found = content if isinstance(content, dict) else {}
         name, entries = found.get("imagePath"), found.get("shapes")
         if not isinstance(name, str) or not isinstance(entries, list):
             expected = "'imagePath' and a list 'shapes' as LabelMe files have"
-            raise annotation_files.foreign(file, expected, content)
-        size = annotation_files.size_of(found.get("imageWidth"), found.get("imageHeight"))
+            raise annotations.foreign(file, expected, content)
         shapes = []
         for i, entry in enumerate(entries):
             one = _labelme_object(entry, reading, f"{file}: shape {i + 1}")
@@ -337,15 +437,15 @@ def read_labelme(paths: Paths, reading: Reading) -> list[LabelledPicture]:
         if not path.is_file() and found.get("imageData"):
             reading.note("pictures taken from imageData, since their files are absent", str(file))
             path, embedded = file, functools.partial(_labelme_picture, file)
-        pictures.append(
-            LabelledPicture(path, source, size, _merged(shapes, reading, file), embedded=embedded)
-        )
+        size = size_of(found.get("imageWidth"), found.get("imageHeight"))
+        objects = _merged(shapes, reading, file)
+        pictures.append(LabelledPicture(path, source, size, objects, embedded=embedded))
     return pictures
 
 
 def _labelme_picture(file: pathlib.Path) -> bytes:
     """The bytes of the picture that a file holds, read when they are needed."""
-    content = annotation_files.read_json(file, "annotation file")
+    content = annotations.read_json(file, annotations.KIND)
     try:
         return base64.b64decode(content["imageData"].rpartition(",")[2])
     except (ValueError, AttributeError) as error:
@@ -357,27 +457,27 @@ def _labelme_object(entry: object, reading: Reading, where: str) -> LabelledObje
         raise ValueError(f"{where}: expected a shape with a 'label', got {str(entry)[:120]}.")
     label, kind = entry["label"], entry.get("shape_type") or "polygon"
     points, where = entry.get("points"), f"{where} ({label}, {kind})"
-    if kind not in ("line", "linestrip", "polygon", "circle", "rectangle", "mask", "rotation"):
-        return LabelledObject(label, None, flaw=f"shape type {kind}")
+
+    def flawed(what: str, detail: str = "") -> LabelledObject:
+        return LabelledObject(label, flaw=reading.note(what, where + detail))
+
+    if kind not in _LABELME_POINTS:
+        return LabelledObject(label, flaw=f"shape type {kind}")
     read = {"points", "mask", "shape_type", "direction" if kind == "rotation" else ""}
     reading.note_unread(entry.items(), read, where)
     if not (isinstance(points, list) and all(are_numbers(point, 2) for point in points)):
-        detail = f"{where}: expected points [[x, y], ...], got {str(points)[:80]}"
-        return LabelledObject(label, None, flaw=reading.note("points not read", detail))
-    corners, number = np.reshape(np.array(points, np.float64), (-1, 2)), len(points)
-    if kind == "linestrip" and number != 2:
-        return LabelledObject(label, None, flaw="shape type linestrip")
-    if kind == "polygon" and number < 3:
-        return LabelledObject(label, None, flaw=reading.note(TOO_FEW_POINTS, where))
-    if number not in {"polygon": (number,), "rectangle": (2, 4), "rotation": (4,)}.get(kind, (2,)):
-        flaw = reading.note(f"{kind} of {number} points", where)
-        return LabelledObject(label, None, flaw=flaw)
+        return flawed("points not read", f": expected points [[x, y], ...], got {str(points)[:80]}")
+    if kind == "polygon" and len(points) < 3:
+        return flawed(TOO_FEW_POINTS)
+    if kind != "polygon" and len(points) not in _LABELME_POINTS[kind]:
+        return flawed(f"{kind} of {len(points)} points")
+    corners = np.array(points, np.float64)
     if kind in ("line", "linestrip"):
         return LabelledObject(label, corners)
     if kind == "rectangle":
-        return LabelledObject(label, None, box=np.stack([corners.min(axis=0), corners.max(axis=0)]))
+        return LabelledObject(label, box=np.stack([corners.min(axis=0), corners.max(axis=0)]))
     if kind == "rotation":
-        return LabelledObject(label, None, box=corners)
+        return LabelledObject(label, box=corners)
     if kind == "mask":
         try:
             data = base64.b64decode(entry["mask"], validate=True)
@@ -385,13 +485,12 @@ def _labelme_object(entry: object, reading: Reading, where: str) -> LabelledObje
             with image_placement.decoding(), Image.open(file, formats=("PNG",)) as picture:
                 pixels = np.asarray(picture.convert("L")) != 0
         except (KeyError, TypeError, ValueError) as error:
-            detail = f"{where}: expected 'mask' as a PNG in base64: {error}"
-            return LabelledObject(label, None, flaw=reading.note("mask not read", detail))
-        patch = functools.partial(_patch, pixels, *np.floor(corners.min(axis=0)).astype(int))
-        return LabelledObject(label, None, shape=patch)
+            return flawed("mask not read", f": expected 'mask' as a PNG in base64: {error}")
+        start = np.floor(corners.min(axis=0)).astype(int).tolist()
+        return LabelledObject(label, shape=functools.partial(_patch, pixels, start))
     if kind == "circle":
         corners = _ellipse(corners[0], [math.dist(*corners)] * 2)
-    return LabelledObject(label, None, rings=(corners,))
+    return LabelledObject(label, rings=(corners,))
 
 
 def _ellipse(middle: Sequence[float], radii: Sequence[float], clockwise: float = 0) -> np.ndarray:
@@ -402,16 +501,11 @@ def _ellipse(middle: Sequence[float], radii: Sequence[float], clockwise: float =
     return np.add(middle, np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1))
 
 
-def _patch(pixels: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:
-    """A mask of a picture from a piece of bitmap whose top left pixel is at (left, top)."""
-    mask = np.zeros((height, width), bool)
-    columns = slice(max(0, left), max(0, min(width, left + pixels.shape[1])))
-    rows = slice(max(0, top), max(0, min(height, top + pixels.shape[0])))
-    if columns.start < columns.stop and rows.start < rows.stop:
-        mask[rows, columns] = pixels[
-            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
-    return mask
+def _patch(pixels: np.ndarray, start: Sequence[int], width: int, height: int) -> np.ndarray:
+    """A mask of a picture from a piece of bitmap whose top left pixel is at `start` (x, y)."""
+    mask = Image.new("1", (width, height))
+    mask.paste(Image.fromarray(pixels), tuple(start))
+    return np.asarray(mask)
 
 
 def _merged(
@@ -420,31 +514,28 @@ def _merged(
     """One object of the shapes of a label that have the same group; None is a group of one."""
     groups: dict[object, list[LabelledObject]] = {}
     for i, (group, one) in enumerate(shapes):
-        key = ("alone", i) if group in (None, "") else (str(group), one.label)
+        key = i if group in (None, "") else (str(group), one.label)
         groups.setdefault(key, []).append(one)
     objects = []
     for group in groups.values():
-        usable = [one for one in group if one.flaw is None]
-        axes = [one.axis for one in usable if one.axis is not None]
-        boxes = [one.box for one in usable if one.box is not None]
-        patches = [one.shape for one in usable if one.shape is not None]
-        if len(usable) < 2:
-            objects.append((usable or group)[0])
-        elif len(axes) > 1 or len(boxes) > 1:
+        usable = [one for one in group if one.flaw is None] or group
+        axes, boxes, patches, actions = (
+            [found for one in usable if (found := getattr(one, name)) is not None]
+            for name in ("axis", "box", "shape", "action")
+        )
+        merged = dataclasses.replace(
+            usable[0],
+            axis=axes[0] if axes else None,
+            action=actions[0] if actions else None,
+            shape=functools.partial(_union, patches) if patches else None,
+            box=boxes[0] if boxes else None,
+            rings=tuple(ring for one in usable for ring in one.rings),
+        )
+        if len(axes) > 1 or len(boxes) > 1:
             what = "groups of several lines or several boxes: give different objects different ids"
-            flaw = reading.note(what, f"{file}: {usable[0].label}")
-            objects.append(LabelledObject(usable[0].label, None, flaw=flaw))
-        else:
-            objects.append(
-                LabelledObject(
-                    usable[0].label,
-                    axes[0] if axes else None,
-                    next((one.action for one in usable if one.action), None),
-                    functools.partial(_union, patches) if patches else None,
-                    boxes[0] if boxes else None,
-                    rings=tuple(ring for one in usable for ring in one.rings),
-                )
-            )
+            flaw = reading.note(what, f"{file}: {merged.label}")
+            merged = LabelledObject(merged.label, flaw=flaw)
+        objects.append(merged)
     return tuple(objects)
 
 
@@ -458,39 +549,34 @@ def read_voc(paths: Paths, reading: Reading) -> list[LabelledPicture]:
     Files with a DOCTYPE are refused: what it declares may grow without bound, or name other files.
     """
     pictures = []
-    for file in annotation_files.annotation_files(paths, ".xml"):
+    for file in annotations.annotation_files(paths, ".xml"):
         root = _parse_xml(file)
         if root.tag != "annotation":
-            raise annotation_files.foreign(file, "<annotation> as VOC files have", root.tag)
-        name = (root.findtext("filename") or "").strip() or file.stem
-        size = annotation_files.size_of(root.findtext("size/width"), root.findtext("size/height"))
+            raise annotations.foreign(file, "<annotation> as VOC files have", root.tag)
         objects = []
         for i, element in enumerate(root.findall("object")):
             label = (element.findtext("name") or "").strip()
-            where = f"{file}: object {i + 1} ({label})"
+            where, box, flaw = f"{file}: object {i + 1} ({label})", None, None
             edges, turned = (
-                [annotation_files.number(element.findtext(f"{tag}/{key}")) for key in keys]
+                [number(element.findtext(f"{tag}/{key}")) for key in keys.split()]
                 for tag, keys in (
-                    ("bndbox", ("xmin", "ymin", "xmax", "ymax")),
-                    ("robndbox", ("cx", "cy", "w", "h", "angle")),
+                    ("bndbox", "xmin ymin xmax ymax"),
+                    ("robndbox", "cx cy w h angle"),
                 )
             )
-            box = None
             if are_numbers(turned):
                 box = annotations.turned_box(turned[:2], turned[2:4], turned[4])
             elif are_numbers(edges) and edges[0] <= edges[2] and edges[1] <= edges[3]:
                 box = np.array([edges[:2], edges[2:]]) - [[1, 1], [0, 0]]
-            flaw = None
             if not label or box is None:
                 detail = f"{where}: expected a <name> and a <bndbox> with xmin <= xmax, got {edges}"
                 flaw = reading.note("box or name not read", detail)
-            fields = (
-                (child.tag, (child.text or "").strip() or len(child)) for child in element.iter()
-            )
+            texts = ((one.tag, (one.text or "").strip() or len(one)) for one in element.iter())
             read = {"bndbox", "robndbox", "angle" if are_numbers(turned) else ""}
-            reading.note_unread(fields, read, where)
-            objects.append(LabelledObject(label, None, box=box, flaw=flaw))
-        path, source = reading.find(name, file)
+            reading.note_unread(texts, read, where)
+            objects.append(LabelledObject(label, box=box, flaw=flaw))
+        path, source = reading.find((root.findtext("filename") or "").strip() or file.stem, file)
+        size = size_of(root.findtext("size/width"), root.findtext("size/height"))
         pictures.append(LabelledPicture(path, source, size, tuple(objects)))
     return pictures
 
@@ -502,84 +588,81 @@ def read_cvat(paths: Paths, reading: Reading) -> list[LabelledPicture]:
     group_id are one object. An <attribute name="action"> says what is done.
     """
     pictures = []
-    for file in annotation_files.annotation_files(paths, ".xml"):
+    for file in annotations.annotation_files(paths, ".xml"):
         root = _parse_xml(file)
         if root.tag != "annotations" or root.find("track") is not None:
             expected = "<annotations> of <image> as 'CVAT for images 1.1' has, without <track>"
-            raise annotation_files.foreign(file, expected, root.tag)
+            raise annotations.foreign(file, expected, root.tag)
         for image in root.iter("image"):
             shapes = []
             for i, element in enumerate(one for one in image if one.get("label") is not None):
-                where = f"{file}: {image.get('name')}: {element.tag} {i + 1}"
-                where = f"{where} ({element.get('label')})"
+                label = element.get("label")
+                where = f"{file}: {image.get('name')}: {element.tag} {i + 1} ({label})"
                 try:
                     one = _cvat_object(element, reading, where)
                 except ValueError as error:
                     flaw = reading.note(f"{element.tag} not read", f"{where}: expected {error}")
-                    one = LabelledObject(element.get("label"), None, flaw=flaw)
+                    one = LabelledObject(label, flaw=flaw)
                 shapes.append((element.get("group_id"), one))
             path, source = reading.find(image.get("name", ""), file)
-            size = annotation_files.size_of(image.get("width"), image.get("height"))
+            size = size_of(image.get("width"), image.get("height"))
             pictures.append(LabelledPicture(path, source, size, _merged(shapes, reading, file)))
     return pictures
 
 
-def _cvat_object(
-    element: xml.etree.ElementTree.Element, reading: Reading, where: str
-) -> LabelledObject:
+def _cvat_object(element: ElementTree.Element, reading: Reading, where: str) -> LabelledObject:
     """A shape; ValueError says what was expected of it."""
 
-    def values(*names: str) -> list[float]:
-        numbers = [annotation_files.number(element.get(name, "0")) for name in names]
+    def values(names: str) -> list[float]:
+        numbers = [number(element.get(name, "0")) for name in names.split()]
         if not are_numbers(numbers):
-            raise ValueError(f"numbers in {', '.join(names)}, got {element.attrib!s:.100}")
+            raise ValueError(f"numbers in {names}, got {element.attrib!s:.100}")
         return numbers
 
     label, kind = element.get("label"), element.tag
-    named = [(f"attribute {one.get('name')}", one.text) for one in element.findall("attribute")]
-    action = dict(named).get("attribute action")
-    reading.note_unread(named, set(), where)
+    attributes = [(f"attribute {one.get('name')}", one.text) for one in element.iter("attribute")]
+    reading.note_unread(attributes, set(), where)
+    labelled = LabelledObject(label, action=dict(attributes).get("attribute action"))
     (rotation,) = np.radians(values("rotation"))
     if kind == "box":
-        left, top, right, bottom = values("xtl", "ytl", "xbr", "ybr")
-        box = np.array([[left, top], [right, bottom]])
-        if rotation:
-            box = annotations.turned_box(box.mean(axis=0), box[1] - box[0], rotation)
-        return LabelledObject(label, None, action, box=box)
+        box = np.reshape(values("xtl ytl xbr ybr"), (2, 2))
+        return dataclasses.replace(labelled, box=_turned(box, rotation) if rotation else box)
     if kind == "ellipse":
-        middle, radii = values("cx", "cy"), values("rx", "ry")
-        return LabelledObject(label, None, action, rings=(_ellipse(middle, radii, rotation),))
+        rings = (_ellipse(values("cx cy"), values("rx ry"), rotation),)
+        return dataclasses.replace(labelled, rings=rings)
+    if kind == "mask":
+        left, top, width, height = map(int, values("left top width height"))
+        counts = [number(text) for text in element.get("rle", "").split(",")]
+        shape = functools.partial(_patch, _runs(counts, (width, height))(), (left, top))
+        return dataclasses.replace(labelled, shape=shape)
     if kind in ("polygon", "polyline"):
         pairs = [pair.split(",") for pair in element.get("points", "").split(";") if pair]
-        numbers = [annotation_files.number(text) for pair in pairs for text in pair]
+        numbers = [number(text) for pair in pairs for text in pair]
         if not are_numbers(numbers, 2 * len(pairs)):
             raise ValueError(f"points x,y;x,y, got {element.get('points')!s:.80}")
         points = np.reshape(np.array(numbers, np.float64), (-1, 2))
         if kind == "polyline" and len(points) == 2:
-            return LabelledObject(label, points, action)
-        if kind == "polygon" and len(points) < 3:
-            return LabelledObject(label, None, flaw=reading.note(TOO_FEW_POINTS, where))
+            return dataclasses.replace(labelled, axis=points)
+        if kind == "polygon" and len(points) >= 3:
+            return dataclasses.replace(labelled, rings=(points,))
         if kind == "polygon":
-            return LabelledObject(label, None, action, rings=(points,))
-    if kind == "mask":
-        left, top, width, height = map(int, values("left", "top", "width", "height"))
-        counts = [annotation_files.number(text) for text in element.get("rle", "").split(",")]
-        pixels = _runs(counts, (width, height), "row")(width, height)
-        return LabelledObject(label, None, action, functools.partial(_patch, pixels, left, top))
-    return LabelledObject(label, None, flaw=f"shape type {kind}")
+            return LabelledObject(label, flaw=reading.note(TOO_FEW_POINTS, where))
+    return LabelledObject(label, flaw=f"shape type {kind}")
 
 
-def _parse_xml(file: pathlib.Path) -> xml.etree.ElementTree.Element:
-    data = file.read_bytes()
+class _Tree(ElementTree.TreeBuilder):
+    def doctype(self, *_: object) -> None:
+        """Called before anything that it declares could be expanded."""
+        raise ValueError("expected XML without a DOCTYPE, got one. Remove it")
 
-    def refuse(*_: object) -> None:
-        raise ValueError(f"{file}: expected XML without a DOCTYPE, got one. Remove it.")
 
-    # Before the tree is built, so that nothing a DOCTYPE declares is ever expanded.
-    guard = xml.parsers.expat.ParserCreate()
-    guard.StartDoctypeDeclHandler = refuse
+def _parse_xml(file: pathlib.Path) -> ElementTree.Element:
+    parser = ElementTree.XMLParser(target=_Tree())
     try:
-        guard.Parse(data, True)
-        return xml.etree.ElementTree.fromstring(data)
-    except (xml.parsers.expat.ExpatError, xml.etree.ElementTree.ParseError) as error:
-        raise annotation_files.not_of_form(file, "XML", error, True) from error
+        parser.feed(file.read_bytes())
+        return parser.close()
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}.") from error
+    except ElementTree.ParseError as error:
+        hint = annotations.FORMATS_READ
+        raise ValueError(f"{file} is not XML: {error}. {hint}") from error

@@ -7,7 +7,7 @@
 | read_yolo   | 0 0.5 0.5 0.1 0.04, and the name of class 0 in data.yaml or classes.txt          |
 
 Tables are as spreadsheets write them: separated by commas, semicolons, tabs or bars, with a first
-line "sep=;", with decimal commas ("110,5"), in any of the encodings of `annotation_files`. Names of
+line "sep=;", with decimal commas ("110,5"), in any encoding of `annotations.read_text`. Names of
 columns may be in any case. A number that could be read in two ways ("1,105") is an error.
 """
 
@@ -23,11 +23,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from food_data import annotation_files, annotations, mask_rules
-from food_data.annotation_files import Reading
-from food_data.annotations import LabelledObject, LabelledPicture
+from food_data import annotations, mask_rules
+from food_data.annotations import LabelledObject, LabelledPicture, Paths, Reading
 
-Paths = Sequence["str | os.PathLike[str]"]
 Row = Mapping[str, str]
 UNITS = ("pixels", "normalised")
 # Convention -> the unit vector (x, y) of an angle's cosine and sine.
@@ -40,12 +38,11 @@ _OTHER_TEXTS = re.compile(r"(classes|notes|readme.*|requirements|train|val|valid
 _RIGHT_ANGLE = 0.02  # The cosine up to which four corners are a turned box, not a polygon.
 
 
-def read_csv(paths: Paths, units: str, reading: Reading) -> list[LabelledPicture]:
+def read_csv(paths: Paths, reading: Reading, units: str) -> list[LabelledPicture]:
     """Reads tables of start and end points; a picture for each image, an object for each line.
 
     `units` are "pixels" from the picture's top left CORNER, or "normalised", 0..1 of each side.
     """
-    _check_units(units)
 
     def axis(row: Row, size: tuple[int, int], where: str) -> np.ndarray:
         ends = (("x1", "y1"), ("x2", "y2"))
@@ -56,11 +53,11 @@ def read_csv(paths: Paths, units: str, reading: Reading) -> list[LabelledPicture
 
 def read_spanet(
     paths: Paths,
+    reading: Reading,
     units: str,
     length: float,
     convention: str,
     keep_direction: bool,
-    reading: Reading,
 ) -> list[LabelledPicture]:
     """Reads tables of skewer points and fork angles: SPANet (Feng et al., arXiv:1906.02350), SPNet.
 
@@ -79,11 +76,6 @@ def read_spanet(
     `length` is that of the motion, as a share of the picture's shorter side, above 0 up to 1; with
     `keep_direction` the angle points from start to end.
     """
-    _check_units(units)
-    if convention not in CONVENTIONS:
-        raise ValueError(
-            f"convention: expected one of {', '.join(CONVENTIONS)}; got {convention!r}."
-        )
     if not 0 < length <= 1:
         raise ValueError(f"length: expected a share above 0 up to 1, got {length}.")
 
@@ -102,11 +94,6 @@ def read_spanet(
     return _read_tables(paths, ("x", "y", "angle"), axis, reading)
 
 
-def _check_units(units: str) -> None:
-    if units not in UNITS:
-        raise ValueError(f"units: expected one of {', '.join(UNITS)}; got {units!r}.")
-
-
 def _text(row: Row, column: str, where: str) -> str:
     if not row.get(column):
         raise ValueError(f"{where}: expected a value for {column}, got none.")
@@ -114,7 +101,7 @@ def _text(row: Row, column: str, where: str) -> str:
 
 
 def _number(row: Row, column: str, where: str) -> float:
-    number = annotation_files.number(_text(row, column, where))
+    number = annotations.number(_text(row, column, where))
     if not math.isfinite(number):
         raise ValueError(f"{where}: {column}: expected a number, got {row[column]!r}.")
     return number
@@ -146,14 +133,13 @@ def _read_tables(
 ) -> list[LabelledPicture]:
     """Pictures of the lines of CSV files; `axis` makes a motion of a line and a picture's size."""
     pictures = []
-    for file in annotation_files.annotation_files(paths, ".csv"):
-        rows = _rows(file, ("image", "food", *columns), columns, reading)
+    for file in annotations.annotation_files(paths, ".csv"):
         groups: dict[str, list[tuple[Row, str]]] = {}
-        for row, where in rows:
+        for row, where in _rows(file, columns, reading):
             groups.setdefault(_text(row, "image", where), []).append((row, where))
         for name, lines in groups.items():
             path, source = reading.find(name, file)
-            size, objects = annotations.label_size(path, reading, lines[0][1]), []
+            size, objects = reading.label_size(path, lines[0][1]), []
             for row, where in lines:
                 food, action = _text(row, "food", where), row.get("action") or None
                 motion = None if size is None else axis(row, size, where)
@@ -164,11 +150,9 @@ def _read_tables(
     return pictures
 
 
-def _rows(
-    file: pathlib.Path, columns: Sequence[str], numeric: Sequence[str], reading: Reading
-) -> list[tuple[dict[str, str], str]]:
+def _rows(file: pathlib.Path, numeric: Sequence[str], reading: Reading) -> list[tuple[Row, str]]:
     """Each line as column (lower case) -> text, and "<file>: line <number>"."""
-    text = reading.lines(file)
+    text, columns = reading.lines(file), ("image", "food", *numeric)
     stated = re.match(r"sep=(.)\s*\n", text, re.I)  # A line that Excel reads and writes.
     text = text[stated.end() :] if stated else text
     first = text.partition("\n")[0]
@@ -196,18 +180,7 @@ def _rows(
             rows.append((dict(zip(header, map(str.strip, cells))), where))
     except csv.Error as error:
         raise ValueError(f"{file} is not CSV: {error}.") from error
-    others = {name: "column" for name in header if name not in columns}
-    reading.note_unread(others.items(), (), str(file))
-    return _decimal_points(rows, numeric, file, reading)
-
-
-def _decimal_points(
-    rows: list[tuple[dict[str, str], str]],
-    numeric: Sequence[str],
-    file: pathlib.Path,
-    reading: Reading,
-) -> list[tuple[dict[str, str], str]]:
-    """The rows with decimal points in the place of decimal commas, if that is what commas are."""
+    reading.note_unread(((name, "column") for name in header), columns, str(file))
     texts = [(row[name], where) for row, where in rows for name in numeric if "," in row[name]]
     if not texts:
         return rows
@@ -219,10 +192,8 @@ def _decimal_points(
             "have a comma between thousands. Write it without one."
         )
     reading.note("tables with decimal commas", str(file))
-    changed = (
-        {**row, **{name: row[name].replace(",", ".") for name in numeric}} for row, _ in rows
-    )
-    return list(zip(changed, (where for _, where in rows)))
+    points = ({name: row[name].replace(",", ".") for name in numeric} for row, _ in rows)
+    return [({**row, **changed}, where) for (row, where), changed in zip(rows, points)]
 
 
 def read_yolo(
@@ -239,21 +210,18 @@ def read_yolo(
     def has_labels(file: pathlib.Path) -> bool:
         return not _OTHER_TEXTS.fullmatch(file.name) and file.resolve() != stated
 
-    files = annotation_files.annotation_files(paths, ".txt", has_labels)
     pictures, classes = [], {}
-    for file in files:
+    for file in annotations.annotation_files(paths, ".txt", has_labels):
         lines = [line.split() for line in reading.lines(file).splitlines()]
-        numbers = [[annotation_files.number(text) for text in line] for line in lines if line]
-        if not all(
-            annotation_files.are_numbers(line) and line[0] == int(line[0]) for line in numbers
-        ):
+        numbers = [[annotations.number(text) for text in line] for line in lines if line]
+        if not all(annotations.are_numbers(line) and line[0] == int(line[0]) for line in numbers):
             expected = "lines of a class number and numbers as YOLO files have"
-            raise annotation_files.foreign(file, expected, " ".join(lines[0])[:80])
+            raise annotations.foreign(file, expected, " ".join(lines[0])[:80])
         if file.parent not in classes:
             classes[file.parent] = _class_names(file, class_names)
         names, has_keypoints = classes[file.parent]
         path, source = reading.find(file.stem, file)
-        size = annotations.label_size(path, reading, str(file)) if numbers else None
+        size = reading.label_size(path, str(file)) if numbers else None
         objects = []
         for i, line in enumerate(numbers):
             label = names.get(int(line[0]), f"class {line[0]:g}")
@@ -261,7 +229,7 @@ def read_yolo(
             if has_keypoints and len(line) > 5:
                 reading.note("keypoints not read", where)
                 line = line[:5]
-            one = LabelledObject(label, None, flaw=annotations.UNREADABLE)
+            one = LabelledObject(label, flaw=annotations.UNREADABLE)
             if size is not None:
                 one = _yolo_object(label, line[1:], size, reading, where)
             objects.append(one)
@@ -272,22 +240,23 @@ def read_yolo(
 def _yolo_object(
     label: str, numbers: list[float], size: tuple[int, int], reading: Reading, where: str
 ) -> LabelledObject:
+    flaw = None
     if len(numbers) < 4 or len(numbers) % 2:
-        what = "lines that are neither box nor polygon (as predictions with a confidence)"
-        return LabelledObject(label, None, flaw=reading.note(what, where))
-    if max(numbers) > 1 + 1e-3:
-        flaw = reading.note("numbers above 1 in a YOLO file: pixels?", where)
-        return LabelledObject(label, None, flaw=flaw)
+        flaw = "lines that are neither box nor polygon (as predictions with a confidence)"
+    elif max(numbers) > 1 + 1e-3:
+        flaw = "numbers above 1 in a YOLO file: pixels?"
+    if flaw:
+        return LabelledObject(label, flaw=reading.note(flaw, where))
     points = np.reshape(numbers, (-1, 2)) * size
     if len(points) == 2:
-        return LabelledObject(label, None, box=points[0] + np.outer([-0.5, 0.5], points[1]))
-    if len(points) == 4:
-        sides = np.roll(points, -1, axis=0) - points
-        lengths = np.linalg.norm(sides, axis=1)
-        cosines = np.abs((sides * np.roll(sides, -1, axis=0)).sum(axis=1))
-        if (cosines <= _RIGHT_ANGLE * lengths * np.roll(lengths, -1) + 1e-9).all():
-            return LabelledObject(label, None, box=points)
-    return LabelledObject(label, None, rings=(points,))
+        return LabelledObject(label, box=points[0] + np.outer([-0.5, 0.5], points[1]))
+    sides = np.roll(points, -1, axis=0) - points
+    lengths = np.linalg.norm(sides, axis=1)
+    cosines = np.abs((sides * np.roll(sides, -1, axis=0)).sum(axis=1))
+    right = cosines <= _RIGHT_ANGLE * lengths * np.roll(lengths, -1) + 1e-9
+    if len(points) == 4 and right.all():
+        return LabelledObject(label, box=points)
+    return LabelledObject(label, rings=(points,))
 
 
 def _class_names(
@@ -302,7 +271,7 @@ def _class_names(
             f"{file}: expected the names of the classes in data.yaml, classes.txt or obj.names "
             "beside it or above, found none. Name the file with --class_names."
         )
-    text, _ = annotation_files.read_text(places[0], "file of class names")
+    text, _ = annotations.read_text(places[0], "file of class names")
     if places[0].suffix.lower() not in (".yaml", ".yml"):
         lines = [line.strip() for line in text.splitlines()]
         return {i: name for i, name in enumerate(lines) if name}, False

@@ -1,10 +1,11 @@
 """From labelled pictures to a data set: one sample per object that has an axis.
 
-The way of an object: a reader of `annotation_formats` makes it; `resolve_actions` says what is to
-be done to it; `settle` compares the labels with the picture's header (size, EXIF orientation);
-`add_axes` gives it a start and an end, if the file states none, by `mask_rules`: from its mask, or
-else from its box; `build_dataset` decodes the picture, places picture, motion and mask in the
-model's square (`image_placement`) and adds the instruction's embedding.
+The way of an object: a reader of `annotation_formats` or `annotation_tables` makes it;
+`resolve_actions` says what is to be done to it; `settle` compares the labels with the picture's
+header (size, EXIF orientation); `add_axes` gives it a start and an end, if the file states none, by
+`mask_rules`: from its mask, or else from its box; `build_dataset` decodes the picture, places
+picture, motion and mask in the model's square (`image_placement`) and adds the instruction's
+embedding. The commands of build_dataset.py that read photographs take it along that way.
 
 Nothing is left out or bent in silence: `BuildReport` counts every object that did not become a
 sample, and `Reading.notes` what was noticed about those that did.
@@ -12,18 +13,22 @@ sample, and `Reading.notes` what was noticed about those that did.
 
 from __future__ import annotations
 
+import argparse
 import collections
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+import tqdm
 
 from food_data import (
-    annotation_files,
+    annotation_formats,
+    annotation_tables,
     annotations,
     embedding_store,
     image_placement,
@@ -31,15 +36,35 @@ from food_data import (
     npz_dataset,
     vocabulary,
 )
-from food_data.annotations import UNREADABLE, LabelledObject, LabelledPicture
+from food_data.annotations import UNREADABLE, LabelledObject, LabelledPicture, Reading
 
 STATED, FROM_MASK, FROM_BOX = "stated in the file", "from a mask", "from a box"
+UNKNOWN_FOOD = "unknown food"
 OUTSIDE = "less than half of it is in the picture"
 IN_ONE_PIXEL = "all numbers in 0..1, where pixels are expected"
 NO_GROUPS = "none"
 _INSIDE = 0.5  # The share of box and polygons that must be in the picture.
 _TOLERANCE_PX = 1.0
 _BEYOND = 0.02  # Of a side; boxes that reach further out were not measured on this picture.
+# Command -> what it reads, its reader, and the flags that only this reader has.
+_PHOTO_COMMANDS = {
+    "from_annotations": ("our annotation files", annotation_formats.read_annotations, ()),
+    "from_coco": (
+        "COCO JSON: boxes, masks, keypoints",
+        annotation_formats.read_coco,
+        ("keypoints", "box_format"),
+    ),
+    "from_labelme": ("LabelMe JSON", annotation_formats.read_labelme, ()),
+    "from_voc": ("Pascal VOC XML: boxes", annotation_formats.read_voc, ()),
+    "from_cvat": ("CVAT XML: boxes, masks, lines", annotation_formats.read_cvat, ()),
+    "from_yolo": ("YOLO txt: boxes, polygons", annotation_tables.read_yolo, ("class_names",)),
+    "from_csv": ("a CSV of start and end points", annotation_tables.read_csv, ("units",)),
+    "from_spanet": (
+        "a CSV of skewer points and fork angles",
+        annotation_tables.read_spanet,
+        ("units", "length", "angle_convention", "keep_direction"),
+    ),
+}
 
 
 @dataclasses.dataclass
@@ -52,10 +77,11 @@ class BuildReport:
     # (reason, label) -> number of objects.
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     unreadable: list[str] = dataclasses.field(default_factory=list)  # what is wrong with each
-    unknown: str = ""  # what to do about labels that name no food
+    known: Sequence[str] = ()  # foods
 
     def text(self) -> str:
-        """Two tables for people: samples by food, objects left out by reason and label."""
+        """Two tables for people: samples by food, objects left out by reason and label; then what
+        to do about labels that name no food."""
         rows = [("samples", food, count) for food, count in sorted(self.samples.items())]
         rows.append(("samples", "TOTAL", self.samples.total()))
         counts = sorted((*key, count) for key, count in self.left_out.items())
@@ -63,20 +89,24 @@ class BuildReport:
         rows += [(f"left out: {reason}", label, count) for reason, label, count in counts]
         width = max(len(row[0]) for row in rows)
         lines = [f"{what:{width}}  {name:20} {count:6}" for what, name, count in rows]
-        return "\n".join([*lines, *self.unreadable, *filter(None, [self.unknown])])
+        lines += self.unreadable
+        if unknown := sorted(label for reason, label in self.left_out if reason == UNKNOWN_FOOD):
+            listed = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
+            lines.append(
+                f"Unknown foods: {listed}. Known: {', '.join(self.known)}. Other names of these go "
+                f"into a --label_map; a new food is added with `{_add_command(unknown[0])}`."
+            )
+        return "\n".join(lines)
 
 
-def _renamed(error: OSError | ValueError, where: str) -> OSError | ValueError:
-    """The error, of a plain kind, with what it is about."""
-    return (OSError if isinstance(error, OSError) else ValueError)(f"{where}: {error}")
-
-
-def read_label_map(path: str | os.PathLike[str], foods: vocabulary.Vocabulary) -> dict[str, str]:
+def read_label_map(
+    path: str | os.PathLike[str] | None, foods: vocabulary.Vocabulary
+) -> dict[str, str]:
     """Reads a JSON file {"baby carrot": "carrot"} of label -> food: normalised label -> name.
 
     Raises FileNotFoundError, ValueError, or UnknownNameError with the label and near names.
     """
-    content = annotation_files.read_json(path, "label map")
+    content = {} if path is None else annotations.read_json(path, "label map")
     if not isinstance(content, dict) or not all(isinstance(food, str) for food in content.values()):
         raise ValueError(f"{path}: expected {{label: food}}, got {str(content)[:80]}.")
     mapped: dict[str, str] = {}
@@ -132,28 +162,35 @@ def resolve_actions(
         return dataclasses.replace(one, action=action, label=label)
 
     return [
-        dataclasses.replace(
-            picture,
-            objects=tuple(resolve(one, f"{picture.path}: {one.label}") for one in picture.objects),
-        )
-        for picture in pictures
+        _with_objects(one, [resolve(each, f"{one.path}: {each.label}") for each in one.objects])
+        for one in pictures
     ]
 
 
-def is_known(one: LabelledObject, store: embedding_store.EmbeddingStore) -> bool:
-    """Whether the food has an embedding: of a street scene nobody draws the cars."""
-    try:
-        store.resolve(one.action, one.label)
-    except embedding_store.UnknownInstructionError:
-        return False
-    return True
+def _with_objects(picture: LabelledPicture, objects: Iterable[LabelledObject]) -> LabelledPicture:
+    return dataclasses.replace(picture, objects=tuple(objects))
 
 
-def settle(
-    pictures: Sequence[LabelledPicture],
-    reading: annotation_files.Reading,
-    wanted: Callable[[LabelledObject], bool] = lambda one: True,
+def mark_unknown(
+    pictures: Iterable[LabelledPicture], store: embedding_store.EmbeddingStore
 ) -> list[LabelledPicture]:
+    """Gives objects without an embedding a flaw: of a street scene nobody draws the cars."""
+
+    def marked(one: LabelledObject) -> LabelledObject:
+        try:
+            store.resolve(one.action, one.label)
+        except embedding_store.UnknownInstructionError:
+            return dataclasses.replace(one, flaw=UNKNOWN_FOOD)
+        return one
+
+    return [_with_objects(picture, map(marked, picture.objects)) for picture in pictures]
+
+
+def _is_needed(picture: LabelledPicture) -> bool:
+    return any(one.flaw is None for one in picture.objects)
+
+
+def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[LabelledPicture]:
     """Compares labels with the headers of their pictures, and turns them where EXIF turns those.
 
     A size that is stated the other way round is that of the picture before EXIF turns it. Whether
@@ -164,44 +201,84 @@ def settle(
     may be on the turned or the unturned picture, or if all of them are in 0..1.
     """
     headers: dict[int, tuple[tuple[int, int], int]] = {}
-    evidence: collections.Counter[str] = collections.Counter()
+    swapped, evidence = set(), set()
     for i, picture in enumerate(pictures):
-        if any(map(wanted, picture.objects)):
-            try:
-                headers[i] = annotations.read_header(picture)
-            except (OSError, ValueError) as error:
-                if not reading.skip_unreadable:
-                    raise _renamed(error, str(picture.path)) from error
-    for i, (sensor, orientation) in headers.items():
+        if not _is_needed(picture):
+            continue
+        try:
+            headers[i] = sensor, orientation = picture.read_header()
+        except (OSError, ValueError) as error:
+            if not reading.skip_unreadable:
+                raise annotations.named(error, str(picture.path)) from error
+            continue
         if orientation > 1:
-            reading.note("photos that EXIF turns or mirrors", f"{pictures[i].path}")
-        if _is_swapped(pictures[i], sensor, orientation):
-            outlines = [one.outline() for one in pictures[i].objects if one.flaw is None]
+            reading.note("photos that EXIF turns or mirrors", f"{picture.path}")
+        if orientation >= 5 and sensor[0] != sensor[1] and picture.size == tuple(sensor):
+            swapped.add(i)
+            outlines = [one.outline() for one in picture.objects if one.flaw is None]
             ends = np.max([o.max(axis=0) for o in outlines if o is not None] or [[0, 0]], axis=0)
             fits = [(ends <= np.add(one, _TOLERANCE_PX)).all() for one in (sensor, sensor[::-1])]
             if fits[0] != fits[1]:
-                evidence["sensor" if fits[0] else "upright"] += 1
-    settled = [
-        _turned(picture, *headers[i], reading, evidence) if i in headers else picture
-        for i, picture in enumerate(pictures)
-    ]
+                evidence.add("sensor" if fits[0] else "upright")
+    settled = list(pictures)
+    for i, header in headers.items():
+        labels_on = reading.labels_on
+        if i in swapped:
+            labels_on = labels_on or (min(evidence) if len(evidence) == 1 else None)
+            _note_swap(pictures[i], header[0], labels_on, reading)
+        settled[i] = _turned(pictures[i], *header, labels_on, i in swapped)
     if reading.boxes_may_be_corners:
         _check_corners([settled[i] for i in headers], reading)
-    located = tiny = 0
     for i in headers:
-        objects = tuple(_checked(one, settled[i], reading) for one in settled[i].objects)
-        settled[i] = dataclasses.replace(settled[i], objects=objects)
-        located += sum(one.outline() is not None for one in objects)
-        tiny += sum(one.flaw == IN_ONE_PIXEL for one in objects)
-    if tiny and tiny == located:
+        settled[i] = _with_objects(
+            settled[i], [_checked(one, settled[i], reading) for one in settled[i].objects]
+        )
+    known = [one for i in headers for one in settled[i].objects if one.flaw != UNKNOWN_FOOD]
+    located = [one for one in known if one.outline() is not None]
+    if located and all(one.flaw == IN_ONE_PIXEL for one in located):
+        number = len(located)
         raise ValueError(
-            f"{IN_ONE_PIXEL}: {tiny} of {tiny} objects, the first in {pictures[0].path}. Multiply "
-            "them by width and height; --units normalised reads tables of them, from_yolo YOLO's."
+            f"{IN_ONE_PIXEL}: {number} of {number} objects, the first in {pictures[0].path}. "
+            "Multiply them by width and height; --units normalised reads tables of them, from_yolo "
+            "YOLO's."
         )
     return settled
 
 
-def _check_corners(pictures: Sequence[LabelledPicture], reading: annotation_files.Reading) -> None:
+def _note_swap(
+    picture: LabelledPicture, sensor: tuple[int, int], labels_on: str | None, reading: Reading
+) -> None:
+    """Raises ValueError if it is not known on which of the two pictures the labels are."""
+    if labels_on is None:
+        raise ValueError(
+            f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
+            f"{sensor[1]} pixels as the file has, people see {sensor[1]} x {sensor[0]}, and the "
+            "labels do not show which. Say it: --labels_on upright or --labels_on sensor."
+        )
+    reading.note(f"sizes exchanged by EXIF, labels on the {labels_on} picture", str(picture.path))
+
+
+def _turned(
+    picture: LabelledPicture,
+    sensor: tuple[int, int],
+    orientation: int,
+    labels_on: str | None,
+    is_swapped: bool,
+) -> LabelledPicture:
+    """The picture with its upright size and labels; unchanged if another size is stated."""
+    size = tuple(sensor[::-1] if orientation >= 5 else sensor)
+    if not is_swapped and picture.size is not None:
+        if picture.size != size:
+            return picture  # `build_dataset` says what is wrong.
+        if orientation >= 5 and size[0] != size[1]:
+            labels_on = "upright"
+    objects = picture.objects
+    if labels_on == "sensor" and orientation > 1:
+        objects = [one.upright(orientation, sensor) for one in objects]
+    return dataclasses.replace(picture, size=size, objects=tuple(objects))
+
+
+def _check_corners(pictures: Sequence[LabelledPicture], reading: Reading) -> None:
     """Looks whether boxes that were read as x, y, width and height are two corners."""
     boxes = np.array(
         [
@@ -215,59 +292,17 @@ def _check_corners(pictures: Sequence[LabelledPicture], reading: annotation_file
     most = sizes * (1 + _BEYOND)
     if not len(boxes) or not ((lengths > starts) & (lengths <= most)).all():
         return
-    where = str(pictures[0].path)
+    where, hint = str(pictures[0].path), annotation_formats.CORNERS
     if (starts + lengths > most).any():
         raise ValueError(
             f"{where}: expected bbox as [x, y, width, height], got boxes that reach beyond their "
-            f"pictures; all {len(boxes)} fit as [x1, y1, x2, y2]. {annotation_files.CORNERS}."
+            f"pictures; all {len(boxes)} fit as [x1, y1, x2, y2]. {hint}."
         )
     if (starts + lengths >= sizes - 1).any():
-        what = "bbox may be [x1, y1, x2, y2], as which all boxes fit too"
-        reading.note(f"{what}: {annotation_files.CORNERS}", where)
+        reading.note(f"bbox may be [x1, y1, x2, y2], as which all boxes fit too: {hint}", where)
 
 
-def _is_swapped(picture: LabelledPicture, sensor: tuple[int, int], orientation: int) -> bool:
-    """Whether the file states the size of a picture that EXIF lays on its side as it was before."""
-    return orientation >= 5 and sensor[0] != sensor[1] and picture.size == tuple(sensor)
-
-
-def _turned(
-    picture: LabelledPicture,
-    sensor: tuple[int, int],
-    orientation: int,
-    reading: annotation_files.Reading,
-    evidence: Mapping[str, int],
-) -> LabelledPicture:
-    """The picture with its upright size and labels; unchanged if another size is stated."""
-    size = tuple(sensor[::-1] if orientation >= 5 else sensor)
-    labels_on = reading.labels_on
-    if _is_swapped(picture, sensor, orientation):
-        if labels_on is None and len(evidence) == 1:
-            (labels_on,) = evidence
-        if labels_on is None:
-            raise ValueError(
-                f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
-                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}, and the "
-                "labels do not show which. Say it: --labels_on upright or --labels_on sensor."
-            )
-        reading.note(
-            f"sizes exchanged by EXIF, labels on the {labels_on} picture", str(picture.path)
-        )
-    elif picture.size == size and orientation >= 5 and size[0] != size[1]:
-        labels_on = "upright"
-    elif picture.size not in (None, size):
-        return picture  # `build_dataset` says what is wrong.
-    picture = dataclasses.replace(picture, size=size)
-    if labels_on != "sensor" or orientation == 1:
-        return picture
-
-    objects = tuple(annotations.upright(one, orientation, sensor) for one in picture.objects)
-    return dataclasses.replace(picture, objects=objects)
-
-
-def _checked(
-    one: LabelledObject, picture: LabelledPicture, reading: annotation_files.Reading
-) -> LabelledObject:
+def _checked(one: LabelledObject, picture: LabelledPicture, reading: Reading) -> LabelledObject:
     """The object, with a flaw if it can hardly be on the picture."""
     points = one.outline()
     if one.flaw is not None or points is None or picture.size is None:
@@ -291,85 +326,69 @@ def _checked(
 def add_axes(
     pictures: Sequence[LabelledPicture],
     rules: Mapping[str, mask_rules.MaskRule],
-    reading: annotation_files.Reading,
+    reading: Reading,
     *,
     use_boxes: bool = True,
-    wanted: Callable[[LabelledObject], bool] = lambda one: True,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[list[LabelledPicture], collections.Counter]:
     """Gives an axis to every object that has a mask or a box; one that a file states is kept.
 
-    `rules` are canonical action -> rule; objects that are not `wanted` cost nothing.
-
-    Returns:
-        The same pictures, in order; an object without an axis has a flaw that says why, or nothing
-        is known of where it is. And how many axes come from where.
-
-    Raises OSError or LookupError, which name the picture and the object, or the action.
+    `rules` are canonical action -> rule. Returns the same pictures, in order; an object without an
+    axis has a flaw that says why, or nothing is known of where it is. And how many axes come from
+    where. Raises OSError or LookupError, which name the picture and the object, or the action.
     """
     origins: collections.Counter = collections.Counter()
     done = []
     for picture in progress(pictures):
         objects = []
         for one in picture.objects:
-            axis, flaw = None, one.flaw
-            if wanted(one) and flaw is None:
+            origin = None
+            if one.flaw is None:
                 try:
-                    one, axis, flaw = _axis(one, picture, rules, use_boxes, reading)
+                    one, origin = _with_axis(one, picture, rules, use_boxes, reading)
                 except OSError as error:
                     if not reading.skip_unreadable:
-                        raise _renamed(error, f"{picture.path}: {one.label}") from error
-                    flaw = UNREADABLE
-            if axis is not None:
-                origins[flaw] += 1
-                flaw = None
-            objects.append(dataclasses.replace(one, axis=axis, flaw=flaw))
-        done.append(dataclasses.replace(picture, objects=tuple(objects)))
+                        raise annotations.named(error, f"{picture.path}: {one.label}") from error
+                    one = dataclasses.replace(one, flaw=UNREADABLE)
+            objects.append(one)
+            origins.update([] if origin is None else [origin])
+        done.append(_with_objects(picture, objects))
     return done, origins
 
 
-def _axis(
+def _with_axis(
     one: LabelledObject,
     picture: LabelledPicture,
     rules: Mapping[str, mask_rules.MaskRule],
     use_boxes: bool,
-    reading: annotation_files.Reading,
-) -> tuple[LabelledObject, np.ndarray | None, str | None]:
-    """The object, its axis and where it comes from, or None and why there is none."""
+    reading: Reading,
+) -> tuple[LabelledObject, str | None]:
+    """The object with an axis and where that comes from, or with a flaw."""
     if one.axis is not None:
-        return one, one.axis, STATED
+        return one, STATED
     if one.shape is None and not one.rings and one.box is None:
-        return one, None, None
+        return one, None
     if picture.size is None:
-        return one, None, UNREADABLE
-    rule, problem, size = mask_rules.rule_of(one.action, rules), "has only a box", picture.size
+        return dataclasses.replace(one, flaw=UNREADABLE), None
+    rule, flaw, size = mask_rules.rule_of(one.action, rules), "has only a box", picture.size
     if one.shape is not None or one.rings:
         where = f"{picture.path}: {one.label}"
         try:
             mask = one.mask(*size)
             if mask.any():
-                return one, mask_rules.mask_axis(mask, rule), FROM_MASK
-            problem = reading.note("mask is empty", where)
+                axis = mask_rules.mask_axis(mask, rule)
+                return dataclasses.replace(one, axis=axis), FROM_MASK
+            flaw = reading.note("mask is empty", where)
         except ValueError as error:
-            problem = reading.note("mask does not fit its picture", f"{where}: {error}")
+            flaw = reading.note("mask does not fit its picture", f"{where}: {error}")
         one = dataclasses.replace(one, shape=None, rings=())
-    if one.box is None or not use_boxes:
-        return one, None, problem
-    corners = np.clip([one.box.min(axis=0), one.box.max(axis=0)], 0, size)
-    if not (corners[0] < corners[1]).all():
-        return one, None, "box has no area"
-    return one, mask_rules.box_axis(one.box, rule, size), FROM_BOX
-
-
-def _grouped(picture: LabelledPicture, pattern: str | None) -> str:
-    """The source of a picture; what is before its "#" stays on one side of a split."""
-    if pattern == NO_GROUPS:
-        return f"{picture.source}#"
-    found = re.search(pattern, picture.source) if pattern else None
-    group = picture.group
-    if found:
-        group = "/".join(one or "" for one in found.groups()) or found[0]
-    return picture.source if group is None else f"{group.replace('#', '%23')}#{picture.source}"
+    if one.box is not None and use_boxes:
+        corners = np.clip([one.box.min(axis=0), one.box.max(axis=0)], 0, size)
+        if (corners[0] < corners[1]).all():
+            axis = mask_rules.box_axis(one.box, rule, size)
+            return dataclasses.replace(one, axis=axis), FROM_BOX
+        flaw = "box has no area"
+    return dataclasses.replace(one, flaw=flaw), None
 
 
 def build_dataset(
@@ -379,7 +398,6 @@ def build_dataset(
     resize: str,
     group_pattern: str | None = None,
     skip_unreadable: bool = False,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[npz_dataset.FoodDataset, BuildReport]:
     """Builds a data set of objects with canonical actions; with masks, where there are any.
 
@@ -392,16 +410,15 @@ def build_dataset(
     it has any) stay together; "none": every picture is on its own. Raises OSError or ValueError if
     a picture is unreadable (unless skipped) or of another size than stated, or no sample is left.
     """
-    report = BuildReport()
-    chosen = [(one, _usable(one, store, report)) for one in pictures]
-    report.unknown = _unknown_foods(report, store)
+    report = BuildReport(known=sorted({food for _, food in store.combinations()}))
+    chosen = [(one, _usable(one, store, report)) for one in mark_unknown(pictures, store)]
     number = sum(len(objects) for _, objects in chosen)
     # As large as they may get; pages that are never written take no memory.
     images = np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
     masks = np.zeros((number, *npz_dataset.PACKED_SHAPE), np.uint8)
     rows: list[tuple] = []
     first_sources: dict[str, str] = {}
-    for picture, objects in progress([pair for pair in chosen if pair[1]]):
+    for picture, objects in _progress([pair for pair in chosen if pair[1]]):
         try:
             data = picture.read_bytes()
             image, size = _decode(data, picture)
@@ -430,7 +447,7 @@ def build_dataset(
                     masks[len(rows)] = npz_dataset.pack_masks(placed)
             except (OSError, ValueError) as error:
                 if isinstance(error, OSError) and not skip_unreadable:
-                    raise _renamed(error, str(picture.path)) from error
+                    raise annotations.named(error, str(picture.path)) from error
                 report.unreadable.append(f"{source}: {one.label}: without its mask: {error}")
             photo = image_placement.PhotoFile(picture.path, placement)
             rows.append((parameters, *instruction, source, photo))
@@ -447,23 +464,10 @@ def build_dataset(
         np.array(foods),
         np.array(sources),
         resize=resize,
-        masks=masks if any(mask.any() for mask in masks) else None,
+        masks=masks if masks.any() else None,
         photos=None if any(one.embedded for one, _ in chosen) else photos,
     )
     return dataset, report
-
-
-def _unknown_foods(report: BuildReport, store: embedding_store.EmbeddingStore) -> str:
-    """What to do about labels that name no food, or "" if there are none."""
-    unknown = {label for reason, label in report.left_out if reason == "unknown food"}
-    if not unknown:
-        return ""
-    listed = ", ".join(sorted(unknown)[:10]) + (", ..." if len(unknown) > 10 else "")
-    known = sorted({food for _, food in store.combinations()})
-    return (
-        f"Unknown foods: {listed}. Known: {', '.join(known)}. Other names of these go into a "
-        f"--label_map; a new food is added with `{_add_command(min(unknown))}`."
-    )
 
 
 def _usable(
@@ -472,22 +476,18 @@ def _usable(
     """The objects that have an axis, with action and food; the others are counted."""
     usable, seen = [], set()
     for one in picture.objects:
-        if not is_known(one, store):
-            report.left_out["unknown food", one.label] += 1
-            continue
-        instruction = store.resolve(one.action, one.label)
-        key = None if one.axis is None else (instruction, one.axis.tobytes())
-        flaw = one.flaw
+        flaw, key = one.flaw, None
         if flaw is None and one.axis is None:
             flaw = "has no axis"
         elif flaw is None and np.array_equal(one.axis[0], one.axis[1]):
             flaw = "axis has no length"
-        elif flaw is None and key in seen:
-            flaw = "duplicate"
+        elif flaw is None:
+            key = (store.resolve(one.action, one.label), one.axis.tobytes())
+            flaw = "duplicate" if key in seen else None
         if flaw is not None:
             report.left_out[flaw, one.label] += 1
         else:
-            usable.append((one, instruction))
+            usable.append((one, key[0]))
             seen.add(key)
     return usable
 
@@ -505,3 +505,126 @@ def _decode(data: bytes, picture: LabelledPicture) -> tuple[np.ndarray, tuple[in
             "scaled or turned after it was labelled?"
         )
     return image, size
+
+
+def _grouped(picture: LabelledPicture, pattern: str | None) -> str:
+    """The source of a picture; what is before its "#" stays on one side of a split."""
+    if pattern == NO_GROUPS:
+        return f"{picture.source}#"
+    found = re.search(pattern, picture.source) if pattern else None
+    group = picture.group
+    if found:
+        group = "/".join(one or "" for one in found.groups()) or found[0]
+    return picture.source if group is None else f"{group.replace('#', '%23')}#{picture.source}"
+
+
+_progress = functools.partial(tqdm.tqdm, unit="picture", disable=None)
+
+
+def add_photo_commands(
+    subparsers: argparse._SubParsersAction,
+) -> list[argparse.ArgumentParser]:
+    """Adds from_annotations, from_coco and the other commands that read photographs.
+
+    Returns their parsers, which lack the flags that all commands share (--output_file,
+    --embeddings_dir, ...); `arguments.build(arguments)` gives the data set in memory.
+    """
+    parsers = {}
+    for name, (source, _, _) in _PHOTO_COMMANDS.items():
+        parser = parsers[name] = subparsers.add_parser(name, help=f"from photographs with {source}")
+        parser.set_defaults(build=_build_photos, command=name)
+        add = parser.add_argument
+        add("--annotations", nargs="+", required=True, help="files or folders")
+        add("--action", help="what is done to objects that do not say it")
+        add("--label_map", help="JSON of label -> food")
+        add("--images_dir", help="of the pictures, if not beside their file")
+        text = "the picture that labels belong to, of photos that EXIF turns: as people see it, or "
+        text += "as it is in the file; only needed where stated sizes do not show it"
+        add("--labels_on", choices=annotations.LABELS_ON, help=text)
+        text = "regular expression: pictures in whose name it finds the same stay on one side of "
+        text += "the split; 'none': also frames of a video and versions of a photo are parted"
+        add("--group_pattern", type=_pattern, metavar="REGEX", help=text)
+        add_picture_flags(parser, "serving does the same", required=True)
+    add = parsers["from_coco"].add_argument
+    text = "names of the keypoints that are the motion (default: start end, if there are any)"
+    add("--keypoints", nargs=2, metavar=("START", "END"), help=text)
+    text = "xywh: [x, y, width, height], which COCO says; xyxy: two corners, which some tools write"
+    add("--box_format", choices=annotation_formats.BOX_FORMATS, help=text)
+    text = "data.yaml, or a text file with a name in each line (default: found beside or above)"
+    parsers["from_yolo"].add_argument("--class_names", help=text)
+    for name in ("from_coco", "from_labelme", "from_voc", "from_cvat", "from_yolo"):
+        add = parsers[name].add_argument
+        add("--mask_rules", help="JSON of action -> {part, direction, through}")
+        text = "one change to the rules, after --mask_rules; may be repeated"
+        add("--mask_rule", action="append", default=[], metavar="ACTION.KEY=VALUE", help=text)
+        text = "leave objects out that have a box only, which says little of how they lie"
+        add("--no_boxes", action="store_true", help=text)
+    for name in ("from_csv", "from_spanet"):
+        add, units = parsers[name].add_argument, annotation_tables.UNITS
+        add("--units", choices=units, required=True, help="of x and y; never guessed")
+    text = "of the motion about the skewer point, as a share of the picture's shorter side"
+    add("--length", type=float, required=True, help=text)
+    text = "image: 0 right, 90 down; mathematical: 0 right, 90 up; spanet: 0 down, 90 right"
+    conventions = tuple(annotation_tables.CONVENTIONS)
+    add("--angle_convention", choices=conventions, required=True, help=text)
+    text = "the angle points from start to end; otherwise the start is the left end"
+    add("--keep_direction", action="store_true", help=text)
+    return list(parsers.values())
+
+
+def add_picture_flags(parser: argparse.ArgumentParser, how: str, required: bool) -> None:
+    """What all commands have that decode photographs."""
+    text, add = f"how a picture becomes square; {how}", parser.add_argument
+    add("--resize", choices=image_placement.MODES, required=required, help=text)
+    add("--skip_unreadable", action="store_true", help="leave broken pictures out, and list them")
+
+
+def _pattern(text: str) -> str:
+    """A regular expression, as argparse wants it."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
+    return text
+
+
+def _build_photos(args: argparse.Namespace) -> npz_dataset.FoodDataset:
+    """Reads, builds, and prints what became of every object."""
+    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
+    mapped = read_label_map(args.label_map, store.vocabulary)
+    reading = Reading(
+        args.images_dir, labels_on=args.labels_on, skip_unreadable=args.skip_unreadable
+    )
+    _, read, options = _PHOTO_COMMANDS[args.command]
+    pictures = read(args.annotations, reading, *(getattr(args, name) for name in options))
+    pictures = resolve_actions(pictures, args.action, store.vocabulary, mapped)
+    pictures = mark_unknown(pictures, store)
+    needed = [one.path for one in pictures if _is_needed(one)]
+    absent = [path for path in needed if not path.is_file()]
+    if absent and not args.skip_unreadable:
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(needed)} pictures are absent, the first is {absent[0]}."
+            f"{reading.near(absent[0])} Say where they are with --images_dir, or leave them out "
+            "with --skip_unreadable."
+        )
+    pictures = settle(pictures, reading)
+    if args.command != "from_annotations":
+        changes = getattr(args, "mask_rules", None), getattr(args, "mask_rule", ())
+        rules = mask_rules.read_rules(*changes, store.vocabulary)
+        use_boxes = not getattr(args, "no_boxes", False)
+        pictures, origins = add_axes(
+            pictures, rules, reading, use_boxes=use_boxes, progress=_progress
+        )
+        for origin, count in sorted(origins.items()):
+            print(f"start and end {origin}: {count} objects")
+    for line in reading.text():
+        print(line)
+    dataset, report = build_dataset(
+        pictures,
+        store,
+        resize=args.resize,
+        group_pattern=args.group_pattern,
+        skip_unreadable=args.skip_unreadable,
+    )
+    print(report.text())
+    return dataset

@@ -36,12 +36,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
-from food_data import annotation_files, vocabulary
+from food_data import annotations, vocabulary
 
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
 THROUGH = ("centroid", "box")
@@ -181,9 +182,20 @@ def read_rules(
 
     Raises FileNotFoundError, ValueError or UnknownNameError, which name the file or the change.
     """
-    rules, keys = dict(DEFAULT_RULES), [field.name for field in dataclasses.fields(MaskRule)]
-
-    def change(action: str, values: object, where: str) -> None:
+    keys = [field.name for field in dataclasses.fields(MaskRule)]
+    content = {} if path is None else annotations.read_json(path, "file of mask rules")
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected {{action: {{key: value}}}}, got {str(content)[:80]}.")
+    wanted = [(f"{path}: {action}", action, values) for action, values in content.items()]
+    for one in changes:
+        found = re.fullmatch(r"([^.=]+)\.([^=]+)=(.*)", one)
+        if found is None:
+            raise ValueError(f"Expected <action>.<key>=<value>, got {one!r}.")
+        action, key, text = found.groups()
+        value = annotations.number(text)
+        wanted.append((one, action, {key: text if math.isnan(value) else value}))
+    rules = dict(DEFAULT_RULES)
+    for where, action, values in wanted:
         if not isinstance(values, Mapping) or not set(values) <= set(keys):
             raise ValueError(f"{where}: expected keys among {', '.join(keys)}; got {values!r}.")
         try:
@@ -191,23 +203,4 @@ def read_rules(
             rules[name] = dataclasses.replace(rules.get(name, MaskRule()), **values)
         except (vocabulary.UnknownNameError, ValueError) as error:
             raise type(error)(f"{where}: {error}") from error
-
-    if path is not None:
-        content = annotation_files.read_json(path, "file of mask rules")
-        if not isinstance(content, dict):
-            raise ValueError(
-                f"{path}: expected {{action: {{key: value}}}}, got {str(content)[:80]}."
-            )
-        for action, values in content.items():
-            change(action, values, f"{path}: {action}")
-    for one in changes:
-        place, equals, text = one.partition("=")
-        action, dot, key = place.partition(".")
-        if not (equals and dot):
-            raise ValueError(f"Expected <action>.<key>=<value>, got {one!r}.")
-        try:
-            value: float | str = float(text)
-        except ValueError:
-            value = text
-        change(action, {key: value}, one)
     return rules

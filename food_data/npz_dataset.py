@@ -321,16 +321,28 @@ def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
         raise ValueError(f"{prefix}{error}") from error
 
 
-def write_npz(path: str | os.PathLike[str], dataset: FoodDataset) -> None:
-    """Writes a data set uncompressed, whole or not at all. Arrays that are None are left out."""
+def write_npz(path: str | os.PathLike[str], *datasets: FoodDataset) -> None:
+    """Writes data sets one after the other, uncompressed, whole or not at all.
+
+    Arrays that are None are left out; masks that only some have are all 0 for the others.
+    """
     with npz_files.open_writer(path) as writer:
-        for name, array in _present(dataset).items():
-            if name not in ("images", "masks", "actions", "embeddings"):
-                writer.write(name, array)
-                continue
-            with writer.stream(name, array.shape, array.dtype) as stream:
-                for start in range(0, len(array), _CHUNK_IMAGES):
-                    stream.append(np.asarray(array[start : start + _CHUNK_IMAGES]))
+        for name in dict.fromkeys(name for one in datasets for name in _present(one)):
+            arrays = [getattr(one, name) for one in datasets]
+            if name in NAME_ARRAYS:
+                writer.write(name, np.concatenate(arrays))
+            elif name not in LAYOUT:
+                writer.write(name, arrays[0])
+            else:
+                dtype = next(array.dtype for array in arrays if array is not None)
+                shape = (sum(map(len, datasets)), *LAYOUT[name])
+                with writer.stream(name, shape, dtype) as stream:
+                    for dataset, array in zip(datasets, arrays):
+                        for start in range(0, len(dataset), _CHUNK_IMAGES):
+                            number = min(_CHUNK_IMAGES, len(dataset) - start)
+                            none = np.zeros((number, *LAYOUT[name]), dtype)
+                            rows = none if array is None else array[start : start + number]
+                            stream.append(np.asarray(rows))
 
 
 def dataset_fingerprint(path_or_dataset: str | os.PathLike[str] | FoodDataset) -> str:

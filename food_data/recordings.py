@@ -21,7 +21,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from food_data import annotation_files
+from food_data import annotations
 
 IMAGE_STEM = "image"
 REQUEST_FILE = "request.json"
@@ -32,15 +32,18 @@ MOTION_FIELDS = ("start_x", "start_y", "end_x", "end_y")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-# The first bytes of a file; the RIFF container of WebP names its kind at byte 8.
-_ENDINGS = (
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"\x89PNG\r\n\x1a\n", ".png"),
-    (b"BM", ".bmp"),
-    (b"RIFF", ".webp"),
-    (b"II*\x00", ".tiff"),
-    (b"MM\x00*", ".tiff"),
-)
+# What the files of a format begin with.
+_STARTS = {
+    ".jpg": rb"\xff\xd8\xff",
+    ".png": rb"\x89PNG\r\n\x1a\n",
+    ".bmp": rb"BM",
+    ".gif": rb"GIF8[79]a",
+    ".webp": rb"RIFF....WEBP",
+    ".tiff": rb"II\*\0|MM\0\*",
+    ".jp2": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    ".avif": rb"....ftypavi[fs]",
+    ".heic": rb"....ftyp(hei[cxms]|hevc|mif1|msf1)",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +118,8 @@ def check_request_id(request_id: str) -> None:
 
 def image_ending(image: bytes) -> str:
     """The ending that the file should have, by its first bytes; ".bin" if nothing is known."""
-    return next((ending for start, ending in _ENDINGS if image.startswith(start)), ".bin")
+    fits = (ending for ending, start in _STARTS.items() if re.match(start, image, re.DOTALL))
+    return next(fits, ".bin")
 
 
 def day_folders(directory: pathlib.Path) -> list[pathlib.Path]:
@@ -153,7 +157,7 @@ def read_recordings(directory: str | os.PathLike[str]) -> list[Recording]:
 
 
 def _read_object(path: pathlib.Path) -> Mapping[str, Any]:
-    content = annotation_files.read_json(path, "record")
+    content = annotations.read_json(path, "record")
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object, got {str(content)[:40]}.")
     return content

@@ -23,7 +23,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
-from food_data import annotation_files, atomic_files  # noqa: E402
+from food_data import annotations, atomic_files  # noqa: E402
 
 RESULT_FILE = "sweep_result.json"
 WRONG_SETTINGS = 64
@@ -33,7 +33,7 @@ _STATES = {None: "running, or killed", 0: "done", 75: "to be continued"}
 def read_settings(path: pathlib.Path) -> list[list[str]]:
     """The bindings of each setting. Raises ValueError, OSError."""
     settings = []
-    text, _ = annotation_files.read_text(path, "settings file")
+    text, _ = annotations.read_text(path, "settings file")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue

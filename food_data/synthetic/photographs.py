@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from food_data import annotation_files, annotations, image_placement, mask_rules, vocabulary
+from food_data import annotation_formats, annotations, image_placement, mask_rules, vocabulary
 from food_data.synthetic import bodies
 from food_data.synthetic.bodies import Body, Form, Rng
 from food_data.synthetic.foods import FoodLook, action_of
@@ -185,9 +185,9 @@ def _annotated(
     seen: collections.Counter = collections.Counter()
     contents = {}
     for file in files:
-        for entry in annotation_files.read_json(pathlib.Path(file), "annotation file")["images"]:
+        for entry in annotations.read_json(pathlib.Path(file), "annotation file")["images"]:
             contents[(pathlib.Path(file).parent / entry["file"]).resolve()] = entry.get("content")
-    for picture in annotations.read_annotations(files) if files else ():
+    for picture in annotation_formats.read_annotations(files) if files else ():
         image = image_placement.decode_image(picture.path.read_bytes())
         content = contents.get(picture.path.resolve())
         if not picture.objects and content != "empty plate":

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from food_data import annotation_files, annotation_formats
+from food_data import annotation_formats, annotations
 
 SQUARE = [[1, 1, 3, 1, 3, 3, 1, 3]]
 POLYGON = [[1, 1], [3, 1], [3, 3], [1, 3]]
@@ -24,7 +24,7 @@ READERS = {
 
 @pytest.fixture
 def reading():
-    return annotation_files.Reading()
+    return annotations.Reading()
 
 
 def rows(one, size=(6, 4)):
@@ -203,7 +203,7 @@ def test_coco_boxes_that_are_corners(tmp_path, coco_one):
         coco_one(**corners)
     path = coco(tmp_path, corners)
     for box_format, end in (("xyxy", [300, 200]), ("xywh", [500, 350])):
-        reading = annotation_files.Reading()
+        reading = annotations.Reading()
         (one,) = annotation_formats.read_coco([path], reading, None, box_format)[0].objects
         assert one.box.tolist() == [[200, 150], end]
         assert not reading.boxes_may_be_corners

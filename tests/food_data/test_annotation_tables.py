@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from food_data import annotation_files, annotation_tables
+from food_data import annotation_tables, annotations
 
 
 @pytest.fixture
 def reading():
-    return annotation_files.Reading()
+    return annotations.Reading()
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_csv_lines_of_a_picture_are_its_objects(table, reading):
         "1.png,pea,16,12,48,480,scoop,", ",,,,,,,", '2.png," banana ",8,0.5,1,2,,x', "",
         "1.png,pea,3,3,4,4,,",
     )  # fmt: skip
-    first, second = annotation_tables.read_csv(paths, "pixels", reading)
+    first, second = annotation_tables.read_csv(paths, reading, "pixels")
     assert [one.action for one in first.objects] == ["scoop", None]
     assert first.objects[0].axis.tolist() == [[16, 12], [48, 480]]
     assert [(one.label, one.axis.tolist()) for one in second.objects] == [
@@ -37,10 +37,10 @@ def test_csv_lines_of_a_picture_are_its_objects(table, reading):
     ]
     assert (first.size, second.size) == ((640, 480), (8, 6))
     paths = table("1.png,pea,0.25,0.5,1,0,7", header="image,food,x1,y1,x2,y2,group")
-    (normalised,) = annotation_tables.read_csv(paths, "normalised", reading)
+    (normalised,) = annotation_tables.read_csv(paths, reading, "normalised")
     assert normalised.objects[0].axis.tolist() == [[160, 240], [640, 0]]
     assert normalised.group == "7"
-    annotation_tables.read_csv(table(header="image,food,x1,y1,x2,y2,Rotation"), "pixels", reading)
+    annotation_tables.read_csv(table(header="image,food,x1,y1,x2,y2,Rotation"), reading, "pixels")
     assert reading.notes == {"rotation not read": 1}
 
 
@@ -56,7 +56,7 @@ def test_csv_lines_of_a_picture_are_its_objects(table, reading):
 )
 def test_csv_dialects(table, reading, lines, encoding):
     paths = table(*lines[1:], header=lines[0], encoding=encoding)
-    (picture,) = annotation_tables.read_csv(paths, "pixels", reading)
+    (picture,) = annotation_tables.read_csv(paths, reading, "pixels")
     assert picture.objects[0].axis.tolist() == [[110.5, 70], [210, 170]]
     noted = "".join(reading.text())
     assert ("decimal commas" in noted) == ("110,5" in lines[-1])
@@ -80,26 +80,24 @@ def test_csv_dialects(table, reading, lines, encoding):
 )
 def test_csv_wrong_lines_are_named(table, reading, line, message):
     with pytest.raises((ValueError, OSError), match=message):
-        annotation_tables.read_csv(table(line), "pixels", reading)
+        annotation_tables.read_csv(table(line), reading, "pixels")
 
 
 def test_csv_wrong_headers_and_units_and_pictures_that_are_skipped(table):
-    reading = annotation_files.Reading(skip_unreadable=True)
+    reading = annotations.Reading(skip_unreadable=True)
     for header in ("image,food,x1,y1,x2", "image,food,x1,x1,y1,x2,y2", ""):
         with pytest.raises(ValueError, match="a.csv: expected a header with .* separated by ','"):
-            annotation_tables.read_csv(table(header=header), "pixels", reading)
-    with pytest.raises(ValueError, match="units: expected one of pixels, normalised; got 'mm'"):
-        annotation_tables.read_csv(table(), "mm", reading)
+            annotation_tables.read_csv(table(header=header), reading, "pixels")
     with pytest.raises(ValueError, match="x1: expected 0 to 1 .* got 9. Are these pixels"):
-        annotation_tables.read_csv(table("1.png,pea,9,0,0,0,,"), "normalised", reading)
-    (skipped,) = annotation_tables.read_csv(table("3.png,pea,1,1,1,1,,"), "pixels", reading)
+        annotation_tables.read_csv(table("1.png,pea,9,0,0,0,,"), reading, "normalised")
+    (skipped,) = annotation_tables.read_csv(table("3.png,pea,1,1,1,1,,"), reading, "pixels")
     assert (skipped.objects[0].flaw, skipped.objects[0].axis) == ("picture unreadable", None)
 
 
 def fork(table, line, units="pixels", length=0.25, convention="image", keep_direction=False):
     paths = table(line, header="image,food,x,y,angle")
     (picture,) = annotation_tables.read_spanet(
-        paths, units, length, convention, keep_direction, annotation_files.Reading()
+        paths, annotations.Reading(), units, length, convention, keep_direction
     )
     return picture.objects[0].axis
 
@@ -131,7 +129,6 @@ def test_spanet_length_and_borders(table):
     near = fork(table, "1.png,grape,10,240,0")
     np.testing.assert_allclose(near, [[0, 240], [20, 240]], atol=1e-9)
     for options, message in (
-        ({"convention": "compass"}, "expected one of image, mathematical, spanet; got 'compass'"),
         ({"length": 0}, "length: expected a share above 0 up to 1, got 0"),
         ({"length": float("nan")}, "length: .* got nan"),
         ({"units": "normalised"}, "a.csv: line 2: x: expected 0 to 1"),

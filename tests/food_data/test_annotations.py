@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from food_data import annotation_files, annotations
+from food_data import annotation_formats, annotations
 
 BANANA = {"label": "banana", "axis_start": [10.0, 20], "axis_end": [30, 25.5]}
 
@@ -29,7 +29,7 @@ def test_our_files(tmp_path):
     path = write(tmp_path, image("1.jpg", {**BANANA, **more}, {"label": "pea"}, group=7))
     (tmp_path / "masks").mkdir()
     Image.fromarray(np.uint8([[0, 1, 2], [2, 2, 0]])).save(tmp_path / "masks" / "1.png")
-    (picture,) = annotations.read_annotations([path])
+    (picture,) = annotation_formats.read_annotations([path])
     banana, pea = picture.objects
     assert banana.axis.tolist() == [[10.5, 20.5], [30.5, 26.0]]
     assert (banana.action, picture.group, picture.size) == ("scoop", "7", None)
@@ -40,9 +40,9 @@ def test_our_files(tmp_path):
 
 def test_folders_of_one_name_are_told_apart(tmp_path):
     paths = [write(tmp_path / day / "plates", image("1.jpg")) for day in ("monday", "friday")]
-    sources = [picture.source for picture in annotations.read_annotations(paths)]
+    sources = [picture.source for picture in annotation_formats.read_annotations(paths)]
     assert sources == ["monday/plates/1.jpg", "friday/plates/1.jpg"]
-    (alone,) = annotations.read_annotations(paths[:1])
+    (alone,) = annotation_formats.read_annotations(paths[:1])
     assert alone.source == "plates/1.jpg"
 
 
@@ -54,14 +54,14 @@ def test_folders_of_one_name_are_told_apart(tmp_path):
         ('{"images": [{"file": "1.jpg"}]}', "expected {'images'"),
         ('{"images": [{"file": "1.jpg", "objects": [{}]}]}', "1.jpg: expected an object with a"),
         ('{"imagePath": "1.jpg", "shapes": []}', "This looks like LabelMe. Use from_labelme"),
-        ("version https://git-lfs.github.com/spec/v1", "pointer of Git LFS"),
+        ("version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
     ],
 )
 def test_files_of_another_form_are_refused(tmp_path, content, message):
     path = tmp_path / "annotations.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=f"annotations.json.*{message}"):
-        annotations.read_annotations([path])
+        annotation_formats.read_annotations([path])
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_files_of_another_form_are_refused(tmp_path, content, message):
 def test_wrong_actions_and_masks_are_refused_by_name(tmp_path, change, message):
     path = write(tmp_path, image("1.jpg", {**BANANA, **change}))
     with pytest.raises(ValueError, match=f"1.jpg: banana: {message}"):
-        annotations.read_annotations([path])
+        annotation_formats.read_annotations([path])
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,17 @@ def test_wrong_actions_and_masks_are_refused_by_name(tmp_path, change, message):
     ],
 )
 def test_geometry_that_is_not_read_is_counted(tmp_path, change, note):
-    reading = annotation_files.Reading()
+    reading = annotations.Reading()
     path = write(tmp_path, image("1.jpg", {**BANANA, **change}))
-    ((one,),) = [each.objects for each in annotations.read_annotations([path], reading)]
+    ((one,),) = [each.objects for each in annotation_formats.read_annotations([path], reading)]
     assert reading.notes == {note: 1}
     assert "1.jpg: banana: expected" in reading.text()[0]
     assert (one.flaw is None) == ("bbox" in change)
 
 
 def test_a_box_of_five_numbers_is_turned_counter_clockwise():
-    reading = annotation_files.Reading()
-    box = annotations.read_box([50, 40, 20, 10, 90], "", reading)
+    reading = annotations.Reading()
+    box = annotation_formats._box([50, 40, 20, 10, 90], "", reading)
     np.testing.assert_allclose(box, [[45, 50], [45, 30], [55, 30], [55, 50]])
     assert "bbox of five numbers" in reading.text()[0]
 
@@ -108,22 +108,20 @@ def test_a_box_of_five_numbers_is_turned_counter_clockwise():
 )
 def test_texts_in_any_encoding(tmp_path, encoding):
     (tmp_path / "a.json").write_bytes('{"é": "ü"}'.encode(encoding))
-    assert annotation_files.read_json(tmp_path / "a.json", "file") == {"é": "ü"}
+    assert annotations.read_json(tmp_path / "a.json", "file") == {"é": "ü"}
 
 
 def test_texts_that_are_none(tmp_path):
     (tmp_path / "a.json").write_bytes('{"é": 1}'.encode("cp1252"))
-    assert annotation_files.read_text(tmp_path / "a.json", "file") == ('{"é": 1}', "cp1252")
+    assert annotations.read_text(tmp_path / "a.json", "file") == ('{"é": 1}', "cp1252")
     (tmp_path / "a.json").write_bytes(b"\x81\xff")
     with pytest.raises(ValueError, match="expected text in UTF-8 or UTF-16"):
-        annotation_files.read_text(tmp_path / "a.json", "file")
+        annotations.read_text(tmp_path / "a.json", "file")
     (tmp_path / "a.json").write_bytes(b"PK\x03\x04")
     with pytest.raises(ValueError, match="a.json is a ZIP archive or a workbook: unpack it"):
-        annotation_files.read_text(tmp_path / "a.json", "file")
+        annotations.read_text(tmp_path / "a.json", "file")
     with pytest.raises(FileNotFoundError, match="No label map .*absent"):
-        annotation_files.read_json(tmp_path / "absent.json", "label map")
-    with pytest.raises(ValueError, match="expected a path of this machine, got gs://a/b"):
-        annotation_files.local_path("gs://a/b", "labels")
+        annotations.read_json(tmp_path / "absent.json", "label map")
 
 
 def touch(folder, *names):
@@ -165,7 +163,7 @@ PHOTOS = (
 )
 def test_pictures_are_found_under_all_names_that_tools_give_them(tmp_path, name, expected):
     touch(tmp_path / "photos", *PHOTOS)
-    reading = annotation_files.Reading(tmp_path / "photos")
+    reading = annotations.Reading(tmp_path / "photos")
     path, source = reading.find(name, tmp_path / "a.json")
     if expected is None:
         assert not path.is_file()
@@ -178,31 +176,31 @@ def test_pictures_are_found_under_all_names_that_tools_give_them(tmp_path, name,
 def test_pictures_beside_their_file_and_suggestions(tmp_path):
     touch(tmp_path, "set/images/1.jpg", "set/JPEGImages/2.jpg", "s/images/train/3.jpg")
     touch(tmp_path, "set/annotations/a.json", "s/labels/train/3.txt", "set/a#1.jpg")
-    reading, file = annotation_files.Reading(), tmp_path / "set" / "annotations" / "a.json"
+    reading, file = annotations.Reading(), tmp_path / "set" / "annotations" / "a.json"
     assert reading.find("1.jpg", file)[1] == "images/1.jpg"
     assert reading.find("2", file)[1] == "JPEGImages/2.jpg"
     assert reading.find("a#1.jpg", tmp_path / "set" / "a.json")[1] == "set/a%231.jpg"
     yolo = tmp_path / "s" / "labels" / "train" / "3.txt"
     assert reading.find("3", yolo)[0] == tmp_path / "s" / "images" / "train" / "3.jpg"
-    reading = annotation_files.Reading(tmp_path / "set")
+    reading = annotations.Reading(tmp_path / "set")
     assert "Did you mean images/1.jpg" in reading.near(tmp_path / "set" / "11.jpg")
     with pytest.raises(FileNotFoundError, match="--images_dir: no folder"):
-        annotation_files.Reading(tmp_path / "absent")
+        annotations.Reading(tmp_path / "absent")
 
 
 def test_folders_stand_for_their_files(tmp_path):
     touch(tmp_path, "b/2.json", "b/1.JSON", "b/1.jpg", "a.json", "c/d/1.xml")
-    found = annotation_files.annotation_files([tmp_path / "b", tmp_path / "a.json"], ".json")
+    found = annotations.annotation_files([tmp_path / "b", tmp_path / "a.json"], ".json")
     assert [file.name for file in found] == ["1.JSON", "2.json", "a.json"]
-    (below,) = annotation_files.annotation_files([tmp_path / "c"], ".xml")
+    (below,) = annotations.annotation_files([tmp_path / "c"], ".xml")
     assert below == tmp_path / "c" / "d" / "1.xml"
     for path in ("absent.json", "c"):
         with pytest.raises(
             FileNotFoundError, match=rf"annotations \(.json\) at .*{path}, found no"
         ):
-            annotation_files.annotation_files([tmp_path / path], ".json")
+            annotations.annotation_files([tmp_path / path], ".json")
     with pytest.raises(ValueError, match="each annotation file once, got .*2.json twice"):
-        annotation_files.annotation_files([tmp_path / "b", tmp_path / "b" / "2.json"], ".json")
+        annotations.annotation_files([tmp_path / "b", tmp_path / "b" / "2.json"], ".json")
 
 
 def rows(mask):

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from food_data import (
-    annotation_files,
     annotations,
     dataset_builder,
     image_placement,
@@ -206,7 +205,7 @@ def banana(axis=None, action="skewering", **more):
 def add(tmp_path):
     def call(*objects, size=(40, 20), rules=mask_rules.DEFAULT_RULES, reading=None, **options):
         labelled = annotations.LabelledPicture(tmp_path / "1.png", "a/1.png", size, objects)
-        reading = reading or annotation_files.Reading()
+        reading = reading or annotations.Reading()
         (done,), origins = dataset_builder.add_axes([labelled], rules, reading, **options)
         return done.objects, origins
 
@@ -237,7 +236,7 @@ def test_axes_are_stated_then_of_the_mask_then_of_the_box(add):
 def test_a_mask_that_cannot_be_used_is_counted_and_its_box_takes_its_place(add, tmp_path):
     cv2.imwrite(str(tmp_path / "wrong.png"), np.ones((2, 2), np.uint8))
     wrong = functools.partial(annotations.file_mask, tmp_path / "wrong.png", None)
-    reading = annotation_files.Reading()
+    reading = annotations.Reading()
     done, origins = add(banana(rings=EMPTY, box=BOX), banana(shape=wrong, box=BOX), reading=reading)
     assert origins == {"from a box": 2}
     assert [each.mask(40, 20) for each in done] == [None, None]
@@ -253,19 +252,17 @@ def test_a_mask_that_cannot_be_used_is_counted_and_its_box_takes_its_place(add, 
     )
     reasons = ["mask is empty", "mask does not fit its picture", "has only a box", "has only a box"]
     assert [each.flaw for each in done] == [*reasons, "is a crowd", "has only a box"]
-    assert [each.axis for each in done] == [None] * 6
     (box,), _ = add(banana(box=np.float64([[50, 2], [60, 12]])))
     assert box.flaw == "box has no area"
 
 
 def test_unwanted_objects_cost_nothing_and_unreadable_ones_are_named_or_counted(add, tmp_path):
     absent = banana(shape=functools.partial(annotations.file_mask, tmp_path / "absent.png", None))
-    done, origins = add(absent, banana(LINE), wanted=lambda each: False)
-    assert [each.axis for each in done] == [None, None]
+    done, origins = add(dataclasses.replace(absent, flaw="unknown food"))
     assert not origins
     with pytest.raises(OSError, match="1.png: banana: .*absent.png"):
         add(absent)
-    skipping = annotation_files.Reading(skip_unreadable=True)
+    skipping = annotations.Reading(skip_unreadable=True)
     done, _ = add(absent, banana(rings=BAR), reading=skipping)
     assert [each.flaw for each in done] == ["picture unreadable", None]
     (unread,), _ = add(banana(rings=BAR), size=None)
@@ -281,7 +278,7 @@ def settle(tmp_path):
         exif[0x0112] = orientation
         Image.new("RGB", (40, 20)).save(tmp_path / "1.jpg", exif=exif)
         labelled = annotations.LabelledPicture(tmp_path / "1.jpg", "a/1.jpg", size, objects)
-        reading = annotation_files.Reading(labels_on=labels_on)
+        reading = annotations.Reading(labels_on=labels_on)
         reading.boxes_may_be_corners = may_be_corners
         (done,) = dataset_builder.settle([labelled], reading)
         return done, reading.notes

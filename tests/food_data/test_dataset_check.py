@@ -45,7 +45,7 @@ def check(dataset, tmp_path, split=SPLIT, compressed=False, **changes):
 def test_a_good_data_set(good, tmp_path, compressed, dtype):
     images = good.images if dtype is np.uint8 else good.images / np.float32(255)
     report = check(good, tmp_path, compressed=compressed, images=images)
-    assert (report.errors, report.warnings) == ((), ())
+    assert (report.errors, report.warnings) == ([], [])
     assert report.text.endswith("0 errors, 0 warnings")
     for row in (
         r"images +" + np.dtype(dtype).name + r" +\[4, 236, 236, 3\]",

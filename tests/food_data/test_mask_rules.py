@@ -137,7 +137,7 @@ def test_what_a_file_does_not_name_stays_and_changes_come_after_it(tmp_path):
         ({"twirling": {"length": 1}}, [], "twirling: expected keys among .* got {'length': 1}"),
         ({"twirling": {"part": 3}}, [], "rules.json: twirling: part: expected a number above 0"),
         ({}, ["twirling.part=2.1"], "twirling.part=2.1: part: expected a number above 0 up to 2.0"),
-        ({}, ["twirling.part=nan"], "part: .* got nan"),
+        ({}, ["twirling.part=nan"], "part: .* got 'nan'"),
         ({}, ["twirling.part=half"], "part: .* got 'half'"),
         ({"twirling": {"part": True}}, [], "part: .* got True"),
         ({}, ["twirling.direction=east"], "direction: expected one of right, left, down, up; got"),
