@@ -161,6 +161,7 @@ def test_warnings(good, tmp_path, change, message):
         (lambda i: (i / 255).astype(np.uint8), None, "error: images: expected levels of 0..255"),
         (lambda i: np.float32(i / 255**2), None, "error: images: expected levels of 0..255, got "),
         (lambda i: i // 10, None, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) have no level"),
+        (lambda i: 100 + i // 7, None, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) hardly"),
         (None, lambda a: a / 100, "error: actions: expected places all over the picture, got 0.00"),
         (None, lambda a: a * 0 + 0.5, "warning: actions: all 8 labels are the same within 0.02"),
         (None, lambda a: a / 5, "warning: actions: all 8 labels lie in the upper left corner"),
@@ -213,18 +214,29 @@ VERSIONS = (
 )
 
 
+def camera(rng):
+    """Five pieces of food on the plate of one camera that does not move."""
+    view = scribble(np.random.default_rng(9))
+    for _ in range(5):
+        middle, axes = rng.integers(75, 161, 2).tolist(), rng.integers(12, 24, 2).tolist()
+        colour = rng.integers(20, 230, 3).tolist()
+        cv2.ellipse(view, middle, axes, int(rng.integers(180)), 0, 360, colour, -1, cv2.LINE_AA)
+    return np.clip(view + rng.normal(0, 2.5, view.shape), 0, 255).astype(np.uint8)
+
+
 def test_pictures_across_the_split_that_are_alike_are_found(make_dataset, tmp_path):
-    """0..29 train, 30..49 are versions of 0..19, 50..59 are others."""
+    """0..49 train: 30 plates and 20 photos of a camera. 50..69 are versions of 0..19, the others
+    are none: 10 plates and 20 photos of that camera."""
     rng = np.random.default_rng(0)
-    plates = [scribble(rng) for _ in range(40)]
+    plates, photos = [scribble(rng) for _ in range(40)], [camera(rng) for _ in range(40)]
     versions = [VERSIONS[i % 10](plates[i], rng) for i in range(20)]
-    images = np.stack([*plates[:30], *versions, *plates[30:]])
-    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(60, images=images))
-    split = splits.Split(np.arange(30), np.arange(30, 60))
+    images = np.stack([*plates[:30], *photos[:20], *versions, *plates[30:], *photos[20:]])
+    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(100, images=images))
+    split = splits.Split(np.arange(50), np.arange(50, 100))
     report = dataset_check.check_file(tmp_path / "a.npz", split, compare_pictures=True)
     (warning,) = [one for one in report.warnings if one.startswith("split: ") and "like" in one]
     assert "split: 20 pictures to validate look like" in warning
-    assert "(30 like 0, 31 like 1, 32 like 2, 33 like 3, 34 like 4, ...)" in warning
+    assert "(50 like 0, 51 like 1, 52 like 2, 53 like 3, 54 like 4, ...)" in warning
     assert "--group_pattern" in warning
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import errno
+import io
 import json
 import os
 import re
 
 import pytest
+from PIL import Image
 
-from food_data import recordings
+from food_data import image_placement, recordings
 from serving import recorder
 
 JPEG = b"\xff\xd8\xff" + bytes(1000)
@@ -44,6 +46,22 @@ def test_a_record_holds_what_was_sent_and_answered_and_its_last_correction(tmp_p
     assert (one.answer, one.motion()) == (ANSWER, (0.25, 0.5, 0.75, 0.5))
     assert one.correction["corrected_by"] is None
     datetime.datetime.fromisoformat(one.correction["corrected_at"])
+
+
+def test_every_format_that_is_read_has_its_ending(tmp_path):
+    keeper = recorder.Recorder(tmp_path)
+    picture = Image.new("RGB", (8, 6))
+    for name in image_placement.FORMATS:
+        file = io.BytesIO()
+        picture.save(file, name)
+        record(keeper, name, file.getvalue())
+    record(keeper, "HEIC", b"\0\0\0\x18ftypheic")
+    record(keeper, "unknown", b"?")
+    endings = {one.request_id: one.image.suffix for one in recordings.read_recordings(tmp_path)}
+    assert endings == {
+        "JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tiff",
+        "GIF": ".gif", "AVIF": ".avif", "JPEG2000": ".jp2", "HEIC": ".heic", "unknown": ".bin",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("request_id", ["r2", "", "..", "../r1", "r1/../r1", "*", "a" * 200])
