@@ -57,6 +57,7 @@ from food_data import (
     dataset_builder,
     image_placement,
     npz_dataset,
+    rlds,
     splits,
     vocabulary,
 )
@@ -131,7 +132,7 @@ class SamplePictures:
     "val/00000017". They bring their own embeddings."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self._data = npz_dataset.read_npz(args.dataset_file)
+        self._data = rlds.read_dataset(args.dataset_file)
         path = args.split_file or splits.split_path(args.dataset_file)
         numbers = getattr(splits.read_split(path, len(self._data)), f"{args.split}_idx")
         if not len(numbers):

@@ -47,6 +47,7 @@ from food_data import (
     framing,
     mask_rules,
     npz_dataset,
+    rlds,
     splits,
 )
 
@@ -235,7 +236,7 @@ def select(
 
 def training_samples(dataset_file: pathlib.Path) -> Samples:
     """Those of a data set with its split file beside it; all of it without one."""
-    dataset, path = npz_dataset.read_npz(dataset_file), splits.split_path(dataset_file)
+    dataset, path = rlds.read_dataset(dataset_file), splits.split_path(dataset_file)
     return select(dataset, *(("train", path) if path.is_file() else ("all", None)))
 
 
@@ -310,7 +311,7 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
         split_file = args.split_file
         if split_file is None and args.split != "all":
             split_file = splits.split_path(args.dataset_file)
-        dataset = npz_dataset.read_npz(args.dataset_file)
+        dataset = rlds.read_dataset(args.dataset_file)
         _check_fits(args, dataset, metadata)
         return select(dataset, args.split, split_file)
     parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")

@@ -26,7 +26,7 @@ import agent_wrapper
 import policy_specs
 import transformer_network
 from evaluation import metrics
-from food_data import npz_dataset, pipeline, splits
+from food_data import npz_dataset, pipeline, rlds, splits
 
 _FEATURES_FILE = "efficientnet_features.f32"
 _PREFETCH_BATCHES = 2
@@ -189,7 +189,7 @@ def read_npz(
     dry_run: bool = False,
 ) -> RunData:
     """A data set and its split: read, or drawn by the seed and, except in a dry run, saved."""
-    dataset = npz_dataset.read_npz(dataset_file)
+    dataset = rlds.read_dataset(dataset_file)
     path, name = (
         pathlib.Path(split_file or splits.split_path(dataset_file)),
         pathlib.Path(dataset_file).name,
