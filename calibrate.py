@@ -26,10 +26,7 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
-import functools
 import sys
-
-import tqdm
 
 import checkpoint_directory
 from evaluation import calibration, calibration_fit, metrics, report, uncertainty_sources
@@ -41,12 +38,7 @@ BELOW_FLOOR = 3
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The flags, see `samples.parse`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    evaluation_samples.add_flags(parser)
+    parser = evaluation_samples.parser(__doc__)
     add = parser.add_argument
     add("--split", choices=("val", "all"), default="val", help="all: of a set that did not train")
     add("--fraction", type=float, default=0.5, help="of the pictures that calibrate; 1: all")
@@ -77,7 +69,7 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
             f"{args.dataset_file or args.annotations[0]}: expected samples that did not train, got "
             f"the data set that {args.checkpoint_dir} was trained with. Use --split val."
         )
-    framed = evaluation_samples.framing_of(args, metadata)
+    framed = checkpoint_directory.framing_of(metadata).instead(args.passes)
     loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
     agent = framed.model(loaded.agent)
     target, rate = "query_rate", 0.2 if args.target_query_rate is None else args.target_query_rate
@@ -87,12 +79,10 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
     fitting, testing = evaluation_samples.calibration_split(samples, args.fraction, args.seed)
     found = uncertainty_sources.collect(
         source,
-        samples.dataset,
-        samples.indices,
+        samples,
         batch_size=args.batch_size,
         seed=args.seed,
         frames=uncertainty_sources.Frames(agent, samples.dataset, framed),
-        progress=functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None),
     )
     fitted = calibration_fit.fit(
         samples.part(fitting),

@@ -23,35 +23,22 @@ import keras2  # noqa: F401
 import argparse
 import dataclasses
 import datetime
-import functools
 import math
 import pathlib
 import sys
 import typing
-from collections.abc import Mapping
-
-import numpy as np
-import tqdm
 
 import checkpoint_directory
 from evaluation import calibration, report, study, uncertainty_sources
 from evaluation import samples as evaluation_samples
-from food_data import atomic_files, framing, npz_dataset
-
-if typing.TYPE_CHECKING:
-    import agent_wrapper
+from food_data import atomic_files, npz_dataset
 
 _NUM_EXAMPLES = 6
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The flags, see `samples.parse`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    evaluation_samples.add_flags(parser)
+    parser = evaluation_samples.parser(__doc__)
     add = parser.add_argument
     add("--split", choices=evaluation_samples.SPLITS, help="val of a file, all of photos")
     add("--train_dataset_file", type=pathlib.Path, help="labels for the baselines, if of another")
@@ -80,92 +67,46 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         )
     if args.mm_per_px is not None and not 0 < args.mm_per_px < math.inf:
         raise ValueError(f"--mm_per_px: expected a positive number, got {args.mm_per_px}.")
-    folders = {"--report_dir": args.report_dir}
-    folders["--output_file"] = args.output_file and args.output_file.parent
-    for flag, folder in folders.items():
-        if folder is not None:
-            atomic_files.check_folder(folder, flag)
+    for flag, path in (("report_dir", args.report_dir), ("output_file", args.output_file)):
+        if path is not None:
+            folder = path.parent if flag == "output_file" else path
+            atomic_files.check_folder(folder, f"--{flag}")
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)
     if args.train_dataset_file is not None:
         train = evaluation_samples.training_samples(args.train_dataset_file)
         samples = dataclasses.replace(samples, train=train)
-    framed = evaluation_samples.framing_of(args, metadata)
-    samples, calibrated = _calibration(args, contents, samples, framed)
-    # A data set without its folder, which says nothing to others.
-    name = pathlib.Path(args.dataset_file or args.annotations[0]).name
-    print(f"{name}, {args.split}: {len(samples)} samples")
-    agent, frames, instructions = _load(contents, samples, framed, args.trust_config)
-    other = None
-    if args.compare is not None:
-        compared = checkpoint_directory.read_contents(args.compare)
-        framed_too = evaluation_samples.framing_of(args, compared.metadata)
-        loaded = _load(compared, samples, framed_too, args.trust_config)
-        other = compared.directory.name, *loaded[:2]
-    document = _about(args, name, samples, metadata) | study.run(
-        samples,
-        agent,
-        frames=frames,
-        sources=_sources(args, agent, calibrated),
-        calibrated=calibrated,
-        other=other,
-        mm_per_px=args.mm_per_px,
-        seed=args.seed,
-        batch_size=args.batch_size,
-        coverage_splits=args.coverage_splits,
-        shift_samples=args.shift_samples if args.shifts else 0,
-        instructions=instructions,
-        num_examples=_NUM_EXAMPLES if args.report_dir else 0,
-        progress=functools.partial(tqdm.tqdm, unit="batch", leave=False, disable=None),
-    )
-    document["checkpoint"]["passes"] = framed.passes
-    print(report.text(document))
-    if args.output_file is not None:
-        means = {
-            kind: {key: one["mean"] for key, one in row.items() if one["mean"] is not None}
-            for kind, row in document["errors"].items()
-        }
-        contents = {"split": args.split, "num_samples": len(samples), "answers": means}
-        with atomic_files.replace_file(args.output_file) as file:
-            file.write(report.json_text(contents | document).encode())
-    if args.report_dir is not None:
-        report.write(document, args.report_dir)
-        print(f"{args.report_dir}: the report")
-    return document
-
-
-def _calibration(
-    args: argparse.Namespace,
-    contents: checkpoint_directory.Contents,
-    samples: evaluation_samples.Samples,
-    framed: framing.Framing,
-) -> tuple[evaluation_samples.Samples, calibration.UncertaintyCalibration | None]:
-    """What calibrated the checkpoint, if it is of answers like these, and the samples that it may
-    be tested on. Here, because loading the model takes longer."""
+    framed = checkpoint_directory.framing_of(metadata).instead(args.passes)
     calibrated = calibration.of_checkpoint(contents)
-    if calibrated is None:
-        return samples, None
-    if calibrated.fitted_on.passes != framed.passes:
+    if calibrated is not None and calibrated.fitted_on.passes != framed.passes:
         print(
             f"{calibration.FILE_NAME} is of answers with --passes {calibrated.fitted_on.passes}, "
             f"these are with {framed.passes}: it is left out"
         )
-        return samples, None
-    if args.without_calibration:
-        rest = evaluation_samples.without_calibrating(samples, calibrated)
-        print(f"{len(samples) - len(rest)} samples left out, whose pictures calibrated")
-        samples = rest
-    calibrated.check_unseen(samples.picture_ids)
-    return samples, calibrated
-
-
-def _sources(
-    args: argparse.Namespace,
-    agent: agent_wrapper.Agent | framing.Voted,
-    calibrated: calibration.UncertaintyCalibration | None,
-) -> list[uncertainty_sources.Source]:
-    """Those of the flags, and the default one where something needs it."""
+        calibrated = None
+    if calibrated is not None:
+        if args.without_calibration:
+            rest = evaluation_samples.without_calibrating(samples, calibrated)
+            print(f"{len(samples) - len(rest)} samples left out, whose pictures calibrated")
+            samples = rest
+        calibrated.check_unseen(samples.picture_ids)  # Here, because loading takes longer.
+    # A data set without its folder, which says nothing to others.
+    name = pathlib.Path(args.dataset_file or args.annotations[0]).name
+    print(f"{name}, {args.split}: {len(samples)} samples")
+    loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
+    agent, store = framed.model(loaded.agent), loaded.embeddings
+    # The instructions that it was trained on, or, if it does not say, those that it has.
+    pairs = map(tuple, loaded.metadata.get("trained_pairs") or store.combinations())
+    other = None
+    if args.compare is not None:
+        theirs = checkpoint_directory.read_contents(args.compare)
+        framed_too = checkpoint_directory.framing_of(theirs.metadata).instead(args.passes)
+        model = checkpoint_directory.load(theirs, trust_config=args.trust_config).agent
+        model = framed_too.model(model)
+        frames = uncertainty_sources.Frames(model, samples.dataset, framed_too)
+        other = theirs.directory.name, model, frames
+    # The default source is asked too where something needs it.
     fitted_on = None if calibrated is None else calibrated.fitted_on
     sources = [uncertainty_sources.parse(one, agent, fitted_on) for one in args.uncertainty]
     needed = args.report_dir or args.shifts or args.coverage_splits
@@ -173,17 +114,22 @@ def _sources(
         sources.insert(0, uncertainty_sources.parse("default", agent, fitted_on))
     elif needed and not sources:
         sources.append(uncertainty_sources.parse("default", agent))
-    return sources
-
-
-def _about(
-    args: argparse.Namespace,
-    name: str,
-    samples: evaluation_samples.Samples,
-    metadata: Mapping[str, typing.Any],
-) -> dict[str, typing.Any]:
-    """The document's head: what was asked, with which flags and packages."""
-    return {
+    figures = study.run(
+        samples,
+        agent,
+        frames=uncertainty_sources.Frames(agent, samples.dataset, framed),
+        sources=sources,
+        calibrated=calibrated,
+        other=other,
+        mm_per_px=args.mm_per_px,
+        seed=args.seed,
+        batch_size=args.batch_size,
+        coverage_splits=args.coverage_splits,
+        shift_samples=args.shift_samples if args.shifts else 0,
+        instructions={pair: store.lookup(*pair) for pair in pairs},
+        num_examples=_NUM_EXAMPLES if args.report_dir else 0,
+    )
+    document = {
         "title": f"{args.checkpoint_dir.name} on {name}, {args.split}",
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "settings": {
@@ -202,27 +148,22 @@ def _about(
             "name": f"{args.checkpoint_dir.name}/{metadata['checkpoint']}",
             "loss_type": metadata.get("loss_type"),
             "global_step": metadata.get("global_step"),
+            "passes": framed.passes,
         },
-    }
-
-
-def _load(
-    contents: checkpoint_directory.Contents,
-    samples: evaluation_samples.Samples,
-    framed: framing.Framing,
-    trust_config: bool,
-) -> tuple[
-    agent_wrapper.Agent | framing.Voted,
-    uncertainty_sources.Frames,
-    dict[tuple[str, str], np.ndarray],
-]:
-    """A checkpoint's model, which votes if it is to, what its last pass looks at, and the
-    instructions that it was trained on, or, if it does not say, those that it has."""
-    loaded = checkpoint_directory.load(contents, trust_config=trust_config)
-    agent, store = framed.model(loaded.agent), loaded.embeddings
-    pairs = map(tuple, loaded.metadata.get("trained_pairs") or store.combinations())
-    known = {pair: store.lookup(*pair) for pair in pairs}
-    return agent, uncertainty_sources.Frames(agent, samples.dataset, framed), known
+    } | figures
+    print(report.text(document))
+    if args.output_file is not None:
+        means = {
+            kind: {key: one["mean"] for key, one in row.items() if one["mean"] is not None}
+            for kind, row in document["errors"].items()
+        }
+        figures = {"split": args.split, "num_samples": len(samples), "answers": means}
+        with atomic_files.replace_file(args.output_file) as file:
+            file.write(report.json_text(figures | document).encode())
+    if args.report_dir is not None:
+        report.write(document, args.report_dir)
+        print(f"{args.report_dir}: the report")
+    return document
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,10 +7,9 @@
 | centre of the picture       | nothing                                     | no               |
 | colour                      | nothing; not the instruction                | yes              |
 
-An answer is [x1, y1, x2, y2] in 0..1, origin top left, y down. Example of "mean of action and
-food": training labels of "skewering banana" with the midpoints (0.4, 0.4) and (0.6, 0.4) make it
-answer (0.5, 0.4) to every "skewering banana". It answers "skewering grape" with the mean of all
-skewering if training had no such sample, and with the mean of everything if it had no skewering.
+Example of "mean of action and food": training labels of "skewering banana" with the midpoints (0.4,
+0.4) and (0.6, 0.4) make it answer (0.5, 0.4) to every "skewering banana". It answers "skewering
+grape" with the mean of all skewering if training had no such sample, and else with that of all.
 
 "colour" takes the main axis of the most colourful region for food. Plates and tables tend to be
 grey, white or brown, food to be green, red or yellow, so: smooth the picture (Gaussian, standard
@@ -35,46 +34,29 @@ CENTRE = np.array([0.25, 0.5, 0.75, 0.5])
 
 def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
     """The answers float64 [n, 4] of the module's table, as far as what they need is known."""
-    found, number = {}, len(samples)
-    if samples.train is not None:
-        mean = np.mean(samples.train.labels, axis=0, dtype=np.float64)
-        found["mean of the training labels"] = np.broadcast_to(mean, (number, 4))
-        arrays = [
-            one.names(name)
-            for one in (samples.train, samples)
-            for name in ("action_names", "food_types")
-        ]
+    found, number, train = {}, len(samples), samples.train
+    if train is not None:
+        labels = np.asarray(train.labels, np.float64)
+        means: dict[tuple[str, ...], np.ndarray] = {(): labels.mean(axis=0)}
+        found["mean of the training labels"] = np.broadcast_to(means[()], (number, 4))
+        arrays = [one.names(n) for one in (train, samples) for n in ("action_names", "food_types")]
         if all(names is not None for names in arrays):
-            found["mean of action and food"] = _instruction_means(samples.train.labels, *arrays)
+            for action, rows in metrics.groups(arrays[0]):
+                means[(action,)] = labels[rows].mean(axis=0)
+                for food, some in metrics.groups(arrays[1][rows]):
+                    means[action, food] = labels[rows[some]].mean(axis=0)
+            found["mean of action and food"] = np.array(
+                [means.get(pair, means.get(pair[:1], means[()])) for pair in zip(*arrays[2:])]
+            )
     found["centre of the picture"] = np.broadcast_to(CENTRE, (number, 4))
     images = samples.dataset.images
     found["colour"] = np.array([colour_answer(np.asarray(images[i])) for i in samples.indices])
     return found
 
 
-def _instruction_means(
-    labels: np.ndarray,
-    train_actions: np.ndarray,
-    train_foods: np.ndarray,
-    actions: np.ndarray,
-    foods: np.ndarray,
-) -> np.ndarray:
-    labels = np.asarray(labels, np.float64)
-    means: dict[tuple[str, ...], np.ndarray] = {(): labels.mean(axis=0)}
-    for action, rows in metrics.groups(train_actions):
-        means[(action,)] = labels[rows].mean(axis=0)
-        for food, some in metrics.groups(train_foods[rows]):
-            means[action, food] = labels[rows[some]].mean(axis=0)
-    return np.array(
-        [means.get(pair, means.get(pair[:1], means[()])) for pair in zip(actions, foods)]
-    )
-
-
 def colour_answer(image: np.ndarray) -> np.ndarray:
-    """The main axis of the most colourful region of uint8 RGB [H, W, 3]: float64 [4], in 0..1.
-
-    `CENTRE` if nothing stands out, as in a picture of one colour.
-    """
+    """The main axis of the most colourful region of uint8 RGB [H, W, 3]: float64 [4], in 0..1;
+    `CENTRE` if nothing stands out, as in a picture of one colour."""
     smooth = cv2.GaussianBlur(image, (0, 0), 2).astype(np.float32) / 255
     lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB)
     chroma = np.hypot(lab[..., 1], lab[..., 2])
@@ -95,11 +77,8 @@ def colour_answer(image: np.ndarray) -> np.ndarray:
 
 
 def swapped_instructions(samples: Samples, seed: int) -> np.ndarray:
-    """For each sample one of the same picture, by lot; it may be itself. Numbers of the data set.
-
-    On a plate with a banana and rice the model is asked for either, whichever the sample is about.
-    One that listens is then nearest to the sample's own food as often as the lot says so: by
-    chance."""
+    """For each sample one of the same picture, by lot; it may be itself. Numbers of the data set. A
+    model that listens is then nearest to the sample's own food as often as the lot says so."""
     rng, swapped = np.random.default_rng(seed), np.array(samples.indices)
     for _, rows in metrics.groups(samples.names("sources")):
         swapped[rows] = rng.choice(samples.indices[rows], len(rows))

@@ -92,24 +92,20 @@ class ConformalRegions:
 
     def disc_radius(self, score: np.ndarray) -> np.ndarray:
         """Radius float64 [N] about the midpoint, of uncertainties [N]."""
-        score = np.asarray(score, np.float64)
-        if self.adaptive:
-            return self.disc_adaptive * (score + self.floor)
-        return np.full(score.shape, self.disc)
+        return self._size(self.disc, self.disc_adaptive, score, self.floor)
 
     def box_half_widths(self, std: np.ndarray) -> np.ndarray:
         """Half the box's width in each coordinate, float64 [N, 4], of uncalibrated std [N, 4]."""
-        std = np.asarray(std, np.float64)
-        if self.adaptive:
-            return self.box_adaptive * (std + self.floor)
-        return np.full(std.shape, self.box)
+        return self._size(self.box, self.box_adaptive, std, self.floor)
 
     def sector_half_angle(self, axis_spread: np.ndarray) -> np.ndarray:
         """Half the sector's angle, degrees float64 [N] 0..90, of axis spreads [N] in degrees."""
-        spread = np.asarray(axis_spread, np.float64)
-        if self.adaptive:
-            return np.minimum(self.sector_adaptive * (spread + ANGLE_FLOOR_DEG), 90.0)
-        return np.full(spread.shape, min(self.sector, 90.0))
+        size = self._size(self.sector, self.sector_adaptive, axis_spread, ANGLE_FLOOR_DEG)
+        return np.minimum(size, 90.0)
+
+    def _size(self, plain: float, factor: float, spread: np.ndarray, floor: float) -> np.ndarray:
+        spread = np.asarray(spread, np.float64)
+        return factor * (spread + floor) if self.adaptive else np.full(spread.shape, plain)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,8 +162,7 @@ class Confidence:
             )
 
     def chance(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The chance that each of N answers is right, float64 [N]; raises ValueError if an input is
-        absent."""
+        """The chance that each of N answers is right, float64 [N]; ValueError without an input."""
         absent = [name for name in self.inputs if name not in inputs]
         if absent:
             raise ValueError(
@@ -242,10 +237,7 @@ class UncertaintyCalibration:
 
     def apply(self, estimate: Estimate, row: int = 0) -> CalibratedAnswer:
         """What is known about the answer in a row of an estimate of the source that was calibrated.
-
-        Raises:
-            ValueError: if the estimate is of another score, or a value is negative or not finite.
-        """
+        Raises ValueError if it is of another score, or a value is negative or not finite."""
         mean, std = (np.asarray(one[row], np.float64) for one in (estimate.answers, estimate.std))
         score = float(self.uncertainty(estimate)[row])
         if not np.isfinite([*mean, *std, score]).all() or min(*std, score) < 0:
@@ -257,8 +249,7 @@ class UncertaintyCalibration:
         if self.regions.sector is not None:
             spread = estimate.features["axis_spread"][row]
             half_angle = float(self.regions.sector_half_angle(spread))
-        rivals = estimate.features.get("rivalry")
-        half_widths = self.regions.box_half_widths(std)
+        rivals, half_widths = estimate.features.get("rivalry"), self.regions.box_half_widths(std)
         return CalibratedAnswer(
             std=tuple(self.calibrated_std(std).tolist()),
             coverage=self.regions.coverage,
@@ -283,15 +274,6 @@ class UncertaintyCalibration:
                 f"{shared[0]}. Test on others; evaluate.py --without_calibration leaves these out."
             )
 
-    def check_weights(self, weights_sha256: str) -> None:
-        """Raises ValueError unless these weights were calibrated: others have other doubts."""
-        if self.fitted_on.weights_sha256 != weights_sha256:
-            raise ValueError(
-                f"{FILE_NAME}: expected the weights that were calibrated, got others: the "
-                "checkpoint beside it has changed since. Run calibrate.py again, or take the file "
-                "away."
-            )
-
 
 def write(directory: str | os.PathLike[str], calibration: UncertaintyCalibration) -> None:
     """Writes `uncertainty.json` into a checkpoint's directory, whole or not at all."""
@@ -302,24 +284,21 @@ def write(directory: str | os.PathLike[str], calibration: UncertaintyCalibration
 
 def of_checkpoint(contents: checkpoint_directory.Contents) -> UncertaintyCalibration | None:
     """What the `uncertainty.json` says that was read with a checkpoint; None if there was none.
-
-    Raises:
-        ValueError: if it is not as it should be, or of other weights.
-    """
+    Raises ValueError if it is not as it should be, or of other weights, which have other doubts."""
     if contents.calibration is None:
         return None
     found = parse(contents.calibration, str(contents.directory / FILE_NAME))
-    found.check_weights(contents.weights_sha256)
+    if found.fitted_on.weights_sha256 != contents.weights_sha256:
+        raise ValueError(
+            f"{FILE_NAME}: expected the weights that were calibrated, got others: the checkpoint "
+            "beside it has changed since. Run calibrate.py again, or take the file away."
+        )
     return found
 
 
 def parse(text: str, name: str) -> UncertaintyCalibration:
-    """The contents of an `uncertainty.json`, which errors call `name`.
-
-    Raises:
-        ValueError: if it is no JSON, or a field is absent, unknown, of another type, not finite or
-            out of range; says which.
-    """
+    """The contents of an `uncertainty.json`, which errors call `name`. Raises ValueError if it is
+    no JSON, or a field is absent, unknown, of another type, not finite or out of range."""
     try:
         values = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:

@@ -1,19 +1,15 @@
 """Fits what `uncertainty.json` holds to samples that neither train nor test, and tests it.
 
-Standard deviations get the factors that make them as large as the errors are: the Gaussian
-likelihood is highest at s^2 = mean of ((label - mean) / std)^2 (Levi et al. 2019; Laves et al.
-2020). Errors of twice the std give the factor 2.
+docs/evaluation.md ("Calibration") has the formula, promise and source of each part.
 
-Regions hold the label with a stated chance, whatever the model is (split conformal prediction, Vovk
-et al. 2005; Lei et al. 2018). Each sample gets a score, how far the label lies from the answer; the
-region of a new answer is everything up to the ceil((n + 1) * coverage)-th smallest of the n scores.
-The distances 0.01, 0.02, ..., 0.09 of nine midpoints give the 90 % radius 0.09 (rank 9 of nine); of
-eight midpoints no such radius exists.
+Standard deviations get the factors that make them as large as the errors are: errors of twice the
+std give the factor 2.
 
-| region | score, plain                             | score, adaptive                           |
-|--------|------------------------------------------|-------------------------------------------|
-| disc   | distance of the midpoints                | distance / (uncertainty + floor)          |
-| box    | largest error of the four coordinates    | largest of the four error / (std + floor) |
+Regions hold the label with a stated chance, whatever the model is (split conformal prediction).
+Each sample gets a score, how far the label lies from the answer; the region of a new answer is
+everything up to the ceil((n + 1) * coverage)-th smallest of the n scores. The distances 0.01, 0.02,
+..., 0.09 of nine midpoints give the 90 % radius 0.09 (rank 9 of nine); of eight midpoints no such
+radius exists. Scores of adaptive regions are divided by (uncertainty or std + floor).
 
 Where it is known which food is elongated, discs have a sector: the angle to the answer's axis, 0
 where food has none, and angle / (axis spread + 5 degrees). Disc and sector then hold place and
@@ -26,9 +22,8 @@ query_rate: at most this share of plates is asked about: the conformal quantile 
 error_rate: of the answers that are acted on, at most this share is wrong. Twenty thresholds are
     tried, which keep 1/20, 2/20, ... of the split. For each, `statistics.upper_bound` says how high
     the error rate may be, with a twentieth of the allowed chance to be wrong (Bonferroni), so that
-    choosing among them costs no confidence; the one that asks least is taken (selection with
-    guaranteed risk, Geifman and El-Yaniv 2017). After 40 error-free pictures, at the confidence
-    0.95, the bound is 1 - (0.05 / 20)^(1/40) = 0.139.
+    choosing among them costs no confidence; the one that asks least is taken. After 40 error-free
+    pictures, at the confidence 0.95, the bound is 1 - (0.05 / 20)^(1/40) = 0.139.
 
 Samples of one picture are not independent, and those bounds need it: thresholds and bounds are made
 of one sample of each picture, drawn by lot, and of chances fitted without the sample's own picture.
@@ -82,12 +77,8 @@ def fit(
 ) -> calibration.UncertaintyCalibration:
     """Everything that `uncertainty.json` holds, of what a source says about samples that did not
     train. `calibration` says what the other arguments mean, where they are written; `seed` draws
-    one sample of each picture for the threshold.
-
-    Raises:
-        ValueError: if a value is out of range or not finite, or there are too few samples for what
-            is to be promised; says how many are needed.
-    """
+    one sample of each picture for the threshold. Raises ValueError if a value is out of range or
+    not finite, or there are too few samples for the promise; says how many are needed."""
     for name, value in (("target rate", target_rate), ("confidence", confidence)):
         if not 0 < value < 1:
             raise ValueError(f"{name}: expected 0 < {name} < 1, got {value}.")
@@ -168,17 +159,14 @@ def axis_errors(answers: np.ndarray, pieces: evaluation_samples.Pieces) -> np.nd
 
 
 def region_scores(estimate: Estimate, pieces: evaluation_samples.Pieces) -> dict[str, np.ndarray]:
-    """{name of `REGIONS`: float64 [n]}, see the module; a region holds scores up to its size."""
+    """{name of `REGIONS`: float64 [n]}: distances of midpoints and the largest errors of the four
+    coordinates, as they are and adaptive; a region holds scores up to its size."""
     found = estimate.part(pieces.rows)
     error = np.abs(np.asarray(found.answers, np.float64) - pieces.labels)
     distance = metrics.midpoint_distances(found.answers, pieces.labels)
-    scores = {
-        "disc": distance,
-        "disc_adaptive": distance / (found.score + FLOOR),
-        "box": error.max(axis=1),
-        "box_adaptive": (error / (found.std + FLOOR)).max(axis=1),
-    }
-    return {name: pieces.smallest(values) for name, values in scores.items()}
+    scores = distance, distance / (found.score + FLOOR)
+    scores += error.max(axis=1), (error / (found.std + FLOOR)).max(axis=1)
+    return {name: pieces.smallest(values) for name, values in zip(REGIONS, scores)}
 
 
 def fit_regions(
@@ -188,10 +176,7 @@ def fit_regions(
     adaptive: bool = True,
 ) -> calibration.ConformalRegions:
     """Regions of a calibration split of n samples, with sectors if it is known what is elongated.
-
-    Raises:
-        ValueError: if n is too small for the coverage, or a value is NaN.
-    """
+    Raises ValueError if n is too small for the coverage, or a value is NaN."""
     scores = region_scores(estimate, pieces)
     sizes = {name: conformal_quantile(scores[name], coverage) for name in REGIONS}
     if pieces.elongated is not None:
@@ -199,9 +184,8 @@ def fit_regions(
         distances = metrics.midpoint_distances(found.answers, pieces.labels)
         angles = axis_errors(found.answers, pieces)
         spread = found.features["axis_spread"] + calibration.ANGLE_FLOOR_DEG
-        kinds = {"": (distances, angles)}
-        kinds["_adaptive"] = distances / (found.score + FLOOR), angles / spread
-        for kind, pair in kinds.items():
+        adaptive_pair = distances / (found.score + FLOOR), angles / spread
+        for kind, pair in (("", (distances, angles)), ("_adaptive", adaptive_pair)):
             ordered = [np.sort(one[pieces.nearest_rows(found.answers)]) for one in pair]
             ranks = [np.searchsorted(*both) for both in zip(ordered, pair)]
             rank = int(conformal_quantile(pieces.smallest(np.maximum(*ranks)), coverage))
@@ -211,12 +195,8 @@ def fit_regions(
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
     """The ceil((n + 1) * coverage)-th smallest of n scores: a new exchangeable score is at most
-    this with at least that chance.
-
-    Raises:
-        ValueError: if the coverage is out of range, a score is NaN, or n is too small: then only an
-            infinite region would keep the promise.
-    """
+    this with at least that chance. Raises ValueError if the coverage is out of range, a score is
+    NaN, or n is too small: then only an infinite region would keep the promise."""
     if not 0 < coverage < 1:
         raise ValueError(f"coverage: expected 0 < coverage < 1, got {coverage}.")
     if np.isnan(scores).any():
@@ -243,11 +223,8 @@ def choose_threshold(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> calibration.AskHuman:
-    """The threshold of n doubts with their `answer_errors`, see the module.
-
-    Raises:
-        ValueError: if there are too few pictures or too many errors to promise the rate.
-    """
+    """The threshold of n doubts with their `answer_errors`, see the module. Raises ValueError if
+    there are too few pictures or too many errors to promise the rate."""
     drawn = statistics.one_of_each_picture(pictures, seed)
     wrong, number = error > error_limit, len(drawn)
 
@@ -303,10 +280,10 @@ def fit_confidence(
 ) -> calibration.Confidence:
     """The logistic regression of the highest likelihood, less half the squared weights, so that few
     samples, or answers that are all right, make no certainty. Inputs [n] have to be finite."""
-    values = np.stack([np.asarray(value, np.float64) for value in inputs.values()], axis=1)
-    if not np.isfinite(values).all():
-        bad = [name for name, column in zip(inputs, values.T) if not np.isfinite(column).all()]
+    bad = [name for name, column in inputs.items() if not np.isfinite(column).all()]
+    if bad:
         raise ValueError(f"confidence: expected finite inputs, got others of {', '.join(bad)}.")
+    values = np.stack([np.asarray(value, np.float64) for value in inputs.values()], axis=1)
     means, stds = values.mean(axis=0), values.std(axis=0)
     stds = np.where(stds > 1e-9, stds, 1.0)  # What is always the same says nothing.
     design = np.column_stack([(values - means) / stds, np.ones(len(values))])
@@ -350,21 +327,17 @@ def figures(
 
     Example: 90 % discs of 1,000 plates hold 906 midpoints: `disc_coverage` 0.906 with the interval
     [0.886, 0.924]. Asking about 19 % of the plates lowers the mean distance of the midpoints from
-    0.03 to 0.02: `gain` 0.33.
-
-    Returns:
-        'fitted_on' (without the pictures' ids), 'nominal', 'median_radius', 'asked_share',
-        'meets_floor', 'target', 'num_pieces', all that is said in `_judged` of any equal piece, and
-        the same of the labelled piece alone in 'labelled_piece', None where there is no other.
+    0.03 to 0.02: `gain` 0.33. All that `_judged` says is of any equal piece; 'labelled_piece' has
+    the same of the labelled piece alone, None where there is no other.
     """
     regions, asking, pieces = calibrated.regions, calibrated.asking, samples.pieces
     fitted_on = dataclasses.asdict(calibrated.fitted_on)
+    fitted_on |= {"picture_ids": None, "num_pictures": len(fitted_on["picture_ids"])}
     alone = None
     if len(pieces.rows) > len(samples):
         alone = _judged(calibrated, estimate, samples.labelled_pieces, samples.pictures, seed)
     return {
-        "fitted_on": fitted_on
-        | {"picture_ids": None, "num_pictures": len(fitted_on["picture_ids"])},
+        "fitted_on": fitted_on,
         "nominal": regions.coverage,
         "median_radius": float(np.median(regions.disc_radius(calibrated.uncertainty(estimate)))),
         "asked_share": float(asking.ask(calibrated.doubt(estimate)).mean()),
@@ -404,7 +377,7 @@ def _judged(
     answered = ~asking.ask(calibrated.doubt(estimate))
     error_of_all, rest, wrong_rest = float(distances.mean()), None, None
     if answered.any():
-        rest, wrong_rest = float(distances[answered].mean()), float(wrong[answered].mean())
+        rest, wrong_rest = (float(one[answered].mean()) for one in (distances, wrong))
     coverages = {f"{kind}_coverage": one.astype(float) for kind, one in held.items()}
     chance = None
     if calibrated.confidence is not None:
@@ -435,11 +408,9 @@ def _judged(
 def coverage_over_splits(
     estimate: Estimate, samples: evaluation_samples.Samples, num_splits: int, seed: int = 0
 ) -> dict[str, typing.Any]:
-    """Coverage of 90 % regions fitted to one half of the pictures on the other, of random halves.
-
+    """Coverage of 90 % regions fitted to one half of the pictures on the other, of random halves:
     'num_splits', 'fraction', 'nominal', and for each of `REGIONS` 'mean', 'low', 'high' (of the
-    splits) and 'each', a list. Raises ValueError if a half is too small.
-    """
+    splits) and 'each', a list. Raises ValueError if a half is too small."""
     shares: dict[str, list[float]] = {name: [] for name in REGIONS}
     pieces = dataclasses.replace(samples.pieces, elongated=None)  # Each region for itself.
     for number in range(num_splits):

@@ -32,19 +32,13 @@ _MEANS = (
 
 
 def compute_bbox_metrics(predicted: np.ndarray, labelled: np.ndarray) -> dict[str, float]:
-    """Mean errors over N predictions.
-
-    Args:
-        predicted: float [N, 4], x1, y1, x2, y2; clipped or not.
-        labelled: float [N, 4].
+    """Mean errors over N predictions float [N, 4], clipped or not, with labels float [N, 4].
 
     Returns:
         {name: value}: bbox_*, centroid_* and skewer_* (the same: food is skewered at the midpoint)
         mse and mae over all coordinates, angle_mse_* and angle_mae_* in rad and deg,
-        angle_mae_mod180_deg.
-
-    Raises:
-        ValueError: if shapes differ from [N, 4] and each other, N is 0, or a value is not finite.
+        angle_mae_mod180_deg. Raises ValueError if shapes are others, N is 0, or a value is not
+        finite.
     """
     columns = error_columns(predicted, labelled)
     return {name: float(columns[name].mean()) for name in _MEANS}
@@ -53,20 +47,9 @@ def compute_bbox_metrics(predicted: np.ndarray, labelled: np.ndarray) -> dict[st
 def error_columns(
     predicted: np.ndarray, labelled: np.ndarray, mm_per_px: float | None = None
 ) -> dict[str, np.ndarray]:
-    """The errors of each prediction.
-
-    Args:
-        predicted: float [N, 4].
-        labelled: float [N, 4].
-        mm_per_px: millimetres that a pixel of the 236 shows; None: no `_mm` columns.
-
-    Returns:
-        {column: float64 [N]}: what `compute_bbox_metrics` averages, and start_error, end_error and
-        centroid_error, the distances of the points; lengths also with `_px` and `_mm`.
-
-    Raises:
-        ValueError: as `compute_bbox_metrics`.
-    """
+    """The errors of each prediction, {column: float64 [N]}: what `compute_bbox_metrics` averages,
+    and start_error, end_error and centroid_error, the distances of the points; lengths also with
+    `_px`, and `_mm` if it is given how many millimetres a pixel of the 236 shows."""
     predicted, labelled = np.asarray(predicted, np.float64), np.asarray(labelled, np.float64)
     if predicted.shape != labelled.shape or predicted.ndim != 2 or predicted.shape[1] != 4:
         raise ValueError(
@@ -125,15 +108,8 @@ def mean_of_known(values: np.ndarray) -> float:
 def group_means(
     values: Mapping[str, np.ndarray], names: np.ndarray
 ) -> dict[str, dict[str, float | int]]:
-    """Means of each action, each food, or whatever `names` are.
-
-    Args:
-        values: {column: float [N]}; NaN does not count.
-        names: str [N].
-
-    Returns:
-        {name: {'n': number of samples, and each column: its mean, NaN if every value is}}, sorted.
-    """
+    """Means of columns [N] for each action, each food, or whatever `names` [N] are, sorted: {name:
+    {'n': number of samples, column: mean of what is not NaN, or NaN}}."""
     return {
         str(name): {
             "n": len(group),
@@ -208,18 +184,9 @@ def midpoint_hits(
 
 
 def elongations(masks: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """How many times as long as wide foods are.
-
-    The ratio of the standard deviations of a mask's pixels along its two principal axes; a full
-    ellipse or rectangle with sides a > b has a / b. Unpacks one mask at a time.
-
-    Args:
-        masks: packed uint8 [M, H, W / 8].
-        rows: int [N], which of them.
-
-    Returns:
-        float64 [N], at least 1; NaN where the mask is empty, that is, unknown.
-    """
+    """How many times as long as wide foods are: the ratio of the standard deviations of a mask's
+    pixels along its two principal axes; a full ellipse or rectangle with sides a > b has a / b.
+    Of `rows` int [N] of packed masks: float64 [N], NaN where one is empty, that is, unknown."""
     found = np.full(len(rows), np.nan)
     for number, row in enumerate(rows):
         moments = cv2.moments(np.unpackbits(np.asarray(masks[row]), axis=-1), binaryImage=True)

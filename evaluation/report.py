@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import itertools
 import json
 import math
 import os
@@ -54,6 +55,12 @@ _SOURCES = {
         *("nll", "calibration_error", "calibration_error_squared", "ence"),
         *("coverage_50", "coverage_80", "coverage_90", "coverage_95", "mean_std"),
     ),
+}
+_PLOTS = {
+    "risk": "Mean error of the answers that are kept if a human is asked about the most uncertain "
+    "others. The lower, the better; the oracle asks about the largest errors.",
+    "reliability": "Share of labels below each quantile that the model predicts, over the share "
+    "that should be. On the diagonal, standard deviations mean what they say.",
 }
 _EXAMPLES = {
     "best": "Nearest to the label",
@@ -114,29 +121,26 @@ def interval(found: Figure | None) -> str:
 
 def table(lines: Sequence[Sequence[str]]) -> str:
     """Cells in columns, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]
-        ).rstrip()
-        for line in lines
-    )
+    first, *others = zip(*lines)
+    columns = [[cell.ljust(max(map(len, first))) for cell in first]]
+    columns += [[cell.rjust(max(map(len, column))) for cell in column] for column in others]
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns))
 
 
 def text(document: Document) -> str:
     """All of it but the examples, some 120 columns wide; parts that are empty are left out."""
     parts = [table(_errors(document["errors"], _ERRORS))]
-    parts += [table(_group(document, kind, _GROUPS)) for kind in _groups(document)]
-    compared = document["comparison"]
-    if compared:
+    for kind, rows in document["groups"].items():
+        if len(rows) > 1:
+            parts.append(table(_errors(rows, _GROUPS, kind)))
+    if compared := document["comparison"]:
         lines = table(_comparison(compared, _ERRORS))
         parts.append(f"minus {compared['other']}, on the same samples:\n{lines}")
     if document["uncertainty"]:
         parts.append(table(_sources(document["uncertainty"], _FIGURES)))
     if document["calibration"]:
         parts.append(calibration_text(document["calibration"]))
-    tried = document["coverage_splits"]
-    if tried:
+    if tried := document["coverage_splits"]:
         lines = [
             f"{tried['nominal']:.0%} regions, fitted on {tried['fraction']:.0%} of these samples "
             f"and tested on the others, {tried['num_splits']} random splits:"
@@ -155,34 +159,23 @@ def text(document: Document) -> str:
     return "\n\n".join(parts)
 
 
-def _errors(
-    rows: Mapping[str, Mapping[str, typing.Any]],
-    names: Iterable[str],
-    heads: Sequence[str] = ("mean [95 % interval]",),
-) -> list[list[str]]:
-    """A line for each row, a column for each metric that any of them has."""
+def _errors(rows: Mapping[str, Document], names: Iterable[str], kind: str = "") -> list[list[str]]:
+    """A line for each row, a column for each metric that any of them has; with a `kind` of group
+    also the number of samples."""
     columns = [name for name in names if any(name in row for row in rows.values())]
-    lines = [[*heads, *columns]]
+    lines = [[*([kind, "n"] if kind else ["mean [95 % interval]"]), *columns]]
     for name, row in rows.items():
-        counts = [str(row["n"])] if "n" in heads else []
+        counts = [str(row["n"])] if kind else []
         lines.append([name, *counts, *(interval(row.get(column)) for column in columns)])
     return lines
 
 
-def _groups(document: Document) -> list[str]:
-    return [kind for kind, rows in document["groups"].items() if len(rows) > 1]
-
-
-def _group(document: Document, kind: str, names: Iterable[str]) -> list[list[str]]:
-    return _errors(document["groups"][kind], names, [kind, "n"])
-
-
 def _comparison(compared: Document, names: Iterable[str]) -> list[list[str]]:
     lines = [["", "difference [95 % interval]", "p"]]
-    for name in (name for name in names if name in compared["columns"]):
-        row = compared["columns"][name]
-        difference = interval({"mean": row["difference"], **row})
-        lines.append([name, difference, number(row["p_value"], 4)])
+    for name in names:
+        if (row := compared["columns"].get(name)) is not None:
+            difference = interval({"mean": row["difference"], **row})
+            lines.append([name, difference, number(row["p_value"], 4)])
     return lines
 
 
@@ -251,47 +244,36 @@ def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pa
         directory: made if it does not exist; files of the same name are replaced.
 
     Returns:
-        {name: path}.
-
-    Raises:
-        OSError: if a file cannot be written.
+        {name: path}. Raises OSError if a file cannot be written.
     """
     contents = plain(document)
-    figures = dict.fromkeys(name for row in contents["uncertainty"] for name in row["figures"])
-    labels = {
-        column: {"column": column, "label": metric["label"], "unit": metric["unit"]}
-        for column, metric in contents["metrics"].items()
-    }
 
-    def lines(columns: Mapping[str, Figure], **row: object) -> Iterator[dict[str, object]]:
-        for column, figure in columns.items():
+    def lines(row: Mapping[str, Figure]) -> Iterator[list[object]]:
+        for column, figure in row.items():
             if column != "n":
-                yield {**row, **labels.get(column, {"column": column}), **figure}
+                metric = contents["metrics"].get(column, {})
+                about = [column, metric.get("label"), metric.get("unit")]
+                yield about + [figure[name] for name in _ESTIMATE]
 
+    errors = [[kind, *line] for kind, row in contents["errors"].items() for line in lines(row)]
+    groups = [
+        [group, name, row["n"], *line]
+        for group, members in contents["groups"].items()
+        for name, row in members.items()
+        for line in lines(row)
+    ]
+    figures = dict.fromkeys(name for row in contents["uncertainty"] for name in row["figures"])
+    sources = [
+        [row[name] if name != "settings" else json.dumps(row[name]) for name in _SOURCE]
+        + [row["figures"].get(name) for name in figures]
+        for row in contents["uncertainty"]
+    ]
     texts = {
         "report.html": _html(document),
         "report.json": json_text(contents),
-        "errors.csv": _csv(
-            ("kind", *_METRIC, *_ESTIMATE),
-            (line for kind, row in contents["errors"].items() for line in lines(row, kind=kind)),
-        ),
-        "groups.csv": _csv(
-            ("group", "name", "samples", *_METRIC, *_ESTIMATE),
-            (
-                line
-                for group, members in contents["groups"].items()
-                for name, row in members.items()
-                for line in lines(row, group=group, name=name, samples=row["n"])
-            ),
-        ),
-        "uncertainty.csv": _csv(
-            (*_SOURCE, *figures),
-            (
-                {name: row[name] for name in _SOURCE}
-                | {"settings": json.dumps(row["settings"]), **row["figures"]}
-                for row in contents["uncertainty"]
-            ),
-        ),
+        "errors.csv": _csv([["kind", *_METRIC, *_ESTIMATE], *errors]),
+        "groups.csv": _csv([["group", "name", "samples", *_METRIC, *_ESTIMATE], *groups]),
+        "uncertainty.csv": _csv([[*_SOURCE, *figures], *sources]),
     }
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -302,13 +284,12 @@ def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pa
     return {name: folder / name for name in texts}
 
 
-def _csv(columns: Iterable[str], lines: Iterable[Mapping[str, object]]) -> str:
+def _csv(lines: Iterable[Iterable[object]]) -> str:
     """What is not known is an empty cell; floats can be read back exactly; see `cell`."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: atomic_files.cell(value) for k, value in line.items()} for line in lines)
-    return text.getvalue()
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows([atomic_files.cell(value) for value in line] for line in lines)
+    return file.getvalue()
 
 
 def _html(document: Document) -> str:
@@ -347,36 +328,25 @@ def _sections(document: Document) -> Iterator[tuple[str, str, Iterable[dict]]]:
     lines = list(zip(*[[lines[0][0], *names], *lines[1:]]))  # Many metrics, few kinds of answers.
     caption = "Mean of each metric with its 95 % interval over pictures."
     yield "errors", "Errors beside answers that need no model", [part(caption, lines)]
-    lines = compared and _comparison(compared, metrics)
-    title, caption = "Comparison", f"This checkpoint minus {compared and compared['other']}."
-    yield "comparison", title, [part(caption, lines)] if compared else ()
+    compared_parts = []
+    if compared:
+        caption = f"This checkpoint minus {compared['other']}."
+        compared_parts = [part(caption, _comparison(compared, metrics))]
+    yield "comparison", "Comparison", compared_parts
     rows, curves = document["uncertainty"], document["curves"]
     tables = [part(caption, _sources(rows, names)) for caption, names in _SOURCES.items()]
     yield "uncertainty", "Sources of uncertainty; the default has a star", tables if rows else ()
-    drawn = [
-        part(
-            "Mean error of the answers that are kept if a human is asked about the most uncertain "
-            "others. The lower, the better; the oracle asks about the largest errors.",
-            plot=_plot(curves, "risk", "coverage", "error"),
-        ),
-        part(
-            "Share of labels below each quantile that the model predicts, over the share that "
-            "should be. On the diagonal, standard deviations mean what they say.",
-            plot=_plot(curves, "reliability", "expected", "observed"),
-        ),
-    ]
-    yield "curves", "Risk, coverage and reliability", drawn if curves else ()
+    drawn = [part(caption, plot=_plot(curves, name)) for name, caption in _PLOTS.items() if curves]
+    yield "curves", "Risk, coverage and reliability", drawn
     found = document["calibration"]
-    said = calibration_text(found).splitlines() if found else ()
-    yield "calibration", "Calibration", [part(text=said)] if found else ()
-    lines = _shifts(document["shifts"])
+    said = [part(text=calibration_text(found).splitlines())] if found else ()
+    yield "calibration", "Calibration", said
     caption = "How the uncertainty tells plates unlike training from ordinary ones."
-    yield "shifts", "Plates unlike training", [part(caption, lines)] if document["shifts"] else ()
+    shifts = [part(caption, _shifts(document["shifts"]))] if document["shifts"] else ()
+    yield "shifts", "Plates unlike training", shifts
     by_group = [
-        part(
-            f"Mean of each metric by {kind}; groups.csv has more.", _group(document, kind, _GROUPS)
-        )
-        for kind in document["groups"]
+        part(f"Mean of each metric by {kind}; groups.csv has more.", _errors(rows, _GROUPS, kind))
+        for kind, rows in document["groups"].items()
     ]
     yield "groups", "Errors by action, food and source", by_group
     chosen = [
@@ -393,13 +363,12 @@ def _sections(document: Document) -> Iterator[tuple[str, str, Iterable[dict]]]:
     yield "settings", "Settings and versions", settings
 
 
-def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str, x: str, y: str) -> str:
+def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str) -> str:
     """SVG to stand in the page, in which no text of the document is markup."""
     from matplotlib import figure, rc_context
     from matplotlib.backends import backend_svg
 
-    if not curves:
-        return ""
+    x, y = ("coverage", "error") if name == "risk" else ("expected", "observed")
     inks = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     style = {"svg.fonttype": "none", "svg.hashsalt": name, **dict.fromkeys(inks, _INK)}
     file = io.BytesIO()
@@ -407,8 +376,7 @@ def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str, x: str, y: str)
         sheet = figure.Figure(figsize=(4.6, 4.2), layout="constrained")
         backend_svg.FigureCanvasSVG(sheet)
         axis = sheet.subplots()
-        for number, curve in enumerate(curves):
-            colour = _COLOURS[number % len(_COLOURS)]
+        for curve, colour in zip(curves, itertools.cycle(_COLOURS)):
             axis.plot(curve[x], curve[y], color=colour, label=curve["label"])
             if name == "risk":
                 axis.plot(curve[x], curve["oracle"], color=colour, linestyle=":", linewidth=1)
@@ -445,10 +413,8 @@ def _example(found: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
         radius = int(round(found["radius"] * size[0]))
         for colour, line in (((0, 0, 0), 4), ((255, 255, 255), 2)):
             cv2.circle(picture, centre.tolist(), radius, colour, line, cv2.LINE_AA)
-    for name, colour in (
-        ("labelled", drawing.ARROW_COLOUR),
-        ("predicted", drawing.START_COLOUR),
-    ):
+    colours = {"labelled": drawing.ARROW_COLOUR, "predicted": drawing.START_COLOUR}
+    for name, colour in colours.items():
         picture = drawing.draw_motion(picture, found[name], colour, dots=(), outlined=True)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     title = f"{found['action']} {found['food']}"

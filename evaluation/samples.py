@@ -272,12 +272,17 @@ def calibration_split(
     return next(splitter.split(samples.indices, groups=samples.pictures))
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds --checkpoint_dir, --batch_size, --seed, what is asked about, and how often it is
-    looked at."""
-    add = parser.add_argument
+def parser(description: str) -> argparse.ArgumentParser:
+    """With the flags of both programs: the checkpoint, what it is asked about, and how often that
+    is looked at."""
+    made = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = made.add_argument
     add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
-    data = parser.add_mutually_exclusive_group(required=True)
+    data = made.add_mutually_exclusive_group(required=True)
     data.add_argument("--dataset_file", type=pathlib.Path, help=".npz, see build_dataset.py")
     data.add_argument("--annotations", nargs="+", metavar="FILE", help="of photographs")
     trust_help = "let gin run what the checkpoint's config.gin says; only literals are read else"
@@ -286,7 +291,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--split_file", type=pathlib.Path, help="unless given: beside the data set, if any")
     add("--batch_size", type=int, default=32)
     add("--seed", type=int, default=0, help="of all that is drawn")
-    framing.add_flags(parser)
+    framing.add_flags(made)
+    return made
 
 
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -298,54 +304,41 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
 
 
 def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
-    """What the flags of `parse` ask about.
+    """What the flags of `parse` ask about; says how it differs from what the checkpoint knows.
 
     Raises:
-        ValueError: if the checkpoint does not say how pictures become square and no flag does, or
-            the split or annotations are not as they should be.
+        ValueError: if the checkpoint does not say how pictures become square and no flag does, the
+            split or annotations are not as they should be, or instructions are not those of the
+            checkpoint.
         OSError: if a file is absent or unreadable.
     """
     if args.batch_size < 1:
         raise ValueError(f"--batch_size: expected at least 1, got {args.batch_size}.")
+    store_dir, split_file = (
+        args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR,
+        args.split_file,
+    )
     if args.annotations is None:
-        split_file = args.split_file
         if split_file is None and args.split != "all":
             split_file = splits.split_path(args.dataset_file)
         dataset = rlds.read_dataset(args.dataset_file)
-        _check_fits(args, dataset, metadata)
-        return select(dataset, args.split, split_file)
-    parser = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
-    for command in dataset_builder.add_photo_commands(parser.add_subparsers()):
-        command.add_argument(
-            "--embeddings_dir", default=args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
-        )
-    flags = [f"from_{args.annotation_format}", "--annotations", *args.annotations]
-    flags += args.converter_flags
-    if not any(flag.split("=")[0] == "--resize" for flag in flags):
-        if metadata.get("resize") is None:
-            raise ValueError(
-                f"{args.checkpoint_dir}: expected to learn how its pictures became square, got "
-                "nothing: its data set did not say. Give --resize."
-            )
-        flags += ["--resize", str(metadata["resize"])]
-    converter = parser.parse_args(flags)
-    dataset = converter.build(converter)
-    _check_fits(args, dataset, metadata)
-    return select(dataset, args.split, args.split_file)
-
-
-def _check_fits(
-    args: argparse.Namespace, dataset: npz_dataset.FoodDataset, metadata: Mapping[str, object]
-) -> None:
-    """Prints how samples differ from those of the checkpoint; ValueError if that is too much."""
-    store = embedding_store.EmbeddingStore.load(
-        args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
-    )
-    name = str(args.checkpoint_dir)
-    for warning in dataset_check.check_fits(dataset, store, metadata.get("resize"), name):
+    else:
+        flags = [f"from_{args.annotation_format}", "--annotations", *args.annotations]
+        flags += args.converter_flags
+        if not any(flag.split("=")[0] == "--resize" for flag in flags):
+            if metadata.get("resize") is None:
+                raise ValueError(
+                    f"{args.checkpoint_dir}: expected to learn how its pictures became square, got "
+                    "nothing: its data set did not say. Give --resize."
+                )
+            flags += ["--resize", str(metadata["resize"])]
+        converters = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
+        for command in dataset_builder.add_photo_commands(converters.add_subparsers()):
+            command.add_argument("--embeddings_dir", default=store_dir)
+        converter = converters.parse_args(flags)
+        dataset = converter.build(converter)
+    store = embedding_store.EmbeddingStore.load(store_dir)
+    resize, name = metadata.get("resize"), str(args.checkpoint_dir)
+    for warning in dataset_check.check_fits(dataset, store, resize, name):
         logging.warning("data set: %s", warning)
-
-
-def framing_of(args: argparse.Namespace, metadata: Mapping[str, object]) -> framing.Framing:
-    """How the checkpoint of a metadata.json looks at what `read` gives."""
-    return checkpoint_directory.framing_of(metadata).instead(args.passes)
+    return select(dataset, args.split, split_file)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import scipy.special
 
 from evaluation import metrics
 
@@ -28,12 +29,9 @@ NAN = float("nan")
 def mean_intervals(
     columns: Mapping[str, np.ndarray], pictures: np.ndarray, seed: int = 0
 ) -> dict[str, dict[str, float | int]]:
-    """95 % intervals of the means of columns [N], all from the same 2,000 drawings of pictures.
-
-    NaN means unknown and does not count. `pictures` [N] are equal for samples of one picture.
-    {column: {'mean', 'low', 'high', 'n'}}: 'low' and 'high' are NaN if fewer than two pictures have
-    a known value, 'n' samples have one.
-    """
+    """95 % intervals of the means of columns [N], all from the same 2,000 drawings of pictures [N].
+    NaN means unknown and does not count. {column: {'mean', 'low', 'high', 'n'}}: 'low' and 'high'
+    are NaN if fewer than two pictures have a known value, 'n' samples have one."""
     names, group = np.unique(pictures, return_inverse=True)
     values = np.stack([np.asarray(column, np.float64) for column in columns.values()])
     known = ~np.isnan(values)
@@ -72,14 +70,8 @@ def compare(
     2000; Phipson and Smyth 2010 for the "+ 1"). Three pictures that are each 0.1 better: two of the
     8 ways to give signs reach a mean of 0.1, so p = 0.25.
 
-    Args:
-        first, second: float [N], of the same samples in the same order; NaN leaves one out.
-        pictures: [N], equal for samples of one picture.
-        seed: of drawings and signs.
-
-    Returns:
-        {'difference', 'low', 'high', 'p_value'}: the mean of first minus second with its interval,
-        and the two-sided p value of "both are equally good"; NaN without a known difference.
+    Returns {'difference', 'low', 'high', 'p_value'}: the mean of first minus second [N] with its
+    interval, and the two-sided p value; NaN without a known difference.
     """
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     interval = mean_intervals({"": difference}, pictures, seed)[""]
@@ -122,15 +114,11 @@ def one_of_each_picture(pictures: np.ndarray, seed: int) -> np.ndarray:
 
 
 def upper_bound(num_errors: int, number: int, confidence: float) -> float:
-    """The highest error rate that k errors among n independent samples leave likely.
-
-    The one-sided bound of Clopper and Pearson (1934): the rate at which k or fewer errors have the
-    chance 1 - confidence. No error among 59 samples: (1 - p)^59 = 0.05 at p = 0.0495.
-    """
+    """The highest error rate that k errors among n independent samples leave likely: that at which
+    k or fewer errors have the chance 1 - confidence (Clopper and Pearson 1934). No error among 59
+    samples: (1 - p)^59 = 0.05 at p = 0.0495."""
     if num_errors == number:
         return 1.0
-    import scipy.special  # slow, so not for --help
-
     return float(scipy.special.betaincinv(num_errors + 1, number - num_errors, confidence))
 
 
@@ -145,10 +133,7 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def tie_means(keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Each value [N] replaced by the mean of those with an equal key.
-
-    Whatever is linear in the values, taken in the order of the keys, then has its expected value
-    over all orders of samples with equal keys.
-    """
+    """Each value [N] replaced by the mean of those with an equal key. What is linear in the values,
+    in the order of the keys, then has its expected value over all orders of equal keys."""
     _, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
     return (np.bincount(group, values) / counts)[group]

@@ -17,42 +17,21 @@ pictures of the examples), in which numbers that are not known are None:
 | examples    | the best, the worst and the most uncertain samples, to draw                        |
 | throughput  | pictures per second, memory                                                        |
 
-Example of errors: the model's `centroid_mae` on four samples of two pictures, 0.01 and 0.03, 0.05
-and 0.07: {"mean": 0.04, "low": 0.02, "high": 0.06, "n": 4}.
-
 One source is the default: the first one that the checkpoint was calibrated with, or else the first.
 It alone is asked about shifts, tested with the calibration, and shown in the examples.
 
 Where a picture has several equal pieces of the asked food, figures of uncertainty, calibration and
 `right_rate` are of the nearest or any right one; rows that say "labelled piece" are of that alone,
 and so are the other errors, which are of labels.
-
-Shifts are plates unlike those of training: no plate at all, another camera, a food that is not
-there.
-
-| shift         | what becomes of a picture                                            |
-|---------------|----------------------------------------------------------------------|
-| blank         | one colour, drawn for each picture                                   |
-| noise         | every pixel drawn from 0 .. 255                                      |
-| hue_40        | hues turned by 40 degrees: a camera without white balance            |
-| hue_120       | hues turned by 120 degrees                                           |
-| gamma_half    | 255 (v / 255)^0.5, 64 becomes 128: too bright                        |
-| gamma_two     | 255 (v / 255)^2, 128 becomes 64: too dark                            |
-| blur          | out of focus, a Gaussian of 4 pixels                                 |
-| grain         | Gaussian noise of 10 % of the range on every value                   |
-| negative      | 255 - v                                                              |
-| wrong food    | stays; the instruction names a food that the model knows, with the   |
-|               | same action, and that is not on the plate                            |
 """
 
 from __future__ import annotations
 
-import functools
 import resource
 import sys
 import time
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -73,7 +52,6 @@ from evaluation.uncertainty import Estimate
 if typing.TYPE_CHECKING:
     import agent_wrapper
 
-FORMAT_VERSION = 1
 _LENGTHS = {
     "centroid_mae": "midpoint, mean over x and y",
     "bbox_mae": "coordinates",
@@ -93,9 +71,8 @@ _SHOWN = {
     "nearest_item_rate": ("nearest to the right food", "share", "high"),
     "nearest_item_chance": ("the same by chance", "share", "high"),
 }  # fmt: skip
-_POINTS = 101
+_CURVE_POINTS = 101
 
-Columns = Mapping[str, np.ndarray]
 # (uint8 [B, H, W, 3], a generator) -> uint8 of the same shape.
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -120,17 +97,18 @@ def _grain(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(images + grain), 0, 255).astype(np.uint8)
 
 
+# Plates unlike those of training: no plate at all, another camera.
 SHIFTS: dict[str, Change] = {
     "blank": lambda images, rng: np.broadcast_to(
         rng.integers(0, 256, (len(images), 1, 1, 3), np.uint8), images.shape
     ).copy(),
     "noise": lambda images, rng: rng.integers(0, 256, images.shape, np.uint8),
-    "hue_40": _hue(40),
+    "hue_40": _hue(40),  # a camera without white balance
     "hue_120": _hue(120),
-    "gamma_half": _gamma(0.5),
-    "gamma_two": _gamma(2.0),
+    "gamma_half": _gamma(0.5),  # 64 becomes 128: too bright
+    "gamma_two": _gamma(2.0),  # 128 becomes 64: too dark
     "blur": lambda images, rng: np.stack([cv2.GaussianBlur(one, (0, 0), 4.0) for one in images]),
-    "grain": _grain,
+    "grain": _grain,  # 10 % of the range on every value
     "negative": lambda images, rng: 255 - images,
 }
 
@@ -150,7 +128,6 @@ def run(
     shift_samples: int = 0,
     instructions: Mapping[tuple[str, str], np.ndarray] | None = None,
     num_examples: int = 0,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> dict[str, typing.Any]:
     """Asks `agent` about the samples, looking at them through `frames` (None: one pass), and
     measures. Returns the module's document.
@@ -158,14 +135,14 @@ def run(
     `sources` are of uncertainty, `calibrated` is the checkpoint's calibration, `other` is the name,
     model and frames to compare with. Of `coverage_splits`, `shift_samples` and `num_examples` 0
     leaves that part out. `instructions` {(action, food): embedding [512]} are those that the model
-    knows. `progress` wraps the batches.
+    knows.
 
     Raises:
         ValueError: if pictures that calibrated are asked about, or settings are out of range.
     """
     if calibrated is not None:
         calibrated.check_unseen(samples.picture_ids)
-    meter, plain = _Meter(progress), uncertainty_sources.PlainAnswers(agent)
+    num_images, seconds = 0, 0.0
 
     def ask(
         source: uncertainty_sources.Source,
@@ -173,17 +150,14 @@ def run(
         frames: uncertainty_sources.Frames | None = frames,
         **how: object,
     ) -> Estimate:
-        return uncertainty_sources.collect(
-            source,
-            which.dataset,
-            which.indices,
-            batch_size=batch_size,
-            seed=seed,
-            frames=frames,
-            progress=functools.partial(meter.batches, len(which)),
-            **how,
-        )
+        nonlocal num_images, seconds
+        before = time.perf_counter()
+        settings = {"batch_size": batch_size, "seed": seed, "frames": frames}
+        found = uncertainty_sources.collect(source, which, **settings, **how)
+        num_images, seconds = num_images + len(which), seconds + time.perf_counter() - before
+        return found
 
+    plain = uncertainty_sources.PlainAnswers(agent)
     answers = {"model": ask(plain).answers}
     if samples.dataset.sources is not None:
         swapped = samples.dataset.embeddings[baselines.swapped_instructions(samples, seed)]
@@ -194,18 +168,71 @@ def run(
         theirs = ask(uncertainty_sources.PlainAnswers(model), frames=its_frames)
         answers[f"compared: {name}"] = theirs.answers
     columns = {kind: columns_of(one, samples, mm_per_px) for kind, one in answers.items()}
-    document = _error_figures(columns, samples, seed)
+    own, pictures = columns["model"], samples.pictures
+    shown = [name for name in _SHOWN if name in own and not np.isnan(own[name]).all()]
+    compared = None
     if other is not None:
-        compared = comparison(columns["model"], columns[f"compared: {name}"], samples, seed)
-        document["comparison"] = {"other": name, "columns": compared}
-    doubts = _Doubts(ask, samples, sources, calibrated, seed)
-    if sources:
-        costs = _costs([plain, *sources], samples, batch_size, seed)
-        document |= doubts.figures(costs, coverage_splits, shift_samples, instructions or {})
-    document["throughput"] = meter.figures()
-    return report.plain(document) | {
-        "examples": _examples(samples, answers["model"], doubts, num_examples)
+        theirs = columns[f"compared: {name}"]
+        differences = {n: statistics.compare(own[n], theirs[n], pictures, seed) for n in shown}
+        compared = {"other": name, "columns": differences}
+    estimates = [ask(source) for source in sources]
+    fits = [calibrated is not None and one.is_of(calibrated.fitted_on) for one in sources]
+    number = fits.index(True) if any(fits) else 0
+    known, default = calibrated if any(fits) else None, estimates[number] if sources else None
+    found = {
+        "format_version": 1,
+        "metrics": {name: dict(zip(("label", "unit", "better"), _SHOWN[name])) for name in shown},
+        "errors": {
+            kind: statistics.mean_intervals(one, pictures, seed) for kind, one in columns.items()
+        },
+        "groups": _group_figures({name: own[name] for name in shown}, samples, seed),
+        "comparison": compared,
+        "uncertainty": [],
+        "curves": [],
+        "calibration": known and calibration_fit.figures(known, default, samples, seed),
+        "coverage_splits": None,
+        "shifts": [],
     }
+    plain_cost, *costs = _costs([plain, *sources], samples, batch_size, seed) if sources else [0]
+    for source, estimate, cost in zip(sources, estimates, costs):
+        std = {source.label: np.maximum(estimate.std, calibration.MIN_STD)}
+        if known is not None and source.is_of(known.fitted_on):
+            std[f"{source.label}, calibrated"] = known.calibrated_std(estimate.std)
+        labels = samples.pieces.nearest(estimate.answers)
+        rows = [*_rows(estimate, std, labels)]
+        rows[0]["is_default"] = estimate is default
+        if len(samples.pieces.rows) > len(samples):
+            alone = {f"{source.label}, labelled piece": std[source.label]}
+            rows += _rows(estimate, alone, samples.labels)
+        about = {"source": source.name, "settings": dict(source.settings)}
+        about |= {"ms_per_image": cost, "relative_cost": cost / plain_cost}
+        found["uncertainty"] += [row | about for row in rows]
+        curves = _curves(estimate, [*std.values()][-1], labels)
+        found["curves"].append({"label": source.label, **curves})
+    if sources and coverage_splits:
+        found["coverage_splits"] = calibration_fit.coverage_over_splits(
+            default, samples, coverage_splits, seed
+        )
+    if sources and shift_samples:
+        doubt = (lambda one: one.score) if known is None else known.doubt
+        found["shifts"] = shift_rows(
+            lambda which, **how: doubt(ask(sources[number], which, **how)),
+            samples,
+            doubt(default),
+            instructions or {},
+            threshold=None if known is None else known.asking.threshold,
+            max_samples=shift_samples,
+            seed=seed,
+        )
+    # With the pages of a mapped data set, which belong to the system's cache.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found["throughput"] = {
+        "images_per_s": num_images / seconds if seconds else 0.0,
+        "num_images": num_images,
+        "peak_rss_mb": peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6,
+    }
+    examples = _examples(samples, answers["model"], default, known, num_examples)
+    return report.plain(found) | {"examples": examples}
 
 
 def columns_of(
@@ -219,140 +246,34 @@ def columns_of(
         errors = calibration_fit.answer_errors(answers, pieces, metrics.ERROR_LIMIT, limit)
         columns[name] = (errors <= metrics.ERROR_LIMIT).astype(np.float64)
     if samples.dataset.masks is not None:
-        columns |= metrics.midpoint_hits(
-            answers,
-            samples.dataset.masks,
-            samples.names("sources"),
-            samples.names("food_types"),
-            samples.indices,
-        )
+        names = samples.names("sources"), samples.names("food_types")
+        columns |= metrics.midpoint_hits(answers, samples.dataset.masks, *names, samples.indices)
         for name in ("angle_mae_deg", "angle_mae_mod180_deg"):
             columns[f"elongated_{name}"] = np.where(samples.elongated, columns[name], np.nan)
     return columns
 
 
-def _shown(columns: Columns) -> list[str]:
-    """Of the columns that tables show, those of which something is known."""
-    return [name for name in _SHOWN if name in columns and not np.isnan(columns[name]).all()]
-
-
-def _error_figures(
-    columns: Mapping[str, Columns], samples: Samples, seed: int
-) -> dict[str, typing.Any]:
-    """The document as far as answers go; what needs a source of uncertainty is empty."""
-    own, pictures = columns["model"], samples.pictures
-    shown, groups = {name: own[name] for name in _shown(own)}, {}
+def _group_figures(
+    columns: Mapping[str, np.ndarray], samples: Samples, seed: int
+) -> dict[str, dict[str, dict[str, typing.Any]]]:
+    """Means of the columns by action, food and the folder of the source, with their intervals."""
+    found: dict[str, dict[str, dict[str, typing.Any]]] = {}
     for kind, array in (("action", "action_names"), ("food", "food_types"), ("source", "sources")):
         names = samples.names(array)
-        if names is not None:
-            if kind == "source":
-                names = np.array([name.rpartition("/")[0] or "." for name in names])
-            groups[kind] = {
-                str(name): {"n": len(rows)}
-                | statistics.mean_intervals(
-                    {column: values[rows] for column, values in shown.items()}, pictures[rows], seed
-                )
-                for name, rows in metrics.groups(names)
-            }
-    return {
-        "format_version": FORMAT_VERSION,
-        "metrics": {name: dict(zip(("label", "unit", "better"), _SHOWN[name])) for name in shown},
-        "errors": {
-            kind: statistics.mean_intervals(one, pictures, seed) for kind, one in columns.items()
-        },
-        "groups": groups,
-        "comparison": None,
-        "uncertainty": [],
-        "curves": [],
-        "calibration": None,
-        "coverage_splits": None,
-        "shifts": [],
-    }
-
-
-def comparison(
-    first: Columns, second: Columns, samples: Samples, seed: int = 0
-) -> dict[str, dict[str, float]]:
-    """First minus second: {column that tables show: {'difference', 'low', 'high', 'p_value'}}."""
-    return {
-        name: statistics.compare(first[name], second[name], samples.pictures, seed)
-        for name in _shown(first)
-    }
-
-
-class _Doubts:
-    """What sources of uncertainty say about the samples. `default` is the one that the module
-    speaks of, None without any; `known` the calibration if it is of it."""
-
-    def __init__(
-        self,
-        ask: Callable[..., Estimate],
-        samples: Samples,
-        sources: Sequence[uncertainty_sources.Source],
-        calibrated: calibration.UncertaintyCalibration | None,
-        seed: int,
-    ) -> None:
-        self._ask, self._samples, self._sources, self._seed = ask, samples, sources, seed
-        self._estimates = [ask(source) for source in sources]
-        fits = [calibrated is not None and one.is_of(calibrated.fitted_on) for one in sources]
-        self._number = fits.index(True) if any(fits) else 0
-        self.known = calibrated if any(fits) else None
-        self.default = self._estimates[self._number] if sources else None
-
-    def figures(
-        self,
-        costs: Sequence[float],
-        coverage_splits: int,
-        shift_samples: int,
-        instructions: Mapping[tuple[str, str], np.ndarray],
-    ) -> dict[str, typing.Any]:
-        """The document's parts; `costs` are milliseconds of the plain answer and each source."""
-        samples, known = self._samples, self.known
-        found = {"uncertainty": [], "curves": []}
-        for number, (source, estimate) in enumerate(zip(self._sources, self._estimates)):
-            std = [(source.label, np.maximum(estimate.std, calibration.MIN_STD))]
-            if known is not None and source.is_of(known.fitted_on):
-                calibrated_std = known.calibrated_std(estimate.std)
-                std.append((f"{source.label}, calibrated", calibrated_std))
-            cost = {
-                "ms_per_image": costs[number + 1],
-                "relative_cost": costs[number + 1] / costs[0],
-            }
-            labels = samples.pieces.nearest(estimate.answers)
-            rows = [*_rows(estimate, std, labels)]
-            rows[0]["is_default"] = number == self._number
-            if len(samples.pieces.rows) > len(samples):
-                label = f"{source.label}, labelled piece"
-                rows += _rows(estimate, [(label, std[0][1])], samples.labels)
-            for made in rows:
-                settings = {"source": source.name, "settings": dict(source.settings)}
-                found["uncertainty"].append({"is_default": False, **made, **settings, **cost})
-            found["curves"].append({"label": source.label, **_curves(estimate, std[-1][1], labels)})
-        if known is not None:
-            figures = calibration_fit.figures(known, self.default, samples, self._seed)
-            found["calibration"] = figures
-        if coverage_splits:
-            found["coverage_splits"] = calibration_fit.coverage_over_splits(
-                self.default, samples, coverage_splits, self._seed
-            )
-        if shift_samples:
-            doubt = (lambda one: one.score) if known is None else known.doubt
-            found["shifts"] = shift_rows(
-                functools.partial(self._ask, self._sources[self._number]),
-                doubt,
-                samples,
-                doubt(self.default),
-                instructions,
-                threshold=None if known is None else known.asking.threshold,
-                max_samples=shift_samples,
-                seed=self._seed,
-            )
-        return found
+        if names is None:
+            continue
+        if kind == "source":
+            names = np.array([name.rpartition("/")[0] or "." for name in names])
+        found[kind] = {}
+        for name, rows in metrics.groups(names):
+            part = {column: values[rows] for column, values in columns.items()}
+            means = statistics.mean_intervals(part, samples.pictures[rows], seed)
+            found[kind][str(name)] = {"n": len(rows), **means}
+    return found
 
 
 def shift_rows(
-    ask: Callable[..., Estimate],
-    doubt: Callable[[Estimate], np.ndarray],
+    doubt: Callable[..., np.ndarray],
     samples: Samples,
     ordinary: np.ndarray,
     instructions: Mapping[tuple[str, str], np.ndarray],
@@ -363,20 +284,20 @@ def shift_rows(
 ) -> list[dict[str, object]]:
     """How the doubts about shifted plates compare with `ordinary`, those about samples as they are.
 
-    `ask` asks about samples with other `embeddings` or a `change` of the pictures; of more than
-    `max_samples` so many are drawn. "wrong food" asks for one of the `instructions`, by lot. Rows:
-    'name', 'auroc', 'asked_share' (above `threshold`; None without one), 'mean_uncertainty', 'n';
-    first the ordinary ones (AUROC None). Example: of noise pictures 98 % are more doubtful than an
-    ordinary plate: {"name": "noise", "auroc": 0.98, ...}.
+    `doubt` says them of samples with other `embeddings` or a `change` of the pictures; of more than
+    `max_samples` so many are drawn. "wrong food" asks for one of the `instructions`, by lot, whose
+    food is not on the plate. Rows: 'name', 'auroc', 'asked_share' (above `threshold`; None without
+    one), 'mean_uncertainty', 'n'; first the ordinary ones (AUROC None). Example: of noise pictures
+    98 % are more doubtful than an ordinary plate: {"name": "noise", "auroc": 0.98, ...}.
     """
     size = min(max_samples, len(samples))
     rows = np.sort(np.random.default_rng(seed).choice(len(samples), size, replace=False))
     chosen, found = samples.part(rows), {"ordinary": ordinary}
     for name, change in SHIFTS.items():
-        found[name] = doubt(ask(chosen, change=change))
+        found[name] = doubt(chosen, change=change)
     rows, embeddings = baselines.absent_foods(chosen, instructions, seed)
     if len(rows):
-        found["wrong food"] = doubt(ask(chosen.part(rows), embeddings=embeddings))
+        found["wrong food"] = doubt(chosen.part(rows), embeddings=embeddings)
     made = []
     for name, scores in found.items():
         both = np.concatenate([ordinary, scores]), np.repeat([0, 1], [len(ordinary), len(scores)])
@@ -387,15 +308,15 @@ def shift_rows(
 
 
 def _rows(
-    estimate: Estimate, std: Sequence[tuple[str, np.ndarray]], labels: np.ndarray
+    estimate: Estimate, std: Mapping[str, np.ndarray], labels: np.ndarray
 ) -> Iterator[dict[str, typing.Any]]:
     """One for each score with the first std; the first score again with each other std."""
     distances = metrics.midpoint_distances(estimate.answers, labels)
-    for number, (label, deviations) in enumerate(std):
+    for number, (label, deviations) in enumerate(std.items()):
         spread = uncertainty_metrics.spread_figures(estimate.answers, deviations, labels)
         for score, values in list(estimate.scores.items())[: None if number == 0 else 1]:
             figures = uncertainty_metrics.ranking_figures(values, distances) | spread
-            yield {"label": label, "score": score, "figures": figures}
+            yield {"is_default": False, "label": label, "score": score, "figures": figures}
 
 
 def _curves(estimate: Estimate, std: np.ndarray, labels: np.ndarray) -> dict[str, typing.Any]:
@@ -403,7 +324,7 @@ def _curves(estimate: Estimate, std: np.ndarray, labels: np.ndarray) -> dict[str
     and 'expected' and 'observed' shares of labels below predicted quantiles."""
     distances = metrics.midpoint_distances(estimate.answers, labels)
     curves = uncertainty_metrics.rejection_curve(estimate.score, distances)
-    number = min(len(labels), _POINTS)
+    number = min(len(labels), _CURVE_POINTS)
     chosen = np.unique(np.linspace(0, len(labels) - 1, number).round().astype(int))
     expected, observed = uncertainty_metrics.reliability_curve(estimate.answers, std, labels)
     return {
@@ -415,10 +336,13 @@ def _curves(estimate: Estimate, std: np.ndarray, labels: np.ndarray) -> dict[str
 
 
 def _examples(
-    samples: Samples, answers: np.ndarray, doubts: _Doubts, number: int
+    samples: Samples,
+    answers: np.ndarray,
+    found: Estimate | None,
+    calibrated: calibration.UncertaintyCalibration | None,
+    number: int,
 ) -> dict[str, list[dict[str, typing.Any]]]:
     """{'best', 'worst', 'most_uncertain'}: so many samples each, with their pictures."""
-    found, calibrated, dataset = doubts.default, doubts.known, samples.dataset
     answers = answers if found is None else found.answers
     labels = samples.pieces.nearest(answers)
     distances = metrics.midpoint_distances(answers, labels)
@@ -432,7 +356,7 @@ def _examples(
         index = samples.indices[row]
         said = None if calibrated is None else calibrated.apply(found, row)
         return {
-            "image": np.array(dataset.images[index]),
+            "image": np.array(samples.dataset.images[index]),
             "action": "" if actions is None else str(actions[row]),
             "food": "" if foods is None else str(foods[row]),
             "predicted": np.asarray(answers[row], np.float64).tolist(),
@@ -450,40 +374,15 @@ def _examples(
 def _costs(
     sources: Sequence[uncertainty_sources.Source], samples: Samples, batch_size: int, seed: int
 ) -> list[float]:
-    """Milliseconds for a picture of each source, of one batch.
-
-    Each is called once to trace it, then all in turn, three times; the shortest time counts, so
-    that what else the machine does at one time or another makes none look cheap.
-    """
+    """Milliseconds for a picture of each source, of one batch. Each is called once to trace it,
+    then all in turn, three times; the shortest time counts, so that what else the machine does at
+    one time or another makes none look cheap."""
     rows = samples.indices[:batch_size]
     batch = samples.dataset.images[rows], np.asarray(samples.dataset.embeddings[rows]), seed
-    times = []
-    for _ in range(4):
-        for source in sources:
+    times = np.empty((4, len(sources)))
+    for turn in times:
+        for number, source in enumerate(sources):
             before = time.perf_counter()
             source(*batch)
-            times.append(time.perf_counter() - before)
-    shortest = np.reshape(times, (4, -1))[1:].min(axis=0)
-    return (1000 * shortest / len(rows)).tolist()
-
-
-class _Meter:
-    """Counts pictures and time of loops over batches."""
-
-    def __init__(self, progress: Callable[[Iterable], Iterable]) -> None:
-        self._progress, self._num_images, self._seconds = progress, 0, 0.0
-
-    def batches(self, num_images: int, starts: Iterable) -> Iterator:
-        before = time.perf_counter()
-        yield from self._progress(starts)
-        self._seconds += time.perf_counter() - before
-        self._num_images += num_images
-
-    def figures(self) -> dict[str, float | int]:
-        # With the pages of a mapped data set, which belong to the system's cache.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return {
-            "images_per_s": self._num_images / self._seconds if self._seconds else 0.0,
-            "num_images": self._num_images,
-            "peak_rss_mb": peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6,
-        }
+            turn[number] = time.perf_counter() - before
+    return (1000 * times[1:].min(axis=0) / len(rows)).tolist()

@@ -2,18 +2,7 @@
 
 Members are samples with dropout, checkpoints or views. Their answer is the mean of theirs, their
 variance the mean of their variances plus the variance of their answers. Scores rank: the higher,
-the less sure.
-
-| score              | of                                                                       |
-|--------------------|--------------------------------------------------------------------------|
-| credible_width     | share of the tokens, likeliest first, that hold 99 % of the probability  |
-|                    | (Hyndman, The American Statistician 50, 1996), mean over the coordinates |
-| entropy            | nats, mean over the coordinates                                          |
-| midpoint_std       | root of the midpoint's variance; of a model with the coding 'endpoints'  |
-|                    | as if coordinates were independent                                       |
-| mutual_information | entropy of the members' mixture minus their mean entropy, nats (Houlsby  |
-|                    | et al., arXiv 1112.5745), mean over the coordinates                      |
-| midpoint_spread    | root of the variance of the members' midpoints, x and y summed           |
+the less sure; docs/evaluation.md ("Scores of doubt") has the formula of each.
 
 `features` are what else tells whether an answer is right (`confidence`):
 
@@ -33,9 +22,6 @@ answer 0.45 is the root of 0.1 * 0.325^2 + 0.6 * 0.075^2 + .. = 0.1953, the entr
 70 % of the probability are all of the 0.6 and half of the 0.2: a width of 1.5 of 5 tokens, 0.3. Two
 narrow hills far apart, such as the ends of a food whose direction is not known, are narrow too; so
 the width ranks errors of the midpoint better than the deviation does.
-
-Example, two members of a regression model that answer [0.2, 0.4, 0.6, 0.4] and [0.4, 0.4, 0.8,
-0.4]: the answer is [0.3, 0.4, 0.7, 0.4], std [0.1, 0, 0.1, 0], midpoint_spread 0.1.
 """
 
 from __future__ import annotations
@@ -83,9 +69,9 @@ class Estimate:
 
     def part(self, rows: np.ndarray | slice) -> Estimate:
         """That of some of the answers: numbers int [m], bool [N] or a slice."""
-        groups = self.scores, self.features
-        cut = ({name: values[rows] for name, values in group.items()} for group in groups)
-        return Estimate(self.answers[rows], self.std[rows], *cut)
+        scores = {name: values[rows] for name, values in self.scores.items()}
+        features = {name: values[rows] for name, values in self.features.items()}
+        return Estimate(self.answers[rows], self.std[rows], scores, features)
 
     def moved(self, factors: np.ndarray, shifts: np.ndarray) -> Estimate:
         """The same in coordinates of another square: coordinate * factor + shift, [N, 2] each, see
@@ -104,37 +90,31 @@ class Estimate:
 
 def joined(parts: list[Estimate]) -> Estimate:
     """The estimates of batches as one."""
-    groups = [one.scores for one in parts], [one.features for one in parts]
+    first = parts[0]
     return Estimate(
         np.concatenate([one.answers for one in parts]),
         np.concatenate([one.std for one in parts]),
-        *(
-            {name: np.concatenate([g[name] for g in group]) for name in group[0]}
-            for group in groups
-        ),
+        {name: np.concatenate([one.scores[name] for one in parts]) for name in first.scores},
+        {name: np.concatenate([one.features[name] for one in parts]) for name in first.features},
     )
 
 
 def from_distributions(
     answers: np.ndarray, probabilities: np.ndarray, coding: str = action_coding.ENDPOINTS
 ) -> Estimate:
-    """What one pass says: answers [B, 4] and probabilities [B, 4, V] of tokens of a coding.
-
-    Scores 'credible_width', 'entropy', 'midpoint_std'. Raises ValueError if rows are no
-    probabilities.
-    """
+    """What one pass says: answers [B, 4] and probabilities [B, 4, V] of tokens of a coding. Scores
+    'credible_width', 'entropy', 'midpoint_std'; ValueError if rows are no probabilities."""
     std, midpoint = execution_parameters_std(probabilities, answers, coding)
     scores = _token_scores(probabilities) | {"midpoint_std": midpoint}
     return Estimate(answers, std, scores, _token_features(answers, probabilities, coding))
 
 
 def from_members(
-    samples: np.ndarray,
-    probabilities: np.ndarray | None,
-    coding: str = action_coding.ENDPOINTS,
+    samples: np.ndarray, probabilities: np.ndarray | None, coding: str = action_coding.ENDPOINTS
 ) -> Estimate:
     """What S members say together: samples [S, B, 4] and probabilities [S, B, 4, V], None of a
-    model that regresses coordinates.
+    model that regresses coordinates. Example, two of such a model that answer [0.2, 0.4, 0.6, 0.4]
+    and [0.4, 0.4, 0.8, 0.4]: answer [0.3, 0.4, 0.7, 0.4], std [0.1, 0, 0.1, 0], spread 0.1.
 
     Scores of `from_distributions` of the mixture, then 'mutual_information' and 'midpoint_spread';
     of a regression model the last one only.
@@ -168,11 +148,9 @@ def from_members(
 def execution_parameters_std(
     probabilities: np.ndarray, answers: np.ndarray, coding: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean square distance from an answer; the standard deviation if it is the mean.
-
-    Of probabilities [..., 4, V] and execution parameters [..., 4]: of the coordinates, float64
-    [..., 4], and of the midpoint, x and y together, float64 [...].
-    """
+    """Root mean square distance of tokens [..., 4, V] from an answer [..., 4] (the standard
+    deviation if it is the mean): of the coordinates, float64 [..., 4], and of the midpoint, x and y
+    together, float64 [...]."""
     probabilities = _checked(probabilities)
     values = action_coding.bin_values(probabilities.shape[-1])
     coded = action_coding.encode(np.asarray(answers, np.float64), coding)
@@ -188,10 +166,8 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 def credible_width(probabilities: np.ndarray, mass: float = CREDIBLE_MASS) -> np.ndarray:
-    """Share of the tokens [..., V], likeliest first, that hold `mass` of the probability: [...].
-
-    The last of them counts by the part of it that is needed, so equal values are rare.
-    """
+    """Share of the tokens [..., V], likeliest first, that hold `mass` of the probability; the last
+    of them counts by the part of it that is needed, so equal values are rare. [...]."""
     likeliest = np.sort(_checked(probabilities), axis=-1)[..., ::-1]
     held = np.cumsum(likeliest, axis=-1)
     # Rows that rounding lets sum to less than 1 still hold `mass` of what they have.
@@ -203,11 +179,8 @@ def credible_width(probabilities: np.ndarray, mass: float = CREDIBLE_MASS) -> np
 
 
 def mirrored(probabilities: np.ndarray) -> np.ndarray:
-    """The distribution [..., V] of 1 minus the coordinate.
-
-    Token k is the bin from k to k + 1 over V - 1, so it becomes token V - 2 - k; the last one,
-    which stands for 1 alone, becomes the first.
-    """
+    """The distribution [..., V] of 1 minus the coordinate. Token k is the bin from k to k + 1 over
+    V - 1, so it becomes token V - 2 - k; the last one, which stands for 1 alone, the first."""
     result = np.zeros_like(probabilities)
     result[..., :-1] = probabilities[..., -2::-1]
     result[..., 0] += probabilities[..., -1]

@@ -24,6 +24,7 @@ negative log-likelihood 1.5^2 / 2 + log(0.02) + log(2 pi) / 2 = -1.868 nats.
 from __future__ import annotations
 
 import numpy as np
+import scipy.special
 
 from evaluation import metrics, statistics
 
@@ -44,20 +45,9 @@ def rejection_curve(
 
 def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, float]:
     """How well an uncertainty [N] says which answers are far off; errors [N] are distances of the
-    midpoints, wrong above `metrics.ERROR_LIMIT`.
-
-    Returns:
-        {'auroc', 'average_precision', 'wrong_share', 'spearman', 'ause', 'random_ause',
-        'relative_ause', 'aurc', 'excess_aurc', 'mean_error', 'gain_10', 'gain_20', 'gain_50'}; NaN
-        where one has no meaning. gain_20: by what share the mean error falls if a human is asked
-        about the 20 % most uncertain.
-
-    Raises:
-        ValueError: if a value is not finite.
-    """
-    # Slow to import, so not for --help.
-    import scipy.integrate
-    import scipy.stats
+    midpoints, wrong above `metrics.ERROR_LIMIT`. NaN where a figure has no meaning. gain_20: by
+    what share the mean error falls if a human is asked about the 20 % most uncertain."""
+    import scipy.stats  # slow, so not for --help
     import sklearn.metrics
 
     coverage, curve, oracle = rejection_curve(uncertainty, error)
@@ -71,7 +61,7 @@ def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, flo
     gains = dict.fromkeys((10, 20, 50), np.nan)
     if whole > 0:
         ause, random_ause = (
-            float(scipy.integrate.trapezoid((values - oracle) / whole, 1 - coverage))
+            float(np.trapezoid((values - oracle) / whole, 1 - coverage))
             for values in (curve, np.full(number, whole))
         )
         for share in gains:
@@ -98,25 +88,15 @@ def reliability_curve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Share of labels below each predicted quantile (Kuleshov, Fenner and Ermon 2018): expected
     shares 0.01 .. 0.99, [99], and observed ones [99, D], equal for a calibrated model."""
-    import scipy.stats  # slow, so not for --help
-
-    z, limits = np.sort(_deviations(mean, std, labels), axis=0), scipy.stats.norm.ppf(_QUANTILES)
+    z, limits = np.sort(_deviations(mean, std, labels), axis=0), scipy.special.ndtri(_QUANTILES)
     below = [np.searchsorted(column, limits, side="right") for column in z.T]
     return _QUANTILES, np.stack(below, axis=1) / len(z)
 
 
 def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """How well standard deviations [N, D] say how far answers `mean` [N, D] are off labels [N, D];
-    the mean over the coordinates.
-
-    Returns:
-        {'nll' in nats per coordinate, 'calibration_error', 'calibration_error_squared', 'ence'
-        (Levi et al. 2019; ten bins, or N if there are fewer samples), 'coverage_50', 'coverage_80',
-        'coverage_90', 'coverage_95', 'mean_std'}.
-
-    Raises:
-        ValueError: if shapes differ, a value is not finite, or a std is not above 0.
-    """
+    the mean over the coordinates ('nll' in nats, 'ence' of ten bins, or N if there are fewer
+    samples). Raises ValueError if shapes differ, a value is not finite, or a std not above 0."""
     z = _deviations(mean, std, labels)
     std = np.asarray(std, np.float64)
     expected, observed = reliability_curve(mean, std, labels)
@@ -136,10 +116,8 @@ def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dic
         "calibration_error_squared": np.square(distance).mean(),
         "ence": np.mean(gaps),
     }
-    import scipy.stats  # slow, so not for --help
-
     for level in (0.5, 0.8, 0.9, 0.95):
-        inside = np.abs(z) <= scipy.stats.norm.ppf((1 + level) / 2)
+        inside = np.abs(z) <= scipy.special.ndtri((1 + level) / 2)
         found[f"coverage_{level * 100:.0f}"] = inside.mean()
     return {name: float(value) for name, value in (found | {"mean_std": std.mean()}).items()}
 

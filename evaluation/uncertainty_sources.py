@@ -14,7 +14,7 @@ All but the first have members (samples, checkpoints, views), and answer with th
 `uncertainty.py` says how, and what the scores are. A source is called with a batch, images uint8
 [B, H, W, 3], embeddings float32 [B, 512] and a seed of what is random:
 
-    found = uncertainty_sources.collect(TokenDistribution(agent), dataset, split.val_idx)
+    found = uncertainty_sources.collect(TokenDistribution(agent), samples)
     found.answers, found.std, found.score
 """
 
@@ -25,9 +25,10 @@ import difflib
 import functools
 import pathlib
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import tqdm
 
 from evaluation import uncertainty
 from evaluation.uncertainty import Estimate
@@ -36,6 +37,7 @@ from tokenizers import action_coding
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
+    from evaluation.samples import Samples
 
 FORMS = {
     "token_distribution": "token_distribution",
@@ -178,26 +180,23 @@ def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -
     `fitted_on` is the `calibration.FittedOn` of what calibrated the model, None if nothing did.
     Raises ValueError if there is no such source, or the model lacks what it needs.
     """
-    name, _, settings = text.partition(":")
-    if name not in FORMS:
-        near = difflib.get_close_matches(name, FORMS, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"--uncertainty: expected one of {'; '.join(FORMS.values())}; got {text!r}.{hint}"
-        )
-    if text == "default":
-        if fitted_on is None:
-            text = "token_distribution" if agent.has_distributions else "mc_dropout:head:16"
-        elif fitted_on.source == "ensemble":
+    if text == "default" and fitted_on is not None:
+        text = fitted_on.source
+        if text == "ensemble":
             raise ValueError(
                 f"The checkpoint's calibration is of an ensemble of {fitted_on.num_samples}, whose "
                 "members it does not name. Give them: --uncertainty ensemble:DIR,DIR."
             )
-        else:
-            text = fitted_on.source
-            if text == "mc_dropout":
-                text += f":{fitted_on.scope}:{fitted_on.num_samples}"
-        return parse(text, agent)
+        if text == "mc_dropout":
+            text += f":{fitted_on.scope}:{fitted_on.num_samples}"
+    elif text == "default":
+        text = "token_distribution" if agent.has_distributions else "mc_dropout:head:16"
+    name, _, settings = text.partition(":")
+    if name not in FORMS:
+        near = difflib.get_close_matches(name, FORMS, 1)
+        expected = f"one of {'; '.join(FORMS.values())}"
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"--uncertainty: expected {expected}; got {text!r}.{hint}")
     if name == "mc_dropout":
         scope, _, number = settings.partition(":")
         if scope not in ("head", "full") or not number.isdecimal() or int(number) < 2:
@@ -228,45 +227,36 @@ def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -
     return TokenDistribution(agent)
 
 
+@dataclasses.dataclass(frozen=True)
 class Frames:
     """What the last pass of a model looks at: crops of the data set's photos, or of its pictures
     where it has none. The answers of `agent` choose the crops."""
 
-    def __init__(
-        self,
-        agent: agent_wrapper.Agent | framing.Voted,
-        dataset: npz_dataset.FoodDataset,
-        framed: framing.Framing,
-    ) -> None:
-        self._agent, self._dataset, self._framing = agent, dataset, framed
+    agent: agent_wrapper.Agent | framing.Voted
+    dataset: npz_dataset.FoodDataset
+    framing: framing.Framing
 
     def look(
         self, rows: np.ndarray, images: np.ndarray, embeddings: np.ndarray
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """What the last pass sees of samples `rows`, uint8 [B, H, W, 3], and `framing.relative` of
         it; `images` are what the first pass sees."""
-        files, photos = self._dataset.photos, images
+        files, photos = self.dataset.photos, images
         placements = [image_placement.place(images[0], "stretch")[1]] * len(rows)
         if files is not None:
             photos = _Photos([files[row].path for row in rows])
             placements = [files[row].placement for row in rows]
         firsts = [framing.View(*pair) for pair in zip(images, placements)]
-        views = framing.look(self._agent.forward, photos, firsts, embeddings, self._framing)
+        views = framing.look(self.agent.forward, photos, firsts, embeddings, self.framing)
         seen = np.stack([view.square for view in views])
         return seen, framing.relative([view.placement for view in views], placements)
 
 
-class _Photos(Sequence):
+class _Photos(list[pathlib.Path]):
     """Photos that are read when they are asked for; those of one photo lie side by side."""
 
-    def __init__(self, paths: Sequence[pathlib.Path]) -> None:
-        self._paths = paths
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
     def __getitem__(self, index: int) -> np.ndarray:
-        return _decode(self._paths[index])
+        return _decode(super().__getitem__(index))
 
 
 @functools.lru_cache(maxsize=2)
@@ -276,26 +266,25 @@ def _decode(path: pathlib.Path) -> np.ndarray:
 
 def collect(
     source: Source,
-    dataset: npz_dataset.FoodDataset,
-    indices: np.ndarray,
+    samples: Samples,
     *,
     batch_size: int = 32,
     seed: int = 0,
     embeddings: np.ndarray | None = None,
     change: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     frames: Frames | None = None,
-    progress: Callable[[Iterable], Iterable] = iter,
 ) -> Estimate:
-    """Asks a source about samples `indices` int [n] of a data set, one batch of pictures in memory
-    at a time: the estimate in coordinates of the data set's pictures.
+    """Asks a source about n samples, one batch of pictures in memory at a time: the estimate in
+    coordinates of the data set's pictures.
 
     What is random depends on `batch_size` and `seed`. `embeddings` float32 [n, 512] are the
     instructions that are asked with (None: the samples' own), `change` is what becomes of the
     pictures first (`study.SHIFTS`), `frames` makes of them what the last pass sees (None: one
-    pass), `progress` wraps the batches.
+    pass).
     """
-    parts = []
-    for start in progress(range(0, len(indices), batch_size)):
+    dataset, indices, parts = samples.dataset, samples.indices, []
+    starts = range(0, len(samples), batch_size)
+    for start in tqdm.tqdm(starts, unit="batch", leave=False, disable=None):
         part = slice(start, start + batch_size)
         images, moved = dataset.images[indices[part]], None
         asked = dataset.embeddings[indices[part]] if embeddings is None else embeddings[part]

@@ -10,9 +10,10 @@ import evaluate
 from evaluation import calibration
 from food_data import npz_dataset, splits
 from tests import training_fixtures
+from tests.evaluation.agents import _loaded, load_once  # noqa: F401
 
 # Each of them builds networks: seconds, not milliseconds.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("load_once")]
 
 # The small checkpoint regresses coordinates and has no dropout.
 SOURCE = ("--source", "flipped_views")
@@ -38,10 +39,6 @@ def _flags(run_dir, folder, *more, name="new"):
     return ["--checkpoint_dir", str(run_dir), *data, *more]
 
 
-def _written(run_dir):
-    return calibration.parse((run_dir / calibration.FILE_NAME).read_text(), "")
-
-
 def test_the_rest_tests_the_file_and_evaluate_refuses_what_calibrated(folder, run_dir, capsys):
     path, more = run_dir / "uncertainty.json", (*SOURCE, "--floor_error_rate", "1")
     assert calibrate.main(_flags(run_dir, folder, *more)) == 0, capsys.readouterr().err
@@ -59,26 +56,27 @@ def test_the_rest_tests_the_file_and_evaluate_refuses_what_calibrated(folder, ru
     assert "uncertainty.json was fitted to some of these pictures" in said.err
     assert "--without_calibration" in said.err
 
-    arguments = evaluate.parse_arguments(_flags(run_dir, folder, "--without_calibration"))
-    document = evaluate.run(arguments)
+    arguments = _flags(run_dir, folder, "--without_calibration")
+    document = evaluate.run(evaluate.parse_arguments(arguments))
     assert "22 samples left out" in capsys.readouterr().out
     assert document["data"]["num_samples"] == 22
     assert document["calibration"]["disc_coverage"]["n"] == 22
     assert [row["is_default"] for row in document["uncertainty"]] == [True, False]
+    # Answers of other passes were not calibrated.
+    document = evaluate.run(evaluate.parse_arguments([*arguments, "--passes", "fast"]))
+    assert (document["data"]["num_samples"], document["calibration"]) == (44, None)
 
 
 def test_a_useless_model_is_named_and_has_an_exit_code_of_its_own(folder, run_dir, capsys):
     """It learned for one epoch: nearly every midpoint is off by more than 5 %."""
     assert calibrate.main(_flags(run_dir, folder, *SOURCE)) == 3
-    said = capsys.readouterr().err
-    assert "BELOW THE FLOOR" in said
-    assert "expected at most 25.0%" in said
-    found = _written(run_dir)
+    said = capsys.readouterr()
+    assert "BELOW THE FLOOR" in said.err
+    assert "expected at most 25.0%" in said.err
+    assert "it misses its floor: servers ask about every answer" in said.out
+    found = calibration.parse((run_dir / calibration.FILE_NAME).read_text(), "")
     assert not found.asking.meets_floor
     assert found.asking.expected_error_rate > 0.25
-    more = ["--split", "all", "--without_calibration"]
-    assert evaluate.main(_flags(run_dir, folder, *more)) == 0
-    assert "it misses its floor: servers ask about every answer" in capsys.readouterr().out
 
 
 def test_all_samples_may_calibrate_to_an_error_rate(folder, run_dir, capsys):
@@ -87,7 +85,7 @@ def test_all_samples_may_calibrate_to_an_error_rate(folder, run_dir, capsys):
     more += ["--floor_error_rate", "0.9"]
     assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more)) == 0, capsys.readouterr().err
     assert "nothing is left to test on" in capsys.readouterr().out
-    found = _written(run_dir)
+    found = calibration.parse((run_dir / calibration.FILE_NAME).read_text(), "")
     assert found.fitted_on.num_calibration_samples == 48
     assert (found.asking.target, found.asking.target_rate) == ("error_rate", 0.9)
     assert (found.regions.coverage, found.regions.adaptive) == (0.8, False)

@@ -12,10 +12,11 @@ import evaluate
 from evaluation import metrics
 from food_data import npz_dataset, pipeline, splits
 from tests import training_fixtures
+from tests.evaluation.agents import _loaded, load_once  # noqa: F401
 from training import train_steps
 
 # Each of them builds and trains networks: seconds, not milliseconds.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("load_once")]
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +28,14 @@ def _arguments(checkpoint_dir, files, *more):
     return ["--checkpoint_dir", checkpoint_dir, "--dataset_file", str(files[0]), *more]
 
 
-def test_table_and_json_say_the_same(small_checkpoint_dir, files, tmp_path, capsys):
+def test_table_json_and_validation_say_the_same(small_checkpoint_dir, files, tmp_path, capsys):
     output = tmp_path / "new" / "table.json"
     arguments = _arguments(small_checkpoint_dir, files, "--output_file", str(output))
     assert evaluate.main(arguments) == 0
     found = json.loads(output.read_text())
     printed = capsys.readouterr().out
-    assert found["num_samples"] == len(splits.read_split(files[1], 24).val_idx)
+    data, split = npz_dataset.read_npz(files[0]), splits.read_split(files[1], 24)
+    assert found["num_samples"] == len(split.val_idx)
     assert list(found["answers"]) == [
         "model",
         "model, instruction swapped",
@@ -48,35 +50,22 @@ def test_table_and_json_say_the_same(small_checkpoint_dir, files, tmp_path, caps
     assert found["uncertainty"] == []
     assert found["settings"]["batch_size"] == 32
     assert found["throughput"]["num_images"] == 2 * found["num_samples"]
-
-
-def test_errors_are_those_of_the_answers_that_serving_clips(small_checkpoint_dir, files):
-    found = evaluate.run(evaluate.parse_arguments(_arguments(small_checkpoint_dir, files)))
-    agent = checkpoint_directory.load(small_checkpoint_dir).agent
-    data, split = npz_dataset.read_npz(files[0]), splits.read_split(files[1], 24)
+    # Errors are those of the answers that serving clips.
+    contents = checkpoint_directory.read_contents(small_checkpoint_dir)
+    agent = checkpoint_directory.load(contents).agent
     batches = pipeline.create_npz_dataset(data, split.val_idx, 4)
     _, unclipped = train_steps.validate_step_with_metrics(agent, batches)
     expected = metrics.compute_bbox_metrics(np.clip(unclipped, 0, 1), data.actions[split.val_idx])
-    mean = found["errors"]["model"]["centroid_mae"]["mean"]
-    np.testing.assert_allclose(mean, expected["centroid_mae"], rtol=1e-4)
+    np.testing.assert_allclose(interval["mean"], expected["centroid_mae"], rtol=1e-4)
 
 
-def test_all_samples_need_no_split(small_checkpoint_dir, tmp_path):
-    path, split = training_fixtures.write_squares(tmp_path)
-    split.unlink()
-    found = evaluate.run(
-        evaluate.parse_arguments(
-            _arguments(small_checkpoint_dir, [path], "--split", "all", "--batch_size", "5")
-        )
-    )
-    assert "mean of the training labels" not in found["errors"]
-
-
-def test_labels_of_another_data_set_make_the_baselines(small_checkpoint_dir, files, tmp_path):
+def test_a_data_set_without_a_split_and_labels_of_another(small_checkpoint_dir, files, tmp_path):
     path = tmp_path / "new.npz"
     npz_dataset.write_npz(path, training_fixtures.squares(4, seed=5))
-    train_file = ["--train_dataset_file", str(files[0]), "--compare", small_checkpoint_dir]
-    arguments = _arguments(small_checkpoint_dir, [path], "--split", "all", *train_file)
+    arguments = _arguments(small_checkpoint_dir, [path], "--split", "all")
+    found = evaluate.run(evaluate.parse_arguments([*arguments, "--batch_size", "3"]))
+    assert "mean of the training labels" not in found["errors"]
+    arguments += ["--train_dataset_file", str(files[0]), "--compare", small_checkpoint_dir]
     found = evaluate.run(evaluate.parse_arguments(arguments))
     assert "mean of action and food" in found["errors"]
     column = found["comparison"]["columns"]["centroid_mae"]

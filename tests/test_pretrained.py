@@ -28,9 +28,9 @@ def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
     source = uncertainty_sources.PlainAnswers(loaded.agent)
     swapped = baselines.swapped_instructions(samples, 0)
     kinds = {
-        "model": uncertainty_sources.collect(source, plates, samples.indices).answers,
+        "model": uncertainty_sources.collect(source, samples).answers,
         "swapped": uncertainty_sources.collect(
-            source, plates, samples.indices, embeddings=plates.embeddings[swapped]
+            source, samples, embeddings=plates.embeddings[swapped]
         ).answers,
         "mean of the training labels": np.tile(plates.actions.mean(axis=0), (len(plates), 1)),
     }

@@ -10,7 +10,9 @@ probability. So the midpoint of sample k is k / 100 off, and its credible width 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+import checkpoint_directory
 from evaluation.samples import Samples
 from food_data import npz_dataset
 
@@ -66,3 +68,22 @@ def dataset(places, per_picture=1, foods=None, **arrays):
 def samples(places, per_picture=1, **more):
     """All of them are asked."""
     return Samples(dataset(places, per_picture, **more), np.arange(len(places)))
+
+
+@pytest.fixture(scope="module")
+def _loaded():
+    return {}
+
+
+@pytest.fixture
+def load_once(monkeypatch, _loaded):
+    """Programs that a module runs in this process share what they load, and its traced functions."""
+    load = checkpoint_directory.load
+
+    def known(contents, **settings):
+        digest = contents.weights_sha256
+        if digest not in _loaded:
+            _loaded[digest] = load(contents, **settings)
+        return _loaded[digest]
+
+    monkeypatch.setattr(checkpoint_directory, "load", known)

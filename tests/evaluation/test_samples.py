@@ -1,6 +1,5 @@
 """Which samples are asked, and which have calibrated."""
 
-import argparse
 import csv
 import pathlib
 import types
@@ -155,10 +154,9 @@ def photos(tmp_path):
 
 
 def read(photos, resize, *more):
-    parser = argparse.ArgumentParser()
-    evaluation_samples.add_flags(parser)
     flags = ["--checkpoint_dir", str(photos / "run"), "--annotation_format", "csv"]
     flags += ["--annotations", str(photos / "motions.csv")]
+    parser = evaluation_samples.parser("")
     args = evaluation_samples.parse(parser, [*flags, "--units", "pixels", *more])
     args.split = "all"
     return evaluation_samples.read(args, {"resize": resize})

@@ -9,6 +9,7 @@ import pytest
 
 import checkpoint_directory
 from evaluation import uncertainty_sources
+from evaluation.samples import Samples
 from food_data import framing, image_placement, npz_dataset
 
 VOCAB_SIZE = 11
@@ -54,6 +55,10 @@ def batch(number):
     return data.images, data.embeddings
 
 
+def collect(source, data, rows, **settings):
+    return uncertainty_sources.collect(source, Samples(data, np.array(rows)), **settings)
+
+
 def x_of(samples):
     return (20 * np.asarray(samples) + 10.5) / 236
 
@@ -77,13 +82,13 @@ def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
     agent = DotAgent()
     frames = uncertainty_sources.Frames(agent, data, framing.Framing("fast"))
     source = uncertainty_sources.TokenDistribution(agent)
-    found = uncertainty_sources.collect(source, data, np.array([0]), frames=frames)
+    found = collect(source, data, [0], frames=frames)
     corner = placement.to_model(np.array([[96, 196]]))[0]
     expected = np.concatenate([corner, corner + [0.035, 0.07]])
     np.testing.assert_allclose(found.answers[0], expected, atol=2 / 236)
     assert len(agent.calls) == 3
     # A token of 11 is 0.35 of what it is in one pass.
-    once = uncertainty_sources.collect(source, data, np.array([0]))
+    once = collect(source, data, [0])
     np.testing.assert_allclose(found.score, 0.35 * once.score, rtol=1e-2)
 
 
@@ -91,39 +96,25 @@ def test_samples_in_order_one_batch_at_a_time_with_other_instructions_and_pictur
     """The change leaves a pixel in column 0; each batch has a generator of its own."""
     agent, drawn = DotAgent(), []
     source = uncertainty_sources.TokenDistribution(agent)
-    found = uncertainty_sources.collect(
-        source, dataset(), np.array([4, 0, 2, 1, 3]), batch_size=2, progress=iter
-    )
+    found = collect(source, dataset(), [4, 0, 2, 1, 3], batch_size=2)
     np.testing.assert_allclose(found.answers[:, 0], x_of([4, 0, 2, 1, 3]))
     assert (found.std.shape, found.score.shape) == ((5, 4), (5,))
     assert [call[0] for call in agent.calls] == [[4, 0], [2, 1], [3]]
+    assert agent.calls[0][1:] == ("off", None, None)
+    np.testing.assert_allclose(found.score, 0.99 / VOCAB_SIZE)  # A certain token of eleven.
+    assert list(found.scores) == ["credible_width", "entropy", "midpoint_std"]
 
     def change(images, generator):
         drawn.append(generator.integers(1000))
-        return (
-            np.pad(images[:, :, :0], [(0, 0), (0, 0), (0, 236), (0, 0)])
-            + (np.arange(236) == 0).astype(np.uint8)[None, None, :, None]
-        )
+        changed = np.zeros_like(images)
+        changed[:, :, 0] = 1
+        return changed
 
-    found = uncertainty_sources.collect(
-        source,
-        dataset(),
-        np.array([0, 1, 2]),
-        batch_size=2,
-        embeddings=dataset().embeddings[[4, 3, 0]],
-        change=change,
-    )
+    asked = {"embeddings": dataset().embeddings[[4, 3, 0]], "change": change}
+    found = collect(source, dataset(), [0, 1, 2], batch_size=2, **asked)
     np.testing.assert_allclose(found.answers[:, 0], 0.5 / 236)
     assert [call[0] for call in agent.calls[3:]] == [[4, 3], [0]]
     assert len(set(drawn)) == 2
-
-
-def test_token_distribution_asks_once_without_dropout():
-    agent = DotAgent()
-    found = uncertainty_sources.TokenDistribution(agent)(*batch(1), seed=7)
-    assert agent.calls == [([0], "off", None, None)]
-    np.testing.assert_allclose(found.score, 0.99 / VOCAB_SIZE)  # A certain token of eleven.
-    assert list(found.scores) == ["credible_width", "entropy", "midpoint_std"]
 
 
 def test_votes_that_disagree_are_a_feature():
@@ -137,7 +128,7 @@ def test_votes_that_disagree_are_a_feature():
 def test_samples_of_dropout_have_a_seed_of_their_own_in_each_batch():
     agent = DotAgent(has_distributions=False)
     source = uncertainty_sources.McDropout(agent, scope="full", num_samples=3)
-    found = uncertainty_sources.collect(source, dataset(), np.arange(5), batch_size=2, seed=9)
+    found = collect(source, dataset(), range(5), batch_size=2, seed=9)
     assert [call[1:] for call in agent.calls] == [("full", 3, 9), ("full", 3, 11), ("full", 3, 13)]
     np.testing.assert_allclose(found.answers[:, 0], x_of(np.arange(5)) + 0.1)
     # Samples at 0, 0.1 and 0.2: a variance of 0.02 / 3, which the midpoint shares.
