@@ -43,37 +43,6 @@ _FIGURES += ("coverage_50", "coverage_90", "coverage_95")
 _ESTIMATE = ("mean", "low", "high", "n")
 _METRIC = ("column", "label", "unit")
 _SOURCE = ("label", "source", "settings", "score", "is_default", "ms_per_image", "relative_cost")
-# Figures of `uncertainty_metrics` that the page shows, a table for each line.
-_SOURCES = {
-    "How well each source ranks answers by their error": (
-        *("auroc", "average_precision", "spearman", "relative_ause", "ause", "random_ause"),
-    ),
-    "What asking a human about the most uncertain gains": (
-        *("mean_error", "wrong_share", "gain_10", "gain_20", "gain_50", "aurc", "excess_aurc"),
-    ),
-    "Whether standard deviations mean what they say": (
-        *("nll", "calibration_error", "calibration_error_squared", "ence"),
-        *("coverage_50", "coverage_80", "coverage_90", "coverage_95", "mean_std"),
-    ),
-}
-_PLOTS = {
-    "risk": "Mean error of the answers that are kept if a human is asked about the most uncertain "
-    "others. The lower, the better; the oracle asks about the largest errors.",
-    "reliability": "Share of labels below each quantile that the model predicts, over the share "
-    "that should be. On the diagonal, standard deviations mean what they say.",
-}
-_EXAMPLES = {
-    "best": "Nearest to the label",
-    "worst": "Farthest from the label",
-    "most_uncertain": "Most uncertain",
-}
-_SETTINGS = {
-    "data": "What the model was asked about.",
-    "checkpoint": "The model that was asked.",
-    "settings": "Flags of the program, as given.",
-    "throughput": "Speed and memory of this evaluation.",
-    "versions": "Packages that made these numbers.",
-}
 # Drawn in a place-holder that becomes the colour of the page's text.
 _INK = "#010101"
 _COLOURS = ("#2a8f6b", "#d0601f", "#4a7de0", "#c04ab0", "#94800c", "#1e8ba1")
@@ -304,71 +273,33 @@ def _html(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    sections = [(*section[:2], list(section[2])) for section in _sections(document)]
+    examples = {
+        kind: [_example(one) for one in chosen]
+        for kind, chosen in document["examples"].items()
+        if chosen
+    }
+    known = plain(document)
+    lines = _errors(known["errors"], known["metrics"])
+    names = [f"{metric['label']} ({metric['unit']})" for metric in known["metrics"].values()]
     return environment.get_template("report.html.jinja").render(
-        document=document,
+        document={**known, "examples": examples},
         style=markupsafe.Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),
-        sections=[section for section in sections if section[2]],
-        absent=[section[1] for section in sections if not section[2]],
-        svg=markupsafe.Markup,
+        # Many metrics, few kinds of answers.
+        errors=list(zip(*[[lines[0][0], *names], *lines[1:]])),
+        groups={kind: _errors(rows, _GROUPS, kind) for kind, rows in known["groups"].items()},
+        comparison=_comparison,
+        sources=_sources,
+        calibration_text=calibration_text,
+        shifts=_shifts,
+        plot=lambda *curve: markupsafe.Markup(_plot(*curve)),
     )
 
 
-def _sections(document: Document) -> Iterator[tuple[str, str, Iterable[dict]]]:
-    """Key, title and parts, in the order in which a reader asks; one of which nothing is known has
-    no parts."""
-
-    def part(caption: str = "", lines: Sequence = (), **has: object) -> dict[str, object]:
-        return {"caption": caption, "lines": lines, "text": (), "plot": "", "examples": (), **has}
-
-    document = {**plain(document), "examples": document["examples"]}
-    metrics, compared = document["metrics"], document["comparison"]
-    lines = _errors(document["errors"], metrics)
-    names = [f"{metric['label']} ({metric['unit']})" for metric in metrics.values()]
-    lines = list(zip(*[[lines[0][0], *names], *lines[1:]]))  # Many metrics, few kinds of answers.
-    caption = "Mean of each metric with its 95 % interval over pictures."
-    yield "errors", "Errors beside answers that need no model", [part(caption, lines)]
-    compared_parts = []
-    if compared:
-        caption = f"This checkpoint minus {compared['other']}."
-        compared_parts = [part(caption, _comparison(compared, metrics))]
-    yield "comparison", "Comparison", compared_parts
-    rows, curves = document["uncertainty"], document["curves"]
-    tables = [part(caption, _sources(rows, names)) for caption, names in _SOURCES.items()]
-    yield "uncertainty", "Sources of uncertainty; the default has a star", tables if rows else ()
-    drawn = [part(caption, plot=_plot(curves, name)) for name, caption in _PLOTS.items() if curves]
-    yield "curves", "Risk, coverage and reliability", drawn
-    found = document["calibration"]
-    said = [part(text=calibration_text(found).splitlines())] if found else ()
-    yield "calibration", "Calibration", said
-    caption = "How the uncertainty tells plates unlike training from ordinary ones."
-    shifts = [part(caption, _shifts(document["shifts"]))] if document["shifts"] else ()
-    yield "shifts", "Plates unlike training", shifts
-    by_group = [
-        part(f"Mean of each metric by {kind}; groups.csv has more.", _errors(rows, _GROUPS, kind))
-        for kind, rows in document["groups"].items()
-    ]
-    yield "groups", "Errors by action, food and source", by_group
-    chosen = [
-        part(caption, examples=[_example(one) for one in document["examples"][name]])
-        for name, caption in _EXAMPLES.items()
-        if document["examples"][name]
-    ]
-    yield "examples", "Examples: labelled green, answered pink, region white", chosen
-    settings = [
-        part(caption, [["name", "value"], *([key, str(v)] for key, v in document[name].items())])
-        for name, caption in _SETTINGS.items()
-        if document.get(name)
-    ]
-    yield "settings", "Settings and versions", settings
-
-
-def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str) -> str:
+def _plot(curves: Sequence[Mapping[str, typing.Any]], name: str, x: str, y: str) -> str:
     """SVG to stand in the page, in which no text of the document is markup."""
     from matplotlib import figure, rc_context
     from matplotlib.backends import backend_svg
 
-    x, y = ("coverage", "error") if name == "risk" else ("expected", "observed")
     inks = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     style = {"svg.fonttype": "none", "svg.hashsalt": name, **dict.fromkeys(inks, _INK)}
     file = io.BytesIO()

@@ -3,15 +3,9 @@
 Example: six samples of three pictures, the split validates samples 4 and 5, both of "plate_2.jpg".
 `read` gives the indices 4 and 5 and, for baselines, samples 0 to 3 in `train`.
 
-The converters of build_dataset.py read photographs, with the same flags:
-
-    evaluate.py --checkpoint_dir runs/first --annotation_format coco --annotations instances.json \\
-        --images_dir photos --action skewering
-
-Pictures become square as those that the checkpoint was trained with, and instructions get the
-checkpoint's embeddings, as serving does it; `--resize` and `--embeddings_dir` say otherwise.
-Pictures are looked at as often as the checkpoint says (`framing`), as in serving; `--passes` says
-otherwise.
+The converters of build_dataset.py read photographs, with the same flags. Pictures become square as
+those that the checkpoint was trained with, and instructions get the checkpoint's embeddings, as
+serving does it; `--resize` and `--embeddings_dir` say otherwise.
 
 Pictures are told by their pixels, not by their names: "plate_0" of one data set is not "plate_0" of
 another, and a copy of a file under another name is the same picture. An id is the first 16
@@ -140,34 +134,25 @@ class Samples:
     @functools.cached_property
     def pieces(self) -> Pieces:
         """Every piece that is right for a sample, see the module; the labelled one comes first."""
-        data, groups = self.dataset, {}
+        data, keys, groups, found = self.dataset, {}, {}, []
         rows, pictures = self.indices, self.pictures
         if data.sources is not None:  # Others of these pictures may not be asked about.
             rows = np.flatnonzero(np.isin(data.sources, pictures))
             pictures = data.sources[rows]
-        keys = [
-            (picture, np.asarray(data.embeddings[row]).tobytes())
-            for row, picture in zip(rows.tolist(), pictures.tolist())
-        ]
-        for row, key in zip(rows.tolist(), keys):
-            groups.setdefault(key, []).append(row)
-        group_of, found, known = dict(zip(rows.tolist(), keys)), [], {}
+        for row, picture in zip(rows.tolist(), pictures.tolist()):
+            keys[row] = picture, np.asarray(data.embeddings[row]).tobytes()
+            groups.setdefault(keys[row], []).append(row)
+        pieces_of = functools.cache(self._pieces_of)
         for number, row in enumerate(self.indices.tolist()):
-            others = [one for one in groups[group_of[row]] if one != row]
+            others = [one for one in groups[keys[row]] if one != row]
             if others:  # A source may have several views: crops about each object, frames.
                 image = data.images[row]
                 others = [one for one in others if np.array_equal(image, data.images[one])]
             for one in (row, *others):
-                if one not in known:
-                    known[one] = self._pieces_of(one)
-                found += [(number, *piece) for piece in known[one]]
+                found += [(number, *piece) for piece in pieces_of(one)]
         numbers, labels, elongated = zip(*found)
-        known_masks = data.masks is not None
-        return Pieces(
-            np.array(numbers),
-            np.array(labels, np.float32),
-            np.array(elongated) if known_masks else None,
-        )
+        elongated = None if data.masks is None else np.array(elongated)
+        return Pieces(np.array(numbers), np.array(labels, np.float32), elongated)
 
     def _pieces_of(self, row: int) -> list[tuple[np.ndarray, bool]]:
         """A row's label and whether it is elongated, and likewise of other parts of its mask."""
@@ -175,28 +160,25 @@ class Samples:
         if data.masks is None:
             return [(label, False)]
         packed = np.asarray(data.masks[row])
-
-        def is_long(mask: np.ndarray) -> bool:
-            return bool(metrics.elongations(mask[np.newaxis], [0])[0] >= metrics.ELONGATED_RATIO)
-
         number, parts = cv2.connectedComponents(npz_dataset.unpack_masks(packed).view(np.uint8))
         action = None if data.action_names is None else str(data.action_names[row])
-        if number <= 2 or action not in mask_rules.DEFAULT_RULES:
-            return [(label, is_long(packed))]
-        middle = label.reshape(2, 2).mean(axis=0)[::-1] * parts.shape - 0.5
-        places = np.argwhere(parts)
-        own = parts[tuple(places[np.square(places - middle).sum(axis=1).argmin()])]
-        areas = np.bincount(parts.ravel(), minlength=number)
-        large = [one for one in range(1, number) if areas[one] >= _SHARE_OF_PIECE * areas[own]]
-        if large == [own]:
-            return [(label, is_long(packed))]
-        found = {one: npz_dataset.pack_masks(parts == one) for one in [own, *large]}
+        found = [(label, packed)]
+        if number > 2 and action in mask_rules.DEFAULT_RULES:
+            middle = label.reshape(2, 2).mean(axis=0)[::-1] * parts.shape - 0.5
+            places = np.argwhere(parts)
+            own = parts[tuple(places[np.square(places - middle).sum(axis=1).argmin()])]
+            areas = np.bincount(parts.ravel(), minlength=number)
+            large = np.flatnonzero(areas >= _SHARE_OF_PIECE * areas[own])
+            others = [parts == one for one in large if one not in (0, own)]
+            if others:
+                found = [(label, npz_dataset.pack_masks(parts == own))]
+                for mask in others:
+                    motion = mask_rules.execution_parameters(mask, action)
+                    found.append((motion, npz_dataset.pack_masks(mask)))
+        ratios = metrics.elongations([mask for _, mask in found], range(len(found)))
         return [
-            (
-                label if one == own else mask_rules.execution_parameters(parts == one, action),
-                is_long(mask),
-            )
-            for one, mask in found.items()
+            (motion, bool(one >= metrics.ELONGATED_RATIO))
+            for (motion, _), one in zip(found, ratios)
         ]
 
     def names(self, name: str) -> np.ndarray | None:
@@ -217,11 +199,7 @@ def select(
     dataset: npz_dataset.FoodDataset, which: str, split_file: pathlib.Path | None
 ) -> Samples:
     """The samples of one side of a split; the file may be None for 'all', which then knows no
-    training.
-
-    Raises:
-        FileNotFoundError, ValueError: if there is no split file, or it has no such samples.
-    """
+    training. Raises FileNotFoundError, ValueError without a split file or such samples."""
     if split_file is None:
         if which != "all":
             raise ValueError(f"split {which!r}: expected a --split_file, got none; or --split all.")
@@ -243,9 +221,8 @@ def training_samples(dataset_file: pathlib.Path) -> Samples:
 def without_calibrating(
     samples: Samples, calibrated: calibration.UncertaintyCalibration
 ) -> Samples:
-    """Leaves out the pictures that calibrated, with all samples of their sources: another sample of
-    such a picture may be cropped otherwise, so that it has other pixels. Raises ValueError if
-    nothing is left."""
+    """Leaves out the pictures that calibrated, with all samples of their sources, which may be
+    other crops, that is, other pixels. Raises ValueError if nothing is left."""
     seen = np.isin(samples.picture_ids, calibrated.fitted_on.picture_ids)
     seen = np.isin(samples.pictures, samples.pictures[seen]) | seen
     if seen.all():
@@ -259,9 +236,8 @@ def without_calibrating(
 def calibration_split(
     samples: Samples, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Parts whole pictures, a fraction of which calibrates: sorted sample numbers that calibrate
-    and that test. With the fraction 1 nothing is left to test; others below 0 or above 1 are
-    refused."""
+    """Parts whole pictures, a fraction (at most 1) of which calibrates: sorted sample numbers that
+    calibrate and that test."""
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction: expected 0 < fraction <= 1, got {fraction}.")
     if fraction == 1:
@@ -305,13 +281,8 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
 
 def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
     """What the flags of `parse` ask about; says how it differs from what the checkpoint knows.
-
-    Raises:
-        ValueError: if the checkpoint does not say how pictures become square and no flag does, the
-            split or annotations are not as they should be, or instructions are not those of the
-            checkpoint.
-        OSError: if a file is absent or unreadable.
-    """
+    Raises ValueError or OSError if files are absent or not as they should be, if nobody says how
+    pictures become square, or if instructions are not those of the checkpoint."""
     if args.batch_size < 1:
         raise ValueError(f"--batch_size: expected at least 1, got {args.batch_size}.")
     store_dir, split_file = (

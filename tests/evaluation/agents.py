@@ -9,10 +9,13 @@ probability. So the midpoint of sample k is k / 100 off, and its credible width 
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 import checkpoint_directory
+from evaluation import study, uncertainty_sources
 from evaluation.samples import Samples
 from food_data import npz_dataset
 
@@ -77,7 +80,7 @@ def _loaded():
 
 @pytest.fixture
 def load_once(monkeypatch, _loaded):
-    """Programs that a module runs in this process share what they load, and its traced functions."""
+    """Programs that a module runs in this process load a checkpoint, and trace it, once."""
     load = checkpoint_directory.load
 
     def known(contents, **settings):
@@ -87,3 +90,66 @@ def load_once(monkeypatch, _loaded):
         return _loaded[digest]
 
     monkeypatch.setattr(checkpoint_directory, "load", known)
+
+
+HOSTILE = '<script>alert("x")</script>'
+ABOUT = {
+    "title": f"Evaluation of plates {HOSTILE}",
+    "created": "2026-11-23T00:50:00Z",
+    "settings": {"dataset_file": HOSTILE, "seed": 0, "compare": None},
+    "versions": {"numpy": "1.26.4"},
+    "data": {
+        "name": os.fsdecode(b"p\xff.npz"),
+        "split": "val",
+        "num_samples": 9,
+        "num_pictures": 5,
+    },
+    "checkpoint": {"name": "plates", "loss_type": "cross_entropy", "global_step": 12000},
+}
+
+
+def hostile_document():
+    """All parts of an evaluation, whose names want to be markup or formulas."""
+    masks = np.zeros((12, 236, 236), bool)
+    masks[:, 100:136, 60:200] = True
+    asked = samples(
+        range(12), 3, foods=[HOSTILE, "=1+1", "grape"] * 4, masks=np.packbits(masks, -1)
+    )
+    agent = OffsetAgent()
+    document = study.run(
+        asked,
+        agent,
+        sources=[
+            uncertainty_sources.TokenDistribution(agent),
+            uncertainty_sources.McDropout(agent, "head", 2),
+        ],
+        other=(HOSTILE, OffsetAgent(extra=9), None),
+        shift_samples=3,
+        num_examples=2,
+    )
+    document["calibration"] = {
+        "fitted_on": {
+            "source": HOSTILE,
+            "score": "width",
+            "num_calibration_samples": 1000,
+            "num_pictures": 300,
+            "pieces": "labelled",
+        },
+        "labelled_piece": None,
+        "meets_floor": False,
+        "nominal": 0.9,
+        "disc_coverage": {"mean": 0.9034, "low": 0.89, "high": 0.917, "n": 2008},
+        "box_coverage": {"mean": 0.9101, "low": 0.9, "high": 0.92, "n": 2008},
+        "median_radius": 0.081,
+        "asked_share": 0.2,
+        "error_of_all": 0.0342,
+        "error_of_answered": None,
+        "gain": None,
+        "wrong_of_all": 0.3,
+        "wrong_of_answered": None,
+        "chance": None,
+        "target": "query_rate 0.2",
+    }
+    for one in document["examples"]["best"]:
+        one |= {"asked": True, "radius": 0.08}
+    return ABOUT | document

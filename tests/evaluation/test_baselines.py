@@ -56,14 +56,6 @@ def test_baselines_need_what_they_know():
     assert list(baselines.baseline_answers(known)) == ["mean of the training labels", *nothing]
 
 
-def picture(*boxes, background=(128, 128, 128)):
-    """Boxes (top, bottom, left, right, colour) on grey."""
-    image = np.full((236, 236, 3), background, np.uint8)
-    for top, bottom, left, right, colour in boxes:
-        image[top:bottom, left:right] = colour
-    return image
-
-
 @pytest.mark.parametrize(
     ("boxes", "expected"),
     [
@@ -75,18 +67,16 @@ def picture(*boxes, background=(128, 128, 128)):
         ([(180, 236, 0, 236, RED), (100, 120, 150, 200, GREEN)], [150, 110, 200, 110]),
         # If each touches the edge, the largest.
         ([(0, 40, 0, 100, RED), (196, 236, 0, 30, RED)], [0, 20, 100, 20]),
+        ([(0, 236, 0, 236, RED)], baselines.CENTRE * 236),  # of one colour
     ],
 )
 def test_the_most_colourful_region(boxes, expected):
-    found = baselines.colour_answer(picture(*boxes))
+    """Boxes (top, bottom, left, right, colour) on grey."""
+    image = np.full((236, 236, 3), 128, np.uint8)
+    for top, bottom, left, right, colour in boxes:
+        image[top:bottom, left:right] = colour
+    found = baselines.colour_answer(image)
     np.testing.assert_allclose(found, np.array(expected) / 236, atol=0.02)
-
-
-@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), RED])
-def test_a_picture_of_one_colour(colour):
-    np.testing.assert_array_equal(
-        baselines.colour_answer(picture(background=colour)), baselines.CENTRE
-    )
 
 
 def test_instructions_are_swapped_only_within_a_picture_and_as_chance_has_it():

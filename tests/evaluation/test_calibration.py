@@ -49,7 +49,8 @@ def estimate(mean, std, score, **features):
 
 
 def test_example_of_the_module():
-    found = example().apply(estimate([0.2, 0.5, 0.8, 0.5], np.full(4, 0.01), 0.02))
+    answer = estimate([0.2, 0.5, 0.8, 0.5], np.full(4, 0.01), 0.02)
+    found = example().apply(answer)
     assert found.std == pytest.approx((0.02,) * 4)
     assert found.centre == pytest.approx((0.5, 0.5))
     assert found.radius == pytest.approx(0.045)
@@ -58,6 +59,10 @@ def test_example_of_the_module():
     assert found.box_high == pytest.approx((1, 1, 1, 1))
     assert found.ask_human is True
     assert json.dumps(dataclasses.asdict(found))
+    # Plain regions do not depend on the uncertainty.
+    found = example(adaptive=False).apply(answer)
+    assert (found.radius, found.box_low) == (0.1, pytest.approx((0, 0.3, 0.6, 0.3)))
+    np.testing.assert_allclose(example().calibrated_std(np.zeros((2, 4))), 0.002)  # the least
 
 
 def test_the_chance_and_the_sector():
@@ -72,13 +77,6 @@ def test_the_chance_and_the_sector():
     assert not with_a_chance().apply(sure).ask_human
     with pytest.raises(ValueError, match="got none of rivalry: it was fitted to another source"):
         with_a_chance().apply(estimate(np.full(4, 0.5), np.zeros(4), 0.02, axis_spread=10.0))
-
-
-def test_plain_regions_do_not_depend_on_the_uncertainty():
-    found = example(adaptive=False).apply(estimate([0.2, 0.5, 0.8, 0.5], np.full(4, 0.5), 0.01))
-    assert found.radius == 0.1
-    assert found.box_low == pytest.approx((0, 0.3, 0.6, 0.3))
-    assert found.ask_human is False
 
 
 def test_no_threshold_never_asks_but_for_what_is_unknown():
@@ -136,14 +134,6 @@ def test_bad_files_are_refused(path, value, message):
     inner[path[-1]] = value
     with pytest.raises(ValueError, match=f"the file: {message}|{message}"):
         calibration.parse(json.dumps(values), "the file")
-
-
-@pytest.mark.parametrize(("text", "message"), [("{}", "absent: asking"), ("{", "expected JSON")])
-def test_what_is_no_such_file(text, message):
-    with pytest.raises(ValueError, match=f"the file: .*{message}"):
-        calibration.parse(text, "the file")
-
-
-def test_std_has_a_least_value():
-    np.testing.assert_allclose(example().calibrated_std(np.zeros((2, 4))), 0.002)
-    np.testing.assert_allclose(example().calibrated_std(np.full(4, 0.1)), 0.2)
+    for text, message in (("{}", "absent: asking"), ("{", "expected JSON")):
+        with pytest.raises(ValueError, match=f"the file: .*{message}"):
+            calibration.parse(text, "the file")

@@ -5,35 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
-import pathlib
 import re
-import shutil
-import subprocess
-import sys
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 
-from evaluation import report, study, uncertainty_sources
-from evaluation.samples import Samples
+from evaluation import report
 from tests.evaluation import agents
 
-HOSTILE = '<script>alert("x")</script>'
 NAMES = ["report.html", "report.json", "errors.csv", "groups.csv", "uncertainty.csv"]
-ABOUT = {
-    "title": f"Evaluation of plates {HOSTILE}",
-    "created": "2026-11-23T00:50:00Z",
-    "settings": {"dataset_file": HOSTILE, "seed": 0, "compare": None},
-    "versions": {"numpy": "1.26.4"},
-    "data": {
-        "name": os.fsdecode(b"p\xff.npz"),
-        "split": "val",
-        "num_samples": 9,
-        "num_pictures": 5,
-    },
-    "checkpoint": {"name": "plates", "loss_type": "cross_entropy", "global_step": 12000},
-}
 
 
 def said(element):
@@ -43,49 +23,7 @@ def said(element):
 
 @pytest.fixture(scope="module")
 def document():
-    masks = np.zeros((12, 236, 236), bool)
-    masks[:, 100:136, 60:200] = True
-    foods = [HOSTILE, "rice", "grape"] * 4
-    data = agents.dataset(range(12), foods=foods, per_picture=3, masks=np.packbits(masks, axis=-1))
-    samples, agent = Samples(data, np.arange(12)), agents.OffsetAgent()
-    sources = [
-        uncertainty_sources.TokenDistribution(agent),
-        uncertainty_sources.McDropout(agent, "head", 2),
-    ]
-    document = study.run(
-        samples,
-        agent,
-        sources=sources,
-        other=(HOSTILE, agents.OffsetAgent(extra=9), None),
-        shift_samples=3,
-        num_examples=2,
-    )
-    document["calibration"] = {
-        "fitted_on": {
-            "source": HOSTILE,
-            "score": "width",
-            "num_calibration_samples": 1000,
-            "num_pictures": 300,
-            "pieces": "labelled",
-        },
-        "labelled_piece": None,
-        "meets_floor": False,
-        "nominal": 0.9,
-        "disc_coverage": {"mean": 0.9034, "low": 0.89, "high": 0.917, "n": 2008},
-        "box_coverage": {"mean": 0.9101, "low": 0.9, "high": 0.92, "n": 2008},
-        "median_radius": 0.081,
-        "asked_share": 0.2,
-        "error_of_all": 0.0342,
-        "error_of_answered": None,
-        "gain": None,
-        "wrong_of_all": 0.3,
-        "wrong_of_answered": None,
-        "chance": None,
-        "target": "query_rate 0.2",
-    }
-    for one in document["examples"]["best"]:
-        one |= {"asked": True, "radius": 0.08}
-    return ABOUT | document
+    return agents.hostile_document()
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +61,13 @@ def test_csv_has_all_digits(document, paths):
     expected = document["errors"]["model"]["bbox_mae"]
     assert [float(row[name]) for name in ("mean", "low", "high", "n")] == list(expected.values())
     assert (row["label"], row["unit"]) == ("coordinates", "share of the picture")
-    rows = [r for r in read("groups.csv") if (r["group"], r["name"]) == ("food", HOSTILE)]
+    # A spreadsheet would run a name that starts with "=".
+    rows = [r for r in read("groups.csv") if (r["group"], r["name"]) == ("food", "'=1+1")]
     assert {r["samples"] for r in rows} == {"4"}
-    first, *_ = read("uncertainty.csv")
+    first, *rest = read("uncertainty.csv")
     assert (first["label"], first["is_default"]) == ("token_distribution", "True")
     assert float(first["aurc"]) == document["uncertainty"][0]["figures"]["aurc"]
-    dropout = next(r for r in read("uncertainty.csv") if r["source"] == "mc_dropout")
+    dropout = next(r for r in rest if r["source"] == "mc_dropout")
     assert json.loads(dropout["settings"]) == {"scope": "head", "num_samples": 2}
 
 
@@ -138,7 +77,7 @@ def test_no_name_becomes_markup_and_nothing_outside_the_file_is_asked_for(text, 
     assert not any(name.startswith("on") for e in tree.iter() for name in e.attrib)
     # In title, food, comparison, settings, calibration and example.
     assert text.count("&lt;script&gt;alert") >= 8
-    assert said(tree.find(".//h1")) == ABOUT["title"]
+    assert said(tree.find(".//h1")) == agents.ABOUT["title"]
     assert "p?.npz" in text
     without_pictures = re.sub(r"data:image/jpeg;base64,[A-Za-z0-9+/=]+", "", text)
     assert re.findall(r"https?:|//|@import|url\((?!#)", without_pictures) == []
@@ -200,31 +139,3 @@ def test_numbers_and_columns_as_text():
     assert interval(None) == report.interval(None) == report.number(None) == "-"
     assert (report.number(-0.0001, 2), report.number(12.34)) == ("0.00", "12.3")
     assert report.table([["a", "bb"], ["ccc", "d"]]) == "a    bb\nccc   d"
-
-
-@pytest.mark.slow
-def test_in_a_browser(document, tmp_path):
-    """No complaint on the console, nothing wider than a phone, and it prints."""
-    pytest.importorskip("playwright", reason="Playwright is not installed")
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, (shutil.which(name) for name in names if name)), None)
-    if path is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    document = document | {"settings": {"fingerprint": "0123456789abcdef" * 40}}
-    document["groups"]["food"]["w" * 300] = document["groups"]["food"]["rice"]
-    written = report.write(document, tmp_path)["report.html"]
-    # In a process of its own: Playwright runs once in each, and other tests may have it running.
-    program = pathlib.Path(__file__).with_name("browser_check.py")
-    output = subprocess.check_output(
-        [sys.executable, str(program), path, str(written)], timeout=300
-    )
-    found = json.loads(output)
-    assert found["faults"] == []
-    assert found["width"] == 360
-    assert found["smallest_text_px"] >= 16
-    assert found["scrolling_tables"] > 0
-    assert found["dark"] != found["light"]
-    assert found["printed_ground"] == "rgb(255, 255, 255)"
-    assert found["printed_overflow"] == []
-    assert found["pdf"].startswith("%PDF")
-    assert found["pages"] > 2

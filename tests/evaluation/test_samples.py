@@ -1,6 +1,5 @@
 """Which samples are asked, and which have calibrated."""
 
-import csv
 import pathlib
 import types
 
@@ -48,9 +47,7 @@ def test_pictures_are_told_by_their_pixels_and_samples_by_instruction_and_label(
     found = agents.samples([0, 1, 0], per_picture=2, sources=None)
     first, second, third = found.pictures
     assert first == second != third
-    assert found.pictures.dtype == "<U16"
     assert len(set(found.sample_ids)) == 3
-    assert all(one.startswith(f"{id_}-") for one, id_ in zip(found.sample_ids, found.picture_ids))
     again = agents.samples([5, 0], per_picture=2)  # Other instructions, under a name.
     assert again.picture_ids.tolist() == [first, first]
 
@@ -143,13 +140,9 @@ def photos(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "embeddings").symlink_to(EMBEDDINGS)
     assert cv2.imwrite(str(tmp_path / "plate.png"), np.full((100, 200, 3), 90, np.uint8))
-    rows = [
-        ["image", "food", "action", "x1", "y1", "x2", "y2"],
-        ["plate.png", "banana", "skewering", "0", "50", "100", "50"],
-        ["plate.png", "grape", "skewering", "100", "50", "200", "50"],
-    ]
-    with (tmp_path / "motions.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
+    lines = "image,food,action,x1,y1,x2,y2\nplate.png,banana,skewering,0,50,100,50\n"
+    lines += "plate.png,grape,skewering,100,50,200,50\n"
+    (tmp_path / "motions.csv").write_text(lines)
     return tmp_path
 
 
@@ -172,5 +165,3 @@ def test_photographs_become_square_as_the_checkpoint_knows_it(photos):
         read(photos, None)
     with pytest.raises(SystemExit):
         read(photos, "stretch", "--colour", "red")
-    with pytest.raises(ValueError, match="expected at least 1, got 0"):
-        read(photos, "stretch", "--batch_size", "0")

@@ -10,24 +10,14 @@ from tokenizers import action_coding
 ROW = np.array([0.1, 0.6, 0.2, 0.1, 0.0])
 
 
-def test_deviation_from_an_answer():
+def test_example_of_the_module():
     """0.1 * 0.325^2 + 0.6 * 0.075^2 + 0.2 * 0.175^2 + 0.1 * 0.425^2 = 0.038125."""
-    std, _ = uncertainty.execution_parameters_std(
-        np.tile(ROW, (4, 1)), np.full(4, 0.45), "endpoints"
-    )
+    answer = np.full(4, 0.45)
+    std, _ = uncertainty.execution_parameters_std(np.tile(ROW, (4, 1)), answer, "endpoints")
     np.testing.assert_allclose(std, 0.038125**0.5)
-
-
-@pytest.mark.parametrize(
-    ("row", "mass", "expected"),
-    [
-        (ROW, 0.7, 0.3),  # All of the 0.6 and half of the 0.2: 1.5 of 5.
-        (ROW, 0.95, 0.7),  # 0.6, 0.2, 0.1 and half of the last 0.1: 3.5 of 5.
-        ([0.2] * 5, 0.99, 0.99),
-    ],
-)
-def test_credible_width(row, mass, expected):
-    assert uncertainty.credible_width(row, mass) == pytest.approx(expected)
+    # All of the 0.6 and half of the 0.2: 1.5 of 5; 0.6, 0.2, 0.1 and half of the last 0.1: 3.5.
+    for row, mass, expected in ((ROW, 0.7, 0.3), (ROW, 0.95, 0.7), ([0.2] * 5, 0.99, 0.99)):
+        assert uncertainty.credible_width(row, mass) == pytest.approx(expected)
 
 
 def test_mirrored():
