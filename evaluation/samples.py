@@ -285,10 +285,8 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
     pictures become square, or if instructions are not those of the checkpoint."""
     if args.batch_size < 1:
         raise ValueError(f"--batch_size: expected at least 1, got {args.batch_size}.")
-    store_dir, split_file = (
-        args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR,
-        args.split_file,
-    )
+    split_file = args.split_file
+    store_dir = args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
     if args.annotations is None:
         if split_file is None and args.split != "all":
             split_file = splits.split_path(args.dataset_file)
