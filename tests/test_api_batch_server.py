@@ -128,7 +128,7 @@ def test_a_killed_server_and_its_successor_which_is_told_to_end(small_checkpoint
         url,
     ):
         client = api_client.FoodAcquisitionClient(url)
-        for number in range(30):
+        for number in range(12):
             scope = ("head", "full")[number % 2]
             client.predict_batch(PICTURE, action, food, batch_size=4, dropout_scope=scope)
         later = client.predict(PICTURE, action, food)
