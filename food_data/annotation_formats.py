@@ -1,31 +1,21 @@
 """Annotation files in JSON and XML, each read into the pictures of `annotations`.
 
 `docs/data_sources.md` says what each format means here; what a file does not say is never guessed,
-and what says where or how a food lies and is not read is counted by name (`Reading.notes`).
+and what says where or how a food lies and is not read is counted by name (`Reading.notes`). Of
 
-| reader          | of a file in that format                                                     |
-|-----------------|------------------------------------------------------------------------------|
-| read_annotations| {"images": [{"file": "images/1.jpg", "width": 640, "height": 480,            |
-|                 | "objects": [{"label": "banana", "axis_start": [273, 185],                    |
-|                 | "axis_end": [337.1, 192.8]}]}]}, our own                                     |
-| read_coco       | {"images": [{"id": 1, "file_name": "1.jpg", "width": 640, "height": 480}],   |
-|                 | "categories": [{"id": 7, "name": "banana", "keypoints": ["start", "end"]}],  |
-|                 | "annotations": [{"image_id": 1, "category_id": 7, "bbox": [270, 180, 70, 20],|
-|                 | "segmentation": [[270, 185, 340, 190, 340, 200]], "keypoints": [273, 185, 2, |
-|                 | 337, 193, 2], "action": "skewering", "attributes": {"rotation": 30}}]}       |
-| read_labelme    | {"imagePath": "1.jpg", "imageWidth": 640, "imageHeight": 480, "shapes":      |
-|                 | [{"label": "banana", "shape_type": "polygon", "points": [[270, 185], ...]}]} |
-| read_voc        | <annotation> with <filename>, <size> and an <object> for each box            |
-| read_cvat       | <annotations> with <image name="1.jpg" width="640" height="480"> of shapes   |
+    {"images": [{"id": 1, "file_name": "1.jpg", "width": 640, "height": 480}],
+     "categories": [{"id": 7, "name": "banana", "keypoints": ["start", "end"]}],
+     "annotations": [{"image_id": 1, "category_id": 7, "bbox": [270, 180, 70, 20],
+                      "keypoints": [273, 185, 2, 337, 193, 2]}]}
 
-Boxes, polygons and points are continuous: the box over the first pixel is [0, 0, 1, 1]. COCO's
-keypoints and our axes are pixel numbers, to which half a pixel is added; Pascal VOC counts pixels
-from 1 and names the last one that belongs to the box, so 271..340 reaches from 270 to 340.
+`read_coco` makes a picture of 640 x 480 with a banana, its box (270, 180) to (340, 200), its motion
+(273.5, 185.5) to (337.5, 193.5): boxes and polygons are continuous, keypoints and our own axes are
+pixel numbers, to which half a pixel is added. Pascal VOC counts pixels from 1 and names the last
+one that belongs to the box, so 271..340 reaches from 270 to 340.
 
 Every reader takes files, or folders of which all files with the format's ending are meant, and a
-`Reading`, which finds the pictures. It gives the pictures in the order of the files. A shape that
-is wrong is a flaw of its object, and its box takes its place; a file of another form is a
-ValueError that names it, and the format that it looks like.
+`Reading`, which finds the pictures. A shape that is wrong is a flaw of its object, and its box
+takes its place; a file of another form is a ValueError that names it, and what it looks like.
 """
 
 from __future__ import annotations
@@ -147,8 +137,8 @@ def _box(box: object, where: str, reading: Reading, form: str = "xywh") -> np.nd
     Five numbers are Detectron2's turned boxes: middle, width, height, degrees counter-clockwise.
     """
     if are_numbers(box, 5) and min(box[2:4]) > 0:
-        read = "bbox of five numbers read as [middle x, middle y, width, height, degrees "
-        reading.note(read + "counter-clockwise]", where)
+        form = "[middle x, middle y, width, height, degrees counter-clockwise]"
+        reading.note(f"bbox of five numbers read as {form}", where)
         return annotations.turned_box(box[:2], box[2:4], -math.radians(box[4]))
     if are_numbers(box, 4):
         corners = np.array([box[:2], box[2:] if form == "xyxy" else np.add(box[:2], box[2:])])

@@ -1,14 +1,10 @@
 """From labelled pictures to a data set: one sample per object that has an axis.
 
-The way of an object: a reader of `annotation_formats` or `annotation_tables` makes it;
-`resolve_actions` says what is to be done to it; `settle` compares the labels with the picture's
-header (size, EXIF orientation); `add_axes` gives it a start and an end, if the file states none, by
-`mask_rules`: from its mask, or else from its box; `build_dataset` decodes the picture, places
-picture, motion and mask in the model's square (`image_placement`) and adds the instruction's
-embedding. The commands of build_dataset.py that read photographs take it along that way.
-
-Nothing is left out or bent in silence: `BuildReport` counts every object that did not become a
-sample, and `Reading.notes` what was noticed about those that did.
+`_build_photos` at the end is the way of an object: read it; `resolve_actions` says what is to be
+done to it; `settle` compares the labels with the picture's header (size, EXIF orientation);
+`add_axes` gives it a start and an end, if the file states none; `build_dataset` decodes the photo,
+places picture, motion and mask in the model's square and adds the instruction's embedding. Nothing
+is left out in silence: `BuildReport` counts every object that did not become a sample.
 """
 
 from __future__ import annotations
@@ -69,15 +65,16 @@ _PHOTO_COMMANDS = {
 
 @dataclasses.dataclass
 class BuildReport:
-    """What became of every labelled object; each is in exactly one of the counts."""
+    """What became of every labelled object; each is in exactly one of the counts.
 
-    samples: collections.Counter = dataclasses.field(
-        default_factory=collections.Counter
-    )  # of foods
-    # (reason, label) -> number of objects.
+    `samples` counts foods, `left_out` pairs of reason and label; `unreadable` says what is wrong
+    with pictures and masks, `known` are the foods that there are.
+    """
+
+    known: Sequence[str] = ()
+    samples: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    unreadable: list[str] = dataclasses.field(default_factory=list)  # what is wrong with each
-    known: Sequence[str] = ()  # foods
+    unreadable: list[str] = dataclasses.field(default_factory=list)
 
     def text(self) -> str:
         """Two tables for people: samples by food, objects left out by reason and label; then what

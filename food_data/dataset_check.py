@@ -52,19 +52,14 @@ _LISTED_PAIRS = 5
 
 @dataclasses.dataclass
 class CheckReport:
-    """The outcome of a check.
+    """Errors make a data set unusable, and say the way out; at warnings a person should look.
 
-    Attributes:
-        errors: what makes the data set unusable, each with the way out.
-        warnings: what a person should look at.
-        tables: columns and rows of what was found.
+    `tables` are columns and rows of what was found.
     """
 
     errors: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
-    tables: list[tuple[Sequence[str], list[Sequence[object]]]] = dataclasses.field(
-        default_factory=list
-    )
+    tables: list[tuple[Sequence[str], list]] = dataclasses.field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -129,18 +124,10 @@ def check_fits(
 ) -> list[str]:
     """Whether a data set asks with the embeddings that a model has, and shows pictures as it saw.
 
-    Args:
-        dataset: the samples.
-        embeddings: of the model.
-        resize: how the model's pictures were made square; None if nobody knows.
-        name: what the model is called in messages: "the checkpoint runs/plates".
-
-    Returns:
-        Warnings: another `resize`, instructions that the model has no embedding of.
-
-    Raises:
-        ValueError: if an instruction has another embedding there, so that the model would be asked
-            for something else.
+    `resize` is how the model's pictures were made square, None if nobody knows; `name` what it is
+    called in messages. Returns warnings: another `resize`, instructions that the model has no
+    embedding of. Raises ValueError if an instruction has another embedding there, so that the model
+    would be asked for something else.
     """
     warnings = []
     if None not in (resize, dataset.resize) and resize != dataset.resize:

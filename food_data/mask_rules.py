@@ -13,18 +13,12 @@ that a stalk or a stray pixel does not decide. A rule says what of it the motion
 |            | "box"      | the line is the middle line of the rectangle along the axis: it   |
 |            |            | is not drawn to the heavier side of a lopsided food               |
 
-Skewering and scooping go along all of the axis, twirling along its middle half (`DEFAULT_RULES`);
-`docs/data_sources.md` shows it in a picture. A worked example: of a bar that covers columns 10..19
-and row 5 of a picture of 40 x 20, the pixel centres reach from 10.5 to 19.5 with the percentiles at
-10.59 and 19.41. Skewering it is (10.59, 5.5) -> (19.41, 5.5), in 0..1 [0.26475, 0.275, 0.48525,
-0.275]; twirling it is (12.795, 5.5) -> (17.205, 5.5).
-
-As a user writes them, in a JSON file and on the command line,
-
-    {"twirling": {"part": 0.3}, "scooping": {"direction": "down", "through": "box"}}
-    twirling.part=0.3  scooping.direction=down  scooping.through=box
-
-says how twirling and scooping differ from `DEFAULT_RULES`; what is not named stays.
+Skewering and scooping go along all of the axis, twirling along its middle half (`DEFAULT_RULES`).
+A worked example: of a bar that covers columns 10..19 and row 5 of a picture of 40 x 20, the pixel
+centres reach from 10.5 to 19.5 with the percentiles at 10.59 and 19.41. Skewering it is (10.59,
+5.5) -> (19.41, 5.5), in 0..1 [0.26475, 0.275, 0.48525, 0.275]; twirling it is (12.795, 5.5) ->
+(17.205, 5.5). A JSON file {"twirling": {"part": 0.3}} or the text twirling.part=0.3 says how
+twirling differs from `DEFAULT_RULES`.
 
 A box has no pixels to follow. It counts as a region that fills it: its axis is along its longer
 side (a square's is horizontal). That is right for turned boxes and for food that lies straight, and
