@@ -225,7 +225,7 @@ def test_foreign_files_are_named_with_the_formats_that_are_read(
         READERS[name]([path], reading)
 
 
-BANANA = {"label": "banana", "axis_start": [10.0, 20], "axis_end": [30, 25.5]}
+OWN = {"label": "banana", "axis_start": [10.0, 20], "axis_end": [30, 25.5]}
 
 
 def ours(folder, *objects, **more):
@@ -239,7 +239,7 @@ def test_our_own_files(tmp_path, reading):
     """Pixel (10, 20) has its centre at the point (10.5, 20.5); start stays start."""
     more = {"action": "scoop", "mask": "masks/1.png", "mask_value": 2, "bbox": [1, 2, 3, 4.5]}
     turned = {"label": "pea", "bbox": [50, 40, 20, 10, 90]}
-    path = ours(tmp_path, {**BANANA, **more}, {"label": "pea"}, turned, group=7)
+    path = ours(tmp_path, {**OWN, **more}, {"label": "pea"}, turned, group=7)
     (tmp_path / "masks").mkdir()
     Image.fromarray(np.uint8([[0, 1, 2], [2, 2, 0]])).save(tmp_path / "masks" / "1.png")
     (picture,) = annotation_formats.read_annotations([path], reading)
@@ -271,7 +271,7 @@ def test_our_own_files(tmp_path, reading):
     ],
 )
 def test_our_own_files_that_are_wrong_are_refused_or_counted(tmp_path, reading, change, message):
-    path = ours(tmp_path, {**BANANA, **change})
+    path = ours(tmp_path, {**OWN, **change})
     if message.startswith(("axis", "bbox")):
         (one,) = annotation_formats.read_annotations([path], reading)[0].objects
         assert reading.notes == {message: 1}
