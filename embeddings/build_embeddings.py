@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import pathlib
 import sys
 from collections.abc import Mapping
@@ -36,8 +37,8 @@ def build(
 ) -> list[embedding_store.Pair]:
     """Makes all embeddings of a directory anew: the shipped pairs and those added to it before.
 
-    Returns the pairs. Raises FileExistsError if there are some already and `overwrite` is off, and
-    FileNotFoundError if there are some without a manifest: they are not ours to replace.
+    Raises FileExistsError if there are some already and `overwrite` is off, and FileNotFoundError
+    if there are some without a manifest: they are not ours to replace.
     """
     pairs = {(action, food): {} for action in vocabulary.ACTIONS for food in vocabulary.FOODS}
     if any(directory.glob("*.npy")):
@@ -63,22 +64,9 @@ def add(
     variants: tuple[str, ...] = (),
     allow_similar: bool = False,
 ) -> list[embedding_store.Pair]:
-    """Adds a food for every action, an action for every food, or one pair if both are given.
-
-    Args:
-        directory: as `build` made it.
-        encoder: the one that made it.
-        action, food: canonical or new names.
-        variants: other names of the one name that is new.
-        allow_similar: accept a new name that is spelled much like a known one.
-
-    Returns:
-        The pairs that were added.
-
-    Raises:
-        ValueError: if the encoder is another one, a name is not snake_case or means a known one, or
-            there is nothing to add.
-    """
+    """Adds a food for every action, an action for every food, or one pair if both are given, with
+    the encoder that made the directory; `variants` are other names of the one name that is new.
+    Returns the pairs that were added."""
     store = embedding_store.EmbeddingStore.load(directory)
     made_with = (store.manifest["encoder"], store.manifest["encoder_version"])
     if made_with != (encoder.name, encoder.version):
@@ -99,9 +87,7 @@ def add(
     if variants and len(extras) != 1:
         raise ValueError(f"Variants are of one new name, got {len(extras)} new names.")
     have = store.combinations()
-    wanted = [
-        (a, f) for a in ([action] if action else actions) for f in ([food] if food else foods)
-    ]
+    wanted = list(itertools.product([action] if action else actions, [food] if food else foods))
     pairs = [pair for pair in wanted if pair not in have]
     if not pairs:
         raise ValueError(f"Nothing to add: {directory} has {len(wanted)} of {len(wanted)} pairs.")

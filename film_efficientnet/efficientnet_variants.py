@@ -49,16 +49,15 @@ VARIANTS = {
     "small": Variant(0.35, 0.5),  # Not of the paper: for CPUs, demos and tests.
 }
 
-# (kernel size, repeats, filters in, filters out, expand ratio, strides) of B0's seven stages; table
-# 1 of the paper.
+# (kernel size, repeats, filters, expand ratio, strides) of B0's seven stages; table 1 of the paper.
 _STAGES = (
-    (3, 1, 32, 16, 1, 1),
-    (3, 2, 16, 24, 6, 2),
-    (5, 2, 24, 40, 6, 2),
-    (3, 3, 40, 80, 6, 2),
-    (5, 3, 80, 112, 6, 1),
-    (5, 4, 112, 192, 6, 2),
-    (3, 1, 192, 320, 6, 1),
+    (3, 1, 16, 1, 1),
+    (3, 2, 24, 6, 2),
+    (5, 2, 40, 6, 2),
+    (3, 3, 80, 6, 2),
+    (5, 3, 112, 6, 1),
+    (5, 4, 192, 6, 2),
+    (3, 1, 320, 6, 1),
 )
 _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
@@ -99,47 +98,33 @@ def blocks(
     lite: bool = False,
     num_stages: int = NUM_STAGES,
 ) -> list[Block]:
-    """The MBConv blocks of the first stages in order.
-
-    Once the strides multiply to `output_stride` (image pixels per feature), later
-    stages keep the resolution.
-
-    Raises:
-        ValueError: for another output stride than 2, 4, .. 32, or another number of stages.
-    """
+    """The MBConv blocks of the first stages in order. Once the strides multiply to `output_stride`
+    (image pixels per feature), later stages keep the resolution."""
     if output_stride not in (2, 4, 8, 16, TOTAL_STRIDES):
         raise ValueError(f"output_stride: expected 2, 4, 8, 16 or 32 px, got {output_stride}.")
     if not 1 <= num_stages <= NUM_STAGES:
         raise ValueError(f"num_stages: expected 1 to {NUM_STAGES}, got {num_stages}.")
-    unscaled = (0, NUM_STAGES - 1) if lite else ()
-    repeats = [
-        stage[1] if number in unscaled else math.ceil(depth * stage[1])
-        for number, stage in enumerate(_STAGES)
-    ]
-    total, index, stride_so_far = sum(repeats), 0, _STEM_STRIDES
-    result = []
-    for number, (kernel_size, _, filters_in, filters_out, expand_ratio, strides) in enumerate(
-        _STAGES[:num_stages]
-    ):
-        filters_in = stem_filters(width, lite) if number == 0 else round_filters(filters_in, width)
-        filters_out = round_filters(filters_out, width)
+    repeats = [math.ceil(depth * stage[1]) for stage in _STAGES]
+    if lite:
+        repeats[0], repeats[-1] = _STAGES[0][1], _STAGES[-1][1]
+    result, in_filters, stride_so_far = [], stem_filters(width, lite), _STEM_STRIDES
+    for number, (kernel_size, _, filters, expand_ratio, strides) in enumerate(_STAGES[:num_stages]):
         strides = strides if stride_so_far * strides <= output_stride else 1
         stride_so_far *= strides
         for repeat in range(repeats[number]):
-            in_filters = filters_in if repeat == 0 else filters_out
-            result.append(
-                Block(
-                    name=f"block{number + 1}{chr(ord('a') + repeat)}",
-                    kernel_size=kernel_size,
-                    in_filters=in_filters,
-                    out_filters=filters_out,
-                    expand_ratio=expand_ratio,
-                    strides=strides if repeat == 0 else 1,
-                    squeeze_filters=None if lite else max(1, int(in_filters * _SQUEEZE_RATIO)),
-                    drop_connect_fraction=index / total,
-                    stage=number + 1,
-                    activation="relu6" if lite else "silu",
-                )
+            out_filters = round_filters(filters, width)
+            block = Block(
+                name=f"block{number + 1}{chr(ord('a') + repeat)}",
+                kernel_size=kernel_size,
+                in_filters=in_filters,
+                out_filters=out_filters,
+                expand_ratio=expand_ratio,
+                strides=strides if repeat == 0 else 1,
+                squeeze_filters=None if lite else max(1, int(in_filters * _SQUEEZE_RATIO)),
+                drop_connect_fraction=len(result) / sum(repeats),
+                stage=number + 1,
+                activation="relu6" if lite else "silu",
             )
-            index += 1
+            result.append(block)
+            in_filters = out_filters
     return result

@@ -30,7 +30,6 @@ class FilmConditioning(tf.keras.layers.Layer):
         self.built = True
 
     def call(self, features: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
-        """See the class."""
         beta = self._projection_add(context)[:, tf.newaxis, tf.newaxis, :]
         gamma = self._projection_mult(context)[:, tf.newaxis, tf.newaxis, :]
         return (1 + gamma) * features + beta

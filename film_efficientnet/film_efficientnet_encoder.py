@@ -36,19 +36,11 @@ PAD_WIDTH_FRACTION = 50 / 320
 def crop_offsets(
     height: int, width: int, seed: tf.Tensor
 ) -> tuple[tuple[int, int], tuple[tf.Tensor, tf.Tensor]]:
-    """Where RT-1's random shift pads images of any size and cuts them out again.
+    """Where RT-1's random shift pads images of any size and cuts them out again: ((pad_y, pad_x),
+    (y, x)), zeros on each side and the window's offset in the padded image, pixels.
 
     Example: RT-1 pads its 256 x 320 images by 20 rows and 50 columns of zeros on each side and cuts
     a window of 256 x 320 out again, so y offsets run from 0 to 40 and x offsets from 0 to 100.
-
-    Args:
-        height: H, pixels.
-        width: W, pixels.
-        seed: int32 [2].
-
-    Returns:
-        ((pad_y, pad_x), (y, x)): zeros on each side, and the window's offset in the padded image,
-        both in pixels; int32 scalars y in 0 .. 2 * pad_y and x in 0 .. 2 * pad_x.
     """
     pad_y, pad_x = round(height * PAD_HEIGHT_FRACTION), round(width * PAD_WIDTH_FRACTION)
     # The draw depends on the dtype: int32 gives the offsets of RT-1's public code.
@@ -101,22 +93,7 @@ class ImageNormalization(tf.keras.layers.Layer):
         self.built = True
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """See the class."""
         return (images - self.mean) / tf.maximum(tf.sqrt(self.variance), tf.keras.backend.epsilon())
-
-
-def _check_stages(num_stages: int, frozen_stages: int, film_from_stage: int | None) -> None:
-    """Refuses stages that contradict each other; without FiLM there is no `film_from_stage`."""
-    if frozen_stages and film_from_stage is not None and film_from_stage <= frozen_stages:
-        raise ValueError(
-            "FilmEfficientNet: expected film_from_stage > frozen_stages, because FiLM in a frozen "
-            f"stage would never learn, got {film_from_stage} and {frozen_stages}."
-        )
-    if not 0 <= frozen_stages <= num_stages:
-        raise ValueError(
-            f"FilmEfficientNet: expected frozen_stages in 0 to num_stages = {num_stages}, got "
-            f"{frozen_stages}."
-        )
 
 
 @gin.configurable(denylist=["context_size", "dropout"])
@@ -168,8 +145,16 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             ValueError: if settings contradict each other.
         """
         super().__init__(name="film_efficientnet", dtype="float32")
-        film_from = None if context_size is None else film_from_stage
-        _check_stages(num_stages, frozen_stages, film_from)
+        if frozen_stages and context_size is not None and film_from_stage <= frozen_stages:
+            raise ValueError(
+                "FilmEfficientNet: expected film_from_stage > frozen_stages, because FiLM in a "
+                f"frozen stage would never learn, got {film_from_stage} and {frozen_stages}."
+            )
+        if not 0 <= frozen_stages <= num_stages:
+            raise ValueError(
+                f"FilmEfficientNet: expected frozen_stages in 0 to num_stages = {num_stages}, got "
+                f"{frozen_stages}."
+            )
         base = variants.variant(variant)
         width = base.width if width is None else width
         depth = base.depth if depth is None else depth
@@ -186,14 +171,14 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             )
             for block in variants.blocks(width, depth, output_stride, base.lite, num_stages)
         ]
-        self.num_output_channels, top = blocks[-1].block.out_filters, []
+        last, top = blocks[-1].block.out_filters, []
+        self.num_output_channels = last
         if num_stages == variants.NUM_STAGES:
-            last, channels = self.num_output_channels, variants.top_filters(width, base.lite)
+            self.num_output_channels = variants.top_filters(width, base.lite)
             top = [
-                mbconv_block.conv("top_conv", last, channels, use_bias=False),
-                mbconv_block.batch_norm("top_bn", channels),
+                mbconv_block.conv("top_conv", last, self.num_output_channels, use_bias=False),
+                mbconv_block.batch_norm("top_bn", self.num_output_channels),
             ]
-            self.num_output_channels = channels
         in_blocks = [layer for block in blocks for layer in block.layers_with_weights()]
         ordered = [normalization, stem_conv, stem_bn, *in_blocks, *top]
         for index, layer in enumerate(ordered):
@@ -246,7 +231,6 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """See the class."""
         learns = training and not self._batch_norm_inference
         if self._frozen_stages:
             # Nothing before learns: no gradient is computed, nothing is kept for one.
@@ -330,18 +314,15 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
         self._dropout = dropout
         self._image_size = image_size
         self.net = FilmEfficientNet(context_size, dropout)
+        initializer = tf.keras.initializers.VarianceScaling()
         self.conv1x1 = tf.keras.layers.Conv2D(
-            token_embedding_size,
-            1,
-            use_bias=False,
-            kernel_initializer=tf.keras.initializers.VarianceScaling(),
+            token_embedding_size, 1, use_bias=False, kernel_initializer=initializer
         )
         self.conv1x1.build((None, None, None, self.net.num_output_channels))
         self.film_layer = None
         if context_size is not None:
-            self.film_layer = film_conditioning_layer.FilmConditioning(
-                token_embedding_size, context_size
-            )
+            film = film_conditioning_layer.FilmConditioning
+            self.film_layer = film(token_embedding_size, context_size)
         self.built = True
         if imagenet_weights_file is not None:
             imagenet_weights.load_imagenet_weights(self.net, imagenet_weights_file)
@@ -366,20 +347,13 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """See the class.
-
-        Raises:
-            tf.errors.InvalidArgumentError: if a value lies outside 0..1, as bytes would.
-        """
+        """See the class. Raises tf.errors.InvalidArgumentError if a value lies outside 0..1."""
         message = (
             "EfficientNetEncoder: expected images in 0..1, got values outside; divide uint8 by 255."
         )
-        with tf.control_dependencies(
-            [
-                tf.debugging.assert_greater_equal(tf.reduce_min(images), 0.0, message=message),
-                tf.debugging.assert_less_equal(tf.reduce_max(images), 1.0, message=message),
-            ]
-        ):
+        low = tf.debugging.assert_greater_equal(tf.reduce_min(images), 0.0, message=message)
+        high = tf.debugging.assert_less_equal(tf.reduce_max(images), 1.0, message=message)
+        with tf.control_dependencies([low, high]):
             images = self.resize(images)
         seed = dropout_settings.split_seed(dropout_seed, 0)
         x = self.net(images * 255.0, context, training=training, dropout_seed=seed)

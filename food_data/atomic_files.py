@@ -46,13 +46,7 @@ def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator
     """Opens a temporary file beside `path`; it takes the place of `path` if the block ends well.
 
     It outlives a power cut then; who writes many leaves `durable` off and calls `sync` for all.
-
-    Yields:
-        A binary file to write into.
-
-    Raises:
-        FileNotFoundError: if the folder of `path` does not exist.
-        OSError: if nothing can be written into it.
+    Raises FileNotFoundError if there is no such folder, OSError if one cannot write into it.
     """
     path = pathlib.Path(path)
     if not path.parent.is_dir():

@@ -61,15 +61,11 @@ _TO_YIQ = np.float32([_LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.311
 _TO_RGB = np.linalg.inv(_TO_YIQ)
 # The sum of four bytes: its mean and its standard deviation, sqrt(4 * (256^2 - 1) / 12).
 _BYTES_MEAN, _BYTES_STD = 510.0, 147.8
-_LIMITS = {
-    **dict.fromkeys(
-        ("rotate_90_probability", "flip_horizontal_probability", "flip_vertical_probability"),
-        (0.0, 1.0),
-    ),
-    **dict.fromkeys(("shift", "crop", "brightness", "contrast", "noise", "cutout"), (0.0, 0.9)),
-    **dict.fromkeys(("saturation", "sharpness", "blur_px"), (0.0, 10.0)),
-    **dict.fromkeys(("rotation_degrees", "hue_degrees"), (0.0, 180.0)),
-}
+
+
+def _knob(highest: float) -> float:
+    """A setting from 0, which is off, to its highest value."""
+    return dataclasses.field(default=0.0, metadata={"highest": highest})
 
 
 @gin.configurable
@@ -78,53 +74,33 @@ class Augmentation:
     """What is done to a picture; everything is off unless it is set.
 
     A magnitude is the largest change; each sample draws its own, uniformly, up to it.
-
-    Attributes:
-        rotate_90_probability: of a turn by 90, 180 or 270 degrees, equally likely; exact pixels.
-        rotation_degrees: turn by up to so much either way, 0 to 180.
-        flip_horizontal_probability: of exchanging left and right.
-        flip_vertical_probability: of exchanging top and bottom.
-        shift: in x and in y, in sides of the picture; the mean colour moves in.
-        scale_min: smallest scale, drawn uniformly in its logarithm; below 1 the mean colour frames
-            the picture.
-        scale_max: largest scale.
-        crop: share of the side that is cut away at most; the window lies anywhere in the picture
-            and is enlarged to its size.
-        brightness: 0.2 multiplies by 0.8 to 1.2.
-        contrast: 0.2 multiplies the distance from the picture's mean grey by 0.8 to 1.2.
-        saturation: 0.2 multiplies the distance from grey by 0.8 to 1.2.
-        hue_degrees: turn of the hue, either way, 0 to 180.
-        sharpness: 0.5 adds up to half of the detail finer than about a pixel again, or takes it
-            away.
-        noise: standard deviation, share of the range: 0.02 is 5 of 255 levels.
-        blur_px: standard deviation of the Gaussian, pixels of the picture. With `sharpness` on too,
-            a sample gets one of the two.
-        cutout: side of a square that is painted over in the mean colour, in sides of the picture
-            (arXiv 1708.04552). It may hide the food: keep it small.
-        canonical_direction: labels point to the right and are kept so; see the module.
     """
 
-    rotate_90_probability: float = 0.0
-    rotation_degrees: float = 0.0
-    flip_horizontal_probability: float = 0.0
-    flip_vertical_probability: float = 0.0
-    shift: float = 0.0
-    scale_min: float = 1.0
+    rotate_90_probability: float = _knob(1.0)  # a turn by 90, 180 or 270 degrees; exact pixels
+    rotation_degrees: float = _knob(180.0)  # by up to so much either way
+    flip_horizontal_probability: float = _knob(1.0)  # left and right change places
+    flip_vertical_probability: float = _knob(1.0)  # top and bottom
+    shift: float = _knob(0.9)  # in x and in y, in sides of the picture; the mean colour moves in
+    scale_min: float = 1.0  # drawn in its logarithm; below 1 the mean colour frames the picture
     scale_max: float = 1.0
-    crop: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue_degrees: float = 0.0
-    sharpness: float = 0.0
-    noise: float = 0.0
-    blur_px: float = 0.0
-    cutout: float = 0.0
-    canonical_direction: bool = True
+    crop: float = _knob(0.9)  # of the side is cut away at most, anywhere, and the rest enlarged
+    brightness: float = _knob(0.9)  # 0.2 multiplies by 0.8 to 1.2
+    contrast: float = _knob(0.9)  # the same of the distance from the picture's mean grey,
+    saturation: float = _knob(10.0)  # and of a pixel's distance from grey
+    hue_degrees: float = _knob(180.0)  # turn of the hue, either way
+    sharpness: float = _knob(10.0)  # 0.5 adds up to half of the finest detail, or takes it away
+    noise: float = _knob(0.9)  # standard deviation; 0.02 is 5 of 255 levels
+    blur_px: float = _knob(10.0)  # of a Gaussian; a sample is blurred or sharpened, not both
+    # Side of a square that is painted over in the mean colour, in sides of the picture (arXiv
+    # 1708.04552). It may hide the food: keep it small.
+    cutout: float = _knob(0.9)
+    canonical_direction: bool = True  # labels point to the right and are kept so; see the module
 
     def __post_init__(self):
-        scales = {"scale_min": (0.1, self.scale_max), "scale_max": (self.scale_min, 10.0)}
-        for name, (low, high) in {**_LIMITS, **scales}.items():
+        limits = {one.name: (0.0, one.metadata.get("highest")) for one in dataclasses.fields(self)}
+        limits["scale_min"], limits["scale_max"] = (0.1, self.scale_max), (self.scale_min, 10.0)
+        del limits["canonical_direction"]
+        for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"Augmentation.{name}: expected {low} to {high}, got {value}.")
@@ -132,8 +108,8 @@ class Augmentation:
     @property
     def is_identity(self) -> bool:
         """Whether nothing is on, so that pictures and labels pass as they are."""
-        pixels = self._changes_colours or self._filters or self.noise or self.cutout
-        return not (self._moves or pixels)
+        fields = dataclasses.fields(self)[:-1]  # The last one alone changes nothing.
+        return all(getattr(self, field.name) == field.default for field in fields)
 
     @property
     def _turns(self) -> bool:
@@ -142,37 +118,16 @@ class Augmentation:
             self.rotate_90_probability or self.rotation_degrees or self.flip_horizontal_probability
         )
 
-    @property
-    def _moves(self) -> bool:
-        scales = (self.scale_min, self.scale_max) != (1.0, 1.0)
-        return bool(
-            self._turns or self.flip_vertical_probability or self.shift or scales or self.crop
-        )
-
-    @property
-    def _changes_colours(self) -> bool:
-        return bool(self.brightness or self.contrast or self.saturation or self.hue_degrees)
-
-    @property
-    def _filters(self) -> bool:
-        return bool(self.blur_px or self.sharpness)
-
     def __call__(
         self, images: tf.Tensor, actions: tf.Tensor, seeds: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Changes a batch.
+        """Changes a batch: images uint8 [B, S, S, 3], execution parameters float32 [B, 4], seeds
+        int32 [B, 2], one for each sample and epoch.
 
-        Args:
-            images: uint8 [B, S, S, 3]; S is known when the graph is built.
-            actions: execution parameters float32 [B, 4].
-            seeds: int32 [B, 2], one for each sample and epoch.
-
-        Returns:
-            Images and actions of the same shapes and types. If both ends of a motion were in the
-            picture, they still are: geometry that would push one out is weakened for that sample.
-
-        Raises ValueError for another type or shape; when it runs, tf.errors.InvalidArgumentError if
-        labels are to be kept pointing to the right and one of them does not.
+        If both ends of a motion were in the picture, they still are: geometry that would push one
+        out is weakened for that sample. Raises ValueError for another type or shape; when it runs,
+        tf.errors.InvalidArgumentError if labels are to be kept pointing to the right and one of
+        them does not.
         """
         if self.is_identity:
             return images, actions
@@ -182,7 +137,7 @@ class Augmentation:
                 "Augmentation: expected square images, uint8 [B, S, S, 3] with S known, got "
                 f"{images.dtype.name} {images.shape}."
             )
-        checks = []
+        check = None
         if self.canonical_direction and self._turns:
             check = tf.debugging.assert_greater_equal(
                 actions[:, 2],
@@ -191,17 +146,18 @@ class Augmentation:
                 "points to the left. If the direction of a motion matters in this data set, set "
                 "Augmentation.canonical_direction = False; if not, swap start and end.",
             )
-            checks = [] if check is None else [check]
-        with tf.control_dependencies(checks):
-            draws = _uniform_draws(seeds)
+        with tf.control_dependencies([] if check is None else [check]):
+            # Uniform numbers in [0, 1), float32 [B] each.
+            draws = dict(zip(_DRAWS, tf.unstack(_uniform_draws(seeds), axis=1)))
         settings: dict[str, tf.Tensor] = {}
-        if self._moves:
+        scales = (self.scale_min, self.scale_max) != (1.0, 1.0)
+        if self._turns or self.flip_vertical_probability or self.shift or scales or self.crop:
             settings["maps"], actions = _place(self._maps(draws), actions)
             if self._turns and self.canonical_direction:
                 actions = point_right(actions)
-        if self._changes_colours:
+        if self.brightness or self.contrast or self.saturation or self.hue_degrees:
             settings["colours"] = self._colour_matrices(draws)
-        if self._filters:
+        if self.blur_px or self.sharpness:
             settings["detail"], settings["kernel"] = self._kernels(draws)
         if self.cutout:
             hole_side = self.cutout * draws["hole_side"]
@@ -281,15 +237,15 @@ def point_right(actions: tf.Tensor) -> tf.Tensor:
     return tf.where(left[..., tf.newaxis], tf.roll(actions, 2, -1), actions)
 
 
-def _uniform_draws(seeds: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Uniform numbers in [0, 1) by their names, float32 [B] each, from seeds int32 [B, 2]."""
+def _uniform_draws(seeds: tf.Tensor) -> tf.Tensor:
+    """Uniform numbers in [0, 1), float32 [B, draws], from seeds int32 [B, 2]."""
     spec = tf.TensorSpec((len(_DRAWS),), tf.float32)
 
     def draw(seed: tf.Tensor) -> tf.Tensor:
         # Named, because what "auto" chooses depends on the device.
         return tf.random.stateless_uniform(spec.shape, seed, alg="philox")
 
-    return dict(zip(_DRAWS, tf.unstack(tf.map_fn(draw, seeds, fn_output_signature=spec), axis=1)))
+    return tf.map_fn(draw, seeds, fn_output_signature=spec)
 
 
 def _signed(uniform: tf.Tensor) -> tf.Tensor:

@@ -33,18 +33,9 @@ def draw_motion(
     dots: Sequence[tuple[float, Colour]] = ((0.0, START_COLOUR),),
     outlined: bool = False,
 ) -> np.ndarray:
-    """Draws an arrow from the start to the end of a motion, and dots on it.
-
-    Args:
-        image: uint8 [H, W, 3], RGB; is left as it is.
-        parameters: execution parameters [4] in 0..1; what lies outside the picture is cut off.
-        colour: of the arrow, RGB.
-        dots: (place, colour) each; place 0 is the start, 0.5 the middle, 1 the end.
-        outlined: a black line below the arrow and the dots keeps them visible on any food.
-
-    Returns:
-        uint8 [H, W, 3].
-    """
+    """A copy of an image uint8 [H, W, 3] with an arrow from the start to the end of a motion [4] in
+    0..1, and dots on it: (place, colour) each, place 0 the start, 0.5 the middle, 1 the end. A
+    black line below them (`outlined`) keeps them visible on any food."""
     height, width = image.shape[:2]
     # OpenCV counts pixel centres, the parameters from the picture's edge; 3 pictures off is far
     # enough, and fits its integers.
@@ -99,7 +90,7 @@ def class_sheet(dataset: npz_dataset.FoodDataset, samples_per_class: int) -> np.
         pair: np.flatnonzero((actions == pair[0]) & (foods == pair[1]))
         for pair in sorted(set(zip(actions.tolist(), foods.tolist())))
     }
-    columns = min(samples_per_class, max(len(samples) for samples in classes.values()))
+    columns = min(samples_per_class, max(map(len, classes.values())))
     rows = []
     for pair, samples in classes.items():
         places = np.linspace(0, len(samples) - 1, min(columns, len(samples))).round().astype(int)

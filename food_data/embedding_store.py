@@ -108,28 +108,6 @@ def entries_by_pair(manifest: Mapping[str, object]) -> dict[Pair, Entry]:
     return by_pair
 
 
-def _check_files(
-    entries: Mapping[Pair, Entry], files: Mapping[str, bytes], directory: pathlib.Path
-) -> None:
-    """Compares the entries with the .npy files that there are."""
-    for pair, entry in entries.items():
-        name = entry["file"]
-        if name not in files:
-            raise FileNotFoundError(f"{directory / name} of {pair} is in the manifest but absent.")
-        found = hashlib.sha256(files[name]).hexdigest()
-        if found != entry["sha256"]:
-            raise ValueError(
-                f"{directory / name}: expected SHA-256 {entry['sha256']} (manifest), got {found}. "
-                "The file was changed or damaged; build anew with embeddings/build_embeddings.py."
-            )
-    strays = sorted(set(files) - {entry["file"] for entry in entries.values()})
-    if strays:
-        raise ValueError(
-            f"{directory}: not in the manifest: {', '.join(strays)}. Delete them, and add foods or "
-            "actions with `python embeddings/build_embeddings.py add`."
-        )
-
-
 def _manifest_of_files(files: Mapping[str, bytes], directory: pathlib.Path) -> dict[str, object]:
     """A manifest for a directory that has none: encoder and texts are unknown."""
     entries = []
@@ -173,11 +151,8 @@ class EmbeddingStore:
     """
 
     def __init__(self, vectors: Mapping[Pair, np.ndarray], manifest: Mapping[str, object]) -> None:
-        """Takes vectors and manifest as they are on disk; each vector float32 [512], unit norm.
-
-        Raises:
-            ValueError: if a vector or the manifest is not what it should be, or their pairs differ.
-        """
+        """Vectors float32 [512] and manifest as they are on disk; ValueError if they are wrong or
+        their pairs differ."""
         self.manifest = dict(manifest)
         self._entries = entries_by_pair(self.manifest)
         if set(self._entries) != set(vectors):
@@ -185,8 +160,8 @@ class EmbeddingStore:
             raise ValueError(f"Vectors and manifest entries differ in the pairs {odd}.")
         self._vectors = {pair: _check_vector(vectors[pair], str(pair)) for pair in self._entries}
         names: dict[str, dict[str, list[str]]] = {"action": {}, "food": {}}
+        shipped = {"action": vocabulary.BASE.actions, "food": vocabulary.BASE.foods}
         for entry in self._entries.values():
-            shipped = {"action": vocabulary.BASE.actions, "food": vocabulary.BASE.foods}
             for kind, known in names.items():
                 words = known.setdefault(entry[kind], list(shipped[kind].get(entry[kind], ())))
                 words += entry.get(f"{kind}_variants", ())
@@ -194,13 +169,9 @@ class EmbeddingStore:
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> EmbeddingStore:
-        """Reads a directory of either kind.
-
-        Raises:
-            FileNotFoundError: if there is no such directory, no .npy in it, or a file is absent.
-            ValueError: if a file is unreadable, not float32 [512] finite of unit norm, differs from
-                its checksum, is not in the manifest, or gives a pair a second time.
-        """
+        """Reads a directory of either kind. Raises FileNotFoundError, and ValueError if a file is
+        unreadable, not float32 [512] of unit norm, differs from its checksum, is not in the
+        manifest, or gives a pair a second time."""
         directory = pathlib.Path(directory)
         atomic_files.check_local(directory, "embeddings")
         if not directory.is_dir():
@@ -216,24 +187,35 @@ class EmbeddingStore:
         if (directory / MANIFEST_FILE).is_file():
             atomic_files.refuse_pointer(directory / MANIFEST_FILE)
             manifest = read_manifest(directory / MANIFEST_FILE)
-            _check_files(entries_by_pair(manifest), files, directory)
         else:
             manifest = _manifest_of_files(files, directory)
         vectors = {}
         for pair, entry in entries_by_pair(manifest).items():
             path = directory / entry["file"]
+            if path.name not in files:
+                raise FileNotFoundError(f"{path} of {pair} is in the manifest but absent.")
+            found = hashlib.sha256(files[path.name]).hexdigest()
+            if found != entry["sha256"]:
+                raise ValueError(
+                    f"{path}: expected SHA-256 {entry['sha256']} (manifest), got {found}. The file "
+                    "was changed or damaged; build anew with embeddings/build_embeddings.py."
+                )
             try:
                 vector = np.load(io.BytesIO(files[path.name]), allow_pickle=False)
             except (ValueError, EOFError, OSError) as error:
                 raise ValueError(f"{path} is not a readable .npy file: {error}") from error
             vectors[pair] = _check_vector(vector, str(path))
+        strays = sorted(set(files) - {entry["file"] for entry in manifest["entries"]})
+        if strays:
+            raise ValueError(
+                f"{directory}: not in the manifest: {', '.join(strays)}. Delete them, and add "
+                "foods or actions with `python embeddings/build_embeddings.py add`."
+            )
         return cls(vectors, manifest)
 
     def lookup(self, action: str, food: str) -> np.ndarray:
         """The embedding float32 [512] of a pair, whose names may be variants ("Scoop", "carrots").
-
-        Raises UnknownInstructionError if there is none; lists near names.
-        """
+        Raises UnknownInstructionError if there is none; lists near names."""
         return self._vectors[self.resolve(action, food)].copy()
 
     def resolve(self, action: str, food: str) -> Pair:
@@ -261,11 +243,9 @@ class EmbeddingStore:
         return self._entries[self.resolve(action, food)]["text"]
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        """Writes vectors and manifest, each file whole or not at all, the manifest last.
-
-        Vectors of an earlier save that are no longer wanted are removed. Raises FileExistsError if
-        there are .npy files that no earlier save has written.
-        """
+        """Writes vectors and manifest, each file whole or not at all, the manifest last. Vectors of
+        an earlier save that are no longer wanted are removed. Raises FileExistsError if there are
+        .npy files that no earlier save has written."""
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         files = {entry["file"]: pair for pair, entry in self._entries.items()}

@@ -41,15 +41,10 @@ _NUM_VIEWS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Framing:
-    """How a checkpoint looks at photos. Raises ValueError for other values.
+    """How a checkpoint looks at photos. Raises ValueError for other values."""
 
-    Attributes:
-        passes: of `PASSES`.
-        max_extent: a pass is left out if the motion is longer than this share of its crop's side.
-    """
-
-    passes: str = "one"
-    max_extent: float = 0.5
+    passes: str = "one"  # of `PASSES`
+    max_extent: float = 0.5  # of its crop's side; for a longer motion a pass is left out
 
     def __post_init__(self) -> None:
         if self.passes not in PASSES:
@@ -79,14 +74,10 @@ def configured(passes: str = "one", max_extent: float = Framing.max_extent) -> F
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """What the model sees of a photo.
+    """What the model sees of a photo."""
 
-    Attributes:
-        square: uint8 [236, 236, 3], the model's input.
-        placement: where the whole photo lies in it, most of it outside if this is a crop.
-    """
-
-    square: np.ndarray
+    square: np.ndarray  # uint8 [236, 236, 3], the model's input
+    # Where the whole photo lies in it, most of it outside if this is a crop.
     placement: image_placement.Placement
 
     @property
@@ -99,17 +90,11 @@ class View:
 
 def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Adds --passes and --accurate; `passes` is None unless one is given."""
+    text = "how often to look at a photo, closer each time; unless given, as the checkpoint says"
+    parser.add_argument("--passes", choices=PASSES, help=text)
+    text, accurate = "short for --passes accurate: 24 times the cost of one pass", "accurate"
     parser.add_argument(
-        "--passes",
-        choices=PASSES,
-        help="how often to look at a photo, closer each time; unless given, as the checkpoint says",
-    )
-    parser.add_argument(
-        "--accurate",
-        dest="passes",
-        action="store_const",
-        const="accurate",
-        help="short for --passes accurate: 24 times the cost of one pass",
+        "--accurate", dest="passes", action="store_const", const=accurate, help=text
     )
 
 
@@ -120,7 +105,7 @@ def look(
     embeddings: np.ndarray,
     framing: Framing,
 ) -> list[View]:
-    """Runs all passes but the last one, and says what the last one is to look at.
+    """Runs all passes but the last one: what the last one is to look at, a view for each photo.
 
     Args:
         answer: (images uint8 [B, 236, 236, 3], embeddings [B, D]) -> [B, 4] in 0..1 of each image;
@@ -131,25 +116,20 @@ def look(
         embeddings: [N, D], the instructions.
         framing: which passes.
 
-    Returns:
-        A view for each photo; the first ones themselves for one pass.
-
     Raises FloatingPointError if an answer is not finite.
     """
     views, rows = list(firsts), list(range(len(firsts)))
     for share in _SHARES[framing.passes][1:]:
         if not rows:
             break
-        answers = np.asarray(
-            answer(np.stack([views[row].square for row in rows]), embeddings[rows])
-        )
-        closer = {
-            row: crop(photos[row], firsts[row].placement, views[row].placement, one, share, framing)
-            for row, one in zip(rows, answers)
-        }
-        rows = [row for row in rows if closer[row] is not None]
-        for row in rows:
-            views[row] = closer[row]
+        squares = np.stack([views[row].square for row in rows])
+        asked, rows = zip(rows, np.asarray(answer(squares, embeddings[rows]))), []
+        for row, one in asked:
+            first, current = firsts[row].placement, views[row].placement
+            view = crop(photos[row], first, current, one, share, framing)
+            if view is not None:
+                views[row] = view
+                rows.append(row)
     return views
 
 
@@ -161,11 +141,8 @@ def crop(
     share: float,
     framing: Framing,
 ) -> View | None:
-    """Looks closer at an answer [4] of the current pass; None if the motion is too long for it.
-
-    `share` is that of the first pass's square. Raises FloatingPointError if the answer is not
-    finite.
-    """
+    """Looks closer, at a share of the first pass's square, at an answer [4] of the current pass;
+    None if the motion is too long. Raises FloatingPointError if the answer is not finite."""
     if not np.all(np.isfinite(answer)):
         raise FloatingPointError(f"Expected four finite coordinates of the model, got {answer}.")
     # The photo may be decoded at a smaller scale; what is cut out of it are whole pixels there.
@@ -184,10 +161,8 @@ def crop(
     square, placed = image_placement.place(photo[lows[1] : highs[1], lows[0] : highs[0]], mode)
     scale = np.array([placed.scale_x, placed.scale_y])
     offset = [placed.offset_x, placed.offset_y] - lows * scale
-    names = ("scale_x", "scale_y", "offset_x", "offset_y")
-    values = [*(scale * ratio).tolist(), *offset.tolist()]
-    placement = dataclasses.replace(first, **dict(zip(names, values)))
-    return View(square, placement)
+    moved = (*(scale * ratio).tolist(), *offset.tolist())
+    return View(square, image_placement.Placement(first.mode, first.width, first.height, *moved))
 
 
 def relative(
@@ -202,24 +177,14 @@ def relative(
 
 
 class Voted:
-    """A model that is asked about all eight turns and flips of a picture, in one batch.
-
-    Takes the place of the model or engine in it; what has dropout on is left as it is.
-    """
+    """A model that is asked about all eight turns and flips of a picture, in one batch. Takes the
+    place of the agent or engine in it; what has dropout on is left as it is."""
 
     def __init__(self, model: Any) -> None:
-        """`model` is an agent or an engine."""
         self._model = model
 
-    @property
-    def has_distributions(self) -> bool:
-        """The model's."""
-        return self._model.has_distributions
-
-    @property
-    def action_coding(self) -> str:
-        """The model's."""
-        return self._model.action_coding
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
     def forward(self, images: np.ndarray, embeddings: np.ndarray, **sampling: Any) -> np.ndarray:
         """The answers that win the vote, float32 [B, 4]; with `sampling`, the model's samples."""
@@ -256,12 +221,9 @@ def turns_and_flips(images: np.ndarray) -> np.ndarray:
 def turned_back(answers: np.ndarray) -> np.ndarray:
     """Answers [8 B, 4] to `turns_and_flips` in coordinates of the pictures: [B, 8, 4]."""
     points = np.reshape(answers, (_NUM_VIEWS, -1, 2, 2)).copy()
-    for view in range(_NUM_VIEWS):
-        for bit, axis in ((1, 0), (2, 1)):
-            if view & bit:
-                points[view, ..., axis] = 1 - points[view, ..., axis]
-        if view & 4:
-            points[view] = points[view, ..., ::-1]
+    points[1::2, ..., 0] = 1 - points[1::2, ..., 0]
+    points[[2, 3, 6, 7], ..., 1] = 1 - points[[2, 3, 6, 7], ..., 1]
+    points[4:] = points[4:, ..., ::-1].copy()
     return points.swapaxes(0, 1).reshape(-1, _NUM_VIEWS, 4)
 
 
@@ -285,12 +247,7 @@ def vote(answers: np.ndarray) -> np.ndarray:
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """How far motions [B, M, 4] are from motions [B, N, 4], whichever end is the start: float64
     [B, M, N], the mean distance of the ends that belong together."""
-    first, second = (
-        np.asarray(one, np.float64).reshape(*one.shape[:2], 2, 2) for one in (first, second)
-    )
-    first, second = first[:, :, np.newaxis], second[:, np.newaxis]
-    there, back = (
-        np.linalg.norm(first - other, axis=-1).mean(axis=-1)
-        for other in (second, second[..., ::-1, :])
-    )
-    return np.minimum(there, back)
+    ends = [np.asarray(one, np.float64).reshape(*one.shape[:2], 2, 2) for one in (first, second)]
+    first, second = ends[0][:, :, np.newaxis], ends[1][:, np.newaxis]
+    both = (first - second, first - second[..., ::-1, :])
+    return np.minimum(*(np.linalg.norm(one, axis=-1).mean(axis=-1) for one in both))

@@ -58,7 +58,7 @@ _OTHERS = (
     (b"\xff\xd8", "a JPEG whose header is damaged"),
     (b"\x89PNG", "a PNG whose header is damaged"),
 )
-_TURNS = {
+_TURNS = {  # By EXIF's orientation.
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -89,43 +89,29 @@ class TooManyPixelsError(ImageDecodeError):
 
 
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decodes a picture's file, upright as its EXIF orientation says.
+    """Decodes a picture's file, upright as its EXIF orientation says: RGB, uint8 [H, W, 3].
 
     Reads `FORMATS`, and HEIC where pillow-heif is installed; of several pictures in a file the
     first. Grey becomes RGB, transparency is laid over white. More than 8 bits become 8: integers
     are taken for 10, 12, 14 or 16 bits by their largest value, floats for 0..1, 0..255 or 0..65535.
 
-    Args:
-        data: the file.
-        max_pixels: a picture with more is refused before anything of it is decoded.
-
-    Returns:
-        uint8 [H, W, 3], RGB.
-
-    Raises:
-        TooManyPixelsError: if there are more pixels than `max_pixels`.
-        ImageDecodeError: if the bytes are no such picture, or are truncated.
+    Raises TooManyPixelsError before anything is decoded if there are more than `max_pixels`, and
+    ImageDecodeError if the bytes are no such picture, or are truncated.
     """
     return _decode(data, max_pixels, reduced=False)[0]
 
 
 def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
-    """As `decode_image`, but of a JPEG that is far larger than the network needs 1/2, 1/4 or 1/8.
-
-    Returns:
-        uint8 [H, W, 3], and (width, height) of the whole picture. 4032 x 3024 pixels give 1008 x
-        756. `place` takes both, so that points and answers are in pixels of the whole picture.
-    """
+    """As `decode_image`, but of a JPEG that is far larger than the network needs 1/2, 1/4 or 1/8:
+    4032 x 3024 pixels give 1008 x 756. Also returns (width, height) of the whole picture; `place`
+    takes both, so that points and answers are in pixels of the whole picture."""
     return _decode(data, max_pixels, reduced=True)
 
 
 def read_header(source: bytes | str | os.PathLike[str]) -> tuple[tuple[int, int], int]:
-    """(width, height) of a picture before EXIF turns it, and EXIF's orientation, 1 to 8.
-
-    Reads the header only; `source` is a file or its bytes. With an orientation of 5 to 8 the
-    upright picture has the sizes exchanged. Raises OSError if the file cannot be read, and
-    ImageDecodeError.
-    """
+    """(width, height) of a picture before EXIF turns it, and EXIF's orientation, 1 to 8: with 5 to
+    8 the upright picture has the sizes exchanged. `source` is a file or its bytes. Raises OSError
+    if the file cannot be read, and ImageDecodeError."""
     if not isinstance(source, bytes):
         with open(source, "rb"):  # Raises what is no fault of the picture.
             pass
@@ -288,12 +274,11 @@ def _to_rgb(picture: Image.Image) -> np.ndarray:
 
 def _eight_bits(grey: np.ndarray) -> np.ndarray:
     """Integers or floats [H, W] as uint8, see `decode_image`; Pillow would clip them to 255."""
-    low, high = grey.min(), grey.max()
-    scales = ((1, 255), (255, 1), (65535, 1 / 257)) if grey.dtype.kind == "f" else ()
-    for top, factor in scales:
+    low, high, is_float = grey.min(), grey.max(), grey.dtype.kind == "f"
+    for top, factor in ((1, 255), (255, 1), (65535, 1 / 257)) if is_float else ():
         if low >= 0 and high <= top:
             return np.rint(grey * factor).astype(np.uint8)
-    for bits in (8, 10, 12, 14, 16) if grey.dtype.kind != "f" else ():
+    for bits in () if is_float else (8, 10, 12, 14, 16):
         if low >= 0 and high < 1 << bits:
             return (grey >> (bits - 8)).astype(np.uint8)
     raise ImageDecodeError(
@@ -303,21 +288,14 @@ def _eight_bits(grey: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Where a picture lies in the model's square: model pixel = picture pixel * scale + offset.
+    """Where a picture lies in the model's square: model pixel = picture pixel * scale + offset."""
 
-    Attributes:
-        mode: "stretch", "letterbox" or "crop".
-        width, height: of the picture, pixels.
-        scale_x, scale_y: model pixels per picture pixel.
-        offset_x, offset_y: the picture's top left corner in model pixels; negative in a crop.
-    """
-
-    mode: str
-    width: int
+    mode: str  # of `MODES`
+    width: int  # of the picture, pixels
     height: int
-    scale_x: float
+    scale_x: float  # model pixels per picture pixel
     scale_y: float
-    offset_x: float
+    offset_x: float  # the picture's top left corner in model pixels; negative in a crop
     offset_y: float
 
     def to_model(self, points: np.ndarray) -> np.ndarray:
@@ -352,21 +330,15 @@ def place(
     keep_points: np.ndarray | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, Placement]:
-    """Fits a picture into the model's square.
+    """Fits a picture uint8 [H, W, 3] into the model's square uint8 [236, 236, 3]; where it lies.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: the picture, or what `decode_photo` gives of it.
         mode: "stretch", "letterbox" or "crop"; see the module's table.
         keep_points: picture pixels float [N, 2], for "crop" only: the square, else centred, is
             moved just as far as it takes to have them inside, with a margin of 5% of its side where
             possible. Points further apart than its side stay outside: check `to_model`.
-        size: (width, height) of the picture that `image` shows at a smaller scale, see
-            `decode_photo`; None if it is the picture itself. Points are in pixels of the picture.
-
-    Returns:
-        The model's image uint8 [236, 236, 3], and where the picture lies in it.
-
-    Raises ValueError if there is no such mode.
+        size: (width, height) of the picture if `image` shows it at a smaller scale.
     """
     if mode not in MODES:
         raise ValueError(f"mode: expected one of {', '.join(MODES)}; got {mode!r}.")
@@ -413,20 +385,11 @@ def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def place_mask(mask: np.ndarray, placement: Placement) -> np.ndarray:
-    """The mask of the model's square: what lies at the centre of each of its pixels.
+    """A photograph's mask bool [H, W] in the model's square: what lies at the centre of each of its
+    pixels, bool [236, 236].
 
     A photograph of 640 x 480 in a letterbox: the model's pixel (column 118, row 73) has its centre
     at (321.4, 120.7) of the photograph, so it is set if the mask is set in column 321, row 120.
-
-    Args:
-        mask: bool [H, W], of the photograph.
-        placement: of the photograph.
-
-    Returns:
-        bool [236, 236]; False outside the photograph.
-
-    Raises:
-        ValueError: if the mask is not as large as the photograph.
     """
     if mask.shape != (placement.height, placement.width):
         raise ValueError(
@@ -436,9 +399,8 @@ def place_mask(mask: np.ndarray, placement: Placement) -> np.ndarray:
     size = policy_specs.IMAGE_SIZE
     centres = (np.arange(size) + 0.5) / size
     points = np.floor(placement.to_picture(np.stack([centres, centres], axis=1))).astype(int)
-    columns, rows = points[:, 0], points[:, 1]
-    inside_x = (columns >= 0) & (columns < placement.width)
-    inside_y = (rows >= 0) & (rows < placement.height)
+    inside = (points >= 0) & (points < [placement.width, placement.height])
+    columns, rows = (points[inside[:, axis], axis] for axis in (0, 1))
     placed = np.zeros((size, size), bool)
-    placed[np.ix_(inside_y, inside_x)] = mask[np.ix_(rows[inside_y], columns[inside_x])]
+    placed[np.ix_(inside[:, 1], inside[:, 0])] = mask[np.ix_(rows, columns)]
     return placed

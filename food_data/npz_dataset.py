@@ -72,11 +72,8 @@ _SPARE_BYTES = 64 * 1024**2
 
 
 def pack_masks(masks: np.ndarray) -> np.ndarray:
-    """bool [..., 236, 236] -> uint8 [..., 236, 30]: eight pixels of a row in a byte.
-
-    The leftmost is the highest bit: the row 1 1 0 0 0 0 0 0 1 0 ... begins with 0b11000000 = 192
-    and 0b10000000 = 128. Raises ValueError if the masks are not bool or of another size.
-    """
+    """bool [..., 236, 236] -> uint8 [..., 236, 30]: eight pixels of a row in a byte, the leftmost
+    the highest bit: the row 1 1 0 0 0 0 0 0 1 0 ... begins with 192 and 128."""
     masks = np.asarray(masks)
     if masks.dtype != bool or masks.shape[-2:] != MASK_SHAPE:
         raise ValueError(
@@ -87,10 +84,7 @@ def pack_masks(masks: np.ndarray) -> np.ndarray:
 
 
 def unpack_masks(packed: np.ndarray) -> np.ndarray:
-    """uint8 [..., 236, 30] -> bool [..., 236, 236] (rows, columns), 56 kB each: a few at a time.
-
-    Raises ValueError if these are no packed masks.
-    """
+    """uint8 [..., 236, 30] -> bool [..., 236, 236] (rows, columns), 56 kB each: a few at a time."""
     packed = np.asarray(packed)
     if packed.dtype != np.uint8 or packed.shape[-2:] != PACKED_SHAPE:
         raise ValueError(
@@ -109,10 +103,7 @@ def listed(samples: Sequence[int] | np.ndarray) -> str:
 
 def layout_faults(arrays: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with names, types and shapes, by the array; "" for arrays that are absent.
-
-    `arrays` hold NumPy arrays or what has their `shape` and `dtype`; `resize` and `format_version`
-    are plain values.
-    """
+    `resize` and `format_version` are plain values, all others have a `shape` and a `dtype`."""
     faults = {}
     absent = [name for name in ARRAYS if name not in arrays]
     if absent:
@@ -177,12 +168,10 @@ class FloatImages:
     dtype = np.dtype(np.uint8)
 
     def __init__(self, floats: np.ndarray, name: str) -> None:
-        """Takes mapped floats and what errors call them."""
         self._floats, self._name = floats, name
         self.shape, self.ndim = floats.shape, floats.ndim
 
     def __len__(self) -> int:
-        """N."""
         return self.shape[0]
 
     def __getitem__(self, samples: int | slice | np.ndarray) -> np.ndarray:
@@ -237,16 +226,11 @@ def _open_images(array: npz_files.StoredArray) -> np.ndarray | FloatImages:
 
 @dataclasses.dataclass(frozen=True)
 class FoodDataset:
-    """The arrays of the module's table, checked on construction.
-
-    `photos` are the files that the pictures were made of, while they are at hand: [N], in memory
-    only, not written.
+    """The arrays of the module's table. Raises ValueError if one is not what the table says; it
+    names the array and the first bad samples.
 
     `images` may be no array in memory: it has shape, dtype and length, and gives the images of a
     number, a slice or an integer array as uint8. Do not compute with all of it.
-
-    Raises ValueError if an array is not what the table says; names the array and the first bad
-    samples.
     """
 
     images: np.ndarray | FloatImages
@@ -258,10 +242,10 @@ class FoodDataset:
     resize: str | None = None
     format_version: int = FORMAT_VERSION
     masks: np.ndarray | None = None
+    # The files that the pictures were made of, while they are at hand: [N], never written.
     photos: Sequence[image_placement.PhotoFile] | None = None
 
     def __post_init__(self) -> None:
-        """Checks everything that can be checked without looking at the pixels."""
         faults = list(layout_faults(_present(self)).values())
         if not faults:
             rows = range(0, len(self), _CHUNK_SAMPLES)  # Embeddings may be mapped.
@@ -271,14 +255,12 @@ class FoodDataset:
             raise ValueError(" ".join(faults))
 
     def __len__(self) -> int:
-        """N."""
         return len(self.images)
 
 
 def _present(dataset: FoodDataset) -> dict[str, Any]:
     """Everything that a file would hold."""
-    present = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
-    return {key: one for key, one in present.items() if one is not None and key != "photos"}
+    return {key: one for key, one in vars(dataset).items() if one is not None and key != "photos"}
 
 
 def open_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -291,14 +273,11 @@ def open_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
-    """Opens a data set; images, embeddings and masks of an uncompressed file stay on disk.
+    """Opens a data set; images, embeddings and masks of an uncompressed file stay on disk. The file
+    must not be written into while it is used; replacing it by another is harmless.
 
-    The file must not be written into while it is used; replacing it by another is harmless.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no .npz, lacks an array, or an array is not what the table says.
-        OSError: if compressed images find no room in the temporary folder.
+    Raises FileNotFoundError, ValueError if it is no .npz or not what the module's table says, and
+    OSError if compressed images find no room in the temporary folder.
     """
     content = open_npz(path)
     try:
@@ -314,8 +293,8 @@ def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
         content["actions"] = np.asarray(content["actions"].load(), np.float32)
         embeddings = content["embeddings"].map_or_load()
         content["embeddings"] = embeddings.astype(np.float32, copy=False)
-        names = {field.name for field in dataclasses.fields(FoodDataset)}
-        return FoodDataset(**{name: content[name] for name in names & content.keys()})
+        known = FoodDataset.__dataclass_fields__.keys() & content.keys()
+        return FoodDataset(**{name: content[name] for name in known})
     except ValueError as error:
         prefix = "" if str(path) in str(error) else f"{path}: "
         raise ValueError(f"{prefix}{error}") from error
@@ -335,20 +314,21 @@ def write_npz(path: str | os.PathLike[str], *datasets: FoodDataset) -> None:
                 writer.write(name, arrays[0])
             else:
                 dtype = next(array.dtype for array in arrays if array is not None)
-                shape = (sum(map(len, datasets)), *LAYOUT[name])
-                with writer.stream(name, shape, dtype) as stream:
-                    for dataset, array in zip(datasets, arrays):
-                        for start in range(0, len(dataset), _CHUNK_IMAGES):
-                            number = min(_CHUNK_IMAGES, len(dataset) - start)
-                            none = np.zeros((number, *LAYOUT[name]), dtype)
-                            rows = none if array is None else array[start : start + number]
-                            stream.append(np.asarray(rows))
+                none, shape = (
+                    np.zeros(LAYOUT[name], dtype),
+                    (sum(map(len, datasets)), *LAYOUT[name]),
+                )
+                wholes = [
+                    np.broadcast_to(none, (len(one), *none.shape)) if array is None else array
+                    for one, array in zip(datasets, arrays)
+                ]
+                starts = [(w, i) for w in wholes for i in range(0, len(w), _CHUNK_IMAGES)]
+                blocks = (np.asarray(whole[i : i + _CHUNK_IMAGES]) for whole, i in starts)
+                writer.write_blocks(name, shape, dtype, blocks)
 
 
 def dataset_fingerprint(path_or_dataset: str | os.PathLike[str] | FoodDataset) -> str:
-    """SHA-256 of all labels and some images; a file and what is read from it have the same.
-
-    How the file was compressed, and whether its images were float or uint8, makes no difference.
+    """SHA-256 of all labels and some images, however a file was compressed, of floats or uint8.
 
     Of more than 256 images, 256 that lie evenly over the data set are hashed (with their masks,
     if any): 43 MB, a fraction of a second, instead of a minute for 20 GB. So a data set of which

@@ -7,10 +7,8 @@ Example: 100 stored images are a member "images.npy", whose local header begins 
 30 bytes, 10 for the name and 20 more; the .npy header after it says uint8, [100, 236, 236, 3], and
 takes 128. So the first pixel is byte 188 of the file.
 
-    with npz_files.open_writer("plates.npz") as writer:
-        with writer.stream("images", (1000, 236, 236, 3), np.uint8) as images:
-            for block in blocks:        # of shapes [n, 236, 236, 3]; 1000 in all
-                images.append(block)
+    with npz_files.open_writer("plates.npz") as writer:  # Blocks of [n, 236, 236, 3], 1000 in all.
+        writer.write_blocks("images", (1000, 236, 236, 3), np.uint8, blocks)
         writer.write("actions", actions)
 """
 
@@ -24,8 +22,8 @@ import pathlib
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import IO, BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 
@@ -38,22 +36,14 @@ _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 
 @dataclasses.dataclass(frozen=True)
 class StoredArray:
-    """One array of an .npz file, of which nothing but the header was read.
+    """One array of an .npz file, of which nothing but the header was read."""
 
-    Attributes:
-        path: of the .npz.
-        name: "images".
-        shape, dtype: of the array.
-        fortran_order: the first axis varies fastest.
-        offset: of the numbers in the .npz, bytes; None if they are compressed.
-    """
-
-    path: pathlib.Path
+    path: pathlib.Path  # of the .npz
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype
-    fortran_order: bool
-    offset: int | None
+    fortran_order: bool  # the first axis varies fastest
+    offset: int | None  # of the numbers in the .npz, bytes; None if they are compressed
 
     def load(self) -> np.ndarray:
         """The whole array in memory; checks its checksum. Raises ValueError if it is damaged."""
@@ -71,12 +61,9 @@ class StoredArray:
 
     def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
         """Pieces [up to num_rows, ...] along the first axis; holds one, and checks the checksum.
-
-        An array in Fortran order has no such pieces on disk and is mapped, or read whole. Raises
-        ValueError if the file is damaged.
-        """
+        Raises ValueError if the file is damaged."""
         starts = range(0, self.shape[0], num_rows)
-        if self.fortran_order:
+        if self.fortran_order:  # It has no such pieces on disk.
             whole = self.map_or_load()
             yield from (np.ascontiguousarray(whole[start : start + num_rows]) for start in starts)
             return
@@ -109,11 +96,6 @@ def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArra
     return {array.name: array for array in arrays}
 
 
-def read_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file, in memory. Raises what `open_arrays` and `load` raise."""
-    return {name: array.load() for name, array in open_arrays(path, kind).items()}
-
-
 @contextlib.contextmanager
 def _named_errors(path: pathlib.Path, kind: str = "file") -> Iterator[None]:
     try:
@@ -125,7 +107,7 @@ def _named_errors(path: pathlib.Path, kind: str = "file") -> Iterator[None]:
 def _open_array(
     path: pathlib.Path, archive: zipfile.ZipFile, raw: BinaryIO, member: zipfile.ZipInfo
 ) -> StoredArray:
-    name = member.filename[: -len(".npy")]
+    name = member.filename.removesuffix(".npy")
     with archive.open(member) as file:
         shape, fortran_order, dtype = _read_header(file)
         header_size = file.tell()
@@ -169,47 +151,32 @@ def _read_exactly(file: BinaryIO, size: int) -> bytearray:
     return data
 
 
-class ArrayStream:
-    """One array of a file that is being written, block by block along its first axis."""
-
-    def __init__(self, file: IO[bytes], name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._file, self._name, self._shape, self._dtype = file, name, shape, dtype
-        self.rows = 0
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
-        np.lib.format.write_array_header_2_0(file, {**header, "shape": shape})
-
-    def append(self, block: np.ndarray) -> None:
-        """Writes the next rows [n, ...]. Raises ValueError for another shape or dtype."""
-        if block.dtype != self._dtype or block.shape[1:] != self._shape[1:]:
-            raise ValueError(
-                f"{self._name}: expected blocks of {self._dtype} [n, *{self._shape[1:]}], got "
-                f"{block.dtype} {list(block.shape)}; convert them before they are written."
-            )
-        self.rows += len(block)
-        if block.size:
-            self._file.write(np.ascontiguousarray(block).data.cast("B"))
-
-
 class NpzWriter:
     """Writes the arrays of one .npz file one after the other; made by `open_writer`."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._zip = archive
 
-    @contextlib.contextmanager
-    def stream(self, name: str, shape: tuple[int, ...], dtype: type) -> Iterator[ArrayStream]:
-        """Opens one array for writing; no other may be written until it is closed.
-
-        Raises ValueError if fewer or more rows are appended than `shape` says, or of another kind.
-        """
+    def write_blocks(
+        self, name: str, shape: tuple[int, ...], dtype: type, blocks: Iterable[np.ndarray]
+    ) -> None:
+        """Writes an array whose rows come in blocks [n, ...]. Raises ValueError if they are fewer
+        or more than `shape` says, or of another kind."""
+        shape, dtype, rows = tuple(shape), np.dtype(dtype), 0
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
         with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
-            array = ArrayStream(file, name, tuple(shape), np.dtype(dtype))
-            yield array
-        if array.rows != shape[0]:
-            raise ValueError(
-                f"{name}: expected {shape[0]} rows, got {array.rows}; state as many as there are "
-                "when the stream is opened."
-            )
+            np.lib.format.write_array_header_2_0(file, {**header, "shape": shape})
+            for block in blocks:
+                if block.dtype != dtype or block.shape[1:] != shape[1:]:
+                    raise ValueError(
+                        f"{name}: expected blocks of {dtype} [n, *{shape[1:]}], got {block.dtype} "
+                        f"{list(block.shape)}; convert them before they are written."
+                    )
+                rows += len(block)
+                if block.size:
+                    file.write(np.ascontiguousarray(block).data.cast("B"))
+        if rows != shape[0]:
+            raise ValueError(f"{name}: expected {shape[0]} rows, got {rows}.")
 
     def write(self, name: str, array: np.ndarray) -> None:
         """Writes a whole array."""

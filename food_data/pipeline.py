@@ -53,42 +53,6 @@ def _mix(values: np.ndarray) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
-def _check(
-    indices: np.ndarray,
-    num_samples: int,
-    batch_size: int,
-    drop_remainder: bool,
-    first_batch: int,
-    shard: tuple[int, int],
-) -> None:
-    """Raises ValueError for what makes no batch."""
-    index, count = shard
-    if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}.")
-    if indices.ndim != 1 or not indices.size:
-        raise ValueError(f"indices: expected at least one sample [n], got shape {indices.shape}.")
-    outside = indices[(indices < 0) | (indices >= num_samples)]
-    if outside.size:
-        raise ValueError(f"indices: expected 0..{num_samples - 1}, got {outside[0]}.")
-    if drop_remainder and len(indices) < batch_size:
-        raise ValueError(
-            f"{len(indices)} samples do not fill one batch of {batch_size} and drop_remainder is "
-            "on: no batch would be left. Use a smaller batch_size."
-        )
-    if not 0 <= index < count:
-        raise ValueError(f"shard: expected (index, count) with 0 <= index < count, got {shard}.")
-    if batch_size % count:
-        raise ValueError(
-            f"batch_size: expected a multiple of the {count} shards, got {batch_size}. It is the "
-            "number of samples of all of them together."
-        )
-    most = len(indices) // batch_size + (len(indices) % batch_size > 0 and not drop_remainder)
-    if not 0 <= first_batch <= most:
-        raise ValueError(
-            f"first_batch: expected 0..{most}, the batches of an epoch, got {first_batch}."
-        )
-
-
 def create_npz_dataset(
     dataset: npz_dataset.FoodDataset,
     indices: np.ndarray | None,
@@ -101,7 +65,8 @@ def create_npz_dataset(
     augmentation: Augmentation | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Batches of some of a data set's samples; each pass over the result is one epoch.
+    """Batches of some of a data set's samples; each pass over the result is one epoch: {"image":
+    uint8 [B, 236, 236, 3], "natural_language_embedding": float32 [B, 512], "bbox": float32 [B, 4]}.
 
     Epoch e is in the order `epoch_order(indices, shuffle_seed, e)`, also after a resume
     (`first_epoch`, `first_batch`). Starting a pass counts as an epoch, whether it is run to the end
@@ -123,19 +88,24 @@ def create_npz_dataset(
             be empty is the batch's first sample, so that all workers have as many batches; whoever
             trains on it gives it no weight.
 
-    Returns:
-        Batches {"image": uint8 [B, 236, 236, 3], "natural_language_embedding": float32 [B, 512],
-        "bbox": float32 [B, 4]}.
-
-    Raises:
-        ValueError: if there are no samples, an index is out of range, no batch would be left, or
-            the options do not fit each other.
+    Raises ValueError if no batch would be left or the options do not fit each other.
     """
     indices = np.arange(len(dataset)) if indices is None else np.asarray(indices, np.int64)
     index, count = shard
-    _check(indices, len(dataset), batch_size, drop_remainder, first_batch, shard)
-    if augmentation is not None and shuffle_seed is None:
-        raise ValueError("augmentation: expected a shuffle_seed, which it is drawn from; got None.")
+    full, rest = divmod(len(indices), max(batch_size, 1))
+    most = full + (rest > 0 and not drop_remainder)
+    whole = batch_size % count == 0
+    for is_right, expected in (
+        (batch_size >= 1, f"batch_size: expected at least 1, got {batch_size}"),
+        (len(indices), "indices: expected at least one sample, got none"),
+        (most, f"expected samples for a batch of {batch_size}, got {len(indices)}: with "
+               "drop_remainder no batch would be left. Use a smaller batch_size"),
+        (whole, f"batch_size, of all shards: expected a multiple of {count}, got {batch_size}"),
+        (0 <= first_batch <= most, f"first_batch: expected 0..{most}, got {first_batch}"),
+        (augmentation is None or shuffle_seed is not None, "augmentation: expected a shuffle_seed"),
+    ):  # fmt: skip
+        if not is_right:
+            raise ValueError(f"{expected}.")
     passes, dtypes = 0, [spec.dtype for spec in SIGNATURE.values()]
     size = batch_size // count if drop_remainder else None
 

@@ -19,12 +19,12 @@ that a split is not used with another data set. Not every sample has to be in a 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import pathlib
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,8 +44,7 @@ _FRAME = re.compile(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """Sorted sample numbers, int64 [number of samples] of each side."""
 
     train_idx: np.ndarray
@@ -60,8 +59,6 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     is in at least two pictures is on both sides, where pictures can be found for that, even if this
     makes the validation side larger than asked for. Pictures of the held-out photographs
     (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if they are more.
-
-    Raises ValueError unless 0 <= fraction < 1, or if above 0 one picture is all there is to part.
     """
     check_fraction(validation_fraction)
     if validation_fraction == 0:
@@ -88,7 +85,10 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
         if dataset.action_names is not None:
             actions = np.unique(dataset.action_names, return_inverse=True)[1]
             kinds = np.unique(actions * (foods.max() + 1) + foods, return_inverse=True)[1]
-        counts, of_foods = _count(group, kinds), _count(group, foods)
+        # Samples of each group with each label, int [G, labels].
+        counts, of_foods = np.zeros((2, len(sizes), kinds.max() + 1), int)
+        np.add.at(counts, (group, kinds), 1)
+        np.add.at(of_foods, (group, foods), 1)
         validates = _divide(counts, validation_fraction, np.random.default_rng(seed))
         has = np.concatenate([counts > 0, of_foods > 0, counts.any(1)[:, None]], axis=1)
         _cover_both_sides(validates, has[:, has.sum(0) >= 2], counts.sum(1), validation_fraction)
@@ -145,13 +145,6 @@ def check_fraction(validation_fraction: float) -> None:
         )
 
 
-def _count(group: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Samples of each group with each label, int32 [G, labels]."""
-    counts = np.zeros((group.max() + 1, labels.max() + 1), np.int32)
-    np.add.at(counts, (group, labels), 1)
-    return counts
-
-
 def _divide(counts: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
     """Iterative stratification of groups with samples int [G, K]: bool [G]."""
     order = generator.permutation(len(counts))
@@ -175,10 +168,8 @@ def _divide(counts: np.ndarray, fraction: float, generator: np.random.Generator)
 def _cover_both_sides(
     validates: np.ndarray, present: np.ndarray, sizes: np.ndarray, fraction: float
 ) -> None:
-    """Moves groups until every kind and food (columns of bool [G, C]) is on both sides, if any do.
-
-    Changes `validates` [G]; `sizes` [G] are the samples of each group.
-    """
+    """Moves groups until every kind and food (columns of bool [G, C]) is on both sides, if any do:
+    changes `validates` [G]; `sizes` [G] are the samples of each group."""
     tried: set[int] = set()
     while True:
         here = np.stack([present[~validates].sum(axis=0), present[validates].sum(axis=0)])
@@ -213,12 +204,9 @@ def write_split(path: str | os.PathLike[str], split: Split) -> None:
 
 
 def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
-    """Reads the split of a data set of `num_samples` samples.
-
-    Raises FileNotFoundError, and ValueError if it is no split, or not one of a data set of this
-    size.
-    """
-    arrays = npz_files.read_arrays(path, "split file")
+    """Reads the split of a data set of `num_samples` samples. Raises FileNotFoundError, and
+    ValueError if it is no split, or not one of a data set of this size."""
+    arrays = {name: one.load() for name, one in npz_files.open_arrays(path, "split file").items()}
     if not {"train_idx", "val_idx"} <= set(arrays):
         raise ValueError(f"{path}: expected train_idx and val_idx, found {sorted(arrays)}.")
     stated = int(arrays.get("num_samples", num_samples))
@@ -240,7 +228,7 @@ def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
                 f"{outside.size} others, the first is {outside[0]}."
             )
     split = Split(arrays["train_idx"].astype(np.int64), arrays["val_idx"].astype(np.int64))
-    numbers, counts = np.unique(np.concatenate(dataclasses.astuple(split)), return_counts=True)
+    numbers, counts = np.unique(np.concatenate(split), return_counts=True)
     if (counts > 1).any():
         raise ValueError(
             f"{path}: expected each sample once, got {int((counts > 1).sum())} of them more than "

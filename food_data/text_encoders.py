@@ -42,18 +42,14 @@ class PackageEncoder:
         self._model = module.USE()
 
     def encode(self, text: str) -> np.ndarray:
-        """One text -> float32 [512] of unit norm.
-
-        Alone: the other texts of a batch change the last bits of a vector.
-        """
+        """One text -> float32 [512] of unit norm; alone, since the other texts of a batch change
+        the last bits of a vector."""
         return _unit(np.asarray(self._model.encode([text])[0]), text)
 
 
 class SavedModelEncoder:
     """A Universal Sentence Encoder as a SavedModel directory, for instance USE-large/5 unpacked.
-
-    Its version is the SHA-256 of the graph and of the index of the variables, which holds a
-    checksum of each of them.
+    Its version is the SHA-256 of the graph and of the variables' index, which has their checksums.
     """
 
     name = "SavedModel"

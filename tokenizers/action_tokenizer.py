@@ -37,17 +37,13 @@ class RT1ActionTokenizer:
         action_order: Sequence[str] | None = None,
         coding: str = action_coding.ENDPOINTS,
     ):
-        """Checks the spec.
+        """Checks the spec; ValueError if it cannot be tokenized.
 
         Args:
             action_spec: 1-d specs, float32 with bounds or int32 one-hot.
             vocab_size: number of bins, at least 2.
             action_order: keys in the order of their tokens; that of `action_spec` unless given.
             coding: what the tokens of the food action mean, 'endpoints' or 'midpoint_extent'.
-
-        Raises:
-            ValueError: if a spec is of another kind, the order and the spec differ in their keys,
-                or another action than the food's is to be coded.
         """
         if vocab_size < 2:
             raise ValueError(f"RT1ActionTokenizer: expected vocab_size >= 2, got {vocab_size}.")
@@ -88,17 +84,11 @@ class RT1ActionTokenizer:
         return 1 if spec.dtype == tf.int32 else spec.shape[0]
 
     def tokenize(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Actions to tokens; values outside the bounds are clipped to them.
+        """Actions, for each key of the spec a tensor [..., d], to tokens int32 [..., num_tokens];
+        values outside the bounds are clipped to them.
 
-        Args:
-            action: for each key of the spec a tensor [..., d]; int32 ones must be one-hot.
-
-        Returns:
-            int32 [..., num_tokens].
-
-        Raises:
-            tf.errors.InvalidArgumentError: if an int32 action is not one-hot, or a value is NaN,
-                which would become a token outside the vocabulary.
+        Raises tf.errors.InvalidArgumentError if an int32 action is not one-hot, or a value is NaN,
+        which would become a token outside the vocabulary.
         """
         tokens = []
         for key, spec in self._spec.items():
@@ -134,14 +124,8 @@ class RT1ActionTokenizer:
         return dict(zip(self._spec, tf.split(values, sizes, axis=-1)))
 
     def detokenize(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Tokens to actions; a class index beyond the number of classes becomes class 0.
-
-        Args:
-            tokens: int32 [..., num_tokens].
-
-        Returns:
-            For each key of the spec a tensor [..., d] of the spec's dtype.
-        """
+        """Tokens int32 [..., num_tokens] to actions, for each key of the spec a tensor [..., d] of
+        its dtype; a class index beyond the number of classes becomes class 0."""
         action, start = {}, 0
         for key, spec in self._spec.items():
             stop = start + self._num_tokens(spec)
@@ -158,16 +142,9 @@ class RT1ActionTokenizer:
         return action
 
     def expected_action(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The mean of the distributions of the tokens, which may lie between two likely values.
-
-        A token stands for the middle of its bin: tokenizing truncates.
-
-        Args:
-            logits: float32 [..., num_tokens, vocab_size].
-
-        Returns:
-            For each key of the spec a tensor [..., d]; of int32 ones the likeliest class.
-        """
+        """The mean of the distributions of the tokens (logits [..., num_tokens, vocab_size]), which
+        may lie between two likely values; of int32 keys the likeliest class. A token stands for the
+        middle of its bin: tokenizing truncates."""
         probabilities = tf.nn.softmax(logits)
         last = self.vocab_size - 1
         bins = (tf.range(self.vocab_size, dtype=logits.dtype) + 0.5) / last

@@ -88,7 +88,6 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """See the class."""
         outer = tf.shape(images)[:2]
         merged = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], axis=0))
         context = tf.reshape(context, (-1, context.shape[-1]))

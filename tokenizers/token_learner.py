@@ -35,7 +35,6 @@ class MlpBlock(tf.keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """See the class."""
         hidden = tf.nn.gelu(self._hidden_layer(inputs), approximate=True)
         hidden = dropout_settings.dropout(hidden, self._dropout_rate, dropout_seed)
         return self._output_layer(hidden)
@@ -69,7 +68,6 @@ class TokenLearner(tf.keras.layers.Layer):
         self.built = True
 
     def call(self, features: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """See the class."""
         scores = self.mlp(self.layernorm(features), dropout_seed=dropout_seed)
         weights = tf.nn.softmax(tf.transpose(scores, (0, 2, 1)), axis=-1)
         return tf.matmul(weights, features)

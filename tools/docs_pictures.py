@@ -113,7 +113,7 @@ def mask_rules() -> np.ndarray:
     from food_data.synthetic import bodies, foods
 
     def mask(food: str, form: int, degrees: float) -> np.ndarray:
-        alpha = foods.FOOD_LOOKS[food].forms[form].paint(np.random.default_rng(2), 150.0).alpha
+        alpha = foods.FOOD_FORMS[food][form].paint(np.random.default_rng(2), 150.0).alpha
         turned = bodies.rotation(np.radians(degrees))
         middle = _SIDE_PX / 2 - turned @ bodies.centre(alpha.shape)
         matrix = np.column_stack([turned, middle])

@@ -12,6 +12,7 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,6 +67,12 @@ def mirrored(rng: Rng, image: np.ndarray) -> np.ndarray:
     flips = int(rng.integers(4))
     image = image[::-1] if flips & 1 else image
     return image[:, ::-1] if flips & 2 else image
+
+
+def resized(image: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:
+    """The image at another size (width, height); `scale` says whether that is smaller."""
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(image, size, interpolation=method)
 
 
 class Body:
@@ -151,9 +158,28 @@ class Body:
         fill(face, corners, 255)
         return face
 
-    def outline(self, aspect: float, *rest: float, size: float = 1.0, **more: float) -> np.ndarray:
-        """`outline` of so many lengths."""
-        return outline(self.rng, size * self.length, aspect, *rest, **more)
+    def outline(
+        self,
+        aspect: float,
+        exponent: float = 2.0,
+        bend: float = 0.0,
+        taper: float = 0.0,
+        lumps: float = 0.0,
+        size: float = 1.0,
+    ) -> np.ndarray:
+        """A superellipse float64 [72, 2] about the origin, `size` along x. Exponent 2 makes an
+        ellipse, 6 nearly a rectangle. `bend` moves its middle sideways, parts of the size; `taper`
+        makes the right end narrower; `lumps` make it uneven, parts of the radius."""
+        angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+        cos, sin = np.cos(angle), np.sin(angle)
+        radius = (np.abs(cos) ** exponent + np.abs(sin) ** exponent) ** (-1 / exponent)
+        for harmonic in range(3, 9) if lumps else ():
+            strength = lumps * self.uniform(-1, 1) / np.sqrt(harmonic - 2)
+            wave = np.cos(harmonic * angle + self.uniform(0, 2 * np.pi))
+            radius = radius * (1 + strength * wave)
+        x, y = radius * cos, radius * sin
+        y = y * aspect * (1 - taper * (x + 1) / 2) + 2 * bend * (0.4 - x**2)
+        return np.stack([x, y], axis=1) * (size * self.length / 2)
 
     def at(self, points: Sequence) -> np.ndarray:
         """Points in lengths as points in pixels."""
@@ -164,25 +190,29 @@ class Body:
         angle = self.uniform(0, 2 * np.pi, number)
         return self.uniform(low, high, number)[:, np.newaxis] * self.length * circle(angle)
 
+    # Polygons, lines and discs at points [M, 2], pixels; `grow` adds them to the food's outline.
     def fill(self, points: np.ndarray, ink: Colour, grow: bool = False) -> None:
-        """Fills a polygon [M, 2], pixels; `grow` adds it to the food's outline."""
-        fill(self.albedo, points, ink)
-        if grow:
-            fill(self.alpha, points, 255)
+        for image, own in ((self.albedo, ink), (self.alpha, 255))[: 1 + grow]:
+            fill(image, points, own)
 
     def line(self, points: np.ndarray, ink: Colour, thickness: float, grow: bool = False) -> None:
-        """Draws through points [M, 2], pixels; `grow` as for `fill`."""
-        line(self.albedo, points, ink, thickness * self.length)
-        if grow:
-            line(self.alpha, points, 255, thickness * self.length)
+        for image, own in ((self.albedo, ink), (self.alpha, 255))[: 1 + grow]:
+            line(image, points, own, thickness * self.length)
 
     def dots(self, points: np.ndarray, radius: float, ink: Colour) -> None:
-        """Draws discs at points [M, 2], or at one point [2], pixels."""
         dots(self.albedo, points, radius * self.length, ink)
 
-    def inflated(self, radius: float) -> np.ndarray:
-        """`inflate` of the food."""
-        return inflate(self.alpha, radius * self.length)
+    def inflated(self, radius: float, part: np.ndarray | None = None) -> np.ndarray:
+        """A relief float32 [h, w] of the food, or of a part uint8 [h, w], flat inside, its edge
+        rounded by `radius`."""
+        radius = radius * self.length
+        alpha = self.alpha if part is None else part
+        inside = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
+        height = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / radius
+        np.clip(height, 0, 1, out=height)
+        height = cv2.sqrt(height * (2 - height)) * radius
+        side = max(3, 2 * round(radius / 8) + 1)
+        return cv2.blur(height, (side, side))
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """x [1, w] and y [h, 1] of the pixels' centres from the middle, float32, pixels."""
@@ -203,12 +233,10 @@ class Body:
     def blend(self, weight: np.ndarray, colour: Colour) -> None:
         """Mixes a colour into the albedo; weight [h, w] is clipped to 0..1."""
         weight = np.clip(weight, 0, 1).astype(np.float32)
-        full = np.empty((*weight.shape, 3), np.float32)
-        full[:] = np.clip(colour, 0, 255)
-        full -= self.albedo
-        full *= rgb(weight)
-        full += self.albedo
-        self.albedo = full.astype(np.uint8)
+        mixed = np.clip(colour, 0, 255).astype(np.float32) - self.albedo
+        mixed *= rgb(weight)
+        mixed += self.albedo
+        self.albedo = mixed.astype(np.uint8)
 
     def mottle(self, grain: float, colour: Colour, share: float) -> None:
         """Mixes in a colour in blobs; share: 0 a little, 1 mostly."""
@@ -219,12 +247,7 @@ class Body:
         self.height += strength * self.length * self.noise(grain)
 
     def vary(self, colour: Colour, amount: float = 0.06) -> np.ndarray:
-        """`vary` by this food's generator."""
         return vary(self.rng, colour, amount)
-
-    def pick(self, choices: Sequence[Colour]) -> Colour:
-        """One of them."""
-        return choices[self.rng.integers(len(choices))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,6 +263,11 @@ class Form:
         body = Body(rng, length)
         self.painter(body)
         return body
+
+
+def draw_form(rng: Rng, forms: Sequence[Form]) -> Form:
+    """One of a food's forms, by their shares."""
+    return forms[pick(rng, [form.share for form in forms])]
 
 
 # Food -> its forms, which the modules of painters declare with `form`.
@@ -310,46 +338,12 @@ def dots(image: np.ndarray, points: np.ndarray, radius: float, ink: float | Colo
         cv2.circle(image, (x, y), size, _ink(ink), -1, cv2.LINE_AA, shift=_SHIFT)
 
 
-def outline(
-    rng: Rng,
-    length: float,
-    aspect: float,
-    exponent: float = 2.0,
-    bend: float = 0.0,
-    taper: float = 0.0,
-    lumps: float = 0.0,
-) -> np.ndarray:
-    """A superellipse float64 [72, 2] about the origin, `length` pixels along x. Exponent 2 makes an
-    ellipse, 6 nearly a rectangle. `bend` moves its middle sideways, parts of the length; `taper`
-    makes the right end narrower; `lumps` make it uneven, parts of the radius."""
-    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    cos, sin = np.cos(angle), np.sin(angle)
-    radius = (np.abs(cos) ** exponent + np.abs(sin) ** exponent) ** (-1 / exponent)
-    if lumps:
-        for harmonic in range(3, 9):
-            strength = lumps * rng.uniform(-1, 1) / np.sqrt(harmonic - 2)
-            radius = radius * (1 + strength * np.cos(harmonic * angle + rng.uniform(0, 2 * np.pi)))
-    x, y = radius * cos, radius * sin
-    y = y * aspect * (1 - taper * (x + 1) / 2) + 2 * bend * (0.4 - x**2)
-    return np.stack([x, y], axis=1) * (length / 2)
-
-
 def crescent(length: float, outer: float, inner: float, middle: float) -> np.ndarray:
     """Two parabolas over a chord, `outer` and `inner` half lengths high, moved up by `middle`."""
     x = np.linspace(-1, 1, 30)
     lower = np.stack([x, outer * (1 - x**2) - middle], 1)
     upper = np.stack([x, inner * (1 - x**2) - middle], 1)[::-1]
     return np.concatenate([lower, upper]) * (length / 2)
-
-
-def inflate(alpha: np.ndarray, radius: float) -> np.ndarray:
-    """A relief float32 [h, w], flat inside, its edge rounded by `radius` pixels."""
-    inside = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
-    part = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / radius
-    np.clip(part, 0, 1, out=part)
-    height = cv2.sqrt(part * (2 - part)) * radius
-    side = max(3, 2 * round(radius / 8) + 1)
-    return cv2.blur(height, (side, side))
 
 
 def vary(rng: Rng, colour: Colour, amount: float = 0.06) -> np.ndarray:
@@ -361,6 +355,11 @@ def vary(rng: Rng, colour: Colour, amount: float = 0.06) -> np.ndarray:
 def between(rng: Rng, first: Colour, second: Colour) -> np.ndarray:
     """A colour on the way from one to the other: float64 [3]."""
     return np.asarray(first) + rng.uniform() * (np.asarray(second) - np.asarray(first))
+
+
+def one_of(rng: Rng, choices: Sequence) -> Any:
+    """One of them, all equally likely."""
+    return choices[int(rng.integers(len(choices)))]
 
 
 def pick(rng: Rng, shares: Sequence[float]) -> int:

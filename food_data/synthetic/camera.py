@@ -19,7 +19,7 @@ from food_data.synthetic import bodies
 from food_data.synthetic.bodies import Rng
 
 Range = tuple[float, float]
-_ARM_SHARE = 0.75
+ARM_SHARE = 0.75  # of "mixed" plates
 _DISTANCE = 2.6  # of the camera, in picture sides
 
 
@@ -29,12 +29,10 @@ class View:
 
     frames: tuple[Range, ...]  # (height / width of the frame, how often) of each shape
     largest_tilt: float  # of the camera, degrees
-    # How large foods are, by their number; the last one also for more of them.
-    zooms: tuple[Range, ...]
+    zooms: tuple[Range, ...]  # how large foods are, by their number; the last also for more
     dish_reach: Range  # radius of the dish, parts of the picture's side
     reach_power: float  # how much a dish grows with its foods
-    # How often there is no dish, by the number of foods; the last also for more.
-    bare_table: tuple[float, ...]
+    bare_table: tuple[float, ...]  # how often there is no dish, by the number of foods
 
 
 VIEWS = {
@@ -58,13 +56,6 @@ VIEWS = {
 VIEW_NAMES = (*VIEWS, "mixed")
 
 
-def draw_view(rng: Rng, name: str) -> View:
-    """The view of the next plate; `rng` is used for "mixed" only."""
-    if name == "mixed":
-        name = "arm" if rng.uniform() < _ARM_SHARE else "any"
-    return VIEWS[name]
-
-
 @dataclasses.dataclass(frozen=True)
 class Camera:
     """Where the picture's frame is and how the plane is seen in it."""
@@ -83,7 +74,7 @@ class Camera:
         frame = (0, bar, size, size - bar)
         if rng.uniform() < 0.25:
             frame = (bar, 0, size - bar, size)
-        tilt = np.radians(float(rng.uniform() < 0.6) * rng.uniform(3, view.largest_tilt))
+        tilt = np.radians((rng.uniform() < 0.6) * rng.uniform(3, view.largest_tilt))
         seen = np.array([[1, 0, 0], [0, np.cos(tilt), 0], [0, -np.sin(tilt) / _DISTANCE, 1]])
         turned = np.eye(3)
         turned[:2, :2] = bodies.rotation(rng.normal(0, 0.15))

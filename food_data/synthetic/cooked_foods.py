@@ -82,7 +82,7 @@ def _chicken_raw(p: Body) -> None:
 @form("sausage", 0.29)
 def _sausage(p: Body) -> None:
     aspect, bend = p.uniform(0.18, 0.26), p.uniform(0, 0.1)
-    colour = p.vary(p.pick(_SAUSAGES))
+    colour = p.vary(bodies.one_of(p.rng, _SAUSAGES))
     p.solid(p.outline(aspect, 3.4, bend, size=0.94), colour, 0.5 * aspect, 0.4, 22, vary=0)
     p.mottle(0.15, colour * 0.62, -0.1)
     p.mottle(0.04, np.minimum(colour * 1.25, 255), -0.3)
@@ -112,7 +112,7 @@ def _brownie(p: Body) -> None:
     colour = p.vary((72, 42, 28), 0.12)
     p.solid(np.concatenate([corners, corners + shift]), colour, 0.05, 0.08, vary=0)
     top = p.paint_block(corners, shift, colour * 1.25, colour * 0.62)
-    p.height = 0.7 * p.inflated(0.04) + 0.7 * bodies.inflate(top, 0.04 * p.length)
+    p.height = 0.7 * p.inflated(0.04) + 0.7 * p.inflated(0.04, top)
     crust = top.astype(np.float32) / 255
     cracks = np.clip(1 - 9 * np.abs(p.noise(0.16)), 0, 1) * crust
     crumbs = p.noise(0.04) * crust
@@ -124,9 +124,8 @@ def _brownie(p: Body) -> None:
 @form("egg", 0.19, 0.5)
 def _egg(p: Body) -> None:
     aspect = p.uniform(0.70, 0.8)
-    shell = p.vary(p.pick(_SHELLS), 0.03)
-    points = p.outline(aspect, taper=0.16)
-    p.solid(points, shell, 0.5 * aspect, p.uniform(0.05, 0.25), 14, vary=0)
+    shell = p.vary(bodies.one_of(p.rng, _SHELLS), 0.03)
+    p.solid(p.outline(aspect, taper=0.16), shell, 0.5 * aspect, p.uniform(0.05, 0.25), 14, vary=0)
     if p.uniform() < 0.4:
         p.mottle(0.03, 0.75 * shell, -1.0)
 
@@ -197,8 +196,7 @@ def _heap(p: Body, kind: str, dark: Colour, light: Colour, ragged: float, relief
     shape = p.alpha.shape
     part = tuple(min(_TILE_SIDE, round(side * scale)) for side in shape)
     cut = np.ascontiguousarray(bodies.cut(p.rng, _tile(kind), part))
-    method = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
-    texture = cv2.resize(cut, shape[::-1], interpolation=method) / np.float32(255)
+    texture = bodies.resized(cut, shape[::-1], 1 / scale) / np.float32(255)
     inside = np.clip(p.inflated(0.12) / (0.12 * p.length), 0, 1)
     edge = (inside + ragged * (texture - 0.7) - 0.30) * 5
     p.alpha = np.clip(255 * edge + 127, 0, 255).astype(np.uint8)
@@ -256,7 +254,7 @@ def _nest(kind: str, index: int) -> np.ndarray:
     shape = bodies.frame(1.04 * _NEST_LENGTH, 1.04 * aspect * _NEST_LENGTH)
     image = np.zeros((*shape, 4), np.uint8)
     ground = (*(np.asarray(dark) * 0.6), 255)
-    bodies.fill(image, bodies.outline(rng, 0.82 * _NEST_LENGTH, aspect, lumps=0.05), ground)
+    bodies.fill(image, Body(rng, _NEST_LENGTH).outline(aspect, lumps=0.05, size=0.82), ground)
     for _ in range(rng.integers(fewest, most)):
         path = _NEST_LENGTH * _strand(rng, aspect)
         ink = bodies.between(rng, dark, light)
@@ -284,7 +282,7 @@ def _noodles(p: Body, kind: str) -> None:
     scale = p.length / _NEST_LENGTH
     height = nest.shape[0] * scale * p.uniform(0.88, 1.12)
     size = round(nest.shape[1] * scale), max(8, round(height))
-    nest = cv2.resize(nest, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    nest = bodies.resized(nest, size, scale)
     p.albedo, p.alpha = (np.ascontiguousarray(part) for part in (nest[..., :3], nest[..., 3]))
     p.height = 0.5 * p.inflated(0.3) + p.albedo[..., 1] * np.float32(0.03 * p.length / 255)
     p.gloss, p.sharpness = 0.3, 24

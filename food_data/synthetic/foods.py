@@ -1,18 +1,16 @@
-"""How our drawings of foods look: what is done to a food, and its forms.
+"""Which foods are drawn, in which forms; and what looks like food.
 
-`FOOD_LOOKS` has the 22 foods that every vocabulary has, `MORE_FOOD_LOOKS` those that were named
+`FOOD_FORMS` has the 22 foods that every vocabulary has, `ALL_FOOD_FORMS` also those that were named
 later: plates without them stay as they were. `DISTRACTORS` look like food and are never asked for.
 The painters declare the forms of the foods (`bodies.form`), most often the one that is drawn first.
 """
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from food_data.synthetic import bodies, cooked_foods, fruits, vegetables  # noqa: F401
-from food_data.synthetic.bodies import Body, Form, Rng
+from food_data.synthetic.bodies import Body, Form
 
 _SCOOPED = ("blueberry", "mac_and_cheese", "mashed_potato", "oatmeal", "rice")
 _TWIRLED = ("fettucine", "spaghetti")
@@ -36,16 +34,8 @@ _DISTRACTOR_COLOURS = (
 )  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class FoodLook:
-    """What one does to a food, and at least one form of it."""
-
-    action: str
-    forms: tuple[Form, ...]
-
-    def draw_form(self, rng: Rng) -> Form:
-        """One of the forms, by their shares."""
-        return self.forms[bodies.pick(rng, [form.share for form in self.forms])]
+FOOD_FORMS = {food: bodies.FORMS[food] for food in sorted(set(bodies.FORMS) - set(_MORE))}
+ALL_FOOD_FORMS = {**FOOD_FORMS, **{food: bodies.FORMS[food] for food in _MORE}}
 
 
 def action_of(food: str) -> str:
@@ -53,15 +43,8 @@ def action_of(food: str) -> str:
     return "scooping" if food in _SCOOPED else "twirling" if food in _TWIRLED else "skewering"
 
 
-ALL_FOOD_LOOKS = {
-    food: FoodLook(action_of(food), tuple(bodies.FORMS[food]))
-    for food in (*sorted(set(bodies.FORMS) - set(_MORE)), *_MORE)
-}
-FOOD_LOOKS = {food: look for food, look in ALL_FOOD_LOOKS.items() if food not in _MORE}
-
-
 def _colour(p: Body) -> np.ndarray:
-    return p.vary(p.pick(_DISTRACTOR_COLOURS), 0.1)
+    return p.vary(bodies.one_of(p.rng, _DISTRACTOR_COLOURS), 0.1)
 
 
 def _lump(p: Body) -> None:
@@ -101,7 +84,5 @@ def _pile(p: Body) -> None:
     p.balls(places, radii, colours, p.uniform(0, 0.06, number) * p.length, 0.25, 24)
 
 
-DISTRACTORS = tuple(
-    Form(paint, length)
-    for paint, length in ((_lump, 0.2), (_lump, 0.14), (_slab, 0.25), (_ring, 0.15), (_pile, 0.24))
-)
+_DISTRACTORS = (_lump, 0.2), (_lump, 0.14), (_slab, 0.25), (_ring, 0.15), (_pile, 0.24)
+DISTRACTORS = tuple(Form(*one) for one in _DISTRACTORS)

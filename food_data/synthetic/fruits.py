@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Body, Colour, Rng, form
+from food_data.synthetic.bodies import Body, Colour, form
 
 _CREAM, _STEM, _RED, _PINEAPPLE = (246, 228, 168), (84, 62, 30), (206, 28, 34), (248, 210, 74)
 _GRAPES = ((150, 184, 74), (168, 196, 92), (104, 30, 62), (74, 30, 74), (150, 52, 70))
@@ -180,7 +180,7 @@ def _blueberries(p: Body) -> None:
 
 @form("grape", 0.12, 0.65)
 def _grape(p: Body) -> None:
-    colour, aspect = p.vary(p.pick(_GRAPES)), p.uniform(0.66, 0.82)
+    colour, aspect = p.vary(bodies.one_of(p.rng, _GRAPES)), p.uniform(0.66, 0.82)
     p.solid(p.outline(aspect), colour, 0.5 * aspect, 0.5, 40, vary=0)
     x, y = p.grid()
     glow = np.exp(-((x - 0.1 * p.length) ** 2 + y * y) / (0.05 * p.length**2))
@@ -191,7 +191,7 @@ def _grape(p: Body) -> None:
 @form("grape", 0.26, 0.35)
 def _grape_bunch(p: Body) -> None:
     number, radius = int(p.rng.integers(4, 13)), 0.5 * p.uniform(0.26, 0.34)
-    colour = p.pick(_GRAPES)
+    colour = bodies.one_of(p.rng, _GRAPES)
     places, radii = _berries(p, number, radius, p.uniform(0.5, 0.7))
     colours = np.array([p.vary(colour) for _ in range(number)])
     p.balls(places, radii, colours, p.uniform(0, 0.5, number) * radius * p.length, 0.45, 36)
@@ -199,8 +199,7 @@ def _grape_bunch(p: Body) -> None:
     p.line(stalk, (120, 110, 50), 0.03, grow=True)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Melon:
+class _Melon(NamedTuple):
     """Colours of a melon, RGB."""
 
     flesh: Colour  # in the middle, of a ripe melon in soft light,
@@ -209,10 +208,6 @@ class _Melon:
     band: Colour  # the rind's inner part
     skin: Colour  # and its outer part
     seeds: Colour | None = None  # in the flesh, None without
-
-    def draw_flesh(self, rng: Rng) -> np.ndarray:
-        """The colour of one piece's flesh: float64 [3]."""
-        return bodies.vary(rng, bodies.between(rng, self.flesh, self.pale), 0.05)
 
 
 _MELONS = {
@@ -228,11 +223,15 @@ _MELONS = {
 }
 
 
+def _flesh_colour(p: Body, melon: _Melon) -> np.ndarray:
+    return p.vary(bodies.between(p.rng, melon.flesh, melon.pale), 0.05)
+
+
 def _melon_wedge(p: Body, melon: _Melon) -> None:
     outer, inner = p.uniform(0.56, 0.72), p.uniform(0.02, 0.14)
     middle = (outer + inner) / 3
     points = bodies.crescent(p.length, outer, inner, middle)
-    p.solid(points, melon.draw_flesh(p.rng), 0.10, 0.14, 20, vary=0)
+    p.solid(points, _flesh_colour(p, melon), 0.10, 0.14, 20, vary=0)
     x, y = (values / (p.length / 2) for values in p.grid())
     depth = outer * (1 - x**2) - middle - y
     _rind(p, depth, 0.07, melon)
@@ -245,7 +244,7 @@ def _melon_triangle(p: Body, melon: _Melon) -> None:
     x, sag = np.linspace(-1, 1, 16), p.uniform(0.12, 0.22)
     base = np.stack([0.92 * x, 0.52 + sag * (1 - x**2)], axis=1)
     points = np.concatenate([base, [[0.06, -0.86], [-0.06, -0.86]]]) * (p.length / 2)
-    p.solid(points, melon.draw_flesh(p.rng), 0.06, 0.14, 20, vary=0)
+    p.solid(points, _flesh_colour(p, melon), 0.06, 0.14, 20, vary=0)
     x, y = (values / (p.length / 2) for values in p.grid())
     depth = 0.52 + sag * (1 - (x / 0.92) ** 2) - y
     _rind(p, depth, 0.13, melon)
@@ -254,16 +253,16 @@ def _melon_triangle(p: Body, melon: _Melon) -> None:
 
 def _melon_cube(p: Body, melon: _Melon) -> None:
     corners, shift = p.block_outline(0.40, (0.28, 0.36), 0.025, (0.03, 0.11))
-    colour = melon.draw_flesh(p.rng)
+    colour = _flesh_colour(p, melon)
     p.solid(np.concatenate([corners, corners + shift]), colour, 0.06, 0.16, 20, vary=0)
     top = p.paint_block(corners, shift, colour, colour * 0.78)
-    p.height = p.inflated(0.06) + 0.6 * bodies.inflate(top, 0.05 * p.length)
+    p.height = p.inflated(0.06) + 0.6 * p.inflated(0.05, top)
     _flesh(p, melon, top > 0)
 
 
 def _melon_ball(p: Body, melon: _Melon) -> None:
     points = p.outline(p.uniform(0.86, 0.96), lumps=0.02)
-    p.solid(points, melon.draw_flesh(p.rng), 0.45, 0.22, 24, vary=0)
+    p.solid(points, _flesh_colour(p, melon), 0.45, 0.22, 24, vary=0)
     p.height = np.minimum(p.height, 0.4 * p.length)
     _flesh(p, melon, p.alpha > 0)
 

@@ -30,7 +30,7 @@ import numpy as np
 from food_data import annotation_formats, annotations, image_placement, mask_rules, vocabulary
 from food_data.synthetic import bodies
 from food_data.synthetic.bodies import Body, Form, Rng
-from food_data.synthetic.foods import FoodLook, action_of
+from food_data.synthetic.foods import action_of
 
 SIDES = TRAIN, HELD_OUT = "train", "held_out"
 HELD_OUT_SHARE = 0.12  # of composites and crops, too
@@ -139,16 +139,9 @@ def load(
 ) -> Library:
     """Reads photographs and cuts their objects out; the result is kept, also for forked processes.
 
-    Args:
-        annotation_files: of `food_data.annotations`.
-        fruit_tables: CSV files with the columns file, food, content; pictures in "images" beside.
-        label_map: (normalised label, food).
-        foods: the vocabulary.
-        no_cutouts: foods whose boxes hold more than the food, as the inside of a ring: GrabCut
-            makes no masks of them.
-
-    Raises:
-        OSError, ValueError: if a file is unreadable or no object can be cut out.
+    `fruit_tables` are CSV files with the columns file, food, content, their pictures in "images"
+    beside them; `label_map` has pairs (normalised label, food). The boxes of `no_cutouts` hold more
+    than the food, as the inside of a ring: GrabCut makes no masks of them.
     """
     counts: collections.Counter = collections.Counter()
 
@@ -184,9 +177,9 @@ def _annotated(
 ) -> Iterator[Photograph]:
     seen: collections.Counter = collections.Counter()
     contents = {}
-    for file in files:
-        for entry in annotations.read_json(pathlib.Path(file), "annotation file")["images"]:
-            contents[(pathlib.Path(file).parent / entry["file"]).resolve()] = entry.get("content")
+    for file in map(pathlib.Path, files):
+        for entry in annotations.read_json(file, "annotation file")["images"]:
+            contents[(file.parent / entry["file"]).resolve()] = entry.get("content")
     for picture in annotation_formats.read_annotations(files) if files else ():
         image = image_placement.decode_image(picture.path.read_bytes())
         content = contents.get(picture.path.resolve())
@@ -202,8 +195,7 @@ def _annotated(
             if box is None:
                 counts[name, "have neither mask nor box: left out"] += 1
                 continue
-            mask = one.mask(image.shape[1], image.shape[0])
-            outcome = "with the file's mask"
+            mask, outcome = one.mask(image.shape[1], image.shape[0]), "with the file's mask"
             if mask is not None:
                 tidy = _without_spikes(mask.view(np.uint8))
                 mask = mask if tidy is None else tidy.view(bool)
@@ -389,8 +381,7 @@ def _paint_whole(p: Body, picture: np.ndarray) -> None:
     """A cut-out [h, w, 4], mirrored at random, a little lighter or darker."""
     scale = p.length / picture.shape[1]
     size = (max(3, round(p.length)), max(3, round(picture.shape[0] * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    layer = cv2.resize(bodies.mirrored(p.rng, picture), size, interpolation=method)
+    layer = bodies.resized(bodies.mirrored(p.rng, picture), size, scale)
     layer = cv2.copyMakeBorder(layer, 3, 3, 3, 3, cv2.BORDER_REPLICATE)
     layer[:3, :, 3] = layer[-3:, :, 3] = layer[:, :3, 3] = layer[:, -3:, 3] = 0
     p.albedo, p.alpha = _toned(p.rng, layer[..., :3]), np.ascontiguousarray(layer[..., 3])
@@ -401,7 +392,7 @@ def _paint_whole(p: Body, picture: np.ndarray) -> None:
 
 def _paint_piece(p: Body, picture: np.ndarray, shapes: Sequence[tuple[float, ...]]) -> None:
     """A bite in one of the shapes, cut from a square [h, w, 4] of a food."""
-    thinnest, widest, exponent, lumps = shapes[int(p.rng.integers(len(shapes)))]
+    thinnest, widest, exponent, lumps = bodies.one_of(p.rng, shapes)
     aspect = p.uniform(thinnest, widest)
     points = p.outline(aspect, exponent, lumps=lumps)
     p.solid(points, (0, 0, 0), p.uniform(0.15, 0.4) * aspect, 0.1, 16, vary=0)
@@ -409,8 +400,7 @@ def _paint_piece(p: Body, picture: np.ndarray, shapes: Sequence[tuple[float, ...
     side = max(height, width)
     stuff = bodies.mirrored(p.rng, picture[..., :3])
     stuff = np.ascontiguousarray(np.rot90(stuff, int(p.rng.integers(4))))
-    method = cv2.INTER_AREA if side < stuff.shape[0] else cv2.INTER_LINEAR
-    stuff = cv2.resize(stuff, (side, side), interpolation=method)
+    stuff = bodies.resized(stuff, (side, side), side / stuff.shape[0])
     top, left = (int(p.rng.integers(side - have + 1)) for have in (height, width))
     p.albedo = _toned(p.rng, stuff[top : top + height, left : left + width])
 
@@ -421,28 +411,24 @@ def _toned(rng: Rng, colours: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def looks_of(key: tuple, side: str) -> dict[str, FoodLook]:
-    """Food -> look, of forms that paint cut-outs of one side of the split; `key` are the
-    arguments of `load`."""
+def forms_of(key: tuple, side: str) -> dict[str, list[Form]]:
+    """Food -> forms that paint cut-outs of one side of the split; `key` are the arguments of
+    `load`."""
     pictures: dict[str, dict[str, list[np.ndarray]]] = {}
     for cutout in load(*key).cutouts:
         if cutout.side == side and cutout.food is not None:
             kinds = pictures.setdefault(cutout.food, {WHOLE: [], PIECE: []})
             kinds[cutout.kind].append(cutout.picture)
-    looks = {}
+    forms: dict[str, list[Form]] = {}
     for food, kinds in pictures.items():
-        whole, pieces = kinds[WHOLE], kinds[PIECE]
+        share = (_PIECE_SHARE if kinds[WHOLE] else 1.0) if kinds[PIECE] else 0.0
+        paints = _paint_whole, functools.partial(_paint_piece, shapes=_PIECES.get(food))
         lengths = _LENGTHS.get(food, _USUAL_LENGTHS)
-        share = (_PIECE_SHARE if whole else 1.0) if pieces else 0.0
-        forms = []
-        for one in whole:
-            paint = functools.partial(_paint_whole, picture=one)
-            forms.append(Form(paint, lengths[0], (1 - share) / len(whole)))
-        for one in pieces:
-            paint = functools.partial(_paint_piece, picture=one, shapes=_PIECES[food])
-            forms.append(Form(paint, lengths[1], share / len(pieces)))
-        looks[food] = FoodLook(action_of(food), tuple(forms))
-    return looks
+        for paint, length, part, own in zip(paints, lengths, (1 - share, share), kinds.values()):
+            for one in own:
+                form = Form(functools.partial(paint, picture=one), length, part / len(own))
+                forms.setdefault(food, []).append(form)
+    return forms
 
 
 def background(rng: Rng, key: tuple, side_of_split: str) -> np.ndarray | None:
@@ -451,7 +437,7 @@ def background(rng: Rng, key: tuple, side_of_split: str) -> np.ndarray | None:
         one for one in load(*key).photographs if one.side == side_of_split and one.is_background
     ]
     for _ in range(_TRIES if choices else 0):
-        photograph = choices[int(rng.integers(len(choices)))]
+        photograph = bodies.one_of(rng, choices)
         height, width = photograph.image.shape[:2]
         side = round(rng.uniform(0.35, 1.0) * min(height, width))
         left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
@@ -479,20 +465,15 @@ def _askable(key: tuple) -> dict[str, list[tuple[Photograph, Thing]]]:
 
 
 def crop(rng: Rng, key: tuple) -> tuple[np.ndarray, str, np.ndarray, np.ndarray, str]:
-    """A square about an object that takes 0.15 to 0.8 of its side, somewhere in it.
-
-    Of several objects of one food the one nearest to the crop's middle is the sample.
-
-    Returns:
-        The picture uint8 [236, 236, 3]; the food that is asked for; execution parameters float32
-        [4]; its mask bool [236, 236], of which nothing is set where it is not known; the side of
-        the split that the photograph is on.
-    """
+    """A square about an object that takes 0.15 to 0.8 of its side, somewhere in it: the picture
+    uint8 [236, 236, 3]; the food that is asked for, of several objects the one nearest to the
+    crop's middle; execution parameters float32 [4]; the mask bool [236, 236], of which nothing is
+    set where it is not known; the side of the split that the photograph is on."""
     choices = _askable(key)
     foods = sorted(choices)
     weights = np.array([len(choices[food]) for food in foods]) ** 0.7
     food = foods[int(rng.choice(len(foods), p=weights / weights.sum()))]
-    photograph, thing = choices[food][int(rng.integers(len(choices[food])))]
+    photograph, thing = bodies.one_of(rng, choices[food])
     height, width = photograph.image.shape[:2]
     extent = (thing.box[1] - thing.box[0]).max()
     side = extent / np.exp(rng.uniform(*np.log(_CROP_SHARE)))

@@ -14,6 +14,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -44,7 +45,7 @@ class Mix:
     equal_pieces: float = 0.0  # of the others, those with 1 to 5 further pieces of a food
     distractors: float = 0.0  # of the others, those with 1 to 4 things that are never asked for
     alike: float = 0.0  # of the others, those whose foods are taken for each other
-    more_foods: bool = False  # draw all of `foods.ALL_FOOD_LOOKS`
+    more_foods: bool = False  # draw all of `foods.ALL_FOOD_FORMS`
     photographs: tuple | None = None  # arguments of `photographs.load`, for composites and crops
 
     def __post_init__(self) -> None:
@@ -59,11 +60,7 @@ class Mix:
             raise ValueError("Composites and crops need photographs: --annotations.")
 
 
-DRAWINGS = Mix()
-
-
-@dataclasses.dataclass(frozen=True)
-class Plate:
+class Plate(NamedTuple):
     """The samples of one plate; n of its foods count."""
 
     image: np.ndarray  # uint8 [236, 236, 3]
@@ -83,7 +80,7 @@ class PlateDrawer:
     max_foods: int = MAX_FOODS  # on a plate, 1 to 6; with 1 the picture alone says what is right
     samples_per_plate: int | None = None  # so many of a plate's foods, at random; None for all
     view: str = "any"  # how pictures are taken, one of `camera.VIEW_NAMES`
-    mix: Mix = DRAWINGS  # what else there is but drawings of different foods
+    mix: Mix = Mix()  # what else there is but drawings of different foods
 
     def __post_init__(self) -> None:
         if self.view not in camera.VIEW_NAMES:
@@ -123,11 +120,11 @@ class PlateDrawer:
             side, staging = self._composite(plan)
             source = photo_source.format(side)
         if is_long:
-            there = {*self.foods, *staging.looks}
+            there = {*self.foods, *staging.forms}
             foods = tuple(food for food in photographs.LONG_FOODS if food in there)
             max_foods = 1
-            own = _shares({food: one for food, one in staging.first.items() if food in foods})
-            staging = dataclasses.replace(staging, first=own)
+            own = {food: one for food, one in staging.first.items() if food in foods}
+            staging = dataclasses.replace(staging, first=_shares(own))
         else:
             equal, other = plan.uniform(size=2) < [self.mix.equal_pieces, self.mix.distractors]
             staging = dataclasses.replace(
@@ -160,14 +157,14 @@ class PlateDrawer:
     def _composite(self, plan: np.random.Generator) -> tuple[str, scenes.Staging]:
         """A side of the split, and its foods on one of its backgrounds."""
         side = photographs.SIDES[plan.uniform() < photographs.HELD_OUT_SHARE]
-        looks = photographs.looks_of(self.mix.photographs, side)
+        forms = photographs.forms_of(self.mix.photographs, side)
         background = None
         if plan.uniform() < _PHOTO_BACKGROUND:
             background = photographs.background(plan, self.mix.photographs, side)
         bare = background is not None and plan.uniform() < _BARE
         # A food with many cut-outs is shown more often than one with few.
-        first = _shares({food: len(look.forms) ** 0.5 for food, look in looks.items()})
-        return side, scenes.Staging(looks, first, background=background, bare=bare)
+        first = _shares({food: len(own) ** 0.5 for food, own in forms.items()})
+        return side, scenes.Staging(forms, first, background=background, bare=bare)
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:
@@ -185,28 +182,17 @@ def write_synthetic_dataset(
     workers: int | None = None,
     **options: object,
 ) -> int:
-    """Draws plates into a file; each food on one is a sample, so the instruction decides.
+    """Draws plates into a file; each food on one is a sample, so the instruction decides. Returns
+    the number of samples: plates in order; the samples of a plate have one source.
 
-    Args:
-        path: of the uncompressed .npz file; it is there whole or not at all.
-        num_plates: at least 1.
-        seed: plate i is drawn from (seed, i).
-        store: foods without an embedding for their action are not drawn.
-        progress: wraps the plate numbers, for a progress bar.
-        workers: processes; None for one per core. It makes no difference to the plates.
-        **options: `size`, `max_foods`, `samples_per_plate`, `view` and `mix` of `PlateDrawer`.
-
-    Returns:
-        The number of samples: plates in order; the samples of a plate have one source.
-
-    Raises:
-        FileNotFoundError: if the folder of `path` does not exist.
-        ValueError: if there is no plate, no food to draw, or a number is out of range.
+    Foods that have no embedding in `store` for their action are not drawn. `workers` are processes,
+    None for one per core, which makes no difference to the plates. `options` are `size`,
+    `max_foods`, `samples_per_plate`, `view` and `mix` of `PlateDrawer`.
     """
     known = set(store.combinations())
-    more_foods = options.get("mix", DRAWINGS).more_foods
-    looks = synthetic_foods.ALL_FOOD_LOOKS if more_foods else synthetic_foods.FOOD_LOOKS
-    foods = tuple(food for food, look in looks.items() if (look.action, food) in known)
+    more_foods = options.get("mix", Mix()).more_foods
+    forms = synthetic_foods.ALL_FOOD_FORMS if more_foods else synthetic_foods.FOOD_FORMS
+    foods = tuple(food for food in forms if (synthetic_foods.action_of(food), food) in known)
     drawer = PlateDrawer(seed, foods, **options)
     if num_plates < 1 or not foods:
         raise ValueError(
@@ -222,15 +208,17 @@ def write_synthetic_dataset(
     ):
         number = sum(map(drawer.count, range(num_plates)))
         masks = np.memmap(waiting, np.uint8, "w+", shape=(number, *npz_dataset.PACKED_SHAPE))
-        with writer.stream("images", (number, *npz_dataset.IMAGE_SHAPE), np.uint8) as images:
+
+        def images() -> Iterator[np.ndarray]:
             for _ in progress(range(num_plates)):
                 plate = next(plates)
-                for _ in plate.names:
-                    images.append(plate.image[np.newaxis])
                 masks[len(names) : len(names) + len(plate.names)] = plate.masks
                 actions.append(plate.actions)
-                names += plate.names
-                sources += [plate.source] * len(plate.names)
+                names.extend(plate.names)
+                sources.extend([plate.source] * len(plate.names))
+                yield np.repeat(plate.image[np.newaxis], len(plate.names), axis=0)
+
+        writer.write_blocks("images", (number, *npz_dataset.IMAGE_SHAPE), np.uint8, images())
         writer.write("actions", np.concatenate(actions))
         writer.write("embeddings", np.stack([store.lookup(*pair) for pair in names]))
         writer.write("action_names", np.array([action for action, _ in names]))

@@ -19,7 +19,7 @@ from food_data import mask_rules
 from food_data.synthetic import bodies, tableware
 from food_data.synthetic import camera as synthetic_camera
 from food_data.synthetic import foods as synthetic_foods
-from food_data.synthetic.bodies import Light, Rng
+from food_data.synthetic.bodies import Form, Light, Rng
 
 MAX_FOODS = 6
 _FIRST_SHARE = 0.6
@@ -39,8 +39,8 @@ _PAINTED_PX = (36, 176)  # At least and at most so long.
 class Staging:
     """What a plate has beyond drawings of different foods."""
 
-    # Food -> its look, instead of or beside `foods.ALL_FOOD_LOOKS`.
-    looks: Mapping[str, synthetic_foods.FoodLook] = dataclasses.field(default_factory=dict)
+    # Food -> its forms, instead of or beside `foods.ALL_FOOD_FORMS`.
+    forms: Mapping[str, Sequence[Form]] = dataclasses.field(default_factory=dict)
     # Foods of which at least one, and about 0.6 of all, are on the plate, and how often each is
     # chosen; shares that add up to 1.
     first: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -72,7 +72,7 @@ def draw_number(rng: Rng, foods: Sequence[str], max_foods: int) -> int:
 def render_plate(
     rng: Rng,
     size: int,
-    foods: Sequence[str] = tuple(synthetic_foods.FOOD_LOOKS),
+    foods: Sequence[str] = tuple(synthetic_foods.FOOD_FORMS),
     max_foods: int = MAX_FOODS,
     view: str = "any",
     staging: Staging = Staging(),
@@ -84,9 +84,9 @@ def render_plate(
     """
     number = draw_number(rng, foods, max_foods)
     names = _choose(rng, foods, number, staging)
-    if staging.alike:
-        names = _put_alike_first(rng, names, foods)
-    view = synthetic_camera.draw_view(rng, view)
+    if view == "mixed":
+        view = "arm" if rng.uniform() < synthetic_camera.ARM_SHARE else "any"
+    view = synthetic_camera.VIEWS[view]
     zoom = rng.uniform(*view.zooms[min(number, len(view.zooms)) - 1])
     camera = synthetic_camera.Camera.draw(rng, size, view)
     light = Light.draw(rng)
@@ -96,7 +96,11 @@ def render_plate(
     else:
         canvas = cv2.resize(staging.background, (size, size), interpolation=cv2.INTER_AREA)
     reach = zoom**view.reach_power * rng.uniform(*view.dish_reach)
-    allowed = _free_cells(camera)
+    # Where food may lie: in the frame, but for a margin, and on the dish.
+    left, top, right, bottom = (edge / camera.size for edge in camera.frame)
+    cells = (np.arange(_MAP_SIDE) + 0.5) / _MAP_SIDE
+    rows = (cells > top + _MARGIN) & (cells < bottom - _MARGIN)
+    allowed = rows[:, np.newaxis] & (cells > left + _MARGIN) & (cells < right - _MARGIN)
     bare_share = view.bare_table[min(number, len(view.bare_table)) - 1]
     if rng.uniform() < bare_share or staging.bare:
         zoom *= rng.uniform(1, 1.4)
@@ -104,16 +108,16 @@ def render_plate(
         dish = tableware.Dish.draw(rng, reach)
         level = dish.paint(canvas, camera, light)
         allowed &= cv2.resize(level, (_MAP_SIDE, _MAP_SIDE)) < dish.flat + 0.08
-    looks = {**synthetic_foods.ALL_FOOD_LOOKS, **staging.looks}
-    pieces = [(name, looks[name].draw_form(rng)) for name in names]
+    forms = {**synthetic_foods.ALL_FOOD_FORMS, **staging.forms}
+    pieces = [(name, bodies.draw_form(rng, forms[name])) for name in names]
     lengths = [form.length * zoom * rng.uniform(0.85, 1.15) for _, form in pieces]
     first, first_form = pieces[0]
     for _ in range(staging.equal_pieces):
-        form = first_form if rng.uniform() < 0.7 else looks[first].draw_form(rng)
+        form = first_form if rng.uniform() < 0.7 else bodies.draw_form(rng, forms[first])
         pieces.append((first, form))
         lengths.append(lengths[0] * form.length / first_form.length * rng.uniform(0.75, 1.25))
     for _ in range(staging.distractors):
-        form = synthetic_foods.DISTRACTORS[int(rng.integers(len(synthetic_foods.DISTRACTORS)))]
+        form = bodies.one_of(rng, synthetic_foods.DISTRACTORS)
         pieces.append((None, form))
         lengths.append(form.length * zoom * rng.uniform(0.85, 1.15))
     heap = [0, *range(number, number + staging.equal_pieces)] if staging.heaped else []
@@ -122,7 +126,12 @@ def render_plate(
     masks: dict[int, np.ndarray] = {}
     near = None
     for i in sorted(range(len(pieces)), key=lambda i: -lengths[i]):
-        sprite = _sprite(rng, pieces[i][1], lengths[i], light, size)
+        # Painted finer than it is seen, and lit where it will lie.
+        painted = float(np.clip(_FINER * lengths[i] * size, *_PAINTED_PX))
+        body, turn = pieces[i][1].paint(rng, painted), rng.uniform(0, 2 * np.pi)
+        lit = np.clip(light.shade(body, turn), 0, 255).astype(np.uint8)
+        colours = cv2.merge([*cv2.split(lit), body.alpha])
+        sprite = Sprite(colours, lengths[i] / painted, turn, float(body.height.max()))
         if i in heap:
             middle = near = placer.place(rng, sprite, True, near)
         else:
@@ -136,56 +145,36 @@ def render_plate(
         if fork is not None:
             masks = {i: mask & ~fork for i, mask in masks.items()}
     picture = camera.expose(rng, canvas)
+
+    def distance(mask: np.ndarray) -> float:
+        """Of its centroid from the middle of the picture."""
+        return np.linalg.norm(np.argwhere(mask).mean(axis=0)[::-1] + 0.5 - size / 2)
+
     placed = []
     for name in names:
         own = [masks[i] for i, (food, _) in enumerate(pieces) if food == name]
-        placed.append(_placed(name, looks[name].action, own))
+        piece, action = min(filter(np.any, own), key=distance), synthetic_foods.action_of(name)
+        parameters = mask_rules.execution_parameters(piece, action).astype(np.float32)
+        placed.append(PlacedFood(name, action, parameters, np.logical_or.reduce(own)))
     return picture, placed
 
 
 def _choose(rng: Rng, foods: Sequence[str], number: int, staging: Staging) -> list[str]:
     """The names of the foods that are asked for."""
-    if not staging.first:
-        return [str(name) for name in rng.choice(foods, number, replace=False)]
-    wanted = min(len(staging.first), max(1, round(_FIRST_SHARE * number)))
-    shares = list(staging.first.values())
-    names = [str(name) for name in rng.choice(list(staging.first), wanted, False, shares)]
+    names: list[str] = []
+    if staging.first:
+        wanted = min(len(staging.first), max(1, round(_FIRST_SHARE * number)))
+        first, shares = list(staging.first), list(staging.first.values())
+        names = rng.choice(first, wanted, replace=False, p=shares).tolist()
     others = [name for name in foods if name not in names]
-    return names + [str(name) for name in rng.choice(others, number - wanted, replace=False)]
-
-
-def _put_alike_first(rng: Rng, names: list[str], foods: Sequence[str]) -> list[str]:
-    """As many names, the first one followed by foods of a group that it is in."""
+    names += rng.choice(others, number - len(names), replace=False).tolist()
     groups = [group for group in synthetic_foods.ALIKE if names[0] in group]
-    if not groups:
-        return names
-    group = groups[int(rng.integers(len(groups)))]
-    others = [name for name in foods if name in group and name != names[0]]
-    chosen = [str(name) for name in rng.permutation(others)]
-    rest = [name for name in names[1:] if name not in chosen]
-    return [names[0], *chosen, *rest][: len(names)]
-
-
-def _free_cells(camera: synthetic_camera.Camera) -> np.ndarray:
-    """The frame without a margin: bool [96, 96]."""
-    left, top, right, bottom = (edge / camera.size for edge in camera.frame)
-    cells = (np.arange(_MAP_SIDE) + 0.5) / _MAP_SIDE
-    columns = (cells > left + _MARGIN) & (cells < right - _MARGIN)
-    rows = (cells > top + _MARGIN) & (cells < bottom - _MARGIN)
-    return rows[:, np.newaxis] & columns
-
-
-def _placed(name: str, action: str, masks: Sequence[np.ndarray]) -> PlacedFood:
-    """The food that is seen in one or several pieces: the answer is the piece whose centroid is
-    nearest to the middle of the picture, the mask that of all of them."""
-    middle = np.array(masks[0].shape[::-1]) / 2
-
-    def distance(mask: np.ndarray) -> float:
-        return np.linalg.norm(np.argwhere(mask).mean(axis=0)[::-1] + 0.5 - middle)
-
-    piece = min((mask for mask in masks if mask.any()), key=distance)
-    parameters = mask_rules.execution_parameters(piece, action).astype(np.float32)
-    return PlacedFood(name, action, parameters, np.logical_or.reduce(masks))
+    if staging.alike and groups:  # Foods of a group that the first one is in follow it.
+        group = bodies.one_of(rng, groups)
+        others = [name for name in foods if name in group and name != names[0]]
+        alike = rng.permutation(others).tolist()
+        names = [names[0], *alike, *(name for name in names[1:] if name not in alike)][:number]
+    return names
 
 
 @dataclasses.dataclass
@@ -210,16 +199,6 @@ class Sprite:
     def alpha(self) -> np.ndarray:
         """Where it is, uint8 [h, w]."""
         return np.ascontiguousarray(self.picture[..., 3])
-
-
-def _sprite(rng: Rng, form: synthetic_foods.Form, length: float, light: Light, size: int) -> Sprite:
-    """Paints and lights one food; `length` in picture sides."""
-    painted = float(np.clip(_FINER * length * size, *_PAINTED_PX))
-    body = form.paint(rng, painted)
-    turn = rng.uniform(0, 2 * np.pi)
-    lit = np.clip(light.shade(body, turn), 0, 255).astype(np.uint8)
-    picture = cv2.merge([*cv2.split(lit), body.alpha])
-    return Sprite(picture, length / painted, turn, float(body.height.max()))
 
 
 def _warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -251,15 +230,21 @@ class Placer:
             spots = spots + rng.uniform(-0.5, 0.5, (_ATTEMPTS, 2))
             if near is not None:
                 spots = spots[np.argsort(np.linalg.norm(spots - near / cell, axis=1))]
-            shape = self._footprint(sprite, spots[0] * cell)
+            # Where the sprite is, on the coarse map, about its middle: bool [h, w].
+            jacobian = self.jacobian(spots[0] * cell) * (_MAP_SIDE / self._camera.size)
+            extent = sprite.extent(sprite.matrix(jacobian, np.zeros(2)))
+            size = tuple(int(n) for n in np.ceil(extent) + 2)
+            shape = _warp(sprite.alpha(), sprite.matrix(jacobian, np.array(size) / 2), size) > 80
             area = np.count_nonzero(shape)
             limit, reach = _LARGEST_OVERLAP * min(area, self._smallest), shape
             if not touching or limit < _FEWEST_CELLS:  # A cell's distance, since the map is coarse.
                 limit, reach = 0, cv2.dilate(shape.view(np.uint8), _NEIGHBOURS).view(bool)
             for middle in spots:
-                window = self._window(shape, middle)
-                if window is None:
+                left, top = (round(float(n)) for n in middle - np.array(size) / 2)
+                right, bottom = left + size[0], top + size[1]
+                if left < 0 or top < 0 or right > _MAP_SIDE or bottom > _MAP_SIDE:
                     continue
+                window = slice(top, bottom), slice(left, right)
                 if np.count_nonzero(shape & ~self._allowed[window]) > 0.01 * area:
                     continue
                 if np.count_nonzero(reach & self._taken[window]) <= limit:
@@ -268,23 +253,6 @@ class Placer:
                     return middle * cell
             sprite.scale *= _SHRINK
         return self._cells.mean(axis=0) * cell
-
-    def _footprint(self, sprite: Sprite, middle: np.ndarray) -> np.ndarray:
-        """Where the sprite is, on the coarse map, about its middle: bool [h, w]."""
-        jacobian = self.jacobian(middle) * (_MAP_SIDE / self._camera.size)
-        extent = sprite.extent(sprite.matrix(jacobian, np.zeros(2)))
-        size = tuple(int(n) for n in np.ceil(extent) + 2)
-        return _warp(sprite.alpha(), sprite.matrix(jacobian, np.array(size) / 2), size) > 80
-
-    @staticmethod
-    def _window(shape: np.ndarray, middle: np.ndarray) -> tuple[slice, slice] | None:
-        """Where the shape lies on the map, None if it reaches beyond."""
-        height, width = shape.shape
-        left, top = round(float(middle[0]) - width / 2), round(float(middle[1]) - height / 2)
-        bottom, right = top + height, left + width
-        if left < 0 or top < 0 or right > _MAP_SIDE or bottom > _MAP_SIDE:
-            return None
-        return slice(top, bottom), slice(left, right)
 
     def jacobian(self, middle: np.ndarray) -> np.ndarray:
         """The perspective at a place of the picture (x, y), pixels: float64 [2, 2]."""

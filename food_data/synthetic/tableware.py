@@ -122,11 +122,10 @@ def draw_table(rng: Rng, camera: Camera) -> np.ndarray:
     """A table top in the camera's perspective: uint8 [size, size, 3]."""
     index = bodies.pick(rng, [share for _, _, share in _PATTERNS])
     colours = _PATTERNS[index][1]
-    pair = [bodies.vary(rng, c, 0.08) for c in colours[rng.integers(len(colours))]]
-    scale, turn = rng.uniform(1.4, 3.0) / _SIDE, rng.uniform(0, 2 * np.pi)
-    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
-    middle = np.array([[cos, -sin], [sin, cos]]) @ [-_SIDE / 2, -_SIDE / 2]
-    laid = np.array([[cos, -sin, middle[0]], [sin, cos, middle[1]], [0, 0, 1]])
+    pair = [bodies.vary(rng, c, 0.08) for c in bodies.one_of(rng, colours)]
+    linear = rng.uniform(1.4, 3.0) / _SIDE * bodies.rotation(rng.uniform(0, 2 * np.pi))
+    laid = np.eye(3)
+    laid[:2] = np.column_stack([linear, linear @ [-_SIDE / 2, -_SIDE / 2]])
     size = (camera.size, camera.size)
     pattern = cv2.warpPerspective(
         _pattern(index), camera.homography @ laid, size, borderMode=cv2.BORDER_REFLECT
@@ -144,7 +143,7 @@ def strew_things(rng: Rng, canvas: np.ndarray, camera: Camera, light: Light) -> 
         turn, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.42, 0.75)
         at = distance * np.array([np.cos(turn), np.sin(turn)])
         kind = rng.integers(3)
-        colour = bodies.vary(rng, _THINGS[rng.integers(len(_THINGS))], 0.08)
+        colour = bodies.vary(rng, bodies.one_of(rng, _THINGS), 0.08)
         x, y = np.clip(camera.project(at[np.newaxis])[0], 2, camera.size - 3).astype(int)
         shade = canvas[y - 2 : y + 3, x - 2 : x + 3].mean(axis=(0, 1)) * 0.6
         if kind == 2:
@@ -155,7 +154,7 @@ def strew_things(rng: Rng, canvas: np.ndarray, camera: Camera, light: Light) -> 
             cv2.polylines(canvas, [path], False, colour.tolist(), width, cv2.LINE_AA, shift=4)
             continue
         exponent, aspect = (8, rng.uniform(0.4, 1)) if kind == 0 else (2, rng.uniform(0.9, 1))
-        points = bodies.outline(rng, rng.uniform(0.15, 0.5), aspect, exponent)
+        points = bodies.Body(rng, rng.uniform(0.15, 0.5)).outline(aspect, exponent)
         points = points @ bodies.rotation(rng.uniform(0, 2 * np.pi)).T
         lid = (0.86 * points, colour * 0.93)
         for shape, ink in ((points + shadow, shade), (points, colour), lid):
@@ -181,8 +180,8 @@ class Dish:
     def draw(cls, rng: Rng, radius: float) -> Dish:
         """A dish of about this radius, in picture sides."""
         choice = _WHITES if rng.uniform() < 0.5 else _COLOURS
-        colour = bodies.vary(rng, choice[rng.integers(len(choice))], 0.04)
-        ornament = _ORNAMENTS[rng.integers(len(_ORNAMENTS))] if rng.uniform() < 0.35 else None
+        colour = bodies.vary(rng, bodies.one_of(rng, choice), 0.04)
+        ornament = bodies.one_of(rng, _ORNAMENTS) if rng.uniform() < 0.35 else None
         looks = {"colour": colour, "ornament": ornament, "dots": rng.uniform() < 0.4}
         kind, turn = rng.uniform(), rng.uniform(0, np.pi)
         if kind < 0.58:
@@ -233,10 +232,9 @@ class Dish:
             reach = (np.abs(ring) ** self.exponent).sum(axis=1) ** (-1 / self.exponent)
             points = 0.93 * self.radius * reach[:, np.newaxis] * ring * [1, self.aspect]
             places = camera.project(points @ bodies.rotation(self.turn).T)
-            ink = tuple(float(value) for value in self.ornament)
             radius = round(16 * 0.02 * self.radius * camera.size)
-            for column, row in bodies.fixed_point(places).tolist():
-                cv2.circle(canvas, (column, row), radius, ink, -1, cv2.LINE_AA, shift=4)
+            for place in bodies.fixed_point(places).tolist():
+                cv2.circle(canvas, place, radius, self.ornament, -1, cv2.LINE_AA, shift=4)
         return level
 
     def _lit(self, level: np.ndarray, x: np.ndarray, y: np.ndarray, light: Light) -> np.ndarray:
@@ -269,7 +267,7 @@ def lay_fork(
 ) -> np.ndarray | None:
     """Paints a fork next to a dish of radius `reach` or partly over it, but over no food's middle
     (masks bool [size, size]) and little of any; where it is, None if there is no room."""
-    colour = bodies.vary(rng, _METALS[rng.integers(len(_METALS))], 0.05)
+    colour = bodies.vary(rng, bodies.one_of(rng, _METALS), 0.05)
     for _ in range(_FORK_ATTEMPTS):
         length = rng.uniform(0.7, 1.1) * (0.5 + reach)
         if rng.uniform() < 0.6:  # It lies beside the plate.

@@ -29,7 +29,7 @@ def _broccoli(p: Body) -> None:
     bodies.fill(trunk, np.concatenate([upper, upper[::-1] * [1, -1]]) * length, 255)
     bare = (trunk > 127) & (p.alpha < 128)
     p.albedo[bare] = np.clip(p.vary(_STEM), 0, 255)
-    p.height[bare] = bodies.inflate(trunk, 0.1 * length)[bare]
+    p.height[bare] = p.inflated(0.1, trunk)[bare]
     np.maximum(p.alpha, trunk, out=p.alpha)
     leafy = np.where(bare, 0, p.noise(0.025, least_px=2.0)).astype(np.float32)
     p.height += 0.016 * length * leafy
@@ -37,7 +37,7 @@ def _broccoli(p: Body) -> None:
 
 
 def _bean_points(p: Body, length: float, width: float) -> np.ndarray:
-    points = bodies.outline(p.rng, length, width, 2.2, bend=p.uniform(-0.07, 0.07))
+    points = Body(p.rng, length).outline(width, 2.2, bend=p.uniform(-0.07, 0.07))
     swell = 1 + 0.08 * np.cos(points[:, 0] / length * 40)
     return points * np.stack([np.ones(len(points)), swell], axis=1)
 
@@ -65,7 +65,7 @@ def _green_beans(p: Body) -> None:
         bodies.fill(bean, points @ bodies.rotation(angle).T + [0, side], 255)
         inside = bean > 127
         p.albedo[inside] = p.vary(_BEAN, 0.12)
-        p.height[inside] = bodies.inflate(bean, 0.05 * p.length)[inside] + k
+        p.height[inside] = p.inflated(0.05, bean)[inside] + k
         np.maximum(p.alpha, bean, out=p.alpha)
     p.mottle(0.1, (118, 166, 76), -0.2)
 
