@@ -243,8 +243,8 @@ def load_imagenet_weights(net: tf.keras.layers.Layer, path: str | pathlib.Path) 
     normalization; not FiLM. Returns how many variables were set.
 
     The file must be of the network's variant; what the network does not have of the last stages
-    and the top is left out, a classifier in the file ignored. Raises FileNotFoundError, and ImageNetWeightsError if it is no such file or does
-    not fit; the network keeps its old weights.
+    and the top is left out, a classifier in the file ignored. Raises FileNotFoundError, and
+    ImageNetWeightsError if it is no such file or does not fit; the network keeps its old weights.
     """
     path = pathlib.Path(path)
     pairs, problems = _assignments(net, _read(path, net.block_names))
