@@ -16,23 +16,11 @@ RNG = np.random.default_rng(0)
 TEXTURE = RNG.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
 # For each setting a value that is on.
 ON = {
-    "rotate_90_probability": 1.0,
-    "rotation_degrees": 30.0,
-    "flip_horizontal_probability": 1.0,
-    "flip_vertical_probability": 1.0,
-    "shift": 0.2,
-    "scale_min": 0.7,
-    "scale_max": 1.4,
-    "crop": 0.3,
-    "brightness": 0.4,
-    "contrast": 0.4,
-    "saturation": 0.4,
-    "hue_degrees": 40.0,
-    "sharpness": 0.9,
-    "noise": 0.1,
-    "blur_px": 2.0,
-    "cutout": 0.4,
-}
+    "rotate_90_probability": 1.0, "rotation_degrees": 30.0, "flip_horizontal_probability": 1.0,
+    "flip_vertical_probability": 1.0, "shift": 0.2, "scale_min": 0.7, "scale_max": 1.4,
+    "crop": 0.3, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue_degrees": 40.0,
+    "sharpness": 0.9, "noise": 0.1, "blur_px": 2.0, "cutout": 0.4,
+}  # fmt: skip
 GEOMETRY = list(ON)[:8]
 EVERYTHING = {**ON, "rotate_90_probability": 0.5, "flip_horizontal_probability": 0.5}
 
@@ -41,16 +29,14 @@ def seeds_of(number: int, first: int = 0) -> np.ndarray:
     return np.stack([np.arange(first, first + number), np.full(number, 5)], -1).astype(np.int32)
 
 
-def augment(settings: dict, images, actions, seeds=None, run=None):
+def augment(settings: dict, images, actions, seeds=None):
     """Images and labels of a batch; a picture or label without the batch axis is repeated."""
     seeds = seeds_of(8) if seeds is None else seeds
     shape = (len(seeds), *np.shape(images)[-3:])
     images = np.broadcast_to(images, shape)
     actions = np.broadcast_to(np.float32(actions), (len(seeds), 4))
     call = augmentation.Augmentation(**settings)
-    images, actions = (run or (lambda f, *a: f(*a)))(
-        call, *[tf.constant(array) for array in (images, actions, seeds)]
-    )
+    images, actions = call(*[tf.constant(array) for array in (images, actions, seeds)])
     return images.numpy(), actions.numpy()
 
 
@@ -88,40 +74,34 @@ def test_the_label_stays_on_the_marked_pixels(name, marked):
                 np.testing.assert_allclose(centre, point, atol=0.3)
 
 
-def test_quarter_turns_are_exact_and_all_occur():
-    settings = {"rotate_90_probability": 1.0, "canonical_direction": False}
-    images, actions = augment(settings, TEXTURE, (0.25, 0.25, 0.75, 0.5), seeds_of(24))
-    expected = {  # Clockwise: (x, y) goes to (1 - y, x).
-        1: (0.75, 0.25, 0.5, 0.75),
-        2: (0.75, 0.75, 0.25, 0.5),
-        3: (0.25, 0.75, 0.5, 0.25),
-    }
-    seen = set()
-    for image, action in zip(images, actions):
-        (turns,) = [k for k in expected if np.array_equal(image, np.rot90(TEXTURE, -k))]
-        np.testing.assert_array_equal(action, np.float32(expected[turns]))
-        seen.add(turns)
-    assert seen == {1, 2, 3}
+LABEL = (0.25, 0.25, 0.75, 0.5)
+TURNED = {  # Clockwise, by quarters: (x, y) goes to (1 - y, x).
+    k: (np.rot90(TEXTURE, -k), action)
+    for k, action in enumerate(
+        [LABEL, (0.75, 0.25, 0.5, 0.75), (0.75, 0.75, 0.25, 0.5), (0.25, 0.75, 0.5, 0.25)]
+    )
+}
 
 
 @pytest.mark.parametrize(
-    "name, flipped, action",
+    "name, chance, expected, most",
     [
-        ("flip_horizontal_probability", TEXTURE[:, ::-1], (0.75, 0.25, 0.25, 0.5)),
-        ("flip_vertical_probability", TEXTURE[::-1], (0.25, 0.75, 0.75, 0.5)),
+        ("rotate_90_probability", 1.0, {k: TURNED[k] for k in (1, 2, 3)}, 24),
+        ("flip_horizontal_probability", 0.25,
+         {0: TURNED[0], 4: (TEXTURE[:, ::-1], (0.75, 0.25, 0.25, 0.5))}, 12),
+        ("flip_vertical_probability", 0.25,
+         {0: TURNED[0], 4: (TEXTURE[::-1], (0.25, 0.75, 0.75, 0.5))}, 12),
     ],
-)
-def test_flips_are_exact_and_as_frequent_as_said(name, flipped, action):
-    label = (0.25, 0.25, 0.75, 0.5)
-    images, actions = augment(
-        {name: 0.25, "canonical_direction": False}, TEXTURE, label, seeds_of(40)
-    )
-    is_flipped = [np.array_equal(image, flipped) for image in images]
-    is_same = [np.array_equal(image, TEXTURE) for image in images]
-    assert np.all(np.array(is_flipped) ^ np.array(is_same))
-    assert 2 <= sum(is_flipped) <= 18  # 10 expected, 3 standard deviations
-    np.testing.assert_array_equal(actions[is_flipped], np.float32([action] * sum(is_flipped)))
-    np.testing.assert_array_equal(actions[is_same], np.float32([label] * sum(is_same)))
+)  # fmt: skip
+def test_turns_and_flips_are_exact_and_as_frequent_as_said(name, chance, expected, most):
+    settings = {name: chance, "canonical_direction": False}
+    images, actions = augment(settings, TEXTURE, LABEL, seeds_of(24))
+    seen = []
+    for image, action in zip(images, actions):
+        (which,) = [k for k, (one, _) in expected.items() if np.array_equal(image, one)]
+        np.testing.assert_array_equal(action, np.float32(expected[which][1]))
+        seen.append(which)
+    assert set(seen) == set(expected) and 1 <= seen.count(max(expected)) <= most
 
 
 def test_motions_keep_pointing_to_the_right():
@@ -140,10 +120,6 @@ def test_a_label_that_points_to_the_left_contradicts_the_setting():
     message = re.escape("x2 >= x1, got one that points to the left")
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         augment({"rotate_90_probability": 0.5}, TEXTURE, left)
-    _, actions = augment(
-        {"flip_horizontal_probability": 1.0, "canonical_direction": False}, TEXTURE, left
-    )
-    np.testing.assert_allclose(actions[0], (0.3, 0.4, 0.7, 0.6), atol=1e-6)
     # What cannot turn a motion round leaves such labels alone.
     _, actions = augment({"shift": 0.1, "noise": 0.1}, TEXTURE, left)
     assert (actions[:, 2] < actions[:, 0]).all()
@@ -162,23 +138,21 @@ def test_no_label_leaves_the_picture():
     np.testing.assert_allclose(lengths, np.hypot(0.2, 0.1), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ON)
-def test_every_setting_changes_something(name):
-    settings = {name: ON[name]}
-    assert not augmentation.Augmentation(**settings).is_identity
-    images, actions = augment(settings, TEXTURE, RIGHT)
+@pytest.mark.parametrize("name", list(ON)[8:])
+def test_every_setting_of_colours_and_pixels_changes_them_alone(name):
+    images, actions = augment({name: ON[name]}, TEXTURE, RIGHT, seeds_of(2))
     assert (images != TEXTURE).mean() > 0.01
-    assert np.allclose(actions, RIGHT) != (name in GEOMETRY)
+    np.testing.assert_array_equal(actions, np.float32([RIGHT] * 2))
 
 
 def test_a_sample_does_not_depend_on_its_batch():
-    images = RNG.integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
-    actions = np.float32([RIGHT, (0.1, 0.2, 0.9, 0.3), RIGHT, RIGHT, (0.2, 0.9, 0.8, 0.1)])
-    together = augment(EVERYTHING, images, actions, seeds_of(5))
-    backwards = augment(EVERYTHING, images[::-1], actions[::-1], seeds_of(5)[::-1])
+    images = RNG.integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
+    actions = np.float32([RIGHT, (0.1, 0.2, 0.9, 0.3), (0.2, 0.9, 0.8, 0.1)])
+    together = augment(EVERYTHING, images, actions, seeds_of(3))
+    backwards = augment(EVERYTHING, images[::-1], actions[::-1], seeds_of(3)[::-1])
     for a, b in zip(together, backwards):
         np.testing.assert_array_equal(a, b[::-1])
-    for i in range(5):
+    for i in range(3):
         alone = augment(EVERYTHING, images[i], actions[i], seeds_of(5)[i : i + 1])
         for a, b in zip(together, alone):
             np.testing.assert_array_equal(a[i], b[0])
@@ -203,11 +177,7 @@ def test_nothing_is_on_by_default_and_other_images_are_refused():
     nothing = augmentation.Augmentation(canonical_direction=False)
     assert nothing(images, actions, seeds) == (images, actions)
     call = augmentation.Augmentation(noise=0.1)
-    for shape, dtype in (
-        ((1, 8, 9, 3), np.uint8),
-        ((1, 8, 8, 3), np.float32),
-        ((1, 8, 8, 1), np.uint8),
-    ):
+    for shape, dtype in (((1, 8, 9, 3), np.uint8), ((1, 8, 8, 3), np.float32)):
         with pytest.raises(ValueError, match="expected square images, uint8"):
             call(tf.zeros(shape, dtype), tf.zeros((1, 4)), tf.zeros((1, 2), tf.int32))
 
@@ -235,14 +205,9 @@ def test_seeds_keep_their_meaning():
 
 
 FROZEN_LABELS = [
-    [0.2334, 0.46873, 0.88814, 0.45051],
-    [0.31795, 0.57861, 0.55467, 0.91227],
-    [0.14002, 0.60171, 0.99767, 0.63668],
-    [0.32803, 0.52005, 0.83575, 0.7395],
-]
+    [0.2334, 0.46873, 0.88814, 0.45051], [0.31795, 0.57861, 0.55467, 0.91227],
+    [0.14002, 0.60171, 0.99767, 0.63668], [0.32803, 0.52005, 0.83575, 0.7395],
+]  # fmt: skip
 FROZEN_COLOURS = [
-    [141.62, 147.32, 140.34],
-    [140.19, 141.88, 134.6],
-    [91.81, 95.42, 93.0],
-    [87.5, 87.86, 84.13],
-]
+    [141.62, 147.32, 140.34], [140.19, 141.88, 134.6], [91.81, 95.42, 93.0], [87.5, 87.86, 84.13],
+]  # fmt: skip

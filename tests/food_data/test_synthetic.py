@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from food_data import mask_rules, npz_dataset, vocabulary
-from food_data.synthetic import bodies, photographs, plates, scenes
-from food_data.synthetic import camera as synthetic_camera
 from food_data.synthetic import foods as synthetic_foods
+from food_data.synthetic import photographs, plates, scenes
 
 SIZE = 118
 
@@ -19,19 +18,12 @@ def plate(seed, size=236, **options):
     return plates.render_plate(np.random.default_rng(seed), size, **options)
 
 
-@pytest.fixture(scope="module")
-def forty():
-    """Small plates."""
-    return [plate([5, i], SIZE) for i in range(40)]
-
-
 def test_every_food_has_forms_of_the_length_that_was_asked_for():
-    assert sorted(synthetic_foods.FOOD_LOOKS) == sorted(vocabulary.FOODS)
+    assert sorted(synthetic_foods.FOOD_FORMS) == sorted(vocabulary.FOODS)
     forms = list(synthetic_foods.DISTRACTORS)
-    for look in synthetic_foods.ALL_FOOD_LOOKS.values():
-        assert look.action in vocabulary.ACTIONS
-        assert sum(form.share for form in look.forms) == pytest.approx(1)
-        forms += look.forms
+    for own in synthetic_foods.ALL_FOOD_FORMS.values():
+        assert sum(form.share for form in own) == pytest.approx(1)
+        forms += own
     for form in forms:
         body = form.paint(np.random.default_rng(0), 100.0)
         assert body.albedo.shape == (*body.alpha.shape, 3) and body.height.dtype == np.float32
@@ -41,25 +33,46 @@ def test_every_food_has_forms_of_the_length_that_was_asked_for():
         assert (form.paint(np.random.default_rng(3), 36.0).alpha > 127).sum() > 50
 
 
-def test_a_seed_gives_the_plate_that_it_always_gave():
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_seed_gives_the_plate_that_it_always_gave(number):
     """Data sets name their seed. To freeze it again after a change of the drawer that is wanted,
     print what is compared here."""
-    picture, foods = plate([0, 1])
-    assert [food.food for food in foods] == ["lettuce", "spaghetti", "pineapple", "chicken"]
-    expected = [
-        [0.2140, 0.3675, 0.3791, 0.4586], [0.4712, 0.4749, 0.5860, 0.4654],
-        [0.4184, 0.2630, 0.4931, 0.3667], [0.2742, 0.5664, 0.4795, 0.6179],
-    ]  # fmt: skip
-    np.testing.assert_allclose([food.parameters for food in foods], expected, atol=3e-3)
-    np.testing.assert_allclose(picture.mean(axis=(0, 1)), [211.52, 199.48, 181.72], atol=0.1)
-    again, _ = plate([0, 1])
-    np.testing.assert_array_equal(picture, again)
-    assert plate(0, 401)[0].shape == (401, 401, 3)
+    seed, options, names, parameters, brightness = FROZEN[number]
+    picture, foods = plate(seed, **options)
+    assert [food.food for food in foods] == names
+    np.testing.assert_allclose([food.parameters for food in foods], parameters, atol=3e-3)
+    small = cv2.resize(picture, (6, 6), interpolation=cv2.INTER_AREA).mean(axis=2)
+    np.testing.assert_allclose(small, brightness, atol=0.5)
+    np.testing.assert_array_equal(picture, plate(seed, **options)[0])
 
 
-def test_parameters_follow_from_what_is_seen_of_each_food(forty):
-    on_food, brightness = [], []
-    for image, foods in forty:
+ALL = tuple(synthetic_foods.ALL_FOOD_FORMS)
+STAGING = scenes.Staging(equal_pieces=2, distractors=2, alike=True)
+FROZEN = [
+    (
+        [0, 1], {}, ["lettuce", "spaghetti", "pineapple", "chicken"],
+        [[0.2140, 0.3675, 0.3791, 0.4586], [0.4712, 0.4749, 0.5860, 0.4654],
+         [0.4184, 0.2631, 0.4931, 0.3667], [0.2742, 0.5664, 0.4795, 0.6179]],
+        [[240.7, 238.7, 224.0, 216.0, 205.7, 204.0], [231.0, 220.7, 209.3, 208.0, 203.3, 204.3],
+         [205.7, 149.7, 144.3, 149.3, 197.0, 202.7], [191.0, 180.7, 146.7, 169.0, 195.3, 200.0],
+         [193.3, 197.3, 191.7, 194.0, 200.0, 198.7], [198.7, 202.0, 200.3, 198.7, 200.3, 200.0]],
+    ),
+    (
+        [2, 5], {"view": "arm", "foods": ALL, "staging": STAGING},
+        ["strawberry", "cherry_tomato", "watermelon", "apple", "sausage"],
+        [[0.6054, 0.4136, 0.6744, 0.2834], [0.6982, 0.2859, 0.8105, 0.1936],
+         [0.3534, 0.5309, 0.5156, 0.5909], [0.6993, 0.8672, 0.8045, 0.6328],
+         [0.0621, 0.7972, 0.3594, 0.8243]],
+        [[121.3, 80.7, 68.3, 74.0, 97.7, 136.7], [63.0, 89.0, 91.7, 69.3, 68.3, 91.7],
+         [57.0, 57.7, 58.7, 96.3, 77.7, 68.0], [54.3, 54.7, 84.0, 61.0, 52.7, 53.7],
+         [68.0, 47.3, 71.7, 80.7, 94.3, 50.7], [93.3, 50.3, 52.3, 56.0, 62.0, 88.7]],
+    ),
+]  # fmt: skip
+
+
+def test_parameters_follow_from_what_is_seen_of_each_food():
+    on_food, brightness, numbers = [], [], set()
+    for image, foods in (plate([5, i], SIZE) for i in range(30)):
         names = [food.food for food in foods]
         assert len(set(names)) == len(names) <= 6
         masks = np.array([food.mask for food in foods])
@@ -73,20 +86,10 @@ def test_parameters_follow_from_what_is_seen_of_each_food(forty):
             x, y = food.parameters.reshape(2, 2).mean(axis=0) * SIZE
             on_food.append(food.mask[int(y), int(x)])
         brightness.append(image.mean())
-    assert {len(foods) for _, foods in forty} == {1, 2, 3, 4, 5, 6}
+        numbers.add(len(foods))
+    assert numbers == {1, 2, 3, 4, 5, 6}
     assert np.mean(on_food) > 0.97  # A bunch or a bent bean may have a gap there.
     assert np.ptp(brightness) > 80
-
-
-@pytest.mark.parametrize("food, channel", [("cherry_tomato", 0), ("green_bean", 1)])
-def test_the_food_is_where_its_mask_says(food, channel):
-    clear = 0
-    for seed in range(10):
-        image, (placed,) = plate(seed, foods=[food])
-        part = (image - image.mean(axis=2, keepdims=True))[..., channel]
-        near = cv2.dilate(placed.mask.view(np.uint8), np.ones((25, 25))).view(bool)
-        clear += part[placed.mask].mean() > part[near & ~placed.mask].mean() + 3
-    assert clear >= 8
 
 
 def test_foods_hide_at_most_15_percent_of_each_other(monkeypatch):
@@ -95,7 +98,7 @@ def test_foods_hide_at_most_15_percent_of_each_other(monkeypatch):
         scenes, "paste", lambda *given: whole.append(paste(*given)) or whole[-1].copy()
     )
     shared = []
-    for seed in range(40):
+    for seed in range(20):
         whole.clear()
         _, foods = plate([8, seed], max_foods=6)
         for i, one in enumerate(whole):
@@ -104,35 +107,6 @@ def test_foods_hide_at_most_15_percent_of_each_other(monkeypatch):
             one = max(whole, key=lambda one: (one & food.mask).sum())
             assert food.mask.sum() > 0.75 * one.sum()
     assert 0 < max(shared) <= 0.15
-
-
-def test_light_and_shadow_agree_on_where_the_lamp_is():
-    light = bodies.Light((-0.7, 0.0, 0.714), 0.4, 0.3)
-    ball = bodies.Body(np.random.default_rng(0), 80)
-    ball.solid(ball.outline(1.0), (150, 150, 150), 0.5, vary=0)
-    lit = light.shade(ball, 0.0)
-    assert lit[43, 15, 0] > lit[43, 70, 0] + 40  # The lamp is on the left.
-    turned = light.shade(ball, np.pi / 2)  # To its left is what was below.
-    assert turned[70, 43, 0] > turned[15, 43, 0] + 40
-    canvas = np.full((192, 192, 3), 200, np.uint8)
-    bar = scenes.Sprite(np.zeros((20, 40, 4), np.uint8), 1 / 192, 0.0, 5.0)
-    bar.picture[..., 3] = 255
-    mask = scenes.paste(canvas, bar, 192 * np.eye(2), np.array([96.0, 80.0]), light)
-    rows, columns = np.nonzero(mask)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (70, 89, 76, 115)
-    assert canvas[80, 118, 1] < canvas[80, 73, 1] - 15
-
-
-def test_the_camera_maps_the_plane_to_pixels_and_back():
-    for seed, (name, view) in enumerate(synthetic_camera.VIEWS.items()):
-        camera = synthetic_camera.Camera.draw(np.random.default_rng(seed), 200, view)
-        x, y = camera.plane(100)  # Cells of two pixels.
-        points = np.stack([x[30, 70], y[30, 70]])
-        np.testing.assert_allclose(camera.project(points[np.newaxis]), [[141, 61]], atol=0.01)
-        step = np.array([0.01, 0.005])
-        moved = camera.project((points + step)[np.newaxis]) - camera.project(points[np.newaxis])
-        np.testing.assert_allclose(camera.jacobian(points) @ step, moved[0], rtol=0.02)
-        assert camera.frame == (0, 0, 200, 200) or name == "any"
 
 
 def test_of_equal_pieces_the_one_nearest_to_the_middle_is_meant():
@@ -144,16 +118,6 @@ def test_of_equal_pieces_the_one_nearest_to_the_middle_is_meant():
     nearest = pieces[np.argmin(np.linalg.norm(pieces - 117.5, axis=1))]
     middle = food.parameters.reshape(2, 2).mean(axis=0) * 236
     np.testing.assert_allclose(middle, nearest + 0.5, atol=5)
-
-
-def test_alike_foods_lie_beside_the_first_one():
-    foods = list(synthetic_foods.ALL_FOOD_LOOKS)
-    staging = scenes.Staging(alike=True)
-    for seed in range(6):
-        names = [food.food for food in plate(seed, foods=foods, staging=staging)[1]]
-        assert len(set(names)) == len(names)
-        together = [group for group in synthetic_foods.ALIKE if set(names[:3]) <= {*group}]
-        assert len(names) < 3 or together or not any(names[0] in g for g in synthetic_foods.ALIKE)
 
 
 # Data sets
@@ -168,7 +132,7 @@ def test_by_one_process_or_two_it_is_the_same_data_set(store, tmp_path):
     for name in ("images", "actions", "embeddings", "action_names", "food_types", "sources"):
         np.testing.assert_array_equal(getattr(alone, name), getattr(again, name))
     np.testing.assert_array_equal(np.asarray(alone.masks), np.asarray(again.masks))
-    drawer = plates.PlateDrawer(3, tuple(synthetic_foods.FOOD_LOOKS), **options)
+    drawer = plates.PlateDrawer(3, tuple(synthetic_foods.FOOD_FORMS), **options)
     counts = [drawer.count(i) for i in range(9)]
     assert counts == [len(drawer.draw(i).names) for i in range(9)] and sum(counts) == len(alone)
 
@@ -285,8 +249,7 @@ def test_what_becomes_of_each_object_is_counted(key):
 
 def test_the_answer_is_the_axis_of_what_was_pasted(key):
     """On a blue background everything red is the carrot, a bar four times as long as wide."""
-    whole = photographs.looks_of(key, photographs.TRAIN)["carrot"].forms[0]
-    only = {"carrot": synthetic_foods.FoodLook("skewering", (whole,))}
+    only = {"carrot": photographs.forms_of(key, photographs.TRAIN)["carrot"][:1]}
     background = np.full((90, 90, 3), (20, 40, 200), np.uint8)
     staging = scenes.Staging(only, {"carrot": 1.0}, background=background, bare=True)
     for seed in range(6):
@@ -312,8 +275,7 @@ def test_composites_and_crops_keep_the_sides_of_a_split_apart(key):
     )
     for side in photographs.SIDES:
         known = [one for one in photographs.load(*key).cutouts if one.side == side]
-        forms = [f for look in photographs.looks_of(key, side).values() for f in look.forms]
-        assert len(forms) == len(known)
+        assert sum(map(len, photographs.forms_of(key, side).values())) == len(known)
 
 
 def test_a_crop_shows_its_object_and_knows_where(key):
