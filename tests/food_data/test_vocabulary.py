@@ -18,12 +18,8 @@ SHIPPED = pathlib.Path(__file__).resolve().parents[2] / "configs" / "real_food_l
         ("Scoop", "scooping"),
         ("  skewer ", "skewering"),
         ("green beans", "green_bean"),
-        ("Green-Bean", "green_bean"),
         ("cherry_tomtato", "cherry_tomato"),
-        ("cantalope", "cantaloupe"),
         ("cherry tomatoes", "cherry_tomato"),
-        ("strawberries", "strawberry"),
-        ("Fettuccine", "fettucine"),
         ("Mac & Cheese", "mac_and_cheese"),
     ],
 )
@@ -46,16 +42,10 @@ def test_unknown_food_lists_near_names(text, message):
         vocabulary.canonical_food(text)
 
 
-@pytest.mark.parametrize(
-    "text, pair",
-    [
-        ("scoop_cherry_tomtato", ("scooping", "cherry_tomtato")),
-        ("scooping_mac_and_cheese", ("scooping", "mac_and_cheese")),
-        ("Twirling spaghetti", ("twirling", "spaghetti")),
-    ],
-)
-def test_split_instruction(text, pair):
-    assert vocabulary.BASE.split_instruction(text) == pair
+def test_split_instruction():
+    split = vocabulary.BASE.split_instruction
+    assert split("scoop_cherry_tomtato") == ("scooping", "cherry_tomtato")
+    assert split("Twirling mac and cheese") == ("twirling", "mac_and_cheese")
     extended = vocabulary.BASE.extended({"scooping_up": ["scoop_up"]}, {})
     assert extended.split_instruction("scoop_up_rice") == ("scooping_up", "rice")
 
@@ -69,17 +59,14 @@ def read(tmp_path, content):
 def test_label_maps(tmp_path):
     mapped = read(tmp_path, {"Tomato": "cherry tomatoes", "pale  cube": "cantaloupe"})
     assert mapped == {"tomato": "cherry_tomato", "pale_cube": "cantaloupe"}
+    for content in ("{", "[]", {"a": 1}):
+        with pytest.raises(ValueError, match="map.json"):
+            read(tmp_path, content)
     message = "map.json maps 'tomato' to 'chery_tomato'. .*Did you mean 'cherry_tomato'.*add --food"
     with pytest.raises(vocabulary.UnknownNameError, match=message):
         read(tmp_path, {"tomato": "chery_tomato"})
     with pytest.raises(ValueError, match="maps 'Pale-Cube' to 'cantaloupe' and to 'pineapple'"):
         read(tmp_path, {"pale cube": "cantaloupe", "Pale-Cube": "pineapple"})
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}'])
-def test_files_of_another_form(tmp_path, content):
-    with pytest.raises(ValueError, match="map.json"):
-        read(tmp_path, content)
 
 
 def test_the_shipped_map():
