@@ -131,23 +131,7 @@ def test_layers_have_the_keys_of_the_public_checkpoints():
     numbered = [v.ref() for layer in layers for v in layer.variables]
     assert len(numbered) == len(set(numbered)) == len(net.variables)
     assert not layers[0].trainable_variables
-
-
-def test_parameters_of_variants():
-    def count(net):
-        return sum(int(np.prod(v.shape)) for v in net.variables)
-
-    assert count(trunk()) == 340_199
-    assert trunk(width=0.7).num_output_channels == 896
-    assert len(trunk(depth=1.0)._blocks) == 16
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("variant", ["b0", "b3"])
-def test_variants_have_as_many_parameters_as_keras(variant):
-    make = getattr(tf.keras.applications, f"EfficientNet{variant.upper()}")
-    ours = sum(int(np.prod(v.shape)) for v in trunk(variant=variant).variables)
-    assert ours == make(include_top=False, weights=None).count_params()
+    assert sum(int(np.prod(v.shape)) for v in trunk().variables) == 340_199
 
 
 # What the layers compute
@@ -180,15 +164,12 @@ def features(batch_size=2):
 
 
 def test_a_residual_where_shapes_allow_and_film_behind_it():
-    for change, has_residual in (({}, True), ({"strides": 2}, False), ({"out_filters": 6}, False)):
+    for change, expected in (({}, features()), ({"strides": 2}, 0), ({"out_filters": 6}, 0)):
         layer = block(change)
         for variable in (layer._project_bn.gamma, layer._project_bn.beta):
             variable.assign(tf.zeros_like(variable))
         output = layer(features(), None).numpy()
-        if has_residual:
-            np.testing.assert_array_equal(output, features())
-        else:
-            assert not output.any()
+        np.testing.assert_array_equal(output, np.broadcast_to(expected, output.shape))
     assert block({"strides": 2, "kernel_size": 5})(features(), None).shape == (2, 3, 2, 4)
     padded = mbconv_block.pad_before_stride(tf.ones((1, 2, 3, 1)), 5)[0, :, :, 0]
     np.testing.assert_array_equal(padded, np.pad(np.ones((2, 3)), (1, 2)))
@@ -284,16 +265,6 @@ def test_synchronized_batch_norm_on_one_device_is_keras_fused_layer():
 
 
 # The encoder
-
-
-def test_size_of_the_encoders_map():
-    for size, height, width, expected in ((64, 100, 40, (2, 2)), (None, 96, 64, (3, 2))):
-        made = encoder(image_size=size)
-        assert made(pixels(0, 2, height, width), context(0)).shape == (2, *expected, 16)
-        assert made.num_features(height, width) == np.prod(expected)
-    resized = encoder().resize(pixels(0, 1, 128, 128))  # Bilinear, without antialiasing, as RT-1.
-    expected = pixels(0, 1, 128, 128).reshape(1, 64, 2, 64, 2, 3).mean(axis=(2, 4))
-    np.testing.assert_allclose(resized, expected, atol=1e-5)
 
 
 def test_values_outside_0_to_1_are_refused():

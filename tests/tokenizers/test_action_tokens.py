@@ -113,7 +113,7 @@ def test_actions_that_cannot_be_tokenized():
             tf.function(mixed().tokenize)(action)
 
 
-@hypothesis.settings(max_examples=40)
+@hypothesis.settings(max_examples=25)
 @hypothesis.given(
     vocab_size=strategies.integers(2, 1000),
     low=strategies.floats(-100.0, 99.0),
