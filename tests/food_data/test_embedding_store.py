@@ -93,14 +93,9 @@ def test_vectors_that_are_none(lab_directory, array, message):
         (lab_directory / "scoop_rice.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(ValueError, match=message):
         load(lab_directory)
-
-
-def test_names_of_files(lab_directory):
+    np.save(lab_directory / "scoop_rice.npy", unit(9))
     np.save(lab_directory / "scooping_rice.npy", unit(9))
     with pytest.raises(ValueError, match="Two files for .*scoop_rice.npy and scooping_rice.npy"):
-        load(lab_directory)
-    (lab_directory / "scooping_rice.npy").rename(lab_directory / "rice.npy")
-    with pytest.raises(ValueError, match="lab/rice.npy: Expected '<action>_<food>'"):
         load(lab_directory)
 
 

@@ -119,7 +119,6 @@ def test_turns_and_flips_come_back():
     image = np.zeros((1, 10, 10, 3), np.uint8)
     image[0, 1, 2] = 255
     views = framing.turns_and_flips(image)
-    np.testing.assert_array_equal(views[0], image[0])
     assert len({view.tobytes() for view in views}) == 8
     seen = [np.argwhere(view[..., 0])[0][::-1] / 10 + 0.05 for view in views]
     answers = framing.turned_back(np.tile(seen, 2))
