@@ -314,13 +314,10 @@ def write_npz(path: str | os.PathLike[str], *datasets: FoodDataset) -> None:
                 writer.write(name, arrays[0])
             else:
                 dtype = next(array.dtype for array in arrays if array is not None)
-                none, shape = (
-                    np.zeros(LAYOUT[name], dtype),
-                    (sum(map(len, datasets)), *LAYOUT[name]),
-                )
+                shape = (sum(map(len, datasets)), *LAYOUT[name])
                 wholes = [
-                    np.broadcast_to(none, (len(one), *none.shape)) if array is None else array
-                    for one, array in zip(datasets, arrays)
+                    np.broadcast_to(dtype.type(0), (len(one), *shape[1:])) if own is None else own
+                    for one, own in zip(datasets, arrays)
                 ]
                 starts = [(w, i) for w in wholes for i in range(0, len(w), _CHUNK_IMAGES)]
                 blocks = (np.asarray(whole[i : i + _CHUNK_IMAGES]) for whole, i in starts)
