@@ -11,6 +11,7 @@
     python build_dataset.py merge data/plates.npz data/day_1.npz --output_file data/both.npz
     python build_dataset.py check data/plates.npz
     python build_dataset.py show data/plates.npz --output_file data/plates.jpg
+    python build_dataset.py shards data/plates.npz --output_dir data/plates
 
 Beside `day_1.npz` it writes `day_1_split.npz`: which samples train, and which validate. What the
 files hold is said in `food_data/npz_dataset.py`, what annotations look like in
@@ -42,6 +43,7 @@ from food_data import (
     image_placement,
     npz_dataset,
     recordings,
+    rlds,
     splits,
 )
 from food_data.synthetic import camera, photographs, plates
@@ -105,6 +107,10 @@ def _add_commands(subparsers: argparse._SubParsersAction) -> None:
     show.set_defaults(run=_show)
     for parser in (check, show):
         parser.add_argument("file", type=pathlib.Path, help="the .npz")
+    shards = subparsers.add_parser("shards", help="an .npz as RLDS, for more than one file holds")
+    shards.add_argument("file", type=pathlib.Path, help="the .npz")
+    shards.add_argument("--output_dir", type=pathlib.Path, required=True, help="new folder")
+    shards.set_defaults(run=_shards)
 
 
 def _add_synthetic(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -253,7 +259,7 @@ def _build_synthetic(args: argparse.Namespace) -> None:
 
 def _build_merged(args: argparse.Namespace) -> None:
     """Writes several data sets as one, if they can be told apart and fit together."""
-    datasets = [npz_dataset.read_npz(file) for file in args.files]
+    datasets = [rlds.read_dataset(file) for file in args.files]
     seen: dict[str, pathlib.Path] = {}
     for file, dataset in zip(args.files, datasets):
         absent = [name for name in npz_dataset.NAME_ARRAYS if getattr(dataset, name) is None]
@@ -285,10 +291,15 @@ def _check(args: argparse.Namespace) -> int:
     return 1 if report.errors else 0
 
 
+def _shards(args: argparse.Namespace) -> int:
+    print(rlds.write_food(npz_dataset.read_npz(args.file), args.output_dir))
+    return 0
+
+
 def _show(args: argparse.Namespace) -> int:
     drawing.check_extension(args.output_file)
     _check_new([args.output_file], args.overwrite)
-    sheet = drawing.class_sheet(npz_dataset.read_npz(args.file), args.samples_per_class)
+    sheet = drawing.class_sheet(rlds.read_dataset(args.file), args.samples_per_class)
     drawing.write_picture(args.output_file, sheet)
     print(f"{args.output_file}: {sheet.shape[1]} x {sheet.shape[0]} pixels")
     return 0

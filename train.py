@@ -47,6 +47,12 @@ def run(
     # All of them before `prepare`, because gin has to know what it may bind.
     from training import reports, run_setup, training_loop
 
+    if args.data_dir is not None:
+        flags.check_flags(args)
+        from training import episodes
+
+        episodes.run(args, signals, together)
+        return
     setup = run_setup.prepare(args)
     if args.dry_run:
         _print_dry_run(setup)

@@ -58,6 +58,7 @@ _PATHS = (
     "checkpoint_dir",
     "config_file",
     "dataset_file",
+    "data_dir",
     "embeddings_dir",
     "pretrained_checkpoint",
     "resume_checkpoint",
@@ -73,7 +74,8 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
     add = parser.add_argument_group("files").add_argument
     add("--config_file", default="configs/transformer_mixin.gin", help="gin file of the model")
     add("--gin_bindings", nargs="*", default=[], help="such as 'Transformer.num_layers = 4'")
-    add("--dataset_file", help=".npz, see build_dataset.py")
+    add("--dataset_file", help=".npz, or folder of shards, see build_dataset.py")
+    add("--data_dir", help="a robot's episodes (RLDS), for RT-1; in the place of --dataset_file")
     add("--split_file", help="train_idx, val_idx; drawn by --seed and saved there if it is absent")
     add("--validation_fraction", type=float, default=0.2, help="of a split that is drawn")
     add("--checkpoint_dir", help="where everything of this run goes")
@@ -163,8 +165,9 @@ def check_flags(args: argparse.Namespace) -> None:
             "--num_devices: expected none with --cluster, whose workers use the GPUs that Slurm "
             f"gives them; got {args.num_devices}."
         )
-    if args.dataset_file is None:
-        raise ValueError("--dataset_file: expected an .npz, see build_dataset.py; got none.")
+    if (args.dataset_file is None) == (args.data_dir is None):
+        got = "none" if args.data_dir is None else "--data_dir too"
+        raise ValueError(f"--dataset_file: expected an .npz, see build_dataset.py; got {got}.")
     _check_directories(args)
     if args.selection_metric not in SELECTION_METRICS:
         near = difflib.get_close_matches(args.selection_metric, SELECTION_METRICS, n=1)

@@ -1,0 +1,233 @@
+"""RT-1 learns from a robot's episodes: `train.py --data_dir` (arXiv 2212.06817, section 5.2).
+
+    python train.py --config_file configs/rt1main.gin --data_dir fractal20220817_data \
+        --checkpoint_dir runs/robot --batch_size 8 --num_epochs 1
+
+A sample is a window: the last T steps up to one step of an episode. Example: an episode of 8 steps
+with T = 6 has 8 windows; the third has the steps 0 0 0 0 1 2, of which the first three only fill
+the window and do not count.
+
+Every `--checkpoint_every_steps` (1000), at the end and at a signal `ckpt-<step>` is written with
+optimizer and step, under RT-1's own names: `checkpoint_loading.py`, `export_policy.py` and
+`api_batch_server.py --rt1_checkpoint` read it. `--resume_checkpoint auto` goes on from the newest
+one to the same bits: the order of the windows depends on seed and epoch alone.
+"""
+
+from __future__ import annotations
+
+import keras2  # noqa: F401
+
+import argparse
+import csv
+import pathlib
+from collections.abc import Iterator
+
+import gin
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tf_agents.trajectories import time_step, trajectory
+
+import agent_wrapper
+import checkpoint_loading
+import policy_specs
+from food_data import pipeline, rlds
+from training import agent_factory, devices, flags, optimizer, reports, stop_signals
+
+CHECKPOINT_EVERY_STEPS = 1000
+LOG_FILE = "loss_log.csv"
+_PREFETCH_BATCHES = 4
+
+
+class Windows:
+    """The windows of episodes by number, as trajectories [T, ...]."""
+
+    def __init__(self, episodes: rlds.Episodes, agent: agent_wrapper.Agent) -> None:
+        """Reads every episode once, to know how long it is.
+
+        Raises ValueError, which names what is missing, if these are no episodes for this agent.
+        """
+        self._episodes = episodes
+        self.length = agent.network.time_sequence_length
+        self._actions = agent.sequence_agent.action_spec
+        observation = agent.sequence_agent.time_step_spec.observation
+        self._image_shape = tuple(observation[policy_specs.IMAGE_KEY].shape)
+        self._check()
+        lengths = [len(episodes[number]["steps/is_first"]) for number in range(len(episodes))]
+        numbers = np.repeat(np.arange(len(lengths)), lengths)
+        steps = np.concatenate([np.arange(length) for length in lengths])
+        # int64 [N, 2]: episode and the last step of each window.
+        self.places = np.stack([numbers, steps], axis=1)
+
+    def _check(self) -> None:
+        wanted = {f"steps/action/{key}": tuple(spec.shape) for key, spec in self._actions.items()}
+        wanted[f"steps/observation/{policy_specs.IMAGE_KEY}"] = self._image_shape
+        embedding = (policy_specs.EMBEDDING_SIZE,)
+        wanted[f"steps/observation/{policy_specs.EMBEDDING_KEY}"] = embedding
+        features = self._episodes.features
+        found = {name: features[name].shape if name in features else None for name in wanted}
+        if found != wanted:
+            wrong = [
+                f"{name}: expected {list(wanted[name])}, got "
+                + ("none" if shape is None else str(list(shape)))
+                for name, shape in found.items()
+                if shape != wanted[name]
+            ]
+            raise ValueError(
+                f"--data_dir {self._episodes.folder}: {'; '.join(wrong)}. Bind Agent.action_space "
+                "and observation_spec.image_height, .image_width to fit the data."
+            )
+
+    def read(self, samples: np.ndarray) -> list[np.ndarray]:
+        """Windows [B]: images uint8 [B, T, H, W, 3], embeddings, actions in the order of the spec,
+        and which steps count, bool [B, T]."""
+        columns: list[list[np.ndarray]] = []
+        for number, last in self.places[samples].tolist():
+            episode = self._episodes[number]
+            steps = np.arange(last - self.length + 1, last + 1)
+            rows = np.maximum(steps, 0)
+            files = episode[f"steps/observation/{policy_specs.IMAGE_KEY}"]
+            wanted, places = np.unique(rows, return_inverse=True)
+            images = rlds.decode_images([files[row] for row in wanted], self._image_shape)[places]
+            embeddings = episode[f"steps/observation/{policy_specs.EMBEDDING_KEY}"][rows]
+            actions = [
+                episode[f"steps/action/{key}"][rows].astype(spec.dtype.as_numpy_dtype)
+                for key, spec in self._actions.items()
+            ]
+            columns.append([images, embeddings, *actions, steps >= 0])
+        return [np.stack(column) for column in zip(*columns)]
+
+    def batches(
+        self, batch_size: int, seed: int, first_batch: int = 0, shard: tuple[int, int] = (0, 1)
+    ) -> Iterator[trajectory.Trajectory]:
+        """Endless batches of whole size; those of epoch e are in the order that seed and e say.
+
+        `shard` is (index, count): worker `index` of `count` gets the windows index, index + count,
+        ... of each batch.
+        """
+        per_epoch = len(self.places) // batch_size
+        if not per_epoch:
+            raise ValueError(
+                f"--batch_size: expected at most the {len(self.places)} windows of the data set, "
+                f"got {batch_size}."
+            )
+        index, count = shard
+
+        def orders() -> Iterator[np.ndarray]:
+            number = first_batch
+            while True:
+                epoch, batch = divmod(number, per_epoch)
+                order = pipeline.epoch_order(np.arange(len(self.places)), seed, epoch)
+                for start in range(batch * batch_size, per_epoch * batch_size, batch_size):
+                    yield order[start : start + batch_size][index::count]
+                    number += 1
+
+        dtypes = [tf.uint8, tf.float32, *(spec.dtype for spec in self._actions.values()), tf.bool]
+        shapes = [self._image_shape, (policy_specs.EMBEDDING_SIZE,)]
+        shapes += [*(tuple(spec.shape) for spec in self._actions.values()), ()]
+
+        def read(samples: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            found = tf.numpy_function(self.read, [samples], dtypes, stateful=False)
+            for tensor, shape in zip(found, shapes):
+                tensor.set_shape((batch_size // count, self.length, *shape))
+            return tuple(found)
+
+        signature = tf.TensorSpec((batch_size // count,), tf.int64)
+        dataset = tf.data.Dataset.from_generator(orders, output_signature=signature)
+        dataset = dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        for images, embeddings, *actions, counts in dataset.prefetch(_PREFETCH_BATCHES):
+            observation = {
+                policy_specs.IMAGE_KEY: images,
+                policy_specs.EMBEDDING_KEY: embeddings,
+            }
+            # The loss leaves out steps of type LAST.
+            types = tf.where(counts, time_step.StepType.MID, time_step.StepType.LAST)
+            zeros = tf.zeros(tf.shape(counts), tf.float32)
+            action = dict(zip(self._actions, actions))
+            yield trajectory.Trajectory(types, observation, action, (), types, zeros, zeros)
+
+
+def run(
+    args: argparse.Namespace, signals: stop_signals.StopSignals, together: devices.Workers
+) -> None:
+    """Everything: check, configure, read, build, load, train.
+
+    Raises OSError, ValueError, ArithmeticError, stop_signals.Preempted.
+    """
+    directory = pathlib.Path(args.checkpoint_dir)
+    newest = tf.train.latest_checkpoint(str(directory))
+    if newest is not None and args.resume_checkpoint != flags.AUTO:
+        raise ValueError(
+            f"--checkpoint_dir: expected a new directory, {directory} holds a run. Give another "
+            "one, or go on with it: --resume_checkpoint auto."
+        )
+    flags.configure(args)
+    episodes = rlds.Episodes(args.data_dir)
+    agent = agent_factory.create_agent()
+    windows = Windows(episodes, agent)
+    steps_per_epoch = args.steps_per_epoch or len(windows.places) // args.batch_size
+    total_steps = args.num_epochs * max(steps_per_epoch, 1)
+    agent_factory.apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
+    flags.configure_for_data(args, 0, total_steps, optimizer.DEFAULT_LEARNING_RATE)
+    if newest is None and args.pretrained_checkpoint is not None:
+        checkpoint_loading.custom_load_checkpoint(agent, args.pretrained_checkpoint)
+    agent.build_optimizer()
+    if newest is not None:
+        agent_factory.load_resume_checkpoint(agent, newest)
+        logging.info("resumed from %s", newest)
+    logging.info(
+        "%d episodes, %d windows of %d steps, %d steps to do",
+        *(len(episodes), len(windows.places), windows.length, total_steps - agent.steps_done),
+    )
+    if args.dry_run:
+        logging.info("dry run: everything is ready; nothing was trained or written")
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    manager = tf.train.CheckpointManager(
+        agent.checkpoint(),
+        str(directory),
+        max_to_keep=args.max_checkpoints,
+        step_counter=agent.global_step,
+    )
+    if together.is_chief:
+        (directory / "config.gin").write_text(gin.config_str(), encoding="utf-8")
+    batches = windows.batches(
+        args.batch_size,
+        agent_factory.run_seed(),
+        agent.steps_done,
+        (together.index, together.count),
+    )
+    every = args.checkpoint_every_steps or CHECKPOINT_EVERY_STEPS
+
+    def save() -> None:
+        if (
+            together.is_chief
+            and manager.latest_checkpoint != f"{directory}/ckpt-{agent.steps_done}"
+        ):
+            manager.save(agent.steps_done)
+
+    log = directory / LOG_FILE
+    rows = csv.reader(log.read_text().splitlines()) if log.is_file() else ()
+    kept = [row for row in rows if row[0] != "step" and int(row[0]) <= agent.steps_done]
+    with reports.progress(total_steps, agent.steps_done, "episodes") as update:
+        try:
+            while agent.steps_done < total_steps:
+                together.check(signals)
+                info = agent.train_function(next(batches))
+                loss = float(info.loss)
+                kept.append([agent.steps_done, loss])
+                update(loss)
+                if agent.steps_done % every == 0:
+                    save()
+        except tf.errors.InvalidArgumentError as error:
+            raise ArithmeticError(
+                f"{error.message} Lower the learning rate, or set --gradient_clip_norm."
+            ) from error
+        finally:
+            if together.is_chief:
+                with log.open("w", newline="", encoding="utf-8") as file:
+                    csv.writer(file).writerows([["step", "loss"], *kept])
+            save()
+    together.wait()
+    first, last = (float(kept[row][1]) for row in (0, -1))
+    logging.info("loss %.4f -> %.4f; %s", first, last, manager.latest_checkpoint)
