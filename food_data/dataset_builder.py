@@ -219,11 +219,7 @@ def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[Labell
                 evidence.add("sensor" if fits[0] else "upright")
     settled = list(pictures)
     for i, header in headers.items():
-        labels_on = reading.labels_on
-        if i in swapped:
-            labels_on = labels_on or (min(evidence) if len(evidence) == 1 else None)
-            _note_swap(pictures[i], header[0], labels_on, reading)
-        settled[i] = _turned(pictures[i], *header, labels_on, i in swapped)
+        settled[i] = _turned(pictures[i], *header, i in swapped, evidence, reading)
     if reading.boxes_may_be_corners:
         _check_corners([settled[i] for i in headers], reading)
     for i in headers:
@@ -242,37 +238,35 @@ def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[Labell
     return settled
 
 
-def _note_swap(
-    picture: LabelledPicture, sensor: tuple[int, int], labels_on: str | None, reading: Reading
-) -> None:
-    """Raises ValueError if it is not known on which of the two pictures the labels are."""
-    if labels_on is None:
-        raise ValueError(
-            f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
-            f"{sensor[1]} pixels as the file has, people see {sensor[1]} x {sensor[0]}, and the "
-            "labels do not show which. Say it: --labels_on upright or --labels_on sensor."
-        )
-    reading.note(f"sizes exchanged by EXIF, labels on the {labels_on} picture", str(picture.path))
-
-
 def _turned(
     picture: LabelledPicture,
     sensor: tuple[int, int],
     orientation: int,
-    labels_on: str | None,
     is_swapped: bool,
+    evidence: set[str],
+    reading: Reading,
 ) -> LabelledPicture:
     """The picture with its upright size and labels; unchanged if another size is stated."""
     size = tuple(sensor[::-1] if orientation >= 5 else sensor)
-    if not is_swapped and picture.size is not None:
-        if picture.size != size:
-            return picture  # `build_dataset` says what is wrong.
-        if orientation >= 5 and size[0] != size[1]:
-            labels_on = "upright"
+    labels_on = reading.labels_on
+    if is_swapped:
+        labels_on = labels_on or (min(evidence) if len(evidence) == 1 else None)
+        if labels_on is None:
+            raise ValueError(
+                f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
+                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}, and the "
+                "labels do not show which. Say it: --labels_on upright or --labels_on sensor."
+            )
+        what = f"sizes exchanged by EXIF, labels on the {labels_on} picture"
+        reading.note(what, str(picture.path))
+    elif picture.size not in (None, size):
+        return picture  # `build_dataset` says what is wrong.
+    elif picture.size == size and orientation >= 5 and size[0] != size[1]:
+        labels_on = "upright"
     objects = picture.objects
     if labels_on == "sensor" and orientation > 1:
-        objects = [one.upright(orientation, sensor) for one in objects]
-    return dataclasses.replace(picture, size=size, objects=tuple(objects))
+        objects = tuple(one.upright(orientation, sensor) for one in objects)
+    return dataclasses.replace(picture, size=size, objects=objects)
 
 
 def _check_corners(pictures: Sequence[LabelledPicture], reading: Reading) -> None:
@@ -418,11 +412,17 @@ def build_dataset(
     for picture, objects in _progress([pair for pair in chosen if pair[1]]):
         try:
             data = picture.read_bytes()
-            image, size = _decode(data, picture)
+            image, size = image_placement.decode_photo(data)
+            if picture.size not in (None, size):
+                raise ValueError(
+                    f"expected {picture.size[0]} x {picture.size[1]} pixels as the annotations "
+                    f"say, got {size[0]} x {size[1]}; the axes would be wrong. Was the picture "
+                    "scaled or turned after it was labelled?"
+                )
         except (OSError, ValueError) as error:
             if not skip_unreadable:
-                raise
-            report.unreadable.append(str(error))
+                raise annotations.named(error, str(picture.path)) from error
+            report.unreadable.append(f"{picture.path}: {error}")
             report.left_out.update((UNREADABLE, one.label) for one, _ in objects)
             continue
         digest, source = hashlib.sha256(data).hexdigest(), _grouped(picture, group_pattern)
@@ -487,21 +487,6 @@ def _usable(
             usable.append((one, key[0]))
             seen.add(key)
     return usable
-
-
-def _decode(data: bytes, picture: LabelledPicture) -> tuple[np.ndarray, tuple[int, int]]:
-    """See `image_placement.decode_photo`."""
-    try:
-        image, size = image_placement.decode_photo(data)
-    except image_placement.ImageDecodeError as error:
-        raise image_placement.ImageDecodeError(f"{picture.path}: {error}") from error
-    if picture.size is not None and tuple(picture.size) != size:
-        raise ValueError(
-            f"{picture.path}: expected {picture.size[0]} x {picture.size[1]} pixels as the "
-            f"annotations say, got {size[0]} x {size[1]}; the axes would be wrong. Was the picture "
-            "scaled or turned after it was labelled?"
-        )
-    return image, size
 
 
 def _grouped(picture: LabelledPicture, pattern: str | None) -> str:

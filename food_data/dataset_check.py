@@ -188,7 +188,14 @@ def _check_arrays(
     if actions is not None and len(actions):
         _check_actions(report, actions)
     if "embeddings" in usable:
-        instructions = _check_embeddings(report, stored["embeddings"])
+        embeddings = stored["embeddings"]
+        faults, norms = npz_dataset.norm_faults(embeddings.chunks(4096))
+        report.errors += faults
+        # Equal where embeddings are.
+        instructions = [hash(row.tobytes()) for chunk in embeddings.chunks(4096) for row in chunk]
+        if instructions:
+            row = (len(set(instructions)), f"{norms.min():.4f}", f"{norms.max():.4f}")
+            report.tables.append((("embeddings", "lowest norm", "highest norm"), [row]))
         if action_names is not None and foods is not None:
             _check_instructions(report, action_names, foods, instructions)
     if "masks" in usable and actions is not None:
@@ -275,17 +282,6 @@ def _check_actions(report: CheckReport, actions: np.ndarray) -> None:
             f"actions: all {len(actions)} labels lie in the upper left corner, up to "
             f"{actions.max():.2g}. Were pixels divided by more than the picture's size?"
         )
-
-
-def _check_embeddings(report: CheckReport, embeddings: npz_files.StoredArray) -> list:
-    """Norms. Gives a key [N] for each sample, equal where embeddings are."""
-    faults, norms = npz_dataset.norm_faults(embeddings.chunks(4096))
-    report.errors += faults
-    keys = [hash(row.tobytes()) for chunk in embeddings.chunks(4096) for row in chunk]
-    if keys:
-        row = (len(set(keys)), f"{norms.min():.4f}", f"{norms.max():.4f}")
-        report.tables.append((("embeddings", "lowest norm", "highest norm"), [row]))
-    return keys
 
 
 def _check_instructions(

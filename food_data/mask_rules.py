@@ -84,15 +84,13 @@ def rule_of(action: str, rules: Mapping[str, MaskRule] | None = None) -> MaskRul
     return rules[action]
 
 
-def execution_parameters(
-    mask: np.ndarray, action: str, rules: Mapping[str, MaskRule] | None = None
-) -> np.ndarray:
-    """The execution parameters [4] that `mask_axis` gives for an action.
+def execution_parameters(mask: np.ndarray, action: str) -> np.ndarray:
+    """The execution parameters [4] that `mask_axis` gives for an action by the default rules.
 
     Raises LookupError if the action has no rule, and ValueError as `mask_axis` does.
     """
     height, width = mask.shape[:2]
-    return (mask_axis(mask, rule_of(action, rules)) / [width, height]).ravel()
+    return (mask_axis(mask, rule_of(action)) / [width, height]).ravel()
 
 
 def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
