@@ -59,7 +59,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--output_file", type=_path, required=True, help=".json; the others lie beside it")
     add("--overlay_dir", type=_path, help="folder for every picture with its answer drawn")
     count = _number(0)
-    add("--sheet_images", type=count, default=60, help="on the contact sheet (%(default)s)")
+    add("--sheet_images", type=count, default=60, help="pictures on the sheet (%(default)s)")
     add = parser.add_argument_group("who is asked").add_argument
     add("--api_url", help=f"a server ({_DEFAULT_URL})")
     add("--api_key", help=f"better in the environment, as {api_client.API_KEY_VARIABLE}")
