@@ -24,23 +24,25 @@ def test_figures_of_serve_load_by_hand():
         **{"clients": 2, "answered": 3, "requests/s": 1.5, "p50": 20.0},
         **{"p95": pytest.approx(29.0), "p99": pytest.approx(29.8)},
         **{"decode": 1.0, "queue": 2.0, "model": 6.0, "total": 9.0, "overhead": 5.0},
-        "errors": {"0": 1, "503": 1},
+        **{"503 p99": 1.0, "errors": {"0": 1, "503": 1}},
     }
     silent = serve_load.summarise(8, [(0, 1.0, {})], 1.0)
-    lines = serve_load.table([{**row, "x of first": 1.0}, {**silent, "x of first": 0.0}])
+    more = {"x of first": 1.0, "health p99": 3.0, "clients' cpu": 0.1}
+    lines = serve_load.table([{**row, **more}, {**silent, **more}])
     assert lines.splitlines()[2].startswith("| 2 | 1.5 | 1.0 | 20.0 | 29.0 | 29.8 | 1.0 |")
-    assert lines.splitlines()[3].startswith("| 8 | 0.0 | 0.0 | - | - |")
+    assert lines.splitlines()[2].endswith("| 1.0 | 3.0 | 0.1 |")
+    assert lines.splitlines()[3].startswith("| 8 | 0.0 | 1.0 | - | - |")
     assert lines.splitlines()[-1] == "8 clients: 1 requests without an answer"
 
 
 def test_serve_load_against_a_server(stub_server_url, empty_server_url, tmp_path, capsys):
     output = tmp_path / "rows.json"
-    flags = ["--clients", "1", "2", "--seconds", "0.2"]
+    flags = ["--clients", "1", "2", "--seconds", "0.2", "--overload", "0.5"]
     samples = ["--route", "/predict_batch", "--num_samples", "3", "--output_file", str(output)]
     assert serve_load.main(["--api_url", stub_server_url, *flags, *samples]) == 0
     assert "first request" in capsys.readouterr().out
     rows = json.loads(output.read_text())["rows"]
-    assert [row["clients"] for row in rows] == [1, 2]
+    assert [row["clients"] for row in rows[:2]] == [1, 2] and rows[2]["clients"].endswith("/s")
     assert all(row["answered"] >= 1 and not row["errors"] for row in rows)
     named = ["--action", "skewering", "--food_type", "grape"]
     assert serve_load.main(["--api_url", empty_server_url, *flags, *named]) == 1
