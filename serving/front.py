@@ -1,22 +1,11 @@
 """The HTTP front: from a connection to the application, and the threads that run it.
 
-granian reads requests in Rust; here stands what it leaves open.
-
-| a client sends                  | what happens                                                  |
-|---------------------------------|---------------------------------------------------------------|
-| a header, slowly                | granian closes the connection after `HEADER_S`                |
-| odd chunks, two lengths         | granian answers 400 and closes the connection                 |
-| a wrong key, too many requests  | refused before the body is read                               |
-| a body, slowly                  | 408 below `BODY_BYTES_PER_S`, after `BODY_S` for the start    |
-| a body that is too long         | 413, of chunks at the byte that is too many                   |
-| many bodies                     | 503 above `BODIES_AT_A_TIME` bodies of the largest size       |
-| too many predictions            | 503 once the body is there, before anything of it is decoded  |
-| more connections than there may | they wait in the operating system until others are closed     |
-| be open files                   |                                                               |
-
-A waiting body takes no thread. Predictions run from their JSON to their answer in as many threads
-as the engine has use for, so that as many pictures are decoded at a time; everything else has
-threads of its own, and /health never waits behind a prediction.
+granian reads requests in Rust. What it leaves open is bounded here; docs/serving.md lists what
+happens to slow, hostile and many clients. A header is judged (`serving/security.py`) before its
+body is read, and a prediction enters the line before anything of its body is decoded. Bodies that
+are on their way take no thread. Predictions run from their JSON to their answer in as many threads
+as the engine has use for; everything else has threads of its own, so that /health never waits
+behind a prediction.
 """
 
 from __future__ import annotations
@@ -32,7 +21,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -41,6 +30,7 @@ import granian.http
 import granian.server.embed
 import werkzeug
 from absl import logging
+from werkzeug import test
 
 from serving import security, service
 from serving.schemas import RequestError
@@ -88,6 +78,7 @@ class Server:
         self.service: service.Service = app.extensions[service.NAME]
         self.guard: security.Guard = app.extensions[security.NAME]
         self._stored_bytes, self._stopping = 0, False
+        self._reading: set[asyncio.Task] = set()
         self._connections = connections()
         make = concurrent.futures.ThreadPoolExecutor
         self._predictions = make(self.service.num_workers, "prediction")
@@ -147,6 +138,8 @@ class Server:
 
     def _stop(self) -> None:
         self._stopping = True
+        for task in self._reading:  # Half a body is not waited for.
+            task.cancel()
         self._granian.stop()
 
     def _finish(self, serving: asyncio.Task) -> None:
@@ -162,85 +155,89 @@ class Server:
 
     async def _answer(self, scope: dict, receive: Callable, send: Callable) -> None:
         """One request; an ASGI application."""
-        environ = _environ(scope)
-        request = _Request(receive, time.perf_counter())
+        environ, whole = _environ(scope), False
+        body = environ["wsgi.input"]
         self.unfinished += 1
         try:
             visitor = environ[security.VISITOR] = self.guard.admit(werkzeug.Request(environ))
-            predicts = scope["method"] == "POST" and scope["path"] in PREDICTIONS
             try:
                 if visitor.refusal is not None:
                     raise visitor.refusal
-                environ["wsgi.input"] = io.BytesIO(await self._body(request, environ, predicts))
-                environ["CONTENT_LENGTH"] = str(request.num_bytes)
+                await self._read(receive, environ, visitor.started_s)
+                whole = True
+                answer = await self._work(environ, visitor)
             except RequestError as error:
-                visitor.refusal, predicts = error, False
-                await _discard(receive)
-            if predicts:
-                answer = await self._predict(environ, visitor)
-            else:
-                answer = await self._in(self._others, environ)
-            await _send(send, *answer)
+                if not whole:
+                    await _discard(receive)
+                answer = await self._refuse(environ, visitor, error)
+            status, headers, content = answer
+            pairs = [(name.lower().encode("latin1"), one.encode("latin1")) for name, one in headers]
+            await send({"type": "http.response.start", "status": status, "headers": pairs})
+            await send({"type": "http.response.body", "body": content})
         finally:
-            self._stored_bytes -= request.num_bytes
+            self._stored_bytes -= body.getbuffer().nbytes
             self.unfinished -= 1
 
-    async def _body(self, request: _Request, environ: dict[str, Any], predicts: bool) -> bytes:
-        """The whole body. Raises RequestError."""
+    async def _read(self, receive: Callable, environ: dict[str, Any], began_s: float) -> None:
+        """Puts the whole body into `environ`. Raises RequestError."""
         most = self.service.settings.max_body_bytes
-        limit = most if predicts else min(SMALL_BODY_BYTES, most)
-        declared = int(environ.get("CONTENT_LENGTH") or 0)
-        if declared > limit:
-            raise _too_long(limit, declared)
-        reading = asyncio.ensure_future(self._read(request, limit, BODIES_AT_A_TIME * most))
-        while not reading.done():
-            await asyncio.wait({reading}, timeout=1.0)
-            seconds = time.perf_counter() - request.began_s - BODY_S
-            slow = seconds > request.num_bytes / BODY_BYTES_PER_S
-            if not reading.done() and (slow or self._stopping):
-                reading.cancel()
-                if self._stopping:
-                    raise RequestError(503, "The server stops. Try again.", 10)
-                raise RequestError(
-                    408,
-                    f"Expected the whole body within {BODY_S:g} s and 1 s for each "
-                    f"{BODY_BYTES_PER_S} bytes, got {request.num_bytes} bytes. Send it faster.",
-                )
-        return reading.result()
-
-    async def _read(self, request: _Request, limit: int, limit_of_all: int) -> bytes:
-        parts, more = [], True
-        while more:
-            message = await request.receive()
-            if message["type"] == "http.disconnect":  # So granian calls broken chunks, too.
-                raise RequestError(
-                    400,
-                    f"The body broke off, or its chunks are broken, after {request.num_bytes} "
-                    "bytes. Send it again.",
-                )
-            part, more = message.get("body", b""), message.get("more_body", False)
-            parts.append(part)
-            request.num_bytes += len(part)
-            self._stored_bytes += len(part)
-            if request.num_bytes > limit:
-                raise _too_long(limit, request.num_bytes)
-            if self._stored_bytes > limit_of_all:
-                raise RequestError(503, "The server is busy with other bodies. Try again.", 1)
-            if len(parts) > 1000 + request.num_bytes / 500:
-                raise RequestError(
-                    400, "Expected a body in chunks of 500 bytes and more, got smaller ones."
-                )
-        return b"".join(parts)
-
-    async def _predict(self, environ: dict[str, Any], visitor: security.Visitor) -> _Answer:
-        """Runs a prediction in its turn, or refuses it: at once, or after the deadline."""
+        limit = most if _predicts(environ) else min(SMALL_BODY_BYTES, most)
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+        body, part, num_parts, more = environ["wsgi.input"], b"", 0, True
+        task = asyncio.current_task()
+        self._reading.add(task)
         try:
-            self.service.line.enter()
-        except RequestError as error:
-            visitor.refusal = error
-            if "HTTP_ORIGIN" in environ:  # Flask adds what a browser wants.
-                return await self._in(self._others, environ)
-            return self._refuse(environ, visitor)
+            while True:
+                if size > limit:
+                    raise RequestError(
+                        413,
+                        f"Expected a body of at most {limit} bytes, got {size}. Scale the picture "
+                        "down or send it as JPEG.",
+                    )
+                body.write(part)
+                self._stored_bytes += len(part)
+                if self._stored_bytes > BODIES_AT_A_TIME * most:
+                    raise RequestError(503, "The server is busy with other bodies. Try again.", 1)
+                if num_parts > 1000 + body.tell() / 500:
+                    raise RequestError(
+                        400, "Expected a body in chunks of 500 bytes and more, got smaller ones."
+                    )
+                if not more:
+                    break
+                until_s = began_s + BODY_S + body.tell() / BODY_BYTES_PER_S
+                left_s = max(0.0, until_s - time.perf_counter())
+                message = await asyncio.wait_for(receive(), left_s)
+                if message["type"] == "http.disconnect":  # So granian calls broken chunks, too.
+                    raise RequestError(
+                        400,
+                        f"The body broke off, or its chunks are broken, after {body.tell()} bytes. "
+                        "Send it again.",
+                    )
+                part, more = message.get("body", b""), message.get("more_body", False)
+                size, num_parts = max(size, body.tell() + len(part)), num_parts + 1
+        except asyncio.TimeoutError as error:
+            raise RequestError(
+                408,
+                f"Expected the whole body within {BODY_S:g} s and 1 s for each {BODY_BYTES_PER_S} "
+                f"bytes, got {body.tell()} bytes. Send it faster.",
+            ) from error
+        except asyncio.CancelledError as error:
+            raise RequestError(503, "The server stops. Try again.", 10) from error
+        finally:
+            self._reading.discard(task)
+        environ["CONTENT_LENGTH"] = str(body.tell())
+        body.seek(0)
+
+    async def _work(self, environ: dict[str, Any], visitor: security.Visitor) -> _Answer:
+        """The application's answer; to a prediction in its turn.
+
+        Raises RequestError 503 if too many wait already, 504 after the deadline.
+        """
+        if environ["PATH_INFO"] == "/health":  # At once: a thread might wait for its turn.
+            return self._call(environ)
+        if not _predicts(environ):
+            return await self._loop.run_in_executor(self._others, self._call, environ)
+        self.service.line.enter()
         entered_s, deadline_s = time.perf_counter(), self.service.settings.deadline_s
 
         def run() -> _Answer:
@@ -256,9 +253,7 @@ class Server:
         if call.cancel():
             self.service.line.leave()
         visitor.expired = True  # What still runs is neither logged nor kept.
-        late = RequestError(504, f"The server is too busy: No answer within {deadline_s:g} s.")
-        told = dataclasses.replace(visitor, refusal=late, expired=False)
-        return await self._in(self._others, {**environ, security.VISITOR: told})
+        raise RequestError(504, f"The server is too busy: No answer within {deadline_s:g} s.")
 
     def in_turn(self, call: Callable[[], Any]) -> Any:
         """Runs a call of the model for another protocol, in the line of the predictions.
@@ -281,46 +276,37 @@ class Server:
             text = f"The server is too busy: No answer within {deadline_s:g} s."
             raise RequestError(504, text) from error
 
-    def _refuse(self, environ: dict[str, Any], visitor: security.Visitor) -> _Answer:
-        """The answer that the application would give, in a tenth of the time: under a load of many
-        times what the model can do, refusing must not take the processor from it."""
-        error = visitor.refusal
-        body = json.dumps({"error": error.message, "request_id": visitor.request_id}).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "Retry-After": str(error.retry_after_s),
-            security.REQUEST_ID_HEADER: visitor.request_id,
-            **security.HEADERS,
-        }
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        self.service.metrics.count_as(path, method, error.status, visitor.started_s)
-        keys = self.service.settings.api_keys.values()
-        answer = error.status, len(body)
-        security.log(visitor, werkzeug.Request(environ), answer, keys)
-        return error.status, [*headers.items(), ("Content-Length", str(len(body)))], body
+    async def _refuse(
+        self, environ: dict[str, Any], visitor: security.Visitor, error: RequestError
+    ) -> _Answer:
+        """The application's answer to a refused request.
 
-    def _in(self, pool: concurrent.futures.Executor, environ: dict[str, Any]) -> Awaitable[_Answer]:
-        return self._loop.run_in_executor(pool, self._call, environ)
+        Who may come back at once is refused in a tenth of the time: under a load of many times what
+        the model can do, refusing must not take the processor from it.
+        """
+        told = dataclasses.replace(visitor, refusal=error, expired=False)
+        # Flask adds what a browser wants.
+        if error.retry_after_s is None or not _predicts(environ) or "HTTP_ORIGIN" in environ:
+            again = {**environ, security.VISITOR: told}
+            return await self._loop.run_in_executor(self._others, self._call, again)
+        body = json.dumps({"error": error.message, "request_id": told.request_id}).encode()
+        headers = {
+            **security.HEADERS,
+            "Retry-After": str(error.retry_after_s),
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            security.REQUEST_ID_HEADER: told.request_id,
+        }
+        self.service.metrics.count_as(
+            *(environ["PATH_INFO"], environ["REQUEST_METHOD"], error.status, told.started_s)
+        )
+        self.guard.log(told, werkzeug.Request(environ), error.status, len(body))
+        return error.status, list(headers.items()), body
 
     def _call(self, environ: dict[str, Any]) -> _Answer:
         """Runs the WSGI application."""
-        begun: list[Any] = []
-        parts = self._app(environ, lambda *arguments: begun.extend(arguments[:2]))
-        try:
-            body = b"".join(parts)
-        finally:
-            with contextlib.suppress(AttributeError):
-                parts.close()
-        return int(begun[0].partition(" ")[0]), begun[1], body
-
-
-@dataclasses.dataclass
-class _Request:
-    """Where a request's body comes from, when it began, and how much of it there is."""
-
-    receive: Callable[[], Awaitable[dict]]
-    began_s: float
-    num_bytes: int = 0
+        parts, status, headers = test.run_wsgi_app(self._app, environ, buffered=True)
+        return int(status.partition(" ")[0]), list(headers), b"".join(parts)
 
 
 def connections() -> int:
@@ -330,15 +316,15 @@ def connections() -> int:
     except ImportError:  # Windows has no such limit.
         return MOST_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + 1000
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    unlimited, wanted = resource.RLIM_INFINITY, MOST_CONNECTIONS + 1000
+    if soft == unlimited:
+        return MOST_CONNECTIONS
+    if soft < wanted:
+        most = wanted if hard == unlimited else min(hard, wanted)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    soft = wanted if soft == resource.RLIM_INFINITY else soft
-    folder = next((one for one in ("/proc/self/fd", "/dev/fd") if os.path.isdir(one)), None)
-    opened = len(os.listdir(folder)) if folder else 40
+            soft = most
+    opened = len(os.listdir("/dev/fd"))
     found = min(MOST_CONNECTIONS, soft - opened - _SPARE_FILES)
     if found < 8:
         raise OSError(
@@ -350,12 +336,8 @@ def connections() -> int:
     return found
 
 
-def _too_long(limit: int, got: int) -> RequestError:
-    return RequestError(
-        413,
-        f"Expected a body of at most {limit} bytes, got {got}. Scale the picture down or send it "
-        "as JPEG.",
-    )
+def _predicts(environ: dict[str, Any]) -> bool:
+    return environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] in PREDICTIONS
 
 
 async def _discard(receive: Callable) -> None:
@@ -367,12 +349,6 @@ async def _discard(receive: Callable) -> None:
             return
         if not message.get("more_body", False):
             return
-
-
-async def _send(send: Callable, status: int, headers: list, body: bytes) -> None:
-    pairs = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _environ(scope: dict) -> dict[str, Any]:
@@ -387,13 +363,9 @@ def _environ(scope: dict) -> dict[str, Any]:
         "SERVER_PORT": str(server[1]),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "REMOTE_ADDR": client[0],
-        "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": io.BytesIO(),
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
     }
     for name, value in scope["headers"]:
         # An underscore would make one name of two, of which a proxy checks only the other.

@@ -172,8 +172,7 @@ def _refusal(error: marshmallow.ValidationError, schema: marshmallow.Schema) -> 
 def _kind(value: object) -> str:
     """A value in a few words of JSON, since the client does not write Python."""
     if isinstance(value, str):
-        cut = f"{value[:40]!r}..., {len(value)} letters" if len(value) > 40 else repr(value)
-        return cut
+        return f"{value[:40]!r}..., {len(value)} letters" if len(value) > 40 else repr(value)
     if isinstance(value, bytes):
         return f"a file of {len(value)} bytes"
     if isinstance(value, list):

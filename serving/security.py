@@ -33,7 +33,6 @@ import re
 import time
 import urllib.parse
 import uuid
-from collections.abc import Iterable
 
 import flask
 import flask_cors
@@ -113,29 +112,35 @@ class Guard:
 
     def admit(self, request: werkzeug.Request) -> Visitor:
         """Who asks, and whether the request goes on."""
-        brought = request.headers.get(REQUEST_ID_HEADER, "")
+        keys, headers = self._settings.api_keys, request.headers
+        brought = headers.get(REQUEST_ID_HEADER, "")
         harmless = _REQUEST_ID.fullmatch(brought) and not any(
-            key in brought for key in self._settings.api_keys.values()
+            key in brought for key in keys.values()
         )
         request_id = brought if harmless else uuid.uuid4().hex
         visitor = Visitor(request_id, time.perf_counter(), request.remote_addr or "unknown")
         try:
-            self._check_host(request)
             self._refuse_other_pages(request)
-            asks_first = "Access-Control-Request-Method" in request.headers
+            asks_first = "Access-Control-Request-Method" in headers
             if self.origins and asks_first and request.method == "OPTIONS":
                 return visitor  # A browser asks without a key whether it may send one.
-            key = _sent_key(request)
-            name = self._name_of(key)
+            bearer = request.authorization
+            bearer = bearer.token if bearer is not None and bearer.type == "bearer" else None
+            sent = (headers.get(KEY_HEADER) or bearer or "").strip()
+            # All are compared: a wrong key takes as long as a right one.
+            encoded = sent.encode("utf-8", "surrogatepass")
+            matches = [hmac.compare_digest(one.encode(), encoded) for one in keys.values()]
+            name = next((name for name, is_it in zip(keys, matches) if is_it), None)
             visitor.client = name or visitor.client
             self.limit(request.path, visitor.client)
-            self._require(request, key, name)
+            self._require(request, sent, name)
         except RequestError as error:
             visitor.refusal = error
         return visitor
 
-    def _check_host(self, request: werkzeug.Request) -> None:
-        host = request.headers.get("Host")
+    def _refuse_other_pages(self, request: werkzeug.Request) -> None:
+        """By the name under which this server was asked, and by the page that asked."""
+        host, origin = request.headers.get("Host"), request.headers.get("Origin")
         if self._settings.loopback_only and host is not None and not _is_loopback_host(host):
             raise RequestError(
                 403,
@@ -143,9 +148,6 @@ class Guard:
                 f"{host[:100]!r}: this server has no API keys and answers this computer only. "
                 "Start it with API keys to use another name.",
             )
-
-    def _refuse_other_pages(self, request: werkzeug.Request) -> None:
-        origin = request.headers.get("Origin")
         if request.method != "POST" or origin is None or {"*", origin.lower()} & self.origins:
             return
         # Without the scheme: a proxy in front may speak https to the browser and http to us.
@@ -156,12 +158,6 @@ class Guard:
                 f"page of {origin[:100]}. Start the server with that origin listed for CORS to "
                 "allow it.",
             )
-
-    def _name_of(self, key: str) -> str | None:
-        """The client whose key was sent; takes as long for a wrong one."""
-        keys, sent = self._settings.api_keys, key.encode("utf-8", "surrogatepass")
-        matches = [hmac.compare_digest(one.encode(), sent) for one in keys.values()]
-        return next((name for name, is_it in zip(keys, matches) if is_it), None)
 
     def limit(self, path: str, client: str) -> None:
         """Raises RequestError 429 if the client has asked too often."""
@@ -204,6 +200,32 @@ class Guard:
                 f"{KEY_HEADER}, or as 'Authorization: Bearer <key>'.",
             )
 
+    def log(
+        self, visitor: Visitor, request: werkzeug.Request, status: int, size: int, **known: str
+    ) -> None:
+        """{"time": "2026-11-22T16:55:42.123Z", "request_id": "5f0c...", "client": "robot", ...}
+
+        `size` is the answer's, in bytes; `known` is what was understood of a prediction.
+        """
+        path = request.path
+        for key in self._settings.api_keys.values():
+            path = path.replace(key, "<key>")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        line = {
+            "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "request_id": visitor.request_id,
+            "client": visitor.client,
+            "method": request.method[:20],
+            "path": path[:200],
+            "status": status,
+            "ms": round(1000 * (time.perf_counter() - visitor.started_s), 1),
+            "bytes_in": request.content_length or 0,
+            "bytes_out": size,
+            **known,
+        }
+        # json.dumps escapes line breaks and all that is not ASCII: nobody writes a second line.
+        logging.info("%s", json.dumps(line))
+
 
 def visitor_of_this() -> Visitor:
     """Who has sent the request that Flask works on."""
@@ -229,10 +251,10 @@ def install(app: flask.Flask, settings: ServerSettings) -> None:
         for header, value in HEADERS.items():
             response.headers.setdefault(header, value)
         if not visitor_of_this().expired:
-            answer = response.status_code, response.calculate_content_length() or 0
             names = ("action", "food_type", "model_version")
             known = {name: flask.g.get(name) for name in names if name in flask.g}
-            log(visitor_of_this(), flask.request, answer, settings.api_keys.values(), **known)
+            size = response.calculate_content_length() or 0
+            guard.log(visitor_of_this(), flask.request, response.status_code, size, **known)
         return response
 
     if guard.origins:
@@ -250,12 +272,6 @@ def install(app: flask.Flask, settings: ServerSettings) -> None:
         )
 
 
-def _sent_key(request: werkzeug.Request) -> str:
-    bearer = request.authorization
-    bearer = bearer.token if bearer is not None and bearer.type == "bearer" else None
-    return (request.headers.get(KEY_HEADER) or bearer or "").strip()
-
-
 def _is_local(request: werkzeug.Request) -> bool:
     if any(header in request.headers for header in _PROXY_HEADERS):
         return False
@@ -268,34 +284,3 @@ def _is_loopback_host(host: str) -> bool:
     except ValueError:  # Brackets that enclose no address.
         return False
     return name == "localhost" or is_loopback(name)
-
-
-def log(
-    visitor: Visitor,
-    request: werkzeug.Request,
-    answer: tuple[int, int],
-    keys: Iterable[str],
-    **known: str | None,
-) -> None:
-    """{"time": "2026-11-22T16:55:42.123Z", "request_id": "5f0c...", "client": "robot", ...}
-
-    `answer` is status and bytes; `known` is what was understood of a prediction.
-    """
-    path = request.path
-    for key in keys:
-        path = path.replace(key, "<key>")
-    now = datetime.datetime.now(datetime.timezone.utc)
-    line = {
-        "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "request_id": visitor.request_id,
-        "client": visitor.client,
-        "method": request.method[:20],
-        "path": path[:200],
-        "status": answer[0],
-        "ms": round(1000 * (time.perf_counter() - visitor.started_s), 1),
-        "bytes_in": request.content_length or 0,
-        "bytes_out": answer[1],
-        **known,
-    }
-    # json.dumps escapes line breaks and all that is not ASCII: nobody writes a second line.
-    logging.info("%s", json.dumps(line))

@@ -43,15 +43,14 @@ def connect(url):
 
 
 def ask(url, data):
-    """All that comes back for some bytes until the server closes, or says nothing for a second."""
-    with connect(url) as connection, contextlib.suppress(ConnectionError):
+    """All that comes back for some bytes, until the server closes or is silent for a second."""
+    parts = []
+    with connect(url) as connection, contextlib.suppress(ConnectionError, TimeoutError):
         connection.sendall(data if isinstance(data, bytes) else data.encode())
-        connection.settimeout(1.0)
-        parts = []
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            while part := connection.recv(65536):
-                parts.append(part)
-        return b"".join(parts).decode("latin1")
+        while part := connection.recv(65536):
+            parts.append(part)
+            connection.settimeout(1.0)
+    return b"".join(parts).decode("latin1")
 
 
 def statuses(answer):
