@@ -49,9 +49,8 @@ class CheckpointPolicy(api_client.Policy):
         Raises:
             OSError, ValueError: if it cannot be loaded.
         """
-        predictor = predictors.Predictor.from_checkpoint(
-            directory, engine, trust_config=trust_config
-        )
+        chosen = settings.ServerSettings(engine=engine, trust_config=trust_config)
+        predictor = predictors.Predictor.from_checkpoint(directory, chosen)
         predictor.warm_up()
         logging.info("%s answers in this process, run by %s", predictor.version, predictor.engine)
         return cls(predictor)

@@ -38,7 +38,6 @@ from serving.schemas import RequestError
 from serving.service import NAME, Service
 from serving.settings import ServerSettings
 
-_SECURITY = [{"ApiKey": []}, {"Bearer": []}]
 _POST_REFUSALS = (400, 401, 403, 408, 413, 415, 429)
 _PREDICTION_REFUSALS = (*_POST_REFUSALS, 422, 503, 504)
 _FORM = "multipart/form-data"
@@ -81,16 +80,7 @@ def create_app(
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.json.sort_keys = False
 
-    def load_real(directory: pathlib.Path) -> Predictor:
-        return Predictor.from_checkpoint(
-            directory,
-            settings.engine,
-            passes=settings.passes,
-            trust_config=settings.trust_config,
-            act_below_floor=settings.act_below_floor,
-        )
-
-    service = app.extensions[NAME] = Service(predictor, settings, load or load_real)
+    service = app.extensions[NAME] = Service(predictor, settings, load)
     # What runs after a request runs in reverse: the metrics see the final status.
     app.after_request(service.metrics.count)
     security.install(app, settings)
@@ -101,9 +91,12 @@ def create_app(
         OPENAPI_VERSION="3.0.3",
         OPENAPI_URL_PREFIX="/",
     )
-    info = {"description": _description(settings), "license": {"name": "Apache-2.0"}}
-    options: dict[str, Any] = {"info": info, "servers": [{"url": "/"}]}
-    api = _Api(app, spec_kwargs={**options, "security": _SECURITY if settings.api_keys else []})
+    options = {
+        "info": {"description": _description(settings), "license": {"name": "Apache-2.0"}},
+        "servers": [{"url": "/"}],
+        "security": [{"ApiKey": []}, {"Bearer": []}] if settings.api_keys else [],
+    }
+    api = _Api(app, spec_kwargs=options)
     scheme = api.spec.components.security_scheme
     scheme("ApiKey", {"type": "apiKey", "in": "header", "name": security.KEY_HEADER})
     scheme("Bearer", {"type": "http", "scheme": "bearer"})
@@ -142,9 +135,12 @@ def _needs_model(view: Callable) -> Callable:
 
     @functools.wraps(view)
     def wrapped(*arguments: Any) -> Any:
-        flask.g.predictor = _service().require_predictor()
-        flask.g.waited_ms = _service().start(security.visitor_of_this())
-        flask.g.asked_s = time.perf_counter()
+        service, visitor = _service(), security.visitor_of_this()
+        flask.g.predictor = service.require_predictor()
+        if visitor.waited_ms is None:  # No front has put it into the line.
+            service.line.enter()
+            service.line.leave()
+        flask.g.waited_ms, flask.g.asked_s = visitor.waited_ms or 0.0, time.perf_counter()
         return view(*arguments)
 
     return wrapped
@@ -163,8 +159,8 @@ def health() -> dict[str, Any]:
         "model_loaded": loaded,
         # A checkpoint directory carries its own configuration, so both come together.
         "config_loaded": loaded,
-        "model_version": predictor.version if loaded else None,
-        "engine": predictor.engine if loaded else None,
+        "model_version": predictor and predictor.version,
+        "engine": predictor and predictor.engine,
         "recorder": service.recorder is not None,
         "uptime_s": time.monotonic() - service.started_s,
     }
@@ -265,8 +261,7 @@ def correct(request: dict[str, Any]) -> dict[str, Any]:
     """Keeps what an answer should have been."""
     recorder = _service().recorder
     if recorder is None:
-        text = "Corrections are not kept: start the server with --record_dir."
-        raise RequestError(409, text)
+        raise RequestError(409, "Corrections are not kept: start the server with --record_dir.")
     try:
         recorder.correct(**request)
     except LookupError as error:

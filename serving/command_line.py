@@ -91,15 +91,7 @@ def load_predictor(
         logging.warning("No --checkpoint_dir: predictions will be answered with 503")
         return None
     try:
-        predictor = Predictor.from_checkpoint(
-            checkpoint_dir,
-            settings.engine,
-            config_file,
-            loss_type,
-            settings.passes,
-            settings.trust_config,
-            settings.act_below_floor,
-        )
+        predictor = Predictor.from_checkpoint(checkpoint_dir, settings, config_file, loss_type)
     except (OSError, ValueError) as error:
         sys.exit(f"--checkpoint_dir: {checkpoint_dir} cannot be loaded: {error}")
     predictor.warm_up()

@@ -12,12 +12,16 @@ in a picture of 200 x 100 pixels (x to the right, y down):
 
 Existing clients read the direction of the normalised coordinates, so `prediction` gives that one.
 In a picture that is not square it is not the angle seen; `prediction_pixels` gives the angle seen.
+
+Whether to act on an answer or ask the human is said by the `uncertainty.json` beside a checkpoint,
+which `calibrate.py` writes (`docs/evaluation.md` says what its numbers mean), with the source that
+it was fitted for: the distribution over tokens of one pass, or samples with dropout. The samples
+that a request asks for have nothing to do with it, so the verdict does not depend on their number.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import math
 import os
@@ -31,16 +35,18 @@ from absl import logging
 
 import policy_specs
 from evaluation import calibration as uncertainty_calibration
+from evaluation import uncertainty_sources
 from food_data import embedding_store, framing, image_placement
-from serving import uncertainty
 from serving.schemas import DROPOUT_SCOPES, RequestError
+from serving.settings import ServerSettings
 
 # How alike free text and an instruction must be: the cosine of their embeddings. Of 20 paraphrases
 # such as "get a spoonful of oatmeal" 18 lie at 0.60 and above; of 21 foreign commands such as "open
 # the window" the highest, "scoop up the sand", lies at 0.51.
 MIN_LIKENESS = 0.55
-# Takes a number of pixels for as long as they are decoded.
-Budget = Callable[[int], contextlib.AbstractContextManager]
+_JUDGED = ("token_distribution", "mc_dropout")
+# Of the samples of mc_dropout: the same picture always gets the same verdict.
+_JUDGE_SEED = 0
 
 
 class Predictor:
@@ -67,26 +73,15 @@ class Predictor:
         trained_pairs: Collection[tuple[str, str]] | None = None,
         act_below_floor: bool = False,
     ) -> None:
-        """Args:
-        model: the network.
-        embeddings: of the instructions that it was trained on.
-        placement_mode: of `image_placement.MODES`; None if the data set did not say.
-        version: names the checkpoint.
-        calibration: the `uncertainty.json` beside the checkpoint; None if there is none.
-        framed: how it looks at photos; None: once.
-        encoder: a `food_data.text_encoders.TextEncoder`, the one that made the embeddings; None:
-            instructions in free text are refused.
-        trained_pairs: (action, food) of which the data set had samples; None if nobody knows.
-        act_below_floor: do not ask about everything where the calibration misses its floor.
+        """`placement_mode` is None if the data set did not say it, `trained_pairs` if nobody knows;
+        without `encoder`, the one that made the embeddings, instructions in free text are refused.
         """
         self.model = model
         self.version = version
         self.engine = getattr(model, "name", type(model).__name__)
         self.num_workers = getattr(model, "num_workers", 1)
         self.framing = framed or framing.Framing()
-        self.judge = calibration and uncertainty.UncertaintyJudge(
-            calibration, model, act_below_floor
-        )
+        self.judge = calibration and UncertaintyJudge(calibration, model, act_below_floor)
         self.trained_pairs = trained_pairs
         self._embeddings, self._encoder = embeddings, encoder
         self._placement_mode = placement_mode
@@ -95,47 +90,43 @@ class Predictor:
     def from_checkpoint(
         cls,
         directory: str | os.PathLike[str],
-        engine: str = "auto",
+        settings: ServerSettings,
         config_file: str | os.PathLike[str] | None = None,
         loss_type: str | None = None,
-        passes: str | None = None,
-        trust_config: bool = False,
-        act_below_floor: bool = False,
     ) -> Predictor:
         """Loads a checkpoint directory; whatever is wrong with it is raised by the loader.
 
         Args:
             directory: that train.py wrote.
-            engine: 'auto' for the fastest that is installed, or its name.
+            settings: engine, passes, trust_config and act_below_floor count.
             config_file: gin file in the place of the directory's; None for that one.
             loss_type: in the place of the one in the configuration; None for that one.
-            passes: of `framing.PASSES`, in the place of the checkpoint's own; None for those.
-            trust_config: let gin run what the directory's configuration says.
-            act_below_floor: see `__init__`.
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
-        from serving import engines
+        from serving.engines import engine
 
         contents = checkpoint_directory.read_contents(directory)
         directory = contents.directory
         calibration = uncertainty_calibration.of_checkpoint(contents)
-        loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
+        trust = settings.trust_config
+        loaded = checkpoint_directory.load(contents, config_file, loss_type, trust)
         logging.info(
             "TensorFlow traces the network of %s: seconds for a small one, a minute for a full-size"
             " one; its ONNX export, made once, takes as long",
             loaded.version,
         )
+        pairs = loaded.metadata.get("trained_pairs")
         return cls(
-            engines.create(loaded, engine),
+            engine.create(loaded, settings.engine),
             loaded.embeddings,
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
             calibration,
-            checkpoint_directory.framing_of(loaded.metadata).instead(passes),
+            checkpoint_directory.framing_of(loaded.metadata).instead(settings.passes),
             _encoder_of(loaded.embeddings),
-            _trained_pairs(loaded.metadata),
-            act_below_floor,
+            None if pairs is None else frozenset((action, food) for action, food in pairs),
+            settings.act_below_floor,
         )
 
     def combinations(self) -> list[tuple[str, str]]:
@@ -167,31 +158,30 @@ class Predictor:
         *,
         sampled: bool,
         max_pixels: int,
-        budget: Budget = contextlib.nullcontext,
+        budget: Callable[[int], contextlib.AbstractContextManager] = contextlib.nullcontext,
         embedding: np.ndarray | None = None,
     ) -> dict[str, Any]:
         """All that happens between a picture and its answer.
 
         Args:
             image: a file in one of `image_placement.FORMATS`, any size.
-            request: as `schemas.PredictRequest` loads it, or `schemas.PredictBatchRequest` with its
-                defaults and, for dropout, a seed.
-            sampled: whether that is asked of which /predict_batch speaks: `batch_size` samples.
+            request: as `schemas.PredictRequest` loads it; if `sampled`, `PredictBatchRequest` with
+                its defaults.
+            sampled: whether `batch_size` samples are drawn, as /predict_batch does.
             max_pixels: of the picture.
-            budget: of all pictures that are decoded at a time.
+            budget: takes a picture's pixels for as long as they are decoded.
             embedding: float32 [512], asked in the place of the words.
 
-        Returns:
-            The fields of `schemas.Samples` or `schemas.PredictAnswer` that the picture decides, and
-            `timing_ms` with decode and model.
-
-        Raises:
-            RequestError: 413 or 422 for what cannot be answered.
-            FloatingPointError: if the network's answer is not finite.
+        Raises RequestError 413 or 422 for what cannot be answered, FloatingPointError if the
+        network's answer is not finite.
         """
-        asked = self._instruction(request, embedding)
+        understood, vector = self._instruction(request, embedding)
         started = time.perf_counter()
-        with budget(_num_pixels(image)):
+        try:
+            (width, height), _ = image_placement.read_header(image)
+        except image_placement.ImageDecodeError:  # Decoding says it better.
+            width = height = 0
+        with budget(width * height):
             photo, first = self._place(image, request["resize"], max_pixels)
         decoded = time.perf_counter()
         framed = self.framing.instead(request["passes"])
@@ -200,10 +190,10 @@ class Predictor:
         def forward(images: np.ndarray, embeddings: np.ndarray, **sampling: Any) -> np.ndarray:
             return np.asarray(model.forward(images, embeddings, **sampling))
 
-        vector = asked.embedding
         (view,) = framing.look(forward, [photo], [first], vector[np.newaxis], framed)
         verdict = row = None
-        if self.judge is not None and self.judge.knows(framed):
+        # A calibration of answers that were found in another way says nothing about these.
+        if self.judge is not None and self.judge.calibration.fitted_on.passes == framed.passes:
             verdict, row = self.judge.judge(model, view, first.placement, vector)
         inputs = view.square[np.newaxis], vector[np.newaxis]
         if not sampled:
@@ -213,7 +203,7 @@ class Predictor:
         else:
             found = self._samples(forward, inputs, request, view.placement)
         asks = verdict and verdict.ask_human
-        if asked.trained is False or (self.judge is not None and self.judge.asks_always):
+        if understood["trained"] is False or (self.judge is not None and self.judge.asks_always):
             asks = True
         model_ms = 1000 * (time.perf_counter() - decoded)
         return {
@@ -225,10 +215,7 @@ class Predictor:
             "resize": view.placement.mode,
             "passes": framed.passes,
             "crop": list(view.crop),
-            "action": asked.action,
-            "food_type": asked.food,
-            "likeness": asked.likeness,
-            "trained": asked.trained,
+            **understood,
             **{f"input_{name}": request[name] for name in ("action", "food_type", "text")},
             "timing_ms": {"decode": 1000 * (decoded - started), "queue": 0.0, "model": model_ms},
         }
@@ -262,25 +249,27 @@ class Predictor:
 
     def _instruction(
         self, request: Mapping[str, Any], embedding: np.ndarray | None
-    ) -> _Instruction:
-        """What the model is asked. Raises RequestError 422."""
-        action, food = request["action"], request["food_type"]
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """What was understood, as an answer says it, and its embedding. Raises RequestError 422."""
+        action, food, likeness, trained = request["action"], request["food_type"], None, None
+        names = "action", "food_type", "likeness", "trained"
         if embedding is not None:
-            return _Instruction(action, food, embedding)
+            return dict(zip(names, (action, food, likeness, trained))), embedding
         try:
             if action is not None:
-                pair, likeness = self._embeddings.resolve(action, food), None
+                pair = self._embeddings.resolve(action, food)
             else:
                 pair, likeness = self._nearest(request["text"])
         except embedding_store.UnknownInstructionError as error:
-            start, _, names = str(error).partition("Known: ")
-            if names.count(",") < 5:
+            start, _, known = str(error).partition("Known: ")
+            if known.count(",") < 5:
                 raise RequestError(422, str(error)) from error
             raise RequestError(
                 422, f"{start}GET /available_combinations lists the known ones."
             ) from error
-        trained = None if self.trained_pairs is None else pair in self.trained_pairs
-        return _Instruction(*pair, self._embeddings.lookup(*pair), likeness, trained)
+        if self.trained_pairs is not None:
+            trained = pair in self.trained_pairs
+        return dict(zip(names, (*pair, likeness, trained))), self._embeddings.lookup(*pair)
 
     def _nearest(self, text: str) -> tuple[tuple[str, str], float]:
         """The known instruction that free text means, and how alike the two are."""
@@ -333,25 +322,106 @@ class Predictor:
         return photo, framing.View(*image_placement.place(photo, mode, size=size))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Instruction:
-    """What was understood: names, None without any, the embedding float32 [512], how alike free
-    text is to it, and whether the model was trained on the pair, None if nobody knows."""
+class UncertaintyJudge:
+    """A calibration and how its uncertainty is computed.
 
-    action: str | None
-    food: str | None
-    embedding: np.ndarray
-    likeness: float | None = None
-    trained: bool | None = None
+    Attributes:
+        asks_always: whether the human is asked whatever the threshold says.
+    """
+
+    def __init__(
+        self,
+        calibration: uncertainty_calibration.UncertaintyCalibration,
+        model: Any,
+        act_below_floor: bool = False,
+    ) -> None:
+        """Raises ValueError if its source is none that a server computes, or not this model's."""
+        fitted = calibration.fitted_on
+        if fitted.source not in _JUDGED:
+            raise ValueError(
+                f"{uncertainty_calibration.FILE_NAME}: expected one of the sources "
+                f"{', '.join(_JUDGED)}, got {fitted.source!r}, which a server does not compute. "
+                "Run calibrate.py with one of them, or take the file away."
+            )
+        if fitted.source == "token_distribution" and not model.has_distributions:
+            raise ValueError(
+                f"{uncertainty_calibration.FILE_NAME}: expected a model with distributions over "
+                "tokens (cross_entropy), got one that regresses coordinates. Run calibrate.py "
+                "anew, or take the file away."
+            )
+        self.calibration = calibration
+        self.asks_always = not (act_below_floor or calibration.asking.meets_floor)
+        if self.asks_always:
+            logging.warning(
+                "%s misses its floor: the human is asked about every answer. Train or calibrate "
+                "again, or start with --act_below_floor to use its threshold all the same.",
+                uncertainty_calibration.FILE_NAME,
+            )
+
+    def judge(
+        self,
+        model: Any,
+        view: framing.View,
+        first: image_placement.Placement,
+        embedding: np.ndarray,
+    ) -> tuple[uncertainty_calibration.CalibratedAnswer, np.ndarray | None]:
+        """Runs the model once more, or with dropout, as the calibration was fitted."""
+        fitted = self.calibration.fitted_on
+        if fitted.source == "token_distribution":
+            source = uncertainty_sources.TokenDistribution(model)
+        else:
+            source = uncertainty_sources.McDropout(model, fitted.scope, fitted.num_samples)
+        estimate = source(view.square[np.newaxis], embedding[np.newaxis], _JUDGE_SEED)
+        moved = estimate.moved(*framing.relative([view.placement], [first]))
+        verdict = self.calibration.apply(moved)
+        return verdict, estimate.answers[0] if fitted.source == "token_distribution" else None
+
+    def fields(
+        self,
+        found: uncertainty_calibration.CalibratedAnswer,
+        placement: image_placement.Placement,
+    ) -> dict[str, Any]:
+        """The entry 'uncertainty' of an answer; lengths in 0..1 of the picture, and pixels."""
+        asking, fitted = self.calibration.asking, self.calibration.fitted_on
+        known = self.calibration.confidence is not None
+        size = np.array([placement.width, placement.height], np.float64)
+        centre = placement.to_picture(np.array([found.centre]))[0]
+        radii = _lengths(np.full((1, 2), found.radius), placement)[0]
+        std = _lengths(np.reshape(found.std, (2, 2)), placement) / size
+        low, high = (
+            placement.to_picture(np.reshape(ends, (2, 2))) / size
+            for ends in (found.box_low, found.box_high)
+        )
+        return {
+            "source": fitted.source,
+            # Asking is judged by one minus the chance to be right, where that is known.
+            "score_name": "doubt" if known else fitted.score,
+            "score": found.doubt,
+            "threshold": asking.threshold,
+            "error_limit": asking.error_limit,
+            "angle_limit": asking.angle_limit,
+            "chance": found.chance,
+            "two_places": found.two_places,
+            "half_angle_degrees": found.half_angle,
+            "expected_error_rate": asking.expected_error_rate,
+            "expected_query_rate": asking.expected_query_rate,
+            "std": std.ravel().tolist(),
+            "coverage": found.coverage,
+            "region": _region(centre / size, radii / size),
+            "region_pixels": _region(centre, radii),
+            "box_low": np.clip(low, 0, 1).ravel().tolist(),
+            "box_high": np.clip(high, 0, 1).ravel().tolist(),
+        }
 
 
-def _num_pixels(image: bytes) -> int:
-    """Of the header; 0 if it cannot be read, which decoding will say better."""
-    try:
-        (width, height), _ = image_placement.read_header(image)
-        return width * height
-    except image_placement.ImageDecodeError:
-        return 0
+def _lengths(lengths: np.ndarray, placement: image_placement.Placement) -> np.ndarray:
+    """Shares of the square [N, 2] (x, y) to pixels of the picture."""
+    return placement.to_picture(lengths) - placement.to_picture(np.zeros_like(lengths))
+
+
+def _region(centre: np.ndarray, radii: np.ndarray) -> dict[str, float]:
+    names = ("center_x", "center_y", "radius_x", "radius_y")
+    return dict(zip(names, [*centre.tolist(), *radii.tolist()]))
 
 
 def motion(coordinates: list[float]) -> dict[str, float]:
@@ -403,12 +473,6 @@ def _in_picture(
     size = np.array([placement.width, placement.height], np.float64)
     pixels = np.clip(placement.to_picture(np.reshape(coordinates, (2, 2))), 0.0, size)
     return (pixels / size).ravel().tolist(), pixels.ravel().tolist()
-
-
-def _trained_pairs(metadata: Mapping[str, Any]) -> frozenset[tuple[str, str]] | None:
-    """What metadata.json says that the checkpoint was trained on; None if it says nothing."""
-    pairs = metadata.get("trained_pairs")
-    return None if pairs is None else frozenset((action, food) for action, food in pairs)
 
 
 def _encoder_of(store: embedding_store.EmbeddingStore) -> Any:

@@ -38,13 +38,7 @@ _KEPT_FREE_BYTES = 256 * 1024**2
 
 
 class Recorder:
-    """Writes records. One is shared by all threads of a server.
-
-    Attributes:
-        recorded: records that this object wrote.
-        failures: records that could not be written.
-        skipped: records that came after the limit was reached.
-    """
+    """Writes records. One is shared by all threads of a server."""
 
     def __init__(self, directory: str | os.PathLike[str], max_bytes: int = 20 * 1024**3) -> None:
         """What is in the folder already stays and counts towards the limit, in blocks as the file
@@ -59,7 +53,7 @@ class Recorder:
             for name in names
         )
         self._claimed: collections.deque[str] = collections.deque(maxlen=_MOST_AT_A_TIME)
-        self.recorded = self.failures = self.skipped = 0
+        self._ended, self._failures = False, 0
 
     def claim(self, request_id: str) -> str:
         """The id that an answer gets: the given one, or a fresh one if there is such an answer.
@@ -102,11 +96,9 @@ class Recorder:
                 raise
         except (OSError, TypeError, ValueError) as error:
             with self._lock:
-                self.failures += 1
-                failures = self.failures
-            logging.warning(
-                "Request %s was not recorded (failure %d): %s", request_id, failures, error
-            )
+                self._failures += 1
+                text = "Request %s was not recorded (failure %d): %s"
+                logging.warning(text, request_id, self._failures, error)
 
     def correct(
         self,
@@ -151,11 +143,11 @@ class Recorder:
         with self._lock:
             # After the first record that does not fit no smaller one is let in: there is one
             # time when recording ended, instead of gaps wherever photos were large.
-            if not self.skipped and self._used_bytes + size <= self._max_bytes and size <= free:
+            if not self._ended and self._used_bytes + size <= self._max_bytes and size <= free:
                 self._used_bytes += size
                 return True
-            self.skipped += 1
-            if self.skipped == 1:
+            if not self._ended:
+                self._ended = True
                 logging.warning(
                     "Recording stops: %s would hold more than %d bytes, or its disk has less than "
                     "%d left. Move records away, then restart the server.",
@@ -168,36 +160,20 @@ class Recorder:
         temporary = pathlib.Path(tempfile.mkdtemp(dir=day, prefix=".partial_"))
         try:
             for name, content in files.items():
-                with open(temporary / name, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
+                (temporary / name).write_bytes(content)
             # mkdtemp lets only the owner in; a lab's group should read what its server records.
             temporary.chmod(day.stat().st_mode)
-            _sync_folder(temporary)
+            atomic_files.sync(*temporary.iterdir(), temporary)
             os.rename(temporary, day / request_id)
-            _sync_folder(day)
+            atomic_files.sync(day)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        with self._lock:
-            self.recorded += 1
 
 
 def _on_disk(num_bytes: int) -> int:
     """What a file takes: whole blocks, and one for its entries in folders."""
     return (math.ceil(num_bytes / _BLOCK_BYTES) + 1) * _BLOCK_BYTES
-
-
-def _sync_folder(folder: pathlib.Path) -> None:
-    """Without it a crash may forget a name, though the file behind it is there."""
-    if os.name == "nt":  # Windows opens no folders.
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

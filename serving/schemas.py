@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -117,31 +118,30 @@ class Flag(fields.Boolean):
         return values[value]
 
 
-def _take(kind: type, expected: str, **options: Any) -> fields.Field:
+def _take(
+    kind: type, expected: str, check: Any = None, required: bool = False, **options: Any
+) -> fields.Field:
     """A field of a request; None stands for its absence unless it is required.
 
     What is expected is its description in the document, and, up to ` (`, what a refusal says.
     """
-    options.setdefault("required", False)
-    options.setdefault("allow_none", not options["required"])
-    if not options["required"]:
-        options.setdefault("load_default", None)
-    return kind(metadata={"description": expected}, **options)
+    options |= {"required": True} if required else {"allow_none": True, "load_default": None}
+    return kind(metadata={"description": expected}, validate=check, **options)
 
 
 def _name(expected: str, meaning: str = "", required: bool = False) -> fields.Field:
     expected = f"{expected}, in 1 to 200 letters{meaning}"
-    return _take(Name, expected, required=required, validate=validate.Length(1, 200))
+    return _take(Name, expected, validate.Length(1, 200), required)
 
 
-def _choice(choices: tuple[str, ...], meaning: str, **options: Any) -> fields.Field:
+def _choice(choices: tuple[str, ...], meaning: str) -> fields.Field:
     expected = f"one of {', '.join(choices)} ({meaning})"
-    return _take(fields.String, expected, validate=validate.OneOf(choices), **options)
+    return _take(fields.String, expected, validate.OneOf(choices))
 
 
 def _whole(low: int, high: int, meaning: str) -> fields.Field:
     expected = f"a whole number from {low} to {high} ({meaning})"
-    return _take(Whole, expected, validate=validate.Range(low, high))
+    return _take(Whole, expected, validate.Range(low, high))
 
 
 _PICTURE = (
@@ -170,7 +170,7 @@ class PredictRequest(Request):
         fields.String,
         "at most 1000 letters (echoed beside action and food_type; without both, the known "
         "instruction that is most alike is asked, if the server has a sentence encoder)",
-        validate=validate.Length(max=1000),
+        validate.Length(max=1000),
     )
     resize = _choice(
         image_placement.MODES, "how the picture is fitted; unless given, as in training"
@@ -198,8 +198,8 @@ class PredictBatchRequest(PredictRequest):
     images = _take(
         fields.List,
         f"an array of 1 to {MAX_IMAGES} pictures in the place of image (each {_PICTURE})",
+        validate.Length(1, MAX_IMAGES),
         cls_or_instance=PictureFile(metadata={"description": _PICTURE}),
-        validate=validate.Length(1, MAX_IMAGES),
     )
     batch_size = _whole(1, MAX_BATCH_SIZE, "samples of each picture, 16 unless given")
     enable_dropout = _take(
@@ -241,13 +241,13 @@ class CorrectionRequest(Request):
         _take(
             fields.Float,
             "a number from 0 to 1 of the picture's width or height",
+            validate.Range(0, 1),
             required=True,
-            validate=validate.Range(0, 1),
         )
         for _ in range(4)
     )
     corrected_by = _take(
-        fields.String, "at most 1000 letters, or nothing", validate=validate.Length(max=1000)
+        fields.String, "at most 1000 letters, or nothing", validate.Length(max=1000)
     )
 
 
@@ -267,30 +267,19 @@ class PredictBatchForm(PredictBatchRequest):
 # What the routes answer. Fields may be added; none is ever renamed.
 
 
-def _give(
-    kind: type = fields.Float, meaning: str = "", null: bool = False, **options: Any
-) -> fields.Field:
+def _give(kind: type, meaning: str = "", null: bool = False, **options: Any) -> fields.Field:
     """A field of an answer, which is always there."""
     return kind(required=True, allow_none=null, metadata={"description": meaning}, **options)
 
 
-def _text(
-    meaning: str = "", null: bool = False, choices: tuple[str, ...] | None = None
-) -> fields.Field:
-    checks = {"validate": validate.OneOf(choices)} if choices else {}
-    return _give(fields.String, meaning, null, **checks)
-
-
-def _row(meaning: str) -> fields.Field:
-    return _give(
-        fields.List, meaning, cls_or_instance=fields.Float(), validate=validate.Length(equal=4)
-    )
-
-
-def _rows(unit: str) -> fields.Field:
-    row = fields.List(fields.Float(), validate=validate.Length(equal=4))
-    meaning = f"x1, y1, x2, y2 of each sample in {unit}."
-    return _give(fields.List, meaning, cls_or_instance=row)
+_number = functools.partial(_give, fields.Float)
+_whole_number = functools.partial(_give, fields.Integer)
+_flag = functools.partial(_give, fields.Boolean)
+_text = functools.partial(_give, fields.String)
+_object = functools.partial(_give, fields.Nested)
+_list = functools.partial(_give, fields.List)
+_FOUR = {"cls_or_instance": fields.Float(), "validate": validate.Length(equal=4)}
+_row = functools.partial(_list, **_FOUR)
 
 
 class Error(marshmallow.Schema):
@@ -303,61 +292,57 @@ class Error(marshmallow.Schema):
 class NotReady(Error):
     """No checkpoint is loaded."""
 
-    ready = _give(fields.Boolean)
+    ready = _flag()
 
 
 class Health(marshmallow.Schema):
     """What there is."""
 
-    status = _text(choices=("healthy", "no_model"))
-    model_loaded = _give(fields.Boolean)
-    config_loaded = _give(fields.Boolean)
+    status = _text(validate=validate.OneOf(("healthy", "no_model")))
+    model_loaded, config_loaded = _flag(), _flag()
     model_version = _text("null without a model.", null=True)
     engine = _text("What runs the network; null without a model.", null=True)
-    recorder = _give(fields.Boolean, "Whether corrections are kept.")
-    uptime_s = _give(meaning="Since the start.")
+    recorder = _flag("Whether corrections are kept.")
+    uptime_s = _number("Since the start.")
 
 
 class Ready(marshmallow.Schema):
     """Predictions are answered."""
 
-    ready = _give(fields.Boolean)
+    ready = _flag()
     model_version = _text()
 
 
 class Combination(marshmallow.Schema):
     """What can be asked."""
 
-    action = _text()
-    food_type = _text()
+    action, food_type = _text(), _text()
 
 
 class Combinations(marshmallow.Schema):
     """Every pair of action and food that the model has learnt."""
 
-    combinations = _give(fields.List, cls_or_instance=fields.Nested(Combination))
-    available_actions = _give(fields.List, cls_or_instance=fields.String())
-    available_food_types = _give(fields.List, cls_or_instance=fields.String())
-    total_combinations = _give(fields.Integer)
+    combinations = _list(cls_or_instance=fields.Nested(Combination))
+    available_actions = _list(cls_or_instance=fields.String())
+    available_food_types = _list(cls_or_instance=fields.String())
+    total_combinations = _whole_number()
 
 
 class ExecutionParameters(marshmallow.Schema):
     """A motion in 0..1 of the picture's width and height, or in its pixels; origin top left, x to
     the right, y down. The skewer point is the middle between start and end."""
 
-    start_x, start_y, end_x, end_y, skewer_x, skewer_y = (_give() for _ in range(6))
-    direction_degrees = _give(
-        meaning="atan2(end_y - start_y, end_x - start_x): 0 points right, 90 down."
-    )
+    start_x, start_y, end_x, end_y, skewer_x, skewer_y = (_number() for _ in range(6))
+    direction_degrees = _number("atan2(end_y - start_y, end_x - start_x): 0 points right, 90 down.")
 
 
 class Timing(marshmallow.Schema):
     """Milliseconds."""
 
-    decode = _give(meaning="From the file to the model's input.")
-    queue = _give(meaning="Waiting for the model.")
-    model = _give(meaning="The model's own time.")
-    total = _give(meaning="From the request's fields to the answer.")
+    decode = _number("From the file to the model's input.")
+    queue = _number("Waiting for the model.")
+    model = _number("The model's own time.")
+    total = _number("From the request's fields to the answer.")
 
 
 class Statistics(marshmallow.Schema):
@@ -365,17 +350,17 @@ class Statistics(marshmallow.Schema):
 
     mean = _row("x1, y1, x2, y2.")
     std = _row("Of each.")
-    total_variance = _give(meaning="Summed over the four.")
-    centroid_variance = _give(meaning="Of the middle, x and y summed.")
-    size_variance = _give(meaning="Of end minus start, x and y summed.")
-    distance_variance = _give(meaning="Of the L2 norm of the four.")
-    num_samples = _give(fields.Integer, "S.")
+    total_variance = _number("Summed over the four.")
+    centroid_variance = _number("Of the middle, x and y summed.")
+    size_variance = _number("Of end minus start, x and y summed.")
+    distance_variance = _number("Of the L2 norm of the four.")
+    num_samples = _whole_number("S.")
 
 
 class Region(marshmallow.Schema):
     """Ellipse that holds the true midpoint with the coverage."""
 
-    center_x, center_y, radius_x, radius_y = (_give() for _ in range(4))
+    center_x, center_y, radius_x, radius_y = (_number() for _ in range(4))
 
 
 class Uncertainty(marshmallow.Schema):
@@ -383,30 +368,25 @@ class Uncertainty(marshmallow.Schema):
 
     source = _text("token_distribution or mc_dropout.")
     score_name = _text("Which number of the source ranks answers.")
-    score = _give(meaning="The higher, the less sure.")
-    threshold = _give(meaning="The human is asked above it; null: never.", null=True)
-    error_limit = _give(meaning="A midpoint further off, in 0..1 of the picture, is an error.")
-    angle_limit = _give(
-        meaning="So is the axis of elongated food, in degrees; null: only places were judged.",
+    score = _number("The higher, the less sure.")
+    threshold = _number("The human is asked above it; null: never.", null=True)
+    error_limit = _number("A midpoint further off, in 0..1 of the picture, is an error.")
+    angle_limit = _number(
+        "So is the axis of elongated food, in degrees; null: only places were judged.", null=True
+    )
+    chance = _number("That the answer is no error; null in calibrations without it.", null=True)
+    two_places = _flag("Another place is nearly as likely, such as that of an equal piece.")
+    half_angle_degrees = _number(
+        "The sector of so many degrees to both sides of the answer's axis holds, together with "
+        "the region, the truth with the coverage; null if unknown.",
         null=True,
     )
-    chance = _give(
-        meaning="That the answer is no error; null in calibrations without it.", null=True
-    )
-    two_places = _give(
-        fields.Boolean, "Another place is nearly as likely, such as that of an equal piece."
-    )
-    half_angle_degrees = _give(
-        meaning="The sector of so many degrees to both sides of the answer's axis holds, together "
-        "with the region, the truth with the coverage; null if unknown.",
-        null=True,
-    )
-    expected_error_rate = _give(meaning="Share of errors among answers below the threshold.")
-    expected_query_rate = _give(meaning="Share of answers above it.")
+    expected_error_rate = _number("Share of errors among answers below the threshold.")
+    expected_query_rate = _number("Share of answers above it.")
     std = _row("Calibrated standard deviations of x1, y1, x2, y2, in 0..1 of the picture.")
-    coverage = _give(meaning="Chance that a region holds the truth.")
-    region = _give(fields.Nested, "0..1 of the picture.", nested=Region)
-    region_pixels = _give(fields.Nested, "Pixels.", nested=Region)
+    coverage = _number("Chance that a region holds the truth.")
+    region = _object("0..1 of the picture.", nested=Region)
+    region_pixels = _object("Pixels.", nested=Region)
     box_low = _row("Lower ends of the box around x1, y1, x2, y2 with the coverage, 0..1.")
     box_high = _row("Its upper ends.")
 
@@ -414,63 +394,64 @@ class Uncertainty(marshmallow.Schema):
 class About(marshmallow.Schema):
     """The picture and the instruction, as they came and as they were understood."""
 
-    image_width = _give(fields.Integer, "Pixels, upright as its EXIF orientation says.")
-    image_height = _give(fields.Integer, "Pixels, upright as its EXIF orientation says.")
-    resize = _text(choices=image_placement.MODES)
-    passes = _text(choices=framing.PASSES)
+    image_width, image_height = (
+        _whole_number("Pixels, upright as its EXIF orientation says.") for _ in range(2)
+    )
+    resize = _text(validate=validate.OneOf(image_placement.MODES))
+    passes = _text(validate=validate.OneOf(framing.PASSES))
     crop = _row("What the last pass looked at, x1, y1, x2, y2 in 0..1 of the picture.")
     action = _text(
         "The name that was understood; of `text` alone, the nearest known one.", null=True
     )
     food_type = _text("As action.", null=True)
-    likeness = _give(
-        meaning="Of `text` alone: cosine of its embedding and that of the instruction which was "
-        "asked in its place; null for action and food_type.",
+    likeness = _number(
+        "Of `text` alone: cosine of its embedding and that of the instruction which was asked in "
+        "its place; null for action and food_type.",
         null=True,
     )
-    trained = _give(
-        fields.Boolean,
+    trained = _flag(
         "Whether the model was trained on this action and food; a person is asked about others. "
         "null if the checkpoint does not say.",
         null=True,
     )
-    ask_human = _give(
-        fields.Boolean,
+    ask_human = _flag(
         "Whether to ask the human instead of acting; null if nobody has calibrated the checkpoint.",
         null=True,
     )
-    uncertainty = _give(fields.Nested, null=True, nested=Uncertainty)
-    input_action = _text("As it was sent.", null=True)
-    input_food_type = _text("As it was sent.", null=True)
-    input_text = _text("As it was sent.", null=True)
+    uncertainty = _object(null=True, nested=Uncertainty)
+    input_action, input_food_type, input_text = (
+        _text("As it was sent.", null=True) for _ in range(3)
+    )
 
 
 class Samples(About):
     """Samples of one picture."""
 
-    batch_size = _give(fields.Integer, "S, samples.")
-    enable_dropout = _give(fields.Boolean)
-    dropout_scope = _text(choices=DROPOUT_SCOPES)
-    seed = _give(fields.Integer, "The one that was used; null without dropout.", null=True)
-    predictions = _rows("0..1 of the picture")
-    predictions_pixels = _rows("pixels")
-    statistics = _give(fields.Nested, nested=Statistics)
-    mean_prediction = _give(fields.Nested, nested=ExecutionParameters)
-    mean_prediction_pixels = _give(fields.Nested, nested=ExecutionParameters)
+    batch_size = _whole_number("S, samples.")
+    enable_dropout = _flag()
+    dropout_scope = _text(validate=validate.OneOf(DROPOUT_SCOPES))
+    seed = _whole_number("The one that was used; null without dropout.", null=True)
+    predictions, predictions_pixels = (
+        _list(f"x1, y1, x2, y2 of each sample in {unit}.", cls_or_instance=fields.List(**_FOUR))
+        for unit in ("0..1 of the picture", "pixels")
+    )
+    statistics = _object(nested=Statistics)
+    mean_prediction, mean_prediction_pixels = (
+        _object(nested=ExecutionParameters) for _ in range(2)
+    )
 
 
 class _Answer(marshmallow.Schema):
-    success = _give(fields.Boolean)
+    success = _flag()
     model_version = _text("Which checkpoint answered.")
     request_id = _text("As in the header X-Request-ID; POST /corrections takes it.")
-    timing_ms = _give(fields.Nested, nested=Timing)
+    timing_ms = _object(nested=Timing)
 
 
 class PredictAnswer(About, _Answer):
     """The motion for one picture."""
 
-    prediction = _give(fields.Nested, nested=ExecutionParameters)
-    prediction_pixels = _give(fields.Nested, nested=ExecutionParameters)
+    prediction, prediction_pixels = (_object(nested=ExecutionParameters) for _ in range(2))
 
 
 class PredictBatchAnswer(Samples, _Answer):
@@ -486,13 +467,13 @@ class OneOfSeveral(Samples):
 class PredictImagesAnswer(_Answer):
     """Samples of several pictures, `images`, in the order in which they were sent."""
 
-    results = _give(fields.List, cls_or_instance=fields.Nested(OneOfSeveral))
+    results = _list(cls_or_instance=fields.Nested(OneOfSeveral))
 
 
 class Done(marshmallow.Schema):
     """It is done."""
 
-    success = _give(fields.Boolean)
+    success = _flag()
     message = _text()
 
 

@@ -6,6 +6,19 @@ requests run as the engine has use for; the engine gives one that is alone all c
 
 Another version of the model is loaded and warmed up beside the old one, which goes on answering;
 then one reference changes. Requests that began with the old version end with it.
+
+GET /metrics answers, in the text format of Prometheus:
+
+| name                                    | what                                                |
+|-----------------------------------------|-----------------------------------------------------|
+| rt1_requests_total{route,method,status} | answered requests                                   |
+| rt1_errors_total{route,status}          | those answered with 400 or more                     |
+| rt1_request_seconds{route}              | histogram: from the first guard to the last         |
+| rt1_stage_seconds{stage}                | histogram of predictions: decode, queue, model,     |
+|                                         | total                                               |
+| rt1_queue_length                        | requests that wait for the model now                |
+| rt1_model_info{version}                 | 1, for the version that answers                     |
+| process_*                               | memory, processor time, open files                  |
 """
 
 from __future__ import annotations
@@ -19,9 +32,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import flask
+import prometheus_client as prometheus
 from absl import logging
 
-from serving import metrics, recorder, security
+from serving import recorder, security
 from serving.predictor import Predictor
 from serving.schemas import RequestError
 from serving.settings import ServerSettings, num_cores
@@ -32,6 +47,8 @@ _OF_A_CHECKPOINT = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError),
     *(ImportError, SyntaxError, RuntimeError),
 )
+# A stub answers in a millisecond, a full-size batch with dropout everywhere in seconds.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Line:
@@ -89,6 +106,70 @@ class PixelBudget:
                 self._changed.notify_all()
 
 
+class ServerMetrics:
+    """The counters of one server, in a registry of its own; any thread may call its methods.
+
+    A path that no route has is counted as `unknown`, and so is an odd method: nobody can fill the
+    memory with new labels.
+    """
+
+    def __init__(self, queue_length: Callable[[], int]) -> None:
+        """`queue_length` is asked whenever somebody asks for the metrics."""
+        registry = self._registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=registry)
+
+        def make(kind: type, name: str, text: str, *labels: str, **options: Any) -> Any:
+            return kind(f"rt1_{name}", text, labels, registry=registry, **options)
+
+        histogram, seconds = prometheus.Histogram, {"buckets": _SECONDS}
+        self._requests = make(
+            *(prometheus.Counter, "requests", "Answered requests.", "route", "method", "status")
+        )
+        self._errors = make(
+            prometheus.Counter, "errors", "Answered with 400 or more.", "route", "status"
+        )
+        self._request_seconds = make(
+            histogram, "request_seconds", "From the first guard to the last.", "route", **seconds
+        )
+        stages = make(
+            histogram, "stage_seconds", "Where a prediction's time went.", "stage", **seconds
+        )
+        # Made here, so that each is there, with 0, before the first prediction.
+        self._stages = {name: stages.labels(name) for name in ("decode", "queue", "model", "total")}
+        self._model = make(prometheus.Info, "model", "The version of the model that answers.")
+        waiting = make(prometheus.Gauge, "queue_length", "Requests that wait for the model.")
+        waiting.set_function(queue_length)
+
+    def observe(self, timing_ms: Mapping[str, float]) -> None:
+        """Notes where the time of one prediction went."""
+        for stage, milliseconds in timing_ms.items():
+            self._stages[stage].observe(milliseconds / 1000)
+
+    def set_model_version(self, version: str) -> None:
+        """Says which version answers from now on."""
+        self._model.info({"version": version})
+
+    def count(self, response: flask.Response) -> flask.Response:
+        """Counts an answered request; an `after_request` function."""
+        request, visitor = flask.request, security.visitor_of_this()
+        if not visitor.expired:
+            route = request.url_rule.rule if request.url_rule else "unknown"
+            self.count_as(route, request.method, response.status_code, visitor.started_s)
+        return response
+
+    def count_as(self, route: str, method: str, status: int, started_s: float) -> None:
+        """Counts a request that began at `started_s` of `time.perf_counter`."""
+        known = method in ("GET", "HEAD", "POST", "OPTIONS")
+        self._requests.labels(route, method if known else "unknown", status).inc()
+        self._request_seconds.labels(route).observe(time.perf_counter() - started_s)
+        if status >= 400:
+            self._errors.labels(route, status).inc()
+
+    def to_text(self) -> bytes:
+        """Everything, as GET /metrics answers it."""
+        return prometheus.generate_latest(self._registry)
+
+
 class Service:
     """Shared by all threads of a server.
 
@@ -106,18 +187,18 @@ class Service:
         self,
         predictor: Predictor | None,
         settings: ServerSettings,
-        load: Callable[[pathlib.Path], Predictor],
+        load: Callable[[pathlib.Path], Predictor] | None = None,
     ) -> None:
-        """`load` makes a predictor from a checkpoint directory; OSError or ValueError if it
-        cannot."""
+        """`load` makes a predictor from a checkpoint directory; None: the real one."""
         self.current, self.settings = predictor, settings
         self.started_s = time.monotonic()
-        self._load, self._loading = load, threading.Lock()
+        self._load = load or (lambda directory: Predictor.from_checkpoint(directory, settings))
+        self._loading = threading.Lock()
         # The model that a server without one may load later is run by an engine too.
         self.num_workers = predictor.num_workers if predictor else num_cores()
         self.line = Line(settings.max_waiting)
         self._budget = PixelBudget(settings.max_pixels, settings.deadline_s)
-        self.metrics = metrics.ServerMetrics(self.line.__len__)
+        self.metrics = ServerMetrics(self.line.__len__)
         self.recorder = None
         if settings.record_dir is not None:
             self.recorder = recorder.Recorder(settings.record_dir, settings.record_bytes)
@@ -134,21 +215,12 @@ class Service:
             )
         return self.current
 
-    def start(self, visitor: security.Visitor) -> float:
-        """A prediction's turn has come; milliseconds that it has waited."""
-        if visitor.waited_ms is None:  # No front has put it into the line.
-            self.line.enter()
-            self.line.leave()
-        return visitor.waited_ms or 0.0
-
     def answer(
         self, predictor: Predictor, image: bytes, request: Mapping[str, Any], sampled: bool
     ) -> dict[str, Any]:
         """`Predictor.answer` within the limits of this server."""
-        max_pixels = self.settings.max_pixels
-        return predictor.answer(
-            image, request, sampled=sampled, max_pixels=max_pixels, budget=self._budget.take
-        )
+        limits = {"max_pixels": self.settings.max_pixels, "budget": self._budget.take}
+        return predictor.answer(image, request, sampled=sampled, **limits)
 
     def switch_to(self, name: str) -> tuple[Predictor, Predictor | None]:
         """Loads another version and makes it the current one."""

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 
 from absl import logging
 
-from food_data import framing
+from food_data import atomic_files, framing
 
+ENGINES = ("auto", "tensorflow", "onnxruntime")
 _KEY_ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([!-~]+)")
 
 
@@ -103,18 +104,12 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     )
     add(
         "--engine",
-        choices=("auto", "tensorflow", "onnxruntime"),
+        choices=ENGINES,
         default=defaults.engine,
         help="what runs the network; auto: TensorFlow where it sees a GPU, else the fastest that "
         "is installed and passes its check",
     )
     framing.add_flags(model)
-    _add_network_flags(parser, environment)
-
-
-def _add_network_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    """Adds what is not about the model."""
-    defaults = ServerSettings()
     add = parser.add_argument_group("network").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add(
@@ -154,13 +149,14 @@ def _add_network_flags(parser: argparse.ArgumentParser, environment: Mapping[str
     )
     add = parser.add_argument_group("limits").add_argument
     limits = {
-        "--requests_per_minute": (None, "of one key or address; no limit unless given"),
-        "--max_waiting": (defaults.max_waiting, "requests in the queue, then 503 (%(default)s)"),
-        "--max_body_bytes": (defaults.max_body_bytes, "of a request (%(default)s)"),
-        "--max_pixels": (defaults.max_pixels, "of a picture, and of all at a time (%(default)s)"),
+        "requests_per_minute": "of one key or address; no limit unless given",
+        "max_waiting": "requests in the queue, then 503 (%(default)s)",
+        "max_body_bytes": "of a request (%(default)s)",
+        "max_pixels": "of a picture, and of all at a time (%(default)s)",
     }
-    for flag, (default, text) in limits.items():
-        add(flag, type=_number(int, 1, 2**63), default=default, help=text)
+    for name, text in limits.items():
+        default = getattr(defaults, name)
+        add(f"--{name}", type=_number(int, 1, 2**63), default=default, help=text)
     add(
         "--deadline_s",
         type=_number(float, 1e-9, 1e9),
@@ -176,11 +172,9 @@ def from_flags(arguments: argparse.Namespace, environment: Mapping[str, str]) ->
         sys.exit(f"--checkpoint_root: expected a folder of checkpoint directories, got {root}.")
     if record_dir is not None:
         try:
-            record_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            sys.exit(f"--record_dir: {record_dir} cannot be made: {error.strerror}.")
-        if not os.access(record_dir, os.W_OK):
-            sys.exit(f"--record_dir: {record_dir} cannot be written to.")
+            atomic_files.check_folder(record_dir, "--record_dir")
+        except (OSError, ValueError) as error:
+            sys.exit(str(error))
     try:
         keys = read_keys(arguments.api_key_file, environment.get("API_KEYS", ""))
     except (OSError, ValueError) as error:

@@ -10,16 +10,23 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import re
 import threading
+import typing
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
+from tensorflow.core.protobuf import rewriter_config_pb2
 
 import policy_specs
 import prediction_functions
 from serving import settings
 from serving.engines import graphs
+
+if typing.TYPE_CHECKING:
+    import checkpoint_directory
 
 TOLERANCE = 1e-4
 Arrays = tuple[np.ndarray, ...]
@@ -72,37 +79,14 @@ class Engine:
         return outputs.ndim > answers.ndim
 
     def forward(self, image: np.ndarray, embedding: np.ndarray, **sampling: object) -> np.ndarray:
-        """Execution parameters for images and instructions, clipped to 0..1.
-
-        Args:
-            image: uint8 [B, H, W, 3] of the size that the network was built for.
-            embedding: float32 [B, 512].
-            dropout: 'off'; 'head', image features once and dropout behind them; 'full', dropout
-                everywhere.
-            num_samples: S, with dropout on; None for one sample without the axis S.
-            seed: of the dropout, 0 .. 2^31 - 1; the same one gives the same samples. None draws a
-                fresh one.
-
-        Returns:
-            float32 [B, 4], or [S, B, 4] if num_samples is given.
-
-        Raises:
-            ValueError: if arguments do not fit the network or each other.
-        """
+        """Execution parameters [B, 4], or samples [S, B, 4], as `agent_wrapper.Agent.forward`."""
         return self._run(image, embedding, **sampling)[0]
 
     def forward_with_distributions(
         self, image: np.ndarray, embedding: np.ndarray, **sampling: object
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What `forward` answers, bit for bit, and the distributions behind it, in the same pass.
-
-        Returns:
-            float32 [B, 4], and probabilities of tokens float32 [B, 4, vocab_size]; with
-            num_samples, [S, B, 4] and [S, B, 4, vocab_size].
-
-        Raises:
-            ValueError: as `forward`, and if the network regresses coordinates.
-        """
+        """What `forward` answers, bit for bit, and the probabilities of tokens behind it, with one
+        more axis, in the same pass. Raises ValueError if the network regresses coordinates."""
         answers, outputs = self._run(image, embedding, **sampling)
         if outputs.ndim == answers.ndim:
             raise prediction_functions.no_distributions()
@@ -148,22 +132,11 @@ class Engine:
         seed: int | None = None,
     ) -> Arrays:
         """Execution parameters and what they are made from, both with the axes of `forward`."""
-        image, embedding = np.asarray(image), np.asarray(embedding)
-        for name, array, dtype, shape in (
-            ("images", image, np.uint8, self.image_shape),
-            ("embeddings", embedding, np.float32, (policy_specs.EMBEDDING_SIZE,)),
-        ):
-            if array.dtype != dtype or array.shape != (len(image), *shape) or not len(image):
-                raise ValueError(
-                    f"forward: expected {name} {np.dtype(dtype)} of shape [B, "
-                    f"{', '.join(map(str, shape))}], got {array.dtype} {list(array.shape)}."
-                )
-        prediction_functions.check_sampling(dropout, num_samples, seed)
         if dropout == "off":
             return self.by_picture("answer", self.features(image, embedding))
+        prediction_functions.check_sampling(dropout, num_samples, seed)
         count = num_samples or 1
-        seed = prediction_functions.fresh_seed() if seed is None else seed
-        pair = np.array([seed, 0], np.int32)
+        pair = np.array([prediction_functions.fresh_seed() if seed is None else seed, 0], np.int32)
         if dropout == "full" and self._factors is not None:
             tiled = np.tile(image, (count, 1, 1, 1)), np.tile(embedding, (count, 1))
             features = self.features(*tiled, pair)
@@ -173,13 +146,67 @@ class Engine:
         return tuple(result[0] for result in results) if num_samples is None else results
 
 
+class FrozenFunction:
+    """A frozen graph in a session of TensorFlow; threads may share it.
+
+    The session, unlike a `tf.function`, frees all of it when it is dropped.
+    """
+
+    def __init__(self, graph_def: tf.compat.v1.GraphDef, fuse: bool = False) -> None:
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.import_graph_def(graph_def, name="")
+        config = tf.compat.v1.ConfigProto()
+        off, on = rewriter_config_pb2.RewriterConfig.OFF, rewriter_config_pb2.RewriterConfig.ON
+        config.graph_options.rewrite_options.remapping = on if fuse else off
+        self._session = tf.compat.v1.Session(graph=graph, config=config)
+        outputs, inputs = (graphs.tensors(graph_def, kind) for kind in ("output", "input"))
+        self._run = self._session.make_callable(outputs, feed_list=inputs)
+
+    def __call__(self, *arrays: np.ndarray) -> Arrays:
+        """The outputs for the inputs, both in order."""
+        return tuple(self._run(*arrays))
+
+
+class OnnxFunction:
+    """An ONNX model of one picture, in a session with a thread for each core, for when it is alone,
+    and in one with a single thread, which answers more pictures in a second side by side."""
+
+    def __init__(self, model: bytes) -> None:
+        import onnxruntime  # Optional.
+
+        def session(num_threads: int) -> onnxruntime.InferenceSession:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = num_threads
+            options.inter_op_num_threads = 1
+            options.log_severity_level = 3
+            # Threads that wait for more work would take the cores from what runs next: another
+            # session of this engine, or TensorFlow.
+            options.add_session_config_entry("session.force_spinning_stop", "1")
+            return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+
+        cores = settings.num_cores()
+        self._side_by_side = session(1)
+        self._alone = session(cores) if cores > 1 else self._side_by_side
+        # Their names tell their order: input_0:0, input_1:0 ..
+        self._inputs = sorted(
+            (one.name for one in self._side_by_side.get_inputs()),
+            key=lambda name: int(re.search(r"\d+", name).group()),
+        )
+
+    def __call__(self, arrays: Arrays, alone: bool) -> Arrays:
+        """The outputs [1, ...] for the inputs [1, ...], both in order."""
+        session = self._alone if alone else self._side_by_side
+        return tuple(session.run(None, dict(zip(self._inputs, arrays))))
+
+
 def in_tensorflow(
     stages: graphs.StageGraphs, functions: prediction_functions.PredictionFunctions
 ) -> Engine:
     """The engine that is always there; not compared with anything."""
 
-    def of_one_picture(graph: graphs.FrozenGraph, fuse: bool) -> RunOne:
-        function = graphs.FrozenFunction(graph, fuse)
+    def of_one_picture(graph_def: tf.compat.v1.GraphDef, fuse: bool) -> RunOne:
+        function = FrozenFunction(graph_def, fuse)
         # TensorFlow has one set of threads for all runs.
         return lambda row, alone: function(*row)
 
@@ -187,8 +214,8 @@ def in_tensorflow(
         "tensorflow",
         of_one_picture(stages.features, fuse=True),
         of_one_picture(stages.answer, fuse=False),
-        stages.factors and graphs.FrozenFunction(stages.factors),
-        graphs.FrozenFunction(stages.sampler),
+        stages.factors and FrozenFunction(stages.factors),
+        FrozenFunction(stages.sampler),
         functions.image_shape,
         functions.action_coding,
     )
@@ -238,3 +265,41 @@ def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -
             f"engine {engine.name}: expected the network's values within {TOLERANCE:g}, got "
             f"{', '.join(wrong)}. Use another --engine, or load another checkpoint."
         )
+
+
+def create(loaded: checkpoint_directory.LoadedCheckpoint, name: str = "auto") -> Engine:
+    """Makes an engine that computes what the agent computes, and has run once.
+
+    Args:
+        loaded: the checkpoint; what the engine needs of it is copied.
+        name: of `settings.ENGINES`; 'auto': TensorFlow where it sees a GPU, which ONNX Runtime's
+            build for CPUs would leave idle, else the fastest that is installed and passes the
+            comparison with the agent.
+
+    Raises:
+        EngineError: if the engine that was named cannot be had; with 'auto' it is a warning, and
+            TensorFlow runs the network.
+        ValueError: if there is no engine of the name.
+    """
+    if name not in settings.ENGINES:
+        raise ValueError(f"engine: expected one of {settings.ENGINES}, got {name!r}.")
+    if name == "auto" and tf.config.list_physical_devices("GPU"):
+        name = "tensorflow"
+    if name != "tensorflow":
+        try:
+            try:
+                from serving.engines import onnx  # Here, because ONNX Runtime is optional.
+            except ImportError as error:
+                raise EngineError(
+                    "engine onnxruntime: expected the packages onnxruntime, tf2onnx and onnx, got "
+                    f"{error}. Install them: pip install -r requirements.txt"
+                ) from error
+            return onnx.create(loaded.agent)
+        except EngineError as error:
+            if name != "auto":
+                raise
+            logging.warning("TensorFlow runs the network: %s", error)
+    functions = loaded.agent.prediction_functions()
+    engine = in_tensorflow(graphs.freeze_stages(functions), functions)
+    check(engine, functions)
+    return engine

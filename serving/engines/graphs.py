@@ -19,9 +19,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import rewriter_config_pb2
 from tensorflow.python.framework import convert_to_constants
 
 import policy_specs
@@ -30,43 +28,10 @@ import prediction_functions
 _SEED, _COUNT = tf.TensorSpec((2,), tf.int32), tf.TensorSpec((), tf.int32)
 
 
-@dataclasses.dataclass(frozen=True)
-class FrozenGraph:
-    """A graph without variables.
-
-    Attributes:
-        graph_def: placeholders input_0, input_1 .., identities output_0 .. and what lies between.
-    """
-
-    graph_def: tf.compat.v1.GraphDef
-
-    def tensors(self, kind: str) -> list[str]:
-        """Tensor names of the inputs or outputs, in order; `kind` is 'input' or 'output'."""
-        found = (re.fullmatch(rf"{kind}_(\d+)", node.name) for node in self.graph_def.node)
-        return [f"{kind}_{number}:0" for number in sorted(int(m.group(1)) for m in found if m)]
-
-
-class FrozenFunction:
-    """Runs a frozen graph in a session of its own; threads may share it.
-
-    The session, unlike a `tf.function`, frees all of it when it is dropped.
-    """
-
-    def __init__(self, frozen: FrozenGraph, fuse: bool = False) -> None:
-        """Loads the graph into a session."""
-        graph = tf.Graph()
-        with graph.as_default():
-            tf.import_graph_def(frozen.graph_def, name="")
-        config = tf.compat.v1.ConfigProto()
-        off, on = rewriter_config_pb2.RewriterConfig.OFF, rewriter_config_pb2.RewriterConfig.ON
-        config.graph_options.rewrite_options.remapping = on if fuse else off
-        self._session = tf.compat.v1.Session(graph=graph, config=config)
-        names = frozen.tensors("output"), frozen.tensors("input")
-        self._run = self._session.make_callable(names[0], feed_list=names[1])
-
-    def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The outputs for the inputs, both in order."""
-        return tuple(self._run(*arrays))
+def tensors(graph_def: tf.compat.v1.GraphDef, kind: str) -> list[str]:
+    """Tensor names of the 'input' or 'output' of a frozen graph: input_0:0, input_1:0 .."""
+    found = (re.fullmatch(rf"{kind}_(\d+)", node.name) for node in graph_def.node)
+    return [f"{kind}_{number}:0" for number in sorted(int(m.group(1)) for m in found if m)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +47,10 @@ class StageGraphs:
             [S, B, ...] unclipped).
     """
 
-    features: FrozenGraph
-    factors: FrozenGraph | None
-    answer: FrozenGraph
-    sampler: FrozenGraph
+    features: tf.compat.v1.GraphDef
+    factors: tf.compat.v1.GraphDef | None
+    answer: tf.compat.v1.GraphDef
+    sampler: tf.compat.v1.GraphDef
 
 
 def freeze_stages(functions: prediction_functions.PredictionFunctions) -> StageGraphs:
@@ -97,7 +62,7 @@ def freeze_stages(functions: prediction_functions.PredictionFunctions) -> StageG
 
     def freeze(
         function: Callable[..., object], batch: int | None, *more: tf.TensorSpec
-    ) -> FrozenGraph:
+    ) -> tf.compat.v1.GraphDef:
         features = tf.TensorSpec((batch, *functions.feature_shape), tf.float32)
         return extract(*trace(function, (features, *more)))
 
@@ -125,7 +90,7 @@ def trace(
 
 def extract(
     graph_def: tf.compat.v1.GraphDef, inputs: Mapping[str, tf.TensorSpec], outputs: Sequence[str]
-) -> FrozenGraph:
+) -> tf.compat.v1.GraphDef:
     """The part of a graph between some tensors and others.
 
     Control dependencies are left out: what the network asserts about floats holds for bytes.
@@ -153,7 +118,7 @@ def extract(
         source = new_names.get(_canonical(tensor), tensor)
         node = part.node.add(name=f"output_{index}", op="Identity", input=[source])
         node.attr["T"].type = tf.float32.as_datatype_enum
-    return FrozenGraph(part)
+    return part
 
 
 def _canonical(tensor: str) -> str:
@@ -164,7 +129,7 @@ def _canonical(tensor: str) -> str:
 
 def _freeze_features(
     functions: prediction_functions.PredictionFunctions,
-) -> tuple[FrozenGraph, FrozenGraph | None]:
+) -> tuple[tf.compat.v1.GraphDef, tf.compat.v1.GraphDef | None]:
     """One trace with dropout, cut where its factors enter: what follows, and what makes them."""
     picture = (
         tf.TensorSpec((1, *functions.image_shape), functions.image_dtype),

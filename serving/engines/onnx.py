@@ -20,22 +20,21 @@ import hashlib
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
 import gin
-import onnxruntime
 import tensorflow as tf
 from absl import logging
+from google.protobuf import message
+from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 import agent_wrapper
 import prediction_functions
 import sequence_agent
 from food_data import atomic_files
-from serving import settings
 from serving.engines import engine, graphs
 
 OPSET = 15
@@ -44,6 +43,12 @@ _VERSION = 4
 # Folders of exports that are kept, the latest.
 _KEPT = 8
 _ROOT = pathlib.Path(__file__).parents[2]
+# What loading, or running, a damaged or foreign file raises.
+_OF_A_FILE = (
+    *(ValueError, LookupError, RuntimeError, message.DecodeError, tf.errors.OpError),
+    *(onnx_errors.InvalidProtobuf, onnx_errors.InvalidGraph, onnx_errors.InvalidArgument),
+    *(onnx_errors.NotImplemented, onnx_errors.RuntimeException, onnx_errors.Fail),
+)
 
 
 def create(agent: agent_wrapper.Agent) -> engine.Engine:
@@ -58,11 +63,14 @@ def create(agent: agent_wrapper.Agent) -> engine.Engine:
     files = _kept(folder)
     if files:
         try:
-            return _load_and_check(files, functions)
-        except Exception as error:  # noqa: BLE001  A damaged file makes the loaders raise anything.
+            result = from_files(files, functions)
+            engine.check(result, functions)
+            return result
+        except _OF_A_FILE as error:
             logging.warning("The network is exported again, its old export is of no use: %s", error)
     files = export(graphs.freeze_stages(functions))
-    result = _load_and_check(files, functions)
+    result = from_files(files, functions)
+    engine.check(result, functions)
     try:
         keep(folder, files)
     except OSError as error:
@@ -121,24 +129,23 @@ def digest(agent: agent_wrapper.Agent) -> str:
 
 def export(stages: graphs.StageGraphs) -> dict[str, bytes]:
     """File name -> content: what is deterministic for ONNX Runtime, the rest for TensorFlow."""
-    files = {"sampler.pb": stages.sampler.graph_def.SerializeToString()}
+    files = {"sampler.pb": stages.sampler.SerializeToString()}
     if stages.factors is not None:
-        files["factors.pb"] = stages.factors.graph_def.SerializeToString()
+        files["factors.pb"] = stages.factors.SerializeToString()
     files["features.onnx"] = convert(stages.features)
     files["answer.onnx"] = convert(stages.answer)
     return files
 
 
-def convert(graph: graphs.FrozenGraph) -> bytes:
+def convert(graph_def: tf.compat.v1.GraphDef) -> bytes:
     """A graph without random numbers as an ONNX model; inputs and outputs keep their names.
 
-    In a process of its own, whose memory the server does not keep.
-
-    Raises EngineError if the converter cannot.
+    In a process of its own, whose memory the server does not keep. Raises EngineError if the
+    converter cannot.
     """
     with tempfile.TemporaryDirectory(prefix="onnx-export-") as folder:
         source, target = pathlib.Path(folder) / "graph.pb", pathlib.Path(folder) / "model.onnx"
-        source.write_bytes(graph.graph_def.SerializeToString())
+        source.write_bytes(graph_def.SerializeToString())
         command = [sys.executable, "-m", "serving.engines.onnx", str(source), str(target)]
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         run = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True)
@@ -156,59 +163,18 @@ def from_files(
 ) -> engine.Engine:
     """An engine that runs what `export` made; not compared with anything."""
 
-    def in_tensorflow(name: str) -> graphs.FrozenFunction:
-        graph_def = tf.compat.v1.GraphDef.FromString(files[name])
-        return graphs.FrozenFunction(graphs.FrozenGraph(graph_def))
+    def in_tensorflow(name: str) -> engine.FrozenFunction:
+        return engine.FrozenFunction(tf.compat.v1.GraphDef.FromString(files[name]))
 
     return engine.Engine(
         "onnxruntime",
-        OnnxFunction(files["features.onnx"]),
-        OnnxFunction(files["answer.onnx"]),
+        engine.OnnxFunction(files["features.onnx"]),
+        engine.OnnxFunction(files["answer.onnx"]),
         in_tensorflow("factors.pb") if "factors.pb" in files else None,
         in_tensorflow("sampler.pb"),
         functions.image_shape,
         functions.action_coding,
     )
-
-
-class OnnxFunction:
-    """An ONNX model of one picture, in a session with a thread for each core, for when it is alone,
-    and in one with a single thread, which answers more pictures in a second side by side."""
-
-    def __init__(self, model: bytes) -> None:
-        """`model` is serialized."""
-        cores = settings.num_cores()
-        self._side_by_side = _session(model, 1)
-        self._alone = _session(model, cores) if cores > 1 else self._side_by_side
-        # Their names tell their order: input_0:0, input_1:0 ..
-        self._inputs = sorted(
-            (one.name for one in self._side_by_side.get_inputs()),
-            key=lambda name: int(re.search(r"\d+", name).group()),
-        )
-
-    def __call__(self, arrays: engine.Arrays, alone: bool) -> engine.Arrays:
-        """The outputs [1, ...] for the inputs [1, ...], both in order."""
-        session = self._alone if alone else self._side_by_side
-        return tuple(session.run(None, dict(zip(self._inputs, arrays))))
-
-
-def _session(model: bytes, num_threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Threads that wait for more work would take the cores from what runs next: another session of
-    # this engine, or TensorFlow.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _load_and_check(
-    files: dict[str, bytes], functions: prediction_functions.PredictionFunctions
-) -> engine.Engine:
-    result = from_files(files, functions)
-    engine.check(result, functions)
-    return result
 
 
 def keep(folder: pathlib.Path, files: dict[str, bytes]) -> None:
@@ -232,13 +198,11 @@ def keep(folder: pathlib.Path, files: dict[str, bytes]) -> None:
 if __name__ == "__main__":
     import tf2onnx  # Here, because the server does without it.
 
-    frozen = graphs.FrozenGraph(
-        tf.compat.v1.GraphDef.FromString(pathlib.Path(sys.argv[1]).read_bytes())
-    )
+    frozen = tf.compat.v1.GraphDef.FromString(pathlib.Path(sys.argv[1]).read_bytes())
     converted, _ = tf2onnx.convert.from_graph_def(
-        frozen.graph_def,
-        input_names=frozen.tensors("input"),
-        output_names=frozen.tensors("output"),
+        frozen,
+        input_names=graphs.tensors(frozen, "input"),
+        output_names=graphs.tensors(frozen, "output"),
         opset=OPSET,
     )
     pathlib.Path(sys.argv[2]).write_bytes(converted.SerializeToString())

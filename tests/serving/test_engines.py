@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving import engines as serving_engines
 from serving.engines import engine as engines
 from serving.engines import graphs
 from tests import small_model
@@ -191,27 +190,10 @@ def test_samples_by_hand():
         engine.forward_with_distributions(*pictures(1))
 
 
-@pytest.mark.parametrize(
-    ("image", "embedding", "message"),
-    [
-        (np.zeros((1, 4, 5, 3), np.uint8), None, r"uint8 of shape \[B, 4, 4, 3\], got uint8 \[1,"),
-        (np.zeros((1, 4, 4, 3), np.float32), None, "got float32"),
-        (np.zeros((0, 4, 4, 3), np.uint8), None, r"got uint8 \[0, 4, 4, 3\]"),
-        (None, np.zeros((1, 511), np.float32), r"float32 of shape \[B, 512\], got float32 \[1"),
-        (None, np.zeros((1, 512)), "got float64"),
-    ],
-)
-def test_inputs_that_do_not_fit(image, embedding, message):
-    good = pictures(1)
-    with pytest.raises(ValueError, match=message):
-        by_hand().forward(
-            good[0] if image is None else image, good[1] if embedding is None else embedding
-        )
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["features", "answer", "sampler"])
-@pytest.mark.parametrize("error", [1e-2, float("nan")], ids=str)
+@pytest.mark.parametrize(
+    ("stage", "error"), [("features", float("nan")), ("answer", 1e-2), ("sampler", 1e-2)]
+)
 def test_the_check_finds_what_clipping_hides(agent, stages, stage, error):
     functions = agent.prediction_functions()
     made = engines.in_tensorflow(stages, functions)
@@ -247,7 +229,7 @@ def choose(monkeypatch):
     monkeypatch.setattr(engines, "in_tensorflow", lambda stages, functions: "tensorflow engine")
     monkeypatch.setattr(engines, "check", lambda engine, functions: None)
     loaded = types.SimpleNamespace(agent=agent)
-    return made, lambda name: serving_engines.create(loaded, name)
+    return made, lambda name: engines.create(loaded, name)
 
 
 def test_which_engine_is_taken(choose, monkeypatch, caplog):

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from food_data import recordings
-from serving import app, front, service, settings
+from serving import app, front, predictor, service, settings
 from serving.schemas import RequestError
 from tests import openapi_schema, serving_stubs, uncertainty_stubs
 
@@ -219,19 +219,6 @@ def test_only_one_checkpoint_is_loaded_at_a_time(serve, tmp_path):
         failed = first.result(LIMIT_S)
         assert failed.status_code == 422 and str(tmp_path) not in failed.text
         assert post(url).json()["model_version"] == "stub-1"
-
-
-@pytest.mark.parametrize("lacking", ["checkpoint", "resize"])
-def test_metadata_without_a_field_is_422_of_the_real_loader(lacking, tmp_path):
-    contents = {"format_version": 1, "checkpoint": "best_checkpoint-1", "resize": "crop"}
-    del contents[lacking]
-    (tmp_path / "monday").mkdir()
-    (tmp_path / "monday" / "metadata.json").write_text(json.dumps(contents))
-    made = settings.ServerSettings(checkpoint_root=tmp_path, load_without_key=True)
-    client = app.create_app(None, made).test_client()
-    answer = client.post("/load_model", json={"checkpoint_path": "monday"})
-    assert answer.status_code == 422
-    assert f"monday/metadata.json: expected '{lacking}' to be" in answer.json["error"]
 
 
 def test_a_fault_shows_nothing_and_is_logged_with_its_id(serve, caplog):
@@ -460,8 +447,6 @@ def test_an_origin_is_scheme_and_host(origin):
 
 
 def test_statistics_by_hand():
-    from serving import predictor
-
     samples = np.array([[0.2, 0.4, 0.6, 0.4], [0.4, 0.4, 0.8, 0.4]])
     norms = np.sqrt([0.2**2 + 0.4**2 + 0.6**2 + 0.4**2, 0.4**2 + 0.4**2 + 0.8**2 + 0.4**2])
     assert predictor.statistics(samples) == {
