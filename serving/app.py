@@ -259,16 +259,16 @@ def load_model(request: dict[str, Any]) -> dict[str, Any]:
 @_routes.response(200, schemas.Done)
 def correct(request: dict[str, Any]) -> dict[str, Any]:
     """Keeps what an answer should have been."""
-    recorder = _service().recorder
+    recorder, request_id = _service().recorder, request.pop("request_id")
     if recorder is None:
         raise RequestError(409, "Corrections are not kept: start the server with --record_dir.")
     try:
-        recorder.correct(**request)
+        recorder.correct(request_id, request)
     except LookupError as error:
         raise RequestError(404, f"'request_id': {error.args[0]}") from error
     except OSError as error:
         raise RequestError(503, f"The correction cannot be kept: {error.strerror}.", 60) from error
-    return {"success": True, "message": f"The correction of {request['request_id']} is kept."}
+    return {"success": True, "message": f"The correction of {request_id} is kept."}
 
 
 @_routes.get("/metrics")
@@ -288,8 +288,8 @@ def _finished(
     image: bytes | None,
 ) -> dict[str, Any]:
     """Adds who answered and how long it took; counts, and keeps what is about one picture."""
-    service, version, visitor = _service(), flask.g.predictor.version, security.visitor_of_this()
     _check_in_time()
+    service, version, visitor = _service(), flask.g.predictor.version, security.visitor_of_this()
     timing["queue"] = flask.g.waited_ms
     timing["total"] = timing["queue"] + 1000 * (time.perf_counter() - flask.g.asked_s)
     service.metrics.observe(timing)

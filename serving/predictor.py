@@ -186,22 +186,18 @@ class Predictor:
         decoded = time.perf_counter()
         framed = self.framing.instead(request["passes"])
         model = framing.Voted(self.model) if framed.votes else self.model
-
-        def forward(images: np.ndarray, embeddings: np.ndarray, **sampling: Any) -> np.ndarray:
-            return np.asarray(model.forward(images, embeddings, **sampling))
-
-        (view,) = framing.look(forward, [photo], [first], vector[np.newaxis], framed)
+        (view,) = framing.look(model.forward, [photo], [first], vector[np.newaxis], framed)
         verdict = row = None
         # A calibration of answers that were found in another way says nothing about these.
         if self.judge is not None and self.judge.calibration.fitted_on.passes == framed.passes:
             verdict, row = self.judge.judge(model, view, first.placement, vector)
         inputs = view.square[np.newaxis], vector[np.newaxis]
         if not sampled:
-            row = forward(*inputs)[0] if row is None else row
+            row = model.forward(*inputs)[0] if row is None else row
             normalised, pixels = _in_picture(row, view.placement)
             found = {"prediction": motion(normalised), "prediction_pixels": motion(pixels)}
         else:
-            found = self._samples(forward, inputs, request, view.placement)
+            found = _samples(model, inputs, request, view.placement)
         asks = verdict and verdict.ask_human
         if understood["trained"] is False or (self.judge is not None and self.judge.asks_always):
             asks = True
@@ -218,33 +214,6 @@ class Predictor:
             **understood,
             **{f"input_{name}": request[name] for name in ("action", "food_type", "text")},
             "timing_ms": {"decode": 1000 * (decoded - started), "queue": 0.0, "model": model_ms},
-        }
-
-    def _samples(
-        self,
-        forward: Callable[..., np.ndarray],
-        inputs: tuple[np.ndarray, np.ndarray],
-        request: Mapping[str, Any],
-        placement: image_placement.Placement,
-    ) -> dict[str, Any]:
-        count, scope = request["batch_size"], request["dropout_scope"]
-        if request["enable_dropout"]:
-            sampling = {"dropout": scope, "num_samples": count, "seed": request["seed"]}
-            rows = forward(*inputs, **sampling)[:, 0]
-        else:
-            rows = np.repeat(forward(*inputs), count, axis=0)
-        normalised, pixels = zip(*(_in_picture(row, placement) for row in rows))
-        found = statistics(np.array(normalised))
-        return {
-            "batch_size": count,
-            "enable_dropout": request["enable_dropout"],
-            "dropout_scope": scope,
-            "seed": request["seed"] if request["enable_dropout"] else None,
-            "predictions": normalised,
-            "predictions_pixels": pixels,
-            "statistics": found,
-            "mean_prediction": motion(found["mean"]),
-            "mean_prediction_pixels": motion(np.mean(pixels, axis=0).tolist()),
         }
 
     def _instruction(
@@ -422,6 +391,33 @@ def _lengths(lengths: np.ndarray, placement: image_placement.Placement) -> np.nd
 def _region(centre: np.ndarray, radii: np.ndarray) -> dict[str, float]:
     names = ("center_x", "center_y", "radius_x", "radius_y")
     return dict(zip(names, [*centre.tolist(), *radii.tolist()]))
+
+
+def _samples(
+    model: Any,
+    inputs: tuple[np.ndarray, np.ndarray],
+    request: Mapping[str, Any],
+    placement: image_placement.Placement,
+) -> dict[str, Any]:
+    count, scope = request["batch_size"], request["dropout_scope"]
+    if request["enable_dropout"]:
+        sampling = {"dropout": scope, "num_samples": count, "seed": request["seed"]}
+        rows = model.forward(*inputs, **sampling)[:, 0]
+    else:
+        rows = np.repeat(model.forward(*inputs), count, axis=0)
+    normalised, pixels = zip(*(_in_picture(row, placement) for row in rows))
+    found = statistics(np.array(normalised))
+    return {
+        "batch_size": count,
+        "enable_dropout": request["enable_dropout"],
+        "dropout_scope": scope,
+        "seed": request["seed"] if request["enable_dropout"] else None,
+        "predictions": normalised,
+        "predictions_pixels": pixels,
+        "statistics": found,
+        "mean_prediction": motion(found["mean"]),
+        "mean_prediction_pixels": motion(np.mean(pixels, axis=0).tolist()),
+    }
 
 
 def motion(coordinates: list[float]) -> dict[str, float]:

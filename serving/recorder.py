@@ -2,7 +2,7 @@
 
     recorder = Recorder("records")
     recorder.record("4f0c...", image, {"route": "/predict", "action": "skewering"}, answer)
-    recorder.correct("4f0c...", 0.1, 0.1, 0.5, 0.5, "ada")
+    recorder.correct("4f0c...", {"start_x": 0.1, ..., "end_y": 0.5, "corrected_by": "ada"})
 
 `food_data/recordings.py` says what the folder holds, and reads it. A record is there whole or not
 at all: its files are written into a folder whose name begins with a dot, which is then renamed.
@@ -100,23 +100,11 @@ class Recorder:
                 text = "Request %s was not recorded (failure %d): %s"
                 logging.warning(text, request_id, self._failures, error)
 
-    def correct(
-        self,
-        request_id: str,
-        start_x: float,
-        start_y: float,
-        end_x: float,
-        end_y: float,
-        corrected_by: str | None = None,
-    ) -> None:
-        """Adds a correction, in 0..1 of the photo, to a record, in place of an earlier one.
+    def correct(self, request_id: str, correction: Mapping[str, Any]) -> None:
+        """Adds a correction, a motion in 0..1 of the photo, in the place of an earlier one.
 
-        Raises LookupError if there is no such record, ValueError for a coordinate that is no number
-        in 0..1, OSError if it cannot be written.
+        Raises LookupError if there is no such record, OSError if it cannot be written.
         """
-        motion = (start_x, start_y, end_x, end_y)
-        correction: dict[str, Any] = dict(zip(recordings.MOTION_FIELDS, motion))
-        recordings.check_motion(correction)
         try:
             recordings.check_request_id(request_id)
         except ValueError as error:
@@ -128,10 +116,9 @@ class Recorder:
                 "this server recorded; predict again and correct that answer."
             )
         now = datetime.datetime.now(datetime.timezone.utc)
-        correction["corrected_by"] = corrected_by
-        correction["corrected_at"] = now.isoformat(timespec="milliseconds")
+        stamped = {**correction, "corrected_at": now.isoformat(timespec="milliseconds")}
         with atomic_files.replace_file(folder / recordings.CORRECTION_FILE) as file:
-            file.write(_json(correction))
+            file.write(_json(stamped))
 
     def _folder_of(self, request_id: str) -> pathlib.Path | None:
         days = recordings.day_folders(self._directory)

@@ -49,10 +49,3 @@ def test_the_server_s_verdict_and_region(calibrated, open_page, choose):
     }
     assert page.get_by_text("where the server expects the midpoint").is_visible()
     assert page.locator(".sample").count() == (16 if samples == "16" else 0)
-
-
-def test_nobody_has_calibrated(page, predict):
-    _, batch = predict(page)
-    assert batch["ask_human"] is None
-    assert page.locator("#region").count() == 0
-    assert page.get_by_text("where the server expects the midpoint").is_hidden()

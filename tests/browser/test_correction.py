@@ -60,16 +60,6 @@ def test_the_midpoint_takes_the_whole_arrow_along_and_not_out_of_the_photo(page,
     assert (x2 - x1, y2 - y1) == pytest.approx((before[2] - before[0], before[3] - before[1]))
 
 
-def test_undo_takes_the_answer_back(page, predict, arrow):
-    predict(page)
-    before = arrow(page)
-    drag(page, "end", 40, 40)
-    page.get_by_role("button", name="Undo").click()
-    assert arrow(page) == before
-    assert page.locator("#ghost").count() == 0
-    assert page.get_by_role("button", name="Save the correction").is_disabled()
-
-
 def test_without_a_recorder_the_button_says_why_it_is_off(open_page, serve, predict):
     with serve() as url:
         page = open_page(url)

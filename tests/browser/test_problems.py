@@ -26,19 +26,6 @@ def test_no_model_is_said_before_anybody_asks(open_page, serve, choose):
         assert page.get_by_role("button", name="Predict").is_disabled()
 
 
-def test_the_page_notices_a_model_that_comes_later(open_page, server_url, choose):
-    page = open_page(server_url)
-    page.get_by_text("Model stub-1").wait_for()
-    health = {"status": "no_model", "model_loaded": False, "recorder": False}
-    page.route("**/health", lambda route: route.fulfill(json=health))
-    page.reload()
-    page.get_by_text("No model is loaded").wait_for()
-    page.unroute("**/health")
-    page.get_by_text("Model stub-1").wait_for()
-    choose(page)
-    assert page.get_by_role("button", name="Predict").is_enabled()
-
-
 def test_a_file_that_is_no_picture(page):
     file = {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
     page.locator("#file-input").set_input_files(file)

@@ -30,10 +30,6 @@ def point(x, y):
     return {"x": x, "y": y}
 
 
-def motion(x1, y1, x2, y2):
-    return {"start": point(x1, y1), "end": point(x2, y2)}
-
-
 def test_ellipse(call):
     square = [point(0, 0), point(2, 0), point(0, 2), point(2, 2)]
     # Variance 4/3 both ways: a circle around (1, 1).
@@ -51,15 +47,6 @@ def test_ellipse(call):
     same = call("geometry", "ellipse95", [point(3, 4)] * 5)
     assert (same["rx"], same["ry"]) == (0, 0)
     assert call("geometry", "ellipse95", square[:2]) is None
-
-
-def test_moving_stays_inside(call):
-    size = {"width": 100, "height": 50}
-    one = motion(10, 10, 90, 40)
-    assert call("geometry", "moved", one, "start", point(-30, 5), size) == motion(0, 15, 90, 40)
-    assert call("geometry", "moved", one, "end", point(30, 30), size) == motion(10, 10, 100, 50)
-    assert call("geometry", "moved", one, "middle", point(30, -30), size) == motion(20, 0, 100, 30)
-    assert call("geometry", "moved", one, "middle", point(-4, 3), size) == motion(6, 13, 86, 43)
 
 
 @pytest.mark.parametrize(

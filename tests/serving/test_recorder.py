@@ -17,6 +17,7 @@ from serving import recorder
 
 JPEG = b"\xff\xd8\xff" + bytes(1000)
 REQUEST = {"route": "/predict", "action": "skewering", "text": None}
+MOTION = {"start_x": 0.25, "start_y": 0.5, "end_x": 0.75, "end_y": 0.5}
 ANSWER = {"prediction": {"start_x": 0.1, "start_y": 0.2, "end_x": 0.3, "end_y": 0.4}}
 
 
@@ -40,8 +41,8 @@ def test_a_record_holds_what_was_sent_and_answered_and_its_last_correction(tmp_p
     # A later run, on another day.
     folder.parent.rename(tmp_path / "new" / "records" / "2020-02-29")
     later = recorder.Recorder(tmp_path / "new" / "records")
-    later.correct("robot-1.7", 0.0, 0.1, 1.0, 0.9, "ada")
-    later.correct("robot-1.7", 0.25, 0.5, 0.75, 0.5)
+    later.correct("robot-1.7", {**MOTION, "end_y": 0.9, "corrected_by": "ada"})
+    later.correct("robot-1.7", {**MOTION, "corrected_by": None})
     (one,) = recordings.read_recordings(tmp_path / "new" / "records")
     assert (one.answer, one.motion()) == (ANSWER, (0.25, 0.5, 0.75, 0.5))
     assert one.correction["corrected_by"] is None
@@ -70,9 +71,7 @@ def test_only_records_can_be_corrected(tmp_path, request_id):
     record(keeper)
     before = files(tmp_path)
     with pytest.raises(LookupError, match="request_id|No record"):
-        keeper.correct(request_id, 0.0, 0.0, 1.0, 1.0)
-    with pytest.raises(ValueError, match="start_y: expected a number in 0..1"):
-        keeper.correct("r1", 0.0, 1.1, 1.0, 1.0)
+        keeper.correct(request_id, MOTION)
     if request_id != "r2":
         record(keeper, request_id)
     assert files(tmp_path) == before
@@ -119,7 +118,7 @@ def test_recording_ends_at_the_limit_with_one_warning(tmp_path, caplog, monkeypa
     record(keeper, "r5", image=b"")
     assert [one.request_id for one in recordings.read_recordings(tmp_path)] == ["r1", "r2"]
     assert caplog.text.count("Recording stops") == 1
-    keeper.correct("r2", 0.0, 0.0, 1.0, 1.0)
+    keeper.correct("r2", MOTION)
     monkeypatch.setattr(recorder, "_KEPT_FREE_BYTES", 2**62)
     record(recorder.Recorder(tmp_path), "r6")
     assert len(recordings.read_recordings(tmp_path)) == 2, "others need the rest of the disk"
