@@ -100,8 +100,18 @@ def _json(body: object) -> dict:
     return {"data": json.dumps(body), "content_type": "application/json"}
 
 
-def _predict(body: object, path: str = "/predict") -> tuple:
-    return "plain", "POST", path, _json(body)
+def _get(path: str, server: str = "plain", **headers: str) -> tuple:
+    return server, "GET", path, _keyed(**headers)
+
+
+def _predict(
+    body: object = BODY, path: str = "/predict", server: str = "plain", **headers: str
+) -> tuple:
+    return server, "POST", path, {**_json(body), **_keyed(**headers)}
+
+
+def _batch(body: object, server: str = "plain") -> tuple:
+    return _predict({**BATCH, **body}, "/predict_batch", server)
 
 
 def _text(text: str) -> dict:
@@ -141,19 +151,19 @@ LOCAL = {"base_url": "http://127.0.0.1:8080"}
 # Name -> server, method, path, options of the test client; in this order, a few build on others.
 REQUESTS = {
     # Information.
-    "health": ("plain", "GET", "/health", {}),
-    "health without a model": ("empty", "GET", "/health", {}),
-    "health of a recording server": ("records", "GET", "/health", {}),
-    "ready": ("plain", "GET", "/ready", {}),
-    "not ready": ("empty", "GET", "/ready", {}),
-    "combinations": ("plain", "GET", "/available_combinations", {}),
-    "combinations without a model": ("empty", "GET", "/available_combinations", {}),
-    "page": ("plain", "GET", "/", {}),
-    "script": ("plain", "GET", "/static/page.js", {}),
-    "no such file": ("plain", "GET", "/static/nothing.js", {}),
-    "file above": ("plain", "GET", "/static/..%2fsettings.py", {}),
-    "docs": ("plain", "GET", "/docs", {}),
-    "metrics": ("plain", "GET", "/metrics", {}),
+    "health": _get("/health"),
+    "health without a model": _get("/health", "empty"),
+    "health of a recording server": _get("/health", "records"),
+    "ready": _get("/ready"),
+    "not ready": _get("/ready", "empty"),
+    "combinations": _get("/available_combinations"),
+    "combinations without a model": _get("/available_combinations", "empty"),
+    "page": _get("/"),
+    "script": _get("/static/page.js"),
+    "no such file": _get("/static/nothing.js"),
+    "file above": _get("/static/..%2fsettings.py"),
+    "docs": _get("/docs"),
+    "metrics": _get("/metrics"),
     # Predictions.
     "predict": _predict({**BODY, "text": "skewer the berry"}),
     "predict data url": _predict({**BODY, "image": f"data:image/png;base64,{b64(PICTURE)}"}),
@@ -171,16 +181,13 @@ REQUESTS = {
     "predict form base64": _form(BODY),
     "predict with BOM": _raw(b"\xef\xbb\xbf" + json.dumps(BODY).encode()),
     "predict json suffix": _raw(json.dumps(BODY).encode(), "application/vnd.api+json"),
-    "predict own id": (*_predict(BODY)[:3], {**_json(BODY), **_keyed(X_Request_ID="robot-1.7")}),
+    "predict own id": _predict(X_Request_ID="robot-1.7"),
     "batch": _predict(BATCH, "/predict_batch"),
     "batch defaults": _predict({**BODY, "seed": 1}, "/predict_batch"),
-    "batch full dropout": _predict({**BATCH, "dropout_scope": "full"}, "/predict_batch"),
-    "batch no dropout": _predict({**BATCH, "enable_dropout": False}, "/predict_batch"),
-    "batch nulls": _predict(
-        {**BATCH, "batch_size": None, "enable_dropout": None, "dropout_scope": None},
-        "/predict_batch",
-    ),
-    "batch fast": _predict({**BATCH, "passes": "fast"}, "/predict_batch"),
+    "batch full dropout": _batch({"dropout_scope": "full"}),
+    "batch no dropout": _batch({"enable_dropout": False}),
+    "batch nulls": _batch({"batch_size": None, "enable_dropout": None, "dropout_scope": None}),
+    "batch fast": _batch({"passes": "fast"}),
     "batch images": _predict(
         {**PAIR, "images": [b64(PICTURE), b64(OTHER)], "batch_size": 2, "seed": 4},
         "/predict_batch",
@@ -197,8 +204,8 @@ REQUESTS = {
     ),
     "calibrated": ("calibrated", "POST", "/predict_batch", _json(BATCH)),
     "calibrated fast": ("calibrated", "POST", "/predict_batch", _json({**BATCH, "passes": "fast"})),
-    "calibrated predict": ("calibrated", "POST", "/predict", _json(BODY)),
-    "trained": ("trained", "POST", "/predict", _json(BODY)),
+    "calibrated predict": _predict(server="calibrated"),
+    "trained": _predict(server="trained"),
     "not trained": ("trained", "POST", "/predict", _json({**BODY, "food_type": "green_bean"})),
     "text of a known one": ("trained", "POST", "/predict", _text("please, skewering strawberry")),
     "text of one not trained": ("trained", "POST", "/predict_batch", _text("twirling spaghetti")),
@@ -243,25 +250,25 @@ REQUESTS = {
     "form food missing": _form({"action": "skewering"}, image=PICTURE),
     "form no picture": _form(PAIR, image=b"hello"),
     "form resize empty": _form({**PAIR, "resize": ""}, image=PICTURE),
-    "batch size 0": _predict({**BATCH, "batch_size": 0}, "/predict_batch"),
-    "batch size 65": _predict({**BATCH, "batch_size": 65}, "/predict_batch"),
-    "batch size 1.5": _predict({**BATCH, "batch_size": 1.5}, "/predict_batch"),
-    "batch size true": _predict({**BATCH, "batch_size": True}, "/predict_batch"),
-    "batch size text": _predict({**BATCH, "batch_size": "many"}, "/predict_batch"),
-    "batch size digits": _predict({**BATCH, "batch_size": "2"}, "/predict_batch"),
-    "seed negative": _predict({**BATCH, "seed": -1}, "/predict_batch"),
-    "seed 2^31": _predict({**BATCH, "seed": 2**31}, "/predict_batch"),
-    "seed long": _predict({**BATCH, "seed": 10**400}, "/predict_batch"),
-    "dropout a word": _predict({**BATCH, "enable_dropout": "maybe"}, "/predict_batch"),
-    "dropout 1": _predict({**BATCH, "enable_dropout": 1}, "/predict_batch"),
-    "scope off": _predict({**BATCH, "dropout_scope": "off"}, "/predict_batch"),
-    "image and images": _predict({**BATCH, "images": [b64(OTHER)]}, "/predict_batch"),
+    "batch size 0": _batch({"batch_size": 0}),
+    "batch size 65": _batch({"batch_size": 65}),
+    "batch size 1.5": _batch({"batch_size": 1.5}),
+    "batch size true": _batch({"batch_size": True}),
+    "batch size text": _batch({"batch_size": "many"}),
+    "batch size digits": _batch({"batch_size": "2"}),
+    "seed negative": _batch({"seed": -1}),
+    "seed 2^31": _batch({"seed": 2**31}),
+    "seed long": _batch({"seed": 10**400}),
+    "dropout a word": _batch({"enable_dropout": "maybe"}),
+    "dropout 1": _batch({"enable_dropout": 1}),
+    "scope off": _batch({"dropout_scope": "off"}),
+    "image and images": _batch({"images": [b64(OTHER)]}),
     "images empty": _predict({**PAIR, "images": []}, "/predict_batch"),
     "images 17": _predict({**PAIR, "images": [b64(OTHER)] * 17}, "/predict_batch"),
     "images a string": _predict({**PAIR, "images": b64(OTHER)}, "/predict_batch"),
     "images one null": _predict({**PAIR, "images": [b64(OTHER), None]}, "/predict_batch"),
     "images one broken": _predict({**PAIR, "images": [b64(OTHER), "?!"]}, "/predict_batch"),
-    "images null": _predict({**BATCH, "images": None}, "/predict_batch"),
+    "images null": _batch({"images": None}),
     # Content.
     "no picture": _predict({**BODY, "image": b64(b"hello")}),
     "half a picture": _predict({**BODY, "image": b64(PICTURE[: len(PICTURE) // 2])}),
@@ -272,9 +279,9 @@ REQUESTS = {
     "unknown food": _predict({**BODY, "food_type": "strawbery"}),
     "unknown action": _predict({**BODY, "action": "twirl it"}),
     "unknown pair": _predict({**BODY, "action": "twirling"}),
-    "no resize known": ("no mode", "POST", "/predict", _json(BODY)),
+    "no resize known": _predict(server="no mode"),
     "resize said": ("no mode", "POST", "/predict", _json({**BODY, "resize": "crop"})),
-    "too many pixels": ("small", "POST", "/predict", _json(BODY)),
+    "too many pixels": _predict(server="small"),
     # Bodies.
     "body empty": _raw(b""),
     "body cut": _raw(b'{"image": "AAAA"'),
@@ -306,9 +313,9 @@ REQUESTS = {
     "urlencoded": _raw(b"image=a", "application/x-www-form-urlencoded"),
     "too long a body": ("small", "POST", "/predict", _json({**BODY, "text": "x" * 4000})),
     # Paths and methods.
-    "unknown path": ("plain", "GET", "/predikt", {}),
+    "unknown path": _get("/predikt"),
     "slash behind": ("plain", "POST", "/predict/", _json(BODY)),
-    "wrong method": ("plain", "GET", "/predict", {}),
+    "wrong method": _get("/predict"),
     "put": ("plain", "PUT", "/predict", _json(BODY)),
     "delete": ("plain", "DELETE", "/health", {}),
     "head": ("plain", "HEAD", "/health", {}),
@@ -316,30 +323,24 @@ REQUESTS = {
     "odd method": ("plain", "BREW", "/health", {}),
     "no batch route": ("single", "POST", "/predict_batch", _json(BATCH)),
     # State of the server.
-    "predict without a model": ("empty", "POST", "/predict", _json(BODY)),
+    "predict without a model": _predict(server="empty"),
     "batch without a model": ("empty", "POST", "/predict_batch", _json(BATCH)),
     "predict without a model and fields": ("empty", "POST", "/predict", _json({})),
-    "queue full": ("full", "POST", "/predict", _json(BODY)),
-    "model not finite": ("nan", "POST", "/predict", _json(BODY)),
+    "queue full": _predict(server="full"),
+    "model not finite": _predict(server="nan"),
     # Keys.
-    "no key": ("keys", "POST", "/predict", _json(BODY)),
-    "no key for metrics": ("keys", "GET", "/metrics", {}),
-    "no key for an unknown path": ("keys", "GET", "/predikt", {}),
-    "wrong key": ("keys", "POST", "/predict", {**_json(BODY), **_keyed(X_API_Key="wrong")}),
-    "key": ("keys", "POST", "/predict", {**_json(BODY), **_keyed(X_API_Key=KEY)}),
-    "bearer": (
-        *("keys", "GET", "/available_combinations"),
-        _keyed(Authorization=f"Bearer {KEY}"),
-    ),
-    "bearer wrong": (
-        *("keys", "GET", "/available_combinations"),
-        _keyed(Authorization="Bearer x"),
-    ),
-    "basic": ("keys", "GET", "/available_combinations", _keyed(Authorization=f"Basic {KEY}")),
-    "open health": ("keys", "GET", "/health", {}),
-    "open ready": ("keys", "GET", "/ready", {}),
-    "open docs": ("keys", "GET", "/docs", {}),
-    "open script": ("keys", "GET", "/static/page.js", {}),
+    "no key": _predict(server="keys"),
+    "no key for metrics": _get("/metrics", "keys"),
+    "no key for an unknown path": _get("/predikt", "keys"),
+    "wrong key": _predict(server="keys", X_API_Key="wrong"),
+    "key": _predict(server="keys", X_API_Key=KEY),
+    "bearer": _get("/available_combinations", "keys", Authorization=f"Bearer {KEY}"),
+    "bearer wrong": _get("/available_combinations", "keys", Authorization="Bearer x"),
+    "basic": _get("/available_combinations", "keys", Authorization=f"Basic {KEY}"),
+    "open health": _get("/health", "keys"),
+    "open ready": _get("/ready", "keys"),
+    "open docs": _get("/docs", "keys"),
+    "open script": _get("/static/page.js", "keys"),
     "loopback": ("loopback", "GET", "/ready", {"base_url": "http://localhost:8080"}),
     "loopback IPv6": ("loopback", "GET", "/ready", {"base_url": "http://[::1]:8080"}),
     "rebound name": ("loopback", "GET", "/ready", {"base_url": "http://rebound.example"}),
@@ -348,46 +349,33 @@ REQUESTS = {
         {**_json(CORRECTION), "base_url": "http://localhost.evil.example:8080"},
     ),
     # Limits.
-    "limited 1": ("limited", "GET", "/available_combinations", {}),
-    "limited 2": ("limited", "GET", "/available_combinations", {}),
-    "limited 3": ("limited", "GET", "/available_combinations", {}),
-    "limited health": ("limited", "GET", "/health", {}),
-    "limited page": ("limited", "GET", "/", {}),
+    "limited 1": _get("/available_combinations", "limited"),
+    "limited 2": _get("/available_combinations", "limited"),
+    "limited 3": _get("/available_combinations", "limited"),
+    "limited health": _get("/health", "limited"),
+    "limited page": _get("/", "limited"),
     "limited other address": (
         *("limited", "GET", "/available_combinations"),
         {"environ_overrides": {"REMOTE_ADDR": "10.0.0.9"}},
     ),
     # Other origins.
-    "page of another origin": (
-        *("plain", "POST", "/predict"),
-        {**_json(BODY), **_keyed(Origin="https://evil.example")},
-    ),
-    "own page": ("plain", "POST", "/predict", {**_json(BODY), **_keyed(Origin="http://localhost")}),
-    "null origin": ("plain", "POST", "/predict", {**_json(BODY), **_keyed(Origin="null")}),
-    "broken origin": ("plain", "POST", "/predict", {**_json(BODY), **_keyed(Origin="http://[::1")}),
-    "get of another origin": ("plain", "GET", "/health", _keyed(Origin="https://evil.example")),
-    "listed origin": (
-        *("cors", "POST", "/predict"),
-        {**_json(BODY), **_keyed(Origin=LAB, X_API_Key=KEY)},
-    ),
-    "listed origin without a key": (
-        *("cors", "POST", "/predict"),
-        {**_json(BODY), **_keyed(Origin=LAB)},
-    ),
-    "origin that is not listed": (
-        *("cors", "POST", "/predict"),
-        {**_json(BODY), **_keyed(Origin="https://evil.example", X_API_Key=KEY)},
+    "page of another origin": _predict(Origin="https://evil.example"),
+    "own page": _predict(Origin="http://localhost"),
+    "null origin": _predict(Origin="null"),
+    "broken origin": _predict(Origin="http://[::1"),
+    "get of another origin": _get("/health", "plain", Origin="https://evil.example"),
+    "listed origin": _predict(server="cors", Origin=LAB, X_API_Key=KEY),
+    "listed origin without a key": _predict(server="cors", Origin=LAB),
+    "origin that is not listed": _predict(
+        server="cors", Origin="https://evil.example", X_API_Key=KEY
     ),
     "preflight": ("cors", "OPTIONS", "/predict", PREFLIGHT),
     "preflight of a stranger": (
         *("cors", "OPTIONS", "/predict"),
         _keyed(Origin="https://evil.example", Access_Control_Request_Method="POST"),
     ),
-    "get of no page": ("cors", "GET", "/health", {}),
-    "any origin": (
-        *("any origin", "POST", "/predict"),
-        {**_json(BODY), **_keyed(Origin="https://evil.example")},
-    ),
+    "get of no page": _get("/health", "cors"),
+    "any origin": _predict(server="any origin", Origin="https://evil.example"),
     # Other checkpoints.
     "load no root": _load({"checkpoint_path": "a"}, "plain", **LOCAL),
     "load no name": _load({}, **LOCAL),
@@ -417,13 +405,10 @@ REQUESTS = {
         {"data": {"checkpoint_path": "absent"}, "content_type": "multipart/form-data", **LOCAL},
     ),
     "load": _load({"checkpoint_path": "constant"}, **LOCAL),
-    "predict of the loaded one": ("root", "POST", "/predict", _json(BODY)),
+    "predict of the loaded one": _predict(server="root"),
     # Corrections.
     "correct nothing kept": _correct({"request_id": "frozen-1", **CORRECTION}, "plain"),
-    "recorded": (
-        *("records", "POST", "/predict"),
-        {**_json(BODY), **_keyed(X_Request_ID="frozen-1")},
-    ),
+    "recorded": _predict(server="records", X_Request_ID="frozen-1"),
     "correct": _correct({"request_id": "frozen-1", **CORRECTION, "corrected_by": "ada"}),
     "correct text": _correct({"request_id": "frozen-1", **CORRECTION, "start_x": "0.5"}),
     "correct unknown": _correct({"request_id": "frozen-2", **CORRECTION}),

@@ -119,15 +119,6 @@ def test_samples_follow_the_seed_and_not_the_pictures_beside(stub_server_url):
     assert [r["predictions"] for r in beside.json()["results"]] == [one["predictions"]] * 2
 
 
-@pytest.mark.parametrize("mode", ["stretch", "letterbox", "crop"])
-def test_every_fit_gives_the_coordinates_of_the_picture(stub_server_url, mode):
-    picture = serving_stubs.marker_picture(200, 160, (70, 60), (130, 100))
-    image = base64.b64encode(serving_stubs.file_bytes(picture)).decode()
-    pixels = post(stub_server_url, body={**BODY, "image": image, "resize": mode}).json()
-    found = [pixels["prediction_pixels"][n] for n in ("start_x", "start_y", "end_x", "end_y")]
-    assert found == pytest.approx([70, 60, 130, 100], abs=1.0)
-
-
 def test_a_full_line_is_503_and_a_long_wait_504_and_both_end(serve):
     model = HeldModel()
     with (
