@@ -104,7 +104,7 @@ class Predictor:
         """
         # Imported here because they build networks, which a predictor of another model never needs.
         import checkpoint_directory
-        from serving.engines import engine
+        from serving import engines
 
         contents = checkpoint_directory.read_contents(directory)
         directory = contents.directory
@@ -118,7 +118,7 @@ class Predictor:
         )
         pairs = loaded.metadata.get("trained_pairs")
         return cls(
-            engine.create(loaded, settings.engine),
+            engines.create(loaded, settings.engine),
             loaded.embeddings,
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",

@@ -12,21 +12,16 @@ import concurrent.futures
 import functools
 import re
 import threading
-import typing
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 from tensorflow.core.protobuf import rewriter_config_pb2
 
 import policy_specs
 import prediction_functions
 from serving import settings
 from serving.engines import graphs
-
-if typing.TYPE_CHECKING:
-    import checkpoint_directory
 
 TOLERANCE = 1e-4
 Arrays = tuple[np.ndarray, ...]
@@ -265,41 +260,3 @@ def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -
             f"engine {engine.name}: expected the network's values within {TOLERANCE:g}, got "
             f"{', '.join(wrong)}. Use another --engine, or load another checkpoint."
         )
-
-
-def create(loaded: checkpoint_directory.LoadedCheckpoint, name: str = "auto") -> Engine:
-    """Makes an engine that computes what the agent computes, and has run once.
-
-    Args:
-        loaded: the checkpoint; what the engine needs of it is copied.
-        name: of `settings.ENGINES`; 'auto': TensorFlow where it sees a GPU, which ONNX Runtime's
-            build for CPUs would leave idle, else the fastest that is installed and passes the
-            comparison with the agent.
-
-    Raises:
-        EngineError: if the engine that was named cannot be had; with 'auto' it is a warning, and
-            TensorFlow runs the network.
-        ValueError: if there is no engine of the name.
-    """
-    if name not in settings.ENGINES:
-        raise ValueError(f"engine: expected one of {settings.ENGINES}, got {name!r}.")
-    if name == "auto" and tf.config.list_physical_devices("GPU"):
-        name = "tensorflow"
-    if name != "tensorflow":
-        try:
-            try:
-                from serving.engines import onnx  # Here, because ONNX Runtime is optional.
-            except ImportError as error:
-                raise EngineError(
-                    "engine onnxruntime: expected the packages onnxruntime, tf2onnx and onnx, got "
-                    f"{error}. Install them: pip install -r requirements.txt"
-                ) from error
-            return onnx.create(loaded.agent)
-        except EngineError as error:
-            if name != "auto":
-                raise
-            logging.warning("TensorFlow runs the network: %s", error)
-    functions = loaded.agent.prediction_functions()
-    engine = in_tensorflow(graphs.freeze_stages(functions), functions)
-    check(engine, functions)
-    return engine
