@@ -199,7 +199,7 @@ def _check_arrays(
         if action_names is not None and foods is not None:
             _check_instructions(report, action_names, foods, instructions)
     if "masks" in usable and actions is not None:
-        _check_masks(report, stored["masks"].load(), actions)
+        _check_masks(report, stored["masks"], actions)
     if images is not None:
         try:
             pictures = _check_images(report, progress(images.chunks(64)))
@@ -211,11 +211,8 @@ def _check_arrays(
             "sources: {} show the same pixels as samples of another source; a split may part them.",
         )
     if pictures is not None and instructions is not None and actions is not None:
-        contents, asked = (
-            zip(pictures, instructions, map(bytes, actions)),
-            zip(pictures, instructions),
-        )
-        other, same = _later(contents, asked)
+        asked = list(zip(pictures, instructions))
+        other, same = _later(zip(asked, map(bytes, actions)), asked)
         report.warn(same, "{} repeat an earlier sample.")
         report.warn(
             other,
@@ -305,14 +302,17 @@ def _check_instructions(
             )
 
 
-def _check_masks(report: CheckReport, packed: np.ndarray, actions: np.ndarray) -> None:
+def _check_masks(report: CheckReport, masks: npz_files.StoredArray, actions: np.ndarray) -> None:
     """How many samples have a mask, and on how many the midpoint of the motion lies."""
-    size = npz_dataset.MASK_SHAPE[0]
+    size, known, hits, start = npz_dataset.MASK_SHAPE[0], 0, 0, 0
     midpoints = np.nan_to_num(actions).reshape(-1, 2, 2).mean(axis=1)
     columns, rows = np.clip(midpoints * size, 0, size - 1).astype(int).T
-    octets = packed[np.arange(len(packed)), rows, columns // 8]
-    hits = int((octets >> (7 - columns % 8) & 1).sum())
-    known = int(packed.any(axis=(1, 2)).sum())
+    for packed in masks.chunks(4096):
+        here = slice(start, start + len(packed))
+        octets = packed[np.arange(len(packed)), rows[here], columns[here] // 8]
+        hits += int((octets >> (7 - columns[here] % 8) & 1).sum())
+        known += int(packed.any(axis=(1, 2)).sum())
+        start += len(packed)
     titles = ("samples with a mask", "of them with the midpoint on it")
     report.tables.append((titles, [(known, hits)]))
     if known and hits < 0.5 * known:
