@@ -219,16 +219,12 @@ class Agent(tf.Module):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """What `forward` answers, and the distributions of the tokens behind it, in one pass.
 
-        The arguments are those of `forward`.
+        Arguments and errors are those of `forward`; an agent that regresses coordinates has none.
 
         Returns:
             float32 [B, 4], and probabilities float32 [B, 4, vocab_size] of the four tokens, which
             mean what `action_coding` says and sum to 1 over the last axis; with num_samples,
             [S, B, 4] and [S, B, 4, vocab_size].
-
-        Raises:
-            ValueError: if arguments do not fit the agent or each other, or the agent regresses
-                coordinates.
         """
         functions, inputs = self._functions_and_inputs(image, embedding, dropout, num_samples, seed)
         if not functions.distributions:

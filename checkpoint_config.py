@@ -133,23 +133,6 @@ def _resolved(value: object, macros: dict[str, object]) -> object:
     return value
 
 
-def _bind_literals(text: str, lengths: Collection[int]) -> None:
-    for parameter, value in literals(text).items():
-        name = parameter.partition(".")[0]
-        if name in TRAINING or parameter in _RETIRED:
-            continue
-        if name not in MODEL:
-            near = difflib.get_close_matches(name, MODEL, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"settings of {', '.join(MODEL)}; got {parameter}.{hint}")
-        limit = _LARGEST.get(parameter, _LARGEST_OTHER)
-        if isinstance(value, (int, float)) and not abs(value) <= limit:
-            raise ConfigError(f"{parameter} of at most {limit}, got {value}")
-        if parameter in _LENGTHS and value not in lengths:
-            raise ConfigError(f"{parameter} that some axis of the weights has, got {value!r}")
-        gin.bind_parameter(parameter, value)
-
-
 def apply(text: str, name: object, trusted: bool, lengths: Collection[int]) -> None:
     """Puts a configuration into force in the place of what gin holds.
 
@@ -172,11 +155,23 @@ def apply(text: str, name: object, trusted: bool, lengths: Collection[int]) -> N
             retired = "|".join(map(re.escape, _RETIRED))
             text = re.sub(rf"^({retired}) = .*$", "", text, flags=re.MULTILINE)
             gin.parse_config(text, skip_unknown=TRAINING)
-        else:
-            _bind_literals(text, lengths)
+        for parameter, value in ({} if trusted else literals(text)).items():
+            owner = parameter.partition(".")[0]
+            if owner in TRAINING or parameter in _RETIRED:
+                continue
+            if owner not in MODEL:
+                near = difflib.get_close_matches(owner, MODEL, n=1)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                raise ConfigError(f"settings of {', '.join(MODEL)}; got {parameter}.{hint}")
+            limit = _LARGEST.get(parameter, _LARGEST_OTHER)
+            if isinstance(value, (int, float)) and not abs(value) <= limit:
+                raise ConfigError(f"{parameter} of at most {limit}, got {value}")
+            if parameter in _LENGTHS and value not in lengths:
+                raise ConfigError(f"{parameter} that some axis of the weights has, got {value!r}")
+            gin.bind_parameter(parameter, value)
         gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
     except (ValueError, SyntaxError, OSError, ImportError) as error:
         gin.clear_config()
-        way_out = "" if trusted else ". If you trust its origin, --trust_config lets gin run it"
         what = "a configuration that gin can read; " if trusted else ""
+        way_out = "" if trusted else ". If you trust its origin, --trust_config lets gin run it"
         raise ConfigError(f"{name}: expected {what}{error}{way_out}.") from error

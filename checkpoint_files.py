@@ -24,7 +24,6 @@ PUBLIC_CHECKPOINTS = (
     "The public RT-1 checkpoints are in the repository github.com/google-research/"
     "robotics_transformer, folder trained_checkpoints (Git LFS: `git lfs pull`)."
 )
-_FILE_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 
 
 class CheckpointLoadError(ValueError):
@@ -62,42 +61,37 @@ def resolve_prefix(path: str | os.PathLike) -> str:
         raise CheckpointNotFoundError("Checkpoint: expected a path, got an empty one.")
     atomic_files.check_local(path, "Checkpoint")
     given = pathlib.Path(path)
-    prefix = given.with_name(_FILE_SUFFIX.sub("", given.name)) if given.name else given
-    if given.is_file() and prefix == given and not _has_index(prefix):
-        refuse_pointer(given)
-        if given.read_bytes()[:8] == b"\x89HDF\r\n\x1a\n":
-            raise CheckpointLoadError(
-                "Checkpoint: expected the prefix of a TensorFlow checkpoint (files .index and "
-                f".data-...), got the HDF5 file {given}. ImageNet weights of Keras (.h5) are "
-                "loaded by EfficientNetEncoder.imagenet_weights_file."
-            )
-        raise CheckpointLoadError(
-            "Checkpoint: expected the prefix of a TensorFlow checkpoint, that is a path without "
-            f".index or .data-..., or a directory; got the file {given}."
-        )
+    prefix = given.with_name(re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", given.name) or ".")
     if _has_index(prefix):
         return str(prefix)
     if given.is_dir():
         return str(_latest(given))
-    numbered = [p for p in prefixes_in(given.parent) if _stem_and_number(p)[0] == given.name]
-    if numbered:
-        return str(max(numbered, key=_stem_and_number))
+    if given.is_file() and prefix == given:
+        refuse_pointer(given)
+        with given.open("rb") as file:
+            is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
+        raise CheckpointLoadError(
+            "Checkpoint: expected the prefix of a TensorFlow checkpoint, that is a path without "
+            f".index or .data-..., or a directory; got the {'HDF5 ' * is_hdf5}file {given}. "
+            "ImageNet weights of Keras (.h5) are loaded by "
+            "EfficientNetEncoder.imagenet_weights_file."
+        )
+    of_stem = numbered(given.parent, given.name)
+    if of_stem:
+        return str(of_stem[-1])
     raise _not_found(given, prefix)
 
 
 def prefixes_in(directory: pathlib.Path) -> list[pathlib.Path]:
-    """Prefixes of the checkpoints in a directory, sorted by name; none if it does not exist."""
-    return sorted(path.with_suffix("") for path in directory.glob("*.index") if path.is_file())
+    """Prefixes of the checkpoints in a directory by name and number; none if it does not exist."""
+    found = [path.with_suffix("") for path in directory.glob("*.index") if path.is_file()]
+    return sorted(found, key=_stem_and_number)
 
 
 def numbered(directory: pathlib.Path, stem: str) -> list[pathlib.Path]:
     """Prefixes `<stem>-<number>` in a directory, in the order of their numbers."""
-    found = {}
-    for prefix in prefixes_in(directory):
-        start, _, number = prefix.name.rpartition("-")
-        if start == stem and number.isdigit():
-            found[int(number)] = prefix
-    return [found[number] for number in sorted(found)]
+    stems = {prefix: _stem_and_number(prefix) for prefix in prefixes_in(directory)}
+    return [one for one, (start, number) in stems.items() if start == stem and number >= 0]
 
 
 def files_of(prefix: pathlib.Path) -> list[pathlib.Path]:
@@ -108,7 +102,7 @@ def files_of(prefix: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _has_index(prefix: pathlib.Path) -> bool:
-    return bool(prefix.name) and prefix.with_name(prefix.name + ".index").is_file()
+    return prefix.parent.joinpath(f"{prefix.name}.index").is_file()
 
 
 def _stem_and_number(prefix: pathlib.Path) -> tuple[str, int]:
@@ -132,8 +126,7 @@ def _latest(directory: pathlib.Path) -> pathlib.Path:
             f"Checkpoint: the state file {directory / 'checkpoint'} names {named.name!r}, but "
             f"there is no {named.name}.index. {_contents(directory)} Give one of them as a prefix."
         )
-    ordered = sorted(prefixes_in(directory), key=_stem_and_number)
-    latest = {_stem_and_number(prefix)[0]: prefix for prefix in ordered}
+    latest = {_stem_and_number(prefix)[0]: prefix for prefix in prefixes_in(directory)}
     if latest:
         return max(latest.values(), key=lambda prefix: os.path.getmtime(f"{prefix}.index"))
     if (directory / "saved_model.pb").is_file():
@@ -151,11 +144,10 @@ def _latest(directory: pathlib.Path) -> pathlib.Path:
 
 def _contents(directory: pathlib.Path) -> str:
     """What there is to choose from: checkpoints, or else files and folders."""
-    prefixes = [prefix.name for prefix in prefixes_in(directory)]
-    names = prefixes or sorted(
-        entry.name + ("/" if entry.is_dir() else "") for entry in directory.iterdir()
-    )
-    what = "Checkpoints in it" if prefixes else "It holds"
+    what, names = "Checkpoints in it", [prefix.name for prefix in prefixes_in(directory)]
+    if not names:
+        what, entries = "It holds", directory.iterdir()
+        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
     return f"{what}: {some(names, 12) or 'nothing'}."
 
 
@@ -166,31 +158,29 @@ def some(names: Sequence[str], most: int) -> str:
 
 
 def _not_found(given: pathlib.Path, prefix: pathlib.Path) -> CheckpointNotFoundError:
-    parent = given.parent
+    """What to raise where there is neither a prefix nor a directory nor a stem."""
+    parent, way_out = given.parent, ""
     if not parent.is_dir():
         existing = next(folder for folder in parent.absolute().parents if folder.is_dir())
-        return CheckpointNotFoundError(
-            f"Checkpoint: no {given}, because there is no directory {parent}. The last that exists "
-            f"is {existing}. {_contents(existing)}{_public(given)}"
+        why = f"there is no directory {parent}. The last that exists is {existing}"
+        parent = existing
+    elif any(parent.glob(f"{glob.escape(prefix.name)}.data-*-of-*")):
+        why = f"it has a data file but no {prefix.name}.index; a checkpoint is both"
+        way_out = " Copy the index file too."
+    else:
+        why = (
+            f"expected {prefix.name}.index in {parent}, or numbered ones, "
+            f"{prefix.name}-<number>.index"
         )
-    if any(parent.glob(f"{glob.escape(prefix.name)}.data-*-of-*")):
-        return CheckpointNotFoundError(
-            f"Checkpoint: {prefix} has a data file but no {prefix.name}.index; a checkpoint is "
-            "both. Copy the index file too."
-        )
-    prefixes = prefixes_in(parent)
-    names = sorted({p.name for p in prefixes} | {_stem_and_number(p)[0] for p in prefixes})
-    near = difflib.get_close_matches(given.name, names, n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        prefixes = prefixes_in(parent)
+        names = sorted({p.name for p in prefixes} | {_stem_and_number(p)[0] for p in prefixes})
+        near = difflib.get_close_matches(given.name, names, n=3)
+        way_out = f" Did you mean {' or '.join(near)}?" if near else ""
+    if "rt1" in str(given).lower():
+        way_out += f" {PUBLIC_CHECKPOINTS}"
     return CheckpointNotFoundError(
-        f"Checkpoint: no checkpoint {given} (expected {prefix.name}.index in {parent}, or numbered "
-        f"ones, {prefix.name}-<number>.index). {_contents(parent)}{hint}{_public(given)}"
+        f"Checkpoint: no checkpoint {given}: {why}. {_contents(parent)}{way_out}"
     )
-
-
-def _public(given: pathlib.Path) -> str:
-    """Where to get what is asked for, if it has the name of a public checkpoint."""
-    return f" {PUBLIC_CHECKPOINTS}" if "rt1" in str(given).lower() else ""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -207,9 +197,7 @@ class TensorInfo:
         """Number of entries."""
         return math.prod(self.shape)
 
-    @property
-    def type_text(self) -> str:
-        """For tables: 'float32 [256, 512]'."""
+    def __str__(self) -> str:
         return f"{self.dtype} {list(self.shape)}"
 
 
@@ -227,27 +215,35 @@ class TensorFile:
 
         self.prefix = prefix
         self._failures = (tf.errors.OpError, RuntimeError, IndexError)
-        index = pathlib.Path(f"{prefix}.index")
+        index, path = pathlib.Path(f"{prefix}.index"), pathlib.Path(prefix)
         refuse_pointer(index)
-        shards = _shards(pathlib.Path(prefix))
-        for path in shards:
-            refuse_pointer(path)
+        found = sorted(path.parent.glob(f"{glob.escape(path.name)}.data-?????-of-?????"))
+        count = int(found[-1].name[-5:]) if found else 1
+        shards = [f"{path.name}.data-{i:05d}-of-{count:05d}" for i in range(count)]
+        missing = [name for name in shards if not (path.parent / name).is_file()]
+        if missing:
+            raise CheckpointLoadError(
+                f"Checkpoint: {index} is there, but not all of its data: missing "
+                f"{', '.join(missing)}. Copy it too."
+            )
+        for name in shards:
+            refuse_pointer(path.parent / name)
         # TensorFlow takes *, ?, [ and \\ in a path for a pattern.
         self._folder = None
         if re.search(r"[*?\[\]{}\\]", prefix):
             self._folder = tempfile.TemporaryDirectory(prefix="checkpoint-")
             prefix = os.path.join(self._folder.name, "ckpt")
-            for path in (index, *shards):
-                suffix = path.name.removeprefix(index.name.removesuffix(".index"))
-                os.symlink(path.absolute(), prefix + suffix)
+            for name in (index.name, *shards):
+                target = (path.parent / name).absolute()
+                os.symlink(target, prefix + name.removeprefix(path.name))
         try:
             self._reader = tf.train.load_checkpoint(prefix)
             shapes = self._reader.get_variable_to_shape_map()
             dtypes = self._reader.get_variable_to_dtype_map()
         except self._failures as error:
             raise CheckpointLoadError(
-                f"Checkpoint: expected the index of a TensorFlow checkpoint, got {self.prefix}."
-                f"index, which {_what_happened(error)} ({error}). Copy it again."
+                f"Checkpoint: expected the index of a TensorFlow checkpoint, got {index}, which "
+                f"cannot be read ({error}). Copy it again."
             ) from error
         self._keys = {key.removesuffix(VARIABLE_SUFFIX): key for key in sorted(shapes)}
         self.tensors = {
@@ -278,8 +274,8 @@ class TensorFile:
             ) from error
         except self._failures as error:
             raise CheckpointLoadError(
-                f"Checkpoint: {name} in {self.prefix} cannot be read ({error}). The data file "
-                f"{_what_happened(error)} or belongs to another index; copy both again."
+                f"Checkpoint: {name} in {self.prefix} cannot be read ({error}). Copy both of "
+                "its files again."
             ) from error
 
     def read_finite(self, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -299,17 +295,6 @@ class TensorFile:
         return values
 
 
-def _what_happened(error: Exception) -> str:
-    """Only bytes that are not what was written are damage."""
-    import tensorflow as tf
-
-    elsewhere = (
-        *(tf.errors.PermissionDeniedError, tf.errors.NotFoundError, tf.errors.UnavailableError),
-        *(tf.errors.ResourceExhaustedError, tf.errors.UnimplementedError),
-    )
-    return "this process cannot read" if isinstance(error, elsewhere) else "is damaged"
-
-
 def refuse_pointer(path: pathlib.Path) -> None:
     """Refuses a file that cannot be opened, and a Git LFS pointer."""
     try:
@@ -320,17 +305,3 @@ def refuse_pointer(path: pathlib.Path) -> None:
         ) from error
     except ValueError as error:
         raise CheckpointLoadError(f"Checkpoint: {error}") from error
-
-
-def _shards(prefix: pathlib.Path) -> list[pathlib.Path]:
-    """The data files of a checkpoint, all of them, in order."""
-    found = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-?????-of-?????"))
-    count = int(found[-1].name[-5:]) if found else 1
-    names = [f"{prefix.name}.data-{i:05d}-of-{count:05d}" for i in range(count)]
-    missing = [name for name in names if not (prefix.parent / name).is_file()]
-    if missing:
-        raise CheckpointLoadError(
-            f"Checkpoint: {prefix}.index is there, but not all of its data: missing "
-            f"{', '.join(missing)}. Copy it too."
-        )
-    return [prefix.parent / name for name in names]

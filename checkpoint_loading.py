@@ -38,15 +38,14 @@ from absl import logging
 
 import checkpoint_config
 import checkpoint_files
+from checkpoint_files import CheckpointLoadError, TensorFile, TensorInfo, resolve_prefix
 
-# TensorFlow takes seconds: functions import it, so that --help does not wait.
+# TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
 if typing.TYPE_CHECKING:
     import tensorflow as tf
 
     import agent_wrapper
 
-CheckpointLoadError = checkpoint_files.CheckpointLoadError
-resolve_prefix = checkpoint_files.resolve_prefix
 AGENT_ROOT = "agent"
 NETWORK_ROOT = "agent/_actor_network"
 # What may differ when an RT-1 checkpoint is the start of a model with another head, another number
@@ -83,9 +82,12 @@ def variables_by_checkpoint_name(model: tf.Module) -> dict[str, tf.Variable]:
     the checkpoint name without its suffix, which is how reports and patterns name variables."""
     import sequence_agent
 
-    root = AGENT_ROOT if hasattr(model, "_actor_network") else NETWORK_ROOT
     variables = sequence_agent.variables_by_path(model)
-    return {f"{root}/{path}": variable for path, variable in variables.items()}
+    return {f"{_root(model)}/{path}": variable for path, variable in variables.items()}
+
+
+def _root(model: tf.Module) -> str:
+    return AGENT_ROOT if hasattr(model, "_actor_network") else NETWORK_ROOT
 
 
 def map_model_name_to_checkpoint_name(model: tf.Module) -> dict[str, str]:
@@ -95,10 +97,10 @@ def map_model_name_to_checkpoint_name(model: tf.Module) -> dict[str, str]:
     never Keras' name; a checkpoint name is a key of `tf.train.load_checkpoint(...)`. Both are the
     same whatever else the process has built.
     """
-    root = AGENT_ROOT if hasattr(model, "_actor_network") else NETWORK_ROOT
     names = variables_by_checkpoint_name(model)
     return {
-        name.removeprefix(f"{root}/"): name + checkpoint_files.VARIABLE_SUFFIX for name in names
+        name.removeprefix(f"{_root(model)}/"): name + checkpoint_files.VARIABLE_SUFFIX
+        for name in names
     }
 
 
@@ -119,8 +121,8 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 class Mismatch:
     """A variable that model and file both have, in different shapes or dtypes."""
 
-    model: checkpoint_files.TensorInfo
-    file: checkpoint_files.TensorInfo
+    model: TensorInfo
+    file: TensorInfo
 
     @property
     def name(self) -> str:
@@ -128,7 +130,7 @@ class Mismatch:
         return self.model.name
 
     def __str__(self) -> str:
-        return f"{self.name}: expected {self.model.type_text}, got {self.file.type_text}"
+        return f"expected {self.model}, got {self.file}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,15 +138,15 @@ class LoadReport:
     """A model beside a checkpoint: every variable and every entry is in one of the lists."""
 
     prefix: str  # the checkpoint
-    loaded: tuple[checkpoint_files.TensorInfo, ...]  # in both, equal in shape and dtype
-    missing: tuple[checkpoint_files.TensorInfo, ...]  # in the model, not in the file
-    unexpected: tuple[checkpoint_files.TensorInfo, ...]  # in the file, not in the model
+    loaded: tuple[TensorInfo, ...]  # in both, equal in shape and dtype
+    missing: tuple[TensorInfo, ...]  # in the model, not in the file
+    unexpected: tuple[TensorInfo, ...]  # in the file, not in the model
     mismatched: tuple[Mismatch, ...]  # in both, but different
     # In the file and known not to be asked for: object graph, counters, optimizer state.
-    ignored: tuple[checkpoint_files.TensorInfo, ...]
+    ignored: tuple[TensorInfo, ...]
 
     @property
-    def left_at_init(self) -> tuple[checkpoint_files.TensorInfo, ...]:
+    def left_at_init(self) -> tuple[TensorInfo, ...]:
         """Variables of the model that keep the values they had: missing and mismatched ones."""
         return tuple(sorted([*self.missing, *(pair.model for pair in self.mismatched)]))
 
@@ -154,7 +156,8 @@ class LoadReport:
         return sum(info.num_parameters for info in self.loaded)
 
     def __str__(self) -> str:
-        rows = [
+        lines = [f"Checkpoint {self.prefix}", f"{'':24}{'variables':>11}{'parameters':>15}"]
+        for label, infos in (
             ("in the model", (*self.loaded, *self.left_at_init)),
             ("loaded", self.loaded),
             ("missing in the file", self.missing),
@@ -162,41 +165,48 @@ class LoadReport:
             ("left at init", self.left_at_init),
             ("unexpected in the file", self.unexpected),
             ("ignored in the file", self.ignored),
-        ]
-        lines = [f"Checkpoint {self.prefix}", f"{'':24}{'variables':>11}{'parameters':>15}"]
-        lines += [
-            f"  {label:22}{len(infos):>11,}{sum(i.num_parameters for i in infos):>15,}"
-            for label, infos in rows
-        ]
-        lines += _listing("missing", (f"{i.name}: expected {i.type_text}" for i in self.missing))
-        lines += _listing("mismatched", map(str, self.mismatched))
-        lines += _listing("unexpected", (f"{i.name}: {i.type_text}" for i in self.unexpected))
-        groups = _groups(self.ignored)
-        lines += _listing("ignored", (f"{name}: {n} entries" for name, n in groups.items()))
-        return "\n".join(lines)
+        ):
+            parameters = sum(info.num_parameters for info in infos)
+            lines.append(f"  {label:22}{len(infos):>11,}{parameters:>15,}")
+        groups = _groups(self.ignored).items()
+        return "\n".join(
+            [
+                *lines,
+                *_differences(self.missing, self.mismatched, self.unexpected),
+                *_listing("ignored", [f"{name}: {count} entries" for name, count in groups]),
+            ]
+        )
 
 
-def _listing(label: str, items: Iterable[str]) -> list[str]:
+def _differences(
+    missing: Iterable[TensorInfo], mismatched: Iterable[Mismatch], unexpected: Iterable[TensorInfo]
+) -> list[str]:
+    """A line for each."""
+    return [
+        *_listing("missing", [f"{info.name}: expected {info}" for info in missing]),
+        *_listing("mismatched", [f"{pair.name}: {pair}" for pair in mismatched]),
+        *_listing("unexpected", [f"{info.name}: got {info}" for info in unexpected]),
+    ]
+
+
+def _listing(label: str, items: Sequence[str]) -> list[str]:
     """Lines 'label: item', cut off, with the count of the rest, after twenty."""
-    items = list(items)
     lines = [f"  {label}: {item}" for item in items[:_MAX_LISTED]]
     rest = len(items) - _MAX_LISTED
     return [*lines, f"  {label}: and {rest} more"] if rest > 0 else lines
 
 
-def _groups(infos: Iterable[checkpoint_files.TensorInfo]) -> dict[str, int]:
+def _groups(infos: Iterable[TensorInfo]) -> dict[str, int]:
     """How many entries there are under each first part of a name: {'agent/_actor_network': 730}."""
     prefixes = ("/".join(info.name.split("/")[:2]) for info in infos)
     return dict(sorted(collections.Counter(prefixes).items()))
 
 
 def _compare(
-    model: Mapping[str, checkpoint_files.TensorInfo],
-    file: checkpoint_files.TensorFile,
-    restore_optimizer: bool,
+    model: Mapping[str, TensorInfo], file: TensorFile, restore_optimizer: bool
 ) -> LoadReport:
     """The report of a load that has not happened yet; training state counts only to be restored."""
-    both = sorted(model.keys() & file.tensors.keys())
+    pairs = [(model[name], file.tensors[name]) for name in sorted(model.keys() & file.tensors)]
     ignored, unexpected = [], []
     for name in sorted(file.tensors.keys() - model.keys()):
         is_ignored = (
@@ -207,14 +217,10 @@ def _compare(
         (ignored if is_ignored else unexpected).append(file.tensors[name])
     return LoadReport(
         prefix=file.prefix,
-        loaded=tuple(model[name] for name in both if model[name] == file.tensors[name]),
+        loaded=tuple(ours for ours, theirs in pairs if ours == theirs),
         missing=tuple(model[name] for name in sorted(model.keys() - file.tensors.keys())),
         unexpected=tuple(unexpected),
-        mismatched=tuple(
-            Mismatch(model[name], file.tensors[name])
-            for name in both
-            if model[name] != file.tensors[name]
-        ),
+        mismatched=tuple(Mismatch(*pair) for pair in pairs if pair[0] != pair[1]),
         ignored=tuple(ignored),
     )
 
@@ -223,25 +229,23 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
     """Refuses what no pattern allows, and a file that has no variable of the network at all."""
     in_both = (*report.loaded, *report.mismatched)
     if not any(item.name.startswith(f"{NETWORK_ROOT}/") for item in in_both):
-        found = _groups((*report.unexpected, *report.ignored))
+        found = _groups((*report.unexpected, *report.ignored)).items()
         raise CheckpointMismatchError(
             f"Checkpoint: {report.prefix} has no variable of this model: expected names that start "
             f"with {NETWORK_ROOT}/, got "
-            f"{', '.join(f'{name} ({count})' for name, count in found.items()) or 'nothing'}. Is "
-            "it the checkpoint of another model? `python checkpoint_loading.py --list` shows all "
-            "names.",
+            f"{', '.join(f'{name} ({count})' for name, count in found) or 'nothing'}. Is it the "
+            "checkpoint of another model? `python checkpoint_loading.py --list` shows all names.",
             report,
         )
-    kinds = {
-        "missing": report.missing,
-        "unexpected": report.unexpected,
-        "mismatch": report.mismatched,
-    }
-    refused = {
-        kind: [item for item in items if not _matches(item.name, allowed[kind])]
-        for kind, items in kinds.items()
-    }
-    missing, unexpected, mismatched = refused.values()
+    missing, mismatched, unexpected = (
+        [item for item in items if not _matches(item.name, allowed[kind])]
+        for kind, items in (
+            ("missing", report.missing),
+            ("mismatch", report.mismatched),
+            ("unexpected", report.unexpected),
+        )
+    )
+    refused = {"missing": missing, "unexpected": unexpected, "mismatch": mismatched}
     names = [item.name for items in refused.values() for item in items]
     if not names:
         return
@@ -249,9 +253,7 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
         f"Checkpoint: {report.prefix} does not fit the model: {len(missing)} missing, "
         f"{len(unexpected)} unexpected, {len(mismatched)} mismatched ({len(report.loaded)} of "
         f"{len(report.loaded) + len(report.left_at_init)} variables fit).",
-        *_listing("missing", (f"{i.name}: expected {i.type_text}" for i in missing)),
-        *_listing("unexpected", (f"{i.name}: got {i.type_text}" for i in unexpected)),
-        *_listing("mismatched", map(str, mismatched)),
+        *_differences(missing, mismatched, unexpected),
     ]
     is_state = [_matches(name, _TRAINING_STATE) for name in names]
     if any(is_state):
@@ -267,15 +269,10 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
             "restore_optimizer off."
         )
     if not all(is_state):
-        patterns = {
-            kind: sorted({f"*/{'/'.join(item.name.split('/')[-2:])}" for item in items})
-            for kind, items in refused.items()
-            if items
-        }
-        ways = (
-            f"allow_{kind}=[{checkpoint_files.some(list(map(repr, p)), 5)}]"
-            for kind, p in patterns.items()
-        )
+        ways = []
+        for kind, items in refused.items():
+            patterns = sorted({f"'*/{'/'.join(item.name.split('/')[-2:])}'" for item in items})
+            ways += [f"allow_{kind}=[{checkpoint_files.some(patterns, 5)}]"] if patterns else []
         lines.append(
             "  Build the model with the config that the checkpoint was trained with, or, for a "
             f"partial load, allow the differences: {', '.join(ways)}."
@@ -327,16 +324,13 @@ def custom_load_checkpoint(
                 f"allow_{kind}: expected a list of patterns, got the string {patterns!r}; give "
                 f"({patterns!r},)."
             )
-    file = checkpoint_files.TensorFile(resolve_prefix(path))
+    file = TensorFile(resolve_prefix(path))
     if restore_optimizer:
         agent.build_optimizer()
         variables = sequence_agent.variables_by_path(agent.checkpoint())
     else:
         variables = variables_by_checkpoint_name(agent.network)
-    infos = {
-        name: checkpoint_files.TensorInfo(name, tuple(v.shape), v.dtype.name)
-        for name, v in variables.items()
-    }
+    infos = {name: TensorInfo(name, tuple(v.shape), v.dtype.name) for name, v in variables.items()}
     report = _compare(infos, file, restore_optimizer)
     _check(report, allowed)
     for name, value in file.read_finite(info.name for info in report.loaded).items():
@@ -348,7 +342,7 @@ def custom_load_checkpoint(
 # The command line.
 
 
-def bindings_from_shapes(tensors: Mapping[str, checkpoint_files.TensorInfo]) -> list[str]:
+def bindings_from_shapes(tensors: Mapping[str, TensorInfo]) -> list[str]:
     """The gin bindings of the model that a checkpoint was made with, read off its shapes.
 
     For inspecting a checkpoint whose config is lost. Shapes do not tell everything: image size and
@@ -360,15 +354,17 @@ def bindings_from_shapes(tensors: Mapping[str, checkpoint_files.TensorInfo]) -> 
     """
     from film_efficientnet import efficientnet_variants as variants
 
+    def refuse(reason: str) -> CheckpointLoadError:
+        return CheckpointLoadError(
+            f"Checkpoint: the model cannot be read off the shapes: {reason}. Give --config_file, "
+            "or --list to see what the file holds."
+        )
+
     def shape(path: str, rank: int) -> tuple[int, ...]:
         info = tensors.get(f"{NETWORK_ROOT}/{path}")
         if info is None or len(info.shape) != rank:
-            got = "no such entry" if info is None else info.type_text
-            raise CheckpointLoadError(
-                f"Checkpoint: the model cannot be read off the shapes: expected "
-                f"{NETWORK_ROOT}/{path} of rank {rank}, got {got}. Give --config_file, or --list "
-                "to see what the file holds."
-            )
+            got = "no such entry" if info is None else info
+            raise refuse(f"expected {NETWORK_ROOT}/{path} of rank {rank}, got {got}")
         return info.shape
 
     def count(pattern: str) -> int:
@@ -379,44 +375,42 @@ def bindings_from_shapes(tensors: Mapping[str, checkpoint_files.TensorInfo]) -> 
     (num_tokens,) = shape("_image_tokenizer/_token_learner/mlp/_output_layer/bias", 1)
     _, num_heads, key_dim = shape("_transformer/_layers/0/mha1/_query_dense/kernel", 3)
     embedding_size, _ = shape("_transformer/_token_emb/kernel", 2)
+    channels = shape("_image_tokenizer/_tokenizer/conv1x1/kernel", 4)[2]
     # Which actions make whole steps out of the positions; only food has a regression head.
     spaces = {"food": 4} if is_regression else {"food": 4, "rt1": 11}
     fitting = [name for name, number in spaces.items() if rows % (num_tokens + number) == 0]
     if not fitting:
-        raise CheckpointLoadError(
-            f"Checkpoint: the model cannot be read off the shapes: {rows} positions are no "
-            f"multiple of {num_tokens} image tokens plus {spaces} action tokens. Give "
-            "--config_file."
+        raise refuse(
+            f"{rows} positions are no multiple of {num_tokens} image tokens plus {spaces} action "
+            "tokens"
         )
-    action_space = fitting[0]
-    channels = shape("_image_tokenizer/_tokenizer/conv1x1/kernel", 4)[2]
     num_blocks = count(r"net/layer_with_weights-[0-9]+/_projection_add/kernel")
-    variant = None
-    for name, one in variants.VARIANTS.items():
-        # Only our own checkpoints have a lite one, beside their configuration.
-        if not one.lite and (
-            variants.top_filters(one.width),
-            len(variants.blocks(one.width, one.depth)),
-        ) == (channels, num_blocks):
-            variant = variant or name
-    if variant is None:
-        raise CheckpointLoadError(
-            f"Checkpoint: no EfficientNet variant of {sorted(variants.VARIANTS)} has {num_blocks} "
-            f"blocks and {channels} channels at the end. Give --config_file."
+    # Only our own checkpoints have a lite one, beside their configuration.
+    found = [
+        name
+        for name, one in variants.VARIANTS.items()
+        if not one.lite
+        and variants.top_filters(one.width) == channels
+        and len(variants.blocks(one.width, one.depth)) == num_blocks
+    ]
+    if not found:
+        raise refuse(
+            f"no EfficientNet variant of {sorted(variants.VARIANTS)} has {num_blocks} blocks and "
+            f"{channels} channels at the end"
         )
     image = ("observation_spec.image_height = 256", "observation_spec.image_width = 320")
     return [
-        f'Agent.action_space = "{action_space}"',
+        f'Agent.action_space = "{fitting[0]}"',
         f'TransformerNetwork.loss_type = "{"smooth_l1" if is_regression else "cross_entropy"}"',
-        f"TransformerNetwork.time_sequence_length = {rows // (num_tokens + spaces[action_space])}",
+        f"TransformerNetwork.time_sequence_length = {rows // (num_tokens + spaces[fitting[0]])}",
         f"TransformerNetwork.token_embedding_size = {embedding_size}",
         f"Transformer.num_layers = {count(r'_transformer/_layers/[0-9]+/ff/kernel')}",
         f"Transformer.num_heads = {num_heads}",
         f"Transformer.key_dim = {key_dim}",
         f"Transformer.feed_forward_size = {width}",
         f"TokenLearner.num_tokens = {num_tokens}",
-        f'FilmEfficientNet.variant = "{variant}"',
-        *(image if action_space == "rt1" else ()),
+        f'FilmEfficientNet.variant = "{found[0]}"',
+        *(image if fitting[0] == "rt1" else ()),
     ]
 
 
@@ -445,26 +439,21 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _table(file: checkpoint_files.TensorFile) -> str:
+def _print_table(file: TensorFile) -> None:
     """Name, dtype, shape and parameters of every entry, and sums."""
     infos = list(file.tensors.values())
     width = max((len(info.name) for info in infos), default=0)
-    lines = []
     for info in infos:
         number = "" if info.dtype == "string" else f"{info.num_parameters:,}"
-        lines.append(f"{info.name:{width}}  {info.type_text:28}{number:>12}".rstrip())
-    lines.append(f"Checkpoint {file.prefix}: {len(infos)} entries")
+        print(f"{info.name:{width}}  {info!s:28}{number:>12}".rstrip())
+    print(f"Checkpoint {file.prefix}: {len(infos)} entries")
     for group, count in _groups(infos).items():
-        parameters = sum(
-            info.num_parameters
-            for info in infos
-            if file.is_variable(info.name) and f"{info.name}/".startswith(f"{group}/")
-        )
-        lines.append(f"  {group:32}{count:>7,} entries{parameters:>15,} parameters")
-    return "\n".join(lines)
+        inside = [info for info in infos if f"{info.name}/".startswith(f"{group}/")]
+        parameters = sum(info.num_parameters for info in inside if file.is_variable(info.name))
+        print(f"  {group:32}{count:>7,} entries{parameters:>15,} parameters")
 
 
-def configure(args: argparse.Namespace, file: checkpoint_files.TensorFile) -> str:
+def configure(args: argparse.Namespace, file: TensorFile) -> str:
     """Sets gin up for the model of the checkpoint; says where the configuration comes from."""
     import gin
 
@@ -482,7 +471,7 @@ def configure(args: argparse.Namespace, file: checkpoint_files.TensorFile) -> st
     return "\n  + ".join([source, *args.gin_bindings])
 
 
-def _answer(agent: agent_wrapper.Agent) -> str:
+def _answer(agent: agent_wrapper.Agent) -> dict[str, list[float]]:
     """What the policy says to a grey image."""
     from tf_agents.trajectories import time_step
 
@@ -491,9 +480,7 @@ def _answer(agent: agent_wrapper.Agent) -> str:
     step = time_step.restart(policy_specs.example_observation(1), batch_size=1)
     policy = agent.sequence_agent.policy
     action = policy.action(step, policy.get_initial_state(1), seed=(0, 0)).action
-    return str(
-        {key: [round(float(x), 4) for x in value.numpy()[0]] for key, value in action.items()}
-    )
+    return {key: [round(float(x), 4) for x in value.numpy()[0]] for key, value in action.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -501,20 +488,18 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parse(arguments)
     start = time.perf_counter()
 
-    def say(label: str, text: str = "") -> None:
-        """Prints what a step gave, how long it took and the most memory held so far."""
+    def say(label: str) -> None:
+        """How long a step took, and the most memory held so far."""
         nonlocal start
         unit = 1 if sys.platform == "darwin" else 1024
         mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
         print(f"{label}: {time.perf_counter() - start:.2f} s, peak memory {mib:,.0f} MiB")
-        if text:
-            print(text)
         start = time.perf_counter()
 
     try:
-        file = checkpoint_files.TensorFile(resolve_prefix(args.checkpoint_path))
+        file = TensorFile(resolve_prefix(args.checkpoint_path))
         if args.list:
-            print(_table(file))
+            _print_table(file)
             return 0
         print(f"Model: {configure(args, file)}")
         import tensorflow as tf
@@ -532,9 +517,12 @@ def main(arguments: list[str] | None = None) -> int:
             allow_mismatch=args.allow_mismatch,
             restore_optimizer=args.restore_optimizer,
         )
-        say("Loaded", str(report))
+        say("Loaded")
+        print(report)
         if args.answer:
-            say("First answer", _answer(agent))
+            answer = _answer(agent)
+            say("First answer")
+            print(answer)
     except (ValueError, OSError, SyntaxError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

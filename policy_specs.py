@@ -40,6 +40,8 @@ if typing.TYPE_CHECKING:
 IMAGE_KEY = "image"
 EMBEDDING_KEY = "natural_language_embedding"
 ACTION_KEY = "bbox"
+# In the place of images: what `TransformerNetwork.image_features` gives for them.
+FEATURES_KEY = "image_features"
 IMAGE_SIZE = 236
 EMBEDDING_SIZE = 512
 NUM_COORDINATES = 4

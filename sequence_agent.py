@@ -46,14 +46,7 @@ class SequencePolicy(tf_policy.TFPolicy):
         actor_network: transformer_network.TransformerNetwork,
         dropout_at_inference: bool = False,
     ):
-        """Wraps the network.
-
-        Args:
-            time_step_spec: of one step.
-            action_spec: of one step.
-            actor_network: the network.
-            dropout_at_inference: drop units; `action` then needs a seed.
-        """
+        """Specs are of one step; with `dropout_at_inference`, `action` needs a seed."""
         self._actor_network = actor_network
         self._dropout_at_inference = dropout_at_inference
         super().__init__(
@@ -202,7 +195,12 @@ class SequenceAgent(tf_agent.TFAgent):
                 loss, metrics = losses.imitation(outputs, labels, step_weights, network.loss_type)
                 loss = share * loss
             gradients = tape.gradient(loss, variables)
-            _check_all_have_gradients(gradients, variables)
+            # A variable that the loss does not depend on would silently never learn.
+            idle = [v.name for g, v in zip(gradients, variables) if g is None]
+            if idle:
+                raise ValueError(
+                    f"SequenceAgent: expected a gradient for every variable, got none for {idle}."
+                )
             return loss, {name: share * value for name, value in metrics.items()}, gradients
 
         seed = self._dropout_seed()
@@ -277,17 +275,6 @@ def _step_weights(experience: trajectory.Trajectory, weights: tf.Tensor | None) 
     return step_weights if weights is None else step_weights * tf.reshape(weights, (-1, 1))
 
 
-def _check_all_have_gradients(
-    gradients: Sequence[tf.Tensor | None], variables: Sequence[tf.Variable]
-) -> None:
-    """A variable that the loss does not depend on would silently never learn."""
-    idle = [v.name for g, v in zip(gradients, variables) if g is None]
-    if idle:
-        raise ValueError(
-            f"SequenceAgent: expected a gradient for every variable, got none for {idle}."
-        )
-
-
 def _sum_over_pieces(
     compute: Callable[[object, tf.Tensor], object], batch: object, num_pieces: int, zeros: object
 ) -> object:
@@ -358,14 +345,8 @@ def _check_finite(
 
 
 def on_devices(train: Callable[..., tf_agent.LossInfo]) -> Callable[..., tf_agent.LossInfo]:
-    """A train step that shares its batch among the devices of the strategy in force.
-
-    Args:
-        train: (experience, weights) -> LossInfo, equal on all devices: `SequenceAgent.train`.
-
-    Returns:
-        The same function of the whole batch; of this process's part, where there are several.
-    """
+    """`SequenceAgent.train` of a whole batch, or of this process's part of it, shared among the
+    devices of the strategy in force."""
     strategy = tf.distribute.get_strategy()
     num_devices = len(strategy.extended.worker_devices)
 
@@ -391,18 +372,11 @@ def share(
     index: int,
     weights: tf.Tensor | None = None,
 ) -> tuple[trajectory.Trajectory, tf.Tensor]:
-    """What one device gets of B trajectories.
+    """What device `index` of n gets of B trajectories, whose weights [B] are 1 unless given.
 
-    Args:
-        experience: B trajectories.
-        num_devices: n.
-        index: of the device, 0 .. n - 1.
-        weights: float32 [B], of the samples; None: 1 each.
-
-    Returns:
-        Samples index * B / n up to (index + 1) * B / n, rounded, at least one; and their weights,
-        float32. With fewer samples than devices several have the same one, and share its weight: 1
-        sample on 2 devices is given to both, with weight 1/2 each.
+    Samples index * B / n up to (index + 1) * B / n, rounded, at least one; and their weights,
+    float32. With fewer samples than devices several have the same one, and share its weight: 1
+    sample on 2 devices is given to both, with weight 1/2 each.
     """
     batch_size = tf.shape(experience.step_type)[0]
     start, stop = index * batch_size // num_devices, (index + 1) * batch_size // num_devices

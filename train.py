@@ -24,7 +24,7 @@ import typing
 
 from absl import logging
 
-import checkpoint_writer
+import checkpoint_directory
 import model_card
 from training import devices, flags, stop_signals
 
@@ -64,9 +64,9 @@ def run(
     if is_chief:
         is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
         wait_s = RESTART_WAIT_S if is_restart else 0.0
-        only_run = checkpoint_writer.only_run(args.checkpoint_dir, wait_s)
+        only_run = checkpoint_directory.only_run(args.checkpoint_dir, wait_s)
     with only_run:
-        writer = checkpoint_writer.CheckpointWriter(
+        writer = checkpoint_directory.CheckpointWriter(
             args.checkpoint_dir,
             setup.agent,
             setup.embeddings,
@@ -146,9 +146,10 @@ def main(arguments: list[str] | None = None) -> int:
         return stop_signals.EXIT_CODE
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         # What TensorFlow says when a message to another worker fails.
+        lines = [line.strip() for line in error.message.splitlines() if "Collective" in line]
         print(
-            f"train.py: another worker was lost: {_first_line(error)} What was saved is whole; "
-            "--resume_checkpoint auto goes on",
+            f"train.py: another worker was lost: {(lines or [''])[-1][:200]} What was saved is "
+            "whole; --resume_checkpoint auto goes on",
             file=sys.stderr,
         )
         return stop_signals.EXIT_CODE
@@ -174,11 +175,6 @@ def _strategy(args: argparse.Namespace) -> tuple[tf.distribute.Strategy, devices
         logging.set_verbosity(logging.WARNING)
     strategy = devices.worker_strategy(cluster, args.collectives)
     return strategy, devices.Workers(cluster.index, len(cluster.addresses))
-
-
-def _first_line(error: tf.errors.OpError) -> str:
-    lines = [line for line in error.message.splitlines() if "Collective" in line] or [""]
-    return lines[-1].strip()[:200]
 
 
 def _reason(error: Exception) -> str:

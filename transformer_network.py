@@ -30,8 +30,6 @@ Observation = Mapping[str, tf.Tensor]
 State = dict[str, tf.Tensor]
 LOSS_TYPES = ("cross_entropy", "l1", "smooth_l1")
 ANSWERS = ("mode", "mean")
-# In the place of images: what `image_features` returned for them, float32 [B, T, h * w, D].
-FEATURES_KEY = "image_features"
 
 
 class RollingWindow:
@@ -211,15 +209,16 @@ class TransformerNetwork(network.Network):
 
         Args:
             observation: images [B, T, H, W, 3] and embeddings [B, T, D_context]; or, under
-                `FEATURES_KEY`, features of an earlier call [B, T, h * w, D], which are returned.
+                `policy_specs.FEATURES_KEY`, features of an earlier call [B, T, h * w, D], which
+                are returned.
             training: BatchNorm's mode.
             seed: int32 [2], None for nothing random.
 
         Returns:
             float [B * T, h * w, D]
         """
-        if FEATURES_KEY in observation:
-            features = observation[FEATURES_KEY]
+        if policy_specs.FEATURES_KEY in observation:
+            features = observation[policy_specs.FEATURES_KEY]
             return tf.reshape(features, (-1, *features.shape[2:]))
         images = observation[policy_specs.IMAGE_KEY]
         images = tf.reshape(images, (-1, *images.shape[2:]))
@@ -243,15 +242,10 @@ class TransformerNetwork(network.Network):
         Returns:
             Logits [B, T, num_action_tokens, vocab_size], or coordinates [B, T, num_action_tokens].
         """
-        tokens = self._image_tokens(features, seed)
-        return self._head_from_tokens(tokens, seed)
-
-    def _image_tokens(self, features: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        """[B * T, h * w, D] to [B, T, N, D]."""
         tokens = self._image_tokenizer.tokens(features, dropout_settings.split_seed(seed, 0))
         # Not tokens.shape[1]: without TokenLearner a trace does not know it.
         outer = (-1, self.time_sequence_length, self._num_image_tokens)
-        return tf.reshape(tokens, (*outer, tokens.shape[-1]))
+        return self._head_from_tokens(tf.reshape(tokens, (*outer, tokens.shape[-1])), seed)
 
     def _head_from_tokens(self, tokens: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """[B, T, N, D] to what `head` returns."""

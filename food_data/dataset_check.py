@@ -93,12 +93,14 @@ def check_file(
     progress: Callable[[Iterable], Iterable] = iter,
     *,
     compare_pictures: bool = False,
+    dataset: npz_dataset.FoodDataset | None = None,
 ) -> CheckReport:
     """Checks a file that may be anything; one that cannot be read is an error in the report.
 
     `split` is a split, or its file. `progress` wraps chunks of pictures, for a progress bar.
     `compare_pictures` looks for pictures across the split that are alike, some 30 ms for each of
-    the validation side. Raises FileNotFoundError.
+    the validation side. `dataset` is what was read of the file already, so that compressed pictures
+    are not unpacked again. Raises FileNotFoundError.
     """
     report, arrays, known = CheckReport(), {}, None
     try:
@@ -110,7 +112,8 @@ def check_file(
         report.errors.append(str(error))
     if arrays:
         try:
-            _check_arrays(report, arrays, known, progress, compare_pictures)
+            unpacked = None if dataset is None else dataset.images
+            _check_arrays(report, arrays, known, progress, compare_pictures, unpacked)
         except ValueError as error:  # A damaged array.
             report.errors.append(str(error))
     return report
@@ -169,6 +172,7 @@ def _check_arrays(
     split: splits.Split | None,
     progress: Callable[[Iterable], Iterable],
     compare_pictures: bool,
+    unpacked: np.ndarray | npz_dataset.FloatImages | None,
 ) -> None:
     stored = {name: one for name, one in arrays.items() if hasattr(one, "shape")}
     rows = [(name, str(one.dtype), list(one.shape)) for name, one in stored.items()]
@@ -202,7 +206,10 @@ def _check_arrays(
         _check_masks(report, stored["masks"], actions)
     if images is not None:
         try:
-            pictures = _check_images(report, progress(images.chunks(64)))
+            chunks = images.chunks(64)
+            if unpacked is not None and images.offset is None:
+                chunks = (unpacked[start : start + 64] for start in range(0, len(unpacked), 64))
+            pictures = _check_images(report, progress(chunks))
         except ValueError as error:  # The rest can be checked all the same.
             report.errors.append(str(error))
     if pictures is not None and sources is not None:

@@ -64,6 +64,7 @@ def create_npz_dataset(
     drop_remainder: bool = False,
     augmentation: Augmentation | None = None,
     shard: tuple[int, int] = (0, 1),
+    features: object | None = None,
 ) -> tf.data.Dataset:
     """Batches of some of a data set's samples; each pass over the result is one epoch: {"image":
     uint8 [B, 236, 236, 3], "natural_language_embedding": float32 [B, 512], "bbox": float32 [B, 4]}.
@@ -87,6 +88,8 @@ def create_npz_dataset(
             workers gets its part, of B / count samples. A part of a smaller last batch that would
             be empty is the batch's first sample, so that all workers have as many batches; whoever
             trains on it gives it no weight.
+        features: gives float32 [B, ...] of an array of sample numbers, and has a `shape`; batches
+            hold them as `policy_specs.FEATURES_KEY` in the place of images.
 
     Raises ValueError if no batch would be left or the options do not fit each other.
     """
@@ -106,7 +109,12 @@ def create_npz_dataset(
     ):  # fmt: skip
         if not is_right:
             raise ValueError(f"{expected}.")
-    passes, dtypes = 0, [spec.dtype for spec in SIGNATURE.values()]
+    passes, signature = 0, SIGNATURE
+    if features is not None:
+        spec = tf.TensorSpec((None, *features.shape[1:]), tf.float32)
+        signature = {policy_specs.FEATURES_KEY: spec, **SIGNATURE}
+        del signature[policy_specs.IMAGE_KEY]
+    dtypes = [spec.dtype for spec in signature.values()]
     size = batch_size // count if drop_remainder else None
 
     def order() -> np.ndarray:
@@ -124,7 +132,8 @@ def create_npz_dataset(
         return batch[tf.where(index < tf.shape(batch)[0], index, 0) :: count]
 
     def gather(samples: np.ndarray) -> tuple[np.ndarray, ...]:
-        arrays = dataset.images, dataset.embeddings, dataset.actions
+        pictures = dataset.images if features is None else features
+        arrays = pictures, dataset.embeddings, dataset.actions
         return tuple(np.asarray(array[samples]) for array in arrays)
 
     def seeds_of(epochs: np.ndarray, samples: np.ndarray) -> np.ndarray:
@@ -136,7 +145,7 @@ def create_npz_dataset(
         """A batch of int64 [B, 2], sample numbers and epochs."""
         samples, epochs = rows[:, 0], rows[:, 1]
         tensors = tf.numpy_function(gather, [samples], dtypes, stateful=False)
-        for tensor, spec in zip(tensors, SIGNATURE.values()):
+        for tensor, spec in zip(tensors, signature.values()):
             tensor.set_shape([size, *spec.shape[1:]])
         if augmentation is not None:
             seeds = tf.numpy_function(seeds_of, [epochs, samples], tf.int32, stateful=False)
@@ -147,7 +156,7 @@ def create_npz_dataset(
                 tf.ensure_shape(one, old.shape) for one, old in zip(changed, (images, actions))
             )
             tensors = images, embeddings, actions
-        return dict(zip(SIGNATURE, tensors))
+        return dict(zip(signature, tensors))
 
     # One element that turns into an epoch's order, so that the order is drawn anew by every pass.
     orders = tf.data.Dataset.range(1).map(next_order)

@@ -13,17 +13,6 @@ import agent_wrapper
 from tests.golden import make_checkpoint
 
 GOLDEN = pathlib.Path(__file__).with_name("golden")
-PUBLIC = ("rt1main", "rt1simreal", "rt1multirobot")
-HITL = ("hitl_cross_entropy", "hitl_smooth_l1")
-SMALL = (
-    'FilmEfficientNet.variant = "small"',
-    "EfficientNetEncoder.image_size = 64",
-    "Transformer.num_layers = 2",
-    "Transformer.num_heads = 2",
-    "Transformer.key_dim = 16",
-    "Transformer.feed_forward_size = 32",
-    "TransformerNetwork.token_embedding_size = 32",
-)
 NETWORK = "agent/_actor_network"
 LFS_POINTER = (
     "version https://git-lfs.github.com/spec/v1\n"
@@ -42,23 +31,12 @@ def build(*bindings: str) -> agent_wrapper.Agent:
         gin.clear_config()
 
 
-def build_small(*bindings: str) -> agent_wrapper.Agent:
-    """A food agent with a regression head and 0.8 million parameters."""
-    return build(*SMALL, *bindings)
-
-
 def snapshot(agent: agent_wrapper.Agent) -> list[np.ndarray]:
     """Every value that a checkpoint of the agent would hold, in Keras' order."""
     optimizer = agent.optimizer
     training_state = [*optimizer.variables, optimizer.learning_rate, agent.global_step]
     variables = [*agent.network.variables, *training_state]
     return [variable.numpy() for variable in variables]
-
-
-def assert_equal(before: list[np.ndarray], after: list[np.ndarray]) -> None:
-    assert len(before) == len(after)
-    for index, (old, new) in enumerate(zip(before, after)):
-        np.testing.assert_array_equal(old, new, err_msg=f"variable {index}")
 
 
 def randomize(agent: agent_wrapper.Agent, seed: int) -> None:
@@ -72,14 +50,6 @@ def randomize(agent: agent_wrapper.Agent, seed: int) -> None:
 def golden_rows(name: str) -> list:
     """[key, shape, dtype] of every entry of a public or fine-tuned checkpoint."""
     return json.loads((GOLDEN / f"{name}.variables.json").read_text())
-
-
-def rows_of(prefix: str) -> list:
-    """[key, shape, dtype] of every entry of a checkpoint on disk."""
-    reader = tf.train.load_checkpoint(prefix)
-    dtypes = reader.get_variable_to_dtype_map()
-    shapes = reader.get_variable_to_shape_map()
-    return [[key, shapes[key], dtypes[key].name] for key in sorted(shapes)]
 
 
 def write_values(prefix: str | pathlib.Path, values: dict[str, np.ndarray]) -> str:

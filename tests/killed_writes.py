@@ -21,7 +21,6 @@ import tensorflow as tf
 
 import checkpoint_directory
 import checkpoint_files
-import checkpoint_writer
 from evaluation import calibration
 from food_data import embedding_store
 from tests import uncertainty_stubs
@@ -62,9 +61,11 @@ def write_all(run: pathlib.Path, step: int) -> None:
     """A start of train.py, a best and a last checkpoint, a calibration of it, an export."""
     from serving.engines import onnx
 
-    writer = checkpoint_writer.CheckpointWriter(run, StubAgent(step), store(), {"resize": None}, 2)
+    writer = checkpoint_directory.CheckpointWriter(
+        run, StubAgent(step), store(), {"resize": None}, 2
+    )
     writer.write({})
-    writer.write_training_state(checkpoint_writer.TrainingState(step=step))
+    writer.write_training_state(checkpoint_directory.TrainingState(step=step))
     calibrate(run)
     onnx.keep(run / "cache" / str(step), EXPORT)
 
@@ -111,7 +112,8 @@ def killed_at(stop: int | None, action: Callable[[], None]) -> bool:
 
     write, code = tf.train.Checkpoint.write, 1
     tf.train.Checkpoint.write = half
-    os.replace, os.fsync = stopping(os.replace), stopping(os.fsync)
+    # Not before fsync: after SIGKILL the system still has what was written.
+    os.replace = stopping(os.replace)
     pathlib.Path.unlink = stopping(pathlib.Path.unlink)
     try:
         action()
@@ -128,7 +130,7 @@ def look(run: pathlib.Path) -> int:
     weights = checkpoint_files.TensorFile(str(contents.prefix)).read_finite(["agent/kernel"])
     step = int(contents.metadata["global_step"])
     assert (weights["agent/kernel"] == step).all()
-    point = checkpoint_writer.find_resume_point(run)
+    point = checkpoint_directory.find_resume_point(run)
     state = checkpoint_files.TensorFile(str(point.prefix)).read_finite(["agent/kernel"])
     assert (state["agent/kernel"] == point.state.step).all()
     if contents.calibration is not None:

@@ -14,7 +14,6 @@ import pytest
 
 import agent_wrapper
 import checkpoint_loading
-import dropout_settings
 from tests import small_model
 from tests.golden import make_checkpoint, parity
 from training import optimizer
@@ -26,12 +25,6 @@ def clean_gin():
     gin.clear_config()
     yield
     gin.clear_config()
-
-
-@pytest.fixture(scope="session")
-def no_dropout() -> dropout_settings.DropoutSettings:
-    """All rates zero."""
-    return dropout_settings.DropoutSettings.off()
 
 
 @pytest.fixture(scope="session")

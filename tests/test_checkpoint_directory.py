@@ -1,31 +1,35 @@
-"""A checkpoint directory as serving reads it: what is loaded, and what is refused as data."""
+"""A checkpoint directory: what serving reads, what a run writes and goes on from."""
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+import fcntl
 import json
+import os
 import pathlib
 import shutil
+import signal
+import subprocess
 import sys
 
 import gin
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import checkpoint_config
 import checkpoint_directory
+import checkpoint_files
 import checkpoint_loading
-import checkpoint_writer
 from food_data import framing
-from serving import app, service, settings
-from serving.schemas import RequestError
 from tests import checkpoint_files as files
-from tests import killed_writes, serving_stubs, small_model, training_fixtures
-
-# Most of them build networks: seconds, not milliseconds.
-pytestmark = pytest.mark.slow
+from tests import killed_writes, small_model, training_fixtures
 
 pytest_plugins = ["tests.training_fixtures"]
+ROOT = pathlib.Path(__file__).parents[1]
 Error = checkpoint_directory.CheckpointDirectoryError
+STATE = checkpoint_directory.TrainingState
 LFS = files.LFS_POINTER
 
 
@@ -33,7 +37,7 @@ LFS = files.LFS_POINTER
 def template(_shared_agent, tmp_path_factory) -> pathlib.Path:
     """A directory with two checkpoints, the second after a step."""
     folder, store = tmp_path_factory.mktemp("template"), killed_writes.store()
-    writer = checkpoint_writer.CheckpointWriter(
+    writer = checkpoint_directory.CheckpointWriter(
         folder, _shared_agent, store, {"resize": "letterbox"}
     )
     # The fixture has built the agent, and gin has forgotten with what.
@@ -54,6 +58,7 @@ def written(template, tmp_path) -> pathlib.Path:
     gin.clear_config()
 
 
+@pytest.mark.slow
 def test_what_is_loaded_is_what_was_written(written, _shared_agent, batch, tmp_path):
     """From another folder, whatever the ImageNet file was, and from an earlier version too."""
     inputs = batch["image"], batch["natural_language_embedding"]
@@ -81,6 +86,7 @@ def test_what_is_loaded_is_what_was_written(written, _shared_agent, batch, tmp_p
     assert checkpoint_loading.resolve_prefix(moved) == str(moved / "best_checkpoint-1")
 
 
+@pytest.mark.slow
 def test_metadata_names_the_checkpoint_that_counts(written, _shared_agent):
     """A run killed after writing weights and before metadata.json still loads, as it was before."""
     contents = json.loads((written / "metadata.json").read_text())
@@ -99,6 +105,7 @@ def test_how_a_checkpoint_looks_at_photos():
         assert checkpoint_directory.framing_of(known) == framing.Framing("accurate", 0.7)
 
 
+@pytest.mark.slow
 def test_another_configuration_or_loss(written, tmp_path):
     other, text = tmp_path / "other.gin", (written / "config.gin").read_text()
     (written / "config.gin").write_text("no gin at all")
@@ -123,6 +130,7 @@ def _damaged(directory, name, change):
         path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change", "error", "message"),
     [
@@ -132,7 +140,7 @@ def _damaged(directory, name, change):
         ("metadata.json", "{}", Error, "format_version 1"),
         ("metadata.json", {"checkpoint": 3}, Error, "expected 'checkpoint' .* got 3. Copy"),
         ("metadata.json", {"resize": ["crop"]}, Error, "expected 'resize' .*got .'crop"),
-        ("metadata.json", {"framing": {"passes": "twice"}}, Error, "got 'twice'.* Copy"),
+        ("metadata.json", {"framing": {"passes": "twice"}}, Error, "'fast'.* got .*'twice'.* Copy"),
         ("config.gin", None, Error, "expected config.gin, found none"),
         ("config.gin", "a =", Error, "expected literals, got what is none"),
         ("config.gin", "Transformer.num_layers = 'x'", Error, "describes no network"),
@@ -156,40 +164,24 @@ def test_damaged_directories(written, name, change, error, message):
         checkpoint_directory.load(written)
 
 
-def test_a_digest_tells_weights_apart(written, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(written, copy)
-    digest = checkpoint_directory.weights_digest(written)
-    assert checkpoint_directory.weights_digest(copy) == digest
-    index = copy / f"{checkpoint_directory.read_metadata(copy)['checkpoint']}.index"
-    index.write_bytes(index.read_bytes() + b"1")
-    assert checkpoint_directory.weights_digest(copy) != digest
-    index.unlink()
-    with pytest.raises(FileNotFoundError, match=index.name):
-        checkpoint_directory.weights_digest(copy)
-
-
 # Somebody else's checkpoint: what it says is data, and nothing of it runs.
 
 RUNS = "import pathlib; pathlib.Path(%r).touch()\ndef run(): return 4\n"
 HOSTILE = {
     "import": "import payload",
-    "import of a part": "from payload import run",
     "dynamic registration": "import __gin__.dynamic_registration\nimport payload\n"
     "Transformer.num_layers = @payload.run()",
     "include": "include '{folder}/other.gin'",
     "reference": "Transformer.num_layers = @payload.run()",
-    "nested reference": "TransformerNetwork.action_order = ['a', {{'b': (@gin.singleton(),)}}]",
     "macro that calls": "a = @payload.run()\nTransformer.num_layers = %a",
-    "macro of gin": "Transformer.num_layers = %gin.REQUIRED",
     "in a scope": "evil/Transformer.num_layers = 3",
     "of another library": "tf_agents.utils.common.save_spec.file_path = '{folder}/ran'",
     "nested too deep": "TransformerNetwork.action_order = " + "[" * 50_000,
     "names itself": "a = %a\nTransformer.num_layers = %a",
-    "zero byte": "Transformer.num_layers = \x00",
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_configuration_runs_nothing(written, kind, tmp_path, monkeypatch):
     (tmp_path / "payload.py").write_text(RUNS % str(tmp_path / "ran"))
@@ -216,31 +208,7 @@ def test_literals_of_every_kind_are_read():
     }
 
 
-def test_a_server_refuses_a_hostile_directory_and_the_old_model_goes_on(written, tmp_path):
-    """Configuration, metadata and an export that it brought along."""
-    store = serving_stubs.embedding_store_of(tmp_path)
-    stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
-    application = app.create_app(stub, settings.ServerSettings(checkpoint_root=tmp_path))
-    running: service.Service = application.extensions[service.NAME]
-    (written / "onnx").mkdir()
-    for name, text in (
-        ("config.gin", "import os\n"),
-        ("config.gin", "Transformer.num_layers = " + "(" * 50_000),
-        ("metadata.json", '{"format_version": 1, "checkpoint": "/etc/passwd", "resize": null}'),
-        ("metadata.json", "{" * 100_000),
-        ("uncertainty.json", "[" * 100_000),
-    ):
-        path = written / name
-        before = path.read_bytes() if path.exists() else None
-        path.write_text(text)
-        with pytest.raises(
-            RequestError, match="cannot be loaded, the model before it goes on"
-        ) as one:
-            running.switch_to("run")
-        assert one.value.status == 422 and running.current is stub
-        path.unlink() if before is None else path.write_bytes(before)
-
-
+@pytest.mark.slow
 def test_a_path_may_be_the_prefix_of_what_counts(written):
     assert checkpoint_directory.locate(written) == written
     for asked in ("best_checkpoint-1", "best_checkpoint-1.index", "best_checkpoint"):
@@ -254,9 +222,238 @@ def test_a_path_may_be_the_prefix_of_what_counts(written):
         checkpoint_directory.locate(written.parent / "absent")
 
 
+@pytest.mark.slow
 def test_pointers_are_named_first(written):
     """Whatever lies next to them: here a calibration, of which one cannot say more."""
     (written / "best_checkpoint-1.index").write_text(LFS)
     (written / "uncertainty.json").write_text("{}")
     with pytest.raises(checkpoint_loading.CheckpointLoadError, match="is a Git LFS pointer"):
         checkpoint_directory.read_contents(written)
+
+
+# What a run writes.
+
+
+@pytest.fixture
+def agent():
+    return killed_writes.StubAgent()
+
+
+@pytest.fixture
+def make_writer(agent, tmp_path):
+    """A function **options -> a writer into the folder 'run' of the test."""
+
+    def make(**options):
+        options = {"run_metadata": {"resize": "letterbox"}, **options}
+        return checkpoint_directory.CheckpointWriter(
+            tmp_path / "run", agent, killed_writes.store(), **options
+        )
+
+    return make
+
+
+def names_of(directory, stem):
+    return [prefix.name for prefix in checkpoint_files.numbered(directory, stem)]
+
+
+@pytest.mark.slow
+def test_the_best_holds_weights_and_a_state_everything(reset_agent, tmp_path):
+    run, state = tmp_path / "run", STATE(epoch=2, step=1)
+    writer = checkpoint_directory.CheckpointWriter(
+        run, reset_agent, killed_writes.store(), {"resize": None}, settings={"batch_size": 4}
+    )
+    names = [name for name, _ in tf.train.list_variables(str(writer.write({})))]
+    assert len(names) == len(reset_agent.network.variables) + 2  # global_step, object graph
+    assert not [name for name in names if "optimizer" in name]
+    prefix = writer.write_training_state(state)
+    stored = checkpoint_directory.StateFile.read(run)
+    assert (stored.checkpoint, stored.settings) == (prefix.name, {"batch_size": 4})
+    assert stored.states == {prefix.name: state}
+    other = small_model.build(*small_model.TINY, weights_seed=5)
+    checkpoint_loading.custom_load_checkpoint(other, prefix, restore_optimizer=True)
+    assert small_model.same(
+        small_model.values([*other.network.variables, *other.optimizer.variables]),
+        small_model.values([*reset_agent.network.variables, *reset_agent.optimizer.variables]),
+    )
+
+
+def test_a_bounded_number_is_kept_by_number(make_writer, agent, tmp_path):
+    writer, run = make_writer(max_checkpoints=2), tmp_path / "run"
+    for step in (0, 8, 9, 10):
+        agent.steps_done = step
+        writer.write({})
+        writer.write_training_state(STATE(step=step))
+    assert names_of(run, "best_checkpoint") == ["best_checkpoint-9", "best_checkpoint-10"]
+    assert names_of(run, "last_checkpoint") == ["last_checkpoint-9", "last_checkpoint-10"]
+    states = checkpoint_directory.StateFile.read(run).states
+    assert [state.step for state in states.values()] == [9, 10]
+    # After a resume from step 8 or before, the later ones are of another past.
+    agent.steps_done = 7
+    make_writer().write_training_state(STATE(step=7))
+    assert names_of(run, "last_checkpoint") == ["last_checkpoint-7"]
+    assert checkpoint_directory.StateFile.read(run).checkpoint == "last_checkpoint-7"
+    assert make_writer().write({}).name == "best_checkpoint-7"
+    assert "best_checkpoint-7" in names_of(run, "best_checkpoint")
+
+
+def test_a_write_that_fails_leaves_the_old_checkpoints(make_writer, tmp_path, monkeypatch):
+    writer, run = make_writer(), tmp_path / "run"
+    writer.write({"centroid_mae": 0.1}, epoch=1)
+    writer.write_training_state(STATE(step=1))
+    before = {path: path.read_bytes() for path in sorted(run.glob("*")) if path.is_file()}
+
+    def fail(checkpoint, path):
+        pathlib.Path(f"{path}.data-00000-of-00001").write_text("half")
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.train.Checkpoint, "write", fail)
+    for write in (lambda: writer.write({}), lambda: writer.write_training_state(STATE(step=9))):
+        message = "No space left.* MB free. Earlier checkpoints are whole"
+        with pytest.raises(checkpoint_directory.CheckpointWriteError, match=message):
+            write()
+    assert {path: path.read_bytes() for path in sorted(run.glob("*")) if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_killed_at_any_line_a_run_leaves_what_loads_and_goes_on(tmp_path):
+    """Checkpoints, uncertainty.json, exports; SIGKILL before every rename and removal, and
+    in the middle of TensorFlow's own writing."""
+    command = [sys.executable, "-m", "tests.killed_writes", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout.split()[0]) > 15
+
+
+def test_new_weights_set_the_calibration_of_others_aside(make_writer, agent, tmp_path, caplog):
+    writer, run = make_writer(), tmp_path / "run"
+    writer.write({})
+    killed_writes.calibrate(run)
+    text = (run / "uncertainty.json").read_text()
+    make_writer()
+    assert (run / "uncertainty.json").read_text() == text  # It is of these weights.
+    agent.module.kernel.assign_add(tf.ones(300))
+    writer.write({})
+    assert not (run / "uncertainty.json").exists()
+    assert (run / "uncertainty.stale.json").read_text() == text
+    assert "run calibrate.py again" in caplog.text
+
+
+def test_the_written_configuration_is_data(make_writer, tmp_path, monkeypatch, caplog):
+    text = "import food_data.framing\nfrom os import path\n\nTransformer.num_layers = 4\n"
+    monkeypatch.setattr(gin, "operative_config_str", lambda: text)
+    make_writer()
+    written = (tmp_path / "run" / "config.gin").read_text()
+    assert written == "Transformer.num_layers = 4\n" and "trust_config" not in caplog.text
+    monkeypatch.setattr(gin, "operative_config_str", lambda: "Transformer.num_layers = @f()\n")
+    make_writer()
+    assert "needs --trust_config" in caplog.text
+
+
+def test_a_folder_that_was_removed(tmp_path):
+    checkpoint = tf.train.Checkpoint(variable=tf.Variable(1.0))
+    with pytest.raises(checkpoint_directory.CheckpointWriteError, match="run is no longer there"):
+        checkpoint_directory._save(checkpoint, tmp_path / "run" / "last_checkpoint-1")
+
+
+def test_another_worker_names_the_same_files_and_writes_none(make_writer, tmp_path):
+    silent = make_writer(writes=False)
+    names = [silent.write({}), silent.write_training_state(STATE())]
+    assert not (tmp_path / "run").exists()
+    writer = make_writer()
+    assert names == [writer.write({}), writer.write_training_state(STATE())]
+
+
+# Going on with a run.
+
+CONFIG = "# a comment\nA.x = 1\nB.names = \\\n    ['a',\n     'b']\nC.y = %s\nFraming.passes = %s\n"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A directory with two states and the files that they name."""
+    best = checkpoint_directory.Best(0.1, 1, "best_checkpoint-4", {})
+    states = {"last_checkpoint-4": STATE(epoch=1), "last_checkpoint-8": STATE(epoch=2, best=best)}
+    file = checkpoint_directory.StateFile("last_checkpoint-8", {"seed": 3}, states)
+    text = json.dumps({"format_version": 1, **dataclasses.asdict(file)})
+    (tmp_path / "training_state.json").write_text(text)
+    for name in (*states, "best_checkpoint-4"):
+        (tmp_path / f"{name}.index").write_text("")
+    (tmp_path / "config.gin").write_text(CONFIG % (0.5, "'one'"))
+    return tmp_path
+
+
+def test_which_state_a_path_means(run, tmp_path_factory):
+    find = checkpoint_directory.find_resume_point
+    point = find(run)
+    assert (point.prefix, point.settings) == (run / "last_checkpoint-8", {"seed": 3})
+    assert (point.state.epoch, point.state.best.value) == (2, 0.1)
+    assert find(run / "last_checkpoint-4").state.epoch == 1
+    message = "expected one of last_checkpoint-4, last_checkpoint-8 .*got best_checkpoint-4"
+    with pytest.raises(checkpoint_directory.ResumeError, match=message):
+        find(run / "best_checkpoint-4")
+    (run / "best_checkpoint-4.index").unlink()
+    with pytest.raises(checkpoint_directory.ResumeError, match="best_checkpoint-4.* it is gone"):
+        find(run)
+    empty = tmp_path_factory.mktemp("empty")
+    with pytest.raises(checkpoint_directory.ResumeError, match="expected training_state.json"):
+        find(empty)
+    for text in ("{", "[]", '{"format_version": 1}', '{"format_version": 2}'):
+        (empty / "training_state.json").write_text(text)
+        with pytest.raises(checkpoint_directory.ResumeError, match="expected"):
+            find(empty)
+    assert [checkpoint_directory.holds_run(path) for path in (run, empty, run / "absent")] == [
+        *(True, True, False)
+    ]
+
+
+def test_other_settings_are_refused(run, monkeypatch, caplog):
+    point = checkpoint_directory.find_resume_point(run)
+    monkeypatch.setattr(gin, "operative_config_str", lambda: CONFIG % (0.5, "'fast'") + "D.n = 1\n")
+    point.check({"seed": 3})
+    assert "resume: D.n was not used, is now 1" in caplog.text
+    with pytest.raises(checkpoint_directory.ResumeError, match="seed: was 3, now 4"):
+        point.check({"seed": 4})
+    monkeypatch.setattr(gin, "operative_config_str", lambda: CONFIG % (0.25, "'one'"))
+    with pytest.raises(checkpoint_directory.ResumeError, match=r"C\.y: was '0\.5', now '0\.25'"):
+        point.check({"seed": 3})
+
+
+# One run at a time.
+
+HOLDER = """
+import sys, time
+import checkpoint_directory
+with checkpoint_directory.only_run(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
+    folder, command = tmp_path / "run", [sys.executable, "-c", HOLDER, str(tmp_path / "run")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        said = f"where process {holder.pid} on .* trains. Wait for it"
+        with pytest.raises(ValueError, match=said), checkpoint_directory.only_run(folder):
+            pass
+        # What was refused has not overwritten who holds it.
+        assert str(holder.pid) in (folder / ".lock").read_text()
+        holder.send_signal(signal.SIGKILL)
+        # A restarted job waits for the last process.
+        with checkpoint_directory.only_run(folder, wait_s=60):
+            assert str(os.getpid()) in (folder / ".lock").read_text()
+    with checkpoint_directory.only_run(folder):
+        pass
+
+
+def test_without_locks_a_warning_and_other_errors_are_not_hidden(tmp_path, monkeypatch, caplog):
+    def no_locks(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with checkpoint_directory.only_run(tmp_path / "run"):
+        pass
+    assert "do not start a second run there" in caplog.text
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"), checkpoint_directory.only_run(tmp_path / "file"):
+        pass

@@ -14,7 +14,6 @@ import functools
 import inspect
 from collections.abc import Callable
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -247,17 +246,3 @@ def test_equal_bindings_look_equal():
     """Otherwise a difference would prove nothing."""
     case = CASES["DropoutSettings.top"]
     assert look(case) == look(case, "DropoutSettings.top = 0.0")
-
-
-def test_loaded_weights_are_those_of_the_file(weights):
-    case = CASES["EfficientNetEncoder.imagenet_weights_file"]
-
-    loaded = look(case, f'EfficientNetEncoder.imagenet_weights_file = "{weights}"')
-
-    assert loaded == stem(small_model.build(*BASE))
-
-
-def test_misspelled_and_denied_parameters_are_errors():
-    for binding in ("Transformer.num_layer = 3", "Transformer.vocab_size = 3"):
-        with pytest.raises(ValueError, match=binding.split()[0].split(".")[1]):
-            gin.parse_config(binding)

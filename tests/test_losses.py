@@ -104,15 +104,6 @@ def test_regression_by_hand():
     assert loss.numpy() == pytest.approx(tf.keras.losses.Huber(1.0)(labels, predictions).numpy())
 
 
-@pytest.mark.parametrize(("error", "gradient"), [(0.0, 0.0), (0.5, 0.5), (-0.5, -0.5), (3.0, 1.0)])
-def test_gradient_of_smooth_l1(error, gradient):
-    prediction = tf.constant([[[error]]])
-    with tf.GradientTape() as tape:
-        tape.watch(prediction)
-        loss, _ = losses.regression(prediction, tf.zeros((1, 1, 1)), ONE_STEP, "smooth_l1")
-    assert tape.gradient(loss, prediction).numpy().item() == gradient
-
-
 @pytest.mark.parametrize(
     ("weights", "mean", "accuracy"),
     [

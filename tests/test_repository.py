@@ -143,7 +143,7 @@ agent_wrapper
 checkpoint_config checkpoint_files
 checkpoint_loading
 checkpoint_directory
-checkpoint_writer rt1_policy
+rt1_policy
 evaluation
 training serving
 """

@@ -48,25 +48,6 @@ def two_step_agent():
     return small_model.build(*PLAIN, small_model.CROSS_ENTROPY, steps)
 
 
-@pytest.mark.parametrize("loss_type", ["cross_entropy", "l1", "smooth_l1"])
-def test_loss_is_the_pure_function_of_outputs_and_labels(loss_type):
-    agent = small_model.build(*PLAIN, f'TransformerNetwork.loss_type = "{loss_type}"')
-    batch = small_model.food_experience(0, 3)
-    info = agent.sequence_agent.loss(batch)
-    outputs = agent.network.outputs(batch.observation)
-    labels, ones = batch.action["bbox"], tf.ones((3, 1))
-    if loss_type == "cross_entropy":
-        tokens = tf.cast(labels * 255, tf.int32)
-        expected, metrics = losses.cross_entropy(outputs, tokens, ones)
-    else:
-        expected, metrics = losses.regression(outputs, labels, ones, loss_type)
-    np.testing.assert_array_equal(info.extra["outputs"], outputs)
-    np.testing.assert_allclose(info.loss, expected, rtol=1e-6)
-    assert set(info.extra) == {"outputs", *metrics}
-    for name, value in metrics.items():
-        np.testing.assert_allclose(info.extra[name], value, rtol=1e-6)
-
-
 def test_which_steps_and_samples_count(two_step_agent):
     batch = small_model.food_experience(0, 2, 2)
 

@@ -11,16 +11,14 @@ import signal
 import types
 
 import gin
-import numpy as np
 import pytest
 import tensorflow as tf
 
 import checkpoint_directory
 import checkpoint_loading
-import checkpoint_writer
 import train
 import utils
-from tests import small_model, training_fixtures
+from tests import small_model, tiny_training, training_fixtures
 from training import agent_factory, run_setup, train_steps
 
 # Each of them builds and trains networks: seconds, not milliseconds.
@@ -43,6 +41,7 @@ def test_what_a_run_leaves(small_checkpoint_dir):
     assert metadata["loss_type"] == "smooth_l1"
     assert len(metadata["dataset_fingerprint"]) == 64
     assert metadata["trained_pairs"] == [["skewering", "banana"]]
+    assert pathlib.Path(small_checkpoint_dir, "first_batch.png").is_file()
 
 
 @pytest.mark.slow
@@ -140,7 +139,7 @@ def test_room_is_asked_for_before_it_begins(tmp_path, monkeypatch):
     run_setup.check_disk(run, agent, 1)
     assert len(list(run.iterdir())) == 1
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="cannot be written"):
+    with pytest.raises(OSError, match="expected a folder to write into"):
         run_setup.check_disk(tmp_path / "file", agent, 1)
 
 
@@ -148,12 +147,9 @@ def test_room_is_asked_for_before_it_begins(tmp_path, monkeypatch):
     ("changes", "message"),
     [
         (["--num_epochs", "0"], "--num_epochs: expected at least 1, got 0"),
-        (["--batch_size", "-1"], "--batch_size: expected at least 1, got -1"),
-        (["--config_file", "absent.gin"], "--config_file: no file absent.gin"),
         (["--dataset_file", "absent.npz"], "No data set absent.npz"),
         (["--embeddings_dir", "absent"], "No embeddings directory absent"),
         (["--pretrained_checkpoint", "absent/rt1"], "absent"),
-        (["--gin_bindings", "Transformer.num_layer = 3"], "num_layer"),
         (["--gin_bindings", "NoSuchThing.x = 3"], "NoSuchThing"),
     ],
 )
@@ -172,11 +168,11 @@ def test_a_directory_with_a_run_is_not_overwritten(arguments, small_checkpoint_d
 
 
 def test_a_second_run_in_the_directory_is_refused(arguments, tmp_path, capsys):
-    with checkpoint_writer.only_run(tmp_path / "run"):
+    with checkpoint_directory.only_run(tmp_path / "run"):
         assert train.main(arguments) == 1
     assert "expected a directory that no other run writes to" in capsys.readouterr().err
     names = [path.name for path in (tmp_path / "run").iterdir()]
-    assert names == [checkpoint_writer.LOCK_FILE]
+    assert names == [checkpoint_directory.LOCK_FILE]
 
 
 def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, capsys):
@@ -191,10 +187,17 @@ def test_a_dry_run_reads_and_builds_and_writes_nothing(arguments, tmp_path, caps
 
 @pytest.mark.slow
 def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch, capsys):
-    """The run that goes on ends as one that nobody disturbed; without traces, for speed."""
-    more = ["--steps_per_epoch", "2", "--resume_checkpoint", "auto"]
+    """The run that goes on, from a crash and from a signal, ends as one that nobody disturbed;
+    without traces, for speed."""
+    more = ["--steps_per_epoch", "3", "--resume_checkpoint", "auto"]
+    more += ["--checkpoint_every_steps", "1", "--ema_decay", "0.9", "--schedule", "cosine"]
     undisturbed = ["--checkpoint_dir", str(tmp_path / "undisturbed")]
     step = train_steps.train_step
+
+    def crashing(agent, *arguments):
+        if agent.steps_done == 1:
+            raise KeyboardInterrupt
+        return step(agent, *arguments)
 
     def signalled(*arguments):
         os.kill(os.getpid(), signal.SIGUSR1)
@@ -203,6 +206,9 @@ def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch,
     tf.config.run_functions_eagerly(True)
     try:
         assert train.main([*arguments, *more, *undisturbed]) == 0
+        monkeypatch.setattr(train_steps, "train_step", crashing)
+        with pytest.raises(KeyboardInterrupt):
+            train.main([*arguments, *more])
         monkeypatch.setattr(train_steps, "train_step", signalled)
         assert train.main([*arguments, *more]) == 75
         assert "SIGUSR1: saved; --resume_checkpoint auto" in capsys.readouterr().err
@@ -212,13 +218,8 @@ def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch,
         assert train.main([*arguments, *more]) == 0
     finally:
         tf.config.run_functions_eagerly(False)
-    ours, theirs = (
-        tf.train.load_checkpoint(str(checkpoint_writer.find_resume_point(tmp_path / name).prefix))
-        for name in ("run", "undisturbed")
-    )
-    for name in ours.get_variable_to_shape_map():
-        if name != "_CHECKPOINTABLE_OBJECT_GRAPH":
-            assert np.array_equal(ours.get_tensor(name), theirs.get_tensor(name)), name
+    equal, number = tiny_training.same_arrays(tmp_path / "run", tmp_path / "undisturbed")
+    assert equal == number > 100
 
 
 @pytest.mark.slow

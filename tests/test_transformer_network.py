@@ -59,29 +59,6 @@ def test_dropout_rates_are_shares():
     assert (defaults.backbone_drop_connect, defaults.transformer_attention) == (0.2, 0.1)
 
 
-# Mask
-
-
-def test_mask_of_the_docstring():
-    expected = [
-        [1, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 1, 0, 0],
-        [1, 1, 1, 1, 1, 0],
-        [1, 1, 0, 1, 1, 0],
-    ]
-    np.testing.assert_array_equal(transformer.attention_mask(2, 2, 1), expected)
-    assert transformer.action_positions(2, 2, 1).tolist() == [[2], [5]]
-
-
-def test_layers_compute_only_what_the_next_one_needs():
-    mask = transformer.attention_mask(1, 8, 4)
-    first, last = transformer.layer_rows(mask, 2, transformer.action_positions(1, 8, 4)[0] - 1)
-    assert first.inputs.tolist() == list(range(11))
-    assert len(last.keys) == 8 and len(last.queries) == 4
-
-
 # Transformer
 
 
@@ -100,33 +77,6 @@ def build_transformer(dropout=OFF):
 @pytest.fixture(scope="module")
 def small_transformer():
     return build_transformer()
-
-
-def test_attention_equals_keras():
-    ours = transformer.MultiHeadAttention(6, num_heads=3, key_dim=4, dropout_rate=0.0)
-    keras = tf.keras.layers.MultiHeadAttention(num_heads=3, key_dim=4)
-    inputs = tf.constant(np.random.default_rng(0).standard_normal((2, 12, 6)), tf.float32)
-    keras(inputs, inputs)
-    small_model.randomize(ours.variables, seed=1)
-    keras.set_weights(ours.get_weights())
-    expected = keras(inputs, inputs, attention_mask=MASK[np.newaxis], return_attention_scores=True)
-    for found, wanted in zip(ours(inputs, inputs, MASK), expected):
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
-
-
-def test_a_layer_is_residual_attention_and_one_linear_map():
-    """With zero attention values and identity LayerNorm weights, by hand: x + ff(norm(x))."""
-    layer = transformer._TransformerLayer(2, num_heads=1, key_dim=2, dropout=OFF)
-    output_kernel, output_bias = layer.mha1._output_dense.weights
-    output_kernel.assign(tf.zeros_like(output_kernel))
-    output_bias.assign([1.0, 0.0])
-    layer.ff.kernel.assign([[0.0, -10.0], [0.0, 0.0]])
-    layer.ff.bias.assign([0.5, 0.0])
-    (rows,) = transformer.layer_rows(np.ones((1, 1)), 1, np.array([0]))
-    # x = (1, 0) + (1, 0); normalized (1, -1); ff (0.5, -10): nothing rectifies it.
-    np.testing.assert_allclose(
-        layer(tf.constant([[[1.0, 0.0]]]), rows), [[[2.5, -10.0]]], rtol=1e-5
-    )
 
 
 @hypothesis.settings(max_examples=12)
@@ -243,23 +193,6 @@ def test_contradictory_settings(bindings, message):
         small_model.build(*small_model.TINY, *bindings)
 
 
-@pytest.mark.parametrize("loss_type", ["cross_entropy", "smooth_l1"])
-def test_heads_and_what_learns(loss_type):
-    loss = f'TransformerNetwork.loss_type = "{loss_type}"'
-    network = small_model.build(*small_model.TINY, loss).network
-    is_classifier = loss_type == "cross_entropy"
-    outputs = network.outputs(small_model.observation(0, 2, 1))
-    assert outputs.shape == ((2, 1, 4, 256) if is_classifier else (2, 1, 4))
-    # RT-1 multiplies the embedded action tokens by zero; its checkpoints hold the embedding.
-    unused = {v.ref() for v in network.trainable_variables} - {
-        v.ref() for v in network.used_trainable_variables
-    }
-    head = network._action_token_emb if is_classifier else network._regression_output
-    assert unused == ({v.ref() for v in head.variables} if is_classifier else set())
-    in_parts = sum(len(part.trainable_variables) for part in network.parts().values())
-    assert in_parts + 2 == len(network.trainable_variables)
-
-
 def test_without_token_learner_every_feature_is_a_token():
     agent = small_model.build(
         *small_model.TINY,
@@ -291,45 +224,10 @@ def test_answers_depend_on_both_inputs_bytes_or_floats_and_on_nothing_later(food
     assert np.abs(one[:, 2] - other[:, 2]).max() > 1e-3
 
 
-def _decode_in_a_loop(network, image_tokens):
-    """The original's way to decode, one run of the transformer for each action token: tokens int32
-    [B, A] of the last step and their logits [B, A, vocab_size], of image tokens [B, T, N, D]."""
-    batch_size, num_steps, num_image_tokens, width = image_tokens.shape
-    num_tokens = network.action_tokenizer.num_tokens
-    mask = transformer.attention_mask(num_steps, num_image_tokens, num_tokens)
-    predicted, rows = np.zeros((batch_size, num_steps, num_tokens), np.int32), []
-    positions = transformer.action_positions(num_steps, num_image_tokens, num_tokens)[-1]
-    for token, position in enumerate(positions):
-        one_hot = tf.one_hot(predicted, network.action_tokenizer.vocab_size)
-        # Multiplied by zero, as in RT-1: which is why one pass is enough.
-        embedded = network._action_token_emb(one_hot) * 0.0
-        sequence = tf.concat([image_tokens, embedded], axis=2)
-        sequence = tf.reshape(sequence, (batch_size, len(mask), width))
-        rows.append(network._transformer(sequence, mask)[:, position - 1])
-        predicted[:, -1, token] = np.argmax(rows[-1], axis=-1)
-    return predicted[:, -1], tf.stack(rows, axis=1)
-
-
-def test_one_pass_equals_the_loop_over_tokens():
-    bindings = (*small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 6")
+def test_dropout_is_drawn_by_seed_and_inference_changes_no_variable():
+    """That each rate drops something is seen in test_gin_bindings.py."""
+    bindings = [f"DropoutSettings.{rate} = 0.2" for rate in RATES]
     network = small_model.build(*small_model.TINY, *bindings).network
-    # A trained network has learned what a zero token means; a strong embedding would show itself.
-    small_model.randomize(network._action_token_emb.variables, seed=3)
-    shape = (30, *network.state_spec["context_image_tokens"].shape)
-    image_tokens = tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
-    looped_tokens, looped_logits = _decode_in_a_loop(network, image_tokens)
-    logits = network._head_from_tokens(image_tokens, None)[:, -1]
-    assert looped_tokens.shape == (30, 11) and len(np.unique(looped_tokens)) > 20
-    np.testing.assert_array_equal(tf.argmax(logits, axis=-1), looped_tokens)
-    np.testing.assert_allclose(logits, looped_logits, rtol=0, atol=1e-6 * np.abs(logits).max())
-
-
-@pytest.mark.parametrize("rate", RATES)
-def test_every_dropout_rate_drops_by_seed_and_inference_changes_no_variable(rate):
-    bindings = [f"DropoutSettings.{rate} = 0.5"]
-    if rate == "backbone_drop_connect":  # It needs blocks with a residual, which TINY has not.
-        bindings = [f"DropoutSettings.{rate} = 0.9", "FilmEfficientNet.depth = 0.5"]
-    network = small_model.build(*small_model.TINY, *small_model.NO_DROPOUT, *bindings).network
     observation = small_model.observation(0, 2, 1)
     before = small_model.values(network.variables)
     plain, first, again, other = (
@@ -361,19 +259,3 @@ def test_training_mode_updates_batch_norm_and_nothing_else():
         if not np.array_equal(old, variable.numpy())
     }
     assert changed == {"moving_mean:0", "moving_variance:0"}
-
-
-def test_pad_and_crop_shifts_in_training_only():
-    shifting, still = (
-        small_model.build(
-            *small_model.TINY,
-            *small_model.RT1_ACTIONS,
-            *small_model.NO_DROPOUT,
-            f"TransformerNetwork.pad_and_crop = {value}",
-        ).network
-        for value in (True, False)
-    )
-    observation = small_model.observation(0, 1, 1)
-    np.testing.assert_array_equal(*(n.outputs(observation, seed=SEED) for n in (shifting, still)))
-    trained = [network.outputs(observation, True, SEED) for network in (shifting, still)]
-    assert not np.array_equal(*trained)

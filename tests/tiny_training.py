@@ -1,9 +1,7 @@
-"""train.py on noise with a tiny network, for tests that stop a run, and kill it, and go on with it.
+"""train.py on noise with a tiny network, for tests that stop a run and go on with it.
 
-    python tests/tiny_training.py --kills 10    # kills a run at random moments, compares the result
-
-Without traces, which would cost more than the steps. As a program in the place of train.py it says
-each step; HOLD_AT_STEPS=2,5 holds the first start after step 2 and the second after step 5, until a
+Without traces, which would cost more than the steps. As a program it is train.py, but for
+HOLD_AT_STEPS=2,5, which holds the first start after step 2 and the second after step 5, until a
 signal comes, as every run notices between two steps.
 """
 
@@ -11,9 +9,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 import time
 
 import numpy as np
@@ -21,11 +17,11 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import checkpoint_writer  # noqa: E402
+import checkpoint_directory  # noqa: E402
 import train  # noqa: E402
 from food_data import npz_dataset, splits  # noqa: E402
 
-NUM_SAMPLES, STEPS_PER_EPOCH, NUM_EPOCHS = 20, 3, 10
+NUM_SAMPLES = 20
 LONGEST_HOLD_S = 900
 CONFIG = """
 FilmEfficientNet.variant = "small"
@@ -67,7 +63,7 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     """(Equal tensors, all tensors) of the newest checkpoints of two runs."""
     import tensorflow as tf
 
-    newest = [checkpoint_writer.find_resume_point(path).prefix for path in (one, other)]
+    newest = [checkpoint_directory.find_resume_point(path).prefix for path in (one, other)]
     readers = [tf.train.load_checkpoint(str(prefix)) for prefix in newest]
     names = {name for reader in readers for name in reader.get_variable_to_shape_map()}
     names.discard("_CHECKPOINTABLE_OBJECT_GRAPH")
@@ -77,62 +73,6 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
         for name in names
     ]
     return sum(equal), len(equal)
-
-
-def _log(directory: pathlib.Path) -> list[list[str]]:
-    """loss_log.csv without its last two columns, which say how fast the machine was."""
-    rows = (directory / "loss_log.csv").read_text().splitlines()
-    return [row.split(",")[:-2] for row in rows]
-
-
-def _run_until(arguments: list[str], last_step: int | None, wait_s: float) -> int:
-    """Trains, and kills `wait_s` after step `last_step` was said; None lets the run end."""
-    command = [sys.executable, __file__, *arguments]
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
-        ) as process,
-    ):
-        for line in process.stdout:
-            step = int(line.split()[1]) if line.startswith("step ") else 0
-            if last_step is not None and step >= last_step:
-                time.sleep(wait_s)
-                process.kill()
-                break
-        code = process.wait()
-        errors.seek(0)
-        assert code in (0, -9), errors.read()[-2000:]
-    return code
-
-
-def kill_and_resume(folder: pathlib.Path, num_kills: int, num_epochs: int, seed: int) -> bool:
-    """Trains undisturbed, and killed at random moments of steps, checkpoints and validations:
-    whether both end with the same bits and the same log."""
-    rng = np.random.default_rng(seed)
-    write_data(folder)
-
-    def command(run: str) -> list[str]:
-        return [
-            *(
-                "--config_file",
-                str(folder / "tiny.gin"),
-                "--dataset_file",
-                str(folder / "data.npz"),
-            ),
-            *("--split_file", str(folder / "split.npz"), "--checkpoint_dir", str(folder / run)),
-            *("--batch_size", "4", "--num_epochs", str(num_epochs)),
-            *("--steps_per_epoch", str(STEPS_PER_EPOCH), "--checkpoint_every_steps", "2"),
-            *("--resume_checkpoint", "auto", "--embeddings_dir", str(ROOT / "embeddings")),
-        ]
-
-    _run_until(command("undisturbed"), None, 0.0)
-    # Rising, so that each kill finds the run further on; what was lost is done again.
-    for step in sorted(rng.integers(1, (num_epochs - 1) * STEPS_PER_EPOCH + 1, num_kills)):
-        assert _run_until(command("killed"), step, float(rng.uniform(0.0, 0.5))) == -9
-    _run_until(command("killed"), None, 0.0)
-    equal, number = same_arrays(folder / "undisturbed", folder / "killed")
-    return equal == number and _log(folder / "undisturbed") == _log(folder / "killed")
 
 
 def _train(arguments: list[str]) -> int:
@@ -148,7 +88,6 @@ def _train(arguments: list[str]) -> int:
     def said(loop):
         loss = train_step(loop)
         step = loop._agent.steps_done
-        print("step", step, flush=True)  # noqa: T201
         if step == hold_at:
             print(f"held after step {step}, process {os.getpid()}, task {task}", flush=True)  # noqa: T201
             give_up = time.monotonic() + LONGEST_HOLD_S
@@ -162,7 +101,4 @@ def _train(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] != "--kills":
-        sys.exit(_train(sys.argv[1:]))
-    with tempfile.TemporaryDirectory() as temporary:
-        sys.exit(not kill_and_resume(pathlib.Path(temporary), int(sys.argv[2]), NUM_EPOCHS, 0))
+    sys.exit(_train(sys.argv[1:]))

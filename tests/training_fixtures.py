@@ -73,12 +73,6 @@ def tiny_gin():
     gin.clear_config()
 
 
-@pytest.fixture
-def tiny_agent(tiny_gin) -> agent_wrapper.Agent:
-    """A new tiny agent with seed 0."""
-    return agent_factory.create_agent()
-
-
 @pytest.fixture(scope="module")
 def _shared_agent() -> agent_wrapper.Agent:
     with small_model.gin_bindings(*TINY_CONFIG.splitlines()):

@@ -10,8 +10,8 @@ import pathlib
 import gin
 from absl import logging
 
+import checkpoint_directory
 import checkpoint_files
-import checkpoint_writer
 from food_data import atomic_files
 
 # --resume_checkpoint auto: the run in --checkpoint_dir if there is one, else a new one.
@@ -168,17 +168,13 @@ def check_flags(args: argparse.Namespace) -> None:
     if (args.dataset_file is None) == (args.data_dir is None):
         got = "none" if args.data_dir is None else "--data_dir too"
         raise ValueError(f"--dataset_file: expected an .npz, see build_dataset.py; got {got}.")
-    _check_directories(args)
     if args.selection_metric not in SELECTION_METRICS:
         near = difflib.get_close_matches(args.selection_metric, SELECTION_METRICS, n=1)
         raise ValueError(
             f"--selection_metric: expected one of {', '.join(SELECTION_METRICS)}; got "
             f"{args.selection_metric!r}.{f' Did you mean {near[0]}?' if near else ''}"
         )
-
-
-def _check_directories(args: argparse.Namespace) -> None:
-    """Where the run goes, and where it begins."""
+    # Where the run goes, and where it begins.
     given = args.resume_checkpoint
     if args.checkpoint_dir is None:
         if given is None or given == AUTO:
@@ -192,7 +188,7 @@ def _check_directories(args: argparse.Namespace) -> None:
             f"--resume_checkpoint {pathlib.Path(args.checkpoint_dir).parent}."
         )
     if given is None:
-        if checkpoint_writer.holds_run(args.checkpoint_dir):
+        if checkpoint_directory.holds_run(args.checkpoint_dir):
             raise ValueError(
                 f"--checkpoint_dir: expected a new directory, {args.checkpoint_dir} holds another "
                 f"run. Give another one, or go on with it: --resume_checkpoint auto."

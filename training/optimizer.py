@@ -36,11 +36,6 @@ class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, peak: float, warmup_steps: int = 0, total_steps: int | None = None):
         """`warmup_steps` lead to the peak, and step 0 already learns; the cosine ends at
         `total_steps`, None for a constant after the warm-up."""
-        if total_steps is not None and not warmup_steps < total_steps:
-            raise ValueError(
-                f"WarmupSchedule: expected warmup_steps < total_steps, got {warmup_steps} and "
-                f"{total_steps}. Warm up for fewer steps, or train for more."
-            )
         self._peak, self._warmup_steps, self._total_steps = peak, warmup_steps, total_steps
 
     def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
@@ -54,14 +49,6 @@ class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
             rise = (step + 1.0) / self._warmup_steps
             factor = tf.where(step < self._warmup_steps, rise, factor)
         return self._peak * factor
-
-    def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {
-            "peak": self._peak,
-            "warmup_steps": self._warmup_steps,
-            "total_steps": self._total_steps,
-        }
 
 
 class FusedAdam(tf.keras.optimizers.Adam):
@@ -195,6 +182,7 @@ def create_optimizer(
     """
     # Comparisons are written so that NaN fails them.
     clip, scale = gradient_clip_norm, trunk_learning_rate_scale
+    end = total_steps if schedule == "cosine" else None
     for rule, value, holds in (
         ("learning_rate > 0", learning_rate, learning_rate > 0),
         ("warmup_steps >= 0", warmup_steps, warmup_steps >= 0),
@@ -202,13 +190,13 @@ def create_optimizer(
         ("gradient_clip_norm > 0 or None", clip, clip is None or clip > 0),
         ("ema_decay in 0 .. 1, without 1", ema_decay, 0 <= ema_decay < 1),
         (f"schedule in {SCHEDULES}", schedule, schedule in SCHEDULES),
-        ("total_steps with schedule 'cosine'", None, schedule != "cosine" or total_steps),
+        ("total_steps with schedule 'cosine'", None, schedule != "cosine" or end),
+        ("warmup_steps < total_steps", warmup_steps, warmup_steps < (end or math.inf)),
         ("trunk_learning_rate_scale > 0 (to freeze, --freeze_efficientnet)", scale, scale > 0),
     ):
         if not holds:
             raise ValueError(f"create_optimizer: expected {rule}, got {value!r}.")
     rate = learning_rate
     if schedule == "cosine" or warmup_steps:
-        end = total_steps if schedule == "cosine" else None
         rate = WarmupSchedule(learning_rate, warmup_steps, end)
     return FusedAdam(rate, weight_decay or None, clip, ema_decay or None, scale)

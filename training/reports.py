@@ -31,12 +31,14 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 from absl import logging
+from matplotlib import figure, ticker
+from matplotlib.backends import backend_agg
 
 import policy_specs
 from evaluation import metrics
 from evaluation import report as evaluation_report
 from food_data import atomic_files, drawing
-from training import flags, report_pictures, run_data
+from training import flags, run_data
 
 # Of loss_log.csv: a row for each epoch, the columns that existing scripts read first.
 COLUMNS = (
@@ -72,6 +74,34 @@ _SUMMARY_LABELS = {
     "hit_rate": "midpoint on the instructed food",
     "nearest_item_rate": "instructed food nearest (of several)",
 }
+LABELLED, PREDICTED = drawing.ARROW_COLOUR, drawing.START_COLOUR
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_TEXT_ROW_PX = 16
+_COLUMNS, _SAME_SAMPLES = 6, 18
+# Panel title, {column of loss_log.csv: label}, {entry of the baseline: label of its line}.
+_PANELS: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
+    ("loss", {"train_loss": "training", "val_loss": "validation"}, {}),
+    (
+        "centroid MAE (share of the side)",
+        {"centroid_mae": "validation"},
+        {"centroid_mae": "mean of the training labels"},
+    ),
+    (
+        "angle MAE (degrees)",
+        {"angle_mae_deg": "validation", "angle_mae_mod180_deg": "modulo 180"},
+        {"angle_mae_mod180_deg": "mean of the training labels, modulo 180"},
+    ),
+    (
+        "midpoint (share of the samples)",
+        {"hit_rate": "on the instructed food", "nearest_item_rate": "instructed food is nearest"},
+        {
+            "hit_rate": "mean of the training labels is on it",
+            "nearest_item_chance": "nearest by a blind choice",
+        },
+    ),
+    ("learning rate", {"learning_rate": "at the end of the epoch"}, {}),
+    ("images/s", {"images_per_s": "training"}, {}),
+)
 
 
 class CsvLog:
@@ -166,62 +196,6 @@ def progress(
         yield update
 
 
-class ValidationReport:
-    """Turns predictions on the validation samples `indices` into metrics.
-
-    `names` are {'action_names': str [n_val], 'food_types': the same}, where they are known;
-    `baseline` the means of always answering the mean of the training labels, and
-    'nearest_item_chance'; empty if there are no validation samples.
-    """
-
-    def __init__(self, data: run_data.RunData):
-        """Holds on to the data set and copies none of its pictures or masks."""
-        self._dataset = data.dataset
-        self.indices = np.asarray(data.split.val_idx, np.int64)
-        self.labels = data.dataset.actions[self.indices]
-        fields = {field: getattr(data.dataset, field) for field in GROUP_FILES.values()}
-        self.names = {
-            field: array[self.indices] for field, array in fields.items() if array is not None
-        }
-        self.baseline: dict[str, float] = {}
-        if len(self.indices):
-            train_labels = data.dataset.actions[data.split.train_idx]
-            mean = np.mean(train_labels, axis=0, dtype=np.float64)
-            hits = self._hits(np.broadcast_to(mean, self.labels.shape))
-            chance = {name: metrics.mean_of_known(values) for name, values in hits.items()}
-            self.baseline = {**data.baseline(self.indices), **chance}
-
-    def evaluate(self, predictions: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Metrics of one epoch's predictions."""
-        if len(predictions) != len(self.indices):
-            raise ValueError(
-                f"Expected a prediction for each of {len(self.indices)} validation samples, got "
-                f"{len(predictions)}."
-            )
-        if not len(self.indices):
-            return {}, {}
-        means = metrics.compute_bbox_metrics(predictions, self.labels)
-        columns = metrics.error_columns(predictions, self.labels)
-        columns["hit_rate"] = np.full(len(self.indices), np.nan)
-        hits = self._hits(predictions)
-        columns |= hits
-        # nearest_item_chance is the same in each epoch: see `baseline`.
-        rates = {n: metrics.mean_of_known(v) for n, v in hits.items() if n != "nearest_item_chance"}
-        return {**means, **rates}, {name: columns[name] for name in GROUP_COLUMNS[3:]}
-
-    def _hits(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
-        masks, sources = self._dataset.masks, self._dataset.sources
-        if masks is None:
-            return {}
-        return metrics.midpoint_hits(
-            predictions,
-            masks,
-            sources=None if sources is None else sources[self.indices],
-            foods=self.names.get("food_types"),
-            rows=self.indices,
-        )
-
-
 @gin.configurable(allowlist=["scalars_every_steps", "keep_sheets"])
 class RunReporter:
     """Writes what the module lists into the folder of a run."""
@@ -248,12 +222,23 @@ class RunReporter:
         self._folder = pathlib.Path(checkpoint_dir)
         (self._folder / "predictions").mkdir(parents=True, exist_ok=True)
         self._data, self._metric, self._keep_sheets = data, selection_metric, keep_sheets
-        self._validation = ValidationReport(data)
+        self._indices = np.asarray(data.split.val_idx, np.int64)
+        self._labels = data.dataset.actions[self._indices]
+        fields = {field: getattr(data.dataset, field) for field in GROUP_FILES.values()}
+        self._names = {f: array[self._indices] for f, array in fields.items() if array is not None}
+        # Of always answering the mean of the training labels; empty without validation samples.
+        self._baseline: dict[str, float] = {}
+        if len(self._indices):
+            train_labels = data.dataset.actions[data.split.train_idx]
+            mean = np.mean(train_labels, axis=0, dtype=np.float64)
+            hits = self._hits(np.broadcast_to(mean, self._labels.shape))
+            chance = {name: metrics.mean_of_known(values) for name, values in hits.items()}
+            self._baseline = {**data.baseline(self._indices), **chance}
         self._log = CsvLog(self._folder / "loss_log.csv", COLUMNS, first_epoch)
         self._group_logs = {
             field: CsvLog(self._folder / name, GROUP_COLUMNS, first_epoch)
             for name, field in GROUP_FILES.items()
-            if field in self._validation.names
+            if field in self._names
         }
         self._tensorboard = tf.summary.create_file_writer(
             str(self._folder / "tensorboard"), flush_millis=10_000
@@ -271,9 +256,9 @@ class RunReporter:
             np.asarray(batch[key][:16]) for key in (policy_specs.IMAGE_KEY, policy_specs.ACTION_KEY)
         )
         tiles = [
-            report_pictures.sample_tile(
+            sample_tile(
                 image,
-                [(action, report_pictures.LABELLED)],
+                [(action, LABELLED)],
                 " ".join(f"{value:.3f}" for value in action),
             )
             for image, action in zip(images, actions)
@@ -292,41 +277,52 @@ class RunReporter:
 
     def epoch(self, epoch: int, row: Mapping[str, float], predictions: np.ndarray) -> None:
         """Writes everything that is written once an epoch."""
-        validation = self._validation
-        means, samples = validation.evaluate(predictions)
-        empty = dict.fromkeys(VALIDATION_COLUMNS)
-        if means:
-            del empty["val_loss"]
-        self._log.append({**empty, **row, **means, "epoch": epoch})
+        if len(predictions) != len(self._indices):
+            raise ValueError(
+                f"Expected a prediction for each of {len(self._indices)} validation samples, got "
+                f"{len(predictions)}."
+            )
+        means: dict[str, float | None] = dict.fromkeys(VALIDATION_COLUMNS)
+        if len(self._indices):
+            del means["val_loss"]
+            means |= metrics.compute_bbox_metrics(predictions, self._labels)
+            samples = metrics.error_columns(predictions, self._labels)
+            samples["hit_rate"] = np.full(len(self._indices), np.nan)
+            hits = self._hits(predictions)
+            samples |= hits
+            means |= {name: metrics.mean_of_known(values) for name, values in hits.items()}
+        self._log.append({**row, **means, "epoch": epoch})
         for field, log in self._group_logs.items():
-            names = validation.names[field]
-            groups = metrics.group_means(samples, names) if len(names) else {}
-            log.append(*({"epoch": epoch, "name": n, **columns} for n, columns in groups.items()))
+            groups = {}
+            if len(self._indices):
+                columns = {name: samples[name] for name in GROUP_COLUMNS[3:]}
+                groups = metrics.group_means(columns, self._names[field])
+            log.append(*({"epoch": epoch, "name": n, **values} for n, values in groups.items()))
         logged = self._log.numbers()
         numbers = {name: value for name, value in logged[-1].items() if name != "epoch"}
         # How well the model knows where it is wrong is for TensorBoard alone.
         numbers |= {name: v for name, v in row.items() if name.startswith("uncertainty_")}
         step = self._last_step or epoch
         self._scalars(step, "epoch", numbers)
-        if means:
-            sheet = report_pictures.prediction_sheet(
+        if len(self._indices):
+            sheet = prediction_sheet(
                 epoch,
                 # One read for all, because images may be on disk.
-                lambda chosen: self._data.dataset.images[validation.indices[chosen]],
-                validation.labels,
+                lambda chosen: self._data.dataset.images[self._indices[chosen]],
+                self._labels,
                 predictions,
                 samples["centroid_mae"],
-                list(validation.names.values()),
+                list(self._names.values()),
             )
             best_epoch = self._best(logged).get("epoch", epoch)
-            report_pictures.write_sheet(self._folder, epoch, sheet, best_epoch, self._keep_sheets)
+            write_sheet(self._folder, epoch, sheet, best_epoch, self._keep_sheets)
             small = cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             with self._tensorboard.as_default(step):
                 tf.summary.image("validation/predictions", small[np.newaxis])
         title = f"{self._folder.name} after epoch {epoch}"
-        curves = report_pictures.curves(logged, validation.baseline, title)
+        drawn = curves(logged, self._baseline, title)
         with atomic_files.replace_file(self._folder / "training_curves.png") as file:
-            curves.savefig(file, dpi=80, format="png")
+            drawn.savefig(file, dpi=80, format="png")
         self._tensorboard.flush()
 
     def finish(self, summary: Mapping[str, object]) -> str:
@@ -343,7 +339,7 @@ class RunReporter:
             "first": rows[0],
             "best": best,
             "last": rows[-1],
-            "baseline": self._validation.baseline,
+            "baseline": self._baseline,
         }
         contents = evaluation_report.json_text({**summary, "logged": logged})
         text = summary_text(logged, summary)
@@ -351,6 +347,19 @@ class RunReporter:
             with atomic_files.replace_file(self._folder / name) as file:
                 file.write(written.encode())
         return text
+
+    def _hits(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
+        """Whether midpoints lie on foods, where masks are known."""
+        masks, sources = self._data.dataset.masks, self._data.dataset.sources
+        if masks is None:
+            return {}
+        return metrics.midpoint_hits(
+            predictions,
+            masks,
+            sources=None if sources is None else sources[self._indices],
+            foods=self._names.get("food_types"),
+            rows=self._indices,
+        )
 
     def _best(self, rows: list[dict[str, float]]) -> dict[str, float]:
         """The best row; an empty one if the metric is in none of them."""
@@ -407,3 +416,99 @@ def summary_text(logged: Mapping[str, object], summary: Mapping[str, object]) ->
         lines.append(f"(a blind choice among a picture's foods: {chance:.4g} nearest)")
     lines += [f"{name}: {entry(value)}" for name, value in summary.items()]
     return "\n".join(lines) + "\n"
+
+
+# Pictures.
+
+
+def sample_tile(
+    image: np.ndarray, motions: Sequence[tuple[np.ndarray, drawing.Colour]], text: str
+) -> np.ndarray:
+    """A picture with arrows, each with a dot at its midpoint, and a line of text above it."""
+    for parameters, colour in motions:
+        dots = ((0.5, colour),)
+        image = drawing.draw_motion(image, parameters, colour, dots=dots, outlined=True)
+    line = np.zeros((_TEXT_ROW_PX, image.shape[1], 3), np.uint8)
+    cv2.putText(line, text, (3, 12), _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+    return np.vstack([line, image])
+
+
+def prediction_sheet(
+    epoch: int,
+    images: object,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    centroid_errors: np.ndarray,
+    names: Sequence[np.ndarray],
+) -> np.ndarray:
+    """One epoch's predictions on n validation samples, against their labels."""
+    number = min(_SAME_SAMPLES, len(labels))
+    same = np.linspace(0, len(labels) - 1, number).round().astype(int)
+    worst = np.argsort(-centroid_errors, kind="stable")[:_COLUMNS]
+    sections = []
+    for chosen in (same, worst):
+        tiles = []
+        for i, image in zip(chosen, images(chosen)):
+            motions = [(labels[i], LABELLED), (predictions[i], PREDICTED)]
+            text = " ".join([*(str(name[i]) for name in names), f"{centroid_errors[i]:.3f}"])
+            tiles.append(sample_tile(image, motions, text))
+        sections.append(drawing.grid(tiles, _COLUMNS))
+    sheet, white = np.vstack(sections), (255, 255, 255)
+    line, x = np.zeros((24, sheet.shape[1], 3), np.uint8), 4
+    for text, colour in (
+        (f"epoch {epoch}, centroid MAE {float(np.mean(centroid_errors)):.4f};", white),
+        ("labelled", LABELLED),
+        ("predicted", PREDICTED),
+        ("(number: centroid MAE; last row: the worst)", white),
+    ):
+        cv2.putText(line, text, (x, 17), _FONT, 0.5, colour, 1, cv2.LINE_AA)
+        x += cv2.getTextSize(text, _FONT, 0.5, 1)[0][0] + 14
+    return np.vstack([line, sheet])
+
+
+def write_sheet(
+    checkpoint_dir: pathlib.Path, epoch: int, sheet: np.ndarray, best_epoch: int, keep_sheets: int
+) -> None:
+    """Writes an epoch's sheet, also as the latest; keeps those of the latest epochs and the best.
+
+    Those after the latest, of an interrupted run that has gone on from before them, go too.
+    """
+    folder = checkpoint_dir / "predictions"
+    for path in (folder / f"epoch_{epoch:03d}.png", checkpoint_dir / "predictions_latest.png"):
+        drawing.write_picture(path, sheet)
+    for path in folder.glob("epoch_*.png"):
+        match = re.fullmatch(r"epoch_(\d+)\.png", path.name)
+        number = int(match.group(1)) if match else best_epoch
+        if number != best_epoch and not epoch - keep_sheets < number <= epoch:
+            path.unlink()
+
+
+def curves(
+    rows: Sequence[Mapping[str, float]], baseline: Mapping[str, float], title: str
+) -> figure.Figure:
+    """How a run went, in six panels over the epochs."""
+    drawn = figure.Figure(figsize=(13, 7))
+    backend_agg.FigureCanvasAgg(drawn)
+    # Fixed margins: a layout engine draws everything twice, and this is drawn after each epoch.
+    drawn.subplots_adjust(0.05, 0.08, 0.99, 0.9, wspace=0.18, hspace=0.32)
+    drawn.suptitle(title)
+    for axis, (name, columns, constants) in zip(drawn.subplots(2, 3).flat, _PANELS):
+        for column, label in columns.items():
+            values = [row[column] for row in rows]
+            if any(math.isfinite(value) for value in values):
+                axis.plot([row["epoch"] for row in rows], values, marker=".", label=label)
+        for (entry, label), style in zip(constants.items(), ("--", ":")):
+            if math.isfinite(baseline.get(entry, math.nan)):
+                axis.axhline(baseline[entry], color="grey", linestyle=style, label=label)
+        axis.set(title=name, xlabel="epoch")
+        axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        if not axis.lines:
+            axis.text(0.5, 0.5, "not known in this run", ha="center", transform=axis.transAxes)
+            continue
+        if name.startswith("midpoint"):
+            axis.set_ylim(-0.02, 1.02)
+        elif name != "loss":
+            axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
+    return drawn

@@ -8,7 +8,6 @@ import hashlib
 import os
 import pathlib
 import shutil
-import tempfile
 
 import gin
 import tensorflow as tf
@@ -17,8 +16,7 @@ from absl import logging
 import agent_wrapper
 import checkpoint_directory
 import checkpoint_files
-import checkpoint_writer
-from food_data import augmentation, dataset_check, embedding_store, framing, npz_dataset
+from food_data import atomic_files, augmentation, dataset_check, embedding_store, framing
 from training import agent_factory, flags, optimizer, run_data, training_loop
 
 # Room for logs, pictures, TensorBoard's files and embeddings.
@@ -34,7 +32,7 @@ class RunSetup:
     embeddings: embedding_store.EmbeddingStore  # to serve with
     agent: agent_wrapper.Agent  # parts frozen, weights loaded, optimizer built
     augmentation: augmentation.Augmentation | None  # of training samples; None for none
-    state: checkpoint_writer.TrainingState | None  # where it goes on; None for a new run
+    state: checkpoint_directory.TrainingState | None  # where it goes on; None for a new run
     must_match: dict[str, object]  # what may not change when it goes on later
     total_steps: int  # of the whole run
     metadata: dict[str, object]  # what metadata.json says of the run
@@ -49,9 +47,11 @@ def prepare(args: argparse.Namespace) -> RunSetup:
         **{name: getattr(args, name) for name in names}, seed=agent_factory.run_seed()
     )
     embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    data = _checked_data(args, settings.seed, is_new=point is None)
+    data = run_data.read_npz(
+        args.dataset_file, args.split_file, args.validation_fraction, settings.seed, args.dry_run
+    )
     if point is None:
-        _check_fits(args, data.dataset, embeddings)
+        _check_data(args, data, embeddings)
     num_train, num_val = len(data.split.train_idx), len(data.split.val_idx)
     total_steps = settings.num_epochs * settings.steps(num_train)
     flags.configure_for_data(args, num_val, total_steps, optimizer.DEFAULT_LEARNING_RATE)
@@ -87,20 +87,21 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     may_cache = args.freeze_efficientnet and augment is None and args.cluster is None
     if may_cache and args.feature_cache != "off" and not args.dry_run:
         folder = pathlib.Path(args.checkpoint_dir) if args.feature_cache == "disk" else None
-        data = run_data.with_cached_features(data, agent, args.batch_size, folder)
+        cache = run_data.FeatureCache(agent, data, args.batch_size, folder)
+        data = dataclasses.replace(data, features=cache)
     state = None if point is None else point.state
     return RunSetup(
         settings, data, embeddings, agent, augment, state, must_match, total_steps, metadata
     )
 
 
-def _configured(args: argparse.Namespace) -> checkpoint_writer.ResumePoint | None:
+def _configured(args: argparse.Namespace) -> checkpoint_directory.ResumePoint | None:
     """Gives gin the configuration; where the run goes on, None for a new one."""
     path = args.resume_checkpoint
     if path == flags.AUTO:
-        is_new = not checkpoint_writer.holds_run(args.checkpoint_dir)
+        is_new = not checkpoint_directory.holds_run(args.checkpoint_dir)
         path = None if is_new else args.checkpoint_dir
-    point = None if path is None else checkpoint_writer.find_resume_point(path)
+    point = None if path is None else checkpoint_directory.find_resume_point(path)
     if point is None and args.pretrained_checkpoint is not None:
         # Now, rather than after the data has been read.
         checkpoint_files.TensorFile(checkpoint_files.resolve_prefix(args.pretrained_checkpoint))
@@ -112,27 +113,18 @@ def _configured(args: argparse.Namespace) -> checkpoint_writer.ResumePoint | Non
     return point
 
 
-def _checked_data(args: argparse.Namespace, seed: int, is_new: bool) -> run_data.RunData:
-    """The samples; a new run does not begin with those that the check refuses."""
-    data = run_data.read_npz(
-        args.dataset_file, args.split_file, args.validation_fraction, seed, args.dry_run
-    )
-    if is_new:
-        report = dataset_check.check_file(args.dataset_file, data.split)
-        for warning in report.warnings:
-            logging.warning("data set: %s", warning)
-        if report.errors:
-            raise ValueError(f"{data.name}: " + "; ".join(report.errors))
-    return data
-
-
-def _check_fits(
-    args: argparse.Namespace,
-    dataset: npz_dataset.FoodDataset,
-    embeddings: embedding_store.EmbeddingStore,
+def _check_data(
+    args: argparse.Namespace, data: run_data.RunData, embeddings: embedding_store.EmbeddingStore
 ) -> None:
-    """Refuses samples that ask with other embeddings than the model will be served with, and says
-    how they differ from those of the checkpoint that it starts from, if that is one of ours."""
+    """A new run does not begin with samples that the check refuses, nor with such as ask with other
+    embeddings than the model will be served with. Says how they differ from those of the checkpoint
+    that it starts from, if that is one of ours."""
+    dataset = data.dataset
+    report = dataset_check.check_file(args.dataset_file, data.split, dataset=dataset)
+    for warning in report.warnings:
+        logging.warning("data set: %s", warning)
+    if report.errors:
+        raise ValueError(f"{data.name}: " + "; ".join(report.errors))
     warnings = dataset_check.check_fits(dataset, embeddings, None, str(args.embeddings_dir))
     path = args.pretrained_checkpoint
     start = None if path is None else pathlib.Path(checkpoint_files.resolve_prefix(path)).parent
@@ -172,19 +164,13 @@ def check_disk(
 ) -> None:
     """Makes the directory, and sees that it can be written and has room for all checkpoints; a dry
     run makes nothing and looks at the last folder that exists."""
-    try:
-        if dry_run:
-            absolute = directory.absolute()
-            folder = next(one for one in (absolute, *absolute.parents) if one.exists())
-            if not folder.is_dir() or not os.access(folder, os.W_OK):
-                raise OSError(f"{folder} is no folder that this process may write to")
-        else:
-            folder = directory
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-    except OSError as error:
-        raise OSError(f"--checkpoint_dir {directory}: cannot be written: {error}.") from error
+    folder = directory.absolute()
+    if dry_run:
+        folder = next(one for one in (folder, *folder.parents) if one.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise OSError(f"--checkpoint_dir: expected a folder to write into, got {folder}.")
+    else:
+        atomic_files.check_folder(folder, "--checkpoint_dir")
     weights, state = (
         sum(variable.shape.num_elements() * variable.dtype.size for variable in variables)
         for variables in (agent.network.variables, agent.optimizer.variables)
@@ -192,7 +178,7 @@ def check_disk(
     # While a checkpoint is written, the one it will replace is still there, and so are those of
     # this run that it goes on from.
     needed = (max_checkpoints + 1) * (weights + state) + 3 * weights + _MARGIN_BYTES
-    for stem in (checkpoint_directory.BEST_STEM, checkpoint_writer.LAST_STEM):
+    for stem in (checkpoint_directory.BEST_STEM, checkpoint_directory.LAST_STEM):
         for prefix in checkpoint_files.numbered(directory, stem):
             paths = checkpoint_files.files_of(prefix)
             needed -= sum(path.stat().st_size for path in paths)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
+import itertools
 import pathlib
 import re
 import time
@@ -19,8 +19,8 @@ import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
+import checkpoint_directory
 import checkpoint_loading
-import checkpoint_writer
 import sequence_agent
 from food_data import atomic_files, pipeline
 from training import devices, reports, run_data, stop_signals, train_steps
@@ -86,11 +86,11 @@ class TrainingLoop:
         self,
         agent: agent_wrapper.Agent,
         data: run_data.RunData,
-        writer: checkpoint_writer.CheckpointWriter,
+        writer: checkpoint_directory.CheckpointWriter,
         reporter: reports.RunReporter | None,
         settings: Settings,
         signals: stop_signals.StopSignals | None = None,
-        state: checkpoint_writer.TrainingState | None = None,
+        state: checkpoint_directory.TrainingState | None = None,
         augmentation: pipeline.Augmentation | None = None,
         together: devices.Workers | None = None,
     ):
@@ -100,23 +100,21 @@ class TrainingLoop:
         self._signals = signals or stop_signals.StopSignals()
         self._workers = together or devices.Workers()
         self._is_new = state is None
-        self._state = state or checkpoint_writer.TrainingState()
+        self._state = state or checkpoint_directory.TrainingState()
         num_samples = len(data.split.train_idx)
         self._steps = settings.steps(num_samples)
-        shard = self._workers.index, self._workers.count
-        make = functools.partial(
-            data.training_batches,
+        # 5 batches a pass, 12 steps done: pass 2 from its batch 2 on, then pass 3, and so on.
+        done = self._state.epoch * self._steps + self._state.step
+        first_epoch, first_batch = divmod(done, settings.batches_per_pass(num_samples))
+        batches = data.training_batches(
             settings.batch_size,
             shuffle_seed=settings.seed,
+            first_epoch=first_epoch,
+            first_batch=first_batch,
             augmentation=augmentation,
-            # Features in the place of pictures are not divided, and do not know the option.
-            **({} if self._workers.count == 1 else {"shard": shard}),
+            shard=(self._workers.index, self._workers.count),
         )
-        self._batches = run_data.endless_batches(
-            lambda first_epoch, first_batch: make(first_epoch=first_epoch, first_batch=first_batch),
-            settings.batches_per_pass(num_samples),
-            self._state.epoch * self._steps + self._state.step,
-        )
+        self._batches = itertools.chain.from_iterable(itertools.repeat(batches))
 
     def run(self) -> Summary:
         """Runs all epochs that are left; in the end the agent has the best weights."""
@@ -137,12 +135,12 @@ class TrainingLoop:
         return self._summary()
 
     def _is_over(self) -> bool:
-        patience = self._settings.early_stopping_epochs
-        idle = self._state.epochs_without_improvement
+        state, patience = self._state, self._settings.early_stopping_epochs
+        idle = 0 if state.best is None else state.epoch - state.best.epoch
         if patience is not None and idle >= patience:
             logging.info("early stopping: no better %s for %d epochs", self._metric, idle)
             return True
-        return self._state.epoch >= self._settings.num_epochs
+        return state.epoch >= self._settings.num_epochs
 
     def _train_epoch(self) -> None:
         """The steps of an epoch that are left."""
@@ -227,7 +225,7 @@ class TrainingLoop:
         )
         note = " (best)" if best.epoch == epoch else ""
         logging.info("epoch %d%s: %s, %s images/s", epoch, note, shown, row["images_per_s"])
-        self._state = checkpoint_writer.TrainingState(
+        self._state = checkpoint_directory.TrainingState(
             epoch=epoch,
             first_train_loss=train_loss if epoch == 1 else state.first_train_loss,
             last_train_loss=train_loss,
@@ -262,7 +260,7 @@ class TrainingLoop:
         found = train_steps.summary(whole, np.asarray(data.dataset.actions)[indices])
         return {"val_loss": found.pop("loss"), **found}, whole.answers
 
-    def _best(self, found: Mapping[str, float], epoch: int) -> checkpoint_writer.Best:
+    def _best(self, found: Mapping[str, float], epoch: int) -> checkpoint_directory.Best:
         """Writes the checkpoint that counts if this one is better than all before.
 
         Without validation there is no telling; the newest counts.
@@ -271,7 +269,7 @@ class TrainingLoop:
         if best is not None and not value < best.value:
             return best
         prefix = self._writer.write(found, epoch=epoch)
-        return checkpoint_writer.Best(value, epoch, prefix.name, dict(found))
+        return checkpoint_directory.Best(value, epoch, prefix.name, dict(found))
 
     def _summary(self) -> Summary:
         state = self._state

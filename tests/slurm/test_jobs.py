@@ -36,7 +36,7 @@ NO_DROPOUT = [
 ]
 # 16 training samples: two batches of 6 and one of 4.
 WORKERS_RUN = [
-    *("--batch_size", "6", "--num_epochs", "2", "--checkpoint_every_steps", "1"),
+    *("--batch_size", "6", "--num_epochs", "1", "--checkpoint_every_steps", "1"),
     *("--learning_rate", "1e-3", "--gin_bindings", *NO_DROPOUT),
 ]
 COLUMNS = ("train_loss", "val_loss", "centroid_mae", "learning_rate")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import policy_specs
-import transformer_network
 from evaluation import metrics
-from food_data import npz_dataset, pipeline, splits
+from food_data import npz_dataset, splits
 from tests import small_model, training_fixtures
 from training import agent_factory, run_data, train_steps
 
@@ -23,26 +21,6 @@ pytest_plugins = ["tests.model_fixtures", "tests.training_fixtures"]
 @pytest.fixture
 def data(squares_files):
     return run_data.read_npz(str(squares_files[0]), str(squares_files[1]), 0.2, 0)
-
-
-@pytest.mark.parametrize("start", [0, 1, 2, 3, 5, 6])
-def test_batches_from_anywhere_are_those_of_the_whole(start):
-    """Batch b of pass p is 10 p + b; three of them in a pass."""
-
-    def make(first_epoch, first_batch):
-        number = itertools.count(first_epoch)
-        skipped = itertools.chain([first_batch], itertools.repeat(0))
-
-        class Passes:
-            def __iter__(self):
-                this = next(number)
-                return iter([10 * this + b for b in range(next(skipped), 3)])
-
-        return Passes()
-
-    whole = [0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31, 32]
-    batches = run_data.endless_batches(make, 3, start)
-    assert list(itertools.islice(batches, 6)) == whole[start : start + 6]
 
 
 def test_what_a_file_gives(data, squares_files):
@@ -124,50 +102,24 @@ def dataset() -> npz_dataset.FoodDataset:
 
 
 @pytest.mark.slow
-def test_cached_features_take_the_place_of_pictures(dataset, tmp_path):
-    agent, indices = frozen_agent(), np.array([6, 0, 3, 2, 5])
-    observation = {
-        policy_specs.IMAGE_KEY: dataset.images[indices][:, np.newaxis],
-        policy_specs.EMBEDDING_KEY: dataset.embeddings[indices][:, np.newaxis],
-    }
-    cache = run_data.FeatureCache(agent, dataset, indices, batch_size=2)
-    expected = agent.network.image_features(observation)
-    np.testing.assert_allclose(cache.features, expected, rtol=1e-4, atol=1e-5)
-    on_disk = run_data.FeatureCache(agent, dataset, indices, 2, tmp_path)
-    assert isinstance(on_disk.features, np.memmap)
-    np.testing.assert_array_equal(on_disk.features, cache.features)
-    # Batches in the order of the pipeline, pass after pass, each sample with its own features.
-    options = {"shuffle_seed": 5, "first_epoch": 2, "first_batch": 1}
-    cached = cache.batches(2, **options)
-    plain = pipeline.create_npz_dataset(dataset, indices, 2, **options)
-    for _ in range(2):
-        for ours, reference in zip(cached, plain, strict=True):
-            for key in (policy_specs.EMBEDDING_KEY, policy_specs.ACTION_KEY):
-                np.testing.assert_array_equal(ours[key], reference[key])
-            for features, action in zip(ours[transformer_network.FEATURES_KEY], ours["bbox"]):
-                (sample,) = np.flatnonzero((dataset.actions == action.numpy()).all(1))
-                row = list(indices).index(sample)
-                np.testing.assert_array_equal(features, cache.features[row])
-    with pytest.raises(ValueError, match="expected a frozen EfficientNet"):
-        run_data.FeatureCache(small_model.build(*SETTINGS), dataset, indices, 2)
-
-
-@pytest.mark.slow
-def test_training_on_cached_features_is_exact(dataset, eager):
-    """Head dropout on, two steps; the features come from batches of the same samples."""
-    data = run_data.RunData(dataset, splits.Split(np.arange(4), np.arange(4, 7)))
+def test_training_on_cached_features_is_exact(dataset, eager, tmp_path):
+    """Head dropout on, two steps; in memory and on disk."""
+    data = run_data.RunData(dataset, splits.Split(np.array([6, 0, 3, 2]), np.array([5, 1, 4])))
     results = []
-    for is_cached in (False, True):
+    for directory in ("no cache", None, tmp_path):
         agent, samples = frozen_agent(), data
-        if is_cached:
-            samples = run_data.with_cached_features(data, agent, 2)
-            with pytest.raises(ValueError, match="expected no augmentation"):
-                samples.training_batches(4, augmentation=object())
+        if directory != "no cache":
+            cache = run_data.FeatureCache(agent, data, 2, directory)
+            samples = dataclasses.replace(data, features=cache)
         batches = samples.training_batches(2, shuffle_seed=1)
         losses = [train_steps.train_step(agent, batch)["loss"] for batch in batches]
         found, _ = train_steps.validate_step_with_metrics(agent, samples.validation_batches(3))
         results.append((losses, found["loss"], small_model.values(agent.network.variables)))
-    (losses, val_loss, values), (cached_losses, cached_val_loss, cached_values) = results
-    assert losses == cached_losses
-    assert cached_val_loss == pytest.approx(val_loss, rel=1e-5)
-    assert small_model.same(values, cached_values)
+    losses, val_loss, values = results[0]
+    for cached_losses, cached_val_loss, cached_values in results[1:]:
+        assert losses == cached_losses
+        assert cached_val_loss == pytest.approx(val_loss, rel=1e-5)
+        assert small_model.same(values, cached_values)
+    assert isinstance(cache[np.array([5])], np.ndarray) and list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="expected a frozen EfficientNet"):
+        run_data.FeatureCache(small_model.build(*SETTINGS), data, 2)

@@ -99,10 +99,8 @@ def test_average_of_the_weights_by_hand():
 )
 def test_learning_rates_by_hand(arguments, expected):
     schedule = optimizers.WarmupSchedule(*arguments)
-    again = optimizers.WarmupSchedule(**schedule.get_config())
-    for one in (schedule, again):
-        rates = [float(one(number)) for number in range(6)]
-        np.testing.assert_allclose(rates, expected, rtol=1e-3, atol=1e-9)
+    rates = [float(schedule(number)) for number in range(6)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-3, atol=1e-9)
 
 
 def gins(*bindings, num_steps=3):
@@ -145,7 +143,7 @@ def test_all_of_it_is_gins():
 def test_settings_out_of_range(binding, message):
     with pytest.raises(ValueError, match=message):
         gins(binding)
-    with pytest.raises(ValueError, match="warmup_steps < total_steps, got 6 and 6"):
-        optimizers.WarmupSchedule(1.0, 6, 6)
+    with pytest.raises(ValueError, match="expected warmup_steps < total_steps, got 6"):
+        gins("warmup_steps = 6", "total_steps = 6", "schedule = 'cosine'")
     with pytest.raises(ValueError, match="expected learning_rate > 0, got nan"):
         optimizers.create_optimizer(float("nan"))

@@ -12,7 +12,6 @@ import sys
 import time
 import types
 
-import cv2
 import gin
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import plugin_event_accumulator
 
 from food_data import npz_dataset, splits
-from training import report_pictures, reports, run_data
+from training import reports, run_data
 
 ROOT = pathlib.Path(__file__).parents[2]
 ROW = {
@@ -36,14 +35,13 @@ ROW = {
 @pytest.fixture(autouse=True)
 def curves(monkeypatch) -> list[tuple]:
     """What the curves are drawn from; drawing them takes longer than everything else."""
-    drawn, draw = [], report_pictures.curves
+    drawn = []
 
     def noted(rows, baseline, title):
         drawn.append((rows, baseline, title))
         return types.SimpleNamespace(savefig=lambda file, **options: file.write(b"curves"))
 
-    monkeypatch.setattr(report_pictures, "curves", noted)
-    drawn.append(draw)
+    monkeypatch.setattr(reports, "curves", noted)
     return drawn
 
 
@@ -173,7 +171,6 @@ def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(tmp_path):
     ("text", "message"),
     [
         ("epoch,loss\n1,2\n", "expected the columns epoch, name, error; got .'epoch', 'loss'"),
-        ("", r"expected the columns .* got \[\]"),
         ("epoch,name,error\n1,rice\n2,rice,0.1\n", "line 2: expected 3 cells"),
         ("epoch,name,error\none,rice,0.1\n", "the first one an epoch"),
     ],
@@ -186,29 +183,6 @@ def test_a_log_of_something_else_is_refused_and_stays(tmp_path, text, message):
     assert path.read_text() == text
 
 
-def test_first_batch(tmp_path, caplog):
-    data = make_data(number=20).dataset
-    batch = {
-        "image": data.images,
-        "natural_language_embedding": data.embeddings,
-        "bbox": data.actions,
-    }
-    batch = {key: tf.constant(value) for key, value in batch.items()}
-    reporter = reports.RunReporter(tmp_path, make_data())
-    # A batch of cached features has no picture.
-    reporter.first_batch({"features": np.zeros((2, 81, 512), np.float32)})
-    assert not (tmp_path / "first_batch.png").exists()
-    with caplog.at_level(logging.INFO, "absl"):
-        reporter.first_batch(batch)
-    picture = cv2.imread(str(tmp_path / "first_batch.png"))
-    assert picture.shape == (4 * 252, 4 * 236, 3)
-    assert picture[200, 5].tolist() == [90] * 3
-    assert picture[3 * 252 + 200, 3 * 236 + 5].tolist() == [90 + 15] * 3
-    # (0.3, 0.3): the middle of the first motion, green.
-    assert picture[16 + int(0.3 * 236), int(0.3 * 236)].tolist() == [90, 255, 0]
-    assert "first batch: image uint8 (20, 236, 236, 3)" in caplog.messages
-
-
 def test_a_sheet_shows_labels_predictions_and_the_worst(tmp_path):
     data = make_data()
     labels = data.dataset.actions[data.split.val_idx]
@@ -216,7 +190,7 @@ def test_a_sheet_shows_labels_predictions_and_the_worst(tmp_path):
     answers[4] += np.float32([0.3, 0.2, 0.3, 0.2])
     errors = np.abs(answers - labels).mean(axis=1)
     images = data.dataset.images[data.split.val_idx]
-    sheet = report_pictures.prediction_sheet(7, images.__getitem__, labels, answers, errors, [])
+    sheet = reports.prediction_sheet(7, images.__getitem__, labels, answers, errors, [])
     assert sheet.shape == (24 + 2 * 252, 6 * 236, 3)
     # Row 2 begins with the worst, sample 4, whose midpoints are apart; green is below pink.
     worst = sheet[24 + 252 + 16 :, :236]
@@ -224,19 +198,6 @@ def test_a_sheet_shows_labels_predictions_and_the_worst(tmp_path):
         x, y = ((motion[:2] + motion[2:]) / 2 * 236 - 0.5).round().astype(int)
         assert worst[y, x].tolist() == list(colour)
     assert (sheet[24 + 16 + 230, 5] == images[0, 0, 0]).all()
-
-
-def test_curves_of_what_is_known(curves):
-    rows = [
-        {**dict.fromkeys(reports.COLUMNS, math.nan), "epoch": e, "train_loss": 1 / e}
-        for e in (1, 2)
-    ]
-    drawing = curves[0](rows, {"centroid_mae": 0.2}, "a run")
-    loss, centroid, angle, *_ = drawing.axes
-    (line,) = loss.lines
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 2], [1, 0.5])
-    assert list(centroid.lines[0].get_ydata()) == [0.2, 0.2]
-    assert angle.texts[0].get_text() == "not known in this run"
 
 
 def test_without_validation_names_and_masks(tmp_path):
@@ -264,9 +225,6 @@ def test_without_validation_names_and_masks(tmp_path):
 def test_what_is_refused(tmp_path):
     data = make_data()
     reporter = reports.RunReporter(tmp_path, data)
-    for absent in ("train_loss", "learning_rate", "val_loss"):
-        with pytest.raises(KeyError, match=absent):
-            reporter.epoch(1, {k: v for k, v in ROW.items() if k != absent}, predictions(data, 1))
     with pytest.raises(ValueError, match="prediction for each of 6 validation samples, got 5"):
         reporter.epoch(1, ROW, predictions(data, 1)[:5])
     with pytest.raises(ValueError, match="at least one epoch"):
