@@ -39,9 +39,9 @@ def train(num_devices):
             adam = optimizer.FusedAdam(1e-4, 1e-2, 1.0, 0.9)
             agent = agent_wrapper.Agent(adam)
         small_model.randomize(agent.network.variables, 1)
-        for seed, batch_size in enumerate((4, 5, 3)):
+        for seed, batch_size in enumerate((5, 3)):
             agent.train_function(small_model.food_experience(seed, batch_size))
-        assert agent.steps_done == 3
+        assert agent.steps_done == 2
         return small_model.values([*agent.network.variables, *adam.averages])
 
 
