@@ -28,16 +28,21 @@ class RegressionModel(serving_stubs.MarkerModel):
     has_distributions, action_coding = False, "endpoints"
 
 
-def calibration(source="token_distribution", score="credible_width", scope=None, threshold=0.1):
+def calibration(
+    source="token_distribution", score="credible_width", scope=None, threshold=0.1, **regions
+):
+    """Discs of 0.1 of the square, boxes of 0.05, unless `regions` say otherwise."""
+    sizes = {"disc": 0.1, "disc_adaptive": 1.5, "box": 0.05, "box_adaptive": 40.0}
+    sizes = {"coverage": 0.9, "floor": 0.01, "adaptive": False, **sizes, **regions}
+    num_samples, hashes = 4 if scope else 1, ("cd" * 32, ("p", "q"), "ef" * 32)
     return uncertainty_calibration.UncertaintyCalibration(
         format_version=1,
         fitted_on=uncertainty_calibration.FittedOn(
-            source, score, scope, 4 if scope else 1, "ab" * 32, 3, "cd" * 32, ("p", "q"), "ef" * 32
+            source, score, scope, num_samples, "ab" * 32, 3, *hashes
         ),
         std_scale=(2.0, 2.0, 2.0, 2.0),
         min_std=0.001,
-        # Discs of 0.1 of the square, boxes of 0.05.
-        regions=uncertainty_calibration.ConformalRegions(0.9, 0.01, False, 0.1, 1.5, 0.05, 40.0),
+        regions=uncertainty_calibration.ConformalRegions(**sizes),
         asking=uncertainty_calibration.AskHuman(
             threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03
         ),

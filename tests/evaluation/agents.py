@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 import checkpoint_directory
-from evaluation import study, uncertainty_sources
+from evaluation import calibration_fit, study, uncertainty_sources
 from evaluation.samples import Samples
 from food_data import npz_dataset
+from tests import uncertainty_stubs
 
 VOCAB_SIZE = 101
 LABEL = np.array([0.4, 0.5, 0.6, 0.5], np.float32)
@@ -116,40 +117,18 @@ def hostile_document():
         range(12), 3, foods=[HOSTILE, "=1+1", "grape"] * 4, masks=np.packbits(masks, -1)
     )
     agent = OffsetAgent()
+    source = uncertainty_sources.TokenDistribution(agent)
     document = study.run(
         asked,
         agent,
-        sources=[
-            uncertainty_sources.TokenDistribution(agent),
-            uncertainty_sources.McDropout(agent, "head", 2),
-        ],
+        sources=[source, uncertainty_sources.McDropout(agent, "head", 2)],
         other=(HOSTILE, OffsetAgent(extra=9), None),
         shift_samples=3,
         num_examples=2,
     )
-    document["calibration"] = {
-        "fitted_on": {
-            "source": HOSTILE,
-            "score": "width",
-            "num_calibration_samples": 1000,
-            "num_pictures": 300,
-            "pieces": "labelled",
-        },
-        "labelled_piece": None,
-        "meets_floor": False,
-        "nominal": 0.9,
-        "disc_coverage": {"mean": 0.9034, "low": 0.89, "high": 0.917, "n": 2008},
-        "box_coverage": {"mean": 0.9101, "low": 0.9, "high": 0.92, "n": 2008},
-        "median_radius": 0.081,
-        "asked_share": 0.2,
-        "error_of_all": 0.0342,
-        "error_of_answered": None,
-        "gain": None,
-        "wrong_of_all": 0.3,
-        "wrong_of_answered": None,
-        "chance": None,
-        "target": "query_rate 0.2",
-    }
+    known = uncertainty_stubs.calibration(source=HOSTILE)
+    estimate = uncertainty_sources.collect(source, asked)
+    document["calibration"] = calibration_fit.figures(known, estimate, asked)
     for one in document["examples"]["best"]:
         one |= {"asked": True, "radius": 0.08}
     return ABOUT | document

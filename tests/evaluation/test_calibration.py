@@ -7,28 +7,13 @@ import numpy as np
 import pytest
 
 from evaluation import calibration, uncertainty
+from tests import uncertainty_stubs
 
 
 def example(adaptive=True, threshold=0.015):
     """The example of the module."""
-    return calibration.UncertaintyCalibration(
-        format_version=1,
-        fitted_on=calibration.FittedOn(
-            source="mc_dropout",
-            score="midpoint_spread",
-            scope="head",
-            num_samples=16,
-            dataset_fingerprint="ab" * 32,
-            num_calibration_samples=3,
-            sample_ids_sha256="cd" * 32,
-            picture_ids=("p", "q"),
-            weights_sha256="ef" * 32,
-        ),
-        std_scale=(2.0, 2.0, 2.0, 2.0),
-        min_std=0.001,
-        regions=calibration.ConformalRegions(0.9, 0.01, adaptive, 0.1, 1.5, 0.2, 40.0),
-        asking=calibration.AskHuman(threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03),
-    )
+    source = "mc_dropout", "midpoint_spread", "head"
+    return uncertainty_stubs.calibration(*source, threshold, adaptive=adaptive, box=0.2)
 
 
 def with_a_chance():

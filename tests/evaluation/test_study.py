@@ -7,16 +7,10 @@ import types
 import numpy as np
 import pytest
 
-from evaluation import (
-    calibration,
-    calibration_fit,
-    report,
-    study,
-    uncertainty,
-    uncertainty_sources,
-)
+from evaluation import calibration_fit, report, study, uncertainty, uncertainty_sources
 from evaluation.samples import Samples, calibration_split
 from food_data import npz_dataset
+from tests import uncertainty_stubs
 from tests.evaluation import agents
 
 TRAIN = agents.samples([0, 0], foods=["banana", "rice"])
@@ -165,18 +159,11 @@ def test_the_same_seed_gives_the_same_document_and_json_holds_it(everything):
         everything.run(which=everything.fitting)
 
 
-REGIONS = calibration.ConformalRegions(0.9, 0.01, False, 0.035, 1, 0.015, 1)
-CALIBRATION = calibration.UncertaintyCalibration(
-    1,
-    calibration.FittedOn("token_distribution", "width", None, 1, "f", 3, "s", ("a", "b"), "w"),
-    (1.0, 1.0, 1.0, 1.0),
-    0.001,
-    REGIONS,
-    calibration.AskHuman(0.25, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.1, 0.3),
-)
+SIZES = {"disc": 0.035, "disc_adaptive": 1.0, "box": 0.015, "box_adaptive": 1.0}
 
 
-def figures(offsets, scores, known=CALIBRATION):
+def figures(offsets, scores, adaptive=False):
+    known = uncertainty_stubs.calibration(score="width", threshold=0.25, adaptive=adaptive, **SIZES)
     samples = agents.samples([0] * len(offsets))
     answers = agents.LABEL + np.array(offsets)[:, None] * [1, 0, 1, 0]
     std = np.full(answers.shape, 0.01)
@@ -200,8 +187,7 @@ def test_coverage_asking_and_gain_by_hand():
     assert (found["disc_coverage"]["mean"], found["box_coverage"]["mean"]) == (0.75, 0.25)
     assert (found["target"], found["chance"]) == ("query_rate 0.2", None)
     # Radius 1 * (u + 0.01): 0.02 and 0.31 about errors of 0.03.
-    adaptive = dataclasses.replace(CALIBRATION, regions=dataclasses.replace(REGIONS, adaptive=True))
-    assert figures([0.03, 0.03], [0.01, 0.3], adaptive)["disc_coverage"]["mean"] == 0.5
+    assert figures([0.03, 0.03], [0.01, 0.3], adaptive=True)["disc_coverage"]["mean"] == 0.5
     found = figures([0.01, 0.02], [0.9, 0.9])  # Nothing is answered.
     assert (found["asked_share"], found["error_of_answered"], found["gain"]) == (1, None, None)
 
