@@ -31,11 +31,7 @@ DROPOUT_SCOPES = ("off", "head", "full")
 
 
 def check_sampling(dropout: str, num_samples: int | None, seed: int | None) -> None:
-    """Refuses arguments of `Agent.forward` and of engines that contradict each other.
-
-    Raises:
-        ValueError: says which argument, and what was expected.
-    """
+    """Raises ValueError for arguments of `Agent.forward` or engines that contradict each other."""
     if dropout not in DROPOUT_SCOPES:
         raise ValueError(f"forward: expected dropout in {DROPOUT_SCOPES}, got {dropout!r}.")
     if dropout == "off" and (num_samples is not None or seed is not None):
@@ -88,14 +84,8 @@ class PredictionFunctions:
         image_shape: tf.TensorShape,
         image_dtype: tf.DType,
     ):
-        """Defines the functions; each is traced at its first call.
-
-        Args:
-            network: the network.
-            action_spec: answers are clipped to it.
-            image_shape: (H, W, 3).
-            image_dtype: tf.uint8 or tf.float32.
-        """
+        """Defines the functions; each is traced at its first call. Answers are clipped to the
+        spec; images are [B, *image_shape] of tf.uint8 or tf.float32."""
         self._network, self._action_spec = network, action_spec
         self.image_shape, self.image_dtype = tuple(image_shape), image_dtype
         self.action_coding = network.action_tokenizer.coding
@@ -121,16 +111,8 @@ class PredictionFunctions:
     def features(
         self, image: tf.Tensor, embedding: tf.Tensor, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """The image features, not traced.
-
-        Args:
-            image: [B, H, W, 3].
-            embedding: float32 [B, D_context].
-            seed: int32 [2], that of a sample of scope 'full'; None for no dropout.
-
-        Returns:
-            float32 [B, N, D].
-        """
+        """The features float32 [B, N, D] of images [B, H, W, 3] and embeddings [B, D_context], not
+        traced; `seed` int32 [2] is that of a sample of scope 'full', None for no dropout."""
         observation = {
             policy_specs.IMAGE_KEY: image[:, tf.newaxis],
             policy_specs.EMBEDDING_KEY: embedding[:, tf.newaxis],
@@ -151,16 +133,9 @@ class PredictionFunctions:
     def samples_and_outputs(
         self, features: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Samples and what they are made from, not traced.
-
-        Args:
-            features: float32 [S * B, N, D]; sample s of image b is row s * B + b.
-            num_samples: S.
-            seed: int32 [2] of the dropout.
-
-        Returns:
-            Execution parameters [S, B, 4], and outputs [S, B, ...] as `outputs` gives them.
-        """
+        """Samples, execution parameters [S, B, 4], and the outputs [S, B, ...] that they are made
+        from, not traced: of features [S * B, N, D], in which sample s of image b is row s * B + b,
+        and a seed int32 [2] of the dropout."""
         outputs = self._network.head(features, dropout_settings.split_seed(seed, 1))[:, -1]
         parameters = self.execution_parameters(outputs)
         return (

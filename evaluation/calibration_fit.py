@@ -105,9 +105,9 @@ def fit(
         error_limit=error_limit,
         angle_limit=known_limit,
         confidence=confidence,
+        floor_error_rate=floor_error_rate,
         seed=seed,
     )
-    meets_floor = asking.expected_error_rate <= floor_error_rate
     return calibration.UncertaintyCalibration(
         format_version=calibration.FORMAT_VERSION,
         fitted_on=calibration.FittedOn(
@@ -128,9 +128,7 @@ def fit(
         std_scale=tuple(scales.tolist()),
         min_std=calibration.MIN_STD,
         regions=regions,
-        asking=dataclasses.replace(
-            asking, floor_error_rate=floor_error_rate, meets_floor=meets_floor
-        ),
+        asking=asking,
         confidence=fit_confidence(estimate.inputs, right, error_limit, known_limit),
     )
 
@@ -221,6 +219,7 @@ def choose_threshold(
     error_limit: float = metrics.ERROR_LIMIT,
     angle_limit: float | None = None,
     confidence: float = 0.95,
+    floor_error_rate: float = FLOOR_ERROR_RATE,
     seed: int = 0,
 ) -> calibration.AskHuman:
     """The threshold of n doubts with their `answer_errors`, see the module. Raises ValueError if
@@ -259,6 +258,7 @@ def choose_threshold(
             )
         threshold, bound = kept[0], bounds[kept[0]]
     answered = doubt <= threshold
+    error_rate = float(wrong[answered].mean()) if answered.any() else 0.0
     return calibration.AskHuman(
         threshold=None if np.isinf(threshold) else threshold,
         target=target,
@@ -266,9 +266,11 @@ def choose_threshold(
         error_limit=error_limit,
         confidence=confidence,
         expected_query_rate=float(1 - answered.mean()),
-        expected_error_rate=float(wrong[answered].mean()) if answered.any() else 0.0,
+        expected_error_rate=error_rate,
         error_rate_bound=bound,
         angle_limit=angle_limit,
+        floor_error_rate=floor_error_rate,
+        meets_floor=error_rate <= floor_error_rate,
     )
 
 

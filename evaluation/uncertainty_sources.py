@@ -133,12 +133,9 @@ class Ensemble(Source):
 
 
 class FlippedViews(Source):
-    """The picture as it is, its mirror images, and turned by 180 degrees: four answers.
-
-    Averaged, they also err less. Only for pictures that are as plausible mirrored, and a model for
-    which start and end of a motion are the same thing (x2 >= x1, as `food_data/augmentation.py`
-    says): answers of all views point to the right.
-    """
+    """The picture as it is, its mirror images, and turned by 180 degrees: four answers, which all
+    point to the right. Averaged, they also err less. Only for pictures that are as plausible
+    mirrored, and a model for which start and end of a motion are the same thing."""
 
     name, num_samples = "flipped_views", 4
 
@@ -175,11 +172,9 @@ def _from_list(members: list[tuple[np.ndarray, np.ndarray | None]], coding: str)
 
 
 def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -> Source:
-    """The source that a text names, see the module; an ensemble loads its checkpoints.
-
-    `fitted_on` is the `calibration.FittedOn` of what calibrated the model, None if nothing did.
-    Raises ValueError if there is no such source, or the model lacks what it needs.
-    """
+    """The source that a text names, see the module; an ensemble loads its checkpoints. `fitted_on`
+    is the `calibration.FittedOn` of what calibrated the model, None if nothing did. Raises
+    ValueError if there is no such source, or the model lacks what it needs."""
     if text == "default" and fitted_on is not None:
         text = fitted_on.source
         if text == "ensemble":
@@ -275,13 +270,10 @@ def collect(
     frames: Frames | None = None,
 ) -> Estimate:
     """Asks a source about n samples, one batch of pictures in memory at a time: the estimate in
-    coordinates of the data set's pictures.
-
-    What is random depends on `batch_size` and `seed`. `embeddings` float32 [n, 512] are the
-    instructions that are asked with (None: the samples' own), `change` is what becomes of the
-    pictures first (`study.SHIFTS`), `frames` makes of them what the last pass sees (None: one
-    pass).
-    """
+    coordinates of the data set's pictures. What is random depends on `batch_size` and `seed`.
+    `embeddings` float32 [n, 512] are the instructions that are asked with (None: the samples' own),
+    `change` is what becomes of what the last pass sees (`study.SHIFTS`), `frames` says what that is
+    (None: one pass)."""
     dataset, indices, parts = samples.dataset, samples.indices, []
     starts = range(0, len(samples), batch_size)
     for start in tqdm.tqdm(starts, unit="batch", leave=False, disable=None):
