@@ -251,10 +251,14 @@ def test_what_the_file_says_and_settings_change():
     assert fit(samples, estimate, seed=1).asking != plain.asking
 
 
-def test_answers_that_are_all_right_make_no_certainty():
+def test_chances_of_few_answers():
+    """Answers that are all right make no certainty; none is judged by its own picture."""
     inputs = {"x": np.arange(20.0)}
     chance = calibration_fit.fit_confidence(inputs, np.ones(20, bool), 0.05, None).chance(inputs)
     assert (chance > 0.9).all() and (chance < 1).all()
+    pictures, right = np.array(["a", "a", "b", "b"]), np.array([True, True, False, False])
+    held_out = calibration_fit._held_out_chances({"x": 1.0 * right}, right, pictures)
+    assert (held_out > 0.5).tolist() == [False, False, True, True]
     with pytest.raises(ValueError, match="expected finite inputs, got others of x"):
         calibration_fit.fit_confidence({"x": np.array([1, np.nan])}, np.ones(2, bool), 0.05, None)
 
