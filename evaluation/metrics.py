@@ -126,17 +126,13 @@ def midpoint_hits(
     foods: np.ndarray | None = None,
     rows: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Where the midpoints of predictions [N, 4] lie among the foods of their pictures.
+    """Where the midpoints of predictions [N, 4] lie among the foods of their pictures. Holds the
+    masks of one picture at a time.
 
-    Holds the masks of one picture at a time.
-
-    Args:
-        predicted: float [N, 4].
-        masks: packed uint8 [M, 236, 30], of the food that each sample's instruction means.
-        sources: str [N], equal for the samples of one picture; None: each has its own.
-        foods: str [N]; samples of one picture with an equal name ask for any food of that name, so
-            their masks are joined. None: samples with an equal mask ask for the same food.
-        rows: int [N], which masks belong to the predictions; None: all of them, in order.
+    `masks` packed uint8 [M, 236, 30] are of the food that an instruction means, `rows` int [N] says
+    which belong to the predictions (None: all, in order). `sources` str [N] are equal for samples
+    of one picture (None: each has its own). Samples of one picture with equal `foods` str [N] ask
+    for any food of that name, so their masks are joined (None: those with equal masks do).
 
     Returns:
         Three columns float64 [N], NaN where one cannot be told: 'hit_rate', 1 if the midpoint lies
