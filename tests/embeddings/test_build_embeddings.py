@@ -62,10 +62,8 @@ def run(script, capsys):
 def test_every_pair_is_built_and_foods_actions_and_pairs_are_added(script, directory):
     store, encoder = load(directory), StubEncoder()
     assert len(store.combinations()) == 66
-    assert store.text("twirling", "mac_and_cheese") == "twirling mac and cheese"
     expected = encoder.encode("twirling mac and cheese")
     np.testing.assert_array_equal(store.lookup("twirling", "mac_and_cheese"), expected)
-    assert (store.manifest["encoder"], store.manifest["encoder_version"]) == ("stub", "1")
     pairs = script.add(directory, encoder, food="carrot", variants=("baby carrot",))
     assert pairs == [("skewering", "carrot"), ("scooping", "carrot"), ("twirling", "carrot")]
     assert encoder.texts[1:] == ["skewering carrot", "scooping carrot", "twirling carrot"]
@@ -165,18 +163,10 @@ def test_verify_finds_a_changed_file(run, tmp_path):
     assert (code, "all 87 embeddings are sound" in out) == (0, True)
     copy = shutil.copytree(PROJECT / "embeddings", tmp_path / "embeddings")
     np.save(copy / "scooping_rice.npy", np.eye(512, dtype=np.float32)[0])
+    code, out, err = run("build", "--saved_model", "absent")
+    assert (code, out, err.startswith("error: No SavedModel in absent")) == (1, "", True)
     code, _, err = run("verify", "--embeddings_dir", copy)
     assert (code, "scooping_rice.npy: expected SHA-256" in err) == (1, True)
-
-
-def test_errors_are_one_line_and_exit_code_1(run):
-    for arguments, message in (
-        (("add",), "error: Nothing to add: give --food, --action or both"),
-        (("build", "--saved_model", "absent"), "error: No SavedModel in absent"),
-    ):
-        code, out, err = run(*arguments)
-        assert (code, out) == (1, "")
-        assert err.startswith(message)
 
 
 def test_the_package_gives_the_vectors_that_are_shipped():
