@@ -77,18 +77,10 @@ def bin_values(vocab_size: int) -> np.ndarray:
 
 
 def std_about(std: np.ndarray, offsets: np.ndarray, coding: str) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean square distances of end points and midpoint from an answer.
-
-    Args:
-        std: NumPy float [..., 4], root mean square distances of the coded numbers from the coded
-            answer.
-        offsets: NumPy float [..., 4], their means minus the coded answer.
-        coding: one of `CODINGS`.
-
-    Returns:
-        Of the end points float [..., 4]; of the midpoint, x and y together, float [...]: with end
-        points as if they did not err to the same side.
-    """
+    """Root mean square distances from an answer: of the end points float [..., 4], and of the
+    midpoint, x and y together, float [...] (with end points as if they did not err to the same
+    side). `std` are those of the coded numbers from the coded answer, `offsets` their means minus
+    it, both NumPy float [..., 4]."""
     if check(coding) == ENDPOINTS:
         return std, np.sqrt(np.square(std).sum(axis=-1)) / 2
     midpoint, extent = np.square(std[..., :2]), np.square(std[..., 2:] * _HALF)
