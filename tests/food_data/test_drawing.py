@@ -21,6 +21,8 @@ def test_the_arrow_goes_from_start_to_end_and_the_dot_is_at_the_start():
     assert rows.mean() == pytest.approx(118, abs=1)
     assert drawn[118, 59].tolist() == [255, 60, 200]
     assert drawn[118, 120].tolist() == [0, 255, 90]
+    spread = (drawn != 90).any(axis=2).sum(axis=0)
+    assert spread[155] > 10 > spread[80]  # The head is at the end.
     red = drawing.draw_motion(image, motion, (255, 0, 0), dots=((0.5, (0, 0, 9)),), outlined=True)
     assert [red[118, x].tolist() for x in (90, 118)] == [[255, 0, 0], [0, 0, 9]]
     assert (red == 0).all(axis=2).any()
