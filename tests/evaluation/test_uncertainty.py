@@ -67,16 +67,19 @@ def test_features_of_either_coding(coding, tokens):
     assert found["rivalry"][0] == pytest.approx(1)
 
 
-def test_one_pass_of_midpoint_and_extent():
+def test_one_pass_and_members_of_midpoint_and_extent():
     """Extent 0.05 or 0.95 of its range: -0.6 or 0.6 of the side, so x1 and x2 are 0.3 off."""
     probabilities = np.eye(11)[[[5, 5, 0, 5]]]
     probabilities[0, 2] = (np.eye(11)[0] + np.eye(11)[9]) / 2
     answers = np.array([[0.55, 0.55 - 0.1 / 3, 0.55, 0.55 + 0.1 / 3]], np.float32)
-    found = uncertainty.from_distributions(answers, probabilities, "midpoint_extent")
-    np.testing.assert_allclose(found.std, [[0.3, 0, 0.3, 0]], atol=1e-6)
-    np.testing.assert_allclose(
-        found.scores["midpoint_std"], [0], atol=1e-6
-    )  # The place is certain.
+    both = np.stack([answers] * 2), np.stack([probabilities] * 2)
+    for found in (
+        uncertainty.from_distributions(answers, probabilities, "midpoint_extent"),
+        uncertainty.from_members(*both, "midpoint_extent"),
+    ):
+        np.testing.assert_allclose(found.std, [[0.3, 0, 0.3, 0]], atol=1e-6)
+        # The place is certain.
+        np.testing.assert_allclose(found.scores["midpoint_std"], [0], atol=1e-6)
 
 
 def test_members_of_a_regression_model():
