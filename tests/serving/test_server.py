@@ -138,7 +138,9 @@ def test_a_full_line_is_503_and_a_long_wait_504_and_both_end(serve):
         assert "No answer within 1 s" in late.json()["error"]
         model.go_on.set()
         assert post(url).status_code == 200
-        assert "rt1_queue_length 0.0" in requests.get(f"{url}/metrics", timeout=LIMIT_S).text
+        text = requests.get(f"{url}/metrics", timeout=LIMIT_S).text
+        assert "rt1_queue_length 0.0" in text
+        assert 'rt1_stage_seconds_count{stage="total"} 1.0' in text, "late answers are none"
 
 
 def test_as_many_run_side_by_side_as_the_engine_takes(serve):
