@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import scipy.special
 
 from evaluation import metrics
 
@@ -119,6 +118,8 @@ def upper_bound(num_errors: int, number: int, confidence: float) -> float:
     samples: (1 - p)^59 = 0.05 at p = 0.0495."""
     if num_errors == number:
         return 1.0
+    import scipy.special  # Slow, so not for --help.
+
     return float(scipy.special.betaincinv(num_errors + 1, number - num_errors, confidence))
 
 

@@ -24,7 +24,6 @@ negative log-likelihood 1.5^2 / 2 + log(0.02) + log(2 pi) / 2 = -1.868 nats.
 from __future__ import annotations
 
 import numpy as np
-import scipy.special
 
 from evaluation import metrics, statistics
 
@@ -88,6 +87,8 @@ def reliability_curve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Share of labels below each predicted quantile (Kuleshov, Fenner and Ermon 2018): expected
     shares 0.01 .. 0.99, [99], and observed ones [99, D], equal for a calibrated model."""
+    import scipy.special  # Slow, so not for --help; `spread_figures` below, too.
+
     z, limits = np.sort(_deviations(mean, std, labels), axis=0), scipy.special.ndtri(_QUANTILES)
     below = [np.searchsorted(column, limits, side="right") for column in z.T]
     return _QUANTILES, np.stack(below, axis=1) / len(z)
@@ -97,6 +98,8 @@ def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dic
     """How well standard deviations [N, D] say how far answers `mean` [N, D] are off labels [N, D];
     the mean over the coordinates ('nll' in nats, 'ence' of ten bins, or N if there are fewer
     samples). Raises ValueError if shapes differ, a value is not finite, or a std not above 0."""
+    import scipy.special
+
     z = _deviations(mean, std, labels)
     std = np.asarray(std, np.float64)
     expected, observed = reliability_curve(mean, std, labels)

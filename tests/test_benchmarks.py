@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import pathlib
 import subprocess
@@ -35,19 +36,25 @@ def test_figures_of_serve_load_by_hand():
     assert lines.splitlines()[-1] == "8 clients: 1 requests without an answer"
 
 
+def serve_load_main(arguments) -> int:
+    """In a thread of its own: a browser's tests leave an event loop running in this one."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(serve_load.main, arguments).result()
+
+
 def test_serve_load_against_a_server(stub_server_url, empty_server_url, tmp_path, capsys):
     output = tmp_path / "rows.json"
     flags = ["--clients", "1", "2", "--seconds", "0.2", "--overload", "0.5"]
     samples = ["--route", "/predict_batch", "--num_samples", "3", "--output_file", str(output)]
-    assert serve_load.main(["--api_url", stub_server_url, *flags, *samples]) == 0
+    assert serve_load_main(["--api_url", stub_server_url, *flags, *samples]) == 0
     assert "first request" in capsys.readouterr().out
     rows = json.loads(output.read_text())["rows"]
     assert [row["clients"] for row in rows[:2]] == [1, 2] and rows[2]["clients"].endswith("/s")
     assert all(row["answered"] >= 1 and not row["errors"] for row in rows)
     named = ["--action", "skewering", "--food_type", "grape"]
-    assert serve_load.main(["--api_url", empty_server_url, *flags, *named]) == 1
+    assert serve_load_main(["--api_url", empty_server_url, *flags, *named]) == 1
     assert "requests with status 503" in capsys.readouterr().out
-    assert serve_load.main(["--api_url", "http://127.0.0.1:9", *flags]) == 1
+    assert serve_load_main(["--api_url", "http://127.0.0.1:9", *flags]) == 1
     assert "cannot reach http://127.0.0.1:9" in capsys.readouterr().err
     for wrong in ([], ["--api_url", "u", "--clients", "0"], ["--api_url", "u", "--action", "a"]):
         with pytest.raises(SystemExit):
