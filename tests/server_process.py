@@ -13,7 +13,7 @@ import time
 import requests
 
 ROOT = pathlib.Path(__file__).parents[1]
-START_LIMIT_S = 120
+START_LIMIT_S = 600
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name not in ("PORT", "CHECKPOINT_PATH")
 }
