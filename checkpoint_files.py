@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+import saved_models
 from food_data import atomic_files
 
 # TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
@@ -130,11 +131,14 @@ def _latest(directory: pathlib.Path) -> pathlib.Path:
     if latest:
         return max(latest.values(), key=lambda prefix: os.path.getmtime(f"{prefix}.index"))
     if (directory / "saved_model.pb").is_file():
-        # Its names are those of a policy and not of an agent.
+        prefix = directory / "variables" / "variables"
+        if (directory / "policy_specs.pbtxt").is_file() and _has_index(prefix):
+            return prefix
         raise CheckpointLoadError(
-            f"Checkpoint: expected a checkpoint, got the SavedModel {directory}. Its variables are "
-            f"listed by --checkpoint_path {directory / 'variables' / 'variables'} --list; for "
-            "training, use the checkpoint it was exported from."
+            f"Checkpoint: expected a checkpoint, or a policy that TF-Agents has saved, got the "
+            f"SavedModel {directory} without policy_specs.pbtxt or variables. Its variables are "
+            f"listed by --checkpoint_path {prefix} --list; for training, use the checkpoint it was "
+            "exported from."
         )
     raise CheckpointNotFoundError(
         f"Checkpoint: expected a directory with a checkpoint (*.index), got {directory}. "
@@ -207,6 +211,7 @@ class TensorFile:
     Attributes:
         prefix: where it is.
         tensors: {name: info} of every entry, sorted.
+        num_numbered: entries that have their names from a table, see `saved_models`.
     """
 
     def __init__(self, prefix: str):
@@ -245,7 +250,13 @@ class TensorFile:
                 f"Checkpoint: expected the index of a TensorFlow checkpoint, got {index}, which "
                 f"cannot be read ({error}). Copy it again."
             ) from error
-        self._keys = {key.removesuffix(VARIABLE_SUFFIX): key for key in sorted(shapes)}
+        keys = {key.removesuffix(VARIABLE_SUFFIX): key for key in sorted(shapes)}
+        try:
+            renamed = saved_models.names(self.prefix, keys)
+        except ValueError as error:
+            raise CheckpointLoadError(f"Checkpoint: {error}") from error
+        self.num_numbered = len(renamed)
+        self._keys = dict(sorted((renamed.get(name, name), key) for name, key in keys.items()))
         self.tensors = {
             name: TensorInfo(name, tuple(shapes[key]), dtypes[key].name)
             for name, key in self._keys.items()

@@ -38,6 +38,7 @@ from absl import logging
 
 import checkpoint_config
 import checkpoint_files
+import saved_models
 from checkpoint_files import CheckpointLoadError, TensorFile, TensorInfo, resolve_prefix
 
 # TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
@@ -62,6 +63,8 @@ _TRAINING_STATE = (
     "optimizer/*",
     "*/.OPTIMIZER_SLOT/*",
     "global_step",
+    "train_step",  # This and the next are in a policy's SavedModel.
+    "metadata/*",
 )
 _MAX_LISTED = 20
 
@@ -144,6 +147,7 @@ class LoadReport:
     mismatched: tuple[Mismatch, ...]  # in both, but different
     # In the file and known not to be asked for: object graph, counters, optimizer state.
     ignored: tuple[TensorInfo, ...]
+    note: str = ""  # what is known of the weights
 
     @property
     def left_at_init(self) -> tuple[TensorInfo, ...]:
@@ -174,6 +178,7 @@ class LoadReport:
                 *lines,
                 *_differences(self.missing, self.mismatched, self.unexpected),
                 *_listing("ignored", [f"{name}: {count} entries" for name, count in groups]),
+                *_listing("note", [self.note] if self.note else []),
             ]
         )
 
@@ -333,7 +338,15 @@ def custom_load_checkpoint(
     infos = {name: TensorInfo(name, tuple(v.shape), v.dtype.name) for name, v in variables.items()}
     report = _compare(infos, file, restore_optimizer)
     _check(report, allowed)
-    for name, value in file.read_finite(info.name for info in report.loaded).items():
+    values = file.read_finite(info.name for info in report.loaded)
+    try:
+        note = saved_models.check(file.prefix, values, file.num_numbered)
+    except ValueError as error:
+        raise CheckpointLoadError(
+            f"Checkpoint: {error} The model keeps its old weights."
+        ) from error
+    report = dataclasses.replace(report, note=note)
+    for name, value in values.items():
         variables[name].assign(value)
     logging.info("%s", report)
     return report

@@ -142,6 +142,12 @@ def test_evaluate(clone, trained):
     assert "mean of the training labels" in run_here(clone, command)
 
 
+def test_export(clone, trained):
+    (command,) = commands("Export")
+    assert "of the checkpoint's own policy" in run_here(clone, command)
+    assert (clone / "exported" / "first" / "saved_model.pb").is_file()
+
+
 def test_add_a_food(clone):
     install, add = commands("Add a food or an action")
     assert install.startswith("pip install")

@@ -140,7 +140,8 @@ transformer_network
 sequence_agent
 prediction_functions
 agent_wrapper
-checkpoint_config checkpoint_files
+checkpoint_config saved_models
+checkpoint_files
 checkpoint_loading
 checkpoint_directory
 rt1_policy

@@ -15,6 +15,7 @@ from absl import logging
 import agent_wrapper
 import checkpoint_directory
 import checkpoint_loading
+import saved_models
 from training import optimizer
 
 
@@ -119,11 +120,15 @@ def load_resume_checkpoint(
 
 def _check_coding(agent: agent_wrapper.Agent, path: str | os.PathLike[str]) -> None:
     """Weights fit whatever their outputs mean; the metadata of our own checkpoints say it."""
-    directory = pathlib.Path(checkpoint_loading.resolve_prefix(path)).parent
-    if not (directory / checkpoint_directory.METADATA_FILE).is_file():
+    prefix = pathlib.Path(checkpoint_loading.resolve_prefix(path))
+    if (prefix.parent / checkpoint_directory.METADATA_FILE).is_file():
+        metadata = checkpoint_directory.read_metadata(prefix.parent)
+    else:
+        metadata = saved_models.exported(prefix)
+    if metadata is None:
         return
     # Directories from before there was a choice do not name it.
-    coding = checkpoint_directory.read_metadata(directory).get("action_coding", "endpoints")
+    coding = metadata.get("action_coding", "endpoints")
     if coding != agent.action_coding:
         raise checkpoint_loading.CheckpointLoadError(
             f"{path}: expected a checkpoint with RT1ActionTokenizer.coding "

@@ -77,7 +77,7 @@ def freeze_stages(functions: prediction_functions.PredictionFunctions) -> StageG
 
 def trace(
     function: Callable[..., object], signature: Sequence[tf.TensorSpec]
-) -> tuple[tf.compat.v1.GraphDef, dict[str, tf.TensorSpec], list[str]]:
+) -> tuple[tf.compat.v1.GraphDef, dict[str, tf.TensorSpec], list[tf.Tensor]]:
     """A function's graph with its variables as constants, its inputs by name, and its outputs."""
     # A new tf.function, which takes its trace along when it is dropped.
     traced = tf.function(function, input_signature=signature, autograph=False)
@@ -85,11 +85,13 @@ def trace(
         traced.get_concrete_function(), lower_control_flow=False
     )
     inputs = dict(zip((tensor.name for tensor in concrete.inputs), signature))
-    return concrete.graph.as_graph_def(), inputs, [tensor.name for tensor in concrete.outputs]
+    return concrete.graph.as_graph_def(), inputs, concrete.outputs
 
 
 def extract(
-    graph_def: tf.compat.v1.GraphDef, inputs: Mapping[str, tf.TensorSpec], outputs: Sequence[str]
+    graph_def: tf.compat.v1.GraphDef,
+    inputs: Mapping[str, tf.TensorSpec],
+    outputs: Sequence[tf.Tensor],
 ) -> tf.compat.v1.GraphDef:
     """The part of a graph between some tensors and others.
 
@@ -102,7 +104,7 @@ def extract(
         node = part.node.add(name=name, op="Placeholder")
         node.attr["dtype"].type = spec.dtype.as_datatype_enum
         node.attr["shape"].shape.CopyFrom(spec.shape.as_proto())
-    found, waiting = set(), [_canonical(tensor) for tensor in outputs]
+    found, waiting = set(), [tensor.name for tensor in outputs]
     while waiting:
         tensor = waiting.pop()
         name = tensor.partition(":")[0]
@@ -115,9 +117,9 @@ def extract(
         waiting.extend(data)
         node.input[:] = [new_names.get(one, one) for one in data]
     for index, tensor in enumerate(outputs):
-        source = new_names.get(_canonical(tensor), tensor)
+        source = new_names.get(tensor.name, tensor.name)
         node = part.node.add(name=f"output_{index}", op="Identity", input=[source])
-        node.attr["T"].type = tf.float32.as_datatype_enum
+        node.attr["T"].type = tensor.dtype.as_datatype_enum
     return part
 
 

@@ -1,0 +1,346 @@
+"""Exported policies answer public clients as the checkpoint does, and are imported by name.
+
+`tests/golden/savedmodel` holds the released indexes (names, shapes and checksums, no values) and
+the released specs. With RT1_CLIENTS_PYTHON, the Python of an environment with robo-transformers
+0.1.13, and SIMPLER_RT1_MODEL, the path of SimplerEnv's rt1_model.py, long tests run the two as they
+are; `public_clients.py` says how to make the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.policies import policy_saver, py_tf_eager_policy
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step
+
+import checkpoint_loading
+import export_policy
+import saved_models
+from tests import checkpoint_files as files
+from tests import index_files, public_clients, small_model
+from tests.golden import deterministic_weights
+from training import agent_factory
+
+GOLDEN = pathlib.Path(__file__).with_name("golden") / "savedmodel"
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+RT1 = (*small_model.TINY, *small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 2")
+COUNTS = {"rt1main": 732, "rt1multirobot": 760, "rt1simreal": 732}
+
+
+@pytest.fixture(autouse=True)
+def _clean_gin():
+    yield
+    gin.clear_config()
+
+
+def export(folder, checkpoint, *flags):
+    arguments = ["--checkpoint_path", str(checkpoint), "--output_dir", str(folder), *flags]
+    return export_policy.main(arguments)
+
+
+@pytest.fixture(scope="module")
+def rt1(tmp_path_factory):
+    """A tiny agent with robot actions, its checkpoint, and the SavedModel of it."""
+    folder = tmp_path_factory.mktemp("rt1")
+    agent = small_model.build(*RT1)
+    agent.global_step.assign(7)
+    prefix = agent.weights_checkpoint().write(str(folder / "ckpt-7"))
+    (folder / "config.gin").write_text("\n".join((*small_model.BINDINGS, *RT1)))
+    assert export(folder / "exported", prefix) == 0
+    gin.clear_config()
+    return agent, prefix, folder / "exported"
+
+
+def episode(agent, num_steps):
+    """Observations, and what the agent's own policy answers to them one after the other."""
+    policy = agent.sequence_agent.policy
+    state, answers = policy.get_initial_state(1), []
+    height, width, _ = policy.time_step_spec.observation["image"].shape
+    images = np.random.default_rng(3).integers(0, 256, (num_steps, 1, height, width, 3), np.uint8)
+    embedding = np.random.default_rng(4).standard_normal((1, 512)).astype(np.float32)
+    for image in images:
+        observation = {
+            "image": tf.constant(image),
+            "natural_language_embedding": tf.constant(embedding),
+        }
+        answer = policy.action(time_step.transition(observation, tf.zeros(1)), state)
+        state = answer.state
+        answers.append({key: value.numpy()[0] for key, value in answer.action.items()})
+    return images, embedding, answers
+
+
+def test_a_public_client_gets_the_answers_of_our_own_policy(rt1):
+    """With what all of them use: the specs from the file, and every observation filled in."""
+    agent, _, folder = rt1
+    client = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
+        str(folder), load_specs_from_pbtxt=True, use_tf_function=True
+    )
+    images, embedding, expected = episode(agent, 4)
+    state = client.get_initial_state(batch_size=1)
+    given = tf.nest.map_structure(
+        lambda spec: np.zeros(spec.shape, spec.dtype), client.time_step_spec.observation
+    )
+    assert len(given) == 14
+    for number, image in enumerate(images):
+        observation = given | {"image": image[0], "natural_language_embedding": embedding[0]}
+        answer = client.action(time_step.transition(observation, np.float32(0)), state)
+        state = answer.state
+        for key, value in expected[number].items():
+            np.testing.assert_allclose(answer.action[key], value, atol=1e-5, err_msg=key)
+    assert not all(np.array_equal(expected[0][key], expected[1][key]) for key in expected[0])
+    assert client.get_train_step() == 7
+    metadata = json.loads(client.get_metadata()["metadata"].numpy())
+    assert (metadata["checkpoint"], metadata["time_sequence_length"]) == ("ckpt-7", 2)
+
+
+def test_the_specs_are_those_of_the_released_policies(rt1):
+    released, ours = (
+        policy_saver.specs_from_collect_data_spec(tensor_spec.from_pbtxt_file(str(path)))
+        for path in (GOLDEN / "rt1main.policy_specs.pbtxt", rt1[2] / "policy_specs.pbtxt")
+    )
+    assert ours["action_spec"] == released["action_spec"]
+    observations = [specs["time_step_spec"].observation for specs in (ours, released)]
+    sizes = [tuple(observation.pop("image").shape) for observation in observations]
+    assert sizes == [(small_model.SIDE, small_model.SIDE, 3), (256, 320, 3)]
+    assert observations[0] == observations[1]
+
+
+def test_export_then_import_is_bit_equal_and_notices_exchanged_variables(rt1, tmp_path):
+    agent, _, folder = rt1
+    loaded = small_model.build(*RT1, weights_seed=2)
+    report = agent_factory.load_pretrained_checkpoint(loaded, folder)
+    assert (len(report.loaded), report.note) == (len(agent.network.variables), "")
+    expected = [variable.numpy() for variable in agent.network.variables]
+    files.assert_equal(expected, [variable.numpy() for variable in loaded.network.variables])
+
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    prefix = str(copy / "variables" / "variables")
+    values = files.read_values(prefix)
+    names = list(saved_models.exported(prefix)["variables"])
+    one, other = (
+        f"model_variables/{names.index(f'_transformer/_layers/{layer}/ff/kernel') + 1}{SUFFIX}"
+        for layer in (0, 1)
+    )
+    values[one], values[other] = values[other], values[one]
+    files.write_values(prefix, values)
+    with pytest.raises(
+        checkpoint_loading.CheckpointLoadError,
+        match="_layers/0/ff/kernel holds those of _transformer/_layers/1/ff/kernel",
+    ):
+        checkpoint_loading.custom_load_checkpoint(loaded, copy)
+    files.assert_equal(expected, [variable.numpy() for variable in loaded.network.variables])
+
+
+def test_an_export_says_what_its_tokens_mean(rt1, tmp_path):
+    copy = shutil.copytree(rt1[2], tmp_path / "copy")
+    path = copy / saved_models.EXPORT_FILE
+    contents = json.loads(path.read_text()) | {"action_coding": "midpoint_extent"}
+    path.write_text(json.dumps(contents))
+    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="'midpoint_extent'"):
+        agent_factory.load_pretrained_checkpoint(rt1[0], copy)
+    path.write_text(json.dumps(contents | {"variables": {"a": 1}}))
+    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="export.json: expected"):
+        checkpoint_loading.custom_load_checkpoint(rt1[0], copy)
+    path.write_text("[]")
+    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="export_policy.py writes"):
+        checkpoint_loading.custom_load_checkpoint(rt1[0], copy)
+
+
+def test_what_cannot_be_exported(rt1, tmp_path, capsys):
+    _, prefix, folder = rt1
+    assert export(folder, prefix) == 1
+    assert "expected a new folder" in capsys.readouterr().err
+    assert export(tmp_path / "new", tmp_path / "absent") == 1
+    assert "no checkpoint" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_export_that_answers_something_else_is_refused(rt1):
+    """NaN too, which no comparison would call too large."""
+    agent = rt1[0]
+    policy = agent.sequence_agent.policy
+
+    def run(observation, state, change):
+        answer = policy.action(time_step.transition(observation, tf.zeros(1)), state)
+        return answer.action | {
+            "world_vector": answer.action["world_vector"] + change
+        }, answer.state
+
+    assert export_policy.check(agent, lambda *given: run(*given, 0.0)) == 0.0
+    for change in (2e-4, np.nan):
+        with pytest.raises(ValueError, match="expected world_vector of step 0 within 0.0001"):
+            export_policy.check(agent, lambda *given, by=change: run(*given, by))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("export_format", export_policy.FORMATS)
+def test_a_food_checkpoint_with_its_instructions(small_checkpoint_dir, tmp_path, export_format):
+    assert export(tmp_path / "out", small_checkpoint_dir, "--format", export_format) == 0
+    assert (tmp_path / "out" / "embeddings" / "manifest.json").is_file()
+    contents = json.loads((tmp_path / "out" / saved_models.EXPORT_FILE).read_text())
+    assert contents["actions"] == ["bbox"] and contents["source"]["trained_pairs"]
+
+
+@pytest.mark.slow
+def test_one_onnx_file_with_the_state_as_inputs(rt1, tmp_path):
+    import onnxruntime
+
+    agent, prefix, _ = rt1
+    assert export(tmp_path / "out", prefix, "--format", "onnx") == 0
+    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "policy.onnx"))
+    images, embedding, expected = episode(agent, 4)
+    state = {
+        one.name: np.zeros([2, *one.shape[1:]], np.float32 if "float" in one.type else np.int32)
+        for one in session.get_inputs()[2:]
+    }
+    names = [one.name for one in session.get_outputs()]
+    for image, answers in zip(images, expected):  # Two episodes at once, the same twice.
+        given = {"image": np.repeat(image, 2, 0), "natural_language_embedding": embedding[[0, 0]]}
+        found = dict(zip(names, session.run(None, given | state)))
+        state = {name: found[f"next_{name}"] for name in state}
+        for key, value in answers.items():
+            np.testing.assert_allclose(found[key][1], value, atol=1e-4, err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def full_size(tmp_path_factory):
+    """rt1main with seeded weights, exported by the program; and the agent."""
+    folder = tmp_path_factory.mktemp("full_size")
+    prefix = files.write_golden("rt1main", str(folder / "ckpt-424760"))
+    flags = ["--config_file", "configs/rt1main.gin"]
+    assert export(folder / "rt1main", prefix, *flags) == 0
+    gin.clear_config()
+    agent = files.build("include 'configs/rt1main.gin'")
+    checkpoint_loading.custom_load_checkpoint(agent, folder / "rt1main")
+    return agent, folder / "rt1main"
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("client", ["robo_transformers", "simpler"])
+def test_eight_steps_of_a_public_client_as_it_is(full_size, client, tmp_path):
+    python = os.environ.get("RT1_CLIENTS_PYTHON")
+    if python is None or (client == "simpler" and "SIMPLER_RT1_MODEL" not in os.environ):
+        pytest.skip("needs the environment that tests/public_clients.py describes")
+    agent, folder = full_size
+    output = tmp_path / "answers.npz"
+    program = [python, public_clients.__file__, client, str(folder), str(output)]
+    subprocess.run(program, check=True, timeout=1200)
+    answers = np.load(output)
+    policy = agent.sequence_agent.policy
+    state = policy.get_initial_state(1)
+    for number, image in enumerate(public_clients.images()):
+        observation = {
+            "image": tf.constant(image[np.newaxis]),
+            "natural_language_embedding": tf.constant(answers["embedding"][np.newaxis]),
+        }
+        answer = policy.action(time_step.transition(observation, tf.zeros(1)), state)
+        state = answer.state
+        for key, value in answer.action.items():
+            value = value.numpy()[0]
+            if client == "simpler" and key == "gripper_closedness_action":
+                value = np.where(np.abs(value) < 1e-2, 0, value)  # It leaves small ones out.
+            np.testing.assert_allclose(answers[key][number], value, atol=1e-5, err_msg=key)
+
+
+# The public SavedModels.
+
+
+def numbered(model, source="variables"):
+    """{name: checksum} of a released index, by the names of the shipped table."""
+    found = index_files.checksums(GOLDEN / f"{model}.{source}.index")
+    keys = [f"model_variables/{number}{SUFFIX}" for number in range(1, COUNTS[model] + 1)]
+    renamed = saved_models.names(
+        "no/variables/variables", [key.removesuffix(SUFFIX) for key in keys]
+    )
+    return {renamed[key.removesuffix(SUFFIX)]: found[key] for key in keys}
+
+
+@pytest.mark.parametrize("model", COUNTS)
+def test_the_table_gives_the_names_of_the_released_checkpoint(model):
+    """By the released checksums, of which rt1main's moving statistics alone differ."""
+    by_number = numbered(model)
+    by_name = index_files.checksums(GOLDEN / f"{model}.ckpt.index")
+    differ = [name for name, number in by_number.items() if by_name[name + SUFFIX] != number]
+    assert len(by_number) == COUNTS[model]
+    assert len(differ) == (156 if model == "rt1main" else 0)
+    assert {name.rsplit("/")[-1] for name in differ} <= {"moving_mean", "moving_variance"}
+
+
+def test_released_weights_are_known_by_their_checksums(monkeypatch):
+    """Values are not at hand, so their checksums are given in the place of them."""
+    released = numbered("rt1main")
+    checkpoint = index_files.checksums(GOLDEN / "rt1main.ckpt.index")
+    monkeypatch.setattr(
+        saved_models, "checksums", lambda values: {n: v.item() for n, v in values.items()}
+    )
+
+    def check(sums, count):
+        return saved_models.check(
+            "no/variables/variables", {n: np.array(s) for n, s in sums.items()}, count
+        )
+
+    whole = check(released, 732)
+    assert "differ in the 156 moving statistics of the 78 BatchNorms" in whole
+    assert whole.endswith("These are the SavedModel's.")
+    note = check({name: checkpoint[name + SUFFIX] for name in released}, 0)
+    assert note.endswith("These are the checkpoint's.")
+    assert check(numbered("rt1simreal"), 732) == check(numbered("rt1multirobot"), 760) == ""
+    one, other = (f"agent/_actor_network/_transformer/_layers/{i}/ff/kernel" for i in (2, 5))
+    for model in ("rt1main", "rt1simreal"):
+        sums = numbered(model)
+        sums[one], sums[other] = sums[other], sums[one]
+        with pytest.raises(ValueError, match=f"variables of {model} .* 2 exchanged"):
+            check(sums, 732)
+
+
+def write_released(folder, model):
+    """A SavedModel's variables with the released keys and shapes and seeded values, and the values
+    by the names that the released checkpoint has for equal checksums and shapes."""
+    reader = tf.train.load_checkpoint(str(GOLDEN / f"{model}.variables"))
+    shapes = reader.get_variable_to_shape_map()
+    dtypes = reader.get_variable_to_dtype_map()
+    values = {
+        key: deterministic_weights.value(key, shapes[key], 1).astype(dtypes[key].as_numpy_dtype)
+        for key in shapes
+        if key.endswith(SUFFIX)
+    }
+    (folder / "variables").mkdir(parents=True)
+    for name in ("saved_model.pb", "policy_specs.pbtxt"):
+        (folder / name).touch()
+    files.write_values(folder / "variables" / "variables", values)
+    sums = index_files.checksums(GOLDEN / f"{model}.variables.index")
+    return values, {number: key for key, number in sums.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "model",
+    [
+        "rt1main",
+        *(pytest.param(m, marks=pytest.mark.long) for m in ("rt1simreal", "rt1multirobot")),
+    ],
+)
+def test_the_released_keys_and_shapes_load_by_name(model, tmp_path, monkeypatch):
+    values, by_checksum = write_released(tmp_path / model, model)
+    agent = files.build(f"include 'configs/{model}.gin'")
+    report = checkpoint_loading.custom_load_checkpoint(agent, tmp_path / model)
+    assert (len(report.loaded), report.left_at_init) == (COUNTS[model], ())
+    variables = checkpoint_loading.variables_by_checkpoint_name(agent.network)
+    sums = index_files.checksums(GOLDEN / f"{model}.ckpt.index")
+    compared = 0
+    for name, variable in variables.items():
+        key = by_checksum.get(sums[name + SUFFIX])
+        if key is not None and not name.endswith("_emb/bias"):  # Two of them have one checksum.
+            np.testing.assert_array_equal(variable, values[key], err_msg=name)
+            compared += 1
+    assert compared >= COUNTS[model] - 2 - (156 if model == "rt1main" else 0)
