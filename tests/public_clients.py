@@ -3,7 +3,7 @@
     python3.11 -m venv clients
     clients/bin/pip install tensorflow-cpu==2.15.1 tensorflow-hub==0.15.0 'pillow<11' matplotlib \\
         tensorflow-probability==0.23.0 'protobuf<4.24' 'gdown<5' 'importlib-resources<7' wheel \\
-        'setuptools<66' cloudpickle transforms3d pygame==2.1.3 typing-extensions==4.5.0
+        'setuptools<66' cloudpickle gin-config transforms3d pygame==2.1.3 typing-extensions==4.5.0
     clients/bin/pip install --no-build-isolation gym==0.23.0
     clients/bin/pip install --no-deps tf-agents==0.19.0 robo-transformers==0.1.13
     RT1_CLIENTS_PYTHON=clients/bin/python SIMPLER_RT1_MODEL=rt1_model.py python -m pytest \\
