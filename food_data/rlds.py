@@ -20,6 +20,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import struct
 import threading
 import typing
@@ -320,7 +321,8 @@ def write_food(
     if final.exists():
         raise FileExistsError(f"{final}: expected a new folder, got one that exists.")
     folder = final.with_name(VERSION + ".part")
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # Of a run that was killed.
+    folder.mkdir(parents=True)
     name = re.sub(r"\W", "_", pathlib.Path(directory).name).lower()
     prefix = f"{name}-train.tfrecord-"
     lengths, writer, size, num_bytes = [], None, 0, 0

@@ -228,19 +228,19 @@ class Gateway:
             environ["HTTP_X_API_KEY"] = key
         visitor = self._guard.admit(werkzeug.Request(environ))
         refusal = visitor.refusal
-        with self._lock:
-            if refusal is None and self.num_sessions >= self._most:
-                text = f"Expected at most {self._most} sessions. Try again."
-                refusal = RequestError(503, text, 10)
-            if refusal is None:
-                self.num_sessions += 1
-                connection.visitor = visitor
-                return None
+        if refusal is None and self.num_sessions >= self._most:
+            text = f"Expected at most {self._most} sessions. Try again."
+            refusal = RequestError(503, text, 10)
+        if refusal is None:
+            connection.visitor = visitor
+            return None
         return connection.respond(http.HTTPStatus(refusal.status), refusal.message + "\n")
 
     def _talk(self, connection: websockets.sync.server.ServerConnection) -> None:
         """One session."""
         client, num_steps, reason = connection.visitor.client, 0, "it ended"
+        with self._lock:  # Not before: a handshake may still fail, and then nothing counts down.
+            self.num_sessions += 1
         try:
             session = RT1Session(self._rt1) if self._rt1 else FoodSession(self._service)
             about = session.metadata() if self._rt1 else session.metadata(self._service)

@@ -31,7 +31,7 @@ from tf_agents.trajectories import time_step, trajectory
 import agent_wrapper
 import checkpoint_loading
 import policy_specs
-from food_data import pipeline, rlds
+from food_data import atomic_files, pipeline, rlds
 from training import agent_factory, devices, flags, optimizer, reports, stop_signals
 
 CHECKPOINT_EVERY_STEPS = 1000
@@ -112,6 +112,10 @@ class Windows:
                 f"got {batch_size}."
             )
         index, count = shard
+        if batch_size % count:
+            raise ValueError(
+                f"--batch_size, of all workers: expected a multiple of {count}, got {batch_size}."
+            )
 
         def orders() -> Iterator[np.ndarray]:
             number = first_batch
@@ -225,9 +229,11 @@ def run(
             ) from error
         finally:
             if together.is_chief:
-                with log.open("w", newline="", encoding="utf-8") as file:
-                    csv.writer(file).writerows([["step", "loss"], *kept])
+                lines = [f"{step},{loss}\n" for step, loss in [("step", "loss"), *kept]]
+                with atomic_files.replace_file(log) as file:
+                    file.write("".join(lines).encode())
             save()
     together.wait()
-    first, last = (float(kept[row][1]) for row in (0, -1))
-    logging.info("loss %.4f -> %.4f; %s", first, last, manager.latest_checkpoint)
+    if kept:
+        first, last = (float(kept[row][1]) for row in (0, -1))
+        logging.info("loss %.4f -> %.4f; %s", first, last, manager.latest_checkpoint)

@@ -165,6 +165,8 @@ def test_keys_limits_and_sizes_are_those_of_http(store):
 
 def test_sessions_have_a_cap_and_end_when_nobody_speaks(store):
     with running(store, gateway={"max_sessions": 1, "idle_s": 0.3}) as (_, gateway, _):
+        # What never becomes a websocket takes no session.
+        assert requests.get(f"http://127.0.0.1:{gateway.port}/").status_code == 426
         first = client_of(gateway)
         with pytest.raises(websockets.exceptions.InvalidStatus, match="503"):
             client_of(gateway)
