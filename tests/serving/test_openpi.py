@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -176,10 +177,11 @@ def test_sessions_have_a_cap_and_end_when_nobody_speaks(store):
 
 
 def test_a_full_line_refuses_websockets_too(store):
-    may_go = threading.Event()
+    began, may_go = threading.Event(), threading.Event()
 
     class Slow(serving_stubs.MarkerModel):
         def forward(self, *inputs, **sampling):
+            began.set()
             may_go.wait(30)
             return super().forward(*inputs, **sampling)
 
@@ -189,10 +191,12 @@ def test_a_full_line_refuses_websockets_too(store):
             for _ in range(2)
         ]
         try:
-            for thread in asking:
-                thread.start()
-            while len(service.line) < 1:
-                asking[0].join(0.01)
+            asking[0].start()
+            assert began.wait(30)  # Before it begins it takes the one place in the line itself.
+            asking[1].start()
+            deadline = time.monotonic() + 30
+            while len(service.line) < 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
             with pytest.raises(RuntimeError, match="busy"):
                 client_of(gateway).infer({"image": IMAGE, **ASKED})
         finally:
