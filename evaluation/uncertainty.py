@@ -27,6 +27,7 @@ the width ranks errors of the midpoint better than the deviation does.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 
@@ -227,18 +228,27 @@ def _token_features(
     first, second, size = probabilities[:, :2], probabilities[:, 2:], probabilities.shape[-1]
     if coding == action_coding.MIDPOINT_EXTENT:
         places, extents = first, second
-        values = action_coding.bin_values(size) - action_coding.EXTENT_OFFSET
-        values = values / action_coding.EXTENT_SCALE
     else:
         places, extents = _convolved(first, second), _convolved(second, first[..., ::-1])
-        values = np.arange(1 - size, size) / (size - 1)
-    angles = np.exp(2j * np.arctan2(values[np.newaxis, :], values[:, np.newaxis]))
-    doubled = np.einsum("nk,kl,nl->n", extents[:, 0], angles, extents[:, 1], optimize=True)
+    cosines, sines = _doubled_angles(size, coding)
+    along, across = extents[:, 0], extents[:, 1]
+    doubled = ((along @ cosines) * across).sum(-1) + 1j * ((along @ sines) * across).sum(-1)
     return {
         "rivalry": rivalry(places),
         "axis_spread": axis_spread(answers, doubled),
         **_view_features(answers),
     }
+
+
+@functools.lru_cache(maxsize=4)
+def _doubled_angles(size: int, coding: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and sine of twice the angle of a motion, by the bins of its x and y extent."""
+    if coding == action_coding.MIDPOINT_EXTENT:
+        extents = action_coding.bin_values(size) - action_coding.EXTENT_OFFSET
+    else:
+        extents = np.arange(1 - size, size, dtype=np.float64)
+    angles = 2 * np.arctan2(extents[np.newaxis, :], extents[:, np.newaxis])
+    return np.cos(angles), np.sin(angles)
 
 
 def _view_features(answers: np.ndarray) -> dict[str, np.ndarray]:
