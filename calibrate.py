@@ -29,7 +29,7 @@ import argparse
 import sys
 
 import checkpoint_directory
-from evaluation import calibration, calibration_fit, metrics, report, uncertainty_sources
+from evaluation import calibration, calibration_fit, metrics, report, uncertainty
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, npz_dataset
 
@@ -42,7 +42,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--split", choices=("val", "all"), default="val", help="all: of a set that did not train")
     add("--fraction", type=float, default=0.5, help="of the pictures that calibrate; 1: all")
-    add("--source", default="default", help="; ".join(uncertainty_sources.FORMS.values()))
+    add("--source", default="default", help=uncertainty.FORMS)
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--target_query_rate", type=float, help="ask about at most this share: 0.2")
     target.add_argument("--target_error_rate", type=float, help="at most this share of answers off")
@@ -53,7 +53,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     floor = calibration_fit.FLOOR_ERROR_RATE
     add("--floor_error_rate", type=float, default=floor, help="more of the answers off: useless")
     add("--coverage", type=float, default=0.9, help="of the conformal regions")
-    add("--plain_regions", action="store_true", help="of one size, however unsure the model is")
     return evaluation_samples.parse(parser, arguments)
 
 
@@ -75,14 +74,14 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
     target, rate = "query_rate", 0.2 if args.target_query_rate is None else args.target_query_rate
     if args.target_error_rate is not None:
         target, rate = "error_rate", args.target_error_rate
-    source = uncertainty_sources.parse(args.source, agent)
+    source = uncertainty.parse(args.source, agent)
     fitting, testing = evaluation_samples.calibration_split(samples, args.fraction, args.seed)
-    found = uncertainty_sources.collect(
+    found = uncertainty.collect(
         source,
         samples,
         batch_size=args.batch_size,
         seed=args.seed,
-        frames=uncertainty_sources.Frames(agent, samples.dataset, framed),
+        frames=uncertainty.Frames(agent, samples.dataset, framed),
     )
     fitted = calibration_fit.fit(
         samples.part(fitting),
@@ -91,7 +90,6 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
         weights_sha256=contents.weights_sha256,
         passes=framed.passes,
         coverage=args.coverage,
-        adaptive=not args.plain_regions,
         target=target,
         target_rate=rate,
         error_limit=args.error_limit,

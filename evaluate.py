@@ -23,13 +23,12 @@ import keras2  # noqa: F401
 import argparse
 import dataclasses
 import datetime
-import math
 import pathlib
 import sys
 import typing
 
 import checkpoint_directory
-from evaluation import calibration, report, study, uncertainty_sources
+from evaluation import calibration, report, study, uncertainty
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, npz_dataset
 
@@ -43,13 +42,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--split", choices=evaluation_samples.SPLITS, help="val of a file, all of photos")
     add("--train_dataset_file", type=pathlib.Path, help="labels for the baselines, if of another")
     add("--compare", type=pathlib.Path, metavar="DIR", help="another checkpoint, same samples")
-    forms = "where uncertainty comes from: " + "; ".join(uncertainty_sources.FORMS.values())
-    add("--uncertainty", nargs="+", default=[], metavar="SOURCE", help=forms)
+    add("--uncertainty", nargs="+", default=[], metavar="SOURCE", help=uncertainty.FORMS)
     add("--shifts", action="store_true", help="also plates unlike training")
-    add("--shift_samples", type=int, default=500, help="pictures for each shift, at most")
-    add("--coverage_splits", type=int, default=0, help="coverage over so many random splits")
     add("--without_calibration", action="store_true", help="leave out pictures that calibrated")
-    add("--mm_per_px", type=float, help="millimetres in a pixel of the model's square picture")
     add("--report_dir", type=pathlib.Path, help="report.html and its tables")
     add("--output_file", type=pathlib.Path, help="all figures as JSON")
     args = evaluation_samples.parse(parser, arguments)
@@ -60,17 +55,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     """Loads, asks, measures, prints, writes. Returns the document of `study`."""
-    if args.shift_samples < 1 or args.coverage_splits < 0:
-        raise ValueError(
-            "expected --shift_samples of at least 1 and --coverage_splits of at least 0, got "
-            f"{args.shift_samples} and {args.coverage_splits}."
-        )
-    if args.mm_per_px is not None and not 0 < args.mm_per_px < math.inf:
-        raise ValueError(f"--mm_per_px: expected a positive number, got {args.mm_per_px}.")
-    for flag, path in (("report_dir", args.report_dir), ("output_file", args.output_file)):
-        if path is not None:
-            folder = path.parent if flag == "output_file" else path
-            atomic_files.check_folder(folder, f"--{flag}")
+    if args.output_file is not None:
+        atomic_files.check_folder(args.output_file.parent, "--output_file")
+    if args.report_dir is not None:
+        atomic_files.check_folder(args.report_dir, "--report_dir")
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, metadata)
@@ -90,46 +78,74 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
             rest = evaluation_samples.without_calibrating(samples, calibrated)
             print(f"{len(samples) - len(rest)} samples left out, whose pictures calibrated")
             samples = rest
-        calibrated.check_unseen(samples.picture_ids)  # Here, because loading takes longer.
+        calibrated.check_unseen(samples.picture_ids)
     # A data set without its folder, which says nothing to others.
     name = pathlib.Path(args.dataset_file or args.annotations[0]).name
     print(f"{name}, {args.split}: {len(samples)} samples")
-    loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
-    agent, store = framed.model(loaded.agent), loaded.embeddings
+    agent, frames, loaded = _model(contents, args, samples)
     # The instructions that it was trained on, or, if it does not say, those that it has.
-    pairs = map(tuple, loaded.metadata.get("trained_pairs") or store.combinations())
+    pairs = map(tuple, metadata.get("trained_pairs") or loaded.embeddings.combinations())
     other = None
     if args.compare is not None:
         theirs = checkpoint_directory.read_contents(args.compare)
-        framed_too = checkpoint_directory.framing_of(theirs.metadata).instead(args.passes)
-        model = checkpoint_directory.load(theirs, trust_config=args.trust_config).agent
-        model = framed_too.model(model)
-        frames = uncertainty_sources.Frames(model, samples.dataset, framed_too)
-        other = theirs.directory.name, model, frames
+        other = theirs.directory.name, *_model(theirs, args, samples)[:2]
     # The default source is asked too where something needs it.
     fitted_on = None if calibrated is None else calibrated.fitted_on
-    sources = [uncertainty_sources.parse(one, agent, fitted_on) for one in args.uncertainty]
-    needed = args.report_dir or args.shifts or args.coverage_splits
+    sources = [uncertainty.parse(one, agent, fitted_on) for one in args.uncertainty]
     if fitted_on is not None and not any(source.is_of(fitted_on) for source in sources):
-        sources.insert(0, uncertainty_sources.parse("default", agent, fitted_on))
-    elif needed and not sources:
-        sources.append(uncertainty_sources.parse("default", agent))
+        sources.insert(0, uncertainty.parse("default", agent, fitted_on))
+    elif (args.report_dir or args.shifts) and not sources:
+        sources.append(uncertainty.parse("default", agent))
     figures = study.run(
         samples,
         agent,
-        frames=uncertainty_sources.Frames(agent, samples.dataset, framed),
+        frames=frames,
         sources=sources,
         calibrated=calibrated,
         other=other,
-        mm_per_px=args.mm_per_px,
         seed=args.seed,
         batch_size=args.batch_size,
-        coverage_splits=args.coverage_splits,
-        shift_samples=args.shift_samples if args.shifts else 0,
-        instructions={pair: store.lookup(*pair) for pair in pairs},
+        shifts=args.shifts,
+        instructions={pair: loaded.embeddings.lookup(*pair) for pair in pairs},
         num_examples=_NUM_EXAMPLES if args.report_dir else 0,
     )
-    document = {
+    document = _about(args, metadata, samples, framed.passes) | figures
+    print(report.text(document))
+    if args.output_file is not None:
+        means = {
+            kind: {key: one["mean"] for key, one in row.items() if one["mean"] is not None}
+            for kind, row in document["errors"].items()
+        }
+        figures = {"split": args.split, "num_samples": len(samples), "answers": means}
+        with atomic_files.replace_file(args.output_file) as file:
+            file.write(report.json_text(figures | document).encode())
+    if args.report_dir is not None:
+        report.write(document, args.report_dir)
+        print(f"{args.report_dir}: the report")
+    return document
+
+
+def _model(
+    contents: checkpoint_directory.Contents,
+    args: argparse.Namespace,
+    samples: evaluation_samples.Samples,
+) -> tuple[typing.Any, uncertainty.Frames, checkpoint_directory.LoadedCheckpoint]:
+    """A checkpoint's model, what it looks at, and the rest of it."""
+    framed = checkpoint_directory.framing_of(contents.metadata).instead(args.passes)
+    loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
+    model = framed.model(loaded.agent)
+    return model, uncertainty.Frames(model, samples.dataset, framed), loaded
+
+
+def _about(
+    args: argparse.Namespace,
+    metadata: dict[str, typing.Any],
+    samples: evaluation_samples.Samples,
+    passes: str,
+) -> dict[str, typing.Any]:
+    """What the figures are of: flags, versions, data and checkpoint."""
+    name = pathlib.Path(args.dataset_file or args.annotations[0]).name
+    return {
         "title": f"{args.checkpoint_dir.name} on {name}, {args.split}",
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "settings": {
@@ -148,22 +164,9 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
             "name": f"{args.checkpoint_dir.name}/{metadata['checkpoint']}",
             "loss_type": metadata.get("loss_type"),
             "global_step": metadata.get("global_step"),
-            "passes": framed.passes,
+            "passes": passes,
         },
-    } | figures
-    print(report.text(document))
-    if args.output_file is not None:
-        means = {
-            kind: {key: one["mean"] for key, one in row.items() if one["mean"] is not None}
-            for kind, row in document["errors"].items()
-        }
-        figures = {"split": args.split, "num_samples": len(samples), "answers": means}
-        with atomic_files.replace_file(args.output_file) as file:
-            file.write(report.json_text(figures | document).encode())
-    if args.report_dir is not None:
-        report.write(document, args.report_dir)
-        print(f"{args.report_dir}: the report")
-    return document
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:

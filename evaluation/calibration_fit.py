@@ -39,13 +39,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import calibration, metrics, statistics, uncertainty_metrics
+from evaluation import calibration, metrics, statistics, uncertainty, uncertainty_metrics
 from evaluation import samples as evaluation_samples
 from evaluation.uncertainty import Estimate
 from food_data import npz_dataset
-
-if typing.TYPE_CHECKING:
-    from evaluation import uncertainty_sources
 
 ANGLE_LIMIT_DEG = 20.0
 FLOOR = 0.01
@@ -61,12 +58,11 @@ _NUM_RESAMPLES = 500
 def fit(
     samples: evaluation_samples.Samples,
     estimate: Estimate,
-    source: uncertainty_sources.Source,
+    source: uncertainty.Source,
     *,
     weights_sha256: str,
     passes: str = "one",
     coverage: float = 0.9,
-    adaptive: bool = True,
     target: str = "query_rate",
     target_rate: float = 0.2,
     error_limit: float = metrics.ERROR_LIMIT,
@@ -95,7 +91,7 @@ def fit(
     known_limit = None if pieces.elongated is None else angle_limit
     errors = answer_errors(estimate.answers, pieces, error_limit, known_limit)
     right = errors <= error_limit
-    regions = fit_regions(estimate, pieces, coverage, adaptive)
+    regions = fit_regions(estimate, pieces, coverage)
     asking = choose_threshold(
         1 - _held_out_chances(estimate.inputs, right, pictures),
         errors,
@@ -171,7 +167,6 @@ def fit_regions(
     estimate: Estimate,
     pieces: evaluation_samples.Pieces,
     coverage: float = 0.9,
-    adaptive: bool = True,
 ) -> calibration.ConformalRegions:
     """Regions of a calibration split of n samples, with sectors if it is known what is elongated.
     Raises ValueError if n is too small for the coverage, or a value is NaN."""
@@ -188,7 +183,7 @@ def fit_regions(
             ranks = [np.searchsorted(*both) for both in zip(ordered, pair)]
             rank = int(conformal_quantile(pieces.smallest(np.maximum(*ranks)), coverage))
             sizes[f"disc{kind}"], sizes[f"sector{kind}"] = (float(one[rank]) for one in ordered)
-    return calibration.ConformalRegions(coverage=coverage, floor=FLOOR, adaptive=adaptive, **sizes)
+    return calibration.ConformalRegions(coverage=coverage, floor=FLOOR, adaptive=True, **sizes)
 
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
@@ -329,40 +324,15 @@ def figures(
 
     Example: 90 % discs of 1,000 plates hold 906 midpoints: `disc_coverage` 0.906 with the interval
     [0.886, 0.924]. Asking about 19 % of the plates lowers the mean distance of the midpoints from
-    0.03 to 0.02: `gain` 0.33. All that `_judged` says is of any equal piece; 'labelled_piece' has
-    the same of the labelled piece alone, None where there is no other.
+    0.03 to 0.02: `gain` 0.33. 'disc_coverage', 'box_coverage' and, where the calibration has
+    sectors, 'both_coverage' (disc and sector together) have an interval; 'wrong_..' are shares
+    whose place or direction is wrong; 'chance', None without one, has its 'mean', the share of
+    'right' answers, the 'auroc' of doubt and the calibration error 'ece'.
     """
     regions, asking, pieces = calibrated.regions, calibrated.asking, samples.pieces
+    answers, pictures = estimate.answers, samples.pictures
     fitted_on = dataclasses.asdict(calibrated.fitted_on)
     fitted_on |= {"picture_ids": None, "num_pictures": len(fitted_on["picture_ids"])}
-    alone = None
-    if len(pieces.rows) > len(samples):
-        alone = _judged(calibrated, estimate, samples.labelled_pieces, samples.pictures, seed)
-    return {
-        "fitted_on": fitted_on,
-        "nominal": regions.coverage,
-        "median_radius": float(np.median(regions.disc_radius(calibrated.uncertainty(estimate)))),
-        "asked_share": float(asking.ask(calibrated.doubt(estimate)).mean()),
-        "meets_floor": asking.meets_floor,
-        "target": f"{asking.target} {asking.target_rate:g}",
-        "num_pieces": len(pieces.rows),
-        **_judged(calibrated, estimate, pieces, samples.pictures, seed),
-        "labelled_piece": alone,
-    }
-
-
-def _judged(
-    calibrated: calibration.UncertaintyCalibration,
-    estimate: Estimate,
-    pieces: evaluation_samples.Pieces,
-    pictures: np.ndarray,
-    seed: int,
-) -> dict[str, typing.Any]:
-    """'disc_coverage', 'box_coverage' and, where the calibration has sectors, 'both_coverage' (disc
-    and sector together), 'error_of_all', 'error_of_answered', 'gain', 'wrong_of_all',
-    'wrong_of_answered' (shares whose place or direction is wrong), and 'chance', None without one:
-    'mean' of it, share of 'right' answers, 'auroc' of doubt, 'ece'."""
-    regions, asking, answers = calibrated.regions, calibrated.asking, estimate.answers
     radii = regions.disc_radius(calibrated.uncertainty(estimate))
     distances = metrics.midpoint_distances(answers, pieces.nearest(answers))
     found = estimate.part(pieces.rows)
@@ -374,13 +344,13 @@ def _judged(
         outside = axis_errors(found.answers, pieces) > half_angles
         outside |= metrics.midpoint_distances(found.answers, pieces.labels) > radii[pieces.rows]
         held["both"] = ~pieces.smallest(outside)
+    coverages = {f"{kind}_coverage": one.astype(float) for kind, one in held.items()}
     angle_limit = None if pieces.elongated is None else asking.angle_limit
     wrong = answer_errors(answers, pieces, asking.error_limit, angle_limit) > asking.error_limit
-    answered = ~asking.ask(calibrated.doubt(estimate))
-    error_of_all, rest, wrong_rest = float(distances.mean()), None, None
-    if answered.any():
-        rest, wrong_rest = (float(one[answered].mean()) for one in (distances, wrong))
-    coverages = {f"{kind}_coverage": one.astype(float) for kind, one in held.items()}
+    asked = asking.ask(calibrated.doubt(estimate))
+    of_all, rest, wrong_rest = float(distances.mean()), None, None
+    if not asked.all():
+        rest, wrong_rest = (float(one[~asked].mean()) for one in (distances, wrong))
     chance = None
     if calibrated.confidence is not None:
         chances = calibrated.confidence.chance(estimate.inputs)
@@ -397,31 +367,18 @@ def _judged(
             "ece": {"mean": everything, "low": low, "high": high, "n": len(wrong)},
         }
     return {
+        "fitted_on": fitted_on,
+        "nominal": regions.coverage,
+        "median_radius": float(np.median(radii)),
+        "asked_share": float(asked.mean()),
+        "meets_floor": asking.meets_floor,
+        "target": f"{asking.target} {asking.target_rate:g}",
+        "num_pieces": len(pieces.rows),
         **statistics.mean_intervals(coverages, pictures, seed),
         "chance": chance,
-        "error_of_all": error_of_all,
+        "error_of_all": of_all,
         "error_of_answered": rest,
-        "gain": None if rest is None or error_of_all == 0 else 1 - rest / error_of_all,
+        "gain": None if rest is None or of_all == 0 else 1 - rest / of_all,
         "wrong_of_all": float(wrong.mean()),
         "wrong_of_answered": wrong_rest,
-    }
-
-
-def coverage_over_splits(
-    estimate: Estimate, samples: evaluation_samples.Samples, num_splits: int, seed: int = 0
-) -> dict[str, typing.Any]:
-    """Coverage of 90 % regions fitted to one half of the pictures on the other, of random halves:
-    'num_splits', 'fraction', 'nominal', and for each of `REGIONS` 'mean', 'low', 'high' (of the
-    splits) and 'each', a list. Raises ValueError if a half is too small."""
-    shares: dict[str, list[float]] = {name: [] for name in REGIONS}
-    pieces = dataclasses.replace(samples.pieces, elongated=None)  # Each region for itself.
-    for number in range(num_splits):
-        fitting, testing = evaluation_samples.calibration_split(samples, 0.5, seed + number)
-        regions = fit_regions(estimate.part(fitting), pieces.part(fitting))
-        scores = region_scores(estimate.part(testing), pieces.part(testing))
-        for name, values in scores.items():
-            shares[name].append(float((values <= getattr(regions, name)).mean()))
-    return {"num_splits": num_splits, "fraction": 0.5, "nominal": 0.9} | {
-        name: {"mean": float(np.mean(each)), "low": min(each), "high": max(each), "each": each}
-        for name, each in shares.items()
     }

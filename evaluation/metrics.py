@@ -1,14 +1,14 @@
 """How far execution parameters are from the labelled ones, and whether they mean the food.
 
-Example: predicted [0.2, 0.5, 0.8, 0.5], labelled [0.3, 0.5, 0.9, 0.5], a picture of 236 pixels. The
-midpoints are (0.5, 0.5) and (0.6, 0.5): centroid_error 0.1 (their distance), centroid_error_px
-23.6, centroid_mae (0.1 + 0) / 2 = 0.05 (mean over x and y), bbox_mae (0.1 + 0 + 0.1 + 0) / 4 =
-0.05, angle errors 0. If a pixel of the food's mask touches (0.5, 0.5), hit_rate is 1. If not, and
-another food of the picture is 3 pixels away and the instructed one 5, nearest_item_rate is 0.
+Example: predicted [0.2, 0.5, 0.8, 0.5], labelled [0.3, 0.5, 0.9, 0.5]. The midpoints are (0.5, 0.5)
+and (0.6, 0.5): centroid_error 0.1 (their distance), centroid_mae (0.1 + 0) / 2 = 0.05 (mean over x
+and y), bbox_mae (0.1 + 0 + 0.1 + 0) / 4 = 0.05, angle errors 0. If a pixel of the food's mask
+touches (0.5, 0.5), hit_rate is 1. If not, and another food of the picture is 3 pixels away and the
+instructed one 5, nearest_item_rate is 0.
 
-Lengths are in shares of the picture's side; `_px` columns in pixels, `_mm` columns in millimetres
-(squared for `_mse`). Angles run from x towards y (down); the `mod180` ones take a motion and its
-reverse for the same. `docs/evaluation.md` lists all columns with formula, unit and range.
+Lengths are in shares of the picture's side. Angles run from x towards y (down); the `mod180` ones
+take a motion and its reverse for the same. `docs/evaluation.md` lists all columns with formula,
+unit and range.
 
 Masks are packed along x, as `np.packbits` does it: uint8 [N, 236, 30]. A mask without a pixel is
 unknown; its sample is left out of the rates.
@@ -21,7 +21,6 @@ from collections.abc import Iterator, Mapping
 import cv2
 import numpy as np
 
-PICTURE_PX = 236.0
 # An answer whose midpoint is further off is wrong; share of the picture.
 ERROR_LIMIT = 0.05
 ELONGATED_RATIO = 1.5
@@ -44,12 +43,9 @@ def compute_bbox_metrics(predicted: np.ndarray, labelled: np.ndarray) -> dict[st
     return {name: float(columns[name].mean()) for name in _MEANS}
 
 
-def error_columns(
-    predicted: np.ndarray, labelled: np.ndarray, mm_per_px: float | None = None
-) -> dict[str, np.ndarray]:
+def error_columns(predicted: np.ndarray, labelled: np.ndarray) -> dict[str, np.ndarray]:
     """The errors of each prediction, {column: float64 [N]}: what `compute_bbox_metrics` averages,
-    and start_error, end_error and centroid_error, the distances of the points; lengths also with
-    `_px`, and `_mm` if it is given how many millimetres a pixel of the 236 shows."""
+    and start_error, end_error and centroid_error, the distances of the points."""
     predicted, labelled = np.asarray(predicted, np.float64), np.asarray(labelled, np.float64)
     if predicted.shape != labelled.shape or predicted.ndim != 2 or predicted.shape[1] != 4:
         raise ValueError(
@@ -68,21 +64,13 @@ def error_columns(
     columns = {"angle_mae_mod180_deg": np.degrees(np.minimum(angle, np.pi - angle))}
     for unit, values in (("rad", angle), ("deg", np.degrees(angle))):
         columns |= {f"angle_mae_{unit}": values, f"angle_mse_{unit}": np.square(values)}
-    scales = {"": 1.0, "_px": PICTURE_PX}
-    if mm_per_px is not None:
-        scales["_mm"] = PICTURE_PX * mm_per_px
-    for unit, scale in scales.items():
-        error = (predicted - labelled).reshape(-1, 2, 2) * scale
-        points = {"start": error[:, 0], "end": error[:, 1], "centroid": error.mean(axis=1)}
-        for name, parts in (
-            ("bbox", error.reshape(-1, 4)),
-            ("centroid", points["centroid"]),
-            ("skewer", points["centroid"]),
-        ):
-            columns[f"{name}_mse{unit}"] = np.square(parts).mean(axis=1)
-            columns[f"{name}_mae{unit}"] = np.abs(parts).mean(axis=1)
-        for name, point in points.items():
-            columns[f"{name}_error{unit}"] = np.linalg.norm(point, axis=1)
+    error = (predicted - labelled).reshape(-1, 2, 2)
+    points = {"start": error[:, 0], "end": error[:, 1], "centroid": error.mean(axis=1)}
+    columns |= {f"{name}_error": np.linalg.norm(point, axis=1) for name, point in points.items()}
+    parts = {"bbox": predicted - labelled, "centroid": points["centroid"]}
+    for name, part in {**parts, "skewer": points["centroid"]}.items():
+        columns[f"{name}_mse"] = np.square(part).mean(axis=1)
+        columns[f"{name}_mae"] = np.abs(part).mean(axis=1)
     return columns
 
 

@@ -1,4 +1,4 @@
-"""The document of `study` for people and programs: text, one page, JSON and CSV.
+"""The document of `study` for people and programs: text, one page and JSON.
 
     print(report.text(document))
     paths = report.write(document, "runs/plates/evaluation")
@@ -8,17 +8,11 @@
 |-----------------|-----------------------------------------------------------------|
 | report.html     | all of it, in one file, for reading on a phone and for printing |
 | report.json     | the document without pictures; what is not known is null        |
-| errors.csv      | a line for each kind of answer and metric                       |
-| groups.csv      | a line for each action, food and source, and metric             |
-| uncertainty.csv | a line for each source of uncertainty                           |
-
-A line of errors.csv: model,bbox_mae,coordinates,share of the picture,0.0342,0.0311,0.0381,90
 """
 
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import itertools
 import json
@@ -27,7 +21,7 @@ import os
 import pathlib
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -35,14 +29,11 @@ import numpy as np
 from food_data import atomic_files, drawing
 
 _FOLDER = pathlib.Path(__file__).parent
-_ERRORS = ("centroid_mae", "bbox_mae", "centroid_error_mm", "angle_mae_mod180_deg")
+_ERRORS = ("centroid_mae", "bbox_mae", "angle_mae_mod180_deg")
 _ERRORS += ("hit_rate", "nearest_item_rate", "right_rate")
 _GROUPS = ("centroid_mae", "angle_mae_mod180_deg", "hit_rate")
 _FIGURES = ("auroc", "relative_ause", "gain_20", "spearman", "nll", "calibration_error")
 _FIGURES += ("coverage_50", "coverage_90", "coverage_95")
-_ESTIMATE = ("mean", "low", "high", "n")
-_METRIC = ("column", "label", "unit")
-_SOURCE = ("label", "source", "settings", "score", "is_default", "ms_per_image", "relative_cost")
 # Drawn in a place-holder that becomes the colour of the page's text.
 _INK = "#010101"
 _COLOURS = ("#2a8f6b", "#d0601f", "#4a7de0", "#c04ab0", "#94800c", "#1e8ba1")
@@ -109,22 +100,8 @@ def text(document: Document) -> str:
         parts.append(table(_sources(document["uncertainty"], _FIGURES)))
     if document["calibration"]:
         parts.append(calibration_text(document["calibration"]))
-    if tried := document["coverage_splits"]:
-        lines = [
-            f"{tried['nominal']:.0%} regions, fitted on {tried['fraction']:.0%} of these samples "
-            f"and tested on the others, {tried['num_splits']} random splits:"
-        ]
-        for name, row in tried.items():
-            if isinstance(row, dict):
-                lines.append(f"  {name}: {row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})")
-        parts.append("\n".join(lines))
     if document["shifts"]:
         parts.append(table(_shifts(document["shifts"])))
-    speed = document["throughput"]
-    parts.append(
-        f"{speed['num_images']} answers, {speed['images_per_s']:.1f} images/s, "
-        f"{speed['peak_rss_mb']:.0f} MB"
-    )
     return "\n\n".join(parts)
 
 
@@ -150,11 +127,10 @@ def _comparison(compared: Document, names: Iterable[str]) -> list[list[str]]:
 
 def _sources(rows: Sequence[Document], names: Sequence[str]) -> list[list[str]]:
     """A line for each source and score, the default one with a star."""
-    lines = [["uncertainty", "score", *names, "ms", "cost"]]
+    lines = [["uncertainty", "score", *names]]
     for row in rows:
         figures = [number(row["figures"].get(name), 3) for name in names]
-        cost = [number(row["ms_per_image"], 1), number(row["relative_cost"], 2)]
-        lines.append([row["label"] + " *" * row["is_default"], row["score"], *figures, *cost])
+        lines.append([row["label"] + " *" * row["is_default"], row["score"], *figures])
     return lines
 
 
@@ -168,7 +144,7 @@ def _shifts(rows: Sequence[Document]) -> list[list[str]]:
 
 def calibration_text(found: Document) -> str:
     """What uncertainty.json is worth on these samples, `calibration_fit.figures`."""
-    fitted_on, alone = found["fitted_on"], found["labelled_piece"]
+    fitted_on, nominal = found["fitted_on"], found["nominal"]
     lines = [
         f"uncertainty.json ({fitted_on['source']}, {fitted_on['score']}, fitted on "
         f"{fitted_on['num_calibration_samples']} samples of {fitted_on['num_pictures']} pictures):",
@@ -177,32 +153,25 @@ def calibration_text(found: Document) -> str:
     ]
     if not found["meets_floor"]:
         lines.append("  it misses its floor: servers ask about every answer")
-    lines += _judged(found, found["nominal"], "any equal piece: " if alone else "")
-    if alone:
-        lines += _judged(alone, found["nominal"], "the labelled piece alone: ")
-        if fitted_on["pieces"] == "labelled":
-            lines.append("  it was fitted to the labelled piece alone; run calibrate.py again")
-    return "\n".join(lines)
-
-
-def _judged(found: Document, nominal: float, piece: str) -> Iterator[str]:
-    """Lines of what `piece` counts as right."""
     for kind, name in (("disc", "discs"), ("both", "discs with sectors"), ("box", "boxes")):
         if f"{kind}_coverage" in found:
             held = interval(found[f"{kind}_coverage"])
-            yield f"  {piece}{name} that promise {nominal:.0%} hold {held} of the labels"
-    yield (
-        f"  {piece}mean distance of the midpoints {found['error_of_all']:.4f}, of the answered "
-        f"{number(found['error_of_answered'], 4)}; gain {number(found['gain'], 3)}"
-    )
-    wrong, rest = found["wrong_of_all"], number(found["wrong_of_answered"], 3)
-    yield f"  {piece}wrong {wrong:.3f}, of the answered {rest}"
+            lines.append(f"  {name} that promise {nominal:.0%} hold {held} of the labels")
+    lines += [
+        f"  mean distance of the midpoints {found['error_of_all']:.4f}, of the answered "
+        f"{number(found['error_of_answered'], 4)}; gain {number(found['gain'], 3)}",
+        f"  wrong {found['wrong_of_all']:.3f}, of the answered "
+        f"{number(found['wrong_of_answered'], 3)}",
+    ]
     if (chance := found["chance"]) is not None:
-        yield (
-            f"  {piece}chance to be right {chance['mean']:.3f}, right {chance['right']:.3f}; "
+        lines.append(
+            f"  chance to be right {chance['mean']:.3f}, right {chance['right']:.3f}; "
             f"calibration error {interval(chance['ece'])}; "
             f"AUROC of wrong answers {number(chance['auroc'], 3)}"
         )
+    if fitted_on["pieces"] == "labelled":
+        lines.append("  it was fitted to the labelled piece alone; run calibrate.py again")
+    return "\n".join(lines)
 
 
 def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
@@ -215,50 +184,14 @@ def write(document: Document, directory: str | os.PathLike[str]) -> dict[str, pa
     Returns:
         {name: path}. Raises OSError if a file cannot be written.
     """
-    contents = plain(document)
-
-    def lines(row: Mapping[str, Figure]) -> Iterator[list[object]]:
-        for column, figure in row.items():
-            if column != "n":
-                metric = contents["metrics"].get(column, {})
-                about = [column, metric.get("label"), metric.get("unit")]
-                yield about + [figure[name] for name in _ESTIMATE]
-
-    errors = [[kind, *line] for kind, row in contents["errors"].items() for line in lines(row)]
-    groups = [
-        [group, name, row["n"], *line]
-        for group, members in contents["groups"].items()
-        for name, row in members.items()
-        for line in lines(row)
-    ]
-    figures = dict.fromkeys(name for row in contents["uncertainty"] for name in row["figures"])
-    sources = [
-        [row[name] if name != "settings" else json.dumps(row[name]) for name in _SOURCE]
-        + [row["figures"].get(name) for name in figures]
-        for row in contents["uncertainty"]
-    ]
-    texts = {
-        "report.html": _html(document),
-        "report.json": json_text(contents),
-        "errors.csv": _csv([["kind", *_METRIC, *_ESTIMATE], *errors]),
-        "groups.csv": _csv([["group", "name", "samples", *_METRIC, *_ESTIMATE], *groups]),
-        "uncertainty.csv": _csv([[*_SOURCE, *figures], *sources]),
-    }
     folder = pathlib.Path(directory)
+    texts = {"report.html": _html(document), "report.json": json_text(document)}
     folder.mkdir(parents=True, exist_ok=True)
     for name, contents in texts.items():
         with atomic_files.replace_file(folder / name) as file:
             # File names need not be UTF-8; what is not becomes a question mark.
             file.write(contents.encode("utf-8", "replace"))
     return {name: folder / name for name in texts}
-
-
-def _csv(lines: Iterable[Iterable[object]]) -> str:
-    """What is not known is an empty cell; floats can be read back exactly; see `cell`."""
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerows([atomic_files.cell(value) for value in line] for line in lines)
-    return file.getvalue()
 
 
 def _html(document: Document) -> str:

@@ -126,11 +126,6 @@ class Samples:
             return None
         return metrics.elongations(self.dataset.masks, self.indices) >= metrics.ELONGATED_RATIO
 
-    @property
-    def labelled_pieces(self) -> Pieces:
-        """The labelled piece of each sample alone."""
-        return Pieces(np.arange(len(self)), self.labels, self.elongated)
-
     @functools.cached_property
     def pieces(self) -> Pieces:
         """Every piece that is right for a sample, see the module; the labelled one comes first."""

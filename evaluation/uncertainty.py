@@ -1,8 +1,21 @@
-"""Answers, their standard deviations and scores of doubt, from what one pass or members say.
+"""Where a model's uncertainty comes from: answers, their standard deviations and scores of doubt.
 
-Members are samples with dropout, checkpoints or views. Their answer is the mean of theirs, their
-variance the mean of their variances plus the variance of their answers. Scores rank: the higher,
-the less sure; docs/evaluation.md ("Scores of doubt") has the formula of each.
+| text               | passes of the network | needs                                       |
+|--------------------|-----------------------|---------------------------------------------|
+| token_distribution | 1                     | a cross_entropy model                       |
+| mc_dropout:head:16 | 1 and 16 heads; with  | a dropout rate above 0 (arXiv 1506.02142)   |
+|                    | the scope full, 16    |                                             |
+| default            | that of what calibrated the checkpoint, if any; else        |
+|                    | token_distribution of a cross_entropy model; else mc_dropout:head:16 |
+
+A source is called with images uint8 [B, H, W, 3], embeddings float32 [B, 512] and a seed:
+
+    found = uncertainty.collect(uncertainty.TokenDistribution(agent), samples)
+    found.answers, found.std, found.score
+
+Samples with dropout answer with their mean; their variance is the mean of their variances plus the
+variance of their answers. Scores rank: the higher, the less sure; docs/evaluation.md ("Scores of
+doubt") has the formula of each.
 
 `features` are what else tells whether an answer is right (`confidence`):
 
@@ -27,14 +40,28 @@ the width ranks errors of the midpoint better than the deviation does.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import math
-from collections.abc import Mapping
+import pathlib
+import re
+import typing
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import tqdm
 
+from food_data import framing, image_placement, npz_dataset
 from tokenizers import action_coding
 
+if typing.TYPE_CHECKING:
+    import agent_wrapper
+    from evaluation.samples import Samples
+
+FORMS = (
+    "token_distribution, mc_dropout:SCOPE:SAMPLES (such as mc_dropout:head:16; the scope head or "
+    "full, at least 2 samples), or default"
+)
 _INFORMATION = ("entropy", "mutual_information")  # The other scores are lengths.
 # Tails count: what is likely at all tells more about gross errors than the shape of the peak.
 CREDIBLE_MASS = 0.99
@@ -179,15 +206,6 @@ def credible_width(probabilities: np.ndarray, mass: float = CREDIBLE_MASS) -> np
     return ((whole + part) / likeliest.shape[-1])[..., 0]
 
 
-def mirrored(probabilities: np.ndarray) -> np.ndarray:
-    """The distribution [..., V] of 1 minus the coordinate. Token k is the bin from k to k + 1 over
-    V - 1, so it becomes token V - 2 - k; the last one, which stands for 1 alone, the first."""
-    result = np.zeros_like(probabilities)
-    result[..., :-1] = probabilities[..., -2::-1]
-    result[..., 0] += probabilities[..., -1]
-    return result
-
-
 def rivalry(midpoint: np.ndarray) -> np.ndarray:
     """How likely the second likeliest place is, compared with the likeliest: float64 [N], 0..1.
 
@@ -278,3 +296,164 @@ def _checked(probabilities: np.ndarray) -> np.ndarray:
             f"{sums.max():g}; take the softmax of logits first."
         )
     return probabilities
+
+
+class Source:
+    """What all sources have: a name, the scope of dropout if any, and the number of samples."""
+
+    name, scope, num_samples = "", None, 1
+
+    def __init__(self, agent: agent_wrapper.Agent) -> None:
+        self._agent = agent
+
+    @property
+    def label(self) -> str:
+        """A short name for tables, such as 'mc_dropout head 16'."""
+        return f"{self.name} {self.scope} {self.num_samples}" if self.scope else self.name
+
+    def is_of(self, fitted_on: typing.Any) -> bool:
+        """Whether a `calibration.FittedOn` was fitted to this source, as it is set."""
+        fitted = (fitted_on.source, fitted_on.scope, fitted_on.num_samples)
+        return fitted == (self.name, self.scope, self.num_samples)
+
+
+class PlainAnswers(Source):
+    """The model's answers without any uncertainty: std 0, no scores."""
+
+    name = "model"
+
+    def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
+        answers = np.asarray(self._agent.forward(images, embeddings))
+        return Estimate(answers, np.zeros(answers.shape), {})
+
+
+class TokenDistribution(Source):
+    """The spread of the distribution that the one answer is taken from."""
+
+    name = "token_distribution"
+
+    def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
+        coding = self._agent.action_coding
+        if not isinstance(self._agent, framing.Voted):
+            found = map(np.asarray, self._agent.forward_with_distributions(images, embeddings))
+            return from_distributions(*found, coding)
+        votes, probabilities = self._agent.votes(images, embeddings)
+        answers = framing.vote(votes)
+        found = from_distributions(answers, probabilities, coding)
+        disagreement = framing.distances(votes, answers[:, np.newaxis])[..., 0].mean(axis=1)
+        features = {**found.features, "disagreement": disagreement}
+        return dataclasses.replace(found, features=features)
+
+
+class McDropout(Source):
+    """Samples with dropout on."""
+
+    name = "mc_dropout"
+
+    def __init__(self, agent: agent_wrapper.Agent, scope: str, num_samples: int) -> None:
+        super().__init__(agent)
+        self.scope, self.num_samples = scope, num_samples
+
+    def __call__(self, images: np.ndarray, embeddings: np.ndarray, seed: int) -> Estimate:
+        sampling = {"dropout": self.scope, "num_samples": self.num_samples, "seed": seed}
+        if not self._agent.has_distributions:
+            answers = self._agent.forward(images, embeddings, **sampling)
+            return from_members(np.asarray(answers), None)
+        found = self._agent.forward_with_distributions(images, embeddings, **sampling)
+        return from_members(*map(np.asarray, found), self._agent.action_coding)
+
+
+def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -> Source:
+    """The source that a text names, see the module. `fitted_on` is the `calibration.FittedOn` of
+    what calibrated the model, None if nothing did. Raises ValueError if there is no such source, or
+    the model lacks what it needs."""
+    if text == "default" and fitted_on is not None:
+        text = fitted_on.source
+        if text == "mc_dropout":
+            text += f":{fitted_on.scope}:{fitted_on.num_samples}"
+    elif text == "default":
+        text = "token_distribution" if agent.has_distributions else "mc_dropout:head:16"
+    match = re.fullmatch(r"mc_dropout:(head|full):(\d+)", text)
+    if match and int(match[2]) > 1:
+        return McDropout(agent, match[1], int(match[2]))
+    if text != "token_distribution":
+        near = difflib.get_close_matches(
+            text.partition(":")[0], ("token_distribution", "mc_dropout")
+        )
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"uncertainty: expected {FORMS}; got {text!r}.{hint}")
+    if not agent.has_distributions:
+        raise ValueError(
+            "uncertainty token_distribution: expected a model with loss_type 'cross_entropy', "
+            "got one that regresses coordinates and has no token distributions. Use "
+            "mc_dropout:head:16."
+        )
+    return TokenDistribution(agent)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """What the last pass of a model looks at: crops of the data set's photos, or of its pictures
+    where it has none. The answers of `agent` choose the crops."""
+
+    agent: agent_wrapper.Agent | framing.Voted
+    dataset: npz_dataset.FoodDataset
+    framing: framing.Framing
+
+    def look(
+        self, rows: np.ndarray, images: np.ndarray, embeddings: np.ndarray
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """What the last pass sees of samples `rows`, uint8 [B, H, W, 3], and `framing.relative` of
+        it; `images` are what the first pass sees."""
+        files, photos = self.dataset.photos, images
+        placements = [image_placement.place(images[0], "stretch")[1]] * len(rows)
+        if files is not None:
+            photos = _Photos([files[row].path for row in rows])
+            placements = [files[row].placement for row in rows]
+        firsts = [framing.View(*pair) for pair in zip(images, placements)]
+        views = framing.look(self.agent.forward, photos, firsts, embeddings, self.framing)
+        seen = np.stack([view.square for view in views])
+        return seen, framing.relative([view.placement for view in views], placements)
+
+
+class _Photos(list[pathlib.Path]):
+    """Photos that are read when they are asked for; those of one photo lie side by side."""
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return _decode(super().__getitem__(index))
+
+
+@functools.lru_cache(maxsize=2)
+def _decode(path: pathlib.Path) -> np.ndarray:
+    return image_placement.decode_photo(path.read_bytes())[0]
+
+
+def collect(
+    source: Source,
+    samples: Samples,
+    *,
+    batch_size: int = 32,
+    seed: int = 0,
+    embeddings: np.ndarray | None = None,
+    change: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+    frames: Frames | None = None,
+) -> Estimate:
+    """Asks a source about n samples, one batch of pictures in memory at a time: the estimate in
+    coordinates of the data set's pictures. What is random depends on `batch_size` and `seed`.
+    `embeddings` float32 [n, 512] are the instructions that are asked with (None: the samples' own),
+    `change` is what becomes of what the last pass sees (`study.SHIFTS`), `frames` says what that is
+    (None: one pass)."""
+    dataset, indices, parts = samples.dataset, samples.indices, []
+    starts = range(0, len(samples), batch_size)
+    for start in tqdm.tqdm(starts, unit="batch", leave=False, disable=None):
+        part = slice(start, start + batch_size)
+        images, moved = dataset.images[indices[part]], None
+        asked = dataset.embeddings[indices[part]] if embeddings is None else embeddings[part]
+        asked = np.asarray(asked)
+        if frames is not None:
+            images, moved = frames.look(indices[part], images, asked)
+        if change is not None:
+            images = change(images, np.random.default_rng((seed, start)))
+        found = source(images, asked, (seed + start) % 2**31)
+        parts.append(found if moved is None else found.moved(*moved))
+    return joined(parts)

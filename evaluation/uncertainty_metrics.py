@@ -36,7 +36,9 @@ def rejection_curve(
     """Coverage 1 .. 1/N, mean error of the kept, and the oracle's, float64 [N] each: the module's
     table, of uncertainties [N] and errors [N]."""
     order = np.argsort(uncertainty, kind="stable")
-    expected = statistics.tie_means(uncertainty, error)[order]
+    # The mean over all orders of equal uncertainties is that of samples with the same mean error.
+    _, group, counts = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    expected = (np.bincount(group, error) / counts)[group][order]
     kept = np.arange(1, len(order) + 1)
     means = [(np.cumsum(values) / kept)[::-1] for values in (expected, np.sort(error))]
     return kept[::-1] / len(order), *means
@@ -47,38 +49,27 @@ def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, flo
     midpoints, wrong above `metrics.ERROR_LIMIT`. NaN where a figure has no meaning. gain_20: by
     what share the mean error falls if a human is asked about the 20 % most uncertain."""
     import scipy.stats  # slow, so not for --help
-    import sklearn.metrics
 
     coverage, curve, oracle = rejection_curve(uncertainty, error)
-    wrong, whole, number = np.asarray(error) > metrics.ERROR_LIMIT, curve[0], len(curve)
-    precision = rank = np.nan
-    if wrong.any():
-        precision = float(sklearn.metrics.average_precision_score(wrong, uncertainty))
+    wrong, whole, number = np.asarray(error) > metrics.ERROR_LIMIT, float(curve[0]), len(curve)
+    rank = relative_ause = gain = np.nan
     if np.ptp(uncertainty) > 0 and np.ptp(error) > 0:
         rank = float(scipy.stats.spearmanr(uncertainty, error).statistic)
-    ause = random_ause = np.nan
-    gains = dict.fromkeys((10, 20, 50), np.nan)
     if whole > 0:
-        ause, random_ause = (
-            float(np.trapezoid((values - oracle) / whole, 1 - coverage))
+        own, constant = (
+            np.trapezoid(values - oracle, 1 - coverage)
             for values in (curve, np.full(number, whole))
         )
-        for share in gains:
-            # 0.2 * 15 is a little more than 3; no fourth sample is asked for that.
-            removed = min(int(np.ceil(share / 100 * number - 1e-9)), number - 1)
-            gains[share] = float(1 - curve[removed] / whole)
+        relative_ause = float(own / constant) if constant > 0 else np.nan
+        # 0.2 * 15 is a little more than 3; no fourth sample is asked for that.
+        gain = float(1 - curve[min(int(np.ceil(0.2 * number - 1e-9)), number - 1)] / whole)
     return {
         "auroc": statistics.auroc(uncertainty, wrong),
-        "average_precision": precision,
-        "wrong_share": float(wrong.mean()),
         "spearman": rank,
-        "ause": ause,
-        "random_ause": random_ause,
-        "relative_ause": ause / random_ause if random_ause > 0 else np.nan,
-        "aurc": float(curve.mean()),
-        "excess_aurc": float((curve - oracle).mean()),
-        "mean_error": float(whole),
-        **{f"gain_{share}": gain for share, gain in gains.items()},
+        "relative_ause": relative_ause,
+        "gain_20": gain,
+        "mean_error": whole,
+        "wrong_share": float(wrong.mean()),
     }
 
 
@@ -89,55 +80,29 @@ def reliability_curve(
     shares 0.01 .. 0.99, [99], and observed ones [99, D], equal for a calibrated model."""
     import scipy.special  # Slow, so not for --help; `spread_figures` below, too.
 
-    z, limits = np.sort(_deviations(mean, std, labels), axis=0), scipy.special.ndtri(_QUANTILES)
+    limits = scipy.special.ndtri(_QUANTILES)
+    z = np.sort((np.asarray(labels, np.float64) - mean) / std, axis=0)
     below = [np.searchsorted(column, limits, side="right") for column in z.T]
     return _QUANTILES, np.stack(below, axis=1) / len(z)
 
 
 def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """How well standard deviations [N, D] say how far answers `mean` [N, D] are off labels [N, D];
-    the mean over the coordinates ('nll' in nats, 'ence' of ten bins, or N if there are fewer
-    samples). Raises ValueError if shapes differ, a value is not finite, or a std not above 0."""
+    """How well standard deviations [N, D], above 0, say how far answers `mean` [N, D] are off
+    labels [N, D]; the mean over the coordinates ('nll' in nats)."""
     import scipy.special
 
-    z = _deviations(mean, std, labels)
     std = np.asarray(std, np.float64)
+    z = (np.asarray(labels, np.float64) - mean) / std
     expected, observed = reliability_curve(mean, std, labels)
-    distance = observed - expected[:, None]
-    bins, gaps = min(10, len(z)), []
-    for column, deviation in zip(z.T, std.T):  # Bins of equal size, in the order of std.
-        order = np.argsort(deviation, kind="stable")
-        squares = statistics.tie_means(deviation, np.square(column * deviation))[order]
-        errors, promised = (
-            np.sqrt([part.mean() for part in np.array_split(values, bins)])
-            for values in (squares, np.square(deviation[order]))
-        )
-        gaps.append(float((np.abs(promised - errors) / promised).mean()))
     found = {
         "nll": (np.square(z) / 2 + np.log(std) + np.log(2 * np.pi) / 2).mean(),
-        "calibration_error": np.abs(distance).mean(),
-        "calibration_error_squared": np.square(distance).mean(),
-        "ence": np.mean(gaps),
+        "calibration_error": np.abs(observed - expected[:, None]).mean(),
+        "mean_std": std.mean(),
     }
-    for level in (0.5, 0.8, 0.9, 0.95):
+    for level in (0.5, 0.9, 0.95):
         inside = np.abs(z) <= scipy.special.ndtri((1 + level) / 2)
         found[f"coverage_{level * 100:.0f}"] = inside.mean()
-    return {name: float(value) for name, value in (found | {"mean_std": std.mean()}).items()}
-
-
-def _deviations(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many standard deviations labels lie above means, float64 [N, D]."""
-    mean, std, labels = (np.asarray(array, np.float64) for array in (mean, std, labels))
-    if not mean.shape == std.shape == labels.shape or mean.ndim != 2 or not mean.size:
-        raise ValueError(
-            f"expected mean, std and labels [N, D] alike with N >= 1, got {mean.shape}, "
-            f"{std.shape} and {labels.shape}."
-        )
-    if not (np.isfinite(mean).all() and np.isfinite(labels).all() and np.isfinite(std).all()):
-        raise ValueError("expected finite mean, std and labels, got NaN or infinity.")
-    if not (std > 0).all():
-        raise ValueError(f"std: expected values above 0, got {std.min()}.")
-    return (labels - mean) / std
+    return {name: float(value) for name, value in found.items()}
 
 
 def chance_error(chances: np.ndarray, right: np.ndarray) -> float:

@@ -35,7 +35,7 @@ from absl import logging
 
 import policy_specs
 from evaluation import calibration as uncertainty_calibration
-from evaluation import uncertainty_sources
+from evaluation import uncertainty
 from food_data import embedding_store, framing, image_placement
 from serving.schemas import DROPOUT_SCOPES, RequestError
 from serving.settings import ServerSettings
@@ -44,7 +44,6 @@ from serving.settings import ServerSettings
 # such as "get a spoonful of oatmeal" 18 lie at 0.60 and above; of 21 foreign commands such as "open
 # the window" the highest, "scoop up the sand", lies at 0.51.
 MIN_LIKENESS = 0.55
-_JUDGED = ("token_distribution", "mc_dropout")
 # Of the samples of mc_dropout: the same picture always gets the same verdict.
 _JUDGE_SEED = 0
 
@@ -305,19 +304,13 @@ class UncertaintyJudge:
         act_below_floor: bool = False,
     ) -> None:
         """Raises ValueError if its source is none that a server computes, or not this model's."""
-        fitted = calibration.fitted_on
-        if fitted.source not in _JUDGED:
+        try:
+            uncertainty.parse("default", model, calibration.fitted_on)
+        except ValueError as error:
             raise ValueError(
-                f"{uncertainty_calibration.FILE_NAME}: expected one of the sources "
-                f"{', '.join(_JUDGED)}, got {fitted.source!r}, which a server does not compute. "
-                "Run calibrate.py with one of them, or take the file away."
-            )
-        if fitted.source == "token_distribution" and not model.has_distributions:
-            raise ValueError(
-                f"{uncertainty_calibration.FILE_NAME}: expected a model with distributions over "
-                "tokens (cross_entropy), got one that regresses coordinates. Run calibrate.py "
-                "anew, or take the file away."
-            )
+                f"{uncertainty_calibration.FILE_NAME} was fitted to a source that this server does "
+                f"not compute: {error} Run calibrate.py anew, or take the file away."
+            ) from error
         self.calibration = calibration
         self.asks_always = not (act_below_floor or calibration.asking.meets_floor)
         if self.asks_always:
@@ -336,10 +329,7 @@ class UncertaintyJudge:
     ) -> tuple[uncertainty_calibration.CalibratedAnswer, np.ndarray | None]:
         """Runs the model once more, or with dropout, as the calibration was fitted."""
         fitted = self.calibration.fitted_on
-        if fitted.source == "token_distribution":
-            source = uncertainty_sources.TokenDistribution(model)
-        else:
-            source = uncertainty_sources.McDropout(model, fitted.scope, fitted.num_samples)
+        source = uncertainty.parse("default", model, fitted)
         estimate = source(view.square[np.newaxis], embedding[np.newaxis], _JUDGE_SEED)
         moved = estimate.moved(*framing.relative([view.placement], [first]))
         verdict = self.calibration.apply(moved)

@@ -49,7 +49,6 @@ def test_table_json_and_validation_say_the_same(small_checkpoint_dir, files, tmp
     assert "{mean:.4f} [{low:.4f}, {high:.4f}]".format(**interval) in printed
     assert found["uncertainty"] == []
     assert found["settings"]["batch_size"] == 32
-    assert found["throughput"]["num_images"] == 2 * found["num_samples"]
     # Errors are those of the answers that serving clips.
     contents = checkpoint_directory.read_contents(small_checkpoint_dir)
     agent = checkpoint_directory.load(contents).agent
@@ -74,12 +73,10 @@ def test_a_data_set_without_a_split_and_labels_of_another(small_checkpoint_dir, 
 
 def test_a_report_of_all_there_is(small_checkpoint_dir, files, tmp_path, capsys):
     folder = tmp_path / "report"
-    more = ["--report_dir", str(folder), "--shifts", "--shift_samples", "2", "--mm_per_px", "1"]
-    more += ["--uncertainty", "flipped_views", "--batch_size", "6"]
+    more = ["--report_dir", str(folder), "--shifts", "--uncertainty", "mc_dropout:head:2"]
     assert evaluate.main(_arguments(small_checkpoint_dir, files, *more)) == 0
     printed = capsys.readouterr().out
-    assert "flipped_views *" in printed
-    assert "centroid_error_mm" in printed
+    assert "mc_dropout head 2 *" in printed
     assert "noise" in printed
     assert (folder / "report.html").is_file()
 
@@ -112,8 +109,6 @@ def test_samples_that_do_not_fit_the_checkpoint(small_checkpoint_dir, tmp_path, 
     [
         (["--batch_size", "0"], "expected at least 1, got 0"),
         (["--split_file", "absent.npz"], "absent.npz"),
-        (["--coverage_splits", "-1"], "--coverage_splits of at least 0, got 500 and -1"),
-        (["--mm_per_px", "0"], "--mm_per_px: expected a positive number, got 0"),
         (["--uncertainty", "token_distribution"], "expected a model with loss_type"),
         (["--uncertainty", "bayes"], "got 'bayes'"),
         (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import checkpoint_directory
-from evaluation import baselines, metrics, study, uncertainty_sources
+from evaluation import baselines, metrics, study, uncertainty
 from evaluation.samples import Samples
 from food_data.synthetic import plates as synthetic_plates
 
@@ -25,11 +25,11 @@ def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
         40, 987, loaded.embeddings, max_foods=3, view="arm", workers=1
     )
     samples = Samples(plates, np.arange(len(plates)))
-    source = uncertainty_sources.PlainAnswers(loaded.agent)
+    source = uncertainty.PlainAnswers(loaded.agent)
     swapped = baselines.swapped_instructions(samples, 0)
     kinds = {
-        "model": uncertainty_sources.collect(source, samples).answers,
-        "swapped": uncertainty_sources.collect(
+        "model": uncertainty.collect(source, samples).answers,
+        "swapped": uncertainty.collect(
             source, samples, embeddings=plates.embeddings[swapped]
         ).answers,
         "mean of the training labels": np.tile(plates.actions.mean(axis=0), (len(plates), 1)),

@@ -88,17 +88,3 @@ def std_about(std: np.ndarray, offsets: np.ndarray, coding: str) -> tuple[np.nda
     both = 2 * _HALF * offsets[..., :2] * offsets[..., 2:]
     ends = [midpoint + extent - both, midpoint + extent + both]
     return np.sqrt(np.concatenate(ends, axis=-1)), np.sqrt(midpoint.sum(axis=-1))
-
-
-def mirrored_tokens(
-    flip_x: bool, flip_y: bool, swap_ends: bool, coding: str
-) -> tuple[np.ndarray, list[int]]:
-    """What becomes of the four tokens when a picture is flipped (x: left to right, y: upside down)
-    or start and end change places: which become one minus themselves, bool [4]; then their order.
-    """
-    if check(coding) == ENDPOINTS:
-        order = [2, 3, 0, 1] if swap_ends else [0, 1, 2, 3]
-        return np.array([flip_x, flip_y, flip_x, flip_y]), order
-    # A flip turns the sign of its extent, and so does swapping the ends.
-    extents = [flip_x != swap_ends, flip_y != swap_ends]
-    return np.array([flip_x, flip_y, *extents]), [0, 1, 2, 3]

@@ -20,9 +20,8 @@ from evaluation import calibration, metrics, uncertainty, uncertainty_metrics
 
 Batch = Mapping[str, tf.Tensor]
 UNCERTAINTY_FIGURES = (
-    *("auroc", "average_precision", "spearman", "relative_ause", "aurc", "excess_aurc"),
-    *("gain_10", "gain_20", "gain_50", "nll", "calibration_error", "ence", "mean_std"),
-    *("coverage_50", "coverage_80", "coverage_90", "coverage_95"),
+    *("auroc", "spearman", "relative_ause", "gain_20", "nll", "calibration_error", "mean_std"),
+    *("coverage_50", "coverage_90", "coverage_95"),
 )
 
 
@@ -112,8 +111,7 @@ def summary(found: Prediction, labelled: np.ndarray) -> dict[str, float]:
     errors = {"loss": found.loss, **metrics.compute_bbox_metrics(found.answers, labelled)}
     if np.isnan(found.doubt).any():
         return errors
-    midpoints = [(one[:, :2] + one[:, 2:]) / 2 for one in (found.answers, labelled)]
-    distances = np.linalg.norm(midpoints[0] - midpoints[1], axis=-1)
+    distances = metrics.midpoint_distances(found.answers, labelled)
     std = np.maximum(found.std, calibration.MIN_STD)
     figures = uncertainty_metrics.ranking_figures(found.doubt, distances)
     figures |= uncertainty_metrics.spread_figures(found.answers, std, labelled)

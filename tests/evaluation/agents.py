@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import checkpoint_directory
-from evaluation import calibration_fit, study, uncertainty_sources
+from evaluation import calibration_fit, study, uncertainty
 from evaluation.samples import Samples
 from food_data import npz_dataset
 from tests import uncertainty_stubs
@@ -117,17 +117,17 @@ def hostile_document():
         range(12), 3, foods=[HOSTILE, "=1+1", "grape"] * 4, masks=np.packbits(masks, -1)
     )
     agent = OffsetAgent()
-    source = uncertainty_sources.TokenDistribution(agent)
+    source = uncertainty.TokenDistribution(agent)
     document = study.run(
         asked,
         agent,
-        sources=[source, uncertainty_sources.McDropout(agent, "head", 2)],
+        sources=[source, uncertainty.McDropout(agent, "head", 2)],
         other=(HOSTILE, OffsetAgent(extra=9), None),
-        shift_samples=3,
+        shifts=True,
         num_examples=2,
     )
     known = uncertainty_stubs.calibration(source=HOSTILE)
-    estimate = uncertainty_sources.collect(source, asked)
+    estimate = uncertainty.collect(source, asked)
     document["calibration"] = calibration_fit.figures(known, estimate, asked)
     for one in document["examples"]["best"]:
         one |= {"asked": True, "radius": 0.08}

@@ -76,16 +76,6 @@ def test_new_samples_are_covered_with_the_promised_chance():
         assert 0.875 <= np.mean(values) <= 0.9 + 1 / 41 + 0.025, name
 
 
-def test_coverage_over_splits_is_of_each_region_for_itself(monkeypatch):
-    """Sectors, which would widen the discs, have no part in it."""
-    split = np.arange(150), np.arange(150, 300)
-    monkeypatch.setattr(evaluation_samples, "calibration_split", lambda *settings: split)
-    samples, estimate = drawn(3, 300)
-    found = calibration_fit.coverage_over_splits(estimate, samples, 1)
-    samples.pieces = dataclasses.replace(samples.pieces, elongated=None)
-    assert found == calibration_fit.coverage_over_splits(estimate, samples, 1)
-
-
 def choose(doubt, error, target, rate, pictures=None, **settings):
     pictures = np.arange(len(doubt)) if pictures is None else pictures
     return calibration_fit.choose_threshold(
@@ -171,35 +161,8 @@ def test_an_answer_about_any_equal_piece_is_right():
     np.testing.assert_allclose(scores["box"], [0.01, 0.11, 0.2])
     np.testing.assert_allclose(scores["box_adaptive"][0], 0.01 / 0.02)
     # Disc and sector are those of one piece: the second answer is in no pair of rank 1.
-    regions = calibration_fit.fit_regions(estimate, pieces, 0.5, adaptive=False)
+    regions = calibration_fit.fit_regions(estimate, pieces, 0.5)
     assert (regions.disc, regions.sector) == (pytest.approx(0.01), pytest.approx(90))
-
-
-def test_a_calibration_beside_the_labelled_piece_alone():
-    """Answers about the second piece: all in the disc of any, none in that of the labelled one."""
-    rng = np.random.default_rng(0)
-    pieces = two_pieces()
-    number = len(np.unique(pieces.rows))
-    answers = pieces.labels[1] + rng.normal(0, 1e-3, (number, 4))
-    estimate = uncertainty.Estimate(
-        answers, np.full((number, 4), 0.01), {"midpoint_spread": np.full(number, 0.02)},
-        {"axis_spread": np.full(number, 5.0)},
-    )  # fmt: skip
-    fitted = fit(*drawn(0, 300))
-    labelled = pieces_of(pieces.labels[::2], np.ones(number, bool))
-
-    class Samples(types.SimpleNamespace):
-        __len__ = lambda self: number  # noqa: E731
-
-    samples = Samples(pieces=pieces, labelled_pieces=labelled, pictures=np.arange(number))
-    found = calibration_fit.figures(fitted, estimate, samples)
-    assert (found["num_pieces"], found["fitted_on"]["pieces"]) == (6, "any")
-    alone = found["labelled_piece"]
-    for name in ("disc_coverage", "both_coverage"):
-        assert (found[name]["mean"], alone[name]["mean"]) == (1, 0)
-    assert (found["wrong_of_all"], alone["wrong_of_all"]) == (0, 1)
-    assert (found["chance"]["right"], alone["chance"]["right"]) == (1, 0)
-    assert alone["error_of_all"] == pytest.approx(0.4, abs=0.01)
 
 
 def test_a_useless_model_does_not_meet_the_floor():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -13,7 +12,7 @@ import pytest
 from evaluation import report
 from tests.evaluation import agents
 
-NAMES = ["report.html", "report.json", "errors.csv", "groups.csv", "uncertainty.csv"]
+NAMES = ["report.html", "report.json"]
 
 
 def said(element):
@@ -41,34 +40,15 @@ def tree(text):
     return ElementTree.fromstring(text)
 
 
-def test_five_files_the_same_each_time(document, paths, tmp_path):
+def test_files_the_same_each_time(document, paths, tmp_path):
     assert list(paths) == NAMES
-    assert sorted(os.listdir(paths["errors.csv"].parent)) == sorted(NAMES)
+    assert sorted(os.listdir(paths["report.html"].parent)) == NAMES
     again = report.write(document, tmp_path)
     for name, path in paths.items():
         assert path.read_bytes() == again[name].read_bytes()
     found = json.loads(paths["report.json"].read_text())
     assert found == json.loads(report.json_text(document))
     assert "image" not in found["examples"]["best"][0]
-
-
-def test_csv_has_all_digits(document, paths):
-    def read(name):
-        with paths[name].open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-
-    row = next(r for r in read("errors.csv") if (r["kind"], r["column"]) == ("model", "bbox_mae"))
-    expected = document["errors"]["model"]["bbox_mae"]
-    assert [float(row[name]) for name in ("mean", "low", "high", "n")] == list(expected.values())
-    assert (row["label"], row["unit"]) == ("coordinates", "share of the picture")
-    # A spreadsheet would run a name that starts with "=".
-    rows = [r for r in read("groups.csv") if (r["group"], r["name"]) == ("food", "'=1+1")]
-    assert {r["samples"] for r in rows} == {"4"}
-    first, *rest = read("uncertainty.csv")
-    assert (first["label"], first["is_default"]) == ("token_distribution", "True")
-    assert float(first["aurc"]) == document["uncertainty"][0]["figures"]["aurc"]
-    dropout = next(r for r in rest if r["source"] == "mc_dropout")
-    assert json.loads(dropout["settings"]) == {"scope": "head", "num_samples": 2}
 
 
 def test_no_name_becomes_markup_and_nothing_outside_the_file_is_asked_for(text, tree):

@@ -76,7 +76,6 @@ def test_every_labelled_piece_of_the_asked_food_is_right():
     assert (part.rows.tolist(), len(part.labels)) == ([0, 0, 0, 1], 4)
     answers = np.array([[0.31, 0.2, 0.41, 0.2]] * 5)
     np.testing.assert_allclose(pieces.nearest(answers)[:, 0] * 10, [3, 3, 2, 3, 4])
-    assert asked.labelled_pieces.rows.tolist() == [0, 1, 2, 3, 4]
     # Crops about each object, or frames of a video, are different squares under one source.
     crops = labelled(2, resize="crop")
     assert len(crops.pieces.rows) == 4
@@ -96,7 +95,6 @@ def test_equal_pieces_that_only_the_mask_shows():
     assert pieces.rows.tolist() == [0, 0, 1]
     assert pieces.elongated.tolist() == [False, True, False]
     np.testing.assert_allclose(pieces.labels[1] * 236, [100, 160, 160, 160], atol=1)
-    assert asked.labelled_pieces.elongated.tolist() == (asked.elongated).tolist()
     other = agents.samples([0], masks=masks[:1], action_names=np.array(["poking"]))
     assert len(other.pieces.rows) == 1  # Nobody knows what is right for this action.
 

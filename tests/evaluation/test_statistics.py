@@ -53,28 +53,13 @@ def p_value(first, second, pictures):
     return statistics.compare(first, second, pictures)["p_value"]
 
 
-def test_agrees_with_scipys_permutation_test():
-    rng = np.random.default_rng(1)
-    for number, tolerance in ((10, 1e-9), (80, 0.02)):
-        first = rng.exponential(size=number)
-        second = first + rng.normal(0.05, 0.3, number)
-        other = scipy.stats.permutation_test(
-            (first - second,),
-            np.sum,
-            permutation_type="samples",
-            n_resamples=9999,
-            rng=np.random.default_rng(2),
-        ).pvalue
-        found = p_value(first, second, np.arange(number))
-        assert found == pytest.approx(other, abs=tolerance)
-
-
 def test_unknown_differences_are_left_out_and_equal_answers_are_not_different():
     first, second = np.array([1, np.nan, 3, 4.0]), np.array([2, 2, np.nan, 5.0])
     found = statistics.compare(first, second, np.arange(4))
     assert (found["difference"], found["p_value"]) == (-1, 0.5)
     assert np.isnan(p_value([np.nan], [1.0], np.array([0])))
     assert p_value(np.ones(30), np.ones(30), np.arange(30)) == 1
+    assert p_value(np.ones(2), np.zeros(2), np.zeros(2)) == 1  # One picture alone tells nothing.
 
 
 def test_one_of_each_picture():
@@ -97,4 +82,3 @@ def test_rank_figures_by_hand_and_where_nothing_can_be_told():
     assert statistics.auroc(scores, positive) == 0.75
     assert statistics.auroc(np.ones(3), np.array([True, False, False])) == 0.5
     assert np.isnan(statistics.auroc([1, 2], np.array([True, True])))
-    np.testing.assert_array_equal(statistics.tie_means([3, 1, 3], [1, 5, 2]), [1.5, 5, 1.5])

@@ -1,10 +1,15 @@
-"""Distributions over a few tokens and members whose width, entropy and spread are known."""
+"""Distributions and members of known width, entropy and spread; agents that can be read off."""
 
+import dataclasses
+import types
+
+import cv2
 import numpy as np
 import pytest
 
 from evaluation import uncertainty
-from tokenizers import action_coding
+from evaluation.samples import Samples
+from food_data import framing, image_placement, npz_dataset
 
 # The example of the module.
 ROW = np.array([0.1, 0.6, 0.2, 0.1, 0.0])
@@ -18,14 +23,6 @@ def test_example_of_the_module():
     # All of the 0.6 and half of the 0.2: 1.5 of 5; 0.6, 0.2, 0.1 and half of the last 0.1: 3.5.
     for row, mass, expected in ((ROW, 0.7, 0.3), (ROW, 0.95, 0.7), ([0.2] * 5, 0.99, 0.99)):
         assert uncertainty.credible_width(row, mass) == pytest.approx(expected)
-
-
-def test_mirrored():
-    """1 - 0.125 is the middle of the fourth bin; 1 becomes 0, which lies in the first."""
-    found = uncertainty.mirrored(np.array([0.1, 0.4, 0.2, 0.0, 0.3], np.float32))
-    np.testing.assert_allclose(found, [0.3, 0.2, 0.4, 0.1, 0.0])
-    values = action_coding.bin_values(5)
-    assert uncertainty.mirrored(ROW) @ values == pytest.approx(1 - ROW @ values)
 
 
 @pytest.mark.parametrize("rows", [[2.0, -3.0, 2.0], [1.0, 2.0, 3.0], [[0.5, 0.5], [np.nan, 0.5]]])
@@ -127,3 +124,169 @@ def test_axis_spread_by_hand():
     answers = np.array([[0.4, 0.5, 0.6, 0.5]] * 3)
     doubled = np.array([1, (1 + np.exp(1j * np.pi)) / 2, np.exp(1j * np.pi)])
     np.testing.assert_allclose(uncertainty.axis_spread(answers, doubled), [0, 45, 90], atol=1e-6)
+
+
+VOCAB_SIZE = 11
+
+
+class DotAgent:
+    """Answers [x, y, x + 0.1, y + 0.2] of the brightest pixel, as a start that lies to the left.
+
+    Samples are moved to the right by 0.1 s. Tokens are certain.
+    """
+
+    action_coding = "endpoints"
+
+    def __init__(self, has_distributions=True):
+        self.has_distributions, self.calls = has_distributions, []
+
+    def forward(self, images, embeddings, dropout="off", num_samples=None, seed=None):
+        self.calls.append((np.argmax(embeddings, axis=1).tolist(), dropout, num_samples, seed))
+        brightest = images[..., 0].reshape(len(images), -1).argmax(axis=1)
+        y, x = np.divmod(brightest, images.shape[2])
+        x, y = (x + 0.5) / images.shape[2], (y + 0.5) / images.shape[1]
+        answers = np.stack([x, y, x + 0.1, y + 0.2], axis=1)
+        if num_samples is None:
+            return answers
+        return answers + 0.1 * np.arange(num_samples)[:, None, None] * [1, 0, 1, 0]
+
+    def forward_with_distributions(self, images, embeddings, **sampling):
+        answers = self.forward(images, embeddings, **sampling)
+        tokens = np.clip(np.floor(answers * (VOCAB_SIZE - 1)), 0, VOCAB_SIZE - 1).astype(int)
+        return answers, np.eye(VOCAB_SIZE)[tokens]
+
+
+def dataset(number=5):
+    """Sample i has its bright pixel in column 20 i + 10, row 59."""
+    images = np.zeros((number, 236, 236, 3), np.uint8)
+    images[np.arange(number), 59, 20 * np.arange(number) + 10] = 255
+    actions = np.full((number, 4), 0.5, np.float32)
+    return npz_dataset.FoodDataset(images, actions, np.eye(number, 512, dtype=np.float32))
+
+
+def batch(number):
+    data = dataset(number)
+    return data.images, data.embeddings
+
+
+def collect(source, data, rows, **settings):
+    return uncertainty.collect(source, Samples(data, np.array(rows)), **settings)
+
+
+def x_of(samples):
+    return (20 * np.asarray(samples) + 10.5) / 236
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
+    """The mark at (100, 200) of 600 x 300; the agent means the middle of (0.05, 0.1) beyond it.
+
+    Its square is 0.6, then 0.35 of 600 pixels: 210. In it the motion is (21, 42) pixels long.
+    """
+    photo = np.zeros((300, 600, 3), np.uint8)
+    photo[196:204, 96:104] = 255
+    square, placement = image_placement.place(photo, "letterbox")
+    data = npz_dataset.FoodDataset(
+        square[np.newaxis], np.full((1, 4), 0.5, np.float32), np.eye(1, 512, dtype=np.float32)
+    )
+    if on_disk:
+        cv2.imwrite(str(tmp_path / "photo.png"), photo)
+        files = (image_placement.PhotoFile(tmp_path / "photo.png", placement),)
+        data = dataclasses.replace(data, photos=files)
+    agent = DotAgent()
+    frames = uncertainty.Frames(agent, data, framing.Framing("fast"))
+    source = uncertainty.TokenDistribution(agent)
+    found = collect(source, data, [0], frames=frames)
+    corner = placement.to_model(np.array([[96, 196]]))[0]
+    expected = np.concatenate([corner, corner + [0.035, 0.07]])
+    np.testing.assert_allclose(found.answers[0], expected, atol=2 / 236)
+    assert len(agent.calls) == 3
+    # A token of 11 is 0.35 of what it is in one pass.
+    once = collect(source, data, [0])
+    np.testing.assert_allclose(found.score, 0.35 * once.score, rtol=1e-2)
+
+
+def test_samples_in_order_one_batch_at_a_time_with_other_instructions_and_pictures():
+    """The change leaves a pixel in column 0; each batch has a generator of its own."""
+    agent, drawn = DotAgent(), []
+    source = uncertainty.TokenDistribution(agent)
+    found = collect(source, dataset(), [4, 0, 2, 1, 3], batch_size=2)
+    np.testing.assert_allclose(found.answers[:, 0], x_of([4, 0, 2, 1, 3]))
+    assert (found.std.shape, found.score.shape) == ((5, 4), (5,))
+    assert [call[0] for call in agent.calls] == [[4, 0], [2, 1], [3]]
+    assert agent.calls[0][1:] == ("off", None, None)
+    np.testing.assert_allclose(found.score, 0.99 / VOCAB_SIZE)  # A certain token of eleven.
+    assert list(found.scores) == ["credible_width", "entropy", "midpoint_std"]
+
+    def change(images, generator):
+        drawn.append(generator.integers(1000))
+        changed = np.zeros_like(images)
+        changed[:, :, 0] = 1
+        return changed
+
+    asked = {"embeddings": dataset().embeddings[[4, 3, 0]], "change": change}
+    found = collect(source, dataset(), [0, 1, 2], batch_size=2, **asked)
+    np.testing.assert_allclose(found.answers[:, 0], 0.5 / 236)
+    assert [call[0] for call in agent.calls[3:]] == [[4, 3], [0]]
+    assert len(set(drawn)) == 2
+
+
+def test_votes_that_disagree_are_a_feature():
+    """The agent points down and right in all views: turned back, the other end is the start."""
+    voted = framing.Voted(DotAgent())
+    found = uncertainty.TokenDistribution(voted)(*batch(2), seed=0)
+    assert (found.features["disagreement"] > 0.05).all()
+    assert found.answers.shape == (2, 4)
+
+
+def test_samples_of_dropout_have_a_seed_of_their_own_in_each_batch():
+    agent = DotAgent(has_distributions=False)
+    source = uncertainty.McDropout(agent, scope="full", num_samples=3)
+    found = collect(source, dataset(), range(5), batch_size=2, seed=9)
+    assert [call[1:] for call in agent.calls] == [("full", 3, 9), ("full", 3, 11), ("full", 3, 13)]
+    np.testing.assert_allclose(found.answers[:, 0], x_of(np.arange(5)) + 0.1)
+    # Samples at 0, 0.1 and 0.2: a variance of 0.02 / 3, which the midpoint shares.
+    np.testing.assert_allclose(found.score, (0.02 / 3) ** 0.5)
+    assert list(found.scores) == ["midpoint_spread"]
+
+
+AGENT, REGRESSION = DotAgent(), DotAgent(has_distributions=False)
+
+
+def fitted_on(source, scope=None, num_samples=1):
+    return types.SimpleNamespace(source=source, scope=scope, num_samples=num_samples)
+
+
+@pytest.mark.parametrize(
+    ("text", "agent", "fitted", "label"),
+    [
+        ("token_distribution", AGENT, None, "token_distribution"),
+        ("mc_dropout:full:8", AGENT, None, "mc_dropout full 8"),
+        ("default", AGENT, None, "token_distribution"),
+        ("default", REGRESSION, None, "mc_dropout head 16"),
+        ("default", AGENT, fitted_on("mc_dropout", "full", 8), "mc_dropout full 8"),
+    ],
+)
+def test_sources_by_name(text, agent, fitted, label):
+    source = uncertainty.parse(text, agent, fitted)
+    assert source.label == label
+    assert fitted is None or source.is_of(fitted)
+    assert not source.is_of(fitted_on("mc_dropout", "head", 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("token_distributions", "got 'token_distributions'. Did you mean 'token_distribution'"),
+        ("mc_dropout", "mc_dropout:SCOPE:SAMPLES"),
+        ("mc_dropout:neck:16", "the scope head or full"),
+        ("mc_dropout:head:1", "at least 2 samples"),
+        ("token_distribution:4", "got 'token_distribution:4'"),
+        ("token_distribution", "expected a model with loss_type 'cross_entropy'"),
+    ],
+)
+def test_bad_names(text, message):
+    with pytest.raises(ValueError, match=message):
+        uncertainty.parse(text, REGRESSION)
+    with pytest.raises(ValueError, match="got 'ensemble'"):  # Of an older calibration.
+        uncertainty.parse("default", AGENT, fitted_on("ensemble", None, 3))

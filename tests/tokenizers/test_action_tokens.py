@@ -156,17 +156,6 @@ def test_distances_from_an_answer_are_those_of_samples(coding):
         np.testing.assert_allclose(midpoint, expected, atol=2e-3)
 
 
-@pytest.mark.parametrize("flips", [(True, False), (False, True), (True, True), (False, False)])
-@pytest.mark.parametrize("swap_ends", [True, False])
-def test_coded_tokens_flip_as_end_points_do(flips, swap_ends):
-    flipped, order = action_coding.mirrored_tokens(*flips, swap_ends, "endpoints")
-    ends = np.where(flipped, 1 - EXAMPLE, EXAMPLE)[order]
-    flipped, order = action_coding.mirrored_tokens(*flips, swap_ends, MIDPOINT_EXTENT)
-    coded = action_coding.encode(EXAMPLE, MIDPOINT_EXTENT)
-    coded = np.where(flipped, 1 - coded, coded)[order]
-    np.testing.assert_allclose(action_coding.decode(coded, MIDPOINT_EXTENT), ends, atol=1e-6)
-
-
 @pytest.mark.parametrize("loss_type", ["cross_entropy", "smooth_l1"])
 def test_a_network_with_coded_tokens_answers_with_end_points(loss_type):
     """With outputs that say [0.4, 0.45, 0.8, 0.575], and on labels that say so a small loss."""
