@@ -22,7 +22,7 @@ import keras2  # noqa: F401
 import difflib
 import re
 import tokenize
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import gin
 from gin import config_parser
@@ -72,7 +72,10 @@ _LENGTHS = (
     "Transformer.num_heads",
     "TransformerNetwork.token_embedding_size",
 )
-_MAX_CHARACTERS = 1_000_000
+_MAX_CHARACTERS = 200_000
+# gin reads strings that follow each other again with each one more.
+_MAX_QUOTES = 2000
+_MAX_VALUES = 20_000
 
 
 class ConfigError(ValueError):
@@ -95,6 +98,8 @@ def literals(text: str) -> dict[str, object]:
     """{'Transformer.num_layers': 4} of a configuration; ConfigError for anything but literals."""
     if len(text) > _MAX_CHARACTERS:
         raise ConfigError(f"at most {_MAX_CHARACTERS:,} characters, got {len(text):,}")
+    if (quotes := text.count("'") + text.count('"')) > _MAX_QUOTES:
+        raise ConfigError(f"at most {_MAX_QUOTES} quotation marks, got {quotes}")
     found: dict[str, object] = {}
     macros: dict[str, object] = {}
     try:
@@ -110,7 +115,8 @@ def literals(text: str) -> dict[str, object]:
                     found[f"{scope}{one.selector}.{one.arg_name}"] = one.value
                 else:
                     macros[one.selector] = one.value
-        return {name: _resolved(value, macros) for name, value in found.items()}
+        left = iter(range(_MAX_VALUES))
+        return {name: _resolved(value, macros, left) for name, value in found.items()}
     except (SyntaxError, ValueError, TypeError, RecursionError, tokenize.TokenError) as error:
         reason = str(error).strip().splitlines()[0]
         if isinstance(error, RecursionError):
@@ -120,16 +126,20 @@ def literals(text: str) -> dict[str, object]:
         raise ConfigError(reason) from error
 
 
-def _resolved(value: object, macros: dict[str, object]) -> object:
-    """A value with literals in the place of macros; one that names itself is a RecursionError."""
+def _resolved(value: object, macros: dict[str, object], left: Iterator[int]) -> object:
+    """A value with literals in the place of macros; one that names itself is a RecursionError.
+    `left` ends when there are too many: a few macros of macros make billions."""
+    if next(left, None) is None:
+        raise ConfigError(f"at most {_MAX_VALUES:,} values, got more")
     if isinstance(value, _Macro):
         if value not in macros:
             raise ConfigError(f"a macro of this file, got %{value}")
-        return _resolved(macros[value], macros)
+        return _resolved(macros[value], macros, left)
     if isinstance(value, dict):
-        return {_resolved(k, macros): _resolved(v, macros) for k, v in value.items()}
+        pairs = value.items()
+        return {_resolved(k, macros, left): _resolved(v, macros, left) for k, v in pairs}
     if isinstance(value, (list, tuple)):
-        return type(value)(_resolved(part, macros) for part in value)
+        return type(value)(_resolved(part, macros, left) for part in value)
     return value
 
 

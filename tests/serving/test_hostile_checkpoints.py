@@ -3,8 +3,12 @@ and the model before it goes on with the same numbers."""
 
 from __future__ import annotations
 
+import collections
+import json
 import pathlib
+import pickle
 import shutil
+import threading
 import types
 
 import pytest
@@ -26,7 +30,15 @@ CONFIGS = {
     "dynamic registration": "from __gin__ import dynamic_registration\nimport payload\n"
     "Transformer.num_layers = @payload.run()",
     "huge network": "Transformer.num_layers = 1000000000",
+    "deep list": f"Transformer.num_layers = {'[' * 50_000}",
+    "strings without end": f"Transformer.num_layers = ({'1 ' * 3 + chr(39) * 40_000})",
+    "macros of macros": "\n".join(
+        ["m0 = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+        + [f"m{n} = [{', '.join([f'%m{n - 1}'] * 10)}]" for n in range(1, 12)]
+        + ["Transformer.num_layers = %m11"]
+    ),
 }
+DEEP = "[" * 200_000
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +51,14 @@ def server(small_checkpoint_dir, tmp_path_factory):
     (folder / "payload.py").write_text(PAYLOAD.format(ran=str(ran)))
     (folder / "other.gin").write_text("import payload\n")
     arguments = ("--port", "0", "--checkpoint_dir", small_checkpoint_dir, "--engine", "tensorflow")
-    environment = {"API_KEYS": f"lab:{KEY}", "PYTHONPATH": str(folder)}
+    cache = folder / "cache"
+    environment = {"API_KEYS": f"lab:{KEY}", "PYTHONPATH": str(folder), "XDG_CACHE_HOME": cache}
     with server_process.running(
         *("api_batch_server.py", folder / "port", *arguments, "--checkpoint_root", root),
         **environment,
     ) as (process, url):
+        # Its log would fill the pipe, and then the server would wait.
+        threading.Thread(target=collections.deque, args=(process.stderr, 0), daemon=True).start()
 
         def ask():
             fields, files = {"action": "skewering", "food_type": "banana"}, {"image": PICTURE}
@@ -82,4 +97,66 @@ def check_refused(server, status=422, name="brought", key=KEY):
 def test_a_configuration_runs_nothing(kind, server, brought):
     with (brought / "config.gin").open("a") as file:
         file.write("\n" + CONFIGS[kind].format(folder=server.root.parent))
+    check_refused(server)
+
+
+def change(name, **changes):
+    """Entries of a JSON file of the checkpoint."""
+
+    def write(folder):
+        path = folder / name
+        content = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**content, **changes}))
+
+    return write
+
+
+def write(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def exchange(pattern, make):
+    """The content of one file."""
+
+    def write(folder):
+        (path,) = folder.glob(pattern)
+        path.write_bytes(make(path.read_bytes()))
+
+    return write
+
+
+def not_finite(data):
+    """Of a data file: its first numbers are NaN."""
+    return b"\xff\xff\xff\x7f" * 64 + data[256:]
+
+
+class Touch:
+    """Leaves a file when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("import payload",)
+
+
+FILES = {
+    "name out of the folder": change("metadata.json", checkpoint="../../other"),
+    "name of the root": change("metadata.json", checkpoint="/etc/passwd"),
+    "deep metadata": write("metadata.json", DEEP.encode()),
+    "no JSON": write("metadata.json", b"\xff\xfe\x00"),
+    "framing of a thousand looks": change("metadata.json", framing={"passes": "a" * 100_000}),
+    "pairs that are no pairs": change("metadata.json", trained_pairs=[[{"a": 1}, DEEP]]),
+    "deep calibration": write("uncertainty.json", DEEP.encode()),
+    "calibration of nothing": write("uncertainty.json", b"{}"),
+    "calibration with infinity": write("uncertainty.json", b'{"format_version": Infinity}'),
+    "index of noise": exchange("best_checkpoint-*.index", lambda data: b"\x80" * len(data)),
+    "index cut off": exchange("best_checkpoint-*.index", lambda data: data[: len(data) // 2]),
+    "data cut off": exchange("best_checkpoint-*.data-*", lambda data: data[: len(data) // 2]),
+    "numbers that are none": exchange("best_checkpoint-*.data-*", not_finite),
+    "deep manifest": exchange("embeddings/*.json", lambda data: DEEP.encode()),
+    "vectors by pickle": write("embeddings/skewering_banana.npy", pickle.dumps(Touch())),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_no_file_runs_anything_or_leads_out_of_the_folder(kind, server, brought):
+    FILES[kind](brought)
     check_refused(server)
