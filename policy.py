@@ -22,7 +22,7 @@ from absl import logging
 
 import api_client
 from serving import predictor as predictors
-from serving import request_bodies, schemas, settings
+from serving import schemas, settings
 
 _MAX_PIXELS = settings.ServerSettings().max_pixels
 
@@ -74,7 +74,7 @@ class CheckpointPolicy(api_client.Policy):
             # The checks want words or names; what is asked is the embedding.
             asked.setdefault("text", "the embedding")
         try:
-            request = request_bodies.load(schemas.PredictBatchRequest, {"image": image, **asked})
+            request = schemas.PredictBatchRequest().load({"image": image, **asked})
             # More pictures at a time than the engine has use for would only take memory.
             with self._may_run:
                 began = time.perf_counter()

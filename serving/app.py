@@ -13,7 +13,7 @@
 | GET /, /static/...          | the page to try it               |
 
 A photo's way: `front` (bytes, and the line before the model), `security` (who asks), here,
-`request_bodies` and `schemas` (what is asked), `predictor` (decode, ask, convert), `engines` (the
+`schemas` (what is asked), `predictor` (decode, ask, convert), `engines` (the
 network), and back.
 """
 
@@ -32,7 +32,7 @@ import flask_smorest
 from absl import logging
 from werkzeug import exceptions
 
-from serving import request_bodies, schemas, security
+from serving import schemas, security
 from serving.predictor import Predictor
 from serving.schemas import RequestError
 from serving.service import NAME, Service
@@ -110,8 +110,8 @@ def create_app(
     return app
 
 
-_routes = request_bodies.Blueprint("routes", __name__)
-_batch_routes = request_bodies.Blueprint("batch", __name__)
+_routes = schemas.Blueprint("routes", __name__)
+_batch_routes = schemas.Blueprint("batch", __name__)
 
 
 def _service() -> Service:
@@ -374,7 +374,7 @@ def _description(settings: ServerSettings) -> str:
         "fork or spoon comes out: start and end, in 0..1 of the picture's width and height, origin "
         "top left, x to the right, y down, and in pixels.\n\n"
         f"Limits of this server: bodies of {settings.max_body_bytes} bytes, pictures of "
-        f"{settings.max_pixels} pixels, JSON of {request_bodies.MAX_JSON_DEPTH} levels, {limit} "
+        f"{settings.max_pixels} pixels, JSON of {schemas.MAX_JSON_DEPTH} levels, {limit} "
         "requests a minute for each key or address, an answer within "
         f"{settings.deadline_s:g} s of waiting. An API key {keys}.\n\n"
         "Every answer has the header X-Request-ID, the client's own if it brought one that fits "

@@ -41,7 +41,7 @@ from absl import logging
 from PIL import Image
 
 import policy_specs
-from serving import front, request_bodies, schemas, service
+from serving import front, schemas, service
 from serving.schemas import RequestError
 
 MAX_SESSIONS = 64
@@ -111,7 +111,7 @@ class FoodSession:
         asked = {key: observation[key] for key in _FOOD_KEYS if observation.get(key) is not None}
         if "prompt" in observation:
             asked["text"] = observation["prompt"]
-        request = request_bodies.load(schemas.PredictRequest, {"image": image, **asked})
+        request = schemas.PredictRequest().load({"image": image, **asked})
         known = schemas.with_defaults(request)
         answer = in_turn(
             lambda: self._service.answer(self._predictor, request["image"], known, sampled=False)

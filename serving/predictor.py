@@ -38,7 +38,7 @@ from evaluation import calibration as uncertainty_calibration
 from evaluation import uncertainty
 from food_data import embedding_store, framing, image_placement
 from serving.schemas import DROPOUT_SCOPES, RequestError
-from serving.settings import ServerSettings
+from serving.settings import ENGINES, ServerSettings
 
 # How alike free text and an instruction must be: the cosine of their embeddings. Of 20 paraphrases
 # such as "get a spoonful of oatmeal" 18 lie at 0.60 and above; of 21 foreign commands such as "open
@@ -101,9 +101,8 @@ class Predictor:
             config_file: gin file in the place of the directory's; None for that one.
             loss_type: in the place of the one in the configuration; None for that one.
         """
-        # Imported here because they build networks, which a predictor of another model never needs.
+        # Imported here because it builds networks, which a predictor of another model never needs.
         import checkpoint_directory
-        from serving import engines
 
         contents = checkpoint_directory.read_contents(directory)
         directory = contents.directory
@@ -117,7 +116,7 @@ class Predictor:
         )
         pairs = loaded.metadata.get("trained_pairs")
         return cls(
-            engines.create(loaded, settings.engine),
+            create_engine(loaded, settings.engine),
             loaded.embeddings,
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
@@ -288,6 +287,42 @@ class Predictor:
         except image_placement.ImageDecodeError as error:
             raise RequestError(422, str(error)) from error
         return photo, framing.View(*image_placement.place(photo, mode, size=size))
+
+
+def create_engine(loaded: Any, name: str = "auto") -> Any:
+    """An `engines.engine.Engine`, which has run once, of a `checkpoint_directory.LoadedCheckpoint`.
+
+    `name` is one of `settings.ENGINES`; 'auto': TensorFlow where it sees a GPU, which ONNX
+    Runtime's build for CPUs would leave idle, else the fastest that is installed and passes the
+    comparison with the agent. Raises EngineError if the engine that was named cannot be had, and
+    ValueError if there is none of the name.
+    """
+    import tensorflow as tf  # All here, because it takes seconds.
+
+    from serving.engines import engine, graphs
+
+    if name not in ENGINES:
+        raise ValueError(f"engine: expected one of {ENGINES}, got {name!r}.")
+    if name == "auto" and tf.config.list_physical_devices("GPU"):
+        name = "tensorflow"
+    if name != "tensorflow":
+        try:
+            try:
+                from serving.engines import onnx  # ONNX Runtime is optional.
+            except ImportError as error:
+                raise engine.EngineError(
+                    "engine onnxruntime: expected the packages onnxruntime, tf2onnx and onnx, got "
+                    f"{error}. Install them: pip install -r requirements.txt"
+                ) from error
+            return onnx.create(loaded.agent)
+        except engine.EngineError as error:
+            if name != "auto":
+                raise
+            logging.warning("TensorFlow runs the network: %s", error)
+    functions = loaded.agent.prediction_functions()
+    made = engine.in_tensorflow(graphs.freeze_stages(functions), functions)
+    engine.check(made, functions)
+    return made
 
 
 class UncertaintyJudge:

@@ -1,7 +1,10 @@
 """What the routes take, answer and refuse: the one declaration behind checks and /openapi.json.
 
-A body is a JSON object or a multipart form, whose files `image` and `images` are pictures
-(`serving/request_bodies.py` reads them). Each field below says what it expects.
+A body is a JSON object or a multipart form, whose files `image` and `images` are pictures. Each
+field below says what it expects; whatever is wrong with it, the refusal is
+
+    400  'batch_size': expected a whole number from 1 to 64, got 65.
+    400  'image' is missing: expected a picture's file ...; got the fields ['action', 'food_type'].
 
 Fields that nobody knows are ignored: existing clients send those of /predict_batch to /predict.
 """
@@ -11,17 +14,32 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import json
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
+import flask
 import flask_smorest
 import marshmallow
 from marshmallow import fields, validate
+from webargs import flaskparser
+from werkzeug import exceptions
 
 from food_data import framing, image_placement
 
+# Our own requests hold about 30 values: sixteen pictures, and a dozen fields.
+MAX_JSON_VALUES = 10_000
+MAX_JSON_DEPTH = 8
+_NUMBERS_FOR_A_PICTURE = re.compile(rb'"images?"\s*:\s*\[[\s\[]*-?[0-9]')
+_NO_UTF8 = {
+    b"\x1f\x8b": "a gzip'd body; send it uncompressed",
+    b"\x28\xb5\x2f\xfd": "a body compressed with Zstandard; send it uncompressed",
+    b"\xff\xfe": "UTF-16; save it as UTF-8",
+    b"\xfe\xff": "UTF-16; save it as UTF-8",
+}
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 DROPOUT_SCOPES = ("head", "full")
 MAX_BATCH_SIZE = 64
 MAX_IMAGES = 16
@@ -29,20 +47,12 @@ MAX_SEED = 2**31 - 1
 
 
 class RequestError(Exception):
-    """A request that cannot be answered, for a reason that the client is told.
-
-    Attributes:
-        status: 400 if the request's form is wrong, 422 if its content cannot be processed, 503 if
-            the server cannot answer now, ...
-        message: what was expected, what came, and the way out.
-        retry_after_s: when the same request may succeed; None if it will not.
-    """
+    """A request that cannot be answered: status (`REFUSALS`), what was expected, what came and the
+    way out, and when the same request may succeed (None: it will not)."""
 
     def __init__(self, status: int, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
-        self.status = status
-        self.message = message
-        self.retry_after_s = retry_after_s
+        self.status, self.message, self.retry_after_s = status, message, retry_after_s
 
 
 # A picture of 16 x 12 pixels, a red disc on grey, so that the example can be sent.
@@ -92,10 +102,10 @@ class PictureFile(fields.String):
 
 
 class Name(fields.String):
-    """1 to 200 letters, without the spaces around them."""
+    """A name without the spaces around it."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        return super()._deserialize(value, *args, **kwargs).strip()
+    def _deserialize(self, value: Any, *more: Any, **known: Any) -> str:
+        return super()._deserialize(value, *more, **known).strip()
 
 
 class Whole(fields.Integer):
@@ -144,6 +154,7 @@ def _whole(low: int, high: int, meaning: str) -> fields.Field:
     return _take(Whole, expected, validate.Range(low, high))
 
 
+_SHARE = "a number from 0 to 1 of the picture's width or height"
 _PICTURE = (
     "a picture's file, in JSON as base64 of A-Z a-z 0-9 + / and = at the end "
     f"({', '.join(image_placement.FORMATS)}; with or without a prefix such as "
@@ -152,12 +163,35 @@ _PICTURE = (
 
 
 class Request(marshmallow.Schema):
-    """What every route that takes a body does with it."""
+    """What every route that takes a body does with it: `load` raises RequestError 400."""
 
     class Meta:
         """Fields that nobody knows are left out."""
 
         unknown = marshmallow.EXCLUDE
+
+    def handle_error(self, error: marshmallow.ValidationError, data: object, **_: Any) -> None:
+        """Names the first wrong field, in the order of the declaration."""
+        raise RequestError(400, self._refusal(error.normalized_messages(), data)) from error
+
+    def _refusal(self, wrong: Mapping[str, Any], found: object) -> str:
+        if not isinstance(found, Mapping):
+            names = ", ".join(self.fields)
+            return f"Expected a JSON object with {names}; got {_kind(found)}."
+        name = next((name for name in self.fields if name in wrong), None)
+        if name is None:
+            return wrong["_schema"][0]
+        expected = self.fields[name].metadata["description"].partition(" (")[0]
+        if name not in found:
+            names = [str(one)[:40] for one in sorted(found)]
+            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+            return f"'{name}' is missing: expected {expected}; got the fields {names[:10]}{more}."
+        value = found[name]
+        if isinstance(wrong[name], dict):  # Of an array: index -> messages.
+            index = min(wrong[name])
+            name, value = f"{name}[{index}]", value[index]
+            expected = self.fields["images"].inner.metadata["description"].partition(" (")[0]
+        return f"'{name}': expected {expected}; got {_kind(value)}."
 
 
 class PredictRequest(Request):
@@ -238,16 +272,10 @@ class CorrectionRequest(Request):
 
     request_id = _name("the id of the answer that is corrected", required=True)
     start_x, start_y, end_x, end_y = (
-        _take(
-            fields.Float,
-            "a number from 0 to 1 of the picture's width or height",
-            validate.Range(0, 1),
-            required=True,
-        )
-        for _ in range(4)
+        _take(fields.Float, _SHARE, validate.Range(0, 1), required=True) for _ in range(4)
     )
     corrected_by = _take(
-        fields.String, "at most 1000 letters, or nothing", validate.Length(max=1000)
+        fields.String, "at most 1000 letters, or nothing", validate.Length(0, 1000)
     )
 
 
@@ -264,6 +292,115 @@ class PredictBatchForm(PredictBatchRequest):
     images = fields.List(flask_smorest.fields.Upload())
 
 
+# How bodies are read.
+
+
+class Parser(flaskparser.FlaskParser):
+    """Reads and checks bodies for flask-smorest."""
+
+    def load_body(self, request: flask.Request, schema: marshmallow.Schema) -> object:
+        """The fields of a JSON body or a form, not checked yet."""
+        del schema
+        encoding = request.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity":
+            raise RequestError(
+                415,
+                f"Expected a body as it is, got Content-Encoding {encoding[:40]!r}. Send it "
+                "uncompressed; pictures are compressed already.",
+            )
+        if request.mimetype == "multipart/form-data":
+            found: dict[str, object] = dict(request.form.items())
+            if "image" in request.files:
+                found["image"] = request.files["image"].read()
+            if "images" in request.files:
+                found["images"] = [file.read() for file in request.files.getlist("images")]
+            return found
+        if not request.is_json:
+            raise exceptions.UnsupportedMediaType()
+        return parse_json(request.get_data(cache=False))
+
+    __location_map__ = {**flaskparser.FlaskParser.__location_map__, "body": "load_body"}
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """Routes whose arguments come from a JSON body or a form."""
+
+    ARGUMENTS_PARSER = Parser()
+    DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {"body": "application/json"}
+
+
+def parse_json(data: bytes) -> object:
+    """What a JSON body in UTF-8 says.
+
+    Its depth and size are checked before it is parsed: Python's parser calls itself for each level,
+    and `[[],[],...` of 32 MB would become some gigabytes of objects.
+
+    Raises RequestError 400 for what is no JSON, too deep or too long, and for the numbers NaN,
+    Infinity and 1e999, which Python's parser would take.
+    """
+    if (flaw := _flaw(data)) is not None:
+        raise RequestError(400, flaw)
+    try:
+        text = data.decode("utf-8-sig")
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except ValueError as error:  # Bytes that are no UTF-8 are a ValueError too.
+        raise RequestError(400, f"Expected a JSON body, got no JSON: {error}.") from error
+
+
+def _flaw(data: bytes) -> str | None:
+    """Why a body is not parsed."""
+    # UTF-16 and UTF-32, which `json.loads` takes too, hide quotes and brackets from what follows.
+    for start, kind in _NO_UTF8.items():
+        if data.startswith(start):
+            return f"Expected JSON in UTF-8, got {kind}."
+    if b"\0" in data:
+        kind = "UTF-16 or UTF-32" if data.lstrip(b"\0")[:1] in (b"{", b"[") else "zero bytes in it"
+        return f"Expected JSON in UTF-8, got a body with {kind}. Save it as UTF-8."
+    if _NUMBERS_FOR_A_PICTURE.search(data):
+        return (
+            "'image': expected a picture's file as base64, got an array of numbers. Encode the "
+            "picture as PNG or JPEG first, then as base64; or send the file itself in a form: "
+            "curl -F image=@plate.jpg -F action=skewering -F food_type=strawberry."
+        )
+    structure = _STRING.sub(b"", data)
+    # Each value but the first of an array or object is behind a comma, the first behind a bracket.
+    num_values = sum(structure.count(one) for one in (b",", b"[", b"{"))
+    if num_values > MAX_JSON_VALUES:
+        return (
+            f"Expected JSON of at most {MAX_JSON_VALUES} values, got about {num_values}. Send "
+            "fewer pictures in one request."
+        )
+    depth = 0
+    for bracket in re.findall(rb"[\[\]{}]", structure):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_JSON_DEPTH:
+            return (
+                f"Expected JSON of arrays and objects in at most {MAX_JSON_DEPTH} levels, got "
+                "more. The routes take flat objects; GET /openapi.json describes them."
+            )
+    return None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(f"expected a finite number, got {text[:40]}")
+    return number
+
+
+def _kind(value: object) -> str:
+    """A value in a few words of JSON, since the client does not write Python."""
+    if isinstance(value, str):
+        return f"{value[:40]!r}..., {len(value)} letters" if len(value) > 40 else repr(value)
+    if isinstance(value, bytes):
+        return f"a file of {len(value)} bytes"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    if isinstance(value, Mapping):
+        return "an object"
+    return json.dumps(value)[:40]
+
+
 # What the routes answer. Fields may be added; none is ever renamed.
 
 
@@ -272,12 +409,13 @@ def _give(kind: type, meaning: str = "", null: bool = False, **options: Any) -> 
     return kind(required=True, allow_none=null, metadata={"description": meaning}, **options)
 
 
-_number = functools.partial(_give, fields.Float)
-_whole_number = functools.partial(_give, fields.Integer)
-_flag = functools.partial(_give, fields.Boolean)
-_text = functools.partial(_give, fields.String)
-_object = functools.partial(_give, fields.Nested)
-_list = functools.partial(_give, fields.List)
+_number, _whole_number, _flag, _text, _object, _list = (
+    functools.partial(_give, kind)
+    for kind in (
+        *(fields.Float, fields.Integer, fields.Boolean),
+        *(fields.String, fields.Nested, fields.List),
+    )
+)
 _FOUR = {"cls_or_instance": fields.Float(), "validate": validate.Length(equal=4)}
 _row = functools.partial(_list, **_FOUR)
 
@@ -289,10 +427,7 @@ class Error(marshmallow.Schema):
     request_id = _text("As in the header X-Request-ID; the server's log has it too.")
 
 
-class NotReady(Error):
-    """No checkpoint is loaded."""
-
-    ready = _flag()
+NotReady = Error.from_dict({"ready": _flag()}, name="NotReady")
 
 
 class Health(marshmallow.Schema):
@@ -306,17 +441,9 @@ class Health(marshmallow.Schema):
     uptime_s = _number("Since the start.")
 
 
-class Ready(marshmallow.Schema):
-    """Predictions are answered."""
-
-    ready = _flag()
-    model_version = _text()
-
-
-class Combination(marshmallow.Schema):
-    """What can be asked."""
-
-    action, food_type = _text(), _text()
+_schema = marshmallow.Schema.from_dict
+Ready = _schema({"ready": _flag(), "model_version": _text()}, name="Ready")
+Combination = _schema({"action": _text(), "food_type": _text()}, name="Combination")
 
 
 class Combinations(marshmallow.Schema):
@@ -357,10 +484,9 @@ class Statistics(marshmallow.Schema):
     num_samples = _whole_number("S.")
 
 
-class Region(marshmallow.Schema):
-    """Ellipse that holds the true midpoint with the coverage."""
-
-    center_x, center_y, radius_x, radius_y = (_number() for _ in range(4))
+# The ellipse that holds the true midpoint with the coverage.
+_ELLIPSE = ("center_x", "center_y", "radius_x", "radius_y")
+Region = _schema({name: _number() for name in _ELLIPSE}, name="Region")
 
 
 class Uncertainty(marshmallow.Schema):

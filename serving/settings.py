@@ -15,6 +15,7 @@ from absl import logging
 
 from food_data import atomic_files, framing
 
+_VARIABLES = ("CHECKPOINT_PATH", "CONFIG_FILE", "LOSS_TYPE", "PORT")
 ENGINES = ("auto", "tensorflow", "onnxruntime")
 _KEY_ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([!-~]+)")
 
@@ -57,96 +58,44 @@ class ServerSettings:
 def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
     """Adds all flags; PORT, CHECKPOINT_PATH, CONFIG_FILE and LOSS_TYPE of `environment` are
     defaults, as labs' job scripts set them."""
-    defaults = ServerSettings()
+    defaults, port, count = ServerSettings(), _number(int, 0, 65535), _number(int, 1, 2**63)
+    known = {name: environment.get(name) or None for name in _VARIABLES}
     model = parser.add_argument_group("model")
     add = model.add_argument
-    add(
-        "--checkpoint_dir",
-        default=environment.get("CHECKPOINT_PATH") or None,
-        help="directory that train.py wrote; CHECKPOINT_PATH unless given; without one, the server "
-        "starts and answers 503 to predictions",
-    )
-    add(
-        "--config_file",
-        default=environment.get("CONFIG_FILE") or None,
-        help="gin file in the place of the one in the directory; CONFIG_FILE unless given",
-    )
-    add(
-        "--loss_type",
-        choices=("cross_entropy", "l1", "smooth_l1"),
-        default=environment.get("LOSS_TYPE") or None,
-        help="in the place of the one that the configuration says; LOSS_TYPE unless given",
-    )
-    add(
-        "--trust_config",
-        action="store_true",
-        help="let gin run what the config.gin of a checkpoint says; only literals are read else",
-    )
-    add(
-        "--rt1_checkpoint",
-        help="public RT-1 checkpoint that answers at --openpi_port, built as --config_file says",
-    )
-    add(
-        "--checkpoint_root",
-        type=pathlib.Path,
-        help="folder of checkpoint directories that POST /load_model may name; none unless given",
-    )
-    add(
-        "--load_without_key",
-        action="store_true",
-        help="let POST /load_model answer this computer without a key; so may everybody whom a "
-        "proxy on this computer lets through",
-    )
-    add(
-        "--act_below_floor",
-        action="store_true",
-        help="use a calibration that misses its floor, instead of asking about every answer",
-    )
-    add(
-        "--engine",
-        choices=ENGINES,
-        default=defaults.engine,
-        help="what runs the network; auto: TensorFlow where it sees a GPU, else the fastest that "
-        "is installed and passes its check",
-    )
+    text = "directory that train.py wrote (CHECKPOINT_PATH); without one, predictions get 503"
+    add("--checkpoint_dir", default=known["CHECKPOINT_PATH"], help=text)
+    text = "gin file in the place of the directory's (CONFIG_FILE)"
+    add("--config_file", default=known["CONFIG_FILE"], help=text)
+    losses, text = ("cross_entropy", "l1", "smooth_l1"), "in the place of the recorded (LOSS_TYPE)"
+    add("--loss_type", choices=losses, default=known["LOSS_TYPE"], help=text)
+    text = "let gin run what a checkpoint's config.gin says; only literals are read else"
+    add("--trust_config", action="store_true", help=text)
+    text = "public RT-1 checkpoint that answers at --openpi_port, built as --config_file says"
+    add("--rt1_checkpoint", help=text)
+    text = "folder of checkpoint directories that POST /load_model may name; none unless given"
+    add("--checkpoint_root", type=pathlib.Path, help=text)
+    text = "POST /load_model needs no key from this computer, nor from whom a proxy on it lets in"
+    add("--load_without_key", action="store_true", help=text)
+    text = "use a calibration that misses its floor, instead of asking about every answer"
+    add("--act_below_floor", action="store_true", help=text)
+    text = "what runs the network; auto: TensorFlow where it sees a GPU, else the fastest"
+    add("--engine", choices=ENGINES, default=defaults.engine, help=text)
     framing.add_flags(model)
     add = parser.add_argument_group("network").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    add(
-        "--port",
-        type=_number(int, 0, 65535),
-        default=environment.get("PORT") or "8080",
-        help="port to listen on, 0 for any free one; PORT unless given (%(default)s)",
-    )
-    add(
-        "--openpi_port",
-        type=_number(int, 0, 65535),
-        help="port for openpi's websocket protocol (requirements-openpi.txt); none unless given",
-    )
+    text = "to listen on, 0 for any free one (PORT, else %(default)s)"
+    add("--port", type=port, default=known["PORT"] or "8080", help=text)
+    text = "port for openpi's websocket protocol (requirements-openpi.txt); none unless given"
+    add("--openpi_port", type=port, help=text)
     add("--port_file", type=pathlib.Path, help="file that gets the port once the server listens")
-    add(
-        "--api_key_file",
-        type=pathlib.Path,
-        help="lines 'name:key'; API_KEYS='name:key,name:key' does the same; without keys "
-        "anyone who reaches the server may ask, and nobody may load models",
-    )
-    add(
-        "--cors_origin",
-        action="append",
-        default=[],
-        help="web origin whose pages may call the server, such as https://lab.example; repeatable",
-    )
-    add(
-        "--record_dir",
-        type=pathlib.Path,
-        help="keep requests, answers and corrections here (off unless given)",
-    )
-    add(
-        "--record_bytes",
-        type=_number(int, 1, 2**63),
-        default=defaults.record_bytes,
-        help="recording ends before its files take more (%(default)s)",
-    )
+    text = "lines 'name:key', as API_KEYS='name:key,name:key'; without keys anyone may ask"
+    add("--api_key_file", type=pathlib.Path, help=text)
+    text = "origin whose pages may call the server, such as https://lab.example; repeatable"
+    add("--cors_origin", action="append", default=[], help=text)
+    text = "keep requests, answers and corrections here (off unless given)"
+    add("--record_dir", type=pathlib.Path, help=text)
+    text = "recording ends before its files take more (%(default)s)"
+    add("--record_bytes", type=count, default=defaults.record_bytes, help=text)
     add = parser.add_argument_group("limits").add_argument
     limits = {
         "requests_per_minute": "of one key or address; no limit unless given",
@@ -155,14 +104,9 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
         "max_pixels": "of a picture, and of all at a time (%(default)s)",
     }
     for name, text in limits.items():
-        default = getattr(defaults, name)
-        add(f"--{name}", type=_number(int, 1, 2**63), default=default, help=text)
-    add(
-        "--deadline_s",
-        type=_number(float, 1e-9, 1e9),
-        default=defaults.deadline_s,
-        help="longest wait for the model, then 504 (%(default)s)",
-    )
+        add(f"--{name}", type=count, default=getattr(defaults, name), help=text)
+    kind, text = _number(float, 1e-9, 1e9), "longest wait for the model, then 504 (%(default)s)"
+    add("--deadline_s", type=kind, default=defaults.deadline_s, help=text)
 
 
 def from_flags(arguments: argparse.Namespace, environment: Mapping[str, str]) -> ServerSettings:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving import engines as serving_engines
+from serving import predictor
 from serving.engines import engine as engines
 from serving.engines import graphs
 from tests import small_model
@@ -230,7 +230,7 @@ def choose(monkeypatch):
     monkeypatch.setattr(engines, "in_tensorflow", lambda stages, functions: "tensorflow engine")
     monkeypatch.setattr(engines, "check", lambda engine, functions: None)
     loaded = types.SimpleNamespace(agent=agent)
-    return made, lambda name: serving_engines.create(loaded, name)
+    return made, lambda name: predictor.create_engine(loaded, name)
 
 
 def test_which_engine_is_taken(choose, monkeypatch, caplog):

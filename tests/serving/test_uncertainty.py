@@ -89,7 +89,6 @@ def test_asks_above_the_threshold_and_about_what_it_was_not_trained_on(tmp_path)
 def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
     """`from_checkpoint` reads the file; one that is damaged is an error, not no file."""
     import checkpoint_directory
-    from serving import engines
 
     (tmp_path / "store").mkdir()
     store = serving_stubs.embedding_store_of(tmp_path / "store")
@@ -106,7 +105,7 @@ def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
     loaded = lambda contents, *_: checkpoint_directory.LoadedCheckpoint(None, contents)  # noqa: E731
     monkeypatch.setattr(checkpoint_directory, "read_contents", contents)
     monkeypatch.setattr(checkpoint_directory, "load", loaded)
-    monkeypatch.setattr(engines, "create", lambda *arguments: TokenModel())
+    monkeypatch.setattr(predictor, "create_engine", lambda *arguments: TokenModel())
     assert load() is None
     uncertainty_calibration.write(tmp_path, calibration())
     assert dataclasses.asdict(load().calibration) == dataclasses.asdict(calibration())
