@@ -12,6 +12,8 @@ is 0.4 m away starts at (0.04, 0, 0.4), ends at (0.08, 0, 0.4) and has roll 0.
 Depth has holes, and at the food's edge it jumps to the plate. So a line is laid through the depth
 along the motion by the median of slopes (Theil and Sen), which a quarter of wrong values does not
 move. Where even that is not known, `DepthError` names the reason; nothing is made up.
+
+This file works alone, on a robot too; it needs NumPy, and for a lens with distortion OpenCV.
 """
 
 from __future__ import annotations
@@ -19,9 +21,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
-from scipy import stats
 
 # Along the motion; its outer tenths lie on the food's edge.
 _NUM_PLACES, _FIRST, _LAST = 41, 0.1, 0.9
@@ -69,10 +69,12 @@ class Camera:
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels [N, 2] to the directions in which they look, float64 [N, 3] with z = 1."""
         fx, fy, cx, cy = self.intrinsics
-        matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-        distortion = np.asarray(self.distortion, np.float64) if len(self.distortion) else None
-        points = np.asarray(pixels, np.float64).reshape(-1, 1, 2)
-        plane = cv2.undistortPoints(points, matrix, distortion).reshape(-1, 2)
+        plane = (np.asarray(pixels, np.float64).reshape(-1, 2) - (cx, cy)) / (fx, fy)
+        if np.any(self.distortion):
+            import cv2
+
+            distortion = np.asarray(self.distortion, np.float64)
+            plane = cv2.undistortPoints(plane[:, np.newaxis], np.eye(3), distortion)[:, 0]
         return np.concatenate([plane, np.ones((len(plane), 1))], axis=1)
 
 
@@ -148,7 +150,9 @@ def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Came
         raise DepthError(
             "range", f"expected {camera.min_m} to {camera.max_m} m, got {middle:.3f} m."
         )
-    slope, offset, *_ = stats.theilslopes(found, shares)
+    first, second = np.triu_indices(len(shares), 1)
+    slope = np.median((found[second] - found[first]) / (shares[second] - shares[first]))
+    offset = middle - slope * np.median(shares)
     residual = np.quantile(np.abs(found - offset - slope * shares), _RIGHT_SHARE)
     if residual > camera.max_residual_m:
         raise DepthError(

@@ -364,7 +364,7 @@ class FoodAcquisitionClient(Policy):
         if len(motion) != 4:
             raise ValueError(f"Expected start_x, start_y, end_x, end_y; got {motion!r}.")
         body = dict(zip(("start_x", "start_y", "end_x", "end_y"), map(float, motion)))
-        body |= _asked({}, (), request_id=request_id, corrected_by=corrected_by)
+        body.update(_asked({}, (), request_id=request_id, corrected_by=corrected_by))
         return str(self._request("POST", "/corrections", body).get("message"))
 
     def _request(
@@ -492,7 +492,7 @@ def _read(content: Mapping[str, Any], sampled: bool) -> Any:
         if not sampled:
             return prediction
         statistics = fields_of(Statistics, content["statistics"])
-        statistics |= {key: np.array(statistics[key], np.float64) for key in ("mean", "std")}
+        statistics.update({k: np.array(statistics[k], np.float64) for k in ("mean", "std")})
         return BatchPrediction(
             prediction,
             *(np.array(content[key], np.float64) for key in ("predictions", "predictions_pixels")),

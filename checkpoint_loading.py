@@ -470,7 +470,9 @@ def configure(args: argparse.Namespace, file: TensorFile) -> str:
     """Sets gin up for the model of the checkpoint; says where the configuration comes from."""
     import gin
 
-    beside = pathlib.Path(file.prefix).with_name("config.gin")
+    prefix = pathlib.Path(file.prefix)
+    in_saved_model = prefix.parts[-2:] == ("variables", "variables")
+    beside = prefix.parents[1 if in_saved_model else 0] / "config.gin"
     source = args.config_file or (str(beside) if beside.is_file() else None)
     if source:
         text = pathlib.Path(source).read_text(encoding="utf-8")

@@ -72,6 +72,10 @@ class SavedModelEncoder:
 
     def encode(self, text: str) -> np.ndarray:
         """One text -> float32 [512] of unit norm."""
+        return _unit(self.vector(text), text)
+
+    def vector(self, text: str) -> np.ndarray:
+        """One text -> float32 [512] as the encoder gives it; RT-1 was trained with such."""
         texts = self._tf.constant([text])
         if callable(self._model):
             output = self._model(texts)
@@ -85,7 +89,7 @@ class SavedModelEncoder:
             )
         if isinstance(output, dict):
             output = output[self._only(output)]
-        return _unit(np.asarray(output)[0], text)
+        return np.asarray(output)[0]
 
     def _only(self, mapping: dict) -> str:
         if len(mapping) != 1:

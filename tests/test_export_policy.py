@@ -24,6 +24,7 @@ from tf_agents.trajectories import time_step
 
 import checkpoint_loading
 import export_policy
+import rt1_policy
 import saved_models
 from tests import checkpoint_files as files
 from tests import index_files, public_clients, small_model
@@ -140,6 +141,10 @@ def test_export_then_import_is_bit_equal_and_notices_exchanged_variables(rt1, tm
         checkpoint_loading.custom_load_checkpoint(loaded, copy)
     for value, variable in zip(expected, loaded.network.variables, strict=True):
         np.testing.assert_array_equal(value, variable.numpy())
+
+
+def test_a_program_finds_the_configuration_in_an_export(rt1):
+    assert rt1_policy.RT1Policy.load(rt1[2]).image_shape == (small_model.SIDE, small_model.SIDE, 3)
 
 
 def test_an_export_says_what_its_tokens_mean(rt1, tmp_path):

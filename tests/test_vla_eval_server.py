@@ -1,0 +1,189 @@
+r"""The harness vla-eval, as it is, drives RT-1; SimplerEnv's own client says what is right.
+
+    python -m venv harness
+    harness/bin/pip install --no-deps -r requirements.txt -r requirements-dev.txt
+    harness/bin/pip install vla-eval==0.8.0 transforms3d==0.4.2
+    harness/bin/pip install --no-deps tensorflow-hub==0.16.1
+    SIMPLER_RT1_MODEL=rt1_model.py harness/bin/python -m pytest tests/test_vla_eval_server.py
+
+`rt1_model.py` is simpler_env/policies/rt1/rt1_model.py of github.com/simpler-env/SimplerEnv. Its
+simulator is a stub that has fixed pictures; the harness' benchmark, runner and client are real.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import types
+
+import gin
+import numpy as np
+import pytest
+import requests
+
+pytest.importorskip("vla_eval", reason="needs vla-eval, in an environment of its own")
+import anyio
+from vla_eval import api, connection
+
+import export_policy
+import rt1_policy
+from tests import public_clients, small_model
+
+SETTINGS = (*small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 3")
+TEXTS = ("pick coke can", "open drawer")
+FRAMES = np.random.default_rng(1).integers(0, 256, (2, 5, 90, 140, 3), np.uint8)
+SEEN = {"images": {"primary": FRAMES[0, 0]}, "task_description": TEXTS[0]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An exported policy, and in hub/ the encoders."""
+    path = tmp_path_factory.mktemp("rt1")
+    agent = small_model.build(*SETTINGS)
+    prefix = agent.weights_checkpoint().write(str(path / "ckpt-1"))
+    (path / "config.gin").write_text("\n".join((*small_model.BINDINGS, *SETTINGS)))
+    arguments = ["--checkpoint_path", prefix, "--output_dir", str(path / "exported")]
+    assert export_policy.main(arguments) == 0
+    gin.clear_config()
+    public_clients.fill_cache(path / "hub")
+    return path
+
+
+@contextlib.contextmanager
+def serving(folder, *flags):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    encoder = next(path for path in (folder / "hub").iterdir() if path.is_dir())
+    flags = flags or ("--args.encoder_dir", str(encoder))
+    command = [sys.executable, "vla_eval_server.py", "--host", "127.0.0.1", "--port", port]
+    command += ["--args.checkpoint_path", str(folder / "exported"), *flags]
+    root = pathlib.Path(__file__).parents[1]
+    with subprocess.Popen(command, cwd=root) as server:
+        try:
+            deadline = time.monotonic() + 300
+            while True:
+                with contextlib.suppress(requests.ConnectionError):
+                    assert requests.get(f"http://127.0.0.1:{port}/health", timeout=9).ok
+                    break
+                assert server.poll() is None and time.monotonic() < deadline
+                time.sleep(0.2)
+            yield f"ws://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+def simulator(monkeypatch):
+    """A stub in the place of SimplerEnv's simulator; the list of the actions that it gets."""
+    taken, started = [], []
+
+    class Env:
+        def __init__(self, *_, **given):
+            self.steps, self.unwrapped = 0, self
+
+        def reset(self, **given):
+            started.append(0)
+            return 0, {}
+
+        def step(self, action):
+            taken.append(action)
+            self.steps += 1
+            return self.steps, 0.0, False, self.steps == 5, {}
+
+        def get_language_instruction(self):
+            return TEXTS[len(started) - 1]
+
+        def close(self):
+            pass
+
+    def image(env, seen):
+        return FRAMES[len(started) - 1][min(seen, 4)]
+
+    names = ["simpler_env", "simpler_env.utils", "simpler_env.utils.env"]
+    for name in (*names, "simpler_env.utils.env.observation_utils"):
+        monkeypatch.setitem(sys.modules, name, module := types.ModuleType(name))
+    module.get_image_from_maniskill2_obs_dict = image
+    sys.modules["simpler_env"].make = Env
+    return taken
+
+
+def test_two_episodes_of_the_harness_act_as_simplerenvs_client(folder, monkeypatch, tmp_path):
+    if "SIMPLER_RT1_MODEL" not in os.environ:
+        pytest.skip("needs SimplerEnv's client, see above")
+    taken = simulator(monkeypatch)
+    benchmark = {"benchmark": "vla_eval.benchmarks.simpler.benchmark:SimplerEnvBenchmark"}
+    benchmark |= {"episodes_per_task": 2, "params": {"seed": 0}}
+    config = {"benchmarks": [benchmark], "output_dir": str(tmp_path)}
+    with serving(folder) as url:
+        (result,) = api.run(config, server_url=url, no_save=True)
+    assert len(taken) == 10, result
+
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(folder / "hub"))
+    spec = importlib.util.spec_from_file_location("rt1_model", os.environ["SIMPLER_RT1_MODEL"])
+    theirs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(theirs)
+    side = small_model.SIDE
+    client = theirs.RT1Inference(str(folder / "exported"), image_width=side, image_height=side)
+    sticky = False
+    for number, (text, frames) in enumerate(zip(TEXTS, FRAMES)):
+        client.reset(text)
+        for step, frame in enumerate(frames):
+            _, action = client.step(frame, text)
+            found = taken[5 * number + step]
+            expected = np.concatenate([action["world_vector"], action["rot_axangle"]])
+            np.testing.assert_allclose(found[:6], expected, atol=1e-5)
+            sticky = (sticky and step > 0) or abs(action["gripper"][0]) > 0.5
+            if not sticky:  # Then the harness repeats a command, which SimplerEnv does not.
+                np.testing.assert_allclose(found[6], action["gripper"][0], atol=1e-5)
+
+
+def test_a_window_for_each_session_and_episode(folder, tmp_path):
+    vectors = {text: small_model.embeddings(3 + i) for i, text in enumerate(TEXTS)}
+    np.savez(tmp_path / "texts.npz", **vectors)
+    policy = rt1_policy.RT1Policy.load(folder / "exported")
+    gin.clear_config()
+
+    async def talk(url):
+        image = small_model.images(1)
+        async with connection.Connection(url) as first, connection.Connection(url) as second:
+            assert first.server_info["action_spec"]["rotation"]["format"] == "axis_angle"
+
+            async def act(client, text, **given):
+                seen = {"images": {"primary": image}, "task_description": text, **given}
+                return await client.act(seen)
+
+            async def expect(client, text, state, **given):
+                vector = given.get("natural_language_embedding", vectors.get(text))
+                expected, state = policy.step(image, vector, state or policy.initial_state())
+                found = await act(client, text, **given)
+                for key, value in expected.items():
+                    np.testing.assert_allclose(found[key], value, atol=1e-5, err_msg=key)
+                return state
+
+            await first.start_episode({"task": {}})
+            await second.start_episode({"task": {}})
+            one = await expect(first, TEXTS[0], None)
+            other = await expect(second, TEXTS[1], None)
+            one = await expect(first, TEXTS[0], one)
+            await expect(second, TEXTS[1], other)
+            await first.end_episode({})
+            await first.start_episode({"task": {}})
+            await expect(first, TEXTS[0], None)  # A new episode,
+            state = await expect(first, TEXTS[1], None)  # a new instruction.
+            for bad, text in ((act, "dance"), (act, None)):
+                with pytest.raises(RuntimeError, match="expected one of.*--args.encoder_dir"):
+                    await bad(first, text)
+            with pytest.raises(RuntimeError, match=r"expected 'primary' uint8 \[H, W, 3\]"):
+                await first.act({"images": {"a": image, "b": image}, "task_description": TEXTS[1]})
+            await expect(first, TEXTS[1], state)  # Refusals leave the window alone.
+            vector = small_model.embeddings(9)
+            await first.start_episode({"task": {}})
+            await expect(first, "dance", None, natural_language_embedding=vector)
+
+    with serving(folder, "--args.instructions", str(tmp_path / "texts.npz")) as url:
+        anyio.run(talk, url)

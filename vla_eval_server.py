@@ -1,0 +1,115 @@
+"""RT-1 for vla-eval (allenai/vla-evaluation-harness), whose simulators ask this server.
+
+    pip install vla-eval==0.8.0
+    python vla_eval_server.py --args.checkpoint_path rt1main/ckpt-424760 \\
+        --args.config_file configs/rt1main.gin --args.encoder_dir use_large_5 --port 8000
+    vla-eval run --server-url ws://127.0.0.1:8000 --config simpler.yaml
+
+What SimplerEnv's own client of RT-1 does for the Google robot is done here: pictures are resized
+with padding, gripper commands below 0.01 are 0, and another instruction begins a new rolling
+window, as an episode does. An instruction's vector comes with the observation, or from
+`instructions`, or from the encoder; without one it is refused.
+"""
+
+from __future__ import annotations
+
+import keras2  # noqa: F401
+
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from vla_eval import specs
+from vla_eval.model_servers import base, predict, serve
+
+import policy_specs
+import rt1_policy
+from food_data import text_encoders
+
+
+class RT1ModelServer(predict.PredictModelServer):
+    """RT-1 with a rolling window for each session."""
+
+    def __init__(
+        self,
+        checkpoint_path: str,
+        config_file: str | None = None,
+        instructions: str | None = None,
+        encoder_dir: str | None = None,
+        camera: str = "primary",
+        gripper: Literal["opening", "command"] = "opening",
+    ) -> None:
+        """Loads and warms up; raises OSError, ValueError.
+
+        Args:
+            checkpoint_path: a checkpoint of RT-1, or the folder of a SavedModel.
+            config_file: the network's gin file; unless given, shapes say what it is.
+            instructions: `.npz` with a vector [512] for each instruction, named by its words.
+            encoder_dir: Universal Sentence Encoder large v5 as a SavedModel.
+            camera: which picture of several.
+            gripper: the opening in 0..1, of which the harness makes RT-1's command again at
+                `gripper_mode: sticky`; or that command in -1..1.
+        """
+        super().__init__()
+        self._camera, self._gripper = camera, gripper
+        self._vectors = dict(np.load(instructions)) if instructions else {}
+        self._encoder = text_encoders.SavedModelEncoder(encoder_dir) if encoder_dir else None
+        self._windows: dict[str, tuple[str | None, Any]] = {}
+        self._policy = rt1_policy.RT1Policy.load(checkpoint_path, config_file)
+        self._policy.warm_up()
+
+    def get_action_spec(self) -> dict[str, specs.DimSpec]:
+        gripper = {"opening": specs.GRIPPER_01, "command": specs.GRIPPER_RAW}[self._gripper]
+        parts = {"position": specs.POSITION_DELTA, "rotation": specs.ROTATION_AA}
+        return parts | {"gripper": gripper}
+
+    def get_observation_spec(self) -> dict[str, specs.DimSpec]:
+        return {self._camera: specs.IMAGE_RGB, "language": specs.LANGUAGE}
+
+    def get_observation_params(self) -> dict[str, Any]:
+        return {"gripper_mode": "sticky"} if self._gripper == "opening" else {}
+
+    async def on_episode_start(self, config: dict[str, Any], ctx: base.SessionContext) -> None:
+        self._windows.pop(ctx.session_id, None)
+
+    async def on_episode_end(self, result: dict[str, Any], ctx: base.SessionContext) -> None:
+        self._windows.pop(ctx.session_id, None)
+
+    def predict(self, obs: dict[str, Any], ctx: base.SessionContext) -> dict[str, Any]:
+        """`actions` float32 [7]: world vector, rotation (axis times angle), gripper; beside them
+        all parts as RT-1 gives them. Raises ValueError."""
+        text, images = obs.get("task_description"), obs.get("images") or {}
+        name = self._camera if len(images) != 1 else next(iter(images))
+        image = images.get(name)
+        if getattr(image, "dtype", None) != np.uint8 or image.shape[2:] != (3,):
+            raise ValueError(f"images: expected {name!r} uint8 [H, W, 3], got {sorted(images)}.")
+        image = tf.image.resize_with_pad(image, *self._policy.image_shape[:2])
+        embedding = np.asarray(self._embedding(obs, text), np.float32)
+        before, state = self._windows.get(ctx.session_id, (text, None))
+        if state is None or before != text:
+            state = self._policy.initial_state()
+        action, state = self._policy.step(tf.cast(image, tf.uint8).numpy(), embedding, state)
+        self._windows[ctx.session_id] = (text, state)
+        gripper = action["gripper_closedness_action"]
+        gripper = np.where(np.abs(gripper) < 1e-2, np.float32(0), gripper)
+        if self._gripper == "opening":
+            gripper = (1 - gripper) / 2
+        parts = [action["world_vector"], action["rotation_delta"], gripper]
+        return {"actions": np.concatenate(parts), **action}
+
+    def _embedding(self, obs: dict[str, Any], text: str | None) -> np.ndarray:
+        if policy_specs.EMBEDDING_KEY in obs:
+            return obs[policy_specs.EMBEDDING_KEY]
+        if text in self._vectors:
+            return self._vectors[text]
+        if self._encoder is None or not text:
+            raise ValueError(
+                f"task_description: expected one of {sorted(self._vectors)}, got {text!r}. Give "
+                f"others by --args.instructions or --args.encoder_dir, or send an observation with "
+                f"{policy_specs.EMBEDDING_KEY}."
+            )
+        return self._vectors.setdefault(text, self._encoder.vector(text))
+
+
+if __name__ == "__main__":
+    serve.run_server(RT1ModelServer)
