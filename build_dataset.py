@@ -12,6 +12,8 @@
     python build_dataset.py check data/plates.npz
     python build_dataset.py show data/plates.npz --output_file data/plates.jpg
     python build_dataset.py shards data/plates.npz --output_dir data/plates
+    python build_dataset.py lerobot data/plates.npz --output_dir data/plates_lerobot
+    python build_dataset.py from_lerobot data/plates_lerobot --output_file data/day_5.npz
 
 Beside `day_1.npz` it writes `day_1_split.npz`: which samples train, and which validate. What the
 files hold is said in `food_data/npz_dataset.py`, what annotations look like in
@@ -41,10 +43,12 @@ from food_data import (
     drawing,
     embedding_store,
     image_placement,
+    lerobot,
     npz_dataset,
     recordings,
     rlds,
     splits,
+    text_encoders,
 )
 from food_data.synthetic import camera, photographs, plates
 
@@ -68,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)
-    except (OSError, ValueError, LookupError) as error:
+    except (OSError, ValueError, LookupError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -85,7 +89,14 @@ def _add_commands(subparsers: argparse._SubParsersAction) -> None:
     merge.set_defaults(build=_build_merged)
     merge.add_argument("files", nargs="+", type=pathlib.Path, metavar="A.npz")
     photos = dataset_builder.add_photo_commands(subparsers)
-    for parser in (*photos, recorded, _add_synthetic(subparsers), merge):
+    shared = subparsers.add_parser("from_lerobot", help="from a LeRobot data set, v3.0 or v2.1")
+    shared.set_defaults(build=_build_lerobot)
+    shared.add_argument("lerobot_dir", type=pathlib.Path, help="with meta/info.json")
+    shared.add_argument("--action", help="what is done where the task does not say it")
+    shared.add_argument("--label_map", help="JSON of label -> food")
+    how = "default: as meta/info.json says, if build_dataset.py lerobot wrote it"
+    dataset_builder.add_picture_flags(shared, how, required=False)
+    for parser in (*photos, recorded, shared, _add_synthetic(subparsers), merge):
         add = parser.add_argument
         add("--output_file", type=pathlib.Path, required=True, help="the .npz")
         add("--embeddings_dir", default=_EMBEDDINGS_DIR)
@@ -107,10 +118,23 @@ def _add_commands(subparsers: argparse._SubParsersAction) -> None:
     show.set_defaults(run=_show)
     for parser in (check, show):
         parser.add_argument("file", type=pathlib.Path, help="the .npz")
-    shards = subparsers.add_parser("shards", help="an .npz as RLDS, for more than one file holds")
-    shards.add_argument("file", type=pathlib.Path, help="the .npz")
-    shards.add_argument("--output_dir", type=pathlib.Path, required=True, help="new folder")
+    text = "an .npz, or a robot's LeRobot data set, as RLDS, for more than one file holds"
+    shards = subparsers.add_parser("shards", help=text)
+    shards.add_argument("file", type=pathlib.Path, help="the .npz, or the folder")
+    text = "RT-1's keys that the numbers of LeRobot's action are, in their order"
+    shards.add_argument("--action_order", nargs="+", default=[], metavar="KEY", help=text)
+    text = "LeRobot's tasks: a Universal Sentence Encoder to embed them with, such as USE-large/5, "
+    text += f"with which RT-1 was trained (default: the package {text_encoders.PACKAGE})"
+    shards.add_argument("--saved_model", type=pathlib.Path, help=text)
     shards.set_defaults(run=_shards)
+    published = subparsers.add_parser("lerobot", help="an .npz as LeRobot v3.0, to publish it")
+    published.add_argument("file", type=pathlib.Path, help="the .npz, or its shards")
+    published.set_defaults(run=_lerobot)
+    for parser in (shards, published):
+        parser.add_argument("--output_dir", type=pathlib.Path, required=True, help="new folder")
+    for parser in (shards, shared):
+        text = "feature with the pictures, if LeRobot's data set has several"
+        parser.add_argument("--camera", metavar="FEATURE", help=text)
 
 
 def _add_synthetic(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -229,6 +253,27 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     return dataset
 
 
+def _build_lerobot(args: argparse.Namespace) -> npz_dataset.FoodDataset:
+    """What others share: a photo for each frame, its task, and four numbers."""
+    source = lerobot.Dataset(args.lerobot_dir, args.camera)
+    resize = args.resize or source.info.get("resize")
+    if resize not in image_placement.MODES:
+        raise ValueError(
+            f"--resize: expected one of {', '.join(image_placement.MODES)}, got none, and "
+            f"{lerobot.INFO_FILE} says {resize}."
+        )
+    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
+    mapped = dataset_builder.read_label_map(args.label_map, store.vocabulary)
+    pictures = dataset_builder.resolve_actions(
+        lerobot.food_pictures(source), args.action, store.vocabulary, mapped
+    )
+    dataset, report = dataset_builder.build_dataset(
+        pictures, store, resize=resize, skip_unreadable=args.skip_unreadable
+    )
+    print(report.text())
+    return dataset
+
+
 def _build_synthetic(args: argparse.Namespace) -> None:
     """Writes the data set; photographs are read and cut out, and what became of them is printed."""
     store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
@@ -292,7 +337,32 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _shards(args: argparse.Namespace) -> int:
-    print(rlds.write_food(npz_dataset.read_npz(args.file), args.output_dir))
+    atomic_files.check_local(args.output_dir, "--output_dir")
+    if not args.file.is_dir():
+        print(rlds.write_food(npz_dataset.read_npz(args.file), args.output_dir))
+        return 0
+    encoders: list[text_encoders.TextEncoder] = []
+
+    @functools.cache
+    def encode(text: str) -> np.ndarray:
+        # Only data sets without embeddings need one.
+        if not encoders:
+            model = args.saved_model
+            saved = model and text_encoders.SavedModelEncoder(model)
+            encoders.append(saved or text_encoders.PackageEncoder())
+        return encoders[0].encode(text)
+
+    source = lerobot.Dataset(args.file, args.camera)
+    print(lerobot.write_shards(source, args.output_dir, encode, args.action_order))
+    return 0
+
+
+def _lerobot(args: argparse.Namespace) -> int:
+    atomic_files.check_local(args.output_dir, "--output_dir")
+    dataset = rlds.read_dataset(args.file)
+    print(lerobot.write_food(dataset, args.output_dir))
+    if dataset.masks is not None:
+        print("masks are left out: LeRobot's format has no place for them")
     return 0
 
 

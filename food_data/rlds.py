@@ -24,7 +24,7 @@ import shutil
 import struct
 import threading
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import cv2
@@ -38,6 +38,7 @@ if typing.TYPE_CHECKING:
     import tensorflow as tf
 
 INFO_FILE, FEATURES_FILE, LABELS_FILE = "dataset_info.json", "features.json", "labels.npz"
+LEROBOT_FILE = "meta/info.json"
 VERSION = "1.0.0"
 _SHARD_BYTES = 256 * 2**20
 _STEPS = "steps/"
@@ -83,6 +84,11 @@ def find(directory: str | os.PathLike[str]) -> pathlib.Path:
         found = sorted(pathlib.Path(directory).glob(f"{pattern}/{FEATURES_FILE}"), key=_version)
         if found:
             return found[-1].parent
+    if (pathlib.Path(directory) / LEROBOT_FILE).is_file():
+        raise FileNotFoundError(
+            f"{directory}: expected shards (RLDS), got a LeRobot data set. build_dataset.py shards "
+            "makes shards of a robot's episodes, build_dataset.py from_lerobot an .npz of food."
+        )
     raise FileNotFoundError(
         f"{directory}: expected a data set of TensorFlow Datasets, a folder with {INFO_FILE}, "
         f"{FEATURES_FILE} and shards; there is no {FEATURES_FILE} in it."
@@ -95,7 +101,7 @@ def _version(path: pathlib.Path) -> list[int]:
 
 def read_features(folder: pathlib.Path) -> dict[str, Feature]:
     """Path -> feature. Raises ValueError for kinds that are not read."""
-    content = _read_json(folder / FEATURES_FILE)
+    content = read_json(folder / FEATURES_FILE)
     found: dict[str, Feature] = {}
 
     def walk(node: Mapping[str, Any], path: str) -> None:
@@ -124,7 +130,8 @@ def read_features(folder: pathlib.Path) -> dict[str, Feature]:
     return found
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """An object of a JSON file. Raises OSError, ValueError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -200,7 +207,7 @@ class Episodes:
         """Raises OSError, ValueError if something is missing, of another kind or broken off."""
         self.folder = find(directory)
         self.features = read_features(self.folder)
-        info = _read_json(self.folder / INFO_FILE)
+        info = read_json(self.folder / INFO_FILE)
         splits = {one["name"]: one for one in info.get("splits", ())}
         if info.get("fileFormat", "tfrecord") != "tfrecord" or split not in splits:
             raise ValueError(
@@ -315,6 +322,29 @@ def write_food(
 
     Pictures are PNG. Raises OSError; FileExistsError if the folder exists.
     """
+    labels = {
+        key: value
+        for key, value in vars(dataset).items()
+        if value is not None and key not in ("images", "photos")
+    }
+    episodes = (_food_values(dataset, number) for number in range(len(dataset)))
+    text = "Photos of plates with the start and the end of a motion."
+    return write_episodes(directory, _FOOD, episodes, text, labels, shard_bytes)
+
+
+def write_episodes(
+    directory: str | os.PathLike[str],
+    features: Mapping[str, Feature],
+    episodes: Iterable[Mapping[str, Any]],
+    description: str,
+    labels: Mapping[str, Any] | None = None,
+    shard_bytes: int = _SHARD_BYTES,
+) -> pathlib.Path:
+    """Writes episodes, as `example` takes them, as shards into a new folder `directory`/1.0.0 and
+    returns it; `labels` become `labels.npz`.
+
+    Raises OSError; FileExistsError if the folder exists; ValueError without episodes.
+    """
     import tensorflow as tf
 
     final = pathlib.Path(directory) / VERSION
@@ -326,8 +356,8 @@ def write_food(
     name = re.sub(r"\W", "_", pathlib.Path(directory).name).lower()
     prefix = f"{name}-train.tfrecord-"
     lengths, writer, size, num_bytes = [], None, 0, 0
-    for number in range(len(dataset)):
-        record = _food_example(dataset, number).SerializeToString()
+    for values in episodes:
+        record = example(values).SerializeToString()
         if writer is None or size + len(record) > shard_bytes:
             if writer is not None:
                 writer.close()
@@ -337,28 +367,37 @@ def write_food(
         writer.write(record)
         lengths[-1] += 1
         size, num_bytes = size + len(record), num_bytes + len(record)
+    if writer is None:
+        raise ValueError(f"{directory}: expected at least one episode to write, got none.")
     writer.close()
     for number in range(len(lengths)):
         part = folder / f"{prefix}{number:05d}.part"
         part.rename(folder / f"{prefix}{number:05d}-of-{len(lengths):05d}")
-    labels = {
-        key: value
-        for key, value in vars(dataset).items()
-        if value is not None and key not in ("images", "photos")
-    }
-    np.savez(folder / LABELS_FILE, **labels)
+    if labels is not None:
+        np.savez(folder / LABELS_FILE, **labels)
     split = {"name": "train", "shardLengths": [str(length) for length in lengths]}
     split |= {"numBytes": str(num_bytes)}
     split |= {"filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"}
     info = {"name": name, "version": VERSION, "fileFormat": "tfrecord", "splits": [split]}
-    info["description"] = "Photos of plates with the start and the end of a motion."
-    for file, content in ((FEATURES_FILE, feature_tree(_FOOD)), (INFO_FILE, info)):
+    info["description"] = description
+    for file, content in ((FEATURES_FILE, feature_tree(features)), (INFO_FILE, info)):
         (folder / file).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     atomic_files.sync(*folder.iterdir(), folder)
     folder.rename(final)
     return final
 
 
+# What every step has beside its picture and its action.
+STEP_FEATURES = {
+    f"{_STEPS}observation/{policy_specs.EMBEDDING_KEY}": Feature(
+        "tensor", "float32", (policy_specs.EMBEDDING_SIZE,)
+    ),
+    **{
+        f"{_STEPS}{key}": Feature("tensor", "bool")
+        for key in ("is_first", "is_last", "is_terminal")
+    },
+    f"{_STEPS}reward": Feature("tensor", "float32"),
+}
 # What a sample of food is as an episode.
 _FOOD = {
     "episode_metadata/action_name": Feature("text"),
@@ -367,19 +406,14 @@ _FOOD = {
     f"{_STEPS}observation/{policy_specs.IMAGE_KEY}": Feature(
         "image", "uint8", npz_dataset.IMAGE_SHAPE, "png"
     ),
-    f"{_STEPS}observation/{policy_specs.EMBEDDING_KEY}": Feature(
-        "tensor", "float32", (policy_specs.EMBEDDING_SIZE,)
-    ),
     f"{_STEPS}action/{policy_specs.ACTION_KEY}": Feature(
         "tensor", "float32", (policy_specs.NUM_COORDINATES,)
     ),
-    **{f"{_STEPS}{key}": Feature("tensor", "bool") for key in ("is_first", "is_last")},
-    f"{_STEPS}is_terminal": Feature("tensor", "bool"),
-    f"{_STEPS}reward": Feature("tensor", "float32"),
+    **STEP_FEATURES,
 }
 
 
-def _food_example(dataset: npz_dataset.FoodDataset, number: int) -> tf.train.Example:
+def _food_values(dataset: npz_dataset.FoodDataset, number: int) -> dict[str, Any]:
     """One sample as an episode of one step."""
     image = np.asarray(dataset.images[number])
     _, file = cv2.imencode(".png", image[..., ::-1])
@@ -394,7 +428,7 @@ def _food_example(dataset: npz_dataset.FoodDataset, number: int) -> tf.train.Exa
     values[f"{_STEPS}action/{policy_specs.ACTION_KEY}"] = dataset.actions[number]
     values |= {f"{_STEPS}{key}": True for key in ("is_first", "is_last", "is_terminal")}
     values[f"{_STEPS}reward"] = np.float32(0)
-    return example(values)
+    return values
 
 
 def example(values: Mapping[str, Any]) -> tf.train.Example:

@@ -1,0 +1,486 @@
+"""LeRobot data sets, as people share them on a hub: v3.0 out, v3.0 and v2.1 in, without torch.
+
+    data/photos/meta/info.json                            version, features, where files lie, counts
+                meta/stats.json                           feature -> min, max, mean, std, quantiles
+                meta/tasks.parquet                        instruction, task_index
+                meta/episodes/chunk-000/file-000.parquet  a row for each episode: length, files
+                data/chunk-000/file-000.parquet           a row for each frame, of many episodes
+                videos/observation.image/chunk-000/file-000.mp4
+
+Pictures are files within the rows ("image"), or frames of a film ("video"): frame 3 of an episode
+that begins at 12.5 s of its film, at 10 frames a second, is the one at 12.8 s. v2.1 has
+`tasks.jsonl` and `episodes.jsonl`, and for each episode a file of rows and a film.
+
+A sample of food is an episode of one frame: `observation.image` as PNG, `action` with x1, y1, x2,
+y2 in 0..1, "skewering cherry tomato" as its task, and `source`. `info.json` also says how pictures
+became square (`resize`). Masks have no place in it; embeddings are made of the task again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import json
+import os
+import pathlib
+import shutil
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+import policy_specs
+from food_data import annotations, atomic_files, image_placement, npz_dataset, rlds, vocabulary
+
+if typing.TYPE_CHECKING:
+    import pyarrow
+
+VERSION, OLD_VERSION = "v3.0", "v2.1"
+INFO_FILE, TASKS_FILE, STATS_FILE = rlds.LEROBOT_FILE, "meta/tasks.parquet", "meta/stats.json"
+IMAGE_KEY, ACTION_KEY, SOURCE_KEY = "observation.image", "action", "source"
+EMBEDDING_KEY = f"observation.{policy_specs.EMBEDDING_KEY}"
+_EPISODES_FILE = "meta/episodes/chunk-000/file-000.parquet"
+_DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+_CHUNK_FILES = 1000
+_FILE_BYTES = 100 * 2**20
+_BLOCK_ROWS = 64
+_QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
+_CAMERAS = ("image", "video")
+# What a frame of food holds: name -> dtype, shape, names.
+_FEATURES: dict[str, tuple[str, Sequence[int], list[str] | None]] = {
+    IMAGE_KEY: ("image", npz_dataset.IMAGE_SHAPE, ["height", "width", "channels"]),
+    ACTION_KEY: ("float32", (policy_specs.NUM_COORDINATES,), ["x1", "y1", "x2", "y2"]),
+    SOURCE_KEY: ("string", (1,), None),
+    "timestamp": ("float32", (1,), None),
+    **dict.fromkeys(("frame_index", "episode_index", "index", "task_index"), ("int64", (1,), None)),
+}
+
+
+def _package(name: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"The package {name.partition('.')[0]} is not installed; only LeRobot data sets need "
+            "it. Run `pip install --no-deps -r requirements-lerobot.txt`."
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+    """An episode of T frames."""
+
+    index: int
+    tasks: list[str]  # the instruction of each frame
+    columns: dict[str, np.ndarray]  # feature -> [T, ...]
+    images: list[bytes]  # files; of a film PNG
+
+
+class Dataset:
+    """A data set in v3.0 or v2.1; iterating over it reads one episode after the other.
+
+    Attributes:
+        folder: that holds `meta`.
+        info: of `info.json`; `features` in it are name -> {dtype, shape, names}.
+        camera: the feature that pictures are taken from.
+        image_shape: [H, W, 3] of its pictures.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], camera: str | None = None) -> None:
+        """Reads what is in `meta`. Raises OSError, ValueError if it is absent, of another version,
+        or has several cameras of which none was chosen."""
+        atomic_files.check_local(directory, "LeRobot data set")
+        self.folder = pathlib.Path(directory)
+        path = self.folder / INFO_FILE
+        if not path.is_file():
+            raise FileNotFoundError(f"{directory}: expected a LeRobot data set, with {INFO_FILE}.")
+        self.info = rlds.read_json(path)
+        version = self.info.get("codebase_version")
+        if version not in (VERSION, OLD_VERSION):
+            advice = "Write it anew with a LeRobot of that version."
+            if version == "v2.0":
+                advice = "Convert it with LeRobot 0.3.3: python -m "
+                advice += "lerobot.datasets.v21.convert_dataset_v20_to_v21 --repo-id=NAME"
+            raise ValueError(
+                f"{path}: expected codebase_version {VERSION} or {OLD_VERSION}, got {version}. "
+                f"{advice}"
+            )
+        try:
+            features = self.info["features"]
+            cameras = [key for key, one in features.items() if one["dtype"] in _CAMERAS]
+            self.camera = cameras[0] if camera is None and len(cameras) == 1 else camera
+            if self.camera not in cameras:
+                listed = ", ".join(cameras) or "none"
+                raise ValueError(f"--camera: expected one of {listed} of {path}, got {camera}.")
+            shape = features[self.camera]["shape"]
+            self.image_shape = (*(shape[1:] if shape[0] in (1, 3) else shape[:2]), 3)
+            self._tasks, rows = self._read_old() if version == OLD_VERSION else self._read_new()
+            self._rows = sorted(rows, key=lambda row: row["episode_index"])
+        except KeyError as error:
+            raise ValueError(f"{path.parent}: expected {error}, got none.") from error
+        if len(self) != self.info.get("total_episodes"):
+            count = self.info.get("total_episodes")
+            raise ValueError(f"{path.parent}: expected {count} episodes, it describes {len(self)}.")
+
+    def _read_new(self) -> tuple[dict[int, str], list[dict[str, Any]]]:
+        tasks = self._table(self.folder / TASKS_FILE).to_pydict()
+        numbers = tasks.pop("task_index")
+        (texts,) = tasks.values()  # "task", or what pandas calls an index without a name.
+        rows: list[dict[str, Any]] = []
+        for path in sorted((self.folder / "meta" / "episodes").glob("*/*.parquet")):
+            table = self._table(path)
+            names = [name for name in table.column_names if not name.startswith("stats/")]
+            rows += table.select(names).to_pylist()
+        return dict(zip(numbers, texts)), rows
+
+    def _read_old(self) -> tuple[dict[int, str], list[dict[str, Any]]]:
+        found = []
+        for name in ("tasks.jsonl", "episodes.jsonl"):
+            path = self.folder / "meta" / name
+            try:
+                lines = path.read_text(encoding="utf-8").splitlines()
+                found.append([json.loads(line) for line in lines])
+            except ValueError as error:
+                raise annotations.named(error, str(path)) from error
+        return {one["task_index"]: one["task"] for one in found[0]}, found[1]
+
+    def _table(self, path: pathlib.Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
+        parquet = _package("pyarrow.parquet")
+        try:
+            atomic_files.refuse_pointer(path)
+            # Of this file alone: a folder named "chunk=000" is no column.
+            return parquet.read_table(path, columns=columns, partitioning=None)
+        except FileNotFoundError:
+            raise
+        except (_package("pyarrow").ArrowException, OSError) as error:
+            raise ValueError(f"{path}: expected a Parquet file: {error}") from error
+
+    def _path(self, key: str, row: Mapping[str, Any], group: str) -> pathlib.Path:
+        """The file of an episode by the template `key` of info.json. It must not lead out of the
+        folder; the file may be a symbolic link, as a hub's cache has them."""
+        index = row["episode_index"]
+        places = {name: row.get(f"{group}/{name}", 0) for name in ("chunk_index", "file_index")}
+        places |= {"episode_index": index, "video_key": self.camera}
+        places["episode_chunk"] = index // self.info.get("chunks_size", _CHUNK_FILES)
+        path = pathlib.PurePath(self.info[key].format(**places))
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{self.folder / INFO_FILE}: {key} leads out of the folder: {path}")
+        return self.folder / path
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Episode]:
+        """Raises OSError, ValueError, which name the file and the episode."""
+        features, opened, table = self.info["features"], None, None
+        wanted = [key for key, one in features.items() if one["dtype"] not in _CAMERAS]
+        pictures = [self.camera] if features[self.camera]["dtype"] == "image" else []
+        for row in self._rows:
+            path, where = self._path("data_path", row, "data"), f"episode {row['episode_index']}"
+            if path != opened:
+                opened, table = path, self._table(path, wanted + pictures)
+            try:
+                yield self._episode(row, table)
+            except KeyError as error:
+                raise ValueError(f"{path}: {where}: expected {error}, got none.") from error
+            except ValueError as error:
+                raise annotations.named(error, f"{path}: {where}") from error
+
+    def _episode(self, row: Mapping[str, Any], table: pyarrow.Table) -> Episode:
+        """The rows of an episode among those of its file."""
+        features, index = self.info["features"], row["episode_index"]
+        frames = np.flatnonzero(np.asarray(table["episode_index"]) == index)
+        if not len(frames) or len(frames) != row["length"]:
+            raise ValueError(f"expected {row['length']} frames, got {len(frames)}.")
+        part, columns = table.take(frames), {}
+        for key in table.column_names:
+            kind = features[key]["dtype"]
+            if kind not in _CAMERAS:
+                columns[key] = np.asarray(
+                    part[key].to_pylist(), str if kind in ("string", "language") else kind
+                )
+        if self.camera in table.column_names:
+            images = [one["bytes"] for one in part[self.camera].to_pylist()]
+            if None in images:
+                raise ValueError("expected pictures in the rows, got names of files.")
+        else:
+            # In v2.1 an episode has a film of its own.
+            start = row.get(f"videos/{self.camera}/from_timestamp", 0.0)
+            film = self._path("video_path", row, f"videos/{self.camera}")
+            times = start + columns["timestamp"].astype(np.float64)
+            images = _film_frames(film, times.tolist(), 0.5 / self.info["fps"])
+        tasks = [self._tasks[number] for number in columns["task_index"].tolist()]
+        return Episode(index, tasks, columns, images)
+
+
+def _film_frames(path: pathlib.Path, times_s: list[float], tolerance_s: float) -> list[bytes]:
+    """The frames of a film at ascending times, as PNG."""
+    av, found = _package("av"), []
+    atomic_files.refuse_pointer(path)
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            # To the last frame before it that needs no other.
+            container.seek(int(times_s[0] / stream.time_base), stream=stream)
+            for frame in container.decode(stream):
+                late_s = frame.time - times_s[len(found)]
+                if abs(late_s) <= tolerance_s:
+                    found.append(_png(frame.to_ndarray(format="rgb24")))
+                if late_s > tolerance_s or len(found) == len(times_s):
+                    break
+    except (av.FFmpegError, IndexError) as error:
+        raise ValueError(f"{path}: expected a film: {error}") from error
+    if len(found) < len(times_s):
+        raise ValueError(f"{path}: expected a frame at {times_s[len(found)]:.3f} s, got none.")
+    return found
+
+
+def _png(image: np.ndarray) -> bytes:
+    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+
+
+def food_pictures(dataset: Dataset) -> list[annotations.LabelledPicture]:
+    """Every frame as a photo of food, labelled with its task and the motion of `action`.
+
+    Frames without a `source` have that of their episode, so that a split never parts them. Raises
+    OSError, ValueError if actions are not four numbers, or something is broken.
+    """
+    found = dataset.info["features"].get(ACTION_KEY, {})
+    if list(found.get("shape", ())) != [policy_specs.NUM_COORDINATES]:
+        raise ValueError(
+            f"{dataset.folder}: expected {ACTION_KEY!r} of 4 numbers, x1, y1, x2, y2 in 0..1; got "
+            f"{found.get('shape', 'none')}, {found.get('names')}. A robot's episodes become shards "
+            "for RT-1 by build_dataset.py shards."
+        )
+    size, name, pictures = dataset.image_shape[1::-1], dataset.folder.resolve().name, []
+    for episode in dataset:
+        axes = episode.columns[ACTION_KEY].astype(np.float64).reshape(-1, 2, 2) * size
+        sources = [f"{name}/episode_{episode.index:06d}"] * len(axes)
+        sources = episode.columns.get(SOURCE_KEY, np.array(sources)).tolist()
+        for frame, file in enumerate(episode.images):
+            labelled = annotations.LabelledObject(episode.tasks[frame], axes[frame])
+            where = dataset.folder / f"episode {episode.index}, frame {frame}"
+            embedded = functools.partial(bytes, file)
+            pictures.append(
+                annotations.LabelledPicture(
+                    where, sources[frame], size, (labelled,), embedded=embedded
+                )
+            )
+    return pictures
+
+
+def write_shards(
+    dataset: Dataset,
+    directory: str | os.PathLike[str],
+    encode: Callable[[str], np.ndarray],
+    action_order: Sequence[str] = (),
+) -> pathlib.Path:
+    """Writes a robot's episodes as RLDS, as `train.py --data_dir` reads them; returns the folder.
+
+    Actions of RT-1 are features such as `action.world_vector`, or the numbers of `action`, in the
+    order of the keys in `action_order`. Keys that are absent are 0; `terminate_episode`, if absent,
+    is 1, 0, 0 at the last step and 0, 1, 0 before. Instructions are embedded by `encode`, unless
+    there is `observation.natural_language_embedding`.
+
+    Raises OSError, ValueError, LookupError.
+    """
+    spec, features = policy_specs.rt1_action_spec(), dataset.info["features"]
+    sizes = {key: one.shape[0] for key, one in spec.items()}
+    given = [key for key in sizes if f"{ACTION_KEY}.{key}" in features]
+    shape = list(features.get(ACTION_KEY, {}).get("shape", ()))
+    ends = np.cumsum([sizes.get(key, 0) for key in action_order], dtype=int).tolist()
+    if not set(action_order) <= set(sizes) or ends[-1:] != shape * bool(ends) or not ends + given:
+        names = features.get(ACTION_KEY, {}).get("names")
+        raise ValueError(
+            f"--action_order: expected keys that together are the numbers of {ACTION_KEY!r}, "
+            f"{shape} {names}, of {', '.join(f'{key} [{size}]' for key, size in sizes.items())}; "
+            f"got {' '.join(action_order) or 'none'}. Samples of food become an .npz by "
+            "build_dataset.py from_lerobot."
+        )
+
+    def values(episode: Episode) -> dict[str, Any]:
+        number = len(episode.images)
+        where = f"{dataset.folder}: episode {episode.index}"
+        try:
+            found = {image_placement.read_header(file)[0] for file in episode.images}
+        except (OSError, ValueError) as error:
+            raise annotations.named(error, where) from error
+        if found != {dataset.image_shape[1::-1]}:
+            raise ValueError(f"{where}: expected pictures of {dataset.image_shape}, got {found}.")
+        actions = {key: np.zeros((number, size)) for key, size in sizes.items()}
+        actions["terminate_episode"] = np.eye(3)[[1] * (number - 1) + [0]]
+        numbers = np.reshape(episode.columns.get(ACTION_KEY, ()), (number, -1))
+        for key, end in zip(action_order, ends):
+            actions[key] = numbers[:, end - sizes[key] : end]
+        actions |= {key: episode.columns[f"{ACTION_KEY}.{key}"] for key in given}
+        embeddings = episode.columns.get(EMBEDDING_KEY)
+        if embeddings is None:
+            embeddings = np.stack([encode(task) for task in episode.tasks])
+        steps = np.arange(number)
+        return {
+            f"steps/observation/{policy_specs.IMAGE_KEY}": episode.images,
+            f"steps/observation/{policy_specs.EMBEDDING_KEY}": embeddings,
+            "steps/observation/natural_language_instruction": episode.tasks,
+            **{
+                f"steps/action/{key}": one.astype(spec[key].dtype.as_numpy_dtype)
+                for key, one in actions.items()
+            },
+            "steps/is_first": steps == 0,
+            **dict.fromkeys(("steps/is_last", "steps/is_terminal"), steps == number - 1),
+            "steps/reward": np.zeros(number, np.float32),
+        }
+
+    written = {
+        f"steps/observation/{policy_specs.IMAGE_KEY}": rlds.Feature(
+            "image", "uint8", dataset.image_shape, "png"
+        ),
+        "steps/observation/natural_language_instruction": rlds.Feature("text"),
+        **{
+            f"steps/action/{key}": rlds.Feature("tensor", one.dtype.name, tuple(one.shape))
+            for key, one in spec.items()
+        },
+        **rlds.STEP_FEATURES,
+    }
+    text = f"Episodes of the LeRobot data set {dataset.folder.resolve().name}."
+    return rlds.write_episodes(directory, written, map(values, dataset), text)
+
+
+def write_food(
+    dataset: npz_dataset.FoodDataset,
+    directory: str | os.PathLike[str],
+    file_bytes: int = _FILE_BYTES,
+) -> pathlib.Path:
+    """Writes a food data set as LeRobot v3.0 into a new folder and returns it.
+
+    Raises OSError; FileExistsError if the folder exists; ValueError without actions and foods.
+    """
+    pa, parquet = _package("pyarrow"), _package("pyarrow.parquet")
+    if dataset.action_names is None or dataset.food_types is None or not len(dataset):
+        raise ValueError("expected samples with action_names and food_types, to name their tasks.")
+    pairs = zip(dataset.action_names.tolist(), dataset.food_types.tolist())
+    texts = [vocabulary.instruction_text(*pair) for pair in pairs]
+    tasks = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    final, rows = pathlib.Path(directory), np.arange(len(dataset))
+    if final.exists():
+        raise FileExistsError(f"{final}: expected a new folder, got one that exists.")
+    folder = final.with_name(final.name + ".part")
+    shutil.rmtree(folder, ignore_errors=True)  # Of a run that was killed.
+    sources = dataset.sources
+    if sources is None:
+        sources = np.array([f"{final.name}/{row:06d}" for row in rows])
+    schema, writer, size = _schema(pa), None, 0
+    pixels, files = np.zeros((3, 256), np.int64), []  # How often each value is there; of each row.
+    for start in range(0, len(dataset), _BLOCK_ROWS):
+        block = rows[start : start + _BLOCK_ROWS]
+        images = np.asarray(dataset.images[block[0] : block[-1] + 1])
+        if writer is None or size >= file_bytes:
+            number = 0
+            if writer is not None:
+                writer.close()
+                number = files[-1] + 1
+            places = {"chunk_index": number // _CHUNK_FILES, "file_index": number % _CHUNK_FILES}
+            path = folder / _DATA_PATH.format(**places)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer, size = parquet.ParquetWriter(path, schema), 0
+        pngs = [_png(image) for image in images]
+        columns = {
+            IMAGE_KEY: [{"bytes": png, "path": f"{row:06d}.png"} for row, png in zip(block, pngs)],
+            ACTION_KEY: list(dataset.actions[block]),
+            SOURCE_KEY: sources[block].tolist(),
+            "timestamp": np.zeros(len(block), np.float32),
+            "frame_index": np.zeros(len(block), np.int64),
+            "episode_index": block,
+            "index": block,
+            "task_index": [tasks[texts[row]] for row in block],
+        }
+        writer.write_table(pa.table(columns, schema))
+        pixels += [np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)]
+        size, files = size + sum(map(len, pngs)), files + [number] * len(block)
+    writer.close()
+    episodes = {
+        "episode_index": rows,
+        "tasks": [[text] for text in texts],
+        "length": np.ones(len(rows), np.int64),
+        "data/chunk_index": np.array(files) // _CHUNK_FILES,
+        "data/file_index": np.array(files) % _CHUNK_FILES,
+        "dataset_from_index": rows,
+        "dataset_to_index": rows + 1,
+        "meta/episodes/chunk_index": rows * 0,
+        "meta/episodes/file_index": rows * 0,
+    }
+    (folder / _EPISODES_FILE).parent.mkdir(parents=True)
+    parquet.write_table(pa.table(episodes), folder / _EPISODES_FILE)
+    # LeRobot reads tasks with pandas, and looks them up in the index.
+    about = {"name": "task", "field_name": "task", "pandas_type": "unicode"}
+    about |= {"numpy_type": "object", "metadata": None}
+    pandas = {"index_columns": ["task"], "column_indexes": [], "columns": [about]}
+    table = pa.table({"task_index": list(tasks.values()), "task": list(tasks)})
+    table = table.replace_schema_metadata({"pandas": json.dumps(pandas)})
+    parquet.write_table(table, folder / TASKS_FILE)
+    info = {
+        "codebase_version": VERSION,
+        "robot_type": None,
+        "total_episodes": len(rows),
+        "total_frames": len(rows),
+        "total_tasks": len(tasks),
+        "chunks_size": _CHUNK_FILES,
+        "data_files_size_in_mb": _FILE_BYTES // 2**20,
+        "video_files_size_in_mb": 200,
+        "fps": 1,
+        "splits": {"train": f"0:{len(rows)}"},
+        "data_path": _DATA_PATH,
+        "video_path": None,
+        "features": {
+            key: {"dtype": dtype, "shape": shape, "names": names}
+            for key, (dtype, shape, names) in _FEATURES.items()
+        },
+        "resize": dataset.resize,
+    }
+    stats = {IMAGE_KEY: _picture_stats(pixels), ACTION_KEY: _action_stats(dataset.actions)}
+    stats = {key: {**one, "count": [len(rows)]} for key, one in stats.items()}
+    for file, content in ((INFO_FILE, info), (STATS_FILE, stats)):
+        (folder / file).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    atomic_files.sync(*folder.rglob("*"), folder)
+    folder.rename(final)
+    return final
+
+
+def _schema(pa: types.ModuleType) -> pyarrow.Schema:
+    """Of the rows of frames, with what tells the `datasets` library which of them are pictures."""
+    kinds = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.string()}
+    kinds["image"] = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    own = {key: kinds[dtype] for key, (dtype, _, _) in _FEATURES.items()}
+    own[ACTION_KEY] = pa.list_(pa.float32(), policy_specs.NUM_COORDINATES)
+    known: dict[str, Any] = {
+        key: {"dtype": dtype, "_type": "Value"} for key, (dtype, _, _) in _FEATURES.items()
+    }
+    known[IMAGE_KEY] = {"_type": "Image"}
+    known[ACTION_KEY] = {"feature": known[ACTION_KEY], "length": 4, "_type": "Sequence"}
+    return pa.schema(own, {"huggingface": json.dumps({"info": {"features": known}})})
+
+
+def _action_stats(actions: np.ndarray) -> dict[str, list[float]]:
+    """Of [N, 4]."""
+    actions = actions.astype(np.float64)
+    found = {name: getattr(actions, name)(axis=0) for name in ("min", "max", "mean", "std")}
+    found |= {name: np.quantile(actions, share, axis=0) for name, share in _QUANTILES.items()}
+    return {name: one.tolist() for name, one in found.items()}
+
+
+def _picture_stats(pixels: np.ndarray) -> dict[str, list]:
+    """In 0..1, [3, 1, 1] for the channels, of how often they have each of 256 values, [3, 256]."""
+    levels = np.arange(256) / 255
+    shares = pixels / pixels.sum(axis=1, keepdims=True)
+    means, below = shares @ levels, shares.cumsum(axis=1)
+    found = {
+        "min": levels[(pixels > 0).argmax(axis=1)],
+        "max": levels[255 - (pixels[:, ::-1] > 0).argmax(axis=1)],
+        "mean": means,
+        "std": np.sqrt(np.maximum(shares @ levels**2 - means**2, 0)),
+        **{name: levels[(below >= share).argmax(axis=1)] for name, share in _QUANTILES.items()},
+    }
+    return {name: one.reshape(3, 1, 1).tolist() for name, one in found.items()}
