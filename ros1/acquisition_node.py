@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""A ROS 1 node that asks the server where to move, for FLAIR, feeding-deployment and their like.
+
+    python3 ros1/acquisition_node.py _api_url:=http://127.0.0.1:8080 \\
+        _action:=skewering _food_type:=strawberry
+    rosservice call /food_acquisition/acquire          # std_srvs/Trigger
+
+It runs on the Python of ROS (3.8 and newer) with rospy, NumPy and requests, and no message has to
+be compiled: the service answers in JSON, and the same is published in standard types.
+
+| JSON                 | topic                     |                                               |
+|----------------------|---------------------------|-----------------------------------------------|
+| keypoint, start, end | ~keypoint PointStamped    | whole pixels [x, y]; the topic: x, y          |
+| major_axis           | ~major_axis Float64       | radians in [-pi/2, pi/2), from +x towards +y  |
+| frame                | ~frame PoseStamped        | in the camera: the motion's middle in metres, |
+|                      |                           | x along it, z away; null: see frame_error     |
+| probability          | ~probability Float64      | that the answer is right; null, NaN: unknown  |
+| ask_human            | ~ask_human Bool           | ask a person instead of acting; null: unknown |
+| stamp, answer        |                           | of the picture; all that /predict says        |
+
+    answer = json.loads(rospy.ServiceProxy("/food_acquisition/acquire", Trigger)().message)
+    skills.skewering_skill(color, depth, info, answer["keypoint"], answer["major_axis"])
+
+Private parameters, read at each call: action, food_type, text, passes, max_age_s (1) of a picture;
+at the start: api_url, api_key, timeout_s (5) of the server, image_topic (CompressedImage if it ends
+with /compressed), depth_topic and info_topic. `success` false comes with the reason as message.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+import sys
+import threading
+
+import numpy as np
+import rospy
+from geometry_msgs.msg import PointStamped, PoseStamped
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Bool, Float64, Header
+from std_srvs.srv import Trigger, TriggerResponse
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import acquisition_frame
+import api_client
+
+_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+_DEPTHS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}  # REP 118.
+_DISTORTIONS = ("plumb_bob", "rational_polynomial")  # As OpenCV computes them.
+_MAX_APART_S = 0.1  # Between a photo and its depth.
+_ASKED = ("action", "food_type", "text", "passes")
+
+
+def array_of(message: Image, dtype: str, num_channels: int) -> np.ndarray:
+    """[H, W, C]; rows of a message may be longer than the picture is wide."""
+    kind = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
+    rows = np.frombuffer(message.data, kind).reshape(message.height, -1)
+    return rows[:, : message.width * num_channels].reshape(message.height, message.width, -1)
+
+
+def photo_of(message: Image | CompressedImage) -> bytes | np.ndarray:
+    """What the client sends: the file as it came, or uint8 [H, W, 3] or [H, W] in RGB."""
+    if isinstance(message, CompressedImage):
+        return bytes(message.data)
+    if message.encoding not in _CHANNELS:
+        raise ValueError(f"picture: expected one of {list(_CHANNELS)}, got {message.encoding!r}.")
+    image = array_of(message, "u1", _CHANNELS[message.encoding])[:, :, :3]
+    return np.ascontiguousarray(image[:, :, ::-1] if "bgr" in message.encoding else image)
+
+
+def depth_of(message: Image) -> np.ndarray:
+    """float64 [H, W] in metres."""
+    if message.encoding not in _DEPTHS:
+        raise ValueError(f"depth: expected one of {list(_DEPTHS)}, got {message.encoding!r}.")
+    dtype, unit_m = _DEPTHS[message.encoding]
+    return array_of(message, dtype, 1)[:, :, 0] * unit_m
+
+
+class Node:
+    """The service, and what the camera has shown last."""
+
+    def __init__(self) -> None:
+        camera = "/camera/aligned_depth_to_color/image_raw"
+        topics = {
+            "image": rospy.get_param("~image_topic", "/camera/color/image_raw"),
+            "depth": rospy.get_param("~depth_topic", camera),
+            "info": rospy.get_param("~info_topic", "/camera/color/camera_info"),
+        }
+        compressed = topics["image"].endswith("/compressed")
+        types = {"image": CompressedImage if compressed else Image}
+        types.update(depth=Image, info=CameraInfo)
+        self._topics, self._last, self._lock = topics, {}, threading.Lock()
+        self._client = api_client.FoodAcquisitionClient(
+            rospy.get_param("~api_url", "http://127.0.0.1:8080"),
+            api_key=rospy.get_param("~api_key", None),
+            timeout_s=rospy.get_param("~timeout_s", 5.0),
+            retries=1,  # The server may have begun anew since.
+            backoff_s=0.1,
+            max_wait_s=1.0,
+        )
+        outputs = {"keypoint": PointStamped, "major_axis": Float64, "frame": PoseStamped}
+        outputs.update(probability=Float64, ask_human=Bool)
+        self._publishers = {
+            name: rospy.Publisher(f"~{name}", kind, queue_size=1) for name, kind in outputs.items()
+        }
+        for name, topic in topics.items():
+            buffer = {"queue_size": 1, "buff_size": 2**26}  # The newest, not a queue of old ones.
+            rospy.Subscriber(topic, types[name], self._keep, callback_args=name, **buffer)
+        rospy.Service("~acquire", Trigger, self._acquire)
+
+    def _keep(self, message: rospy.Message, name: str) -> None:
+        self._last[name] = (message, rospy.get_time())
+
+    def _acquire(self, _: object) -> TriggerResponse:
+        try:
+            with self._lock:  # A client is for one thread.
+                return TriggerResponse(True, json.dumps(self._answer()))
+        except (api_client.ApiError, ValueError, TypeError) as error:
+            rospy.logwarn("acquire: %s", error)
+            return TriggerResponse(False, str(error))
+
+    def _answer(self) -> dict[str, object]:
+        """Asks, and publishes; raises ApiError, ValueError."""
+        last = dict(self._last)
+        image, came = last.get("image", (None, -math.inf))
+        if rospy.get_time() - came > rospy.get_param("~max_age_s", 1.0):
+            raise ValueError(f"no new picture on {self._topics['image']}")
+        found = self._client.predict(
+            photo_of(image), **{key: rospy.get_param(f"~{key}", None) or None for key in _ASKED}
+        )
+        motion = found.pixels
+        limit = np.array([found.image_width, found.image_height]) - 1
+
+        def whole(x: float, y: float) -> list[int]:
+            return np.minimum(np.array([x, y]).astype(int), limit).tolist()
+
+        turn = math.radians(motion.direction_degrees)
+        uncertainty = found.content.get("uncertainty") or {}
+        answer = {
+            "keypoint": whole(motion.skewer_x, motion.skewer_y),
+            "start": whole(motion.start_x, motion.start_y),
+            "end": whole(motion.end_x, motion.end_y),
+            "major_axis": (turn + math.pi / 2) % math.pi - math.pi / 2,
+            "probability": uncertainty.get("chance"),
+            "ask_human": True if found.trained is False else found.ask_human,
+            "frame": None,
+            "frame_error": None,
+            "stamp": image.header.stamp.to_sec(),
+            "answer": found.content,
+        }
+        try:
+            frame = self._frame(found, image.header.stamp, last)
+            half = math.radians(frame.roll_deg) / 2
+            answer["frame"] = {
+                "frame_id": image.header.frame_id,
+                "position": frame.midpoint_m.tolist(),
+                "orientation": [0.0, 0.0, math.sin(half), math.cos(half)],
+                "start": frame.start_m.tolist(),
+                "end": frame.end_m.tolist(),
+            }
+        except ValueError as error:
+            answer["frame_error"] = str(error)
+        self._publish(answer, image.header)
+        return answer
+
+    def _frame(
+        self, found: api_client.Prediction, stamp: rospy.Time, last: dict[str, tuple]
+    ) -> acquisition_frame.Frame:
+        """Raises ValueError with the reason why there is none."""
+        for name in ("depth", "info"):
+            if name not in last:
+                raise ValueError(f"nothing on {self._topics[name]}")
+        depth, info = last["depth"][0], last["info"][0]
+        apart_s = abs((depth.header.stamp - stamp).to_sec())
+        if apart_s > _MAX_APART_S:
+            raise ValueError(f"photo and depth: expected at most 0.1 s apart, got {apart_s:.2f} s")
+        sizes = [(found.image_width, found.image_height), (depth.width, depth.height)]
+        if sizes[0] != sizes[1]:
+            raise ValueError(f"depth: expected {sizes[0]} as the photo, got {sizes[1]}")
+        if any(info.D) and info.distortion_model not in _DISTORTIONS:
+            model = info.distortion_model
+            raise ValueError(f"distortion_model: expected one of {_DISTORTIONS}, got {model!r}")
+        camera = acquisition_frame.Camera.from_matrix(info.K, info.D)
+        motion = found.pixels
+        ends = [motion.start_x, motion.start_y, motion.end_x, motion.end_y]
+        return acquisition_frame.acquisition_frame(ends, depth_of(depth), camera)
+
+    def _publish(self, answer: dict[str, object], header: Header) -> None:
+        keypoint = PointStamped(header=header)
+        keypoint.point.x, keypoint.point.y = answer["keypoint"]
+        chance = answer["probability"]
+        messages = {
+            "keypoint": keypoint,
+            "major_axis": Float64(answer["major_axis"]),
+            "probability": Float64(math.nan if chance is None else chance),
+        }
+        if answer["ask_human"] is not None:
+            messages["ask_human"] = Bool(answer["ask_human"])
+        if answer["frame"]:
+            pose = messages["frame"] = PoseStamped(header=header)
+            point, turn = pose.pose.position, pose.pose.orientation
+            point.x, point.y, point.z = answer["frame"]["position"]
+            turn.x, turn.y, turn.z, turn.w = answer["frame"]["orientation"]
+        for name, message in messages.items():
+            self._publishers[name].publish(message)
+
+
+if __name__ == "__main__":
+    rospy.init_node("food_acquisition")
+    Node()
+    rospy.spin()
