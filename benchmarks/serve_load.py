@@ -9,7 +9,7 @@ many requests as the server answered at best, whether it answers or not. The pic
 model time: HTTP, decoding, waiting in the queue. Beside each load, /health is asked 20 times a
 second. Run it on a quiet machine: the clients share it with the server, so they send bytes that are
 made once, and of the answer they read only the times; "clients' cpu" is what they took of a core.
-Who is refused asks again after --pause_s: 1 s is what Retry-After says, 0.05 is a flood.
+Who is refused asks again after what Retry-After says, unless --pause_s is given: 0.05 is a flood.
 
 Exit code 0: measured; 1: not, or a request failed, with the reason on stderr; 2: wrong flags.
 """
@@ -63,7 +63,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--server_flags", default="", help="for that server, one string: '--max_waiting 8'")
     add("--clients", type=int, nargs="+", default=[1, 8], help="at a time (%(default)s)")
     add("--seconds", type=float, default=10.0, help="for each number of clients (%(default)s)")
-    add("--pause_s", type=float, default=1.0, help="of a client that was refused (%(default)s)")
+    add("--pause_s", type=float, help="of a client that was refused, unless what it was told")
     add("--overload", type=float, help="at last, so many times what was answered at best")
     add("--route", choices=("/predict", "/predict_batch"), default="/predict")
     add("--image", type=pathlib.Path, help="file of a picture")
@@ -117,28 +117,28 @@ def _header(url: str, method: str, route: str, more: str = "") -> bytes:
 class _Clients:
     """Connections to one server, kept open from one request to the next."""
 
-    def __init__(self, url: str, pause_s: float) -> None:
-        """`pause_s`: after a refusal, before the next request."""
+    def __init__(self, url: str, pause_s: float | None) -> None:
+        """`pause_s`: after a refusal, before the next request; None for what the server says."""
         self._pause_s = pause_s
         parts = urllib.parse.urlsplit(url)
         tls = parts.scheme == "https"
         self._address = parts.hostname, parts.port or (443 if tls else 80)
         self._tls, self._idle = tls or None, []
 
-    async def ask(self, data: bytes, samples: list[Sample]) -> int:
-        """One request; its status."""
-        started, timing = time.perf_counter(), {}
+    async def ask(self, data: bytes, samples: list[Sample]) -> float:
+        """One request; for how many seconds the server wants to be left alone."""
+        started, timing, wait_s = time.perf_counter(), {}, 1.0
         try:
-            status, body = await asyncio.wait_for(self._exchange(data), _ANSWER_LIMIT_S)
+            status, body, wait_s = await asyncio.wait_for(self._exchange(data), _ANSWER_LIMIT_S)
         except (OSError, EOFError, asyncio.TimeoutError):
             status = _NO_ANSWER
         latency_ms = 1000 * (time.perf_counter() - started)
         if status == 200:
             timing = json.loads(body).get("timing_ms", {})
         samples.append((status, latency_ms, timing))
-        return status
+        return wait_s
 
-    async def _exchange(self, data: bytes) -> tuple[int, bytes]:
+    async def _exchange(self, data: bytes) -> tuple[int, bytes, float]:
         # The server may have closed what waited too long.
         self._idle = [one for one in self._idle if not one[0].at_eof()]
         if self._idle:
@@ -152,14 +152,16 @@ class _Clients:
             writer.close()
         else:
             self._idle.append((reader, writer))
-        return int(head.split(b" ", 2)[1]), body
+        wait = re.search(rb"retry-after: *(\d+)", head)
+        return int(head.split(b" ", 2)[1]), body, float(wait[1]) if wait else 0.0
 
     async def closed(self, data: bytes, samples: list[Sample], until_s: float) -> None:
         """A client that asks again when it has its answer."""
         while time.perf_counter() < until_s:
-            if await self.ask(data, samples) != 200:
+            if wait_s := await self.ask(data, samples):
                 # Not all at once: those who were refused together would come back together.
-                await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.5))
+                pause_s = wait_s if self._pause_s is None else self._pause_s
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
 
     async def open(self, data: bytes, samples: list[Sample], until_s: float, rate: float) -> None:
         """Asks `rate` times a second, without waiting for answers."""

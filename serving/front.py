@@ -78,7 +78,8 @@ class Server:
         self.service: service.Service = app.extensions[service.NAME]
         self.guard: security.Guard = app.extensions[security.NAME]
         self._stored_bytes, self._stopping = 0, False
-        self._reading: set[asyncio.Task] = set()
+        # Until when the next part of a body has to be there.
+        self._reading: dict[asyncio.Task, float] = {}
         self._connections = connections()
         make = concurrent.futures.ThreadPoolExecutor
         self._predictions = make(self.service.num_workers, "prediction")
@@ -131,6 +132,7 @@ class Server:
             self._granian.on_startup(self._listens.set)
             serving = self._loop.create_task(self._granian.serve())
             serving.add_done_callback(self._finish)
+            self._loop.call_soon(self._give_up_late_bodies)
             self._loop.run_forever()
         finally:
             self.ended.set()
@@ -141,6 +143,14 @@ class Server:
         for task in self._reading:  # Half a body is not waited for.
             task.cancel()
         self._granian.stop()
+
+    def _give_up_late_bodies(self) -> None:
+        """Now and every quarter of a second: a timer of its own would cost each part more."""
+        now_s = time.perf_counter()
+        for task, until_s in self._reading.items():
+            if now_s > until_s:
+                task.cancel()
+        self._loop.call_later(0.25, self._give_up_late_bodies)
 
     def _finish(self, serving: asyncio.Task) -> None:
         """Ends the loop once granian and the last answer have ended."""
@@ -185,7 +195,6 @@ class Server:
         size = int(environ.get("CONTENT_LENGTH") or 0)
         body, part, num_parts, more = environ["wsgi.input"], b"", 0, True
         task = asyncio.current_task()
-        self._reading.add(task)
         try:
             while True:
                 if size > limit:
@@ -205,8 +214,8 @@ class Server:
                 if not more:
                     break
                 until_s = began_s + BODY_S + body.tell() / BODY_BYTES_PER_S
-                left_s = max(0.0, until_s - time.perf_counter())
-                message = await asyncio.wait_for(receive(), left_s)
+                self._reading[task] = until_s
+                message = await receive()
                 if message["type"] == "http.disconnect":  # So granian calls broken chunks, too.
                     raise RequestError(
                         400,
@@ -215,16 +224,16 @@ class Server:
                     )
                 part, more = message.get("body", b""), message.get("more_body", False)
                 size, num_parts = max(size, body.tell() + len(part)), num_parts + 1
-        except asyncio.TimeoutError as error:
-            raise RequestError(
-                408,
-                f"Expected the whole body within {BODY_S:g} s and 1 s for each {BODY_BYTES_PER_S} "
-                f"bytes, got {body.tell()} bytes. Send it faster.",
-            ) from error
         except asyncio.CancelledError as error:
+            if time.perf_counter() > until_s:
+                raise RequestError(
+                    408,
+                    f"Expected the whole body within {BODY_S:g} s and 1 s for each "
+                    f"{BODY_BYTES_PER_S} bytes, got {body.tell()} bytes. Send it faster.",
+                ) from error
             raise RequestError(503, "The server stops. Try again.", 10) from error
         finally:
-            self._reading.discard(task)
+            self._reading.pop(task, None)
         environ["CONTENT_LENGTH"] = str(body.tell())
         body.seek(0)
 

@@ -454,3 +454,25 @@ def test_statistics_by_hand():
     motion = predictor.motion([50, 50, 150, 100])
     assert (motion["skewer_x"], motion["skewer_y"]) == (100, 75)
     assert motion["direction_degrees"] == pytest.approx(26.565, abs=1e-3)
+
+
+def test_who_is_refused_comes_back_about_as_often_as_others_are_answered(monkeypatch):
+    """40 clients of a model that answers 4 times a second: all but 4 wait, 9 s each."""
+    now_s = 100.0
+    monkeypatch.setattr(service.time, "monotonic", lambda: now_s)
+    line = service.Line(1)
+    back_s, told = [now_s] * 40, []
+    for tick in range(4 * 120):
+        now_s = 100.25 + tick / 4
+        if len(line):
+            line.leave()
+            back_s.append(now_s)
+        for due_s in [each for each in back_s if each <= now_s]:
+            back_s.remove(due_s)
+            try:
+                line.enter()
+            except RequestError as error:
+                told.append(error.retry_after_s)
+                back_s.append(now_s + error.retry_after_s)
+    assert told[0] == 1
+    assert 6 <= np.mean(told[len(told) // 2 :]) <= 14
