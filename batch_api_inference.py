@@ -36,6 +36,7 @@ from absl import logging
 
 import api_client
 import folder_inference
+from food_data import framing
 from training import stop_signals
 
 SOME_FAILED = 3
@@ -69,7 +70,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--engine", choices=engines, default="auto", help="what runs it; auto: the fastest on CPUs")
     trust_help = "let gin run what its config.gin says; only literals are read else"
     add("--trust_config", action="store_true", help=trust_help)
-    add = parser.add_argument_group("what is asked").add_argument
+    asked = parser.add_argument_group("what is asked")
+    add = asked.add_argument
     add("--action", help="such as skewering; without it, the labels say")
     add("--food_type", help="such as strawberry; without it, the labels say")
     add("--labels", type=_path, nargs="+", help=".csv or annotations .json: ask about these")
@@ -81,9 +83,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--seed", type=_number(0, 2**31 - 1), help="makes the samples repeatable")
     add("--dropout_scope", choices=("head", "full"), default="head", help="(%(default)s)")
     add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
-    passes = ("one", "fast", "accurate")
-    add("--passes", choices=passes, help="looks at a photo; unless given: as the checkpoint says")
-    add("--accurate", dest="passes", action="store_const", const="accurate", help=argparse.SUPPRESS)
+    framing.add_flags(asked)
     add = parser.add_argument_group("long runs").add_argument
     add("--workers", type=_number(1), default=4, help="questions at a time (%(default)s)")
     add("--resume", action="store_true", help="go on with a run that was killed")

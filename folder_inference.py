@@ -7,18 +7,16 @@ A run writes `answers.jsonl` while it asks, which is its output, its journal and
     {"image": "broken.jpg", "action": "skewering", ..., "kind": "refused", "status": 422, ...}
 
 Each line is on the disk before its thread asks the next question, so a kill loses at most one
-answer of each thread. A crash can only cut off the last line, which is dropped then. The last line
-about a question counts, as long as its picture is the same. An answer is the server's JSON object
-with the picture's name in front; a failure has a `kind`:
+answer of each thread, and half a line, which is dropped. The last line about a question counts, as
+long as its picture is the same. An answer is the server's JSON object; a failure has a `kind`:
 
     unreadable   the file, here; --resume asks again
     refused      by the policy, for good
     unanswered   no connection, overload, a wrong key, a fault of the server; --resume asks again
 
-With --action and --food_type each picture is asked about once, with --labels about what label files
-say of it. Shard 1 of 4 has the pictures 1, 5, 9, ... What a run leaves out of a folder (files with
-other endings, linked folders) is counted in the summary and printed. From the lines of a run, or
-with --merge from those of all its shards, `folder_outputs` makes JSON, table and pictures.
+Shard 1 of 4 has the pictures 1, 5, 9, ... What a run leaves out of a folder (files with other
+endings, linked folders) is counted in the summary and printed. From the lines of a run, or with
+--merge from those of all its shards, `folder_outputs` makes JSON, table and pictures.
 """
 
 from __future__ import annotations
@@ -71,10 +69,8 @@ _ENDINGS = (*_ENDINGS, *(_HEIC if importlib.util.find_spec("pillow_heif") else (
 _LARGEST_FILE_BYTES = 512 * 1024 * 1024
 _FORMAT = 2
 _SETTINGS = ("action", "food_type", "text", "num_samples", "seed", "dropout_scope", "resize")
-# Statuses about the picture or its instruction: asking again would change nothing.
-_REFUSALS = (400, 413, 415, 422)
-# Statuses about the request, whatever picture is in it.
-_OF_THE_RUN = (401, 403, 404, 405)
+# About the picture or its instruction: asking again would change nothing; about any request.
+_REFUSALS, _OF_THE_RUN = (400, 413, 415, 422), (401, 403, 404, 405)
 
 Entry = folder_outputs.Entry
 
@@ -84,7 +80,8 @@ class JournalError(ValueError):
 
 
 class Question(NamedTuple):
-    """A picture, relative to the folder with "/" between the parts, and the instruction."""
+    """A picture, relative to the folder with "/" between the parts, and the instruction; equal to
+    `folder_outputs.key_of` its line."""
 
     image: str
     action: str | None
@@ -103,22 +100,20 @@ class FolderPictures:
         found = path.stat()
         # A pipe has 0 bytes too; reading it would never end.
         if not 0 < found.st_size <= _LARGEST_FILE_BYTES:
-            limits = f"1 to {_LARGEST_FILE_BYTES} bytes"
-            raise ValueError(f"expected a file of {limits}, got {found.st_size}.")
+            expected = f"a file of 1 to {_LARGEST_FILE_BYTES} bytes"
+            raise ValueError(f"expected {expected}, got {found.st_size}.")
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         file = {"size": len(content), "mtime_ns": found.st_mtime_ns, "sha256": digest}
         return {"image": content}, {"file": file}
 
     def is_same(self, entry: Entry) -> bool:
-        """Whether a picture is still what a line is about: in size and time, or in its SHA-256."""
+        """Whether a picture is still what a line is about, in size and time or in its SHA-256."""
         path, was = self._folder / entry["image"], entry["file"]
         try:
-            found = path.stat()
-            return found.st_size == was["size"] and (
-                found.st_mtime_ns == was["mtime_ns"]
-                or hashlib.sha256(path.read_bytes()).hexdigest() == was["sha256"]
-            )
+            if path.stat().st_size != was["size"] or path.stat().st_mtime_ns == was["mtime_ns"]:
+                return path.stat().st_size == was["size"]
+            return hashlib.sha256(path.read_bytes()).hexdigest() == was["sha256"]
         except OSError:
             return False
 
@@ -168,22 +163,13 @@ class SamplePictures:
 Pictures = FolderPictures | SamplePictures
 
 
-def pictures_of(args: argparse.Namespace) -> Pictures | None:
-    """Where the pictures are; None if shards are merged and nothing is drawn."""
-    if args.dataset_file is not None:
-        return SamplePictures(args)
-    return None if args.input_dir is None else FolderPictures(args.input_dir)
-
-
 def find_pictures(
     folder: pathlib.Path, recursive: bool, pattern: str, own: Iterable[pathlib.Path]
 ) -> tuple[list[str], collections.Counter]:
     """Paths, relative to the folder and sorted, of the files whose names end like a picture's; and
-    how many others there are of which kind: ".txt", "linked folder (not followed)" and so on.
-
-    What a run has written (`own`) is neither. `pattern` must match a relative path, "*" any
-    letters, "/" included; brackets stand for characters or for themselves.
-    """
+    how many others there are of which kind. What a run has written (`own`) is neither. `pattern`
+    must match a relative path, "*" any letters, "/" too; brackets stand for characters or for
+    themselves."""
     skipped = {os.path.realpath(path) for path in own}
     patterns = (pattern, pattern.replace("[", "[[]"))
     pictures, left_out = [], collections.Counter()
@@ -195,11 +181,8 @@ def find_pictures(
 
     for root, folders, files in os.walk(folder, onerror=note):
         kept = []
-        for name, is_folder in (
-            *((one, True) for one in folders),
-            *((one, False) for one in files),
-        ):
-            path = pathlib.Path(root, name)
+        for name in (*folders, *files):
+            path, is_folder = pathlib.Path(root, name), name in folders
             relative = path.relative_to(folder).as_posix()
             if os.path.realpath(path) in skipped:
                 continue
@@ -234,11 +217,9 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
 def read_labels(
     args: argparse.Namespace, combinations: Iterable[tuple[str, str]]
 ) -> tuple[folder_outputs.Labels, dict[str, Any]]:
-    """For each question that label files name its motions, float64 [2, 2] in pixels; and a report.
-
-    Files in .csv are about pictures of the folder, those in .json about pictures beside them. The
-    report says how many objects were used, lie elsewhere, or are not among the `combinations`.
-    """
+    """For each question that label files name its motions, float64 [2, 2] in pixels; and how many
+    objects were used, lie elsewhere, or are not among the `combinations`. Files in .csv are about
+    pictures of the folder, those in .json about pictures beside them."""
     known, folder = set(combinations), args.input_dir.resolve()
     names = vocabulary.Vocabulary(
         {action: vocabulary.BASE.actions.get(action, ()) for action, _ in known},
@@ -284,10 +265,7 @@ def plan(
     args: argparse.Namespace, policy: api_client.Policy, source: Pictures
 ) -> tuple[list[Question], folder_outputs.Labels, Entry]:
     """What a run, or a shard of it, is going to ask: its questions; for some of them labelled
-    motions, which are drawn too; and the first line of its file.
-
-    Raises ValueError if there is nothing to ask about, ApiError if nobody can be asked.
-    """
+    motions, which are drawn too; and the first line of its file. ValueError if there is nothing."""
     version = policy.model_version()
     if version is None:
         raise ValueError(f"{args.api_url} has no model. Start it with --checkpoint_dir.")
@@ -331,14 +309,16 @@ def plan(
     return questions, labels, {"format": _FORMAT, "settings": settings, "notes": notes}
 
 
-def read_lines(path: pathlib.Path, content: bytes) -> tuple[Entry | None, dict[Question, Entry]]:
+def read_lines(
+    path: pathlib.Path, content: bytes
+) -> tuple[Entry | None, dict[folder_outputs.Key, Entry]]:
     """The first line, None of an empty file, and the last line of each question."""
     header, entries = None, {}
     for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
         try:
             entry = json.loads(line)
             if header is not None:
-                entries[Question(*folder_outputs.key_of(entry))] = entry
+                entries[folder_outputs.key_of(entry)] = entry
         except (ValueError, LookupError, TypeError) as error:
             text = f"{path}: line {number} is not one of a run: {error}. Delete it."
             raise JournalError(text) from error
@@ -361,10 +341,7 @@ def open_lines(
     path: pathlib.Path, header: Entry, resume: bool
 ) -> Iterator[tuple[Callable[[Entry], None], dict[Question, Entry]]]:
     """Opens and locks the .jsonl of a run, to go on with it or to begin anew; JournalError if not.
-
-    Yields what adds a line, which is then on the disk, from any thread; and the last line of each
-    question.
-    """
+    Yields what adds a line, which is then on the disk, from any thread; and the last lines."""
     with path.open("a+b", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -427,21 +404,13 @@ def open_lines(
         yield append, entries
 
 
-def _failure(
-    question: Question, kind: str, error: str, status: int | None = None, id_: str | None = None
-) -> Entry:
-    """The line of a question that has no answer."""
-    why = {"kind": kind, "status": status, "error": error, "request_id": id_}
-    return {**question._asdict(), **why}
-
-
 def ask(question: Question, policy: api_client.Policy, source: Pictures, settings: Entry) -> Entry:
     """The line of a question: an answer or a failure."""
-
+    unknown = {**question._asdict(), "kind": "unreadable", "status": None}
     try:
         asked, state = source.load(question.image)
     except (OSError, ValueError) as error:
-        return _failure(question, "unreadable", f"The picture cannot be read: {error}")
+        return unknown | {"error": f"The picture cannot be read: {error}", "request_id": None}
     asked |= {"action": question.action, "food_type": question.food_type, "text": settings["text"]}
     asked |= {name: settings[name] for name in ("resize", "passes") if settings[name] is not None}
     if settings["num_samples"]:
@@ -458,7 +427,8 @@ def ask(question: Question, policy: api_client.Policy, source: Pictures, setting
             prediction = policy.predict(**asked)
     except api_client.ApiError as error:
         kind = "refused" if error.status in _REFUSALS else "unanswered"
-        return _failure(question, kind, error.message, error.status, error.request_id) | state
+        why = {"error": error.message, "request_id": error.request_id}
+        return unknown | {"kind": kind, "status": error.status, **why, **state}
     client_ms = round(1000 * (time.perf_counter() - started), 3)
     answer = {name: value for name, value in prediction.content.items() if name != "success"}
     answer |= {"input_action": question.action, "input_food_type": question.food_type}
@@ -466,13 +436,10 @@ def ask(question: Question, policy: api_client.Policy, source: Pictures, setting
 
 
 class GivingUp:
-    """Says when going on is pointless.
-
-    At once if the server refuses the program itself, or if the folder with the pictures is gone.
-    After five questions in a row (or two of each thread, if that is more) without an answer. After
-    as many refusals of sound pictures in the same words before the first answer: the server does
-    not know the food.
-    """
+    """Says when going on is pointless: at once if the server refuses the program itself, or the
+    folder is gone; after five questions in a row (or two of each thread, if that is more) without
+    an answer; after as many refusals of sound pictures in the same words before the first answer,
+    since the server does not know the food."""
 
     def __init__(self, answered: int, args: argparse.Namespace, source: Pictures) -> None:
         self._answered, self._limit = answered, max(5, 2 * args.workers)
@@ -513,9 +480,7 @@ def run(
     """Asks about a folder, or about a data set, and writes the files; returns what the JSON holds.
 
     `open_policy` makes a policy for a thread; it is given what waits some seconds and ends at once
-    when the run is to stop. Raises Preempted if a signal came, JournalError if the lines are of
-    another run, ApiError if the policy cannot be asked at all, and OSError or ValueError if a file
-    cannot be read or written.
+    when the run is to stop. Raises Preempted, JournalError, ApiError, OSError or ValueError.
     """
     started, reason = time.monotonic(), ""
 
@@ -527,7 +492,7 @@ def run(
         while not is_over() and time.monotonic() < end:
             time.sleep(0.1)
 
-    source = pictures_of(args)
+    source = FolderPictures(args.input_dir) if args.input_dir else SamplePictures(args)
     with contextlib.ExitStack() as stack:
         free: queue.SimpleQueue[api_client.Policy] = queue.SimpleQueue()
         for _ in range(args.workers):
@@ -549,47 +514,45 @@ def run(
         from_journal = len(entries)
         logging.info("%d of %d questions are in the journal", from_journal, len(questions))
 
-        def ask_one(question: Question) -> Entry:
-            policy = free.get()
-            entry = ask(question, policy, source, header["settings"])
-            append(entry)
-            free.put(policy)
-            return entry
-
-        def ask_all(waiting: Iterator[Question]) -> Iterator[Entry]:
-            """From several threads until `is_over`; what is on its way then is finished."""
-            running: set[concurrent.futures.Future] = set()
-            with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
-                while True:
-                    if not is_over():
-                        more = itertools.islice(waiting, args.workers - len(running))
-                        running |= {pool.submit(ask_one, question) for question in more}
-                    if not running:
-                        return
-                    done, running = concurrent.futures.wait(
-                        running, return_when=concurrent.futures.FIRST_COMPLETED
-                    )
-                    yield from (one.result() for one in done)
-
-        waiting = iter([question for question in questions if question not in entries])
         guard = GivingUp(sum("kind" not in one for one in entries.values()), args, source)
+        lock = threading.Lock()
+
+        def ask_one(question: Question) -> Entry | None:
+            nonlocal reason
+            policy = free.get()
+            try:
+                if is_over():
+                    return None
+                entry = ask(question, policy, source, header["settings"])
+                append(entry)
+                with lock:
+                    reason = reason or guard.reason(entry)
+                return entry
+            finally:  # Others wait for one.
+                free.put(policy)
+
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(args.workers))
+        # What is on its way is finished, whatever ends the run.
+        stack.callback(pool.shutdown, cancel_futures=True)
+        waiting = [question for question in questions if question not in entries]
+        asked = concurrent.futures.as_completed([pool.submit(ask_one, one) for one in waiting])
         on_screen = sys.stderr.isatty()
         how = {"mininterval": 0.1 if on_screen else 10.0, "leave": not on_screen}
         size = {"total": len(questions), "initial": from_journal, "unit": "question"}
         failed = 0
-        with tqdm.tqdm(ask_all(waiting), desc="asking", **size, **how) as bar:
-            for entry in bar:
+        with tqdm.tqdm(asked, desc="asking", **size, **how) as bar:
+            for entry in filter(None, (future.result() for future in bar)):
                 if "kind" in entry:
                     failed += 1
                     bar.set_postfix_str(f"{failed} failed", refresh=False)
                     logging.warning("%s: %s: %s", entry["image"], entry["kind"], entry["error"])
-                entries[Question(*folder_outputs.key_of(entry))] = entry
-                reason = reason or guard.reason(entry)
+                entries[folder_outputs.key_of(entry)] = entry
         signals.check()
         if reason:
             logging.error("Gave up. %s", reason)
         for question in questions:
-            entries.setdefault(question, _failure(question, "not asked", reason))
+            why = {"kind": "not asked", "status": None, "error": reason, "request_id": None}
+            entries.setdefault(question, {**question._asdict(), **why})
         document = folder_outputs.make_document(header["settings"], header["notes"], entries)
         seconds = round(time.monotonic() - started, 3)
         document["summary"] |= {"from_journal": from_journal, "seconds": seconds}
@@ -601,12 +564,9 @@ def run(
 
 
 def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[str, Any]:
-    """Puts the lines of all shards together and writes the files, as if one run had asked all.
-
-    `args.merge` names the shards' --output_file or their .jsonl; pictures are drawn if --input_dir
-    says where they are. Raises OSError or ValueError, which names the files, if a shard is there
-    twice, is missing, was not finished, or has other settings or another folder than the others.
-    """
+    """Puts the lines of all shards, `args.merge`, together and writes the files, as if one run had
+    asked all; pictures are drawn if it is said where they are. Raises OSError or ValueError if a
+    shard is there twice, is missing, was not finished, or is of another run than the others."""
     shards: dict[int, pathlib.Path] = {}
     entries: dict[Question, Entry] = {}
     first = None
@@ -631,7 +591,9 @@ def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[s
     notes = {"merged": sorted(path.name for path in shards.values())}
     document = folder_outputs.make_document({**header["settings"], "shard": None}, notes, entries)
     args.output_file.parent.mkdir(parents=True, exist_ok=True)
-    source = pictures_of(args)
-    decode = None if source is None else source.decode
+    source = SamplePictures(args) if args.dataset_file else None
+    if args.input_dir is not None:
+        source = FolderPictures(args.input_dir)
+    decode = source and source.decode  # Else nothing is drawn.
     folder_outputs.write_views(document, args, decode, {}, signals.check)
     return document

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import checkpoint_directory
-from evaluation import baselines, metrics, study, uncertainty
+from evaluation import metrics, study, uncertainty
 from evaluation.samples import Samples
 from food_data.synthetic import plates as synthetic_plates
 
@@ -26,7 +26,7 @@ def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
     )
     samples = Samples(plates, np.arange(len(plates)))
     source = uncertainty.PlainAnswers(loaded.agent)
-    swapped = baselines.swapped_instructions(samples, 0)
+    swapped = study.swapped_instructions(samples, 0)
     kinds = {
         "model": uncertainty.collect(source, samples).answers,
         "swapped": uncertainty.collect(

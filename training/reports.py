@@ -2,7 +2,7 @@
 
     loss_log.csv, per_action.csv, per_food.csv    a row for each epoch, and action or food
     training_curves.png                           the log as curves, drawn again after each epoch
-    predictions_latest.png, predictions/          predictions against ground truth
+    predictions_latest.png                        predictions against ground truth
     first_batch.png                               what the first step saw
     tensorboard/                                  scalars and pictures
     summary.json, summary.txt                     what it came to
@@ -26,7 +26,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import cv2
-import gin
 import numpy as np
 import tensorflow as tf
 import tqdm
@@ -77,6 +76,7 @@ _SUMMARY_LABELS = {
 LABELLED, PREDICTED = drawing.ARROW_COLOUR, drawing.START_COLOUR
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TEXT_ROW_PX = 16
+_LINE_EVERY_S, _SCALARS_EVERY_STEPS = 30.0, 10
 _COLUMNS, _SAME_SAMPLES = 6, 18
 # Panel title, {column of loss_log.csv: label}, {entry of the baseline: label of its line}.
 _PANELS: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
@@ -155,13 +155,10 @@ def _csv_lines(rows: Sequence[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-@gin.configurable(allowlist=["plain_every_s"])
 @contextlib.contextmanager
-def progress(
-    total: int, initial: int, label: str, plain_every_s: float = 30.0
-) -> Iterator[Callable[[float], None]]:
-    """Shows how far a loop is: a bar on a terminal, or else a line in the log every `plain_every_s`
-    seconds and at the end.
+def progress(total: int, initial: int, label: str) -> Iterator[Callable[[float], None]]:
+    """Shows how far a loop is: a bar on a terminal, or else a line in the log every 30 seconds and
+    at the end.
 
         epoch 3/30: 120/400 steps, 5.95step/s, 00:47 left, loss=0.0123
 
@@ -176,8 +173,8 @@ def progress(
 
     options = {
         "file": LogLines(),
-        "mininterval": plain_every_s,
-        "maxinterval": 2 * plain_every_s,
+        "mininterval": _LINE_EVERY_S,
+        "maxinterval": 2 * _LINE_EVERY_S,
         "bar_format": "{desc}: {n_fmt}/{total_fmt} steps, {rate_fmt}, {remaining} left{postfix}",
         "delay": 1e-3,  # No line before the first step.
     }
@@ -196,7 +193,6 @@ def progress(
         yield update
 
 
-@gin.configurable(allowlist=["scalars_every_steps", "keep_sheets"])
 class RunReporter:
     """Writes what the module lists into the folder of a run."""
 
@@ -206,22 +202,15 @@ class RunReporter:
         data: run_data.RunData,
         first_epoch: int = 1,
         selection_metric: str = "centroid_mae",
-        scalars_every_steps: int = 10,
-        keep_sheets: int = 5,
     ):
         """Opens the logs, and drops what they say of epochs from `first_epoch` on."""
-        if min(scalars_every_steps, keep_sheets) < 1:
-            raise ValueError(
-                "scalars_every_steps and keep_sheets: expected at least 1, got "
-                f"{scalars_every_steps} and {keep_sheets}."
-            )
         if selection_metric not in COLUMNS:
             raise ValueError(
                 f"selection_metric: expected one of {', '.join(COLUMNS)}; got {selection_metric!r}."
             )
         self._folder = pathlib.Path(checkpoint_dir)
-        (self._folder / "predictions").mkdir(parents=True, exist_ok=True)
-        self._data, self._metric, self._keep_sheets = data, selection_metric, keep_sheets
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._data, self._metric = data, selection_metric
         self._indices = np.asarray(data.split.val_idx, np.int64)
         self._labels = data.dataset.actions[self._indices]
         fields = {field: getattr(data.dataset, field) for field in GROUP_FILES.values()}
@@ -244,7 +233,7 @@ class RunReporter:
             str(self._folder / "tensorboard"), flush_millis=10_000
         )
         self._tensorboard_has_begun = False
-        self._every_steps, self._last_step = scalars_every_steps, 0
+        self._last_step = 0
 
     def first_batch(self, batch: Mapping[str, object]) -> None:
         """Logs the shapes of the first batch, and draws 16 of its samples with their labels."""
@@ -256,11 +245,7 @@ class RunReporter:
             np.asarray(batch[key][:16]) for key in (policy_specs.IMAGE_KEY, policy_specs.ACTION_KEY)
         )
         tiles = [
-            sample_tile(
-                image,
-                [(action, LABELLED)],
-                " ".join(f"{value:.3f}" for value in action),
-            )
+            sample_tile(image, [(action, LABELLED)], " ".join(f"{one:.3f}" for one in action))
             for image, action in zip(images, actions)
         ]
         sheet = drawing.grid(tiles, min(4, len(tiles)))
@@ -269,9 +254,9 @@ class RunReporter:
     def step(
         self, step: int, loss: float, extras: Mapping[str, float], images_per_s: float
     ) -> None:
-        """Sends every `scalars_every_steps`-th step to TensorBoard."""
+        """Sends every tenth step to TensorBoard."""
         self._last_step = step
-        if step % self._every_steps == 0:
+        if step % _SCALARS_EVERY_STEPS == 0:
             values = {"loss": loss, **extras, "images_per_s": images_per_s}
             self._scalars(step, "train", values)
 
@@ -305,17 +290,8 @@ class RunReporter:
         step = self._last_step or epoch
         self._scalars(step, "epoch", numbers)
         if len(self._indices):
-            sheet = prediction_sheet(
-                epoch,
-                # One read for all, because images may be on disk.
-                lambda chosen: self._data.dataset.images[self._indices[chosen]],
-                self._labels,
-                predictions,
-                samples["centroid_mae"],
-                list(self._names.values()),
-            )
-            best_epoch = self._best(logged).get("epoch", epoch)
-            write_sheet(self._folder, epoch, sheet, best_epoch, self._keep_sheets)
+            sheet = self._sheet(epoch, predictions, samples["centroid_mae"])
+            drawing.write_picture(self._folder / "predictions_latest.png", sheet)
             small = cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             with self._tensorboard.as_default(step):
                 tf.summary.image("validation/predictions", small[np.newaxis])
@@ -347,6 +323,36 @@ class RunReporter:
             with atomic_files.replace_file(self._folder / name) as file:
                 file.write(written.encode())
         return text
+
+    def _sheet(
+        self, epoch: int, predictions: np.ndarray, centroid_errors: np.ndarray
+    ) -> np.ndarray:
+        """Predictions on the same 18 validation samples each time, and on the worst, beside their
+        labels."""
+        labels, names = self._labels, list(self._names.values())
+        number = min(_SAME_SAMPLES, len(labels))
+        same = np.linspace(0, len(labels) - 1, number).round().astype(int)
+        worst = np.argsort(-centroid_errors, kind="stable")[:_COLUMNS]
+        sections = []
+        for chosen in (same, worst):
+            tiles = []
+            # One read for all, because images may be on disk.
+            for i, image in zip(chosen, self._data.dataset.images[self._indices[chosen]]):
+                motions = [(labels[i], LABELLED), (predictions[i], PREDICTED)]
+                text = " ".join([*(str(name[i]) for name in names), f"{centroid_errors[i]:.3f}"])
+                tiles.append(sample_tile(image, motions, text))
+            sections.append(drawing.grid(tiles, _COLUMNS))
+        sheet, white = np.vstack(sections), (255, 255, 255)
+        line, x = np.zeros((24, sheet.shape[1], 3), np.uint8), 4
+        for text, colour in (
+            (f"epoch {epoch}, centroid MAE {float(np.mean(centroid_errors)):.4f};", white),
+            ("labelled", LABELLED),
+            ("predicted", PREDICTED),
+            ("(number: centroid MAE; last row: the worst)", white),
+        ):
+            cv2.putText(line, text, (x, 17), _FONT, 0.5, colour, 1, cv2.LINE_AA)
+            x += cv2.getTextSize(text, _FONT, 0.5, 1)[0][0] + 14
+        return np.vstack([line, sheet])
 
     def _hits(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
         """Whether midpoints lie on foods, where masks are known."""
@@ -431,56 +437,6 @@ def sample_tile(
     line = np.zeros((_TEXT_ROW_PX, image.shape[1], 3), np.uint8)
     cv2.putText(line, text, (3, 12), _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
     return np.vstack([line, image])
-
-
-def prediction_sheet(
-    epoch: int,
-    images: object,
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    centroid_errors: np.ndarray,
-    names: Sequence[np.ndarray],
-) -> np.ndarray:
-    """One epoch's predictions on n validation samples, against their labels."""
-    number = min(_SAME_SAMPLES, len(labels))
-    same = np.linspace(0, len(labels) - 1, number).round().astype(int)
-    worst = np.argsort(-centroid_errors, kind="stable")[:_COLUMNS]
-    sections = []
-    for chosen in (same, worst):
-        tiles = []
-        for i, image in zip(chosen, images(chosen)):
-            motions = [(labels[i], LABELLED), (predictions[i], PREDICTED)]
-            text = " ".join([*(str(name[i]) for name in names), f"{centroid_errors[i]:.3f}"])
-            tiles.append(sample_tile(image, motions, text))
-        sections.append(drawing.grid(tiles, _COLUMNS))
-    sheet, white = np.vstack(sections), (255, 255, 255)
-    line, x = np.zeros((24, sheet.shape[1], 3), np.uint8), 4
-    for text, colour in (
-        (f"epoch {epoch}, centroid MAE {float(np.mean(centroid_errors)):.4f};", white),
-        ("labelled", LABELLED),
-        ("predicted", PREDICTED),
-        ("(number: centroid MAE; last row: the worst)", white),
-    ):
-        cv2.putText(line, text, (x, 17), _FONT, 0.5, colour, 1, cv2.LINE_AA)
-        x += cv2.getTextSize(text, _FONT, 0.5, 1)[0][0] + 14
-    return np.vstack([line, sheet])
-
-
-def write_sheet(
-    checkpoint_dir: pathlib.Path, epoch: int, sheet: np.ndarray, best_epoch: int, keep_sheets: int
-) -> None:
-    """Writes an epoch's sheet, also as the latest; keeps those of the latest epochs and the best.
-
-    Those after the latest, of an interrupted run that has gone on from before them, go too.
-    """
-    folder = checkpoint_dir / "predictions"
-    for path in (folder / f"epoch_{epoch:03d}.png", checkpoint_dir / "predictions_latest.png"):
-        drawing.write_picture(path, sheet)
-    for path in folder.glob("epoch_*.png"):
-        match = re.fullmatch(r"epoch_(\d+)\.png", path.name)
-        number = int(match.group(1)) if match else best_epoch
-        if number != best_epoch and not epoch - keep_sheets < number <= epoch:
-            path.unlink()
 
 
 def curves(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation import baselines
+from evaluation import study
 from evaluation.samples import Samples
 from food_data import npz_dataset
 from tests.evaluation import agents
@@ -34,7 +34,7 @@ def test_means_and_their_fall_backs():
         ["banana", "kiwi", "rice", "banana", "spaghetti"],
     )
     samples = Samples(asked, np.arange(5), Samples(train, np.arange(4)))
-    found = baselines.baseline_answers(samples)
+    found = study.baseline_answers(samples)
     expected = [
         [0.2, 0.2, 0.4, 0.4],  # skewering banana
         [1.4 / 3, 1.4 / 3, 0.6, 0.6],  # all skewering
@@ -51,9 +51,9 @@ def test_means_and_their_fall_backs():
 def test_baselines_need_what_they_know():
     nothing = ["centre of the picture", "colour"]
     samples = agents.samples([0, 1], food_types=None)
-    assert list(baselines.baseline_answers(samples)) == nothing
+    assert list(study.baseline_answers(samples)) == nothing
     known = Samples(samples.dataset, samples.indices, samples)
-    assert list(baselines.baseline_answers(known)) == ["mean of the training labels", *nothing]
+    assert list(study.baseline_answers(known)) == ["mean of the training labels", *nothing]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_baselines_need_what_they_know():
         ([(180, 236, 0, 236, RED), (100, 120, 150, 200, GREEN)], [150, 110, 200, 110]),
         # If each touches the edge, the largest.
         ([(0, 40, 0, 100, RED), (196, 236, 0, 30, RED)], [0, 20, 100, 20]),
-        ([(0, 236, 0, 236, RED)], baselines.CENTRE * 236),  # of one colour
+        ([(0, 236, 0, 236, RED)], study.CENTRE * 236),  # of one colour
     ],
 )
 def test_the_most_colourful_region(boxes, expected):
@@ -75,20 +75,20 @@ def test_the_most_colourful_region(boxes, expected):
     image = np.full((236, 236, 3), 128, np.uint8)
     for top, bottom, left, right, colour in boxes:
         image[top:bottom, left:right] = colour
-    found = baselines.colour_answer(image)
+    found = study.colour_answer(image)
     np.testing.assert_allclose(found, np.array(expected) / 236, atol=0.02)
 
 
 def test_instructions_are_swapped_only_within_a_picture_and_as_chance_has_it():
     samples = agents.samples(np.arange(300) % 3, per_picture=3)
     samples = samples.part(np.random.default_rng(0).permutation(300))
-    swapped = baselines.swapped_instructions(samples, seed=1)
+    swapped = study.swapped_instructions(samples, seed=1)
     np.testing.assert_array_equal(samples.dataset.sources[swapped], samples.pictures)
     assert 0.25 < np.mean(swapped == samples.indices) < 0.42  # 1/3: standard deviation 0.027
-    np.testing.assert_array_equal(swapped, baselines.swapped_instructions(samples, seed=1))
-    assert not np.array_equal(swapped, baselines.swapped_instructions(samples, seed=2))
+    np.testing.assert_array_equal(swapped, study.swapped_instructions(samples, seed=1))
+    assert not np.array_equal(swapped, study.swapped_instructions(samples, seed=2))
     asked = samples.part(np.flatnonzero(samples.indices % 3 == 0))  # One sample of each picture.
-    np.testing.assert_array_equal(baselines.swapped_instructions(asked, 0), asked.indices)
+    np.testing.assert_array_equal(study.swapped_instructions(asked, 0), asked.indices)
 
 
 def test_absent_foods_are_not_in_the_picture():
@@ -98,12 +98,12 @@ def test_absent_foods_are_not_in_the_picture():
     known = {("skewering", food): np.full(512, i) for i, food in enumerate(foods)}
     known["scooping", "oatmeal"] = np.full(512, 9)
     samples = Samples(data, np.array([0, 2, 3]))
-    drawn = [baselines.absent_foods(samples, known, seed) for seed in range(40)]
+    drawn = [study.absent_foods(samples, known, seed) for seed in range(40)]
     assert {tuple(rows) for rows, _ in drawn} == {(0, 1, 2)}
     lent = np.stack([embeddings[:, 0] for _, embeddings in drawn])
     # Rice is known by its second sample.
     assert [set(column) for column in lent.T] == [{3}, {0, 3}, {0, 2}]
-    rows, _ = baselines.absent_foods(samples, {pair: known[pair] for pair in [*known][:2]}, 0)
+    rows, _ = study.absent_foods(samples, {pair: known[pair] for pair in [*known][:2]}, 0)
     assert rows.tolist() == [1, 2]  # All that is known is on plate a.
     unnamed = agents.samples([0], food_types=None)
-    assert not len(baselines.absent_foods(unnamed, known, 0)[0])
+    assert not len(study.absent_foods(unnamed, known, 0)[0])

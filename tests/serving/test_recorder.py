@@ -108,6 +108,23 @@ def test_a_full_disk_costs_nobody_an_answer(tmp_path, monkeypatch, caplog):
     assert len(files(tmp_path)) == 3
 
 
+def test_a_kill_before_a_record_is_whole_leaves_none(tmp_path, monkeypatch):
+    """What was written until then has neither the record's name nor any that is read."""
+
+    def killed(old, new):
+        raise KeyboardInterrupt
+
+    keeper = recorder.Recorder(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "rename", killed)
+        record(keeper)
+    assert len(files(tmp_path)) == 3 and recordings.read_recordings(tmp_path) == []
+    again = recorder.Recorder(tmp_path)
+    assert again.claim("r1") == "r1"
+    record(again)
+    assert [one.request_id for one in recordings.read_recordings(tmp_path)] == ["r1"]
+
+
 def test_recording_ends_at_the_limit_with_one_warning(tmp_path, caplog, monkeypatch):
     record(recorder.Recorder(tmp_path))
     # Three small files take a block each, and one for their names. What is there already counts:

@@ -12,7 +12,6 @@ import sys
 import time
 import types
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -102,11 +101,12 @@ def run(reporter: reports.RunReporter, data, epochs: range) -> str:
     return reporter.finish({"stopped": "after the last epoch", "infinite": math.inf})
 
 
-def test_what_a_run_leaves(tmp_path, curves):
+def test_what_a_run_leaves(tmp_path, curves, monkeypatch):
     data, folder = make_data(), tmp_path / "run"
-    text = run(reports.RunReporter(folder, data, scalars_every_steps=1), data, range(1, 3))
+    monkeypatch.setattr(reports, "_SCALARS_EVERY_STEPS", 1)
+    text = run(reports.RunReporter(folder, data), data, range(1, 3))
     assert sorted(os.listdir(folder)) == [
-        *("loss_log.csv", "per_action.csv", "per_food.csv", "predictions"),
+        *("loss_log.csv", "per_action.csv", "per_food.csv"),
         *("predictions_latest.png", "summary.json", "summary.txt"),
         *("tensorboard", "training_curves.png"),
     ]
@@ -163,8 +163,6 @@ def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(tmp_path):
     names = ("loss_log.csv", "per_action.csv", "per_food.csv", "summary.json", "summary.txt")
     for name in names:
         assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
-    cut, whole = (sorted(os.listdir(tmp_path / name / "predictions")) for name in ("cut", "whole"))
-    assert cut == whole == [f"epoch_00{epoch}.png" for epoch in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +188,7 @@ def test_a_sheet_shows_labels_predictions_and_the_worst(tmp_path):
     answers[4] += np.float32([0.3, 0.2, 0.3, 0.2])
     errors = np.abs(answers - labels).mean(axis=1)
     images = data.dataset.images[data.split.val_idx]
-    sheet = reports.prediction_sheet(7, images.__getitem__, labels, answers, errors, [])
+    sheet = reports.RunReporter(tmp_path, data)._sheet(7, answers, errors)
     assert sheet.shape == (24 + 2 * 252, 6 * 236, 3)
     # Row 2 begins with the worst, sample 4, whose midpoints are apart; green is below pink.
     worst = sheet[24 + 252 + 16 :, :236]
@@ -230,22 +228,14 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one epoch"):
         reporter.finish({})
     assert table(tmp_path, "loss_log.csv") == []
-    for options, message in (
-        ({"scalars_every_steps": 0}, "scalars_every_steps .*: expected at least 1, got 0"),
-        ({"selection_metric": "f1"}, "selection_metric: expected one of epoch, .*got 'f1'"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            reports.RunReporter(tmp_path, data, **options)
+    with pytest.raises(ValueError, match="selection_metric: expected one of epoch, .*got 'f1'"):
+        reports.RunReporter(tmp_path, data, selection_metric="f1")
 
 
 @pytest.mark.parametrize(("metric", "best_epoch"), [("hit_rate", 2), ("val_loss", 1)])
-def test_the_best_epoch_and_what_gin_sets(tmp_path, metric, best_epoch):
+def test_the_best_epoch(tmp_path, metric, best_epoch):
     data = make_data()
-    gin.parse_config(["RunReporter.scalars_every_steps = 3", "RunReporter.keep_sheets = 1"])
-    try:
-        reporter = reports.RunReporter(tmp_path, data, selection_metric=metric)
-    finally:
-        gin.clear_config()
+    reporter = reports.RunReporter(tmp_path, data, selection_metric=metric)
     for epoch in (1, 2, 3):
         for step in (2 * epoch - 1, 2 * epoch):
             reporter.step(step, 1.0, {}, 90.0)
@@ -253,20 +243,14 @@ def test_the_best_epoch_and_what_gin_sets(tmp_path, metric, best_epoch):
     reporter.finish({})
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["logged"]["best_epoch"] == best_epoch
-    assert list(scalars(tmp_path / "tensorboard", "train/loss")) == [3, 6]
-    kept = sorted({best_epoch, 3})
-    assert sorted(os.listdir(tmp_path / "predictions")) == [f"epoch_00{e}.png" for e in kept]
 
 
-def test_progress_is_lines_in_a_log(caplog):
-    gin.parse_config("progress.plain_every_s = 0.05")
-    try:
-        with caplog.at_level(logging.INFO, "absl"), reports.progress(6, 2, "epoch 3/30") as update:
-            for step in range(3, 7):
-                time.sleep(0.06)
-                update(float(step))
-    finally:
-        gin.clear_config()
+def test_progress_is_lines_in_a_log(caplog, monkeypatch):
+    monkeypatch.setattr(reports, "_LINE_EVERY_S", 0.05)
+    with caplog.at_level(logging.INFO, "absl"), reports.progress(6, 2, "epoch 3/30") as update:
+        for step in range(3, 7):
+            time.sleep(0.06)
+            update(float(step))
     first, last = caplog.messages[0], caplog.messages[-1]
     assert first.startswith("epoch 3/30: 3/6 steps, ")
     assert "left, loss=3.0000" in first
