@@ -64,6 +64,9 @@ EMBEDDINGS_DIR = "embeddings"
 STATE_FILE = "training_state.json"
 LOCK_FILE = ".lock"
 BEST_STEM, LAST_STEM = "best_checkpoint", "last_checkpoint"
+# A requeued job may start while the last process still saves, or before a file server has noticed
+# that its node is gone.
+RESTART_WAIT_S = 180.0
 _MAX_TEXT_BYTES = 50_000_000
 _READS = 5
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-agents", "tf-keras", "numpy", "gin-config")
@@ -637,12 +640,16 @@ def _keep_only(directory: pathlib.Path, stem: str, names: Collection[str]) -> No
 
 
 @contextlib.contextmanager
-def only_run(directory: str | os.PathLike[str], wait_s: float = 0.0) -> Iterator[None]:
-    """Keeps other runs out of the directory: two would delete each other's checkpoints.
+def only_run(directory: str | os.PathLike[str], wait_s: float | None = None) -> Iterator[None]:
+    """Keeps other runs out of the directory: two would delete each other's checkpoints. Waits for
+    another one to end; unless `wait_s` is given, only in a job that Slurm has restarted.
 
     The lock goes with the process, however that ends, so nothing is left to be cleared away after a
     crash. Where the file system has no locks, a warning is logged and nobody is kept out.
     """
+    if wait_s is None:
+        is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
+        wait_s = RESTART_WAIT_S if is_restart else 0.0
     path = pathlib.Path(directory) / LOCK_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not a file that says "locked": it would outlive a node that was lost.

@@ -35,10 +35,6 @@ if typing.TYPE_CHECKING:
 
     from training import run_setup, training_loop
 
-# A requeued job may start while the last process still saves, or before a file server has noticed
-# that its node is gone.
-RESTART_WAIT_S = 180.0
-
 
 def run(
     args: argparse.Namespace, signals: stop_signals.StopSignals, together: devices.Workers
@@ -62,9 +58,7 @@ def run(
     # The chief writes checkpoints and reports, where no other run does; others write nothing.
     is_chief, only_run, reporter = together.is_chief, contextlib.nullcontext(), None
     if is_chief:
-        is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
-        wait_s = RESTART_WAIT_S if is_restart else 0.0
-        only_run = checkpoint_directory.only_run(args.checkpoint_dir, wait_s)
+        only_run = checkpoint_directory.only_run(args.checkpoint_dir)
     with only_run:
         writer = checkpoint_directory.CheckpointWriter(
             args.checkpoint_dir,

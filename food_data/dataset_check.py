@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from food_data import embedding_store, npz_dataset, npz_files, splits, vocabulary
+from food_data import embedding_store, npz_dataset, npz_files, rlds, splits, vocabulary
 from food_data.npz_dataset import listed
 
 _MOST_UNEVEN = 20
@@ -87,6 +87,24 @@ class CheckReport:
             self.warnings.append(message.format(listed(samples)))
 
 
+class _Read:
+    """An array that was read, as `npz_files.StoredArray` gives those that were not."""
+
+    offset = 0
+
+    def __init__(self, values: Any) -> None:
+        self._values, self.shape, self.dtype = values, values.shape, values.dtype
+
+    def load(self) -> np.ndarray:
+        """The whole array."""
+        return self._values
+
+    def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
+        """Pieces [up to num_rows, ...]."""
+        starts = range(0, len(self._values), num_rows)
+        return (self._values[start : start + num_rows] for start in starts)
+
+
 def check_file(
     path: str | os.PathLike[str],
     split: str | os.PathLike[str] | splits.Split | None = None,
@@ -95,7 +113,8 @@ def check_file(
     compare_pictures: bool = False,
     dataset: npz_dataset.FoodDataset | None = None,
 ) -> CheckReport:
-    """Checks a file that may be anything; one that cannot be read is an error in the report.
+    """Checks a file that may be anything; one that cannot be read is an error in the report. Of a
+    folder of shards pictures are looked at only with `compare_pictures`: each is decoded for it.
 
     `split` is a split, or its file. `progress` wraps chunks of pictures, for a progress bar.
     `compare_pictures` looks for pictures across the split that are alike, some 30 ms for each of
@@ -104,7 +123,15 @@ def check_file(
     """
     report, arrays, known = CheckReport(), {}, None
     try:
-        arrays = npz_dataset.open_npz(path)
+        if os.path.isdir(path):
+            found = vars(dataset or rlds.read_food(path)).items()
+            arrays = {
+                name: _Read(one) if hasattr(one, "shape") else one
+                for name, one in found
+                if one is not None and name != "photos"
+            }
+        else:
+            arrays = npz_dataset.open_npz(path)
         number = next(iter(getattr(arrays.get("images"), "shape", ())), 0)
         is_file = split is not None and not isinstance(split, splits.Split)
         known = splits.read_split(split, number) if is_file else split
@@ -113,6 +140,8 @@ def check_file(
     if arrays:
         try:
             unpacked = None if dataset is None else dataset.images
+            if not compare_pictures and isinstance(arrays.get("images"), _Read):
+                progress = None
             _check_arrays(report, arrays, known, progress, compare_pictures, unpacked)
         except ValueError as error:  # A damaged array.
             report.errors.append(str(error))
@@ -170,7 +199,7 @@ def _check_arrays(
     report: CheckReport,
     arrays: Mapping[str, Any],
     split: splits.Split | None,
-    progress: Callable[[Iterable], Iterable],
+    progress: Callable[[Iterable], Iterable] | None,
     compare_pictures: bool,
     unpacked: np.ndarray | npz_dataset.FloatImages | None,
 ) -> None:
@@ -204,7 +233,7 @@ def _check_arrays(
             _check_instructions(report, action_names, foods, instructions)
     if "masks" in usable and actions is not None:
         _check_masks(report, stored["masks"], actions)
-    if images is not None:
+    if images is not None and progress is not None:
         try:
             chunks = images.chunks(64)
             if unpacked is not None and images.offset is None:

@@ -10,7 +10,8 @@ the window and do not count.
 Every `--checkpoint_every_steps` (1000), at the end and at a signal `ckpt-<step>` is written with
 optimizer and step, under RT-1's own names: `checkpoint_loading.py`, `export_policy.py` and
 `api_batch_server.py --rt1_checkpoint` read it. `--resume_checkpoint auto` goes on from the newest
-one to the same bits: the order of the windows depends on seed and epoch alone.
+one, or a name from that one, to the same bits: the order of the windows depends on seed and epoch
+alone. Episodes are not checked beyond shapes and lengths.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
+import contextlib
 import csv
 import pathlib
 from collections.abc import Iterator
@@ -29,6 +31,8 @@ from absl import logging
 from tf_agents.trajectories import time_step, trajectory
 
 import agent_wrapper
+import checkpoint_directory
+import checkpoint_files
 import checkpoint_loading
 import policy_specs
 from food_data import atomic_files, pipeline, rlds
@@ -159,12 +163,14 @@ def run(
     Raises OSError, ValueError, ArithmeticError, stop_signals.Preempted.
     """
     directory = pathlib.Path(args.checkpoint_dir)
-    newest = tf.train.latest_checkpoint(str(directory))
-    if newest is not None and args.resume_checkpoint != flags.AUTO:
+    start = tf.train.latest_checkpoint(str(directory))
+    if start is not None and args.resume_checkpoint is None:
         raise ValueError(
             f"--checkpoint_dir: expected a new directory, {directory} holds a run. Give another "
             "one, or go on with it: --resume_checkpoint auto."
         )
+    if args.resume_checkpoint not in (None, flags.AUTO):
+        start = checkpoint_files.resolve_prefix(args.resume_checkpoint)
     flags.configure(args)
     episodes = rlds.Episodes(args.data_dir)
     agent = agent_factory.create_agent()
@@ -173,12 +179,12 @@ def run(
     total_steps = args.num_epochs * max(steps_per_epoch, 1)
     agent_factory.apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
     flags.configure_for_data(args, 0, total_steps, optimizer.DEFAULT_LEARNING_RATE)
-    if newest is None and args.pretrained_checkpoint is not None:
+    if start is None and args.pretrained_checkpoint is not None:
         checkpoint_loading.custom_load_checkpoint(agent, args.pretrained_checkpoint)
     agent.build_optimizer()
-    if newest is not None:
-        agent_factory.load_resume_checkpoint(agent, newest)
-        logging.info("resumed from %s", newest)
+    if start is not None:
+        agent_factory.load_resume_checkpoint(agent, start)
+        logging.info("resumed from %s", start)
     logging.info(
         "%d episodes, %d windows of %d steps, %d steps to do",
         *(len(episodes), len(windows.places), windows.length, total_steps - agent.steps_done),
@@ -186,6 +192,23 @@ def run(
     if args.dry_run:
         logging.info("dry run: everything is ready; nothing was trained or written")
         return
+    only_run = contextlib.nullcontext()
+    if together.is_chief:
+        only_run = checkpoint_directory.only_run(directory)
+    with only_run:
+        _train(args, agent, windows, total_steps, signals, together)
+
+
+def _train(
+    args: argparse.Namespace,
+    agent: agent_wrapper.Agent,
+    windows: Windows,
+    total_steps: int,
+    signals: stop_signals.StopSignals,
+    together: devices.Workers,
+) -> None:
+    """Takes the steps that are left, writes checkpoints and the log."""
+    directory = pathlib.Path(args.checkpoint_dir)
     directory.mkdir(parents=True, exist_ok=True)
     manager = tf.train.CheckpointManager(
         agent.checkpoint(),
@@ -203,12 +226,13 @@ def run(
     )
     every = args.checkpoint_every_steps or CHECKPOINT_EVERY_STEPS
 
+    saved = agent.steps_done
+
     def save() -> None:
-        if (
-            together.is_chief
-            and manager.latest_checkpoint != f"{directory}/ckpt-{agent.steps_done}"
-        ):
+        nonlocal saved
+        if together.is_chief and saved != agent.steps_done:
             manager.save(agent.steps_done)
+            saved = agent.steps_done
 
     log = directory / LOG_FILE
     rows = csv.reader(log.read_text().splitlines()) if log.is_file() else ()

@@ -120,13 +120,13 @@ def _check_data(
     embeddings than the model will be served with. Says how they differ from those of the checkpoint
     that it starts from, if that is one of ours."""
     dataset = data.dataset
-    # Of shards each record has a checksum, and they are made of an .npz.
-    if pathlib.Path(args.dataset_file).is_file():
-        report = dataset_check.check_file(args.dataset_file, data.split, dataset=dataset)
-        for warning in report.warnings:
-            logging.warning("data set: %s", warning)
-        if report.errors:
-            raise ValueError(f"{data.name}: " + "; ".join(report.errors))
+    report = dataset_check.check_file(args.dataset_file, data.split, dataset=dataset)
+    for warning in report.warnings:
+        logging.warning("data set: %s", warning)
+    if report.errors:
+        raise ValueError(f"{data.name}: " + "; ".join(report.errors))
+    if pathlib.Path(args.dataset_file).is_dir():
+        logging.info("data set: pictures of shards are not checked; build_dataset.py check does it")
     warnings = dataset_check.check_fits(dataset, embeddings, None, str(args.embeddings_dir))
     path = args.pretrained_checkpoint
     start = None if path is None else pathlib.Path(checkpoint_files.resolve_prefix(path)).parent

@@ -6,13 +6,15 @@ values of episodes that it had written, and of food shards that `builder_from_di
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from food_data import npz_dataset, pipeline, rlds
+import build_dataset
+from food_data import dataset_check, npz_dataset, pipeline, rlds, splits
 
 
 def food(count: int) -> npz_dataset.FoodDataset:
@@ -67,6 +69,19 @@ def test_epochs_resumes_and_workers_are_those_of_an_npz(plates, shards):
         np.testing.assert_array_equal(parts[-2], parts[-1])
     read = np.concatenate([np.concatenate(part) for part in parts[1::2]])
     assert len(np.unique(read, axis=0)) == len(read) == 4  # Each of the rest once.
+
+
+def test_labels_of_shards_are_checked_and_their_pictures_if_wanted(plates, tmp_path, capsys):
+    same = dataclasses.replace(plates, sources=np.full(7, "day_1/1.jpg"))
+    folder = rlds.write_food(same, tmp_path / "same")
+    split = splits.Split(np.arange(5), np.arange(5, 7))
+    (error,) = dataset_check.check_file(folder, split).errors
+    assert "2 samples (5, 6) of the validation side have the source of training samples" in error
+    dark = dataclasses.replace(plates, images=np.zeros_like(plates.images))
+    folder = rlds.write_food(dark, tmp_path / "dark")
+    assert dataset_check.check_file(folder).errors == []
+    assert build_dataset.main(["check", str(folder)]) == 1
+    assert "error: images" in capsys.readouterr().out
 
 
 def test_a_broken_shard_is_named_with_its_episode(shards):

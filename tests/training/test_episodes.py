@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import checkpoint_directory
 import rt1_policy
 import train
 from food_data import rlds
@@ -123,9 +124,16 @@ def test_a_run_learns_and_goes_on_to_the_same_bits(robot, tmp_path, capsys):
     losses = [float(loss) for _, loss in rows[1:]]
     assert len(losses) == 20 and np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
 
-    parts = flags_of(robot, tmp_path / "parts", "--resume_checkpoint", "auto")
-    assert train.main([*parts, "--num_epochs", "4"]) == 0
-    assert train.main([*parts, "--num_epochs", "10"]) == 0
+    parts = flags_of(robot, tmp_path / "parts")
+    assert train.main([*parts, "--num_epochs", "4", "--resume_checkpoint", "auto"]) == 0
+    # From the checkpoint that is named, though a later one is there.
+    assert train.main([*parts, "--num_epochs", "5", "--resume_checkpoint", "auto"]) == 0
+    parts += ["--num_epochs", "10", "--resume_checkpoint", str(tmp_path / "parts" / "ckpt-8")]
+    with checkpoint_directory.only_run(tmp_path / "parts"):
+        assert train.main(parts) == 1
+    assert "no other run writes to" in capsys.readouterr().err
+    assert train.main(parts) == 0
+    assert [step for step, _ in rows[1:]] == [str(step) for step in range(1, 21)]
     one, two = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("whole", "parts"))
     names = [name for name in one.get_variable_to_shape_map() if not name.startswith("_CHECK")]
     for name in names:
@@ -146,3 +154,6 @@ def test_episodes_of_another_robot_are_named(robot, tmp_path, capsys):
     assert "image: expected [64, 96, 3], got [64, 80, 3]" in capsys.readouterr().err
     assert train.main(flags_of((tmp_path / "none", robot[1]), tmp_path / "run")) == 1
     assert "features.json" in capsys.readouterr().err
+    absent = str(tmp_path / "run" / "ckpt-7")
+    assert train.main(flags_of(robot, tmp_path / "run", "--resume_checkpoint", absent)) == 1
+    assert "ckpt-7" in capsys.readouterr().err and not (tmp_path / "run").exists()
