@@ -66,6 +66,8 @@ def photo_of(message: Image | CompressedImage) -> bytes | np.ndarray:
     if message.encoding not in _CHANNELS:
         raise ValueError(f"picture: expected one of {list(_CHANNELS)}, got {message.encoding!r}.")
     image = array_of(message, "u1", _CHANNELS[message.encoding])[:, :, :3]
+    if message.encoding == "mono8":
+        return np.ascontiguousarray(image[:, :, 0])
     return np.ascontiguousarray(image[:, :, ::-1] if "bgr" in message.encoding else image)
 
 
@@ -159,7 +161,7 @@ class Node:
                 "start": frame.start_m.tolist(),
                 "end": frame.end_m.tolist(),
             }
-        except ValueError as error:
+        except (ValueError, ImportError) as error:  # OpenCV, for a lens with distortion.
             answer["frame_error"] = str(error)
         self._publish(answer, image.header)
         return answer

@@ -37,7 +37,10 @@ def image_of(path, encoding):
 def message_of(path, file, array):
     """Node, message and publisher."""
     if path.suffix == ".npy":
-        return "/raw", image_of(path, "bgr8"), array
+        message = image_of(path, "mono8")
+        if len(message.data) > 3 * message.width * message.height:
+            message.encoding = "bgr8"
+        return "/raw", message, array
     return "/food_acquisition", CompressedImage(format="jpeg", data=path.read_bytes()), file
 
 

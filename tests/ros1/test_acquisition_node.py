@@ -150,7 +150,7 @@ def test_the_node_outlives_the_server(robot, application):
 
 
 def test_an_old_picture_is_not_answered(robot, application, tmp_path):
-    np.save(tmp_path / "image.npy", np.zeros((48, 64, 3), np.uint8))
+    np.save(tmp_path / "image.npy", np.zeros((48, 64), np.uint8))  # Grey.
     with server(application, robot):
         assert robot.ask(tmp_path / "image.npy")[0]["success"]
         time.sleep(1.2)
