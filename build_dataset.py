@@ -117,7 +117,7 @@ def _add_commands(subparsers: argparse._SubParsersAction) -> None:
     show.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     show.set_defaults(run=_show)
     for parser in (check, show):
-        parser.add_argument("file", type=pathlib.Path, help="the .npz")
+        parser.add_argument("file", type=pathlib.Path, help="the .npz, or its shards")
     text = "an .npz, or a robot's LeRobot data set, as RLDS, for more than one file holds"
     shards = subparsers.add_parser("shards", help=text)
     shards.add_argument("file", type=pathlib.Path, help="the .npz, or the folder")

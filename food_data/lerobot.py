@@ -50,6 +50,8 @@ _FILE_BYTES = 100 * 2**20
 _BLOCK_ROWS = 64
 _QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 _CAMERAS = ("image", "video")
+# What is read of a frame beside its picture and `action.<key>`.
+_READ = (ACTION_KEY, SOURCE_KEY, EMBEDDING_KEY, "timestamp", "episode_index", "task_index")
 # What a frame of food holds: name -> dtype, shape, names.
 _FEATURES: dict[str, tuple[str, Sequence[int], list[str] | None]] = {
     IMAGE_KEY: ("image", npz_dataset.IMAGE_SHAPE, ["height", "width", "channels"]),
@@ -177,12 +179,13 @@ class Dataset:
     def __iter__(self) -> Iterator[Episode]:
         """Raises OSError, ValueError, which name the file and the episode."""
         features, opened, table = self.info["features"], None, None
-        wanted = [key for key, one in features.items() if one["dtype"] not in _CAMERAS]
-        pictures = [self.camera] if features[self.camera]["dtype"] == "image" else []
+        wanted = [key for key in features if key in _READ or key.startswith(f"{ACTION_KEY}.")]
+        if features[self.camera]["dtype"] == "image":
+            wanted.append(self.camera)
         for row in self._rows:
             path, where = self._path("data_path", row, "data"), f"episode {row['episode_index']}"
             if path != opened:
-                opened, table = path, self._table(path, wanted + pictures)
+                opened, table = path, self._table(path, wanted)
             try:
                 yield self._episode(row, table)
             except KeyError as error:
@@ -197,12 +200,9 @@ class Dataset:
         if not len(frames) or len(frames) != row["length"]:
             raise ValueError(f"expected {row['length']} frames, got {len(frames)}.")
         part, columns = table.take(frames), {}
-        for key in table.column_names:
+        for key in set(table.column_names) - {self.camera}:
             kind = features[key]["dtype"]
-            if kind not in _CAMERAS:
-                columns[key] = np.asarray(
-                    part[key].to_pylist(), str if kind in ("string", "language") else kind
-                )
+            columns[key] = np.asarray(part[key].to_pylist(), str if kind == "string" else kind)
         if self.camera in table.column_names:
             images = [one["bytes"] for one in part[self.camera].to_pylist()]
             if None in images:
