@@ -130,13 +130,6 @@ def midpoint_hits(
     """
     predicted = np.asarray(predicted, np.float64)
     rows = np.arange(len(masks)) if rows is None else np.asarray(rows)
-    if predicted.shape != (len(rows), 4) or len(masks.shape) != 3 or masks.dtype != np.uint8:
-        raise ValueError(
-            "midpoint_hits: expected predictions [N, 4] and packed masks uint8 [N, H, W / 8], got "
-            f"{predicted.shape} and {masks.dtype} {masks.shape} ({len(rows)} of them asked for)."
-        )
-    if not np.isfinite(predicted).all():
-        raise ValueError("midpoint_hits: expected finite predictions, got NaN or infinity.")
     midpoints = (predicted[:, :2] + predicted[:, 2:]) / 2 * masks.shape[1]
     on_item, nearest, chance = np.full((3, len(rows)), np.nan)
     for _, samples in groups(np.arange(len(rows)) if sources is None else np.asarray(sources)):

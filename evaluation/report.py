@@ -117,12 +117,9 @@ def _errors(rows: Mapping[str, Document], names: Iterable[str], kind: str = "") 
 
 
 def _comparison(compared: Document, names: Iterable[str]) -> list[list[str]]:
-    lines = [["", "difference [95 % interval]", "p"]]
-    for name in names:
-        if (row := compared["columns"].get(name)) is not None:
-            difference = interval({"mean": row["difference"], **row})
-            lines.append([name, difference, number(row["p_value"], 4)])
-    return lines
+    known = [(name, compared["columns"][name]) for name in names if name in compared["columns"]]
+    lines = [[name, interval(row)] for name, row in known]
+    return [["", "difference [95 % interval]"], *lines]
 
 
 def _sources(rows: Sequence[Document], names: Sequence[str]) -> list[list[str]]:

@@ -1,9 +1,8 @@
-"""Intervals, comparisons and rank figures in which the samples of one picture count as one.
+"""Intervals and rank figures in which the samples of one picture count as one.
 
 Three foods on one plate are three samples, but not three independent ones: light, camera and plate
 are shared. So intervals draw whole pictures with replacement, each with all its samples (the
-cluster bootstrap: Davison and Hinkley 1997, 3.8; Efron and Tibshirani 1993), and comparisons flip
-signs picture by picture.
+cluster bootstrap: Davison and Hinkley 1997, 3.8; Efron and Tibshirani 1993).
 
 Example: picture A has the errors 1 and 3, picture B the error 5; the mean is 3. Drawing two
 pictures gives A A (mean 2), A B or B A (3), B B (5), with the chances 1/4, 1/2, 1/4. SciPy's
@@ -19,7 +18,6 @@ import numpy as np
 from evaluation import metrics
 
 _NUM_RESAMPLES = 2000
-_NUM_PERMUTATIONS = 9999
 # Numbers that are drawn at once, so that memory does not grow with the pictures.
 _AT_ONCE = 1_000_000
 NAN = float("nan")
@@ -56,43 +54,6 @@ def mean_intervals(
         number = int(counts[:, column].sum())
         found[name] = {"mean": float(means[column]), "low": low, "high": high, "n": number}
     return found
-
-
-def compare(
-    first: np.ndarray, second: np.ndarray, pictures: np.ndarray, seed: int = 0
-) -> dict[str, float]:
-    """Whether one model's errors are smaller than another's on the same samples, or by luck.
-
-    If the models were equally good, the differences of a picture might as well have the other
-    sign. So signs are flipped picture by picture, 9,999 times or in all ways if there are fewer,
-    and it is counted how often the mean gets as far from 0 as it is (Good, "Permutation Tests",
-    2000; Phipson and Smyth 2010 for the "+ 1"). Three pictures that are each 0.1 better: two of the
-    8 ways to give signs reach a mean of 0.1, so p = 0.25.
-
-    Returns {'difference', 'low', 'high', 'p_value'}: the mean of first minus second [N] with its
-    interval, and the two-sided p value; NaN without a known difference.
-    """
-    difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    interval = mean_intervals({"": difference}, pictures, seed)[""]
-    found = {"difference": interval["mean"], "low": interval["low"], "high": interval["high"]}
-    known = ~np.isnan(difference)
-    if not known.any():
-        return {**found, "p_value": NAN}
-    import scipy.stats  # Slow, so not for --help.
-
-    _, group = np.unique(np.asarray(pictures)[known], return_inverse=True)
-    sums = np.bincount(group, difference[known])
-    if len(sums) == 1:  # Both signs are as far from 0.
-        return {**found, "p_value": 1.0}
-    tested = scipy.stats.permutation_test(
-        (sums,),
-        np.sum,
-        permutation_type="samples",
-        n_resamples=_NUM_PERMUTATIONS,
-        batch=max(1, _AT_ONCE // len(sums)),
-        rng=np.random.default_rng(seed),
-    )
-    return {**found, "p_value": float(tested.pvalue)}
 
 
 def bootstrap_interval(

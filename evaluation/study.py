@@ -145,7 +145,8 @@ def run(
     compared = None
     if other is not None:
         theirs = columns[f"compared: {name}"]
-        differences = {n: statistics.compare(own[n], theirs[n], pictures, seed) for n in shown}
+        differences = {column: own[column] - theirs[column] for column in shown}
+        differences = statistics.mean_intervals(differences, pictures, seed)
         compared = {"other": name, "columns": differences}
     found = {
         "format_version": 1,

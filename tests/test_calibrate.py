@@ -108,9 +108,3 @@ def test_what_is_refused_leaves_the_file_as_it_was(folder, run_dir, capsys, name
     assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more, name=name)) == 1
     assert message in capsys.readouterr().err
     assert path.read_text() == "before"
-
-
-def test_two_targets_are_one_too_many(folder, run_dir):
-    both = ["--target_query_rate", "0.1", "--target_error_rate", "0.1"]
-    with pytest.raises(SystemExit):
-        calibrate.parse_arguments(_flags(run_dir, folder, *both))

@@ -68,7 +68,7 @@ def test_a_data_set_without_a_split_and_labels_of_another(small_checkpoint_dir, 
     found = evaluate.run(evaluate.parse_arguments(arguments))
     assert "mean of action and food" in found["errors"]
     column = found["comparison"]["columns"]["centroid_mae"]
-    assert column == {"difference": 0, "low": 0, "high": 0, "p_value": 1}
+    assert (column["mean"], column["low"], column["high"]) == (0, 0, 0)
 
 
 def test_a_report_of_all_there_is(small_checkpoint_dir, files, tmp_path, capsys):
@@ -121,9 +121,3 @@ def test_samples_that_do_not_fit_the_checkpoint(small_checkpoint_dir, tmp_path, 
 def test_bad_flags(small_checkpoint_dir, files, more, message, capsys):
     assert evaluate.main(_arguments(small_checkpoint_dir, files, *more)) == 1
     assert message in capsys.readouterr().err
-
-
-def test_flags_that_do_not_exist(small_checkpoint_dir, files, capsys):
-    with pytest.raises(SystemExit):
-        evaluate.main(_arguments(small_checkpoint_dir, files, "--units", "pixels"))
-    assert "unrecognized arguments: --units pixels" in capsys.readouterr().err

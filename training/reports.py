@@ -394,9 +394,6 @@ def summary_text(logged: Mapping[str, object], summary: Mapping[str, object]) ->
     """A table of first, best and last epoch beside the baseline, then the summary's entries."""
     rows, baseline = [logged[name] for name in ("first", "best", "last")], logged["baseline"]
 
-    def line(label: str, *cells: str) -> str:
-        return f"{label:36}" + "".join(f"{cell:>12}" for cell in cells).rstrip()
-
     def number(value: float | None) -> str:
         return "-" if value is None or math.isnan(value) else f"{value:.4g}"
 
@@ -407,16 +404,17 @@ def summary_text(logged: Mapping[str, object], summary: Mapping[str, object]) ->
             return ", ".join(f"{name} {entry(value[name])}" for name in names)
         return number(value) if isinstance(value, (float, np.floating)) else str(value)
 
-    lines = [
-        f"{logged['num_train']} training samples, {logged['num_val']} validation samples; "
-        "constant: the mean of the training labels as every answer",
-        line("", *(f"epoch {number(row.get('epoch'))}" for row in rows), "constant"),
-        line("", "(first)", "(best)", "(last)", ""),
-    ]
+    epochs = [f"epoch {number(row.get('epoch'))}" for row in rows]
+    lines = [["", *epochs, "constant"], ["", "(first)", "(best)", "(last)", ""]]
     for column, label in _SUMMARY_LABELS.items():
         cells = [number(row.get(column)) for row in (*rows, baseline)]
         if any(cell != "-" for cell in cells):
-            lines.append(line(label, *cells))
+            lines.append([label, *cells])
+    lines = [
+        f"{logged['num_train']} training samples, {logged['num_val']} validation samples; "
+        "constant: the mean of the training labels as every answer",
+        evaluation_report.table(lines),
+    ]
     chance = baseline.get("nearest_item_chance", math.nan)
     if math.isfinite(chance):
         lines.append(f"(a blind choice among a picture's foods: {chance:.4g} nearest)")

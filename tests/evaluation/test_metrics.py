@@ -68,14 +68,6 @@ def test_lengths_of_each_sample():
         np.testing.assert_allclose(found[name], values, atol=1e-12, err_msg=name)
 
 
-def test_means_of_groups():
-    values = {"error": np.array([1.0, 2, 3, 4]), "hit": np.array([1, np.nan, 0, np.nan])}
-    found = metrics.group_means(values, np.array(["rice", "banana", "rice", "banana"]))
-    assert list(found) == ["banana", "rice"]
-    assert found["rice"] == {"n": 2, "error": 2, "hit": 0.5}
-    assert np.isnan(found["banana"]["hit"])
-
-
 @pytest.mark.parametrize(
     ("predicted", "labelled", "message"),
     [

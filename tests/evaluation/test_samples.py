@@ -33,16 +33,6 @@ def test_a_split_gives_samples_and_those_that_trained(tmp_path):
         evaluation_samples.select(data, "val", None)
 
 
-def test_training_samples_of_another_data_set(tmp_path):
-    path = tmp_path / "plates.npz"
-    npz_dataset.write_npz(path, agents.dataset([0, 1, 2], foods=list("abc")))
-    found = evaluation_samples.training_samples(path)
-    assert found.names("food_types").tolist() == list("abc")
-    splits.write_split(splits.split_path(path), splits.Split(np.array([0, 2]), np.array([1])))
-    found = evaluation_samples.training_samples(path)
-    assert found.names("food_types").tolist() == list("ac")
-
-
 def test_pictures_are_told_by_their_pixels_and_samples_by_instruction_and_label():
     found = agents.samples([0, 1, 0], per_picture=2, sources=None)
     first, second, third = found.pictures

@@ -17,16 +17,6 @@ def test_two_pictures_by_hand():
     assert found == {"mean": 3, "low": 2, "high": 5, "n": 3}
 
 
-def test_is_scipys_percentile_interval_of_the_same_drawings():
-    values = np.random.default_rng(1).exponential(size=60)
-    other = scipy.stats.bootstrap(
-        (values,), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(7)
-    ).confidence_interval
-    found = interval(values, np.arange(60), seed=7)
-    np.testing.assert_allclose([found["low"], found["high"]], other)
-    assert interval(values, np.arange(60), seed=8)["low"] != found["low"]
-
-
 def test_columns_share_their_drawings_and_unknown_values_do_not_count():
     first = np.array([1.0, np.nan, 3, 4])
     columns = {"a": first, "b": first * 2, "c": np.full(4, np.nan)}
@@ -37,29 +27,6 @@ def test_columns_share_their_drawings_and_unknown_values_do_not_count():
     one = interval([1.0, 2], np.array(["a", "a"]))
     assert one["mean"] == 1.5
     assert np.isnan([one["low"], one["high"]]).all()
-
-
-def test_three_pictures_compared_by_hand():
-    """Each is 0.1 better: the least p that three can give is 2 / 8."""
-    found = statistics.compare([0.1, 0.2, 0.3], [0.2, 0.3, 0.4], np.arange(3))
-    assert found.pop("p_value") == 2 / 8
-    assert found == pytest.approx({"difference": -0.1, "low": -0.1, "high": -0.1})
-    # Two pictures with three samples each: 4 ways, 2 as far from 0.
-    found = statistics.compare(np.zeros(6), np.ones(6), np.array([0, 0, 0, 1, 1, 1]))
-    assert found["p_value"] == 0.5
-
-
-def p_value(first, second, pictures):
-    return statistics.compare(first, second, pictures)["p_value"]
-
-
-def test_unknown_differences_are_left_out_and_equal_answers_are_not_different():
-    first, second = np.array([1, np.nan, 3, 4.0]), np.array([2, 2, np.nan, 5.0])
-    found = statistics.compare(first, second, np.arange(4))
-    assert (found["difference"], found["p_value"]) == (-1, 0.5)
-    assert np.isnan(p_value([np.nan], [1.0], np.array([0])))
-    assert p_value(np.ones(30), np.ones(30), np.arange(30)) == 1
-    assert p_value(np.ones(2), np.zeros(2), np.zeros(2)) == 1  # One picture alone tells nothing.
 
 
 def test_one_of_each_picture():

@@ -36,7 +36,8 @@ def test_the_model_beside_another_and_four_baselines():
         "compared: last",
     ]
     column = document["comparison"]["columns"]["centroid_error"]
-    assert column["difference"] == pytest.approx(-0.01, abs=1e-6)
+    assert column["mean"] == pytest.approx(-0.01, abs=1e-6)
+    assert (column["low"], column["high"]) == pytest.approx((-0.01, -0.01), abs=1e-6)
     assert "minus last, on the same samples:" in report.text(document)
     assert means["model"] == pytest.approx(0.03, abs=1e-6)
     assert 0.0 <= means["model, instruction swapped"] <= 0.06
@@ -196,17 +197,6 @@ def changed(name, images, seed=0):
 def test_shifted_colours(name, before, after):
     images = [np.full((1, 32, 32, 3), colour, np.uint8) for colour in (before, after)]
     np.testing.assert_array_equal(changed(name, images[0]), images[1])
-
-
-def test_shifts_are_drawn_by_the_seed_and_leave_the_input_alone():
-    images = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8)
-    before = images.copy()
-    for name in study.SHIFTS:
-        first, second = changed(name, images, seed=3), changed(name, images, seed=3)
-        np.testing.assert_array_equal(first, second)
-        assert (first.shape, first.dtype) == (images.shape, np.uint8)
-        assert not np.array_equal(first, images)
-    np.testing.assert_array_equal(images, before)
 
 
 def test_rows_of_a_model_that_doubts_bright_pictures(monkeypatch):
