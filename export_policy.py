@@ -167,7 +167,8 @@ def _onnx(
 
     signature = [tf.TensorSpec((None, *one.shape), one.dtype) for one in inputs.values()]
     frozen = graphs.extract(*graphs.trace(step, signature))
-    model = onnx.load_from_string(onnx_engine.convert(frozen))
+    (converted,) = onnx_engine.convert(frozen)
+    model = onnx.load_from_string(converted)
     renamed = dict(zip(graphs.tensors(frozen, "input"), inputs))
     renamed |= dict(zip(graphs.tensors(frozen, "output"), outputs))
     for part in (*model.graph.input, *model.graph.output):

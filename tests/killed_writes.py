@@ -133,6 +133,8 @@ def look(run: pathlib.Path) -> int:
     point = checkpoint_directory.find_resume_point(run)
     state = checkpoint_files.TensorFile(str(point.prefix)).read_finite(["agent/kernel"])
     assert (state["agent/kernel"] == point.state.step).all()
+    for index in run.glob("*.index"):  # What a number or a stem names is whole, too.
+        checkpoint_files.TensorFile(str(index.with_suffix(""))).read_finite(["agent/kernel"])
     if contents.calibration is not None:
         # Whole; of the weights before, it is refused and never used for others.
         try:

@@ -132,30 +132,31 @@ def export(stages: graphs.StageGraphs) -> dict[str, bytes]:
     files = {"sampler.pb": stages.sampler.SerializeToString()}
     if stages.factors is not None:
         files["factors.pb"] = stages.factors.SerializeToString()
-    files["features.onnx"] = convert(stages.features)
-    files["answer.onnx"] = convert(stages.answer)
+    files["features.onnx"], files["answer.onnx"] = convert(stages.features, stages.answer)
     return files
 
 
-def convert(graph_def: tf.compat.v1.GraphDef) -> bytes:
-    """A graph without random numbers as an ONNX model; inputs and outputs keep their names.
+def convert(*graph_defs: tf.compat.v1.GraphDef) -> list[bytes]:
+    """Graphs without random numbers as ONNX models; inputs and outputs keep their names.
 
     In a process of its own, whose memory the server does not keep. Raises EngineError if the
     converter cannot.
     """
     with tempfile.TemporaryDirectory(prefix="onnx-export-") as folder:
-        source, target = pathlib.Path(folder) / "graph.pb", pathlib.Path(folder) / "model.onnx"
-        source.write_bytes(graph_def.SerializeToString())
-        command = [sys.executable, "-m", "serving.engines.onnx", str(source), str(target)]
+        paths = [pathlib.Path(folder) / f"{number}.pb" for number in range(len(graph_defs))]
+        for path, graph_def in zip(paths, graph_defs):
+            path.write_bytes(graph_def.SerializeToString())
+        command = [sys.executable, "-m", "serving.engines.onnx", *map(str, paths)]
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         run = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True)
-        if run.returncode or not target.is_file():
+        targets = [path.with_suffix(".onnx") for path in paths]
+        if run.returncode or not all(target.is_file() for target in targets):
             reason = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
             raise engine.EngineError(
                 "engine onnxruntime: expected a network that tf2onnx can convert, got "
                 f"{reason}. Use engine 'tensorflow'."
             )
-        return target.read_bytes()
+        return [target.read_bytes() for target in targets]
 
 
 def from_files(
@@ -198,11 +199,12 @@ def keep(folder: pathlib.Path, files: dict[str, bytes]) -> None:
 if __name__ == "__main__":
     import tf2onnx  # Here, because the server does without it.
 
-    frozen = tf.compat.v1.GraphDef.FromString(pathlib.Path(sys.argv[1]).read_bytes())
-    converted, _ = tf2onnx.convert.from_graph_def(
-        frozen,
-        input_names=graphs.tensors(frozen, "input"),
-        output_names=graphs.tensors(frozen, "output"),
-        opset=OPSET,
-    )
-    pathlib.Path(sys.argv[2]).write_bytes(converted.SerializeToString())
+    for path in map(pathlib.Path, sys.argv[1:]):
+        frozen = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+        converted, _ = tf2onnx.convert.from_graph_def(
+            frozen,
+            input_names=graphs.tensors(frozen, "input"),
+            output_names=graphs.tensors(frozen, "output"),
+            opset=OPSET,
+        )
+        path.with_suffix(".onnx").write_bytes(converted.SerializeToString())

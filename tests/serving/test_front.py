@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 import socket
@@ -99,6 +100,13 @@ def test_bodies_that_say_two_things_or_never_end(serve, data, status):
         assert statuses(answer) == [status] and "model_version" not in answer
         assert time.monotonic() - started < 10
         assert test_server.post(url).status_code == 200
+
+
+def test_a_whole_body_before_a_broken_chunk_is_not_answered(serve):
+    body = json.dumps(test_server.BODY)
+    with serve() as url:
+        answer = ask(url, f"{CHUNKED}{len(body):x}\r\n{body}\r\nzz\r\n")
+        assert statuses(answer) == ["400"] and "chunks are broken" in answer
 
 
 def test_many_tiny_chunks_are_refused_before_they_cost_much(serve):
