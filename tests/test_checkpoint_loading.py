@@ -351,6 +351,7 @@ def test_training_state_is_all_or_nothing(trained, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_largest_public_checkpoint_loads_whole(tmp_path):
     """Without an object graph, which is not needed."""
     agent = files.build("include 'configs/rt1multirobot.gin'")

@@ -145,25 +145,6 @@ def test_averages_are_what_is_validated_and_served(tiny_gin, four, tmp_path):
     assert not np.array_equal(own, served)
 
 
-def test_a_signal_saves_within_the_epoch(reset_agent, tiny_gin, four, tmp_path):
-    class After(stop_signals.StopSignals):
-        """Asks for the machine before the third step."""
-
-        checks = 0
-
-        def check(self):
-            self.checks += 1
-            if self.checks == 3:
-                raise stop_signals.Preempted("SIGUSR1")
-
-    with pytest.raises(stop_signals.Preempted):
-        run(reset_agent, four, tmp_path / "run", 1, signals=After(), steps_per_epoch=5)
-    stored = checkpoint_directory.StateFile.read(tmp_path / "run")
-    state = stored.states["last_checkpoint-2"]
-    assert (stored.checkpoint, state.epoch, state.step) == ("last_checkpoint-2", 0, 2)
-    assert state.num_samples == 8
-
-
 def test_workers_share_validation(reset_agent, tiny_gin, four, tmp_path, monkeypatch):
     """Two in turn, each with its half; the sum over workers is the sum of what they sent."""
     sent = []
