@@ -3,7 +3,7 @@ r"""The harness vla-eval, as it is, drives RT-1; SimplerEnv's own client says wh
     python -m venv harness
     harness/bin/pip install --no-deps -r requirements.txt -r requirements-dev.txt
     harness/bin/pip install vla-eval==0.8.0 transforms3d==0.4.2
-    harness/bin/pip install --no-deps tensorflow-hub==0.16.1
+    harness/bin/pip install --no-deps tensorflow-hub==0.16.1 'setuptools<81'
     SIMPLER_RT1_MODEL=rt1_model.py harness/bin/python -m pytest tests/test_vla_eval_server.py
 
 `rt1_model.py` is simpler_env/policies/rt1/rt1_model.py of github.com/simpler-env/SimplerEnv. Its
