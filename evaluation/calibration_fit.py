@@ -39,7 +39,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import calibration, metrics, statistics, uncertainty, uncertainty_metrics
+from evaluation import calibration, metrics, statistics, uncertainty
 from evaluation import samples as evaluation_samples
 from evaluation.uncertainty import Estimate
 from food_data import npz_dataset
@@ -356,7 +356,7 @@ def figures(
         chances = calibrated.confidence.chance(estimate.inputs)
 
         def ece(rows: np.ndarray) -> float:
-            return uncertainty_metrics.chance_error(chances[rows], ~wrong[rows])
+            return statistics.chance_error(chances[rows], ~wrong[rows])
 
         low, high = statistics.bootstrap_interval(ece, pictures, _NUM_RESAMPLES, seed)
         everything = ece(np.arange(len(wrong)))

@@ -56,7 +56,6 @@ from evaluation import (
     report,
     statistics,
     uncertainty,
-    uncertainty_metrics,
 )
 from evaluation.samples import Samples
 from evaluation.uncertainty import Estimate
@@ -264,9 +263,9 @@ def _rows(
     """One for each score with the first std; the first score again with each other std."""
     distances = metrics.midpoint_distances(estimate.answers, labels)
     for number, (label, deviations) in enumerate(std.items()):
-        spread = uncertainty_metrics.spread_figures(estimate.answers, deviations, labels)
+        spread = statistics.spread_figures(estimate.answers, deviations, labels)
         for score, values in list(estimate.scores.items())[: None if number == 0 else 1]:
-            figures = uncertainty_metrics.ranking_figures(values, distances) | spread
+            figures = statistics.ranking_figures(values, distances) | spread
             yield {"is_default": False, "label": label, "score": score, "figures": figures}
 
 
@@ -274,10 +273,10 @@ def _curves(estimate: Estimate, std: np.ndarray, labels: np.ndarray) -> dict[str
     """'coverage', 'error', 'oracle' (at most 101 points), 'random', the error whatever is asked,
     and 'expected' and 'observed' shares of labels below predicted quantiles."""
     distances = metrics.midpoint_distances(estimate.answers, labels)
-    curves = uncertainty_metrics.rejection_curve(estimate.score, distances)
+    curves = statistics.rejection_curve(estimate.score, distances)
     number = min(len(labels), _CURVE_POINTS)
     chosen = np.unique(np.linspace(0, len(labels) - 1, number).round().astype(int))
-    expected, observed = uncertainty_metrics.reliability_curve(estimate.answers, std, labels)
+    expected, observed = statistics.reliability_curve(estimate.answers, std, labels)
     return {
         **{name: one[chosen] for name, one in zip(("coverage", "error", "oracle"), curves)},
         "random": curves[1][0],

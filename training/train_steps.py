@@ -16,7 +16,7 @@ from tf_agents.trajectories import time_step, trajectory
 
 import agent_wrapper
 import policy_specs
-from evaluation import calibration, metrics, uncertainty, uncertainty_metrics
+from evaluation import calibration, metrics, statistics, uncertainty
 
 Batch = Mapping[str, tf.Tensor]
 UNCERTAINTY_FIGURES = (
@@ -113,8 +113,8 @@ def summary(found: Prediction, labelled: np.ndarray) -> dict[str, float]:
         return errors
     distances = metrics.midpoint_distances(found.answers, labelled)
     std = np.maximum(found.std, calibration.MIN_STD)
-    figures = uncertainty_metrics.ranking_figures(found.doubt, distances)
-    figures |= uncertainty_metrics.spread_figures(found.answers, std, labelled)
+    figures = statistics.ranking_figures(found.doubt, distances)
+    figures |= statistics.spread_figures(found.answers, std, labelled)
     for name in UNCERTAINTY_FIGURES:
         if np.isfinite(figures[name]):
             errors[f"uncertainty_{name}"] = figures[name]

@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from evaluation import calibration_fit, statistics, uncertainty, uncertainty_metrics
+from evaluation import calibration_fit, statistics, uncertainty
 from evaluation import samples as evaluation_samples
 from food_data import npz_dataset
 
@@ -183,7 +183,7 @@ def test_what_is_fitted_holds_on_other_answers():
     np.testing.assert_allclose(fitted.std_scale[::2], 3, rtol=0.15)
     errors = calibration_fit.answer_errors(estimate.answers, test.pieces, 0.05, 20)
     wrong, chance = errors > 0.05, fitted.confidence.chance(estimate.inputs)
-    assert uncertainty_metrics.chance_error(chance, ~wrong) < 0.05
+    assert statistics.chance_error(chance, ~wrong) < 0.05
     # The score of the place knows nothing of the turned ones.
     place = statistics.auroc(estimate.score, wrong)
     assert statistics.auroc(1 - chance, wrong) > place + 0.02
