@@ -25,7 +25,10 @@ hypothesis.settings.load_profile("repeatable")
 
 
 # The jobs run by themselves, beside tests that mostly wait for a browser; the others take longest.
-FIRST = ("slurm/test_jobs.py", "test_readme.py", "golden/test_gradients.py", "test_train.py")
+FIRST = (
+    *("slurm/test_jobs.py", "test_readme.py", "test_export_policy.py"),
+    *("golden/test_gradients.py", "serving/test_engines.py", "test_train.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

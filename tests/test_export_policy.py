@@ -189,9 +189,9 @@ def test_an_export_that_answers_something_else_is_refused(rt1):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("export_format", export_policy.FORMATS)
-def test_a_food_checkpoint_with_its_instructions(small_checkpoint_dir, tmp_path, export_format):
-    assert export(tmp_path / "out", small_checkpoint_dir, "--format", export_format) == 0
+def test_a_food_checkpoint_with_its_instructions(small_checkpoint_dir, tmp_path):
+    """As ONNX; test_readme.py exports one as a SavedModel."""
+    assert export(tmp_path / "out", small_checkpoint_dir, "--format", "onnx") == 0
     assert (tmp_path / "out" / "embeddings" / "manifest.json").is_file()
     contents = json.loads((tmp_path / "out" / saved_models.EXPORT_FILE).read_text())
     assert contents["actions"] == ["bbox"] and contents["source"]["trained_pairs"]

@@ -148,7 +148,11 @@ def test_evaluate(clone, trained):
 def test_export(clone, trained):
     (command,) = commands("Export")
     assert "of the checkpoint's own policy" in run_here(clone, command)
-    assert (clone / "exported" / "first" / "saved_model.pb").is_file()
+    exported = clone / "exported" / "first"
+    assert (exported / "saved_model.pb").is_file()
+    assert (exported / "embeddings" / "manifest.json").is_file()
+    contents = json.loads((exported / "export.json").read_text())
+    assert contents["actions"] == ["bbox"] and contents["source"]["trained_pairs"]
 
 
 def test_add_a_food(clone):
