@@ -183,6 +183,31 @@ def test_make_passes_flags_on(sbatch, project):
     ]
 
 
+@pytest.mark.parametrize(
+    ("command", "flags", "printed"),
+    [
+        *[
+            (f"seconds_of {text}; set --", [], [str(seconds)])
+            for text, seconds in {
+                **{"10": 600, "1:30": 90, "08:00:00": 28800, "2-00": 172800},
+                **{"1-02:03": 93780, "1-00:00:09": 86409},
+            }.items()
+        ],
+        (
+            "place_flags '/my d' --a --c",
+            ["--a", "x y", "--a=z", "--a", "/abs", "--a=/abs", "--b", "x", "--c"],
+            ["--a", "/my d/x y", "--a=/my d/z", "--a", "/abs", "--a=/abs", "--b", "x", "--c"],
+        ),
+        ("without_flag --a", ["--a", "1", "--b", "2 3", "--a=4"], ["--b", "2 3"]),
+        ("flag_value --a; echo; FLAGS=()", ["--a", "1", "--a=4"], ["4"]),
+    ],
+)
+def test_helpers_of_the_scripts(command, flags, printed):
+    script = f'. slurm_scripts/common.sh; FLAGS=("$@"); {command}; printf "%s\\n" "${{FLAGS[@]}}"'
+    found = subprocess.check_output(["bash", "-c", script, "job", *flags], cwd=ROOT, text=True)
+    assert found.split("\n")[: len(printed)] == printed
+
+
 def test_scripts_look_alike():
     """Name and place of the log, a log that a requeue goes on with; an example of each setting."""
     for script in SCRIPTS:
