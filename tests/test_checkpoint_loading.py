@@ -316,6 +316,7 @@ def test_resumed_run_equals_the_undisturbed_one_bit_for_bit(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("trained", ["smooth_l1"], indirect=True)
 def test_training_state_is_all_or_nothing(trained, tmp_path):
     bindings, _, prefix = trained
     values = files.read_values(prefix)
