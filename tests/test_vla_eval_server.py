@@ -35,6 +35,7 @@ import export_policy
 import rt1_policy
 from tests import public_clients, small_model
 
+pytestmark = pytest.mark.slow
 SETTINGS = (*small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 3")
 TEXTS = ("pick coke can", "open drawer")
 FRAMES = np.random.default_rng(1).integers(0, 256, (2, 5, 90, 140, 3), np.uint8)

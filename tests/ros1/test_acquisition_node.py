@@ -25,6 +25,7 @@ import requests
 from serving import app, front
 from tests import serving_stubs
 
+pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parents[2]
 PYTHON = os.environ.get("ROS_PYTHON", "/usr/bin/python3")
 NEEDED = "import rospy, numpy, requests, std_srvs.srv, sensor_msgs.msg, geometry_msgs.msg"
