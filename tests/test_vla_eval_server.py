@@ -181,6 +181,7 @@ def test_a_window_for_each_session_and_episode(folder, tmp_path):
                 await act(first, TEXTS[1], images={"a": image, "b": image})
             await expect(first, TEXTS[1], state)  # Refusals leave the window alone.
             await first.start_episode({"task": {}})
+            await expect(first, TEXTS[1], None)  # The one before was broken off.
             vector = small_model.embeddings(9)
             await expect(first, "dance", None, natural_language_embedding=vector)
 
