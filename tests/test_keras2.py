@@ -17,9 +17,13 @@ FOLDERS = (".", "embeddings", "slurm_scripts", "tools")
 # Seconds each, on a free core.
 SLOW = {"tensorflow", "tf_agents", "matplotlib", "scipy", "sklearn", "onnx", "onnxruntime"}
 
+# Runs in an environment of its own.
+ELSEWHERE = ROOT / "vla_eval_server.py"
+
 
 def programs() -> list[pathlib.Path]:
     paths = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
+    paths.remove(ELSEWHERE)
     return [path for path in paths if '__name__ == "__main__"' in path.read_text()]
 
 
