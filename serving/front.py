@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import socket
 import sys
@@ -40,6 +41,8 @@ HEADER_S = 5.0
 FEW_CONNECTIONS, HEADER_OF_FEW_S = 100, 2.0
 BODY_S = 20.0
 BODY_BYTES_PER_S = 50_000
+# For bodies that are on their way in when the server is told to end.
+LAST_BODIES_S = 1.0
 BODIES_AT_A_TIME = 8
 # Of routes that take no picture.
 SMALL_BODY_BYTES = 64 * 1024
@@ -80,6 +83,7 @@ class Server:
         self._stored_bytes, self._stopping = 0, False
         # Until when the next part of a body has to be there.
         self._reading: dict[asyncio.Task, float] = {}
+        self._ends_s = math.inf  # Until when bodies are waited for at the end.
         self._connections = connections()
         make = concurrent.futures.ThreadPoolExecutor
         self._predictions = make(self.service.num_workers, "prediction")
@@ -140,15 +144,14 @@ class Server:
 
     def _stop(self) -> None:
         self._stopping = True
-        for task in self._reading:  # Half a body is not waited for.
-            task.cancel()
+        self._ends_s = time.perf_counter() + LAST_BODIES_S
         self._granian.stop()
 
     def _give_up_late_bodies(self) -> None:
         """Now and every quarter of a second: a timer of its own would cost each part more."""
         now_s = time.perf_counter()
         for task, until_s in self._reading.items():
-            if now_s > until_s:
+            if now_s > min(until_s, self._ends_s):
                 task.cancel()
         self._loop.call_later(0.25, self._give_up_late_bodies)
 
