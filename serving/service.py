@@ -49,8 +49,6 @@ _OF_A_CHECKPOINT = (
 )
 # A stub answers in a millisecond, a full-size batch with dropout everywhere in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-
 MOST_RETRY_AFTER_S = 20
 
 

@@ -68,7 +68,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     add("--config_file", default=known["CONFIG_FILE"], help=text)
     losses, text = ("cross_entropy", "l1", "smooth_l1"), "in the place of the recorded (LOSS_TYPE)"
     add("--loss_type", choices=losses, default=known["LOSS_TYPE"], help=text)
-    text = "let gin run what a checkpoint's config.gin says; only literals are read else"
+    text = "let gin run what a checkpoint's config.gin says; unless given, only literals are read"
     add("--trust_config", action="store_true", help=text)
     text = "public RT-1 checkpoint that answers at --openpi_port, built as --config_file says"
     add("--rt1_checkpoint", help=text)
