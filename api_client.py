@@ -24,9 +24,7 @@ import argparse
 import base64
 import contextlib
 import dataclasses
-import email.utils
 import json
-import math
 import os
 import pathlib
 import random
@@ -47,7 +45,7 @@ from requests import adapters, exceptions
 Picture = Union[str, "os.PathLike[str]", bytes, np.ndarray, Any]
 API_KEY_VARIABLE = "RT1_API_KEY"
 _BUSY_STATUSES = (429, 503)
-_OPTIONS = ("resize", "passes", "embedding")
+_OPTIONS = ("resize", "passes")
 _BATCH_OPTIONS = ("batch_size", "enable_dropout", "dropout_scope", "seed", *_OPTIONS)
 # Scheme, name and password, host, port, path.
 _URL = re.compile(
@@ -61,21 +59,13 @@ _HERE = re.compile(
 
 @dataclasses.dataclass(eq=False)
 class ApiError(Exception):
-    """The server refused a request, or could not be reached.
+    """The server refused a request, or could not be reached."""
 
-    Attributes:
-        status: the HTTP status; None if there was no answer.
-        message: what the server said, or what happened.
-        request_id: finds the request in the server's log; None if there was no answer.
-        retry_after_s: how long the server wants to be left alone, if it said so.
-        temporary: whether the same request may succeed later: no connection, 429 or 503.
-    """
-
-    status: int | None
-    message: str
-    request_id: str | None = None
-    retry_after_s: float | None = None
-    temporary: bool = False
+    status: int | None  # of HTTP; None if there was no answer
+    message: str  # what the server said, or what happened
+    request_id: str | None = None  # finds the request in the server's log
+    retry_after_s: float | None = None  # how long the server wants to be left alone, if it said so
+    temporary: bool = False  # the same request may succeed later: no connection, 429 or 503
 
     def __str__(self) -> str:
         return f"{'no answer' if self.status is None else self.status}: {self.message}"
@@ -99,36 +89,23 @@ class Motion:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction(Motion):
-    """The motion in 0..1 of the picture's width and height, and what else the server says.
+    """The motion in 0..1 of the picture's width and height, and what else the server says."""
 
-    Attributes:
-        pixels: the motion in pixels of the upright picture; its direction is the angle seen.
-        image_width, image_height: of the upright picture, pixels.
-        action, food_type: the names that the server understood.
-        model_version: names the checkpoint that answered.
-        resize, passes: how the picture was fitted into the model's square and looked at.
-        crop: what the last look saw, x1, y1, x2, y2 in 0..1 of the picture.
-        request_id: what `correct` takes.
-        content: the whole answer as it came, with times in `timing_ms`.
-        ask_human: whether to ask a person instead of acting; None if the server does not say.
-        trained: whether the model was trained on this action and food; None likewise.
-        likeness: of free text to that instruction, 0..1; None if action and food were sent.
-    """
-
-    pixels: Motion
-    image_width: int
+    pixels: Motion  # in pixels of the upright picture; its direction is the angle seen
+    image_width: int  # of the upright picture, pixels
     image_height: int
-    action: str
+    action: str  # the names that the server understood
     food_type: str
-    model_version: str
-    resize: str | None = None
-    passes: str | None = None
-    crop: Sequence[float] | None = None
-    request_id: str | None = None
+    model_version: str  # names the checkpoint that answered
+    resize: str | None = None  # how the picture was fitted into the model's square
+    passes: str | None = None  # and looked at
+    crop: Sequence[float] | None = None  # what the last look saw, x1, y1, x2, y2 in 0..1
+    request_id: str | None = None  # what `correct` takes
+    # The whole answer as it came, with times in `timing_ms`.
     content: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
-    ask_human: bool | None = None
-    trained: bool | None = None
-    likeness: float | None = None
+    ask_human: bool | None = None  # ask a person instead of acting; None: the server does not say
+    trained: bool | None = None  # whether the model was trained on this action and food
+    likeness: float | None = None  # of free text to that instruction, 0..1; None for names
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,28 +127,17 @@ class Statistics:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BatchPrediction:
-    """Samples of the answer for one picture, drawn with dropout.
+    """Samples of the answer for one picture, drawn with dropout."""
 
-    Attributes:
-        mean_prediction: their mean, with all that `Prediction` has.
-        predictions: float64 [S, 4], x1, y1, x2, y2 in 0..1 of the picture.
-        predictions_pixels: float64 [S, 4], pixels.
-        statistics: how far they lie apart.
-        enable_dropout, dropout_scope, seed: how they were drawn; a seed repeats them, and is None
-            without dropout.
-        ask_human: whether to ask a person instead of acting; None without a calibration.
-        uncertainty: what that rests on, as the server's JSON has it; None likewise.
-    """
-
-    mean_prediction: Prediction
-    predictions: np.ndarray
-    predictions_pixels: np.ndarray
-    statistics: Statistics
-    enable_dropout: bool
+    mean_prediction: Prediction  # their mean, with all that `Prediction` has
+    predictions: np.ndarray  # float64 [S, 4], x1, y1, x2, y2 in 0..1 of the picture
+    predictions_pixels: np.ndarray  # float64 [S, 4], pixels
+    statistics: Statistics  # how far they lie apart
+    enable_dropout: bool  # how they were drawn
     dropout_scope: str | None
-    seed: int | None
-    ask_human: bool | None = None
-    uncertainty: Mapping[str, Any] | None = None
+    seed: int | None  # repeats them; None without dropout
+    ask_human: bool | None = None  # as in `Prediction`
+    uncertainty: Mapping[str, Any] | None = None  # what that rests on; None without a calibration
 
 
 class Policy(contextlib.AbstractContextManager):
@@ -200,7 +166,7 @@ class Policy(contextlib.AbstractContextManager):
                 and there is a sentence encoder.
             **options: resize ("stretch", "letterbox" or "crop", instead of what the model was
                 trained with), passes ("one", "fast" or "accurate", instead of what the checkpoint
-                says); in this process also embedding, float32 [512], in the place of the words.
+                says).
 
         Raises:
             ApiError: if it is refused, the server cannot be reached or answers something else.
@@ -266,12 +232,11 @@ class FoodAcquisitionClient(Policy):
             shown = api_url.rpartition("@")[2]
             raise ValueError(f'api_url: expected one like "http://127.0.0.1:8080", got "{shown}".')
         self._api_url = match[0] if match[1] else f"http://{match[0]}"
-        # None takes away what the environment says of proxies, also of one for "all" schemes.
-        self._proxies = (
-            dict.fromkeys(("http", "https", "all")) if _HERE.match(self._api_url) else None
-        )
         self._timeout_s = timeout_s
-        self._session = requests.Session()
+        self._api_key = (os.environ.get(API_KEY_VARIABLE) or "") if api_key is None else api_key
+        self._api_key = self._api_key.strip()
+        if not re.fullmatch("[ -~]*", self._api_key):
+            raise ValueError("api_key: expected printable ASCII characters, got others.")
 
         class Retry(urllib3.Retry):
             def increment(self, *args: Any, **kwargs: Any) -> urllib3.Retry:
@@ -289,13 +254,10 @@ class FoodAcquisitionClient(Policy):
 
         final = {"redirect": False, "raise_on_status": False}
         retry = Retry(retries, allowed_methods=None, status_forcelist=_BUSY_STATUSES, **final)
+        self._session = requests.Session()
         self._session.mount(f"{self._api_url}/", adapters.HTTPAdapter(max_retries=retry))
         # `ready` asks whether predictions would be answered now.
         self._session.mount(f"{self._api_url}/ready", adapters.HTTPAdapter())
-        api_key = os.environ.get(API_KEY_VARIABLE, "") if api_key is None else api_key
-        self._api_key = api_key.strip()
-        if not re.fullmatch("[ -~]*", self._api_key):
-            raise ValueError("api_key: expected printable ASCII characters, got others.")
         if self._api_key:
             self._session.headers["X-API-Key"] = self._api_key
 
@@ -329,23 +291,6 @@ class FoodAcquisitionClient(Policy):
         body = {"image": base64.b64encode(image).decode("ascii"), **asked}
         return self._request("POST", "/predict_batch" if sampled else "/predict", body)
 
-    def predict_images(
-        self,
-        images: Sequence[Picture],
-        action: str | None = None,
-        food_type: str | None = None,
-        text: str | None = None,
-        **options: Any,
-    ) -> list[BatchPrediction]:
-        """As `predict_batch`, for 1 to 16 pictures in one request; one answer each, in order."""
-        asked = _asked(options, _BATCH_OPTIONS, action=action, food_type=food_type, text=text)
-        files = [base64.b64encode(picture_bytes(one)).decode("ascii") for one in images]
-        content = self._request("POST", "/predict_batch", {"images": files, **asked})
-        results = content.get("results", [])
-        if len(results) != len(images):
-            raise ApiError(200, f"expected {len(images)} results, got {len(results)}")
-        return [_read({**content, **result}, sampled=True) for result in results]
-
     def load_model(self, checkpoint_path: str, *, timeout_s: float = 600.0) -> dict[str, Any]:
         """Has the server load a checkpoint of its --checkpoint_root; full size takes a minute.
 
@@ -376,11 +321,8 @@ class FoodAcquisitionClient(Policy):
     ) -> Any:
         """The JSON of an answer."""
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
-        if body and "embedding" in body:
-            raise TypeError("embedding: a server takes none; policy.CheckpointPolicy does.")
-        # Messages get into logs and the files of folder runs: no password and no key is in them.
-        url = re.sub(r"//[^/@]*@", "//", self._api_url)
-        key = self._api_key or "\0"
+        # None takes away what the environment says of proxies, also of one for "all" schemes.
+        no_proxies = dict.fromkeys(("http", "https", "all")) if _HERE.match(self._api_url) else None
         try:
             response = self._session.request(
                 method,
@@ -390,7 +332,7 @@ class FoodAcquisitionClient(Policy):
                 timeout=(min(timeout_s, 10.0), timeout_s),
                 # `requests` would take the key along to wherever it is sent.
                 allow_redirects=False,
-                proxies=self._proxies,
+                proxies=no_proxies,
             )
             if response.is_redirect:
                 moved = response.headers["Location"]
@@ -404,27 +346,28 @@ class FoodAcquisitionClient(Policy):
             found = {"error": f"expected JSON, got {response.text[:100]!r}. Is this the server?"}
         except requests.RequestException as error:
             lost = isinstance(error, (requests.ConnectionError, exceptions.ChunkedEncodingError))
+            # Messages get into logs and the files of folder runs: no password and no key is there.
+            url = re.sub(r"//[^/@]*@", "//", self._api_url)
             where = f"cannot reach {url}" if lost else f"{method} {url}{route}"
-            text = f"{where}: {error}".replace(key, "<api_key>")
-            raise ApiError(None, text, temporary=lost) from error
+            raise ApiError(None, self._without_key(f"{where}: {error}"), temporary=lost) from error
         raise ApiError(
             response.status_code,
-            str(found.get("error", found)).replace(key, "<api_key>"),
+            self._without_key(str(found.get("error", found))),
             found.get("request_id"),
             _retry_after_s(response.headers),
             temporary=response.status_code in _BUSY_STATUSES,
         )
 
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._api_key, "<api_key>") if self._api_key else text
+
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds; the header holds them, or a date (RFC 9110, 10.2.3). What is neither is ignored."""
-    text = headers.get("Retry-After", "")
     try:
-        seconds = float(text)
-    except ValueError:
-        date = email.utils.parsedate_tz(text)
-        seconds = email.utils.mktime_tz(date) - time.time() if date else math.nan
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        return urllib3.Retry().parse_retry_after(headers.get("Retry-After", ""))
+    except urllib3.exceptions.InvalidHeader:
+        return None
 
 
 def picture_bytes(image: Picture) -> bytes:
@@ -470,22 +413,19 @@ def _asked(options: Mapping[str, Any], known: Sequence[str], **names: str | None
 
 
 def _read(content: Mapping[str, Any], sampled: bool) -> Any:
-    """The answer of /predict, or if `sampled` that of /predict_batch or one of several in it.
-
-    Raises ApiError if a field is absent.
-    """
+    """The answer of /predict or, if `sampled`, of /predict_batch. ApiError if a field is absent."""
 
     def fields_of(kind: type, found: Mapping[str, Any]) -> dict[str, Any]:
         return {field.name: found[field.name] for field in dataclasses.fields(kind)}
 
     name = "mean_prediction" if sampled else "prediction"
+    needed = ("image_width", "image_height", "action", "food_type", "model_version")
     optional = ("resize", "passes", "crop", "request_id", "ask_human", "trained", "likeness")
     try:
         prediction = Prediction(
             **fields_of(Motion, content[name]),
             pixels=Motion(**fields_of(Motion, content[f"{name}_pixels"])),
-            **{key: content[key] for key in ("image_width", "image_height", "action", "food_type")},
-            model_version=content["model_version"],
+            **{key: content[key] for key in needed},
             **{key: content.get(key) for key in optional},
             content=content,
         )
@@ -522,7 +462,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--num_samples", type=int, help="draws that many samples with dropout, 1 to 64")
     add("--seed", type=int, help="of the samples")
     add("--dropout_scope", choices=("head", "full"), help="where the samples have dropout")
-    add("--save_picture", type=pathlib.Path, help="file for the photo with the motion drawn on it")
+    drawn = "file for the photo with the motion drawn on it; needs the rest of the project"
+    add("--save_picture", type=pathlib.Path, help=drawn)
     flags = parser.parse_args(arguments)
     if (flags.action is None) != (flags.food_type is None) or not (flags.action or flags.text):
         parser.error("expected --action and --food_type, or --text, or all three")
@@ -554,8 +495,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder_outputs.save_picture(image, prediction.content, flags.save_picture)
             print(f"drawn: {flags.save_picture}", file=sys.stderr)
     except (ApiError, OSError, ImportError, ValueError) as error:
-        hint = ": --save_picture needs the rest of the project" * isinstance(error, ImportError)
-        print(f"api_client: {error}{hint}", file=sys.stderr)
+        print(f"api_client: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -3,12 +3,9 @@
     python batch_api_inference.py --api_url http://127.0.0.1:8080 --input_dir plates \\
         --output_file answers.json --action skewering --food_type strawberry
     python batch_api_inference.py --checkpoint_dir runs/first --input_dir plates ...
-    python batch_api_inference.py --checkpoint_dir runs/first --split val \\
-        --dataset_file plates.npz --output_file answers.json
 
-The third asks about each sample of one side of a data set's split, with its own embedding. Pictures
-with several foods are asked about with --labels, which say what is asked about which picture; how
-good the answers are is what evaluate.py measures.
+Pictures with several foods are asked about with --labels, which say what is asked about which
+picture; how good the answers are is what evaluate.py measures, also on samples of a data set.
 
 Writes answers.jsonl while it asks, and in the end beside it answers.json, answers.csv,
 answers_sheet.png (pictures with their answers), and with --overlay_dir each picture with its
@@ -41,31 +38,26 @@ from training import stop_signals
 
 SOME_FAILED = 3
 _DEFAULT_URL = "http://127.0.0.1:8080"
-# What samples of a data set bring along themselves.
-_OF_FOLDERS = ("input_dir", "action", "food_type", "text", "labels", "label_map", "resize")
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The flags; ends the program with code 2 if they do not fit together."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument_group("files").add_argument
     add("--input_dir", type=_path, help="folder with the pictures")
-    add("--dataset_file", type=_path, help=".npz of build_dataset.py, instead")
-    add("--split_file", type=_path, help="of it; unless given, the one beside it")
-    add("--split", choices=("train", "val"), default="val", help="its side (%(default)s)")
     add("--recursive", action="store_true", help="and the folders in it")
-    add("--pattern", default="*", help="only paths like this: '*/images/*.jpg' (all pictures)")
     add("--output_file", type=_path, required=True, help=".json; the others lie beside it")
     add("--overlay_dir", type=_path, help="folder for every picture with its answer drawn")
     count = _number(0)
     add("--sheet_images", type=count, default=60, help="pictures on the sheet (%(default)s)")
-    add = parser.add_argument_group("who is asked").add_argument
-    add("--api_url", help=f"a server ({_DEFAULT_URL})")
+    group = parser.add_argument_group("who is asked")
+    add = group.add_argument
+    who = group.add_mutually_exclusive_group()
+    who.add_argument("--api_url", help=f"a server ({_DEFAULT_URL})")
+    who.add_argument("--checkpoint_dir", type=_path, help="the model in this process, instead")
     add("--api_key", help=f"better in the environment, as {api_client.API_KEY_VARIABLE}")
     add("--timeout_s", type=float, default=60.0, help="longest wait for an answer (%(default)s)")
-    add("--checkpoint_dir", type=_path, help="the model in this process, instead")
     engines = ("auto", "tensorflow", "onnxruntime")
     add("--engine", choices=engines, default="auto", help="what runs it; auto: the fastest on CPUs")
     trust_help = "let gin run what its config.gin says; only literals are read else"
@@ -90,44 +82,35 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--num_shards", type=_number(1), default=1, help="share the folder out, for job arrays")
     add("--shard_index", type=int, help="which shard this is, from 0")
     add("--merge", type=_path, nargs="+", help="--output_file of every shard")
+    return parser
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags; ends the program with code 2 if they do not fit together."""
+    parser = _parser()
     flags = parser.parse_args(arguments)
-    directory, index, num_shards = flags.checkpoint_dir, flags.shard_index, flags.num_shards
-    if flags.output_file.suffix != ".json":
-        parser.error(f"--output_file: expected a name that ends in .json, got {flags.output_file}")
-    if flags.input_dir is not None and not flags.input_dir.is_dir():
-        parser.error(f"--input_dir: expected a folder, got {flags.input_dir}, which is none")
-    for path in flags.labels or ():
-        if not path.is_file() or path.suffix.lower() not in (".csv", ".json"):
-            parser.error(f"--labels: expected a file in .csv or .json, got {path}")
-    if directory is not None and (flags.api_url or flags.api_key):
-        parser.error("--checkpoint_dir: expected no --api_url and no --api_key beside it")
-    if (num_shards > 1 or index is not None) and index not in range(num_shards):
-        parser.error(f"--shard_index: expected 0 to {num_shards - 1}, got {index}")
-    if flags.dataset_file is not None:
-        beside = [f"--{name}" for name in _OF_FOLDERS if getattr(flags, name) is not None]
-        if beside:
-            text = "its samples say what is asked; leave out"
-            parser.error(f"--dataset_file: {text} {', '.join(beside)}")
-        if directory is None and not flags.merge:
-            parser.error(
-                "--dataset_file: expected --checkpoint_dir too; servers take no embeddings"
-            )
-    elif not flags.merge:
-        if flags.input_dir is None:
-            parser.error("--input_dir: expected the folder with the pictures, or a --dataset_file")
-        if flags.food_type and not flags.action:
-            parser.error("--food_type: expected --action too")
-        if flags.action and not flags.food_type and not flags.labels:
-            parser.error("--action: expected --food_type too, or --labels that name foods")
-        if not (flags.action or flags.text or flags.labels):
-            parser.error(
-                "expected --action and --food_type, --text, or --labels that say what is asked"
-            )
-    if directory is not None:
+    folder, index, shards = flags.input_dir, flags.shard_index, flags.num_shards
+    for wrong, expected in (
+        (flags.output_file.suffix != ".json", "--output_file: expected a name that ends in .json"),
+        (not (folder or flags.merge), "--input_dir: expected the folder with the pictures"),
+        (folder and not folder.is_dir(), f"--input_dir: expected a folder, {folder} is none"),
+        (
+            index not in range(shards) and (index is not None or shards > 1),
+            f"--shard_index: expected one from 0 below --num_shards ({shards}), got {index}",
+        ),
+        (
+            not (flags.action and flags.food_type)
+            and not (flags.text or flags.labels or flags.merge),
+            "expected --action and --food_type, --text, or --labels that say what is asked",
+        ),
+    ):
+        if wrong:
+            parser.error(expected)
+    if flags.checkpoint_dir is not None:
         import checkpoint_directory  # Here, because who asks a server does without.
 
         try:
-            flags.checkpoint_dir = checkpoint_directory.locate(directory)
+            flags.checkpoint_dir = checkpoint_directory.locate(flags.checkpoint_dir)
         except (OSError, ValueError) as error:
             parser.error(f"--checkpoint_dir: expected a directory that train.py wrote. {error}")
     elif flags.api_url is None:
@@ -135,13 +118,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return flags
 
 
-def _number(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+def _number(lowest: int, highest: int = sys.maxsize) -> Callable[[str], int]:
     """The type of a flag that is a whole number."""
 
     def parse(text: str) -> int:
         value = int(text) if text.removeprefix("-").isdecimal() else lowest - 1
-        if value < lowest or value > (highest or value):
-            upper = "or more" if highest is None else f"to {highest}"
+        if not lowest <= value <= highest:
+            upper = "or more" if highest == sys.maxsize else f"to {highest}"
             raise argparse.ArgumentTypeError(f"expected {lowest} {upper}, got {text}")
         return value
 
@@ -195,10 +178,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(summary["model_versions"]) > 1:
         versions = ", ".join(summary["model_versions"])
         print(f"The model was swapped during the run; answers are of {versions}.")
-    if "ask_human" in summary:
-        print(f"better ask a person about {summary['ask_human']} (column ask_human)")
-    if summary.get("not_trained"):
-        print(f"the model was not trained on what {summary['not_trained']} ask (column trained)")
+    for name, said in (
+        ("ask_human", "better ask a person about {} (column ask_human)"),
+        ("not_trained", "the model was not trained on what {} ask (column trained)"),
+    ):
+        if summary.get(name):
+            print(said.format(summary[name]))
     if summary["failed"]:
         return SOME_FAILED if summary["answered"] else 1
     return 0

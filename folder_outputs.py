@@ -3,8 +3,7 @@
     answers.json              {"results": [...], "failed_images": [...], "summary": {...}}
     answers.csv               a row for each question; a text that begins like a formula (= + - @)
                               has a ' before it, as spreadsheets want it
-    answers_sheet.png         pictures with their answers; of too many, evenly spaced ones and,
-                              where there are samples, the least certain
+    answers_sheet.png         pictures with their answers; of too many, evenly spaced ones
     OVERLAYS/new/c.PNG.skewering_grape.jpg                            every picture with its answer
 
 Entries are the lines of `folder_inference`: answers of a policy with the picture's name in front,
@@ -23,7 +22,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,8 +46,6 @@ Entry = dict[str, Any]
 # Image, action, food.
 Key = tuple[str, "str | None", "str | None"]
 Labels = Mapping[Key, Sequence[np.ndarray]]
-# Gives the pixels of a picture, upright, by its name. Raises OSError or ValueError.
-Decode = Callable[[str], np.ndarray]
 
 
 def key_of(entry: Entry) -> Key:
@@ -62,6 +59,11 @@ def place(key: Key) -> tuple[str, ...]:
     return tuple(part or "" for part in key)
 
 
+def decode(path: pathlib.Path) -> np.ndarray:
+    """A picture, upright, uint8 [H, W, 3]. Raises OSError or ValueError."""
+    return image_placement.decode_image(path.read_bytes())
+
+
 def make_document(settings: Entry, notes: Entry, entries: Mapping[Key, Entry]) -> dict[str, Any]:
     """What answers.json holds: the entries in the order of the pictures' names, and a summary.
 
@@ -71,30 +73,28 @@ def make_document(settings: Entry, notes: Entry, entries: Mapping[Key, Entry]) -
     for key in sorted(entries, key=place):
         entry = {name: value for name, value in entries[key].items() if name != "file"}
         (failed if "kind" in entry else results).append(entry)
-
-    def counts(names: Iterable[str]) -> dict[str, int]:
-        return dict(sorted(collections.Counter(names).items()))
-
     summary = {
         "settings": settings,
         **notes,
         "questions": len(entries),
         "answered": len(results),
         "failed": len(failed),
-        "failed_by_kind": counts(one["kind"] for one in failed),
-        "model_versions": counts(one["model_version"] for one in results),
-        "instructions": counts(map(_instruction, results)),
     }
-    for name, value in (("ask_human", True), ("trained", False)):
-        known = [one[name] for one in results if one.get(name) is not None]
-        if known:
-            summary[name if value else f"not_{name}"] = known.count(value)
+    for name, values in (
+        ("failed_by_kind", (one["kind"] for one in failed)),
+        ("model_versions", (one["model_version"] for one in results)),
+        ("instructions", map(_instruction, results)),
+    ):
+        summary[name] = dict(sorted(collections.Counter(values).items()))
+    for name, key, value in (("ask_human", "ask_human", True), ("not_trained", "trained", False)):
+        known = [one[key] for one in results if one.get(key) is not None]
+        summary |= {name: known.count(value)} if known else {}
     return {"results": results, "failed_images": failed, "summary": summary}
 
 
 def _instruction(entry: Entry) -> str:
     """What an answered question was about, in words: "skewering grape", or the text."""
-    words = [entry[name] for name in ("action", "food_type") if entry[name]]
+    words = [entry[name] for name in ("input_action", "input_food_type") if entry[name]]
     return " ".join(words) or entry.get("input_text") or "?"
 
 
@@ -109,32 +109,31 @@ def output_paths(args: argparse.Namespace) -> list[pathlib.Path]:
 def write_views(
     document: Mapping[str, Any],
     args: argparse.Namespace,
-    decode: Decode | None,
     labels: Labels,
     check: Callable[[], None],
 ) -> None:
     """Writes what the module's docstring lists, each file whole or not at all, the JSON last.
 
-    `labels` has motions in pixels, which are drawn beside the answers; nothing is drawn if `decode`
-    is None. `check` is called before each overlay and at the end; what it raises ends the writing.
+    `labels` has motions in pixels, which are drawn beside the answers; nothing is drawn without
+    `args.input_dir`. `check` is called before each overlay and at the end; what it raises ends the
+    writing.
     """
-    json_file, _, table, sheet, *overlay_dir = output_paths(args)
+    json_file, _, table, sheet, *_ = output_paths(args)
     results = document["results"]
-    if results and decode is not None and args.sheet_images:
-        chosen = _choose(results, args.sheet_images)
-        tiles = [np.asarray(_tile(one, decode, labels)) for one in chosen]
+    drawn = results if args.input_dir else []
+    if drawn and args.sheet_images:
+        evenly = np.linspace(0, len(drawn) - 1, min(len(drawn), args.sheet_images)).astype(int)
+        tiles = [np.asarray(_tile(drawn[number], args.input_dir, labels)) for number in evenly]
         drawing.write_picture(sheet, drawing.grid(tiles, min(len(tiles), 6)))
-    if overlay_dir and decode is not None:
+    if drawn and args.overlay_dir:
 
         def write_overlay(entry: Entry) -> None:
             check()
-            picture = _drawn(entry, decode, labels)
+            picture = _drawn(entry, args.input_dir, labels)
             if picture is None:
                 return
             # The whole name stays in front: plate.jpg and plate.png are two pictures.
-            words = filter(None, (entry["input_action"], entry["input_food_type"]))
-            asked = "_".join(words) or entry.get("input_text") or "answer"
-            asked = re.sub(r"[^A-Za-z0-9_-]+", "_", asked)[:60]
+            asked = re.sub(r"[^A-Za-z0-9_-]+", "_", _instruction(entry))[:60]
             path = args.overlay_dir / f"{entry['image']}.{asked}.jpg"
             if len(os.fsencode(path.name)) > 200:
                 # File systems take 255 bytes, of which the temporary file needs some.
@@ -145,26 +144,25 @@ def write_views(
                 picture.save(file, "JPEG")
 
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(write_overlay, results))
+            list(pool.map(write_overlay, drawn))
     check()
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     rows = sorted([*map(_row, results), *document["failed_images"]], key=lambda row: row["image"])
-    writer.writerows(
-        {name: atomic_files.cell(value) for name, value in row.items()} for row in rows
-    )
+    for row in rows:
+        writer.writerow({name: atomic_files.cell(value) for name, value in row.items()})
     with atomic_files.replace_file(table) as file:
         # File names need not be UTF-8; these are then the bytes that the disk has.
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
     # A line for each picture, since the samples of one would fill a page.
     parts = []
     for name in ("results", "failed_images"):
-        entries = ",\n".join(f"  {json.dumps(entry)}" for entry in document[name])
-        parts.append(f'"{name}": [\n{entries}\n ]' if entries else f'"{name}": []')
-    summary = json.dumps(document["summary"], indent=1).replace("\n", "\n ")
+        lines = ",\n".join(f"  {json.dumps(entry)}" for entry in document[name])
+        parts.append(f' "{name}": [\n{lines}\n ]')
+    summary = json.dumps(document["summary"], indent=1)
     with atomic_files.replace_file(json_file) as file:
-        file.write(("{\n " + ",\n ".join([*parts, f'"summary": {summary}']) + "\n}\n").encode())
+        file.write(("{\n" + ",\n".join([*parts, f' "summary": {summary}']) + "\n}\n").encode())
 
 
 def _row(entry: Entry) -> Entry:
@@ -176,33 +174,16 @@ def _row(entry: Entry) -> Entry:
     return row | {"uncertainty_score": (entry.get("uncertainty") or {}).get("score")}
 
 
-def _choose(results: Sequence[Entry], largest: int) -> list[Entry]:
-    """At most so many: evenly spaced ones, half of them the least certain where samples tell."""
-    if len(results) <= largest:
-        return list(results)
-    uncertain: list[int] = []
-    for name, number in (("uncertainty", "score"), ("statistics", "total_variance")):
-        if not uncertain and all(one.get(name) is not None for one in results):
-            order = np.argsort([-one[name][number] for one in results], kind="stable")
-            uncertain = order[: largest // 2].tolist()
-    rest = sorted(set(range(len(results))) - set(uncertain))
-    evenly = np.linspace(0, len(rest) - 1, largest - len(uncertain)).astype(int)
-    return [results[place] for place in (*uncertain, *(rest[place] for place in evenly))]
-
-
-def _tile(entry: Entry, decode: Decode, labels: Labels) -> Image.Image:
+def _tile(entry: Entry, folder: pathlib.Path, labels: Labels) -> Image.Image:
     """A picture of the sheet; below it the end of its name, what was asked, and the doubt."""
     tile = Image.new("RGB", (_TILE_PX, _TILE_PX + _CAPTION_PX), (32, 32, 32))
-    picture = _drawn(entry, decode, labels, _TILE_PX - 4)
+    picture = _drawn(entry, folder, labels, _TILE_PX - 4)
     if picture is not None:
         tile.paste(picture, ((_TILE_PX - picture.width) // 2, (_TILE_PX - picture.height) // 2))
     name, asked = entry["image"], _instruction(entry)
     if len(name) > _LONGEST_CAPTION:
         name = "..." + name[3 - _LONGEST_CAPTION :]
-    if entry.get("ask_human"):
-        asked += ": ask a person"
-    elif "statistics" in entry:
-        asked += f", var {entry['statistics']['total_variance']:.4f}"
+    asked += ": ask a person" * bool(entry.get("ask_human"))
     font = ImageFont.load_default(_FONT_PX)
     for line, text in enumerate((name, asked)):
         # The font has no more than these letters.
@@ -212,12 +193,12 @@ def _tile(entry: Entry, decode: Decode, labels: Labels) -> Image.Image:
 
 
 def _drawn(
-    entry: Entry, decode: Decode, labels: Labels, largest_px: int | None = None
+    entry: Entry, folder: pathlib.Path, labels: Labels, largest_px: int | None = None
 ) -> Image.Image | None:
     """A picture with its answer, scaled to `largest_px`; None, and a line in the log, if it cannot
     be read any more."""
     try:
-        picture = Image.fromarray(decode(entry["image"]))
+        picture = Image.fromarray(decode(folder / entry["image"]))
     except (OSError, ValueError) as error:
         logging.warning("%s is not drawn: %s", entry["image"], error)
         return None
@@ -225,8 +206,8 @@ def _drawn(
     longest = max(picture.size)
     scale = min(1.0, _LARGEST_JPEG_PX / longest) if largest_px is None else largest_px / longest
     if scale != 1.0:
-        width, height = (max(1, round(scale * side)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+        size = [max(1, round(scale * side)) for side in picture.size]
+        picture = picture.resize(size, Image.Resampling.BICUBIC)
     return draw_answer(picture, entry, axes)
 
 
@@ -247,11 +228,10 @@ def draw_answer(
 
     crop = np.array(answer.get("crop") or (0, 0, 1, 1))
     if (crop != (0, 0, 1, 1)).any():
-        corners = [*(crop[:2] * size), *(crop[2:] * size)]
-        canvas.rectangle(corners, outline="black", width=line_px)
-        canvas.rectangle(corners, outline="white", width=max(1, line_px // 3))
+        for colour, width in (("black", line_px), ("white", max(1, line_px // 3))):
+            canvas.rectangle([*(crop * np.tile(size, 2))], outline=colour, width=width)
     for axis in axes:
-        canvas.line([*(axis[0] * size), *(axis[1] * size)], fill="white", width=line_px)
+        canvas.line([*(axis * size).ravel()], fill="white", width=line_px)
         dot(axis[0] * size, 1.5 * line_px, "white")
     for sample in np.reshape(answer.get("predictions", ()), (-1, 2, 2)):
         dot(sample.mean(axis=0) * size, line_px, "deepskyblue")

@@ -69,10 +69,6 @@ class CheckpointPolicy(api_client.Policy):
     def _answer(self, image: bytes, asked: dict[str, Any], sampled: bool) -> dict[str, Any]:
         """Raises ApiError also with status 500, if the network's answer is not finite."""
         started = time.perf_counter()
-        text, embedding = asked.get("text"), asked.pop("embedding", None)
-        if embedding is not None:
-            # The checks want words or names; what is asked is the embedding.
-            asked.setdefault("text", "the embedding")
         try:
             request = schemas.PredictBatchRequest().load({"image": image, **asked})
             # More pictures at a time than the engine has use for would only take memory.
@@ -83,7 +79,6 @@ class CheckpointPolicy(api_client.Policy):
                     schemas.with_defaults(request),
                     sampled=sampled,
                     max_pixels=_MAX_PIXELS,
-                    embedding=embedding,
                 )
         except schemas.RequestError as error:
             raise api_client.ApiError(error.status, error.message) from error
@@ -91,5 +86,5 @@ class CheckpointPolicy(api_client.Policy):
             raise api_client.ApiError(500, str(error)) from error
         content["timing_ms"]["queue"] = 1000 * (began - started)
         content["timing_ms"]["total"] = 1000 * (time.perf_counter() - started)
-        more = {"input_text": text, "model_version": self.model_version(), "request_id": None}
+        more = {"model_version": self.model_version(), "request_id": None}
         return {"success": True, **content, **more}

@@ -157,7 +157,6 @@ class Predictor:
         sampled: bool,
         max_pixels: int,
         budget: Callable[[int], contextlib.AbstractContextManager] = contextlib.nullcontext,
-        embedding: np.ndarray | None = None,
     ) -> dict[str, Any]:
         """All that happens between a picture and its answer.
 
@@ -168,12 +167,11 @@ class Predictor:
             sampled: whether `batch_size` samples are drawn, as /predict_batch does.
             max_pixels: of the picture.
             budget: takes a picture's pixels for as long as they are decoded.
-            embedding: float32 [512], asked in the place of the words.
 
         Raises RequestError 413 or 422 for what cannot be answered, FloatingPointError if the
         network's answer is not finite.
         """
-        understood, vector = self._instruction(request, embedding)
+        understood, vector = self._instruction(request)
         started = time.perf_counter()
         try:
             (width, height), _ = image_placement.read_header(image)
@@ -214,14 +212,10 @@ class Predictor:
             "timing_ms": {"decode": 1000 * (decoded - started), "queue": 0.0, "model": model_ms},
         }
 
-    def _instruction(
-        self, request: Mapping[str, Any], embedding: np.ndarray | None
-    ) -> tuple[dict[str, Any], np.ndarray]:
+    def _instruction(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         """What was understood, as an answer says it, and its embedding. Raises RequestError 422."""
         action, food, likeness, trained = request["action"], request["food_type"], None, None
         names = "action", "food_type", "likeness", "trained"
-        if embedding is not None:
-            return dict(zip(names, (action, food, likeness, trained))), embedding
         try:
             if action is not None:
                 pair = self._embeddings.resolve(action, food)

@@ -1,4 +1,4 @@
-"""Servers and policies without a model, pictures that they answer about, and data sets."""
+"""Servers and policies without a model, and pictures that they answer about."""
 
 from __future__ import annotations
 
@@ -14,24 +14,18 @@ import numpy as np
 from PIL import Image
 
 import api_client
-from food_data import image_placement, npz_dataset, splits
+from food_data import image_placement
 from serving import predictor
 from tests import serving_stubs
 
 COMBINATIONS = [("scooping", "rice"), ("skewering", "banana"), ("skewering", "grape")]
-# Start and end in pixels of a sample's square; sample i is moved down by 10 i.
-START, END = (60, 40), (180, 100)
-
 MOTION = dict.fromkeys(("start_x", "start_y", "end_x", "end_y", "skewer_x", "skewer_y"), 0.25)
 ANSWER = {
     "success": True,
     "prediction": {**MOTION, "direction_degrees": 45.0},
     "prediction_pixels": {**MOTION, "direction_degrees": 45.0},
-    "image_width": 1,
-    "image_height": 1,
-    "action": "skewering",
-    "food_type": "rice",
-    "model_version": "v",
+    **{"image_width": 1, "image_height": 1},
+    **{"action": "skewering", "food_type": "rice", "model_version": "v"},
 }
 
 
@@ -72,13 +66,8 @@ class StubPolicy(api_client.Policy):
     """A picture's mean colour (R, G, B) is its answer: it goes from (0.2, 0.4) to (R, G) / 255, and
     samples lie around that with a standard deviation of B / 2550.
 
-    Attributes:
-        asked: (SHA-256 of the picture, options) of each question.
-        version: of the model.
-        refuse: (status, message), instead of an answer.
-        delay_s: before each answer.
-        on_ask: called by each question.
-    """
+    It has `asked` (SHA-256 of the picture, options), a `version`, what it will `refuse` (status,
+    message) with, a `delay_s` before each answer, and `on_ask`, which each question calls."""
 
     def __init__(self):
         self.asked, self.version, self.refuse, self.delay_s = [], "stub-1", None, 0.0
@@ -134,22 +123,3 @@ def solid(path: pathlib.Path, colour=(204, 102, 0), size=(40, 20)) -> pathlib.Pa
 def png(colour=(204, 102, 9)) -> bytes:
     """The file of a picture of one colour."""
     return serving_stubs.file_bytes(np.full((20, 40, 3), colour, np.uint8))
-
-
-def samples(file: pathlib.Path, num_samples: int = 7) -> pathlib.Path:
-    """Writes a data set and its split: samples 0 and 1 train, the others validate."""
-    moved = 10 * np.arange(num_samples)[:, np.newaxis] * np.array([0, 1, 0, 1])
-    ends = np.array([*START, *END]) + moved
-    data = npz_dataset.FoodDataset(
-        images=np.stack([serving_stubs.marker_picture(236, 236, one[:2], one[2:]) for one in ends]),
-        actions=(ends / 236).astype(np.float32),
-        embeddings=np.eye(num_samples, 512, dtype=np.float32),
-        action_names=np.array(["skewering"] * num_samples),
-        food_types=np.array(["grape", "banana"] * num_samples)[:num_samples],
-        sources=np.array([f"photo_{number // 2}.jpg" for number in range(num_samples)]),
-        resize="letterbox",
-    )
-    split = splits.Split(np.arange(2), np.arange(2, num_samples))
-    npz_dataset.write_npz(file, data)
-    splits.write_split(splits.split_path(file), split)
-    return file

@@ -81,28 +81,11 @@ def test_arrays_become_a_png_of_the_same_pixels_or_are_refused():
 
 
 def test_what_is_sent_and_what_is_read():
-    samples = {
-        "batch_size": 1,
-        "enable_dropout": True,
-        "predictions": [[0, 0, 1, 1]],
-        "predictions_pixels": [[0, 0, 1, 1]],
-        "mean_prediction": ANSWER["prediction"],
-        "mean_prediction_pixels": ANSWER["prediction"],
-        "statistics": {
-            **dict.fromkeys(("mean", "std"), [0.0] * 4),
-            **dict.fromkeys(("total_variance", "centroid_variance", "size_variance"), 0.5),
-            "distance_variance": 0.5,
-            "num_samples": 1,
-        },
-    }
-    several = {**ANSWER, "results": [samples, {**samples, "image_width": 2}]}
-    others = (json.dumps(several).encode(), b'{"message": "kept"}', b'{"previous_version": "a"}')
+    others = (b'{"message": "kept"}', b'{"previous_version": "a"}')
     with scripted_server(FINE, FINE, *((200, body) for body in others)) as (url, seen):
         client = api_client.FoodAcquisitionClient(url + "/", api_key="secret")
         client.predict(PLATE, "skewering", "rice", text="eat")
         client.predict(PLATE, text="eat", resize="crop")
-        one, two = client.predict_images([PLATE, PLATE], "skewering", "rice", batch_size=1)
-        assert (one.mean_prediction.image_width, two.mean_prediction.image_width) == (1, 2)
         assert client.correct("id-1", np.array([0, 0.25, 0.5, 1]), "Ada") == "kept"
         assert client.load_model("second")["previous_version"] == "a"
     plate = base64.b64encode(PLATE).decode()
@@ -111,7 +94,6 @@ def test_what_is_sent_and_what_is_read():
     assert seen == [
         ("/predict", "secret", {"image": plate, **asked, "text": "eat"}),
         ("/predict", "secret", {"image": plate, "text": "eat", "resize": "crop"}),
-        ("/predict_batch", "secret", {"images": [plate, plate], **asked, "batch_size": 1}),
         ("/corrections", "secret", {"request_id": "id-1", **ends, "corrected_by": "Ada"}),
         ("/load_model", "secret", {"checkpoint_path": "second"}),
     ]

@@ -279,12 +279,12 @@ def test_tasks_of_batch_inference(project):
         said = done.stdout.replace(str(project.folder), "HERE")
         return done, [line for line in said.splitlines() if line.startswith("asked:")]
 
-    flags = ["--dataset_file", "my plates.npz", "--checkpoint_dir=first"]
+    flags = ["--input_dir", "my photos", "--checkpoint_dir=first"]
     flags += ["--output_file", "out/a.json"]
     done, asked = task(0, *flags)
     assert asked == [
         "asked: <batch_api_inference.py> <--num_shards> <2> "
-        "<--dataset_file> <HERE/my data/my plates.npz> <--checkpoint_dir=HERE/my runs/first> "
+        "<--input_dir> <HERE/my data/my photos> <--checkpoint_dir=HERE/my runs/first> "
         "<--shard_index> <0> <--resume> <--output_file> <HERE/my runs/out/a.shard0.json>"
     ]
     assert (done.returncode, "== 1 of 2 shards are there." in done.stdout) == (0, True)
