@@ -22,9 +22,7 @@ from absl import logging
 
 import api_client
 from serving import predictor as predictors
-from serving import schemas, settings
-
-_MAX_PIXELS = settings.ServerSettings().max_pixels
+from serving import schemas
 
 
 class CheckpointPolicy(api_client.Policy):
@@ -49,8 +47,9 @@ class CheckpointPolicy(api_client.Policy):
         Raises:
             OSError, ValueError: if it cannot be loaded.
         """
-        chosen = settings.ServerSettings(engine=engine, trust_config=trust_config)
-        predictor = predictors.Predictor.from_checkpoint(directory, chosen)
+        predictor = predictors.Predictor.from_checkpoint(
+            directory, engine=engine, trust_config=trust_config
+        )
         predictor.warm_up()
         logging.info("%s answers in this process, run by %s", predictor.version, predictor.engine)
         return cls(predictor)
@@ -78,7 +77,7 @@ class CheckpointPolicy(api_client.Policy):
                     request["image"],
                     schemas.with_defaults(request),
                     sampled=sampled,
-                    max_pixels=_MAX_PIXELS,
+                    max_pixels=schemas.MAX_PIXELS,
                 )
         except schemas.RequestError as error:
             raise api_client.ApiError(error.status, error.message) from error

@@ -1,4 +1,4 @@
-"""The HTTP application: routes around an injected predictor.
+"""The HTTP application: routes around an injected predictor, and the state that they share.
 
 | route                       | answer                           |
 |-----------------------------|----------------------------------|
@@ -12,37 +12,255 @@
 | GET /openapi.json, /docs    | all of this for programs, people |
 | GET /, /static/...          | the page to try it               |
 
-A photo's way: `front` (bytes, and the line before the model), `security` (who asks), here,
-`schemas` (what is asked), `predictor` (decode, ask, convert), `engines` (the
-network), and back.
+A photo's way: `front` (bytes, who asks, the line before the model), here, `schemas` (what is
+asked), `predictor` (decode, ask, convert), `engines` (the network), and back.
+
+A request that finds the line full is refused at once, and one that has waited too long is taken
+out: a robot is better served by a quick no than by a late answer. Another version of the model is
+loaded and warmed up beside the old one, which goes on answering; then one reference changes.
+Requests that began with the old version end with it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import functools
+import gc
 import mimetypes
 import pathlib
+import re
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import flask
+import flask_cors
 import flask_smorest
+import prometheus_client as prometheus
 from absl import logging
 from werkzeug import exceptions
 
-from serving import schemas, security
+from serving import engines, front, recorder, schemas
+from serving.front import ServerSettings, visitor_of_this
 from serving.predictor import Predictor
 from serving.schemas import RequestError
-from serving.service import NAME, Service
-from serving.settings import ServerSettings
 
+MOST_RETRY_AFTER_S = 20
+# A stub answers in a millisecond, a full-size batch with dropout everywhere in seconds.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _POST_REFUSALS = (400, 401, 403, 408, 413, 415, 429)
 _PREDICTION_REFUSALS = (*_POST_REFUSALS, 422, 503, 504)
 _FORM = "multipart/form-data"
 # Of the operating system, which may know them under older names.
 mimetypes.add_type("text/javascript", ".js")
+
+
+class Line:
+    """Counts the requests that wait for the model.
+
+    Who is refused is told when to come back (`Retry-After`): later the more are refused, so that
+    about one comes back for each that is answered. 256 clients of a model that answers 64 times a
+    second are told to wait 3 s; else refusing them would take the processor from the model.
+    """
+
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting, self._waiting, self._lock = max_waiting, 0, threading.Lock()
+        self._since_s, self._num_refused, self._num_left = time.monotonic(), 0, 0
+        self._retry_after_s = 1  # A line that is full now has moved on by then.
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def enter(self) -> None:
+        """Raises RequestError 503 if too many wait already."""
+        with self._lock:
+            if self._waiting < self._max_waiting:
+                self._waiting += 1
+                return
+            self._num_refused += 1
+            now_s = time.monotonic()
+            if now_s > self._since_s + self._retry_after_s:
+                # Whom the last wait was told has come back by now.
+                wait_s = self._retry_after_s * self._num_refused / max(1, self._num_left)
+                self._retry_after_s = min(max(1, round(wait_s)), MOST_RETRY_AFTER_S)
+                self._since_s, self._num_refused, self._num_left = now_s, 0, 0
+            text = f"The server is busy: Expected at most {self._max_waiting} waiting requests."
+            raise RequestError(503, f"{text} Try again.", self._retry_after_s)
+
+    def leave(self) -> None:
+        """Each that entered leaves once: to run, or because it has waited too long."""
+        with self._lock:
+            self._waiting -= 1
+            self._num_left += 1
+
+
+class PixelBudget:
+    """Lets pictures be decoded side by side as long as they are not too many pixels together.
+
+    Decoding takes up to 24 bytes a pixel for a moment, whatever the file's size: 1.2 GB for 50
+    million.
+    """
+
+    def __init__(self, max_pixels: int, limit_s: float) -> None:
+        """`max_pixels` at a time; who has waited for `limit_s` is refused."""
+        self._free, self._limit_s = max_pixels, limit_s
+        self._max_pixels, self._changed = max_pixels, threading.Condition()
+
+    @contextlib.contextmanager
+    def take(self, num_pixels: int) -> Iterator[None]:
+        """Waits for its share. Raises RequestError 503 after `limit_s`."""
+        share = min(num_pixels, self._max_pixels)
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._free >= share, self._limit_s):
+                raise RequestError(503, "The server is busy with large pictures. Try again.", 1)
+            self._free -= share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += share
+                self._changed.notify_all()
+
+
+class ServerMetrics:
+    """The counters of one server, which GET /metrics answers, in a registry of its own.
+
+    A path that no route has is counted as `unknown`, and so is an odd method: nobody can fill the
+    memory with new labels.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self.registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=self.registry)
+
+        def make(kind: type, name: str, text: str, *labels: str, **more: Any) -> Any:
+            return kind(f"rt1_{name}", text, labels, registry=self.registry, **more)
+
+        counter, histogram = (
+            prometheus.Counter,
+            functools.partial(make, prometheus.Histogram, buckets=_SECONDS),
+        )
+        labels = "route", "method", "status"
+        self._requests = make(counter, "requests", "Answered requests.", *labels)
+        self._errors = make(counter, "errors", "Answered with 400 or more.", "route", "status")
+        self._request_seconds = histogram("request_seconds", "Of whole requests.", "route")
+        self._stages = histogram("stage_seconds", "Where a prediction's time went.", "stage")
+        for stage in ("decode", "queue", "model", "total"):  # Each is there, with 0, at once.
+            self._stages.labels(stage)
+        self.model = make(prometheus.Info, "model", "The version of the model that answers.")
+        waiting = make(prometheus.Gauge, "queue_length", "Requests that wait for the model.")
+        waiting.set_function(line.__len__)
+
+    def observe(self, timing_ms: Mapping[str, float]) -> None:
+        """Notes where the time of one prediction went."""
+        for stage, milliseconds in timing_ms.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def count(self, route: str, method: str, status: int, started_s: float) -> None:
+        """Counts a request that began at `started_s` of `time.perf_counter`."""
+        known = method in ("GET", "HEAD", "POST", "OPTIONS")
+        self._requests.labels(route, method if known else "unknown", status).inc()
+        self._request_seconds.labels(route).observe(time.perf_counter() - started_s)
+        if status >= 400:
+            self._errors.labels(route, status).inc()
+
+
+class Service:
+    """Shared by all threads of a server.
+
+    Attributes:
+        current: the version that answers now; None if there is none.
+        line: who waits for the model.
+        limits: of this server, for `Predictor.answer`.
+        num_workers: predictions that run at a time.
+        recorder: keeps requests and answers; None if nothing is kept.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor | None,
+        settings: ServerSettings,
+        load: Callable[[pathlib.Path], Predictor] | None,
+    ) -> None:
+        self.current, self.settings = predictor, settings
+        self._load = load or (lambda one: Predictor.from_checkpoint(one, **settings.model))
+        self.started_s = time.monotonic()
+        self.guard = front.Guard(settings)
+        self._loading = threading.Lock()
+        # The model that a server without one may load later is run by an engine too.
+        self.num_workers = predictor.num_workers if predictor else engines.num_cores()
+        self.line = Line(settings.max_waiting)
+        budget = PixelBudget(settings.max_pixels, settings.deadline_s)
+        self.limits = {"max_pixels": settings.max_pixels, "budget": budget.take}
+        self.metrics = ServerMetrics(self.line)
+        self.recorder = settings.record_dir and recorder.Recorder(
+            settings.record_dir, settings.record_bytes
+        )
+        if predictor is not None:
+            self.metrics.model.info({"version": predictor.version})
+
+    def require_predictor(self) -> Predictor:
+        """The version that answers now. Raises RequestError 503 if there is none."""
+        if self.current is None:
+            raise RequestError(
+                503,
+                "No checkpoint is loaded, so nothing can be predicted. Start the server with "
+                "--checkpoint_dir, or set CHECKPOINT_PATH.",
+            )
+        return self.current
+
+    def switch_to(self, name: str) -> tuple[Predictor, Predictor | None]:
+        """Loads another version and makes it the current one."""
+        directory = self._directory(name)
+        if not self._loading.acquire(blocking=False):
+            text = "Another checkpoint is being loaded. Try again when it is done."
+            raise RequestError(409, text, 10)
+        try:
+            new = self._load(directory)
+            new.warm_up()
+            old, self.current = self.current, new
+            self.metrics.model.info({"version": new.version})
+            logging.info("%s answers now, in the place of %s", new.version, old and old.version)
+        except MemoryError as error:
+            raise RequestError(503, f"{name!r} needs more memory than there is.", 60) from error
+        except Exception as error:  # noqa: BLE001  Whatever a stranger's directory leads to.
+            logging.error("%s cannot be loaded", directory, exc_info=error)
+            # Messages of the loader name files of this machine, which are none of the client's.
+            reason = str(error).replace(str(directory), name)
+            reason = reason.replace(str(self.settings.checkpoint_root), "")
+            text = f"{name!r} cannot be loaded, the model before it goes on: {reason}"
+            raise RequestError(422, text) from error
+        finally:
+            self._loading.release()
+            gc.collect()  # A network is full of cycles.
+        return new, old
+
+    def _directory(self, name: str) -> pathlib.Path:
+        root = self.settings.checkpoint_root
+        if root is None:
+            raise RequestError(
+                403,
+                "This server loads no other checkpoints: it was started without --checkpoint_root.",
+            )
+        root = root.resolve()
+        try:
+            directory = (root / name).resolve()
+            exists = directory.is_dir()
+        except (OSError, ValueError) as error:  # A name that is too long, or has a zero byte.
+            raise RequestError(404, "There is no checkpoint of that name.") from error
+        if root not in directory.parents:
+            raise RequestError(
+                403, "'checkpoint_path': expected the name of a directory inside --checkpoint_root."
+            )
+        if not exists:
+            known = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+            near = difflib.get_close_matches(name, known, 3) or known[:3]
+            text = f"There is no checkpoint {name!r}. Of {len(known)}, the nearest are: "
+            raise RequestError(404, f"{text}{', '.join(near) or 'none'}.")
+        return directory
 
 
 class _Api(flask_smorest.Api):
@@ -52,9 +270,23 @@ class _Api(flask_smorest.Api):
 
     def handle_http_exception(self, error: exceptions.HTTPException) -> flask.Response:
         """What Flask itself refuses: 404, 405, 413, 415."""
-        response = flask.make_response(_error(_describe(error), error.code))
-        if isinstance(error, exceptions.MethodNotAllowed) and error.valid_methods:
-            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        request, text = flask.request, str(error.description)
+        allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        if error.code == 404:
+            rules = sorted(rule.rule for rule in flask.current_app.url_map.iter_rules())
+            text = f"There is no {request.path[:200]}. Known: {', '.join(rules)}."
+        elif error.code == 405:
+            text = f"{request.path} expects one of {allowed}, got {request.method}."
+        elif error.code == 413:
+            most, got = flask.current_app.config["MAX_CONTENT_LENGTH"], request.content_length
+            text = f"Expected a body of at most {most} bytes, got {got}."
+            text += " Scale the picture down or send it as JPEG."
+        elif error.code == 415:
+            text = "Expected a JSON body with the header 'Content-Type: application/json', got "
+            text += f"Content-Type {request.content_type!r}."
+        response = flask.make_response(_error(text, error.code))
+        if allowed:
+            response.headers["Allow"] = allowed
         return response
 
 
@@ -79,11 +311,24 @@ def create_app(
     # A form's fields beside its files; Flask's own default of 500 kB is less than an image.
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.json.sort_keys = False
-
-    service = app.extensions[NAME] = Service(predictor, settings, load)
-    # What runs after a request runs in reverse: the metrics see the final status.
-    app.after_request(service.metrics.count)
-    security.install(app, settings)
+    service = app.extensions[front.SERVICE] = Service(predictor, settings, load)
+    app.before_request(_admit)
+    app.after_request(_finish)
+    if service.guard.origins:
+        flask_cors.CORS(
+            app,
+            # As patterns, so that an IPv6 address is not taken for one.
+            origins=[
+                re.compile(".*" if origin == "*" else re.escape(origin) + r"\Z", re.IGNORECASE)
+                for origin in service.guard.origins
+            ],
+            methods=["GET", "POST"],
+            allow_headers=[
+                *("Content-Type", "Authorization", front.KEY_HEADER, front.REQUEST_ID_HEADER)
+            ],
+            expose_headers=[front.REQUEST_ID_HEADER, "Retry-After"],
+            max_age=600,
+        )
     app.config.update(
         API_TITLE="Food acquisition with RT-1",
         # Of the contract, not of the program: it changes when a field is added.
@@ -98,7 +343,7 @@ def create_app(
     }
     api = _Api(app, spec_kwargs=options)
     scheme = api.spec.components.security_scheme
-    scheme("ApiKey", {"type": "apiKey", "in": "header", "name": security.KEY_HEADER})
+    scheme("ApiKey", {"type": "apiKey", "in": "header", "name": front.KEY_HEADER})
     scheme("Bearer", {"type": "http", "scheme": "bearer"})
     for blueprint in (_routes, _batch_routes) if batch else (_routes,):
         api.register_blueprint(blueprint)
@@ -115,7 +360,31 @@ _batch_routes = schemas.Blueprint("batch", __name__)
 
 
 def _service() -> Service:
-    return flask.current_app.extensions[NAME]
+    return flask.current_app.extensions[front.SERVICE]
+
+
+def _admit() -> None:
+    environ = flask.request.environ
+    if front.VISITOR not in environ:  # No front has asked.
+        environ[front.VISITOR] = _service().guard.admit(flask.request)
+    if environ[front.VISITOR].refusal is not None:
+        raise environ[front.VISITOR].refusal
+
+
+def _finish(response: flask.Response) -> flask.Response:
+    """Gives an answer its headers, counts and logs it."""
+    request, visitor, status = flask.request, visitor_of_this(), response.status_code
+    response.headers[front.REQUEST_ID_HEADER] = visitor.request_id
+    for header, value in front.HEADERS.items():
+        response.headers.setdefault(header, value)
+    if not visitor.expired:
+        route = request.url_rule.rule if request.url_rule else "unknown"
+        _service().metrics.count(route, request.method, status, visitor.started_s)
+        names = ("action", "food_type", "model_version")
+        known = {name: flask.g.get(name) for name in names if name in flask.g}
+        size = response.calculate_content_length() or 0
+        _service().guard.log(visitor, request, status, size, **known)
+    return response
 
 
 def _refuses(*statuses: int) -> Callable[[Callable], Callable]:
@@ -135,7 +404,7 @@ def _needs_model(view: Callable) -> Callable:
 
     @functools.wraps(view)
     def wrapped(*arguments: Any) -> Any:
-        service, visitor = _service(), security.visitor_of_this()
+        service, visitor = _service(), visitor_of_this()
         flask.g.predictor = service.require_predictor()
         if visitor.waited_ms is None:  # No front has put it into the line.
             service.line.enter()
@@ -201,9 +470,8 @@ def available_combinations() -> dict[str, Any]:
 @_routes.response(200, schemas.PredictAnswer)
 def predict(request: dict[str, Any]) -> dict[str, Any]:
     """The motion for one picture."""
-    content = _service().answer(flask.g.predictor, request["image"], request, sampled=False)
-    timing = content.pop("timing_ms")
-    return _finished(content, timing, request, request["image"])
+    content = _ask(request["image"], request, sampled=False)
+    return _finished(content, content.pop("timing_ms"), request, request["image"])
 
 
 @_batch_routes.post("/predict_batch")
@@ -219,22 +487,18 @@ def predict_batch(request: dict[str, Any]) -> Any:
     the order in which they were sent.
     """
     request = schemas.with_defaults(request)
-    service, predictor = _service(), flask.g.predictor
     pictures = request["images"] or [request["image"]]
-    results = []
-    for one in pictures:
-        results.append(service.answer(predictor, one, request, sampled=True))
-        _check_in_time()
+    results = [_ask(one, request, sampled=True) for one in pictures]
     timings = [one.pop("timing_ms") for one in results]
     timing = {name: sum(one[name] for one in timings) for name in timings[0]}
     if request["images"] is None:
         return _finished(results[0], timing, request, pictures[0])
     content = _finished({"results": results}, timing, request, None)
-    if service.recorder is not None:
+    if _service().recorder is not None:
+        alone = {name: value for name, value in content.items() if name != "results"}
         for one, picture in zip(results, pictures):
-            one["request_id"] = service.recorder.claim(uuid.uuid4().hex)
-            alone = {name: value for name, value in content.items() if name != "results"}
-            _record(one["request_id"], picture, request, {**alone, **one})
+            one["request_id"] = _service().recorder.claim(uuid.uuid4().hex)
+            _record(picture, request, {**alone, **one})
     return flask.jsonify(schemas.PredictImagesAnswer().dump(content))
 
 
@@ -276,20 +540,24 @@ def correct(request: dict[str, Any]) -> dict[str, Any]:
 @_routes.response(200, {"type": "string"}, content_type="text/plain")
 def metrics() -> flask.Response:
     """Counters and times for Prometheus."""
+    text = prometheus.generate_latest(_service().metrics.registry)
     # The names are old enough for every Prometheus, so its oldest format says it all.
-    content_type = "text/plain; version=0.0.4; charset=utf-8"
-    return flask.Response(_service().metrics.to_text(), content_type=content_type)
+    return flask.Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _ask(image: bytes, request: dict[str, Any], sampled: bool) -> dict[str, Any]:
+    limits = _service().limits
+    content = flask.g.predictor.answer(image, request, sampled=sampled, **limits)
+    if visitor_of_this().expired:
+        raise RequestError(504, "The answer came too late.")
+    return content
 
 
 def _finished(
-    content: dict[str, Any],
-    timing: dict[str, float],
-    request: dict[str, Any],
-    image: bytes | None,
+    content: dict[str, Any], timing: dict[str, float], request: dict[str, Any], image: bytes | None
 ) -> dict[str, Any]:
     """Adds who answered and how long it took; counts, and keeps what is about one picture."""
-    _check_in_time()
-    service, version, visitor = _service(), flask.g.predictor.version, security.visitor_of_this()
+    service, version, visitor = _service(), flask.g.predictor.version, visitor_of_this()
     timing["queue"] = flask.g.waited_ms
     timing["total"] = timing["queue"] + 1000 * (time.perf_counter() - flask.g.asked_s)
     service.metrics.observe(timing)
@@ -297,31 +565,25 @@ def _finished(
         visitor.request_id = service.recorder.claim(visitor.request_id)
     identity = {"model_version": version, "request_id": visitor.request_id, "timing_ms": timing}
     content = {"success": True, **content, **identity}
-    if image is None:
-        return content
-    flask.g.action, flask.g.food_type = content["action"], content["food_type"]
-    flask.g.model_version = version
-    if service.recorder is not None:
-        _record(visitor.request_id, image, request, content)
+    if image is not None:
+        flask.g.action, flask.g.food_type = content["action"], content["food_type"]
+        flask.g.model_version = version
+        _record(image, request, content)
     return content
 
 
-def _check_in_time() -> None:
-    """Ends what goes on after its client was told that it is too late."""
-    if security.visitor_of_this().expired:
-        raise RequestError(504, "The answer came too late.")
-
-
-def _record(request_id: str, image: bytes, request: dict[str, Any], answer: dict[str, Any]) -> None:
+def _record(image: bytes, request: dict[str, Any], answer: dict[str, Any]) -> None:
+    if _service().recorder is None:
+        return
     options = ("resize", "passes", "batch_size", "enable_dropout", "dropout_scope", "seed")
     asked = {"route": flask.request.path}
     asked |= {name: request[name] for name in ("action", "food_type", "text")}
     asked |= {name: answer[name] for name in options if name in answer}
-    _service().recorder.record(request_id, image, asked, answer)
+    _service().recorder.record(answer["request_id"], image, asked, answer)
 
 
 def _error(message: str, status: int) -> tuple[dict[str, str], int]:
-    return {"error": message, "request_id": security.visitor_of_this().request_id}, status
+    return {"error": message, "request_id": visitor_of_this().request_id}, status
 
 
 def _answer_refusal(error: RequestError) -> flask.Response:
@@ -335,51 +597,23 @@ def _answer_refusal(error: RequestError) -> flask.Response:
 
 def _answer_fault(error: Exception) -> tuple[dict[str, str], int]:
     """The one catch-all: a fault of ours must not take the server down or show its insides."""
-    request, request_id = flask.request, security.visitor_of_this().request_id
+    request, request_id = flask.request, visitor_of_this().request_id
     logging.error("%s %s [%s] failed", request.method, request.url_rule, request_id, exc_info=error)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return _error("The server is out of memory. Send a smaller picture, or try later.", 503)
-    text = f"The server failed. Its log says why, under the request id {request_id}."
-    return _error(text, 500)
-
-
-def _describe(error: exceptions.HTTPException) -> str:
-    request = flask.request
-    if isinstance(error, exceptions.NotFound):
-        rules = sorted(rule.rule for rule in flask.current_app.url_map.iter_rules())
-        return f"There is no {request.path[:200]}. Known: {', '.join(rules)}."
-    if isinstance(error, exceptions.MethodNotAllowed):
-        allowed = ", ".join(sorted(error.valid_methods or ()))
-        return f"{request.path} expects one of {allowed}, got {request.method}."
-    if isinstance(error, exceptions.RequestEntityTooLarge):
-        limit = flask.current_app.config["MAX_CONTENT_LENGTH"]
-        return (
-            f"Expected a body of at most {limit} bytes, got {request.content_length}. "
-            "Scale the picture down or send it as JPEG."
-        )
-    if isinstance(error, exceptions.UnsupportedMediaType):
-        return (
-            "Expected a JSON body with the header 'Content-Type: application/json', got "
-            f"Content-Type {request.content_type!r}."
-        )
-    return str(error.description)
+    return _error(f"The server failed. Its log says why, under the request id {request_id}.", 500)
 
 
 def _description(settings: ServerSettings) -> str:
-    per_minute = settings.requests_per_minute
-    limit = "any number of" if per_minute is None else f"at most {per_minute}"
-    keys = "is needed where a lock is shown" if settings.api_keys else "is not needed"
     return (
         "A picture of a plate and an instruction (an action and a food) go in; the motion of the "
         "fork or spoon comes out: start and end, in 0..1 of the picture's width and height, origin "
         "top left, x to the right, y down, and in pixels.\n\n"
         f"Limits of this server: bodies of {settings.max_body_bytes} bytes, pictures of "
-        f"{settings.max_pixels} pixels, JSON of {schemas.MAX_JSON_DEPTH} levels, {limit} "
-        "requests a minute for each key or address, an answer within "
-        f"{settings.deadline_s:g} s of waiting. An API key {keys}.\n\n"
-        "Every answer has the header X-Request-ID, the client's own if it brought one that fits "
-        "and of which the recorder has no answer. An error is a JSON object with `error` and "
-        "`request_id`, also those that are not listed at each route: 404 for an unknown path, 405 "
-        "for another method, 500 for a fault of the server. On 429 and 503, and where there is a "
-        "header Retry-After, the same request may succeed later."
+        f"{settings.max_pixels} pixels, {settings.requests_per_minute or 'any number of'} requests "
+        f"a minute for each key or address, an answer within {settings.deadline_s:g} s of waiting. "
+        "A lock is shown where an API key is needed.\n\n"
+        "An error is a JSON object with `error` and `request_id`, also those that are not listed "
+        "at each route: 404, 405, and 500 for a fault of the server. Where there is a header "
+        "Retry-After, the same request may succeed later."
     )

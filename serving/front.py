@@ -1,11 +1,23 @@
-"""The HTTP front: from a connection to the application, and the threads that run it.
+"""Between a connection and the application: bytes, who asks, limits, threads.
 
 granian reads requests in Rust. What it leaves open is bounded here; docs/serving.md lists what
-happens to slow, hostile and many clients. A header is judged (`serving/security.py`) before its
-body is read, and a prediction enters the line before anything of its body is decoded. Bodies that
-are on their way take no thread. Predictions run from their JSON to their answer in as many threads
-as the engine has use for; everything else has threads of its own, so that /health never waits
-behind a prediction.
+happens to slow, hostile and many clients. `Guard` judges a header before its body is read:
+
+| step       | what                                                                              |
+|------------|-----------------------------------------------------------------------------------|
+| request id | the client's own X-Request-ID if it is harmless, else a fresh one                 |
+| host       | on a loopback address without keys, only loopback names are answered (403): a     |
+|            | page's own name could be made to point here (DNS rebinding)                       |
+| origin     | posts that a browser marks as another page's are refused (403), since a form on   |
+|            | any page could send one; origins listed for CORS may ask                          |
+| name       | of the key in X-API-Key or `Authorization: Bearer`, or else the peer's address    |
+| rate limit | 429; wrong keys are counted too, so that nobody tries many                        |
+| key        | 401, with keys set; without any, /load_model is refused (403), or with            |
+|            | `load_without_key` answers this computer only                                     |
+
+A prediction enters the line when its body is complete, before anything of it is decoded. Bodies on
+their way take no thread. Predictions run in as many threads as the engine has use for; everything
+else has threads of its own, so that /health never waits behind a prediction.
 """
 
 from __future__ import annotations
@@ -14,33 +26,65 @@ import asyncio
 import concurrent.futures
 import contextlib
 import dataclasses
+import datetime
+import hmac
 import io
+import ipaddress
 import json
 import math
 import os
+import pathlib
+import re
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+import urllib.parse
+import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flask
 import granian.constants
 import granian.http
 import granian.server.embed
+import limits
 import werkzeug
 from absl import logging
 from werkzeug import test
 
-from serving import security, service
+from serving import schemas
 from serving.schemas import RequestError
 
+# Where the application keeps its `app.Service`, and a request its `Visitor`.
+SERVICE, VISITOR = "prediction_service", "rt1.visitor"
+KEY_HEADER, REQUEST_ID_HEADER = "X-API-Key", "X-Request-ID"
+OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
+# Asked every few seconds by whoever watches over the server; the page is some twenty files.
+_UNLIMITED_PATHS = ("/", "/health", "/ready", "/metrics")
+_STATIC = "/static/"
+_PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
+# Nothing that could break a log line or leave a folder that is named after it.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+# Of every answer. The page may load what this server has, show pictures that the user chose, and
+# use the camera; nothing else, and nobody may put it into a frame.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 HEADER_S = 5.0
 # With so few connections each is worth more.
 FEW_CONNECTIONS, HEADER_OF_FEW_S = 100, 2.0
-BODY_S = 20.0
-BODY_BYTES_PER_S = 50_000
+BODY_S, BODY_BYTES_PER_S = 20.0, 50_000
 # For bodies that are on their way in when the server is told to end.
 LAST_BODIES_S = 1.0
 BODIES_AT_A_TIME = 8
@@ -52,9 +96,184 @@ MOST_CONNECTIONS = 4000
 # Files that a request may need beside its connection, and that a model may open.
 _SPARE_FILES = 16
 _FREE_THREADS = 16
-_HEADER_BYTES = 64 * 1024
 # Status, headers and body.
 _Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerSettings:
+    """Limits and permissions of one server; the flags of their names say more."""
+
+    checkpoint_root: pathlib.Path | None = None
+    # Of `Predictor.from_checkpoint`, such as its engine.
+    model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    load_without_key: bool = False
+    # Name of a client -> its key; without any, no key is asked for.
+    api_keys: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    loopback_only: bool = False  # whether only loopback host names are answered
+    cors_origins: tuple[str, ...] = ()  # whose pages may call the server; "*": all
+    requests_per_minute: int | None = None
+    max_body_bytes: int = 32 * 1024 * 1024
+    max_pixels: int = schemas.MAX_PIXELS
+    max_waiting: int = 64
+    deadline_s: float = 30.0
+    record_dir: pathlib.Path | None = None
+    record_bytes: int = 20 * 1024**3
+
+
+@dataclasses.dataclass
+class Visitor:
+    """A request, as far as its header tells."""
+
+    request_id: str
+    started_s: float  # when the header was there, of `time.perf_counter`
+    client: str  # names who asks
+    refusal: RequestError | None = None  # why it is not answered
+    waited_ms: float | None = None  # in the line before the model; None: in none
+    expired: bool = False  # whether the client has been told that the answer comes too late
+
+
+def visitor_of_this() -> Visitor:
+    """Who has sent the request that Flask works on."""
+    return flask.request.environ[VISITOR]
+
+
+class Guard:
+    """Decides by the header of a request. Raises ValueError if an origin for CORS is none."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        for origin in settings.cors_origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    "cors_origins: expected scheme, host and port such as https://lab.example or "
+                    f"http://10.0.0.5:3000, without a path, or *; got {origin!r}."
+                )
+        self._settings = settings
+        self.origins = {origin.lower() for origin in settings.cors_origins}
+        self._window = limits.strategies.MovingWindowRateLimiter(limits.storage.MemoryStorage())
+
+    def admit(self, request: werkzeug.Request) -> Visitor:
+        """Who asks, and whether the request goes on."""
+        keys, headers = self._settings.api_keys, request.headers
+        brought = headers.get(REQUEST_ID_HEADER, "")
+        is_secret = any(key in brought for key in keys.values())
+        harmless = _REQUEST_ID.fullmatch(brought) and not is_secret
+        request_id = brought if harmless else uuid.uuid4().hex
+        visitor = Visitor(request_id, time.perf_counter(), request.remote_addr or "unknown")
+        try:
+            self._refuse_other_pages(request)
+            asks_first = "Access-Control-Request-Method" in headers
+            if self.origins and asks_first and request.method == "OPTIONS":
+                return visitor  # A browser asks without a key whether it may send one.
+            bearer = request.authorization
+            bearer = bearer.token if bearer is not None and bearer.type == "bearer" else None
+            sent = (headers.get(KEY_HEADER) or bearer or "").strip()
+            # All are compared: a wrong key takes as long as a right one.
+            encoded = sent.encode("utf-8", "surrogatepass")
+            matches = [hmac.compare_digest(one.encode(), encoded) for one in keys.values()]
+            name = next((name for name, is_it in zip(keys, matches) if is_it), None)
+            visitor.client = name or visitor.client
+            self.limit(request.path, visitor.client)
+            self._require(request, sent, name)
+        except RequestError as error:
+            visitor.refusal = error
+        return visitor
+
+    def _refuse_other_pages(self, request: werkzeug.Request) -> None:
+        """By the name under which this server was asked, and by the page that asked."""
+        host, origin = request.headers.get("Host"), request.headers.get("Origin")
+        if self._settings.loopback_only and host is not None and not is_loopback(host):
+            raise RequestError(
+                403,
+                "Expected a request to http://127.0.0.1 or http://localhost, got one to "
+                f"{host[:100]!r}: this server has no API keys and answers this computer only. "
+                "Start it with API keys to use another name.",
+            )
+        if request.method != "POST" or origin is None or {"*", origin.lower()} & self.origins:
+            return
+        # Without the scheme: a proxy in front may speak https to the browser and http to us.
+        if origin.partition("://")[2].lower() != request.host.lower():
+            raise RequestError(
+                403,
+                f"Expected a request of a program or of a page of {request.host}, got one of a "
+                f"page of {origin[:100]}. Start the server with that origin listed for CORS to "
+                "allow it.",
+            )
+
+    def limit(self, path: str, client: str) -> None:
+        """Raises RequestError 429 if the client has asked too often."""
+        per_minute = self._settings.requests_per_minute
+        if per_minute is None or path in _UNLIMITED_PATHS or path.startswith(_STATIC):
+            return
+        limit, counted = limits.RateLimitItemPerMinute(per_minute), client
+        with contextlib.suppress(ValueError):
+            # Of an IPv6 address, one computer may use the whole /64.
+            counted = str(ipaddress.IPv6Network((client, 64), strict=False))
+        if not self._window.hit(limit, counted):
+            until_s = self._window.get_window_stats(limit, counted)[0]
+            wait_s = max(1, math.ceil(until_s - time.time()))
+            text = f"Expected at most {per_minute} requests a minute, got more from {client}. Ask"
+            raise RequestError(429, f"{text} again in {wait_s} s.", wait_s)
+
+    def _require(self, request: werkzeug.Request, key: str, name: str | None) -> None:
+        """A key where keys are set; else nobody loads models, unless the operator says so."""
+        path = request.path
+        if self._settings.api_keys:
+            if name is None and path not in OPEN_PATHS and not path.startswith(_STATIC):
+                got = "one that it does not know" if key else "none"
+                raise RequestError(
+                    401,
+                    f"Expected an API key of this server, got {got}. Send it in the header "
+                    f"{KEY_HEADER}, or as 'Authorization: Bearer <key>'.",
+                )
+            return
+        is_local = is_loopback(request.remote_addr or "") and is_loopback(request.host)
+        is_local &= not any(header in request.headers for header in _PROXY_HEADERS)
+        if path == "/load_model" and not (self._settings.load_without_key and is_local):
+            raise RequestError(
+                403,
+                "/load_model expects an API key, got none. Start the server with API keys; or "
+                "with --load_without_key, and ask from its own computer, at http://127.0.0.1 "
+                "or http://localhost, without a proxy.",
+            )
+
+    def log(
+        self, visitor: Visitor, request: werkzeug.Request, status: int, size: int, **known: str
+    ) -> None:
+        """{"time": "2026-11-22T16:55:42.123Z", "request_id": "5f0c...", "client": "robot", ...}
+
+        Without a picture, a header, a key or what stands behind a `?` in the address, where keys
+        end up by mistake. `size` is the answer's; `known` is what was understood of a prediction.
+        """
+        path = request.path
+        for key in self._settings.api_keys.values():
+            path = path.replace(key, "<key>")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        line = {
+            "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "request_id": visitor.request_id,
+            "client": visitor.client,
+            "method": request.method[:20],
+            "path": path[:200],
+            "status": status,
+            "ms": round(1000 * (time.perf_counter() - visitor.started_s), 1),
+            "bytes_in": request.content_length or 0,
+            "bytes_out": size,
+            **known,
+        }
+        # json.dumps escapes line breaks and all that is not ASCII: nobody writes a second line.
+        logging.info("%s", json.dumps(line))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the value of a Host header, is one of this computer alone."""
+    try:
+        host = urllib.parse.urlsplit(f"//{host}").hostname or host
+        parsed = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:  # A name, or brackets that enclose no address.
+        return False
+    # A socket for both families gives 127.0.0.1 as ::ffff:127.0.0.1.
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 class Server:
@@ -68,18 +287,15 @@ class Server:
         unfinished: requests whose header has come and that are not answered.
         ended: set when the server has ended, also by itself.
         failed: whether it ended by itself.
-        service, guard: of the application.
+        service: of the application, an `app.Service`.
     """
 
     def __init__(self, app: flask.Flask, host: str, port: int) -> None:
-        """`app` is made by `serving.app.create_app`; `port` is free.
-
-        Raises OSError if too few files may be open for connections.
-        """
+        """`app` is made by `serving.app.create_app`; `port` is free. Raises OSError if too few
+        files may be open for connections."""
         self.unfinished, self.failed, self.ended = 0, False, threading.Event()
         self._app, self._host, self._port = app, host, port
-        self.service: service.Service = app.extensions[service.NAME]
-        self.guard: security.Guard = app.extensions[security.NAME]
+        self.service: Any = app.extensions[SERVICE]
         self._stored_bytes, self._stopping = 0, False
         # Until when the next part of a body has to be there.
         self._reading: dict[asyncio.Task, float] = {}
@@ -129,7 +345,7 @@ class Server:
                 backlog=1024,
                 backpressure=self._connections,
                 http1_settings=granian.http.HTTP1Settings(
-                    header_read_timeout=int(1000 * header_s), max_buffer_size=_HEADER_BYTES
+                    header_read_timeout=int(1000 * header_s), max_buffer_size=64 * 1024
                 ),
                 log_enabled=False,
             )
@@ -172,7 +388,7 @@ class Server:
         body = environ["wsgi.input"]
         self.unfinished += 1
         try:
-            visitor = environ[security.VISITOR] = self.guard.admit(werkzeug.Request(environ))
+            visitor = environ[VISITOR] = self.service.guard.admit(werkzeug.Request(environ))
             try:
                 if visitor.refusal is not None:
                     raise visitor.refusal
@@ -201,95 +417,86 @@ class Server:
         try:
             while True:
                 if size > limit:
-                    raise RequestError(
-                        413,
-                        f"Expected a body of at most {limit} bytes, got {size}. Scale the picture "
-                        "down or send it as JPEG.",
-                    )
+                    text = f"Expected a body of at most {limit} bytes, got {size}."
+                    raise RequestError(413, f"{text} Scale the picture down or send it as JPEG.")
                 body.write(part)
                 self._stored_bytes += len(part)
                 if self._stored_bytes > BODIES_AT_A_TIME * most:
                     raise RequestError(503, "The server is busy with other bodies. Try again.", 1)
                 if num_parts > 1000 + body.tell() / 500:
-                    raise RequestError(
-                        400, "Expected a body in chunks of 500 bytes and more, got smaller ones."
-                    )
+                    text = "Expected a body in chunks of 500 bytes and more, got smaller ones."
+                    raise RequestError(400, text)
                 if not more:
                     break
                 until_s = began_s + BODY_S + body.tell() / BODY_BYTES_PER_S
                 self._reading[task] = until_s
                 message = await receive()
                 if message["type"] == "http.disconnect":  # So granian calls broken chunks, too.
-                    raise RequestError(
-                        400,
-                        f"The body broke off, or its chunks are broken, after {body.tell()} bytes. "
-                        "Send it again.",
-                    )
+                    text = f"The body broke off, or its chunks are broken, after {body.tell()}"
+                    raise RequestError(400, f"{text} bytes. Send it again.")
                 part, more = message.get("body", b""), message.get("more_body", False)
                 size, num_parts = max(size, body.tell() + len(part)), num_parts + 1
         except asyncio.CancelledError as error:
-            if time.perf_counter() > until_s:
-                raise RequestError(
-                    408,
-                    f"Expected the whole body within {BODY_S:g} s and 1 s for each "
-                    f"{BODY_BYTES_PER_S} bytes, got {body.tell()} bytes. Send it faster.",
-                ) from error
-            raise RequestError(503, "The server stops. Try again.", 10) from error
+            if time.perf_counter() <= until_s:
+                raise RequestError(503, "The server stops. Try again.", 10) from error
+            text = f"Expected the whole body within {BODY_S:g} s and 1 s for each "
+            text += f"{BODY_BYTES_PER_S} bytes, got {body.tell()} bytes. Send it faster."
+            raise RequestError(408, text) from error
         finally:
             self._reading.pop(task, None)
         environ["CONTENT_LENGTH"] = str(body.tell())
         body.seek(0)
 
-    async def _work(self, environ: dict[str, Any], visitor: security.Visitor) -> _Answer:
-        """The application's answer; to a prediction in its turn.
-
-        Raises RequestError 503 if too many wait already, 504 after the deadline.
-        """
+    async def _work(self, environ: dict[str, Any], visitor: Visitor) -> _Answer:
+        """The application's answer. Raises RequestError as `in_turn`, for a prediction."""
         if environ["PATH_INFO"] == "/health":  # At once: a thread might wait for its turn.
             return self._call(environ)
         if not _predicts(environ):
             return await self._loop.run_in_executor(self._others, self._call, environ)
-        self.service.line.enter()
-        entered_s, deadline_s = time.perf_counter(), self.service.settings.deadline_s
+        entered_s = time.perf_counter()
 
         def run() -> _Answer:
-            self.service.line.leave()
             visitor.waited_ms = 1000 * (time.perf_counter() - entered_s)
             return self._call(environ)
 
-        call = self._predictions.submit(run)
+        call = self._enter(run)
         waiting = asyncio.wrap_future(call)
-        await asyncio.wait({waiting}, timeout=deadline_s)
+        await asyncio.wait({waiting}, timeout=self.service.settings.deadline_s)
         if waiting.done():
             return waiting.result()
-        if call.cancel():
-            self.service.line.leave()
         visitor.expired = True  # What still runs is neither logged nor kept.
-        raise RequestError(504, f"The server is too busy: No answer within {deadline_s:g} s.")
+        raise self._too_late(call)
 
     def in_turn(self, call: Callable[[], Any]) -> Any:
         """Runs a call of the model for another protocol, in the line of the predictions.
 
         Raises RequestError 503 if too many wait already, 504 after the deadline.
         """
-        line, deadline_s = self.service.line, self.service.settings.deadline_s
-        line.enter()
+        future = self._enter(call)
+        try:
+            return future.result(self.service.settings.deadline_s)
+        except concurrent.futures.TimeoutError as error:
+            raise self._too_late(future) from error
+
+    def _enter(self, call: Callable[[], Any]) -> concurrent.futures.Future:
+        """What a call of the model gives in its turn. Raises RequestError 503."""
+        self.service.line.enter()
 
         def run() -> Any:
-            line.leave()
+            self.service.line.leave()
             return call()
 
-        future = self._predictions.submit(run)
-        try:
-            return future.result(deadline_s)
-        except concurrent.futures.TimeoutError as error:
-            if future.cancel():
-                line.leave()
-            text = f"The server is too busy: No answer within {deadline_s:g} s."
-            raise RequestError(504, text) from error
+        return self._predictions.submit(run)
+
+    def _too_late(self, call: concurrent.futures.Future) -> RequestError:
+        """Takes a call out of the line, if it still waits there."""
+        if call.cancel():
+            self.service.line.leave()
+        deadline_s = self.service.settings.deadline_s
+        return RequestError(504, f"The server is too busy: No answer within {deadline_s:g} s.")
 
     async def _refuse(
-        self, environ: dict[str, Any], visitor: security.Visitor, error: RequestError
+        self, environ: dict[str, Any], visitor: Visitor, error: RequestError
     ) -> _Answer:
         """The application's answer to a refused request.
 
@@ -299,20 +506,19 @@ class Server:
         told = dataclasses.replace(visitor, refusal=error, expired=False)
         # Flask adds what a browser wants.
         if error.retry_after_s is None or not _predicts(environ) or "HTTP_ORIGIN" in environ:
-            again = {**environ, security.VISITOR: told}
+            again = {**environ, VISITOR: told}
             return await self._loop.run_in_executor(self._others, self._call, again)
         body = json.dumps({"error": error.message, "request_id": told.request_id}).encode()
         headers = {
-            **security.HEADERS,
+            **HEADERS,
             "Retry-After": str(error.retry_after_s),
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
-            security.REQUEST_ID_HEADER: told.request_id,
+            REQUEST_ID_HEADER: told.request_id,
         }
-        self.service.metrics.count_as(
-            *(environ["PATH_INFO"], environ["REQUEST_METHOD"], error.status, told.started_s)
-        )
-        self.guard.log(told, werkzeug.Request(environ), error.status, len(body))
+        asked = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        self.service.metrics.count(*asked, error.status, told.started_s)
+        self.service.guard.log(told, werkzeug.Request(environ), error.status, len(body))
         return error.status, list(headers.items()), body
 
     def _call(self, environ: dict[str, Any]) -> _Answer:
@@ -336,13 +542,10 @@ def connections() -> int:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
-    opened = len(os.listdir("/dev/fd"))
-    found = min(MOST_CONNECTIONS, soft - opened - _SPARE_FILES)
+    found = min(MOST_CONNECTIONS, soft - len(os.listdir("/dev/fd")) - _SPARE_FILES)
     if found < 8:
-        raise OSError(
-            f"The server may open {soft} files and has {opened} open: too few for connections. "
-            f"Raise the limit to 256 or more: ulimit -n 256"
-        )
+        text = f"The server may open {soft} files: too few for connections."
+        raise OSError(f"{text} Raise the limit to 256 or more: ulimit -n 256")
     if found < FEW_CONNECTIONS:
         logging.warning("ulimit -n is %d: only %d connections at a time", soft, found)
     return found
@@ -354,13 +557,11 @@ def _predicts(environ: dict[str, Any]) -> bool:
 
 async def _discard(receive: Callable) -> None:
     """Reads a refused body as far as it is there: who still sends may miss the answer."""
-    for _ in range(64):
-        try:
+    with contextlib.suppress(asyncio.TimeoutError):
+        for _ in range(64):
             message = await asyncio.wait_for(receive(), 0.05)
-        except asyncio.TimeoutError:
-            return
-        if not message.get("more_body", False):
-            return
+            if not message.get("more_body", False):
+                return
 
 
 def _environ(scope: dict) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from absl import logging
 from PIL import Image
 
 import policy_specs
-from serving import front, schemas, service
+from serving import app, front, schemas
 from serving.schemas import RequestError
 
 MAX_SESSIONS = 64
@@ -55,18 +55,19 @@ def pack(content: object) -> bytes:
     """msgpack, with arrays as openpi writes them."""
 
     def default(value: object) -> dict[bytes, Any]:
-        if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind in "VOc":
-            raise TypeError(f"Cannot send a {type(value).__name__}.")
         if isinstance(value, np.generic):
             return {b"__npgeneric__": True, b"data": value.item(), b"dtype": value.dtype.str}
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"Cannot send a {type(value).__name__}.")
         shape, data = value.shape, value.tobytes()
         return {b"__ndarray__": True, b"data": data, b"dtype": value.dtype.str, b"shape": shape}
 
     return msgpack.packb(content, default=default)
 
 
-def unpack(data: bytes) -> Any:
-    """The inverse of `pack`. Raises ValueError for what is not msgpack, or no honest array."""
+def unpack(data: bytes | str) -> dict[str, Any]:
+    """The observation in a message. Raises ValueError for anything but a map of names in msgpack,
+    and for arrays that are no numbers or shorter than they say."""
 
     def hook(value: dict) -> object:
         if b"__ndarray__" not in value and b"__npgeneric__" not in value:
@@ -79,16 +80,22 @@ def unpack(data: bytes) -> Any:
         return np.frombuffer(value[b"data"], dtype).reshape(value[b"shape"])
 
     try:
-        return msgpack.unpackb(data, object_hook=hook)
+        found = msgpack.unpackb(data, object_hook=hook)
     except (ValueError, TypeError, KeyError, msgpack.UnpackException, RecursionError) as error:
         raise ValueError(f"Expected a message of msgpack with NumPy arrays: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise ValueError("Expected a message of msgpack that maps names to values.")
+    return {key.removeprefix("observation/"): value for key, value in found.items()}
 
 
 class FoodSession:
     """Episodes of a food model; a step knows nothing of the one before."""
 
-    def __init__(self, of: service.Service) -> None:
-        self._service, self._predictor = of, None
+    def __init__(self, service: app.Service) -> None:
+        self._service, self._predictor = service, None
+        version = service.current and service.current.version
+        keys = ["image", *_FOOD_KEYS, "prompt"]
+        self.about = {"policy": "food", "model_version": version, "observation_keys": keys}
 
     def reset(self) -> None:
         """The next step is that of the model that answers then."""
@@ -98,43 +105,36 @@ class FoodSession:
         """The answer. Raises RequestError, FloatingPointError."""
         if self._predictor is None:
             self._predictor = self._service.require_predictor()
-        image = observation.get("image")
+        predictor, image = self._predictor, observation.get("image")
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-                raise RequestError(
-                    422,
-                    f"image: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}.",
-                )
+                text = f"image: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}."
+                raise RequestError(422, text)
             file = io.BytesIO()
             Image.fromarray(image).save(file, "bmp")  # Lossless, and the fastest to read.
             image = file.getvalue()
         asked = {key: observation[key] for key in _FOOD_KEYS if observation.get(key) is not None}
         if "prompt" in observation:
             asked["text"] = observation["prompt"]
-        request = schemas.PredictRequest().load({"image": image, **asked})
-        known = schemas.with_defaults(request)
-        answer = in_turn(
-            lambda: self._service.answer(self._predictor, request["image"], known, sampled=False)
-        )
-        found = answer["prediction"]
-        ends = [found[key] for key in ("start_x", "start_y", "end_x", "end_y")]
-        answer["model_version"] = self._predictor.version
+        known = schemas.PredictRequest().load({"image": image, **asked})
+        limits = self._service.limits
+        answer = in_turn(lambda: predictor.answer(known["image"], known, sampled=False, **limits))
+        ends = [answer["prediction"][key] for key in ("start_x", "start_y", "end_x", "end_y")]
+        answer["model_version"] = predictor.version
         return {"actions": np.array([ends], np.float32), **answer}
-
-    @staticmethod
-    def metadata(of: service.Service) -> dict[str, Any]:
-        """What the server says first."""
-        version = of.current and of.current.version
-        keys = ["image", *_FOOD_KEYS, "prompt"]
-        return {"policy": "food", "model_version": version, "observation_keys": keys}
 
 
 class RT1Session:
-    """Episodes of an RT-1 policy."""
+    """Episodes of an RT-1 policy, an `rt1_policy.RT1Policy`."""
 
     def __init__(self, policy: Any) -> None:
-        """`policy` is an `rt1_policy.RT1Policy`."""
         self._policy, self._state = policy, None
+        self.about = {
+            "policy": "rt1",
+            "model_version": policy.version,
+            "observation_keys": [policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY],
+            "image_shape": list(policy.image_shape),
+        }
 
     def reset(self) -> None:
         """Empties the window."""
@@ -143,23 +143,13 @@ class RT1Session:
     def step(self, observation: dict[str, Any], in_turn: Callable) -> dict[str, Any]:
         """The action. Raises RequestError, FloatingPointError."""
         state = self._policy.initial_state() if self._state is None else self._state
-        keys = (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
-        inputs = [np.asarray(observation.get(key)) for key in keys]
+        inputs = [np.asarray(observation.get(key)) for key in self.about["observation_keys"]]
         try:
             action, self._state = in_turn(lambda: self._policy.step(*inputs, state))
         except ValueError as error:
             raise RequestError(422, str(error)) from error
         parts = np.concatenate([action[key] for key in _RT1_ACTIONS if key in action])
         return {"actions": parts[np.newaxis].astype(np.float32), **action}
-
-    def metadata(self) -> dict[str, Any]:
-        """What the server says first."""
-        return {
-            "policy": "rt1",
-            "model_version": self._policy.version,
-            "observation_keys": [policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY],
-            "image_shape": list(self._policy.image_shape),
-        }
 
 
 class Gateway:
@@ -182,7 +172,7 @@ class Gateway:
 
         Args:
             server: whose model, line and guard it shares.
-            host, port: where it listens; 0 takes any free port.
+            host, port: where it listens; 0 takes any free one.
             rt1: an `rt1_policy.RT1Policy` in the place of the server's model.
             idle_s: who says nothing for so long is disconnected.
             max_sessions: others are refused with 503.
@@ -190,8 +180,7 @@ class Gateway:
         Raises OSError if it cannot listen.
         """
         self._front, self._rt1, self._idle_s, self._most = server, rt1, idle_s, max_sessions
-        self._service, self._guard = server.service, server.guard
-        self.num_sessions, self._lock = 0, threading.Lock()
+        self._service, self.num_sessions, self._lock = server.service, 0, threading.Lock()
         self._server = websockets.sync.server.serve(
             self._talk,
             host,
@@ -226,13 +215,12 @@ class Gateway:
         scheme, _, key = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "api-key":
             environ["HTTP_X_API_KEY"] = key
-        visitor = self._guard.admit(werkzeug.Request(environ))
-        refusal = visitor.refusal
+        connection.visitor = self._service.guard.admit(werkzeug.Request(environ))
+        refusal = connection.visitor.refusal
         if refusal is None and self.num_sessions >= self._most:
             text = f"Expected at most {self._most} sessions. Try again."
             refusal = RequestError(503, text, 10)
         if refusal is None:
-            connection.visitor = visitor
             return None
         return connection.respond(http.HTTPStatus(refusal.status), refusal.message + "\n")
 
@@ -243,25 +231,24 @@ class Gateway:
             self.num_sessions += 1
         try:
             session = RT1Session(self._rt1) if self._rt1 else FoodSession(self._service)
-            about = session.metadata() if self._rt1 else session.metadata(self._service)
-            connection.send(pack({"protocol": "openpi", "idle_s": self._idle_s, **about}))
+            connection.send(pack({"protocol": "openpi", "idle_s": self._idle_s, **session.about}))
             before_ms = None
             while True:
                 message = connection.recv(self._idle_s)
                 started = time.perf_counter()
                 try:
-                    answer = self._step(session, message, client)
+                    self._service.guard.limit("/predict", client)
+                    answer = self._step(session, unpack(message))
                     if before_ms is not None:
                         answer["server_timing"]["prev_total_ms"] = before_ms
                     status, packed = 200, pack(answer)
-                except (RequestError, ValueError) as error:
-                    status = error.status if isinstance(error, RequestError) else 400
-                    packed = getattr(error, "message", str(error))
-                except FloatingPointError as error:
-                    status, packed = 500, str(error)
+                except RequestError as error:
+                    status, packed = error.status, error.message
+                except (ValueError, FloatingPointError) as error:
+                    status, packed = 400 if isinstance(error, ValueError) else 500, str(error)
                 connection.send(packed)
                 before_ms, num_steps = 1000 * (time.perf_counter() - started), num_steps + 1
-                self._service.metrics.count_as("/openpi", "POST", status, started)
+                self._service.metrics.count("/openpi", "POST", status, started)
         except TimeoutError:
             reason = f"nothing came for {self._idle_s:g} s"
             connection.close(1001, reason)
@@ -272,18 +259,9 @@ class Gateway:
                 self.num_sessions -= 1
             logging.info("openpi: %s after %d steps: %s", client, num_steps, reason[:200])
 
-    def _step(self, session: Any, message: bytes | str, client: str) -> dict[str, Any]:
-        """The answer to one message. Raises RequestError, ValueError, FloatingPointError."""
-        self._guard.limit("/predict", client)
+    def _step(self, session: Any, observation: dict[str, Any]) -> dict[str, Any]:
+        """The answer to an observation. Raises RequestError, ValueError, FloatingPointError."""
         started = time.perf_counter()
-        observation = unpack(message) if isinstance(message, bytes) else None
-        if not isinstance(observation, dict) or not all(
-            isinstance(key, str) for key in observation
-        ):
-            raise ValueError("Expected a message of msgpack that maps names to values.")
-        observation = {
-            key.removeprefix("observation/"): value for key, value in observation.items()
-        }
         if observation.pop("reset", False):
             session.reset()
             if not observation:
@@ -299,9 +277,8 @@ class Gateway:
 
             return self._front.in_turn(begin)
 
-        about = session.metadata() if self._rt1 else session.metadata(self._service)
         answer = session.step(observation, in_turn)
-        answer["ignored"] = sorted(set(observation) - set(about["observation_keys"]))
+        answer["ignored"] = sorted(set(observation) - set(session.about["observation_keys"]))
         infer_ms = 1000 * (time.perf_counter() - started)
         answer["server_timing"] = {"infer_ms": infer_ms, "queue_ms": waited[0]}
         return answer

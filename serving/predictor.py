@@ -37,15 +37,14 @@ import policy_specs
 from evaluation import calibration as uncertainty_calibration
 from evaluation import uncertainty
 from food_data import embedding_store, framing, image_placement
-from serving.schemas import DROPOUT_SCOPES, RequestError
-from serving.settings import ENGINES, ServerSettings
+from serving import schemas
+from serving.schemas import RequestError
 
+ENGINES = ("auto", "tensorflow", "onnxruntime")
 # How alike free text and an instruction must be: the cosine of their embeddings. Of 20 paraphrases
 # such as "get a spoonful of oatmeal" 18 lie at 0.60 and above; of 21 foreign commands such as "open
 # the window" the highest, "scoop up the sand", lies at 0.51.
 MIN_LIKENESS = 0.55
-# Of the samples of mc_dropout: the same picture always gets the same verdict.
-_JUDGE_SEED = 0
 
 
 class Predictor:
@@ -75,8 +74,7 @@ class Predictor:
         """`placement_mode` is None if the data set did not say it, `trained_pairs` if nobody knows;
         without `encoder`, the one that made the embeddings, instructions in free text are refused.
         """
-        self.model = model
-        self.version = version
+        self.model, self.version = model, version
         self.engine = getattr(model, "name", type(model).__name__)
         self.num_workers = getattr(model, "num_workers", 1)
         self.framing = framed or framing.Framing()
@@ -89,17 +87,24 @@ class Predictor:
     def from_checkpoint(
         cls,
         directory: str | os.PathLike[str],
-        settings: ServerSettings,
         config_file: str | os.PathLike[str] | None = None,
         loss_type: str | None = None,
+        *,
+        engine: str = "auto",
+        passes: str | None = None,
+        trust_config: bool = False,
+        act_below_floor: bool = False,
     ) -> Predictor:
         """Loads a checkpoint directory; whatever is wrong with it is raised by the loader.
 
         Args:
             directory: that train.py wrote.
-            settings: engine, passes, trust_config and act_below_floor count.
             config_file: gin file in the place of the directory's; None for that one.
             loss_type: in the place of the one in the configuration; None for that one.
+            engine: of `ENGINES`.
+            passes: of `framing.PASSES`; None: as the checkpoint says.
+            trust_config: let gin run what the directory's configuration says.
+            act_below_floor: use a calibration that misses its floor.
         """
         # Imported here because it builds networks, which a predictor of another model never needs.
         import checkpoint_directory
@@ -107,8 +112,7 @@ class Predictor:
         contents = checkpoint_directory.read_contents(directory)
         directory = contents.directory
         calibration = uncertainty_calibration.of_checkpoint(contents)
-        trust = settings.trust_config
-        loaded = checkpoint_directory.load(contents, config_file, loss_type, trust)
+        loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
         logging.info(
             "TensorFlow traces the network of %s: seconds for a small one, a minute for a full-size"
             " one; its ONNX export, made once, takes as long",
@@ -116,15 +120,15 @@ class Predictor:
         )
         pairs = loaded.metadata.get("trained_pairs")
         return cls(
-            create_engine(loaded, settings.engine),
+            create_engine(loaded, engine),
             loaded.embeddings,
             loaded.metadata["resize"],
             f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
             calibration,
-            checkpoint_directory.framing_of(loaded.metadata).instead(settings.passes),
+            checkpoint_directory.framing_of(loaded.metadata).instead(passes),
             _encoder_of(loaded.embeddings),
             None if pairs is None else frozenset((action, food) for action, food in pairs),
-            settings.act_below_floor,
+            act_below_floor,
         )
 
     def combinations(self) -> list[tuple[str, str]]:
@@ -139,9 +143,8 @@ class Predictor:
         embedding = np.zeros((1, policy_specs.EMBEDDING_SIZE), np.float32)
         self.model.forward(image, embedding)
         # Memory pools and kernels are made for a shape when it is first seen.
-        for scope in DROPOUT_SCOPES:
+        for scope in schemas.DROPOUT_SCOPES:
             self.model.forward(image, embedding, dropout=scope, num_samples=16, seed=0)
-        self.model.forward(image, embedding)
         if self._encoder is not None:  # Its first text takes seconds.
             self._encoder.encode("skewer a strawberry")
         if self.judge is not None:
@@ -173,15 +176,10 @@ class Predictor:
         """
         understood, vector = self._instruction(request)
         started = time.perf_counter()
-        try:
-            (width, height), _ = image_placement.read_header(image)
-        except image_placement.ImageDecodeError:  # Decoding says it better.
-            width = height = 0
-        with budget(width * height):
-            photo, first = self._place(image, request["resize"], max_pixels)
+        photo, first = self._place(image, request["resize"], max_pixels, budget)
         decoded = time.perf_counter()
         framed = self.framing.instead(request["passes"])
-        model = framing.Voted(self.model) if framed.votes else self.model
+        model = framed.model(self.model)
         (view,) = framing.look(model.forward, [photo], [first], vector[np.newaxis], framed)
         verdict = row = None
         # A calibration of answers that were found in another way says nothing about these.
@@ -214,22 +212,20 @@ class Predictor:
 
     def _instruction(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         """What was understood, as an answer says it, and its embedding. Raises RequestError 422."""
-        action, food, likeness, trained = request["action"], request["food_type"], None, None
-        names = "action", "food_type", "likeness", "trained"
+        pair, likeness, trained = (request["action"], request["food_type"]), None, None
+        if pair[0] is None:
+            pair, likeness = self._nearest(request["text"])
         try:
-            if action is not None:
-                pair = self._embeddings.resolve(action, food)
-            else:
-                pair, likeness = self._nearest(request["text"])
+            pair = self._embeddings.resolve(*pair)
         except embedding_store.UnknownInstructionError as error:
             start, _, known = str(error).partition("Known: ")
-            if known.count(",") < 5:
-                raise RequestError(422, str(error)) from error
-            raise RequestError(
-                422, f"{start}GET /available_combinations lists the known ones."
-            ) from error
+            if known.count(",") >= 5:
+                known = "GET /available_combinations lists the known ones."
+                raise RequestError(422, start + known) from error
+            raise RequestError(422, str(error)) from error
         if self.trained_pairs is not None:
             trained = pair in self.trained_pairs
+        names = "action", "food_type", "likeness", "trained"
         return dict(zip(names, (*pair, likeness, trained))), self._embeddings.lookup(*pair)
 
     def _nearest(self, text: str) -> tuple[tuple[str, str], float]:
@@ -264,7 +260,7 @@ class Predictor:
         return pairs, np.stack([self._embeddings.lookup(*pair) for pair in pairs])
 
     def _place(
-        self, image: bytes, resize: str | None, max_pixels: int
+        self, image: bytes, resize: str | None, max_pixels: int, budget: Callable
     ) -> tuple[np.ndarray, framing.View]:
         """The picture as `image_placement.decode_photo` gives it, and what the first pass sees."""
         mode = resize or self._placement_mode
@@ -275,21 +271,22 @@ class Predictor:
                 f"none, and the data set of {self.version} does not say which it had.",
             )
         try:
-            photo, size = image_placement.decode_photo(image, max_pixels)
+            (width, height), _ = image_placement.read_header(image)
+            with budget(width * height):
+                photo, size = image_placement.decode_photo(image, max_pixels)
+                return photo, framing.View(*image_placement.place(photo, mode, size=size))
         except image_placement.TooManyPixelsError as error:
             raise RequestError(413, str(error)) from error
         except image_placement.ImageDecodeError as error:
             raise RequestError(422, str(error)) from error
-        return photo, framing.View(*image_placement.place(photo, mode, size=size))
 
 
 def create_engine(loaded: Any, name: str = "auto") -> Any:
     """An `engines.engine.Engine`, which has run once, of a `checkpoint_directory.LoadedCheckpoint`.
 
-    `name` is one of `settings.ENGINES`; 'auto': TensorFlow where it sees a GPU, which ONNX
-    Runtime's build for CPUs would leave idle, else the fastest that is installed and passes the
-    comparison with the agent. Raises EngineError if the engine that was named cannot be had, and
-    ValueError if there is none of the name.
+    `name` is one of `ENGINES`; 'auto': TensorFlow where it sees a GPU, which ONNX Runtime's build
+    for CPUs would leave idle, else the fastest that is installed and passes the comparison with the
+    agent. Raises EngineError, a ValueError, if the engine that was named cannot be had.
     """
     import tensorflow as tf  # All here, because it takes seconds.
 
@@ -297,21 +294,14 @@ def create_engine(loaded: Any, name: str = "auto") -> Any:
 
     if name not in ENGINES:
         raise ValueError(f"engine: expected one of {ENGINES}, got {name!r}.")
-    if name == "auto" and tf.config.list_physical_devices("GPU"):
-        name = "tensorflow"
-    if name != "tensorflow":
+    if name == "onnxruntime" or (name == "auto" and not tf.config.list_physical_devices("GPU")):
         try:
-            try:
-                from serving.engines import onnx  # ONNX Runtime is optional.
-            except ImportError as error:
-                raise engine.EngineError(
-                    "engine onnxruntime: expected the packages onnxruntime, tf2onnx and onnx, got "
-                    f"{error}. Install them: pip install -r requirements.txt"
-                ) from error
+            from serving.engines import onnx  # ONNX Runtime is optional.
+
             return onnx.create(loaded.agent)
-        except engine.EngineError as error:
+        except (ImportError, engine.EngineError) as error:
             if name != "auto":
-                raise
+                raise engine.EngineError(f"engine {name}: {error}") from error
             logging.warning("TensorFlow runs the network: %s", error)
     functions = loaded.agent.prediction_functions()
     made = engine.in_tensorflow(graphs.freeze_stages(functions), functions)
@@ -320,7 +310,8 @@ def create_engine(loaded: Any, name: str = "auto") -> Any:
 
 
 class UncertaintyJudge:
-    """A calibration and how its uncertainty is computed.
+    """A calibration and how its uncertainty is computed. Raises ValueError if its source is none
+    that a server computes, or not this model's.
 
     Attributes:
         asks_always: whether the human is asked whatever the threshold says.
@@ -332,7 +323,6 @@ class UncertaintyJudge:
         model: Any,
         act_below_floor: bool = False,
     ) -> None:
-        """Raises ValueError if its source is none that a server computes, or not this model's."""
         try:
             uncertainty.parse("default", model, calibration.fitted_on)
         except ValueError as error:
@@ -356,10 +346,12 @@ class UncertaintyJudge:
         first: image_placement.Placement,
         embedding: np.ndarray,
     ) -> tuple[uncertainty_calibration.CalibratedAnswer, np.ndarray | None]:
-        """Runs the model once more, or with dropout, as the calibration was fitted."""
+        """Runs the model once more, or with dropout, as the calibration was fitted; also its answer
+        without dropout, where that was one of the two."""
         fitted = self.calibration.fitted_on
         source = uncertainty.parse("default", model, fitted)
-        estimate = source(view.square[np.newaxis], embedding[np.newaxis], _JUDGE_SEED)
+        # Always the same seed: the same picture always gets the same verdict.
+        estimate = source(view.square[np.newaxis], embedding[np.newaxis], 0)
         moved = estimate.moved(*framing.relative([view.placement], [first]))
         verdict = self.calibration.apply(moved)
         return verdict, estimate.answers[0] if fitted.source == "token_distribution" else None
@@ -373,13 +365,19 @@ class UncertaintyJudge:
         asking, fitted = self.calibration.asking, self.calibration.fitted_on
         known = self.calibration.confidence is not None
         size = np.array([placement.width, placement.height], np.float64)
-        centre = placement.to_picture(np.array([found.centre]))[0]
-        radii = _lengths(np.full((1, 2), found.radius), placement)[0]
-        std = _lengths(np.reshape(found.std, (2, 2)), placement) / size
+        zero = placement.to_picture(np.zeros((1, 2)))  # Lengths have none of the border.
+        ellipse = np.stack(
+            [
+                placement.to_picture(np.array([found.centre]))[0],
+                (placement.to_picture(np.full((1, 2), found.radius)) - zero)[0],
+            ]
+        )
+        std = (placement.to_picture(np.reshape(found.std, (2, 2))) - zero) / size
         low, high = (
-            placement.to_picture(np.reshape(ends, (2, 2))) / size
+            np.clip(placement.to_picture(np.reshape(ends, (2, 2))) / size, 0, 1).ravel().tolist()
             for ends in (found.box_low, found.box_high)
         )
+        names = ("center_x", "center_y", "radius_x", "radius_y")
         return {
             "source": fitted.source,
             # Asking is judged by one minus the chance to be right, where that is known.
@@ -395,21 +393,11 @@ class UncertaintyJudge:
             "expected_query_rate": asking.expected_query_rate,
             "std": std.ravel().tolist(),
             "coverage": found.coverage,
-            "region": _region(centre / size, radii / size),
-            "region_pixels": _region(centre, radii),
-            "box_low": np.clip(low, 0, 1).ravel().tolist(),
-            "box_high": np.clip(high, 0, 1).ravel().tolist(),
+            "region": dict(zip(names, (ellipse / size).ravel().tolist())),
+            "region_pixels": dict(zip(names, ellipse.ravel().tolist())),
+            "box_low": low,
+            "box_high": high,
         }
-
-
-def _lengths(lengths: np.ndarray, placement: image_placement.Placement) -> np.ndarray:
-    """Shares of the square [N, 2] (x, y) to pixels of the picture."""
-    return placement.to_picture(lengths) - placement.to_picture(np.zeros_like(lengths))
-
-
-def _region(centre: np.ndarray, radii: np.ndarray) -> dict[str, float]:
-    names = ("center_x", "center_y", "radius_x", "radius_y")
-    return dict(zip(names, [*centre.tolist(), *radii.tolist()]))
 
 
 def _samples(
@@ -496,17 +484,13 @@ def _encoder_of(store: embedding_store.EmbeddingStore) -> Any:
     # Imported here because the encoders need TensorFlow, which a predictor of a stub does without.
     from food_data import text_encoders
 
+    made_by = store.manifest["encoder"], store.manifest["encoder_version"]
     try:
         encoder = text_encoders.PackageEncoder()
+        if made_by == (encoder.name, encoder.version):
+            return encoder
+        reason = f"made by {made_by}, installed is {encoder.name} {encoder.version}"
     except ModuleNotFoundError as error:
-        logging.info("Instructions in free text will be refused: %s", error)
-        return None
-    made_by = (store.manifest["encoder"], store.manifest["encoder_version"])
-    if made_by != (encoder.name, encoder.version):
-        logging.warning(
-            "Instructions in free text will be refused: the embeddings were made by %s %s, "
-            "installed is %s %s",
-            *(*made_by, encoder.name, encoder.version),
-        )
-        return None
-    return encoder
+        reason = error
+    logging.info("Instructions in free text will be refused: %s", reason)
+    return None

@@ -6,9 +6,8 @@
 
 `food_data/recordings.py` says what the folder holds, and reads it. A record is there whole or not
 at all: its files are written into a folder whose name begins with a dot, which is then renamed.
-
-Recording never costs a client its answer. A full disk is logged and counted; the limit `max_bytes`
-ends recording with a warning.
+Recording never costs a client its answer: a full disk is logged, and `max_bytes` ends recording
+with a warning.
 """
 
 from __future__ import annotations
@@ -38,11 +37,10 @@ _KEPT_FREE_BYTES = 256 * 1024**2
 
 
 class Recorder:
-    """Writes records. One is shared by all threads of a server."""
+    """Writes records; all threads of a server share it. What is in the folder already stays and
+    counts towards the limit. Raises OSError if the folder cannot be made or read."""
 
     def __init__(self, directory: str | os.PathLike[str], max_bytes: int = 20 * 1024**3) -> None:
-        """What is in the folder already stays and counts towards the limit, in blocks as the file
-        system does. Raises OSError if the folder cannot be made or read."""
         self._directory = pathlib.Path(directory)
         self._directory.mkdir(parents=True, exist_ok=True)
         self._max_bytes, self._lock = max_bytes, threading.Lock()
@@ -53,7 +51,7 @@ class Recorder:
             for name in names
         )
         self._claimed: collections.deque[str] = collections.deque(maxlen=_MOST_AT_A_TIME)
-        self._ended, self._failures = False, 0
+        self._ended = False
 
     def claim(self, request_id: str) -> str:
         """The id that an answer gets: the given one, or a fresh one if there is such an answer.
@@ -76,29 +74,23 @@ class Recorder:
         self, request_id: str, image: bytes, request: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> None:
         """Writes a record, or logs why it could not be written."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        stamped = {**request, recordings.RECORDED_AT: now.isoformat(timespec="milliseconds")}
+        size = 0
         try:
             recordings.check_request_id(request_id)
-            now = datetime.datetime.now(datetime.timezone.utc)
-            stamped = {**request, recordings.RECORDED_AT: now.isoformat(timespec="milliseconds")}
             files = {
                 recordings.IMAGE_STEM + recordings.image_ending(image): image,
                 recordings.REQUEST_FILE: _json(stamped),
                 recordings.ANSWER_FILE: _json(answer),
             }
-            size = sum(_on_disk(len(content)) for content in files.values())
-            if not self._reserve(size):
-                return
-            try:
+            size = self._reserve(sum(_on_disk(len(content)) for content in files.values()))
+            if size:
                 self._write(self._directory / now.date().isoformat(), request_id, files)
-            except OSError:
-                with self._lock:
-                    self._used_bytes -= size
-                raise
         except (OSError, TypeError, ValueError) as error:
             with self._lock:
-                self._failures += 1
-                text = "Request %s was not recorded (failure %d): %s"
-                logging.warning(text, request_id, self._failures, error)
+                self._used_bytes -= size
+            logging.warning("Request %s was not recorded: %s", request_id, error)
 
     def correct(self, request_id: str, correction: Mapping[str, Any]) -> None:
         """Adds a correction, a motion in 0..1 of the photo, in the place of an earlier one.
@@ -124,23 +116,24 @@ class Recorder:
         days = recordings.day_folders(self._directory)
         return next((day / request_id for day in days if (day / request_id).is_dir()), None)
 
-    def _reserve(self, size: int) -> bool:
-        """Counts the bytes of a record; False once the limit is reached."""
+    def _reserve(self, size: int) -> int:
+        """Counts the bytes of a record; 0 once the limit is reached."""
         free = shutil.disk_usage(self._directory).free - _KEPT_FREE_BYTES
         with self._lock:
             # After the first record that does not fit no smaller one is let in: there is one
             # time when recording ended, instead of gaps wherever photos were large.
-            if not self._ended and self._used_bytes + size <= self._max_bytes and size <= free:
+            if self._ended:
+                return 0
+            if self._used_bytes + size <= self._max_bytes and size <= free:
                 self._used_bytes += size
-                return True
-            if not self._ended:
-                self._ended = True
-                logging.warning(
-                    "Recording stops: %s would hold more than %d bytes, or its disk has less than "
-                    "%d left. Move records away, then restart the server.",
-                    *(self._directory, self._max_bytes, _KEPT_FREE_BYTES),
-                )
-        return False
+                return size
+            self._ended = True
+        logging.warning(
+            "Recording stops: %s would hold more than %d bytes, or its disk has less than %d left. "
+            "Move records away, then restart the server.",
+            *(self._directory, self._max_bytes, _KEPT_FREE_BYTES),
+        )
+        return 0
 
     def _write(self, day: pathlib.Path, request_id: str, files: Mapping[str, bytes]) -> None:
         day.mkdir(exist_ok=True)

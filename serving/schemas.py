@@ -12,9 +12,10 @@ Fields that nobody knows are ignored: existing clients send those of /predict_ba
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
+import itertools
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -29,17 +30,10 @@ from werkzeug import exceptions
 
 from food_data import framing, image_placement
 
+MAX_PIXELS = 50_000_000
 # Our own requests hold about 30 values: sixteen pictures, and a dozen fields.
 MAX_JSON_VALUES = 10_000
 MAX_JSON_DEPTH = 8
-_NUMBERS_FOR_A_PICTURE = re.compile(rb'"images?"\s*:\s*\[[\s\[]*-?[0-9]')
-_NO_UTF8 = {
-    b"\x1f\x8b": "a gzip'd body; send it uncompressed",
-    b"\x28\xb5\x2f\xfd": "a body compressed with Zstandard; send it uncompressed",
-    b"\xff\xfe": "UTF-16; save it as UTF-8",
-    b"\xfe\xff": "UTF-16; save it as UTF-8",
-}
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 DROPOUT_SCOPES = ("head", "full")
 MAX_BATCH_SIZE = 64
 MAX_IMAGES = 16
@@ -94,7 +88,7 @@ class PictureFile(fields.String):
                 raise marshmallow.ValidationError("another prefix")
             try:
                 value = base64.b64decode("".join(payload.split()), validate=True)
-            except (binascii.Error, ValueError) as error:
+            except ValueError as error:
                 raise marshmallow.ValidationError("no base64") from error
         if not isinstance(value, bytes) or not value:
             raise marshmallow.ValidationError("no file")
@@ -121,27 +115,24 @@ class Flag(fields.Boolean):
     """true or false, or these words as a form sends them."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
-        values = {True: True, False: False, "true": True, "false": False}
-        value = value.lower() if isinstance(value, str) else value
-        if not isinstance(value, (bool, str)) or value not in values:
-            raise self.make_error("invalid", input=value)
-        return values[value]
+        word = value.lower() if isinstance(value, str) else json.dumps(value)
+        if isinstance(value, (bool, str)) and word in ("true", "false"):
+            return word == "true"
+        raise self.make_error("invalid", input=value)
 
 
-def _take(
-    kind: type, expected: str, check: Any = None, required: bool = False, **options: Any
-) -> fields.Field:
-    """A field of a request; None stands for its absence unless it is required.
+def _take(kind: type, expected: str, check: Any = None, need: bool = False, **more: Any) -> Any:
+    """A field of a request; None stands for its absence if it is not needed.
 
     What is expected is its description in the document, and, up to ` (`, what a refusal says.
     """
-    options |= {"required": True} if required else {"allow_none": True, "load_default": None}
-    return kind(metadata={"description": expected}, validate=check, **options)
+    more |= {"required": True} if need else {"allow_none": True, "load_default": None}
+    return kind(metadata={"description": expected}, validate=check, **more)
 
 
-def _name(expected: str, meaning: str = "", required: bool = False) -> fields.Field:
+def _name(expected: str, meaning: str = "", need: bool = False) -> fields.Field:
     expected = f"{expected}, in 1 to 200 letters{meaning}"
-    return _take(Name, expected, validate.Length(1, 200), required)
+    return _take(Name, expected, validate.Length(1, 200), need)
 
 
 def _choice(choices: tuple[str, ...], meaning: str) -> fields.Field:
@@ -154,11 +145,14 @@ def _whole(low: int, high: int, meaning: str) -> fields.Field:
     return _take(Whole, expected, validate.Range(low, high))
 
 
-_SHARE = "a number from 0 to 1 of the picture's width or height"
 _PICTURE = (
     "a picture's file, in JSON as base64 of A-Z a-z 0-9 + / and = at the end "
-    f"({', '.join(image_placement.FORMATS)}; with or without a prefix such as "
-    "data:image/png;base64,)"
+    f"({', '.join(image_placement.FORMATS)}; a prefix such as data:image/png;base64, may be there)"
+)
+_IMAGES = f"an array of 1 to {MAX_IMAGES} pictures in the place of image (each {_PICTURE})"
+_TEXT = (
+    "at most 1000 letters (of text alone, the known instruction that is most alike is asked, if "
+    "the server has a sentence encoder)"
 )
 
 
@@ -189,31 +183,19 @@ class Request(marshmallow.Schema):
         value = found[name]
         if isinstance(wrong[name], dict):  # Of an array: index -> messages.
             index = min(wrong[name])
-            name, value = f"{name}[{index}]", value[index]
-            expected = self.fields["images"].inner.metadata["description"].partition(" (")[0]
+            name, value, expected = f"{name}[{index}]", value[index], _PICTURE.partition(" (")[0]
         return f"'{name}': expected {expected}; got {_kind(value)}."
 
 
 class PredictRequest(Request):
     """A picture, and an instruction: `action` and `food_type`, or `text`."""
 
-    image = _take(PictureFile, _PICTURE, required=True)
+    image = _take(PictureFile, _PICTURE, need=True)
     action = _name("an action such as 'skewering'", " (GET /available_combinations lists them)")
     food_type = _name("a food such as 'strawberry'")
-    text = _take(
-        fields.String,
-        "at most 1000 letters (echoed beside action and food_type; without both, the known "
-        "instruction that is most alike is asked, if the server has a sentence encoder)",
-        validate.Length(max=1000),
-    )
-    resize = _choice(
-        image_placement.MODES, "how the picture is fitted; unless given, as in training"
-    )
-    passes = _choice(
-        framing.PASSES,
-        "how often the picture is looked at, closer each time: accurate, three times with the "
-        "eight turns and flips of each, costs 24 passes; unless given, as the checkpoint says",
-    )
+    text = _take(fields.String, _TEXT, validate.Length(max=1000))
+    resize = _choice(image_placement.MODES, "how the picture is fitted; else as in training")
+    passes = _choice(framing.PASSES, "how often to look, closer each time; else as in training")
 
     @marshmallow.validates_schema(skip_on_field_errors=True)
     def _has_an_instruction(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -229,21 +211,11 @@ class PredictBatchRequest(PredictRequest):
     """Pictures, `image` or `images`, and an instruction as /predict takes it."""
 
     image = _take(PictureFile, _PICTURE)
-    images = _take(
-        fields.List,
-        f"an array of 1 to {MAX_IMAGES} pictures in the place of image (each {_PICTURE})",
-        validate.Length(1, MAX_IMAGES),
-        cls_or_instance=PictureFile(metadata={"description": _PICTURE}),
-    )
+    _several = {"cls_or_instance": PictureFile()}
+    images = _take(fields.List, _IMAGES, validate.Length(1, MAX_IMAGES), **_several)
     batch_size = _whole(1, MAX_BATCH_SIZE, "samples of each picture, 16 unless given")
-    enable_dropout = _take(
-        Flag,
-        "true or false (false: the one answer without dropout, batch_size times; true unless "
-        "given)",
-    )
-    dropout_scope = _choice(
-        DROPOUT_SCOPES, "head: behind the image features, unless given; full: everywhere"
-    )
+    enable_dropout = _take(Flag, "true or false (false: the one answer, batch_size times)")
+    dropout_scope = _choice(DROPOUT_SCOPES, "full: everywhere; head, behind the image's features")
     seed = _whole(0, MAX_SEED, "the same one gives the same samples; a fresh one unless given")
 
     @marshmallow.validates_schema(skip_on_field_errors=True)
@@ -264,32 +236,27 @@ def with_defaults(request: Mapping[str, Any]) -> dict[str, Any]:
 class LoadModelRequest(Request):
     """Another checkpoint."""
 
-    checkpoint_path = _name("the name of a directory inside --checkpoint_root", required=True)
+    checkpoint_path = _name("the name of a directory inside --checkpoint_root", need=True)
 
 
 class CorrectionRequest(Request):
     """What the answer should have been."""
 
-    request_id = _name("the id of the answer that is corrected", required=True)
+    _share = "a number from 0 to 1 of the picture's width or height"
+    request_id = _name("the id of the answer that is corrected", need=True)
     start_x, start_y, end_x, end_y = (
-        _take(fields.Float, _SHARE, validate.Range(0, 1), required=True) for _ in range(4)
+        _take(fields.Float, share, validate.Range(0, 1), need=True) for share in [_share] * 4
     )
     corrected_by = _take(
         fields.String, "at most 1000 letters, or nothing", validate.Length(0, 1000)
     )
 
 
-class PredictForm(PredictRequest):
-    """The same in a form, where the picture is a file."""
-
-    image = flask_smorest.fields.Upload(required=True)
-
-
-class PredictBatchForm(PredictBatchRequest):
-    """The same in a form, where pictures are files."""
-
-    image = flask_smorest.fields.Upload()
-    images = fields.List(flask_smorest.fields.Upload())
+_upload = flask_smorest.fields.Upload
+PredictForm = PredictRequest.from_dict({"image": _upload(required=True)}, name="PredictForm")
+PredictBatchForm = PredictBatchRequest.from_dict(
+    {"image": _upload(), "images": fields.List(_upload())}, name="PredictBatchForm"
+)
 
 
 # How bodies are read.
@@ -329,6 +296,22 @@ class Blueprint(flask_smorest.Blueprint):
     DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {"body": "application/json"}
 
 
+# Refused before it is parsed: pattern -> why. UTF-16 and UTF-32, which Python's parser takes too,
+# would hide quotes and brackets from what counts them.
+_REFUSED = {
+    re.compile(rb"\A\x1f\x8b"): "Expected JSON in UTF-8, got a gzip'd body; send it uncompressed.",
+    re.compile(rb"\A(\xff\xfe|\xfe\xff)"): "Expected JSON in UTF-8, got UTF-16; save it as UTF-8.",
+    re.compile(
+        rb"\0"
+    ): "Expected JSON in UTF-8, got a body with UTF-16 or UTF-32. Save it as UTF-8.",
+    re.compile(rb'"images?"\s*:\s*\[[\s\[]*-?[0-9]'): "'image': expected a picture's file as "
+    "base64, got an array of numbers. Encode the picture as PNG or JPEG first, then as base64; or "
+    "send the file itself in a form: curl -F image=@plate.jpg -F action=skewering "
+    "-F food_type=strawberry.",
+}
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+
+
 def parse_json(data: bytes) -> object:
     """What a JSON body in UTF-8 says.
 
@@ -338,8 +321,20 @@ def parse_json(data: bytes) -> object:
     Raises RequestError 400 for what is no JSON, too deep or too long, and for the numbers NaN,
     Infinity and 1e999, which Python's parser would take.
     """
-    if (flaw := _flaw(data)) is not None:
-        raise RequestError(400, flaw)
+    for pattern, reason in _REFUSED.items():
+        if pattern.search(data):
+            raise RequestError(400, reason)
+    structure = _STRING.sub(b"", data)
+    # Each value but the first of an array or object is behind a comma, the first behind a bracket.
+    num_values = sum(structure.count(one) for one in (b",", b"[", b"{"))
+    if num_values > MAX_JSON_VALUES:
+        text = f"Expected JSON of at most {MAX_JSON_VALUES} values, got about {num_values}."
+        raise RequestError(400, f"{text} Send fewer pictures in one request.")
+    steps = (1 if bracket in b"[{" else -1 for bracket in re.findall(rb"[\[\]{}]", structure))
+    if max(itertools.accumulate(steps), default=0) > MAX_JSON_DEPTH:
+        text = f"Expected JSON of arrays and objects in at most {MAX_JSON_DEPTH} levels, got more."
+        text += " The routes take flat objects; GET /openapi.json describes them."
+        raise RequestError(400, text)
     try:
         text = data.decode("utf-8-sig")
         return json.loads(text, parse_constant=_finite, parse_float=_finite)
@@ -347,43 +342,9 @@ def parse_json(data: bytes) -> object:
         raise RequestError(400, f"Expected a JSON body, got no JSON: {error}.") from error
 
 
-def _flaw(data: bytes) -> str | None:
-    """Why a body is not parsed."""
-    # UTF-16 and UTF-32, which `json.loads` takes too, hide quotes and brackets from what follows.
-    for start, kind in _NO_UTF8.items():
-        if data.startswith(start):
-            return f"Expected JSON in UTF-8, got {kind}."
-    if b"\0" in data:
-        kind = "UTF-16 or UTF-32" if data.lstrip(b"\0")[:1] in (b"{", b"[") else "zero bytes in it"
-        return f"Expected JSON in UTF-8, got a body with {kind}. Save it as UTF-8."
-    if _NUMBERS_FOR_A_PICTURE.search(data):
-        return (
-            "'image': expected a picture's file as base64, got an array of numbers. Encode the "
-            "picture as PNG or JPEG first, then as base64; or send the file itself in a form: "
-            "curl -F image=@plate.jpg -F action=skewering -F food_type=strawberry."
-        )
-    structure = _STRING.sub(b"", data)
-    # Each value but the first of an array or object is behind a comma, the first behind a bracket.
-    num_values = sum(structure.count(one) for one in (b",", b"[", b"{"))
-    if num_values > MAX_JSON_VALUES:
-        return (
-            f"Expected JSON of at most {MAX_JSON_VALUES} values, got about {num_values}. Send "
-            "fewer pictures in one request."
-        )
-    depth = 0
-    for bracket in re.findall(rb"[\[\]{}]", structure):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_JSON_DEPTH:
-            return (
-                f"Expected JSON of arrays and objects in at most {MAX_JSON_DEPTH} levels, got "
-                "more. The routes take flat objects; GET /openapi.json describes them."
-            )
-    return None
-
-
 def _finite(text: str) -> float:
     number = float(text)
-    if number - number != 0:
+    if not math.isfinite(number):
         raise ValueError(f"expected a finite number, got {text[:40]}")
     return number
 
@@ -396,28 +357,26 @@ def _kind(value: object) -> str:
         return f"a file of {len(value)} bytes"
     if isinstance(value, list):
         return f"an array of {len(value)}"
-    if isinstance(value, Mapping):
-        return "an object"
-    return json.dumps(value)[:40]
+    return "an object" if isinstance(value, Mapping) else json.dumps(value)[:40]
 
 
 # What the routes answer. Fields may be added; none is ever renamed.
 
 
-def _give(kind: type, meaning: str = "", null: bool = False, **options: Any) -> fields.Field:
-    """A field of an answer, which is always there."""
-    return kind(required=True, allow_none=null, metadata={"description": meaning}, **options)
+def _give(kind: Any, meaning: str = "", null: bool = False, **more: Any) -> fields.Field:
+    """A field of an answer, which is always there; `kind` may be the schema of an object."""
+    if issubclass(kind, marshmallow.Schema):
+        kind, more = fields.Nested, {"nested": kind}
+    return kind(required=True, allow_none=null, metadata={"description": meaning}, **more)
 
 
-_number, _whole_number, _flag, _text, _object, _list = (
+_number, _count, _flag, _text, _list = (
     functools.partial(_give, kind)
-    for kind in (
-        *(fields.Float, fields.Integer, fields.Boolean),
-        *(fields.String, fields.Nested, fields.List),
-    )
+    for kind in (fields.Float, fields.Integer, fields.Boolean, fields.String, fields.List)
 )
 _FOUR = {"cls_or_instance": fields.Float(), "validate": validate.Length(equal=4)}
 _row = functools.partial(_list, **_FOUR)
+_schema = marshmallow.Schema.from_dict
 
 
 class Error(marshmallow.Schema):
@@ -428,6 +387,8 @@ class Error(marshmallow.Schema):
 
 
 NotReady = Error.from_dict({"ready": _flag()}, name="NotReady")
+Ready = _schema({"ready": _flag(), "model_version": _text()}, name="Ready")
+Combination = _schema({"action": _text(), "food_type": _text()}, name="Combination")
 
 
 class Health(marshmallow.Schema):
@@ -441,18 +402,13 @@ class Health(marshmallow.Schema):
     uptime_s = _number("Since the start.")
 
 
-_schema = marshmallow.Schema.from_dict
-Ready = _schema({"ready": _flag(), "model_version": _text()}, name="Ready")
-Combination = _schema({"action": _text(), "food_type": _text()}, name="Combination")
-
-
 class Combinations(marshmallow.Schema):
     """Every pair of action and food that the model has learnt."""
 
     combinations = _list(cls_or_instance=fields.Nested(Combination))
     available_actions = _list(cls_or_instance=fields.String())
     available_food_types = _list(cls_or_instance=fields.String())
-    total_combinations = _whole_number()
+    total_combinations = _count()
 
 
 class ExecutionParameters(marshmallow.Schema):
@@ -481,7 +437,7 @@ class Statistics(marshmallow.Schema):
     centroid_variance = _number("Of the middle, x and y summed.")
     size_variance = _number("Of end minus start, x and y summed.")
     distance_variance = _number("Of the L2 norm of the four.")
-    num_samples = _whole_number("S.")
+    num_samples = _count("S.")
 
 
 # The ellipse that holds the true midpoint with the coverage.
@@ -490,94 +446,69 @@ Region = _schema({name: _number() for name in _ELLIPSE}, name="Region")
 
 
 class Uncertainty(marshmallow.Schema):
-    """What a calibration on held-out pictures says of the answer without dropout."""
+    """What a calibration on held-out pictures says of the answer without dropout. Lengths are in
+    0..1 of the picture. What calibrations of older versions do not know is null."""
 
     source = _text("token_distribution or mc_dropout.")
     score_name = _text("Which number of the source ranks answers.")
     score = _number("The higher, the less sure.")
     threshold = _number("The human is asked above it; null: never.", null=True)
-    error_limit = _number("A midpoint further off, in 0..1 of the picture, is an error.")
-    angle_limit = _number(
-        "So is the axis of elongated food, in degrees; null: only places were judged.", null=True
-    )
-    chance = _number("That the answer is no error; null in calibrations without it.", null=True)
+    error_limit = _number("A midpoint further off is an error.")
+    angle_limit = _number("So is the axis of elongated food, in degrees.", null=True)
+    chance = _number("That the answer is no error.", null=True)
     two_places = _flag("Another place is nearly as likely, such as that of an equal piece.")
     half_angle_degrees = _number(
-        "The sector of so many degrees to both sides of the answer's axis holds, together with "
-        "the region, the truth with the coverage; null if unknown.",
-        null=True,
+        "To both sides of the answer's axis: holds the truth, as the region.", null=True
     )
     expected_error_rate = _number("Share of errors among answers below the threshold.")
     expected_query_rate = _number("Share of answers above it.")
-    std = _row("Calibrated standard deviations of x1, y1, x2, y2, in 0..1 of the picture.")
+    std = _row("Calibrated standard deviations of x1, y1, x2, y2.")
     coverage = _number("Chance that a region holds the truth.")
-    region = _object("0..1 of the picture.", nested=Region)
-    region_pixels = _object("Pixels.", nested=Region)
-    box_low = _row("Lower ends of the box around x1, y1, x2, y2 with the coverage, 0..1.")
+    region, region_pixels = _give(Region), _give(Region)
+    box_low = _row("Lower ends of the box around x1, y1, x2, y2 with the coverage.")
     box_high = _row("Its upper ends.")
 
 
 class About(marshmallow.Schema):
     """The picture and the instruction, as they came and as they were understood."""
 
-    image_width, image_height = (
-        _whole_number("Pixels, upright as its EXIF orientation says.") for _ in range(2)
-    )
+    image_width, image_height = (_count("Pixels, upright as EXIF says.") for _ in range(2))
     resize = _text(validate=validate.OneOf(image_placement.MODES))
     passes = _text(validate=validate.OneOf(framing.PASSES))
     crop = _row("What the last pass looked at, x1, y1, x2, y2 in 0..1 of the picture.")
-    action = _text(
-        "The name that was understood; of `text` alone, the nearest known one.", null=True
-    )
+    action = _text("As it was understood; of `text` alone, the nearest known one.", null=True)
     food_type = _text("As action.", null=True)
-    likeness = _number(
-        "Of `text` alone: cosine of its embedding and that of the instruction which was asked in "
-        "its place; null for action and food_type.",
-        null=True,
-    )
-    trained = _flag(
-        "Whether the model was trained on this action and food; a person is asked about others. "
-        "null if the checkpoint does not say.",
-        null=True,
-    )
-    ask_human = _flag(
-        "Whether to ask the human instead of acting; null if nobody has calibrated the checkpoint.",
-        null=True,
-    )
-    uncertainty = _object(null=True, nested=Uncertainty)
-    input_action, input_food_type, input_text = (
-        _text("As it was sent.", null=True) for _ in range(3)
-    )
+    likeness = _number("Of `text` alone: its cosine with what was asked instead.", null=True)
+    trained = _flag("Whether this action and food were; null if nobody knows.", null=True)
+    ask_human = _flag("Instead of acting; null if nobody has calibrated the model.", null=True)
+    uncertainty = _give(Uncertainty, null=True)
+    input_action, input_food_type, input_text = (_text("As sent.", null=True) for _ in range(3))
 
 
 class Samples(About):
     """Samples of one picture."""
 
-    batch_size = _whole_number("S, samples.")
+    batch_size = _count("S, samples.")
     enable_dropout = _flag()
     dropout_scope = _text(validate=validate.OneOf(DROPOUT_SCOPES))
-    seed = _whole_number("The one that was used; null without dropout.", null=True)
-    predictions, predictions_pixels = (
-        _list(f"x1, y1, x2, y2 of each sample in {unit}.", cls_or_instance=fields.List(**_FOUR))
-        for unit in ("0..1 of the picture", "pixels")
-    )
-    statistics = _object(nested=Statistics)
-    mean_prediction, mean_prediction_pixels = (
-        _object(nested=ExecutionParameters) for _ in range(2)
-    )
+    seed = _count("The one that was used; null without dropout.", null=True)
+    predictions = _list("x1, y1, x2, y2 of each.", cls_or_instance=fields.List(**_FOUR))
+    predictions_pixels = _list("The same.", cls_or_instance=fields.List(**_FOUR))
+    statistics = _give(Statistics)
+    mean_prediction, mean_prediction_pixels = (_give(ExecutionParameters) for _ in range(2))
 
 
 class _Answer(marshmallow.Schema):
     success = _flag()
     model_version = _text("Which checkpoint answered.")
     request_id = _text("As in the header X-Request-ID; POST /corrections takes it.")
-    timing_ms = _object(nested=Timing)
+    timing_ms = _give(Timing)
 
 
 class PredictAnswer(About, _Answer):
     """The motion for one picture."""
 
-    prediction, prediction_pixels = (_object(nested=ExecutionParameters) for _ in range(2))
+    prediction, prediction_pixels = (_give(ExecutionParameters) for _ in range(2))
 
 
 class PredictBatchAnswer(Samples, _Answer):

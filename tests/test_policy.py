@@ -91,7 +91,7 @@ def test_its_verdict_is_that_of_its_server(store):
 
 
 def test_limits_of_the_server_count_and_answers_must_be_finite(both, store, monkeypatch):
-    monkeypatch.setattr(policy, "_MAX_PIXELS", 200 * 100 - 1)
+    monkeypatch.setattr(policy.schemas, "MAX_PIXELS", 200 * 100 - 1)
     with pytest.raises(api_client.ApiError, match="413: Expected a picture of at most 19999"):
         both[0].predict(PICTURE, *PAIR)
     monkeypatch.undo()

@@ -20,7 +20,7 @@ from tensorflow.core.protobuf import rewriter_config_pb2
 
 import policy_specs
 import prediction_functions
-from serving import settings
+from serving import engines
 from serving.engines import graphs
 
 TOLERANCE = 1e-4
@@ -57,7 +57,7 @@ class Engine:
         batches, see `graphs.StageGraphs`."""
         self.name, self.action_coding = name, action_coding
         self.image_shape = tuple(image_shape)
-        self.num_workers = settings.num_cores()
+        self.num_workers = engines.num_cores()
         self._stages = {"features": features, "answer": answer}
         self._factors, self.sampler = factors, sampler
         self._executor = concurrent.futures.ThreadPoolExecutor(self.num_workers, "engine")
@@ -180,7 +180,7 @@ class OnnxFunction:
             options.add_session_config_entry("session.force_spinning_stop", "1")
             return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
 
-        cores = settings.num_cores()
+        cores = engines.num_cores()
         self._side_by_side = session(1)
         self._alone = session(cores) if cores > 1 else self._side_by_side
         # Their names tell their order: input_0:0, input_1:0 ..

@@ -44,12 +44,12 @@ def store(tmp_path_factory):
 def serve(store):
     """A context: the address of a server with the settings given; `model` None is no model, and
     `calibration` is of what `serving.predictor.Predictor` takes."""
-    from serving import app, settings
+    from serving import app, front
 
     @contextlib.contextmanager
     def start(model=serving_stubs.MarkerModel, batch=True, calibration=None, **options):
         predictor = model and serving_stubs.predictor_of(model(), store, calibration=calibration)
-        made = app.create_app(predictor, settings.ServerSettings(**options), batch=batch)
+        made = app.create_app(predictor, front.ServerSettings(**options), batch=batch)
         with serving_stubs.serve(made) as url:
             yield url
 

@@ -14,7 +14,7 @@ import time
 import pytest
 import requests
 
-from serving import app, front, settings
+from serving import app, front
 from tests import serving_stubs
 from tests.serving import test_server
 
@@ -33,7 +33,7 @@ def serve(tmp_path, monkeypatch):
         for name, value in dict(bounds).items():
             monkeypatch.setattr(front, name, value)
         stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
-        return serving_stubs.serve(app.create_app(stub, settings.ServerSettings(**options)))
+        return serving_stubs.serve(app.create_app(stub, front.ServerSettings(**options)))
 
     return start
 

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from serving import app
-from serving.settings import ServerSettings
+from serving.front import ServerSettings
 from tests import serving_stubs, uncertainty_stubs
 
 FILE = pathlib.Path(__file__).with_name("frozen_answers.json")

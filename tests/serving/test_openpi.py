@@ -15,7 +15,7 @@ pytest.importorskip("openpi_client", reason="needs openpi-client (requirements-d
 import websockets.sync.client
 from openpi_client import msgpack_numpy, websocket_client_policy
 
-from serving import app, front, openpi, settings
+from serving import app, front, openpi
 from tests import serving_stubs
 
 IMAGE = serving_stubs.marker_picture(320, 240, (60, 60), (200, 150))
@@ -26,7 +26,7 @@ ASKED = {"action": "skewering", "food_type": "strawberry"}
 def running(store, model=None, rt1=None, gateway=None, **limits):
     """A server with both protocols; yields its address, the gateway and the service."""
     predictor = serving_stubs.predictor_of(model or serving_stubs.MarkerModel(), store)
-    application = app.create_app(predictor, settings.ServerSettings(**limits))
+    application = app.create_app(predictor, front.ServerSettings(**limits))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with (

@@ -102,7 +102,7 @@ def test_a_full_disk_costs_nobody_an_answer(tmp_path, monkeypatch, caplog):
         patch.setattr(os, "fsync", no_room)
         record(keeper)
     record(keeper, answer={"x": float("nan")})
-    assert "r1 was not recorded (failure 1)" in caplog.text
+    assert "r1 was not recorded" in caplog.text
     assert files(tmp_path) == [], "nothing half is left"
     record(keeper)
     assert len(files(tmp_path)) == 3

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from food_data import recordings
-from serving import app, front, predictor, service, settings
+from serving import app, command_line, front, predictor
 from serving.schemas import RequestError
 from tests import openapi_schema, serving_stubs, uncertainty_stubs
 
@@ -67,7 +67,7 @@ def serve(store):
     def start(model=None, load=None, calibration=None, **options):
         stub = model or serving_stubs.MarkerModel()
         predictor = serving_stubs.predictor_of(stub, store, calibration=calibration)
-        made = app.create_app(predictor, settings.ServerSettings(**options), load)
+        made = app.create_app(predictor, front.ServerSettings(**options), load)
         with serving_stubs.serve(made) as url:
             yield url
 
@@ -157,7 +157,7 @@ def test_as_many_run_side_by_side_as_the_engine_takes(serve):
 
 
 def test_pictures_are_decoded_side_by_side_within_the_budget():
-    budget = service.PixelBudget(100, limit_s=0.2)
+    budget = app.PixelBudget(100, limit_s=0.2)
     with budget.take(60), budget.take(40):
         with pytest.raises(RequestError, match="large pictures") as refused, budget.take(1):
             pass
@@ -280,7 +280,7 @@ def test_wrong_keys_are_counted_wherever_they_knock(serve):
 
 def test_addresses_of_one_ipv6_network_are_one_client(store):
     stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
-    client = app.create_app(stub, settings.ServerSettings(requests_per_minute=1)).test_client()
+    client = app.create_app(stub, front.ServerSettings(requests_per_minute=1)).test_client()
     statuses = [
         client.get("/docs", environ_overrides={"REMOTE_ADDR": address}).status_code
         for address in ("2001:db8::1", "2001:db8::2:3", "2001:db8:0:1::1")
@@ -423,20 +423,20 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path, caplog):
     path = tmp_path / "keys"
     path.write_text("# clients\n\nrobot:abc\n page:de:f \n")
     path.chmod(0o640)
-    found = settings.read_keys(path, "lab:xyz, ,other:123")
+    found = command_line.read_keys(path, "lab:xyz, ,other:123")
     assert found == {"robot": "abc", "page": "de:f", "lab": "xyz", "other": "123"}
     assert "chmod 600" in caplog.text
     for text in ("robot", "robot:", ":key", "a b:key", "robot:s e", "r:1\nr:2", "r:1\ns:1"):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"keys, line \d: expected") as error:
-            settings.read_keys(path)
+            command_line.read_keys(path)
         assert "s e" not in str(error.value)
 
 
 @pytest.mark.parametrize("origin", ["lab.example", "https://lab.example/", "https://*.example"])
 def test_an_origin_is_scheme_and_host(origin):
     with pytest.raises(ValueError, match="expected scheme, host and port"):
-        app.create_app(None, settings.ServerSettings(cors_origins=(origin,)))
+        app.create_app(None, front.ServerSettings(cors_origins=(origin,)))
 
 
 def test_statistics_by_hand():
@@ -459,8 +459,8 @@ def test_statistics_by_hand():
 def test_who_is_refused_comes_back_about_as_often_as_others_are_answered(monkeypatch):
     """40 clients of a model that answers 4 times a second: all but 4 wait, 9 s each."""
     now_s = 100.0
-    monkeypatch.setattr(service.time, "monotonic", lambda: now_s)
-    line = service.Line(1)
+    monkeypatch.setattr(app.time, "monotonic", lambda: now_s)
+    line = app.Line(1)
     back_s, told = [now_s] * 40, []
     for tick in range(4 * 120):
         now_s = 100.25 + tick / 4

@@ -12,7 +12,7 @@ import pytest
 from evaluation import calibration as uncertainty_calibration
 from evaluation import uncertainty as uncertainty_estimate
 from food_data import framing, image_placement
-from serving import app, predictor, settings
+from serving import app, front, predictor
 from tests import serving_stubs
 from tests.uncertainty_stubs import RegressionModel, TokenModel, calibration
 
@@ -100,7 +100,7 @@ def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
         return checkpoint_directory.Contents(tmp_path, metadata, "", store, text, digest)
 
     def load():
-        return predictor.Predictor.from_checkpoint(tmp_path, settings.ServerSettings()).judge
+        return predictor.Predictor.from_checkpoint(tmp_path, front.ServerSettings()).judge
 
     loaded = lambda contents, *_: checkpoint_directory.LoadedCheckpoint(None, contents)  # noqa: E731
     monkeypatch.setattr(checkpoint_directory, "read_contents", contents)
