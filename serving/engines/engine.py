@@ -9,8 +9,6 @@ gets every core; several, of one call or of several, run side by side with one c
 from __future__ import annotations
 
 import concurrent.futures
-import functools
-import re
 import threading
 from collections.abc import Callable
 
@@ -41,6 +39,7 @@ class Engine:
         num_workers: calls that may usefully run at the same time.
         image_shape: (H, W, 3).
         action_coding: what the tokens stand for, see `tokenizers/action_coding.py`.
+        has_distributions: whether the answers are drawn from distributions over tokens.
     """
 
     def __init__(
@@ -50,28 +49,20 @@ class Engine:
         answer: RunOne,
         factors: Callable[..., Arrays] | None,
         sampler: Callable[..., Arrays],
-        image_shape: tuple[int, ...],
-        action_coding: str = "endpoints",
+        functions: prediction_functions.PredictionFunctions,
     ) -> None:
         """`features` and `answer` are stages of one picture, `factors` and `sampler` of whole
-        batches, see `graphs.StageGraphs`."""
-        self.name, self.action_coding = name, action_coding
-        self.image_shape = tuple(image_shape)
+        batches, see `graphs.StageGraphs`; all are made of `functions`."""
+        self.name, self.action_coding = name, functions.action_coding
+        self.image_shape = tuple(functions.image_shape)
+        self.has_distributions = bool(functions.distributions)
         self.num_workers = engines.num_cores()
-        self._stages = {"features": features, "answer": answer}
+        self.stages = {"features": features, "answer": answer}
         self._factors, self.sampler = factors, sampler
         self._executor = concurrent.futures.ThreadPoolExecutor(self.num_workers, "engine")
         self._running, self._lock = 0, threading.Lock()
         drawn = factors(np.zeros(2, np.int32), np.int32(1)) if factors else ()
         self._ones = tuple(np.ones_like(factor) for factor in drawn)
-
-    @functools.cached_property
-    def has_distributions(self) -> bool:
-        """Whether the network's answers are drawn from distributions over tokens."""
-        image = np.zeros((1, *self.image_shape), np.uint8)
-        embedding = np.zeros((1, policy_specs.EMBEDDING_SIZE), np.float32)
-        answers, outputs = self._run(image, embedding)
-        return outputs.ndim > answers.ndim
 
     def forward(self, image: np.ndarray, embedding: np.ndarray, **sampling: object) -> np.ndarray:
         """Execution parameters [B, 4], or samples [S, B, 4], as `agent_wrapper.Agent.forward`."""
@@ -82,9 +73,9 @@ class Engine:
     ) -> tuple[np.ndarray, np.ndarray]:
         """What `forward` answers, bit for bit, and the probabilities of tokens behind it, with one
         more axis, in the same pass. Raises ValueError if the network regresses coordinates."""
-        answers, outputs = self._run(image, embedding, **sampling)
-        if outputs.ndim == answers.ndim:
+        if not self.has_distributions:
             raise prediction_functions.no_distributions()
+        answers, outputs = self._run(image, embedding, **sampling)
         weights = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         return answers, weights / weights.sum(axis=-1, keepdims=True)
 
@@ -101,7 +92,7 @@ class Engine:
 
     def by_picture(self, stage: str, *arrays: np.ndarray) -> Arrays:
         """Runs a stage on each picture of a batch, [B, ...] to [B, ...]."""
-        run = self._stages[stage]
+        run = self.stages[stage]
         rows = [tuple(array[i : i + 1] for array in arrays) for i in range(len(arrays[0]))]
 
         def counted(row: Arrays) -> Arrays:
@@ -183,11 +174,9 @@ class OnnxFunction:
         cores = engines.num_cores()
         self._side_by_side = session(1)
         self._alone = session(cores) if cores > 1 else self._side_by_side
-        # Their names tell their order: input_0:0, input_1:0 ..
-        self._inputs = sorted(
-            (one.name for one in self._side_by_side.get_inputs()),
-            key=lambda name: int(re.search(r"\d+", name).group()),
-        )
+        names = [one.name for one in self._side_by_side.get_inputs()]
+        # Their names tell their order: input_0:0, input_1:0 .. input_10:0
+        self._inputs = sorted(names, key=lambda name: (len(name), name))
 
     def __call__(self, arrays: Arrays, alone: bool) -> Arrays:
         """The outputs [1, ...] for the inputs [1, ...], both in order."""
@@ -199,20 +188,15 @@ def in_tensorflow(
     stages: graphs.StageGraphs, functions: prediction_functions.PredictionFunctions
 ) -> Engine:
     """The engine that is always there; not compared with anything."""
-
-    def of_one_picture(graph_def: tf.compat.v1.GraphDef, fuse: bool) -> RunOne:
-        function = FrozenFunction(graph_def, fuse)
-        # TensorFlow has one set of threads for all runs.
-        return lambda row, alone: function(*row)
-
+    features, answer = FrozenFunction(stages.features, fuse=True), FrozenFunction(stages.answer)
     return Engine(
         "tensorflow",
-        of_one_picture(stages.features, fuse=True),
-        of_one_picture(stages.answer, fuse=False),
+        # TensorFlow has one set of threads for all runs.
+        lambda row, alone: features(*row),
+        lambda row, alone: answer(*row),
         stages.factors and FrozenFunction(stages.factors),
         FrozenFunction(stages.sampler),
-        functions.image_shape,
-        functions.action_coding,
+        functions,
     )
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
@@ -36,20 +37,16 @@ def tensors(graph_def: tf.compat.v1.GraphDef, kind: str) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class StageGraphs:
-    """Frozen graphs; those of single pictures have a batch axis of one, which compiles best.
+    """Frozen graphs; those of single pictures have a batch axis of one, which compiles best."""
 
-    Attributes:
-        features: (image [1, H, W, 3], embedding [1, 512], *factors [1, ...]) -> features [1, N, D].
-        factors: (seed [2], count) -> factors, [count, ...] each; None if `features` takes none,
-            because no dropout before TokenLearner has a rate above zero.
-        answer: (features [1, N, D]) -> (execution parameters [1, 4], outputs [1, ...] unclipped).
-        sampler: (features [S * B, N, D], S, seed [2]) -> (execution parameters [S, B, 4], outputs
-            [S, B, ...] unclipped).
-    """
-
+    # (image [1, H, W, 3], embedding [1, 512], *factors [1, ...]) -> features [1, N, D]
     features: tf.compat.v1.GraphDef
+    # (seed [2], count) -> factors, [count, ...] each; None if no dropout before TokenLearner has a
+    # rate above zero
     factors: tf.compat.v1.GraphDef | None
+    # (features [1, N, D]) -> (execution parameters [1, 4], outputs [1, ...] unclipped)
     answer: tf.compat.v1.GraphDef
+    # (features [S * B, N, D], S, seed [2]) -> (the same, [S, B, 4] and [S, B, ...])
     sampler: tf.compat.v1.GraphDef
 
 
@@ -60,18 +57,11 @@ def freeze_stages(functions: prediction_functions.PredictionFunctions) -> StageG
         outputs = functions.outputs(features)
         return functions.execution_parameters(outputs), outputs
 
-    def freeze(
-        function: Callable[..., object], batch: int | None, *more: tf.TensorSpec
-    ) -> tf.compat.v1.GraphDef:
-        features = tf.TensorSpec((batch, *functions.feature_shape), tf.float32)
-        return extract(*trace(function, (features, *more)))
-
-    features, factors = _freeze_features(functions)
+    one, many = (tf.TensorSpec((n, *functions.feature_shape), tf.float32) for n in (1, None))
     return StageGraphs(
-        features=features,
-        factors=factors,
-        answer=freeze(answer, 1),
-        sampler=freeze(functions.samples_and_outputs, None, _COUNT, _SEED),
+        *_freeze_features(functions),
+        extract(*trace(answer, (one,))),
+        extract(*trace(functions.samples_and_outputs, (many, _COUNT, _SEED))),
     )
 
 
@@ -98,7 +88,7 @@ def extract(
     Control dependencies are left out: what the network asserts about floats holds for bytes.
     """
     nodes = {node.name: node for node in graph_def.node}
-    new_names = {_canonical(tensor): f"input_{i}" for i, tensor in enumerate(inputs)}
+    new_names = {_port(tensor): f"input_{i}" for i, tensor in enumerate(inputs)}
     part = tf.compat.v1.GraphDef(versions=graph_def.versions)
     for name, spec in zip(new_names.values(), inputs.values()):
         node = part.node.add(name=name, op="Placeholder")
@@ -113,7 +103,7 @@ def extract(
         found.add(name)
         node = part.node.add()
         node.CopyFrom(nodes[name])
-        data = [_canonical(one) for one in node.input if not one.startswith("^")]
+        data = [_port(one) for one in node.input if not one.startswith("^")]
         waiting.extend(data)
         node.input[:] = [new_names.get(one, one) for one in data]
     for index, tensor in enumerate(outputs):
@@ -123,10 +113,9 @@ def extract(
     return part
 
 
-def _canonical(tensor: str) -> str:
+def _port(tensor: str) -> str:
     """'a/b' and 'a/b:0' are the same tensor."""
-    name, _, port = tensor.partition(":")
-    return f"{name}:{port or 0}"
+    return tensor if ":" in tensor else f"{tensor}:0"
 
 
 def _freeze_features(
@@ -139,9 +128,7 @@ def _freeze_features(
     )
     drops: list[_Drop] = []
 
-    def function(
-        image: tf.Tensor, embedding: tf.Tensor, seed: tf.Tensor, count: tf.Tensor
-    ) -> list[tf.Tensor]:
+    def function(image: Any, embedding: Any, seed: Any, count: Any) -> list[tf.Tensor]:
         features = functions.features(image, embedding, seed)
         operations = tf.compat.v1.get_default_graph().get_operations()
         drops[:] = [_Drop(one) for one in operations if one.type == "StatelessRandomUniformV2"]

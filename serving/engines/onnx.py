@@ -28,8 +28,6 @@ import tempfile
 import gin
 import tensorflow as tf
 from absl import logging
-from google.protobuf import message
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 import agent_wrapper
 import prediction_functions
@@ -43,54 +41,41 @@ _VERSION = 4
 # Folders of exports that are kept, the latest.
 _KEPT = 8
 _ROOT = pathlib.Path(__file__).parents[2]
-# What loading, or running, a damaged or foreign file raises.
-_OF_A_FILE = (
-    *(ValueError, LookupError, RuntimeError, message.DecodeError, tf.errors.OpError),
-    *(onnx_errors.InvalidProtobuf, onnx_errors.InvalidGraph, onnx_errors.InvalidArgument),
-    *(onnx_errors.NotImplemented, onnx_errors.RuntimeException, onnx_errors.Fail),
-)
 
 
 def create(agent: agent_wrapper.Agent) -> engine.Engine:
     """Loads the exported network and compares it with the agent, which has the weights and is not
     needed afterwards; exports it first if need be.
 
-    Raises:
-        EngineError: if the network cannot be exported or computes something else.
+    Raises EngineError if the network cannot be exported or computes something else.
     """
     functions = agent.prediction_functions()
+
+    def made(files: dict[str, bytes]) -> engine.Engine:
+        result = from_files(files, functions)
+        engine.check(result, functions)
+        return result
+
     folder = cache_folder() / digest(agent)
-    files = _kept(folder)
-    if files:
+    if files := _kept(folder):
         try:
-            result = from_files(files, functions)
-            engine.check(result, functions)
-            return result
-        except _OF_A_FILE as error:
+            return made(files)
+        except Exception as error:  # noqa: BLE001  Whatever a damaged or foreign file leads to.
             logging.warning("The network is exported again, its old export is of no use: %s", error)
     files = export(graphs.freeze_stages(functions))
-    result = from_files(files, functions)
-    engine.check(result, functions)
+    result = made(files)
     try:
         keep(folder, files)
     except OSError as error:
-        logging.warning(
-            "The exported network cannot be kept in %s (%s): the next start exports again",
-            *(folder.parent, error.strerror or error),
-        )
+        text = "The exported network cannot be kept, so the next start exports again: %s"
+        logging.warning(text, error)
     return result
 
 
 def cache_folder() -> pathlib.Path:
     """Where exports are kept: of the user, and not of a checkpoint."""
-    given = os.environ.get("ENGINE_CACHE_DIR")
-    if given:
-        return pathlib.Path(given)
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    except RuntimeError:  # A user without a home.
-        base = pathlib.Path(tempfile.gettempdir()) / f"cache-{os.getpid()}"
-    return pathlib.Path(base) / "rt1_food" / "onnx"
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(os.environ.get("ENGINE_CACHE_DIR") or pathlib.Path(base, "rt1_food/onnx"))
 
 
 def _kept(folder: pathlib.Path) -> dict[str, bytes]:
@@ -163,18 +148,18 @@ def from_files(
     files: dict[str, bytes], functions: prediction_functions.PredictionFunctions
 ) -> engine.Engine:
     """An engine that runs what `export` made; not compared with anything."""
-
-    def in_tensorflow(name: str) -> engine.FrozenFunction:
-        return engine.FrozenFunction(tf.compat.v1.GraphDef.FromString(files[name]))
-
+    in_tensorflow = {
+        name: engine.FrozenFunction(tf.compat.v1.GraphDef.FromString(content))
+        for name, content in files.items()
+        if name.endswith(".pb")
+    }
     return engine.Engine(
         "onnxruntime",
         engine.OnnxFunction(files["features.onnx"]),
         engine.OnnxFunction(files["answer.onnx"]),
-        in_tensorflow("factors.pb") if "factors.pb" in files else None,
-        in_tensorflow("sampler.pb"),
-        functions.image_shape,
-        functions.action_coding,
+        in_tensorflow.get("factors.pb"),
+        in_tensorflow["sampler.pb"],
+        functions,
     )
 
 

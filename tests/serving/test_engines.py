@@ -80,8 +80,7 @@ def test_a_picture_has_the_same_bits_alone_in_a_batch_and_under_load(engine, inp
     together = ask(*inputs)
     alone = [ask(*(part[i : i + 1] for part in inputs)) for i in range(3)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(ask, *inputs) for _ in range(8)]
-        for call in calls:
+        for call in [pool.submit(ask, *inputs) for _ in range(8)]:
             np.testing.assert_array_equal(call.result(), together)
     np.testing.assert_array_equal(np.concatenate(alone), together)
 
@@ -91,8 +90,7 @@ def test_an_export_is_kept_found_again_and_made_anew_if_it_is_damaged(
     agent, inputs, tmp_path, monkeypatch, caplog
 ):
     onnx = pytest.importorskip("serving.engines.onnx")
-    exported = []
-    export = onnx.export
+    exported, export = [], onnx.export
     monkeypatch.setattr(onnx, "export", lambda graph: exported.append(1) or export(graph))
     monkeypatch.setenv("ENGINE_CACHE_DIR", str(tmp_path / "onnx"))
     first = onnx.create(agent).forward(*inputs)
@@ -100,7 +98,6 @@ def test_an_export_is_kept_found_again_and_made_anew_if_it_is_damaged(
     np.testing.assert_array_equal(onnx.create(agent).forward(*inputs), first)
     assert len(exported) == 1
     files = onnx._kept(folder)
-    assert set(files) >= {"features.onnx", "answer.onnx", "sampler.pb"}
     # What somebody put there is not loaded, whatever it is.
     (folder / "answer.onnx").write_bytes(b"planted")
     assert onnx._kept(folder) == {} and "answer.onnx has another SHA-256" in caplog.text
@@ -110,12 +107,10 @@ def test_an_export_is_kept_found_again_and_made_anew_if_it_is_damaged(
     folder.chmod(0o777)
     assert onnx._kept(folder) == {} and "others may write to it" in caplog.text
     # Another network under the right name is found out on random pictures.
-    other = {**files, "answer.onnx": files["features.onnx"]}
-    onnx.keep(folder, other)
+    onnx.keep(folder, {**files, "answer.onnx": files["features.onnx"]})
     np.testing.assert_array_equal(onnx.create(agent).forward(*inputs), first)
     assert len(exported) == 3
-    onnx.keep(folder.with_name("0" * 64), {"a.onnx": b"1"})
-    for number in range(onnx._KEPT):
+    for number in range(onnx._KEPT + 1):
         onnx.keep(folder.with_name(str(number)), {"a.onnx": b"1"})
     assert len(list(folder.parent.iterdir())) == onnx._KEPT
     before = onnx.digest(agent)
@@ -132,23 +127,22 @@ def features_of(row, alone):
     return ((value if alone else -value)[:, :, np.newaxis],)
 
 
-def answer_of(row, alone):
-    (features,) = row
-    return np.repeat(features[:, 0], 4, axis=1), features[:, 0]
-
-
-def factors_of(seed, count):
-    """0, 1, 2 .. for the samples in order, plus the seed."""
-    return (np.arange(count, dtype=np.float32)[:, np.newaxis] + seed[0],)
-
-
-def samples_of(features, num_samples, seed):
-    samples = np.repeat(features[:, 0], 4, axis=1).reshape(num_samples, -1, 4)
-    return samples, samples
-
-
 def by_hand(features=features_of):
-    return engines.Engine("stub", features, answer_of, factors_of, samples_of, (SIDE, SIDE, 3))
+    """A network without distributions; the factors of samples are 0, 1, 2 .. plus the seed."""
+
+    def answer(row, alone):
+        (found,) = row
+        return np.repeat(found[:, 0], 4, axis=1), found[:, 0]
+
+    def factors(seed, count):
+        return (np.arange(count, dtype=np.float32)[:, np.newaxis] + seed[0],)
+
+    def samples(found, num_samples, seed):
+        return (np.repeat(found[:, 0], 4, axis=1).reshape(num_samples, -1, 4),) * 2
+
+    shapes = {"image_shape": (SIDE, SIDE, 3), "action_coding": "endpoints", "distributions": {}}
+    stages = features, answer, factors, samples
+    return engines.Engine("stub", *stages, types.SimpleNamespace(**shapes))
 
 
 def pictures(*values):
@@ -158,9 +152,7 @@ def pictures(*values):
 
 
 def test_only_a_picture_that_is_alone_gets_every_core():
-    engine = by_hand()
-    np.testing.assert_array_equal(engine.forward(*pictures(3))[:, 0], [3])
-    np.testing.assert_array_equal(engine.forward(*pictures(3, 7))[:, 0], [-3, -7])
+    np.testing.assert_array_equal(by_hand().forward(*pictures(3, 7))[:, 0], [-3, -7])
     inside, go_on = threading.Event(), threading.Event()
 
     def held(row, alone):
@@ -193,57 +185,44 @@ def test_samples_by_hand():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("stage", "error"), [("features", float("nan")), ("answer", 1e-2), ("sampler", 1e-2)]
+    ("stage", "error", "named"),
+    [("features", float("nan"), "features"), ("answer", 1e-2, "outputs")],
 )
-def test_the_check_finds_what_clipping_hides(agent, stages, stage, error):
+def test_the_check_finds_what_clipping_hides(agent, stages, stage, error, named):
     functions = agent.prediction_functions()
     made = engines.in_tensorflow(stages, functions)
-    if stage == "sampler":
-        sampler = made.sampler
-        made.sampler = lambda *arrays: (sampler(*arrays)[0], sampler(*arrays)[1] + error)
-    else:
-        run = made._stages[stage]
-        made._stages[stage] = lambda row, alone: (
-            *run(row, alone)[:-1],
-            run(row, alone)[-1] + error,
-        )
-    named = {"features": "features", "answer": "outputs", "sampler": "outputs of samples"}[stage]
+    run = made.stages[stage]
+    made.stages[stage] = lambda row, alone: (*run(row, alone)[:-1], run(row, alone)[-1] + error)
     with pytest.raises(engines.EngineError, match=f"engine tensorflow: .* within 0.0001.*{named}"):
         engines.check(made, functions)
 
 
-@pytest.fixture
-def choose(monkeypatch):
-    """Which engine `create` takes; nothing is frozen or checked."""
-    functions = types.SimpleNamespace(image_shape=(SIDE, SIDE, 3), action_coding="endpoints")
-    agent = types.SimpleNamespace(prediction_functions=lambda: functions)
+def test_which_engine_is_taken(monkeypatch, caplog):
     onnx = pytest.importorskip("serving.engines.onnx")
-    made = {"onnx": "onnx engine"}
+    functions = types.SimpleNamespace(prediction_functions=lambda: None)
+    fails = []
 
     def create(agent):
-        if isinstance(made["onnx"], Exception):
-            raise made["onnx"]
-        return made["onnx"]
+        if fails:
+            raise engines.EngineError("features 0.1 off")
+        return "onnx engine"
+
+    def make(name):
+        return predictor.create_engine(types.SimpleNamespace(agent=functions), name)
 
     monkeypatch.setattr(onnx, "create", create)
     monkeypatch.setattr(graphs, "freeze_stages", lambda functions: None)
     monkeypatch.setattr(engines, "in_tensorflow", lambda stages, functions: "tensorflow engine")
     monkeypatch.setattr(engines, "check", lambda engine, functions: None)
-    loaded = types.SimpleNamespace(agent=agent)
-    return made, lambda name: predictor.create_engine(loaded, name)
-
-
-def test_which_engine_is_taken(choose, monkeypatch, caplog):
-    made, create = choose
-    assert (create("auto"), create("onnxruntime")) == ("onnx engine", "onnx engine")
-    assert create("tensorflow") == "tensorflow engine"
+    assert (make("auto"), make("onnxruntime")) == ("onnx engine", "onnx engine")
+    assert make("tensorflow") == "tensorflow engine"
     with pytest.raises(ValueError, match="got 'torch'"):
-        create("torch")
+        make("torch")
     with monkeypatch.context() as patch:
         patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-        assert (create("auto"), create("onnxruntime")) == ("tensorflow engine", "onnx engine")
-    made["onnx"] = engines.EngineError("features 0.1 off")
-    assert create("auto") == "tensorflow engine"
+        assert (make("auto"), make("onnxruntime")) == ("tensorflow engine", "onnx engine")
+    fails.append(1)
+    assert make("auto") == "tensorflow engine"
     assert "TensorFlow runs the network: features 0.1 off" in caplog.text
     with pytest.raises(engines.EngineError, match=r"0\.1 off"):
-        create("onnxruntime")
+        make("onnxruntime")
