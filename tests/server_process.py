@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import time
-
-import requests
 
 ROOT = pathlib.Path(__file__).parents[1]
 START_LIMIT_S = 600
@@ -43,18 +40,3 @@ def running(program, port_file, *arguments, **environment):
     finally:
         process.kill()
         process.communicate()
-
-
-def check_start_and_stop_without_a_checkpoint(program, port_file):
-    """The server says that it has no model, refuses predictions, and ends well on SIGTERM."""
-    with running(program, port_file, PORT="0") as (process, url):
-        assert requests.get(f"{url}/health", timeout=30).json()["model_loaded"] is False
-        assert requests.post(f"{url}/predict", json={}, timeout=30).status_code == 503
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=60)
-        assert process.returncode == 0, log
-    assert f"serving on {url}" in log
-    assert "No --checkpoint_dir" in log
-    assert "got SIGTERM" in log
-    assert "Traceback" not in log
-    assert not port_file.exists()

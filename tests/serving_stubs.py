@@ -32,53 +32,29 @@ class MarkerModel:
 
     name = "stub"
 
-    def forward(
-        self,
-        image: np.ndarray,
-        embedding: np.ndarray,
-        *,
-        dropout: str = "off",
-        num_samples: int | None = None,
-        seed: int | None = None,
-    ) -> np.ndarray:
+    def answers(self, image: np.ndarray) -> list:
+        return [_marker(one, RED) + _marker(one, BLUE) for one in image]
+
+    def forward(self, image, embedding, *, dropout="off", num_samples=None, seed=None):
         assert image.shape[1:] == (236, 236, 3) and image.dtype == np.uint8
         assert embedding.shape == (len(image), 512) and embedding.dtype == np.float32
-        answers = np.array([_marker(one, RED) + _marker(one, BLUE) for one in image], np.float32)
-        return _samples(answers, dropout, num_samples, seed)
+        answers = np.array(self.answers(image), np.float32)
+        if dropout == "off":
+            assert num_samples is None and seed is None
+            return answers
+        spread = {"head": 0.01, "full": 0.03}[dropout]
+        noise = np.random.default_rng(seed).normal(0, spread, (num_samples, *answers.shape))
+        return np.clip(answers + noise, 0, 1).astype(np.float32)
 
 
-class ConstantModel:
+class ConstantModel(MarkerModel):
     """Always gives the same four numbers."""
-
-    name = "stub"
 
     def __init__(self, coordinates) -> None:
         self._coordinates = coordinates
 
-    def forward(
-        self,
-        image: np.ndarray,
-        embedding: np.ndarray,
-        *,
-        dropout: str = "off",
-        num_samples: int | None = None,
-        seed: int | None = None,
-    ) -> np.ndarray:
-        answers = np.array([self._coordinates] * len(image), np.float32)
-        return _samples(answers, dropout, num_samples, seed)
-
-
-def _samples(
-    answers: np.ndarray, dropout: str, num_samples: int | None, seed: int | None
-) -> np.ndarray:
-    """[B, 4], or with dropout [S, B, 4] around it."""
-    assert dropout in ("off", "head", "full")
-    if dropout == "off":
-        assert num_samples is None and seed is None
-        return answers
-    spread = {"head": 0.01, "full": 0.03}[dropout]
-    noise = np.random.default_rng(seed).normal(0, spread, (num_samples, *answers.shape))
-    return np.clip(answers + noise, 0, 1).astype(np.float32)
+    def answers(self, image: np.ndarray) -> list:
+        return [self._coordinates] * len(image)
 
 
 def predictor_of(
@@ -92,8 +68,7 @@ def predictor_of(
 
 def _marker(image: np.ndarray, colour: tuple[int, int, int]) -> list[float]:
     """Centre (x, y) in 0..1 of the pixels nearer to `colour` than half way; the centre if none."""
-    distance = np.abs(image.astype(int) - colour).sum(axis=-1)
-    rows, columns = np.nonzero(distance < 150)
+    rows, columns = np.nonzero(np.abs(image.astype(int) - colour).sum(axis=-1) < 150)
     if len(rows) == 0:
         return [0.5, 0.5]
     return [(columns.mean() + 0.5) / image.shape[1], (rows.mean() + 0.5) / image.shape[0]]
@@ -119,18 +94,20 @@ def file_bytes(picture: np.ndarray, file_format: str = "PNG", **options) -> byte
 
 def embedding_store_of(directory: pathlib.Path) -> embedding_store.EmbeddingStore:
     """A store of `INSTRUCTIONS`, each with another unit vector, written and read back."""
-    for index, (action, food) in enumerate(INSTRUCTIONS):
-        vector = np.zeros(512, np.float32)
-        vector[index] = 1.0
+    for (action, food), vector in zip(INSTRUCTIONS, np.eye(4, 512, dtype=np.float32)):
         np.save(directory / f"{action}_{food}.npy", vector)
     return embedding_store.EmbeddingStore.load(directory)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 @contextlib.contextmanager
 def serve(application: flask.Flask) -> Iterator[str]:
     """Serves the application from threads of this process; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     with front.Server(application, "127.0.0.1", port) as server:
         yield f"http://127.0.0.1:{port}"
     assert server.unfinished == 0
