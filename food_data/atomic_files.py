@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all, and paths that cannot be right."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import errno
 import os
 import pathlib
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -21,8 +22,7 @@ def check_local(path: str | os.PathLike[str] | None, name: str) -> None:
     if path is not None and _ADDRESS.match(os.fspath(path)) and not os.path.exists(path):
         raise ValueError(
             f"{name}: expected a path on this machine, got the address {os.fspath(path)}. Copy it "
-            "here first (gcloud storage cp -r, aws s3 cp --recursive, rclone copy), or mount it, "
-            "and give the path of the copy."
+            "here first (gcloud storage cp -r, aws s3 cp --recursive, rclone copy), or mount it."
         )
 
 
@@ -35,9 +35,8 @@ def refuse_pointer(path: str | os.PathLike[str]) -> None:
         size = re.search(rb"^size (\d+)$", head, re.MULTILINE)
         expected = f"{int(size[1]):,} bytes" if size else "the real file"
         raise ValueError(
-            f"{path} is a Git LFS pointer: expected {expected}, got {os.stat(path).st_size} bytes "
-            "of text. In the repository it comes from, run `git lfs install` and `git lfs pull`, "
-            "then try again."
+            f"{path} is a Git LFS pointer: expected {expected}, got {len(head)} bytes of text. In "
+            "its repository, run `git lfs install` and `git lfs pull`."
         )
 
 
@@ -46,18 +45,14 @@ def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator
     """Opens a temporary file beside `path`; it takes the place of `path` if the block ends well.
 
     It outlives a power cut then; who writes many leaves `durable` off and calls `sync` for all.
-    Raises FileNotFoundError if there is no such folder, OSError if one cannot write into it.
+    Raises OSError if there is no such folder, or one cannot write into it.
     """
     path = pathlib.Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"Cannot write {path}: the folder {path.parent} does not exist.")
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"Cannot write {path}: {error.strerror}. Choose a folder that you may write into",
-        ) from error
+        text = f"Cannot write {path}: {error.strerror}. Choose a folder that you may write into"
+        raise OSError(error.errno, text) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -75,6 +70,20 @@ def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator
         raise
     if durable:
         sync(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(final: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder beside `final` to fill; it becomes `final` if the block ends well. Raises
+    FileExistsError if there is one."""
+    if final.exists():
+        raise FileExistsError(f"{final}: expected a new folder, got one that exists.")
+    folder = final.with_name(f"{final.name}.part")
+    shutil.rmtree(folder, ignore_errors=True)  # Of a run that was killed.
+    folder.mkdir(parents=True)
+    yield folder
+    sync(*folder.rglob("*"), folder)
+    folder.rename(final)
 
 
 def check_folder(folder: pathlib.Path, flag: str) -> None:

@@ -201,7 +201,7 @@ def _check_arrays(
     split: splits.Split | None,
     progress: Callable[[Iterable], Iterable] | None,
     compare_pictures: bool,
-    unpacked: np.ndarray | npz_dataset.FloatImages | None,
+    unpacked: np.ndarray | None,
 ) -> None:
     stored = {name: one for name, one in arrays.items() if hasattr(one, "shape")}
     rows = [(name, str(one.dtype), list(one.shape)) for name, one in stored.items()]

@@ -15,7 +15,8 @@ Two kinds of directory are read:
      "entries": [{"action": "skewering", "food": "carrot", "food_variants": ["baby_carrot"],
                   "text": "skewering carrot", "file": "skewering_carrot.npy", "sha256": "..."}]}
 
-The store, not the vocabulary, is the authority on which pairs exist.
+`food_variants` and `action_variants`, other names of the same, may be absent. The store, not the
+vocabulary, is the authority on which pairs exist.
 """
 
 from __future__ import annotations
@@ -35,8 +36,6 @@ import policy_specs
 from food_data import atomic_files, vocabulary
 
 MANIFEST_FILE = "manifest.json"
-_VERSIONS = {"format_version": 1, "dimension": policy_specs.EMBEDDING_SIZE}
-_ENTRY_KEYS = ("action", "food", "text", "file", "sha256")
 _UNIT_NORM_TOLERANCE = 1e-3
 _SHAPE = (policy_specs.EMBEDDING_SIZE,)
 
@@ -64,28 +63,21 @@ def new_manifest(
 
 def new_entry(action: str, food: str, text: str | None, data: bytes) -> Entry:
     """The manifest's entry of a pair: the text that was encoded (or None) and its .npy file."""
-    digest = hashlib.sha256(data).hexdigest()
-    file = f"{action}_{food}.npy"
+    digest, file = hashlib.sha256(data).hexdigest(), f"{action}_{food}.npy"
     return {"action": action, "food": food, "text": text, "file": file, "sha256": digest}
 
 
 def read_manifest(path: pathlib.Path) -> dict[str, object]:
-    """Reads `manifest.json`. Raises FileNotFoundError, and ValueError for another version."""
+    """Reads `manifest.json`. Raises OSError, and ValueError if it is none or of another version."""
     try:
+        atomic_files.refuse_pointer(path)
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{path} is absent: the embeddings beside it were not made by "
-            "embeddings/build_embeddings.py. Choose another --embeddings_dir."
-        ) from error
-    found = manifest if isinstance(manifest, dict) else {}
-    for key, expected in _VERSIONS.items():
-        if found.get(key) != expected:
-            raise ValueError(f"{path}: expected {key} {expected}, got {found.get(key)}.")
-    if not isinstance(found.get("entries"), list):
-        raise ValueError(f"{path}: expected a list 'entries', got {found.get('entries')!r}.")
+        found = {key: manifest[key] for key in ("format_version", "dimension")}
+        if found != {"format_version": 1, "dimension": policy_specs.EMBEDDING_SIZE}:
+            raise ValueError(f"expected format_version 1 and dimension 512, got {found}")
+        entries_by_pair(manifest)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no manifest of embeddings: {error!r}") from error
     return manifest
 
 
@@ -93,18 +85,18 @@ def entries_by_pair(manifest: Mapping[str, object]) -> dict[Pair, Entry]:
     """The entries by (action, food). Raises ValueError for entries of another form, or twice."""
     by_pair: dict[Pair, Entry] = {}
     for entry in manifest["entries"]:
-        absent = [key for key in _ENTRY_KEYS if key not in entry]
-        if absent:
-            raise ValueError(f"Manifest entry {entry}: expected {_ENTRY_KEYS}, absent: {absent}.")
-        pair, file = (entry["action"], entry["food"]), entry["file"]
-        for name in pair:
-            if not isinstance(name, str) or not vocabulary.NAME_PATTERN.fullmatch(name):
-                raise ValueError(f"Manifest entry {pair}: expected snake_case, got {name!r}.")
-        if not isinstance(file, str) or not re.fullmatch(r"[^/\\]+\.npy", file):
-            raise ValueError(f"Manifest entry {pair}: expected a file 'x.npy', got {file!r}.")
-        if pair in by_pair:
-            raise ValueError(f"Two files for {pair}: {by_pair[pair]['file']} and {file}; keep one.")
-        by_pair[pair] = entry
+        action, food, file = (str(entry.get(key)) for key in ("action", "food", "file"))
+        names_fit = all(map(vocabulary.NAME_PATTERN.fullmatch, (action, food)))
+        is_file = re.fullmatch(r"[^/\\]+\.npy", file)
+        if not (names_fit and is_file and {"text", "sha256"} <= entry.keys()):
+            raise ValueError(
+                "expected entries with action and food in snake_case, a file 'x.npy', text and "
+                f"sha256; got {entry}"
+            )
+        if (action, food) in by_pair:
+            other = by_pair[action, food]["file"]
+            raise ValueError(f"Two files for {action} {food}: {other} and {file}; keep one.")
+        by_pair[action, food] = entry
     return by_pair
 
 
@@ -125,12 +117,12 @@ def _manifest_of_files(files: Mapping[str, bytes], directory: pathlib.Path) -> d
 
 def _check_vector(vector: np.ndarray, name: str) -> np.ndarray:
     """Returns `vector`. Raises ValueError that gives `name` unless unit norm, float32 [512]."""
-    if vector.shape != _SHAPE or vector.dtype != np.float32:
-        raise ValueError(f"{name}: expected float32 {_SHAPE}, got {vector.dtype} {vector.shape}.")
-    norm = float(np.linalg.norm(vector))
+    fits = vector.shape == _SHAPE and vector.dtype == np.float32
+    norm = float(np.linalg.norm(vector)) if fits else np.nan
     if not abs(norm - 1.0) <= _UNIT_NORM_TOLERANCE:  # A NaN is not <= anything.
         raise ValueError(
-            f"{name}: expected a unit vector (norm 1 within {_UNIT_NORM_TOLERANCE}), got {norm}."
+            f"{name}: expected a unit vector float32 {_SHAPE}, got {vector.dtype} {vector.shape} "
+            f"of norm {norm}."
         )
     return vector
 
@@ -151,13 +143,9 @@ class EmbeddingStore:
     """
 
     def __init__(self, vectors: Mapping[Pair, np.ndarray], manifest: Mapping[str, object]) -> None:
-        """Vectors float32 [512] and manifest as they are on disk; ValueError if they are wrong or
-        their pairs differ."""
+        """Vectors float32 [512] of the manifest's pairs, as they are on disk."""
         self.manifest = dict(manifest)
         self._entries = entries_by_pair(self.manifest)
-        if set(self._entries) != set(vectors):
-            odd = sorted(set(self._entries) ^ set(vectors))
-            raise ValueError(f"Vectors and manifest entries differ in the pairs {odd}.")
         self._vectors = {pair: _check_vector(vectors[pair], str(pair)) for pair in self._entries}
         names: dict[str, dict[str, list[str]]] = {"action": {}, "food": {}}
         shipped = {"action": vocabulary.BASE.actions, "food": vocabulary.BASE.foods}
@@ -174,43 +162,38 @@ class EmbeddingStore:
         manifest, or gives a pair a second time."""
         directory = pathlib.Path(directory)
         atomic_files.check_local(directory, "embeddings")
-        if not directory.is_dir():
-            raise FileNotFoundError(f"No embeddings directory {directory}.")
         files = {path.name: path.read_bytes() for path in sorted(directory.glob("*.npy"))}
         if not files:
             raise FileNotFoundError(
-                f"No .npy file in {directory}. Fill it with "
+                f"No embeddings directory {directory} with .npy files. Fill it with "
                 f"`python embeddings/build_embeddings.py build --embeddings_dir {directory}`."
             )
         for name in files:
             atomic_files.refuse_pointer(directory / name)
-        if (directory / MANIFEST_FILE).is_file():
-            atomic_files.refuse_pointer(directory / MANIFEST_FILE)
-            manifest = read_manifest(directory / MANIFEST_FILE)
-        else:
-            manifest = _manifest_of_files(files, directory)
-        vectors = {}
-        for pair, entry in entries_by_pair(manifest).items():
-            path = directory / entry["file"]
-            if path.name not in files:
-                raise FileNotFoundError(f"{path} of {pair} is in the manifest but absent.")
-            found = hashlib.sha256(files[path.name]).hexdigest()
+        has_manifest = (directory / MANIFEST_FILE).is_file()
+        manifest = read_manifest(directory / MANIFEST_FILE) if has_manifest else None
+        manifest = manifest or _manifest_of_files(files, directory)
+        entries, vectors = entries_by_pair(manifest), {}
+        odd = set(files) ^ {entry["file"] for entry in entries.values()}
+        if odd:
+            raise ValueError(
+                f"{directory}: expected the files of the manifest, absent or not in it: "
+                f"{', '.join(sorted(odd))}. Delete strangers; add foods or actions with "
+                "`python embeddings/build_embeddings.py add`."
+            )
+        for pair, entry in entries.items():
+            path, data = directory / entry["file"], files[entry["file"]]
+            found = hashlib.sha256(data).hexdigest()
             if found != entry["sha256"]:
                 raise ValueError(
                     f"{path}: expected SHA-256 {entry['sha256']} (manifest), got {found}. The file "
                     "was changed or damaged; build anew with embeddings/build_embeddings.py."
                 )
             try:
-                vector = np.load(io.BytesIO(files[path.name]), allow_pickle=False)
+                vectors[pair] = np.load(io.BytesIO(data), allow_pickle=False)
             except (ValueError, EOFError, OSError) as error:
                 raise ValueError(f"{path} is not a readable .npy file: {error}") from error
-            vectors[pair] = _check_vector(vector, str(path))
-        strays = sorted(set(files) - {entry["file"] for entry in manifest["entries"]})
-        if strays:
-            raise ValueError(
-                f"{directory}: not in the manifest: {', '.join(strays)}. Delete them, and add "
-                "foods or actions with `python embeddings/build_embeddings.py add`."
-            )
+            _check_vector(vectors[pair], str(path))
         return cls(vectors, manifest)
 
     def lookup(self, action: str, food: str) -> np.ndarray:
@@ -249,16 +232,14 @@ class EmbeddingStore:
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         files = {entry["file"]: pair for pair, entry in self._entries.items()}
-        present = {path.name for path in directory.glob("*.npy")}
-        ours: set[str] = set()
+        unwanted, ours = {path.name for path in directory.glob("*.npy")} - set(files), set()
         if (directory / MANIFEST_FILE).is_file():
-            earlier = entries_by_pair(read_manifest(directory / MANIFEST_FILE))
-            ours = {entry["file"] for entry in earlier.values()}
-        strangers = present - ours - set(files)
-        if strangers:
+            earlier = read_manifest(directory / MANIFEST_FILE)["entries"]
+            ours = {entry["file"] for entry in earlier}
+        if unwanted - ours:
             raise FileExistsError(
-                f"{directory} holds .npy files of another origin: {', '.join(sorted(strangers))}. "
-                "Choose another directory or move them away."
+                f"{directory} holds .npy files of another origin: "
+                f"{', '.join(sorted(unwanted - ours))}. Choose another directory."
             )
         entries = []
         for file_name, pair in files.items():
@@ -270,5 +251,5 @@ class EmbeddingStore:
         with atomic_files.replace_file(directory / MANIFEST_FILE) as file:
             text = json.dumps({**self.manifest, "entries": entries}, indent=1)
             file.write(f"{text}\n".encode())
-        for file_name in (present & ours) - set(files):
+        for file_name in unwanted:
             (directory / file_name).unlink()

