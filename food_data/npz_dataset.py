@@ -110,10 +110,11 @@ def layout_faults(arrays: Mapping[str, Any]) -> dict[str, str]:
                 f"{name}: expected {what} {['N' if number is None else number, *LAYOUT[name]]}, "
                 f"got {array.dtype} {list(array.shape)}."
             )
-    for name, known in (("resize", image_placement.MODES), ("format_version", (FORMAT_VERSION,))):
-        if arrays.get(name) not in (None, *known):
-            values = ", ".join(map(str, known))
-            faults[name] = f"{name}: expected one of {values}; got {arrays[name]!r}."
+    if arrays.get("resize") not in (None, *image_placement.MODES):
+        modes = ", ".join(image_placement.MODES)
+        faults["resize"] = f"resize: expected one of {modes}; got {arrays['resize']!r}."
+    if (version := arrays.get("format_version", FORMAT_VERSION)) != FORMAT_VERSION:
+        faults["format_version"] = f"format_version: expected {FORMAT_VERSION}, got {version}."
     return faults
 
 
