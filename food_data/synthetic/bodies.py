@@ -9,10 +9,9 @@ wide as it is long.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,44 +21,32 @@ Range = tuple[float, float]
 Rng = np.random.Generator
 _MARGIN_PX = 3
 _SHIFT = 4  # Points are handed to OpenCV in sixteenths of a pixel.
-_TILE_SIDE = 512
-_TILE_GRAIN_PX = 4.0
-_TILE_SEED = 20260101
+_TILE_SIDE, _TILE_SEED, _TILE_GRAIN_PX = 512, 20260101, 4.0
 _BRIGHTEST_SLOPE = 1.5
 
 
-# Noise is cut from one tile and mirrored: fresh noise would take most of a plate's time.
 @functools.cache
-def _white() -> np.ndarray:
-    """Noise of single pixels, float32 [512, 512], mean 0 and deviation 1."""
-    return np.random.default_rng(_TILE_SEED).standard_normal((_TILE_SIDE, _TILE_SIDE), np.float32)
-
-
-@functools.cache
-def _smooth() -> np.ndarray:
-    """The same with blobs about 4 pixels wide."""
-    tile = cv2.GaussianBlur(_white(), (0, 0), _TILE_GRAIN_PX / 2)
-    return (tile - tile.mean()) / tile.std()
+def tile(smooth: bool) -> np.ndarray:
+    """Noise float32 [512, 512], mean 0 and deviation 1, of single pixels or of blobs of about 4.
+    Fresh noise would take most of a plate's time."""
+    white = np.random.default_rng(_TILE_SEED).standard_normal((_TILE_SIDE, _TILE_SIDE), np.float32)
+    if not smooth:
+        return white
+    image = cv2.GaussianBlur(white, (0, 0), _TILE_GRAIN_PX / 2)
+    return (image - image.mean()) / image.std()
 
 
 def noise(rng: Rng, shape: tuple[int, int], grain: float) -> np.ndarray:
     """Noise float32 [h, w] of mean 0 and deviation about 1; its blobs are `grain` pixels wide."""
     scale = max(_TILE_GRAIN_PX / grain, 0.02)
     part = tuple(min(_TILE_SIDE, max(3, round(scale * length))) for length in shape)
-    return cv2.resize(cut(rng, _smooth(), part), shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(cut(rng, tile(True), part), shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def pixel_noise(rng: Rng, shape: tuple[int, int]) -> np.ndarray:
-    """Noise of single pixels, mean 0 and deviation 1: float32 [h, w], not to be written to."""
-    if max(shape) > _TILE_SIDE:
-        return rng.standard_normal(shape, np.float32)
-    return np.ascontiguousarray(cut(rng, _white(), shape))
-
-
-def cut(rng: Rng, tile: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A part [h, w] of a tile, mirrored at random."""
-    top, left = (int(rng.integers(have - want + 1)) for have, want in zip(tile.shape, shape))
-    return mirrored(rng, tile[top : top + shape[0], left : left + shape[1]])
+def cut(rng: Rng, image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A part [h, w] of an image, mirrored at random."""
+    top, left = (int(rng.integers(have - want + 1)) for have, want in zip(image.shape, shape))
+    return mirrored(rng, image[top : top + shape[0], left : left + shape[1]])
 
 
 def mirrored(rng: Rng, image: np.ndarray) -> np.ndarray:
@@ -85,6 +72,9 @@ class Body:
 
     def __init__(self, rng: Rng, length: float) -> None:
         self.rng, self.length, self.uniform = rng, length, rng.uniform
+        self.vary, self.between, self.one_of = (
+            functools.partial(choose, rng) for choose in (vary, between, one_of)
+        )
 
     def begin(self, shape: tuple[int, int], gloss: float, sharpness: float = 12.0) -> None:
         """A frame [h, w] without any food in it yet."""
@@ -104,7 +94,7 @@ class Body:
         """One colour, varied by so much, in an outline [M, 2], its edge rounded by `radius`."""
         colour = self.vary(colour, vary) if vary else colour
         self.begin(frame(*(2 * np.abs(points).max(axis=0))), gloss, sharpness)
-        fill(self.alpha, points, 255)
+        draw(self.alpha, points, 255)
         self.albedo[:] = np.clip(colour, 0, 255)
         self.height = self.inflated(radius)
 
@@ -112,7 +102,7 @@ class Body:
         self,
         places: np.ndarray,
         radii: np.ndarray,
-        colours: np.ndarray,
+        colours: Sequence[Colour],
         lift: np.ndarray,
         gloss: float,
         sharpness: float,
@@ -121,12 +111,10 @@ class Body:
         two meet the higher one is seen."""
         reach = (np.abs(places) + radii[:, np.newaxis]).max(axis=0)
         self.begin(frame(*(2 * reach)), gloss, sharpness)
-        for place, radius, colour, up in zip(places, radii, colours, lift):
-            x, y = place + centre(self.alpha.shape)
-            window = (
-                slice(max(0, int(y - radius)), int(y + radius) + 2),
-                slice(max(0, int(x - radius)), int(x + radius) + 2),
-            )
+        for (x, y), radius, colour, up in zip(
+            places + centre(self.alpha.shape), radii, colours, lift
+        ):
+            window = tuple(slice(max(0, int(at - radius)), int(at + radius) + 2) for at in (y, x))
             rows, columns = self.height[window].shape
             dx = np.arange(columns, dtype=np.float32) + np.float32(window[1].start + 0.5 - x)
             dy = np.arange(rows, dtype=np.float32) + np.float32(window[0].start + 0.5 - y)
@@ -138,25 +126,23 @@ class Body:
             edge = np.clip(under * (128 / radius) + 128, 0, 255)
             np.maximum(self.alpha[window], edge, out=self.alpha[window], casting="unsafe")
 
-    def block_outline(
-        self, half: float, depths: Range, wobble: float, leans: Range
+    def block(
+        self, corners: Sequence[Range], leans: Range, colour: Callable, shades: Range, *look: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Corners [4, 2] of a block's top, and how far (x, y) its bottom is seen beside it."""
-        corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [half, self.uniform(*depths)]
-        corners = (corners + self.rng.normal(0, wobble, (4, 2))) * self.length
-        return corners, self.rng.choice([-1, 1], 2) * self.uniform(*leans, 2) * self.length
-
-    def paint_block(
-        self, corners: np.ndarray, shift: np.ndarray, top: Colour, side: Colour
-    ) -> np.ndarray:
-        """Paints a block's top and sides; where the top is, uint8 [h, w]."""
+        """A block, its bottom seen beside its top; `corners` is (half width, wobble) and the range
+        of half depths, `look` what `solid` takes. Where its top is, uint8 [h, w]; its colour."""
+        (half, wobble), depths = corners
+        top = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [half, self.uniform(*depths)]
+        top = (top + self.rng.normal(0, wobble, (4, 2))) * self.length
+        shift = self.rng.choice([-1, 1], 2) * self.uniform(*leans, 2) * self.length
+        colour = colour()
+        self.solid(np.concatenate([top, top + shift]), colour, *look, vary=0)
         self.alpha[:] = 0
         for part in np.linspace(1, 0, 6):
-            fill(self.albedo, corners + part * shift, side if part else top)
-            fill(self.alpha, corners + part * shift, 255)
+            self.draw(top + part * shift, colour * shades[int(part > 0)], grow=True)
         face = np.zeros(self.alpha.shape, np.uint8)
-        fill(face, corners, 255)
-        return face
+        draw(face, top, 255)
+        return face, colour
 
     def outline(
         self,
@@ -175,8 +161,7 @@ class Body:
         radius = (np.abs(cos) ** exponent + np.abs(sin) ** exponent) ** (-1 / exponent)
         for harmonic in range(3, 9) if lumps else ():
             strength = lumps * self.uniform(-1, 1) / np.sqrt(harmonic - 2)
-            wave = np.cos(harmonic * angle + self.uniform(0, 2 * np.pi))
-            radius = radius * (1 + strength * wave)
+            radius *= 1 + strength * np.cos(harmonic * angle + self.uniform(0, 2 * np.pi))
         x, y = radius * cos, radius * sin
         y = y * aspect * (1 - taper * (x + 1) / 2) + 2 * bend * (0.4 - x**2)
         return np.stack([x, y], axis=1) * (size * self.length / 2)
@@ -185,54 +170,62 @@ class Body:
         """Points in lengths as points in pixels."""
         return np.array(points) * self.length
 
-    def scattered(self, number: int, low: float, high: float) -> np.ndarray:
-        """Points [number, 2], pixels, at random angles, `low` to `high` from the middle."""
-        angle = self.uniform(0, 2 * np.pi, number)
-        return self.uniform(low, high, number)[:, np.newaxis] * self.length * circle(angle)
-
-    # Polygons, lines and discs at points [M, 2], pixels; `grow` adds them to the food's outline.
-    def fill(self, points: np.ndarray, ink: Colour, grow: bool = False) -> None:
+    # At points [M, 2], pixels: a polygon, or a line if it has a thickness; discs. `grow` adds it to
+    # the food's outline.
+    def draw(
+        self, points: np.ndarray, ink: Colour, thickness: float | None = None, grow: bool = False
+    ) -> None:
         for image, own in ((self.albedo, ink), (self.alpha, 255))[: 1 + grow]:
-            fill(image, points, own)
-
-    def line(self, points: np.ndarray, ink: Colour, thickness: float, grow: bool = False) -> None:
-        for image, own in ((self.albedo, ink), (self.alpha, 255))[: 1 + grow]:
-            line(image, points, own, thickness * self.length)
+            draw(image, points, own, thickness and thickness * self.length)
 
     def dots(self, points: np.ndarray, radius: float, ink: Colour) -> None:
         dots(self.albedo, points, radius * self.length, ink)
+
+    def add(self, mask: np.ndarray, colour: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Puts something over the food where `mask` uint8 [h, w] is; where that is, bool."""
+        inside = mask > 127
+        self.albedo[inside], self.height[inside] = colour, height[inside]
+        np.maximum(self.alpha, mask, out=self.alpha)
+        return inside
 
     def inflated(self, radius: float, part: np.ndarray | None = None) -> np.ndarray:
         """A relief float32 [h, w] of the food, or of a part uint8 [h, w], flat inside, its edge
         rounded by `radius`."""
         radius = radius * self.length
-        alpha = self.alpha if part is None else part
-        inside = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
+        inside = cv2.threshold(self.alpha if part is None else part, 127, 255, 0)[1]
         height = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / radius
         np.clip(height, 0, 1, out=height)
         height = cv2.sqrt(height * (2 - height)) * radius
         side = max(3, 2 * round(radius / 8) + 1)
         return cv2.blur(height, (side, side))
 
-    def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """x [1, w] and y [h, 1] of the pixels' centres from the middle, float32, pixels."""
-        rows, columns = self.alpha.shape
-        x = np.arange(columns, dtype=np.float32) + 0.5 - columns / 2
-        y = np.arange(rows, dtype=np.float32) + 0.5 - rows / 2
-        return x[np.newaxis], y[:, np.newaxis]
+    def grid(self, unit: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """x [1, w] and y [h, 1] of pixels' centres from the middle, float32, pixels or `unit`s."""
+        x, y = (np.arange(n, dtype=np.float32) + 0.5 - n / 2 for n in self.alpha.shape[::-1])
+        x, y = x[np.newaxis], y[:, np.newaxis]
+        return (x, y) if unit is None else (x / unit, y / unit)
+
+    def half_lengths(self) -> tuple[np.ndarray, np.ndarray]:
+        """`grid` with -1 and 1 at the food's ends."""
+        return self.grid(self.length / 2)
 
     def polar(self) -> tuple[np.ndarray, np.ndarray]:
         """Distance from the middle in half lengths, and angle: float32 [h, w] each."""
         x, y = self.grid()
         return cv2.sqrt(x * x + y * y) * np.float32(2 / self.length), np.arctan2(y, x)
 
+    def distance(self, at: np.ndarray) -> np.ndarray:
+        """From a point (x, y), pixels: float32 [h, w]."""
+        x, y = self.grid()
+        return cv2.sqrt((x - np.float32(at[0])) ** 2 + (y - np.float32(at[1])) ** 2)
+
     def noise(self, grain: float, least_px: float = 0.0) -> np.ndarray:
         """`noise` of the frame's shape, its blobs at least so many pixels wide."""
         return noise(self.rng, self.alpha.shape, max(least_px, grain * self.length))
 
     def blend(self, weight: np.ndarray, colour: Colour) -> None:
-        """Mixes a colour into the albedo; weight [h, w] is clipped to 0..1."""
-        weight = np.clip(weight, 0, 1).astype(np.float32)
+        """Mixes a colour into the albedo; weight, that becomes [h, w], is clipped to 0..1."""
+        weight = np.broadcast_to(np.clip(weight, 0, 1).astype(np.float32), self.alpha.shape)
         mixed = np.clip(colour, 0, 255).astype(np.float32) - self.albedo
         mixed *= rgb(weight)
         mixed += self.albedo
@@ -246,12 +239,8 @@ class Body:
         """Adds bumps `grain` wide and `strength` high."""
         self.height += strength * self.length * self.noise(grain)
 
-    def vary(self, colour: Colour, amount: float = 0.06) -> np.ndarray:
-        return vary(self.rng, colour, amount)
 
-
-@dataclasses.dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """One way a food may lie on a plate."""
 
     painter: Callable[[Body], None]
@@ -263,11 +252,6 @@ class Form:
         body = Body(rng, length)
         self.painter(body)
         return body
-
-
-def draw_form(rng: Rng, forms: Sequence[Form]) -> Form:
-    """One of a food's forms, by their shares."""
-    return forms[pick(rng, [form.share for form in forms])]
 
 
 # Food -> its forms, which the modules of painters declare with `form`.
@@ -306,8 +290,14 @@ def rotation(angle: float) -> np.ndarray:
 
 
 def circle(angle: np.ndarray, aspect: float = 1.0) -> np.ndarray:
-    """Points [M, 2] at these angles of an ellipse with half axes 1 and `aspect`."""
-    return np.stack([np.cos(angle), aspect * np.sin(angle)], axis=1)
+    """Points [M, 2] at these angles of an ellipse with half axes 1 and `aspect`, or one [2]."""
+    return np.stack([np.cos(angle), aspect * np.sin(angle)], axis=-1)
+
+
+def leaf(tip: np.ndarray, at: np.ndarray, widest: float, half_width: float) -> np.ndarray:
+    """A pointed leaf [4, 2] from `at`, to `tip` further; `widest` says at which part of it."""
+    side = half_width * np.array([-tip[1], tip[0]])
+    return np.array([[0, 0], widest * tip + side, tip, widest * tip - side]) + at
 
 
 def fixed_point(points: np.ndarray) -> np.ndarray:
@@ -315,35 +305,27 @@ def fixed_point(points: np.ndarray) -> np.ndarray:
     return np.rint((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
 
 
+def draw(
+    image: np.ndarray, points: np.ndarray, ink: float | Colour, thickness: float | None = None
+) -> None:
+    """A polygon of points [M, 2] from the image's middle, or a line `thickness` pixels wide."""
+    path = [fixed_point(points + centre(image.shape))]
+    if thickness is None:
+        cv2.fillPoly(image, path, _ink(ink), cv2.LINE_AA, _SHIFT)
+    else:
+        width = max(1, round(thickness))
+        cv2.polylines(image, path, False, _ink(ink), width, cv2.LINE_AA, _SHIFT)
+
+
 def _ink(ink: float | Colour) -> float | tuple[float, ...]:
-    return tuple(float(value) for value in ink) if np.ndim(ink) else ink
-
-
-def fill(image: np.ndarray, points: np.ndarray, ink: float | Colour) -> None:
-    """Fills a polygon [M, 2]."""
-    polygon = fixed_point(points + centre(image.shape))
-    cv2.fillPoly(image, [polygon], _ink(ink), cv2.LINE_AA, shift=_SHIFT)
-
-
-def line(image: np.ndarray, points: np.ndarray, ink: float | Colour, thickness: float) -> None:
-    """Draws through points [M, 2], `thickness` pixels wide."""
-    path, width = fixed_point(points + centre(image.shape)), max(1, round(thickness))
-    cv2.polylines(image, [path], False, _ink(ink), width, cv2.LINE_AA, shift=_SHIFT)
+    return tuple(map(float, ink)) if np.ndim(ink) else ink
 
 
 def dots(image: np.ndarray, points: np.ndarray, radius: float, ink: float | Colour) -> None:
-    """Draws discs of one radius at points [M, 2], or at one point [2]."""
+    """Discs of one radius at points [M, 2] from the image's middle, or at one point [2]."""
     size = round(radius * (1 << _SHIFT))
     for x, y in fixed_point(np.atleast_2d(points) + centre(image.shape)).tolist():
         cv2.circle(image, (x, y), size, _ink(ink), -1, cv2.LINE_AA, shift=_SHIFT)
-
-
-def crescent(length: float, outer: float, inner: float, middle: float) -> np.ndarray:
-    """Two parabolas over a chord, `outer` and `inner` half lengths high, moved up by `middle`."""
-    x = np.linspace(-1, 1, 30)
-    lower = np.stack([x, outer * (1 - x**2) - middle], 1)
-    upper = np.stack([x, inner * (1 - x**2) - middle], 1)[::-1]
-    return np.concatenate([lower, upper]) * (length / 2)
 
 
 def vary(rng: Rng, colour: Colour, amount: float = 0.06) -> np.ndarray:
@@ -367,22 +349,19 @@ def pick(rng: Rng, shares: Sequence[float]) -> int:
     return min(int(np.searchsorted(np.cumsum(shares), rng.uniform())), len(shares) - 1)
 
 
-@dataclasses.dataclass(frozen=True)
 class Light:
-    """A lamp far away."""
+    """A lamp far away, anywhere above the table.
 
-    # Unit vector (x right, y down, z up to the camera) that points to the lamp.
-    direction: tuple[float, float, float]
-    ambient: float  # 0..1, the part of the light that comes from everywhere
-    softness: float  # of the shadows' edges, 0.3 (sun) to 1.5 (cloudy)
+    `direction` is the unit vector (x right, y down, z up to the camera) that points to it;
+    `ambient`, 0..1, the part of the light that comes from everywhere; `softness` that of the
+    shadows' edges, 0.3 (sun) to 1.5 (cloudy).
+    """
 
-    @classmethod
-    def draw(cls, rng: Rng) -> Light:
-        """Light from anywhere above the table."""
+    def __init__(self, rng: Rng) -> None:
         azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(32, 80))
         flat = np.cos(elevation)
-        direction = (flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation))
-        return cls(direction, rng.uniform(0.4, 0.75), rng.uniform(0.3, 1.5))
+        self.direction = (flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation))
+        self.ambient, self.softness = rng.uniform(0.4, 0.75), rng.uniform(0.3, 1.5)
 
     def shadow_shift(self, height: float) -> np.ndarray:
         """How far (x, y) the shadow of something lies from it; same unit as `height`."""
@@ -398,11 +377,9 @@ class Light:
         slope_x = cv2.Sobel(body.height, cv2.CV_32F, 1, 0, scale=1 / 8)
         slope_y = cv2.Sobel(body.height, cv2.CV_32F, 0, 1, scale=1 / 8)
         steepness = 1 / cv2.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
-        towards_lamp = (z - x * slope_x - y * slope_y) * steepness / z
-        brightness = self.ambient * (0.4 + 0.6 * steepness) + (1 - self.ambient) * np.clip(
-            towards_lamp, 0, _BRIGHTEST_SLOPE
-        )
-        lit = body.albedo * rgb(brightness)
+        lamp = np.clip((z - x * slope_x - y * slope_y) * steepness / z, 0, _BRIGHTEST_SLOPE)
+        lit = self.ambient * (0.4 + 0.6 * steepness) + (1 - self.ambient) * lamp
+        lit = body.albedo * rgb(lit)
         if body.gloss > 0:
             half = np.array([x, y, z + 1]) / np.linalg.norm([x, y, z + 1])
             shine = (half[2] - half[0] * slope_x - half[1] * slope_y) * steepness

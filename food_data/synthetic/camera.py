@@ -10,21 +10,19 @@ fills its square picture, as feeding robots see it. "mixed" is "arm" for 3 of 4 
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Rng
+from food_data.synthetic.bodies import Colour, Range, Rng
 
-Range = tuple[float, float]
 ARM_SHARE = 0.75  # of "mixed" plates
 _DISTANCE = 2.6  # of the camera, in picture sides
 
 
-@dataclasses.dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """How pictures are taken."""
 
     frames: tuple[Range, ...]  # (height / width of the frame, how often) of each shape
@@ -35,63 +33,52 @@ class View:
     bare_table: tuple[float, ...]  # how often there is no dish, by the number of foods
 
 
+_ANY_ZOOMS = ((0.7, 1.8), (0.7, 1.45), (0.7, 1.2), (0.75, 1.0))
+_ARM_ZOOMS = ((1.0, 1.8), (1.0, 1.5), (1.0, 1.3), (0.9, 1.15))
+_SHAPES = ((1.0, 0.6), (0.75, 0.28), (0.5625, 0.12))
 VIEWS = {
-    "any": View(
-        frames=((1.0, 0.6), (0.75, 0.28), (0.5625, 0.12)),
-        largest_tilt=38.0,
-        zooms=((0.7, 1.8), (0.7, 1.45), (0.7, 1.2), (0.75, 1.0)),
-        dish_reach=(0.378, 0.483),
-        reach_power=0.8,
-        bare_table=(0.22, 0.15, 0.05),
-    ),
-    "arm": View(
-        frames=((1.0, 1.0),),
-        largest_tilt=15.0,
-        zooms=((1.0, 1.8), (1.0, 1.5), (1.0, 1.3), (0.9, 1.15)),
-        dish_reach=(0.44, 0.58),
-        reach_power=0.0,
-        bare_table=(0.05,),
-    ),
+    "any": View(_SHAPES, 38.0, _ANY_ZOOMS, (0.378, 0.483), 0.8, (0.22, 0.15, 0.05)),
+    "arm": View(((1.0, 1.0),), 15.0, _ARM_ZOOMS, (0.44, 0.58), 0.0, (0.05,)),
 }
 VIEW_NAMES = (*VIEWS, "mixed")
 
 
-@dataclasses.dataclass(frozen=True)
 class Camera:
-    """Where the picture's frame is and how the plane is seen in it."""
+    """Looks down, a little askew, at something near the middle of its frame.
 
-    homography: np.ndarray  # float64 [3, 3], plane to continuous pixels
-    # (left, top, right, bottom) pixels; outside of it a letterbox's black.
-    frame: tuple[int, int, int, int]
-    size: int  # side of the picture, pixels
+    `homography` float64 [3, 3] leads from the plane to continuous pixels; outside of `frame` (left,
+    top, right, bottom), pixels, is a letterbox's black; `size` is the picture's side, pixels.
+    """
 
-    @classmethod
-    def draw(cls, rng: Rng, size: int, view: View) -> Camera:
-        """A camera that looks down, a little askew, at something near the middle of its frame."""
+    def __init__(self, rng: Rng, size: int, view: View) -> None:
         aspects, shares = zip(*view.frames)
         aspect = aspects[bodies.pick(rng, shares)]
         bar = round(size * (1 - aspect) / 2)
-        frame = (0, bar, size, size - bar)
-        if rng.uniform() < 0.25:
-            frame = (bar, 0, size - bar, size)
+        upright = rng.uniform() < 0.25
+        self.size = size
+        self.frame = (bar, 0, size - bar, size) if upright else (0, bar, size, size - bar)
         tilt = np.radians((rng.uniform() < 0.6) * rng.uniform(3, view.largest_tilt))
         seen = np.array([[1, 0, 0], [0, np.cos(tilt), 0], [0, -np.sin(tilt) / _DISTANCE, 1]])
         turned = np.eye(3)
         turned[:2, :2] = bodies.rotation(rng.normal(0, 0.15))
         zoom = size * (0.5 + 0.5 * aspect)
-        centre = size * (0.5 + rng.uniform(-0.05, 0.05, 2) * [1, aspect])
-        placed = np.array([[zoom, 0, centre[0]], [0, zoom, centre[1]], [0, 0, 1]])
-        return cls(placed @ turned @ seen, frame, size)
+        x, y = size * (0.5 + rng.uniform(-0.05, 0.05, 2) * [1, aspect])
+        self.homography = np.array([[zoom, 0, x], [0, zoom, y], [0, 0, 1]]) @ turned @ seen
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Points of the plane [M, 2] to pixels [M, 2]."""
         points = points @ self.homography[:, :2].T + self.homography[:, 2]
         return points[:, :2] / points[:, 2:]
 
+    def draw(
+        self, image: np.ndarray, points: np.ndarray, ink: float | Colour, width: float | None = None
+    ) -> None:
+        """A polygon of points of the plane, or a line `width` pixels wide."""
+        bodies.draw(image, self.project(points) - bodies.centre(image.shape), ink, width)
+
     def jacobian(self, point: np.ndarray) -> np.ndarray:
         """How a small thing at this point of the plane is stretched: float64 [2, 2]."""
-        around = point + np.array([[0, 0], [1e-4, 0], [0, 1e-4]])
-        at, right, down = self.project(around)
+        at, right, down = self.project(point + np.array([[0, 0], [1e-4, 0], [0, 1e-4]]))
         return np.stack([right - at, down - at], axis=1) / 1e-4
 
     def plane(self, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,23 +92,22 @@ class Camera:
     def expose(self, rng: Rng, picture: np.ndarray) -> np.ndarray:
         """Exposure, colour temperature, light falling off, blur, sensor noise, a letterbox's black:
         uint8 [size, size, 3] to the same."""
-        size = self.size
+        size = (self.size, self.size)
         if rng.uniform() < 0.25:
-            picture = cv2.GaussianBlur(picture, (0, 0), size / 236 * rng.uniform(0.4, 1.3))
+            picture = cv2.GaussianBlur(picture, (0, 0), self.size / 236 * rng.uniform(0.4, 1.3))
         levels = 255 * np.linspace(0, 1, 256) ** rng.uniform(0.85, 1.2)
         warmth, green = rng.normal(0, 0.09), rng.normal(0, 0.02)
         gains = np.array([1 + warmth, 1 + green, 1 - warmth]) * np.exp(rng.normal(-0.04, 0.13))
         saturation = np.clip(rng.normal(1, 0.15), 0.5, 1.4)
         grey = np.outer(np.ones(3), [0.30, 0.59, 0.11])
         colours = (saturation * np.eye(3) + (1 - saturation) * grey) * gains
-        picture = cv2.LUT(picture, levels.astype(np.float32))
-        picture = cv2.transform(picture, colours.astype(np.float32))
+        picture = cv2.transform(cv2.LUT(picture, levels.astype(np.float32)), np.float32(colours))
         corners = 1 + rng.uniform(-0.22, 0.22, (2, 2)) + rng.uniform(-0.05, 0.05)
-        falloff = cv2.resize(corners.astype(np.float32), (size, size))
-        noise = bodies.pixel_noise(rng, (size, size)) * np.float32(rng.uniform(0.3, 6))
-        picture *= bodies.rgb(falloff)
-        picture += bodies.rgb(noise)
-        picture = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
+        falloff = cv2.resize(corners.astype(np.float32), size)
+        noise = np.ascontiguousarray(bodies.cut(rng, bodies.tile(False), size))
+        noise = noise * np.float32(rng.uniform(0.3, 6))
+        picture = np.clip(picture * bodies.rgb(falloff) + bodies.rgb(noise), 0, 255)
+        picture = picture.astype(np.uint8)
         left, top, right, bottom = self.frame
         picture[:top], picture[bottom:], picture[:, :left], picture[:, right:] = 0, 0, 0, 0
         return picture

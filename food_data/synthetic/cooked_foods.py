@@ -16,12 +16,14 @@ from food_data.synthetic.bodies import Body, Colour, Rng, form
 
 _SAUSAGES = ((160, 76, 46), (138, 58, 40), (186, 104, 66), (112, 50, 36))
 _SHELLS = ((246, 244, 240), (250, 248, 246), (214, 160, 118), (196, 136, 96), (232, 206, 178))
-_TILE_SIDE = 384
-_TILE_SEED = 20260202
-_TILE_LENGTH = 140.0  # Tiles are drawn for a heap of this length, pixels.
-_NESTS = 12
-_NEST_SEED = 20260404
-_NEST_LENGTH = 160
+_TILE_SIDE, _TILE_SEED, _TILE_LENGTH = 384, 20260202, 140.0  # Tiles are for heaps of this length.
+# Name -> pieces in a tile, the width of one and half its length, from and to, pixels; elbows' bend.
+_PIECES = {
+    "rice": (5000, 4.2, 3.2, 4.4),
+    "elbow": (1450, 9.0, 0.6, 1.1),
+    "flake": (2900, 6.0, 1.0, 2.4),
+}
+_NESTS, _NEST_SEED, _NEST_LENGTH = 12, 20260404, 160
 # Name -> strands (fewest, most), their width as a part of the nest's length, RGB of dark and light.
 _NOODLES = {
     "spaghetti": ((60, 80), 0.022, (206, 146, 62), (246, 206, 124)),
@@ -36,8 +38,8 @@ def _chicken_breast(p: Body) -> None:
     p.mottle(0.14, (186, 116, 56), 0.1)
     p.mottle(0.05, (240, 204, 150), -0.3)
     x, y = p.grid()
-    lean = p.uniform(-0.9, 0.9)
-    stripes = np.cos(2 * np.pi * (x + lean * y) / (p.uniform(0.14, 0.19) * p.length))
+    slanted = x + p.uniform(-0.9, 0.9) * y
+    stripes = np.cos(2 * np.pi * slanted / (p.uniform(0.14, 0.19) * p.length))
     p.blend(3.0 * stripes - 1.9, (104, 58, 28))
     p.roughen(0.06, 0.012)
 
@@ -45,7 +47,7 @@ def _chicken_breast(p: Body) -> None:
 @form("chicken", 0.28, 0.3)
 def _drumstick(p: Body) -> None:
     x = np.linspace(0, 1, 24)
-    half = 0.06 + 0.20 * np.sin(np.pi * np.clip(x, 0, 1) ** 0.62) ** 1.1 * (1 - 0.25 * x)
+    half = 0.06 + 0.20 * np.sin(np.pi * x**0.62) ** 1.1 * (1 - 0.25 * x)
     half[0] = half[-1] = 0.02
     side = np.stack([x * 0.72 - 0.5, half], axis=1)
     points = p.at(np.concatenate([side, (side * [1, -1])[::-1]]))
@@ -59,9 +61,8 @@ def _drumstick(p: Body) -> None:
     p.mottle(0.07, (222, 150, 76), -0.3)
     bone = p.at([[0.15, 0], [0.42, 0.0]])
     for image, ink in ((p.albedo, (232, 214, 186)), (p.alpha, 255), (p.height, 8.0)):
-        bodies.line(image, bone, ink, 0.085 * p.length)
-        for end in (-0.035, 0.035):
-            bodies.dots(image, bone[1] + [0, end * p.length], 0.058 * p.length, ink)
+        bodies.draw(image, bone, ink, 0.085 * p.length)
+        bodies.dots(image, bone[1] + p.at([[0, -0.035], [0, 0.035]]), 0.058 * p.length, ink)
 
 
 @form("chicken", 0.16, 0.15)
@@ -82,17 +83,17 @@ def _chicken_raw(p: Body) -> None:
 @form("sausage", 0.29)
 def _sausage(p: Body) -> None:
     aspect, bend = p.uniform(0.18, 0.26), p.uniform(0, 0.1)
-    colour = p.vary(bodies.one_of(p.rng, _SAUSAGES))
+    colour = p.vary(p.one_of(_SAUSAGES))
     p.solid(p.outline(aspect, 3.4, bend, size=0.94), colour, 0.5 * aspect, 0.4, 22, vary=0)
     p.mottle(0.15, colour * 0.62, -0.1)
     p.mottle(0.04, np.minimum(colour * 1.25, 255), -0.3)
-    for x in (-0.47 * p.length, 0.47 * p.length):
-        p.dots(np.array([x, bend * 0.94 * p.length * (0.4 - 1)]), 0.03, colour * 0.5)
+    for x in (-0.47, 0.47):
+        p.dots(p.at([x, bend * 0.94 * (0.4 - 1)]), 0.03, colour * 0.5)
     if p.uniform() < 0.5:
         for place in np.linspace(-0.3, 0.3, int(p.rng.integers(3, 6))):
-            y = 0.94 * p.length * bend * (0.4 - (2 * place) ** 2)
-            notch = p.at([[place - 0.03, -0.3 * aspect], [place + 0.03, 0.3 * aspect]])
-            p.line(notch + [0, y], colour * 0.42, 0.022)
+            y = 0.94 * bend * (0.4 - (2 * place) ** 2)
+            notch = [[place - 0.03, y - 0.3 * aspect], [place + 0.03, y + 0.3 * aspect]]
+            p.draw(p.at(notch), colour * 0.42, 0.022)
 
 
 @form("meatball", 0.15)
@@ -108,10 +109,8 @@ def _meatball(p: Body) -> None:
 
 @form("brownie", 0.2)
 def _brownie(p: Body) -> None:
-    corners, shift = p.block_outline(0.43, (0.3, 0.4), 0.02, (0.02, 0.08))
-    colour = p.vary((72, 42, 28), 0.12)
-    p.solid(np.concatenate([corners, corners + shift]), colour, 0.05, 0.08, vary=0)
-    top = p.paint_block(corners, shift, colour * 1.25, colour * 0.62)
+    sizes, brown = ((0.43, 0.02), (0.3, 0.4)), functools.partial(p.vary, (72, 42, 28), 0.12)
+    top, colour = p.block(sizes, (0.02, 0.08), brown, (1.25, 0.62), 0.05, 0.08)
     p.height = 0.7 * p.inflated(0.04) + 0.7 * p.inflated(0.04, top)
     crust = top.astype(np.float32) / 255
     cracks = np.clip(1 - 9 * np.abs(p.noise(0.16)), 0, 1) * crust
@@ -123,8 +122,7 @@ def _brownie(p: Body) -> None:
 
 @form("egg", 0.19, 0.5)
 def _egg(p: Body) -> None:
-    aspect = p.uniform(0.70, 0.8)
-    shell = p.vary(bodies.one_of(p.rng, _SHELLS), 0.03)
+    aspect, shell = p.uniform(0.70, 0.8), p.vary(p.one_of(_SHELLS), 0.03)
     p.solid(p.outline(aspect, taper=0.16), shell, 0.5 * aspect, p.uniform(0.05, 0.25), 14, vary=0)
     if p.uniform() < 0.4:
         p.mottle(0.03, 0.75 * shell, -1.0)
@@ -134,10 +132,10 @@ def _egg(p: Body) -> None:
 def _egg_half(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.70, 0.82), taper=0.14), (248, 246, 240), 0.12, 0.2, 24, vary=0.02)
     size = p.uniform(0.46, 0.58)
-    yolk = p.outline(p.uniform(0.88, 1), lumps=0.02, size=size) + [-0.06 * p.length, 0]
-    colour = bodies.between(p.rng, (246, 196, 60), (236, 160, 30))
-    p.fill(1.06 * yolk, 0.9 * colour)
-    p.fill(yolk, colour)
+    yolk = p.outline(p.uniform(0.88, 1), lumps=0.02, size=size) + p.at([-0.06, 0])
+    colour = p.between((246, 196, 60), (236, 160, 30))
+    p.draw(1.06 * yolk, 0.9 * colour)
+    p.draw(yolk, colour)
     p.mottle(0.04, (250, 214, 110), -1.2)
 
 
@@ -145,46 +143,29 @@ def _egg_half(p: Body) -> None:
 def _egg_fried(p: Body) -> None:
     points = p.outline(p.uniform(0.75, 0.95), lumps=0.1, size=0.98)
     p.solid(points, (250, 248, 242), 0.05, 0.2, 24, vary=0.02)
-    x, y = p.grid()
-    at = p.at(p.uniform(-0.1, 0.1, 2))
-    radius = cv2.sqrt((x - np.float32(at[0])) ** 2 + (y - np.float32(at[1])) ** 2)
-    size = p.uniform(0.17, 0.23) * p.length
-    p.blend((size - radius) / 1.5, bodies.between(p.rng, (250, 190, 40), (240, 150, 24)))
+    radius, size = p.distance(p.at(p.uniform(-0.1, 0.1, 2))), p.uniform(0.17, 0.23) * p.length
+    p.blend((size - radius) / 1.5, p.between((250, 190, 40), (240, 150, 24)))
     p.height += np.sqrt(np.maximum(size * size - radius * radius, 0)) * 0.6
-
-
-def _stick(rng: Rng, at: np.ndarray, angle: float, shortest: float, longest: float) -> np.ndarray:
-    step = rng.uniform(shortest, longest) * np.array([np.cos(angle), np.sin(angle)])
-    return np.array([at - step, at + step])
-
-
-def _elbow(rng: Rng, at: np.ndarray, angle: float) -> np.ndarray:
-    turns = angle + np.linspace(-1.1, 1.1, 7) * rng.uniform(0.6, 1.1)
-    return at + 11.0 * bodies.circle(turns) - 8 * np.array([np.cos(angle), np.sin(angle)])
-
-
-# Name -> the line of one piece, its width in pixels, pieces in a tile.
-_PIECES = {
-    "rice": (functools.partial(_stick, shortest=3.2, longest=4.4), 4.2, 5000),
-    "elbow": (_elbow, 9.0, 1450),
-    "flake": (functools.partial(_stick, shortest=1.0, longest=2.4), 6.0, 2900),
-}
 
 
 @functools.cache
 def _tile(kind: str) -> np.ndarray:
     """Pieces strewn over a square: uint8 [384, 384], how bright each is; dark where two meet."""
-    shape, width, number = _PIECES[kind]
+    number, width, *sizes = _PIECES[kind]
     rng = np.random.default_rng(_TILE_SEED)
     image = np.full((_TILE_SIDE, _TILE_SIDE), 70, np.uint8)
-    corner = bodies.centre(image.shape)
-    for at in rng.uniform(-8, _TILE_SIDE + 8, (number, 2)) - corner:
-        path = shape(rng, at, rng.uniform(0, 2 * np.pi))
-        tone = rng.uniform(140, 255)
-        bodies.line(image, path, 0.42 * tone, width)
-        bodies.line(image, path, tone, width - 1.8)
+    for at in rng.uniform(-8, _TILE_SIDE + 8, (number, 2)) - bodies.centre(image.shape):
+        angle, size = rng.uniform(0, 2 * np.pi), rng.uniform(*sizes)
+        along = bodies.circle(angle)
+        path = np.array([at - size * along, at + size * along])
         if kind == "elbow":
-            bodies.line(image, path, min(255.0, 1.18 * tone), 0.3 * width)
+            bent = bodies.circle(angle + np.linspace(-1.1, 1.1, 7) * size)
+            path = at + 11.0 * bent - 8 * along
+        tone = rng.uniform(140, 255)
+        bodies.draw(image, path, 0.42 * tone, width)
+        bodies.draw(image, path, tone, width - 1.8)
+        if kind == "elbow":
+            bodies.draw(image, path, min(255.0, 1.18 * tone), 0.3 * width)
             bodies.dots(image, path[-1], 0.3 * width, 0.4 * tone)
     return image
 
@@ -242,26 +223,24 @@ def _mashed_potato(p: Body) -> None:
     p.blend(-0.25 * swirl, (222, 196, 130))
     if p.uniform() < 0.25:
         butter = p.outline(0.8, 6, size=0.24) + p.rng.normal(0, 0.06 * p.length, 2)
-        p.fill(butter, (250, 212, 84))
+        p.draw(butter, (250, 212, 84))
 
 
 @functools.cache
 def _nest(kind: str, index: int) -> np.ndarray:
     """Strands that wind about the middle, a few ends sticking out: RGB and alpha [h, w, 4]."""
     (fewest, most), width, dark, light = _NOODLES[kind]
-    rng = np.random.default_rng([_NEST_SEED, index, fewest])
+    rng, thickness = np.random.default_rng([_NEST_SEED, index, fewest]), width * _NEST_LENGTH
     aspect = rng.uniform(0.7, 0.9)
     shape = bodies.frame(1.04 * _NEST_LENGTH, 1.04 * aspect * _NEST_LENGTH)
     image = np.zeros((*shape, 4), np.uint8)
-    ground = (*(np.asarray(dark) * 0.6), 255)
-    bodies.fill(image, Body(rng, _NEST_LENGTH).outline(aspect, lumps=0.05, size=0.82), ground)
+    ground = Body(rng, _NEST_LENGTH).outline(aspect, lumps=0.05, size=0.82)
+    bodies.draw(image, ground, (*(np.asarray(dark) * 0.6), 255))
     for _ in range(rng.integers(fewest, most)):
-        path = _NEST_LENGTH * _strand(rng, aspect)
-        ink = bodies.between(rng, dark, light)
-        thickness = width * _NEST_LENGTH
-        bodies.line(image, path, (*(0.55 * ink), 255), thickness + 1.6)
-        bodies.line(image, path, (*ink, 255), thickness)
-        bodies.line(image, path, (*np.minimum(1.12 * ink + 8, 255), 255), 0.3 * thickness)
+        path, ink = _NEST_LENGTH * _strand(rng, aspect), bodies.between(rng, dark, light)
+        bodies.draw(image, path, (*(0.55 * ink), 255), thickness + 1.6)
+        bodies.draw(image, path, (*ink, 255), thickness)
+        bodies.draw(image, path, (*np.minimum(1.12 * ink + 8, 255), 255), 0.3 * thickness)
     return image
 
 
@@ -281,8 +260,7 @@ def _noodles(p: Body, kind: str) -> None:
     nest = bodies.mirrored(p.rng, _nest(kind, int(p.rng.integers(_NESTS))))
     scale = p.length / _NEST_LENGTH
     height = nest.shape[0] * scale * p.uniform(0.88, 1.12)
-    size = round(nest.shape[1] * scale), max(8, round(height))
-    nest = bodies.resized(nest, size, scale)
+    nest = bodies.resized(nest, (round(nest.shape[1] * scale), max(8, round(height))), scale)
     p.albedo, p.alpha = (np.ascontiguousarray(part) for part in (nest[..., :3], nest[..., 3]))
     p.height = 0.5 * p.inflated(0.3) + p.albedo[..., 1] * np.float32(0.03 * p.length / 255)
     p.gloss, p.sharpness = 0.3, 24
@@ -292,8 +270,7 @@ def _noodles(p: Body, kind: str) -> None:
 def _spaghetti(p: Body) -> None:
     _noodles(p, "spaghetti")
     if p.uniform() < 0.6:
-        noise = p.noise(0.25)
-        x, y = p.grid()
+        noise, (x, y) = p.noise(0.25), p.grid()
         near = 0.7 - 5 * (x * x + y * y) / p.length**2
         p.blend(np.clip(noise * 0.6 + near, 0, 0.8), (178, 50, 20))
 

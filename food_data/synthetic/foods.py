@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from food_data.synthetic import bodies, cooked_foods, fruits, vegetables  # noqa: F401
+from food_data.synthetic import bodies, cooked_foods, plants  # noqa: F401
 from food_data.synthetic.bodies import Body, Form
 
 _SCOOPED = ("blueberry", "mac_and_cheese", "mashed_potato", "oatmeal", "rice")
@@ -44,7 +44,7 @@ def action_of(food: str) -> str:
 
 
 def _colour(p: Body) -> np.ndarray:
-    return p.vary(bodies.one_of(p.rng, _DISTRACTOR_COLOURS), 0.1)
+    return p.vary(p.one_of(_DISTRACTOR_COLOURS), 0.1)
 
 
 def _lump(p: Body) -> None:
@@ -61,7 +61,7 @@ def _slab(p: Body) -> None:
     """A slice of bread, cheese, toast: flat, with a crust."""
     points = p.outline(p.uniform(0.6, 1.0), p.uniform(3, 8), lumps=0.02)
     p.solid(points, _colour(p), 0.05, vary=0)
-    p.fill(p.uniform(0.8, 0.95) * points, _colour(p))
+    p.draw(p.uniform(0.8, 0.95) * points, _colour(p))
     p.mottle(0.05, _colour(p), -0.5)
 
 
@@ -69,7 +69,7 @@ def _ring(p: Body) -> None:
     """A ring of onion, pepper or dough."""
     points = p.outline(p.uniform(0.7, 1.0), lumps=0.05)
     p.solid(points, _colour(p), 0.12, 0.3, 20, vary=0)
-    bodies.fill(p.alpha, p.uniform(0.35, 0.8) * points, 0)
+    bodies.draw(p.alpha, p.uniform(0.35, 0.8) * points, 0)
     p.height = p.inflated(0.1)
 
 
@@ -79,7 +79,7 @@ def _pile(p: Body) -> None:
     turn, distance = p.uniform(0, 2 * np.pi, number), np.sqrt(p.uniform(0, 1, number))
     places = bodies.circle(turn, p.uniform(0.5, 1)) * (0.4 * p.length * distance[:, np.newaxis])
     colour = _colour(p)
-    colours = np.array([p.vary(colour) for _ in range(number)])
+    colours = [p.vary(colour) for _ in range(number)]
     radii = p.uniform(0.06, 0.1) * p.length * p.uniform(0.85, 1.1, number)
     p.balls(places, radii, colours, p.uniform(0, 0.06, number) * p.length, 0.25, 24)
 

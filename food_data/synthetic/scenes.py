@@ -22,6 +22,9 @@ from food_data.synthetic import foods as synthetic_foods
 from food_data.synthetic.bodies import Form, Light, Rng
 
 MAX_FOODS = 6
+
+def draw_form(rng, forms):
+    return forms[bodies.pick(rng, [form.share for form in forms])]
 _FIRST_SHARE = 0.6
 _MARGIN = 0.025  # Foods keep this part of the side from the frame's border.
 _MAP_SIDE = 96
@@ -88,8 +91,8 @@ def render_plate(
         view = "arm" if rng.uniform() < synthetic_camera.ARM_SHARE else "any"
     view = synthetic_camera.VIEWS[view]
     zoom = rng.uniform(*view.zooms[min(number, len(view.zooms)) - 1])
-    camera = synthetic_camera.Camera.draw(rng, size, view)
-    light = Light.draw(rng)
+    camera = synthetic_camera.Camera(rng, size, view)
+    light = Light(rng)
     if staging.background is None:
         canvas = tableware.draw_table(rng, camera)
         tableware.strew_things(rng, canvas, camera, light)
@@ -105,15 +108,15 @@ def render_plate(
     if rng.uniform() < bare_share or staging.bare:
         zoom *= rng.uniform(1, 1.4)
     else:
-        dish = tableware.Dish.draw(rng, reach)
+        dish = tableware.Dish(rng, reach)
         level = dish.paint(canvas, camera, light)
         allowed &= cv2.resize(level, (_MAP_SIDE, _MAP_SIDE)) < dish.flat + 0.08
     forms = {**synthetic_foods.ALL_FOOD_FORMS, **staging.forms}
-    pieces = [(name, bodies.draw_form(rng, forms[name])) for name in names]
+    pieces = [(name, draw_form(rng, forms[name])) for name in names]
     lengths = [form.length * zoom * rng.uniform(0.85, 1.15) for _, form in pieces]
     first, first_form = pieces[0]
     for _ in range(staging.equal_pieces):
-        form = first_form if rng.uniform() < 0.7 else bodies.draw_form(rng, forms[first])
+        form = first_form if rng.uniform() < 0.7 else draw_form(rng, forms[first])
         pieces.append((first, form))
         lengths.append(lengths[0] * form.length / first_form.length * rng.uniform(0.75, 1.25))
     for _ in range(staging.distractors):

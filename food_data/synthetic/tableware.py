@@ -6,19 +6,17 @@ outline. What it looks like there (colour, slope) is looked up in small tables.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Colour, Light, Rng
+from food_data.synthetic.bodies import Light, Rng
 from food_data.synthetic.camera import Camera
 
-_SIDE = 512
-_SEED = 20260303
+_SIDE, _SEED = 512, 20260303
 _WOODS = (
     ((92, 54, 32), (160, 104, 62)), ((56, 36, 28), (104, 72, 52)),
     ((170, 132, 88), (214, 180, 134)), ((120, 46, 32), (168, 78, 54)),
@@ -30,6 +28,12 @@ _CLOTHS = (
     ((60, 70, 92), (96, 108, 132)), ((222, 206, 170), (180, 150, 104)),
     ((250, 250, 248), (226, 226, 224)), ((38, 96, 84), (58, 124, 108)),
     ((30, 30, 34), (60, 60, 66)),
+)  # fmt: skip
+# Pattern, pairs of colours, how often.
+_PATTERNS = (
+    ("wood", _WOODS, 0.25), ("planks", _WOODS, 0.15), ("weave", _CLOTHS, 0.10),
+    ("check", _CLOTHS, 0.08), ("stripes", _CLOTHS, 0.06), ("stone", _CLOTHS, 0.10),
+    ("tiles", _CLOTHS, 0.06), ("plain", _CLOTHS, 0.20),
 )  # fmt: skip
 _THINGS = (
     (244, 244, 242), (32, 32, 36), (36, 120, 190), (24, 110, 96), (196, 50, 46), (236, 200, 60),
@@ -43,7 +47,6 @@ _COLOURS = (
     (226, 190, 120), (190, 205, 220), (200, 90, 60), (40, 70, 120), (150, 156, 160), (238, 210, 90),
 )  # fmt: skip
 _ORNAMENTS = ((40, 70, 150), (180, 40, 40), (60, 120, 70), (196, 156, 60), (60, 60, 60))
-_BOARD = (186, 134, 84)
 _METALS = ((196, 198, 204), (170, 172, 178), (214, 214, 216), (36, 36, 40), (240, 240, 238))
 # Polygons of a fork of length 1, its tines at x = 0, its handle's end at x = 1.
 _FORK = (
@@ -57,8 +60,31 @@ _FORK_ATTEMPTS = 4
 _LARGEST_COVER = 0.08  # of a food, by a fork
 
 
-def _smooth(rng: Rng, grain: float) -> np.ndarray:
-    return bodies.noise(rng, (_SIDE, _SIDE), grain)
+@functools.cache
+def _pattern(index: int) -> np.ndarray:
+    """A pattern, drawn once for each process: uint8 [512, 512]."""
+    kind, rng = _PATTERNS[index][0], np.random.default_rng([_SEED, index])
+    smooth, x = functools.partial(bodies.noise, rng, (_SIDE, _SIDE)), np.arange(_SIDE)
+    if kind in ("wood", "planks"):
+        image = _wood(rng, 5 if kind == "planks" else 1)
+    elif kind == "stone":
+        image = 0.5 + 0.22 * smooth(4) + 0.14 * smooth(60)
+    elif kind == "tiles":
+        image = 0.25 + 0.1 * smooth(70)
+        for at in range(0, _SIDE, 128):
+            image[at : at + 5] = image[:, at : at + 5] = 0.85
+    elif kind == "plain":
+        image = 0.4 + 0.1 * smooth(150)
+    else:
+        threads = np.sin(x * 1.3)
+        image = 0.12 * (threads[:, np.newaxis] + threads) + 0.4 + 0.08 * smooth(90)
+        if kind == "check":
+            band = (x // 32 % 2).astype(np.float32)
+            image = 0.45 * (band[:, np.newaxis] + band) + 0.25 * (image - 0.4)
+        elif kind == "stripes":
+            band = np.isin(x // 12 % 8, (0, 2, 3)).astype(np.float32)
+            image = 0.8 * band[:, np.newaxis] + 0.4 * (image - 0.4) + 0.1
+    return np.clip(255 * image, 0, 255).astype(np.uint8)
 
 
 def _wood(rng: Rng, planks: int) -> np.ndarray:
@@ -75,62 +101,16 @@ def _wood(rng: Rng, planks: int) -> np.ndarray:
     return image
 
 
-def _weave(rng: Rng) -> np.ndarray:
-    x = np.arange(_SIDE)
-    threads = 0.12 * (np.sin(x * 1.3)[:, np.newaxis] + np.sin(x * 1.3)) + 0.4
-    return threads + 0.08 * _smooth(rng, 90)
-
-
-def _check(rng: Rng) -> np.ndarray:
-    band = (np.arange(_SIDE) // 32 % 2).astype(np.float32)
-    return 0.45 * (band[:, np.newaxis] + band) + 0.25 * (_weave(rng) - 0.4)
-
-
-def _stripes(rng: Rng) -> np.ndarray:
-    band = np.isin(np.arange(_SIDE) // 12 % 8, (0, 2, 3)).astype(np.float32)
-    return 0.8 * band[:, np.newaxis] + 0.4 * (_weave(rng) - 0.4) + 0.1
-
-
-def _tiles(rng: Rng) -> np.ndarray:
-    image = 0.25 + 0.1 * _smooth(rng, 70)
-    for at in range(0, _SIDE, 128):
-        image[at : at + 5] = image[:, at : at + 5] = 0.85
-    return image
-
-
-# Pattern, pairs of colours, how often.
-_PATTERNS: tuple[tuple[Callable[[Rng], np.ndarray], tuple, float], ...] = (
-    (lambda rng: _wood(rng, 1), _WOODS, 0.25),
-    (lambda rng: _wood(rng, 5), _WOODS, 0.15),
-    (_weave, _CLOTHS, 0.10),
-    (_check, _CLOTHS, 0.08),
-    (_stripes, _CLOTHS, 0.06),
-    (lambda rng: 0.5 + 0.22 * _smooth(rng, 4) + 0.14 * _smooth(rng, 60), _CLOTHS, 0.10),
-    (_tiles, _CLOTHS, 0.06),
-    (lambda rng: 0.4 + 0.1 * _smooth(rng, 150), _CLOTHS, 0.20),
-)
-
-
-@functools.cache
-def _pattern(index: int) -> np.ndarray:
-    """A pattern, drawn once for each process: uint8 [512, 512]."""
-    image = _PATTERNS[index][0](np.random.default_rng([_SEED, index]))
-    return np.clip(255 * image, 0, 255).astype(np.uint8)
-
-
 def draw_table(rng: Rng, camera: Camera) -> np.ndarray:
     """A table top in the camera's perspective: uint8 [size, size, 3]."""
     index = bodies.pick(rng, [share for _, _, share in _PATTERNS])
-    colours = _PATTERNS[index][1]
-    pair = [bodies.vary(rng, c, 0.08) for c in bodies.one_of(rng, colours)]
-    linear = rng.uniform(1.4, 3.0) / _SIDE * bodies.rotation(rng.uniform(0, 2 * np.pi))
+    pair = [bodies.vary(rng, c, 0.08) for c in bodies.one_of(rng, _PATTERNS[index][1])]
     laid = np.eye(3)
-    laid[:2] = np.column_stack([linear, linear @ [-_SIDE / 2, -_SIDE / 2]])
-    size = (camera.size, camera.size)
-    pattern = cv2.warpPerspective(
-        _pattern(index), camera.homography @ laid, size, borderMode=cv2.BORDER_REFLECT
-    )
-    table = np.linspace(pair[0], pair[1], 256)[np.newaxis].clip(0, 255).astype(np.uint8)
+    laid[:2, :2] = rng.uniform(1.4, 3.0) / _SIDE * bodies.rotation(rng.uniform(0, 2 * np.pi))
+    laid[:2, 2] = laid[:2, :2] @ [-_SIDE / 2, -_SIDE / 2]
+    size, matrix = (camera.size, camera.size), camera.homography @ laid
+    pattern = cv2.warpPerspective(_pattern(index), matrix, size, borderMode=cv2.BORDER_REFLECT)
+    table = np.linspace(*pair, 256)[np.newaxis].clip(0, 255).astype(np.uint8)
     return cv2.LUT(bodies.rgb(pattern), table)
 
 
@@ -141,69 +121,60 @@ def strew_things(rng: Rng, canvas: np.ndarray, camera: Camera, light: Light) -> 
     shadow = 0.03 * light.shadow_shift(1.0)
     for _ in range(rng.integers(1, 5)):
         turn, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.42, 0.75)
-        at = distance * np.array([np.cos(turn), np.sin(turn)])
-        kind = rng.integers(3)
+        at, kind = distance * bodies.circle(turn), rng.integers(3)
         colour = bodies.vary(rng, bodies.one_of(rng, _THINGS), 0.08)
         x, y = np.clip(camera.project(at[np.newaxis])[0], 2, camera.size - 3).astype(int)
         shade = canvas[y - 2 : y + 3, x - 2 : x + 3].mean(axis=(0, 1)) * 0.6
         if kind == 2:
             steps = np.cumsum(rng.normal(0, 0.16, (6, 2)), axis=0)
             curve = cv2.resize(steps, (2, 30), interpolation=cv2.INTER_CUBIC) + at
-            path = bodies.fixed_point(camera.project(curve))
-            width = max(1, round(camera.size * rng.uniform(0.006, 0.022)))
-            cv2.polylines(canvas, [path], False, colour.tolist(), width, cv2.LINE_AA, shift=4)
+            width = camera.size * rng.uniform(0.006, 0.022)
+            camera.draw(canvas, curve, colour, width)
             continue
         exponent, aspect = (8, rng.uniform(0.4, 1)) if kind == 0 else (2, rng.uniform(0.9, 1))
         points = bodies.Body(rng, rng.uniform(0.15, 0.5)).outline(aspect, exponent)
         points = points @ bodies.rotation(rng.uniform(0, 2 * np.pi)).T
         lid = (0.86 * points, colour * 0.93)
         for shape, ink in ((points + shadow, shade), (points, colour), lid):
-            polygon = bodies.fixed_point(camera.project(shape + at))
-            cv2.fillPoly(canvas, [polygon], ink.tolist(), cv2.LINE_AA, shift=4)
+            camera.draw(canvas, shape + at, ink)
 
 
-@dataclasses.dataclass(frozen=True)
 class Dish:
-    """What the food lies on."""
+    """What the food lies on, of about this radius in picture sides.
 
-    radius: float  # of its longer axis, in picture sides
-    aspect: float = 1.0  # shorter to longer axis
-    exponent: float = 2.0  # of its superellipse: 2 round, 5 a square with round corners
-    turn: float = 0.0  # of its longer axis, radians
-    flat: float = 0.72  # the level up to which it is flat, and food may lie
-    steepness: float = 0.25  # of its wall
-    colour: Colour = _WHITES[0]  # RGB
-    ornament: Colour | None = None  # RGB of rings or dots on its rim, None without
-    dots: bool = False  # whether the ornament is dots
+    `aspect` is the shorter to the longer axis, `exponent` that of its superellipse, 2 round, 5 a
+    square with round corners; up to the level `flat` food may lie; `steepness` is that of its wall.
+    """
 
-    @classmethod
-    def draw(cls, rng: Rng, radius: float) -> Dish:
-        """A dish of about this radius, in picture sides."""
+    def __init__(self, rng: Rng, radius: float) -> None:
         choice = _WHITES if rng.uniform() < 0.5 else _COLOURS
-        colour = bodies.vary(rng, bodies.one_of(rng, choice), 0.04)
-        ornament = bodies.one_of(rng, _ORNAMENTS) if rng.uniform() < 0.35 else None
-        looks = {"colour": colour, "ornament": ornament, "dots": rng.uniform() < 0.4}
-        kind, turn = rng.uniform(), rng.uniform(0, np.pi)
+        self.colour = bodies.vary(rng, bodies.one_of(rng, choice), 0.04)
+        self.ornament = bodies.one_of(rng, _ORNAMENTS) if rng.uniform() < 0.35 else None
+        self.dots = rng.uniform() < 0.4  # or rings
+        kind, turn, uniform = rng.uniform(), rng.uniform(0, np.pi), rng.uniform
         if kind < 0.58:
-            steepness = rng.uniform(0.1, 0.4)
-            return cls(radius, flat=rng.uniform(0.66, 0.9), steepness=steepness, **looks)
-        if kind < 0.68:
-            return cls(1.02 * radius, rng.uniform(0.8, 1), 5.0, turn, 0.76, 0.2, **looks)
-        if kind < 0.78:
-            return cls(1.15 * radius, rng.uniform(0.68, 0.85), 2.2, turn, 0.76, 0.2, **looks)
-        if kind < 0.88:
-            aspect = rng.uniform(0.75, 1)
-            return cls(radius, aspect, 2.0, turn, 0.70, rng.uniform(0.5, 0.9), **looks)
-        if kind < 0.95:
-            dark = bodies.vary(rng, (52, 52, 56), 0.2)
-            return cls(radius, 1.0, 2.0, turn, 0.86, 0.7, dark)
-        board = bodies.vary(rng, _BOARD, 0.12)
-        return cls(1.2 * radius, rng.uniform(0.65, 0.9), 8.0, rng.normal(0, 0.3), 0.93, 0.05, board)
+            steepness = uniform(0.1, 0.4)
+            shape = 1, 1.0, 2.0, 0.0, uniform(0.66, 0.9), steepness
+        elif kind < 0.68:
+            shape = 1.02, uniform(0.8, 1), 5.0, turn, 0.76, 0.2
+        elif kind < 0.78:
+            shape = 1.15, uniform(0.68, 0.85), 2.2, turn, 0.76, 0.2
+        elif kind < 0.88:
+            shape = 1, uniform(0.75, 1), 2.0, turn, 0.70, uniform(0.5, 0.9)
+        elif kind < 0.95:  # a pan
+            self.colour, self.ornament = bodies.vary(rng, (52, 52, 56), 0.2), None
+            shape = 1, 1.0, 2.0, turn, 0.86, 0.7
+        else:  # a board
+            self.colour, self.ornament = bodies.vary(rng, (186, 134, 84), 0.12), None
+            shape = 1.2, uniform(0.65, 0.9), 8.0, rng.normal(0, 0.3), 0.93, 0.05
+        scale, self.aspect, self.exponent, self.turn, self.flat, self.steepness = shape
+        self.radius = scale * radius
 
     def level(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """0 in the middle, 1 at the edge, at points of the plane; same shape as x and y."""
-        along = np.abs(np.cos(self.turn) * x + np.sin(self.turn) * y) / self.radius
-        across = np.abs(np.cos(self.turn) * y - np.sin(self.turn) * x) / (self.radius * self.aspect)
+        cos, sin = np.cos(self.turn), np.sin(self.turn)
+        along = np.abs(cos * x + sin * y) / self.radius
+        across = np.abs(cos * y - sin * x) / (self.radius * self.aspect)
         if self.exponent == 2.0:
             return cv2.sqrt(along * along + across * across)
         power = np.float32(self.exponent)
@@ -215,26 +186,21 @@ class Dish:
         # A dish is smooth: half as many points in each direction are enough, but for its edge.
         x, y = camera.plane((camera.size + 1) // 2)
         level = self.level(x, y)
-        shift = light.shadow_shift(0.05 * self.radius)
-        soft = 0.05 + 0.06 * light.softness
+        shift, soft = light.shadow_shift(0.05 * self.radius), 0.05 + 0.06 * light.softness
         fallen = 1.0 + soft / 2 - self.level(x - np.float32(shift[0]), y - np.float32(shift[1]))
         shadow = np.clip(fallen / soft, 0, 1) * np.float32(-0.65 * (1 - 0.6 * light.ambient))
         colour = self._lit(level, x, y, light)
         colour, level, shadow = (cv2.resize(one, size) for one in (colour, level, shadow))
         coverage = np.clip((1 - level) * (0.9 * self.radius * camera.size) + 0.5, 0, 1)
-        shadow += 1
-        shadow *= 1 - coverage
-        painted = canvas * bodies.rgb(shadow)
-        painted += colour * bodies.rgb(coverage)
-        canvas[:] = painted
+        shadow = (shadow + 1) * (1 - coverage)
+        canvas[:] = canvas * bodies.rgb(shadow) + colour * bodies.rgb(coverage)
         if self.ornament is not None and self.dots:
             ring = bodies.circle(np.linspace(0, 2 * np.pi, _DOTS, endpoint=False))
             reach = (np.abs(ring) ** self.exponent).sum(axis=1) ** (-1 / self.exponent)
             points = 0.93 * self.radius * reach[:, np.newaxis] * ring * [1, self.aspect]
             places = camera.project(points @ bodies.rotation(self.turn).T)
-            radius = round(16 * 0.02 * self.radius * camera.size)
-            for place in bodies.fixed_point(places).tolist():
-                cv2.circle(canvas, place, radius, self.ornament, -1, cv2.LINE_AA, shift=4)
+            places = places - bodies.centre(canvas.shape)
+            bodies.dots(canvas, places, 0.02 * self.radius * camera.size, self.ornament)
         return level
 
     def _lit(self, level: np.ndarray, x: np.ndarray, y: np.ndarray, light: Light) -> np.ndarray:
@@ -246,7 +212,7 @@ class Dish:
         if self.steepness > 0.45:  # A bowl's or a pan's wall goes up to its edge.
             wall, rim = np.clip((at - self.flat) / 0.05, 0, 1), 0.0
         slope = self.steepness * (wall + rim) - 0.5 * lip
-        colours = np.repeat(np.asarray(self.colour, np.float64)[np.newaxis], 256, axis=0)
+        colours = np.tile(np.asarray(self.colour, np.float64), (256, 1))
         if self.ornament is not None and not self.dots:
             for place, width in ((0.95, 0.018), (0.90, 0.008)):
                 ring = np.exp(-(((at - place) / width) ** 4))[:, np.newaxis]
@@ -258,8 +224,7 @@ class Dish:
         steep = cv2.LUT(index, slope.astype(np.float32))
         brightness = 1 - np.float32(1.5 - light.ambient) * steep * facing
         lit = cv2.LUT(bodies.rgb(index), colours.astype(np.float32)[np.newaxis])
-        lit *= bodies.rgb(brightness)
-        return np.clip(lit, 0, 255, out=lit).astype(np.uint8)
+        return np.clip(lit * bodies.rgb(brightness), 0, 255).astype(np.uint8)
 
 
 def lay_fork(
@@ -276,26 +241,25 @@ def lay_fork(
             angle = np.pi / 2 + rng.normal(0, 0.25)
         else:  # Its tines are over the plate, its handle points outward.
             angle = rng.uniform(0, 2 * np.pi)
-            tip = rng.uniform(0.4, 0.8) * reach * np.array([np.cos(angle), np.sin(angle)])
+            tip = rng.uniform(0.4, 0.8) * reach * bodies.circle(angle)
             angle = angle + rng.normal(0, 0.3)
         turn = bodies.rotation(angle).T
         parts = [length * np.array(part) @ turn + tip for part in _FORK]
-        polygons = [bodies.fixed_point(camera.project(part)) for part in parts]
         mask = np.zeros(canvas.shape[:2], np.uint8)
-        for polygon in polygons:
-            cv2.fillPoly(mask, [polygon], 255, cv2.LINE_AA, shift=4)
+        for part in parts:
+            camera.draw(mask, part, 255)
         if any(_covers(mask, food) for food in foods):
             continue
         pixel = camera.size / 236
-        shadow = cv2.warpAffine(
-            mask, np.float32([[1, 0, 2.5 * pixel], [0, 1, 3.0 * pixel]]), mask.shape[::-1]
-        )
-        canvas[:] = canvas * bodies.rgb(1 - cv2.blur(shadow, (5, 5)) * np.float32(0.4 / 255))
-        for polygon in polygons:
-            cv2.fillPoly(canvas, [polygon], (0.72 * colour).tolist(), cv2.LINE_AA, shift=4)
+        shift = np.float32([[1, 0, 2.5 * pixel], [0, 1, 3.0 * pixel]])
+        shadow = cv2.blur(cv2.warpAffine(mask, shift, mask.shape[::-1]), (5, 5))
+        canvas[:] = canvas * bodies.rgb(1 - shadow * np.float32(0.4 / 255))
+        for part in parts:
+            polygon = bodies.fixed_point(camera.project(part))
             middle = polygon.mean(axis=0)
-            narrow = np.rint(middle + (polygon - middle) * [0.8, 0.8]).astype(np.int32)
-            cv2.fillPoly(canvas, [narrow], colour.tolist(), cv2.LINE_AA, shift=4)
+            narrow = np.rint(middle + (polygon - middle) * 0.8).astype(np.int32)
+            for shape, ink in ((polygon, 0.72 * colour), (narrow, colour)):
+                cv2.fillPoly(canvas, [shape], ink.tolist(), cv2.LINE_AA, shift=4)
         return mask > 127
     return None
 
