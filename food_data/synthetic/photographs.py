@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import collections
 import csv
-import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -34,19 +34,16 @@ from food_data.synthetic.foods import action_of
 
 SIDES = TRAIN, HELD_OUT = "train", "held_out"
 HELD_OUT_SHARE = 0.12  # of composites and crops, too
-WHOLE, PIECE = "whole", "piece"
 _NEIGHBOURS = 3  # So many photographs of one food in a row stay together.
 _BLOCKS = 8  # One block of neighbours in so many is held out, the second one first.
-_GRABCUT_PX = 160
-_GRABCUT_ROUNDS = 4
+_GRABCUT_PX, _GRABCUT_ROUNDS = 160, 4
 _AROUND = 0.2  # GrabCut sees so much of the box' sides around it.
-_FILL = (0.28, 0.95)
-_MOST_BORDER = 0.22
-_LEAST_SOLIDITY = 0.62
 _MOST_SHARED = 0.12  # of a box that other boxes may cover
-_LEAST_ELLIPSE = 0.9
-_STORED_PX = 220
-_SMALLEST_PX = 18
+# Of a mask from a box, and of one from a fruit's ellipse: which part of the box it fills, from and
+# to, and how much of the box' sides at most.
+_PLAUSIBLE = {False: (0.28, 0.95, 0.22), True: (0.1, 0.75, 0.1)}
+_LEAST_SOLIDITY, _LEAST_ELLIPSE = 0.62, 0.9
+_STORED_PX, _SMALLEST_PX = 220, 18
 _PIECES_OF_ONE = 4  # from each object that can be cut
 
 # Main axes of whole foods and of pieces, parts of the picture's side on a plate that fills it.
@@ -74,18 +71,7 @@ _CROP_SHARE = (0.15, 0.8)  # of a crop's side that the object takes
 _TRIES = 24
 
 
-@dataclasses.dataclass(frozen=True)
-class Cutout:
-    """A food of a photograph without its surroundings, or the stuff that a piece is cut from."""
-
-    food: str | None  # canonical name, or None for one outside the vocabulary, which only distracts
-    kind: str  # `WHOLE` (along its main axis) or `PIECE` (a square of nothing but food)
-    picture: np.ndarray  # RGB and alpha, uint8 [h, w, 4]
-    side: str  # of its photograph, `TRAIN` or `HELD_OUT`
-
-
-@dataclasses.dataclass(frozen=True)
-class Thing:
+class Thing(NamedTuple):
     """An object of a photograph."""
 
     food: str | None  # canonical name, or None for a food outside the vocabulary
@@ -93,190 +79,268 @@ class Thing:
     mask: np.ndarray | None  # bool [H, W] where it is, or None where nobody knows exactly
     is_whole: bool = False  # a fruit in its skin, of which no bites are cut
 
-    @property
     def is_askable(self) -> bool:
         """Whether the answer is known: a box says nothing of a long food's direction."""
         return self.mask is not None or self.food not in LONG_FOODS
 
+    def shared(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """How much (x, y) of its box lies between two corners."""
+        return np.maximum(np.minimum(self.box[1], high) - np.maximum(self.box[0], low), 0)
 
-@dataclasses.dataclass(frozen=True)
-class Photograph:
+    def extent(self) -> np.ndarray:
+        """Width and height of its box."""
+        return self.box[1] - self.box[0]
+
+
+class Photograph(NamedTuple):
     """A photograph with its labelled objects."""
 
     image: np.ndarray  # RGB uint8 [H, W, 3]
-    things: tuple[Thing, ...]
+    things: Sequence[Thing]
     side: str  # `TRAIN` or `HELD_OUT`
     is_background: bool  # no unlabelled food is expected in it
 
 
-@dataclasses.dataclass(frozen=True)
 class Library:
-    """All that composites need of the photographs."""
+    """All that composites and crops need of the photographs; see `load`."""
 
-    photographs: tuple[Photograph, ...]
-    cutouts: tuple[Cutout, ...]  # with plausible masks
-    counts: collections.Counter  # (food or label, what became of it) -> objects
+    def __init__(
+        self,
+        annotation_files: tuple[str, ...],
+        fruit_tables: tuple[str, ...],
+        label_map: tuple[tuple[str, str], ...],
+        foods: tuple[str, ...],
+        no_cutouts: tuple[str, ...] = (),
+    ) -> None:
+        self._label_map, self._foods, self._no_cutouts = dict(label_map), foods, no_cutouts
+        self._seen: collections.Counter = collections.Counter()
+        # (food or label, what became of it) -> objects
+        self.counts: collections.Counter = collections.Counter()
+        self.photographs = [*self._annotated(annotation_files), *self._single_fruit(fruit_tables)]
+        # Side and food -> pictures of whole objects along their main axis, RGB and alpha, uint8
+        # [h, w, 4]; and squares of nothing but food.
+        self._cutouts: dict = {side: {} for side in SIDES}
+        for one in self.photographs:
+            for thing in one.things:
+                own = self._cutouts[one.side].setdefault(thing.food, ([], []))
+                for pictures, more in zip(own, _cut_out(one.image, thing)):
+                    pictures += more
+        self.num_cutouts = sum(
+            len(pictures)
+            for foods in self._cutouts.values()
+            for own in foods.values()
+            for pictures in own
+        )
+        if not self.num_cutouts:
+            raise ValueError(f"Expected objects that can be cut out, got none: {self.text()}")
+        self._askable: dict[str, list[tuple[Photograph, Thing]]] = {}
+        for one in self.photographs:
+            for thing in one.things:
+                if thing.food is not None and thing.is_askable():
+                    self._askable.setdefault(thing.food, []).append((one, thing))
 
     def text(self) -> str:
         """What became of every object and photograph, for the command line."""
         backgrounds = sum(one.is_background for one in self.photographs)
         lines = [
             f"{len(self.photographs)} photographs, {backgrounds} of them serve as background; "
-            f"{len(self.cutouts)} cut-outs and pieces:"
+            f"{self.num_cutouts} cut-outs and pieces:"
         ]
-        for (name, outcome), number in sorted(self.counts.items()):
-            lines.append(f"  {name}: {number} {outcome}")
+        lines += [
+            f"  {name}: {count} {what}" for (name, what), count in sorted(self.counts.items())
+        ]
         return "\n".join(lines)
+
+    def _food(self, label: str) -> str | None:
+        label = vocabulary.normalise(label)
+        label = self._label_map.get(label, label)
+        return next((one for one in vocabulary.singulars(label) if one in self._foods), None)
+
+    def _next_side(self, *kind: str) -> str:
+        """On which side the next photograph of a food is; counts it."""
+        block = self._seen[kind] // _NEIGHBOURS % _BLOCKS
+        self._seen[kind] += 1
+        return HELD_OUT if block == 1 else TRAIN
+
+    def _annotated(self, files: tuple[str, ...]) -> Iterator[Photograph]:
+        contents = {}
+        for file in map(pathlib.Path, files):
+            for entry in annotations.read_json(file, "annotation file")["images"]:
+                contents[(file.parent / entry["file"]).resolve()] = entry.get("content")
+        for picture in annotation_formats.read_annotations(files) if files else ():
+            image = image_placement.decode_image(picture.path.read_bytes())
+            content = contents.get(picture.path.resolve())
+            if not picture.objects and content != "empty plate":
+                outcome = "without labelled objects, which may show any food: left out"
+                self.counts["(photographs)", outcome] += 1
+                continue
+            boxes = [
+                None if one.box is None else np.asarray(one.box, float) for one in picture.objects
+            ]
+            things = []
+            for number, (one, box) in enumerate(zip(picture.objects, boxes)):
+                food = self._food(one.label)
+                if box is None:
+                    outcome = "have neither mask nor box: left out"
+                    self.counts[food or one.label, outcome] += 1
+                    continue
+                mask, outcome = one.mask(image.shape[1], image.shape[0]), "with the file's mask"
+                if mask is not None:
+                    tidy = _without_spikes(mask.view(np.uint8))
+                    mask = mask if tidy is None else tidy.view(bool)
+                elif food in self._no_cutouts:
+                    outcome = "of a food without cut-outs"
+                else:
+                    others = [box for k, box in enumerate(boxes) if k != number and box is not None]
+                    mask, outcome = _mask_from_box(image, box, others)
+                self.counts[food or one.label, outcome] += 1
+                things.append(Thing(food, box, mask))
+            side = self._next_side(picture.objects[0].label if picture.objects else "nothing")
+            yield Photograph(image, things, side, content in (None, "empty plate"))
+
+    def _single_fruit(self, tables: tuple[str, ...]) -> Iterator[Photograph]:
+        for table in map(pathlib.Path, tables):
+            with table.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            for row in rows:
+                food, content = row["food"], row["content"]
+                if content != "single":
+                    self.counts[food, f"photographs of a {content}: left out"] += 1
+                    continue
+                path = table.parent / "images" / row["file"]
+                image = image_placement.decode_image(path.read_bytes())
+                box = np.array([[0.04, 0.04], [0.96, 0.96]]) * image.shape[1::-1]
+                mask, outcome = _mask_from_box(image, box, [], central=True)
+                self.counts[food, f"single fruit {outcome}"] += 1
+                if mask is not None:
+                    place = np.argwhere(mask)[:, ::-1]
+                    box = np.stack([place.min(axis=0), place.max(axis=0) + 1])
+                    thing = Thing(self._food(food), box, mask, is_whole=True)
+                    yield Photograph(image, [thing], self._next_side("fruit", food), False)
+
+    @functools.cache  # noqa: B019  # There is one library in a process.
+    def forms(self, side: str) -> dict[str, list[Form]]:
+        """Food -> forms that paint cut-outs of one side of the split."""
+        forms: dict[str, list[Form]] = {}
+        for food, kinds in self._cutouts[side].items():
+            if food is None or not any(kinds):
+                continue
+            whole, pieces = kinds
+            share = (_PIECE_SHARE if whole else 1.0) if pieces else 0.0
+            paints = _paint_whole, functools.partial(_paint_piece, shapes=_PIECES.get(food))
+            lengths = _LENGTHS.get(food, _USUAL_LENGTHS)
+            forms[food] = [
+                Form(functools.partial(paint, picture=one), length, part / len(own))
+                for paint, length, part, own in zip(paints, lengths, (1 - share, share), kinds)
+                for one in own
+            ]
+        return forms
+
+    def background(self, rng: Rng, side_of_split: str) -> np.ndarray | None:
+        """A square of a photograph without any labelled food, or None if none is found."""
+        choices = [
+            one for one in self.photographs if one.side == side_of_split and one.is_background
+        ]
+        for _ in range(_TRIES if choices else 0):
+            photograph = bodies.one_of(rng, choices)
+            height, width = photograph.image.shape[:2]
+            side = round(rng.uniform(0.35, 1.0) * min(height, width))
+            left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
+            low = np.array([left, top])
+            if not any(one.shared(low, low + side).all() for one in photograph.things):
+                part = photograph.image[top : top + side, left : left + side]
+                return bodies.mirrored(rng, part).copy()
+        return None
+
+    def crop(self, rng: Rng) -> tuple[np.ndarray, str, np.ndarray, np.ndarray, str]:
+        """A square about an object that takes 0.15 to 0.8 of its side, somewhere in it: the picture
+        uint8 [236, 236, 3]; the food that is asked for, of several objects the one nearest to the
+        crop's middle; execution parameters float32 [4]; the mask bool [236, 236], of which nothing
+        is set where it is not known; the side of the split that the photograph is on."""
+        foods = sorted(self._askable)
+        weights = np.array([len(self._askable[food]) for food in foods]) ** 0.7
+        food = foods[int(rng.choice(len(foods), p=weights / weights.sum()))]
+        photograph, thing = bodies.one_of(rng, self._askable[food])
+        height, width = photograph.image.shape[:2]
+        extent = thing.extent().max()
+        side = extent / np.exp(rng.uniform(*np.log(_CROP_SHARE)))
+        side = int(np.clip(side, min(extent * 1.05, max(height, width)), max(height, width)))
+        spare = np.maximum(side - thing.extent(), 0)
+        low = np.rint(thing.box[0] - spare * rng.uniform(0.1, 0.9, 2)).astype(int)
+        room = [width - side, height - side]
+        low = np.clip(low, np.minimum(0, room), np.maximum(0, room))
+        low, high = np.maximum(low, 0), np.minimum(low + side, [width, height])
+        window = slice(low[1], high[1]), slice(low[0], high[0])
+        image, placement = image_placement.place(photograph.image[window], "letterbox")
+        same = [one for one in photograph.things if one.food == food]
+
+        def is_seen(one: Thing) -> bool:
+            return np.prod(one.shared(low, high)) / np.prod(one.extent()) > 0.9
+
+        def distance(one: Thing) -> float:
+            return np.linalg.norm(one.box.mean(axis=0) - (low + high) / 2)
+
+        seen = [one for one in same if one.is_askable() and is_seen(one)]
+        nearest, rule = min(seen or [thing], key=distance), mask_rules.rule_of(action_of(food))
+        if nearest.mask is not None:
+            axis = mask_rules.mask_axis(nearest.mask, rule)
+        else:
+            axis = mask_rules.box_axis(nearest.box, rule, photograph.image.shape[1::-1])
+        parameters = np.clip(placement.to_model(axis - low), 0, 1).astype(np.float32).ravel()
+        mask = np.zeros(image.shape[:2], bool)
+        if all(one.mask is not None for one in same):
+            union = np.logical_or.reduce([one.mask for one in same])
+            mask = image_placement.place_mask(union[window], placement)
+        return image, food, parameters, mask, photograph.side
 
 
 @functools.cache
-def load(
-    annotation_files: tuple[str, ...],
-    fruit_tables: tuple[str, ...],
-    label_map: tuple[tuple[str, str], ...],
-    foods: tuple[str, ...],
-    no_cutouts: tuple[str, ...] = (),
-) -> Library:
+def load(*arguments: tuple) -> Library:
     """Reads photographs and cuts their objects out; the result is kept, also for forked processes.
 
-    `fruit_tables` are CSV files with the columns file, food, content, their pictures in "images"
-    beside them; `label_map` has pairs (normalised label, food). The boxes of `no_cutouts` hold more
-    than the food, as the inside of a ring: GrabCut makes no masks of them.
+    The arguments are annotation files; CSV files with the columns file, food, content, their
+    pictures in "images" beside them; pairs (normalised label, food); foods; and those of which the
+    boxes hold more than the food, as the inside of a ring: GrabCut makes no masks of them.
     """
-    counts: collections.Counter = collections.Counter()
-
-    def food_of(label: str) -> str | None:
-        label = vocabulary.normalise(label)
-        label = dict(label_map).get(label, label)
-        return next((one for one in vocabulary.singulars(label) if one in foods), None)
-
-    photographs = [
-        *_annotated(annotation_files, food_of, no_cutouts, counts),
-        *_single_fruit(fruit_tables, food_of, counts),
-    ]
-    cutouts = [
-        cutout for one in photographs for thing in one.things for cutout in _cutouts(one, thing)
-    ]
-    if not cutouts:
-        raise ValueError(f"Expected objects that can be cut out, got none: {dict(counts)}.")
-    return Library(tuple(photographs), tuple(cutouts), counts)
-
-
-def _next_side(seen: collections.Counter, food: str) -> str:
-    """On which side the next photograph of a food is; counts it."""
-    block = seen[food] // _NEIGHBOURS % _BLOCKS
-    seen[food] += 1
-    return HELD_OUT if block == 1 else TRAIN
-
-
-def _annotated(
-    files: tuple[str, ...],
-    food_of: Callable[[str], str | None],
-    no_cutouts: tuple[str, ...],
-    counts: collections.Counter,
-) -> Iterator[Photograph]:
-    seen: collections.Counter = collections.Counter()
-    contents = {}
-    for file in map(pathlib.Path, files):
-        for entry in annotations.read_json(file, "annotation file")["images"]:
-            contents[(file.parent / entry["file"]).resolve()] = entry.get("content")
-    for picture in annotation_formats.read_annotations(files) if files else ():
-        image = image_placement.decode_image(picture.path.read_bytes())
-        content = contents.get(picture.path.resolve())
-        if not picture.objects and content != "empty plate":
-            outcome = "without labelled objects, which may show any food: left out"
-            counts["(photographs)", outcome] += 1
-            continue
-        boxes = [None if one.box is None else np.asarray(one.box, float) for one in picture.objects]
-        things = []
-        for number, (one, box) in enumerate(zip(picture.objects, boxes)):
-            food = food_of(one.label)
-            name = one.label if food is None else food
-            if box is None:
-                counts[name, "have neither mask nor box: left out"] += 1
-                continue
-            mask, outcome = one.mask(image.shape[1], image.shape[0]), "with the file's mask"
-            if mask is not None:
-                tidy = _without_spikes(mask.view(np.uint8))
-                mask = mask if tidy is None else tidy.view(bool)
-            elif food in no_cutouts:
-                outcome = "of a food without cut-outs"
-            else:
-                others = [box for k, box in enumerate(boxes) if k != number and box is not None]
-                mask, outcome = _mask_from_box(image, box, others)
-            counts[name, outcome] += 1
-            things.append(Thing(food, box, mask))
-        side = _next_side(seen, picture.objects[0].label if picture.objects else "nothing")
-        yield Photograph(image, tuple(things), side, content in (None, "empty plate"))
-
-
-def _single_fruit(
-    tables: tuple[str, ...], food_of: Callable[[str], str | None], counts: collections.Counter
-) -> Iterator[Photograph]:
-    seen: collections.Counter = collections.Counter()
-    for table in map(pathlib.Path, tables):
-        with table.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        for row in rows:
-            if row["content"] != "single":
-                counts[row["food"], f"photographs of a {row['content']}: left out"] += 1
-                continue
-            path = table.parent / "images" / row["file"]
-            image = image_placement.decode_image(path.read_bytes())
-            box = np.array([[0.04, 0.04], [0.96, 0.96]]) * image.shape[1::-1]
-            mask, outcome = _mask_from_box(image, box, [], central=True)
-            counts[row["food"], f"single fruit {outcome}"] += 1
-            if mask is not None:
-                place = np.argwhere(mask)[:, ::-1]
-                box = np.stack([place.min(axis=0), place.max(axis=0) + 1])
-                thing = Thing(food_of(row["food"]), box, mask, is_whole=True)
-                yield Photograph(image, (thing,), _next_side(seen, row["food"]), False)
+    return Library(*arguments)
 
 
 def _mask_from_box(
     image: np.ndarray, box: np.ndarray, others: list[np.ndarray], central: bool = False
 ) -> tuple[np.ndarray | None, str]:
     """A mask bool [H, W] by GrabCut or None, and what to call the outcome."""
-    height, width = image.shape[:2]
-    margin = 0.004 * max(width, height)
-    at_border = (box[0] <= margin).any() or (box[1] >= [width - margin, height - margin]).any()
+    shape = np.array(image.shape[1::-1])
+    margin, thing = 0.004 * shape.max(), Thing(None, box, None)
+    at_border = (box[0] <= margin).any() or (box[1] >= shape - margin).any()
     if at_border and not central:
         return None, "cut off by the picture's border: no cut-out"
-    for other in others:
-        sides = np.minimum(box[1], other[1]) - np.maximum(box[0], other[0])
-        shared = np.prod(np.maximum(sides, 0)) / max(np.prod(box[1] - box[0]), 1e-9)
-        if shared > _MOST_SHARED:
-            return None, "with a box that others overlap: no cut-out"
-    around = _AROUND * (box[1] - box[0])
-    low = np.clip(np.floor(box[0] - around), 0, [width, height]).astype(int)
-    high = np.clip(np.ceil(box[1] + around), 0, [width, height]).astype(int)
+    area = max(np.prod(thing.extent()), 1e-9)
+    if any(np.prod(thing.shared(*other)) / area > _MOST_SHARED for other in others):
+        return None, "with a box that others overlap: no cut-out"
+    around = _AROUND * thing.extent()
+    low = np.clip(np.floor(box[0] - around), 0, shape).astype(int)
+    high = np.clip(np.ceil(box[1] + around), 0, shape).astype(int)
     part = image[low[1] : high[1], low[0] : high[0]]
     scale = min(1.0, _GRABCUT_PX / max(part.shape[:2]))
-    size = tuple(max(8, round(n * scale)) for n in part.shape[1::-1])
-    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    corners = np.clip(
-        np.rint((box - low) * np.divide(size, part.shape[1::-1])), 1, np.array(size) - 1
-    )
-    (left, top), (right, bottom) = corners.astype(int)
+    size = np.array([max(8, round(n * scale)) for n in part.shape[1::-1]])
+    small = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
+    corners = np.clip(np.rint((box - low) * (size / part.shape[1::-1])), 1, size - 1).astype(int)
+    (left, top), (right, bottom) = corners.tolist()
     labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
-    labels[top:bottom, left:right] = cv2.GC_PR_FGD
-    if central:
-        labels[top:bottom, left:right] = cv2.GC_PR_BGD
-        centre, axes = (size[0] // 2, size[1] // 2), (round(0.40 * size[0]), round(0.40 * size[1]))
-        cv2.ellipse(labels, centre, axes, 0, 0, 360, cv2.GC_PR_FGD, -1)
-        core = tuple(round(0.15 * n) for n in size)
-        cv2.ellipse(labels, centre, core, 0, 0, 360, cv2.GC_FGD, -1)
+    labels[top:bottom, left:right] = cv2.GC_PR_BGD if central else cv2.GC_PR_FGD
+    for reach, label in ((0.40, cv2.GC_PR_FGD), (0.15, cv2.GC_FGD)) if central else ():
+        axes = [round(reach * n) for n in size.tolist()]
+        cv2.ellipse(labels, (size // 2).tolist(), axes, 0, 0, 360, label, -1)
     models = np.zeros((2, 1, 65))
     cv2.setRNGSeed(0)
-    cv2.grabCut(small, labels, None, models[0], models[1], _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
-    found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).view(np.uint8)
-    largest = _without_spikes(found)
+    cv2.grabCut(small, labels, None, *models, _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
+    largest = _without_spikes(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).view(np.uint8))
     if largest is None:
         return None, "in which GrabCut finds nothing: no cut-out"
-    flaw = _implausible(largest, (left, top, right, bottom), central)
+    flaw = _flaw(largest, largest[top:bottom, left:right], central)
     if flaw:
         return None, f"with an implausible mask ({flaw}): no cut-out"
-    mask = np.zeros((height, width), bool)
+    mask = np.zeros(image.shape[:2], bool)
     grown = cv2.resize(largest * 255, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     mask[low[1] : high[1], low[0] : high[0]] = grown > 127
     return mask, "with a mask by GrabCut"
@@ -286,94 +350,79 @@ def _without_spikes(mask: np.ndarray) -> np.ndarray | None:
     """The largest part of a mask uint8 [h, w] without what is thin: stalks, shadows' seams."""
     side = 2 * round(0.09 * np.sqrt(np.count_nonzero(mask))) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(
-        cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
-    )
+    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(opened)
     if len(stats) < 2:
         return None
     return (parts == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])).view(np.uint8)
 
 
-def _implausible(mask: np.ndarray, box: tuple[int, int, int, int], central: bool) -> str | None:
-    """Why a mask uint8 [h, w] of 0 and 1 cannot be the object of a box, or None."""
-    left, top, right, bottom = box
-    inside = mask[top:bottom, left:right]
-    fill = inside.mean()
-    low, high = (0.1, 0.75) if central else _FILL
-    if not low <= fill <= high:
+def _flaw(mask: np.ndarray, inside: np.ndarray, central: bool) -> str | None:
+    """Why a mask uint8 [h, w] of 0 and 1, and its part inside of a box, cannot be the box' object,
+    or None."""
+    low, high, most_border = _PLAUSIBLE[central]
+    if not low <= inside.mean() <= high:
         return "fill"
-    sides = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
-    if sides.mean() > (0.1 if central else _MOST_BORDER):
+    if np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean() > most_border:
         return "along the box"
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    hull = cv2.contourArea(cv2.convexHull(contours[0]))
-    if np.count_nonzero(mask) < _LEAST_SOLIDITY * hull:
+    (contour, *_), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if np.count_nonzero(mask) < _LEAST_SOLIDITY * cv2.contourArea(cv2.convexHull(contour)):
         return "not compact"
+    ellipse = np.zeros_like(mask)
     if central:
-        ellipse = np.zeros_like(mask)
-        cv2.ellipse(ellipse, cv2.fitEllipse(contours[0]), 1, -1)
+        cv2.ellipse(ellipse, cv2.fitEllipse(contour), 1, -1)
         if np.count_nonzero(mask & ellipse) < _LEAST_ELLIPSE * np.count_nonzero(mask | ellipse):
             return "no ellipse"
     return None
 
 
-def _cutouts(photograph: Photograph, thing: Thing) -> list[Cutout]:
+def _cut_out(image: np.ndarray, thing: Thing) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The whole object along its main axis, and squares from inside of it."""
     if thing.mask is None:
         if thing.food != "rice":
-            return []
+            return [], []
         # Rice fills its bowl: what is well inside the box is rice.
-        middle, sides = thing.box.mean(axis=0), thing.box[1] - thing.box[0]
-        mask = np.zeros(photograph.image.shape[:2], np.uint8)
-        axes = tuple(int(n) for n in 0.35 * sides)
-        cv2.ellipse(mask, tuple(int(n) for n in middle), axes, 0, 0, 360, 1, -1)
-        return _pieces(photograph, thing, mask.view(bool))
+        mask = np.zeros(image.shape[:2], np.uint8)
+        middle, axes = thing.box.mean(axis=0).astype(int), (0.35 * thing.extent()).astype(int)
+        cv2.ellipse(mask, middle.tolist(), axes.tolist(), 0, 0, 360, 1, -1)
+        return [], _squares(image, mask)
     if np.count_nonzero(thing.mask) < _SMALLEST_PX**2:
-        return []
-    made = [Cutout(thing.food, WHOLE, _along_axis(photograph.image, thing.mask), photograph.side)]
-    if thing.food in _PIECES and not thing.is_whole:
-        made += _pieces(photograph, thing, thing.mask)
-    return made
+        return [], []
+    has_pieces = thing.food in _PIECES and not thing.is_whole
+    pieces = _squares(image, thing.mask.view(np.uint8)) if has_pieces else []
+    return [_along_axis(image, thing.mask)], pieces
 
 
 def _along_axis(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """RGB and a soft alpha uint8 [h, w, 4], turned so that the main axis lies along x."""
-    rows, columns = np.nonzero(mask)
-    axis = mask_rules.mask_axis(mask, mask_rules.MaskRule())
-    angle = np.degrees(np.arctan2(*(axis[1] - axis[0])[::-1]))
-    middle = np.array([columns.mean(), rows.mean()])
-    turn = np.radians(-angle)
-    rotation = bodies.rotation(turn)
-    reach = np.abs((np.stack([columns, rows], axis=1) - middle) @ rotation.T).max(axis=0) + 3
+    places = np.argwhere(mask)[:, ::-1]
+    axis, middle = mask_rules.mask_axis(mask, mask_rules.MaskRule()), places.mean(axis=0)
+    rotation = bodies.rotation(-np.arctan2(*(axis[1] - axis[0])[::-1]))
+    reach = np.abs((places - middle) @ rotation.T).max(axis=0) + 3
     scale = min(1.0, _STORED_PX / (2 * reach.max()))
-    soft = max(1.0, 0.7 / scale)
-    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), soft)
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(1.0, 0.7 / scale))
     # The rim of a mask shows the old background: alpha begins a little further inside.
     alpha = (np.clip((alpha - 0.45) / 0.5, 0, 1) * 255).astype(np.uint8)
     layers = cv2.GaussianBlur(image, (0, 0), 0.4 / scale) if scale < 0.8 else image
-    size = tuple(int(n) for n in np.ceil(2 * scale * reach))
-    matrix = np.column_stack([scale * rotation, np.array(size) / 2 - scale * rotation @ middle])
-    picture = cv2.warpAffine(layers, matrix, size, flags=cv2.INTER_LINEAR)
-    return np.dstack([picture, cv2.warpAffine(alpha, matrix, size, flags=cv2.INTER_LINEAR)])
+    size = np.ceil(2 * scale * reach).astype(int)
+    matrix = np.column_stack([scale * rotation, size / 2 - scale * rotation @ middle])
+    return np.dstack([cv2.warpAffine(one, matrix, size.tolist()) for one in (layers, alpha)])
 
 
-def _pieces(photograph: Photograph, thing: Thing, mask: np.ndarray) -> list[Cutout]:
-    """Squares that touch the mask's inside only, at places that lie apart."""
+def _squares(image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+    """Squares [h, w, 3] that touch the inside of a mask uint8 only, at places that lie apart."""
     # The border counts as outside, or a piece would reach beyond the photograph.
-    framed = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     distance = cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1].copy()
-    made = []
-    widest = distance.max()
+    made, widest = [], distance.max()
     for _ in range(_PIECES_OF_ONE):
-        row, column = np.unravel_index(np.argmax(distance), distance.shape)
+        row, column = map(int, np.unravel_index(np.argmax(distance), distance.shape))
         reach = int(0.7 * distance[row, column])
         if 2 * reach < _SMALLEST_PX or distance[row, column] < 0.6 * widest:
             break
         reach = min(reach, _STORED_PX // 2)
-        part = photograph.image[row - reach : row + reach, column - reach : column + reach]
-        opaque = np.full((*part.shape[:2], 1), 255, np.uint8)
-        made.append(Cutout(thing.food, PIECE, np.dstack([part, opaque]), photograph.side))
-        cv2.circle(distance, (int(column), int(row)), 2 * reach, 0, -1)
+        made.append(image[row - reach : row + reach, column - reach : column + reach])
+        cv2.circle(distance, (column, row), 2 * reach, 0, -1)
     return made
 
 
@@ -391,16 +440,15 @@ def _paint_whole(p: Body, picture: np.ndarray) -> None:
 
 
 def _paint_piece(p: Body, picture: np.ndarray, shapes: Sequence[tuple[float, ...]]) -> None:
-    """A bite in one of the shapes, cut from a square [h, w, 4] of a food."""
-    thinnest, widest, exponent, lumps = bodies.one_of(p.rng, shapes)
+    """A bite in one of the shapes, cut from a square [h, w, 3] of a food."""
+    thinnest, widest, exponent, lumps = p.one_of(shapes)
     aspect = p.uniform(thinnest, widest)
     points = p.outline(aspect, exponent, lumps=lumps)
     p.solid(points, (0, 0, 0), p.uniform(0.15, 0.4) * aspect, 0.1, 16, vary=0)
     height, width = p.alpha.shape
     side = max(height, width)
-    stuff = bodies.mirrored(p.rng, picture[..., :3])
-    stuff = np.ascontiguousarray(np.rot90(stuff, int(p.rng.integers(4))))
-    stuff = bodies.resized(stuff, (side, side), side / stuff.shape[0])
+    stuff = np.rot90(bodies.mirrored(p.rng, picture), int(p.rng.integers(4)))
+    stuff = bodies.resized(np.ascontiguousarray(stuff), (side, side), side / len(stuff))
     top, left = (int(p.rng.integers(side - have + 1)) for have in (height, width))
     p.albedo = _toned(p.rng, stuff[top : top + height, left : left + width])
 
@@ -408,100 +456,3 @@ def _paint_piece(p: Body, picture: np.ndarray, shapes: Sequence[tuple[float, ...
 def _toned(rng: Rng, colours: np.ndarray) -> np.ndarray:
     gains = np.clip(rng.normal(1, 0.08), 0.8, 1.2) * rng.normal(1, 0.03, 3)
     return np.clip(colours * gains, 0, 255).astype(np.uint8)
-
-
-@functools.cache
-def forms_of(key: tuple, side: str) -> dict[str, list[Form]]:
-    """Food -> forms that paint cut-outs of one side of the split; `key` are the arguments of
-    `load`."""
-    pictures: dict[str, dict[str, list[np.ndarray]]] = {}
-    for cutout in load(*key).cutouts:
-        if cutout.side == side and cutout.food is not None:
-            kinds = pictures.setdefault(cutout.food, {WHOLE: [], PIECE: []})
-            kinds[cutout.kind].append(cutout.picture)
-    forms: dict[str, list[Form]] = {}
-    for food, kinds in pictures.items():
-        share = (_PIECE_SHARE if kinds[WHOLE] else 1.0) if kinds[PIECE] else 0.0
-        paints = _paint_whole, functools.partial(_paint_piece, shapes=_PIECES.get(food))
-        lengths = _LENGTHS.get(food, _USUAL_LENGTHS)
-        for paint, length, part, own in zip(paints, lengths, (1 - share, share), kinds.values()):
-            for one in own:
-                form = Form(functools.partial(paint, picture=one), length, part / len(own))
-                forms.setdefault(food, []).append(form)
-    return forms
-
-
-def background(rng: Rng, key: tuple, side_of_split: str) -> np.ndarray | None:
-    """A square of a photograph without any labelled food, or None if none is found."""
-    choices = [
-        one for one in load(*key).photographs if one.side == side_of_split and one.is_background
-    ]
-    for _ in range(_TRIES if choices else 0):
-        photograph = bodies.one_of(rng, choices)
-        height, width = photograph.image.shape[:2]
-        side = round(rng.uniform(0.35, 1.0) * min(height, width))
-        left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
-        low = np.array([left, top])
-        if not any(_sides_within(one.box, low, low + side).all() for one in photograph.things):
-            part = photograph.image[top : top + side, left : left + side]
-            return bodies.mirrored(rng, part).copy()
-    return None
-
-
-def _sides_within(box: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """How much (x, y) of a box lies between two corners."""
-    return np.maximum(np.minimum(box[1], high) - np.maximum(box[0], low), 0)
-
-
-@functools.cache
-def _askable(key: tuple) -> dict[str, list[tuple[Photograph, Thing]]]:
-    """Food -> all its objects whose answer is known."""
-    found: dict[str, list[tuple[Photograph, Thing]]] = {}
-    for photograph in load(*key).photographs:
-        for thing in photograph.things:
-            if thing.food is not None and thing.is_askable:
-                found.setdefault(thing.food, []).append((photograph, thing))
-    return found
-
-
-def crop(rng: Rng, key: tuple) -> tuple[np.ndarray, str, np.ndarray, np.ndarray, str]:
-    """A square about an object that takes 0.15 to 0.8 of its side, somewhere in it: the picture
-    uint8 [236, 236, 3]; the food that is asked for, of several objects the one nearest to the
-    crop's middle; execution parameters float32 [4]; the mask bool [236, 236], of which nothing is
-    set where it is not known; the side of the split that the photograph is on."""
-    choices = _askable(key)
-    foods = sorted(choices)
-    weights = np.array([len(choices[food]) for food in foods]) ** 0.7
-    food = foods[int(rng.choice(len(foods), p=weights / weights.sum()))]
-    photograph, thing = bodies.one_of(rng, choices[food])
-    height, width = photograph.image.shape[:2]
-    extent = (thing.box[1] - thing.box[0]).max()
-    side = extent / np.exp(rng.uniform(*np.log(_CROP_SHARE)))
-    side = int(np.clip(side, min(extent * 1.05, max(height, width)), max(height, width)))
-    spare = np.maximum(side - (thing.box[1] - thing.box[0]), 0)
-    low = np.rint(thing.box[0] - spare * rng.uniform(0.1, 0.9, 2)).astype(int)
-    room = [width - side, height - side]
-    low = np.clip(low, np.minimum(0, room), np.maximum(0, room))
-    low, high = np.maximum(low, 0), np.minimum(low + side, [width, height])
-    window = slice(low[1], high[1]), slice(low[0], high[0])
-    image, placement = image_placement.place(photograph.image[window], "letterbox")
-    same = [one for one in photograph.things if one.food == food]
-    seen = [
-        one
-        for one in same
-        if one.is_askable
-        and np.prod(_sides_within(one.box, low, high)) / np.prod(one.box[1] - one.box[0]) > 0.9
-    ]
-    middle = (low + high) / 2
-    nearest = min(seen or [thing], key=lambda one: np.linalg.norm(one.box.mean(axis=0) - middle))
-    rule = mask_rules.rule_of(action_of(food))
-    if nearest.mask is not None:
-        axis = mask_rules.mask_axis(nearest.mask, rule)
-    else:
-        axis = mask_rules.box_axis(nearest.box, rule, photograph.image.shape[1::-1])
-    parameters = np.clip(placement.to_model(axis - low), 0, 1).astype(np.float32).ravel()
-    mask = np.zeros(image.shape[:2], bool)
-    if all(one.mask is not None for one in same):
-        union = np.logical_or.reduce([one.mask for one in same])
-        mask = image_placement.place_mask(union[window], placement)
-    return image, food, parameters, mask, photograph.side

@@ -186,8 +186,8 @@ def _grape_bunch(p: Body) -> None:
     p.draw(p.at([[-0.5, 0], [-0.3, 0.02], [-0.15, -0.02]]), (120, 110, 50), 0.03, grow=True)
 
 
-# Colours of a melon: of its flesh, of a ripe one in soft light and a pale one in bright light, where
-# it goes over into the rind, the rind's inner and outer part, and the seeds.
+# Colours of a melon: its flesh, when ripe in soft light and when pale in bright light, where it goes
+# over into the rind, the rind's inner and outer part, and the seeds.
 _MELONS: dict[str, tuple[Colour | None, ...]] = {
     "cantaloupe": (
         *((246, 150, 72), (255, 216, 150), (240, 176, 96), (196, 196, 120), (190, 172, 120), None),

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -21,12 +21,10 @@ import numpy as np
 
 import policy_specs
 from food_data import embedding_store, image_placement, npz_dataset, npz_files
-from food_data.synthetic import camera, photographs, scenes
-from food_data.synthetic import foods as synthetic_foods
-from food_data.synthetic.scenes import MAX_FOODS, render_plate
+from food_data.synthetic import camera, foods, photographs, scenes
+from food_data.synthetic.scenes import MAX_FOODS
 
 _RESIZE = "letterbox"
-_DRAWN, _COMPOSITE, _CROP = "drawn", "composite", "crop"
 _PLAN = 13  # Tells a plate's plan from the plate itself, which is drawn from (seed, i).
 _PHOTO_BACKGROUND = 0.6  # of composites lie on a photograph, the others on a drawn table,
 _BARE = 0.5  # and of those so many without a drawn dish.
@@ -35,8 +33,7 @@ _CHUNK = 4  # Plates that a process draws before it hands them over.
 _FEWEST_FOR_PROCESSES = 24
 
 
-@dataclasses.dataclass(frozen=True)
-class Mix:
+class Mix(NamedTuple):
     """How often plates are something else than drawings of different foods, each 0 to 1."""
 
     composites: float = 0.0  # plates on which foods are cut out of photographs
@@ -48,16 +45,8 @@ class Mix:
     more_foods: bool = False  # draw all of `foods.ALL_FOOD_FORMS`
     photographs: tuple | None = None  # arguments of `photographs.load`, for composites and crops
 
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            share = getattr(self, field.name)
-            if isinstance(share, float) and not 0 <= share <= 1:
-                raise ValueError(f"{field.name}: expected a share from 0 to 1, got {share}.")
-        photographed = self.composites + self.crops
-        if photographed > 1:
-            raise ValueError(f"Expected composites + crops of at most 1, got {photographed:g}.")
-        if photographed and self.photographs is None:
-            raise ValueError("Composites and crops need photographs: --annotations.")
+
+_PLAIN = Mix()
 
 
 class Plate(NamedTuple):
@@ -80,24 +69,37 @@ class PlateDrawer:
     max_foods: int = MAX_FOODS  # on a plate, 1 to 6; with 1 the picture alone says what is right
     samples_per_plate: int | None = None  # so many of a plate's foods, at random; None for all
     view: str = "any"  # how pictures are taken, one of `camera.VIEW_NAMES`
-    mix: Mix = Mix()  # what else there is but drawings of different foods
+    mix: Mix = _PLAIN  # what else there is but drawings of different foods
 
     def __post_init__(self) -> None:
-        if self.view not in camera.VIEW_NAMES:
-            names = ", ".join(camera.VIEW_NAMES)
-            raise ValueError(f"view: expected one of {names}; got {self.view!r}.")
-        if not 1 <= self.max_foods <= MAX_FOODS:
-            raise ValueError(f"max_foods: expected 1 to {MAX_FOODS}, got {self.max_foods}.")
-        if self.samples_per_plate is not None and self.samples_per_plate < 1:
-            raise ValueError(
-                f"samples_per_plate: expected at least 1, got {self.samples_per_plate}; None makes "
-                "a sample of every food."
-            )
+        (composites, crops, *_), least = self.mix, self.samples_per_plate
+        for good, message in (
+            (
+                self.view in camera.VIEW_NAMES,
+                f"view: one of {camera.VIEW_NAMES}, got {self.view!r}",
+            ),
+            (
+                1 <= self.max_foods <= MAX_FOODS,
+                f"max_foods: 1 to {MAX_FOODS}, got {self.max_foods}",
+            ),
+            (
+                least is None or least >= 1,
+                f"samples_per_plate: at least 1, or None for all, got {least}",
+            ),
+            (all(0 <= share <= 1 for share in self.mix[:6]), f"shares from 0 to 1, got {self.mix}"),
+            (composites + crops <= 1, f"composites + crops of at most 1, got {composites + crops}"),
+            (
+                not composites + crops or self.mix.photographs,
+                "--annotations for photographs, got none",
+            ),
+        ):
+            if not good:
+                raise ValueError(f"Expected {message}.")
 
     def count(self, i: int) -> int:
         """How many samples plate i gives, without drawing it."""
         kind, is_long, _ = self._kind(i)
-        if kind == _CROP or is_long:
+        if kind == "crop" or is_long:
             return 1
         rng = np.random.default_rng([self.seed, i])
         number = scenes.draw_number(rng, self.foods, self.max_foods)
@@ -110,31 +112,29 @@ class PlateDrawer:
         source, staging = f"synthetic/seed_{self.seed}/plate_{i}", scenes.Staging()
         # What is before "#" stays on one side of a split (`splits.picture_keys`).
         photo_source = f"photos/{{}}#seed_{self.seed}/plate_{i}"
-        if kind == _CROP:
-            image, food, parameters, mask, side = photographs.crop(rng, self.mix.photographs)
-            names = [(synthetic_foods.action_of(food), food)]
-            masks = npz_dataset.pack_masks(mask[np.newaxis])
+        if kind == "crop":
+            image, food, parameters, mask, side = self._library().crop(rng)
+            names, masks = [(foods.action_of(food), food)], npz_dataset.pack_masks(mask[np.newaxis])
             return Plate(image, parameters[np.newaxis], masks, names, photo_source.format(side))
-        foods, max_foods = self.foods, self.max_foods
-        if kind == _COMPOSITE:
+        if kind == "composite":
             side, staging = self._composite(plan)
             source = photo_source.format(side)
+        chosen, max_foods = self.foods, self.max_foods
         if is_long:
-            there = {*self.foods, *staging.forms}
-            foods = tuple(food for food in photographs.LONG_FOODS if food in there)
+            there = {*chosen, *staging.forms}
+            chosen = tuple(food for food in photographs.LONG_FOODS if food in there)
             max_foods = 1
-            own = {food: one for food, one in staging.first.items() if food in foods}
-            staging = dataclasses.replace(staging, first=_shares(own))
+            first = {food: one for food, one in staging.first.items() if food in chosen}
+            staging = staging._replace(first=_shares(first))
         else:
             equal, other = plan.uniform(size=2) < [self.mix.equal_pieces, self.mix.distractors]
-            staging = dataclasses.replace(
-                staging,
+            staging = staging._replace(
                 equal_pieces=int(plan.integers(1, 6)) if equal else 0,
                 heaped=bool(equal and plan.uniform() < _HEAPED),
                 distractors=int(plan.integers(1, 5)) if other else 0,
                 alike=bool(self.mix.alike and plan.uniform() < self.mix.alike),
             )
-        picture, placed = render_plate(rng, self.size, foods, max_foods, self.view, staging)
+        picture, placed = scenes.render_plate(rng, self.size, chosen, max_foods, self.view, staging)
         image, placement = image_placement.place(picture, _RESIZE)
         order = rng.permutation(len(placed))
         if staging.equal_pieces:  # The first food is the one with several pieces.
@@ -147,27 +147,28 @@ class PlateDrawer:
 
     def _kind(self, i: int) -> tuple[str, bool, np.random.Generator]:
         """Of plate i: what it is, whether a single long food is on it, and what draws the rest."""
-        plan = np.random.default_rng([self.seed, i, _PLAN])
+        plan, mix = np.random.default_rng([self.seed, i, _PLAN]), self.mix
         draw = plan.uniform()
-        kind = _DRAWN
-        if draw < self.mix.composites + self.mix.crops:
-            kind = _COMPOSITE if draw < self.mix.composites else _CROP
-        return kind, bool(plan.uniform() < self.mix.long_foods), plan
+        kind = "crop" if draw < mix.composites + mix.crops else "drawn"
+        kind = "composite" if draw < mix.composites else kind
+        return kind, bool(plan.uniform() < mix.long_foods), plan
+
+    def _library(self) -> photographs.Library:
+        return photographs.load(*self.mix.photographs)
 
     def _composite(self, plan: np.random.Generator) -> tuple[str, scenes.Staging]:
         """A side of the split, and its foods on one of its backgrounds."""
         side = photographs.SIDES[plan.uniform() < photographs.HELD_OUT_SHARE]
-        forms = photographs.forms_of(self.mix.photographs, side)
-        background = None
+        forms, background = self._library().forms(side), None
         if plan.uniform() < _PHOTO_BACKGROUND:
-            background = photographs.background(plan, self.mix.photographs, side)
+            background = self._library().background(plan, side)
         bare = background is not None and plan.uniform() < _BARE
         # A food with many cut-outs is shown more often than one with few.
         first = _shares({food: len(own) ** 0.5 for food, own in forms.items()})
-        return side, scenes.Staging(forms, first, background=background, bare=bare)
+        return side, scenes.Staging(forms, first, background, bare)
 
 
-def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+def _shares(weights: dict[str, float]) -> dict[str, float]:
     """Adding up to 1."""
     total = sum(weights.values())
     return {name: weight / total for name, weight in weights.items()}
@@ -189,16 +190,15 @@ def write_synthetic_dataset(
     None for one per core, which makes no difference to the plates. `options` are `size`,
     `max_foods`, `samples_per_plate`, `view` and `mix` of `PlateDrawer`.
     """
-    known = set(store.combinations())
-    more_foods = options.get("mix", Mix()).more_foods
-    forms = synthetic_foods.ALL_FOOD_FORMS if more_foods else synthetic_foods.FOOD_FORMS
-    foods = tuple(food for food in forms if (synthetic_foods.action_of(food), food) in known)
-    drawer = PlateDrawer(seed, foods, **options)
-    if num_plates < 1 or not foods:
+    known, more_foods = set(store.combinations()), options.get("mix", _PLAIN).more_foods
+    forms = foods.ALL_FOOD_FORMS if more_foods else foods.FOOD_FORMS
+    drawn = tuple(food for food in forms if (foods.action_of(food), food) in known)
+    if num_plates < 1 or not drawn:
         raise ValueError(
-            f"Expected at least 1 plate and 1 food, got {num_plates} plates and {len(foods)} foods "
-            "that have an embedding."
+            f"Expected at least 1 plate and 1 food with an embedding, got {num_plates} plates and "
+            f"{len(drawn)} foods."
         )
+    drawer = PlateDrawer(seed, drawn, **options)
     plates = _draw_all(drawer, num_plates, workers)
     actions, names, sources = [], [], []
     # Two arrays of a zip file cannot be written at once, so the masks wait in a file of their own.
@@ -219,14 +219,17 @@ def write_synthetic_dataset(
                 yield np.repeat(plate.image[np.newaxis], len(plate.names), axis=0)
 
         writer.write_blocks("images", (number, *npz_dataset.IMAGE_SHAPE), np.uint8, images())
-        writer.write("actions", np.concatenate(actions))
-        writer.write("embeddings", np.stack([store.lookup(*pair) for pair in names]))
-        writer.write("action_names", np.array([action for action, _ in names]))
-        writer.write("food_types", np.array([food for _, food in names]))
-        writer.write("sources", np.array(sources))
-        writer.write("masks", masks)
-        writer.write("resize", np.array(_RESIZE))
-        writer.write("format_version", np.array(npz_dataset.FORMAT_VERSION))
+        for name, array in (
+            ("actions", np.concatenate(actions)),
+            ("embeddings", np.stack([store.lookup(*pair) for pair in names])),
+            ("action_names", np.array([action for action, _ in names])),
+            ("food_types", np.array([food for _, food in names])),
+            ("sources", np.array(sources)),
+            ("masks", masks),
+            ("resize", np.array(_RESIZE)),
+            ("format_version", np.array(npz_dataset.FORMAT_VERSION)),
+        ):
+            writer.write(name, array)
     return number
 
 
@@ -245,8 +248,6 @@ def _draw_all(drawer: PlateDrawer, number: int, workers: int | None) -> Iterator
     its parent's other threads: OpenCV's are ended before, since a child would wait for them for
     ever, and it must not call TensorFlow.
     """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers: expected at least 1, got {workers}; None means one per core.")
     if workers is None:
         has_affinity = hasattr(os, "sched_getaffinity")
         cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
