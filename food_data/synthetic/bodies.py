@@ -8,7 +8,6 @@ wide as it is long.
 
 from __future__ import annotations
 
-import collections
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -252,20 +251,6 @@ class Form(NamedTuple):
         body = Body(rng, length)
         self.painter(body)
         return body
-
-
-# Food -> its forms, which the modules of painters declare with `form`.
-FORMS: collections.defaultdict[str, list[Form]] = collections.defaultdict(list)
-
-
-def form(food: str, length: float, share: float = 1.0) -> Callable:
-    """Decorates a painter: it paints so large a form of a food, as often as `share` says."""
-
-    def declare(painter: Callable[[Body], None]) -> Callable[[Body], None]:
-        FORMS[food].append(Form(painter, length, share))
-        return painter
-
-    return declare
 
 
 def frame(width: float, height: float) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Body, Colour, Rng, form
+from food_data.synthetic.bodies import Body, Colour, Rng
 
 _SAUSAGES = ((160, 76, 46), (138, 58, 40), (186, 104, 66), (112, 50, 36))
 _SHELLS = ((246, 244, 240), (250, 248, 246), (214, 160, 118), (196, 136, 96), (232, 206, 178))
@@ -31,7 +31,6 @@ _NOODLES = {
 }
 
 
-@form("chicken", 0.26, 0.4)
 def _chicken_breast(p: Body) -> None:
     points = p.outline(p.uniform(0.46, 0.6), 2.4, 0.03, 0.4, 0.04)
     p.solid(points, (216, 162, 98), 0.18, 0.14, 14)
@@ -44,7 +43,6 @@ def _chicken_breast(p: Body) -> None:
     p.roughen(0.06, 0.012)
 
 
-@form("chicken", 0.28, 0.3)
 def _drumstick(p: Body) -> None:
     x = np.linspace(0, 1, 24)
     half = 0.06 + 0.20 * np.sin(np.pi * x**0.62) ** 1.1 * (1 - 0.25 * x)
@@ -65,7 +63,6 @@ def _drumstick(p: Body) -> None:
         bodies.dots(image, bone[1] + p.at([[0, -0.035], [0, 0.035]]), 0.058 * p.length, ink)
 
 
-@form("chicken", 0.16, 0.15)
 def _chicken_nugget(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.6, 0.74), 2.6, 0, 0.15, 0.05), (206, 140, 58), 0.15, 0.06)
     p.mottle(0.04, (236, 188, 104), 0.0)
@@ -73,14 +70,12 @@ def _chicken_nugget(p: Body) -> None:
     p.roughen(0.04, 0.02)
 
 
-@form("chicken", 0.26, 0.15)
 def _chicken_raw(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.4, 0.55), 2.2, 0.04, 0.45, 0.05), (232, 180, 160), 0.16, 0.3, 26)
     p.mottle(0.12, (240, 216, 200), 0.0)
     p.mottle(0.2, (214, 142, 124), -0.2)
 
 
-@form("sausage", 0.29)
 def _sausage(p: Body) -> None:
     aspect, bend = p.uniform(0.18, 0.26), p.uniform(0, 0.1)
     colour = p.vary(p.one_of(_SAUSAGES))
@@ -96,7 +91,6 @@ def _sausage(p: Body) -> None:
             p.draw(p.at(notch), colour * 0.42, 0.022)
 
 
-@form("meatball", 0.15)
 def _meatball(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.84, 0.97), lumps=0.035), (116, 68, 40), 0.46, 0.10, 10)
     p.mottle(0.07, (70, 38, 22), 0.0)
@@ -107,7 +101,6 @@ def _meatball(p: Body) -> None:
         p.gloss = 0.3
 
 
-@form("brownie", 0.2)
 def _brownie(p: Body) -> None:
     sizes, brown = ((0.43, 0.02), (0.3, 0.4)), functools.partial(p.vary, (72, 42, 28), 0.12)
     top, colour = p.block(sizes, (0.02, 0.08), brown, (1.25, 0.62), 0.05, 0.08)
@@ -120,7 +113,6 @@ def _brownie(p: Body) -> None:
     p.height += 0.014 * p.length * crumbs - 0.03 * p.length * cracks
 
 
-@form("egg", 0.19, 0.5)
 def _egg(p: Body) -> None:
     aspect, shell = p.uniform(0.70, 0.8), p.vary(p.one_of(_SHELLS), 0.03)
     p.solid(p.outline(aspect, taper=0.16), shell, 0.5 * aspect, p.uniform(0.05, 0.25), 14, vary=0)
@@ -128,7 +120,6 @@ def _egg(p: Body) -> None:
         p.mottle(0.03, 0.75 * shell, -1.0)
 
 
-@form("egg", 0.18, 0.3)
 def _egg_half(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.70, 0.82), taper=0.14), (248, 246, 240), 0.12, 0.2, 24, vary=0.02)
     size = p.uniform(0.46, 0.58)
@@ -139,7 +130,6 @@ def _egg_half(p: Body) -> None:
     p.mottle(0.04, (250, 214, 110), -1.2)
 
 
-@form("egg", 0.28, 0.2)
 def _egg_fried(p: Body) -> None:
     points = p.outline(p.uniform(0.75, 0.95), lumps=0.1, size=0.98)
     p.solid(points, (250, 248, 242), 0.05, 0.2, 24, vary=0.02)
@@ -185,20 +175,17 @@ def _heap(p: Body, kind: str, dark: Colour, light: Colour, ragged: float, relief
     p.height = cv2.blur(p.height, (7, 7)) * 0.6 + relief * p.length * texture
 
 
-@form("rice", 0.29)
 def _rice(p: Body) -> None:
     tint = (250, 248, 240) if p.uniform() < 0.8 else (244, 226, 170)
     _heap(p, "rice", (206, 200, 184), tint, 0.9, 0.022)
 
 
-@form("mac_and_cheese", 0.29)
 def _mac_and_cheese(p: Body) -> None:
     _heap(p, "elbow", (196, 108, 12), (255, 196, 62), 0.8, 0.05)
     p.mottle(0.12, (248, 168, 36), -0.3)
     p.gloss, p.sharpness = 0.25, 20
 
 
-@form("oatmeal", 0.29)
 def _oatmeal(p: Body) -> None:
     _heap(p, "flake", (158, 130, 90), (222, 200, 158), 0.15, 0.012)
     inside = p.inflated(0.09) / (0.09 * p.length)
@@ -210,7 +197,6 @@ def _oatmeal(p: Body) -> None:
     p.gloss, p.sharpness = 0.2, 24
 
 
-@form("mashed_potato", 0.29)
 def _mashed_potato(p: Body) -> None:
     points = p.outline(p.uniform(0.64, 0.86), lumps=0.06)
     p.solid(points, (246, 230, 180), 0.3, 0.10, 14, vary=0.03)
@@ -266,7 +252,6 @@ def _noodles(p: Body, kind: str) -> None:
     p.gloss, p.sharpness = 0.3, 24
 
 
-@form("spaghetti", 0.32)
 def _spaghetti(p: Body) -> None:
     _noodles(p, "spaghetti")
     if p.uniform() < 0.6:
@@ -275,8 +260,28 @@ def _spaghetti(p: Body) -> None:
         p.blend(np.clip(noise * 0.6 + near, 0, 0.8), (178, 50, 20))
 
 
-@form("fettucine", 0.32)
 def _fettucine(p: Body) -> None:
     _noodles(p, "fettucine")
     if p.uniform() < 0.5:
         p.dots(p.rng.normal(0, 0.16 * p.length, (14, 2)), 0.012, (62, 110, 44))
+
+
+# Food -> (painter, length, share) of its forms, see `bodies.Form`.
+FORMS = {
+    "brownie": [(_brownie, 0.2)],
+    "chicken": [
+        (_chicken_breast, 0.26, 0.4),
+        (_drumstick, 0.28, 0.3),
+        (_chicken_nugget, 0.16, 0.15),
+        (_chicken_raw, 0.26, 0.15),
+    ],
+    "egg": [(_egg, 0.19, 0.5), (_egg_half, 0.18, 0.3), (_egg_fried, 0.28, 0.2)],
+    "fettucine": [(_fettucine, 0.32)],
+    "mac_and_cheese": [(_mac_and_cheese, 0.29)],
+    "mashed_potato": [(_mashed_potato, 0.29)],
+    "meatball": [(_meatball, 0.15)],
+    "oatmeal": [(_oatmeal, 0.29)],
+    "rice": [(_rice, 0.29)],
+    "sausage": [(_sausage, 0.29)],
+    "spaghetti": [(_spaghetti, 0.32)],
+}

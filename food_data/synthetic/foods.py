@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from food_data.synthetic import bodies, cooked_foods, plants  # noqa: F401
+from food_data.synthetic import bodies, cooked_foods, plants
 from food_data.synthetic.bodies import Body, Form
 
 _SCOOPED = ("blueberry", "mac_and_cheese", "mashed_potato", "oatmeal", "rice")
@@ -34,8 +34,13 @@ _DISTRACTOR_COLOURS = (
 )  # fmt: skip
 
 
-FOOD_FORMS = {food: bodies.FORMS[food] for food in sorted(set(bodies.FORMS) - set(_MORE))}
-ALL_FOOD_FORMS = {**FOOD_FORMS, **{food: bodies.FORMS[food] for food in _MORE}}
+ALL_FOOD_FORMS = {
+    food: [Form(*row) for row in rows]
+    for food, rows in sorted(
+        (cooked_foods.FORMS | plants.FORMS).items(), key=lambda one: (one[0] in _MORE, one[0])
+    )
+}
+FOOD_FORMS = {food: forms for food, forms in ALL_FOOD_FORMS.items() if food not in _MORE}
 
 
 def action_of(food: str) -> str:

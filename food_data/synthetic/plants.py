@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from food_data.synthetic import bodies
-from food_data.synthetic.bodies import Body, Colour, form
+from food_data.synthetic.bodies import Body, Colour
 
 _CREAM, _BARK, _RED, _PINEAPPLE = (246, 228, 168), (84, 62, 30), (206, 28, 34), (248, 210, 74)
 _STEM, _BEAN, _CARROT, _ORANGE = (156, 184, 100), (84, 140, 52), (236, 116, 34), (242, 138, 24)
@@ -24,7 +24,6 @@ def _along_and_across(p: Body, aspect: float, bend: float) -> tuple[np.ndarray, 
     return x, (y - 2 * bend * (0.4 - x**2)) / aspect
 
 
-@form("banana", 0.36, 0.4)
 def _banana_in_peel(p: Body) -> None:
     aspect, bend = p.uniform(0.22, 0.28), p.uniform(0.06, 0.16)
     p.solid(p.outline(aspect, 2.3, bend), (240, 200, 44), 0.5 * aspect, 0.16)
@@ -41,7 +40,6 @@ def _banana_in_peel(p: Body) -> None:
     p.dots(stem[0], 0.03, _BARK)
 
 
-@form("banana", 0.27, 0.3)
 def _banana_peeled(p: Body) -> None:
     aspect, bend = p.uniform(0.26, 0.34), p.uniform(0.02, 0.12)
     p.solid(p.outline(aspect, p.uniform(2.3, 4.5), bend), _CREAM, 0.45 * aspect, 0.06, vary=0.04)
@@ -51,7 +49,6 @@ def _banana_peeled(p: Body) -> None:
     p.blend(10 * (np.abs(along) - 0.93), (150, 112, 60))
 
 
-@form("banana", 0.13, 0.2)
 def _banana_slice(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.78, 0.97), lumps=0.01), _CREAM, 0.12, 0.12, 20, vary=0.04)
     radius, turn = p.distance((0, 0)) * 2 / p.length, p.polar()[1]
@@ -62,7 +59,6 @@ def _banana_slice(p: Body) -> None:
     p.dots(0.13 * p.length * bodies.circle(seeds), 0.022, (96, 66, 34))
 
 
-@form("banana", 0.4, 0.1)
 def _banana_bunch(p: Body) -> None:
     fingers = [Body(p.rng, p.length) for _ in range(p.rng.integers(2, 5))]
     for one in fingers:
@@ -78,7 +74,6 @@ def _banana_bunch(p: Body) -> None:
         np.maximum(p.alpha[window], one.alpha, out=p.alpha[window])
 
 
-@form("pineapple", 0.18, 0.6)
 def _pineapple_chunk(p: Body) -> None:
     narrow, half, length = p.uniform(0.3, 0.5), 0.36, p.length
     arc = np.linspace(-1, 1, 12)
@@ -94,7 +89,6 @@ def _pineapple_chunk(p: Body) -> None:
         p.blend((x - 0.40 * length + 0.25 * y * y / length) / (0.05 * length), (128, 94, 36))
 
 
-@form("pineapple", 0.26, 0.4)
 def _pineapple_spear(p: Body) -> None:
     points = p.outline(p.uniform(0.34, 0.42), 4, bend=0.03, taper=0.25)
     p.solid(points, _PINEAPPLE, 0.08, 0.3, 24, vary=0.05)
@@ -108,7 +102,6 @@ def _pineapple_spear(p: Body) -> None:
     p.height += 0.012 * p.length * fibres
 
 
-@form("strawberry", 0.16, 0.75)
 def _strawberry(p: Body) -> None:
     aspect, length = p.uniform(0.78, 0.92), p.length
     points = p.outline(aspect, 2.3, taper=0.55, lumps=0.015, size=0.86) + p.at([0.06, 0])
@@ -131,7 +124,6 @@ def _strawberry(p: Body) -> None:
         bodies.draw(p.height, leaf, float(0.32 * size + p.height.max() * 0.7))
 
 
-@form("strawberry", 0.16, 0.25)
 def _strawberry_half(p: Body) -> None:
     _strawberry(p)
     points = p.outline(0.72, 2.2, taper=0.55, lumps=0.01, size=0.78) + p.at([0.06, 0])
@@ -153,7 +145,6 @@ def _berries(p: Body, number: int, radius: float, aspect: float) -> tuple[np.nda
     return places * p.length, radius * p.length * p.uniform(0.85, 1.1, number)
 
 
-@form("blueberry", 0.26)
 def _blueberries(p: Body) -> None:
     number, radius = int(p.rng.integers(8, 18)), 0.5 * p.uniform(0.21, 0.27)
     places, radii = _berries(p, number, radius, p.uniform(0.6, 0.85))
@@ -166,7 +157,6 @@ def _blueberries(p: Body) -> None:
     p.dots(crowns, 0.15 * radius, (92, 84, 96))
 
 
-@form("grape", 0.12, 0.65)
 def _grape(p: Body) -> None:
     colour, aspect = p.vary(p.one_of(_GRAPES)), p.uniform(0.66, 0.82)
     p.solid(p.outline(aspect), colour, 0.5 * aspect, 0.5, 40, vary=0)
@@ -176,7 +166,6 @@ def _grape(p: Body) -> None:
     p.dots(p.at([-0.43, 0]), 0.05, (96, 80, 40))
 
 
-@form("grape", 0.26, 0.35)
 def _grape_bunch(p: Body) -> None:
     number, radius = int(p.rng.integers(4, 13)), 0.5 * p.uniform(0.26, 0.34)
     colour = p.one_of(_GRAPES)
@@ -186,8 +175,8 @@ def _grape_bunch(p: Body) -> None:
     p.draw(p.at([[-0.5, 0], [-0.3, 0.02], [-0.15, -0.02]]), (120, 110, 50), 0.03, grow=True)
 
 
-# Colours of a melon: its flesh, when ripe in soft light and when pale in bright light, where it goes
-# over into the rind, the rind's inner and outer part, and the seeds.
+# Colours of a melon: its flesh, when ripe in soft light and when pale in bright light, where
+# it goes over into the rind, the rind's inner and outer part, and the seeds.
 _MELONS: dict[str, tuple[Colour | None, ...]] = {
     "cantaloupe": (
         *((246, 150, 72), (255, 216, 150), (240, 176, 96), (196, 196, 120), (190, 172, 120), None),
@@ -277,15 +266,6 @@ def _flesh(p: Body, melon: tuple, inside: np.ndarray) -> None:
         p.draw(np.array([place - lean, place + lean]), melon[-1], 0.035)
 
 
-for _food, _melon in _MELONS.items():
-    _pieces = ((_melon_wedge, 0.28, 0.5), (_melon_cube, 0.15, 0.35), (_melon_ball, 0.13, 0.15))
-    if _food == "watermelon":
-        _pieces = (_melon_triangle, 0.25, 0.5), (_melon_wedge, 0.28, 0.3), (_melon_cube, 0.15, 0.2)
-    for _paint, _length, _share in _pieces:
-        form(_food, _length, _share)(functools.partial(_paint, melon=_melon))
-
-
-@form("apple", 0.24, 0.6)
 def _apple(p: Body) -> None:
     kind = int(p.rng.integers(len(_APPLES)))
     p.solid(p.outline(p.uniform(0.88, 0.99), 2.05, lumps=0.02), _APPLES[kind], 0.48, 0.35, 30)
@@ -300,7 +280,6 @@ def _apple(p: Body) -> None:
         p.draw(np.array([away, away + lean]), (86, 62, 34), 0.04)
 
 
-@form("apple", 0.2, 0.4)
 def _apple_slice(p: Body) -> None:
     kind = int(p.rng.integers(len(_APPLES)))
     outer, inner = p.uniform(0.55, 0.75), p.uniform(0.0, 0.12)
@@ -312,7 +291,6 @@ def _apple_slice(p: Body) -> None:
         p.dots(p.at([0.04, -0.06]), 0.025, (70, 40, 24))
 
 
-@form("orange", 0.24, 0.55)
 def _orange(p: Body) -> None:
     points = p.outline(p.uniform(0.93, 1.0))
     p.solid(points, p.between(_ORANGE, (246, 164, 40)), 0.5, 0.3, 16, vary=0)
@@ -325,7 +303,6 @@ def _orange(p: Body) -> None:
         p.dots(at, p.uniform(0.025, 0.05), colour)
 
 
-@form("orange", 0.22, 0.2)
 def _orange_half(p: Body) -> None:
     points = p.outline(p.uniform(0.88, 1.0))
     p.solid(points, _ORANGE, 0.1, 0.35, 30)
@@ -339,7 +316,6 @@ def _orange_half(p: Body) -> None:
     p.dots(np.zeros(2), 0.05, (252, 236, 200))
 
 
-@form("orange", 0.18, 0.25)
 def _orange_segment(p: Body) -> None:
     outer = p.uniform(0.6, 0.8)
     x, y, _ = _wedge(p, outer, 0.1, outer / 3, (250, 160, 44), 0.2, 0.3, 24, vary=0.05)
@@ -347,7 +323,6 @@ def _orange_segment(p: Body) -> None:
     p.blend(0.3 * p.noise(0.08), (232, 118, 14))
 
 
-@form("broccoli", 0.22)
 def _broccoli(p: Body) -> None:
     number, length = int(p.rng.integers(20, 32)), p.length
     turn, distance = p.uniform(0, 2 * np.pi, number), np.sqrt(p.uniform(0, 1, number))
@@ -375,7 +350,6 @@ def _bean_points(p: Body, length: float, width: float) -> np.ndarray:
     return points
 
 
-@form("green_bean", 0.27, 0.6)
 def _green_bean(p: Body) -> None:
     width = p.uniform(0.10, 0.14)
     points = _bean_points(p, p.length, width)
@@ -386,7 +360,6 @@ def _green_bean(p: Body) -> None:
     p.dots(points[np.argmin(points[:, 0])] + p.at([0.01, 0]), 0.025, (150, 160, 84))
 
 
-@form("green_bean", 0.31, 0.4)
 def _green_beans(p: Body) -> None:
     number = int(p.rng.integers(4, 9))
     p.begin(bodies.frame(1.05 * p.length, 0.62 * p.length), 0.16, 16)
@@ -399,7 +372,6 @@ def _green_beans(p: Body) -> None:
     p.mottle(0.1, (118, 166, 76), -0.2)
 
 
-@form("lettuce", 0.28)
 def _lettuce(p: Body) -> None:
     aspect = p.uniform(0.62, 0.82)
     points = p.outline(aspect, 2.2, taper=-0.3, lumps=0.07, size=0.94)
@@ -421,7 +393,6 @@ def _lettuce(p: Body) -> None:
     p.height = np.where(p.alpha > 0, np.maximum(p.height, 0), 0).astype(np.float32)
 
 
-@form("cherry_tomato", 0.13, 0.7)
 def _cherry_tomato(p: Body) -> None:
     aspect = p.uniform(0.84, 0.98)
     p.solid(p.outline(aspect, 2.1), (214, 34, 22), 0.48 * aspect, 0.55, 44)
@@ -434,7 +405,6 @@ def _cherry_tomato(p: Body) -> None:
         p.dots(at, 0.06, (128, 150, 70))
 
 
-@form("cherry_tomato", 0.13, 0.3)
 def _cherry_tomato_half(p: Body) -> None:
     points = p.outline(p.uniform(0.86, 0.96))
     p.solid(points, (204, 44, 28), 0.1, 0.35, 40)
@@ -446,7 +416,6 @@ def _cherry_tomato_half(p: Body) -> None:
         p.dots(at + p.rng.normal(0, 0.06 * p.length, (4, 2)), 0.032, (240, 208, 120))
 
 
-@form("carrot", 0.32, 0.25)
 def _carrot_whole(p: Body) -> None:
     aspect, bend, taper = p.uniform(0.14, 0.22), p.uniform(-0.04, 0.04), p.uniform(0.3, 0.7)
     points = p.outline(aspect, 2.6, bend, taper)
@@ -456,7 +425,6 @@ def _carrot_whole(p: Body) -> None:
         p.dots(points[np.argmin(points[:, 0])], 0.05, (110, 130, 60))
 
 
-@form("carrot", 0.2, 0.4)
 def _baby_carrot(p: Body) -> None:
     aspect, exponent = p.uniform(0.22, 0.38), p.uniform(2.6, 4)
     points = p.outline(aspect, exponent, p.uniform(-0.04, 0.04), p.uniform(0, 0.3))
@@ -472,7 +440,6 @@ def _rings(p: Body) -> None:
     p.mottle(0.15, (250, 150, 70), -0.6)
 
 
-@form("carrot", 0.22, 0.2)
 def _carrot_stick(p: Body) -> None:
     aspect = p.uniform(0.14, 0.24)
     p.solid(p.outline(aspect, 10, taper=p.uniform(0, 0.3)), (240, 132, 46), 0.05, 0.15, 16)
@@ -481,7 +448,6 @@ def _carrot_stick(p: Body) -> None:
     p.mottle(0.08, (220, 100, 26), -0.5)
 
 
-@form("carrot", 0.11, 0.15)
 def _carrot_coin(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.82, 1.0), lumps=0.03), (240, 126, 40), 0.1, 0.2, 20)
     radius, turn = p.polar()
@@ -506,13 +472,11 @@ def _seeds(p: Body, number: int, low: float, high: float) -> np.ndarray:
     return p.at(p.uniform(low, high, number)[:, np.newaxis] * bodies.circle(angle))
 
 
-@form("cucumber", 0.36, 0.35)
 def _cucumber(p: Body) -> None:
     _gourd(p, p.uniform(0.16, 0.26), _CUCUMBER, 0.25)
     p.roughen(0.025, 0.006)
 
 
-@form("cucumber", 0.15, 0.45)
 def _cucumber_slice(p: Body) -> None:
     points = p.outline(p.uniform(0.85, 1.0), lumps=0.01)
     p.solid(points, _CUCUMBER, 0.08, 0.3, 30, vary=0.1)
@@ -523,7 +487,6 @@ def _cucumber_slice(p: Body) -> None:
     p.dots(_seeds(p, 14, 0.12, 0.27), 0.025, (236, 236, 196))
 
 
-@form("cucumber", 0.24, 0.2)
 def _cucumber_stick(p: Body) -> None:
     aspect = p.uniform(0.16, 0.26)
     p.solid(p.outline(aspect, 9), _CUCUMBER_FLESH, 0.06, 0.2, 24, vary=0.05)
@@ -532,7 +495,6 @@ def _cucumber_stick(p: Body) -> None:
     p.mottle(0.1, (236, 240, 200), -0.4)
 
 
-@form("zucchini", 0.34, 0.45)
 def _zucchini(p: Body) -> None:
     aspect = p.uniform(0.18, 0.28)
     _gourd(p, aspect, _ZUCCHINI, 0.35)
@@ -540,7 +502,6 @@ def _zucchini(p: Body) -> None:
     p.draw(p.at(stump * [1, 0.5 * aspect]), (150, 166, 96), grow=True)
 
 
-@form("zucchini", 0.16, 0.55)
 def _zucchini_slice(p: Body) -> None:
     points = p.outline(p.uniform(0.82, 1.0), lumps=0.015)
     p.solid(points, _ZUCCHINI, 0.08, 0.15, 20, vary=0.1)
@@ -550,7 +511,6 @@ def _zucchini_slice(p: Body) -> None:
         p.mottle(0.2, (170, 110, 50), -0.3)
 
 
-@form("garlic", 0.18, 0.6)
 def _garlic(p: Body) -> None:
     points = p.outline(p.uniform(0.82, 0.95), taper=0.2, lumps=0.04)
     p.solid(points, (236, 230, 222), 0.42, 0.08, 10, vary=0.03)
@@ -563,9 +523,47 @@ def _garlic(p: Body) -> None:
     p.dots(p.at([0.42, 0]), 0.06, (190, 170, 130))
 
 
-@form("garlic", 0.11, 0.4)
 def _garlic_clove(p: Body) -> None:
     points = p.outline(p.uniform(0.45, 0.6), 2.0, p.uniform(0, 0.1), p.uniform(0.3, 0.6))
     p.solid(points, (242, 232, 206), 0.24, 0.15, 16, vary=0.03)
     p.blend((-p.grid()[0] / p.length - 0.42) * 12, (170, 130, 90))
     p.mottle(0.2, (216, 196, 150), -0.6)
+
+
+# Food -> (painter, length, share) of its forms, see `bodies.Form`.
+FORMS = {
+    "apple": [(_apple, 0.24, 0.6), (_apple_slice, 0.2, 0.4)],
+    "banana": [
+        (_banana_in_peel, 0.36, 0.4),
+        (_banana_peeled, 0.27, 0.3),
+        (_banana_slice, 0.13, 0.2),
+        (_banana_bunch, 0.4, 0.1),
+    ],
+    "blueberry": [(_blueberries, 0.26)],
+    "broccoli": [(_broccoli, 0.22)],
+    "carrot": [
+        (_carrot_whole, 0.32, 0.25),
+        (_baby_carrot, 0.2, 0.4),
+        (_carrot_stick, 0.22, 0.2),
+        (_carrot_coin, 0.11, 0.15),
+    ],
+    "cherry_tomato": [(_cherry_tomato, 0.13, 0.7), (_cherry_tomato_half, 0.13, 0.3)],
+    "cucumber": [
+        (_cucumber, 0.36, 0.35),
+        (_cucumber_slice, 0.15, 0.45),
+        (_cucumber_stick, 0.24, 0.2),
+    ],
+    "garlic": [(_garlic, 0.18, 0.6), (_garlic_clove, 0.11, 0.4)],
+    "grape": [(_grape, 0.12, 0.65), (_grape_bunch, 0.26, 0.35)],
+    "green_bean": [(_green_bean, 0.27, 0.6), (_green_beans, 0.31, 0.4)],
+    "lettuce": [(_lettuce, 0.28)],
+    "orange": [(_orange, 0.24, 0.55), (_orange_half, 0.22, 0.2), (_orange_segment, 0.18, 0.25)],
+    "pineapple": [(_pineapple_chunk, 0.18, 0.6), (_pineapple_spear, 0.26, 0.4)],
+    "strawberry": [(_strawberry, 0.16, 0.75), (_strawberry_half, 0.16, 0.25)],
+    "zucchini": [(_zucchini, 0.34, 0.45), (_zucchini_slice, 0.16, 0.55)],
+}
+for _food, _melon in _MELONS.items():
+    _pieces = ((_melon_wedge, 0.28, 0.5), (_melon_cube, 0.15, 0.35), (_melon_ball, 0.13, 0.15))
+    if _food == "watermelon":
+        _pieces = (_melon_triangle, 0.25, 0.5), (_melon_wedge, 0.28, 0.3), (_melon_cube, 0.15, 0.2)
+    FORMS[_food] = [(functools.partial(paint, melon=_melon), *row) for paint, *row in _pieces]
