@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 
@@ -20,6 +19,7 @@ from tests import serving_stubs
 
 IMAGE = serving_stubs.marker_picture(320, 240, (60, 60), (200, 150))
 ASKED = {"action": "skewering", "food_type": "strawberry"}
+SEEN = {"image": IMAGE, **ASKED}
 
 
 @contextlib.contextmanager
@@ -27,8 +27,7 @@ def running(store, model=None, rt1=None, gateway=None, **limits):
     """A server with both protocols; yields its address, the gateway and the service."""
     predictor = serving_stubs.predictor_of(model or serving_stubs.MarkerModel(), store)
     application = app.create_app(predictor, front.ServerSettings(**limits))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = serving_stubs.free_port()
     with (
         front.Server(application, "127.0.0.1", port) as server,
         openpi.Gateway(server, "127.0.0.1", 0, rt1, **(gateway or {})) as found,
@@ -71,15 +70,13 @@ def test_answers_are_those_of_predict_bit_for_bit(plain):
 
 def test_an_episode_keeps_its_model_through_an_exchange(store):
     with running(store) as (_, gateway, service):
-        old, new = client_of(gateway), None
-        old.infer({"image": IMAGE, **ASKED})
-        service.current = serving_stubs.predictor_of(
-            serving_stubs.ConstantModel([0.1, 0.2, 0.3, 0.4]), store, version="stub-2"
-        )
-        new = client_of(gateway)
-        assert old.infer({"image": IMAGE, **ASKED})["model_version"] == "stub-1"
-        assert new.infer({"image": IMAGE, **ASKED})["model_version"] == "stub-2"
-        assert old.infer({"image": IMAGE, **ASKED, "reset": True})["model_version"] == "stub-2"
+        old = client_of(gateway)
+        old.infer(SEEN)
+        constant = serving_stubs.ConstantModel([0.1, 0.2, 0.3, 0.4])
+        service.current = serving_stubs.predictor_of(constant, store, version="stub-2")
+        assert old.infer(SEEN)["model_version"] == "stub-1"
+        assert client_of(gateway).infer(SEEN)["model_version"] == "stub-2"
+        assert old.infer({**SEEN, "reset": True})["model_version"] == "stub-2"
         assert old.infer({"reset": True})["reset"]
 
 
@@ -111,40 +108,32 @@ def test_every_connection_has_a_window_of_its_own(store):
                 assert answer["world_vector"].tolist() == [expected, number, 0]
                 assert answer["terminate_episode"].tolist() == [1, 0, 0]
         with pytest.raises(RuntimeError, match="image: expected"):
-            clients[0].infer({"image": image[:1], "natural_language_embedding": embedding})
+            clients[0].infer({**seen, "image": image[:1]})
         assert clients[0].infer(seen)["world_vector"][0] == 21  # The session goes on.
 
 
-@pytest.mark.parametrize(
-    ("message", "said"),
-    [
+def array(dtype, shape):
+    return {b"__ndarray__": True, b"data": b"12", b"dtype": dtype, b"shape": shape}
+
+
+def test_bad_messages_are_answered_in_words_and_the_session_goes_on(plain):
+    messages = (
         ("text", "msgpack"),
         (b"\xc1", "msgpack"),
         (b"\x91" * 2000, "msgpack"),
         (msgpack_numpy.packb([1, 2]), "maps names"),
         (msgpack_numpy.packb({"image": IMAGE}), "action"),
-        (msgpack_numpy.packb({"image": IMAGE[..., 0], **ASKED}), "uint8 [H, W, 3]"),
-        (msgpack_numpy.packb({"image": IMAGE, "action": "skewering", "food_type": "x"}), "x"),
-        (
-            msgpack_numpy.packb(
-                {b"__ndarray__": True, b"data": b"12", b"dtype": "|O", b"shape": [1]}
-            ),
-            "numbers",
-        ),
-        (
-            msgpack_numpy.packb(
-                {b"__ndarray__": True, b"data": b"12", b"dtype": "<f4", b"shape": [9]}
-            ),
-            "msgpack",
-        ),
-    ],
-)
-def test_bad_messages_are_answered_in_words_and_the_session_goes_on(plain, message, said):
+        (msgpack_numpy.packb({**SEEN, "image": IMAGE[..., 0]}), "uint8 [H, W, 3]"),
+        (msgpack_numpy.packb({**SEEN, "food_type": "x"}), "x"),
+        (msgpack_numpy.packb(array("|O", [1])), "numbers"),
+        (msgpack_numpy.packb(array("<f4", [9])), "msgpack"),
+    )
     with websockets.sync.client.connect(f"ws://127.0.0.1:{plain[1].port}") as connection:
         connection.recv()
-        connection.send(message)
-        assert said in connection.recv()
-        connection.send(msgpack_numpy.packb({"image": IMAGE, **ASKED}))
+        for message, said in messages:
+            connection.send(message)
+            assert said in connection.recv()
+        connection.send(msgpack_numpy.packb(SEEN))
         assert msgpack_numpy.unpackb(connection.recv())["actions"].shape == (1, 4)
 
 
@@ -156,33 +145,26 @@ def test_keys_limits_and_sizes_are_those_of_http(store):
             with pytest.raises(websockets.exceptions.InvalidStatus, match="401"):
                 client_of(gateway, key)
         client = client_of(gateway, "secret")
-        client.infer({"image": IMAGE, **ASKED})
-        client.infer({"image": IMAGE, **ASKED})
+        for _ in range(2):
+            client.infer(SEEN)
         with pytest.raises(RuntimeError, match="requests a minute"):
-            client.infer({"image": IMAGE, **ASKED})
+            client.infer(SEEN)
         with pytest.raises(websockets.exceptions.ConnectionClosedError, match="1009"):
-            client.infer({"image": np.zeros((400, 400, 3), np.uint8), **ASKED})
+            client.infer({**SEEN, "image": np.zeros((400, 400, 3), np.uint8)})
 
 
-def test_sessions_have_a_cap(store):
-    with running(store, gateway={"max_sessions": 1}) as (_, gateway, _):
+def test_sessions_have_a_cap_and_end_when_nobody_speaks(store):
+    with running(store, gateway={"max_sessions": 1, "idle_s": 1.0}) as (_, gateway, _):
         # What never becomes a websocket takes no session.
         assert requests.get(f"http://127.0.0.1:{gateway.port}/").status_code == 426
         first = client_of(gateway)
         with pytest.raises(websockets.exceptions.InvalidStatus, match="503"):
             client_of(gateway)
-        first._ws.close()
-        while gateway.num_sessions:
-            time.sleep(0.01)
-        client_of(gateway).infer({"image": IMAGE, **ASKED})
-
-
-def test_a_session_ends_when_nobody_speaks(store):
-    with running(store, gateway={"idle_s": 0.1}) as (_, gateway, _):
         with pytest.raises(websockets.exceptions.ConnectionClosed, match="1001"):
-            client_of(gateway)._ws.recv(timeout=30)
+            first._ws.recv(timeout=30)
         while gateway.num_sessions:
             time.sleep(0.01)
+        client_of(gateway).infer(SEEN)
 
 
 def test_a_full_line_refuses_websockets_too(store):
@@ -196,8 +178,7 @@ def test_a_full_line_refuses_websockets_too(store):
 
     with running(store, model=Slow(), max_waiting=1) as (_, gateway, service):
         asking = [
-            threading.Thread(target=client_of(gateway).infer, args=({"image": IMAGE, **ASKED},))
-            for _ in range(2)
+            threading.Thread(target=client_of(gateway).infer, args=(dict(SEEN),)) for _ in range(2)
         ]
         try:
             asking[0].start()
@@ -207,7 +188,7 @@ def test_a_full_line_refuses_websockets_too(store):
             while len(service.line) < 1 and time.monotonic() < deadline:
                 time.sleep(0.01)
             with pytest.raises(RuntimeError, match="busy"):
-                client_of(gateway).infer({"image": IMAGE, **ASKED})
+                client_of(gateway).infer(SEEN)
         finally:
             may_go.set()
             for thread in asking:

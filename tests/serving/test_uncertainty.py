@@ -9,10 +9,11 @@ import functools
 import numpy as np
 import pytest
 
+import checkpoint_directory
 from evaluation import calibration as uncertainty_calibration
 from evaluation import uncertainty as uncertainty_estimate
 from food_data import framing, image_placement
-from serving import app, front, predictor
+from serving import app, predictor
 from tests import serving_stubs
 from tests.uncertainty_stubs import RegressionModel, TokenModel, calibration
 
@@ -35,12 +36,9 @@ def test_samples_are_drawn_as_they_were_calibrated(model):
 def test_lengths_in_a_picture_that_is_not_square():
     """200 x 100 pixels in a letterbox: 0.1 of the square are 20 pixels, a tenth of the width."""
     judge = predictor.UncertaintyJudge(calibration(), TokenModel())
+    given = np.array([[0.25, 0.5, 0.75, 0.5]]), np.full((1, 4), 0.01)
     width = {"credible_width": np.array([0.1])}
-    found = judge.calibration.apply(
-        uncertainty_estimate.Estimate(
-            np.array([[0.25, 0.5, 0.75, 0.5]]), np.full((1, 4), 0.01), width
-        )
-    )
+    found = judge.calibration.apply(uncertainty_estimate.Estimate(*given, width))
     _, placement = image_placement.place(PICTURE, "letterbox")
     fields = judge.fields(found, placement)
     names = ("center_x", "center_y", "radius_x", "radius_y")
@@ -50,13 +48,6 @@ def test_lengths_in_a_picture_that_is_not_square():
     assert fields["box_low"] == pytest.approx([0.2, 0.4, 0.7, 0.4])
     assert fields["box_high"] == pytest.approx([0.3, 0.6, 0.8, 0.6])
     assert (fields["threshold"], fields["expected_error_rate"]) == (0.1, 0.01)
-
-
-def test_what_a_server_cannot_judge():
-    with pytest.raises(ValueError, match="does not compute.*got 'ensemble'"):
-        predictor.UncertaintyJudge(calibration("ensemble"), TokenModel())
-    with pytest.raises(ValueError, match="got one that regresses coordinates"):
-        predictor.UncertaintyJudge(calibration(), RegressionModel())
 
 
 def test_asks_above_the_threshold_and_about_what_it_was_not_trained_on(tmp_path):
@@ -86,10 +77,7 @@ def test_asks_above_the_threshold_and_about_what_it_was_not_trained_on(tmp_path)
     assert ask(known=known, act_below_floor=True) is False
 
 
-def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
-    """`from_checkpoint` reads the file; one that is damaged is an error, not no file."""
-    import checkpoint_directory
-
+def test_a_calibration_that_is_damaged_or_of_another_model_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "store").mkdir()
     store = serving_stubs.embedding_store_of(tmp_path / "store")
     metadata = {"format_version": 1, "resize": "letterbox", "checkpoint": "first"}
@@ -100,7 +88,7 @@ def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
         return checkpoint_directory.Contents(tmp_path, metadata, "", store, text, digest)
 
     def load():
-        return predictor.Predictor.from_checkpoint(tmp_path, front.ServerSettings()).judge
+        return predictor.Predictor.from_checkpoint(tmp_path).judge
 
     loaded = lambda contents, *_: checkpoint_directory.LoadedCheckpoint(None, contents)  # noqa: E731
     monkeypatch.setattr(checkpoint_directory, "read_contents", contents)
@@ -116,3 +104,7 @@ def test_a_directory_with_a_calibration(tmp_path, monkeypatch):
     (tmp_path / "uncertainty.json").write_text("{")
     with pytest.raises(ValueError, match=r"uncertainty\.json"):
         load()
+    with pytest.raises(ValueError, match="does not compute.*got 'ensemble'"):
+        predictor.UncertaintyJudge(calibration("ensemble"), TokenModel())
+    with pytest.raises(ValueError, match="got one that regresses coordinates"):
+        predictor.UncertaintyJudge(calibration(), RegressionModel())
