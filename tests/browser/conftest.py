@@ -9,14 +9,32 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import types
 
 import pytest
 
 from tests import serving_stubs
-from tests.browser import photos
 
-DESKTOP = {"width": 1280, "height": 800}
-CAMERA_FLAGS = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+# The marker model reads the right answer from two squares, in pixels of the photo.
+WIDTH, HEIGHT = 640, 480
+START, END = (160, 240), (400, 120)
+FLAGS = (
+    # Chromium's sandbox does not work for root, as continuous integration runs.
+    *("--no-sandbox", "--disable-dev-shm-usage"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+)
+
+
+def make_photo(width=WIDTH, height=HEIGHT, start=START, end=END, file_format="PNG") -> bytes:
+    """A file; the motion goes from `start` to `end`, in pixels."""
+    picture = serving_stubs.marker_picture(width, height, start, end)
+    return serving_stubs.file_bytes(picture, file_format)
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """The photo's size and right answer, and the function that makes it, or another."""
+    return types.SimpleNamespace(width=WIDTH, height=HEIGHT, motion=[*START, *END], make=make_photo)
 
 
 @pytest.fixture(scope="session")
@@ -28,23 +46,18 @@ def chromium():
     if path is None:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     with sync_api.sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root, as continuous integration runs.
-        flags = ["--no-sandbox", "--disable-dev-shm-usage", *CAMERA_FLAGS]
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory):
-    return serving_stubs.embedding_store_of(tmp_path_factory.mktemp("embeddings"))
-
-
-@pytest.fixture(scope="session")
-def serve(store):
+def serve(tmp_path_factory):
     """A context: the address of a server with the settings given; `model` None is no model, and
     `calibration` is of what `serving.predictor.Predictor` takes."""
     from serving import app, front
+
+    store = serving_stubs.embedding_store_of(tmp_path_factory.mktemp("embeddings"))
 
     @contextlib.contextmanager
     def start(model=serving_stubs.MarkerModel, batch=True, calibration=None, **options):
@@ -73,14 +86,20 @@ def open_page(chromium):
     """Opens the page of a server; the test fails if a script failed or another host was asked."""
     contexts, faults = [], []
 
+    def said(message):
+        # What breaks the policy says so on the console; refused requests do too, and are tested.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            faults.append(f"console: {message.text}")
+
     def call(url, **options):
-        context = chromium.new_context(**{"viewport": DESKTOP, **options})
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
-        page.on("console", lambda message: faults.extend(_faults(message)))
-        page.on("request", lambda request: faults.extend(_strange(request, url)))
+        page.on("console", said)
+        own = (url + "/", "blob:" + url + "/")
+        page.on("request", lambda one: one.url.startswith(own) or faults.append(one.url))
         page.goto(url)
         return page
 
@@ -88,17 +107,6 @@ def open_page(chromium):
     for context in contexts:
         context.close()
     assert faults == []
-
-
-def _faults(message):
-    """What breaks the policy says so on the console; refused requests do too, and are tested."""
-    is_fault = message.type == "error" and "Failed to load resource" not in message.text
-    return [f"console: {message.text}"] if is_fault else []
-
-
-def _strange(request, url):
-    own = request.url.startswith((url + "/", "blob:" + url + "/"))
-    return [] if own else [f"request of {request.url}"]
 
 
 @pytest.fixture
@@ -111,8 +119,7 @@ def choose():
     """Gives the page a photo, and waits until it is shown."""
 
     def call(page, content=None, name="plate.png", mime_type="image/png"):
-        content = photos.photo() if content is None else content
-        file = {"name": name, "mimeType": mime_type, "buffer": content}
+        file = {"name": name, "mimeType": mime_type, "buffer": content or make_photo()}
         page.locator("#file-input").set_input_files(file)
         page.locator("#photo").wait_for(state="visible")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests import serving_stubs
-from tests.browser import photos
+from tests import serving_stubs, uncertainty_stubs
 
 pytestmark = pytest.mark.slow
 
@@ -15,55 +15,67 @@ def motion_of(fields):
     return [fields[name] for name in ("start_x", "start_y", "end_x", "end_y")]
 
 
-def centre(page, selector):
-    box = page.locator(selector).bounding_box()
-    return np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
+def numbers(locator, *names):
+    return [float(locator.get_attribute(name)) for name in names]
 
 
-def test_arrow_and_samples_lie_where_the_json_says(page, predict, arrow):
+def test_what_is_drawn_and_stated_is_what_the_json_says(page, predict, arrow, photo):
     answer, batch = predict(page)
     pixels = answer["prediction_pixels"]
-    assert arrow(page) == motion_of(pixels)
-    assert arrow(page) == pytest.approx([*photos.START, *photos.END], abs=2)
-    photo = page.locator("#photo").bounding_box()
+    assert arrow(page) == motion_of(pixels) == pytest.approx(photo.motion, abs=2)
+    shown = page.locator("#photo").bounding_box()
     for part, name in (("start", "start"), ("middle", "skewer"), ("end", "end")):
-        expected = [
-            photo["x"] + pixels[f"{name}_x"] * photo["width"] / photos.WIDTH,
-            photo["y"] + pixels[f"{name}_y"] * photo["height"] / photos.HEIGHT,
-        ]
-        assert centre(page, f"#handle-{part} .reach") == pytest.approx(expected, abs=1)
+        box = page.locator(f"#handle-{part} .reach").bounding_box()
+        centre = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+        scale = shown["width"] / photo.width
+        expected = [shown[axis] + pixels[f"{name}_{axis}"] * scale for axis in "xy"]
+        assert centre == pytest.approx(expected, abs=1)
     samples = np.array(batch["predictions_pixels"]).reshape(16, 2, 2).mean(axis=1)
-    drawn = page.locator(".sample").evaluate_all(
-        "dots => dots.map(dot => [Number(dot.getAttribute('cx')), Number(dot.getAttribute('cy'))])"
-    )
+    drawn = [numbers(dot, "cx", "cy") for dot in page.locator(".sample").all()]
     np.testing.assert_allclose(drawn, samples, atol=1e-9)
     ellipse = page.locator("#ellipse")
-    middle = [float(ellipse.get_attribute(name)) for name in ("cx", "cy")]
-    np.testing.assert_allclose(middle, samples.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(numbers(ellipse, "cx", "cy"), samples.mean(axis=0), atol=1e-9)
 
-
-def test_numbers_verdict_and_latency_are_stated(page, predict):
-    answer, _ = predict(page)
     rows = page.locator("#numbers tr").all_inner_texts()
-    names = [row.split()[0] for row in rows]
-    assert names == ["start", "midpoint", "end", "direction"]
-    assert "0.250, 0.500" in rows[0]
+    assert [row.split()[0] for row in rows] == ["start", "midpoint", "end", "direction"]
     # The angle seen, which is that of the pixels.
-    assert f"{answer['prediction_pixels']['direction_degrees']:.1f}°" in rows[3]
+    assert "0.250, 0.500" in rows[0] and f"{pixels['direction_degrees']:.1f}°" in rows[3]
     assert page.locator("#result-title").inner_text() == "Skewering green bean"
-    share = float(page.locator("#ellipse").get_attribute("rx")) / photos.HEIGHT
+    share = numbers(ellipse, "rx")[0] / photo.height
     agree = "The samples agree" if share <= 0.03 else "The samples differ: look before moving"
     assert page.locator("#verdict").inner_text() == agree
     assert f"within {100 * share:.1f}% of" in page.locator("#verdict-text").inner_text()
-    assert "midpoints of 16 samples" in page.locator("#verdict-text").inner_text()
     assert "ms from click to arrow" in page.locator("#latency-text").inner_text()
-    parts = page.locator("#latency-parts li").all_inner_texts()
-    assert [part.rsplit(maxsplit=2)[0] for part in parts] == [
-        "reading the photo",
-        "waiting",
-        "model",
-    ]
     assert answer["request_id"] in page.locator("#json").text_content()
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.2, None], ids=["asks", "acts", "never asks"])
+def test_a_calibrated_servers_verdict_and_region(threshold, serve, open_page, choose):
+    """The stub's doubt is 0.99 * 26 / 256 = 0.101."""
+    known = uncertainty_stubs.calibration(threshold=threshold)
+    with serve(uncertainty_stubs.TokenModel, calibration=known) as url:
+        page = open_page(url)
+        page.get_by_text("Options").click()
+        page.get_by_label("Samples").select_option("none")
+        choose(page)
+        with page.expect_response("**/predict_batch") as response:
+            page.get_by_role("button", name="Predict").click()
+        page.locator("#region").wait_for(state="attached")
+    asks = threshold == 0.05
+    said = "The server says: " + ("ask a person" if asks else "go ahead")
+    assert page.locator("#verdict").inner_text() == said
+    level = page.locator("#uncertainty").get_attribute("data-level")
+    assert level == ("poor" if asks else "good")
+    text = page.locator("#verdict-text").inner_text()
+    limit = "it never asks" if threshold is None else f"it asks above {threshold:.3f}"
+    assert f"Its doubt is 0.101; {limit}." in text and "Not calibrated" not in text
+    assert "1% were off by more than 5% of the picture" in text
+    assert "holds the true midpoint in 90% of cases" in text
+    region = response.value.json()["uncertainty"]["region_pixels"]
+    names = ("center_x", "center_y", "radius_x", "radius_y")
+    drawn = numbers(page.locator("#region"), "cx", "cy", "rx", "ry")
+    assert drawn == [region[name] for name in names]
+    assert page.locator(".sample").count() == 0
 
 
 def test_only_pairs_that_exist_can_be_chosen(page):
@@ -77,23 +89,33 @@ def test_only_pairs_that_exist_can_be_chosen(page):
     assert foods.all_inner_texts() == ["spaghetti"]
 
 
-def test_the_options_are_sent_and_a_seed_repeats_the_cloud(page, predict):
+def test_the_options_are_sent_and_a_closer_look_is_framed(page, predict, photo):
+    """The midpoint is (210, 240), and 0.35 of 640 pixels are 224."""
+    content = photo.make(start=(160, 240), end=(260, 240))
+    predict(page, content)
+    assert page.locator("#crop").count() == 0
     page.get_by_text("Options").click()
     page.get_by_label("Samples").select_option("8")
     page.get_by_label("Dropout in").select_option("full")
     page.get_by_label("Seed").fill("7")
-    page.get_by_label("Make it square by").select_option("stretch")
-    _, first = predict(page)
-    _, second = predict(page)
+    page.get_by_label("Look").select_option("fast")
+    answer, first = predict(page, content)
+    _, second = predict(page, content)
     assert first["predictions"] == second["predictions"]
-    stated = ("batch_size", "dropout_scope", "seed", "resize", "enable_dropout")
-    assert [first[name] for name in stated] == [8, "full", 7, "stretch", True]
+    stated = ("batch_size", "dropout_scope", "seed", "passes", "enable_dropout")
+    assert [first[name] for name in stated] == [8, "full", 7, "fast", True]
     assert page.locator(".sample").count() == 8
+    drawn = numbers(page.locator("#crop"), "x", "y", "width")
+    assert drawn == pytest.approx([answer["crop"][0] * 640, answer["crop"][1] * 480, 224])
+    assert drawn == pytest.approx([98, 128, 224], abs=2)
+    page.get_by_label("Make it square by").select_option("stretch")
+    assert predict(page, content)[0]["resize"] == "stretch"
 
 
 @pytest.mark.parametrize("event", ["drop", "paste"])
-def test_a_photo_is_dropped_or_pasted(page, predict, event):
-    content = list(photos.photo(200, 300, (50, 50), (150, 250)))
+def test_a_photo_is_dropped_or_pasted_and_clears_the_answer_before(page, predict, event, photo):
+    predict(page)
+    content = list(photo.make(200, 300, (50, 50), (150, 250)))
     page.evaluate(
         """([event, content]) => {
             const data = new DataTransfer();
@@ -106,7 +128,7 @@ def test_a_photo_is_dropped_or_pasted(page, predict, event):
         [event, content],
     )
     page.get_by_text("200 × 300 pixels").wait_for()
-    assert page.locator("#photo").is_visible()
+    assert page.locator("#arrow, .sample").count() == 0 and page.locator("#result").is_hidden()
     page.get_by_role("button", name="Predict").click()
     page.locator("#arrow").wait_for(state="attached")
     assert page.locator("#overlay").get_attribute("viewBox") == "0 0 200 300"
@@ -116,26 +138,20 @@ def test_the_camera_takes_a_photo(page):
     page.get_by_role("button", name="Camera").click()
     page.get_by_role("button", name="Take the picture").click()
     page.locator("#photo").wait_for(state="visible")
-    assert "pixels" in page.locator("#photo-facts").inner_text()
     assert page.locator("#camera").is_hidden()
     with page.expect_response("**/predict") as response:
         page.get_by_role("button", name="Predict").click()
     assert response.value.status == 200
 
 
-def test_a_format_that_the_server_does_not_read_is_turned_into_one(page, choose):
-    choose(page, photos.photo(file_format="GIF"), "a.gif", "image/gif")
-    with page.expect_response("**/predict") as response:
-        page.get_by_role("button", name="Predict").click()
-    assert response.value.status == 200
-    pixels = response.value.json()["prediction_pixels"]
-    assert motion_of(pixels) == pytest.approx([*photos.START, *photos.END], abs=3)
-
-
-def test_a_photo_taken_upright_is_asked_about_upright(page, predict, arrow):
+def test_a_gif_is_asked_about_and_a_photo_taken_upright_is_asked_about_upright(
+    page, predict, arrow, photo
+):
     """EXIF orientation 6: the file's pixels lie on their side, browser and server turn them."""
+    answer, _ = predict(page, photo.make(file_format="GIF"))
+    assert motion_of(answer["prediction_pixels"]) == pytest.approx(photo.motion, abs=3)
     upright = serving_stubs.marker_picture(300, 400, (60, 80), (240, 320))
-    exif = serving_stubs.Image.Exif()
+    exif = Image.Exif()
     exif[274] = 6
     lying = np.ascontiguousarray(np.rot90(upright))
     answer, _ = predict(page, serving_stubs.file_bytes(lying, "PNG", exif=exif))
@@ -144,26 +160,35 @@ def test_a_photo_taken_upright_is_asked_about_upright(page, predict, arrow):
     assert arrow(page) == pytest.approx([60, 80, 240, 320], abs=2)
 
 
-def test_another_photo_clears_the_answer(page, predict, choose):
-    predict(page)
-    choose(page, photos.photo(100, 100, (20, 20), (80, 80)))
-    page.get_by_text("100 × 100 pixels").wait_for()
-    assert page.locator("#arrow").count() == 0
-    assert page.locator(".sample").count() == 0
-    assert page.locator("#result").is_hidden()
+def test_ellipse_and_verdict_by_hand(page):
+    def call(script, function, *arguments):
+        return page.evaluate(
+            """async ([script, name, given]) =>
+                (await import(`./static/${script}.js`))[name](...given)""",
+            [script, function, list(arguments)],
+        )
 
+    def ellipse(*points):
+        found = call("geometry", "ellipse95", [{"x": x, "y": y} for x, y in points])
+        return found and [found[name] for name in ("x", "y", "rx", "ry", "angle")]
 
-def test_a_closer_look_is_framed(page, predict):
-    """The midpoint is (210, 240), and 0.35 of 640 pixels are 224."""
-    photo = photos.photo(start=(160, 240), end=(260, 240))
-    predict(page, photo)
-    assert page.locator("#crop").count() == 0
-    page.get_by_text("Options").click()
-    page.get_by_label("Look").select_option("fast")
-    answer, _ = predict(page, photo)
-    assert answer["passes"] == "fast"
-    drawn = [float(page.locator("#crop").get_attribute(name)) for name in ("x", "y")]
-    assert drawn == pytest.approx([answer["crop"][0] * 640, answer["crop"][1] * 480])
-    assert drawn == pytest.approx([98, 128], abs=2)
-    assert float(page.locator("#crop").get_attribute("width")) == pytest.approx(224)
-    assert page.get_by_text("what the model looked at last").is_visible()
+    # Variance 4/3 both ways: a circle around (1, 1).
+    radius = (5.991 * 4 / 3) ** 0.5
+    square = ((0, 0), (2, 0), (0, 2), (2, 2))
+    assert ellipse(*square)[:4] == pytest.approx([1, 1, radius, radius])
+    # On the diagonal down to the right: variance 1 both ways and covariance 1, so 2 and 0.
+    expected = [0, 0, (5.991 * 2) ** 0.5, 0, 45]
+    assert ellipse((-1, -1), (0, 0), (1, 1)) == pytest.approx(expected)
+    assert ellipse(*[(3, 4)] * 5)[2:4] == [0, 0] and ellipse((0, 0), (2, 0)) is None
+    for radius, level, title in (
+        (30, "good", "The samples agree"),
+        (30.1, "fair", "The samples differ: look before moving"),
+        (80, "fair", "The samples differ: look before moving"),
+        (80.1, "poor", "The samples disagree: ask a person"),
+    ):
+        around = {"x": 0, "y": 0, "rx": radius, "ry": 0, "angle": 0}
+        size = {"width": 2000, "height": 1000}
+        given = {"ellipse": around, "size": size, "samples": 16, "directionSpread": 15.0}
+        found = call("verdict", "verdict", given)
+        assert (found["level"], found["title"]) == (level, title)
+        assert f"within {radius / 10:.1f}% of the photo's shorter side" in found["text"]

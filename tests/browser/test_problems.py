@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser import photos
-
 pytestmark = pytest.mark.slow
+KEY = "s3cret-key-of-the-lab"
 
 
 def problem(page):
@@ -26,27 +25,22 @@ def test_no_model_is_said_before_anybody_asks(open_page, serve, choose):
         assert page.get_by_role("button", name="Predict").is_disabled()
 
 
-def test_a_file_that_is_no_picture(page):
-    file = {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
-    page.locator("#file-input").set_input_files(file)
-    assert "This browser cannot show the file (image/png)" in problem(page)
-    file = {"name": "a.txt", "mimeType": "text/plain", "buffer": b"text"}
-    page.locator("#file-input").set_input_files(file)
-    page.get_by_text("Expected a picture, got something else").wait_for()
-    assert page.get_by_role("button", name="Predict").is_disabled()
-
-
-def test_a_picture_that_the_server_refuses(open_page, serve, choose):
+def test_a_file_that_is_no_picture_and_a_picture_that_is_refused(open_page, serve, choose, photo):
     with serve(max_pixels=1000) as url:
         page = open_page(url)
+        file = {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
+        page.locator("#file-input").set_input_files(file)
+        assert "This browser cannot show the file (image/png)" in problem(page)
+        file = {"name": "a.txt", "mimeType": "text/plain", "buffer": b"text"}
+        page.locator("#file-input").set_input_files(file)
+        page.get_by_text("Expected a picture, got something else").wait_for()
+        assert page.get_by_role("button", name="Predict").is_disabled()
         choose(page)
         ask(page)
-        text = problem(page)
-        assert text.startswith("The photo is too large")
-        assert "640" in text
-        assert "Request " in text
+        page.get_by_text("The photo is too large").wait_for()
+        assert "640" in problem(page) and "Request " in problem(page)
         # Another photo clears the message.
-        choose(page, photos.photo(20, 20, (5, 5), (15, 15)))
+        choose(page, photo.make(20, 20, (5, 5), (15, 15)))
         page.get_by_text("20 × 20 pixels").wait_for()
         assert page.locator("#error").is_hidden()
 
@@ -58,19 +52,18 @@ def test_the_network_is_down_and_comes_back(page, choose, arrow):
     assert problem(page).startswith("No answer from the server The server cannot be reached.")
     page.unroute("**/predict")
     ask(page)
-    assert len(arrow(page)) == 4
-    assert page.locator("#error").is_hidden()
+    assert len(arrow(page)) == 4 and page.locator("#error").is_hidden()
 
 
 def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, serve, choose, arrow):
-    with serve(api_keys={"robot": "s3cret-key-of-the-lab"}) as url:
+    with serve(api_keys={"robot": KEY}) as url:
         page = open_page(url)
         page.get_by_text("An API key is needed").wait_for()
         assert page.locator("#api-key").evaluate("field => field === document.activeElement")
         page.keyboard.type("wrong")
         page.keyboard.press("Enter")
         page.locator("#food option").first.wait_for(state="detached")
-        page.locator("#api-key").fill("s3cret-key-of-the-lab")
+        page.locator("#api-key").fill(KEY)
         page.locator("#api-key").press("Enter")
         page.get_by_text("Model stub-1").wait_for()
         choose(page)
@@ -79,8 +72,7 @@ def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, serve,
         assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
         page.reload()
         page.get_by_text("Model stub-1").wait_for()
-        # Another tab has a session of its own.
-        other = page.context.new_page()
+        other = page.context.new_page()  # Another tab has a session of its own.
         other.goto(url)
         other.get_by_text("An API key is needed").wait_for()
 
