@@ -5,13 +5,13 @@ import keras2  # noqa: F401
 from evaluation.metrics import compute_bbox_metrics
 from food_data.augmentation import Augmentation, point_right
 from food_data.pipeline import create_npz_dataset
-from training.agent_factory import (
+from training.run_setup import (
     apply_freezing_logic,
     create_agent,
     load_pretrained_checkpoint,
     load_resume_checkpoint,
 )
-from training.train_steps import predict_step, train_step, validate_step_with_metrics
+from training.training_loop import predict_step, train_step, validate_step_with_metrics
 
 __all__ = [
     "Augmentation",

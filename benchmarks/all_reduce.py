@@ -24,7 +24,7 @@ import gin
 import tensorflow as tf
 
 from film_efficientnet import mbconv_block
-from training import agent_factory, devices
+from training import devices, run_setup
 
 
 def median_s(strategy: tf.distribute.Strategy, sizes: list, at_once: bool, repeats: int) -> float:
@@ -58,10 +58,10 @@ def median_s(strategy: tf.distribute.Strategy, sizes: list, at_once: bool, repea
 def work(addresses: list[str], index: int, config_file: str, repeats: int) -> dict[str, float]:
     """One worker's figures."""
     cluster = devices.SlurmCluster(tuple(addresses), index, index, len(addresses))
-    strategy = devices.worker_strategy(cluster, "ring")
+    strategy = devices.worker_strategy(cluster)
     with strategy.scope():
         gin.parse_config_file(config_file)
-        network = agent_factory.create_agent().network
+        network = run_setup.create_agent().network
         gradients = [variable.shape for variable in network.used_trainable_variables]
         kind = mbconv_block.SynchronizedBatchNorm
         layers = [layer for layer in network.submodules if isinstance(layer, kind)]

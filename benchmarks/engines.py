@@ -34,7 +34,7 @@ import agent_wrapper
 import policy_specs
 from serving.engines import engine as engines
 from serving.engines import graphs
-from training import agent_factory
+from training import run_setup
 
 CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "transformer_mixin.gin"
 FLOOR_GFLOP = 3.72
@@ -47,7 +47,7 @@ def build(config: pathlib.Path, bindings: list[str]) -> agent_wrapper.Agent:
     """An agent with random weights whose FiLM layers do something."""
     gin.clear_config()
     gin.parse_config_files_and_bindings([str(config)], bindings)
-    agent = agent_factory.create_agent()
+    agent = run_setup.create_agent()
     generator = np.random.default_rng(0)
     for variable in agent.network.variables:
         if variable.shape.rank == 2 and not np.any(variable.numpy()):

@@ -45,7 +45,7 @@ def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> d
 
     import policy_specs
     import sequence_agent
-    from training import agent_factory, devices, train_steps
+    from training import devices, run_setup, training_loop
 
     if variant.endswith("236px"):
         bindings = [*bindings, "EfficientNetEncoder.image_size = None"]
@@ -57,8 +57,8 @@ def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> d
     shape = (batch_size, policy_specs.NUM_COORDINATES)
     batch[policy_specs.ACTION_KEY] = tf.random.stateless_uniform(shape, (0, 2))
     with devices.precision("bfloat16" if variant.endswith("bfloat16") else None):
-        agent = agent_factory.create_agent()
-        experience = train_steps.to_trajectory(batch)
+        agent = run_setup.create_agent()
+        experience = training_loop.to_trajectory(batch)
         step = agent.train_function
         if variant.startswith("xla"):
             # XLA knows no strings, of which the message for a loss that is not finite is made.

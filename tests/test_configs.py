@@ -8,7 +8,7 @@ import gin
 import numpy as np
 import pytest
 
-from training import agent_factory
+from training import run_setup
 
 CONFIGS = sorted(pathlib.Path("configs").glob("*.gin"))
 NUM_PARAMETERS = {
@@ -44,5 +44,5 @@ def test_parses_and_says_what_for_and_how_to_run(path):
 def test_builds_the_network_of_its_size(name):
     gin.parse_config_file(f"configs/{name}.gin")
     gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
-    variables = agent_factory.create_agent().network.variables
+    variables = run_setup.create_agent().network.variables
     assert sum(np.prod(v.shape, dtype=np.int64) for v in variables) == NUM_PARAMETERS[name]

@@ -13,7 +13,7 @@ from evaluation import metrics
 from food_data import npz_dataset, pipeline, splits
 from tests import training_fixtures
 from tests.evaluation.agents import _loaded, load_once  # noqa: F401
-from training import train_steps
+from training import training_loop
 
 # Each of them builds and trains networks: seconds, not milliseconds.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("load_once")]
@@ -53,7 +53,7 @@ def test_table_json_and_validation_say_the_same(small_checkpoint_dir, files, tmp
     contents = checkpoint_directory.read_contents(small_checkpoint_dir)
     agent = checkpoint_directory.load(contents).agent
     batches = pipeline.create_npz_dataset(data, split.val_idx, 4)
-    _, unclipped = train_steps.validate_step_with_metrics(agent, batches)
+    _, unclipped = training_loop.validate_step_with_metrics(agent, batches)
     expected = metrics.compute_bbox_metrics(np.clip(unclipped, 0, 1), data.actions[split.val_idx])
     np.testing.assert_allclose(interval["mean"], expected["centroid_mae"], rtol=1e-4)
 

@@ -28,7 +28,7 @@ import rt1_policy
 import saved_models
 from tests import checkpoint_files as files
 from tests import index_files, public_clients, small_model
-from training import agent_factory
+from training import run_setup
 
 GOLDEN = pathlib.Path(__file__).with_name("golden") / "savedmodel"
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -118,7 +118,7 @@ def test_the_specs_are_those_of_the_released_policies(rt1):
 def test_export_then_import_is_bit_equal_and_notices_exchanged_variables(rt1, tmp_path):
     agent, _, folder = rt1
     loaded = small_model.build(*RT1, weights_seed=2)
-    report = agent_factory.load_pretrained_checkpoint(loaded, folder)
+    report = run_setup.load_pretrained_checkpoint(loaded, folder)
     assert (len(report.loaded), report.note) == (len(agent.network.variables), "")
     expected = [variable.numpy() for variable in agent.network.variables]
     for value, variable in zip(expected, loaded.network.variables, strict=True):
@@ -153,7 +153,7 @@ def test_an_export_says_what_its_tokens_mean(rt1, tmp_path):
     contents = json.loads(path.read_text()) | {"action_coding": "midpoint_extent"}
     path.write_text(json.dumps(contents))
     with pytest.raises(checkpoint_loading.CheckpointLoadError, match="'midpoint_extent'"):
-        agent_factory.load_pretrained_checkpoint(rt1[0], copy)
+        run_setup.load_pretrained_checkpoint(rt1[0], copy)
     path.write_text(json.dumps(contents | {"variables": {"a": 1}}))
     with pytest.raises(checkpoint_loading.CheckpointLoadError, match="export.json: expected"):
         checkpoint_loading.custom_load_checkpoint(rt1[0], copy)

@@ -75,7 +75,8 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     return sum(equal), len(equal)
 
 
-def _train(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    """`train.main`, held between two steps."""
     import tensorflow as tf
 
     from training import training_loop
@@ -86,14 +87,13 @@ def _train(arguments: list[str]) -> int:
     train_step = training_loop.TrainingLoop._train_step
 
     def said(loop):
-        loss = train_step(loop)
+        train_step(loop)
         step = loop._agent.steps_done
         if step == hold_at:
             print(f"held after step {step}, process {os.getpid()}, task {task}", flush=True)  # noqa: T201
             give_up = time.monotonic() + LONGEST_HOLD_S
-            while loop._signals._received is None and time.monotonic() < give_up:
+            while loop._signals.received is None and time.monotonic() < give_up:
                 time.sleep(0.05)
-        return loss
 
     training_loop.TrainingLoop._train_step = said
     tf.config.run_functions_eagerly(True)
@@ -101,4 +101,4 @@ def _train(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_train(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

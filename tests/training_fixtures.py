@@ -15,7 +15,7 @@ import tensorflow as tf
 import agent_wrapper
 from food_data import npz_dataset, splits
 from tests import small_model
-from training import agent_factory
+from training import run_setup
 
 TINY_CONFIG = "\n".join(
     [
@@ -25,27 +25,6 @@ TINY_CONFIG = "\n".join(
         "create_optimizer.learning_rate = 3e-3",
     ]
 )
-
-
-class ListReporter:
-    """Keeps what a training loop tells it."""
-
-    def __init__(self):
-        self.num_first_batches = 0
-        self.steps, self.rows, self.predictions, self.summary = [], [], [], None
-
-    def first_batch(self, batch):
-        self.num_first_batches += 1
-
-    def step(self, step, loss, extras, images_per_s):
-        self.steps.append((step, loss))
-
-    def epoch(self, epoch, row, predictions):
-        self.rows.append(dict(row))
-        self.predictions.append(predictions)
-
-    def finish(self, summary):
-        self.summary = summary
 
 
 def squares(num_samples: int, seed: int = 0) -> npz_dataset.FoodDataset:
@@ -65,6 +44,14 @@ def squares(num_samples: int, seed: int = 0) -> npz_dataset.FoodDataset:
 
 
 @pytest.fixture
+def eager():
+    """A few steps cost less than a trace."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def tiny_gin():
     """The tiny configuration is in force; none is after the test."""
     gin.clear_config()
@@ -76,34 +63,20 @@ def tiny_gin():
 @pytest.fixture(scope="module")
 def _shared_agent() -> agent_wrapper.Agent:
     with small_model.gin_bindings(*TINY_CONFIG.splitlines()):
-        agent = agent_factory.create_agent()
-    agent.optimizer.build(agent.network.used_trainable_variables)
+        agent = run_setup.create_agent()
+    agent.build_optimizer()
     return agent
 
 
 @pytest.fixture
 def reset_agent(_shared_agent) -> agent_wrapper.Agent:
     """A tiny agent as if it were new; the tests of a module share its traced functions."""
-    variables = [
-        *_shared_agent.network.variables,
-        *_shared_agent.optimizer.variables,
-        _shared_agent.global_step,
-    ]
+    agent = _shared_agent
+    variables = [*agent.network.variables, *agent.optimizer.variables, agent.global_step]
     before = small_model.values(variables)
-    yield _shared_agent
+    yield agent
     for variable, value in zip(variables, before):
         variable.assign(value)
-
-
-@pytest.fixture
-def batch() -> dict[str, tf.Tensor]:
-    """Four squares."""
-    data = squares(4)
-    return {
-        "image": tf.constant(data.images),
-        "natural_language_embedding": tf.constant(data.embeddings),
-        "bbox": tf.constant(data.actions),
-    }
 
 
 def write_squares(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
@@ -120,10 +93,8 @@ def arguments(folder: pathlib.Path, dataset: pathlib.Path, split: pathlib.Path) 
     config = folder / "tiny.gin"
     config.write_text(TINY_CONFIG)
     return [
-        *("--config_file", str(config)),
-        *("--dataset_file", str(dataset)),
-        *("--split_file", str(split)),
-        *("--checkpoint_dir", str(folder / "run")),
+        *("--config_file", str(config), "--dataset_file", str(dataset)),
+        *("--split_file", str(split), "--checkpoint_dir", str(folder / "run")),
         *("--num_epochs", "1", "--batch_size", "6"),
     ]
 

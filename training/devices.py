@@ -19,16 +19,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import re
 import subprocess
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import numpy as np
 from absl import logging
-
-from training import stop_signals
 
 # TensorFlow takes seconds: functions import it, so that --help does not wait.
 if typing.TYPE_CHECKING:
@@ -38,14 +34,6 @@ _FIRST_PORT, _PORTS_OF_JOB, _JOBS = 10_000, 16, 600
 # TensorFlow's own ten seconds are less than a worker is silent whose node is short of processors.
 # Thirty would be more than Slurm's KillWait, after which it ends those who still wait for it.
 _SILENCE_S = 20
-_NEEDED = (
-    "SLURM_JOB_ID",
-    "SLURM_PROCID",
-    "SLURM_LOCALID",
-    "SLURM_NODEID",
-    "SLURM_STEP_NODELIST",
-    "SLURM_STEP_TASKS_PER_NODE",
-)
 
 
 @contextlib.contextmanager
@@ -54,7 +42,7 @@ def precision(name: str | None) -> Iterator[None]:
 
     In bfloat16 pictures, their normalization, the statistics of BatchNorm and LayerNorm,
     attention's softmax, outputs and loss stay in float32. It has the range of float32, so the loss
-    needs no scaling (arXiv 1905.12322); docs/performance.md says where it pays.
+    needs no scaling (arXiv 1905.12322).
     """
     import tensorflow as tf
 
@@ -80,12 +68,11 @@ def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
         num_devices = len(devices) if kind == "GPU" else 1
     if num_devices > len(devices):
         raise ValueError(
-            f"--num_devices: expected at most {len(devices)}, the {kind}s that TensorFlow sees, "
-            f"got {num_devices}."
+            f"--num_devices: expected at most {len(devices)} {kind}s, which TensorFlow sees, got "
+            f"{num_devices}."
         )
     if num_devices == 1:
         return tf.distribute.get_strategy()
-    logging.info("devices: %s", ", ".join(devices[:num_devices]))
     return tf.distribute.MirroredStrategy(devices[:num_devices])
 
 
@@ -106,9 +93,8 @@ class SlurmCluster:
         it then uses, or shows every task all of the job's (`--gres=gpu:4`), which are shared out in
         equal parts.
         """
-        all_of_job = self.gpus_of_job_on_node
-        is_bound = all_of_job is not None and num_visible < all_of_job
-        if num_visible == 0 or self.local_count == 1 or is_bound:
+        is_bound = num_visible < (self.gpus_of_job_on_node or 0)
+        if self.local_count == 1 or is_bound:
             return list(range(num_visible))
         share, rest = divmod(num_visible, self.local_count)
         if rest:
@@ -124,37 +110,27 @@ def slurm_cluster(
     environment: Mapping[str, str], hostnames: Callable[[str], Sequence[str]] | None = None
 ) -> SlurmCluster:
     """The step of `srun` that this process is a task of."""
-    missing = [name for name in _NEEDED if name not in environment]
+    names = ("JOB_ID", "PROCID", "LOCALID", "NODEID", "STEP_NODELIST", "STEP_TASKS_PER_NODE")
+    missing = [f"SLURM_{name}" for name in names if f"SLURM_{name}" not in environment]
     if missing:
         raise ValueError(
             f"--cluster slurm: expected a task of srun, got none: {', '.join(missing)} not set. "
             "Use slurm_scripts/run_training_multinode.slurm, or start train.py with srun."
         )
-    if hostnames is None:
-        hostnames = _hostnames
-    nodes = hostnames(environment["SLURM_STEP_NODELIST"])
-    text, counts = environment["SLURM_STEP_TASKS_PER_NODE"], []
-    for part in text.split(","):  # '2(x2),1' -> [2, 2, 1]
-        found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
-        if found is None:
-            raise ValueError(
-                f"SLURM_STEP_TASKS_PER_NODE: expected a form such as 2(x2),1, got {text!r}."
-            )
-        counts += [int(found.group(1))] * int(found.group(2) or 1)
-    if len(nodes) != len(counts):
+    job, index, local_index, node = (int(environment[f"SLURM_{name}"]) for name in names[:4])
+    nodes = (hostnames or _hostnames)(environment["SLURM_STEP_NODELIST"])
+    counts = []
+    for part in environment["SLURM_STEP_TASKS_PER_NODE"].split(","):  # '2(x2),1' -> [2, 2, 1]
+        count, times = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part).groups()
+        counts += [int(count)] * int(times or 1)
+    if len(nodes) != len(counts) or sum(counts[:node]) + local_index != index:
         raise ValueError(
-            f"--cluster slurm: expected a number of tasks for each node, got {counts} for {nodes}."
-        )
-    index, local_index, node = (
-        int(environment[name]) for name in ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")
-    )
-    if sum(counts[:node]) + local_index != index:
-        raise ValueError(
-            f"--cluster slurm: expected task {sum(counts[:node]) + local_index} as number "
-            f"{local_index} of node {node}, got task {index}. Use srun --distribution=block."
+            f"--cluster slurm: expected tasks numbered node by node, got {counts} tasks for "
+            f"{nodes}, and task {index} as number {local_index} of node {node}. Use srun "
+            "--distribution=block."
         )
     # Jobs with neighbouring numbers may share a node.
-    first_port = _FIRST_PORT + int(environment["SLURM_JOB_ID"]) % _JOBS * _PORTS_OF_JOB
+    first_port = _FIRST_PORT + job % _JOBS * _PORTS_OF_JOB
     addresses = [
         f"{name}:{first_port + i}" for name, count in zip(nodes, counts) for i in range(count)
     ]
@@ -169,24 +145,18 @@ def _hostnames(nodes: str) -> list[str]:
     return subprocess.check_output(command, text=True).split()
 
 
-def worker_strategy(cluster: SlurmCluster, collectives: str = "auto") -> tf.distribute.Strategy:
+def worker_strategy(cluster: SlurmCluster) -> tf.distribute.Strategy:
     """What every worker of a cluster builds its agent under; returns once all of them are there."""
     import tensorflow as tf
     from tensorflow.python.eager import context
 
     gpus = tf.config.list_physical_devices("GPU")
     own = [gpus[number] for number in cluster.own_gpus(len(gpus))]
-    if collectives == "nccl" and not own:
-        raise ValueError(
-            "--collectives nccl: expected a GPU for each worker, got none that TensorFlow sees. "
-            "Use ring, or ask Slurm for GPUs."
-        )
-    if gpus:
-        tf.config.set_visible_devices(own, "GPU")
+    tf.config.set_visible_devices(own, "GPU")
     for gpu in own:
         # Workers of one node see each other's memory go; none of them takes all of it.
         tf.config.experimental.set_memory_growth(gpu, True)
-    num_workers = len(cluster.addresses)
+    num_workers, place = len(cluster.addresses), cluster.addresses[cluster.index]
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
         task_type="worker",
@@ -202,87 +172,6 @@ def worker_strategy(cluster: SlurmCluster, collectives: str = "auto") -> tf.dist
             context.coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=num_workers)
         ],
     )
-    options = tf.distribute.experimental.CommunicationOptions(
-        implementation=tf.distribute.experimental.CommunicationImplementation[collectives.upper()]
-    )
-    logging.info(
-        "worker %d of %d at %s, with %s",
-        cluster.index,
-        num_workers,
-        cluster.addresses[cluster.index],
-        f"{len(own)} GPUs" if own else "its CPU",
-    )
-    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
-
-
-@dataclasses.dataclass(frozen=True)
-class Workers:
-    """This process among those that train together; alone unless told otherwise.
-
-    They do the same steps in the same order, because each step is a message from everyone to
-    everyone: what one of them decides by itself (a signal that only it got) the others would wait
-    for in vain. So decisions are made together, here. Worker 0 is the chief, which alone writes.
-    """
-
-    index: int = 0
-    count: int = 1
-
-    @property
-    def is_chief(self) -> bool:
-        """Whether this one writes."""
-        return self.index == 0
-
-    def own_part(self, num_items: int) -> slice:
-        """Which of N items are this one's: parts of equal size, or one more; may be empty."""
-        return slice(
-            self.index * num_items // self.count, (self.index + 1) * num_items // self.count
-        )
-
-    def batch_weight(self, batch_size: int) -> float:
-        """1; or 0 where a batch has fewer samples than there are workers and none is this one's.
-
-        The input pipeline gives such a worker another's sample, so that all take the same steps.
-        """
-        return float(self.index < batch_size)
-
-    def sum(self, values: np.ndarray) -> np.ndarray:
-        """The sum over all workers, float32; every worker has to call it, with the same shape."""
-        if self.count == 1:
-            return np.asarray(values)
-        return _sum_function()(np.asarray(values, np.float32))[0].numpy()
-
-    def wait(self) -> None:
-        """Until every worker has come here."""
-        self.sum(np.zeros(1))
-
-    def check(self, signals: stop_signals.StopSignals) -> None:
-        """Ends all workers after the same step."""
-        if self.count == 1:
-            signals.check()
-            return
-        received = [float(signals.received == number) for number in stop_signals.SIGNALS]
-        for number, how_many in zip(stop_signals.SIGNALS, self.sum(np.array(received))):
-            if how_many:
-                raise stop_signals.Preempted(number.name)
-
-
-@functools.cache
-def _sum_function() -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
-    """Traced once for each shape."""
-    import tensorflow as tf
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def summed(values: tf.Tensor) -> Sequence[tf.Tensor]:
-        current = tf.distribute.get_strategy()
-        num_local = len(current.extended.worker_devices)
-
-        def of_replica(values: tf.Tensor) -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            # A worker with several GPUs speaks once.
-            is_first = tf.equal(context.replica_id_in_sync_group % num_local, 0)
-            values = tf.where(is_first, values, tf.zeros_like(values))
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
-
-        return current.experimental_local_results(current.run(of_replica, args=(values,)))
-
-    return summed
+    message = "worker %d of %d at %s, with %d GPUs"
+    logging.info(message, cluster.index, num_workers, place, len(own))
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver)

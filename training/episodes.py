@@ -22,7 +22,7 @@ import argparse
 import contextlib
 import csv
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import gin
 import numpy as np
@@ -36,70 +36,66 @@ import checkpoint_files
 import checkpoint_loading
 import policy_specs
 from food_data import atomic_files, pipeline, rlds
-from training import agent_factory, devices, flags, optimizer, reports, stop_signals
+from training import flags, run_setup, stop_signals, training_loop
 
 CHECKPOINT_EVERY_STEPS = 1000
-LOG_FILE = "loss_log.csv"
 _PREFETCH_BATCHES = 4
 
 
 class Windows:
     """The windows of episodes by number, as trajectories [T, ...]."""
 
-    def __init__(self, episodes: rlds.Episodes, agent: agent_wrapper.Agent) -> None:
-        """Reads every episode once, to know how long it is.
-
-        Raises ValueError, which names what is missing, if these are no episodes for this agent.
-        """
+    def __init__(
+        self, episodes: rlds.Episodes, lengths: Sequence[int], agent: agent_wrapper.Agent
+    ) -> None:
+        """`lengths` are the steps of each episode. Raises ValueError, which names what is missing,
+        if these are no episodes for this agent."""
         self._episodes = episodes
         self.length = agent.network.time_sequence_length
-        self._actions = agent.sequence_agent.action_spec
-        observation = agent.sequence_agent.time_step_spec.observation
-        self._image_shape = tuple(observation[policy_specs.IMAGE_KEY].shape)
-        self._check()
-        lengths = [len(episodes[number]["steps/is_first"]) for number in range(len(episodes))]
+        specs = {**agent.sequence_agent.time_step_spec.observation}
+        picture, embedding = (
+            specs[key] for key in (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
+        )
+        # What is read of each step, in this order: images are files, all else arrays.
+        self._specs = {
+            f"steps/observation/{policy_specs.IMAGE_KEY}": picture,
+            f"steps/observation/{policy_specs.EMBEDDING_KEY}": embedding,
+        }
+        self._actions = list(agent.sequence_agent.action_spec)
+        for key, spec in agent.sequence_agent.action_spec.items():
+            self._specs[f"steps/action/{key}"] = spec
+        features, wrong = episodes.features, []
+        for name, spec in self._specs.items():
+            found = list(features[name].shape) if name in features else None
+            if found != list(spec.shape):
+                wrong.append(f"{name}: expected {list(spec.shape)}, got {found or 'none'}")
+        if wrong:
+            raise ValueError(
+                f"--data_dir {episodes.folder}: {'; '.join(wrong)}. Bind Agent.action_space and "
+                "observation_spec.image_height, .image_width to fit the data."
+            )
+        # int64 [N, 2]: episode and the last step of each window.
         numbers = np.repeat(np.arange(len(lengths)), lengths)
         steps = np.concatenate([np.arange(length) for length in lengths])
-        # int64 [N, 2]: episode and the last step of each window.
         self.places = np.stack([numbers, steps], axis=1)
-
-    def _check(self) -> None:
-        wanted = {f"steps/action/{key}": tuple(spec.shape) for key, spec in self._actions.items()}
-        wanted[f"steps/observation/{policy_specs.IMAGE_KEY}"] = self._image_shape
-        embedding = (policy_specs.EMBEDDING_SIZE,)
-        wanted[f"steps/observation/{policy_specs.EMBEDDING_KEY}"] = embedding
-        features = self._episodes.features
-        found = {name: features[name].shape if name in features else None for name in wanted}
-        if found != wanted:
-            wrong = [
-                f"{name}: expected {list(wanted[name])}, got "
-                + ("none" if shape is None else str(list(shape)))
-                for name, shape in found.items()
-                if shape != wanted[name]
-            ]
-            raise ValueError(
-                f"--data_dir {self._episodes.folder}: {'; '.join(wrong)}. Bind Agent.action_space "
-                "and observation_spec.image_height, .image_width to fit the data."
-            )
 
     def read(self, samples: np.ndarray) -> list[np.ndarray]:
         """Windows [B]: images uint8 [B, T, H, W, 3], embeddings, actions in the order of the spec,
         and which steps count, bool [B, T]."""
-        columns: list[list[np.ndarray]] = []
+        rows = []
         for number, last in self.places[samples].tolist():
-            episode = self._episodes[number]
+            episode, row = self._episodes[number], []
             steps = np.arange(last - self.length + 1, last + 1)
-            rows = np.maximum(steps, 0)
-            files = episode[f"steps/observation/{policy_specs.IMAGE_KEY}"]
-            wanted, places = np.unique(rows, return_inverse=True)
-            images = rlds.decode_images([files[row] for row in wanted], self._image_shape)[places]
-            embeddings = episode[f"steps/observation/{policy_specs.EMBEDDING_KEY}"][rows]
-            actions = [
-                episode[f"steps/action/{key}"][rows].astype(spec.dtype.as_numpy_dtype)
-                for key, spec in self._actions.items()
-            ]
-            columns.append([images, embeddings, *actions, steps >= 0])
-        return [np.stack(column) for column in zip(*columns)]
+            wanted, places = np.unique(np.maximum(steps, 0), return_inverse=True)
+            for name, spec in self._specs.items():
+                values = episode[name]
+                if name.endswith(f"/{policy_specs.IMAGE_KEY}"):
+                    values = rlds.decode_images([values[step] for step in wanted], spec.shape)
+                    row.append(values[places])
+                else:
+                    row.append(values[wanted[places]].astype(spec.dtype.as_numpy_dtype))
+            rows.append([*row, steps >= 0])
+        return [np.stack(column) for column in zip(*rows)]
 
     def batches(
         self, batch_size: int, seed: int, first_batch: int = 0, shard: tuple[int, int] = (0, 1)
@@ -109,16 +105,11 @@ class Windows:
         `shard` is (index, count): worker `index` of `count` gets the windows index, index + count,
         ... of each batch.
         """
-        per_epoch = len(self.places) // batch_size
-        if not per_epoch:
+        per_epoch, (index, count) = len(self.places) // batch_size, shard
+        if not per_epoch or batch_size % count:
             raise ValueError(
-                f"--batch_size: expected at most the {len(self.places)} windows of the data set, "
-                f"got {batch_size}."
-            )
-        index, count = shard
-        if batch_size % count:
-            raise ValueError(
-                f"--batch_size, of all workers: expected a multiple of {count}, got {batch_size}."
+                f"--batch_size: expected a multiple of {count}, the number of workers, and at most "
+                f"the {len(self.places)} windows of the data set, got {batch_size}."
             )
 
         def orders() -> Iterator[np.ndarray]:
@@ -130,9 +121,9 @@ class Windows:
                     yield order[start : start + batch_size][index::count]
                     number += 1
 
-        dtypes = [tf.uint8, tf.float32, *(spec.dtype for spec in self._actions.values()), tf.bool]
-        shapes = [self._image_shape, (policy_specs.EMBEDDING_SIZE,)]
-        shapes += [*(tuple(spec.shape) for spec in self._actions.values()), ()]
+        specs = list(self._specs.values())
+        dtypes = [tf.uint8, *(spec.dtype for spec in specs[1:]), tf.bool]
+        shapes = [*(spec.shape for spec in specs), ()]
 
         def read(samples: tf.Tensor) -> tuple[tf.Tensor, ...]:
             found = tf.numpy_function(self.read, [samples], dtypes, stateful=False)
@@ -143,24 +134,21 @@ class Windows:
         signature = tf.TensorSpec((batch_size // count,), tf.int64)
         dataset = tf.data.Dataset.from_generator(orders, output_signature=signature)
         dataset = dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        for images, embeddings, *actions, counts in dataset.prefetch(_PREFETCH_BATCHES):
-            observation = {
-                policy_specs.IMAGE_KEY: images,
-                policy_specs.EMBEDDING_KEY: embeddings,
-            }
+        keys = (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
+        for *values, counts in dataset.prefetch(_PREFETCH_BATCHES):
+            observation, action = dict(zip(keys, values)), dict(zip(self._actions, values[2:]))
             # The loss leaves out steps of type LAST.
             types = tf.where(counts, time_step.StepType.MID, time_step.StepType.LAST)
             zeros = tf.zeros(tf.shape(counts), tf.float32)
-            action = dict(zip(self._actions, actions))
             yield trajectory.Trajectory(types, observation, action, (), types, zeros, zeros)
 
 
 def run(
-    args: argparse.Namespace, signals: stop_signals.StopSignals, together: devices.Workers
+    args: argparse.Namespace, signals: stop_signals.StopSignals, workers: training_loop.Workers
 ) -> None:
-    """Everything: check, configure, read, build, load, train.
+    """Everything: configure, read, build, load, train.
 
-    Raises OSError, ValueError, ArithmeticError, stop_signals.Preempted.
+    Raises OSError, ValueError, tf.errors.InvalidArgumentError, stop_signals.Preempted.
     """
     directory = pathlib.Path(args.checkpoint_dir)
     start = tf.train.latest_checkpoint(str(directory))
@@ -173,30 +161,30 @@ def run(
         start = checkpoint_files.resolve_prefix(args.resume_checkpoint)
     flags.configure(args)
     episodes = rlds.Episodes(args.data_dir)
-    agent = agent_factory.create_agent()
-    windows = Windows(episodes, agent)
-    steps_per_epoch = args.steps_per_epoch or len(windows.places) // args.batch_size
+    lengths = [len(episodes[number]["steps/is_first"]) for number in range(len(episodes))]
+    steps_per_epoch = args.steps_per_epoch or sum(lengths) // args.batch_size
     total_steps = args.num_epochs * max(steps_per_epoch, 1)
-    agent_factory.apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
-    flags.configure_for_data(args, 0, total_steps, optimizer.DEFAULT_LEARNING_RATE)
+    flags.configure_for_data(args, total_steps, has_validation=False)
+    agent = run_setup.create_agent()
+    windows = Windows(episodes, lengths, agent)
+    run_setup.apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
     if start is None and args.pretrained_checkpoint is not None:
         checkpoint_loading.custom_load_checkpoint(agent, args.pretrained_checkpoint)
     agent.build_optimizer()
     if start is not None:
-        agent_factory.load_resume_checkpoint(agent, start)
-        logging.info("resumed from %s", start)
+        run_setup.load_resume_checkpoint(agent, start)
     logging.info(
-        "%d episodes, %d windows of %d steps, %d steps to do",
-        *(len(episodes), len(windows.places), windows.length, total_steps - agent.steps_done),
+        "%d episodes, %d windows of %d steps; %d of %d training steps done",
+        *(len(episodes), len(windows.places), windows.length, agent.steps_done, total_steps),
     )
     if args.dry_run:
         logging.info("dry run: everything is ready; nothing was trained or written")
         return
     only_run = contextlib.nullcontext()
-    if together.is_chief:
+    if workers.is_chief:
         only_run = checkpoint_directory.only_run(directory)
     with only_run:
-        _train(args, agent, windows, total_steps, signals, together)
+        _train(args, agent, windows, total_steps, signals, workers)
 
 
 def _train(
@@ -205,7 +193,7 @@ def _train(
     windows: Windows,
     total_steps: int,
     signals: stop_signals.StopSignals,
-    together: devices.Workers,
+    workers: training_loop.Workers,
 ) -> None:
     """Takes the steps that are left, writes checkpoints and the log."""
     directory = pathlib.Path(args.checkpoint_dir)
@@ -216,48 +204,41 @@ def _train(
         max_to_keep=args.max_checkpoints,
         step_counter=agent.global_step,
     )
-    if together.is_chief:
+    if workers.is_chief:
         (directory / "config.gin").write_text(gin.config_str(), encoding="utf-8")
-    batches = windows.batches(
-        args.batch_size,
-        agent_factory.run_seed(),
-        agent.steps_done,
-        (together.index, together.count),
-    )
+    shard = workers.index, workers.count
+    batches = windows.batches(args.batch_size, run_setup.run_seed(), agent.steps_done, shard)
     every = args.checkpoint_every_steps or CHECKPOINT_EVERY_STEPS
-
-    saved = agent.steps_done
+    log, saved = directory / "loss_log.csv", agent.steps_done
+    rows = csv.reader(log.read_text().splitlines()) if log.is_file() else ()
+    kept = [row for row in rows if row[0] != "step" and int(row[0]) <= agent.steps_done]
 
     def save() -> None:
         nonlocal saved
-        if together.is_chief and saved != agent.steps_done:
+        if workers.is_chief and saved != agent.steps_done:
             manager.save(agent.steps_done)
             saved = agent.steps_done
 
-    log = directory / LOG_FILE
-    rows = csv.reader(log.read_text().splitlines()) if log.is_file() else ()
-    kept = [row for row in rows if row[0] != "step" and int(row[0]) <= agent.steps_done]
-    with reports.progress(total_steps, agent.steps_done, "episodes") as update:
-        try:
-            while agent.steps_done < total_steps:
-                together.check(signals)
-                info = agent.train_function(next(batches))
-                loss = float(info.loss)
-                kept.append([agent.steps_done, loss])
-                update(loss)
-                if agent.steps_done % every == 0:
-                    save()
-        except tf.errors.InvalidArgumentError as error:
-            raise ArithmeticError(
-                f"{error.message} Lower the learning rate, or set --gradient_clip_norm."
-            ) from error
-        finally:
-            if together.is_chief:
-                lines = [f"{step},{loss}\n" for step, loss in [("step", "loss"), *kept]]
-                with atomic_files.replace_file(log) as file:
-                    file.write("".join(lines).encode())
-            save()
-    together.wait()
+    try:
+        while agent.steps_done < total_steps:
+            workers.check(signals)
+            loss = float(agent.train_function(next(batches)).loss)
+            kept.append([agent.steps_done, loss])
+            logging.log_every_n_seconds(
+                logging.INFO,
+                "step %d of %d, loss %.4f",
+                training_loop.LOG_EVERY_S,
+                *(agent.steps_done, total_steps, loss),
+            )
+            if agent.steps_done % every == 0:
+                save()
+    finally:
+        if workers.is_chief:
+            lines = [f"{step},{loss}\n" for step, loss in [("step", "loss"), *kept]]
+            with atomic_files.replace_file(log) as file:
+                file.write("".join(lines).encode())
+        save()
+    workers.wait()
     if kept:
         first, last = (float(kept[row][1]) for row in (0, -1))
         logging.info("loss %.4f -> %.4f; %s", first, last, manager.latest_checkpoint)

@@ -27,19 +27,14 @@ SCHEDULES = ("constant", "cosine")
 
 
 class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise, then the peak for good, or half a cosine down to zero (arXiv 1608.03983).
-
-    Called with the steps done before this one. Keras' CosineDecay is no replacement: its warm-up is
-    one step late, with nothing at step 0.
-    """
+    """A linear rise, then the peak for good, or half a cosine down to zero at `total_steps` (arXiv
+    1608.03983). Called with the steps done before this one. Keras' CosineDecay is no replacement:
+    its warm-up is one step late, with nothing at step 0."""
 
     def __init__(self, peak: float, warmup_steps: int = 0, total_steps: int | None = None):
-        """`warmup_steps` lead to the peak, and step 0 already learns; the cosine ends at
-        `total_steps`, None for a constant after the warm-up."""
         self._peak, self._warmup_steps, self._total_steps = peak, warmup_steps, total_steps
 
     def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
-        """See the class."""
         step = tf.cast(step, tf.float32)
         factor = tf.ones(())
         if self._total_steps is not None:
@@ -52,12 +47,8 @@ class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
 
 
 class FusedAdam(tf.keras.optimizers.Adam):
-    """Keras' Adam, without AMSGrad, for dense gradients, with one kernel for each variable.
-
-    Keras' own takes about 25 operations for each of a network's hundreds of variables, most of them
-    passes over the whole variable. TensorFlow's kernel does the same arithmetic in one pass. The
-    optimizer's variables, and so its checkpoint keys, are those of Keras' Adam.
-    """
+    """Keras' Adam with one kernel for each variable, where Keras takes about 25 operations, most of
+    them passes over the whole variable. The arithmetic and the checkpoint keys are the same."""
 
     def __init__(
         self,
@@ -67,7 +58,6 @@ class FusedAdam(tf.keras.optimizers.Adam):
         ema_decay: float | None = None,
         trunk_learning_rate_scale: float = 1.0,
     ):
-        """See `create_optimizer`; no variable but the step counter exists before `build`."""
         super().__init__(
             learning_rate,
             weight_decay=weight_decay,
@@ -82,9 +72,9 @@ class FusedAdam(tf.keras.optimizers.Adam):
         self._trunk_scale, self._trunk = trunk_learning_rate_scale, frozenset()
 
     def set_trunk(self, variables: Sequence[tf.Variable]) -> None:
-        """Says which variables learn with `trunk_learning_rate_scale`; nothing is stored."""
+        """Says which variables learn with `trunk_learning_rate_scale`."""
         if self._trunk_scale != 1.0:
-            self._trunk = frozenset(self._var_key(variable) for variable in variables)
+            self._trunk = frozenset(map(self._var_key, variables))
 
     @property
     def averages(self) -> Sequence[tf.Variable] | None:
@@ -92,7 +82,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
         return self._model_variables_moving_average if self.use_ema else None
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        """One variable's share of a step: it changes, with its two moments and its average."""
+        """One variable's share of a step, with its two moments and its average."""
         key = self._var_key(variable)
         index, shared = self._index_dict[key], self._shared
         if key in self._trunk:
@@ -130,23 +120,19 @@ class FusedAdam(tf.keras.optimizers.Adam):
 
     def _apply_weight_decay(self, variables: Sequence[tf.Variable]) -> None:
         """Keras' own, with the trunk's learning rate for the trunk."""
-        if self.weight_decay is None or not self._trunk:
-            return super()._apply_weight_decay(variables)
-        rest = [one for one in variables if self._var_key(one) not in self._trunk]
-        super()._apply_weight_decay(rest)
+        trunk = [one for one in variables if self._var_key(one) in self._trunk]
+        super()._apply_weight_decay(
+            [one for one in variables if self._var_key(one) not in self._trunk]
+        )
         decay = self.weight_decay
-        try:
+        if decay is not None and trunk:
             self.weight_decay = decay * self._trunk_scale
-            super()._apply_weight_decay(
-                [one for one in variables if self._var_key(one) in self._trunk]
-            )
-        finally:
+            super()._apply_weight_decay(trunk)
             self.weight_decay = decay
 
     def _use_weight_decay(self, variable: tf.Variable) -> bool:
-        """Keras asks this for each variable."""
-        name = variable.name.rsplit("/", 1)[-1].split(":")[0]
-        return name in ("kernel", "depthwise_kernel")
+        """Kernels only."""
+        return variable.name.split("/")[-1].split(":")[0] in ("kernel", "depthwise_kernel")
 
     def _update_model_variables_moving_average(self, var_list: Sequence[tf.Variable]) -> None:
         """Keras' own average, which `update_step` replaces."""
@@ -163,7 +149,8 @@ def create_optimizer(
     ema_decay: float = 0.0,
     trunk_learning_rate_scale: float = 1.0,
 ) -> FusedAdam:
-    """The optimizer that the gin configuration in force describes.
+    """The optimizer that the gin configuration in force describes; ValueError for a value out of
+    range.
 
     Args:
         learning_rate: the largest one.
@@ -176,9 +163,6 @@ def create_optimizer(
             none.
         trunk_learning_rate_scale: times the learning rate for the EfficientNet's convolutions and
             BatchNorms, which an ImageNet file fills; FiLM learns like the rest.
-
-    Raises:
-        ValueError: for a value out of range, or a cosine without total_steps.
     """
     # Comparisons are written so that NaN fails them.
     clip, scale = gradient_clip_norm, trunk_learning_rate_scale

@@ -1,6 +1,12 @@
-"""Everything of a run up to its first step: settings, samples, agent, and where it begins."""
+"""Everything of a run up to its first step: the agent and its weights, the samples, the settings.
+
+`prepare` checks, configures, reads, builds and loads, in an order in which what contradicts itself
+fails before the next thing costs time.
+"""
 
 from __future__ import annotations
+
+import keras2  # noqa: F401
 
 import argparse
 import dataclasses
@@ -10,89 +16,340 @@ import pathlib
 import shutil
 
 import gin
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
 import agent_wrapper
 import checkpoint_directory
 import checkpoint_files
-from food_data import atomic_files, augmentation, dataset_check, embedding_store, framing
-from training import agent_factory, flags, optimizer, run_data, training_loop
+import checkpoint_loading
+import policy_specs
+import saved_models
+from food_data import (
+    atomic_files,
+    augmentation,
+    dataset_check,
+    embedding_store,
+    framing,
+    npz_dataset,
+    pipeline,
+    rlds,
+    splits,
+)
+from training import flags, optimizer
 
 # Room for logs, pictures, TensorBoard's files and embeddings.
 _MARGIN_BYTES = 32 * 2**20
+_FEATURES_FILE = "efficientnet_features.f32"
+
+
+# The agent.
+
+
+@gin.configurable
+def gradient_accumulation(steps: int = 1) -> int:
+    """In how many micro-batches a batch is computed; bind `gradient_accumulation.steps`."""
+    if steps < 1:
+        raise ValueError(f"gradient_accumulation.steps: expected at least 1, got {steps}.")
+    return steps
+
+
+@gin.configurable
+def run_seed(seed: int = 0) -> int:
+    """The one seed of a run: of weights, dropout and order of samples; bind `run_seed.seed`."""
+    return seed
+
+
+def create_agent() -> agent_wrapper.Agent:
+    """A new agent with random weights, as the gin configuration in force says."""
+    seed = run_seed()
+    tf.keras.utils.set_random_seed(seed)
+    agent = agent_wrapper.Agent(optimizer.create_optimizer(), seed, gradient_accumulation())
+    network = agent.network
+    agent.optimizer.set_trunk(network.parts()["efficientnet"].net.trunk_variables())
+    total, learning = (
+        sum(variable.shape.num_elements() for variable in variables)
+        for variables in (network.variables, network.trainable_variables)
+    )
+    text = "agent: %s parameters, %s of them trainable, loss_type %s"
+    logging.info(text, f"{total:,}", f"{learning:,}", network.loss_type)
+    return agent
+
+
+def apply_freezing_logic(
+    agent: agent_wrapper.Agent,
+    freeze_efficientnet: bool = False,
+    freeze_tokenlearner: bool = False,
+    freeze_transformer: bool = False,
+) -> list[str]:
+    """Freezes parts: no gradient, no BatchNorm update, no optimizer slot. Call before the first
+    step. The regression head is no part of the transformer: it always learns.
+
+    Returns the names of the frozen parts. Raises ValueError if the optimizer has begun, or nothing
+    would be left to learn.
+    """
+    if agent.optimizer_has_slots:
+        raise ValueError("apply_freezing_logic: expected a new optimizer, got one that has slots.")
+    wanted = {
+        "efficientnet": freeze_efficientnet,
+        "tokenlearner": freeze_tokenlearner,
+        "transformer": freeze_transformer,
+    }
+    parts, frozen = agent.network.parts(), [name for name, is_frozen in wanted.items() if is_frozen]
+    for name in frozen:
+        if name not in parts:
+            raise ValueError(f"apply_freezing_logic: this network has no {name} to freeze.")
+        # Only ever to False: to True would wake layers inside that never learn.
+        parts[name].trainable = False
+    if not agent.network.used_trainable_variables:
+        raise ValueError(f"apply_freezing_logic: {frozen} frozen, nothing is left to learn.")
+    return frozen
+
+
+def load_pretrained_checkpoint(
+    agent: agent_wrapper.Agent, path: str | os.PathLike[str]
+) -> checkpoint_loading.LoadReport:
+    """Weights to fine-tune from. Only what fine-tuning replaces may differ: head and positions.
+
+    `path` is a prefix, a directory or a stem of a public RT-1 checkpoint, of ours, or of the lab
+    form. Optimizer and step counter stay new. The report names what stayed at its random start.
+    Raises checkpoint_loading.CheckpointLoadError if anything else differs, the coding of the tokens
+    for one; the agent is unchanged.
+    """
+    _check_coding(agent, path)
+    return checkpoint_loading.custom_load_checkpoint(
+        agent, path, **checkpoint_loading.OTHER_HEAD_OR_LENGTH
+    )
+
+
+def load_resume_checkpoint(
+    agent: agent_wrapper.Agent, path: str | os.PathLike[str]
+) -> checkpoint_loading.LoadReport:
+    """Weights, optimizer and step counter of a run to go on with; all of them must be there.
+
+    The agent is built from the same configuration, parts already frozen. Raises
+    checkpoint_loading.CheckpointLoadError if anything differs; the agent is unchanged.
+    """
+    _check_coding(agent, path)
+    return checkpoint_loading.custom_load_checkpoint(agent, path, restore_optimizer=True)
+
+
+def _check_coding(agent: agent_wrapper.Agent, path: str | os.PathLike[str]) -> None:
+    """Weights fit whatever their outputs mean; the metadata of our own checkpoints say it."""
+    prefix = pathlib.Path(checkpoint_loading.resolve_prefix(path))
+    if (prefix.parent / checkpoint_directory.METADATA_FILE).is_file():
+        metadata = checkpoint_directory.read_metadata(prefix.parent)
+    else:
+        metadata = saved_models.exported(prefix)
+    # Directories from before there was a choice do not name it; foreign ones say nothing.
+    coding = None if metadata is None else metadata.get("action_coding", "endpoints")
+    if coding not in (None, agent.action_coding):
+        raise checkpoint_loading.CheckpointLoadError(
+            f"{path}: expected a checkpoint with the coding {agent.action_coding!r}, got one with "
+            f"{coding!r}: its outputs mean something else. Bind the same: --gin_bindings "
+            f"\"RT1ActionTokenizer.coding = '{coding}'\"."
+        )
+
+
+# The samples.
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+    """The samples of a run, read once and shared by all that follows."""
+
+    dataset: npz_dataset.FoodDataset
+    split: splits.Split
+    features: FeatureCache | None = None  # in the place of pictures
+
+    def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
+        """Of the training samples; options are those of `pipeline.create_npz_dataset`."""
+        return pipeline.create_npz_dataset(
+            self.dataset, self.split.train_idx, batch_size, features=self.features, **options
+        )
+
+    def validation_batches(self, batch_size: int, part: slice = slice(None)) -> tf.data.Dataset:
+        """Of the validation samples, in the order of the split; or of a part of them."""
+        return pipeline.create_npz_dataset(
+            self.dataset, self.split.val_idx[part], batch_size, features=self.features
+        )
+
+
+class FeatureCache:
+    """What a frozen EfficientNet gives for the samples of a run, so that later epochs cost only
+    TokenLearner, transformer and head: float32 [B, N, D] of B sample numbers, `cache[samples]`.
+
+    It depends on picture and instruction (FiLM), so it is right as long as the encoder is frozen
+    and pictures are not augmented. The encoder's own dropout is off in it: one draw for ever would
+    be no dropout. Example: a 300 px picture gives 81 features of 512 numbers, 166 kB; 10,000
+    samples are 1.7 GB, in memory, or memory-mapped in a file of `directory`.
+    """
+
+    def __init__(
+        self,
+        agent: agent_wrapper.Agent,
+        data: RunData,
+        batch_size: int,
+        directory: pathlib.Path | None = None,
+    ):
+        """Runs the encoder once over all samples."""
+        if agent.network.parts()["efficientnet"].trainable_variables:
+            raise ValueError("FeatureCache: expected a frozen EfficientNet, got one that learns.")
+        samples = np.concatenate(data.split)
+        self._rows = np.full(len(data.dataset), -1)
+        self._rows[samples] = np.arange(len(samples))
+        encode = tf.function(agent.network.image_features, reduce_retracing=True, autograph=False)
+        done = 0
+        for indices in filter(len, data.split):
+            for batch in pipeline.create_npz_dataset(data.dataset, indices, batch_size):
+                del batch[policy_specs.ACTION_KEY]
+                found = encode({key: value[:, tf.newaxis] for key, value in batch.items()}).numpy()
+                if not done:
+                    self.shape = (len(samples), *found.shape[1:])
+                    if directory is None:
+                        self._features = np.empty(self.shape, np.float32)
+                    else:
+                        path = directory / _FEATURES_FILE
+                        self._features = np.memmap(path, np.float32, "w+", shape=self.shape)
+                self._features[done : done + len(found)] = found
+                done += len(found)
+        logging.info("features of %d samples: %d MB", done, self._features.nbytes >> 20)
+
+    def __getitem__(self, samples: np.ndarray) -> np.ndarray:
+        return self._features[self._rows[samples]]
+
+
+def read_npz(
+    dataset_file: str,
+    split_file: str | None,
+    validation_fraction: float,
+    seed: int,
+    dry_run: bool = False,
+) -> RunData:
+    """A data set and its split: read, or drawn by the seed and, except in a dry run, saved."""
+    dataset = rlds.read_dataset(dataset_file)
+    path = pathlib.Path(split_file or splits.split_path(dataset_file))
+    if not path.is_file():
+        split = splits.make_split(dataset, validation_fraction, seed)
+        logging.info("split: drawn with seed %d, for %s", seed, path)
+        if dry_run:
+            return RunData(dataset, split)
+        try:
+            splits.write_split(path, split)
+        except OSError as error:
+            raise OSError(f"{error}: --split_file names another place for the split.") from error
+    return RunData(dataset, splits.read_split(path, len(dataset)))
+
+
+# The run.
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Of a run, beside what gin holds."""
+
+    num_epochs: int
+    batch_size: int  # over all workers; the last batch of a pass over the samples may be smaller
+    seed: int = 0  # of the order of the samples and of their augmentation
+    steps_per_epoch: int | None = None  # between two validations; None: one pass over the samples
+    selection_metric: str = "centroid_mae"  # its smallest value makes the best checkpoint
+    checkpoint_every_steps: int | None = None  # save also within an epoch, to go on from
+    early_stopping_epochs: int | None = None  # end after so many without a new best
+
+    def batches_per_pass(self, num_samples: int) -> int:
+        """Over all training samples."""
+        return -(-num_samples // self.batch_size)
+
+    def steps(self, num_samples: int) -> int:
+        """Of one epoch."""
+        return self.steps_per_epoch or self.batches_per_pass(num_samples)
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSetup:
     """What `prepare` made."""
 
-    settings: training_loop.Settings
-    data: run_data.RunData
-    embeddings: embedding_store.EmbeddingStore  # to serve with
+    settings: Settings
+    data: RunData
     agent: agent_wrapper.Agent  # parts frozen, weights loaded, optimizer built
-    augmentation: augmentation.Augmentation | None  # of training samples; None for none
-    state: checkpoint_directory.TrainingState | None  # where it goes on; None for a new run
-    must_match: dict[str, object]  # what may not change when it goes on later
-    total_steps: int  # of the whole run
-    metadata: dict[str, object]  # what metadata.json says of the run
+    state: checkpoint_directory.TrainingState | None = None  # where it goes on; None for a new run
+    augmentation: augmentation.Augmentation | None = None  # of training samples; None for none
+    embeddings: embedding_store.EmbeddingStore | None = None  # to serve with
+    must_match: dict[str, object] | None = None  # what may not change when it goes on later
+    metadata: dict[str, object] | None = None  # what metadata.json says of the run
 
 
 def prepare(args: argparse.Namespace) -> RunSetup:
-    """Checks, configures, reads, builds, loads; what contradicts itself fails before the next."""
-    flags.check_flags(args)
+    """Everything up to the first step; `args` are those of `flags`, checked."""
     point = _configured(args)
-    names = {field.name for field in dataclasses.fields(training_loop.Settings)} - {"seed"}
-    settings = training_loop.Settings(
-        **{name: getattr(args, name) for name in names}, seed=agent_factory.run_seed()
-    )
+    names = {field.name for field in dataclasses.fields(Settings)} - {"seed"}
+    settings = Settings(**{name: getattr(args, name) for name in names}, seed=run_seed())
     embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    data = run_data.read_npz(
+    data = read_npz(
         args.dataset_file, args.split_file, args.validation_fraction, settings.seed, args.dry_run
     )
+    dataset, split = data.dataset, data.split
     if point is None:
         _check_data(args, data, embeddings)
-    num_train, num_val = len(data.split.train_idx), len(data.split.val_idx)
-    total_steps = settings.num_epochs * settings.steps(num_train)
-    flags.configure_for_data(args, num_val, total_steps, optimizer.DEFAULT_LEARNING_RATE)
+    total_steps = settings.num_epochs * settings.steps(len(split.train_idx))
+    flags.configure_for_data(args, total_steps, has_validation=len(split.val_idx) > 0)
     augment, framed = augmentation.Augmentation(), framing.configured()
     augment = None if augment.is_identity else augment
-    agent = agent_factory.create_agent()
-    agent_factory.apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
+    agent = create_agent()
+    apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
     if point is None and args.pretrained_checkpoint is not None:
-        agent_factory.load_pretrained_checkpoint(agent, args.pretrained_checkpoint)
+        load_pretrained_checkpoint(agent, args.pretrained_checkpoint)
     agent.build_optimizer()
     must_match = _must_match(args, settings, data)
     if point is not None:
         point.check(must_match)
-        agent_factory.load_resume_checkpoint(agent, point.prefix)
+        load_resume_checkpoint(agent, point.prefix)
         where = point.prefix, point.state.epoch + 1, point.state.step
         logging.info("resumed from %s: epoch %d, %d steps into it", *where)
     check_disk(pathlib.Path(args.checkpoint_dir), agent, args.max_checkpoints, args.dry_run)
     metadata = {
-        "resize": data.dataset.resize,
+        "resize": dataset.resize,
         "framing": dataclasses.asdict(framed),
-        "dataset": data.name,
-        "dataset_fingerprint": data.fingerprint,
-        "num_train": num_train,
-        "num_val": num_val,
+        "dataset": pathlib.Path(args.dataset_file).name,
+        "dataset_fingerprint": must_match["dataset_fingerprint"],
+        "num_train": len(split.train_idx),
+        "num_val": len(split.val_idx),
         **dataclasses.asdict(settings),
     }
-    # Of this run alone, also when it fine-tunes: nothing measures what is left of earlier pairs.
-    pairs = data.trained_pairs()
-    if pairs is not None:
-        metadata["trained_pairs"] = pairs
-    # Features of a frozen EfficientNet are the same in every epoch, unless pictures change. Every
-    # worker of a cluster would compute those of all samples.
+    if dataset.action_names is not None and dataset.food_types is not None:
+        # Of this run alone, also when it fine-tunes: nothing measures what is left of earlier ones.
+        names = (
+            array[split.train_idx].tolist() for array in (dataset.action_names, dataset.food_types)
+        )
+        metadata["trained_pairs"] = [list(pair) for pair in sorted(set(zip(*names)))]
+    # Every worker of a cluster would compute the features of all samples.
     may_cache = args.freeze_efficientnet and augment is None and args.cluster is None
     if may_cache and args.feature_cache != "off" and not args.dry_run:
         folder = pathlib.Path(args.checkpoint_dir) if args.feature_cache == "disk" else None
-        cache = run_data.FeatureCache(agent, data, args.batch_size, folder)
+        cache = FeatureCache(agent, data, args.batch_size, folder)
         data = dataclasses.replace(data, features=cache)
     state = None if point is None else point.state
-    return RunSetup(
-        settings, data, embeddings, agent, augment, state, must_match, total_steps, metadata
-    )
+    return RunSetup(settings, data, agent, state, augment, embeddings, must_match, metadata)
+
+
+def _must_match(args: argparse.Namespace, settings: Settings, data: RunData) -> dict[str, object]:
+    """What may not change when the run goes on."""
+    train_idx, val_idx = data.split
+    return {
+        "dataset_fingerprint": npz_dataset.dataset_fingerprint(data.dataset),
+        "split_fingerprint": hashlib.sha256(
+            train_idx.tobytes() + b";" + val_idx.tobytes()
+        ).hexdigest(),
+        "batch_size": settings.batch_size,
+        "steps_per_epoch": settings.steps(len(train_idx)),
+        "selection_metric": settings.selection_metric,
+        "mixed_precision": args.mixed_precision,
+        "num_devices": tf.distribute.get_strategy().num_replicas_in_sync,
+        "base_batch_size": args.base_batch_size,
+        "feature_cache": args.feature_cache if args.freeze_efficientnet else None,
+        **{name: getattr(args, name) for name in flags.FROZEN},
+    }
 
 
 def _configured(args: argparse.Namespace) -> checkpoint_directory.ResumePoint | None:
@@ -114,20 +371,19 @@ def _configured(args: argparse.Namespace) -> checkpoint_directory.ResumePoint | 
 
 
 def _check_data(
-    args: argparse.Namespace, data: run_data.RunData, embeddings: embedding_store.EmbeddingStore
+    args: argparse.Namespace, data: RunData, embeddings: embedding_store.EmbeddingStore
 ) -> None:
     """A new run does not begin with samples that the check refuses, nor with such as ask with other
     embeddings than the model will be served with. Says how they differ from those of the checkpoint
     that it starts from, if that is one of ours."""
     dataset = data.dataset
     report = dataset_check.check_file(args.dataset_file, data.split, dataset=dataset)
-    for warning in report.warnings:
-        logging.warning("data set: %s", warning)
     if report.errors:
-        raise ValueError(f"{data.name}: " + "; ".join(report.errors))
+        raise ValueError(f"{args.dataset_file}: " + "; ".join(report.errors))
+    warnings = [*report.warnings]
     if pathlib.Path(args.dataset_file).is_dir():
-        logging.info("data set: pictures of shards are not checked; build_dataset.py check does it")
-    warnings = dataset_check.check_fits(dataset, embeddings, None, str(args.embeddings_dir))
+        warnings.append("pictures of shards are not checked; build_dataset.py check does it")
+    warnings += dataset_check.check_fits(dataset, embeddings, None, str(args.embeddings_dir))
     path = args.pretrained_checkpoint
     start = None if path is None else pathlib.Path(checkpoint_files.resolve_prefix(path)).parent
     if start is not None and (start / checkpoint_directory.METADATA_FILE).is_file():
@@ -141,38 +397,16 @@ def _check_data(
         logging.warning("data set: %s", warning)
 
 
-def _must_match(
-    args: argparse.Namespace, settings: training_loop.Settings, data: run_data.RunData
-) -> dict[str, object]:
-    """What may not change when the run goes on."""
-    digest = hashlib.sha256(data.split.train_idx.tobytes())
-    digest.update(b";" + data.split.val_idx.tobytes())
-    return {
-        "dataset_fingerprint": data.fingerprint,
-        "split_fingerprint": digest.hexdigest(),
-        "batch_size": settings.batch_size,
-        "steps_per_epoch": settings.steps(len(data.split.train_idx)),
-        "selection_metric": settings.selection_metric,
-        "mixed_precision": args.mixed_precision,
-        "num_devices": tf.distribute.get_strategy().num_replicas_in_sync,
-        "base_batch_size": args.base_batch_size,
-        "feature_cache": args.feature_cache if args.freeze_efficientnet else None,
-        **{name: getattr(args, name) for name in flags.FROZEN},
-    }
-
-
 def check_disk(
     directory: pathlib.Path, agent: agent_wrapper.Agent, max_checkpoints: int, dry_run: bool = False
 ) -> None:
     """Makes the directory, and sees that it can be written and has room for all checkpoints; a dry
     run makes nothing and looks at the last folder that exists."""
-    folder = directory.absolute()
     if dry_run:
-        folder = next(one for one in (folder, *folder.parents) if one.exists())
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise OSError(f"--checkpoint_dir: expected a folder to write into, got {folder}.")
-    else:
-        atomic_files.check_folder(folder, "--checkpoint_dir")
+        parents = (directory.absolute(), *directory.absolute().parents)
+        directory = next(one for one in parents if one.exists())
+    if not (dry_run and directory.is_dir() and os.access(directory, os.W_OK)):
+        atomic_files.check_folder(directory, "--checkpoint_dir")
     weights, state = (
         sum(variable.shape.num_elements() * variable.dtype.size for variable in variables)
         for variables in (agent.network.variables, agent.optimizer.variables)
@@ -182,12 +416,10 @@ def check_disk(
     needed = (max_checkpoints + 1) * (weights + state) + 3 * weights + _MARGIN_BYTES
     for stem in (checkpoint_directory.BEST_STEM, checkpoint_directory.LAST_STEM):
         for prefix in checkpoint_files.numbered(directory, stem):
-            paths = checkpoint_files.files_of(prefix)
-            needed -= sum(path.stat().st_size for path in paths)
-    free = shutil.disk_usage(folder).free
+            needed -= sum(path.stat().st_size for path in checkpoint_files.files_of(prefix))
+    free = shutil.disk_usage(directory).free
     if free < needed:
         raise OSError(
             f"--checkpoint_dir {directory}: expected {needed / 1e6:,.0f} MB free for checkpoints, "
-            f"got {free / 1e6:,.0f} MB. Make room, choose another directory, or keep fewer with "
-            "--max_checkpoints."
+            f"got {free / 1e6:,.0f} MB. Make room, or keep fewer with --max_checkpoints."
         )

@@ -24,12 +24,13 @@ class Preempted(Exception):
 
 
 class StopSignals:
-    """Notes the first signal while it is entered."""
+    """Notes the first signal while it is entered.
 
-    def __init__(self) -> None:
-        """Nothing is caught before `__enter__`."""
-        self._received: int | None = None
-        self._earlier: dict[int, object] = {}
+    Attributes:
+        received: the first signal that came; None before.
+    """
+
+    received: signal.Signals | None = None
 
     def __enter__(self) -> StopSignals:
         self._earlier = {number: signal.signal(number, self._note) for number in SIGNALS}
@@ -39,28 +40,17 @@ class StopSignals:
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
 
-    @property
-    def received(self) -> signal.Signals | None:
-        """The first signal that came; None before."""
-        return None if self._received is None else signal.Signals(self._received)
-
     def _note(self, number: int, frame: types.FrameType | None) -> None:
-        self._received = number
+        self.received = signal.Signals(number)
         # The system's own handler ends the process even in the middle of a long step.
         for other in SIGNALS:
             signal.signal(other, signal.SIG_DFL)
-        logging.warning(
-            "%s: ending after this step; again to end at once", signal.Signals(number).name
-        )
+        logging.warning("%s: ending after this step; again to end at once", self.received.name)
 
     def check(self) -> None:
-        """Call it where the run can be left.
-
-        Raises:
-            Preempted: if a signal has come.
-        """
-        if self._received is not None:
-            raise Preempted(signal.Signals(self._received).name)
+        """Call it where the run can be left: raises Preempted if a signal has come."""
+        if self.received is not None:
+            raise Preempted(self.received.name)
 
     def checked(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """The same items, with a check before each."""

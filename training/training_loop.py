@@ -2,81 +2,171 @@
 
 The order is what makes a run exact after a kill at any moment: the state is saved last, so that
 what was done after it is done again, with the same result.
+
+A batch is what `food_data.pipeline` yields: {'image': uint8 [B, H, W, 3],
+'natural_language_embedding': float32 [B, D], 'bbox': float32 [B, 4]}, or features of a frozen
+EfficientNet (`run_setup.FeatureCache`) in the place of images.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
-import pathlib
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from tf_agents.trajectories import time_step, trajectory
 
 import agent_wrapper
 import checkpoint_directory
-import checkpoint_loading
-import sequence_agent
-from food_data import atomic_files, pipeline
-from training import devices, reports, run_data, stop_signals, train_steps
+import policy_specs
+from evaluation import metrics
+from training import reports, run_setup, stop_signals
 
-# Enough to see by how much the errors on what was learned are smaller; an epoch would take minutes.
-_SUMMARY_SAMPLES = 2048
-_NOT_FINITE = re.compile(
-    f"({sequence_agent.LOSS_NOT_FINITE}|{sequence_agent.GRADIENT_NOT_FINITE})[^\n\\]']*"
-)
+LOG_EVERY_S = 30
+Batch = Mapping[str, tf.Tensor]
 
 
-class NonFiniteError(ArithmeticError):
-    """Training came to a NaN or an infinity; the weights are those from before the step."""
+# One batch.
+
+
+def to_trajectory(batch: Batch) -> trajectory.Trajectory:
+    """A batch as trajectories [B, 1, ...] of one step that counts."""
+    batch_size = tf.shape(batch[policy_specs.ACTION_KEY])[0]
+    steps = {key: value[:, tf.newaxis] for key, value in batch.items()}
+    action = {policy_specs.ACTION_KEY: steps.pop(policy_specs.ACTION_KEY)}
+    first = tf.fill((batch_size, 1), time_step.StepType.FIRST)
+    zeros = tf.zeros((batch_size, 1), tf.float32)
+    return trajectory.Trajectory(first, steps, action, (), first, zeros, zeros)
+
+
+def train_step(
+    agent: agent_wrapper.Agent, batch: Batch, weight: float | None = None
+) -> dict[str, float]:
+    """One gradient step; `weight` is that of each sample beside those of other workers.
+
+    Returns {'loss', 'gradient_norm', and what the loss function reports}, before the step. Raises
+    tf.errors.InvalidArgumentError for a loss or gradient that is not finite; nothing has changed.
+    """
+    experience = to_trajectory(batch)
+    weights = () if weight is None else (tf.fill(tf.shape(experience.step_type)[:1], weight),)
+    info = agent.train_function(experience, *weights)
+    return {name: float(value) for name, value in {"loss": info.loss, **info.extra}.items()}
+
+
+def predict_step(agent: agent_wrapper.Agent, batch: Batch) -> tuple[float, np.ndarray]:
+    """The loss of a batch and its predictions, float32 [B, 4], not clipped, without dropout and
+    with BatchNorm's moving statistics; nothing in the agent changes."""
+    info = agent.loss_function(to_trajectory(batch))
+    actions = agent.network.actions(info.extra["outputs"][:, -1])
+    return float(info.loss), actions[policy_specs.ACTION_KEY].numpy()
+
+
+def validate_step_with_metrics(
+    agent: agent_wrapper.Agent, dataset: Iterable[Batch]
+) -> tuple[dict[str, float], np.ndarray]:
+    """Means over all samples of a data set of batches, 'loss' and those of
+    `metrics.compute_bbox_metrics`, and predictions [N, 4]; nothing in the agent changes. Raises
+    ValueError if the data set is empty or a prediction is not finite."""
+    parts = [
+        (*predict_step(agent, batch), batch[policy_specs.ACTION_KEY].numpy()) for batch in dataset
+    ]
+    if not parts:
+        raise ValueError("validate_step_with_metrics: expected at least one batch, got none.")
+    losses, answers, labels = zip(*parts)
+    loss = float(np.average(losses, weights=[len(part) for part in answers]))
+    answers = np.concatenate(answers)
+    return {"loss": loss, **metrics.compute_bbox_metrics(answers, np.concatenate(labels))}, answers
+
+
+@contextlib.contextmanager
+def averaged_weights(agent: agent_wrapper.Agent) -> Iterator[None]:
+    """Inside, the network has the optimizer's averages; afterwards its own weights again.
+
+    Nothing happens without `create_optimizer.ema_decay`. BatchNorm's statistics are averages
+    already and stay. Holds a second copy of the weights.
+    """
+    variables = agent.network.used_trainable_variables if agent.optimizer.averages else []
+    own = [tf.identity(variable) for variable in variables]
+    for variable, average in zip(variables, agent.optimizer.averages or ()):
+        variable.assign(average)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, own):
+            variable.assign(value)
+
+
+# All of them.
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """Of a run, beside what gin holds."""
+class Workers:
+    """This process among those that train together; alone unless told otherwise.
 
-    num_epochs: int
-    batch_size: int  # over all workers; the last batch of a pass over the samples may be smaller
-    seed: int = 0  # of the order of the samples and of their augmentation
-    steps_per_epoch: int | None = None  # between two validations; None: one pass over the samples
-    selection_metric: str = "centroid_mae"  # its smallest value makes the best checkpoint
-    checkpoint_every_steps: int | None = None  # save also within an epoch, to go on from
-    early_stopping_epochs: int | None = None  # end after so many without a new best
+    They do the same steps in the same order, because each step is a message from everyone to
+    everyone: what one of them decides by itself (a signal that only it got) the others would wait
+    for in vain. So decisions are made together, here. Worker 0 is the chief, which alone writes.
+    """
 
-    def batches_per_pass(self, num_samples: int) -> int:
-        """Of all training samples."""
-        return -(-num_samples // self.batch_size)
+    index: int = 0
+    count: int = 1
 
-    def steps(self, num_samples: int) -> int:
-        """Of one epoch."""
-        return self.steps_per_epoch or self.batches_per_pass(num_samples)
+    @property
+    def is_chief(self) -> bool:
+        """Whether this one writes."""
+        return self.index == 0
 
-    def size_of_batch(self, step: int, num_samples: int) -> int:
-        """Samples of the batch that a step of the run, from 0, gets over all workers."""
-        first = step % self.batches_per_pass(num_samples) * self.batch_size
-        return min(self.batch_size, num_samples - first)
+    def own_part(self, num_items: int) -> slice:
+        """Which of N items are this one's: parts of equal size, or one more; may be empty."""
+        first, stop = (number * num_items // self.count for number in (self.index, self.index + 1))
+        return slice(first, stop)
 
-    def summary_samples(self, num_samples: int) -> int:
-        """Training samples that the summary at the end is computed on: whole batches, the first."""
-        batches = -(-_SUMMARY_SAMPLES // self.batch_size)
-        return min(num_samples, batches * self.batch_size)
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """The sum over all workers, float32; every worker has to call it, with the same shape."""
+        if self.count == 1:
+            return np.asarray(values)
+        return _sum_function()(np.asarray(values, np.float32))[0].numpy()
+
+    def wait(self) -> None:
+        """Until every worker has come here."""
+        self.sum(np.zeros(1))
+
+    def check(self, signals: stop_signals.StopSignals) -> None:
+        """Raises `stop_signals.Preempted` in all of them, after the same step, if one got a signal.
+
+        Between two steps only: while they validate, each has a different number of batches.
+        """
+        received = self.sum(np.array([signals.received == one for one in stop_signals.SIGNALS]))
+        for signal, how_many in zip(stop_signals.SIGNALS, received):
+            if how_many:
+                raise stop_signals.Preempted(signal.name)
 
 
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What a run came to."""
+@functools.cache
+def _sum_function() -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+    """Traced once for each shape."""
 
-    best_metrics: dict[str, float]  # on the validation samples; without any, of training
-    train_metrics: dict[str, float]  # of the best, on training samples; only the chief has them
-    best_checkpoint: pathlib.Path  # its prefix
-    first_train_loss: float  # mean over the first epoch
-    last_train_loss: float  # mean over the last epoch
-    num_epochs: int  # that were run, before a resume included
+    @tf.function(autograph=False, reduce_retracing=True)
+    def summed(values: tf.Tensor) -> Sequence[tf.Tensor]:
+        strategy = tf.distribute.get_strategy()
+        num_local = len(strategy.extended.worker_devices)
+
+        def of_replica(values: tf.Tensor) -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            # A worker with several GPUs speaks once.
+            is_first = tf.equal(context.replica_id_in_sync_group % num_local, 0)
+            values = tf.where(is_first, values, tf.zeros_like(values))
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+        return strategy.experimental_local_results(strategy.run(of_replica, args=(values,)))
+
+    return summed
 
 
 class TrainingLoop:
@@ -84,46 +174,58 @@ class TrainingLoop:
 
     def __init__(
         self,
-        agent: agent_wrapper.Agent,
-        data: run_data.RunData,
+        setup: run_setup.RunSetup,
         writer: checkpoint_directory.CheckpointWriter,
-        reporter: reports.RunReporter | None,
-        settings: Settings,
+        reporter: reports.RunReporter | None = None,
         signals: stop_signals.StopSignals | None = None,
-        state: checkpoint_directory.TrainingState | None = None,
-        augmentation: pipeline.Augmentation | None = None,
-        together: devices.Workers | None = None,
+        workers: Workers | None = None,
     ):
-        """Makes the input pipeline; nothing is read yet."""
-        self._agent, self._data, self._writer, self._reporter = agent, data, writer, reporter
-        self._settings, self._metric = settings, settings.selection_metric
+        """Makes the input pipeline; nothing is read yet. Only the chief has a reporter."""
+        self._agent, self._data, self._settings = setup.agent, setup.data, setup.settings
+        self._writer, self._reporter = writer, reporter
         self._signals = signals or stop_signals.StopSignals()
-        self._workers = together or devices.Workers()
-        self._is_new = state is None
-        self._state = state or checkpoint_directory.TrainingState()
-        num_samples = len(data.split.train_idx)
-        self._steps = settings.steps(num_samples)
+        self._workers = workers or Workers()
+        self._is_new = setup.state is None
+        self._state = setup.state or checkpoint_directory.TrainingState()
+        self._num_samples = len(setup.data.split.train_idx)
+        self._steps = setup.settings.steps(self._num_samples)
         # 5 batches a pass, 12 steps done: pass 2 from its batch 2 on, then pass 3, and so on.
-        done = self._state.epoch * self._steps + self._state.step
-        first_epoch, first_batch = divmod(done, settings.batches_per_pass(num_samples))
-        batches = data.training_batches(
-            settings.batch_size,
-            shuffle_seed=settings.seed,
+        first_epoch, first_batch = divmod(self._steps_done, self._batches_per_pass)
+        batches = setup.data.training_batches(
+            setup.settings.batch_size,
+            shuffle_seed=setup.settings.seed,
             first_epoch=first_epoch,
             first_batch=first_batch,
-            augmentation=augmentation,
+            augmentation=setup.augmentation,
             shard=(self._workers.index, self._workers.count),
         )
         self._batches = itertools.chain.from_iterable(itertools.repeat(batches))
 
-    def run(self) -> Summary:
-        """Runs all epochs that are left; in the end the agent has the best weights."""
+    @property
+    def _batches_per_pass(self) -> int:
+        return self._settings.batches_per_pass(self._num_samples)
+
+    @property
+    def _steps_done(self) -> int:
+        return self._state.epoch * self._steps + self._state.step
+
+    def run(self) -> dict[str, object]:
+        """Runs all epochs that are left; what summary.json says of them."""
+        agent, settings = self._agent, self._settings
         if self._is_new:
-            self._agent.build_optimizer()
+            agent.build_optimizer()
             # A run killed in its first epoch goes on too, and a disk that fails does it now.
             self._writer.write_training_state(self._state)
+        if self._reporter is not None and agent.steps_done == 0:
+            batch = next(self._batches)
+            self._reporter.first_batch(batch)
+            self._batches = itertools.chain([batch], self._batches)
         try:
-            while not self._is_over():
+            while self._state.epoch < settings.num_epochs:
+                best, patience = self._state.best, settings.early_stopping_epochs
+                if best and patience and self._state.epoch - best.epoch >= patience:
+                    logging.info("early stopping: none better than epoch %d", best.epoch)
+                    break
                 self._train_epoch()
                 self._end_epoch()
         except stop_signals.Preempted as signal:
@@ -132,81 +234,72 @@ class TrainingLoop:
             # The first worker to end lets Slurm end the others, while the chief may still write.
             self._workers.wait()
             raise
-        return self._summary()
-
-    def _is_over(self) -> bool:
-        state, patience = self._state, self._settings.early_stopping_epochs
-        idle = 0 if state.best is None else state.epoch - state.best.epoch
-        if patience is not None and idle >= patience:
-            logging.info("early stopping: no better %s for %d epochs", self._metric, idle)
-            return True
-        return state.epoch >= self._settings.num_epochs
+        state = self._state
+        summary = {
+            "best_metrics": state.best.metrics,
+            "best_checkpoint": str(self._writer.directory / state.best.checkpoint),
+            "first_train_loss": state.first_train_loss,
+            "last_train_loss": state.last_train_loss,
+            "num_epochs": state.epoch,
+        }
+        if self._reporter is not None:
+            summary = self._reporter.finish(summary)
+        # A worker that ended meanwhile would look like one that was lost.
+        self._workers.wait()
+        return summary
 
     def _train_epoch(self) -> None:
         """The steps of an epoch that are left."""
         every = self._settings.checkpoint_every_steps
-        label = f"epoch {self._state.epoch + 1}/{self._settings.num_epochs}"
-        with reports.progress(self._steps, self._state.step, label) as update:
-            while self._state.step < self._steps:
-                self._workers.check(self._signals)
-                update(self._train_step())
-                if every is not None and self._agent.steps_done % every == 0:
-                    self._writer.write_training_state(self._state)
+        while self._state.step < self._steps:
+            self._workers.check(self._signals)
+            self._train_step()
+            if every is not None and self._agent.steps_done % every == 0:
+                self._writer.write_training_state(self._state)
 
-    def _train_step(self) -> float:
-        """The loss of the step."""
-        start, state = time.monotonic(), self._state
+    def _train_step(self) -> None:
+        start, state, workers = time.monotonic(), self._state, self._workers
         batch = next(self._batches)
-        step = self._agent.steps_done
-        num_samples = self._settings.size_of_batch(
-            state.epoch * self._steps + state.step, len(self._data.split.train_idx)
-        )
-        weight = None if self._workers.count == 1 else self._workers.batch_weight(num_samples)
-        if step == 0 and self._reporter is not None:
-            self._reporter.first_batch(batch)
-        try:
-            result = train_steps.train_step(self._agent, batch, weight)
-        except tf.errors.InvalidArgumentError as error:
-            found = _NOT_FINITE.search(error.message)
-            if found is None:
-                raise
-            raise self._non_finite(found.group(), batch, step) from error
+        # Of the whole batch, of which a worker has a part; the last one of a pass may be smaller.
+        size = self._settings.batch_size
+        size = min(size, self._num_samples - self._steps_done % self._batches_per_pass * size)
+        weight = None
+        if workers.count > 1:
+            # With fewer samples than workers those without one are given the first, so that all
+            # take the same steps; who has it shares its weight.
+            num_sharing = 1 + max(0, workers.count - size)
+            weight = 1.0 if 0 < workers.index < size else 1.0 / num_sharing
+        result = train_step(self._agent, batch, weight)
         loss, seconds = result.pop("loss"), time.monotonic() - start
         self._state = dataclasses.replace(
             state,
             step=state.step + 1,
-            loss_sum=state.loss_sum + loss * num_samples,
-            num_samples=state.num_samples + num_samples,
+            loss_sum=state.loss_sum + loss * size,
+            num_samples=state.num_samples + size,
             seconds=state.seconds + seconds,
         )
         if self._reporter is not None:
-            self._reporter.step(step + 1, loss, result, num_samples / seconds)
-        return loss
-
-    def _non_finite(self, found: str, batch: train_steps.Batch, step: int) -> NonFiniteError:
-        """What to raise; the batch is kept, that of another worker than the first beside it."""
-        suffix = f"_worker_{self._workers.index}" if self._workers.index else ""
-        path = self._writer.directory / f"nonfinite_batch_step_{step}{suffix}.npz"
-        try:
-            with atomic_files.replace_file(path) as file:
-                np.savez(file, **{key: value.numpy() for key, value in batch.items()})
-            where = f"The batch is in {path}."
-        except OSError as problem:
-            where = f"The batch could not be written to {path}: {problem}."
-        return NonFiniteError(
-            f"{found}. {where} Expected finite numbers: look at the batch, lower the learning "
-            "rate, or set --gradient_clip_norm. Nothing has changed since the step before."
+            self._reporter.step(self._agent.steps_done, loss, result, size / seconds)
+        logging.log_every_n_seconds(
+            logging.INFO,
+            "epoch %d: step %d of %d, loss %.4f, %.1f images/s",
+            LOG_EVERY_S,
+            *(state.epoch + 1, state.step + 1, self._steps, loss, size / seconds),
         )
 
     def _end_epoch(self) -> None:
         """Validates, keeps the best, logs, and saves a state from which the next epoch begins."""
         state, epoch, start = self._state, self._state.epoch + 1, time.monotonic()
-        train_loss = state.loss_sum / state.num_samples
+        train_loss, metric = state.loss_sum / state.num_samples, self._settings.selection_metric
         with averaged_weights(self._agent):
             found, predictions = {"train_loss": train_loss}, np.zeros((0, 4), np.float32)
             if len(self._data.split.val_idx):
                 found, predictions = self._validate()
-            best = self._best(found, epoch)
+            # Without validation there is no telling; the newest counts.
+            best, value = state.best, found.get(metric, -float(epoch))
+            if best is None or value < best.value:
+                prefix = self._writer.write(found, epoch=epoch)
+                best = checkpoint_directory.Best(value, epoch, prefix.name, dict(found))
         row = {
             "val_loss": float("nan"),
             **found,
@@ -217,12 +310,9 @@ class TrainingLoop:
             "seconds": round(state.seconds + time.monotonic() - start, 2),
         }
         if self._reporter is not None:
-            self._reporter.epoch(epoch, row, predictions)
-        shown = ", ".join(
-            f"{name} {row[name]:.4f}"
-            for name in ("train_loss", "val_loss", self._metric)
-            if name in row
-        )
+            self._reporter.epoch(epoch, self._agent.steps_done, row, predictions)
+        names = dict.fromkeys(("train_loss", "val_loss", metric))
+        shown = ", ".join(f"{name} {row[name]:.4f}" for name in names if name in row)
         note = " (best)" if best.epoch == epoch else ""
         logging.info("epoch %d%s: %s, %s images/s", epoch, note, shown, row["images_per_s"])
         self._state = checkpoint_directory.TrainingState(
@@ -234,87 +324,19 @@ class TrainingLoop:
         self._writer.write_training_state(self._state)
 
     def _validate(self) -> tuple[dict[str, float], np.ndarray]:
-        """Errors and predictions on the validation samples, the same on every worker.
-
-        Holds 13 numbers for each sample, and one batch.
-        """
-        data, batch_size, indices = self._data, self._settings.batch_size, self._data.split.val_idx
+        """Errors and predictions on the validation samples, the same on every worker."""
+        data, size, indices = self._data, self._settings.batch_size, self._data.split.val_idx
         if self._workers.count == 1:
-            batches = self._signals.checked(data.validation_batches(batch_size))
-            found, answers = train_steps.validate_step_with_metrics(self._agent, batches)
+            batches = self._signals.checked(data.validation_batches(size))
+            found, answers = validate_step_with_metrics(self._agent, batches)
             return {"val_loss": found.pop("loss"), **found}, answers
-        # Answers, doubt, deviations, and the sum of a batch's losses in its first sample's row.
-        rows = np.zeros((len(indices), 10), np.float32)
-        own = self._workers.own_part(len(indices))
-        first = own.start
+        # Answers, and the loss, the same for all samples of a worker.
+        rows, own = np.zeros((len(indices), 5), np.float32), self._workers.own_part(len(indices))
         if own.stop > own.start:
-            for batch in data.validation_batches(batch_size, own):
-                part = train_steps.predict_with_doubt(self._agent, batch)
-                into = rows[first : first + len(part.answers)]
-                into[:, :9] = np.column_stack([part.answers, part.doubt, part.std])
-                into[0, 9] = part.loss * len(into)
-                first += len(into)
+            batches = data.validation_batches(size, own)
+            found, rows[own, :4] = validate_step_with_metrics(self._agent, batches)
+            rows[own, 4] = found["loss"]
         rows = self._workers.sum(rows)
-        loss = float(rows[:, 9].sum() / len(indices))
-        whole = train_steps.Prediction(loss, rows[:, :4], rows[:, 4], rows[:, 5:9])
-        found = train_steps.summary(whole, np.asarray(data.dataset.actions)[indices])
-        return {"val_loss": found.pop("loss"), **found}, whole.answers
-
-    def _best(self, found: Mapping[str, float], epoch: int) -> checkpoint_directory.Best:
-        """Writes the checkpoint that counts if this one is better than all before.
-
-        Without validation there is no telling; the newest counts.
-        """
-        best, value = self._state.best, found.get(self._metric, -float(epoch))
-        if best is not None and not value < best.value:
-            return best
-        prefix = self._writer.write(found, epoch=epoch)
-        return checkpoint_directory.Best(value, epoch, prefix.name, dict(found))
-
-    def _summary(self) -> Summary:
-        state = self._state
-        prefix = self._writer.directory / state.best.checkpoint
-        # Until the chief has written it.
-        self._workers.wait()
-        checkpoint_loading.custom_load_checkpoint(self._agent, prefix)
-        found = {}
-        if self._workers.is_chief:
-            num_samples = self._settings.summary_samples(len(self._data.split.train_idx))
-            batches = self._data.training_batches(self._settings.batch_size)
-            batches = batches.take(self._settings.batches_per_pass(num_samples))
-            found, _ = train_steps.validate_step_with_metrics(self._agent, batches)
-        summary = Summary(
-            state.best.metrics,
-            found,
-            prefix,
-            state.first_train_loss,
-            state.last_train_loss,
-            state.epoch,
-        )
-        if self._reporter is not None:
-            self._reporter.finish({**dataclasses.asdict(summary), "best_checkpoint": str(prefix)})
-        # A worker that ended meanwhile would look like one that was lost.
-        self._workers.wait()
-        return summary
-
-
-@contextlib.contextmanager
-def averaged_weights(agent: agent_wrapper.Agent) -> Iterator[None]:
-    """Inside, the network has the optimizer's averages; afterwards its own weights again.
-
-    Nothing happens without `create_optimizer.ema_decay`. BatchNorm's statistics are averages
-    already and stay. Holds a second copy of the weights.
-    """
-    averages = getattr(agent.optimizer, "averages", None)
-    if averages is None:
-        yield
-        return
-    variables = agent.network.used_trainable_variables
-    own = [tf.identity(variable) for variable in variables]
-    for variable, average in zip(variables, averages):
-        variable.assign(average)
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, own):
-            variable.assign(value)
+        answers, loss = rows[:, :4], float(rows[:, 4].mean())
+        labels = np.asarray(data.dataset.actions)[indices]
+        return {"val_loss": loss, **metrics.compute_bbox_metrics(answers, labels)}, answers

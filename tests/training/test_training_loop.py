@@ -1,6 +1,8 @@
-"""One run, without traces: what it learns, reports, keeps and saves."""
+"""One run, without traces: what it learns, reports, keeps and saves; and several workers."""
 
 from __future__ import annotations
+
+import signal
 
 import gin
 import numpy as np
@@ -11,81 +13,78 @@ import checkpoint_directory
 from evaluation import metrics
 from food_data import npz_dataset, splits
 from tests import killed_writes, small_model, training_fixtures
-from training import agent_factory, devices, run_data, stop_signals, train_steps, training_loop
+from training import run_setup, stop_signals, training_loop
 
-# Each of them builds and trains networks: seconds, not milliseconds.
-pytestmark = pytest.mark.slow
-
+# Most of them build and train networks: seconds, not milliseconds.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager", "tiny_gin")]
 pytest_plugins = ["tests.training_fixtures"]
+KEY = "agent/_actor_network/_regression_output/kernel/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-@pytest.fixture(autouse=True)
-def eager():
-    """A few steps cost less than a trace."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+class ListReporter:
+    """Keeps what a training loop tells it."""
+
+    def __init__(self):
+        self.batches, self.steps, self.rows, self.predictions = [], [], [], []
+        self.first_batch = self.batches.append
+        self.finish = dict
+
+    def step(self, step, loss, extras, images_per_s):
+        self.steps.append((step, loss))
+
+    def epoch(self, epoch, step, row, predictions):
+        self.rows.append({**row, "step": step})
+        self.predictions.append(predictions)
 
 
-@pytest.fixture
-def four():
+def four() -> run_setup.RunData:
     """8 squares, 4 to train on and 4 to validate."""
-    return run_data.RunData(
+    return run_setup.RunData(
         training_fixtures.squares(8), splits.Split(np.arange(4), np.arange(4, 8))
     )
 
 
-def run(agent, data, directory, num_epochs=2, signals=None, together=None, **options):
+def run(agent, data, directory, num_epochs=2, **options):
     """(reporter, summary) of a run, and what more there is in its settings."""
     writer = checkpoint_directory.CheckpointWriter(
         directory, agent, killed_writes.store(), {"resize": None}
     )
-    reporter = training_fixtures.ListReporter()
-    settings = training_loop.Settings(num_epochs, batch_size=4, **options)
-    loop = training_loop.TrainingLoop(
-        agent, data, writer, reporter, settings, signals, together=together
-    )
-    return reporter, loop.run()
+    reporter, settings = ListReporter(), run_setup.Settings(num_epochs, batch_size=4, **options)
+    setup = run_setup.RunSetup(settings, data, agent)
+    return reporter, training_loop.TrainingLoop(setup, writer, reporter).run()
 
 
-def test_learns_reports_and_keeps_the_best(reset_agent, tiny_gin, tmp_path):
+def test_learns_reports_and_keeps_the_best(reset_agent, tmp_path):
     files = training_fixtures.write_squares(tmp_path)
     dataset = npz_dataset.read_npz(files[0])
-    data = run_data.RunData(dataset, splits.read_split(files[1], len(dataset)))
+    data = run_setup.RunData(dataset, splits.read_split(files[1], len(dataset)))
     reporter, summary = run(reset_agent, data, tmp_path / "run")
     rows = reporter.rows
-    assert [row["epoch"] for row in rows] == [1, 2]
-    assert reporter.num_first_batches == 1
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 5), (2, 10)]
+    assert len(reporter.batches) == 1
     assert [step for step, _ in reporter.steps] == list(range(1, 11))
     # 18 training samples in batches of 4; the mean is over samples.
     first_epoch = [loss for _, loss in reporter.steps[:5]]
     mean = np.average(first_epoch, weights=[4, 4, 4, 4, 2])
     assert rows[0]["train_loss"] == pytest.approx(mean)
-    assert summary.first_train_loss == rows[0]["train_loss"]
-    assert summary.last_train_loss == rows[1]["train_loss"] < rows[0]["train_loss"]
+    assert summary["first_train_loss"] == rows[0]["train_loss"]
+    assert summary["last_train_loss"] == rows[1]["train_loss"] < rows[0]["train_loss"]
     assert {"val_loss", "learning_rate", "images_per_s", "seconds"} <= set(rows[0])
     for row, predictions in zip(rows, reporter.predictions):
         errors = metrics.compute_bbox_metrics(predictions, dataset.actions[data.split.val_idx])
         assert row["centroid_mae"] == pytest.approx(errors["centroid_mae"])
-    assert reporter.summary["num_epochs"] == 2
     best = min(rows, key=lambda row: row["centroid_mae"])
     metadata = checkpoint_directory.read_metadata(tmp_path / "run")
-    assert metadata["epoch"] == best["epoch"]
+    assert (metadata["epoch"], metadata["global_step"]) == (best["epoch"], best["step"])
     assert metadata["metrics"]["centroid_mae"] == best["centroid_mae"]
-    assert metadata["global_step"] == 5 * best["epoch"]
-    # The agent ends with the best weights.
-    assert summary.best_metrics["centroid_mae"] == best["centroid_mae"]
-    assert summary.best_checkpoint.name == metadata["checkpoint"]
-    reader = tf.train.load_checkpoint(str(summary.best_checkpoint))
-    key = "agent/_actor_network/_regression_output/kernel/.ATTRIBUTES/VARIABLE_VALUE"
-    kernel = reset_agent.network._regression_output.kernel
-    np.testing.assert_array_equal(reader.get_tensor(key), kernel)
+    assert summary["best_metrics"]["centroid_mae"] == best["centroid_mae"]
+    assert summary["best_checkpoint"] == str(tmp_path / "run" / metadata["checkpoint"])
 
 
-def test_steps_per_epoch_and_checkpoints_between(reset_agent, tiny_gin, four, tmp_path):
+def test_steps_per_epoch_and_checkpoints_between(reset_agent, tmp_path):
     """Two epochs of 3 steps, a pass being 1; saved at 0, 2, 3, 4 and 6, the last three kept."""
     options = {"steps_per_epoch": 3, "checkpoint_every_steps": 2, "selection_metric": "val_loss"}
-    reporter, _ = run(reset_agent, four, tmp_path / "run", 2, **options)
+    reporter, _ = run(reset_agent, four(), tmp_path / "run", 2, **options)
     assert [step for step, _ in reporter.steps] == [1, 2, 3, 4, 5, 6]
     states = checkpoint_directory.StateFile.read(tmp_path / "run").states
     assert {name: (state.epoch, state.step) for name, state in states.items()} == {
@@ -97,106 +96,65 @@ def test_steps_per_epoch_and_checkpoints_between(reset_agent, tiny_gin, four, tm
     assert best.value == best.metrics["val_loss"]
 
 
-def test_early_stopping_and_no_validation(reset_agent, tiny_gin, four, tmp_path):
+def test_early_stopping_and_no_validation(reset_agent, tmp_path):
     """Steps too small to move a float32 weight: no epoch is better than the first. Of the frozen
     part not even BatchNorm's statistics change."""
-    frozen = reset_agent.network.parts()["efficientnet"]
+    frozen, data = reset_agent.network.parts()["efficientnet"], four()
     frozen.trainable = False
     try:
         reset_agent.optimizer.learning_rate.assign(1e-30)
         before = small_model.values(frozen.variables)
-        reporter, summary = run(reset_agent, four, tmp_path / "a", 9, early_stopping_epochs=2)
-        assert len(reporter.rows) == summary.num_epochs == 3
+        reporter, summary = run(reset_agent, data, tmp_path / "a", 9, early_stopping_epochs=2)
+        assert len(reporter.rows) == summary["num_epochs"] == 3
         assert small_model.same(before, small_model.values(frozen.variables))
-        everything = run_data.RunData(four.dataset, splits.Split(np.arange(8), np.zeros(0, int)))
+        everything = run_setup.RunData(data.dataset, splits.Split(np.arange(8), np.zeros(0, int)))
         reporter, summary = run(reset_agent, everything, tmp_path / "b", 1)
     finally:
         frozen.trainable = True
     # Without validation the newest counts.
-    assert summary.best_checkpoint.name == "best_checkpoint-5"
-    assert summary.best_metrics == {"train_loss": summary.last_train_loss}
+    assert summary["best_checkpoint"].endswith("best_checkpoint-5")
+    assert summary["best_metrics"] == {"train_loss": summary["last_train_loss"]}
     assert np.isnan(reporter.rows[0]["val_loss"])
     assert reporter.predictions[0].shape == (0, 4)
 
 
-def test_a_batch_that_gives_no_finite_loss_stops_the_run(reset_agent, tiny_gin, four, tmp_path):
-    reset_agent.network._regression_output.bias.assign([np.inf])
-    with pytest.raises(training_loop.NonFiniteError, match="loss is not finite, at step 0.*npz"):
-        run(reset_agent, four, tmp_path / "run", 1)
-    with np.load(tmp_path / "run" / "nonfinite_batch_step_0.npz") as batch:
-        assert batch["image"].shape == (4, 236, 236, 3)
-    assert reset_agent.steps_done == 0
-
-
-def test_averages_are_what_is_validated_and_served(tiny_gin, four, tmp_path):
+def test_averages_are_what_is_validated_and_served(tmp_path):
     gin.bind_parameter("create_optimizer.ema_decay", 0.9)
-    agent = agent_factory.create_agent()
-    reporter, summary = run(agent, four, tmp_path / "run", 1, steps_per_epoch=2)
-    # The run ends with the best weights, and those are the averages.
-    averages = small_model.values(agent.optimizer.averages)
+    agent = run_setup.create_agent()
+    reporter, summary = run(agent, four(), tmp_path / "run", 1, steps_per_epoch=2)
     learning = agent.network.used_trainable_variables
-    assert small_model.same(small_model.values(learning), averages)
-    assert reporter.rows[0]["centroid_mae"] == summary.best_metrics["centroid_mae"]
-    key = "agent/_actor_network/_regression_output/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+    head = [v.ref() for v in learning].index(agent.network._regression_output.kernel.ref())
     own, served = (
-        tf.train.load_checkpoint(str(path)).get_tensor(key)
-        for path in (tmp_path / "run" / "last_checkpoint-2", summary.best_checkpoint)
+        tf.train.load_checkpoint(str(path)).get_tensor(KEY)
+        for path in (tmp_path / "run" / "last_checkpoint-2", summary["best_checkpoint"])
     )
+    np.testing.assert_array_equal(served, agent.optimizer.averages[head])
+    # The run itself goes on with its own weights.
+    np.testing.assert_array_equal(own, learning[head])
     assert not np.array_equal(own, served)
-
-
-def test_workers_share_validation(reset_agent, tiny_gin, four, tmp_path, monkeypatch):
-    """Two in turn, each with its half; the sum over workers is the sum of what they sent."""
-    sent = []
-    monkeypatch.setattr(devices.Workers, "wait", lambda self: None)
-    monkeypatch.setattr(devices.Workers, "sum", lambda self, values: sent.append(values) or values)
-    found = []
-    for index in range(2):
-        loop = training_loop.TrainingLoop.__new__(training_loop.TrainingLoop)
-        loop._agent, loop._data = reset_agent, four
-        loop._settings = training_loop.Settings(1, 4)
-        loop._workers, loop._signals = devices.Workers(index, 2), stop_signals.StopSignals()
-        if index == 1:
-            monkeypatch.setattr(devices.Workers, "sum", lambda self, values: values + sent[0])
-        found.append(loop._validate())
-    expected, answers = train_steps.validate_step_with_metrics(
-        reset_agent, four.validation_batches(2)
-    )
-    np.testing.assert_allclose(found[1][1], answers, rtol=1e-4, atol=1e-6)
-    assert found[1][0]["val_loss"] == pytest.approx(expected["loss"], rel=1e-4)
-
-
-def test_sizes_of_batches():
-    settings = training_loop.Settings(1, batch_size=4)
-    assert [settings.size_of_batch(step, 10) for step in range(7)] == [4, 4, 2, 4, 4, 2, 4]
-    # The summary at the end looks at whole batches.
-    for batch_size, num_samples, expected in ((16, 100, 100), (16, 5000, 2048), (30, 5000, 2070)):
-        settings = training_loop.Settings(1, batch_size=batch_size)
-        assert settings.summary_samples(num_samples) == expected
+    with training_loop.averaged_weights(agent):
+        batches = four().validation_batches(4)
+        found, _ = training_loop.validate_step_with_metrics(agent, batches)
+    assert reporter.rows[0]["centroid_mae"] == found["centroid_mae"]
 
 
 # One batch.
 
 
-def test_validation_changes_nothing_and_weighs_samples_not_batches(reset_agent, batch):
-    def parts(sizes):
-        starts = np.cumsum([0, *sizes])
-        for start, stop in zip(starts, starts[1:]):
-            yield {key: value[start:stop] for key, value in batch.items()}
-
-    validate = train_steps.validate_step_with_metrics
+def test_validation_changes_nothing_and_weighs_samples_not_batches(reset_agent):
+    validate, data = training_loop.validate_step_with_metrics, four()
+    (batch,) = data.training_batches(4)
+    uneven = [{key: value[part] for key, value in batch.items()} for part in np.s_[:3, 3:]]
     before = small_model.values(reset_agent.network.variables)
-    whole, predicted = validate(reset_agent, parts([4]))
-    uneven, same_predicted = validate(reset_agent, parts([3, 1]))
+    found, predicted = validate(reset_agent, [batch])
+    same_found, same_predicted = validate(reset_agent, uneven)
     assert small_model.same(before, small_model.values(reset_agent.network.variables))
-    assert uneven == pytest.approx(whole, rel=1e-4)
+    assert same_found == pytest.approx(found, rel=1e-4)
     np.testing.assert_allclose(predicted, same_predicted, rtol=1e-4, atol=1e-6)
-    expected = metrics.compute_bbox_metrics(predicted, batch["bbox"].numpy())
-    assert {name: whole[name] for name in expected} == pytest.approx(expected)
     # Training and serving see the same network, but predictions are not clipped.
     regression_bias = reset_agent.network._regression_output.bias
     regression_bias.assign(regression_bias + 0.6)
-    _, predicted = train_steps.predict_step(reset_agent, batch)
+    _, predicted = training_loop.predict_step(reset_agent, batch)
     assert predicted.max() > 1
     forward = reset_agent.forward(batch["image"], batch["natural_language_embedding"])
     np.testing.assert_allclose(np.clip(predicted, 0, 1), forward, atol=1e-6)
@@ -204,32 +162,58 @@ def test_validation_changes_nothing_and_weighs_samples_not_batches(reset_agent, 
         validate(reset_agent, [])
 
 
-def test_doubt_ranks_the_errors():
-    """The midpoints of four answers are off by 0, 0.1, 0.2, 0.3; the last one is doubted most."""
-    labelled, std = np.full((4, 4), 0.5), np.full((4, 4), 0.1875)
-    answers = labelled + np.array([[0.0], [0.1], [0.2], [0.3]]) * [1, 0, 1, 0]
-
-    def figures(*found):
-        summary = train_steps.summary(train_steps.Prediction(0.0, *found), labelled)
-        return {name: value for name, value in summary.items() if name.startswith("uncertainty_")}
-
-    found = figures(answers, np.array([0.1, 0.2, 0.3, 0.4]), std)
-    assert set(found) == {f"uncertainty_{name}" for name in train_steps.UNCERTAINTY_FIGURES}
-    assert (found["uncertainty_auroc"], found["uncertainty_mean_std"]) == (1.0, 0.1875)
-    # One of four is asked about: the mean of 0, 0.1, 0.2 beside that of all.
-    assert found["uncertainty_gain_20"] == pytest.approx(1 - 0.1 / 0.15)
-    assert figures(answers, np.full(4, np.nan), std) == {}
-    assert "uncertainty_auroc" not in figures(labelled, np.arange(4.0), std)
+# Workers.
 
 
-def test_a_model_of_tokens_doubts():
-    agent = small_model.build(*small_model.TINY, small_model.CROSS_ENTROPY)
-    experience = small_model.food_experience(0, 3)
-    batch = {key: value[:, 0] for key, value in experience.observation.items()}
-    batch["bbox"] = experience.action["bbox"][:, 0]
-    one = train_steps.predict_with_doubt(agent, batch)
-    assert one.doubt.shape == (3,) and (one.doubt > 0).all() and (one.doubt <= 1).all()
-    assert one.std.shape == (3, 4) and (one.std > 0).all() and (one.std <= 1).all()
-    found, _ = train_steps.validate_step_with_metrics(agent, [batch])
-    assert found["loss"] == one.loss
-    assert {"uncertainty_gain_20", "uncertainty_nll"} <= set(found)
+def test_workers_share_training_and_validation(reset_agent, tmp_path, monkeypatch):
+    """Two in turn: each validates its half, and the sum over workers is the sum of what they sent.
+    Where a batch has one sample, they share its weight."""
+    sent, weights, found = [], [], []
+    monkeypatch.setattr(training_loop.Workers, "sum", lambda self, values: values)
+    step = training_loop.train_step
+
+    def noted(agent, batch, weight):
+        weights.append((len(batch["bbox"]), weight))
+        return step(agent, batch, weight)
+
+    monkeypatch.setattr(training_loop, "train_step", noted)
+    squares = training_fixtures.squares(9)
+    data = run_setup.RunData(squares, splits.Split(np.arange(5), np.arange(5, 9)))
+    setup = run_setup.RunSetup(run_setup.Settings(1, batch_size=4), data, reset_agent)
+    for index in range(2):
+        workers = training_loop.Workers(index, 2)
+        loop = training_loop.TrainingLoop(setup, writer=None, workers=workers)
+        loop._train_epoch()
+    expected, answers = training_loop.validate_step_with_metrics(
+        reset_agent, data.validation_batches(2)
+    )
+    for index in range(2):
+
+        def summed(self, values):
+            sent.append(values)
+            return sum(sent)
+
+        monkeypatch.setattr(training_loop.Workers, "sum", summed)
+        loop._workers = training_loop.Workers(index, 2)
+        found = loop._validate()
+    assert weights == [(2, 1.0), (1, 0.5), (2, 1.0), (1, 0.5)]
+    np.testing.assert_allclose(found[1], answers, rtol=1e-4, atol=1e-6)
+    assert found[0]["val_loss"] == pytest.approx(expected["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("num_items", [0, 1, 3, 7, 8])
+def test_parts_hold_every_item_once(num_items):
+    items = list(range(num_items))
+    parts = [items[training_loop.Workers(index, 3).own_part(num_items)] for index in range(3)]
+    assert sum(parts, []) == items
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_what_one_was_told_ends_all(monkeypatch):
+    """The sum over workers is what the other, who got SIGTERM, has sent."""
+    told = np.array([number == signal.SIGTERM for number in stop_signals.SIGNALS], float)
+    monkeypatch.setattr(training_loop.Workers, "sum", lambda self, values: values + told)
+    with pytest.raises(stop_signals.Preempted, match="SIGTERM"):
+        training_loop.Workers(1, 2).check(stop_signals.StopSignals())
+    monkeypatch.setattr(training_loop.Workers, "sum", lambda self, values: values)
+    training_loop.Workers(1, 2).check(stop_signals.StopSignals())

@@ -1,0 +1,172 @@
+"""What a run begins with: agent, weights, samples, cached features, room on the disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import shutil
+import types
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import checkpoint_loading
+import policy_specs
+import utils
+from food_data import npz_dataset, splits
+from tests import small_model, training_fixtures
+from training import run_setup
+
+pytest_plugins = ["tests.training_fixtures"]
+SIZE = policy_specs.IMAGE_SIZE
+# Pictures as the data set has them; the encoder makes them small. Dropout in the head only.
+SETTINGS = (
+    *small_model.TINY,
+    f"observation_spec.image_height = {SIZE}",
+    f"observation_spec.image_width = {SIZE}",
+    "DropoutSettings.token_learner = 0.3",
+    "DropoutSettings.backbone_drop_connect = 0.0",
+)
+
+
+def test_a_split_is_drawn_once_and_kept(squares_files, tmp_path, monkeypatch):
+    file, split_file = map(str, squares_files)
+    squares_files[1].unlink()
+    dry = run_setup.read_npz(file, None, 0.25, 3, dry_run=True).split
+    assert not squares_files[1].exists()
+
+    def read_only(path, split):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(splits, "write_split", read_only)
+        with pytest.raises(OSError, match="Read-only .*squares_split.npz.*--split_file names"):
+            run_setup.read_npz(file, None, 0.25, 3)
+    drawn = run_setup.read_npz(file, None, 0.25, 3).split
+    np.testing.assert_array_equal(dry.val_idx, drawn.val_idx)
+    data = run_setup.read_npz(file, split_file, 0.25, 4)
+    np.testing.assert_array_equal(data.split.val_idx, drawn.val_idx)
+    (batch,) = data.validation_batches(4, slice(1, 3))
+    np.testing.assert_array_equal(batch["bbox"], data.dataset.actions[drawn.val_idx[1:3]])
+
+
+@pytest.mark.slow
+def test_training_on_cached_features_is_exact(eager, tmp_path):
+    """Head dropout on, two steps; in memory and on disk."""
+    dataset = npz_dataset.FoodDataset(
+        images=small_model.images(0, 7, side=SIZE),
+        actions=small_model.execution_parameters(1, 7),
+        embeddings=small_model.embeddings(2, 7),
+    )
+    data = run_setup.RunData(dataset, splits.Split(np.array([6, 0, 3, 2]), np.array([5, 1, 4])))
+    results = []
+    for directory in ("no cache", None, tmp_path):
+        agent, samples = small_model.build(*SETTINGS), data
+        with pytest.raises(ValueError, match="expected a frozen EfficientNet"):
+            run_setup.FeatureCache(agent, data, 2)
+        utils.apply_freezing_logic(agent, freeze_efficientnet=True)
+        if directory != "no cache":
+            cache = run_setup.FeatureCache(agent, data, 2, directory)
+            samples = dataclasses.replace(data, features=cache)
+        batches = samples.training_batches(2, shuffle_seed=1)
+        losses = [utils.train_step(agent, batch)["loss"] for batch in batches]
+        found, _ = utils.validate_step_with_metrics(agent, samples.validation_batches(3))
+        results.append((losses, found["loss"], small_model.values(agent.network.variables)))
+    losses, val_loss, values = results[0]
+    for cached_losses, cached_val_loss, cached_values in results[1:]:
+        assert losses == cached_losses
+        assert cached_val_loss == pytest.approx(val_loss, rel=1e-5)
+        assert small_model.same(values, cached_values)
+    assert list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_what_is_frozen_does_not_learn(tiny_gin):
+    agent = run_setup.create_agent()
+    parts = agent.network.parts()
+    assert utils.apply_freezing_logic(agent, True, False, True) == ["efficientnet", "transformer"]
+    assert parts["tokenlearner"].trainable_variables
+    assert not parts["efficientnet"].trainable_variables + parts["transformer"].trainable_variables
+    assert agent.network._regression_output.trainable_variables
+    # Augmented pictures pass through it in training, and move no statistic of BatchNorm.
+    before = small_model.values(parts["efficientnet"].variables)
+    agent.network.outputs(small_model.observation(0, 2, 1, side=236), training=True)
+    assert small_model.same(before, small_model.values(parts["efficientnet"].variables))
+    agent.build_optimizer()
+    with pytest.raises(ValueError, match="expected a new optimizer"):
+        utils.apply_freezing_logic(agent)
+    gin.bind_parameter("TransformerNetwork.loss_type", "cross_entropy")
+    with pytest.raises(ValueError, match="nothing is left to learn"):
+        utils.apply_freezing_logic(run_setup.create_agent(), True, True, True)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_weights_and_gin_sets_the_rest(tiny_gin):
+    values = small_model.values(run_setup.create_agent().network.variables)
+    gin.bind_parameter("gradient_accumulation.steps", 4)
+    gin.bind_parameter("create_optimizer.trunk_learning_rate_scale", 0.5)
+    again = run_setup.create_agent()
+    assert small_model.same(values, small_model.values(again.network.variables))
+    assert again.sequence_agent._accumulation_steps == 4
+    # The trunk is what an ImageNet file fills: all of the EfficientNet but FiLM.
+    net, kinds = again.network.parts()["efficientnet"].net, {}
+    for layer in net.layers_with_weights():
+        learning = {v._unique_id in again.optimizer._trunk for v in layer.trainable_variables}
+        kinds.setdefault(type(layer).__name__, set()).update(learning)
+    assert kinds.pop("FilmConditioning") == {False}
+    assert kinds.pop("ImageNormalization") == set()
+    assert set(map(tuple, kinds.values())) == {(True,)}
+    gin.bind_parameter("run_seed.seed", 1)
+    other = run_setup.create_agent()
+    assert not small_model.same(values, small_model.values(other.network.variables))
+    gin.bind_parameter("gradient_accumulation.steps", 0)
+    with pytest.raises(ValueError, match="expected at least 1, got 0"):
+        run_setup.create_agent()
+
+
+@pytest.mark.slow
+def test_weights_of_another_coding_are_refused(small_checkpoint_dir, tiny_gin, tmp_path):
+    """Weights fit whatever the tokens of a model mean."""
+    agent, directory = run_setup.create_agent(), tmp_path / "other"
+    shutil.copytree(small_checkpoint_dir, directory)
+    metadata = json.loads((directory / "metadata.json").read_text())
+    assert metadata["action_coding"] == "endpoints"
+    text = json.dumps({**metadata, "action_coding": "midpoint_extent"})
+    (directory / "metadata.json").write_text(text)
+    for load in (utils.load_pretrained_checkpoint, utils.load_resume_checkpoint):
+        with pytest.raises(checkpoint_loading.CheckpointLoadError, match="got one with 'midpoint_"):
+            load(agent, directory)
+    # Directories from before there was a choice do not name it; the head may be another.
+    del metadata["action_coding"]
+    (directory / "metadata.json").write_text(json.dumps(metadata))
+    with small_model.gin_bindings(*training_fixtures.TINY_CONFIG.splitlines()):
+        gin.bind_parameter("TransformerNetwork.loss_type", "cross_entropy")
+        agent = run_setup.create_agent()
+    report = utils.load_pretrained_checkpoint(agent, directory)
+    assert {info.name.split("/")[2] for info in report.left_at_init} == {"_action_token_emb"}
+
+
+def test_room_is_asked_for_before_it_begins(tmp_path, monkeypatch):
+    """4 MB of weights, 8 MB of moments: two of 12 MB to go on from, three of 4 MB to serve."""
+    network, optimizer = (
+        types.SimpleNamespace(variables=[tf.Variable(tf.zeros(size))])
+        for size in (10**6, 2 * 10**6)
+    )
+    agent = types.SimpleNamespace(network=network, optimizer=optimizer)
+    needed = 2 * 12_000_000 + 3 * 4_000_000 + 32 * 2**20
+    usage = shutil.disk_usage("/")._replace(free=needed - 1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    run = tmp_path / "runs" / "new"
+    with pytest.raises(OSError, match=r"expected 70 MB free .*got 69 MB.*--max_checkpoints"):
+        run_setup.check_disk(run, agent, 1)
+    # What is there already will be replaced.
+    (run / "last_checkpoint-1.index").write_bytes(bytes(1_000_000))
+    run_setup.check_disk(run, agent, 1)
+    assert len(list(run.iterdir())) == 1
+    (tmp_path / "file").write_text("")
+    for dry_run in (False, True):
+        with pytest.raises(OSError, match="expected a folder to write into"):
+            run_setup.check_disk(tmp_path / "file", agent, 1, dry_run)
