@@ -1,18 +1,15 @@
 """Training pictures changed at random, anew in every epoch, and their labels with them.
 
 Graph operations for `tf.data`: the result of a sample depends on its picture, its label, its seed
-and the settings, not on the other samples of the batch, nor on whether a run was resumed. (To the
-last bit on one kind of processor; another one may round a pixel the other way.)
+and the settings, not on the batch, nor on whether a run was resumed. (To the last bit on one kind
+of processor; another one may round a pixel the other way.)
 
 Example: with `Augmentation(flip_horizontal_probability=1.0)` the execution parameters
 [0.2, 0.4, 0.6, 0.5] become [0.8, 0.4, 0.4, 0.5], which points to the left, so start and end are
-swapped: [0.4, 0.5, 0.8, 0.4].
-
-A motion along the main axis of a food is the same from either end, and the data names it by the end
-that lies on the right, x2 >= x1. Turned samples that are not swapped would give the same picture
-two opposite labels, and a regression answers with their mean: no motion at all. Where the direction
-does matter (x2 < x1 occurs in the data), set `canonical_direction` to False; a label that
-contradicts the setting stops the run.
+swapped: [0.4, 0.5, 0.8, 0.4]. A motion along the main axis of a food is the same from either end,
+and the data names it by the end on the right, x2 >= x1. Turned samples that are not swapped would
+give one picture two opposite labels, and a regression answers with their mean: no motion at all.
+Where the direction does matter, set `canonical_direction` to False.
 
 Everything that moves pixels is one affine map, so the picture is interpolated once. With points
 counted from the picture's middle, u = p - 1/2 (shares of the side, x to the right, y down):
@@ -20,18 +17,13 @@ counted from the picture's middle, u = p - 1/2 (shares of the side, x to the rig
     u' = zoom * turn(degrees) * quarter_turns * flips * u + offset
 
 `turn` by a positive angle is clockwise as seen: a quarter turn takes u = (0, -1/2), the middle of
-the upper edge, to u' = (1/2, 0), the middle of the right edge. The label goes through the matrix,
-the picture is read through its inverse. What moves in from outside has the mean colour of the
-picture: a mirrored frame would draw food a second time, and the instruction would have two right
-answers.
+the upper edge, to u' = (1/2, 0), the middle of the right edge. What moves in from outside has the
+mean colour: a mirrored frame would draw food a second time, and there would be two right answers.
 
 Brightness, contrast, saturation and hue together are one 3 x 3 matrix and one offset on the colour
 of a pixel: brightness 1.2 and contrast 0.5 on a picture whose mean grey is 100 take a grey of 180
-to 1.2 * (100 + 0.5 * (180 - 100)) = 168. Pictures are float32 in 0..255 throughout, may leave that
-range on the way, and are rounded once, at the end.
-
-What is drawn is worked out for the whole batch; XLA compiles what changes the pixels of one picture
-once, whatever the batch size: about twice as fast as TensorFlow's own image operations.
+to 1.2 * (100 + 0.5 * (180 - 100)) = 168. Pictures are float32 in 0..255 and are rounded once, at
+the end. XLA compiles what changes the pixels of one picture, whatever the batch size.
 """
 
 from __future__ import annotations
@@ -97,26 +89,20 @@ class Augmentation:
     canonical_direction: bool = True  # labels point to the right and are kept so; see the module
 
     def __post_init__(self):
-        limits = {one.name: (0.0, one.metadata.get("highest")) for one in dataclasses.fields(self)}
-        limits["scale_min"], limits["scale_max"] = (0.1, self.scale_max), (self.scale_min, 10.0)
-        del limits["canonical_direction"]
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
+        limits = {"scale_min": (0.1, self.scale_max), "scale_max": (self.scale_min, 10.0)}
+        for field in dataclasses.fields(self)[:-1]:
+            low, high = limits.get(field.name, (0.0, field.metadata.get("highest")))
+            value = getattr(self, field.name)
             if not low <= value <= high:
-                raise ValueError(f"Augmentation.{name}: expected {low} to {high}, got {value}.")
+                raise ValueError(
+                    f"Augmentation.{field.name}: expected {low} to {high}, got {value}."
+                )
 
     @property
     def is_identity(self) -> bool:
         """Whether nothing is on, so that pictures and labels pass as they are."""
         fields = dataclasses.fields(self)[:-1]  # The last one alone changes nothing.
         return all(getattr(self, field.name) == field.default for field in fields)
-
-    @property
-    def _turns(self) -> bool:
-        """Whether a label that pointed to the right may point to the left afterwards."""
-        return bool(
-            self.rotate_90_probability or self.rotation_degrees or self.flip_horizontal_probability
-        )
 
     def __call__(
         self, images: tf.Tensor, actions: tf.Tensor, seeds: tf.Tensor
@@ -137,23 +123,26 @@ class Augmentation:
                 "Augmentation: expected square images, uint8 [B, S, S, 3] with S known, got "
                 f"{images.dtype.name} {images.shape}."
             )
-        check = None
-        if self.canonical_direction and self._turns:
-            check = tf.debugging.assert_greater_equal(
-                actions[:, 2],
-                actions[:, 0],
+        # Whether a label that pointed to the right may point to the left afterwards.
+        turns = any(
+            (self.rotate_90_probability, self.rotation_degrees, self.flip_horizontal_probability)
+        )
+        checks = []
+        if self.canonical_direction and turns:
+            text = (
                 "Augmentation: expected labels that point to the right, x2 >= x1, got one that "
                 "points to the left. If the direction of a motion matters in this data set, set "
-                "Augmentation.canonical_direction = False; if not, swap start and end.",
+                "Augmentation.canonical_direction = False; if not, swap start and end."
             )
-        with tf.control_dependencies([] if check is None else [check]):
+            checks = [tf.debugging.assert_greater_equal(actions[:, 2], actions[:, 0], text)]
+        with tf.control_dependencies(checks):
             # Uniform numbers in [0, 1), float32 [B] each.
             draws = dict(zip(_DRAWS, tf.unstack(_uniform_draws(seeds), axis=1)))
         settings: dict[str, tf.Tensor] = {}
         scales = (self.scale_min, self.scale_max) != (1.0, 1.0)
-        if self._turns or self.flip_vertical_probability or self.shift or scales or self.crop:
+        if turns or self.flip_vertical_probability or self.shift or scales or self.crop:
             settings["maps"], actions = _place(self._maps(draws), actions)
-            if self._turns and self.canonical_direction:
+            if turns and self.canonical_direction:
                 actions = point_right(actions)
         if self.brightness or self.contrast or self.saturation or self.hue_degrees:
             settings["colours"] = self._colour_matrices(draws)
@@ -171,6 +160,7 @@ class Augmentation:
     def _maps(self, draws: dict[str, tf.Tensor]) -> tf.Tensor:
         """The maps of all levels, about the middle of the picture: float32 [B, levels, 2, 3]."""
         column = {name: draw[:, tf.newaxis] for name, draw in draws.items()}
+        signed = {name: 2 * draw - 1 for name, draw in column.items()}  # From 0..1 to -1..1.
         chance = self.rotate_90_probability
         # The draws below `chance` are divided evenly among one, two and three turns.
         turns = tf.minimum(tf.floor(1 + 3 * column["turn"] / max(chance, 1e-6)), 3.0)
@@ -183,32 +173,31 @@ class Augmentation:
         sign_x, sign_y = 1 - 2 * flip_x, 1 - 2 * flip_y
         low, high = math.log(self.scale_min), math.log(self.scale_max)
         level = tf.constant([_LEVELS])
-        degrees = level * (self.rotation_degrees * _signed(column["degrees"]))
         log_scale = level * (low + (high - low) * column["scale"])
-        shift_x = level * (self.shift * _signed(column["shift_x"]))
-        shift_y = level * (self.shift * _signed(column["shift_y"]))
         crop = level * (self.crop * column["crop"])
-        window = 1 - crop
-        zoom = tf.exp(log_scale) / window
-        angle = degrees * (np.pi / 180)
+        zoom = tf.exp(log_scale) / (1 - crop)
+        angle = level * (self.rotation_degrees * signed["degrees"]) * (np.pi / 180)
         cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
         xx = (cos * quarter_cos - sin * quarter_sin) * sign_x
         xy = -(cos * quarter_sin + sin * quarter_cos) * sign_y
         yx = (sin * quarter_cos + cos * quarter_sin) * sign_x
         yy = (cos * quarter_cos - sin * quarter_sin) * sign_y
         # crop * crop_x / 2 is the middle of the window, which comes to the middle of the picture.
-        offset_x = (shift_x - crop * _signed(column["crop_x"]) / 2) / window
-        offset_y = (shift_y - crop * _signed(column["crop_y"]) / 2) / window
+        offset_x, offset_y = (
+            (level * (self.shift * signed[f"shift_{axis}"]) - crop * signed[f"crop_{axis}"] / 2)
+            / (1 - crop)
+            for axis in ("x", "y")
+        )
         rows = [[xx, xy, offset_x], [yx, yy, offset_y]]
         return tf.stack([tf.stack(row, -1) for row in rows], -2)
 
     def _colour_matrices(self, draws: dict[str, tf.Tensor]) -> tf.Tensor:
         """The maps from old to new RGB, and how much mean grey is added: float32 [B, 3, 4]."""
         brightness, contrast, saturation = [
-            1 + getattr(self, name) * _signed(draws[name])
+            1 + getattr(self, name) * (2 * draws[name] - 1)
             for name in ("brightness", "contrast", "saturation")
         ]
-        angle = self.hue_degrees * _signed(draws["hue"]) * (np.pi / 180)
+        angle = self.hue_degrees * (2 * draws["hue"] - 1) * (np.pi / 180)
         cos, sin = saturation * tf.cos(angle), saturation * tf.sin(angle)
         zero, one = tf.zeros_like(cos), tf.ones_like(cos)
         turn = tf.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], -1)
@@ -222,7 +211,7 @@ class Augmentation:
         # With both on: one of them. Optics that blur do not sharpen.
         both = self.blur_px and self.sharpness
         blurred = draws["blur_or_sharpen"] < (0.5 if both else float(bool(self.blur_px)))
-        amount = tf.where(blurred, -1.0, self.sharpness * _signed(draws["sharpness"]))
+        amount = tf.where(blurred, -1.0, self.sharpness * (2 * draws["sharpness"] - 1))
         sigma = tf.where(blurred, self.blur_px * draws["blur"], _SHARPENING_SIGMA_PX)
         radius = max(1, math.ceil(2.5 * max(self.blur_px, _SHARPENING_SIGMA_PX)))
         steps = tf.range(-radius, radius + 1, dtype=tf.float32)
@@ -239,18 +228,13 @@ def point_right(actions: tf.Tensor) -> tf.Tensor:
 
 def _uniform_draws(seeds: tf.Tensor) -> tf.Tensor:
     """Uniform numbers in [0, 1), float32 [B, draws], from seeds int32 [B, 2]."""
-    spec = tf.TensorSpec((len(_DRAWS),), tf.float32)
-
-    def draw(seed: tf.Tensor) -> tf.Tensor:
-        # Named, because what "auto" chooses depends on the device.
-        return tf.random.stateless_uniform(spec.shape, seed, alg="philox")
-
-    return tf.map_fn(draw, seeds, fn_output_signature=spec)
-
-
-def _signed(uniform: tf.Tensor) -> tf.Tensor:
-    """From 0..1 to -1..1."""
-    return 2 * uniform - 1
+    size = (len(_DRAWS),)
+    # The algorithm is named, because what "auto" chooses depends on the device.
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_uniform(size, seed, alg="philox"),
+        seeds,
+        fn_output_signature=tf.TensorSpec(size, tf.float32),
+    )
 
 
 def _place(maps: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -336,8 +320,7 @@ def _change_sharpness(picture: tf.Tensor, amount: tf.Tensor, weights: tf.Tensor)
     above, below = (tf.repeat(row, radius, 0) for row in (lines[:1], lines[-1:]))
     lines = _blur_columns(tf.concat([above, lines, below], 0), weights)
     left, right = (tf.tile(pixel, (1, radius)) for pixel in (lines[:, :3], lines[:, -3:]))
-    lines = tf.concat([left, lines, right], 1)
-    return _blur_rows_and_add(lines, weights, picture, amount)
+    return _blur_rows_and_add(tf.concat([left, lines, right], 1), weights, picture, amount)
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -367,29 +350,19 @@ def _finish(picture: tf.Tensor, settings: dict[str, tf.Tensor], mean: tf.Tensor)
         inside = in_y[:, tf.newaxis] & in_x[tf.newaxis]
         picture = tf.where(inside[..., tf.newaxis], mean, picture)
     if "noise_std" in settings:
-        picture = _add_noise(picture, settings["noise_std"], settings["noise_key"])
+        # Nearly Gaussian: the sum of the four bytes of a hash for each value, the finaliser of
+        # MurmurHash3 (Austin Appleby, public domain) of a counter and the key. TensorFlow's
+        # stateless normal numbers took longer than all the rest.
+        counter = tf.reshape(tf.range(np.prod(picture.shape), dtype=tf.int32), picture.shape)
+        bits = tf.bitcast(counter, tf.uint32) * np.uint32(0x9E3779B9)
+        bits += tf.bitcast(settings["noise_key"], tf.uint32)
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+            bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, np.uint32(shift)))
+            bits *= np.uint32(factor)
+        total = tf.zeros_like(counter)
+        for shift in (0, 8, 16, 24):
+            byte = tf.bitwise.right_shift(bits, np.uint32(shift)) & np.uint32(255)
+            total += tf.bitcast(byte, tf.int32)
+        spread = settings["noise_std"] / _BYTES_STD
+        picture += (tf.cast(total, tf.float32) - _BYTES_MEAN) * spread
     return tf.cast(tf.clip_by_value(tf.round(picture), 0.0, 255.0), tf.uint8)
-
-
-def _add_noise(picture: tf.Tensor, std: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """Adds noise that is nearly Gaussian: the sum of the four bytes of a hash for each value.
-
-    The hash is the finaliser of MurmurHash3 (Austin Appleby, public domain) of a counter and the
-    key; at this place TensorFlow's stateless normal numbers took longer than all the rest.
-    """
-    counter = tf.reshape(tf.range(np.prod(picture.shape), dtype=tf.int32), picture.shape)
-
-    def right(bits: tf.Tensor, shift: int) -> tf.Tensor:
-        return tf.bitwise.right_shift(bits, np.uint32(shift))
-
-    def fold(bits: tf.Tensor, shift: int) -> tf.Tensor:
-        return tf.bitwise.bitwise_xor(bits, right(bits, shift))
-
-    bits = tf.bitcast(counter, tf.uint32) * np.uint32(0x9E3779B9) + tf.bitcast(key, tf.uint32)
-    bits = fold(bits, 16) * np.uint32(0x85EBCA6B)
-    bits = fold(fold(bits, 13) * np.uint32(0xC2B2AE35), 16)
-    total = tf.zeros_like(counter)
-    for shift in (0, 8, 16, 24):
-        byte = tf.bitwise.bitwise_and(right(bits, shift), np.uint32(255))
-        total += tf.bitcast(byte, tf.int32)
-    return picture + (tf.cast(total, tf.float32) - _BYTES_MEAN) * (std / _BYTES_STD)

@@ -34,8 +34,8 @@ import numpy as np
 import policy_specs
 from food_data import image_placement
 
-PASSES = ("one", "fast", "accurate")
 _SHARES = {"one": (1.0,), "fast": (1.0, 0.6, 0.35), "accurate": (1.0, 0.5, 0.35)}
+PASSES = tuple(_SHARES)
 _NUM_VIEWS = 8
 
 
@@ -47,10 +47,10 @@ class Framing:
     max_extent: float = 0.5  # of its crop's side; for a longer motion a pass is left out
 
     def __post_init__(self) -> None:
-        if self.passes not in PASSES:
-            raise ValueError(f"passes: expected one of {', '.join(PASSES)}; got {self.passes!r}.")
-        if not self.max_extent > 0:
-            raise ValueError(f"max_extent: expected a number above 0, got {self.max_extent}.")
+        if self.passes not in PASSES or not self.max_extent > 0:
+            raise ValueError(
+                f"expected passes in {', '.join(PASSES)} and a max_extent above 0, got {self}."
+            )
 
     @property
     def votes(self) -> bool:
@@ -92,10 +92,8 @@ def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None
     """Adds --passes and --accurate; `passes` is None unless one is given."""
     text = "how often to look at a photo, closer each time; unless given, as the checkpoint says"
     parser.add_argument("--passes", choices=PASSES, help=text)
-    text, accurate = "short for --passes accurate: 24 times the cost of one pass", "accurate"
-    parser.add_argument(
-        "--accurate", dest="passes", action="store_const", const=accurate, help=text
-    )
+    text, name = "short for --passes accurate: 24 times the cost of one pass", "accurate"
+    parser.add_argument("--accurate", dest="passes", action="store_const", const=name, help=text)
 
 
 def look(
@@ -193,15 +191,6 @@ class Voted:
         asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
         return vote(turned_back(np.asarray(self._model.forward(*asked))))
 
-    def forward_with_distributions(
-        self, images: np.ndarray, embeddings: np.ndarray, **sampling: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What `forward` gives, and the token distributions of the pictures as they are."""
-        if sampling:
-            return self._model.forward_with_distributions(images, embeddings, **sampling)
-        votes, probabilities = self.votes(images, embeddings)
-        return vote(votes), probabilities
-
     def votes(self, images: np.ndarray, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All votes, [B, 8, 4], and the token distributions of the pictures as they are."""
         asked = turns_and_flips(images), np.tile(embeddings, (_NUM_VIEWS, 1))
@@ -228,20 +217,19 @@ def turned_back(answers: np.ndarray) -> np.ndarray:
 
 
 def vote(answers: np.ndarray) -> np.ndarray:
-    """The answer [B, 4] of [B, V, 4] that is nearest to all others: the medoid.
-
-    A motion and its reverse are equal. The winner is one of the answers, since a mean of places may
-    lie between two foods, and directions have no mean modulo 180 degrees. It points as the first
-    one does, that of the picture as it is. Example: of the midpoints 0.2, 0.22, 0.24 and 0.8, 0.22
-    wins.
+    """The answer [B, 4] of [B, V, 4] that is nearest to all others: the medoid, since a mean of
+    places may lie between two foods, and directions have no mean modulo 180 degrees. A motion and
+    its reverse are equal; it points as the first answer does, that of the picture as it is.
+    Example: of the midpoints 0.2, 0.22, 0.24 and 0.8, 0.22 wins.
     """
+    answers = np.asarray(answers)
     winners = distances(answers, answers).sum(axis=-1).argmin(axis=-1)
-    won = np.asarray(answers)[np.arange(len(answers)), winners]
-    ends, first = won.reshape(-1, 2, 2), np.asarray(answers)[:, 0].reshape(-1, 2, 2)
-    there, back = (
-        np.linalg.norm(other - first, axis=-1).sum(axis=-1) for other in (ends, ends[:, ::-1])
+    won, first = answers[np.arange(len(answers)), winners], answers[:, 0]
+    back = won[:, [2, 3, 0, 1]]
+    far, near = (
+        np.linalg.norm((one - first).reshape(-1, 2, 2), axis=-1).sum(axis=-1) for one in (won, back)
     )
-    return np.where((there > back)[:, np.newaxis], won[:, [2, 3, 0, 1]], won)
+    return np.where((far > near)[:, np.newaxis], back, won)
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ import pathlib
 import re
 import warnings
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -41,23 +42,15 @@ MAX_PIXELS = 100_000_000
 # shows 0.35 of a side in the closest pass of `framing`, 236 / 0.35 = 674 pixels.
 _ENOUGH_PX = 3 * policy_specs.IMAGE_SIZE
 # Phones and editors write up to 20 scans, and each costs a pass over all pixels.
-_MAX_SCANS, _MAX_SCANNED_PIXELS = 100, 1_000_000_000
-_MAX_SEGMENTS = 5000
+_MAX_SCANS, _MAX_SCANNED_PIXELS, _MAX_SEGMENTS = 100, 1_000_000_000, 5000
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 # What else is met under a picture's name: how it begins, and what it is.
-_OTHERS = (
-    (b"%PDF", "a PDF"),
-    (b"<", "a text such as SVG or HTML"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"8BPS", "a Photoshop file"),
-    (b"II*\0", "a TIFF that is damaged or of a kind that is not read, such as colours as floats"),
-    (b"MM\0*", "a TIFF that is damaged or of a kind that is not read, such as colours as floats"),
-    (b"\xff\xd8", "a JPEG whose header is damaged"),
-    (b"\x89PNG", "a PNG whose header is damaged"),
-)
+_OTHERS = {
+    b"%PDF": "a PDF",
+    b"<": "a text such as SVG or HTML",
+    b"\xff\xd8": "a JPEG whose header is damaged",
+    b"\x89PNG": "a PNG whose header is damaged",
+}
 _TURNS = {  # By EXIF's orientation.
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,7 +62,7 @@ _TURNS = {  # By EXIF's orientation.
 }
 # The next marker of a JPEG that is no restart and no stuffed byte of compressed data.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_END = b"\xff\xd9"
+_TRUNCATED = "The picture is truncated: its last part is absent."
 # A crop that has to be moved for an object leaves this part of its side between object and border.
 _CROP_MARGIN = 0.05
 # Pillow takes memory in blocks of 16 MB, which the C library keeps when they are given back; larger
@@ -98,24 +91,37 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises TooManyPixelsError before anything is decoded if there are more than `max_pixels`, and
     ImageDecodeError if the bytes are no such picture, or are truncated.
     """
-    return _decode(data, max_pixels, reduced=False)[0]
+    return decode_photo(data, max_pixels, reduced=False)[0]
 
 
-def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
+def decode_photo(
+    data: bytes, max_pixels: int = MAX_PIXELS, reduced: bool = True
+) -> tuple[np.ndarray, tuple[int, int]]:
     """As `decode_image`, but of a JPEG that is far larger than the network needs 1/2, 1/4 or 1/8:
     4032 x 3024 pixels give 1008 x 756. Also returns (width, height) of the whole picture; `place`
     takes both, so that points and answers are in pixels of the whole picture."""
-    return _decode(data, max_pixels, reduced=True)
+    with decoding():
+        if not data.startswith(b"\xff\xd8") or _check_jpeg(data):
+            return _pixels(data, max_pixels, reduced)
+        # Without its end marker a JPEG is whole if what follows makes no difference to its pixels.
+        data, end = data.removesuffix(b"\xff"), b"\xff\xd9"
+        image, size = _pixels(data + end, max_pixels, reduced)
+        other, _ = _pixels(data + b"\x5a\xa5" * 64 + end, max_pixels, reduced)
+        if not np.array_equal(image, other):
+            raise ImageDecodeError(_TRUNCATED)
+        return image, size
 
 
 def read_header(source: bytes | str | os.PathLike[str]) -> tuple[tuple[int, int], int]:
     """(width, height) of a picture before EXIF turns it, and EXIF's orientation, 1 to 8: with 5 to
     8 the upright picture has the sizes exchanged. `source` is a file or its bytes. Raises OSError
     if the file cannot be read, and ImageDecodeError."""
-    if not isinstance(source, bytes):
-        with open(source, "rb"):  # Raises what is no fault of the picture.
-            pass
-    with decoding(), _open(source) as picture:
+    is_file = not isinstance(source, bytes)
+    with (
+        open(source, "rb") if is_file else io.BytesIO(source) as file,
+        decoding(),
+        _open(file) as picture,
+    ):
         size, orientation = picture.size, _orientation(picture)
         if picture.format == "TIFF":  # Pillow has exchanged its sizes already.
             size = picture.tag_v2[256], picture.tag_v2[257]
@@ -135,20 +141,6 @@ def decoding() -> Iterator[None]:
         raise ImageDecodeError(f"The picture cannot be decoded: {str(error)[:200]}") from error
 
 
-def _decode(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tuple[int, int]]:
-    """The pixels, and (width, height) of the whole picture."""
-    with decoding():
-        if not data.startswith(b"\xff\xd8") or _check_jpeg(data):
-            return _pixels(data, max_pixels, reduced)
-        # Without its end marker a JPEG is whole if what follows makes no difference to its pixels.
-        data = data.removesuffix(b"\xff")
-        image, size = _pixels(data + _END, max_pixels, reduced)
-        other, _ = _pixels(data + b"\x5a\xa5" * 64 + _END, max_pixels, reduced)
-        if not np.array_equal(image, other):
-            raise ImageDecodeError("The picture is truncated: its last part is absent.")
-        return image, size
-
-
 def _check_jpeg(data: bytes) -> bool:
     """Whether a JPEG has its end marker. Raises ImageDecodeError for one that costs too much to
     decode, has other than 8 bits, or ends before its last scan."""
@@ -157,7 +149,7 @@ def _check_jpeg(data: bytes) -> bool:
         found = _MARKER.search(data, position)
         if found is None:
             if not scans or any(absent.values()):
-                raise ImageDecodeError("The picture is truncated: its last part is absent.")
+                raise ImageDecodeError(_TRUNCATED)
             return False
         code, position = found[0][1], found.end()
         if code == 0xD9:
@@ -169,39 +161,29 @@ def _check_jpeg(data: bytes) -> bool:
         position += max(length, 2)
         if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):  # The frame's header.
             if body[0] != 8:
-                raise ImageDecodeError(
-                    f"Expected a JPEG of 8 bits, got one of {body[0]}. Save it with 8."
-                )
+                raise ImageDecodeError(f"Expected a JPEG of 8 bits, got one of {body[0]}.")
             pixels = int.from_bytes(body[1:3], "big") * int.from_bytes(body[3:5], "big")
             absent = {component: set(range(64)) for component in body[6::3]}
         if code == 0xDA:
             scans += 1
             if scans > _MAX_SCANS or scans * pixels > _MAX_SCANNED_PIXELS and scans > 1:
-                raise ImageDecodeError(
-                    f"Expected a JPEG of at most {_MAX_SCANS} scans and "
-                    f"{_MAX_SCANNED_PIXELS:,} pixels in all of them, got more. Save it again."
-                )
+                break
             first, last, bits = body[1 + 2 * body[0] :][:3]
             for component in body[1 : 1 + 2 * body[0] : 2] if bits & 15 == 0 else ():
                 absent[component] -= set(range(first, last + 1))
-    raise ImageDecodeError(f"Expected a JPEG of fewer than {_MAX_SEGMENTS} segments, got more.")
+    raise ImageDecodeError(
+        f"Expected a JPEG of at most {_MAX_SCANS} scans, {_MAX_SCANNED_PIXELS:,} pixels in all of "
+        f"them and {_MAX_SEGMENTS} segments, got more. Save it again."
+    )
 
 
-def _open(source: bytes | str | os.PathLike[str]) -> Image.Image:
+def _open(file: BinaryIO) -> Image.Image:
     """A picture of which the header was read. Raises ImageDecodeError that names what it is."""
-    if isinstance(source, bytes):
-        start, number, file = source[:64], len(source), io.BytesIO(source)
-    else:
-        file, number = source, os.path.getsize(source)
-        with open(source, "rb") as opened:
-            start = opened.read(64)
-    if not number:
-        raise ImageDecodeError("Expected the bytes of a picture, got 0 bytes.")
+    start, formats = file.read(64), FORMATS
+    what = next((f", {name}" for first, name in _OTHERS.items() if start.startswith(first)), "")
     if start.startswith(atomic_files.LFS_POINTER):
         raise ImageDecodeError("It is a Git LFS pointer, not a picture: run `git lfs pull`.")
-    formats, is_film = FORMATS, start[4:8] == b"ftyp"
-    what = next((f", {name}" for first, name in _OTHERS if start.startswith(first)), "")
-    if is_film and start[8:12] in _HEIC_BRANDS:
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS:
         try:
             # Here, because it is an extra that most do without.
             import pillow_heif
@@ -213,8 +195,8 @@ def _open(source: bytes | str | os.PathLike[str]) -> Image.Image:
                 ", which is HEIC, an iPhone's format. It is read after `pip install --no-deps -r "
                 "requirements-heic.txt`, or save it as JPEG"
             )
-    elif is_film:
-        what = ", a film or a picture in a film's format"
+    number = file.seek(0, io.SEEK_END)
+    file.seek(0)
     try:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
@@ -225,7 +207,7 @@ def _open(source: bytes | str | os.PathLike[str]) -> Image.Image:
 
 
 def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tuple[int, int]]:
-    with _open(data) as picture:
+    with _open(io.BytesIO(data)) as picture:
         width, height = size = picture.size
         # The header tells the size before a byte is decompressed: a small file can claim much.
         if width * height > max_pixels:
@@ -241,7 +223,13 @@ def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tu
             size = picture.size  # Pillow turns a TIFF as it is loaded.
         orientation = _orientation(picture)
         turned = picture.transpose(_TURNS[orientation]) if orientation > 1 else picture
-        image = _to_rgb(turned)
+        if turned.mode == "F" or turned.mode.startswith("I"):
+            image = np.repeat(_eight_bits(np.asarray(turned))[..., np.newaxis], 3, axis=-1)
+        else:
+            if turned.has_transparency_data:
+                white = Image.new("RGBA", turned.size, (255, 255, 255, 255))
+                turned = Image.alpha_composite(white, turned.convert("RGBA"))
+            image = np.array(turned.convert("RGB"))
         if is_deep and 0 < image.max() < 64:
             raise ImageDecodeError(
                 f"Expected 16 bits per colour, got {image.max()} of 255 as the brightest: 12 bits "
@@ -260,16 +248,6 @@ def _orientation(picture: Image.Image) -> int:
     except ImageDecodeError:  # The picture is as good without its EXIF.
         return 1
     return value if value in _TURNS else 1
-
-
-def _to_rgb(picture: Image.Image) -> np.ndarray:
-    if picture.mode == "F" or picture.mode.startswith("I"):
-        return np.repeat(_eight_bits(np.asarray(picture))[..., np.newaxis], 3, axis=-1)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-        picture = Image.alpha_composite(white, picture)
-    return np.array(picture.convert("RGB"))
 
 
 def _eight_bits(grey: np.ndarray) -> np.ndarray:
@@ -300,20 +278,17 @@ class Placement:
 
     def to_model(self, points: np.ndarray) -> np.ndarray:
         """Picture pixels [N, 2] (x, y) -> model coordinates [N, 2]; outside 0..1 if cut off."""
-        scale, offset = self._transform()
+        scale, offset = (self.scale_x, self.scale_y), (self.offset_x, self.offset_y)
         return (np.asarray(points, np.float64) * scale + offset) / policy_specs.IMAGE_SIZE
 
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """Model coordinates [N, 2] in 0..1 -> picture pixels float64 [N, 2] (x, y)."""
-        scale, offset = self._transform()
+        scale, offset = (self.scale_x, self.scale_y), (self.offset_x, self.offset_y)
         return (np.asarray(points, np.float64) * policy_specs.IMAGE_SIZE - offset) / scale
 
     def to_dict(self) -> dict[str, str | int | float]:
         """The attributes by name, ready for JSON; `Placement(**d)` is the way back."""
         return dataclasses.asdict(self)
-
-    def _transform(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array([self.scale_x, self.scale_y]), np.array([self.offset_x, self.offset_y])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -369,12 +344,10 @@ def place(
 def _crop_start(length: int, side: int, keep: np.ndarray | None) -> int:
     """The first column (or row) of the crop: centred, or moved so that `keep` lies inside."""
     start = (length - side) // 2
-    if keep is None:
-        return start
-    low, high = float(np.min(keep)), float(np.max(keep))
-    margin = max(0.0, min(_CROP_MARGIN * side, (side - (high - low)) / 2))
-    start = min(start, math.floor(low - margin))
-    start = max(start, math.ceil(high + margin - side))
+    if keep is not None:
+        low, high = float(np.min(keep)), float(np.max(keep))
+        margin = max(0.0, min(_CROP_MARGIN * side, (side - (high - low)) / 2))
+        start = max(min(start, math.floor(low - margin)), math.ceil(high + margin - side))
     return min(max(start, 0), length - side)
 
 
@@ -392,10 +365,8 @@ def place_mask(mask: np.ndarray, placement: Placement) -> np.ndarray:
     at (321.4, 120.7) of the photograph, so it is set if the mask is set in column 321, row 120.
     """
     if mask.shape != (placement.height, placement.width):
-        raise ValueError(
-            f"mask: expected {placement.width} x {placement.height} pixels as the picture has, got "
-            f"{mask.shape[1]} x {mask.shape[0]}."
-        )
+        expected, got = (placement.width, placement.height), mask.shape[::-1]
+        raise ValueError(f"mask: expected {expected} pixels as the picture has, got {got}.")
     size = policy_specs.IMAGE_SIZE
     centres = (np.arange(size) + 0.5) / size
     points = np.floor(placement.to_picture(np.stack([centres, centres], axis=1))).astype(int)
