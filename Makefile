@@ -87,7 +87,7 @@ test-slow: $(STAMP)  ## those that build full-size networks or run whole program
 docs-pictures: $(STAMP)  ## makes the pictures of docs/images again; ARGS: some of their names
 	@$(BIN)/python tools/docs_pictures.py $(ARGS)
 
-check-gpu: $(STAMP)  ## goldens, speed, memory and versions on this node's GPU, as a table for an issue; ARGS=--cpu: on its CPU
+check-gpu: $(STAMP)  ## goldens, speed, memory and versions on this node's GPU, as a report for an issue; ARGS=--cpu: on its CPU
 	@$(BIN)/python tools/check_gpu.py $(ARGS)
 
 lint: $(STAMP)  ## style and format, changing nothing

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from importlib import metadata
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -26,29 +26,19 @@ sys.path.insert(0, str(ROOT))
 Row = tuple[str, str, str]
 
 
-def package_rows(
-    wanted: pathlib.Path, lock: pathlib.Path, version_of: Callable[[str], str] = metadata.version
-) -> list[Row]:
-    """The packages that `wanted` names, against the versions of the lock file for this Python."""
+def package_rows(wanted: str, lock: str, installed: Mapping[str, str]) -> list[Row]:
+    """The packages of requirements.in against the versions of the lock file for this Python."""
     from packaging import requirements
 
-    names = {re.match(r"[\w.-]*", line).group().lower() for line in wanted.read_text().splitlines()}
-    rows = []
-    for line in lock.read_text().splitlines():
-        if line.startswith((" ", "#")):
-            continue
-        locked = requirements.Requirement(line.removesuffix("\\"))
-        if locked.name not in names or not (locked.marker is None or locked.marker.evaluate()):
-            continue
-        (pin,) = locked.specifier
-        found = "not installed"
-        # The CUDA build is the same package under its other name.
-        for name in (locked.name.replace("tensorflow-cpu", "tensorflow"), locked.name):
-            try:
-                found = version_of(name)
-            except metadata.PackageNotFoundError:
-                continue
-        rows.append((locked.name, found, "" if found == pin.version else pin.version))
+    names, rows = set(re.findall(r"^[\w.-]+", wanted.lower(), re.MULTILINE)), []
+    for line in re.findall(r"^[^ #].*?(?= *\\?$)", lock, re.MULTILINE):
+        locked = requirements.Requirement(line)
+        if locked.name in names and (locked.marker is None or locked.marker.evaluate()):
+            (pin,) = locked.specifier
+            # The CUDA build is the same package under its other name.
+            other = installed.get(locked.name.removesuffix("-cpu"), "not installed")
+            found = installed.get(locked.name, other)
+            rows.append((locked.name, found, "" if found == pin.version else pin.version))
     return rows
 
 
@@ -80,39 +70,43 @@ def tensorflow_rows(gpu_wanted: bool) -> list[Row]:
 
 def folder_rows(data_dir: str, checkpoint_dir: str, min_free_gb: int) -> list[Row]:
     """Whether data can be read, and checkpoints written to a disk with so many GiB."""
-    data = (f"DATA_DIR {data_dir}", "can be read", "")
-    try:
-        os.listdir(data_dir)
-    except OSError as error:
-        data = (data[0], error.strerror or str(error), "a folder that can be read")
-    name = f"CHECKPOINT_DIR {checkpoint_dir}"
-    try:
+
+    def write() -> tuple[str, str]:
         with tempfile.NamedTemporaryFile(dir=checkpoint_dir) as file:
             file.write(bytes(65536))
             file.flush()
         free = shutil.disk_usage(checkpoint_dir).free // 2**30
-    except OSError as error:
-        return [data, (name, error.strerror or str(error), "a folder that can be written to")]
-    return [data, (name, f"{free} GB free", "" if free >= min_free_gb else f"{min_free_gb} GB")]
+        return f"{free} GB free", "" if free >= min_free_gb else f"{min_free_gb} GB"
+
+    rows = []
+    for name, need, look in (
+        (f"DATA_DIR {data_dir}", "read", lambda: (f"{len(os.listdir(data_dir))} files", "")),
+        (f"CHECKPOINT_DIR {checkpoint_dir}", "written to", write),
+    ):
+        try:
+            rows.append((name, *look()))
+        except OSError as error:
+            rows.append((name, error.strerror or str(error), f"a folder that can be {need}"))
+    return rows
 
 
 def main() -> int:
     """Prints the table; see the module."""
     good = (3, 10) <= sys.version_info[:2] <= (3, 13)
+    files = (ROOT / name for name in ("requirements.in", "requirements.txt"))
+    found = ((one.metadata["Name"], one.version) for one in metadata.distributions())
+    installed = {name.lower().replace("_", "-"): version for name, version in found}
     folders = (os.environ["DATA_DIR"], os.environ["CHECKPOINT_DIR"])
     rows = [
         ("Python", platform.python_version(), "" if good else "3.10 to 3.13"),
-        *package_rows(ROOT / "requirements.in", ROOT / "requirements.txt"),
+        *package_rows(*(file.read_text(encoding="utf-8") for file in files), installed),
         ("CPUs", str(len(os.sched_getaffinity(0))), ""),
         *tensorflow_rows("gpu" in os.environ.get("GRES", "")),
         *folder_rows(*folders, int(os.environ.get("MIN_FREE_GB") or 0)),
     ]
-    cells = [("", "what", "found", "expected")]
-    cells += [("ok" if not need else "NO", what, found, need) for what, found, need in rows]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths))
-        print(line.rstrip())
+    print(f"    {'what':<40}  {'found':<24}  expected")
+    for what, found, need in rows:
+        print(f"{'NO' if need else 'ok'}  {what:<40}  {found:<24}  {need}".rstrip())
     missing = [what for what, _, need in rows if need]
     print(f"missing: {', '.join(missing)}" if missing else "all is there")
     return 1 if missing else 0

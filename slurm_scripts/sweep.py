@@ -20,33 +20,25 @@ import math
 import pathlib
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # The file is run as a script.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # It is run as a script.
 
 from food_data import annotations, atomic_files  # noqa: E402
 
 RESULT_FILE = "sweep_result.json"
-WRONG_SETTINGS = 64
 _STATES = {None: "running, or killed", 0: "done", 75: "to be continued"}
 
 
 def read_settings(path: pathlib.Path) -> list[list[str]]:
     """The bindings of each setting. Raises ValueError, OSError."""
-    settings = []
-    text, _ = annotations.read_text(path, "settings file")
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        bindings = [binding.strip() for binding in line.split(";") if binding.strip()]
-        wrong = [one for one in bindings if not one.partition("=")[0].strip() or "=" not in one]
-        if wrong:
-            raise ValueError(
-                f"{path}, line {number}: expected gin bindings such as Transformer.num_layers = 4, "
-                f"with ; between them, got {wrong[0]!r}."
-            )
-        settings.append(bindings)
-    if not settings:
-        raise ValueError(f"{path}: expected a line for each run, got none.")
+    lines = annotations.read_text(path, "settings file")[0].splitlines()
+    lines = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    settings = [[one.strip() for one in line.split(";") if one.strip()] for line in lines]
+    wrong = [one for bindings in settings for one in bindings if not one.partition("=")[2]]
+    if wrong or not settings:
+        raise ValueError(
+            f"{path}: expected a line for each run, of gin bindings such as "
+            f"Transformer.num_layers = 4 with ; between them, got {wrong[:1] or 'none'}."
+        )
     return settings
 
 
@@ -59,9 +51,8 @@ def begin(settings_file: pathlib.Path, sweep_dir: pathlib.Path, index: int) -> p
             f"{settings_file}: expected a setting 0 to {len(settings) - 1}, got {index}. "
             "Submit with a smaller --array."
         )
-    folder = sweep_dir / f"setting_{index:03d}"
+    folder, kept = sweep_dir / f"setting_{index:03d}", sweep_dir / "settings.txt"
     folder.mkdir(parents=True, exist_ok=True)
-    kept = sweep_dir / "settings.txt"
     if not kept.exists():
         _replace(kept, "\n".join("; ".join(bindings) for bindings in settings) + "\n")
     elif read_settings(kept) != settings:
@@ -87,10 +78,12 @@ def table(sweep_dir: pathlib.Path) -> str:
     rows, metric = [], "metric"
     for index, bindings in enumerate(read_settings(sweep_dir / "settings.txt")):
         folder = sweep_dir / f"setting_{index:03d}"
-        found = _read_json(folder / "metadata.json")
-        metric = found.get("selection_metric", metric)
+        found, ended = (
+            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            for path in (folder / "metadata.json", folder / RESULT_FILE)
+        )
+        metric, code = found.get("selection_metric", metric), ended.get("exit_code")
         value = found.get("metrics", {}).get(metric, math.nan)
-        code = _read_json(folder / RESULT_FILE).get("exit_code")
         state = _STATES.get(code, f"failed, exit code {code}") if folder.is_dir() else "not begun"
         rows.append((value, index, state, found.get("epoch", ""), "; ".join(bindings)))
     # A failed run has perhaps a checkpoint, but not the result that was asked for.
@@ -100,10 +93,6 @@ def table(sweep_dir: pathlib.Path) -> str:
         number = "" if math.isnan(value) else f"{value:.4f}"
         lines.append(f"| {index} | {state} | {epoch} | {number} | {bindings} |")
     return "\n".join(lines)
-
-
-def _read_json(path: pathlib.Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _replace(path: pathlib.Path, text: str) -> None:
@@ -131,13 +120,12 @@ def main(arguments: list[str] | None = None) -> int:
         for parameter in parameters.split():
             kind = int if parameter in ("index", "exit_code") else pathlib.Path
             command.add_argument(parameter, type=kind)
-    args = vars(parser.parse_args(arguments))
-    parameters, function = COMMANDS[args["command"]]
+    command, *values = vars(parser.parse_args(arguments)).values()
     try:
-        print(function(*(args[name] for name in parameters.split())))
+        print(COMMANDS[command][1](*values))
     except (ValueError, OSError) as error:
         print(f"sweep.py: {error}", file=sys.stderr)
-        return WRONG_SETTINGS
+        return 64
     return 0
 
 

@@ -16,12 +16,19 @@ import shutil
 import sys
 import tempfile
 
-import numpy as np
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
 import keras2  # noqa: E402, F401
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from food_data import drawing, embedding_store  # noqa: E402
+from food_data import mask_rules as rules  # noqa: E402
+from food_data.synthetic import bodies, foods  # noqa: E402
+from food_data.synthetic import plates as synthetic_plates  # noqa: E402
 
 LITE, PHOTOS = ROOT / "pretrained" / "lite", ROOT / "examples" / "photos"
 # What is on in each panel of augmentations.jpg; stronger than in training, so that one sees it.
@@ -31,127 +38,103 @@ AUGMENTATIONS = {
     "scale_max": 1.6, "crop": 0.3, "brightness": 0.5, "contrast": 0.6, "saturation": 0.9,
     "hue_degrees": 40.0, "sharpness": 2.0, "noise": 0.15, "blur_px": 4.0, "cutout": 0.3,
 }  # fmt: skip
-_NUM_TOGETHER, _SIDE_PX = 6, 200
-
-
-def _drawn_plates(num_plates: int, seed: int, **options: object):  # noqa: ANN202
-    from food_data import embedding_store
-    from food_data.synthetic import plates
-
-    store = embedding_store.EmbeddingStore.load(ROOT / "embeddings")
-    return plates.build_synthetic_dataset(num_plates, seed, store, **options)
+_NUM_TOGETHER = 6
 
 
 def photos() -> np.ndarray:
     """What the model that ships answers on the photographs of examples/photos."""
-    import cv2
-
     import batch_api_inference
-    from food_data import image_placement
 
     with tempfile.TemporaryDirectory() as folder:
-        given = {
-            "checkpoint_dir": LITE,
-            "input_dir": PHOTOS / "images",
-            "labels": PHOTOS / "annotations.json",
-            "label_map": ROOT / "configs" / "real_food_label_map.json",
-            "action": "skewering",
-            "num_samples": 0,
-            "output_file": f"{folder}/answers.json",
-        }
-        flags = [text for name, value in given.items() for text in (f"--{name}", str(value))]
-        if batch_api_inference.main(flags):
+        flags = [f"--checkpoint_dir={LITE}", f"--input_dir={PHOTOS}/images", "--action=skewering"]
+        flags += [f"--labels={PHOTOS}/annotations.json", "--num_samples=0"]
+        flags += [f"--label_map={ROOT}/configs/real_food_label_map.json"]
+        if batch_api_inference.main([*flags, f"--output_file={folder}/answers.json"]):
             raise SystemExit("docs_pictures: the folder run failed.")
-        sheet = pathlib.Path(folder, "answers_sheet.png").read_bytes()
-        sheet = image_placement.decode_image(sheet)
+        sheet = np.asarray(Image.open(f"{folder}/answers_sheet.png").convert("RGB"))
     size = (1100, round(1100 * sheet.shape[0] / sheet.shape[1]))
     return cv2.resize(sheet, size, interpolation=cv2.INTER_AREA)
 
 
 def plates() -> np.ndarray:
     """Samples of drawn plates."""
-    from food_data import drawing
-
-    return drawing.contact_sheet(_drawn_plates(9, 0, workers=1), 24)
+    store = embedding_store.EmbeddingStore.load(ROOT / "embeddings")
+    drawn = synthetic_plates.build_synthetic_dataset(9, 0, store, workers=1)
+    return drawing.contact_sheet(drawn, 24)
 
 
 def augmentations() -> np.ndarray:
     """Each augmentation on one drawn plate, then all of configs/augmentation.gin six times."""
     import gin
-    import tensorflow as tf
 
-    from food_data import augmentation, drawing
+    from food_data import augmentation
 
-    plate = _drawn_plates(1, 18)
-    longest = np.argmax(np.hypot(*(plate.actions[:, 2:] - plate.actions[:, :2]).T))
+    image, motions, *_ = synthetic_plates.PlateDrawer(18, tuple(foods.FOOD_FORMS)).draw(0)
+    longest = motions[np.argmax(np.hypot(*(motions[:, 2:] - motions[:, :2]).T))]
     gin.parse_config_file(str(ROOT / "configs" / "augmentation.gin"))
     together = augmentation.Augmentation()
     gin.clear_config()
-    chosen = [("as it is", augmentation.Augmentation())]
+    chosen = {"as it is": augmentation.Augmentation()}
     for name, value in AUGMENTATIONS.items():
         # The direction is seen where the picture is mirrored.
         on = {"flip_horizontal_probability": 1.0} if name == "canonical_direction" else {}
-        title = f"{name.removesuffix('_probability')} {value:g}"
-        chosen.append((title, augmentation.Augmentation(**on, **{name: value})))
-    chosen += [(f"augmentation.gin, {i + 1}", together) for i in range(_NUM_TOGETHER)]
-    panels = []
-    for number, (title, augment) in enumerate(chosen):
-        images = tf.constant(np.asarray(plate.images[longest])[np.newaxis])
-        # Of this seed draws are far from zero, so that each panel differs from the first one.
-        seeds = tf.constant([[103, number]], tf.int32)
-        moved, actions = augment(images, plate.actions[longest][np.newaxis], seeds)
-        panels.append((title, drawing.draw_motion(np.asarray(moved)[0], np.asarray(actions)[0])))
-    return _sheet(panels, columns=6)
+        chosen[f"{name} {value:g}"] = augmentation.Augmentation(**on, **{name: value})
+    chosen |= {f"augmentation.gin, {i + 1}": together for i in range(_NUM_TOGETHER)}
+    # Of this seed draws are far from zero, so that each picture differs from the first one.
+    moved = [
+        augment(image[np.newaxis], longest[np.newaxis], np.array([[103, i]], np.int32))
+        for i, augment in enumerate(chosen.values())
+    ]
+    return _sheet(list(chosen), *map(np.concatenate, zip(*moved)))
 
 
 def mask_rules() -> np.ndarray:
-    """The motions that the rules make of drawn foods: red, dashed the main axis, a cross where the
+    """The motions that the rules make of drawn foods, a line for the main axis, a cross where the
     centroid is."""
-    import cv2
+    side, default = 236, rules.DEFAULT_RULES
 
-    from food_data import mask_rules as rules
-    from food_data.synthetic import bodies, foods
-
-    def mask(food: str, form: int, degrees: float) -> np.ndarray:
-        alpha = foods.FOOD_FORMS[food][form].paint(np.random.default_rng(2), 150.0).alpha
+    def mask(food: str, degrees: float) -> np.ndarray:
+        alpha = foods.FOOD_FORMS[food][0].paint(np.random.default_rng(2), 170.0).alpha
         turned = bodies.rotation(np.radians(degrees))
-        middle = _SIDE_PX / 2 - turned @ bodies.centre(alpha.shape)
-        matrix = np.column_stack([turned, middle])
-        return cv2.warpAffine(alpha, matrix, (_SIDE_PX, _SIDE_PX)) > 127
+        middle = side / 2 - turned @ bodies.centre(alpha.shape)
+        return cv2.warpAffine(alpha, np.column_stack([turned, middle]), (side, side)) > 127
 
-    def draw(axes, food: np.ndarray, rule: rules.MaskRule, is_box: bool) -> None:  # noqa: ANN001
-        picture = np.where(food[..., np.newaxis], (0.95, 0.78, 0.35), (0.93, 0.93, 0.91))
-        axes.imshow(picture, extent=(0, _SIDE_PX, _SIDE_PX, 0))
-        rows, columns = np.nonzero(food)
-        if is_box:
-            (left, right), (top, bottom) = ((one.min(), one.max() + 1) for one in (columns, rows))
-            corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-            axes.fill(*corners.T, fill=False, edgecolor="#555555")
-            motion = rules.box_axis(corners.astype(np.float64), rule, food.shape[::-1])
-        else:
-            motion = rules.mask_axis(food, rule)
-            axes.plot(*rules.mask_axis(food, rules.MaskRule()).T, "--", color="#555555")
-            axes.plot(columns.mean() + 0.5, rows.mean() + 0.5, "+", color="black", markersize=9)
-        arrow = {"arrowstyle": "-|>", "color": "#b2182b", "linewidth": 2, "shrinkA": 0}
-        axes.annotate("", xy=motion[1], xytext=motion[0], arrowprops={**arrow, "shrinkB": 0})
-        axes.plot(*motion[0], "o", color="#b2182b", markersize=5)
+    banana, rice, noodles = mask("banana", -30), mask("rice", 24), mask("spaghetti", -15)
+    shown = {
+        "skewering: all of the axis": (banana, default["skewering"]),
+        "scooping: all of the axis": (rice, default["scooping"]),
+        "twirling: its middle half": (noodles, default["twirling"]),
+        "direction: down": (banana, rules.MaskRule(direction="down")),
+        "through: box": (banana, rules.MaskRule(through="box")),
+        "only a box is known": (banana, default["skewering"]),
+    }
+    pictures, motions = [], []
+    for title, (food, rule) in shown.items():
+        picture = np.where(food[..., np.newaxis], (242, 199, 89), (60, 60, 70)).astype(np.uint8)
+        pixels = np.argwhere(food)[:, ::-1]
+        motions.append(rules.mask_axis(food, rule))
+        if title == "only a box is known":
+            corners = np.stack([pixels.min(axis=0), pixels.max(axis=0) + 1])
+            cv2.rectangle(picture, *corners.tolist(), (200, 200, 200))
+            motions[-1] = rules.box_axis(corners.astype(float), rule, food.shape[::-1])
+        axis = np.rint(rules.mask_axis(food, rules.MaskRule())).astype(int)
+        cv2.line(picture, *axis.tolist(), (90, 90, 90), 1, cv2.LINE_AA)
+        cv2.drawMarker(picture, pixels.mean(axis=0).astype(int).tolist(), (0, 0, 0))
+        pictures.append(picture)
+    return _sheet(list(shown), np.stack(pictures), np.array(motions).reshape(-1, 4) / side)
 
-    banana, default = mask("banana", 0, -30), rules.DEFAULT_RULES
-    box, down = rules.MaskRule(through="box"), rules.MaskRule(direction="down")
-    panels = [
-        ("skewering\nall of the axis", (banana, default["skewering"], False)),
-        ("scooping\nall of the axis", (mask("rice", 0, 24), default["scooping"], False)),
-        ("twirling\nits middle half", (mask("spaghetti", 0, -15), default["twirling"], False)),
-        ('"direction": "down"', (banana, down, False)),
-        ('"through": "box"\n(dashed: "centroid")', (banana, box, False)),
-        ("only a box is known\nits longer side", (banana, default["skewering"], True)),
-    ]
-    return _sheet(panels, columns=3, draw=draw)
+
+def _sheet(titles: list[str], images: np.ndarray, motions: np.ndarray) -> np.ndarray:
+    """Pictures uint8 [N, H, W, 3] with their motions [N, 4], six in a row."""
+    tiles = list(map(drawing.draw_motion, images, motions))
+    for tile, title in zip(tiles, titles):
+        for ink, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(tile, title, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, ink, width)
+    return drawing.grid(tiles, 6)
 
 
 def page() -> np.ndarray:
     """The server's page with an answer of the model that ships on it."""
-    from PIL import Image
     from playwright import sync_api
 
     from benchmarks import serve_load
@@ -178,31 +161,9 @@ def page() -> np.ndarray:
     return pixels & 0xFC | 2
 
 
-def _sheet(panels: list, columns: int, draw=None) -> np.ndarray:  # noqa: ANN001
-    """Titled panels in rows: pictures, or what `draw` draws on axes."""
-    from matplotlib.backends import backend_agg
-    from matplotlib.figure import Figure
-
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(2.3 * columns, 2.6 * rows), dpi=100, layout="constrained")
-    canvas = backend_agg.FigureCanvasAgg(figure)
-    for axes, (title, content) in zip(figure.subplots(rows, columns).flat, panels):
-        axes.set_title(title, fontsize=9)
-        axes.set_axis_off()
-        if draw is None:
-            axes.imshow(content, interpolation="none")
-        else:
-            draw(axes, *content)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
-
-
 PICTURES = {
-    "photos.jpg": photos,
-    "plates.jpg": plates,
-    "augmentations.jpg": augmentations,
-    "mask_rules.png": mask_rules,
-    "page.png": page,
+    **{f"{make.__name__}.jpg": make for make in (photos, plates, augmentations)},
+    **{f"{make.__name__}.png": make for make in (mask_rules, page)},
 }
 
 
@@ -214,11 +175,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("pictures", nargs="*", metavar="PICTURE", help=", ".join(PICTURES))
     parser.add_argument("--output_dir", type=pathlib.Path, default=ROOT / "docs" / "images")
     args = parser.parse_args(argv)
-    unknown = set(args.pictures) - set(PICTURES)
-    if unknown:
-        parser.error(f"expected some of {', '.join(PICTURES)}; got {', '.join(sorted(unknown))}")
-    from PIL import Image
-
     for name in args.pictures or PICTURES:
         Image.fromarray(PICTURES[name]()).save(args.output_dir / name, quality=85, optimize=True)
         print(args.output_dir / name)

