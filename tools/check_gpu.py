@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     size = [f"--batch_size={batch_size}", f"--steps={steps}", *bindings]
     for variant in VARIANTS:
         title = f"train step, {variant}, batches of {batch_size}"
-        parts[title] = ["-m", "benchmarks.train_step", "--measure", variant, *size]
+        parts[title] = ["-m", "benchmarks.train_step", "--variant", variant, *size]
     for kind in ("float32",) if on_cpu else ("float32", "TensorFloat-32"):
         parts[f"goldens, {kind}"] = ["-c", GOLDENS, kind, chosen, "tests/golden"]
     for title, arguments in parts.items():
