@@ -40,7 +40,9 @@ from importlib import metadata as package_metadata
 
 import filelock
 import gin
+import marshmallow
 from absl import logging
+from marshmallow import fields, validate
 
 import checkpoint_config
 import checkpoint_files
@@ -73,11 +75,7 @@ _PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-agents", "tf-keras", "numpy", "
 # One more than is needed: a server may have read metadata.json just before it changed.
 _BEST_KEPT = 2
 # What may change when a run goes on: what it starts from, and how its checkpoints look at photos.
-_NO_MATTER = (
-    "EfficientNetEncoder.imagenet_weights_file",
-    "Framing.passes",
-    "Framing.max_extent",
-)
+_NO_MATTER = ("EfficientNetEncoder.imagenet_weights_file", "Framing.passes", "Framing.max_extent")
 
 
 class CheckpointDirectoryError(ValueError):
@@ -113,27 +111,11 @@ class Contents:
         return self.directory / self.metadata["checkpoint"]
 
 
-@dataclasses.dataclass(frozen=True)
-class LoadedCheckpoint:
+class LoadedCheckpoint(typing.NamedTuple):
     """What `load` found."""
 
     agent: agent_wrapper.Agent  # with the weights of the checkpoint; its optimizer is new
     contents: Contents  # the files beside the weights
-
-    @property
-    def embeddings(self) -> embedding_store.EmbeddingStore:
-        """The instructions it was trained with."""
-        return self.contents.embeddings
-
-    @property
-    def metadata(self) -> dict[str, object]:
-        """The contents of metadata.json."""
-        return self.contents.metadata
-
-    @property
-    def version(self) -> str:
-        """Name of the checkpoint, such as 'best_checkpoint-120'."""
-        return self.contents.metadata["checkpoint"]
 
 
 def locate(path: str | os.PathLike[str]) -> pathlib.Path:
@@ -149,9 +131,8 @@ def locate(path: str | os.PathLike[str]) -> pathlib.Path:
     counts = read_metadata(path.parent)["checkpoint"]
     if name != counts:
         raise CheckpointDirectoryError(
-            f"{path}: expected {counts}, the checkpoint that counts in {path.parent} (it is what "
-            f"{METADATA_FILE} describes), got {name}. Give the directory, or go on training from "
-            "this one with --pretrained_checkpoint."
+            f"{path}: expected {counts}, which {METADATA_FILE} describes, got {name}. Give the "
+            "directory, or go on training from this one with --pretrained_checkpoint."
         )
     return path.parent
 
@@ -159,15 +140,33 @@ def locate(path: str | os.PathLike[str]) -> pathlib.Path:
 def _read_text(path: pathlib.Path) -> str:
     """A small file that came with a checkpoint."""
     checkpoint_files.refuse_pointer(path)
-    size = path.stat().st_size
-    if size > _MAX_TEXT_BYTES:
-        raise CheckpointDirectoryError(
-            f"{path}: expected at most {_MAX_TEXT_BYTES:,} bytes, got {size:,}."
-        )
     try:
+        if (size := path.stat().st_size) > _MAX_TEXT_BYTES:
+            raise ValueError(f"{size:,} bytes, more than {_MAX_TEXT_BYTES:,}")
         return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise CheckpointDirectoryError(f"{path}: expected UTF-8 text, got {error}.") from error
+
+
+class _Framing(marshmallow.Schema):
+    passes = fields.String(validate=validate.OneOf(framing.PASSES))
+    max_extent = fields.Float(validate=validate.Range(min=0, min_inclusive=False))
+
+
+class _Metadata(marshmallow.Schema):
+    """What others rely on in metadata.json."""
+
+    class Meta:
+        unknown = marshmallow.INCLUDE
+
+    format_version = fields.Integer(required=True, validate=validate.Equal(FORMAT_VERSION))
+    # A name and no path, which could lead out of the directory.
+    checkpoint = fields.String(required=True, validate=validate.Regexp(r"\w[\w.-]*\Z"))
+    resize = fields.String(
+        required=True, allow_none=True, validate=validate.OneOf(image_placement.MODES)
+    )
+    trained_pairs = fields.List(fields.Tuple((fields.String(), fields.String())))
+    framing = fields.Nested(_Framing)
 
 
 def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
@@ -178,49 +177,21 @@ def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
         raise FileNotFoundError(f"No checkpoint directory {directory}.")
     path = directory / METADATA_FILE
     if not path.is_file():
-        found = sorted(entry.name for entry in directory.iterdir())[:10]
         raise CheckpointDirectoryError(
             f"{directory}: expected {METADATA_FILE}, which train.py writes with its first "
-            f"checkpoint; found {found or 'nothing'}. The weights alone can be loaded with "
-            "checkpoint_loading.py, or be fine-tuned with train.py --pretrained_checkpoint."
+            "checkpoint. The weights alone can be loaded with checkpoint_loading.py, or be "
+            "fine-tuned with train.py --pretrained_checkpoint."
         )
     try:
         contents = json.loads(_read_text(path))
+        faults = _Metadata().validate(contents)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointDirectoryError(f"{path}: expected JSON, got {error}.") from error
-    version = contents.get("format_version") if isinstance(contents, dict) else None
-    if version != FORMAT_VERSION:
+        faults = f"no JSON: {error}"
+    if faults:
         raise CheckpointDirectoryError(
-            f"{path}: expected format_version {FORMAT_VERSION}, got {version}."
+            f"{path}: expected what train.py writes, got {faults!s:.200}. Copy the directory again "
+            "from where train.py wrote it."
         )
-
-    def is_name(value: object) -> bool:
-        # And no path, which could lead out of the directory.
-        return isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value) is not None
-
-    def are_pairs(value: object) -> bool:
-        return isinstance(value, list) and all(
-            isinstance(pair, list) and [type(name) for name in pair] == [str, str] for pair in value
-        )
-
-    def is_framing(value: object) -> bool:
-        with contextlib.suppress(TypeError, ValueError):
-            return framing_of({"framing": value}) is not None
-        return False
-
-    modes = (None, *image_placement.MODES)
-    for name, default, is_right, expected in (
-        ("checkpoint", None, is_name, f"a name such as '{BEST_STEM}-120'"),
-        ("resize", "nothing", modes.__contains__, f"one of {modes}, null for unknown"),
-        ("trained_pairs", [], are_pairs, "a list of [action, food]"),
-        ("framing", {}, is_framing, f"passes in {framing.PASSES} and a max_extent"),
-    ):
-        value = contents.get(name, default)
-        if not is_right(value):
-            raise CheckpointDirectoryError(
-                f"{path}: expected '{name}' to be {expected}, got {value!r:.200}. Copy the "
-                "directory again from where train.py wrote it."
-            )
     return contents
 
 
@@ -254,8 +225,7 @@ def read_contents(directory: str | os.PathLike[str]) -> Contents:
             embeddings = embedding_store.EmbeddingStore.load(directory / EMBEDDINGS_DIR)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
             raise CheckpointDirectoryError(
-                f"{directory / EMBEDDINGS_DIR}: expected a manifest as embedding_store writes it, "
-                f"got {error!r}."
+                f"{directory / EMBEDDINGS_DIR}: expected what embedding_store writes, got {error!r}"
             ) from error
         if read_metadata(directory) == metadata and weights_digest(directory) == digest:
             return Contents(directory, metadata, config, embeddings, calibration, digest)
@@ -287,8 +257,8 @@ def load(
 
     Raises:
         FileNotFoundError: if the directory or a part of it is absent.
-        CheckpointDirectoryError: if a file is not what it should be, or describes no network.
-        checkpoint_loading.CheckpointLoadError: if the weights do not fit.
+        ValueError: CheckpointDirectoryError or ConfigError if a file is not what it should be, or
+            describes no network; CheckpointLoadError if the weights do not fit.
     """
     contents = directory if isinstance(directory, Contents) else read_contents(directory)
     text, config = contents.config, contents.directory / CONFIG_FILE
@@ -302,13 +272,11 @@ def load(
     import agent_wrapper
 
     lengths = checkpoint_files.TensorFile(str(contents.prefix)).lengths
+    checkpoint_config.apply(text, config, trust_config or config_file is not None, lengths)
     try:
-        checkpoint_config.apply(text, config, trust_config or config_file is not None, lengths)
         if loss_type is not None:
             gin.bind_parameter("TransformerNetwork.loss_type", loss_type)
         agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
-    except checkpoint_config.ConfigError as error:
-        raise CheckpointDirectoryError(str(error)) from error
     except (TypeError, ValueError, ArithmeticError, tf.errors.OpError) as error:
         # Layers say in many ways that they cannot be built with what they were given.
         reason = str(error).strip().splitlines()[0]
@@ -318,8 +286,8 @@ def load(
     index = pathlib.Path(f"{contents.prefix}.index").read_bytes()
     if hashlib.sha256(index).hexdigest() != contents.weights_sha256:
         raise CheckpointDirectoryError(
-            f"{contents.prefix}: expected the weights that were there when the files beside them "
-            "were read, got others: something writes there. Try again, or load a copy."
+            f"{contents.prefix}: other weights than when the files beside them were read. Try "
+            "again, or load a copy."
         )
     return LoadedCheckpoint(agent, contents)
 
@@ -378,19 +346,17 @@ class StateFile:
         path = directory / STATE_FILE
         if not path.is_file():
             raise ResumeError(
-                f"{directory}: expected {STATE_FILE}, which a run writes with every checkpoint to "
-                "go on from; found none. To start from the weights alone, use "
-                "--pretrained_checkpoint."
+                f"{directory}: expected {STATE_FILE}, which a run writes to go on from; found "
+                "none. To start from the weights alone, use --pretrained_checkpoint."
             )
         try:
             contents = json.loads(path.read_text())
-            version = contents.pop("format_version")
-            if version != FORMAT_VERSION:
-                raise ValueError(f"format_version {version} in the place of {FORMAT_VERSION}")
+            if contents["format_version"] != FORMAT_VERSION:
+                raise ValueError(f"format_version {contents['format_version']}")
             states = {}
-            for name, fields in contents["states"].items():
-                best = fields["best"] and Best(**fields["best"])
-                states[name] = TrainingState(**{**fields, "best": best})
+            for name, state in contents["states"].items():
+                best = state["best"] and Best(**state["best"])
+                states[name] = TrainingState(**{**state, "best": best})
             return cls(contents["checkpoint"], contents["settings"], states)
         except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise ResumeError(f"{path}: expected what train.py writes, got {error!r}.") from error
@@ -443,15 +409,15 @@ def find_resume_point(path: str | os.PathLike[str]) -> ResumePoint:
         name = pathlib.Path(checkpoint_files.resolve_prefix(path)).name
     if name not in file.states:
         raise ResumeError(
-            f"--resume_checkpoint {path}: expected one of {', '.join(file.states)} in {directory}, "
-            f"got {name}, which holds weights only. Give the directory, or use "
-            "--pretrained_checkpoint to begin a new run with these weights."
+            f"--resume_checkpoint {path}: expected one of {', '.join(file.states)}, got {name}, "
+            "which holds weights only. Give the directory, or begin a new run with these weights: "
+            "--pretrained_checkpoint."
         )
     state = file.states[name]
     if state.best is not None and not (directory / f"{state.best.checkpoint}.index").is_file():
         raise ResumeError(
-            f"--resume_checkpoint {path}: expected {state.best.checkpoint}, the best one at that "
-            f"moment, in {directory}; it is gone. Resume from {file.checkpoint}."
+            f"--resume_checkpoint {path}: {state.best.checkpoint}, the best one at that moment, is "
+            f"gone from {directory}. Resume from {file.checkpoint}."
         )
     return ResumePoint(directory / name, state, file.settings)
 
@@ -465,11 +431,7 @@ def holds_run(directory: str | os.PathLike[str]) -> bool:
 
 
 class CheckpointWriter:
-    """Writes the checkpoints of a run into a directory.
-
-    Attributes:
-        directory: of the run.
-    """
+    """Writes the checkpoints of a run into a directory."""
 
     def __init__(
         self,
@@ -504,12 +466,11 @@ class CheckpointWriter:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         # What a killed run was in the middle of writing.
-        for path in self.directory.glob(".*_checkpoint-*.*"):
-            shutil.rmtree(path, ignore_errors=True)
         small_files = (METADATA_FILE, STATE_FILE, "checkpoint", CONFIG_FILE)
-        for pattern in (*(f".{name}.*" for name in small_files), f"{EMBEDDINGS_DIR}/.*"):
+        patterns = [".*_checkpoint-*.*", *(f".{name}.*" for name in small_files)]
+        for pattern in (*patterns, f"{EMBEDDINGS_DIR}/.*"):
             for path in self.directory.glob(pattern):
-                path.unlink()
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
         # Imports register what only training binds, and are refused where they are not known.
         config = gin.operative_config_str()
         config = re.sub(r"^(import|from) .*\n?", "", config, flags=re.MULTILINE)
@@ -534,13 +495,8 @@ class CheckpointWriter:
         if not self._writes:
             return prefix
         _save(self._agent.weights_checkpoint(), prefix)
-        contents = {
-            **self._metadata,
-            "checkpoint": prefix.name,
-            "global_step": step,
-            "metrics": dict(metrics),
-            **more,
-        }
+        found = {"checkpoint": prefix.name, "global_step": step, "metrics": dict(metrics)}
+        contents = {**self._metadata, **found, **more}
         self._replace(METADATA_FILE, json.dumps(contents, indent=1) + "\n")
         # TensorFlow's note of the latest one, so that the directory's name means the best.
         self._replace("checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
@@ -555,19 +511,14 @@ class CheckpointWriter:
         path = self.directory / CALIBRATION_FILE
         if not path.is_file():
             return
-        try:
+        calibrated = None
+        with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError):
             calibrated = json.loads(path.read_text())["fitted_on"]["weights_sha256"]
-        except (ValueError, LookupError, TypeError, RecursionError):
-            calibrated = None
         if calibrated != weights_digest(self.directory):
             os.replace(path, path.with_name(STALE_CALIBRATION_FILE))
             atomic_files.sync(self.directory)
-            logging.warning(
-                "%s is of other weights than the new ones and is now %s: run calibrate.py again "
-                "when the run is over",
-                CALIBRATION_FILE,
-                STALE_CALIBRATION_FILE,
-            )
+            warning = "%s is of other weights and is now %s: run calibrate.py again after the run"
+            logging.warning(warning, CALIBRATION_FILE, STALE_CALIBRATION_FILE)
 
     def write_training_state(self, state: TrainingState) -> pathlib.Path:
         """Saves everything, to go on from here; returns and raises as `write` does."""
@@ -578,10 +529,9 @@ class CheckpointWriter:
         names = [other.name for other in checkpoint_files.numbered(self.directory, LAST_STEM)]
         # Later ones are of a run that has gone on from an earlier checkpoint.
         names = names[: names.index(prefix.name) + 1][-self._max_checkpoints :]
-        states = {}
-        if (self.directory / STATE_FILE).is_file():
-            states = StateFile.read(self.directory).states
-        states = {**states, prefix.name: state}
+        is_first = not (self.directory / STATE_FILE).is_file()
+        states = {} if is_first else dict(StateFile.read(self.directory).states)
+        states[prefix.name] = state
         kept = {name: states[name] for name in names if name in states}
         file = dataclasses.asdict(StateFile(prefix.name, self._settings, kept))
         text = json.dumps({"format_version": FORMAT_VERSION, **file}, indent=1)
@@ -595,13 +545,9 @@ class CheckpointWriter:
 
 
 def _save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
-    """Writes both files of a checkpoint, whole or not at all.
-
-    TensorFlow writes the index in place; a run killed meanwhile, or a full disk, would leave half
-    of it under its final name. So both are made in a folder of their own beside it and moved when
-    they are whole. (`tf.train.CheckpointManager` does not do that either, and keeps one list and
-    one note for a directory, where two kinds of checkpoints lie here.)
-    """
+    """Writes both files of a checkpoint, whole or not at all: in a folder of their own beside it,
+    then moved. TensorFlow, its CheckpointManager too, writes the index in place; a run killed
+    meanwhile, or a full disk, would leave half of it under its final name."""
     import tensorflow as tf
 
     folder = prefix.parent
@@ -618,15 +564,15 @@ def _save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
                 os.replace(path, folder / path.name)
             atomic_files.sync(folder)
     except (OSError, tf.errors.OpError) as error:
-        if not folder.is_dir():
-            gone = f"{folder} is no longer there; its earlier checkpoints went with it"
-            raise CheckpointWriteError(f"Cannot write the checkpoint {prefix}: {gone}.") from error
-        free = shutil.disk_usage(folder).free
         reason = str(error).strip().splitlines()[0].rstrip(".")[:300]
+        way_out = f"{folder} is gone, and its earlier checkpoints with it"
+        if folder.is_dir():
+            free = f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB free"
+            way_out = (
+                f"{free}. Make room, then --resume_checkpoint {folder}: earlier ones are whole"
+            )
         raise CheckpointWriteError(
-            f"Cannot write the checkpoint {prefix}: {reason}. Expected room for it, got "
-            f"{free / 1e6:,.0f} MB free. Earlier checkpoints are whole: make room, then "
-            f"--resume_checkpoint {folder}."
+            f"Cannot write the checkpoint {prefix}: {reason}; {way_out}."
         ) from error
 
 
@@ -642,17 +588,14 @@ def _keep_only(directory: pathlib.Path, stem: str, names: Collection[str]) -> No
 @contextlib.contextmanager
 def only_run(directory: str | os.PathLike[str], wait_s: float | None = None) -> Iterator[None]:
     """Keeps other runs out of the directory: two would delete each other's checkpoints. Waits for
-    another one to end; unless `wait_s` is given, only in a job that Slurm has restarted.
-
-    The lock goes with the process, however that ends, so nothing is left to be cleared away after a
-    crash. Where the file system has no locks, a warning is logged and nobody is kept out.
-    """
+    another one to end; unless `wait_s` is given, only in a job that Slurm has restarted. Where the
+    file system has no locks, a warning is logged and nobody is kept out."""
     if wait_s is None:
         is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
         wait_s = RESTART_WAIT_S if is_restart else 0.0
     path = pathlib.Path(directory) / LOCK_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not a file that says "locked": it would outlive a node that was lost.
+    # Goes with the process. A file that says "locked" would outlive a node that was lost.
     lock = filelock.FileLock(path, timeout=wait_s, fallback_to_soft=False)
     try:
         lock.acquire(poll_interval=1.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import dataclasses
-import difflib
 import glob
 import math
 import os
@@ -49,7 +48,7 @@ def resolve_prefix(path: str | os.PathLike) -> str:
 
     Args:
         path: a prefix, one of its files, a directory (its latest checkpoint: the one the state file
-            names, else the newest index) or a stem.
+            names, else the newest index; or a policy that TF-Agents has saved) or a stem.
 
     Returns:
         A prefix whose index file exists.
@@ -62,25 +61,28 @@ def resolve_prefix(path: str | os.PathLike) -> str:
         raise CheckpointNotFoundError("Checkpoint: expected a path, got an empty one.")
     atomic_files.check_local(path, "Checkpoint")
     given = pathlib.Path(path)
-    prefix = given.with_name(re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", given.name) or ".")
+    prefix = given.parent / re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", given.name)
     if _has_index(prefix):
         return str(prefix)
     if given.is_dir():
         return str(_latest(given))
     if given.is_file() and prefix == given:
         refuse_pointer(given)
-        with given.open("rb") as file:
-            is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
         raise CheckpointLoadError(
             "Checkpoint: expected the prefix of a TensorFlow checkpoint, that is a path without "
-            f".index or .data-..., or a directory; got the {'HDF5 ' * is_hdf5}file {given}. "
-            "ImageNet weights of Keras (.h5) are loaded by "
-            "EfficientNetEncoder.imagenet_weights_file."
+            f".index or .data-..., or a directory; got the file {given}. ImageNet weights of Keras "
+            "(.h5) are loaded by EfficientNetEncoder.imagenet_weights_file."
         )
-    of_stem = numbered(given.parent, given.name)
-    if of_stem:
+    if of_stem := numbered(given.parent, given.name):
         return str(of_stem[-1])
-    raise _not_found(given, prefix)
+    folder = next(one for one in given.absolute().parents if one.is_dir())
+    has_data = any(folder.glob(f"{glob.escape(prefix.name)}.data-*-of-*"))
+    way_out = f" A checkpoint is two files: copy {prefix.name}.index too." if has_data else ""
+    if "rt1" in str(given).lower():
+        way_out += f" {PUBLIC_CHECKPOINTS}"
+    raise CheckpointNotFoundError(
+        f"Checkpoint: there is no {prefix}.index. {_contents(folder)}{way_out}"
+    )
 
 
 def prefixes_in(directory: pathlib.Path) -> list[pathlib.Path]:
@@ -130,61 +132,26 @@ def _latest(directory: pathlib.Path) -> pathlib.Path:
     latest = {_stem_and_number(prefix)[0]: prefix for prefix in prefixes_in(directory)}
     if latest:
         return max(latest.values(), key=lambda prefix: os.path.getmtime(f"{prefix}.index"))
-    if (directory / "saved_model.pb").is_file():
-        prefix = directory / "variables" / "variables"
-        if (directory / "policy_specs.pbtxt").is_file() and _has_index(prefix):
-            return prefix
-        raise CheckpointLoadError(
-            f"Checkpoint: expected a checkpoint, or a policy that TF-Agents has saved, got the "
-            f"SavedModel {directory} without policy_specs.pbtxt or variables. Its variables are "
-            f"listed by --checkpoint_path {prefix} --list; for training, use the checkpoint it was "
-            "exported from."
-        )
+    exported = directory / "variables" / "variables"
+    if (directory / "policy_specs.pbtxt").is_file() and _has_index(exported):
+        return exported
     raise CheckpointNotFoundError(
-        f"Checkpoint: expected a directory with a checkpoint (*.index), got {directory}. "
-        f"{_contents(directory)}"
+        "Checkpoint: expected a directory with a checkpoint (*.index) or a SavedModel with "
+        f"policy_specs.pbtxt, got {directory}. {_contents(directory)}"
     )
 
 
 def _contents(directory: pathlib.Path) -> str:
     """What there is to choose from: checkpoints, or else files and folders."""
-    what, names = "Checkpoints in it", [prefix.name for prefix in prefixes_in(directory)]
-    if not names:
-        what, entries = "It holds", directory.iterdir()
-        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
-    return f"{what}: {some(names, 12) or 'nothing'}."
+    names = [prefix.name for prefix in prefixes_in(directory)]
+    names = names or sorted(entry.name for entry in directory.iterdir())
+    return f"{directory} holds {some(names, 12) or 'nothing'}."
 
 
 def some(names: Sequence[str], most: int) -> str:
     """The first of the names, and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
-
-
-def _not_found(given: pathlib.Path, prefix: pathlib.Path) -> CheckpointNotFoundError:
-    """What to raise where there is neither a prefix nor a directory nor a stem."""
-    parent, way_out = given.parent, ""
-    if not parent.is_dir():
-        existing = next(folder for folder in parent.absolute().parents if folder.is_dir())
-        why = f"there is no directory {parent}. The last that exists is {existing}"
-        parent = existing
-    elif any(parent.glob(f"{glob.escape(prefix.name)}.data-*-of-*")):
-        why = f"it has a data file but no {prefix.name}.index; a checkpoint is both"
-        way_out = " Copy the index file too."
-    else:
-        why = (
-            f"expected {prefix.name}.index in {parent}, or numbered ones, "
-            f"{prefix.name}-<number>.index"
-        )
-        prefixes = prefixes_in(parent)
-        names = sorted({p.name for p in prefixes} | {_stem_and_number(p)[0] for p in prefixes})
-        near = difflib.get_close_matches(given.name, names, n=3)
-        way_out = f" Did you mean {' or '.join(near)}?" if near else ""
-    if "rt1" in str(given).lower():
-        way_out += f" {PUBLIC_CHECKPOINTS}"
-    return CheckpointNotFoundError(
-        f"Checkpoint: no checkpoint {given}: {why}. {_contents(parent)}{way_out}"
-    )
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -245,14 +212,13 @@ class TensorFile:
             self._reader = tf.train.load_checkpoint(prefix)
             shapes = self._reader.get_variable_to_shape_map()
             dtypes = self._reader.get_variable_to_dtype_map()
+            keys = {key.removesuffix(VARIABLE_SUFFIX): key for key in sorted(shapes)}
+            renamed = saved_models.names(self.prefix, keys)
         except self._failures as error:
             raise CheckpointLoadError(
                 f"Checkpoint: expected the index of a TensorFlow checkpoint, got {index}, which "
                 f"cannot be read ({error}). Copy it again."
             ) from error
-        keys = {key.removesuffix(VARIABLE_SUFFIX): key for key in sorted(shapes)}
-        try:
-            renamed = saved_models.names(self.prefix, keys)
         except ValueError as error:
             raise CheckpointLoadError(f"Checkpoint: {error}") from error
         self.num_numbered = len(renamed)
@@ -278,15 +244,11 @@ class TensorFile:
         """The values of an entry; TensorFlow compares their checksum."""
         try:
             return np.asarray(self._reader.get_tensor(self._keys[name]))
-        except IndexError as error:  # What the reader raises where the file ends too soon.
-            raise CheckpointLoadError(
-                f"Checkpoint: the data of {self.prefix} is cut off: it ends before the values of "
-                f"{name}. The copy or download stopped early; do it again."
-            ) from error
         except self._failures as error:
+            # The reader raises IndexError where the file ends too soon.
+            why = "the data is cut off" if isinstance(error, IndexError) else error
             raise CheckpointLoadError(
-                f"Checkpoint: {name} in {self.prefix} cannot be read ({error}). Copy both of "
-                "its files again."
+                f"Checkpoint: {name} in {self.prefix} cannot be read: {why}. Copy both files again."
             ) from error
 
     def read_finite(self, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -310,9 +272,5 @@ def refuse_pointer(path: pathlib.Path) -> None:
     """Refuses a file that cannot be opened, and a Git LFS pointer."""
     try:
         atomic_files.refuse_pointer(path)
-    except OSError as error:
-        raise CheckpointLoadError(
-            f"Checkpoint: {path} cannot be read: {error.strerror}. Look at its permissions."
-        ) from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise CheckpointLoadError(f"Checkpoint: {error}") from error

@@ -11,7 +11,7 @@ Keras' own repeat (`kernel:0`) or count the layers that a process has built (`de
     checkpoint name  agent/_actor_network/_transformer/_token_emb/bias/.ATTRIBUTES/VARIABLE_VALUE
 
     python checkpoint_loading.py --checkpoint_path runs/7 --list    # names, shapes; builds no model
-    python checkpoint_loading.py --checkpoint_path runs/7           # loads into the model that fits
+    python checkpoint_loading.py --checkpoint_path runs/7           # as the config.gin in it says
     python checkpoint_loading.py --checkpoint_path rt1main --config_file configs/rt1main.gin
 
 Exit code 0: loaded, with the report on stdout; 1: not, with the reason on stderr.
@@ -27,10 +27,7 @@ import dataclasses
 import fnmatch
 import os
 import pathlib
-import re
-import resource
 import sys
-import time
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -172,39 +169,30 @@ class LoadReport:
         ):
             parameters = sum(info.num_parameters for info in infos)
             lines.append(f"  {label:22}{len(infos):>11,}{parameters:>15,}")
-        groups = _groups(self.ignored).items()
-        return "\n".join(
-            [
-                *lines,
-                *_differences(self.missing, self.mismatched, self.unexpected),
-                *_listing("ignored", [f"{name}: {count} entries" for name, count in groups]),
-                *_listing("note", [self.note] if self.note else []),
-            ]
-        )
+        lines += _differences(self.missing, self.mismatched, self.unexpected)
+        lines += [f"  ignored: {group}" for group in _groups(self.ignored)]
+        return "\n".join([*lines, *([f"  note: {self.note}"] if self.note else [])])
 
 
 def _differences(
     missing: Iterable[TensorInfo], mismatched: Iterable[Mismatch], unexpected: Iterable[TensorInfo]
 ) -> list[str]:
-    """A line for each."""
-    return [
-        *_listing("missing", [f"{info.name}: expected {info}" for info in missing]),
-        *_listing("mismatched", [f"{pair.name}: {pair}" for pair in mismatched]),
-        *_listing("unexpected", [f"{info.name}: got {info}" for info in unexpected]),
-    ]
+    """A line for each; of a kind twenty at most, and the count of the rest."""
+    lines = []
+    for items in (
+        [f"  missing: {info.name}: expected {info}" for info in missing],
+        [f"  mismatched: {pair.name}: {pair}" for pair in mismatched],
+        [f"  unexpected: {info.name}: got {info}" for info in unexpected],
+    ):
+        rest = len(items) - _MAX_LISTED
+        lines += items[:_MAX_LISTED] + ([f"  and {rest} more"] if rest > 0 else [])
+    return lines
 
 
-def _listing(label: str, items: Sequence[str]) -> list[str]:
-    """Lines 'label: item', cut off, with the count of the rest, after twenty."""
-    lines = [f"  {label}: {item}" for item in items[:_MAX_LISTED]]
-    rest = len(items) - _MAX_LISTED
-    return [*lines, f"  {label}: and {rest} more"] if rest > 0 else lines
-
-
-def _groups(infos: Iterable[TensorInfo]) -> dict[str, int]:
-    """How many entries there are under each first part of a name: {'agent/_actor_network': 730}."""
-    prefixes = ("/".join(info.name.split("/")[:2]) for info in infos)
-    return dict(sorted(collections.Counter(prefixes).items()))
+def _groups(infos: Iterable[TensorInfo]) -> list[str]:
+    """How many entries there are under each first part of a name: 'agent/_actor_network (730)'."""
+    counts = collections.Counter("/".join(info.name.split("/")[:2]) for info in infos)
+    return [f"{name} ({count})" for name, count in sorted(counts.items())]
 
 
 def _compare(
@@ -234,23 +222,21 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
     """Refuses what no pattern allows, and a file that has no variable of the network at all."""
     in_both = (*report.loaded, *report.mismatched)
     if not any(item.name.startswith(f"{NETWORK_ROOT}/") for item in in_both):
-        found = _groups((*report.unexpected, *report.ignored)).items()
+        found = ", ".join(_groups((*report.unexpected, *report.ignored))) or "nothing"
         raise CheckpointMismatchError(
             f"Checkpoint: {report.prefix} has no variable of this model: expected names that start "
-            f"with {NETWORK_ROOT}/, got "
-            f"{', '.join(f'{name} ({count})' for name, count in found) or 'nothing'}. Is it the "
-            "checkpoint of another model? `python checkpoint_loading.py --list` shows all names.",
+            f"with {NETWORK_ROOT}/, got {found}. Is it the checkpoint of another model?",
             report,
         )
-    missing, mismatched, unexpected = (
-        [item for item in items if not _matches(item.name, allowed[kind])]
+    refused = {
+        kind: [item for item in items if not _matches(item.name, allowed[kind])]
         for kind, items in (
             ("missing", report.missing),
-            ("mismatch", report.mismatched),
             ("unexpected", report.unexpected),
+            ("mismatch", report.mismatched),
         )
-    )
-    refused = {"missing": missing, "unexpected": unexpected, "mismatch": mismatched}
+    }
+    missing, unexpected, mismatched = refused.values()
     names = [item.name for items in refused.values() for item in items]
     if not names:
         return
@@ -263,14 +249,9 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
     is_state = [_matches(name, _TRAINING_STATE) for name in names]
     if any(is_state):
         # It has no names but numbers, so that these do not help.
-        expected, got = (
-            sum(_matches(item.name, _TRAINING_STATE) for item in (*in_both, *others))
-            for others in (report.missing, report.unexpected)
-        )
         lines.append(
-            "  The training state is that of other trained variables or of another optimizer "
-            f"(expected {expected} entries, got {got}). To resume, use the network, the optimizer "
-            "and the frozen layers of the run that wrote it; to load only the weights, leave "
+            "  The training state is of other trained variables or of another optimizer. To resume "
+            "a run, use its network, optimizer and frozen layers; to load only the weights, leave "
             "restore_optimizer off."
         )
     if not all(is_state):
@@ -282,8 +263,7 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
             "  Build the model with the config that the checkpoint was trained with, or, for a "
             f"partial load, allow the differences: {', '.join(ways)}."
         )
-    lines.append("  The model keeps its old weights.")
-    raise CheckpointMismatchError("\n".join(lines), report)
+    raise CheckpointMismatchError("\n".join([*lines, "  The model keeps its old weights."]), report)
 
 
 def custom_load_checkpoint(
@@ -325,10 +305,7 @@ def custom_load_checkpoint(
     }
     for kind, patterns in allowed.items():
         if isinstance(patterns, str):
-            raise TypeError(
-                f"allow_{kind}: expected a list of patterns, got the string {patterns!r}; give "
-                f"({patterns!r},)."
-            )
+            raise TypeError(f"allow_{kind}: expected a list of patterns, got {patterns!r} alone.")
     file = TensorFile(resolve_prefix(path))
     if restore_optimizer:
         agent.build_optimizer()
@@ -342,9 +319,7 @@ def custom_load_checkpoint(
     try:
         note = saved_models.check(file.prefix, values, file.num_numbered)
     except ValueError as error:
-        raise CheckpointLoadError(
-            f"Checkpoint: {error} The model keeps its old weights."
-        ) from error
+        raise CheckpointLoadError(f"Checkpoint: {error}") from error
     report = dataclasses.replace(report, note=note)
     for name, value in values.items():
         variables[name].assign(value)
@@ -353,78 +328,6 @@ def custom_load_checkpoint(
 
 
 # The command line.
-
-
-def bindings_from_shapes(tensors: Mapping[str, TensorInfo]) -> list[str]:
-    """The gin bindings of the model that a checkpoint was made with, read off its shapes.
-
-    For inspecting a checkpoint whose config is lost. Shapes do not tell everything: image size and
-    dropout rates leave no trace in them, so training and serving use the config and not this.
-
-    Example, the public rt1main: position_emb has 114 rows = 6 steps x (8 image tokens + 11 action
-    tokens), there is an `_action_token_emb`, and 26 blocks with 1536 channels at the end are
-    EfficientNet-B3.
-    """
-    from film_efficientnet import efficientnet_variants as variants
-
-    def refuse(reason: str) -> CheckpointLoadError:
-        return CheckpointLoadError(
-            f"Checkpoint: the model cannot be read off the shapes: {reason}. Give --config_file, "
-            "or --list to see what the file holds."
-        )
-
-    def shape(path: str, rank: int) -> tuple[int, ...]:
-        info = tensors.get(f"{NETWORK_ROOT}/{path}")
-        if info is None or len(info.shape) != rank:
-            got = "no such entry" if info is None else info
-            raise refuse(f"expected {NETWORK_ROOT}/{path} of rank {rank}, got {got}")
-        return info.shape
-
-    def count(pattern: str) -> int:
-        return sum(bool(re.search(f"/{pattern}$", name)) for name in tensors)
-
-    is_regression = f"{NETWORK_ROOT}/_regression_output/kernel" in tensors
-    rows, width = shape("_transformer/_position_emb/kernel", 2)
-    (num_tokens,) = shape("_image_tokenizer/_token_learner/mlp/_output_layer/bias", 1)
-    _, num_heads, key_dim = shape("_transformer/_layers/0/mha1/_query_dense/kernel", 3)
-    embedding_size, _ = shape("_transformer/_token_emb/kernel", 2)
-    channels = shape("_image_tokenizer/_tokenizer/conv1x1/kernel", 4)[2]
-    # Which actions make whole steps out of the positions; only food has a regression head.
-    spaces = {"food": 4} if is_regression else {"food": 4, "rt1": 11}
-    fitting = [name for name, number in spaces.items() if rows % (num_tokens + number) == 0]
-    if not fitting:
-        raise refuse(
-            f"{rows} positions are no multiple of {num_tokens} image tokens plus {spaces} action "
-            "tokens"
-        )
-    num_blocks = count(r"net/layer_with_weights-[0-9]+/_projection_add/kernel")
-    # Only our own checkpoints have a lite one, beside their configuration.
-    found = [
-        name
-        for name, one in variants.VARIANTS.items()
-        if not one.lite
-        and variants.top_filters(one.width) == channels
-        and len(variants.blocks(one.width, one.depth)) == num_blocks
-    ]
-    if not found:
-        raise refuse(
-            f"no EfficientNet variant of {sorted(variants.VARIANTS)} has {num_blocks} blocks and "
-            f"{channels} channels at the end"
-        )
-    image = ("observation_spec.image_height = 256", "observation_spec.image_width = 320")
-    return [
-        f'Agent.action_space = "{fitting[0]}"',
-        f'TransformerNetwork.loss_type = "{"smooth_l1" if is_regression else "cross_entropy"}"',
-        f"TransformerNetwork.time_sequence_length = {rows // (num_tokens + spaces[fitting[0]])}",
-        f"TransformerNetwork.token_embedding_size = {embedding_size}",
-        f"Transformer.num_layers = {count(r'_transformer/_layers/[0-9]+/ff/kernel')}",
-        f"Transformer.num_heads = {num_heads}",
-        f"Transformer.key_dim = {key_dim}",
-        f"Transformer.feed_forward_size = {width}",
-        f"TokenLearner.num_tokens = {num_tokens}",
-        f'FilmEfficientNet.variant = "{found[0]}"',
-        *(image if fitting[0] == "rt1" else ()),
-    ]
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -436,11 +339,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     path_help = "prefix, directory (its latest checkpoint) or stem, as in runs/7/best_checkpoint"
     add("--checkpoint_path", required=True, help=path_help)
     add("--list", action="store_true", help="names and shapes; builds no model")
-    add(
-        "--config_file",
-        help="gin file of the model; unless given, config.gin beside the checkpoint, or else "
-        "what the shapes in the checkpoint tell",
-    )
+    add("--config_file", help="gin file of the model; unless given, config.gin beside it")
     add("--trust_config", action="store_true", help="let gin run the config.gin beside it")
     bindings = "on top of the config, such as 'Transformer.num_layers = 8'; may be repeated"
     add("--gin_bindings", action="append", default=[], help=bindings)
@@ -448,96 +347,49 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         pattern = "of variables, such as '*/_position_emb/kernel'; may be repeated"
         add(f"--allow_{kind}", action="append", default=[], metavar="PATTERN", help=pattern)
     add("--restore_optimizer", action="store_true", help="load the training state too")
-    add("--answer", action="store_true", help="also let the model answer to a grey image")
     return parser.parse_args(arguments)
 
 
-def _print_table(file: TensorFile) -> None:
-    """Name, dtype, shape and parameters of every entry, and sums."""
-    infos = list(file.tensors.values())
-    width = max((len(info.name) for info in infos), default=0)
-    for info in infos:
-        number = "" if info.dtype == "string" else f"{info.num_parameters:,}"
-        print(f"{info.name:{width}}  {info!s:28}{number:>12}".rstrip())
-    print(f"Checkpoint {file.prefix}: {len(infos)} entries")
-    for group, count in _groups(infos).items():
-        inside = [info for info in infos if f"{info.name}/".startswith(f"{group}/")]
-        parameters = sum(info.num_parameters for info in inside if file.is_variable(info.name))
-        print(f"  {group:32}{count:>7,} entries{parameters:>15,} parameters")
-
-
-def configure(args: argparse.Namespace, file: TensorFile) -> str:
-    """Sets gin up for the model of the checkpoint; says where the configuration comes from."""
+def configure(args: argparse.Namespace, file: TensorFile) -> None:
+    """Sets gin up for the model of the checkpoint: as `args.config_file` says or, without one, the
+    config.gin beside it; then `args.gin_bindings`. CheckpointLoadError if there is neither file."""
     import gin
 
     prefix = pathlib.Path(file.prefix)
     in_saved_model = prefix.parts[-2:] == ("variables", "variables")
     beside = prefix.parents[1 if in_saved_model else 0] / "config.gin"
-    source = args.config_file or (str(beside) if beside.is_file() else None)
-    if source:
-        text = pathlib.Path(source).read_text(encoding="utf-8")
-        trusted = args.trust_config or args.config_file is not None
-        checkpoint_config.apply(text, source, trusted, file.lengths)
-    else:
-        bindings = bindings_from_shapes(file.tensors)
-        gin.parse_config(bindings)
-        source = "\n  ".join(["read off the shapes in the checkpoint:", *bindings])
+    source = pathlib.Path(args.config_file or beside)
+    if source == beside and not beside.is_file():
+        raise CheckpointLoadError(
+            f"Checkpoint: {file.prefix} has no config.gin beside it. Give --config_file, such as "
+            "configs/rt1main.gin; the shapes that checkpoint_loading.py --list shows tell which."
+        )
+    trusted = args.trust_config or args.config_file is not None
+    checkpoint_config.apply(source.read_text(encoding="utf-8"), source, trusted, file.lengths)
     gin.parse_config(args.gin_bindings)
-    return "\n  + ".join([source, *args.gin_bindings])
-
-
-def _answer(agent: agent_wrapper.Agent) -> dict[str, list[float]]:
-    """What the policy says to a grey image."""
-    from tf_agents.trajectories import time_step
-
-    import policy_specs
-
-    step = time_step.restart(policy_specs.example_observation(1), batch_size=1)
-    policy = agent.sequence_agent.policy
-    action = policy.action(step, policy.get_initial_state(1), seed=(0, 0)).action
-    return {key: [round(float(x), 4) for x in value.numpy()[0]] for key, value in action.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line, see the module: the exit code; without arguments those of `sys.argv`."""
     args = _parse(arguments)
-    start = time.perf_counter()
-
-    def say(label: str) -> None:
-        """How long a step took, and the most memory held so far."""
-        nonlocal start
-        unit = 1 if sys.platform == "darwin" else 1024
-        mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-        print(f"{label}: {time.perf_counter() - start:.2f} s, peak memory {mib:,.0f} MiB")
-        start = time.perf_counter()
-
     try:
         file = TensorFile(resolve_prefix(args.checkpoint_path))
         if args.list:
-            _print_table(file)
+            width = max(map(len, file.tensors), default=0)
+            for info in file.tensors.values():
+                print(f"{info.name:{width}}  {info!s:28}{info.num_parameters:>12,}")
+            print(f"Checkpoint {file.prefix}: {len(file.tensors)} entries")
+            print("\n".join(f"  {group}" for group in _groups(file.tensors.values())))
             return 0
-        print(f"Model: {configure(args, file)}")
+        configure(args, file)
         import tensorflow as tf
 
         import agent_wrapper
 
-        start = time.perf_counter()
         agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
-        say("Built")
-        report = custom_load_checkpoint(
-            agent,
-            file.prefix,
-            allow_missing=args.allow_missing,
-            allow_unexpected=args.allow_unexpected,
-            allow_mismatch=args.allow_mismatch,
-            restore_optimizer=args.restore_optimizer,
-        )
-        say("Loaded")
-        print(report)
-        if args.answer:
-            answer = _answer(agent)
-            say("First answer")
-            print(answer)
+        names = ("allow_missing", "allow_unexpected", "allow_mismatch", "restore_optimizer")
+        how = {name: getattr(args, name) for name in names}
+        print(custom_load_checkpoint(agent, file.prefix, **how))
     except (ValueError, OSError, SyntaxError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

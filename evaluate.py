@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     print(f"{name}, {args.split}: {len(samples)} samples")
     agent, frames, loaded = _model(contents, args, samples)
     # The instructions that it was trained on, or, if it does not say, those that it has.
-    pairs = map(tuple, metadata.get("trained_pairs") or loaded.embeddings.combinations())
+    pairs = map(tuple, metadata.get("trained_pairs") or contents.embeddings.combinations())
     other = None
     if args.compare is not None:
         theirs = checkpoint_directory.read_contents(args.compare)
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         seed=args.seed,
         batch_size=args.batch_size,
         shifts=args.shifts,
-        instructions={pair: loaded.embeddings.lookup(*pair) for pair in pairs},
+        instructions={pair: contents.embeddings.lookup(*pair) for pair in pairs},
         num_examples=_NUM_EXAMPLES if args.report_dir else 0,
     )
     document = _about(args, metadata, samples, framed.passes) | figures

@@ -52,7 +52,7 @@ class RT1Policy:
     def load(
         cls, checkpoint_path: str | os.PathLike[str], config_file: str | None = None
     ) -> RT1Policy:
-        """Loads a public RT-1 checkpoint; without a gin file its shapes say what the network is.
+        """Loads a public RT-1 checkpoint; without a gin file as the config.gin beside it says.
 
         Raises:
             OSError, ValueError: if it cannot be loaded.

@@ -43,7 +43,7 @@ class RT1ModelServer(predict.PredictModelServer):
 
         Args:
             checkpoint_path: a checkpoint of RT-1, or the folder of a SavedModel.
-            config_file: the network's gin file; unless given, shapes say what it is.
+            config_file: the network's gin file; unless given, the config.gin beside it.
             instructions: `.npz` with a vector [512] for each instruction, named by its words.
             encoder_dir: Universal Sentence Encoder large v5 as a SavedModel.
             camera: which picture of several.

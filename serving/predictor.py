@@ -116,17 +116,17 @@ class Predictor:
         logging.info(
             "TensorFlow traces the network of %s: seconds for a small one, a minute for a full-size"
             " one; its ONNX export, made once, takes as long",
-            loaded.version,
+            contents.metadata["checkpoint"],
         )
-        pairs = loaded.metadata.get("trained_pairs")
+        pairs = contents.metadata.get("trained_pairs")
         return cls(
             create_engine(loaded, engine),
-            loaded.embeddings,
-            loaded.metadata["resize"],
-            f"{pathlib.Path(directory).resolve().name}/{loaded.version}",
+            contents.embeddings,
+            contents.metadata["resize"],
+            f"{pathlib.Path(directory).resolve().name}/{contents.metadata['checkpoint']}",
             calibration,
-            checkpoint_directory.framing_of(loaded.metadata).instead(passes),
-            _encoder_of(loaded.embeddings),
+            checkpoint_directory.framing_of(contents.metadata).instead(passes),
+            _encoder_of(contents.embeddings),
             None if pairs is None else frozenset((action, food) for action, food in pairs),
             act_below_floor,
         )

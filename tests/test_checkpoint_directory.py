@@ -29,6 +29,7 @@ from tests import killed_writes, small_model, training_fixtures
 pytest_plugins = ["tests.training_fixtures"]
 ROOT = pathlib.Path(__file__).parents[1]
 Error = checkpoint_directory.CheckpointDirectoryError
+LoadError = checkpoint_loading.CheckpointLoadError
 STATE = checkpoint_directory.TrainingState
 LFS = files.LFS_POINTER
 
@@ -77,12 +78,13 @@ def test_what_is_loaded_is_what_was_written(written, _shared_agent, batch, tmp_p
         small_model.values(loaded.agent.network.variables),
         small_model.values(_shared_agent.network.variables),
     )
-    assert loaded.version == "best_checkpoint-1"
-    assert loaded.metadata["metrics"] == {"centroid_mae": 0.1}
-    assert (loaded.metadata["epoch"], loaded.metadata["resize"]) == (2, "letterbox")
-    assert loaded.metadata["dropout_settings"]["transformer_attention"] == 0.0
-    assert loaded.metadata["versions"]["tf-agents"] == "0.19.0"
-    assert loaded.embeddings.combinations() == [("skewering", "banana")]
+    metadata = loaded.contents.metadata
+    assert metadata["checkpoint"] == "best_checkpoint-1"
+    assert metadata["metrics"] == {"centroid_mae": 0.1}
+    assert (metadata["epoch"], metadata["resize"]) == (2, "letterbox")
+    assert metadata["dropout_settings"]["transformer_attention"] == 0.0
+    assert metadata["versions"]["tf-agents"] == "0.19.0"
+    assert loaded.contents.embeddings.combinations() == [("skewering", "banana")]
     assert checkpoint_loading.resolve_prefix(moved) == str(moved / "best_checkpoint-1")
 
 
@@ -110,7 +112,7 @@ def test_another_configuration_or_loss(written, tmp_path):
     other, text = tmp_path / "other.gin", (written / "config.gin").read_text()
     (written / "config.gin").write_text("no gin at all")
     other.write_text(text + "\nTransformer.num_layers = 1\n")
-    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="transformer"):
+    with pytest.raises(LoadError, match="transformer"):
         checkpoint_directory.load(written, config_file=other)
     other.write_text(text)
     loaded = checkpoint_directory.load(written, other, loss_type="l1")
@@ -136,24 +138,25 @@ def _damaged(directory, name, change):
     [
         (".", None, FileNotFoundError, "No checkpoint directory"),
         ("metadata.json", None, Error, "expected metadata.json"),
-        ("metadata.json", "{", Error, "expected JSON"),
-        ("metadata.json", "{}", Error, "format_version 1"),
-        ("metadata.json", {"checkpoint": 3}, Error, "expected 'checkpoint' .* got 3. Copy"),
-        ("metadata.json", {"resize": ["crop"]}, Error, "expected 'resize' .*got .'crop"),
-        ("metadata.json", {"framing": {"passes": "twice"}}, Error, "'fast'.* got .*'twice'.* Copy"),
-        ("config.gin", None, Error, "expected config.gin, found none"),
-        ("config.gin", "a =", Error, "expected literals, got what is none"),
-        ("config.gin", "Transformer.num_layers = 'x'", Error, "describes no network"),
-        ("config.gin", "Transformer.key_dim = 777", Error, "some axis of the weights has, got 777"),
-        ("config.gin", "Transformer.num_layers = 9999", Error, "of at most 200, got 9999"),
-        ("metadata.json", "[" * 100_000, Error, "expected JSON"),
+        ("metadata.json", "{", Error, "got no JSON"),
+        ("metadata.json", "[" * 100_000, Error, "got no JSON"),
         ("metadata.json", b"\xff\xfe", Error, "expected UTF-8"),
-        ("metadata.json", {"checkpoint": "../x/best_checkpoint-1"}, Error, "to be a name such as"),
-        ("metadata.json", {"trained_pairs": [["a", 1]]}, Error, "list of .action, food."),
-        ("metadata.json", LFS, checkpoint_loading.CheckpointLoadError, "is a Git LFS pointer"),
+        ("metadata.json", "[]", Error, "expected what train.py writes, got"),
+        ("metadata.json", {"format_version": 2}, Error, "'format_version': .*equal to 1"),
+        ("metadata.json", {"checkpoint": 3}, Error, "'checkpoint': .* Copy the directory"),
+        ("metadata.json", {"checkpoint": "../x/best_checkpoint-1"}, Error, "'checkpoint': "),
+        ("metadata.json", {"resize": ["crop"]}, Error, "'resize': "),
+        ("metadata.json", {"framing": {"passes": "twice"}}, Error, "'passes': .* accurate"),
+        ("metadata.json", {"trained_pairs": [["a", 1]]}, Error, "'trained_pairs': "),
+        ("metadata.json", LFS, LoadError, "is a Git LFS pointer"),
+        ("uncertainty.json", LFS, LoadError, "is a Git LFS pointer"),
+        ("config.gin", None, Error, "expected config.gin, found none"),
+        ("config.gin", "a =", ValueError, "expected literals, got what is none"),
+        ("config.gin", "Transformer.num_layers = 'x'", Error, "describes no network"),
+        ("config.gin", "Transformer.key_dim = 777", ValueError, "of the weights has, got 777"),
+        ("config.gin", "Transformer.num_layers = 9999", ValueError, "of at most 200, got 9999"),
+        ("config.gin", "Transfrmer.num_layers = 2", ValueError, "got Transfrmer"),
         ("embeddings/manifest.json", '{"entries": 3}', ValueError, "format_version"),
-        ("uncertainty.json", LFS, checkpoint_loading.CheckpointLoadError, "is a Git LFS pointer"),
-        ("config.gin", "Transfrmer.num_layers = 2", Error, "Transfrmer"),
         ("embeddings", None, FileNotFoundError, "embeddings"),
         ("best_checkpoint-1.index", None, FileNotFoundError, "checkpoint-1.index"),
     ],
@@ -189,11 +192,11 @@ def test_a_configuration_runs_nothing(written, kind, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     text = (written / "config.gin").read_text() + HOSTILE[kind].format(folder=tmp_path)
     (written / "config.gin").write_text(text)
-    with pytest.raises(Error, match="--trust_config lets gin run it"):
+    with pytest.raises(ValueError, match="--trust_config lets gin run it"):
         checkpoint_directory.load(written)
     assert not (tmp_path / "ran").exists() and "payload" not in sys.modules
     if kind == "import":
-        assert checkpoint_directory.load(written, trust_config=True).version == "best_checkpoint-1"
+        checkpoint_directory.load(written, trust_config=True)
         assert (tmp_path / "ran").exists()
         del sys.modules["payload"]
 
@@ -227,7 +230,7 @@ def test_pointers_are_named_first(written):
     """Whatever lies next to them: here a calibration, of which one cannot say more."""
     (written / "best_checkpoint-1.index").write_text(LFS)
     (written / "uncertainty.json").write_text("{}")
-    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="is a Git LFS pointer"):
+    with pytest.raises(LoadError, match="is a Git LFS pointer"):
         checkpoint_directory.read_contents(written)
 
 
@@ -308,7 +311,7 @@ def test_a_write_that_fails_leaves_the_old_checkpoints(make_writer, tmp_path, mo
 
     monkeypatch.setattr(tf.train.Checkpoint, "write", fail)
     for write in (lambda: writer.write({}), lambda: writer.write_training_state(STATE(step=9))):
-        message = "No space left.* MB free. Earlier checkpoints are whole"
+        message = "No space left.* MB free. Make room, then --resume_checkpoint "
         with pytest.raises(checkpoint_directory.CheckpointWriteError, match=message):
             write()
     assert {path: path.read_bytes() for path in sorted(run.glob("*")) if path.is_file()} == before
@@ -351,7 +354,7 @@ def test_the_written_configuration_is_data(make_writer, tmp_path, monkeypatch, c
 
 def test_a_folder_that_was_removed(tmp_path):
     checkpoint = tf.train.Checkpoint(variable=tf.Variable(1.0))
-    with pytest.raises(checkpoint_directory.CheckpointWriteError, match="run is no longer there"):
+    with pytest.raises(checkpoint_directory.CheckpointWriteError, match="run is gone"):
         checkpoint_directory._save(checkpoint, tmp_path / "run" / "last_checkpoint-1")
 
 
@@ -388,11 +391,11 @@ def test_which_state_a_path_means(run, tmp_path_factory):
     assert (point.prefix, point.settings) == (run / "last_checkpoint-8", {"seed": 3})
     assert (point.state.epoch, point.state.best.value) == (2, 0.1)
     assert find(run / "last_checkpoint-4").state.epoch == 1
-    message = "expected one of last_checkpoint-4, last_checkpoint-8 .*got best_checkpoint-4"
+    message = "expected one of last_checkpoint-4, last_checkpoint-8, got best_checkpoint-4"
     with pytest.raises(checkpoint_directory.ResumeError, match=message):
         find(run / "best_checkpoint-4")
     (run / "best_checkpoint-4.index").unlink()
-    with pytest.raises(checkpoint_directory.ResumeError, match="best_checkpoint-4.* it is gone"):
+    with pytest.raises(checkpoint_directory.ResumeError, match="best_checkpoint-4.* is gone"):
         find(run)
     empty = tmp_path_factory.mktemp("empty")
     with pytest.raises(checkpoint_directory.ResumeError, match="expected training_state.json"):

@@ -22,7 +22,7 @@ def test_ships_in_twelve_megabytes():
 def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
     loaded = checkpoint_directory.load(DIRECTORY)
     plates = synthetic_plates.build_synthetic_dataset(
-        40, 987, loaded.embeddings, max_foods=3, view="arm", workers=1
+        40, 987, loaded.contents.embeddings, max_foods=3, view="arm", workers=1
     )
     samples = Samples(plates, np.arange(len(plates)))
     source = uncertainty.PlainAnswers(loaded.agent)
