@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
-import difflib
 import re
 import tokenize
 from collections.abc import Collection, Iterator
@@ -29,53 +28,30 @@ from gin import config_parser
 
 # What a checkpoint may set: the configurables of the model.
 MODEL = (
-    "Agent",
-    "DropoutSettings",
-    "EfficientNetEncoder",
-    "FilmEfficientNet",
-    "RT1ActionTokenizer",
-    "RT1ImageTokenizer",
-    "TokenLearner",
-    "Transformer",
-    "TransformerNetwork",
-    "observation_spec",
+    *("Agent", "DropoutSettings", "EfficientNetEncoder", "FilmEfficientNet", "RT1ActionTokenizer"),
+    *("RT1ImageTokenizer", "TokenLearner", "Transformer", "TransformerNetwork", "observation_spec"),
     "target_distribution",
 )
 # What a run's configuration may bind beside them, and a model does not need.
 TRAINING = (
-    "Augmentation",
-    "Framing",
-    "RunReporter",
-    "create_optimizer",
-    "gradient_accumulation",
-    "progress",
-    "run_seed",
+    *("Augmentation", "Framing", "RunReporter", "create_optimizer", "gradient_accumulation"),
+    *("progress", "run_seed"),
 )
 # Written by earlier versions; they only register names of `TRAINING`, so nothing is imported.
 _KNOWN_IMPORTS = ("food_data.augmentation", "food_data.framing", "food_data.pipeline")
 # Of earlier versions, without a difference to the answers.
 _RETIRED = ("FilmEfficientNet.lean_training",)
 # No model comes near; a number beyond would fill the memory before its weights are compared.
-_LARGEST = {
-    "FilmEfficientNet.width": 4,
-    "FilmEfficientNet.depth": 4,
-    "Transformer.num_layers": 200,
-}
+_LARGEST = {"FilmEfficientNet.width": 4, "FilmEfficientNet.depth": 4, "Transformer.num_layers": 200}
 _LARGEST_OTHER = 8192
 # Lengths of axes of the weights.
 _LENGTHS = (
-    "RT1ActionTokenizer.vocab_size",
-    "TokenLearner.hidden_size",
-    "TokenLearner.num_tokens",
-    "Transformer.feed_forward_size",
-    "Transformer.key_dim",
-    "Transformer.num_heads",
+    *("RT1ActionTokenizer.vocab_size", "TokenLearner.hidden_size", "TokenLearner.num_tokens"),
+    *("Transformer.feed_forward_size", "Transformer.key_dim", "Transformer.num_heads"),
     "TransformerNetwork.token_embedding_size",
 )
-_MAX_CHARACTERS = 200_000
 # gin reads strings that follow each other again with each one more.
-_MAX_QUOTES = 2000
-_MAX_VALUES = 20_000
+_MAX_CHARACTERS, _MAX_QUOTES, _MAX_VALUES = 200_000, 2000, 20_000
 
 
 class ConfigError(ValueError):
@@ -96,10 +72,10 @@ class _LiteralsOnly(config_parser.ParserDelegate):
 
 def literals(text: str) -> dict[str, object]:
     """{'Transformer.num_layers': 4} of a configuration; ConfigError for anything but literals."""
-    if len(text) > _MAX_CHARACTERS:
-        raise ConfigError(f"at most {_MAX_CHARACTERS:,} characters, got {len(text):,}")
-    if (quotes := text.count("'") + text.count('"')) > _MAX_QUOTES:
-        raise ConfigError(f"at most {_MAX_QUOTES} quotation marks, got {quotes}")
+    quotes = text.count("'") + text.count('"')
+    if len(text) > _MAX_CHARACTERS or quotes > _MAX_QUOTES:
+        limits = f"{_MAX_CHARACTERS:,} characters and {_MAX_QUOTES} quotation marks"
+        raise ConfigError(f"at most {limits}, got {len(text):,} and {quotes}")
     found: dict[str, object] = {}
     macros: dict[str, object] = {}
     try:
@@ -117,13 +93,12 @@ def literals(text: str) -> dict[str, object]:
                     macros[one.selector] = one.value
         left = iter(range(_MAX_VALUES))
         return {name: _resolved(value, macros, left) for name, value in found.items()}
-    except (SyntaxError, ValueError, TypeError, RecursionError, tokenize.TokenError) as error:
+    except RecursionError as error:
+        raise ConfigError("fewer levels of nesting, and no macro that names itself") from error
+    except (SyntaxError, ValueError, TypeError, tokenize.TokenError) as error:
         reason = str(error).strip().splitlines()[0]
-        if isinstance(error, RecursionError):
-            reason = "fewer levels of nesting, and no macro that names itself"
-        elif not isinstance(error, ConfigError):
-            reason = f"literals, got what is none: {reason}"
-        raise ConfigError(reason) from error
+        what = "" if isinstance(error, ConfigError) else "literals, got what is none: "
+        raise ConfigError(what + reason) from error
 
 
 def _resolved(value: object, macros: dict[str, object], left: Iterator[int]) -> object:
@@ -170,9 +145,7 @@ def apply(text: str, name: object, trusted: bool, lengths: Collection[int]) -> N
             if owner in TRAINING or parameter in _RETIRED:
                 continue
             if owner not in MODEL:
-                near = difflib.get_close_matches(owner, MODEL, n=1)
-                hint = f" Did you mean {near[0]}?" if near else ""
-                raise ConfigError(f"settings of {', '.join(MODEL)}; got {parameter}.{hint}")
+                raise ConfigError(f"settings of {', '.join(MODEL)}; got {parameter}")
             limit = _LARGEST.get(parameter, _LARGEST_OTHER)
             if isinstance(value, (int, float)) and not abs(value) <= limit:
                 raise ConfigError(f"{parameter} of at most {limit}, got {value}")

@@ -47,7 +47,8 @@ if typing.TYPE_CHECKING:
     import agent_wrapper
 
 Tensors = dict[str, typing.Any]
-FORMATS = ("saved_model", "onnx")
+# What an export answers to an observation and a state: the actions, and the state after.
+Run = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
 TOLERANCE = 1e-4
 # What the public RT-1 policies take beside the image and the instruction, and do not look at:
 # key, name, shape; float32 but for the instruction's text.
@@ -105,8 +106,8 @@ def exported_policy(agent: agent_wrapper.Agent) -> tf_policy.TFPolicy:
 
 def _saved_model(
     agent: agent_wrapper.Agent, folder: pathlib.Path, metadata: dict[str, object]
-) -> Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]:
-    """Writes the SavedModel; what it answers to an observation and a state, and the state after."""
+) -> Run:
+    """Writes the SavedModel, and runs it."""
     import tensorflow as tf
     from tf_agents.policies import policy_saver
     from tf_agents.trajectories import time_step
@@ -136,10 +137,8 @@ def _saved_model(
     return run
 
 
-def _onnx(
-    agent: agent_wrapper.Agent, folder: pathlib.Path, metadata: dict[str, object]
-) -> Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]:
-    """Writes policy.onnx; what it answers, as `_saved_model` says."""
+def _onnx(agent: agent_wrapper.Agent, folder: pathlib.Path, metadata: dict[str, object]) -> Run:
+    """Writes policy.onnx, and runs it."""
     import onnx
     import onnxruntime
     import tensorflow as tf
@@ -196,18 +195,10 @@ def _onnx(
 WRITERS = {"saved_model": _saved_model, "onnx": _onnx}
 
 
-def check(
-    agent: agent_wrapper.Agent, run: Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
-) -> float:
-    """Compares what an export answers with the agent's own policy, until the window has rolled.
-
-    Returns:
-        The largest difference of an action.
-
-    Raises:
-        ValueError: if an action or the state differs by more than `TOLERANCE`, relative to 1 or to
-            the largest value.
-    """
+def check(agent: agent_wrapper.Agent, run: Run) -> float:
+    """Compares what an export answers with the agent's own policy, until the window has rolled: the
+    largest difference of an action. ValueError if an action or the state differs by more than
+    `TOLERANCE`, relative to 1 or to the largest value."""
     import tensorflow as tf
     from tf_agents.trajectories import time_step
 
@@ -238,41 +229,34 @@ def check(
     return worst
 
 
-def load(args: argparse.Namespace) -> tuple[agent_wrapper.Agent, dict[str, object], str]:
-    """The agent of a checkpoint, what its metadata.json says if it is one of ours, its prefix."""
-    import tensorflow as tf
-
-    import agent_wrapper
-
-    path = pathlib.Path(args.checkpoint_path)
-    if (path / checkpoint_directory.METADATA_FILE).is_file():
-        loaded = checkpoint_directory.load(path, args.config_file, trust_config=args.trust_config)
-        return loaded.agent, loaded.metadata, str(loaded.contents.prefix)
-    file = checkpoint_files.TensorFile(checkpoint_files.resolve_prefix(path))
-    checkpoint_loading.configure(args, file)
-    agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
-    print(checkpoint_loading.custom_load_checkpoint(agent, file.prefix))
-    return agent, {}, file.prefix
-
-
 def run(args: argparse.Namespace) -> float:
     """Exports; the largest difference of an action from the checkpoint's own policy."""
-    output = pathlib.Path(args.output_dir)
+    output, path = pathlib.Path(args.output_dir), pathlib.Path(args.checkpoint_path)
     if output.exists():
         raise ValueError(f"--output_dir: expected a new folder, got {output}, which exists.")
     atomic_files.check_folder(output.absolute().parent, "--output_dir")
-    agent, source, prefix = load(args)
     import gin
+    import tensorflow as tf
 
+    import agent_wrapper
     import sequence_agent
 
-    file = checkpoint_files.TensorFile(prefix)
+    if (path / checkpoint_directory.METADATA_FILE).is_file():  # One of ours.
+        how = {"config_file": args.config_file, "trust_config": args.trust_config}
+        agent, contents = checkpoint_directory.load(path, **how)
+        file, source = checkpoint_files.TensorFile(str(contents.prefix)), contents.metadata
+    else:
+        file, source = checkpoint_files.TensorFile(checkpoint_files.resolve_prefix(path)), {}
+        checkpoint_loading.configure(args, file)
+        agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
+        print(checkpoint_loading.custom_load_checkpoint(agent, file.prefix))
     steps = [file.read(name) for name in ("global_step", "train_step") if name in file.tensors]
     agent.global_step.assign(steps[0] if steps else 0)
     paths = sequence_agent.variables_by_path(agent.network)
     values = {path: paths[path].numpy() for path in saved_models.in_public_order(paths)}
+    prefix = pathlib.Path(file.prefix)
     metadata = {
-        "checkpoint": pathlib.Path(prefix).name,
+        "checkpoint": prefix.name,
         "train_step": agent.steps_done,
         "actions": list(agent.sequence_agent.action_spec),
         "action_coding": agent.action_coding,
@@ -284,41 +268,32 @@ def run(args: argparse.Namespace) -> float:
         folder = pathlib.Path(folder) / output.name
         folder.mkdir()
         worst = check(agent, WRITERS[args.format](agent, folder, metadata))
-        contents = {**metadata, "variables": saved_models.checksums(values)}
-        (folder / saved_models.EXPORT_FILE).write_text(json.dumps(contents, indent=1) + "\n")
+        exported = {**metadata, "variables": saved_models.checksums(values)}
+        (folder / saved_models.EXPORT_FILE).write_text(json.dumps(exported, indent=1) + "\n")
         (folder / checkpoint_directory.CONFIG_FILE).write_text(gin.config_str())
         if source:
             embeddings = checkpoint_directory.EMBEDDINGS_DIR
-            shutil.copytree(pathlib.Path(prefix).parent / embeddings, folder / embeddings)
+            shutil.copytree(prefix.parent / embeddings, folder / embeddings)
         os.replace(folder, output)
     return worst
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The flags."""
+def main(arguments: list[str] | None = None) -> int:
+    """The command line: the exit code; without arguments those of `sys.argv`."""
     parser = argparse.ArgumentParser(
         prog="export_policy.py",
         description="Exports a checkpoint as a policy that other programs load.",
     )
     add = parser.add_argument
-    add(
-        "--checkpoint_path",
-        required=True,
-        help="checkpoint directory, prefix or stem, or SavedModel",
-    )
+    text = "checkpoint directory, prefix or stem, or SavedModel"
+    add("--checkpoint_path", required=True, help=text)
     add("--output_dir", required=True, help="new folder for what is written")
-    add("--format", choices=FORMATS, default=FORMATS[0], help="%(choices)s; default %(default)s")
-    config_help = "gin file of the model; unless given, the checkpoint's own, or its shapes"
-    add("--config_file", help=config_help)
+    add("--format", choices=WRITERS, default="saved_model", help="default %(default)s")
+    add("--config_file", help="gin file of the model; unless given, the checkpoint's own")
     add("--trust_config", action="store_true", help="let gin run the config.gin beside it")
     bindings = "on top of the config of a public checkpoint; may be repeated"
     add("--gin_bindings", action="append", default=[], help=bindings)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line: the exit code; without arguments those of `sys.argv`."""
-    args = parse_arguments(arguments)
+    args = parser.parse_args(arguments)
     try:
         worst = run(args)
     except (ValueError, LookupError, OSError) as error:

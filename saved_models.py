@@ -49,10 +49,7 @@ def in_public_order(paths: Iterable[str]) -> list[str]:
 
 def exported(prefix: str | os.PathLike[str]) -> dict[str, object] | None:
     """What `export_policy.py` wrote beside a SavedModel with these variables; None for another.
-
-    Raises:
-        ValueError: if it is not what it writes.
-    """
+    ValueError if it is not what it writes."""
     path = pathlib.Path(prefix).parent.parent / EXPORT_FILE
     if not path.is_file():
         return None
@@ -69,26 +66,20 @@ def _known(prefix: str, count: int) -> dict[str, dict[str, int]]:
     export = exported(prefix)
     if export is None:
         return {model: sums for model, sums in _public().items() if len(sums) == count}
-    sums = export["variables"]
-    if len(sums) != count:
-        path = pathlib.Path(prefix).parent.parent / EXPORT_FILE
-        raise ValueError(f"{path}: expected {count} names, as many as variables, got {len(sums)}")
-    return {"export": sums}
+    if len(export["variables"]) != count:
+        got = len(export["variables"])
+        raise ValueError(f"{prefix}: {EXPORT_FILE}: expected {count} names of variables, got {got}")
+    return {"export": export["variables"]}
 
 
 def names(prefix: str, found: Collection[str]) -> dict[str, str]:
     """{'model_variables/1': 'agent/_actor_network/_action_token_emb/kernel'} for a SavedModel of a
-    policy; empty for a checkpoint, and for a SavedModel that nothing is known of.
-
-    Raises:
-        ValueError: if `export.json` does not fit the variables.
-    """
+    policy; empty for a checkpoint, and for a SavedModel that nothing is known of. ValueError if
+    `export.json` does not fit the variables."""
     # Number 0 is the step counter, which TensorFlow saves as train_step.
     count = sum(name.startswith(_VARIABLE) for name in found)
     known = _known(prefix, count) if count else {}
-    if not known:
-        return {}
-    numbered = enumerate(next(iter(known.values())), start=1)
+    numbered = enumerate(next(iter(known.values()), ()), start=1)
     return {f"{_VARIABLE}{number}": _NETWORK + name for number, name in numbered}
 
 
@@ -122,9 +113,7 @@ def check(prefix: str, values: Mapping[str, np.ndarray], count: int) -> str:
     named = {name.removeprefix(_NETWORK): value for name, value in values.items()}
     if not count:  # The small ones tell the model too, and take no time.
         named = {name: value for name, value in named.items() if value.nbytes < 10_000}
-    found = checksums(
-        {n: v for n, v in named.items() if any(n in sums for sums in models.values())}
-    )
+    found = checksums({n: named[n] for n in named if any(n in sums for sums in models.values())})
     for model, sums in models.items():
         owners = {number: name for name, number in sums.items()}
         other = {name: owners.get(found[name]) for name in found if found[name] != sums[name]}
@@ -132,8 +121,7 @@ def check(prefix: str, values: Mapping[str, np.ndarray], count: int) -> str:
         if count and exchanged and 2 * len(other) < len(found):
             raise ValueError(
                 f"{prefix}: expected the variables of {model} in their order, got the values of "
-                f"{len(exchanged)} exchanged: {'; '.join(exchanged[:4])}. Copy or export the "
-                "SavedModel again."
+                f"{len(exchanged)} exchanged: {'; '.join(exchanged[:4])}. Export or copy it again."
             )
         moving = {name for name in sums if name.endswith(("/moving_mean", "/moving_variance"))}
         if model == "rt1main" and found and other.keys() <= moving:

@@ -5,7 +5,7 @@
 Despite its name it holds no tests: those are in `tests/test_checkpoint_loading.py`.
 """
 
-from checkpoint_loading import (
+from checkpoint_loading import (  # noqa: F401
     OTHER_HEAD_OR_LENGTH,
     CheckpointLoadError,
     CheckpointMismatchError,
@@ -16,15 +16,3 @@ from checkpoint_loading import (
     resolve_prefix,
     variables_by_checkpoint_name,
 )
-
-__all__ = [
-    "OTHER_HEAD_OR_LENGTH",
-    "CheckpointLoadError",
-    "CheckpointMismatchError",
-    "LoadReport",
-    "custom_load_checkpoint",
-    "map_checkpoint_name_to_model_name",
-    "map_model_name_to_checkpoint_name",
-    "resolve_prefix",
-    "variables_by_checkpoint_name",
-]

@@ -167,7 +167,7 @@ def test_what_cannot_be_exported(rt1, tmp_path, capsys):
     assert export(folder, prefix) == 1
     assert "expected a new folder" in capsys.readouterr().err
     assert export(tmp_path / "new", tmp_path / "absent") == 1
-    assert "no checkpoint" in capsys.readouterr().err
+    assert "there is no " in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
