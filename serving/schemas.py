@@ -360,182 +360,128 @@ def _kind(value: object) -> str:
     return "an object" if isinstance(value, Mapping) else json.dumps(value)[:40]
 
 
-# What the routes answer. Fields may be added; none is ever renamed.
+# What the routes answer: fields that are always there. Some may be added; none is ever renamed.
 
 
-def _give(kind: Any, meaning: str = "", null: bool = False, **more: Any) -> fields.Field:
-    """A field of an answer, which is always there; `kind` may be the schema of an object."""
-    if issubclass(kind, marshmallow.Schema):
-        kind, more = fields.Nested, {"nested": kind}
-    return kind(required=True, allow_none=null, metadata={"description": meaning}, **more)
+def _give(kind: type, names: str, meaning: str = "", **more: Any) -> dict[str, fields.Field]:
+    """Fields of the same kind and meaning by their names; one that ends in ? may be null."""
+    known = {"required": True, "metadata": {"description": meaning}, **more}
+    return {one.strip("?"): kind(allow_none="?" in one, **known) for one in names.split()}
 
 
-_number, _count, _flag, _text, _list = (
+_number, _count, _flag, _text, _nested, _list = (
     functools.partial(_give, kind)
-    for kind in (fields.Float, fields.Integer, fields.Boolean, fields.String, fields.List)
+    for kind in (
+        *(fields.Float, fields.Integer, fields.Boolean),
+        *(fields.String, fields.Nested, fields.List),
+    )
 )
 _FOUR = {"cls_or_instance": fields.Float(), "validate": validate.Length(equal=4)}
 _row = functools.partial(_list, **_FOUR)
-_schema = marshmallow.Schema.from_dict
 
 
-class Error(marshmallow.Schema):
-    """Why a request was not answered."""
-
-    error = _text("What was expected, what came, and the way out.")
-    request_id = _text("As in the header X-Request-ID; the server's log has it too.")
-
-
-NotReady = Error.from_dict({"ready": _flag()}, name="NotReady")
-Ready = _schema({"ready": _flag(), "model_version": _text()}, name="Ready")
-Combination = _schema({"action": _text(), "food_type": _text()}, name="Combination")
-
-
-class Health(marshmallow.Schema):
-    """What there is."""
-
-    status = _text(validate=validate.OneOf(("healthy", "no_model")))
-    model_loaded, config_loaded = _flag(), _flag()
-    model_version = _text("null without a model.", null=True)
-    engine = _text("What runs the network; null without a model.", null=True)
-    recorder = _flag("Whether corrections are kept.")
-    uptime_s = _number("Since the start.")
-
-
-class Combinations(marshmallow.Schema):
-    """Every pair of action and food that the model has learnt."""
-
-    combinations = _list(cls_or_instance=fields.Nested(Combination))
-    available_actions = _list(cls_or_instance=fields.String())
-    available_food_types = _list(cls_or_instance=fields.String())
-    total_combinations = _count()
-
-
-class ExecutionParameters(marshmallow.Schema):
-    """A motion in 0..1 of the picture's width and height, or in its pixels; origin top left, x to
-    the right, y down. The skewer point is the middle between start and end."""
-
-    start_x, start_y, end_x, end_y, skewer_x, skewer_y = (_number() for _ in range(6))
-    direction_degrees = _number("atan2(end_y - start_y, end_x - start_x): 0 points right, 90 down.")
-
-
-class Timing(marshmallow.Schema):
-    """Milliseconds."""
-
-    decode = _number("From the file to the model's input.")
-    queue = _number("Waiting for the model.")
-    model = _number("The model's own time.")
-    total = _number("From the request's fields to the answer.")
-
-
-class Statistics(marshmallow.Schema):
-    """Mean and spread of the samples in 0..1 of the picture; divided by S, not by S - 1."""
-
-    mean = _row("x1, y1, x2, y2.")
-    std = _row("Of each.")
-    total_variance = _number("Summed over the four.")
-    centroid_variance = _number("Of the middle, x and y summed.")
-    size_variance = _number("Of end minus start, x and y summed.")
-    distance_variance = _number("Of the L2 norm of the four.")
-    num_samples = _count("S.")
-
-
-# The ellipse that holds the true midpoint with the coverage.
-_ELLIPSE = ("center_x", "center_y", "radius_x", "radius_y")
-Region = _schema({name: _number() for name in _ELLIPSE}, name="Region")
-
-
-class Uncertainty(marshmallow.Schema):
-    """What a calibration on held-out pictures says of the answer without dropout. Lengths are in
-    0..1 of the picture. What calibrations of older versions do not know is null."""
-
-    source = _text("token_distribution or mc_dropout.")
-    score_name = _text("Which number of the source ranks answers.")
-    score = _number("The higher, the less sure.")
-    threshold = _number("The human is asked above it; null: never.", null=True)
-    error_limit = _number("A midpoint further off is an error.")
-    angle_limit = _number("So is the axis of elongated food, in degrees.", null=True)
-    chance = _number("That the answer is no error.", null=True)
-    two_places = _flag("Another place is nearly as likely, such as that of an equal piece.")
-    half_angle_degrees = _number(
-        "To both sides of the answer's axis: holds the truth, as the region.", null=True
+def _object(name: str, *parts: dict[str, fields.Field]) -> type[marshmallow.Schema]:
+    return marshmallow.Schema.from_dict(
+        {k: v for part in parts for k, v in part.items()}, name=name
     )
-    expected_error_rate = _number("Share of errors among answers below the threshold.")
-    expected_query_rate = _number("Share of answers above it.")
-    std = _row("Calibrated standard deviations of x1, y1, x2, y2.")
-    coverage = _number("Chance that a region holds the truth.")
-    region, region_pixels = _give(Region), _give(Region)
-    box_low = _row("Lower ends of the box around x1, y1, x2, y2 with the coverage.")
-    box_high = _row("Its upper ends.")
 
 
-class About(marshmallow.Schema):
-    """The picture and the instruction, as they came and as they were understood."""
-
-    image_width, image_height = (_count("Pixels, upright as EXIF says.") for _ in range(2))
-    resize = _text(validate=validate.OneOf(image_placement.MODES))
-    passes = _text(validate=validate.OneOf(framing.PASSES))
-    crop = _row("What the last pass looked at, x1, y1, x2, y2 in 0..1 of the picture.")
-    action = _text("As it was understood; of `text` alone, the nearest known one.", null=True)
-    food_type = _text("As action.", null=True)
-    likeness = _number("Of `text` alone: its cosine with what was asked instead.", null=True)
-    trained = _flag("Whether this action and food were; null if nobody knows.", null=True)
-    ask_human = _flag("Instead of acting; null if nobody has calibrated the model.", null=True)
-    uncertainty = _give(Uncertainty, null=True)
-    input_action, input_food_type, input_text = (_text("As sent.", null=True) for _ in range(3))
-
-
-class Samples(About):
-    """Samples of one picture."""
-
-    batch_size = _count("S, samples.")
-    enable_dropout = _flag()
-    dropout_scope = _text(validate=validate.OneOf(DROPOUT_SCOPES))
-    seed = _count("The one that was used; null without dropout.", null=True)
-    predictions = _list("x1, y1, x2, y2 of each.", cls_or_instance=fields.List(**_FOUR))
-    predictions_pixels = _list("The same.", cls_or_instance=fields.List(**_FOUR))
-    statistics = _give(Statistics)
-    mean_prediction, mean_prediction_pixels = (_give(ExecutionParameters) for _ in range(2))
-
-
-class _Answer(marshmallow.Schema):
-    success = _flag()
-    model_version = _text("Which checkpoint answered.")
-    request_id = _text("As in the header X-Request-ID; POST /corrections takes it.")
-    timing_ms = _give(Timing)
-
-
-class PredictAnswer(About, _Answer):
-    """The motion for one picture."""
-
-    prediction, prediction_pixels = (_give(ExecutionParameters) for _ in range(2))
-
-
-class PredictBatchAnswer(Samples, _Answer):
-    """Samples of one picture, `image`."""
-
-
-class OneOfSeveral(Samples):
-    """Samples of one of several pictures."""
-
-    request_id = fields.String(metadata={"description": "Of its record, where records are kept."})
-
-
-class PredictImagesAnswer(_Answer):
-    """Samples of several pictures, `images`, in the order in which they were sent."""
-
-    results = _list(cls_or_instance=fields.Nested(OneOfSeveral))
-
-
-class Done(marshmallow.Schema):
-    """It is done."""
-
-    success = _flag()
-    message = _text()
-
-
-class LoadModelAnswer(Done):
-    """The new version answers from now on."""
-
-    model_version = _text()
-    previous_version = _text("null if there was none.", null=True)
+_error = (
+    _text("error", "What was expected, what came, and the way out."),
+    _text("request_id", "As in the header X-Request-ID; the server's log has it too."),
+)
+Error, NotReady = _object("Error", *_error), _object("NotReady", *_error, _flag("ready"))
+Ready = _object("Ready", _flag("ready"), _text("model_version"))
+Health = _object(
+    "Health",
+    _text("status", validate=validate.OneOf(("healthy", "no_model"))),
+    _flag("model_loaded config_loaded"),
+    _text("model_version?"),
+    _text("engine?", "What runs the network."),
+    _flag("recorder", "Whether corrections are kept."),
+    _number("uptime_s"),
+)
+Combination = _object("Combination", _text("action food_type"))
+Combinations = _object(
+    "Combinations",
+    _list("combinations", cls_or_instance=fields.Nested(Combination)),
+    _list("available_actions available_food_types", cls_or_instance=fields.String()),
+    _count("total_combinations"),
+)
+ExecutionParameters = _object(
+    "ExecutionParameters",
+    _number("start_x start_y end_x end_y", "Origin top left, x to the right, y down."),
+    _number("skewer_x skewer_y", "The middle between start and end."),
+    _number("direction_degrees", "atan2(end_y - start_y, end_x - start_x): 0 right, 90 down."),
+)
+Timing = _object("Timing", _number("decode queue model total", "Milliseconds."))
+Statistics = _object(
+    "Statistics",
+    _row("mean std", "Of x1, y1, x2, y2; divided by S, not by S - 1."),
+    _number("total_variance", "Summed over the four."),
+    _number("centroid_variance", "Of the middle, x and y summed."),
+    _number("size_variance", "Of end minus start, x and y summed."),
+    _number("distance_variance", "Of the L2 norm of the four."),
+    _count("num_samples", "S."),
+)
+Region = _object(
+    "Region",
+    _number("center_x center_y radius_x radius_y", "Holds the true midpoint with the coverage."),
+)
+Uncertainty = _object(
+    "Uncertainty",
+    _text("source", "token_distribution or mc_dropout."),
+    _text("score_name", "Which number of the source ranks answers."),
+    _number("score", "The higher, the less sure."),
+    _number("threshold?", "The human is asked above it; null: never."),
+    _number("error_limit", "A midpoint further off, in 0..1 of the picture, is an error."),
+    _number("angle_limit?", "So is the axis of elongated food, in degrees."),
+    _number("chance?", "That the answer is no error."),
+    _flag("two_places", "Another place is nearly as likely, such as that of an equal piece."),
+    _number("half_angle_degrees?", "To both sides of the axis: holds the truth, as the region."),
+    _number("expected_error_rate", "Share of errors among answers below the threshold."),
+    _number("expected_query_rate", "Share of answers above it."),
+    _row("std", "Calibrated standard deviations of x1, y1, x2, y2, in 0..1 of the picture."),
+    _number("coverage", "Chance that a region, or the box, holds the truth."),
+    _nested("region region_pixels", nested=Region),
+    _row("box_low box_high", "Ends of the box around x1, y1, x2, y2, 0..1."),
+)
+_about = (
+    _count("image_width image_height", "Pixels, upright as its EXIF orientation says."),
+    _text("resize", validate=validate.OneOf(image_placement.MODES)),
+    _text("passes", validate=validate.OneOf(framing.PASSES)),
+    _row("crop", "What the last pass looked at, x1, y1, x2, y2 in 0..1 of the picture."),
+    _text("action? food_type?", "As understood; of `text` alone, the nearest known ones."),
+    _number("likeness?", "Of `text` alone: cosine of it and of what was asked in its place."),
+    _flag("trained?", "Whether the model was trained on the two; null if nobody knows."),
+    _flag("ask_human?", "Instead of acting; null if nobody has calibrated the checkpoint."),
+    _nested("uncertainty?", nested=Uncertainty),
+    _text("input_action? input_food_type? input_text?", "As it was sent."),
+)
+_samples = (
+    *_about,
+    _count("batch_size", "S, samples."),
+    _flag("enable_dropout"),
+    _text("dropout_scope", validate=validate.OneOf(DROPOUT_SCOPES)),
+    _count("seed?", "The one that was used; null without dropout."),
+    _list("predictions predictions_pixels", "S of them.", cls_or_instance=fields.List(**_FOUR)),
+    _nested("statistics", nested=Statistics),
+    _nested("mean_prediction mean_prediction_pixels", nested=ExecutionParameters),
+)
+_answer = (
+    _flag("success"),
+    _text("model_version", "Which checkpoint answered."),
+    _text("request_id", "As in the header X-Request-ID; POST /corrections takes it."),
+    _nested("timing_ms", nested=Timing),
+)
+_motions = _nested("prediction prediction_pixels", nested=ExecutionParameters)
+PredictAnswer = _object("PredictAnswer", *_answer, *_about, _motions)
+PredictBatchAnswer = _object("PredictBatchAnswer", *_answer, *_samples)
+# Its request_id is that of its record, where records are kept.
+OneOfSeveral = _object("OneOfSeveral", *_samples, {"request_id": fields.String()})
+_results = _list("results", cls_or_instance=fields.Nested(OneOfSeveral))
+PredictImagesAnswer = _object("PredictImagesAnswer", *_answer, _results)
+Done = _object("Done", _flag("success"), _text("message"))
+LoadModelAnswer = _object(
+    "LoadModelAnswer", _flag("success"), _text("message model_version previous_version?")
+)
