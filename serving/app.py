@@ -1,19 +1,7 @@
 """The HTTP application: routes around an injected predictor, and the state that they share.
 
-| route                       | answer                           |
-|-----------------------------|----------------------------------|
-| GET /health, /ready         | whether a model is loaded, which |
-| GET /available_combinations | what can be asked                |
-| POST /predict               | the motion for one picture       |
-| POST /predict_batch         | Monte Carlo samples of it        |
-| POST /load_model            | another checkpoint takes over    |
-| POST /corrections           | a person's correction is kept    |
-| GET /metrics                | counters for Prometheus          |
-| GET /openapi.json, /docs    | all of this for programs, people |
-| GET /, /static/...          | the page to try it               |
-
-A photo's way: `front` (bytes, who asks, the line before the model), here, `schemas` (what is
-asked), `predictor` (decode, ask, convert), `engines` (the network), and back.
+A photo's way: `front` (bytes, who asks), here (the line before the model, the route), `schemas`
+(what is asked), `predictor` (decode, ask, convert), `engines` (the network), and back.
 
 A request that finds the line full is refused at once, and one that has waited too long is taken
 out: a robot is better served by a quick no than by a late answer. Another version of the model is
@@ -51,8 +39,6 @@ from serving.schemas import RequestError
 MOST_RETRY_AFTER_S = 20
 # A stub answers in a millisecond, a full-size batch with dropout everywhere in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-_POST_REFUSALS = (400, 401, 403, 408, 413, 415, 429)
-_PREDICTION_REFUSALS = (*_POST_REFUSALS, 422, 503, 504)
 _FORM = "multipart/form-data"
 # Of the operating system, which may know them under older names.
 mimetypes.add_type("text/javascript", ".js")
@@ -98,20 +84,15 @@ class Line:
 
 
 class PixelBudget:
-    """Lets pictures be decoded side by side as long as they are not too many pixels together.
-
-    Decoding takes up to 24 bytes a pixel for a moment, whatever the file's size: 1.2 GB for 50
-    million.
-    """
+    """Lets pictures be decoded side by side as long as they are not too many pixels together, since
+    each takes up to 24 bytes for a moment; who has waited for `limit_s` is refused."""
 
     def __init__(self, max_pixels: int, limit_s: float) -> None:
-        """`max_pixels` at a time; who has waited for `limit_s` is refused."""
         self._free, self._limit_s = max_pixels, limit_s
         self._max_pixels, self._changed = max_pixels, threading.Condition()
 
     @contextlib.contextmanager
     def take(self, num_pixels: int) -> Iterator[None]:
-        """Waits for its share. Raises RequestError 503 after `limit_s`."""
         share = min(num_pixels, self._max_pixels)
         with self._changed:
             if not self._changed.wait_for(lambda: self._free >= share, self._limit_s):
@@ -139,15 +120,12 @@ class ServerMetrics:
         def make(kind: type, name: str, text: str, *labels: str, **more: Any) -> Any:
             return kind(f"rt1_{name}", text, labels, registry=self.registry, **more)
 
-        counter, histogram = (
-            prometheus.Counter,
-            functools.partial(make, prometheus.Histogram, buckets=_SECONDS),
-        )
-        labels = "route", "method", "status"
+        labels, counter = ("route", "method", "status"), prometheus.Counter
         self._requests = make(counter, "requests", "Answered requests.", *labels)
         self._errors = make(counter, "errors", "Answered with 400 or more.", "route", "status")
-        self._request_seconds = histogram("request_seconds", "Of whole requests.", "route")
-        self._stages = histogram("stage_seconds", "Where a prediction's time went.", "stage")
+        histogram, more = prometheus.Histogram, {"buckets": _SECONDS}
+        self._request_seconds = make(histogram, "request_seconds", "Of all.", "route", **more)
+        self._stages = make(histogram, "stage_seconds", "Of predictions.", "stage", **more)
         for stage in ("decode", "queue", "model", "total"):  # Each is there, with 0, at once.
             self._stages.labels(stage)
         self.model = make(prometheus.Info, "model", "The version of the model that answers.")
@@ -205,11 +183,8 @@ class Service:
     def require_predictor(self) -> Predictor:
         """The version that answers now. Raises RequestError 503 if there is none."""
         if self.current is None:
-            raise RequestError(
-                503,
-                "No checkpoint is loaded, so nothing can be predicted. Start the server with "
-                "--checkpoint_dir, or set CHECKPOINT_PATH.",
-            )
+            text = "No checkpoint is loaded, so nothing can be predicted. Start the server with"
+            raise RequestError(503, f"{text} --checkpoint_dir, or set CHECKPOINT_PATH.")
         return self.current
 
     def switch_to(self, name: str) -> tuple[Predictor, Predictor | None]:
@@ -241,10 +216,8 @@ class Service:
     def _directory(self, name: str) -> pathlib.Path:
         root = self.settings.checkpoint_root
         if root is None:
-            raise RequestError(
-                403,
-                "This server loads no other checkpoints: it was started without --checkpoint_root.",
-            )
+            text = "This server loads no other checkpoints: it was started without"
+            raise RequestError(403, f"{text} --checkpoint_root.")
         root = root.resolve()
         try:
             directory = (root / name).resolve()
@@ -252,14 +225,13 @@ class Service:
         except (OSError, ValueError) as error:  # A name that is too long, or has a zero byte.
             raise RequestError(404, "There is no checkpoint of that name.") from error
         if root not in directory.parents:
-            raise RequestError(
-                403, "'checkpoint_path': expected the name of a directory inside --checkpoint_root."
-            )
+            text = "'checkpoint_path': expected the name of a directory inside --checkpoint_root."
+            raise RequestError(403, text)
         if not exists:
             known = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-            near = difflib.get_close_matches(name, known, 3) or known[:3]
-            text = f"There is no checkpoint {name!r}. Of {len(known)}, the nearest are: "
-            raise RequestError(404, f"{text}{', '.join(near) or 'none'}.")
+            near = ", ".join(difflib.get_close_matches(name, known, 3) or known[:3]) or "none"
+            text = f"There is no checkpoint {name!r}. Of {len(known)}, the nearest are: {near}."
+            raise RequestError(404, text)
         return directory
 
 
@@ -323,10 +295,8 @@ def create_app(
                 for origin in service.guard.origins
             ],
             methods=["GET", "POST"],
-            allow_headers=[
-                *("Content-Type", "Authorization", front.KEY_HEADER, front.REQUEST_ID_HEADER)
-            ],
-            expose_headers=[front.REQUEST_ID_HEADER, "Retry-After"],
+            allow_headers=["Content-Type", "Authorization", "X-API-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
             max_age=600,
         )
     app.config.update(
@@ -387,18 +357,6 @@ def _finish(response: flask.Response) -> flask.Response:
     return response
 
 
-def _refuses(*statuses: int) -> Callable[[Callable], Callable]:
-    """Documents refusals."""
-
-    def decorate(view: Callable) -> Callable:
-        for status in statuses:
-            text = schemas.REFUSALS[status]
-            view = _routes.alt_response(status, schema=schemas.Error, description=text)(view)
-        return view
-
-    return decorate
-
-
 def _needs_model(view: Callable) -> Callable:
     """Refuses before the body is read; `flask.g.predictor` is the version that answers."""
 
@@ -438,7 +396,6 @@ def health() -> dict[str, Any]:
 @_routes.get("/ready")
 @_routes.doc(security=[])
 @_routes.response(200, schemas.Ready)
-@_routes.alt_response(503, schema=schemas.NotReady, description="No checkpoint is loaded.")
 def ready() -> Any:
     """Whether predictions are answered; for load balancers."""
     predictor = _service().current
@@ -449,7 +406,6 @@ def ready() -> Any:
 
 
 @_routes.get("/available_combinations")
-@_refuses(401, 429, 503)
 @_routes.response(200, schemas.Combinations)
 def available_combinations() -> dict[str, Any]:
     """What can be asked."""
@@ -464,7 +420,6 @@ def available_combinations() -> dict[str, Any]:
 
 @_routes.post("/predict")
 @_routes.doc(requestBody={"content": {_FORM: {"schema": schemas.PredictForm}}})
-@_refuses(*_PREDICTION_REFUSALS)
 @_needs_model
 @_routes.arguments(schemas.PredictRequest, location="body", example=schemas.EXAMPLE)
 @_routes.response(200, schemas.PredictAnswer)
@@ -476,7 +431,6 @@ def predict(request: dict[str, Any]) -> dict[str, Any]:
 
 @_batch_routes.post("/predict_batch")
 @_routes.doc(requestBody={"content": {_FORM: {"schema": schemas.PredictBatchForm}}})
-@_refuses(*_PREDICTION_REFUSALS)
 @_needs_model
 @_routes.arguments(schemas.PredictBatchRequest, location="body", example=schemas.EXAMPLE)
 @_routes.response(200, schemas.PredictBatchAnswer)
@@ -503,7 +457,6 @@ def predict_batch(request: dict[str, Any]) -> Any:
 
 
 @_routes.post("/load_model")
-@_refuses(*_POST_REFUSALS, 404, 409, 422)
 @_routes.arguments(schemas.LoadModelRequest, location="body")
 @_routes.response(200, schemas.LoadModelAnswer)
 def load_model(request: dict[str, Any]) -> dict[str, Any]:
@@ -518,7 +471,6 @@ def load_model(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @_routes.post("/corrections")
-@_refuses(*_POST_REFUSALS, 404, 409)
 @_routes.arguments(schemas.CorrectionRequest, location="body")
 @_routes.response(200, schemas.Done)
 def correct(request: dict[str, Any]) -> dict[str, Any]:
@@ -536,7 +488,6 @@ def correct(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @_routes.get("/metrics")
-@_refuses(401)
 @_routes.response(200, {"type": "string"}, content_type="text/plain")
 def metrics() -> flask.Response:
     """Counters and times for Prometheus."""

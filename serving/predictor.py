@@ -14,9 +14,7 @@ Existing clients read the direction of the normalised coordinates, so `predictio
 In a picture that is not square it is not the angle seen; `prediction_pixels` gives the angle seen.
 
 Whether to act on an answer or ask the human is said by the `uncertainty.json` beside a checkpoint,
-which `calibrate.py` writes (`docs/evaluation.md` says what its numbers mean), with the source that
-it was fitted for: the distribution over tokens of one pass, or samples with dropout. The samples
-that a request asks for have nothing to do with it, so the verdict does not depend on their number.
+which `calibrate.py` writes. The samples that a request asks for have nothing to do with it.
 """
 
 from __future__ import annotations
@@ -99,8 +97,7 @@ class Predictor:
 
         Args:
             directory: that train.py wrote.
-            config_file: gin file in the place of the directory's; None for that one.
-            loss_type: in the place of the one in the configuration; None for that one.
+            config_file, loss_type: in the place of the directory's; None for those.
             engine: of `ENGINES`.
             passes: of `framing.PASSES`; None: as the checkpoint says.
             trust_config: let gin run what the directory's configuration says.
@@ -114,8 +111,7 @@ class Predictor:
         calibration = uncertainty_calibration.of_checkpoint(contents)
         loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
         logging.info(
-            "TensorFlow traces the network of %s: seconds for a small one, a minute for a full-size"
-            " one; its ONNX export, made once, takes as long",
+            "TensorFlow traces %s: seconds, at full size a minute, and again for its ONNX export",
             contents.metadata["checkpoint"],
         )
         pairs = contents.metadata.get("trained_pairs")
@@ -265,11 +261,9 @@ class Predictor:
         """The picture as `image_placement.decode_photo` gives it, and what the first pass sees."""
         mode = resize or self._placement_mode
         if mode is None:
-            raise RequestError(
-                422,
-                f"'resize' is needed: expected one of {', '.join(image_placement.MODES)}, got "
-                f"none, and the data set of {self.version} does not say which it had.",
-            )
+            text = f"'resize' is needed: expected one of {', '.join(image_placement.MODES)}, got"
+            text += f" none, and the data set of {self.version} does not say which it had."
+            raise RequestError(422, text)
         try:
             (width, height), _ = image_placement.read_header(image)
             with budget(width * height):
@@ -326,77 +320,60 @@ class UncertaintyJudge:
         try:
             uncertainty.parse("default", model, calibration.fitted_on)
         except ValueError as error:
-            raise ValueError(
-                f"{uncertainty_calibration.FILE_NAME} was fitted to a source that this server does "
-                f"not compute: {error} Run calibrate.py anew, or take the file away."
-            ) from error
+            text = f"{uncertainty_calibration.FILE_NAME} was fitted to a source that this server"
+            text += f" does not compute: {error} Run calibrate.py anew, or take the file away."
+            raise ValueError(text) from error
         self.calibration = calibration
         self.asks_always = not (act_below_floor or calibration.asking.meets_floor)
         if self.asks_always:
-            logging.warning(
-                "%s misses its floor: the human is asked about every answer. Train or calibrate "
-                "again, or start with --act_below_floor to use its threshold all the same.",
-                uncertainty_calibration.FILE_NAME,
-            )
+            text = "%s misses its floor: the human is asked about every answer. Calibrate again, or"
+            text += " start with --act_below_floor to use its threshold all the same."
+            logging.warning(text, uncertainty_calibration.FILE_NAME)
 
     def judge(
-        self,
-        model: Any,
-        view: framing.View,
-        first: image_placement.Placement,
-        embedding: np.ndarray,
+        self, model: Any, view: framing.View, first: image_placement.Placement, vector: np.ndarray
     ) -> tuple[uncertainty_calibration.CalibratedAnswer, np.ndarray | None]:
         """Runs the model once more, or with dropout, as the calibration was fitted; also its answer
         without dropout, where that was one of the two."""
         fitted = self.calibration.fitted_on
         source = uncertainty.parse("default", model, fitted)
         # Always the same seed: the same picture always gets the same verdict.
-        estimate = source(view.square[np.newaxis], embedding[np.newaxis], 0)
+        estimate = source(view.square[np.newaxis], vector[np.newaxis], 0)
         moved = estimate.moved(*framing.relative([view.placement], [first]))
         verdict = self.calibration.apply(moved)
         return verdict, estimate.answers[0] if fitted.source == "token_distribution" else None
 
     def fields(
-        self,
-        found: uncertainty_calibration.CalibratedAnswer,
-        placement: image_placement.Placement,
+        self, found: uncertainty_calibration.CalibratedAnswer, placement: image_placement.Placement
     ) -> dict[str, Any]:
         """The entry 'uncertainty' of an answer; lengths in 0..1 of the picture, and pixels."""
         asking, fitted = self.calibration.asking, self.calibration.fitted_on
-        known = self.calibration.confidence is not None
         size = np.array([placement.width, placement.height], np.float64)
-        zero = placement.to_picture(np.zeros((1, 2)))  # Lengths have none of the border.
-        ellipse = np.stack(
-            [
-                placement.to_picture(np.array([found.centre]))[0],
-                (placement.to_picture(np.full((1, 2), found.radius)) - zero)[0],
-            ]
-        )
-        std = (placement.to_picture(np.reshape(found.std, (2, 2))) - zero) / size
-        low, high = (
-            np.clip(placement.to_picture(np.reshape(ends, (2, 2))) / size, 0, 1).ravel().tolist()
-            for ends in (found.box_low, found.box_high)
-        )
+
+        def pixels(values: Any) -> np.ndarray:
+            return placement.to_picture(np.reshape(values, (-1, 2)))
+
+        def share(lengths: np.ndarray) -> list[float]:
+            return (lengths / size).ravel().tolist()
+
+        zero = pixels(np.zeros(2))  # Lengths have none of the border.
+        ellipse = np.concatenate([pixels(found.centre), pixels([found.radius] * 2) - zero])
         names = ("center_x", "center_y", "radius_x", "radius_y")
+        of_asking = ("threshold", "error_limit", "angle_limit")
+        of_asking += ("expected_error_rate", "expected_query_rate")
         return {
             "source": fitted.source,
             # Asking is judged by one minus the chance to be right, where that is known.
-            "score_name": "doubt" if known else fitted.score,
+            "score_name": "doubt" if self.calibration.confidence is not None else fitted.score,
             "score": found.doubt,
-            "threshold": asking.threshold,
-            "error_limit": asking.error_limit,
-            "angle_limit": asking.angle_limit,
-            "chance": found.chance,
-            "two_places": found.two_places,
+            **{name: getattr(asking, name) for name in of_asking},
+            **{name: getattr(found, name) for name in ("chance", "two_places", "coverage")},
             "half_angle_degrees": found.half_angle,
-            "expected_error_rate": asking.expected_error_rate,
-            "expected_query_rate": asking.expected_query_rate,
-            "std": std.ravel().tolist(),
-            "coverage": found.coverage,
-            "region": dict(zip(names, (ellipse / size).ravel().tolist())),
+            "std": share(pixels(found.std) - zero),
+            "region": dict(zip(names, share(ellipse))),
             "region_pixels": dict(zip(names, ellipse.ravel().tolist())),
-            "box_low": low,
-            "box_high": high,
+            "box_low": np.clip(share(pixels(found.box_low)), 0, 1).tolist(),
+            "box_high": np.clip(share(pixels(found.box_high)), 0, 1).tolist(),
         }
 
 

@@ -41,8 +41,8 @@ MAX_SEED = 2**31 - 1
 
 
 class RequestError(Exception):
-    """A request that cannot be answered: status (`REFUSALS`), what was expected, what came and the
-    way out, and when the same request may succeed (None: it will not)."""
+    """A request that cannot be answered: status (docs/serving.md), what was expected, what came and
+    the way out, and when the same request may succeed (None: it will not)."""
 
     def __init__(self, status: int, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
@@ -55,22 +55,6 @@ EXAMPLE = {
     "BswMjKi81FEGBnRRAgLYJiBaQseAAAOPQAmkBCZNgAAAABJRU5ErkJggg==",
     "action": "skewering",
     "food_type": "strawberry",
-}
-REFUSALS = {
-    400: "The form of the request is wrong: a field is missing, of another type or out of range.",
-    401: "No API key, or one that this server does not know.",
-    403: "Not allowed from there: a web page of another origin; /load_model without an API key "
-    "from another computer, or a name that leads out of --checkpoint_root.",
-    404: "There is nothing of that name.",
-    408: "The body came too slowly.",
-    409: "Not now: another checkpoint is being loaded, or corrections are not kept.",
-    413: "The body, or the picture in it, is too large.",
-    415: "A body of another media type.",
-    422: "Understood, but impossible: no picture, an unknown food, a checkpoint that cannot be "
-    "loaded.",
-    429: "Too many requests of this key or address.",
-    503: "No model is loaded, or too many requests wait for it.",
-    504: "The model did not answer in time.",
 }
 
 
@@ -386,11 +370,11 @@ def _object(name: str, *parts: dict[str, fields.Field]) -> type[marshmallow.Sche
     )
 
 
-_error = (
+Error = _object(
+    "Error",
     _text("error", "What was expected, what came, and the way out."),
     _text("request_id", "As in the header X-Request-ID; the server's log has it too."),
 )
-Error, NotReady = _object("Error", *_error), _object("NotReady", *_error, _flag("ready"))
 Ready = _object("Ready", _flag("ready"), _text("model_version"))
 Health = _object(
     "Health",
