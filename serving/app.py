@@ -313,7 +313,7 @@ def create_app(
     }
     api = _Api(app, spec_kwargs=options)
     scheme = api.spec.components.security_scheme
-    scheme("ApiKey", {"type": "apiKey", "in": "header", "name": front.KEY_HEADER})
+    scheme("ApiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
     scheme("Bearer", {"type": "http", "scheme": "bearer"})
     for blueprint in (_routes, _batch_routes) if batch else (_routes,):
         api.register_blueprint(blueprint)

@@ -58,7 +58,7 @@ from serving.schemas import RequestError
 
 # Where the application keeps its `app.Service`, and a request its `Visitor`.
 SERVICE, VISITOR = "prediction_service", "rt1.visitor"
-KEY_HEADER, REQUEST_ID_HEADER = "X-API-Key", "X-Request-ID"
+REQUEST_ID_HEADER = "X-Request-ID"
 OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
 # Asked every few seconds by whoever watches over the server; the page is some twenty files.
 _UNLIMITED_PATHS = ("/", "/health", "/ready", "/metrics")
@@ -144,10 +144,8 @@ class Guard:
     def __init__(self, settings: ServerSettings) -> None:
         for origin in settings.cors_origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
-                raise ValueError(
-                    "cors_origins: expected scheme, host and port such as https://lab.example or "
-                    f"http://10.0.0.5:3000, without a path, or *; got {origin!r}."
-                )
+                text = "cors_origins: expected scheme, host and port such as https://lab.example"
+                raise ValueError(f"{text} without a path, or *; got {origin!r}.")
         self._settings = settings
         self.origins = {origin.lower() for origin in settings.cors_origins}
         self._window = limits.strategies.MovingWindowRateLimiter(limits.storage.MemoryStorage())
@@ -167,7 +165,7 @@ class Guard:
                 return visitor  # A browser asks without a key whether it may send one.
             bearer = request.authorization
             bearer = bearer.token if bearer is not None and bearer.type == "bearer" else None
-            sent = (headers.get(KEY_HEADER) or bearer or "").strip()
+            sent = (headers.get("X-API-Key") or bearer or "").strip()
             # All are compared: a wrong key takes as long as a right one.
             encoded = sent.encode("utf-8", "surrogatepass")
             matches = [hmac.compare_digest(one.encode(), encoded) for one in keys.values()]
@@ -183,22 +181,16 @@ class Guard:
         """By the name under which this server was asked, and by the page that asked."""
         host, origin = request.headers.get("Host"), request.headers.get("Origin")
         if self._settings.loopback_only and host is not None and not is_loopback(host):
-            raise RequestError(
-                403,
-                "Expected a request to http://127.0.0.1 or http://localhost, got one to "
-                f"{host[:100]!r}: this server has no API keys and answers this computer only. "
-                "Start it with API keys to use another name.",
-            )
+            text = "Expected a request to http://127.0.0.1 or http://localhost, got one to "
+            text += f"{host[:100]!r}: this server has no API keys and answers this computer only. "
+            raise RequestError(403, f"{text}Start it with API keys to use another name.")
         if request.method != "POST" or origin is None or {"*", origin.lower()} & self.origins:
             return
         # Without the scheme: a proxy in front may speak https to the browser and http to us.
         if origin.partition("://")[2].lower() != request.host.lower():
-            raise RequestError(
-                403,
-                f"Expected a request of a program or of a page of {request.host}, got one of a "
-                f"page of {origin[:100]}. Start the server with that origin listed for CORS to "
-                "allow it.",
-            )
+            text = f"Expected a request of a program or of a page of {request.host}, got one of a "
+            text += f"page of {origin[:100]}. Start the server with that origin listed for CORS to "
+            raise RequestError(403, f"{text}allow it.")
 
     def limit(self, path: str, client: str) -> None:
         """Raises RequestError 429 if the client has asked too often."""
@@ -221,21 +213,15 @@ class Guard:
         if self._settings.api_keys:
             if name is None and path not in OPEN_PATHS and not path.startswith(_STATIC):
                 got = "one that it does not know" if key else "none"
-                raise RequestError(
-                    401,
-                    f"Expected an API key of this server, got {got}. Send it in the header "
-                    f"{KEY_HEADER}, or as 'Authorization: Bearer <key>'.",
-                )
+                text = f"Expected an API key of this server, got {got}. Send it in the header "
+                raise RequestError(401, f"{text}X-API-Key, or as 'Authorization: Bearer <key>'.")
             return
         is_local = is_loopback(request.remote_addr or "") and is_loopback(request.host)
         is_local &= not any(header in request.headers for header in _PROXY_HEADERS)
         if path == "/load_model" and not (self._settings.load_without_key and is_local):
-            raise RequestError(
-                403,
-                "/load_model expects an API key, got none. Start the server with API keys; or "
-                "with --load_without_key, and ask from its own computer, at http://127.0.0.1 "
-                "or http://localhost, without a proxy.",
-            )
+            text = "/load_model expects an API key, got none. Start the server with API keys; or "
+            text += "with --load_without_key, and ask from its own computer, at http://127.0.0.1 "
+            raise RequestError(403, f"{text}or http://localhost, without a proxy.")
 
     def log(
         self, visitor: Visitor, request: werkzeug.Request, status: int, size: int, **known: str
@@ -277,11 +263,8 @@ def is_loopback(host: str) -> bool:
 
 
 class Server:
-    """Serves an application from a thread of its own.
-
-    with Server(app, "127.0.0.1", 8080) as server:
-        ...
-    server.unfinished == 0
+    """Serves an application of `serving.app.create_app` from a thread of its own, as long as its
+    context lasts. Raises OSError if too few files may be open for connections.
 
     Attributes:
         unfinished: requests whose header has come and that are not answered.
@@ -291,8 +274,6 @@ class Server:
     """
 
     def __init__(self, app: flask.Flask, host: str, port: int) -> None:
-        """`app` is made by `serving.app.create_app`; `port` is free. Raises OSError if too few
-        files may be open for connections."""
         self.unfinished, self.failed, self.ended = 0, False, threading.Event()
         self._app, self._host, self._port = app, host, port
         self.service: Any = app.extensions[SERVICE]
@@ -533,14 +514,12 @@ def connections() -> int:
         import resource
     except ImportError:  # Windows has no such limit.
         return MOST_CONNECTIONS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited, wanted = resource.RLIM_INFINITY, MOST_CONNECTIONS + 1000
-    if soft == unlimited:
-        return MOST_CONNECTIONS
-    if soft < wanted:
-        most = wanted if hard == unlimited else min(hard, wanted)
+    limits_now = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (math.inf if one == resource.RLIM_INFINITY else one for one in limits_now)
+    most = min(hard, MOST_CONNECTIONS + 1000)
+    if soft < most:
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits_now[1]))
             soft = most
     found = min(MOST_CONNECTIONS, soft - len(os.listdir("/dev/fd")) - _SPARE_FILES)
     if found < 8:
