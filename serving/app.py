@@ -45,12 +45,9 @@ mimetypes.add_type("text/javascript", ".js")
 
 
 class Line:
-    """Counts the requests that wait for the model.
-
-    Who is refused is told when to come back (`Retry-After`): later the more are refused, so that
-    about one comes back for each that is answered. 256 clients of a model that answers 64 times a
-    second are told to wait 3 s; else refusing them would take the processor from the model.
-    """
+    """Counts the requests that wait for the model. Who is refused is told when to come back: later
+    the more are refused, so that about one comes back for each that is answered. 256 clients of a
+    model that answers 64 times a second are told to wait 3 s."""
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting, self._waiting, self._lock = max_waiting, 0, threading.Lock()
@@ -107,11 +104,8 @@ class PixelBudget:
 
 
 class ServerMetrics:
-    """The counters of one server, which GET /metrics answers, in a registry of its own.
-
-    A path that no route has is counted as `unknown`, and so is an odd method: nobody can fill the
-    memory with new labels.
-    """
+    """The counters of GET /metrics. A path that no route has is counted as `unknown`, and so is an
+    odd method: nobody can fill the memory with new labels."""
 
     def __init__(self, line: Line) -> None:
         self.registry = prometheus.CollectorRegistry()
@@ -147,15 +141,7 @@ class ServerMetrics:
 
 
 class Service:
-    """Shared by all threads of a server.
-
-    Attributes:
-        current: the version that answers now; None if there is none.
-        line: who waits for the model.
-        limits: of this server, for `Predictor.answer`.
-        num_workers: predictions that run at a time.
-        recorder: keeps requests and answers; None if nothing is kept.
-    """
+    """Shared by all threads of a server; `current` is the version that answers now, or None."""
 
     def __init__(
         self,
@@ -268,14 +254,10 @@ def create_app(
     load: Callable[[pathlib.Path], Predictor] | None = None,
     batch: bool = True,
 ) -> flask.Flask:
-    """Makes the application.
+    """Makes the application; without `batch` there is no /predict_batch.
 
-    Args:
-        predictor: answers the predictions; None makes an application that says so on /health and
-            answers 503 to predictions.
-        settings: limits and permissions; None: the defaults.
-        load: makes the predictor for /load_model from a checkpoint directory; None: the real one.
-        batch: whether there is /predict_batch.
+    Without a predictor it answers 503 to predictions. `load` makes that of /load_model from a
+    checkpoint directory; None: the real one.
     """
     settings = settings or ServerSettings()
     app = flask.Flask(__name__)

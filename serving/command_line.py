@@ -82,15 +82,8 @@ _FLAGS = {
 def main(
     description: str, create_app: Callable[[Predictor | None, ServerSettings], flask.Flask]
 ) -> int:
-    """Runs a server until SIGTERM or Ctrl-C; exits with a message if it cannot start.
-
-    Args:
-        description: the first lines of --help.
-        create_app: makes the application from a predictor, or from None, and the settings.
-
-    Returns:
-        The exit code: 0, or 1 if requests could not be finished in time.
-    """
+    """Runs a server until SIGTERM or Ctrl-C; exits with a message if it cannot start. Gives the
+    exit code: 0, or 1 if requests could not be finished in time."""
     arguments = _parse(description)
     logging.set_verbosity(logging.INFO)
     # The flags are argparse's; absl would warn that it has not seen them.
@@ -133,10 +126,7 @@ def load_predictor(
     config_file: str | None = None,
     loss_type: str | None = None,
 ) -> Predictor | None:
-    """Loads and warms up the model of a checkpoint directory; None without one.
-
-    Exits with a message if there is no such directory or it cannot be loaded.
-    """
+    """The model of a checkpoint directory, warmed up; exits with a message if that fails."""
     if checkpoint_dir is None:
         logging.warning("No --checkpoint_dir: predictions will be answered with 503")
         return None
@@ -194,11 +184,8 @@ def _settings(arguments: argparse.Namespace) -> ServerSettings:
 
 
 def read_keys(path: pathlib.Path | None, variable: str = "") -> dict[str, str]:
-    """API keys by the name of their client.
-
-    Raises OSError if the file cannot be read. ValueError: if an entry is malformed, or a name
-    or a key is there twice. No message holds a key.
-    """
+    """API keys by the name of their client. Raises OSError if the file cannot be read, ValueError
+    if an entry is malformed, or a name or a key is there twice. No message holds a key."""
     entries = [(f"API_KEYS, entry {i}", text) for i, text in enumerate(variable.split(","), 1)]
     if path is not None:
         if path.stat().st_mode & 0o077:

@@ -1,23 +1,9 @@
-"""Between a connection and the application: bytes, who asks, limits, threads.
+"""Between a connection and the application: who asks, the body, the threads.
 
 granian reads requests in Rust. What it leaves open is bounded here; docs/serving.md lists what
-happens to slow, hostile and many clients. `Guard` judges a header before its body is read:
-
-| step       | what                                                                              |
-|------------|-----------------------------------------------------------------------------------|
-| request id | the client's own X-Request-ID if it is harmless, else a fresh one                 |
-| host       | on a loopback address without keys, only loopback names are answered (403): a     |
-|            | page's own name could be made to point here (DNS rebinding)                       |
-| origin     | posts that a browser marks as another page's are refused (403), since a form on   |
-|            | any page could send one; origins listed for CORS may ask                          |
-| name       | of the key in X-API-Key or `Authorization: Bearer`, or else the peer's address    |
-| rate limit | 429; wrong keys are counted too, so that nobody tries many                        |
-| key        | 401, with keys set; without any, /load_model is refused (403), or with            |
-|            | `load_without_key` answers this computer only                                     |
-
-A prediction enters the line when its body is complete, before anything of it is decoded. Bodies on
-their way take no thread. Predictions run in as many threads as the engine has use for; everything
-else has threads of its own, so that /health never waits behind a prediction.
+happens to slow, hostile and many clients. `Guard` judges a header before its body is read. Bodies
+on their way take no thread. Predictions run in as many threads as the engine has use for, and
+everything else in threads of its own, so that /health never waits behind a prediction.
 """
 
 from __future__ import annotations
@@ -139,7 +125,8 @@ def visitor_of_this() -> Visitor:
 
 
 class Guard:
-    """Decides by the header of a request. Raises ValueError if an origin for CORS is none."""
+    """Decides by the header of a request; docs/serving.md, "Who may do what". Raises ValueError if
+    an origin for CORS is none."""
 
     def __init__(self, settings: ServerSettings) -> None:
         for origin in settings.cors_origins:
@@ -226,11 +213,8 @@ class Guard:
     def log(
         self, visitor: Visitor, request: werkzeug.Request, status: int, size: int, **known: str
     ) -> None:
-        """{"time": "2026-11-22T16:55:42.123Z", "request_id": "5f0c...", "client": "robot", ...}
-
-        Without a picture, a header, a key or what stands behind a `?` in the address, where keys
-        end up by mistake. `size` is the answer's; `known` is what was understood of a prediction.
-        """
+        """One line of JSON, without a picture, a header, a key or what stands behind a `?` in the
+        address, where keys end up by mistake; `known` is what was understood of a prediction."""
         path = request.path
         for key in self._settings.api_keys.values():
             path = path.replace(key, "<key>")
@@ -449,10 +433,8 @@ class Server:
         raise self._too_late(call)
 
     def in_turn(self, call: Callable[[], Any]) -> Any:
-        """Runs a call of the model for another protocol, in the line of the predictions.
-
-        Raises RequestError 503 if too many wait already, 504 after the deadline.
-        """
+        """Runs a call of the model for another protocol, in the line of the predictions. Raises
+        RequestError 503 if too many wait already, 504 after the deadline."""
         future = self._enter(call)
         try:
             return future.result(self.service.settings.deadline_s)
@@ -479,11 +461,8 @@ class Server:
     async def _refuse(
         self, environ: dict[str, Any], visitor: Visitor, error: RequestError
     ) -> _Answer:
-        """The application's answer to a refused request.
-
-        Who may come back at once is refused in a tenth of the time: under a load of many times what
-        the model can do, refusing must not take the processor from it.
-        """
+        """The application's answer to a refused request; to whom may come back at once in a tenth
+        of the time, since refusing many must not take the processor from the model."""
         told = dataclasses.replace(visitor, refusal=error, expired=False)
         # Flask adds what a browser wants.
         if error.retry_after_s is None or not _predicts(environ) or "HTTP_ORIGIN" in environ:

@@ -1,14 +1,11 @@
 """openpi's websocket protocol, beside HTTP: robots that have its client ask without a change.
 
-    python api_batch_server.py --checkpoint_dir runs/first --openpi_port 8000
-
     policy = openpi_client.websocket_client_policy.WebsocketClientPolicy("127.0.0.1", 8000)
     policy.infer({"image": image, "action": "skewering", "food_type": "banana"})["actions"]
 
-Messages are msgpack with NumPy arrays. The server speaks first and says what it is; then each
-observation gets an answer, an error comes as text. A connection is a session. Its first
+Messages are msgpack with NumPy arrays; an error comes as text. A connection is a session. Its first
 observation, and one with `"reset": true`, begins an episode, which keeps its model while another
-one is loaded, and has a rolling window of its own.
+one is loaded, and has a rolling window of its own. Line, deadline and keys are those of /predict.
 
 | model | an observation holds                               | `actions`                          |
 |-------|----------------------------------------------------|------------------------------------|
@@ -17,9 +14,7 @@ one is loaded, and has a rolling window of its own.
 | RT-1  | `image` uint8 [256, 320, 3],                       | float32 [1, 7]: world vector,      |
 |       | `natural_language_embedding` float32 [512]         | rotation, gripper; with all parts  |
 
-`observation/image` is another name of `image`. `ignored` of an answer names what nobody looked
-at. Model calls wait in the same line as /predict, with its deadline; keys are the same too, as
-`Authorization: Api-Key <key>`.
+`observation/image` is another name of `image`. `ignored` names what nobody looked at.
 """
 
 from __future__ import annotations
@@ -168,17 +163,8 @@ class Gateway:
         idle_s: float = IDLE_S,
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
-        """Listens at once.
-
-        Args:
-            server: whose model, line and guard it shares.
-            host, port: where it listens; 0 takes any free one.
-            rt1: an `rt1_policy.RT1Policy` in the place of the server's model.
-            idle_s: who says nothing for so long is disconnected.
-            max_sessions: others are refused with 503.
-
-        Raises OSError if it cannot listen.
-        """
+        """Listens at once, or raises OSError. It shares model, line and guard of `server`; `rt1` is
+        an `rt1_policy.RT1Policy` in the place of the model."""
         self._front, self._rt1, self._idle_s, self._most = server, rt1, idle_s, max_sessions
         self._service, self.num_sessions, self._lock = server.service, 0, threading.Lock()
         self._server = websockets.sync.server.serve(

@@ -1,7 +1,8 @@
 """A checkpoint that answers about pictures: from a picture's file to the fields of an answer.
 
-A server and `policy.CheckpointPolicy` run the same function, `Predictor.answer`. A worked example,
-in a picture of 200 x 100 pixels (x to the right, y down):
+A server and `policy.CheckpointPolicy` run the same `Predictor.answer`. Existing clients read the
+direction of the normalised coordinates; in a picture that is not square, such as one of 200 x 100
+pixels, it is not the angle seen, which `prediction_pixels` gives:
 
 | field             | prediction (0..1) | prediction_pixels |
 |-------------------|-------------------|-------------------|
@@ -9,12 +10,6 @@ in a picture of 200 x 100 pixels (x to the right, y down):
 | end_x, end_y      | 0.75, 1.0         | 150, 100          |
 | skewer_x, skewer_y| 0.5, 0.75         | 100, 75           |
 | direction_degrees | 45.0              | 26.57             |
-
-Existing clients read the direction of the normalised coordinates, so `prediction` gives that one.
-In a picture that is not square it is not the angle seen; `prediction_pixels` gives the angle seen.
-
-Whether to act on an answer or ask the human is said by the `uncertainty.json` beside a checkpoint,
-which `calibrate.py` writes. The samples that a request asks for have nothing to do with it.
 """
 
 from __future__ import annotations
@@ -49,10 +44,7 @@ class Predictor:
     """One version of the model; nothing in it changes after `warm_up`, so threads share it.
 
     Attributes:
-        model: the network, a `serving.engines.engine.Engine`.
-        version: names the checkpoint in answers.
-        engine: names what runs the network.
-        framing: how it looks at photos unless a request says otherwise.
+        version, engine: name the checkpoint, and what runs it.
         judge: says of answers whether to act on them; None without a calibration.
         num_workers: calls of the model that may run at a time.
     """
@@ -69,9 +61,7 @@ class Predictor:
         trained_pairs: Collection[tuple[str, str]] | None = None,
         act_below_floor: bool = False,
     ) -> None:
-        """`placement_mode` is None if the data set did not say it, `trained_pairs` if nobody knows;
-        without `encoder`, the one that made the embeddings, instructions in free text are refused.
-        """
+        """`model` is an `engines.engine.Engine`; what is None is not known of the checkpoint."""
         self.model, self.version = model, version
         self.engine = getattr(model, "name", type(model).__name__)
         self.num_workers = getattr(model, "num_workers", 1)
@@ -161,10 +151,8 @@ class Predictor:
 
         Args:
             image: a file in one of `image_placement.FORMATS`, any size.
-            request: as `schemas.PredictRequest` loads it; if `sampled`, `PredictBatchRequest` with
-                its defaults.
-            sampled: whether `batch_size` samples are drawn, as /predict_batch does.
-            max_pixels: of the picture.
+            request: as `schemas.PredictRequest` loads it; if samples are drawn, as /predict_batch
+                does, `PredictBatchRequest` with its defaults.
             budget: takes a picture's pixels for as long as they are decoded.
 
         Raises RequestError 413 or 422 for what cannot be answered, FloatingPointError if the
@@ -276,12 +264,9 @@ class Predictor:
 
 
 def create_engine(loaded: Any, name: str = "auto") -> Any:
-    """An `engines.engine.Engine`, which has run once, of a `checkpoint_directory.LoadedCheckpoint`.
-
-    `name` is one of `ENGINES`; 'auto': TensorFlow where it sees a GPU, which ONNX Runtime's build
-    for CPUs would leave idle, else the fastest that is installed and passes the comparison with the
-    agent. Raises EngineError, a ValueError, if the engine that was named cannot be had.
-    """
+    """What runs a `checkpoint_directory.LoadedCheckpoint`; 'auto': TensorFlow where it sees a GPU,
+    else the fastest that is installed and passes the comparison with the agent. Raises EngineError,
+    a ValueError, if the engine that was named cannot be had."""
     import tensorflow as tf  # All here, because it takes seconds.
 
     from serving.engines import engine, graphs
@@ -304,12 +289,8 @@ def create_engine(loaded: Any, name: str = "auto") -> Any:
 
 
 class UncertaintyJudge:
-    """A calibration and how its uncertainty is computed. Raises ValueError if its source is none
-    that a server computes, or not this model's.
-
-    Attributes:
-        asks_always: whether the human is asked whatever the threshold says.
-    """
+    """A calibration and how its uncertainty is computed; `asks_always` is whatever the threshold
+    says. Raises ValueError if its source is none that a server computes, or not this model's."""
 
     def __init__(
         self,

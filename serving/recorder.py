@@ -1,13 +1,8 @@
 """Keeps requests and answers in a folder, so that they can be asked again and trained on.
 
-    recorder = Recorder("records")
-    recorder.record("4f0c...", image, {"route": "/predict", "action": "skewering"}, answer)
-    recorder.correct("4f0c...", {"start_x": 0.1, ..., "end_y": 0.5, "corrected_by": "ada"})
-
 `food_data/recordings.py` says what the folder holds, and reads it. A record is there whole or not
 at all: its files are written into a folder whose name begins with a dot, which is then renamed.
-Recording never costs a client its answer: a full disk is logged, and `max_bytes` ends recording
-with a warning.
+Recording never costs a client its answer: a full disk is logged.
 """
 
 from __future__ import annotations
@@ -54,10 +49,8 @@ class Recorder:
         self._ended = False
 
     def claim(self, request_id: str) -> str:
-        """The id that an answer gets: the given one, or a fresh one if there is such an answer.
-
-        A client may send the same id again; a correction would then go to the wrong answer.
-        """
+        """The id that an answer gets: the given one, or a fresh one if a client sends one again,
+        whose correction would go to the wrong answer."""
         with self._lock:
             try:
                 is_taken = request_id in self._claimed or self._folder_of(request_id) is not None
@@ -93,10 +86,8 @@ class Recorder:
             logging.warning("Request %s was not recorded: %s", request_id, error)
 
     def correct(self, request_id: str, correction: Mapping[str, Any]) -> None:
-        """Adds a correction, a motion in 0..1 of the photo, in the place of an earlier one.
-
-        Raises LookupError if there is no such record, OSError if it cannot be written.
-        """
+        """Adds a correction, a motion in 0..1 of the photo, in the place of an earlier one. Raises
+        LookupError if there is no such record, OSError if it cannot be written."""
         try:
             recordings.check_request_id(request_id)
         except ValueError as error:

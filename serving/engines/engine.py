@@ -201,12 +201,11 @@ def in_tensorflow(
 
 
 def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -> None:
-    """Compares an engine with the network, run eagerly; every stage has run once afterwards.
+    """Compares an engine with the network, run eagerly. Raises EngineError if a stage differs by
+    more than `TOLERANCE` of the largest value, or 1.
 
-    Each stage is compared on its own and before anything is clipped or rounded to a bin: answers
-    that all lie outside of 0..1 are clipped to the same numbers, whatever computed them.
-
-    Raises EngineError if a stage differs by more than `TOLERANCE` of the largest value, or 1.
+    Each stage is compared before anything is clipped or rounded to a bin: answers that all lie
+    outside of 0..1 are clipped to the same numbers, whatever computed them.
     """
     # New ones each time: what answers right on known pictures might not on others.
     generator = np.random.default_rng()

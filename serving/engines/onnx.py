@@ -1,16 +1,15 @@
 """The fast engine on CPUs: the network in ONNX Runtime, what is random in TensorFlow.
 
-A checkpoint is exported once, into the user's cache folder, where no checkpoint can bring a file:
+A checkpoint is exported once, into the user's cache folder (ENGINE_CACHE_DIR names another), where
+no checkpoint can bring a file:
 
     ~/.cache/rt1_food/onnx/3f2a…/features.onnx, answer.onnx   for ONNX Runtime
                                  factors.pb, sampler.pb       for TensorFlow
                                  files.json                   SHA-256 of the others, written last
 
-The folder's name is the SHA-256 of the weights, the configuration and the version of this format,
-so what was exported from other weights is never found; files with another SHA-256 than their list
-says are not loaded; and what is loaded is compared with the network on random pictures. The
-environment variable ENGINE_CACHE_DIR names another folder. Where it cannot be written to, or is
-open to others, each start exports again.
+The folder's name is the SHA-256 of the weights, the configuration and the version of this format.
+Files with another SHA-256 than their list says are not loaded, and what is loaded is compared with
+the network on random pictures.
 """
 
 from __future__ import annotations
@@ -44,11 +43,8 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 
 def create(agent: agent_wrapper.Agent) -> engine.Engine:
-    """Loads the exported network and compares it with the agent, which has the weights and is not
-    needed afterwards; exports it first if need be.
-
-    Raises EngineError if the network cannot be exported or computes something else.
-    """
+    """Loads the exported network and compares it with the agent's; exports it first if need be.
+    Raises EngineError if the network cannot be exported or computes something else."""
     functions = agent.prediction_functions()
 
     def made(files: dict[str, bytes]) -> engine.Engine:
@@ -122,11 +118,8 @@ def export(stages: graphs.StageGraphs) -> dict[str, bytes]:
 
 
 def convert(*graph_defs: tf.compat.v1.GraphDef) -> list[bytes]:
-    """Graphs without random numbers as ONNX models; inputs and outputs keep their names.
-
-    In a process of its own, whose memory the server does not keep. Raises EngineError if the
-    converter cannot.
-    """
+    """Graphs without random numbers as ONNX models, converted in a process of its own, whose memory
+    the server does not keep. Raises EngineError if the converter cannot."""
     with tempfile.TemporaryDirectory(prefix="onnx-export-") as folder:
         paths = [pathlib.Path(folder) / f"{number}.pb" for number in range(len(graph_defs))]
         for path, graph_def in zip(paths, graph_defs):
