@@ -8,14 +8,10 @@
 
 A part of the split's pictures (--fraction) fits standard deviations, conformal regions and the
 threshold above which the human is asked; the rest tests them, and the figures are printed. The file
-is written beside the checkpoint, where servers and evaluate.py find it. The same flags write the
-same file. Training samples are refused: a model is surer of them than of anything else.
-
-It is of answers found with as many passes as here: those of the checkpoint, or --passes.
-
-An answer is right if it is right for any of several equal pieces of the asked food. Where more
-answers that would be acted on are off than --floor_error_rate, the calibration is of no use: the
-file says `meets_floor: false`, and servers ask about every answer.
+is written beside the checkpoint, where servers and evaluate.py find it; it is of answers found with
+as many passes as here. The same flags write the same file. Training samples are refused: a model is
+surer of them than of anything else. Where more answers that would be acted on are off than
+--floor_error_rate, the file says `meets_floor: false`, and servers ask about every answer.
 
 Exit code 0: calibrated; 1: something was wrong, with the reason on stderr, and the file is as it
 was; 2: wrong flags; 3: calibrated and written, but below the floor.
@@ -26,10 +22,11 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
+import dataclasses
 import sys
 
 import checkpoint_directory
-from evaluation import calibration, calibration_fit, metrics, report, uncertainty
+from evaluation import calibration, calibration_fit, report, uncertainty
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, npz_dataset
 
@@ -46,10 +43,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--target_query_rate", type=float, help="ask about at most this share: 0.2")
     target.add_argument("--target_error_rate", type=float, help="at most this share of answers off")
-    add("--error_limit", type=float, default=metrics.ERROR_LIMIT, help="of the midpoint: off")
-    angle = calibration_fit.ANGLE_LIMIT_DEG
+    error, angle = calibration_fit.LIMITS
+    add("--error_limit", type=float, default=error, help="of the midpoint: off")
     add("--angle_limit", type=float, default=angle, help="of elongated food's axis, degrees: off")
-    add("--confidence", type=float, default=0.95, help="of the error rate's bound")
     floor = calibration_fit.FLOOR_ERROR_RATE
     add("--floor_error_rate", type=float, default=floor, help="more of the answers off: useless")
     add("--coverage", type=float, default=0.9, help="of the conformal regions")
@@ -61,68 +57,46 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
     atomic_files.check_folder(args.checkpoint_dir, "--checkpoint_dir")
-    samples = evaluation_samples.read(args, metadata)
+    samples = evaluation_samples.read(args, contents)
     fingerprint = npz_dataset.dataset_fingerprint(samples.dataset)
     if args.split == "all" and fingerprint == metadata.get("dataset_fingerprint"):
         raise ValueError(
             f"{args.dataset_file or args.annotations[0]}: expected samples that did not train, got "
             f"the data set that {args.checkpoint_dir} was trained with. Use --split val."
         )
-    framed = checkpoint_directory.framing_of(metadata).instead(args.passes)
-    loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
-    agent = framed.model(loaded.agent)
+    frames = evaluation_samples.model(contents, args, samples)
     target, rate = "query_rate", 0.2 if args.target_query_rate is None else args.target_query_rate
     if args.target_error_rate is not None:
         target, rate = "error_rate", args.target_error_rate
-    source = uncertainty.parse(args.source, agent)
+    source = uncertainty.parse(args.source, frames.agent)
     fitting, testing = evaluation_samples.calibration_split(samples, args.fraction, args.seed)
-    found = uncertainty.collect(
-        source,
-        samples,
-        batch_size=args.batch_size,
-        seed=args.seed,
-        frames=uncertainty.Frames(agent, samples.dataset, framed),
-    )
+    settings = {"batch_size": args.batch_size, "seed": args.seed, "frames": frames}
+    found = uncertainty.collect(source, samples, **settings)
     fitted = calibration_fit.fit(
         samples.part(fitting),
         found.part(fitting),
         source,
         weights_sha256=contents.weights_sha256,
-        passes=framed.passes,
+        passes=frames.framing.passes,
         coverage=args.coverage,
         target=target,
         target_rate=rate,
-        error_limit=args.error_limit,
-        angle_limit=args.angle_limit,
-        confidence=args.confidence,
+        limits=(args.error_limit, args.angle_limit),
         floor_error_rate=args.floor_error_rate,
         seed=args.seed,
     )
-    tested = samples.part(testing)
-    fitted.check_unseen(tested.picture_ids)
+    tested = evaluation_samples.unseen(samples.part(testing), fitted)
     calibration.write(args.checkpoint_dir, fitted)
-    asking, fitted_on = fitted.asking, fitted.fitted_on
-    print(
-        f"{args.checkpoint_dir / calibration.FILE_NAME}: {fitted_on.source}, {fitted_on.score}, "
-        f"fitted on {fitted_on.num_calibration_samples} samples of {len(fitted_on.picture_ids)} "
-        "pictures"
-    )
-    off = f"{asking.error_limit:g}"
-    if asking.angle_limit is not None:
-        off += f" or, on elongated food, {asking.angle_limit:g} degrees"
-    limit = "never" if asking.threshold is None else f"above {asking.threshold:.4g}"
-    print(
-        f"asks the human {limit} ({asking.target} {asking.target_rate:g}): about "
-        f"{asking.expected_query_rate:.1%} of plates; of the answers "
-        f"{asking.expected_error_rate:.1%} are off by more than {off}, "
-        f"at most {asking.error_rate_bound:.1%} with {asking.confidence:.0%} confidence"
-    )
+    print(args.checkpoint_dir / calibration.FILE_NAME)
+    asking = dataclasses.asdict(fitted.asking)
+    print(report.table([[name, report.cell(value)] for name, value in asking.items()]))
     if not len(testing):
         print("All samples calibrated: nothing is left to test on.")
     else:
         print("On the rest, which did not calibrate:")
         figures = calibration_fit.figures(fitted, found.part(testing), tested, args.seed)
-        print(report.calibration_text(report.plain(figures)))
+        caption, cells = report.calibration_table(report.plain(figures))
+        print(f"{caption}\n{report.table(cells)}")
     return fitted
 
 
@@ -139,9 +113,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         f"calibrate.py: BELOW THE FLOOR: {asking.expected_error_rate:.1%} of the answers that "
         f"would be acted on are off, expected at most {asking.floor_error_rate:.1%} "
-        f"(--floor_error_rate). {calibration.FILE_NAME} says meets_floor: false, so servers ask "
-        "about every answer. Train on more data like this, ask about more (--target_query_rate), "
-        "or state another floor.",
+        "(--floor_error_rate): servers ask about every answer. Train on more data like this, ask "
+        "about more (--target_query_rate), or state another floor.",
         file=sys.stderr,
     )
     return BELOW_FLOOR

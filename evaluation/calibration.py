@@ -42,7 +42,6 @@ FILE_NAME = "uncertainty.json"
 # The least a std may be: what rounding a coordinate to 256 values leaves, 1 / 255 / sqrt(12).
 MIN_STD = 1 / 255 / 12**0.5
 ANGLE_FLOOR_DEG = 5.0
-TARGETS = ("query_rate", "error_rate")
 # Between two places that are as likely as this, the answer is one of the two by luck.
 TWO_PLACES = 0.5
 
@@ -61,9 +60,7 @@ class FittedOn:
     picture_ids: tuple[str, ...]  # of their pictures, `samples.picture_ids`, sorted, each once
     weights_sha256: str  # of the model, `checkpoint_directory.weights_digest`
     passes: str = "one"  # how it looked at the pictures, of `framing.PASSES`
-    # What was right where a picture has several equal pieces: "any" of them, or, in older files,
-    # only the "labelled" one.
-    pieces: str = "labelled"
+    pieces: str = "labelled"  # which of several equal pieces was right; "any" but in older files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,40 +69,23 @@ class ConformalRegions:
 
     coverage: float  # what the regions promise, 0..1
     floor: float  # added to uncertainty and std in the adaptive ones
-    adaptive: bool  # which kind `disc_radius` and `box_half_widths` give
+    adaptive: bool  # which kind counts
     disc: float  # plain size; the adaptive ones are factors
     disc_adaptive: float
     box: float
     box_adaptive: float
-    # Half the plain sector's angle, degrees, and the factor of the other one; None: nothing is
-    # known of directions.
-    sector: float | None = None
+    sector: float | None = None  # half its angle, degrees; None: nothing is known of directions
     sector_adaptive: float | None = None
 
-    def __post_init__(self) -> None:
-        if not 0 < self.coverage < 1:
-            raise ValueError(f"coverage: expected 0 < coverage < 1, got {self.coverage}.")
-        for name in ("floor", "disc", "disc_adaptive", "box", "box_adaptive"):
-            value = getattr(self, name)
-            if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"{name}: expected a finite number of at least 0, got {value}.")
-
-    def disc_radius(self, score: np.ndarray) -> np.ndarray:
-        """Radius float64 [N] about the midpoint, of uncertainties [N]."""
-        return self._size(self.disc, self.disc_adaptive, score, self.floor)
-
-    def box_half_widths(self, std: np.ndarray) -> np.ndarray:
-        """Half the box's width in each coordinate, float64 [N, 4], of uncalibrated std [N, 4]."""
-        return self._size(self.box, self.box_adaptive, std, self.floor)
-
-    def sector_half_angle(self, axis_spread: np.ndarray) -> np.ndarray:
-        """Half the sector's angle, degrees float64 [N] 0..90, of axis spreads [N] in degrees."""
-        size = self._size(self.sector, self.sector_adaptive, axis_spread, ANGLE_FLOOR_DEG)
-        return np.minimum(size, 90.0)
-
-    def _size(self, plain: float, factor: float, spread: np.ndarray, floor: float) -> np.ndarray:
+    def size(self, kind: str, spread: np.ndarray) -> np.ndarray:
+        """The 'disc' radius of uncertainties [N], the 'box' half widths of uncalibrated std [N, 4],
+        or half the 'sector' angle of axis spreads [N], both in degrees; float64 of that shape."""
         spread = np.asarray(spread, np.float64)
-        return factor * (spread + floor) if self.adaptive else np.full(spread.shape, plain)
+        if not self.adaptive:
+            return np.full(spread.shape, getattr(self, kind))
+        floor = ANGLE_FLOOR_DEG if kind == "sector" else self.floor
+        size = getattr(self, f"{kind}_adaptive") * (spread + floor)
+        return np.minimum(size, 90.0) if kind == "sector" else size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,21 +99,10 @@ class AskHuman:
     confidence: float  # of `error_rate_bound`
     expected_query_rate: float  # share of calibration samples that would be asked about
     expected_error_rate: float  # share of wrong ones among the others
-    # The true error rate of what is answered is at most this, with the confidence.
-    error_rate_bound: float
-    # An answer about elongated food is also wrong if its axis is further off, degrees; None: only
-    # the place was judged.
-    angle_limit: float | None = None
-    # The highest `expected_error_rate` at which the calibration is of use; older files name none.
-    floor_error_rate: float | None = None
+    error_rate_bound: float  # the true rate of that is at most this, with the confidence
+    angle_limit: float | None = None  # of elongated food's axis, degrees; None: places count alone
+    floor_error_rate: float | None = None  # the highest expected one at which it is of use
     meets_floor: bool = True
-
-    def __post_init__(self) -> None:
-        if self.target not in TARGETS:
-            raise ValueError(f"target: expected one of {', '.join(TARGETS)}; got {self.target!r}.")
-        for name in ("expected_query_rate", "expected_error_rate", "error_rate_bound"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected 0..1, got {getattr(self, name)}.")
 
     def ask(self, doubt: np.ndarray) -> np.ndarray:
         """Whether to ask, bool [N], of doubts [N]. NaN asks."""
@@ -153,22 +122,11 @@ class Confidence:
     error_limit: float  # what counts as right, as in `AskHuman`
     angle_limit: float | None
 
-    def __post_init__(self) -> None:
-        lengths = {len(self.means), len(self.stds), len(self.weights), len(self.inputs)}
-        if len(lengths) != 1 or not self.inputs or not all(std > 0 for std in self.stds):
-            raise ValueError(
-                "confidence: expected a mean, a std above 0 and a weight for each input, got "
-                f"{len(self.inputs)} inputs, stds {self.stds}, {len(self.weights)} weights."
-            )
-
     def chance(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """The chance that each of N answers is right, float64 [N]; ValueError without an input."""
-        absent = [name for name in self.inputs if name not in inputs]
-        if absent:
-            raise ValueError(
-                f"confidence: expected the inputs {', '.join(self.inputs)}, got none of "
-                f"{', '.join(absent)}: it was fitted to another source. Calibrate anew."
-            )
+        if absent := set(self.inputs) - set(inputs):
+            absent = ", ".join(sorted(absent))
+            raise ValueError(f"confidence: expected the inputs {absent}, got none. Calibrate anew.")
         values = np.stack([np.asarray(inputs[name], np.float64) for name in self.inputs], axis=1)
         logits = (values - self.means) / self.stds @ np.array(self.weights) + self.bias
         return 0.5 * (1 + np.tanh(logits / 2))
@@ -179,25 +137,21 @@ class CalibratedAnswer:
     """What a calibration says about one answer; lengths are shares of the picture."""
 
     std: tuple[float, ...]  # calibrated, of x1, y1, x2, y2
-    # The chance that the disc (about `centre`, with `radius`) and the box (from `box_low` to
-    # `box_high`, within 0..1), each for itself, hold the label.
-    coverage: float
-    centre: tuple[float, ...]
+    coverage: float  # the chance that a region holds the label
+    centre: tuple[float, ...]  # of the disc
     radius: float
-    box_low: tuple[float, ...]
+    box_low: tuple[float, ...]  # within 0..1
     box_high: tuple[float, ...]
     ask_human: bool  # whether the doubt is above the threshold
     doubt: float
-    chance: float | None = None  # that place and direction are right; None: nobody has fitted it
-    # Of the sector around the answer's axis that, together with the disc, holds the label with the
-    # chance `coverage`, degrees; None likewise.
-    half_angle: float | None = None
-    two_places: bool = False  # whether another place was nearly as likely, as that of equal pieces
+    chance: float | None  # that place and direction are right; None: nobody has fitted it
+    half_angle: float | None  # of the sector about the axis, degrees; None likewise
+    two_places: bool  # whether another place was nearly as likely, as that of equal pieces
 
 
 @dataclasses.dataclass(frozen=True)
 class UncertaintyCalibration:
-    """The contents of `uncertainty.json`, see the module."""
+    """The contents of `uncertainty.json`, see the module; ValueError if one is out of range."""
 
     format_version: int
     fitted_on: FittedOn
@@ -208,21 +162,28 @@ class UncertaintyCalibration:
     confidence: Confidence | None = None  # absent in files of before there was one
 
     def __post_init__(self) -> None:
-        if self.format_version != FORMAT_VERSION:
-            raise ValueError(
-                f"format_version: expected {FORMAT_VERSION}, got {self.format_version}. Calibrate "
-                "anew with this version."
-            )
-        if len(self.std_scale) != 4 or not all(scale > 0 for scale in self.std_scale):
-            raise ValueError(f"std_scale: expected 4 numbers above 0, got {self.std_scale}.")
+        regions, asking, sure = self.regions, self.asking, self.confidence
+        sizes = (regions.floor, regions.disc, regions.disc_adaptive, regions.box)
+        rates = (asking.expected_query_rate, asking.expected_error_rate, asking.error_rate_bound)
+        parts = () if sure is None else (sure.inputs, sure.means, sure.stds, sure.weights)
+        good = {
+            f"format_version {FORMAT_VERSION}": self.format_version == FORMAT_VERSION,
+            "4 numbers above 0 as std_scale": len(self.std_scale) == 4 and min(self.std_scale) > 0,
+            "0 < coverage < 1": 0 < regions.coverage < 1,
+            "regions of at least 0": min(*sizes, regions.box_adaptive) >= 0,
+            "query_rate or error_rate as target": asking.target in ("query_rate", "error_rate"),
+            "rates of asking of 0..1": min(rates) >= 0 and max(rates) <= 1,
+            "a mean, a std above 0 and a weight for each input": sure is None
+            or (len({*map(len, parts)}) == 1 and min(sure.stds, default=0) > 0),
+        }
+        if wanted := "; ".join(what for what, holds in good.items() if not holds):
+            raise ValueError(f"Expected {wanted}. Calibrate anew with this version.")
 
     def uncertainty(self, estimate: Estimate) -> np.ndarray:
         """The score that regions grow with, float64 [N]; raises ValueError if it is absent."""
         if self.fitted_on.score not in estimate.scores:
-            raise ValueError(
-                f"{FILE_NAME}: expected one of the scores {', '.join(estimate.scores)}, got "
-                f"{self.fitted_on.score!r}. Calibrate anew."
-            )
+            names = ", ".join(estimate.scores)
+            raise ValueError(f"{FILE_NAME}: expected a score of {names}. Calibrate anew.")
         return estimate.scores[self.fitted_on.score]
 
     def doubt(self, estimate: Estimate) -> np.ndarray:
@@ -241,20 +202,17 @@ class UncertaintyCalibration:
         mean, std = (np.asarray(one[row], np.float64) for one in (estimate.answers, estimate.std))
         score = float(self.uncertainty(estimate)[row])
         if not np.isfinite([*mean, *std, score]).all() or min(*std, score) < 0:
-            raise ValueError(
-                "apply: expected a finite answer, std and uncertainty of at least 0, got "
-                f"{mean}, {std} and {score}."
-            )
+            raise ValueError(f"Expected finite answers and doubts, got {mean}, {std}, {score}.")
         doubt, half_angle = float(self.doubt(estimate)[row]), None
         if self.regions.sector is not None:
             spread = estimate.features["axis_spread"][row]
-            half_angle = float(self.regions.sector_half_angle(spread))
-        rivals, half_widths = estimate.features.get("rivalry"), self.regions.box_half_widths(std)
+            half_angle = float(self.regions.size("sector", spread))
+        rivals, half_widths = estimate.features.get("rivalry"), self.regions.size("box", std)
         return CalibratedAnswer(
             std=tuple(self.calibrated_std(std).tolist()),
             coverage=self.regions.coverage,
             centre=tuple(mean.reshape(2, 2).mean(axis=0).tolist()),
-            radius=float(self.regions.disc_radius(score)),
+            radius=float(self.regions.size("disc", score)),
             box_low=tuple(np.clip(mean - half_widths, 0, 1).tolist()),
             box_high=tuple(np.clip(mean + half_widths, 0, 1).tolist()),
             ask_human=bool(self.asking.ask(doubt)),
@@ -263,16 +221,6 @@ class UncertaintyCalibration:
             half_angle=half_angle,
             two_places=rivals is not None and bool(rivals[row] >= TWO_PLACES),
         )
-
-    def check_unseen(self, picture_ids: np.ndarray) -> None:
-        """Raises ValueError if one of the pictures (`samples.picture_ids`) calibrated."""
-        shared = sorted({*self.fitted_on.picture_ids} & {*picture_ids.tolist()})
-        if shared:
-            raise ValueError(
-                f"{FILE_NAME} was fitted to some of these pictures, so its figures on them would "
-                f"be too good: got {len(shared)} ids that calibrated the uncertainty, the first is "
-                f"{shared[0]}. Test on others; evaluate.py --without_calibration leaves these out."
-            )
 
 
 def write(directory: str | os.PathLike[str], calibration: UncertaintyCalibration) -> None:
@@ -300,37 +248,25 @@ def parse(text: str, name: str) -> UncertaintyCalibration:
     """The contents of an `uncertainty.json`, which errors call `name`. Raises ValueError if it is
     no JSON, or a field is absent, unknown, of another type, not finite or out of range."""
     try:
-        values = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{name}: expected JSON, got something else: {error}.") from error
-    return _built(UncertaintyCalibration, values, name)
+        return _built(UncertaintyCalibration, json.loads(text), "the file")
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _built(kind: typing.Any, value: object, name: str) -> typing.Any:
-    """A field's value from JSON; `name` says where it stands."""
+    """A field's value from JSON; `name` says where it stands. TypeError names absent and unknown
+    fields, as Python does."""
     arguments = typing.get_args(kind)
     if isinstance(kind, types.UnionType):
         return None if value is None else _built(arguments[0], value, name)
     if typing.get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_built(arguments[0], one, name) for one in value)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        fields, hints = dataclasses.fields(kind), typing.get_type_hints(kind)
-        needed = {field.name for field in fields if field.default is dataclasses.MISSING}
-        absent, unknown = sorted(needed - set(value)), sorted(set(value) - set(hints))
-        if absent or unknown:
-            raise ValueError(
-                f"{name}: expected the fields {', '.join(sorted(hints))}; absent: "
-                f"{', '.join(absent) or 'none'}; unknown: {', '.join(unknown) or 'none'}."
-            )
-        built = {key: _built(hints[key], one, f"{name}: {key}") for key, one in value.items()}
-        try:
-            return kind(**built)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is float and is_number and math.isfinite(value):
+        hints = typing.get_type_hints(kind)
+        return kind(**{key: _built(hints.get(key, str), one, key) for key, one in value.items()})
+    if kind is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if kind in (bool, int, str) and type(value) is kind:
         return value
-    expected = "an object" if dataclasses.is_dataclass(kind) else getattr(kind, "__name__", kind)
-    raise ValueError(f"{name}: expected {expected}, finite if a number, got {value!r}.")
+    expected = getattr(kind, "__name__", kind)
+    raise ValueError(f"{name}: expected {expected}, finite if a number, got {value!r:.80}.")

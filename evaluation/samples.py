@@ -3,19 +3,14 @@
 Example: six samples of three pictures, the split validates samples 4 and 5, both of "plate_2.jpg".
 `read` gives the indices 4 and 5 and, for baselines, samples 0 to 3 in `train`.
 
-The converters of build_dataset.py read photographs, with the same flags. Pictures become square as
-those that the checkpoint was trained with, and instructions get the checkpoint's embeddings, as
-serving does it; `--resize` and `--embeddings_dir` say otherwise.
-
 Pictures are told by their pixels, not by their names: "plate_0" of one data set is not "plate_0" of
 another, and a copy of a file under another name is the same picture. An id is the first 16
 hexadecimal digits of the BLAKE2b hash of a picture's uint8 pixels, "3f2a...".
 
 Where a picture shows several equal pieces of the asked food, each is right: labels of the same
 pixels and instruction, and parts of a sample's mask that hang together and are at least half as
-large as the labelled one, of which `mask_rules` says the motion. Of four carrots that are labelled
-one by one, an answer to any one of the four samples may lie on any of the four. Pieces that touch
-in a mask without labels of their own count as one.
+large as the labelled one, of which `mask_rules` says the motion. Pieces that touch in a mask
+without labels of their own count as one.
 """
 
 from __future__ import annotations
@@ -26,18 +21,17 @@ import functools
 import hashlib
 import pathlib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from absl import logging
 
 import checkpoint_directory
-from evaluation import metrics
+from evaluation import metrics, uncertainty
 from food_data import (
     dataset_builder,
     dataset_check,
-    embedding_store,
     framing,
     mask_rules,
     npz_dataset,
@@ -50,7 +44,6 @@ if typing.TYPE_CHECKING:
 
 SPLITS = ("train", "val", "all")
 FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv", "spanet")
-_ID_BYTES = 8
 # A part of a mask is a piece if it is as large as this share of the labelled one.
 _SHARE_OF_PIECE = 0.5
 
@@ -76,12 +69,6 @@ class Pieces:
         """The labels float32 [n, 4] of the pieces that are nearest to answers [n, 4]."""
         return self.labels[self.nearest_rows(np.asarray(answers)[self.rows])]
 
-    def part(self, rows: np.ndarray) -> Pieces:
-        """Those of some samples, sorted numbers int [m]."""
-        kept = np.isin(self.rows, rows)
-        elongated = None if self.elongated is None else self.elongated[kept]
-        return Pieces(np.searchsorted(rows, self.rows[kept]), self.labels[kept], elongated)
-
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
@@ -105,7 +92,7 @@ class Samples:
     def picture_ids(self) -> np.ndarray:
         """str [n], see the module; reads one picture at a time."""
         images = (np.ascontiguousarray(self.dataset.images[index]) for index in self.indices)
-        return np.array([_digest(image) for image in images], dtype=f"<U{2 * _ID_BYTES}")
+        return np.array([_digest(image) for image in images], dtype="<U16")
 
     @property
     def pictures(self) -> np.ndarray:
@@ -120,31 +107,24 @@ class Samples:
         return [f"{picture}-{_digest(row)}" for picture, row in zip(self.picture_ids, rest)]
 
     @functools.cached_property
-    def elongated(self) -> np.ndarray | None:
-        """bool [n], whether the food has a direction by its mask; None without masks."""
-        if self.dataset.masks is None:
-            return None
-        return metrics.elongations(self.dataset.masks, self.indices) >= metrics.ELONGATED_RATIO
-
-    @functools.cached_property
     def pieces(self) -> Pieces:
         """Every piece that is right for a sample, see the module; the labelled one comes first."""
-        data, keys, groups, found = self.dataset, {}, {}, []
-        rows, pictures = self.indices, self.pictures
+        data, rows, equal, found = self.dataset, self.indices, {}, []
+        pictures = self.pictures
         if data.sources is not None:  # Others of these pictures may not be asked about.
             rows = np.flatnonzero(np.isin(data.sources, pictures))
             pictures = data.sources[rows]
         for row, picture in zip(rows.tolist(), pictures.tolist()):
-            keys[row] = picture, np.asarray(data.embeddings[row]).tobytes()
-            groups.setdefault(keys[row], []).append(row)
+            asked = picture, np.asarray(data.embeddings[row]).tobytes()
+            equal.setdefault(asked, []).append(row)
+        equal = {row: others for others in equal.values() for row in others}
         pieces_of = functools.cache(self._pieces_of)
         for number, row in enumerate(self.indices.tolist()):
-            others = [one for one in groups[keys[row]] if one != row]
-            if others:  # A source may have several views: crops about each object, frames.
-                image = data.images[row]
-                others = [one for one in others if np.array_equal(image, data.images[one])]
-            for one in (row, *others):
-                found += [(number, *piece) for piece in pieces_of(one)]
+            found += [(number, *piece) for piece in pieces_of(row)]
+            for one in equal[row]:
+                # A source may have several views: crops about each object, frames.
+                if one != row and np.array_equal(data.images[row], data.images[one]):
+                    found += [(number, *piece) for piece in pieces_of(one)]
         numbers, labels, elongated = zip(*found)
         elongated = None if data.masks is None else np.array(elongated)
         return Pieces(np.array(numbers), np.array(labels, np.float32), elongated)
@@ -164,17 +144,11 @@ class Samples:
             own = parts[tuple(places[np.square(places - middle).sum(axis=1).argmin()])]
             areas = np.bincount(parts.ravel(), minlength=number)
             large = np.flatnonzero(areas >= _SHARE_OF_PIECE * areas[own])
-            others = [parts == one for one in large if one not in (0, own)]
-            if others:
-                found = [(label, npz_dataset.pack_masks(parts == own))]
-                for mask in others:
-                    motion = mask_rules.execution_parameters(mask, action)
-                    found.append((motion, npz_dataset.pack_masks(mask)))
-        ratios = metrics.elongations([mask for _, mask in found], range(len(found)))
-        return [
-            (motion, bool(one >= metrics.ELONGATED_RATIO))
-            for (motion, _), one in zip(found, ratios)
-        ]
+            if others := [parts == one for one in large if one not in (0, own)]:
+                motions = [mask_rules.execution_parameters(mask, action) for mask in others]
+                masks = [npz_dataset.pack_masks(mask) for mask in (parts == own, *others)]
+                found = list(zip((label, *motions), masks))
+        return [(motion, metrics.is_elongated(mask)) for motion, mask in found]
 
     def names(self, name: str) -> np.ndarray | None:
         """str [n] of the data set's array `name`, such as 'food_types'; None if it has none."""
@@ -187,7 +161,7 @@ class Samples:
 
 
 def _digest(array: np.ndarray) -> str:
-    return hashlib.blake2b(array.data, digest_size=_ID_BYTES).hexdigest()
+    return hashlib.blake2b(array.data, digest_size=8).hexdigest()
 
 
 def select(
@@ -213,17 +187,19 @@ def training_samples(dataset_file: pathlib.Path) -> Samples:
     return select(dataset, *(("train", path) if path.is_file() else ("all", None)))
 
 
-def without_calibrating(
-    samples: Samples, calibrated: calibration.UncertaintyCalibration
+def unseen(
+    samples: Samples, calibrated: calibration.UncertaintyCalibration, leave_out: bool = False
 ) -> Samples:
-    """Leaves out the pictures that calibrated, with all samples of their sources, which may be
-    other crops, that is, other pixels. Raises ValueError if nothing is left."""
+    """The samples, without the pictures that calibrated and others of their sources, which may be
+    other crops, that is, other pixels. Raises ValueError if there are some that may not be left
+    out, or nothing else."""
     seen = np.isin(samples.picture_ids, calibrated.fitted_on.picture_ids)
     seen = np.isin(samples.pictures, samples.pictures[seen]) | seen
-    if seen.all():
+    if seen.any() and (seen.all() or not leave_out):
         raise ValueError(
-            f"Expected samples that did not calibrate, got {len(samples)} that did. Test on other "
-            "plates, or calibrate with a smaller --fraction."
+            f"uncertainty.json was fitted to pictures of {seen.sum()} of these {len(samples)} "
+            "samples, so its figures on them would be too good. Test on others; evaluate.py "
+            "--without_calibration leaves some out."
         )
     return samples.part(~seen)
 
@@ -271,17 +247,16 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
     args, args.converter_flags = parser.parse_known_args(arguments)
     if args.converter_flags and args.annotations is None:
         parser.error(f"unrecognized arguments: {' '.join(args.converter_flags)}")
+    if args.batch_size < 1:
+        parser.error(f"--batch_size: expected at least 1, got {args.batch_size}")
     return args
 
 
-def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
+def read(args: argparse.Namespace, contents: checkpoint_directory.Contents) -> Samples:
     """What the flags of `parse` ask about; says how it differs from what the checkpoint knows.
     Raises ValueError or OSError if files are absent or not as they should be, if nobody says how
     pictures become square, or if instructions are not those of the checkpoint."""
-    if args.batch_size < 1:
-        raise ValueError(f"--batch_size: expected at least 1, got {args.batch_size}.")
-    split_file = args.split_file
-    store_dir = args.checkpoint_dir / checkpoint_directory.EMBEDDINGS_DIR
+    split_file, resize = args.split_file, contents.metadata.get("resize")
     if args.annotations is None:
         if split_file is None and args.split != "all":
             split_file = splits.split_path(args.dataset_file)
@@ -290,19 +265,28 @@ def read(args: argparse.Namespace, metadata: Mapping[str, object]) -> Samples:
         flags = [f"from_{args.annotation_format}", "--annotations", *args.annotations]
         flags += args.converter_flags
         if not any(flag.split("=")[0] == "--resize" for flag in flags):
-            if metadata.get("resize") is None:
+            if resize is None:
                 raise ValueError(
-                    f"{args.checkpoint_dir}: expected to learn how its pictures became square, got "
-                    "nothing: its data set did not say. Give --resize."
+                    f"{contents.directory} does not say how its pictures became square, as its "
+                    "data set did not. Give --resize."
                 )
-            flags += ["--resize", str(metadata["resize"])]
+            flags += ["--resize", str(resize)]
         converters = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
         for command in dataset_builder.add_photo_commands(converters.add_subparsers()):
-            command.add_argument("--embeddings_dir", default=store_dir)
+            folder = contents.directory / checkpoint_directory.EMBEDDINGS_DIR
+            command.add_argument("--embeddings_dir", default=folder)
         converter = converters.parse_args(flags)
         dataset = converter.build(converter)
-    store = embedding_store.EmbeddingStore.load(store_dir)
-    resize, name = metadata.get("resize"), str(args.checkpoint_dir)
-    for warning in dataset_check.check_fits(dataset, store, resize, name):
+    name = str(contents.directory)
+    for warning in dataset_check.check_fits(dataset, contents.embeddings, resize, name):
         logging.warning("data set: %s", warning)
     return select(dataset, args.split, split_file)
+
+
+def model(
+    contents: checkpoint_directory.Contents, args: argparse.Namespace, samples: Samples
+) -> uncertainty.Frames:
+    """A checkpoint's model with what it looks at, as its metadata or --passes say."""
+    framed = checkpoint_directory.framing_of(contents.metadata).instead(args.passes)
+    loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
+    return uncertainty.Frames(framed.model(loaded.agent), samples.dataset, framed)

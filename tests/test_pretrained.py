@@ -25,7 +25,7 @@ def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
         40, 987, loaded.contents.embeddings, max_foods=3, view="arm", workers=1
     )
     samples = Samples(plates, np.arange(len(plates)))
-    source = uncertainty.PlainAnswers(loaded.agent)
+    source = uncertainty.Source(loaded.agent)
     swapped = study.swapped_instructions(samples, 0)
     kinds = {
         "model": uncertainty.collect(source, samples).answers,

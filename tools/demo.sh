@@ -83,7 +83,7 @@ echo "  photographs, answered $OUTPUT/photos, $OUTPUT/photos/answers_sheet.png; 
 echo "  data set and split   $OUTPUT/plates.npz, $OUTPUT/plates_split.npz; for the test: $OUTPUT/test_plates.npz"
 echo "  some of its plates   $OUTPUT/plates.jpg"
 echo "  best checkpoint      $OUTPUT/checkpoints; there too: loss_log.csv, training_curves.png, predictions_latest.png"
-echo "  its errors           $OUTPUT/metrics.json; with its doubts, pictures and plots: $OUTPUT/report/report.html"
+echo "  its errors           $OUTPUT/metrics.json; with its doubts and pictures: $OUTPUT/report/report.html"
 echo "  when to ask a person $OUTPUT/checkpoints/uncertainty.json"
 echo "  the answer, drawn    $OUTPUT/answer.png"
 echo "  the server's log     $OUTPUT/server.log"

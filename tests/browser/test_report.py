@@ -22,7 +22,7 @@ def test_on_a_phone_and_on_paper(chromium, tmp_path):
     document = agents.hostile_document()
     document["settings"] = {"fingerprint": "0123456789abcdef" * 40}
     document["groups"]["food"]["w" * 300] = document["groups"]["food"]["grape"]
-    address = report.write(document, tmp_path)["report.html"].as_uri()
+    address = report.write(document, tmp_path).as_uri()
     context = chromium.new_context(viewport={"width": 360, "height": 780}, color_scheme="light")
     page, said, asked = context.new_page(), [], []
     for event in ("console", "pageerror", "dialog"):

@@ -17,10 +17,9 @@ import pytest
 import checkpoint_directory
 from evaluation import calibration_fit, study, uncertainty
 from evaluation.samples import Samples
-from food_data import npz_dataset
+from food_data import framing, npz_dataset
 from tests import uncertainty_stubs
 
-VOCAB_SIZE = 101
 LABEL = np.array([0.4, 0.5, 0.6, 0.5], np.float32)
 ERROR = np.array([0.01, 0.01, 0.01, -0.01])
 
@@ -28,15 +27,12 @@ ERROR = np.array([0.01, 0.01, 0.01, -0.01])
 class OffsetAgent:
     """See the module. Sample s of dropout lies k s / 100 further to the right."""
 
-    action_coding = "endpoints"
+    action_coding, has_distributions = "endpoints", True
 
-    def __init__(self, has_distributions=True, extra=0):
-        self.has_distributions = has_distributions
-        self.num_pictures = 0
+    def __init__(self, extra=0):
         self._extra = extra
 
     def forward(self, images, embeddings, dropout="off", num_samples=None, seed=None):
-        self.num_pictures += len(images)
         places = np.argmax(embeddings, axis=1)[:, None] + self._extra
         answers = (LABEL + places * ERROR).astype(np.float32)
         if num_samples is None:
@@ -44,12 +40,10 @@ class OffsetAgent:
         further = np.arange(num_samples)[:, None, None] * places * ERROR
         return (answers + further).astype(np.float32)
 
-    def forward_with_distributions(self, images, embeddings, **sampling):
-        answers = self.forward(images, embeddings, **sampling)
+    def forward_with_distributions(self, images, embeddings):
         places = np.argmax(embeddings, axis=1)[:, None, None]
-        tokens = np.arange(VOCAB_SIZE) <= places
-        likely = np.broadcast_to(tokens / (places + 1), (len(places), 4, VOCAB_SIZE))
-        return answers, np.broadcast_to(likely, (*answers.shape[:-2], *likely.shape))
+        likely = (np.arange(101) <= places) / (places + 1)
+        return self.forward(images, embeddings), np.repeat(likely, 4, axis=1)
 
 
 def dataset(places, per_picture=1, foods=None, **arrays):
@@ -57,21 +51,28 @@ def dataset(places, per_picture=1, foods=None, **arrays):
     number = len(places)
     pictures = np.arange(number) // per_picture
     images = np.zeros((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
-    images[:, 0, 0, 0], images[:, 0, 0, 1] = pictures % 256, pictures // 256
-    embeddings = np.zeros((number, 512), np.float32)
-    embeddings[np.arange(number), np.asarray(places)] = 1
+    images[:, 0, 0, 0] = pictures
     named = {
         "action_names": np.full(number, "skewering"),
         "food_types": np.array(["banana"] * number if foods is None else foods),
         "sources": np.array([f"day_{one % 2}/{one}.jpg" for one in pictures]),
     }
-    actions = np.tile(LABEL, (number, 1))
+    actions, embeddings = np.tile(LABEL, (number, 1)), np.eye(512, dtype=np.float32)[places]
     return npz_dataset.FoodDataset(images, actions, embeddings, **{**named, **arrays})
 
 
 def samples(places, per_picture=1, **more):
     """All of them are asked."""
     return Samples(dataset(places, per_picture, **more), np.arange(len(places)))
+
+
+def frames(samples, agent=None):
+    """One pass."""
+    return uncertainty.Frames(agent or OffsetAgent(), samples.dataset, framing.Framing())
+
+
+def tokens(agent=None):
+    return uncertainty.Source(agent or OffsetAgent(), "token_distribution")
 
 
 @pytest.fixture(scope="module")
@@ -94,41 +95,33 @@ def load_once(monkeypatch, _loaded):
 
 
 HOSTILE = '<script>alert("x")</script>'
-ABOUT = {
-    "title": f"Evaluation of plates {HOSTILE}",
-    "created": "2026-11-23T00:50:00Z",
-    "settings": {"dataset_file": HOSTILE, "seed": 0, "compare": None},
-    "versions": {"numpy": "1.26.4"},
-    "data": {
-        "name": os.fsdecode(b"p\xff.npz"),
-        "split": "val",
-        "num_samples": 9,
-        "num_pictures": 5,
-    },
-    "checkpoint": {"name": "plates", "loss_type": "cross_entropy", "global_step": 12000},
-}
 
 
 def hostile_document():
-    """All parts of an evaluation, whose names want to be markup or formulas."""
+    """All parts of an evaluation, whose names want to be markup."""
     masks = np.zeros((12, 236, 236), bool)
     masks[:, 100:136, 60:200] = True
-    asked = samples(
-        range(12), 3, foods=[HOSTILE, "=1+1", "grape"] * 4, masks=np.packbits(masks, -1)
-    )
-    agent = OffsetAgent()
-    source = uncertainty.TokenDistribution(agent)
+    foods, masks = [HOSTILE, "=1+1", "grape"] * 4, np.packbits(masks, -1)
+    asked = samples(range(12), 3, foods=foods, masks=masks)
+    source = tokens()
     document = study.run(
         asked,
-        agent,
-        sources=[source, uncertainty.McDropout(agent, "head", 2)],
-        other=(HOSTILE, OffsetAgent(extra=9), None),
-        shifts=True,
+        frames(asked),
+        sources=[source, uncertainty.Source(OffsetAgent(), "mc_dropout", "head", 2)],
+        other=(HOSTILE, frames(asked, OffsetAgent(9))),
         num_examples=2,
     )
     known = uncertainty_stubs.calibration(source=HOSTILE)
     estimate = uncertainty.collect(source, asked)
     document["calibration"] = calibration_fit.figures(known, estimate, asked)
-    for one in document["examples"]["best"]:
-        one |= {"asked": True, "radius": 0.08}
-    return ABOUT | document
+    document["absent_food"] = {"n": 12, "auroc": 0.5}
+    document["examples"]["worst"][0] |= {"asked": True, "radius": 0.08}
+    return {
+        "title": f"Evaluation of plates {HOSTILE}",
+        "created": "2026-11-23T00:50:00Z",
+        "settings": {"dataset_file": HOSTILE, "seed": 0, "compare": None},
+        "versions": {"numpy": "1.26.4"},
+        "data": {"name": os.fsdecode(b"p\xff.npz"), "num_samples": 12, "num_pictures": 4},
+        "checkpoint": {"name": "plates", "global_step": 12000},
+        **document,
+    }

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from evaluation import calibration_fit, statistics, uncertainty
-from evaluation import samples as evaluation_samples
+from evaluation.samples import Pieces
 from food_data import npz_dataset
 
-SOURCE = types.SimpleNamespace(name="mc_dropout", scope="head", num_samples=16)
+SOURCE = uncertainty.Source(None, "mc_dropout", "head", 16)
 
 
 @pytest.fixture(autouse=True)
@@ -34,17 +34,12 @@ def drawn(seed, number, factor=3.0, elongated=True):
     )
     long = np.ones(number, bool) if elongated else None
     samples = types.SimpleNamespace(
-        pieces=evaluation_samples.Pieces(np.arange(number), labels, long),
+        pieces=Pieces(np.arange(number), labels, long),
         picture_ids=np.array([f"{seed}-{n // 3:04}" for n in range(number)]),
         sample_ids=[f"{seed}-sample-{n}" for n in range(number)],
         dataset=None,
     )
     return samples, estimate
-
-
-def pieces_of(labels, elongated=None):
-    """One of each sample."""
-    return evaluation_samples.Pieces(np.arange(len(labels)), np.asarray(labels), elongated)
 
 
 def fit(samples, estimate, **settings):
@@ -53,99 +48,98 @@ def fit(samples, estimate, **settings):
 
 def test_quantile_by_hand_and_too_few_samples():
     nine = np.arange(1, 10) / 100
-    assert calibration_fit.conformal_quantile(nine, 0.9) == 0.09
-    assert calibration_fit.conformal_quantile(nine[::-1], 0.5) == 0.05
+    assert calibration_fit.conformal_quantile(nine[::-1], 0.9) == 0.09
+    assert calibration_fit.conformal_quantile(nine, 0.5) == 0.05
     assert calibration_fit.conformal_quantile(np.arange(1, 101), 0.9) == 91
     for coverage, needed in ((0.9, 9), (0.95, 19), (0.99, 99)):
         assert calibration_fit.conformal_quantile(np.ones(needed), coverage) == 1
-        with pytest.raises(ValueError, match=f"at least {needed} calibration samples, got"):
+        with pytest.raises(ValueError, match=f"at least {needed} calibration samples"):
             calibration_fit.conformal_quantile(np.ones(needed - 1), coverage)
 
 
-def test_new_samples_are_covered_with_the_promised_chance():
-    """Over 200 splits of 40 and 20 samples: within 0..1/41 above the promise, and noise."""
-    shares = {name: [] for name in calibration_fit.REGIONS}
-    for seed in range(200):
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_new_samples_are_covered_with_the_promised_chance(adaptive):
+    """Over 150 splits of 40 and 20 samples: within 0..1/41 above the promise, and noise."""
+    shares = {"disc": [], "box": []}
+    for seed in range(150):
         samples, estimate = drawn(seed, 60)
-        first, rest = (pieces_of(labels) for labels in np.split(samples.pieces.labels, [40]))
+        first, rest = (
+            Pieces(np.arange(len(one)), one, None) for one in np.split(samples.pieces.labels, [40])
+        )
         regions = calibration_fit.fit_regions(estimate.part(slice(40)), first)
-        scores = calibration_fit.region_scores(estimate.part(slice(40, 60)), rest)
-        for name, values in scores.items():
-            shares[name].append((values <= getattr(regions, name)).mean())
+        regions = dataclasses.replace(regions, adaptive=adaptive)
+        known = types.SimpleNamespace(regions=regions, uncertainty=lambda one: one.score)
+        held = calibration_fit.contained(known, estimate.part(slice(40, 60)), rest)
+        for name, values in held.items():
+            shares[name].append(values.mean())
     for name, values in shares.items():
         assert 0.875 <= np.mean(values) <= 0.9 + 1 / 41 + 0.025, name
 
 
-def choose(doubt, error, target, rate, pictures=None, **settings):
+def choose(doubt, wrong, target, rate, pictures=None):
     pictures = np.arange(len(doubt)) if pictures is None else pictures
-    return calibration_fit.choose_threshold(
-        doubt, error, target, rate, pictures=pictures, **settings
-    )
+    wrong = np.asarray(wrong, bool)
+    return calibration_fit.choose_threshold(np.array(doubt), wrong, target, rate, pictures, 0)
 
 
 def test_query_rate_by_hand():
     doubt = np.arange(1, 10) / 100
-    found = choose(doubt, np.where(doubt > 0.045, 0.1, 0.01), "query_rate", 0.2)
-    assert found.threshold == 0.08  # Rank ceil(10 * 0.8) = 8 of 9.
-    assert found.expected_query_rate == pytest.approx(1 / 9)
-    assert found.expected_error_rate == pytest.approx(4 / 8)
-    assert found.error_rate_bound == statistics.upper_bound(4, 8, 0.95)
-    with pytest.raises(ValueError, match="after 3 pictures: at least 4 are needed"):
-        choose(np.arange(3.0), np.zeros(3), "query_rate", 0.2)
+    found = choose(doubt, doubt > 0.045, "query_rate", 0.2)
+    assert found == {
+        "threshold": 0.08,  # Rank ceil(10 * 0.8) = 8 of 9.
+        "expected_query_rate": pytest.approx(1 / 9),
+        "expected_error_rate": pytest.approx(4 / 8),
+        "error_rate_bound": statistics.upper_bound(4, 8, 0.95),
+    }
+    # Equal doubts are asked all or none.
+    assert choose([0.1] * 50 + [0.2] * 50, [0] * 100, "query_rate", 0.3)["threshold"] == 0.2
 
 
 def test_error_rate_by_hand():
     """The 40 least doubted of 100 have no error: a bound of 0.139, see the module."""
     doubt = np.arange(100.0)
-    error = np.where(doubt < 40, 0.0, 1.0)
-    found = choose(doubt, error, "error_rate", 0.15)
-    assert 39 <= found.threshold < 40
-    assert found.expected_query_rate == pytest.approx(0.6)
-    assert found.expected_error_rate == 0
-    assert found.error_rate_bound == pytest.approx(1 - (0.05 / 20) ** (1 / 40))
-    message = r"0.05 cannot be promised .* bound is 0.139, if 60% are asked about"
-    with pytest.raises(ValueError, match=message):
-        choose(doubt, error, "error_rate", 0.05)
+    found = choose(doubt, doubt >= 40, "error_rate", 0.15)
+    assert 39 <= found["threshold"] < 40
+    assert found["expected_query_rate"] == pytest.approx(0.6)
+    assert found["expected_error_rate"] == 0
+    assert found["error_rate_bound"] == pytest.approx(1 - (0.05 / 20) ** (1 / 40))
+    with pytest.raises(ValueError, match="0.05 cannot be promised .* at least 0.139 can"):
+        choose(doubt, doubt >= 40, "error_rate", 0.05)
     found = choose(np.arange(500.0), np.zeros(500), "error_rate", 0.05)
-    assert (found.threshold, found.expected_query_rate) == (None, 0)
-
-
-def test_equal_doubts_are_asked_all_or_none():
-    doubt = np.repeat([0.1, 0.2], 50)
-    assert choose(doubt, np.zeros(100), "query_rate", 0.3).threshold == 0.2
-    found = choose(doubt, np.repeat([0.0, 1.0], 50), "error_rate", 0.2)
-    assert 0.1 <= found.threshold < 0.2
-    assert found.expected_query_rate == 0.5
+    assert (found["threshold"], found["expected_query_rate"]) == (None, 0)
 
 
 def plates(rng, number):
     """Doubt u in 0..1; an answer is wrong with the chance 0.8 u^6."""
     doubt = rng.random(number)
-    return doubt, (rng.random(number) < 0.8 * doubt**6).astype(float)
+    return doubt, rng.random(number) < 0.8 * doubt**6
 
 
 def test_error_rate_is_kept_with_the_confidence():
-    """Below t the true error rate is 0.8 t^6 / 7; at most 10 % of the splits may exceed 0.05."""
+    """Below t the true error rate is 0.8 t^6 / 7; at most 5 % of the splits may exceed 0.05."""
     rng, true_rates = np.random.default_rng(0), []
     for _ in range(100):
-        found = choose(*plates(rng, 500), "error_rate", 0.05, confidence=0.9)
-        true_rates.append(0.8 * (found.threshold or 1) ** 6 / 7)
-        assert found.error_rate_bound <= 0.05
-    assert np.mean(np.array(true_rates) > 0.05) <= 0.1
+        found = choose(*plates(rng, 500), "error_rate", 0.05)
+        true_rates.append(0.8 * (found["threshold"] or 1) ** 6 / 7)
+        assert found["error_rate_bound"] <= 0.05
+    assert np.mean(np.array(true_rates) > 0.05) <= 0.05
     assert np.mean(true_rates) > 0.01  # not by asking always
 
 
-def two_pieces():
-    """A long piece that lies level at (0.3, 0.5), labelled, and one upright at (0.7, 0.5)."""
-    labels = np.array([[0.2, 0.5, 0.4, 0.5], [0.7, 0.4, 0.7, 0.6]])
-    rows = np.repeat(np.arange(3), 2)
-    return evaluation_samples.Pieces(rows, np.tile(labels, (3, 1)), np.ones(6, bool))
+def test_bounds_count_pictures_not_samples():
+    """Ten copies of each sample promise no more than one."""
+    doubt, wrong = plates(np.random.default_rng(2), 60)
+    once = choose(doubt, wrong, "query_rate", 0.2)
+    copies = [np.repeat(one, 10) for one in (doubt, wrong, np.arange(60))]
+    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once
 
 
 def test_an_answer_about_any_equal_piece_is_right():
-    """On the second with its direction, on the second with the first one's, and on neither."""
+    """A long piece that lies level at (0.3, 0.5), labelled, and one upright at (0.7, 0.5); answers
+    on the second with its direction, on the second with the first one's, and on neither."""
+    labels = np.tile([[0.2, 0.5, 0.4, 0.5], [0.7, 0.4, 0.7, 0.6]], (3, 1))
+    pieces = Pieces(np.repeat(np.arange(3), 2), labels, np.ones(6, bool))
     answers = np.array([[0.71, 0.4, 0.71, 0.6], [0.61, 0.5, 0.81, 0.5], [0.4, 0.5, 0.6, 0.5]])
-    pieces = two_pieces()
     # The larger one of distance and angle: 90 degrees are 4.5 times the limit.
     found = calibration_fit.answer_errors(answers, pieces, 0.05, 20.0)
     np.testing.assert_allclose(found, [0.01, 0.225, 0.2])
@@ -155,14 +149,13 @@ def test_an_answer_about_any_equal_piece_is_right():
     estimate = uncertainty.Estimate(
         answers, np.full((3, 4), 0.01), {"u": np.full(3, 0.02)}, {"axis_spread": np.zeros(3)}
     )
-    scores = calibration_fit.region_scores(estimate, pieces)
-    np.testing.assert_allclose(scores["disc"], [0.01, 0.01, 0.2])
-    np.testing.assert_allclose(scores["disc_adaptive"][0], 0.01 / 0.03)
-    np.testing.assert_allclose(scores["box"], [0.01, 0.11, 0.2])
-    np.testing.assert_allclose(scores["box_adaptive"][0], 0.01 / 0.02)
     # Disc and sector are those of one piece: the second answer is in no pair of rank 1.
     regions = calibration_fit.fit_regions(estimate, pieces, 0.5)
     assert (regions.disc, regions.sector) == (pytest.approx(0.01), pytest.approx(90))
+    assert regions.box == pytest.approx(0.11)
+    plain = calibration_fit.fit_regions(estimate, dataclasses.replace(pieces, elongated=None), 0.2)
+    assert plain.disc_adaptive == pytest.approx(0.01 / 0.03)
+    assert plain.box_adaptive == pytest.approx(0.01 / 0.02)
 
 
 def test_a_useless_model_does_not_meet_the_floor():
@@ -172,17 +165,15 @@ def test_a_useless_model_does_not_meet_the_floor():
     assert found.expected_error_rate > 0.9
     assert (found.meets_floor, found.floor_error_rate) == (False, 0.25)
     assert fit(samples, useless, floor_error_rate=1).asking.meets_floor
-    assert fit(samples, estimate, error_limit=0.2, angle_limit=90).asking.meets_floor
-    with pytest.raises(ValueError, match="floor: expected a rate of 0 to 1, got 1.5"):
-        fit(samples, estimate, floor_error_rate=1.5)
+    assert fit(samples, estimate, limits=(0.2, 90)).asking.meets_floor
 
 
 def test_what_is_fitted_holds_on_other_answers():
     fitted = fit(*drawn(0, 1500), target_rate=0.3)
     test, estimate = drawn(1, 3000)
     np.testing.assert_allclose(fitted.std_scale[::2], 3, rtol=0.15)
-    errors = calibration_fit.answer_errors(estimate.answers, test.pieces, 0.05, 20)
-    wrong, chance = errors > 0.05, fitted.confidence.chance(estimate.inputs)
+    wrong = calibration_fit.answer_errors(estimate.answers, test.pieces, 0.05, 20) > 0.05
+    chance = fitted.confidence.chance(estimate.inputs)
     assert statistics.chance_error(chance, ~wrong) < 0.05
     # The score of the place knows nothing of the turned ones.
     place = statistics.auroc(estimate.score, wrong)
@@ -191,12 +182,9 @@ def test_what_is_fitted_holds_on_other_answers():
     assert 0.25 < asked.mean() < 0.35
     assert wrong[~asked].mean() < 0.85 * wrong.mean()
     assert wrong[~asked].mean() < fitted.asking.error_rate_bound
-    angles = calibration_fit.axis_errors(estimate.answers, test.pieces)
-    scores = calibration_fit.region_scores(estimate, test.pieces)
-    held = scores["disc_adaptive"] <= fitted.regions.disc_adaptive
-    both = held & (angles <= fitted.regions.sector_half_angle(estimate.features["axis_spread"]))
-    assert both.mean() == pytest.approx(0.9, abs=0.03)
-    assert held.mean() > both.mean()
+    held = calibration_fit.contained(fitted, estimate, test.pieces)
+    assert held["both"].mean() == pytest.approx(0.9, abs=0.03)
+    assert held["disc"].mean() > held["both"].mean()
 
 
 def test_what_the_file_says_and_settings_change():
@@ -207,41 +195,34 @@ def test_what_the_file_says_and_settings_change():
     assert (said.source, said.score, said.scope) == ("mc_dropout", "midpoint_spread", "head")
     assert (said.num_samples, said.dataset_fingerprint, said.weights_sha256) == (16, "f", "w")
     assert said.picture_ids == tuple(sorted(set(samples.picture_ids.tolist())))
-    assert len(said.sample_ids_sha256) == 64
-    changed = fit(samples, estimate, passes="fast", error_limit=0.02, confidence=0.9, seed=1)
-    assert (changed.asking.error_limit, changed.asking.confidence) == (0.02, 0.9)
+    changed = fit(samples, estimate, passes="fast", limits=(0.02, 9.0))
+    assert changed.asking.error_limit == changed.confidence.error_limit == 0.02
     assert changed.fitted_on.passes == "fast"
     assert fit(samples, estimate, seed=1).asking != plain.asking
 
 
 def test_chances_of_few_answers():
     """Answers that are all right make no certainty; none is judged by its own picture."""
-    inputs = {"x": np.arange(20.0)}
-    chance = calibration_fit.fit_confidence(inputs, np.ones(20, bool), 0.05, None).chance(inputs)
+    inputs, limits = {"x": np.arange(20.0)}, calibration_fit.LIMITS
+    chance = calibration_fit.fit_confidence(inputs, np.ones(20, bool), limits).chance(inputs)
     assert (chance > 0.9).all() and (chance < 1).all()
     pictures, right = np.array(["a", "a", "b", "b"]), np.array([True, True, False, False])
     held_out = calibration_fit._held_out_chances({"x": 1.0 * right}, right, pictures)
     assert (held_out > 0.5).tolist() == [False, False, True, True]
-    with pytest.raises(ValueError, match="expected finite inputs, got others of x"):
-        calibration_fit.fit_confidence({"x": np.array([1, np.nan])}, np.ones(2, bool), 0.05, None)
 
 
 def test_too_little_and_bad_data_are_refused():
-    with pytest.raises(ValueError, match="at least 9 calibration samples, got 6"):
-        fit(*drawn(6, 6))
-    with pytest.raises(ValueError, match="after 3 pictures: at least 4 are needed"):
-        fit(*drawn(6, 9))
     samples, estimate = drawn(7, 30)
-    with pytest.raises(ValueError, match="expected errors, got none in coordinate 0"):
-        fit(samples, dataclasses.replace(estimate, answers=samples.pieces.labels))
-    for name in ("target_rate", "confidence", "coverage"):
-        with pytest.raises(ValueError, match="expected 0 <"):
-            fit(samples, estimate, **{name: 1.0})
-
-
-def test_bounds_count_pictures_not_samples():
-    """Ten copies of each sample promise no more than one."""
-    doubt, error = plates(np.random.default_rng(2), 60)
-    once = choose(doubt, error, "query_rate", 0.2)
-    copies = [np.repeat(one, 10) for one in (doubt, error, np.arange(60))]
-    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once
+    nan = dataclasses.replace(estimate, features={"axis_spread": np.full(30, np.nan)})
+    exact = dataclasses.replace(estimate, answers=samples.pieces.labels)
+    for one, settings, message in (
+        (drawn(6, 6), {}, "at least 9 calibration samples"),
+        (drawn(6, 9), {}, "at least 4 calibration samples .*pictures"),
+        ((samples, nan), {}, "a score is NaN"),
+        ((samples, exact), {}, "4 numbers above 0 as std_scale"),
+        ((samples, estimate), {"target_rate": 1.0}, "Expected 0 < target rate < 1"),
+        ((samples, estimate), {"coverage": 1.0}, "Expected 0 < coverage < 1"),
+        ((samples, estimate), {"floor_error_rate": 1.5}, "a floor of 0..1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(*one, **settings)

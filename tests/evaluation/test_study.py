@@ -1,4 +1,4 @@
-"""The whole document and its text, of a model that is k / 100 off (see `agents`), and shifts."""
+"""The whole document and its text, of a model that is k / 100 off (see `agents`), and baselines."""
 
 import dataclasses
 import json
@@ -17,14 +17,14 @@ TRAIN = agents.samples([0, 0], foods=["banana", "rice"])
 TRAIN.dataset.actions[:] = [[0.3, 0.5, 0.5, 0.5], [0.5, 0.5, 0.7, 0.5]]
 
 
-def samples_of(places, **more):
-    return Samples(agents.dataset(places, **more), np.arange(len(places)), TRAIN)
+def run(samples, **settings):
+    return study.run(samples, agents.frames(samples), **settings)
 
 
 def test_the_model_beside_another_and_four_baselines():
-    other = "last", agents.OffsetAgent(extra=1), None
-    samples = samples_of([0, 2, 4, 6], per_picture=2)
-    document = study.run(samples, agents.OffsetAgent(), other=other)
+    samples = dataclasses.replace(agents.samples([0, 2, 4, 6], per_picture=2), train=TRAIN)
+    other = "last", agents.frames(samples, agents.OffsetAgent(extra=1))
+    document = run(samples, other=other)
     means = {kind: row["centroid_error"]["mean"] for kind, row in document["errors"].items()}
     assert list(means) == [
         "model",
@@ -35,25 +35,22 @@ def test_the_model_beside_another_and_four_baselines():
         "colour",
         "compared: last",
     ]
-    column = document["comparison"]["columns"]["centroid_error"]
-    assert column["mean"] == pytest.approx(-0.01, abs=1e-6)
-    assert (column["low"], column["high"]) == pytest.approx((-0.01, -0.01), abs=1e-6)
-    assert "minus last, on the same samples:" in report.text(document)
+    column = document["comparison"]["columns"]["centroid_mae"]
+    assert list(column.values()) == pytest.approx([-0.005] * 3 + [4], abs=1e-6)
+    assert "minus last, on the same samples" in report.text(document)
     assert means["model"] == pytest.approx(0.03, abs=1e-6)
     assert 0.0 <= means["model, instruction swapped"] <= 0.06
     assert means["mean of the training labels"] == pytest.approx(0, abs=1e-6)
     assert means["mean of action and food"] == pytest.approx(0.1, abs=1e-6)
     # Pictures: 0.01 and 0.05; drawn again: 0.01, 0.03 or 0.05.
     interval = document["errors"]["model"]["centroid_error"]
-    assert (interval["low"], interval["high"]) == pytest.approx((0.01, 0.05), abs=1e-6)
-    assert interval["n"] == 4
-    assert document["uncertainty"] == document["curves"] == document["shifts"] == []
-    assert document["calibration"] is None
-    assert "hit_rate" not in document["metrics"]
-    groups = document["groups"]
-    names = {kind: list(rows) for kind, rows in groups.items()}
+    assert list(interval.values()) == pytest.approx([0.03, 0.01, 0.05, 4], abs=1e-6)
+    assert document["uncertainty"] == [] and document["calibration"] is None
+    assert "hit_rate" not in document["errors"]["model"]
+    names = {kind: list(rows) for kind, rows in document["groups"].items()}
     assert names == {"action": ["skewering"], "food": ["banana"], "source": ["day_0", "day_1"]}
-    assert groups["source"]["day_1"]["centroid_error"]["mean"] == pytest.approx(0.05, abs=1e-6)
+    found = document["groups"]["source"]["day_1"]
+    assert (found["n"], found["centroid_mae"]["mean"]) == (2, pytest.approx(0.025, abs=1e-6))
 
 
 def test_hits_and_angles_of_long_food():
@@ -70,77 +67,58 @@ def test_hits_and_angles_of_long_food():
 def everything():
     """The document, and what it was made of."""
     places = np.tile(np.random.default_rng(0).permutation(20), 4)
-    agent = agents.OffsetAgent()
-    source = uncertainty.TokenDistribution(agent)
-    samples = samples_of(places, per_picture=2, foods=["banana", "rice"] * 40)
+    source = agents.tokens()
+    samples = agents.samples(places, per_picture=2, foods=["banana", "rice"] * 40)
     fitting, testing = calibration_split(samples, 0.5, 0)
     estimate = uncertainty.collect(source, samples)
     fitted = calibration_fit.fit(
         samples.part(fitting), estimate.part(fitting), source, weights_sha256="w", coverage=0.8
     )
+    dropout = uncertainty.Source(source.agent, "mc_dropout", "head", 2)
+    settings = {"sources": [source, dropout], "calibrated": fitted, "num_examples": 2}
+    settings["instructions"] = {("skewering", "kiwi"): np.eye(512)[30]}
 
-    def run(seed=0):
-        return study.run(
-            samples.part(testing),
-            agent,
-            sources=[uncertainty.McDropout(agent, "head", 2), source],
-            calibrated=fitted,
-            shifts=True,
-            num_examples=2,
-            seed=seed,
-        )
+    def again(seed=0):
+        return run(samples.part(testing), seed=seed, **settings)
 
-    return types.SimpleNamespace(run=run, document=run(), places=places[testing])
+    return types.SimpleNamespace(run=again, document=again(), places=places[testing])
 
 
-def test_the_calibrated_source_is_the_default_wherever_it_stands(everything):
+def test_what_the_calibration_is_worth(everything):
     document = everything.document
-    (default,) = [row for row in document["uncertainty"] if row["is_default"]]
-    assert (default["label"], default["score"]) == ("token_distribution", "credible_width")
-    calibrated = document["uncertainty"][-1]
-    assert calibrated["label"] == "token_distribution, calibrated"
-    assert calibrated["figures"]["auroc"] == default["figures"]["auroc"] == 1
-    assert calibrated["figures"]["mean_std"] != default["figures"]["mean_std"]
-    labels = [curve["label"] for curve in document["curves"]]
-    assert labels == ["mc_dropout head 2", "token_distribution"]
-    curve = document["curves"][1]
-    assert (curve["coverage"][0], len(curve["coverage"]), len(curve["expected"])) == (1, 40, 99)
-    np.testing.assert_allclose(curve["error"], curve["oracle"], atol=1e-6)
+    labels = [row["label"] for row in document["uncertainty"]]
+    assert labels == ["token_distribution", "token_distribution, calibrated", "mc_dropout head 2"]
+    plain, calibrated = document["uncertainty"][:2]
+    assert plain["auroc"] == calibrated["auroc"] == 1
+    assert plain["nll"] != calibrated["nll"]
     found = document["calibration"]
-    assert found["fitted_on"]["source"] == "token_distribution"
     assert (found["fitted_on"]["picture_ids"], found["fitted_on"]["num_pictures"]) == (None, 20)
-    assert found["disc_coverage"]["n"] == 40
-    assert abs(found["disc_coverage"]["mean"] - 0.8) < 0.2
+    disc, asked = found["intervals"]["disc_coverage"], found["intervals"]["asked_share"]
+    assert (disc["n"], disc["mean"]) == (40, pytest.approx(0.8, abs=0.2))
     # The ranking is perfect, so those above the threshold are the worst.
-    assert 0 < found["asked_share"] < 0.5
-    assert found["gain"] > found["asked_share"]
-    assert {row["name"] for row in document["shifts"]} >= {"ordinary", "noise"}
-    assert all(row["asked_share"] is not None for row in document["shifts"])
-    lines = report.text(document).splitlines()
-    assert any(line.startswith("token_distribution *") for line in lines)
-    assert "  discs that promise 80% hold " in "\n".join(lines)
-    assert [line for line in lines if line.startswith("noise")][0].split()[1] == "40"
+    assert 0 < asked["mean"] < 0.5
+    wrong = [found["intervals"][f"wrong_of_{which}"]["mean"] for which in ("answered", "all")]
+    assert wrong[0] < wrong[1]
+    # Kiwi is on no plate, and doubted more than all that is.
+    assert document["absent_food"] == {"n": 40, "auroc": 1, "asked_share": 1}
+    text = report.text(document)
+    assert "regions promise 80%" in text and "absent food  40  1.0000" in text
 
 
-def test_examples_are_the_best_the_worst_and_those_least_sure_of(everything):
+def test_examples_are_the_worst_and_those_least_sure_of(everything):
     examples = everything.document["examples"]
-    distances = {k: [one["centroid_distance"] for one in v] for k, v in examples.items()}
-    assert distances["best"] == sorted(distances["best"])
-    assert distances["worst"] == distances["most_uncertain"]
+    distances = [[one["centroid_distance"] for one in found] for found in examples.values()]
+    assert distances[0] == distances[1]
     worst = examples["worst"][0]
     place = round(100 * worst["centroid_distance"])
     assert place == max(everything.places)
-    assert worst["image"].shape == (236, 236, 3)
     assert worst["uncertainty"] == pytest.approx(0.99 * (place + 1) / 101)
     np.testing.assert_allclose(worst["predicted"], agents.LABEL + place * agents.ERROR, atol=1e-6)
-    np.testing.assert_allclose(worst["labelled"], agents.LABEL)
     assert worst["asked"] is True
     assert worst["radius"] > 0
     bare = agents.samples([0, 1], sources=None, food_types=None, action_names=None)
-    examples = study.run(bare, agents.OffsetAgent(), num_examples=1)["examples"]
-    assert examples["most_uncertain"] == []
-    one = examples["best"][0]
-    assert (one["picture"], one["food"], one["uncertainty"]) == ("sample 0", "", None)
+    (one,) = run(bare, num_examples=1)["examples"]["worst"]
+    assert (one["sample"], one["picture"], one["uncertainty"]) == (1, "", None)
 
 
 def test_the_same_seed_gives_the_same_document_and_json_holds_it(everything):
@@ -150,77 +128,35 @@ def test_the_same_seed_gives_the_same_document_and_json_holds_it(everything):
     assert json.loads(first)["errors"] and first == again != other
 
 
-SIZES = {"disc": 0.035, "disc_adaptive": 1.0, "box": 0.015, "box_adaptive": 1.0}
-
-
 def figures(offsets, scores, adaptive=False):
-    known = uncertainty_stubs.calibration(score="width", threshold=0.25, adaptive=adaptive, **SIZES)
+    sizes = {"disc": 0.035, "disc_adaptive": 1.0, "box": 0.015, "box_adaptive": 1.0}
+    known = uncertainty_stubs.calibration(score="width", threshold=0.25, adaptive=adaptive, **sizes)
     samples = agents.samples([0] * len(offsets))
     answers = agents.LABEL + np.array(offsets)[:, None] * [1, 0, 1, 0]
-    std = np.full(answers.shape, 0.01)
-    estimate = uncertainty.Estimate(answers, std, {"width": np.array(scores)})
-    return report.plain(calibration_fit.figures(known, estimate, samples))
+    scores = {"width": np.array(scores)}
+    estimate = uncertainty.Estimate(answers, np.full(answers.shape, 0.01), scores)
+    found = report.plain(calibration_fit.figures(known, estimate, samples))["intervals"]
+    return {name: one["mean"] for name, one in found.items()}
 
 
-def test_coverage_asking_and_gain_by_hand():
+def test_coverage_and_asking_by_hand():
     """Offsets 0.01 .. 0.1; the last one alone is above the threshold."""
-    found = figures([0.01, 0.02, 0.03, 0.1], [0.1, 0.1, 0.25, 0.3])
     expected = {
+        "disc_coverage": 0.75,
+        "box_coverage": 0.25,
+        "radius": 0.035,
         "asked_share": 0.25,
         "error_of_all": 0.04,
         "error_of_answered": 0.02,
-        "gain": 0.5,
         "wrong_of_all": 0.25,
         "wrong_of_answered": 0,
-        "median_radius": 0.035,
     }
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
-    assert (found["disc_coverage"]["mean"], found["box_coverage"]["mean"]) == (0.75, 0.25)
-    assert (found["target"], found["chance"]) == ("query_rate 0.2", None)
+    found = figures([0.01, 0.02, 0.03, 0.1], [0.1, 0.1, 0.25, 0.3])
+    assert found == pytest.approx(expected, abs=1e-6)
     # Radius 1 * (u + 0.01): 0.02 and 0.31 about errors of 0.03.
-    assert figures([0.03, 0.03], [0.01, 0.3], adaptive=True)["disc_coverage"]["mean"] == 0.5
+    assert figures([0.03, 0.03], [0.01, 0.3], adaptive=True)["disc_coverage"] == 0.5
     found = figures([0.01, 0.02], [0.9, 0.9])  # Nothing is answered.
-    assert (found["asked_share"], found["error_of_answered"], found["gain"]) == (1, None, None)
-
-
-def changed(name, images, seed=0):
-    return study.SHIFTS[name](images, np.random.default_rng(seed))
-
-
-@pytest.mark.parametrize(
-    ("name", "before", "after"),
-    [
-        ("gamma_two", (0, 128, 255), (0, 64, 255)),
-        ("hue_120", (200, 0, 0), (0, 200, 0)),
-    ],
-)
-def test_shifted_colours(name, before, after):
-    images = [np.full((1, 32, 32, 3), colour, np.uint8) for colour in (before, after)]
-    np.testing.assert_array_equal(changed(name, images[0]), images[1])
-
-
-def test_rows_of_a_model_that_doubts_bright_pictures(monkeypatch):
-    samples = agents.samples([0] * 6, foods=["rice", "grape"] * 3)
-
-    def doubt(chosen, embeddings=None, change=None):
-        images = chosen.dataset.images[chosen.indices]
-        if change is not None:
-            images = change(images, np.random.default_rng(0))
-        return images.reshape(len(images), -1).mean(axis=1) / 255
-
-    ordinary = np.full(6, 1e-5)
-    known = {("skewering", food): np.zeros(512) for food in ("rice", "grape", "carrot")}
-    rows = study.shift_rows(doubt, samples, ordinary, known, threshold=0.4)
-    found = {row["name"]: row for row in rows}
-    assert list(found) == ["ordinary", *study.SHIFTS, "wrong food"]
-    assert (found["ordinary"]["auroc"], found["ordinary"]["asked_share"]) == (None, 0)
-    assert found["noise"]["auroc"] == found["noise"]["asked_share"] == 1
-    assert found["noise"]["mean_uncertainty"] == pytest.approx(0.5, abs=0.01)
-    assert found["wrong food"]["asked_share"] == 0
-    monkeypatch.setattr(study, "_SHIFT_SAMPLES", 2)
-    rows = study.shift_rows(doubt, samples, ordinary, {})
-    assert {row["n"] for row in rows[1:]} == {2}
-    assert {row["asked_share"] for row in rows} == {None}
+    assert (found["asked_share"], found["error_of_answered"]) == (1, None)
 
 
 def test_one_batch_of_pictures_is_held_at_a_time():
@@ -243,7 +179,91 @@ def test_one_batch_of_pictures_is_held_at_a_time():
     data = agents.dataset([0, 1, 2, 3, 4, 5])
     names = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
     data = types.SimpleNamespace(**{**names, "images": Pictures()})
-    samples, source = Samples(data, np.arange(6)), agents.OffsetAgent()
-    sources = [uncertainty.TokenDistribution(source)]
-    study.run(samples, source, sources=sources, batch_size=2, num_examples=1)
+    run(Samples(data, np.arange(6)), sources=[agents.tokens()], batch_size=2, num_examples=1)
     assert max(asked) == 2
+
+
+RED, GREEN, WHITE = (200, 20, 20), (20, 160, 20), (250, 250, 250)
+
+
+def test_means_and_their_fall_backs():
+    def dataset(labels, actions, foods):
+        arrays = {"action_names": np.array(actions), "food_types": np.array(foods)}
+        found = agents.dataset([0] * len(labels), **arrays)
+        found.actions[:] = labels
+        return found
+
+    train = dataset(
+        [[0.0, 0, 0.2, 0.2], [0.4, 0.4, 0.6, 0.6], [1, 1, 1, 1], [0, 0, 0, 0]],
+        ["skewering", "skewering", "skewering", "scooping"],
+        ["banana", "banana", "grape", "rice"],
+    )
+    asked = dataset(
+        np.zeros((5, 4)),
+        ["skewering", "skewering", "scooping", "scooping", "twirling"],
+        ["banana", "kiwi", "rice", "banana", "spaghetti"],
+    )
+    samples = Samples(asked, np.arange(5), Samples(train, np.arange(4)))
+    found = study.baseline_answers(samples)
+    expected = [
+        [0.2, 0.2, 0.4, 0.4],  # skewering banana
+        [1.4 / 3, 1.4 / 3, 0.6, 0.6],  # all skewering
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],  # The action counts.
+        [0.35, 0.35, 0.45, 0.45],  # everything
+    ]
+    np.testing.assert_allclose(found["mean of action and food"], expected, atol=1e-7)
+    np.testing.assert_allclose(found["mean of the training labels"], [expected[-1]] * 5, atol=1e-7)
+    np.testing.assert_allclose(found["colour"], found["centre of the picture"])  # black
+    unnamed = agents.samples([0, 1], food_types=None)
+    known = dataclasses.replace(unnamed, train=unnamed)
+    for one, names in ((unnamed, []), (known, ["mean of the training labels"])):
+        assert list(study.baseline_answers(one)) == [*names, "centre of the picture", "colour"]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        # White is no colour.
+        ([(20, 200, 20, 90, WHITE), (100, 120, 130, 190, RED)], [130, 110, 190, 110]),
+        # The larger one wins, unless it touches the edge.
+        ([(100, 140, 40, 120, RED), (100, 120, 150, 170, GREEN)], [40, 120, 120, 120]),
+        ([(180, 236, 0, 236, RED), (100, 120, 150, 200, GREEN)], [150, 110, 200, 110]),
+        # If each touches the edge, the largest.
+        ([(0, 40, 0, 100, RED), (196, 236, 0, 30, RED)], [0, 20, 100, 20]),
+        ([(0, 236, 0, 236, RED)], study.CENTRE * 236),  # of one colour
+    ],
+)
+def test_the_most_colourful_region(boxes, expected):
+    """Boxes (top, bottom, left, right, colour) on grey."""
+    image = np.full((236, 236, 3), 128, np.uint8)
+    for top, bottom, left, right, colour in boxes:
+        image[top:bottom, left:right] = colour
+    np.testing.assert_allclose(study.colour_answer(image), np.array(expected) / 236, atol=0.02)
+
+
+def test_instructions_are_swapped_only_within_a_picture_and_as_chance_has_it():
+    samples = agents.samples(np.arange(300) % 3, per_picture=3)
+    samples = samples.part(np.random.default_rng(0).permutation(300))
+    swapped = study.swapped_instructions(samples, seed=1)
+    np.testing.assert_array_equal(samples.dataset.sources[swapped], samples.pictures)
+    assert 0.25 < np.mean(swapped == samples.indices) < 0.42  # 1/3: standard deviation 0.027
+    assert not np.array_equal(swapped, study.swapped_instructions(samples, seed=2))
+
+
+def test_absent_foods_are_not_in_the_picture():
+    """Sample 1 is not asked about, but its rice is on plate a all the same."""
+    foods = ["grape", "rice", "rice", "chicken"]
+    data = agents.dataset([0] * 4, foods=foods, sources=np.array(["a", "a", "b", "c"]))
+    known = {("skewering", food): np.full(512, i) for i, food in enumerate(foods)}
+    known["scooping", "oatmeal"] = np.full(512, 9)
+    samples = Samples(data, np.array([0, 2, 3]))
+    drawn = [study.absent_foods(samples, known, seed) for seed in range(40)]
+    assert {tuple(rows) for rows, _ in drawn} == {(0, 1, 2)}
+    lent = np.stack([embeddings[:, 0] for _, embeddings in drawn])
+    # Rice is known by its second sample.
+    assert [set(column) for column in lent.T] == [{3}, {0, 3}, {0, 2}]
+    rows, _ = study.absent_foods(samples, {pair: known[pair] for pair in [*known][:2]}, 0)
+    assert rows.tolist() == [1, 2]  # All that is known is on plate a.
+    with pytest.raises(ValueError, match="expected a data set that names pictures and foods"):
+        study.absent_foods(agents.samples([0], food_types=None), known, 0)

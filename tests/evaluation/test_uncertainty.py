@@ -1,4 +1,4 @@
-"""Distributions and members of known width, entropy and spread; agents that can be read off."""
+"""Distributions and samples of known width, entropy and spread; agents that can be read off."""
 
 import dataclasses
 import types
@@ -17,24 +17,15 @@ ROW = np.array([0.1, 0.6, 0.2, 0.1, 0.0])
 
 def test_example_of_the_module():
     """0.1 * 0.325^2 + 0.6 * 0.075^2 + 0.2 * 0.175^2 + 0.1 * 0.425^2 = 0.038125."""
-    answer = np.full(4, 0.45)
-    std, _ = uncertainty.execution_parameters_std(np.tile(ROW, (4, 1)), answer, "endpoints")
-    np.testing.assert_allclose(std, 0.038125**0.5)
-    # All of the 0.6 and half of the 0.2: 1.5 of 5; 0.6, 0.2, 0.1 and half of the last 0.1: 3.5.
-    for row, mass, expected in ((ROW, 0.7, 0.3), (ROW, 0.95, 0.7), ([0.2] * 5, 0.99, 0.99)):
-        assert uncertainty.credible_width(row, mass) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("rows", [[2.0, -3.0, 2.0], [1.0, 2.0, 3.0], [[0.5, 0.5], [np.nan, 0.5]]])
-def test_what_is_no_distribution(rows):
-    for function in (uncertainty.entropy, uncertainty.credible_width):
+    rows, answer = np.tile(ROW, (1, 4, 1)), np.full((1, 4), 0.45)
+    found = uncertainty.from_distributions(answer, rows)
+    np.testing.assert_allclose(found.std, 0.038125**0.5)
+    np.testing.assert_allclose(found.scores["entropy"], 1.0889, rtol=1e-4)
+    np.testing.assert_allclose(found.score, 0.78)  # 0.6, 0.2, 0.1 and 0.09 of the last 0.1
+    np.testing.assert_allclose(found.scores["midpoint_std"], (4 * 0.038125) ** 0.5 / 2)
+    for row in ([2.0, -3.0, 2.0], [1.0, 2.0, 3.0], [np.nan, 0.5, 0.5]):
         with pytest.raises(ValueError, match="expected probabilities.*softmax"):
-            function(np.array(rows))
-
-
-def certain(*tokens, size=101):
-    """Probabilities [1, 4, size] that are 1 at the tokens."""
-    return np.eye(size)[list(tokens)][np.newaxis]
+            uncertainty.from_distributions(answer, np.tile(row, (1, 4, 1)))
 
 
 def test_two_equal_pieces_are_recognised():
@@ -53,7 +44,7 @@ def test_two_equal_pieces_are_recognised():
 )
 def test_features_of_either_coding(coding, tokens):
     """From (0.2, 0.4) to (0.6, 0.8), for sure; or the x of its midpoint in two places."""
-    answers, probabilities = np.array([[0.2, 0.4, 0.6, 0.8]]), certain(*tokens)
+    answers, probabilities = np.array([[0.2, 0.4, 0.6, 0.8]]), np.eye(101)[[tokens]]
     found = uncertainty.from_distributions(answers, probabilities, coding).features
     assert found["axis_spread"][0] == pytest.approx(0, abs=1.5)
     assert found["rivalry"][0] == pytest.approx(0, abs=1e-9)
@@ -64,66 +55,47 @@ def test_features_of_either_coding(coding, tokens):
     assert found["rivalry"][0] == pytest.approx(1)
 
 
-def test_one_pass_and_members_of_midpoint_and_extent():
+def test_one_pass_of_midpoint_and_extent():
     """Extent 0.05 or 0.95 of its range: -0.6 or 0.6 of the side, so x1 and x2 are 0.3 off."""
     probabilities = np.eye(11)[[[5, 5, 0, 5]]]
     probabilities[0, 2] = (np.eye(11)[0] + np.eye(11)[9]) / 2
     answers = np.array([[0.55, 0.55 - 0.1 / 3, 0.55, 0.55 + 0.1 / 3]], np.float32)
-    both = np.stack([answers] * 2), np.stack([probabilities] * 2)
-    for found in (
-        uncertainty.from_distributions(answers, probabilities, "midpoint_extent"),
-        uncertainty.from_members(*both, "midpoint_extent"),
-    ):
-        np.testing.assert_allclose(found.std, [[0.3, 0, 0.3, 0]], atol=1e-6)
-        # The place is certain.
-        np.testing.assert_allclose(found.scores["midpoint_std"], [0], atol=1e-6)
+    found = uncertainty.from_distributions(answers, probabilities, "midpoint_extent")
+    np.testing.assert_allclose(found.std, [[0.3, 0, 0.3, 0]], atol=1e-6)
+    # The place is certain.
+    np.testing.assert_allclose(found.scores["midpoint_std"], [0], atol=1e-6)
 
 
-def test_members_of_a_regression_model():
-    """The example of the module; their axes agree."""
+def test_samples_with_dropout():
+    """The example of the docstring; their axes agree."""
     samples = np.array([[[0.2, 0.4, 0.6, 0.4]], [[0.4, 0.4, 0.8, 0.4]]])
-    found = uncertainty.from_members(samples, None)
+    found = uncertainty.from_samples(samples)
     np.testing.assert_allclose(found.answers, [[0.3, 0.4, 0.7, 0.4]])
     np.testing.assert_allclose(found.std, [[0.1, 0, 0.1, 0]], atol=1e-12)
     np.testing.assert_allclose(found.scores["midpoint_spread"], [0.1])
     np.testing.assert_allclose(found.features["axis_spread"], [0], atol=1e-6)
-
-
-def test_members_with_distributions_add_variances():
-    """Each is off by 0.1 from its answer, the answers by 0.1 from their mean: 0.01 + 0.01."""
-    first, second = np.eye(11)[[[2, 4, 6, 4]]], np.eye(11)[[[4, 4, 6, 4]]]
-    first[0, 0] = (np.eye(11)[1] + np.eye(11)[3]) / 2
-    second[0, 0] = (np.eye(11)[3] + np.eye(11)[5]) / 2
-    samples = np.array([[[0.25, 0.45, 0.65, 0.45]], [[0.45, 0.45, 0.65, 0.45]]], np.float32)
-    found = uncertainty.from_members(samples, np.stack([first, second]))
-    np.testing.assert_allclose(found.std, [[0.02**0.5, 0, 0, 0]], atol=1e-7)
-    np.testing.assert_allclose(found.scores["midpoint_spread"], [0.05], rtol=1e-5)
-    np.testing.assert_allclose(found.scores["midpoint_std"], [0.02**0.5 / 2], rtol=1e-5)
-    # The mixture of x1 is 1/4, 1/2, 1/4: 1.5 log 2; each member's log 2; mean of four coordinates.
-    np.testing.assert_allclose(found.scores["entropy"], [1.5 * np.log(2) / 4], rtol=1e-6)
-    np.testing.assert_allclose(found.scores["mutual_information"], [np.log(2) / 8], rtol=1e-6)
-    assert next(iter(found.scores)) == "credible_width"
-
-
-def test_in_coordinates_of_another_square():
-    """A crop of half the width and height: lengths halve, an entropy falls by log 2."""
-    scores = {"entropy": np.ones(1), "midpoint_std": np.ones(1), "mutual_information": np.ones(1)}
-    found = uncertainty.Estimate(np.full((1, 4), 0.5), np.ones((1, 4)), scores)
-    moved = found.moved(np.full((1, 2), 0.5), np.array([[0.1, 0.2]]))
-    np.testing.assert_allclose(moved.answers, [[0.35, 0.45, 0.35, 0.45]])
-    np.testing.assert_allclose(moved.std, 0.5)
-    assert moved.scores["midpoint_std"] == 0.5
-    assert moved.scores["entropy"] == pytest.approx(1 - np.log(2))
-    assert moved.scores["mutual_information"] == 1
-    same = found.moved(np.ones((1, 2)), np.zeros((1, 2)))
-    np.testing.assert_array_equal(same.answers, found.answers)
+    assert found.inputs["midpoint_spread"] == pytest.approx(np.log(0.1))
 
 
 def test_axis_spread_by_hand():
     """Half the chance along the answer and half across it: root of half a squared sine, 45."""
     answers = np.array([[0.4, 0.5, 0.6, 0.5]] * 3)
     doubled = np.array([1, (1 + np.exp(1j * np.pi)) / 2, np.exp(1j * np.pi)])
-    np.testing.assert_allclose(uncertainty.axis_spread(answers, doubled), [0, 45, 90], atol=1e-6)
+    found = uncertainty.motion_features(answers, doubled)["axis_spread"]
+    np.testing.assert_allclose(found, [0, 45, 90], atol=1e-6)
+
+
+def test_in_coordinates_of_another_square():
+    """A crop of half the width and height: lengths halve, an entropy falls by log 2."""
+    scores = {"entropy": np.ones(1), "midpoint_std": np.ones(1)}
+    found = uncertainty.Estimate(np.full((1, 4), 0.5), np.ones((1, 4)), scores)
+    moved = found.moved(np.full((1, 2), 0.5), np.array([[0.1, 0.2]]))
+    np.testing.assert_allclose(moved.answers, [[0.35, 0.45, 0.35, 0.45]])
+    np.testing.assert_allclose(moved.std, 0.5)
+    assert moved.scores["midpoint_std"] == 0.5
+    assert moved.scores["entropy"] == pytest.approx(1 - np.log(2))
+    same = found.moved(np.ones((1, 2)), np.zeros((1, 2)))
+    np.testing.assert_array_equal(same.answers, found.answers)
 
 
 VOCAB_SIZE = 11
@@ -150,8 +122,8 @@ class DotAgent:
             return answers
         return answers + 0.1 * np.arange(num_samples)[:, None, None] * [1, 0, 1, 0]
 
-    def forward_with_distributions(self, images, embeddings, **sampling):
-        answers = self.forward(images, embeddings, **sampling)
+    def forward_with_distributions(self, images, embeddings):
+        answers = self.forward(images, embeddings)
         tokens = np.clip(np.floor(answers * (VOCAB_SIZE - 1)), 0, VOCAB_SIZE - 1).astype(int)
         return answers, np.eye(VOCAB_SIZE)[tokens]
 
@@ -162,11 +134,6 @@ def dataset(number=5):
     images[np.arange(number), 59, 20 * np.arange(number) + 10] = 255
     actions = np.full((number, 4), 0.5, np.float32)
     return npz_dataset.FoodDataset(images, actions, np.eye(number, 512, dtype=np.float32))
-
-
-def batch(number):
-    data = dataset(number)
-    return data.images, data.embeddings
 
 
 def collect(source, data, rows, **settings):
@@ -195,7 +162,7 @@ def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
         data = dataclasses.replace(data, photos=files)
     agent = DotAgent()
     frames = uncertainty.Frames(agent, data, framing.Framing("fast"))
-    source = uncertainty.TokenDistribution(agent)
+    source = uncertainty.Source(agent, "token_distribution")
     found = collect(source, data, [0], frames=frames)
     corner = placement.to_model(np.array([[96, 196]]))[0]
     expected = np.concatenate([corner, corner + [0.035, 0.07]])
@@ -206,10 +173,9 @@ def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
     np.testing.assert_allclose(found.score, 0.35 * once.score, rtol=1e-2)
 
 
-def test_samples_in_order_one_batch_at_a_time_with_other_instructions_and_pictures():
-    """The change leaves a pixel in column 0; each batch has a generator of its own."""
-    agent, drawn = DotAgent(), []
-    source = uncertainty.TokenDistribution(agent)
+def test_samples_in_order_one_batch_at_a_time_with_other_instructions():
+    agent = DotAgent()
+    source = uncertainty.Source(agent, "token_distribution")
     found = collect(source, dataset(), [4, 0, 2, 1, 3], batch_size=2)
     np.testing.assert_allclose(found.answers[:, 0], x_of([4, 0, 2, 1, 3]))
     assert (found.std.shape, found.score.shape) == ((5, 4), (5,))
@@ -217,40 +183,27 @@ def test_samples_in_order_one_batch_at_a_time_with_other_instructions_and_pictur
     assert agent.calls[0][1:] == ("off", None, None)
     np.testing.assert_allclose(found.score, 0.99 / VOCAB_SIZE)  # A certain token of eleven.
     assert list(found.scores) == ["credible_width", "entropy", "midpoint_std"]
-
-    def change(images, generator):
-        drawn.append(generator.integers(1000))
-        changed = np.zeros_like(images)
-        changed[:, :, 0] = 1
-        return changed
-
-    asked = {"embeddings": dataset().embeddings[[4, 3, 0]], "change": change}
-    found = collect(source, dataset(), [0, 1, 2], batch_size=2, **asked)
-    np.testing.assert_allclose(found.answers[:, 0], 0.5 / 236)
+    asked = dataset().embeddings[[4, 3, 0]]
+    collect(source, dataset(), [0, 1, 2], batch_size=2, embeddings=asked)
     assert [call[0] for call in agent.calls[3:]] == [[4, 3], [0]]
-    assert len(set(drawn)) == 2
 
 
 def test_votes_that_disagree_are_a_feature():
     """The agent points down and right in all views: turned back, the other end is the start."""
-    voted = framing.Voted(DotAgent())
-    found = uncertainty.TokenDistribution(voted)(*batch(2), seed=0)
+    source = uncertainty.Source(framing.Voted(DotAgent()), "token_distribution")
+    found = collect(source, dataset(2), [0, 1])
     assert (found.features["disagreement"] > 0.05).all()
     assert found.answers.shape == (2, 4)
 
 
 def test_samples_of_dropout_have_a_seed_of_their_own_in_each_batch():
     agent = DotAgent(has_distributions=False)
-    source = uncertainty.McDropout(agent, scope="full", num_samples=3)
+    source = uncertainty.Source(agent, "mc_dropout", "full", 3)
     found = collect(source, dataset(), range(5), batch_size=2, seed=9)
     assert [call[1:] for call in agent.calls] == [("full", 3, 9), ("full", 3, 11), ("full", 3, 13)]
     np.testing.assert_allclose(found.answers[:, 0], x_of(np.arange(5)) + 0.1)
     # Samples at 0, 0.1 and 0.2: a variance of 0.02 / 3, which the midpoint shares.
     np.testing.assert_allclose(found.score, (0.02 / 3) ** 0.5)
-    assert list(found.scores) == ["midpoint_spread"]
-
-
-AGENT, REGRESSION = DotAgent(), DotAgent(has_distributions=False)
 
 
 def fitted_on(source, scope=None, num_samples=1):
@@ -258,35 +211,27 @@ def fitted_on(source, scope=None, num_samples=1):
 
 
 @pytest.mark.parametrize(
-    ("text", "agent", "fitted", "label"),
+    ("text", "has_tokens", "fitted", "label"),
     [
-        ("token_distribution", AGENT, None, "token_distribution"),
-        ("mc_dropout:full:8", AGENT, None, "mc_dropout full 8"),
-        ("default", AGENT, None, "token_distribution"),
-        ("default", REGRESSION, None, "mc_dropout head 16"),
-        ("default", AGENT, fitted_on("mc_dropout", "full", 8), "mc_dropout full 8"),
+        ("token_distribution", True, None, "token_distribution"),
+        ("mc_dropout:full:8", True, None, "mc_dropout full 8"),
+        ("default", True, None, "token_distribution"),
+        ("default", False, None, "mc_dropout head 16"),
+        ("default", True, fitted_on("mc_dropout", "full", 8), "mc_dropout full 8"),
     ],
 )
-def test_sources_by_name(text, agent, fitted, label):
-    source = uncertainty.parse(text, agent, fitted)
+def test_sources_by_name(text, has_tokens, fitted, label):
+    source = uncertainty.parse(text, DotAgent(has_tokens), fitted)
     assert source.label == label
     assert fitted is None or source.is_of(fitted)
     assert not source.is_of(fitted_on("mc_dropout", "head", 4))
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("token_distributions", "got 'token_distributions'. Did you mean 'token_distribution'"),
-        ("mc_dropout", "mc_dropout:SCOPE:SAMPLES"),
-        ("mc_dropout:neck:16", "the scope head or full"),
-        ("mc_dropout:head:1", "at least 2 samples"),
-        ("token_distribution:4", "got 'token_distribution:4'"),
-        ("token_distribution", "expected a model with loss_type 'cross_entropy'"),
-    ],
-)
-def test_bad_names(text, message):
-    with pytest.raises(ValueError, match=message):
-        uncertainty.parse(text, REGRESSION)
+def test_bad_names():
+    for text in ("mc_dropout", "mc_dropout:neck:16", "mc_dropout:head:1", "token_distribution:4"):
+        with pytest.raises(ValueError, match=f"expected .* at least 2 .* got '{text}'"):
+            uncertainty.parse(text, DotAgent())
+    with pytest.raises(ValueError, match="expected a model with loss_type 'cross_entropy'"):
+        uncertainty.parse("token_distribution", DotAgent(has_distributions=False))
     with pytest.raises(ValueError, match="got 'ensemble'"):  # Of an older calibration.
-        uncertainty.parse("default", AGENT, fitted_on("ensemble", None, 3))
+        uncertainty.parse("default", DotAgent(), fitted_on("ensemble", None, 3))
