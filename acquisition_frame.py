@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 
 # Along the motion; its outer tenths lie on the food's edge.
-_NUM_PLACES, _FIRST, _LAST = 41, 0.1, 0.9
+_SHARES = np.linspace(0.1, 0.9, 41)
 _MIN_KNOWN_SHARE = 0.5
 _RIGHT_SHARE = 0.7  # of the known places have to lie on the line
 _WINDOW_PX = 2  # to each side
@@ -34,8 +34,8 @@ class DepthError(ValueError):
     """The depth does not say where the motion is. `reason`: 'outside' of the picture, 'holes' in
     the depth, out of the camera's 'range', or an 'edge' where the depth does not lie on a line."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(f"{reason}: {message}")
+    def __init__(self, reason: str, expected: object, got: object) -> None:
+        super().__init__(f"{reason}: expected {expected}, got {got}.")
         self.reason = reason
 
 
@@ -59,12 +59,6 @@ class Camera:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.intrinsics).all() and min(self.intrinsics[:2]) > 0):
             raise ValueError(f"Camera: expected fx, fy > 0, cx, cy; got {self.intrinsics}.")
-
-    @classmethod
-    def from_matrix(cls, matrix: np.ndarray, distortion: Sequence[float] = ()) -> Camera:
-        """Of a camera matrix with 9 numbers, as `CameraInfo.K` of ROS."""
-        k = np.reshape(np.asarray(matrix, np.float64), (3, 3))
-        return cls((k[0, 0], k[1, 1], k[0, 2], k[1, 2]), tuple(distortion))
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels [N, 2] to the directions in which they look, float64 [N, 3] with z = 1."""
@@ -119,47 +113,32 @@ def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Came
             not known.
         camera: of the photo.
 
-    Raises:
-        DepthError: see there.
-        ValueError: for other shapes.
+    Raises DepthError, and ValueError for other shapes.
     """
-    ends, depth = np.asarray(pixels, np.float64), np.asarray(depth_m, np.float64)
-    if ends.shape != (4,) or depth.ndim != 2:
-        raise ValueError(
-            f"acquisition_frame: expected 4 coordinates and depth [H, W], got {ends.shape} and "
-            f"{depth.shape}."
-        )
-    ends, size = ends.reshape(2, 2), np.array(depth.shape[::-1])
-    if not (np.isfinite(ends).all() and (ends >= 0).all() and (ends <= size).all()):
-        raise DepthError(
-            "outside", f"expected a motion inside of {size.tolist()} pixels, got {ends.tolist()}."
-        )
-    shares = np.linspace(_FIRST, _LAST, _NUM_PLACES)
-    places = ends[0] + shares[:, np.newaxis] * (ends[1] - ends[0])
+    ends = np.reshape(np.asarray(pixels, np.float64), (2, 2))
+    depth = np.asarray(depth_m, np.float64)
+    if depth.ndim != 2:
+        raise ValueError(f"acquisition_frame: expected depth [H, W], got {depth.shape}.")
+    size = np.array(depth.shape[::-1])
+    if not ((ends >= 0) & (ends <= size)).all():  # NaN fails it, too.
+        raise DepthError("outside", f"a motion inside of {size} pixels", ends.tolist())
+    places = ends[0] + _SHARES[:, np.newaxis] * (ends[1] - ends[0])
     found = np.array([_depth_at(depth, place) for place in places])
     known = np.isfinite(found)
     if known.mean() < _MIN_KNOWN_SHARE:
-        raise DepthError(
-            "holes",
-            f"expected depth at half of the {_NUM_PLACES} places along the motion, got it at "
-            f"{known.sum()}. Look from another place, or closer.",
-        )
-    shares, found = shares[known], found[known]
+        expected = f"depth at half of {len(known)} places along the motion (look from elsewhere)"
+        raise DepthError("holes", expected, known.sum())
+    shares, found = _SHARES[known], found[known]
     middle = np.median(found)
     if not camera.min_m <= middle <= camera.max_m:
-        raise DepthError(
-            "range", f"expected {camera.min_m} to {camera.max_m} m, got {middle:.3f} m."
-        )
+        raise DepthError("range", f"{camera.min_m} to {camera.max_m} m", f"{middle:.3f} m")
     first, second = np.triu_indices(len(shares), 1)
     slope = np.median((found[second] - found[first]) / (shares[second] - shares[first]))
     offset = middle - slope * np.median(shares)
     residual = np.quantile(np.abs(found - offset - slope * shares), _RIGHT_SHARE)
     if residual > camera.max_residual_m:
-        raise DepthError(
-            "edge",
-            f"expected depth within {camera.max_residual_m} m of a line along the motion, got "
-            f"{residual:.3f} m: the motion does not lie on one piece of food.",
-        )
+        expected = f"one piece of food, depth within {camera.max_residual_m} m of a line"
+        raise DepthError("edge", expected, f"{residual:.3f} m")
     start, end = camera.rays(ends) * (offset + slope * np.array([0.0, 1.0]))[:, np.newaxis]
     direction = end - start
     roll = float(np.degrees(np.arctan2(direction[1], direction[0])))
@@ -169,9 +148,7 @@ def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Came
 def _depth_at(depth: np.ndarray, place: np.ndarray) -> float:
     """The median of what is known around a pixel (x, y); NaN if that is less than half."""
     column, row = np.minimum(place.astype(int), np.array(depth.shape[::-1]) - 1)
-    around = depth[
-        max(row - _WINDOW_PX, 0) : row + _WINDOW_PX + 1,
-        max(column - _WINDOW_PX, 0) : column + _WINDOW_PX + 1,
-    ]
+    left, top = max(column - _WINDOW_PX, 0), max(row - _WINDOW_PX, 0)
+    around = depth[top : row + _WINDOW_PX + 1, left : column + _WINDOW_PX + 1]
     known = around[np.isfinite(around) & (around > 0)]
     return float(np.median(known)) if 2 * known.size >= around.size else float("nan")

@@ -7,8 +7,8 @@
 
 What SimplerEnv's own client of RT-1 does for the Google robot is done here: pictures are resized
 with padding, gripper commands below 0.01 are 0, and another instruction begins a new rolling
-window, as an episode does. An instruction's vector comes with the observation, or from
-`instructions`, or from the encoder; without one it is refused.
+window, as an episode does. An instruction's vector comes with the observation, or from the encoder;
+without one it is refused.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ class RT1ModelServer(predict.PredictModelServer):
         self,
         checkpoint_path: str,
         config_file: str | None = None,
-        instructions: str | None = None,
         encoder_dir: str | None = None,
-        camera: str = "primary",
         gripper: Literal["opening", "command"] = "opening",
     ) -> None:
         """Loads and warms up; raises OSError, ValueError.
@@ -44,17 +42,13 @@ class RT1ModelServer(predict.PredictModelServer):
         Args:
             checkpoint_path: a checkpoint of RT-1, or the folder of a SavedModel.
             config_file: the network's gin file; unless given, the config.gin beside it.
-            instructions: `.npz` with a vector [512] for each instruction, named by its words.
             encoder_dir: Universal Sentence Encoder large v5 as a SavedModel.
-            camera: which picture of several.
             gripper: the opening in 0..1, of which the harness makes RT-1's command again at
                 `gripper_mode: sticky`; or that command in -1..1.
         """
         super().__init__()
-        self._camera, self._gripper = camera, gripper
-        self._vectors = dict(np.load(instructions)) if instructions else {}
+        self._gripper, self._vectors, self._windows = gripper, {}, {}
         self._encoder = text_encoders.SavedModelEncoder(encoder_dir) if encoder_dir else None
-        self._windows: dict[str, tuple[str | None, Any]] = {}
         self._policy = rt1_policy.RT1Policy.load(checkpoint_path, config_file)
         self._policy.warm_up()
 
@@ -64,7 +58,7 @@ class RT1ModelServer(predict.PredictModelServer):
         return parts | {"gripper": gripper}
 
     def get_observation_spec(self) -> dict[str, specs.DimSpec]:
-        return {self._camera: specs.IMAGE_RGB, "language": specs.LANGUAGE}
+        return {"primary": specs.IMAGE_RGB, "language": specs.LANGUAGE}
 
     def get_observation_params(self) -> dict[str, Any]:
         return {"gripper_mode": "sticky"} if self._gripper == "opening" else {}
@@ -79,16 +73,23 @@ class RT1ModelServer(predict.PredictModelServer):
         """`actions` float32 [7]: world vector, rotation (axis times angle), gripper; beside them
         all parts as RT-1 gives them. Raises ValueError."""
         text, images = obs.get("task_description"), obs.get("images") or {}
-        name = self._camera if len(images) != 1 else next(iter(images))
-        image = images.get(name)
+        image = next(iter(images.values())) if len(images) == 1 else images.get("primary")
         if getattr(image, "dtype", None) != np.uint8 or image.shape[2:] != (3,):
-            raise ValueError(f"images: expected {name!r} uint8 [H, W, 3], got {sorted(images)}.")
+            raise ValueError(f"images: expected 'primary' uint8 [H, W, 3], got {sorted(images)}.")
         image = tf.image.resize_with_pad(image, *self._policy.image_shape[:2])
-        embedding = np.asarray(self._embedding(obs, text), np.float32)
+        embedding = obs.get(policy_specs.EMBEDDING_KEY, self._vectors.get(text))
+        if embedding is None:
+            if self._encoder is None or not text:
+                raise ValueError(
+                    f"task_description: expected a text and --args.encoder_dir, or an observation "
+                    f"with {policy_specs.EMBEDDING_KEY}; got {text!r}."
+                )
+            embedding = self._vectors[text] = self._encoder.vector(text)
         before, state = self._windows.get(ctx.session_id, (text, None))
         if state is None or before != text:
             state = self._policy.initial_state()
-        action, state = self._policy.step(tf.cast(image, tf.uint8).numpy(), embedding, state)
+        image = tf.cast(image, tf.uint8).numpy()
+        action, state = self._policy.step(image, np.asarray(embedding, np.float32), state)
         self._windows[ctx.session_id] = (text, state)
         gripper = action["gripper_closedness_action"]
         gripper = np.where(np.abs(gripper) < 1e-2, np.float32(0), gripper)
@@ -96,19 +97,6 @@ class RT1ModelServer(predict.PredictModelServer):
             gripper = (1 - gripper) / 2
         parts = [action["world_vector"], action["rotation_delta"], gripper]
         return {"actions": np.concatenate(parts), **action}
-
-    def _embedding(self, obs: dict[str, Any], text: str | None) -> np.ndarray:
-        if policy_specs.EMBEDDING_KEY in obs:
-            return obs[policy_specs.EMBEDDING_KEY]
-        if text in self._vectors:
-            return self._vectors[text]
-        if self._encoder is None or not text:
-            raise ValueError(
-                f"task_description: expected one of {sorted(self._vectors)}, got {text!r}. Give "
-                f"others by --args.instructions or --args.encoder_dir, or send an observation with "
-                f"{policy_specs.EMBEDDING_KEY}."
-            )
-        return self._vectors.setdefault(text, self._encoder.vector(text))
 
 
 if __name__ == "__main__":

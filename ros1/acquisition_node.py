@@ -6,17 +6,17 @@
     rosservice call /food_acquisition/acquire          # std_srvs/Trigger
 
 It runs on the Python of ROS (3.8 and newer) with rospy, NumPy and requests, and no message has to
-be compiled: the service answers in JSON, and the same is published in standard types.
+be compiled: the service answers in JSON.
 
-| JSON                 | topic                     |                                               |
-|----------------------|---------------------------|-----------------------------------------------|
-| keypoint, start, end | ~keypoint PointStamped    | whole pixels [x, y]; the topic: x, y          |
-| major_axis           | ~major_axis Float64       | radians in [-pi/2, pi/2), from +x towards +y  |
-| frame                | ~frame PoseStamped        | in the camera: the motion's middle in metres, |
-|                      |                           | x along it, z away; null: see frame_error     |
-| probability          | ~probability Float64      | that the answer is right; null, NaN: unknown  |
-| ask_human            | ~ask_human Bool           | ask a person instead of acting; null: unknown |
-| stamp, answer        |                           | of the picture; all that /predict says        |
+| key                  | holds                                                                     |
+|----------------------|---------------------------------------------------------------------------|
+| keypoint, start, end | whole pixels [x, y]                                                       |
+| major_axis           | radians in [-pi/2, pi/2), from +x towards +y                              |
+| frame                | in the camera: the motion's middle in metres, x along it, z away, as      |
+|                      | position and orientation (x, y, z, w), start, end; null: see frame_error  |
+| probability          | that the answer is right; null: unknown                                   |
+| ask_human            | ask a person instead of acting; null: unknown                             |
+| stamp, answer        | of the picture; all that /predict says                                    |
 
     answer = json.loads(rospy.ServiceProxy("/food_acquisition/acquire", Trigger)().message)
     skills.skewering_skill(color, depth, info, answer["keypoint"], answer["major_axis"])
@@ -36,9 +36,7 @@ import threading
 
 import numpy as np
 import rospy
-from geometry_msgs.msg import PointStamped, PoseStamped
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Bool, Float64, Header
 from std_srvs.srv import Trigger, TriggerResponse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -66,32 +64,22 @@ def photo_of(message: Image | CompressedImage) -> bytes | np.ndarray:
     if message.encoding not in _CHANNELS:
         raise ValueError(f"picture: expected one of {list(_CHANNELS)}, got {message.encoding!r}.")
     image = array_of(message, "u1", _CHANNELS[message.encoding])[:, :, :3]
-    if message.encoding == "mono8":
-        return np.ascontiguousarray(image[:, :, 0])
-    return np.ascontiguousarray(image[:, :, ::-1] if "bgr" in message.encoding else image)
-
-
-def depth_of(message: Image) -> np.ndarray:
-    """float64 [H, W] in metres."""
-    if message.encoding not in _DEPTHS:
-        raise ValueError(f"depth: expected one of {list(_DEPTHS)}, got {message.encoding!r}.")
-    dtype, unit_m = _DEPTHS[message.encoding]
-    return array_of(message, dtype, 1)[:, :, 0] * unit_m
+    image = image[:, :, ::-1] if "bgr" in message.encoding else image
+    return np.ascontiguousarray(image[:, :, 0] if message.encoding == "mono8" else image)
 
 
 class Node:
     """The service, and what the camera has shown last."""
 
     def __init__(self) -> None:
-        camera = "/camera/aligned_depth_to_color/image_raw"
         topics = {
             "image": rospy.get_param("~image_topic", "/camera/color/image_raw"),
-            "depth": rospy.get_param("~depth_topic", camera),
+            "depth": rospy.get_param("~depth_topic", "/camera/aligned_depth_to_color/image_raw"),
             "info": rospy.get_param("~info_topic", "/camera/color/camera_info"),
         }
-        compressed = topics["image"].endswith("/compressed")
-        types = {"image": CompressedImage if compressed else Image}
-        types.update(depth=Image, info=CameraInfo)
+        types = {"image": Image, "depth": Image, "info": CameraInfo}
+        if topics["image"].endswith("/compressed"):
+            types["image"] = CompressedImage
         self._topics, self._last, self._lock = topics, {}, threading.Lock()
         self._client = api_client.FoodAcquisitionClient(
             rospy.get_param("~api_url", "http://127.0.0.1:8080"),
@@ -101,11 +89,6 @@ class Node:
             backoff_s=0.1,
             max_wait_s=1.0,
         )
-        outputs = {"keypoint": PointStamped, "major_axis": Float64, "frame": PoseStamped}
-        outputs.update(probability=Float64, ask_human=Bool)
-        self._publishers = {
-            name: rospy.Publisher(f"~{name}", kind, queue_size=1) for name, kind in outputs.items()
-        }
         for name, topic in topics.items():
             buffer = {"queue_size": 1, "buff_size": 2**26}  # The newest, not a queue of old ones.
             rospy.Subscriber(topic, types[name], self._keep, callback_args=name, **buffer)
@@ -123,7 +106,7 @@ class Node:
             return TriggerResponse(False, str(error))
 
     def _answer(self) -> dict[str, object]:
-        """Asks, and publishes; raises ApiError, ValueError."""
+        """Asks; raises ApiError, ValueError."""
         last = dict(self._last)
         image, came = last.get("image", (None, -math.inf))
         if rospy.get_time() - came > rospy.get_param("~max_age_s", 1.0):
@@ -133,18 +116,19 @@ class Node:
         )
         motion = found.pixels
         limit = np.array([found.image_width, found.image_height]) - 1
-
-        def whole(x: float, y: float) -> list[int]:
-            return np.minimum(np.array([x, y]).astype(int), limit).tolist()
-
+        points = {
+            "keypoint": (motion.skewer_x, motion.skewer_y),
+            "start": (motion.start_x, motion.start_y),
+            "end": (motion.end_x, motion.end_y),
+        }
         turn = math.radians(motion.direction_degrees)
-        uncertainty = found.content.get("uncertainty") or {}
         answer = {
-            "keypoint": whole(motion.skewer_x, motion.skewer_y),
-            "start": whole(motion.start_x, motion.start_y),
-            "end": whole(motion.end_x, motion.end_y),
+            **{
+                key: np.minimum(np.array(p).astype(int), limit).tolist()
+                for key, p in points.items()
+            },
             "major_axis": (turn + math.pi / 2) % math.pi - math.pi / 2,
-            "probability": uncertainty.get("chance"),
+            "probability": (found.content.get("uncertainty") or {}).get("chance"),
             "ask_human": True if found.trained is False else found.ask_human,
             "frame": None,
             "frame_error": None,
@@ -163,7 +147,6 @@ class Node:
             }
         except (ValueError, ImportError) as error:  # OpenCV, for a lens with distortion.
             answer["frame_error"] = str(error)
-        self._publish(answer, image.header)
         return answer
 
     def _frame(
@@ -173,39 +156,28 @@ class Node:
         for name in ("depth", "info"):
             if name not in last:
                 raise ValueError(f"nothing on {self._topics[name]}")
-        depth, info = last["depth"][0], last["info"][0]
-        apart_s = abs((depth.header.stamp - stamp).to_sec())
-        if apart_s > _MAX_APART_S:
-            raise ValueError(f"photo and depth: expected at most 0.1 s apart, got {apart_s:.2f} s")
-        sizes = [(found.image_width, found.image_height), (depth.width, depth.height)]
-        if sizes[0] != sizes[1]:
-            raise ValueError(f"depth: expected {sizes[0]} as the photo, got {sizes[1]}")
-        if any(info.D) and info.distortion_model not in _DISTORTIONS:
-            model = info.distortion_model
-            raise ValueError(f"distortion_model: expected one of {_DISTORTIONS}, got {model!r}")
-        camera = acquisition_frame.Camera.from_matrix(info.K, info.D)
-        motion = found.pixels
+        depth, info, motion = last["depth"][0], last["info"][0], found.pixels
+        shown = (found.image_width, found.image_height)
+        is_known = not any(info.D) or info.distortion_model in _DISTORTIONS
+        size, apart_s = (depth.width, depth.height), abs((depth.header.stamp - stamp).to_sec())
+        for what, is_right, expected, got in (
+            (
+                "depth and photo",
+                apart_s <= _MAX_APART_S,
+                f"{_MAX_APART_S} s apart at most",
+                apart_s,
+            ),
+            ("size of the depth", size == shown, shown, size),
+            ("encoding of the depth", depth.encoding in _DEPTHS, list(_DEPTHS), depth.encoding),
+            ("distortion_model", is_known, _DISTORTIONS, info.distortion_model),
+        ):
+            if not is_right:
+                raise ValueError(f"{what}: expected {expected}, got {got}")
+        dtype, unit_m = _DEPTHS[depth.encoding]
+        depth_m = array_of(depth, dtype, 1)[:, :, 0] * unit_m
+        camera = acquisition_frame.Camera((info.K[0], info.K[4], info.K[2], info.K[5]), info.D)
         ends = [motion.start_x, motion.start_y, motion.end_x, motion.end_y]
-        return acquisition_frame.acquisition_frame(ends, depth_of(depth), camera)
-
-    def _publish(self, answer: dict[str, object], header: Header) -> None:
-        keypoint = PointStamped(header=header)
-        keypoint.point.x, keypoint.point.y = answer["keypoint"]
-        chance = answer["probability"]
-        messages = {
-            "keypoint": keypoint,
-            "major_axis": Float64(answer["major_axis"]),
-            "probability": Float64(math.nan if chance is None else chance),
-        }
-        if answer["ask_human"] is not None:
-            messages["ask_human"] = Bool(answer["ask_human"])
-        if answer["frame"]:
-            pose = messages["frame"] = PoseStamped(header=header)
-            point, turn = pose.pose.position, pose.pose.orientation
-            point.x, point.y, point.z = answer["frame"]["position"]
-            turn.x, turn.y, turn.z, turn.w = answer["frame"]["orientation"]
-        for name, message in messages.items():
-            self._publishers[name].publish(message)
+        return acquisition_frame.acquisition_frame(ends, depth_m, camera)
 
 
 if __name__ == "__main__":

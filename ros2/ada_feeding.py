@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _FORCES = ("pre_force", "pre_torque", "grasp_force", "grasp_torque", "ext_force", "ext_torque")
+_VECTORS = ("grasp_linear", "grasp_angular", "ext_linear", "ext_angular")
 
 
 def acquisition_select(
@@ -35,49 +36,39 @@ def acquisition_select(
     Returns:
         actions, probabilities, status, id.
     """
-    request_id = str(content.get("request_id") or "")
+    response = {"actions": [], "probabilities": [], "id": str(content.get("request_id") or "")}
     if content.get("ask_human") or content.get("trained") is False:
-        text = "Ask a person instead of acting on this answer"
-        return {"actions": [], "probabilities": [], "status": text, "id": request_id}
+        return response | {"status": "Ask a person instead of acting on this answer"}
     # Seen from the camera +y of the photo is clockwise; the frame turns the other way about its z.
     turn = math.radians(food_axis_deg - content["prediction_pixels"]["direction_degrees"])
     turn = (turn + math.pi / 2) % math.pi - math.pi / 2  # A line has no head.
     cos, sin = math.cos(turn), math.sin(turn)
+    half_cos, half_sin = math.cos(turn / 2), math.sin(turn / 2)
 
-    def turned(vector: Sequence[float]) -> list[float]:
+    def turned(vector: Sequence[float], moved: Sequence[float] = (0.0, 0.0)) -> dict[str, float]:
         x, y, z = vector
-        return [cos * x - sin * y, sin * x + cos * y, z]
+        return _xyz([cos * x - sin * y + moved[0], sin * x + cos * y + moved[1], z])
 
     w, x, y, z = element["pre_quat"]
-    half_cos, half_sin = math.cos(turn / 2), math.sin(turn / 2)
     quaternion = {
         "x": half_cos * x - half_sin * y,
         "y": half_cos * y + half_sin * x,
         "z": half_cos * z + half_sin * w,
         "w": half_cos * w - half_sin * z,
     }
-    offset = turned(element["pre_offset"])
     action = {
-        "pre_transform": {"position": _xyz(turned(element["pre_pos"])), "orientation": quaternion},
-        "pre_offset": _xyz([offset[0] + offset_m[0], offset[1] + offset_m[1], offset[2]]),
+        "pre_transform": {"position": turned(element["pre_pos"]), "orientation": quaternion},
+        "pre_offset": turned(element["pre_offset"], offset_m),
         "pre_rot_hint": _xyz(element.get("pre_rot_hint", (0.0, 0.0, 0.0))),
         **{name: float(element[name]) for name in _FORCES},
+        **{name: _xyz(element[name]) for name in _VECTORS},
     }
-    for part in ("grasp", "ext"):
-        action |= {
-            f"{part}_{kind}": _xyz(element[f"{part}_{kind}"]) for kind in ("linear", "angular")
-        }
-        seconds = math.floor(element[f"{part}_duration"])
-        nanoseconds = round(1e9 * (element[f"{part}_duration"] - seconds))
-        action[f"{part}_duration"] = {"sec": seconds, "nanosec": nanoseconds}
+    for name in ("grasp_duration", "ext_duration"):
+        seconds = math.floor(element[name])
+        action[name] = {"sec": seconds, "nanosec": round(1e9 * (element[name] - seconds))}
     chance = (content.get("uncertainty") or {}).get("chance")
-    probabilities = [] if chance is None else [float(chance)]
-    return {
-        "actions": [action],
-        "probabilities": probabilities,
-        "status": "Success",
-        "id": request_id,
-    }
+    chances = [] if chance is None else [float(chance)]
+    return response | {"actions": [action], "probabilities": chances, "status": "Success"}
 
 
 def _xyz(vector: Sequence[float]) -> dict[str, float]:

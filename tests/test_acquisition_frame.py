@@ -13,7 +13,7 @@ import acquisition_frame
 PHOTOS = pathlib.Path(__file__).parents[1] / "examples" / "photos"
 CAMERA = acquisition_frame.Camera((600.0, 600.0, 320.0, 240.0))
 # Of the robot's camera, from the messages that came with the photographs.
-ROBOT = acquisition_frame.Camera.from_matrix([614.593, 0, 312.136, 0, 614.691, 223.708, 0, 0, 1])
+ROBOT = acquisition_frame.Camera((614.593, 614.691, 312.136, 223.708))
 
 
 def plane(depth: float = 0.4, slope: float = 0.0) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_distortion_is_taken_out():
     points = np.array([[0.05, -0.03, 0.4], [0.09, 0.02, 0.4]])
     matrix = np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]])
     pixels, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), matrix, np.array(distortion))
-    camera = acquisition_frame.Camera.from_matrix(matrix, distortion)
+    camera = acquisition_frame.Camera(CAMERA.intrinsics, distortion)
     frame = acquisition_frame.acquisition_frame(pixels.ravel(), plane(), camera)
     np.testing.assert_allclose([frame.start_m, frame.end_m], points, atol=2e-5)
 
