@@ -67,31 +67,31 @@ def run(
         )
         if workers.is_chief:
             first_epoch = 1 if setup.state is None else setup.state.epoch + 1
-            metric = setup.settings.selection_metric
-            reporter = reports.RunReporter(args.checkpoint_dir, data, first_epoch, metric)
-        summary = training_loop.TrainingLoop(setup, writer, reporter, signals, workers).run()
+            reporter = reports.RunReporter(args.checkpoint_dir, data, first_epoch)
+        ended = training_loop.TrainingLoop(setup, writer, reporter, signals, workers).run()
         if not workers.is_chief:
             return
-        first, last = summary["first_train_loss"], summary["last_train_loss"]
-        print(f"training loss   {first:.4f} -> {last:.4f}")
-        if "centroid_mae" in summary["best_metrics"]:
+        print(f"training loss   {ended.first_train_loss:.4f} -> {ended.last_train_loss:.4f}")
+        if reporter.baseline:
+            found, baseline = (of["centroid_mae"] for of in (ended.best.metrics, reporter.baseline))
+            print(f"centroid_mae    {found:.4f} on {len(data.split.val_idx)} validation samples;")
             print(
-                f"centroid_mae    {summary['best_metrics']['centroid_mae']:.4f} on "
-                f"{len(data.split.val_idx)} validation samples; predicting always the training "
-                f"labels' mean: {summary['logged']['baseline']['centroid_mae']:.4f}"
+                f"                the mean of the training labels as every answer: {baseline:.4f}"
             )
-        print(f"best checkpoint {summary['best_checkpoint']}")
+        print(f"best checkpoint {writer.directory / ended.best.checkpoint}")
         model_card.write(args.checkpoint_dir)
 
 
 def _print_dry_run(setup: run_setup.RunSetup) -> None:
     agent, data = setup.agent, setup.data
-    batch = next(iter(data.training_batches(setup.settings.batch_size)))
-    for key, value in batch.items():
+    for key, value in next(
+        iter(data.batches(data.split.train_idx, setup.settings.batch_size))
+    ).items():
         print(f"first batch     {key} {value.dtype.name} {list(value.shape)}")
+    num_train, num_val = map(len, data.split)
     learning = sum(v.shape.num_elements() for v in agent.network.used_trainable_variables)
-    steps = setup.settings.num_epochs * setup.settings.steps(len(data.split.train_idx))
-    print(f"samples         {len(data.split.train_idx)} train, {len(data.split.val_idx)} val")
+    steps = setup.settings.num_epochs * setup.settings.steps(num_train)
+    print(f"samples         {num_train} train, {num_val} val")
     print(f"parameters      {learning:,} of them learn")
     print(f"steps           {steps} in all, {agent.steps_done} done")
     print("dry run         everything is ready; nothing was trained or written")
@@ -125,18 +125,11 @@ def main(arguments: list[str] | None = None) -> int:
         return stop_signals.EXIT_CODE
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         # What TensorFlow says when a message to another worker fails.
-        found = re.findall(r"^.*Collective.*$", error.message, re.MULTILINE)
-        print(
-            f"train.py: another worker was lost: {''.join(found[-1:]).strip()[:200]} What was "
-            "saved is whole; --resume_checkpoint auto goes on",
-            file=sys.stderr,
-        )
+        text = "another worker was lost; what was saved is whole; --resume_checkpoint auto goes on"
+        print(f"train.py: {text}: {error.message[-300:]}", file=sys.stderr)
         return stop_signals.EXIT_CODE
     except (
-        ValueError,
-        LookupError,
-        OSError,
-        ArithmeticError,
+        *(ValueError, LookupError, OSError, ArithmeticError),
         tf.errors.InvalidArgumentError,
     ) as error:
         print(f"train.py: {_reason(error)}", file=sys.stderr)

@@ -17,10 +17,10 @@ rate of a large float32 matrix product measured in the same run. Medians.
 from __future__ import annotations
 
 import argparse
-import pathlib
+import functools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import gin
 import numpy as np
@@ -33,62 +33,44 @@ from serving.engines import engine as engines
 from serving.engines import graphs, onnx
 from training import run_setup
 
-CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "transformer_mixin.gin"
 FLOOR_GFLOP = 3.72
 PARTS = ("tensorflow", "onnxruntime", "policy")
 _SAMPLES = 16
 _MATRIX_SIDE = 2048
 
 
-def _build(config: pathlib.Path, bindings: list[str]) -> agent_wrapper.Agent:
+def _agent(config: str, bindings: list[str]) -> agent_wrapper.Agent:
     gin.clear_config()
-    gin.parse_config_files_and_bindings([str(config)], bindings)
+    gin.parse_config_files_and_bindings([config], bindings)
     return run_setup.create_agent()
 
 
-def _median_ms(function: Callable[[], object], repeats: int) -> float:
-    """Of a call, which must wait for its result; two calls before warm it up."""
-    times = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        function()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[2:])
-
-
-def _engine_times(engine: engines.Engine, repeats: int) -> dict[str, float]:
+def _calls_of_engine(engine: engines.Engine) -> Iterator[tuple[str, Callable[[], object]]]:
     image = np.random.default_rng(0).integers(0, 256, (_SAMPLES, *engine.image_shape), np.uint8)
     embedding = np.full((_SAMPLES, policy_specs.EMBEDDING_SIZE), 0.04, np.float32)
     one, sampling = (image[:1], embedding[:1]), {"num_samples": _SAMPLES, "seed": 1}
-    calls = {
-        "predict": lambda: engine.forward(*one),
-        f"batch {_SAMPLES}": lambda: engine.forward(image, embedding),
-        f"head {_SAMPLES}": lambda: engine.forward(*one, dropout="head", **sampling),
-        f"full {_SAMPLES}": lambda: engine.forward(*one, dropout="full", **sampling),
-    }
-    return {f"{engine.name} {name}": _median_ms(call, repeats) for name, call in calls.items()}
+    yield f"{engine.name} predict", lambda: engine.forward(*one)
+    yield f"{engine.name} batch {_SAMPLES}", lambda: engine.forward(image, embedding)
+    for scope in ("head", "full"):
+        sample = functools.partial(engine.forward, *one, dropout=scope, **sampling)
+        yield f"{engine.name} {scope} {_SAMPLES}", sample
 
 
-def measure(parts: list[str], repeats: int, bindings: list[str]) -> dict[str, float]:
-    """Milliseconds by row of some of `PARTS`; 'floor' is always there. `bindings` are gin's."""
+def _calls(parts: list[str], bindings: list[str]) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Name and function of each row, which waits for its result; the first is the floor's."""
     matrix = tf.random.stateless_uniform((_MATRIX_SIDE, _MATRIX_SIDE), (0, 1))
-    product_ms = _median_ms(lambda: tf.matmul(matrix, matrix).numpy(), max(repeats, 5))
-    rows = {"floor": product_ms * FLOOR_GFLOP / (2 * _MATRIX_SIDE**3 / 1e9)}
-    agent = _build(CONFIG, bindings)
-    functions = agent.prediction_functions()
+    yield "matrix product", lambda: tf.matmul(matrix, matrix).numpy()
+    functions = _agent("configs/transformer_mixin.gin", bindings).prediction_functions()
     stages = graphs.freeze_stages(functions)
     if "tensorflow" in parts:
-        rows |= _engine_times(engines.in_tensorflow(stages, functions), repeats)
+        yield from _calls_of_engine(engines.in_tensorflow(stages, functions))
     if "onnxruntime" in parts:
-        rows |= _engine_times(onnx.from_files(onnx.export(stages), functions), repeats)
+        yield from _calls_of_engine(onnx.from_files(onnx.export(stages), functions))
     if "policy" in parts:
-        policy = _build(CONFIG.with_name("rt1main.gin"), bindings).sequence_agent.policy
+        policy = _agent("configs/rt1main.gin", bindings).sequence_agent.policy
         step = time_step.transition(policy_specs.example_observation(1), tf.zeros(1))
         act, state = tf.function(policy.action, autograph=False), policy.get_initial_state(1)
-        rows["policy step"] = _median_ms(
-            lambda: tf.nest.map_structure(np.asarray, act(step, state).action), repeats
-        )
-    return rows
+        yield "policy step", lambda: tf.nest.map_structure(np.asarray, act(step, state).action)
 
 
 def main() -> None:
@@ -100,10 +82,17 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--gin_bindings", nargs="*", default=[], help="for a smaller network")
     args = parser.parse_args()
-    rows = measure(args.parts, args.repeats, args.gin_bindings)
     print("| row | ms | x floor |\n|---|---|---|")
-    for name, ms in rows.items():
-        print(f"| {name} | {ms:.1f} | {ms / rows['floor']:.2f} |")
+    floor_ms = None
+    for name, call in _calls(args.parts, args.gin_bindings):
+        times = []
+        for _ in range(args.repeats + 2):  # Two calls warm it up.
+            start = time.perf_counter()
+            call()
+            times.append(1000 * (time.perf_counter() - start))
+        ms = statistics.median(times[2:])
+        floor_ms = floor_ms or ms * FLOOR_GFLOP / (2 * _MATRIX_SIDE**3 / 1e9)
+        print(f"| {name} | {ms:.1f} | {ms / floor_ms:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """How fast a server answers /predict: latency, throughput and refusals for 1, 8, ... clients.
 
-    python benchmarks/serve_load.py --api_url http://127.0.0.1:8080 --clients 1 8 --seconds 10
-    python benchmarks/serve_load.py --checkpoint_dir runs/full --clients 8 256 --overload 2.5
+    python -m benchmarks.serve_load --api_url http://127.0.0.1:8080 --clients 1 8 --seconds 10
+    python -m benchmarks.serve_load --checkpoint_dir runs/full --clients 8 256 --overload 2.5
 
 The second line starts a server for as long as it takes, and ends with an open load: 2.5 times as
-many requests as the server answered at best, whether it answers or not. The picture is a JPEG of
-640 x 480 pixels. "model" is the median of the server's own model time. Beside each load, /health is
+many requests as the server answered at best, whether it answers or not. The picture is a photo of
+examples/. "model" is the median of the server's own model time. Beside each load, /health is
 asked 20 times a second. Who is refused asks again after what Retry-After says, unless --pause_s is
 given: 0.05 is a flood. Exit code 1: no server, or other than answers and refusals (503).
 """
@@ -14,10 +14,7 @@ from __future__ import annotations
 
 import argparse
 import base64
-import collections
 import contextlib
-import http.client
-import io
 import json
 import os
 import pathlib
@@ -26,62 +23,49 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
-from PIL import Image
+import urllib3
+
+import api_client
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # The file may be run as a script.
-
-import api_client  # noqa: E402
-
-COLUMNS = ("clients", "answers/s", "p50", "p99", "model", "503, p99", "/health, p99")
+COLUMNS = ("answers/s", "p50", "p99", "model", "503, p99", "/health, p99", "failed")
+PHOTO = "examples/photos/images/above_plate_1.jpg"  # 640 x 480 pixels
 # Status (0: no answer), latency in ms, and of an answer the server's model time.
 Sample = tuple[int, float, float]
 _ANSWER_LIMIT_S, _START_LIMIT_S, _MOST_AT_ONCE = 60.0, 600.0, 512
 
 
 class Clients:
-    """What clients send to one server; each thread keeps its connection open."""
+    """What clients send to one server, over connections that stay open."""
 
     def __init__(self, url: str, pause_s: float | None) -> None:
         """`pause_s`: after a refusal, before the next request; None for what the server says."""
-        self._url, self._pause_s = urllib.parse.urlsplit(url), pause_s
-        self._of_thread = threading.local()
+        self._url, self._pause_s = url, pause_s
+        options = {"retries": False, "timeout": _ANSWER_LIMIT_S}
+        self._pool = urllib3.PoolManager(maxsize=_MOST_AT_ONCE, **options)
         key = os.environ.get(api_client.API_KEY_VARIABLE, "")
         self._headers = {"X-API-Key": key, "Content-Type": "application/json"}
         with api_client.FoodAcquisitionClient(url) as client:
             action, food = client.available_combinations()[0]
-        # As fine as makes a file of a photograph's size.
-        buffer, pixels = io.BytesIO(), np.random.default_rng(0).integers(0, 256, (96, 128, 3))
-        picture = Image.fromarray(pixels.astype(np.uint8)).resize((640, 480))
-        picture.save(buffer, "JPEG", quality=85)
-        picture = base64.b64encode(buffer.getvalue()).decode("ascii")
+        picture = base64.b64encode((ROOT / PHOTO).read_bytes()).decode("ascii")
         question = {"image": picture, "action": action, "food_type": food}
         self.question = json.dumps(question).encode()
 
     def ask(self, samples: list[Sample], question: bytes | None) -> float:
         """One request to /predict, or without a question to /health; for how many seconds the
         server wants to be left alone."""
-        if not hasattr(self._of_thread, "connection"):
-            is_tls = self._url.scheme == "https"
-            kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
-            self._of_thread.connection = kind(self._url.netloc, timeout=_ANSWER_LIMIT_S)
-        connection, started = self._of_thread.connection, time.perf_counter()
-        status, model_ms, wait_s = 0, 0.0, 1.0
-        request = ("GET", "/health") if question is None else ("POST", "/predict", question)
-        try:
-            connection.request(*request, headers=self._headers)
-            answer = connection.getresponse()
-            model_ms = json.loads(answer.read()).get("timing_ms", {}).get("model", 0.0)
-            status, wait_s = answer.status, float(answer.getheader("Retry-After", 0))
-        except (OSError, http.client.HTTPException):
-            connection.close()
+        started, status, model_ms, wait_s = time.perf_counter(), 0, 0.0, 1.0
+        method, route = ("GET", "/health") if question is None else ("POST", "/predict")
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            url = self._url + route
+            answer = self._pool.request(method, url, body=question, headers=self._headers)
+            model_ms = answer.json().get("timing_ms", {}).get("model", 0.0)
+            status, wait_s = answer.status, float(answer.headers.get("Retry-After", 0))
         samples.append((status, 1000 * (time.perf_counter() - started), model_ms))
         return wait_s
 
@@ -105,9 +89,9 @@ class Clients:
                 due_s += 1.0 / rate
 
 
-def measure(args: argparse.Namespace, url: str) -> list[dict[str, object]]:
-    """Asks; `summarise` of each load."""
-    clients, rows = Clients(url, args.pause_s), []
+def measure(args: argparse.Namespace, url: str) -> dict[str, list[float]]:
+    """Asks; `summarise` of each load by its name."""
+    clients, rows = Clients(url, args.pause_s), {}
     for _ in range(6):
         clients.ask([], clients.question)
     for count in [*args.clients, *([args.overload] if args.overload else [])]:
@@ -116,37 +100,33 @@ def measure(args: argparse.Namespace, url: str) -> list[dict[str, object]]:
         if len(rows) < len(args.clients):
             name, load = str(count), [(clients.closed, samples, until_s)] * count
         else:
-            rate = max(0.1, count * max(row["answers/s"] for row in rows))
+            rate = max(0.1, count * max(row[0] for row in rows.values()))
             name, load = f"{rate:.0f}/s", [(clients.open, samples, until_s, rate, clients.question)]
         with futures.ThreadPoolExecutor(len(load) + 1) as pool:
             asked = [pool.submit(*one) for one in load]
             asked.append(pool.submit(clients.open, probes, until_s, 20.0, None))
         for one in asked:
             one.result()
-        rows.append(summarise(name, samples, probes, time.perf_counter() - began))
+        rows[name] = summarise(samples, probes, time.perf_counter() - began)
     return rows
 
 
-def summarise(
-    name: str, samples: Sequence[Sample], probes: Sequence[Sample], seconds: float
-) -> dict[str, object]:
-    """`COLUMNS`, times in ms and NaN without any, and 'failed': {status: number}."""
+def summarise(samples: Sequence[Sample], probes: Sequence[Sample], seconds: float) -> list[float]:
+    """`COLUMNS`, times in ms and NaN without any."""
 
     def percentile(share: int, some: Sequence[Sample], status: int = 200, column: int = 1) -> float:
         values = [one[column] for one in some if one[0] == status]
         return float(np.percentile(values, share)) if values else np.nan
 
-    failed = collections.Counter(one[0] for one in samples if one[0] not in (200, 503))
-    failed += collections.Counter(one[0] for one in probes if one[0] != 200)
-    figures = (
+    return [
         sum(one[0] == 200 for one in samples) / seconds,
         percentile(50, samples),
         percentile(99, samples),
         percentile(50, samples, column=2),
-        percentile(99, samples, 503),
+        percentile(99, samples, status=503),
         percentile(99, probes),
-    )
-    return {**dict(zip(COLUMNS, (name, *figures))), "failed": dict(failed)}
+        sum(one[0] not in (200, 503) for one in samples) + sum(one[0] != 200 for one in probes),
+    ]
 
 
 @contextlib.contextmanager
@@ -195,14 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (api_client.ApiError, OSError, RuntimeError) as error:
         print(f"serve_load: {error}", file=sys.stderr)
         return 1
-    print(f"| {' | '.join(COLUMNS)} |\n|{'---:|' * len(COLUMNS)}")
-    for row in rows:
-        cells = [row["clients"], *(f"{row[name]:.1f}" for name in COLUMNS[1:])]
-        print(f"| {' | '.join(cells)} |")
-    failed = {row["clients"]: row["failed"] for row in rows if row["failed"]}
-    if failed:
-        print(f"serve_load: statuses of failed requests, 0 for no answer: {failed}")
-    return 1 if failed else 0
+    print(f"| clients | {' | '.join(COLUMNS)} |\n|---:|{'---:|' * len(COLUMNS)}")
+    for name, row in rows.items():
+        print(f"| {name} | {' | '.join(f'{value:.1f}' for value in row)} |")
+    return 1 if any(row[-1] for row in rows.values()) else 0
 
 
 if __name__ == "__main__":

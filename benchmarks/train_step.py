@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import pathlib
 import resource
 import time
 
@@ -30,42 +29,11 @@ import policy_specs
 import sequence_agent
 from training import devices, run_setup, training_loop
 
-CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "transformer_mixin.gin"
 VARIANTS = ("eager", "graph", "bfloat16", "xla", "xla_bfloat16")
 
 
-def measure(variant: str, batch_size: int, steps: int, bindings: list[str]) -> dict[str, float]:
-    """Trains a new agent; call it in a process that has done nothing else."""
-    gin.parse_config_files_and_bindings([str(CONFIG)], bindings)
-    batch = policy_specs.example_observation(batch_size)
-    image = batch[policy_specs.IMAGE_KEY]
-    noise = tf.random.stateless_uniform(image.shape, (0, 1), 0, 256, tf.int32)
-    batch[policy_specs.IMAGE_KEY] = tf.cast(noise, image.dtype)
-    batch[policy_specs.ACTION_KEY] = tf.random.stateless_uniform((batch_size, 4), (0, 2))
-    with devices.precision("bfloat16" if variant.endswith("bfloat16") else None):
-        agent = run_setup.create_agent()
-        experience, step = training_loop.to_trajectory(batch), agent.train_function
-        if variant.startswith("xla"):
-            # XLA knows no strings, of which the message for a loss that is not finite is made.
-            sequence_agent._check_finite = lambda *arguments: []
-            step = tf.function(agent.sequence_agent.train, jit_compile=True, autograph=False)
-        tf.config.run_functions_eagerly(variant == "eager")
-        walls, cpus = [], []
-        for _ in range(steps):
-            start, cpu = time.perf_counter(), time.process_time()
-            loss = float(step(experience).loss)
-            walls.append(time.perf_counter() - start)
-            cpus.append(time.process_time() - cpu)
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    found = {"wall_s": min(walls[1:]), "cpu_s": min(cpus[1:]), "first_s": walls[0]}
-    found |= {"peak_gb": peak_gb, "loss": loss}
-    if tf.config.list_physical_devices("GPU"):
-        found["gpu_peak_gb"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e9
-    return found
-
-
 def main() -> None:
-    """Measures and prints."""
+    """Trains a new agent for some steps and prints what they cost."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -75,7 +43,32 @@ def main() -> None:
     add("--steps", type=int, default=5, help="at least 2")
     add("--gin_bindings", nargs="*", default=[])
     args = parser.parse_args()
-    print(json.dumps(measure(args.variant, args.batch_size, args.steps, args.gin_bindings)))
+    gin.parse_config_files_and_bindings(["configs/transformer_mixin.gin"], args.gin_bindings)
+    batch = policy_specs.example_observation(args.batch_size)
+    image = batch[policy_specs.IMAGE_KEY]
+    noise = tf.random.stateless_uniform(image.shape, (0, 1), 0, 256, tf.int32)
+    batch[policy_specs.IMAGE_KEY] = tf.cast(noise, image.dtype)
+    batch[policy_specs.ACTION_KEY] = tf.random.stateless_uniform((args.batch_size, 4), (0, 2))
+    with devices.precision("bfloat16" if args.variant.endswith("bfloat16") else None):
+        agent = run_setup.create_agent()
+        experience, step = training_loop.to_trajectory(batch), agent.train_function
+        if args.variant.startswith("xla"):
+            # XLA knows no strings, of which the message for a loss that is not finite is made.
+            sequence_agent._check_finite = lambda *arguments: []
+            step = tf.function(agent.sequence_agent.train, jit_compile=True, autograph=False)
+        tf.config.run_functions_eagerly(args.variant == "eager")
+        walls, cpus = [], []
+        for _ in range(args.steps):
+            start, cpu = time.perf_counter(), time.process_time()
+            loss = float(step(experience).loss)
+            walls.append(time.perf_counter() - start)
+            cpus.append(time.process_time() - cpu)
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    found = {"wall_s": min(walls[1:]), "cpu_s": min(cpus[1:]), "first_s": walls[0]}
+    found |= {"peak_gb": peak_gb, "loss": loss}
+    if tf.config.list_physical_devices("GPU"):
+        found["gpu_peak_gb"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e9
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pathlib
 import signal
@@ -34,8 +33,6 @@ def test_what_a_run_leaves(small_checkpoint_dir):
     assert metadata["dataset"] == "squares.npz" and len(metadata["dataset_fingerprint"]) == 64
     assert metadata["trained_pairs"] == [["skewering", "banana"]]
     assert pathlib.Path(small_checkpoint_dir, "first_batch.png").is_file()
-    summary = json.loads(pathlib.Path(small_checkpoint_dir, "summary.json").read_text())
-    assert summary["best_metrics"] == metadata["metrics"]
 
 
 def test_fine_tuning_starts_from_the_given_weights(
@@ -44,7 +41,7 @@ def test_fine_tuning_starts_from_the_given_weights(
     flags = ["--pretrained_checkpoint", small_checkpoint_dir, "--freeze_efficientnet"]
     assert train.main([*arguments, *flags]) == 0
     printed = capsys.readouterr().out
-    assert "training loss" in printed and "predicting always the training labels' mean" in printed
+    assert "training loss" in printed and "mean of the training labels" in printed
     ours, theirs = (
         checkpoint_directory.load(directory).agent.network.parts()["efficientnet"].variables
         for directory in (tmp_path / "run", small_checkpoint_dir)

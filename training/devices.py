@@ -22,7 +22,7 @@ import dataclasses
 import re
 import subprocess
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from absl import logging
 
@@ -40,9 +40,8 @@ _SILENCE_S = 20
 def precision(name: str | None) -> Iterator[None]:
     """What is built inside computes in bfloat16, or in float32 for None; checkpoints are the same.
 
-    In bfloat16 pictures, their normalization, the statistics of BatchNorm and LayerNorm,
-    attention's softmax, outputs and loss stay in float32. It has the range of float32, so the loss
-    needs no scaling (arXiv 1905.12322).
+    Pictures, statistics of BatchNorm and LayerNorm, attention's softmax, outputs and loss stay in
+    float32. bfloat16 has its range, so the loss needs no scaling (arXiv 1905.12322).
     """
     import tensorflow as tf
 
@@ -55,11 +54,8 @@ def precision(name: str | None) -> Iterator[None]:
 
 
 def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
-    """What to build the agent under: `with strategy(n).scope(): create_agent()`.
-
-    n GPUs, or logical CPU devices where there is no GPU; all GPUs unless given. One device needs
-    the default strategy only, which does nothing.
-    """
+    """What to build the agent under: `with strategy(n).scope(): create_agent()`. n GPUs, or logical
+    CPU devices where there is no GPU; all GPUs unless given."""
     import tensorflow as tf
 
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
@@ -106,9 +102,7 @@ class SlurmCluster:
         return list(range(self.local_index * share, (self.local_index + 1) * share))
 
 
-def slurm_cluster(
-    environment: Mapping[str, str], hostnames: Callable[[str], Sequence[str]] | None = None
-) -> SlurmCluster:
+def slurm_cluster(environment: Mapping[str, str]) -> SlurmCluster:
     """The step of `srun` that this process is a task of."""
     names = ("JOB_ID", "PROCID", "LOCALID", "NODEID", "STEP_NODELIST", "STEP_TASKS_PER_NODE")
     missing = [f"SLURM_{name}" for name in names if f"SLURM_{name}" not in environment]
@@ -118,8 +112,8 @@ def slurm_cluster(
             "Use slurm_scripts/run_training_multinode.slurm, or start train.py with srun."
         )
     job, index, local_index, node = (int(environment[f"SLURM_{name}"]) for name in names[:4])
-    nodes = (hostnames or _hostnames)(environment["SLURM_STEP_NODELIST"])
-    counts = []
+    command = ["scontrol", "show", "hostnames", environment["SLURM_STEP_NODELIST"]]
+    nodes, counts = subprocess.check_output(command, text=True).split(), []
     for part in environment["SLURM_STEP_TASKS_PER_NODE"].split(","):  # '2(x2),1' -> [2, 2, 1]
         count, times = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part).groups()
         counts += [int(count)] * int(times or 1)
@@ -140,11 +134,6 @@ def slurm_cluster(
     )
 
 
-def _hostnames(nodes: str) -> list[str]:
-    command = ["scontrol", "show", "hostnames", nodes]
-    return subprocess.check_output(command, text=True).split()
-
-
 def worker_strategy(cluster: SlurmCluster) -> tf.distribute.Strategy:
     """What every worker of a cluster builds its agent under; returns once all of them are there."""
     import tensorflow as tf
@@ -156,7 +145,8 @@ def worker_strategy(cluster: SlurmCluster) -> tf.distribute.Strategy:
     for gpu in own:
         # Workers of one node see each other's memory go; none of them takes all of it.
         tf.config.experimental.set_memory_growth(gpu, True)
-    num_workers, place = len(cluster.addresses), cluster.addresses[cluster.index]
+    num_workers = len(cluster.addresses)
+    logging.info("worker %d of %d, with %d GPUs", cluster.index, num_workers, len(own))
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
         task_type="worker",
@@ -172,6 +162,4 @@ def worker_strategy(cluster: SlurmCluster) -> tf.distribute.Strategy:
             context.coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=num_workers)
         ],
     )
-    message = "worker %d of %d at %s, with %d GPUs"
-    logging.info(message, cluster.index, num_workers, place, len(own))
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)

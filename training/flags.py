@@ -69,17 +69,14 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
 
     group = parser.add_argument_group("length of the run")
     add = group.add_argument
-    help_text = "samples for each step of the optimizer, over all devices and workers"
-    add("--batch_size", type=_positive, default=16, help=help_text)
+    add("--batch_size", type=_positive, default=16, help="over all devices and workers")
     add("--num_epochs", type=_positive, default=30)
     add("--steps_per_epoch", type=_positive, help="between two validations; one pass unless given")
-    help_text = "its smallest value is the best"
-    add("--selection_metric", choices=SELECTION_METRICS, default="centroid_mae", help=help_text)
+    add("--selection_metric", choices=SELECTION_METRICS, default="centroid_mae")
     add("--early_stopping_epochs", type=_positive, help="end after so many without a new best")
     devices = group.add_mutually_exclusive_group().add_argument
     devices("--num_devices", type=_positive, help="GPUs (or CPU devices) to use; unless given, all")
-    help_text = "the tasks of a job step (srun) train together; see docs/scaling.md"
-    devices("--cluster", choices=("slurm",), help=help_text)
+    devices("--cluster", choices=("slurm",), help="srun's tasks train together: docs/scaling.md")
     add("--dry_run", action="store_true", help="check, read and build everything; no step")
 
     add = parser.add_argument_group("model and learning; each overrides gin").add_argument
@@ -93,12 +90,10 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
     add("--weight_decay", type=float, help="decoupled, of kernels")
     add("--gradient_clip_norm", type=float)
     add("--ema_decay", type=float, help="validate and serve averaged weights; 0.999 for example")
-    help_text = "micro-batches that a batch is computed in"
-    add("--accumulation_steps", type=_positive, help=help_text)
-    help_text = "products in 16 bits, weights in 32"
-    add("--mixed_precision", choices=("bfloat16",), help=help_text)
-    help_text = "where features of a frozen EfficientNet are kept, if pictures are not augmented"
-    add("--feature_cache", choices=("memory", "disk", "off"), default="memory", help=help_text)
+    add("--accumulation_steps", type=_positive, help="micro-batches that a batch is computed in")
+    add("--mixed_precision", choices=("bfloat16",), help="products in 16 bits, weights in 32")
+    help_text = "of a frozen EfficientNet, if pictures are not augmented"
+    add("--feature_cache", choices=("memory", "off"), default="memory", help=help_text)
     for name in FROZEN:
         add(f"--{name}", action="store_true", help=f"the {name[len('freeze_') :]} does not learn")
     return parser.parse_args(arguments)

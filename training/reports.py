@@ -5,7 +5,6 @@
     predictions_latest.png                        predictions against ground truth
     first_batch.png                               what the first step saw
     tensorboard/                                  scalars and pictures
-    summary.json                                  what it came to
 
 Rows of the logs begin with their epoch. A run that goes on with epoch 7 keeps the rows of epochs 1
 to 6; what the interrupted run wrote of epoch 7, perhaps half a line, is dropped.
@@ -29,7 +28,6 @@ from matplotlib.backends import backend_agg
 
 import policy_specs
 from evaluation import metrics
-from evaluation import report as evaluation_report
 from food_data import atomic_files, drawing
 from training import flags, run_setup
 
@@ -47,29 +45,16 @@ LABELLED, PREDICTED = drawing.ARROW_COLOUR, drawing.START_COLOUR
 _FONT, _WHITE = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
 _SCALARS_EVERY_STEPS = 10
 _COLUMNS, _SAME_SAMPLES = 6, 18
-# Panel title, {column of loss_log.csv: label}, {entry of the baseline: label of its line}.
-_PANELS: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
-    ("loss", {"train_loss": "training", "val_loss": "validation"}, {}),
-    (
-        "centroid MAE (share of the side)",
-        {"centroid_mae": "validation"},
-        {"centroid_mae": "mean of the training labels"},
-    ),
-    (
-        "angle MAE (degrees)",
-        {"angle_mae_deg": "validation", "angle_mae_mod180_deg": "modulo 180"},
-        {"angle_mae_mod180_deg": "mean of the training labels, modulo 180"},
-    ),
+# Panel title, columns of loss_log.csv, entries of the baseline.
+_PANELS = (
+    ("loss", ("train_loss", "val_loss"), ()),
+    ("centroid MAE (share of the side)", ("centroid_mae",), ("centroid_mae",)),
+    ("angle MAE (degrees)", ("angle_mae_deg", "angle_mae_mod180_deg"), ("angle_mae_mod180_deg",)),
     (
         "midpoint (share of the samples)",
-        {"hit_rate": "on the instructed food", "nearest_item_rate": "instructed food is nearest"},
-        {
-            "hit_rate": "mean of the training labels is on it",
-            "nearest_item_chance": "nearest by a blind choice",
-        },
+        ("hit_rate", "nearest_item_rate"),
+        ("hit_rate", "nearest_item_chance"),
     ),
-    ("learning rate", {"learning_rate": "at the end of the epoch"}, {}),
-    ("images/s", {"images_per_s": "training"}, {}),
 )
 
 
@@ -116,30 +101,30 @@ def _csv_text(rows: Sequence[Sequence[object]]) -> str:
 
 
 class RunReporter:
-    """Writes what the module lists into the folder of a run."""
+    """Writes what the module lists into the folder of a run.
+
+    Attributes:
+        baseline: errors of the mean of the training labels as every answer; empty without
+            validation samples.
+    """
 
     def __init__(
-        self,
-        checkpoint_dir: str | os.PathLike[str],
-        data: run_setup.RunData,
-        first_epoch: int = 1,
-        selection_metric: str = "centroid_mae",
+        self, checkpoint_dir: str | os.PathLike[str], data: run_setup.RunData, first_epoch: int = 1
     ):
         """Opens the logs, and drops what they say of epochs from `first_epoch` on."""
         self._folder = pathlib.Path(checkpoint_dir)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._data, self._metric, dataset = data, selection_metric, data.dataset
+        self._data, dataset = data, data.dataset
         self._indices = np.asarray(data.split.val_idx, np.int64)
         self._labels = dataset.actions[self._indices]
         fields = {field: getattr(dataset, field) for field in GROUP_FILES.values()}
         self._names = {f: array[self._indices] for f, array in fields.items() if array is not None}
-        # Of always answering the mean of the training labels; empty without validation samples.
-        self._baseline: dict[str, float] = {}
+        self.baseline: dict[str, float] = {}
         if len(self._indices):
             mean = np.mean(dataset.actions[data.split.train_idx], axis=0, dtype=np.float64)
             constant = np.broadcast_to(mean, self._labels.shape)
             hits = {name: metrics.mean_of_known(v) for name, v in self._hits(constant).items()}
-            self._baseline = {**metrics.compute_bbox_metrics(constant, self._labels), **hits}
+            self.baseline = {**metrics.compute_bbox_metrics(constant, self._labels), **hits}
         self._log = CsvLog(self._folder / "loss_log.csv", COLUMNS, first_epoch)
         self._group_logs = {
             field: CsvLog(self._folder / name, ("epoch", "name", "n", *GROUP_MEANS), first_epoch)
@@ -200,29 +185,9 @@ class RunReporter:
         values = {name: value for name, value in logged[-1].items() if name != "epoch"}
         self._scalars(step, "epoch", values)
         self._tensorboard.flush()
-        drawn = curves(logged, self._baseline, f"{self._folder.name} after epoch {epoch}")
+        drawn = curves(logged, self.baseline, f"{self._folder.name} after epoch {epoch}")
         with atomic_files.replace_file(self._folder / "training_curves.png") as file:
             drawn.savefig(file, dpi=80, format="png")
-
-    def finish(self, summary: Mapping[str, object]) -> dict[str, object]:
-        """Writes summary.json and gives its contents; closes TensorBoard's file."""
-        self._tensorboard.close()
-        rows = self._log.numbers()
-        known = [row for row in rows if not math.isnan(row[self._metric])]
-        best = min(known, key=lambda row: row[self._metric], default={})
-        logged = {
-            "num_train": len(self._data.split.train_idx),
-            "num_val": len(self._data.split.val_idx),
-            "best_epoch": best.get("epoch", 0),
-            "first": rows[0],
-            "best": best,
-            "last": rows[-1],
-            "baseline": self._baseline,
-        }
-        contents = {**summary, "logged": logged}
-        with atomic_files.replace_file(self._folder / "summary.json") as file:
-            file.write(evaluation_report.json_text(contents).encode())
-        return contents
 
     def _sheet(
         self, epoch: int, predictions: np.ndarray, centroid_errors: np.ndarray
@@ -285,26 +250,20 @@ def sample_tile(
 def curves(
     rows: Sequence[Mapping[str, float]], baseline: Mapping[str, float], title: str
 ) -> figure.Figure:
-    """How a run went, in six panels over the epochs."""
-    drawn = figure.Figure(figsize=(13, 7))
+    """How a run went, in four panels over the epochs."""
+    # A layout engine would draw everything twice, and this is drawn after each epoch.
+    drawn = figure.Figure(figsize=(13, 8))
     backend_agg.FigureCanvasAgg(drawn)
-    # Fixed margins: a layout engine draws everything twice, and this is drawn after each epoch.
-    drawn.subplots_adjust(0.05, 0.08, 0.99, 0.9, wspace=0.18, hspace=0.32)
     drawn.suptitle(title)
     epochs = [row["epoch"] for row in rows]
-    for axis, (name, columns, constants) in zip(drawn.subplots(2, 3).flat, _PANELS):
-        for column, label in columns.items():
-            values = [row[column] for row in rows]
-            if not np.isnan(values).all():
-                axis.plot(epochs, values, marker=".", label=label)
-        for (entry, label), style in zip(constants.items(), ("--", ":")):
-            if math.isfinite(baseline.get(entry, math.nan)):
-                axis.axhline(baseline[entry], color="grey", linestyle=style, label=label)
+    for axis, (name, columns, constants) in zip(drawn.subplots(2, 2).flat, _PANELS):
+        for column in columns:
+            axis.plot(epochs, [row[column] for row in rows], marker=".", label=column)
+        for entry, style in zip(constants, ("--", ":")):
+            label = f"{entry}: mean of the training labels as every answer"
+            axis.axhline(baseline.get(entry, math.nan), color="grey", linestyle=style, label=label)
         axis.set(title=name, xlabel="epoch")
         axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-        if axis.lines:
-            axis.grid(alpha=0.3)
-            axis.legend(fontsize="small")
-        if name != "loss":
-            axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
     return drawn

@@ -41,7 +41,6 @@ from training import flags, optimizer
 
 # Room for logs, pictures, TensorBoard's files and embeddings.
 _MARGIN_BYTES = 32 * 2**20
-_FEATURES_FILE = "efficientnet_features.f32"
 
 
 # The agent.
@@ -163,17 +162,10 @@ class RunData:
     split: splits.Split
     features: FeatureCache | None = None  # in the place of pictures
 
-    def training_batches(self, batch_size: int, **options: object) -> tf.data.Dataset:
-        """Of the training samples; options are those of `pipeline.create_npz_dataset`."""
-        return pipeline.create_npz_dataset(
-            self.dataset, self.split.train_idx, batch_size, features=self.features, **options
-        )
-
-    def validation_batches(self, batch_size: int, part: slice = slice(None)) -> tf.data.Dataset:
-        """Of the validation samples, in the order of the split; or of a part of them."""
-        return pipeline.create_npz_dataset(
-            self.dataset, self.split.val_idx[part], batch_size, features=self.features
-        )
+    def batches(self, indices: np.ndarray, batch_size: int, **options: object) -> tf.data.Dataset:
+        """Of some samples; options are those of `pipeline.create_npz_dataset`."""
+        options["features"] = self.features
+        return pipeline.create_npz_dataset(self.dataset, indices, batch_size, **options)
 
 
 class FeatureCache:
@@ -183,16 +175,10 @@ class FeatureCache:
     It depends on picture and instruction (FiLM), so it is right as long as the encoder is frozen
     and pictures are not augmented. The encoder's own dropout is off in it: one draw for ever would
     be no dropout. Example: a 300 px picture gives 81 features of 512 numbers, 166 kB; 10,000
-    samples are 1.7 GB, in memory, or memory-mapped in a file of `directory`.
+    samples are 1.7 GB of memory.
     """
 
-    def __init__(
-        self,
-        agent: agent_wrapper.Agent,
-        data: RunData,
-        batch_size: int,
-        directory: pathlib.Path | None = None,
-    ):
+    def __init__(self, agent: agent_wrapper.Agent, data: RunData, batch_size: int):
         """Runs the encoder once over all samples."""
         if agent.network.parts()["efficientnet"].trainable_variables:
             raise ValueError("FeatureCache: expected a frozen EfficientNet, got one that learns.")
@@ -207,14 +193,10 @@ class FeatureCache:
                 found = encode({key: value[:, tf.newaxis] for key, value in batch.items()}).numpy()
                 if not done:
                     self.shape = (len(samples), *found.shape[1:])
-                    if directory is None:
-                        self._features = np.empty(self.shape, np.float32)
-                    else:
-                        path = directory / _FEATURES_FILE
-                        self._features = np.memmap(path, np.float32, "w+", shape=self.shape)
+                    self._features = np.empty(self.shape, np.float32)
                 self._features[done : done + len(found)] = found
                 done += len(found)
-        logging.info("features of %d samples: %d MB", done, self._features.nbytes >> 20)
+        logging.info("features: %s, %d MB", self.shape, self._features.nbytes >> 20)
 
     def __getitem__(self, samples: np.ndarray) -> np.ndarray:
         return self._features[self._rows[samples]]
@@ -283,8 +265,8 @@ class RunSetup:
 def prepare(args: argparse.Namespace) -> RunSetup:
     """Everything up to the first step; `args` are those of `flags`, checked."""
     point = _configured(args)
-    names = {field.name for field in dataclasses.fields(Settings)} - {"seed"}
-    settings = Settings(**{name: getattr(args, name) for name in names}, seed=run_seed())
+    given = {key: value for key, value in vars(args).items() if key in Settings.__annotations__}
+    settings = Settings(**{**given, "seed": run_seed()})
     embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
     data = read_npz(
         args.dataset_file, args.split_file, args.validation_fraction, settings.seed, args.dry_run
@@ -294,7 +276,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
         _check_data(args, data, embeddings)
     total_steps = settings.num_epochs * settings.steps(len(split.train_idx))
     flags.configure_for_data(args, total_steps, has_validation=len(split.val_idx) > 0)
-    augment, framed = augmentation.Augmentation(), framing.configured()
+    augment = augmentation.Augmentation()
     augment = None if augment.is_identity else augment
     agent = create_agent()
     apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
@@ -307,10 +289,11 @@ def prepare(args: argparse.Namespace) -> RunSetup:
         load_resume_checkpoint(agent, point.prefix)
         where = point.prefix, point.state.epoch + 1, point.state.step
         logging.info("resumed from %s: epoch %d, %d steps into it", *where)
-    check_disk(pathlib.Path(args.checkpoint_dir), agent, args.max_checkpoints, args.dry_run)
+    if not args.dry_run:
+        check_disk(pathlib.Path(args.checkpoint_dir), agent, args.max_checkpoints)
     metadata = {
         "resize": dataset.resize,
-        "framing": dataclasses.asdict(framed),
+        "framing": dataclasses.asdict(framing.configured()),
         "dataset": pathlib.Path(args.dataset_file).name,
         "dataset_fingerprint": must_match["dataset_fingerprint"],
         "num_train": len(split.train_idx),
@@ -320,27 +303,24 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     if dataset.action_names is not None and dataset.food_types is not None:
         # Of this run alone, also when it fine-tunes: nothing measures what is left of earlier ones.
         names = (
-            array[split.train_idx].tolist() for array in (dataset.action_names, dataset.food_types)
+            names[split.train_idx].tolist() for names in (dataset.action_names, dataset.food_types)
         )
         metadata["trained_pairs"] = [list(pair) for pair in sorted(set(zip(*names)))]
     # Every worker of a cluster would compute the features of all samples.
     may_cache = args.freeze_efficientnet and augment is None and args.cluster is None
     if may_cache and args.feature_cache != "off" and not args.dry_run:
-        folder = pathlib.Path(args.checkpoint_dir) if args.feature_cache == "disk" else None
-        cache = FeatureCache(agent, data, args.batch_size, folder)
-        data = dataclasses.replace(data, features=cache)
-    state = None if point is None else point.state
+        data = dataclasses.replace(data, features=FeatureCache(agent, data, args.batch_size))
+    state = point and point.state
     return RunSetup(settings, data, agent, state, augment, embeddings, must_match, metadata)
 
 
 def _must_match(args: argparse.Namespace, settings: Settings, data: RunData) -> dict[str, object]:
     """What may not change when the run goes on."""
     train_idx, val_idx = data.split
+    digest = hashlib.sha256(train_idx.tobytes() + b";" + val_idx.tobytes())
     return {
         "dataset_fingerprint": npz_dataset.dataset_fingerprint(data.dataset),
-        "split_fingerprint": hashlib.sha256(
-            train_idx.tobytes() + b";" + val_idx.tobytes()
-        ).hexdigest(),
+        "split_fingerprint": digest.hexdigest(),
         "batch_size": settings.batch_size,
         "steps_per_epoch": settings.steps(len(train_idx)),
         "selection_metric": settings.selection_metric,
@@ -359,9 +339,6 @@ def _configured(args: argparse.Namespace) -> checkpoint_directory.ResumePoint | 
         is_new = not checkpoint_directory.holds_run(args.checkpoint_dir)
         path = None if is_new else args.checkpoint_dir
     point = None if path is None else checkpoint_directory.find_resume_point(path)
-    if point is None and args.pretrained_checkpoint is not None:
-        # Now, rather than after the data has been read.
-        checkpoint_files.TensorFile(checkpoint_files.resolve_prefix(args.pretrained_checkpoint))
     flags.configure(args)
     if point is not None or args.pretrained_checkpoint is not None:
         # Where a checkpoint follows, the file that a network starts from is of no use, or absent.
@@ -397,16 +374,9 @@ def _check_data(
         logging.warning("data set: %s", warning)
 
 
-def check_disk(
-    directory: pathlib.Path, agent: agent_wrapper.Agent, max_checkpoints: int, dry_run: bool = False
-) -> None:
-    """Makes the directory, and sees that it can be written and has room for all checkpoints; a dry
-    run makes nothing and looks at the last folder that exists."""
-    if dry_run:
-        parents = (directory.absolute(), *directory.absolute().parents)
-        directory = next(one for one in parents if one.exists())
-    if not (dry_run and directory.is_dir() and os.access(directory, os.W_OK)):
-        atomic_files.check_folder(directory, "--checkpoint_dir")
+def check_disk(directory: pathlib.Path, agent: agent_wrapper.Agent, max_checkpoints: int) -> None:
+    """Makes the directory, and sees that it can be written and has room for all checkpoints."""
+    atomic_files.check_folder(directory, "--checkpoint_dir")
     weights, state = (
         sum(variable.shape.num_elements() * variable.dtype.size for variable in variables)
         for variables in (agent.network.variables, agent.optimizer.variables)

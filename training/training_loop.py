@@ -191,7 +191,8 @@ class TrainingLoop:
         self._steps = setup.settings.steps(self._num_samples)
         # 5 batches a pass, 12 steps done: pass 2 from its batch 2 on, then pass 3, and so on.
         first_epoch, first_batch = divmod(self._steps_done, self._batches_per_pass)
-        batches = setup.data.training_batches(
+        batches = setup.data.batches(
+            setup.data.split.train_idx,
             setup.settings.batch_size,
             shuffle_seed=setup.settings.seed,
             first_epoch=first_epoch,
@@ -209,8 +210,8 @@ class TrainingLoop:
     def _steps_done(self) -> int:
         return self._state.epoch * self._steps + self._state.step
 
-    def run(self) -> dict[str, object]:
-        """Runs all epochs that are left; what summary.json says of them."""
+    def run(self) -> checkpoint_directory.TrainingState:
+        """Runs all epochs that are left; how it ended."""
         agent, settings = self._agent, self._settings
         if self._is_new:
             agent.build_optimizer()
@@ -234,19 +235,9 @@ class TrainingLoop:
             # The first worker to end lets Slurm end the others, while the chief may still write.
             self._workers.wait()
             raise
-        state = self._state
-        summary = {
-            "best_metrics": state.best.metrics,
-            "best_checkpoint": str(self._writer.directory / state.best.checkpoint),
-            "first_train_loss": state.first_train_loss,
-            "last_train_loss": state.last_train_loss,
-            "num_epochs": state.epoch,
-        }
-        if self._reporter is not None:
-            summary = self._reporter.finish(summary)
-        # A worker that ended meanwhile would look like one that was lost.
+        # A worker that ended before would look like one that was lost.
         self._workers.wait()
-        return summary
+        return self._state
 
     def _train_epoch(self) -> None:
         """The steps of an epoch that are left."""
@@ -327,13 +318,13 @@ class TrainingLoop:
         """Errors and predictions on the validation samples, the same on every worker."""
         data, size, indices = self._data, self._settings.batch_size, self._data.split.val_idx
         if self._workers.count == 1:
-            batches = self._signals.checked(data.validation_batches(size))
+            batches = self._signals.checked(data.batches(indices, size))
             found, answers = validate_step_with_metrics(self._agent, batches)
             return {"val_loss": found.pop("loss"), **found}, answers
         # Answers, and the loss, the same for all samples of a worker.
         rows, own = np.zeros((len(indices), 5), np.float32), self._workers.own_part(len(indices))
         if own.stop > own.start:
-            batches = data.validation_batches(size, own)
+            batches = data.batches(indices[own], size)
             found, rows[own, :4] = validate_step_with_metrics(self._agent, batches)
             rows[own, 4] = found["loss"]
         rows = self._workers.sum(rows)

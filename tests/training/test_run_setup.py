@@ -49,13 +49,13 @@ def test_a_split_is_drawn_once_and_kept(squares_files, tmp_path, monkeypatch):
     np.testing.assert_array_equal(dry.val_idx, drawn.val_idx)
     data = run_setup.read_npz(file, split_file, 0.25, 4)
     np.testing.assert_array_equal(data.split.val_idx, drawn.val_idx)
-    (batch,) = data.validation_batches(4, slice(1, 3))
+    (batch,) = data.batches(drawn.val_idx[1:3], 4)
     np.testing.assert_array_equal(batch["bbox"], data.dataset.actions[drawn.val_idx[1:3]])
 
 
 @pytest.mark.slow
-def test_training_on_cached_features_is_exact(eager, tmp_path):
-    """Head dropout on, two steps; in memory and on disk."""
+def test_training_on_cached_features_is_exact(eager):
+    """Head dropout on, two steps."""
     dataset = npz_dataset.FoodDataset(
         images=small_model.images(0, 7, side=SIZE),
         actions=small_model.execution_parameters(1, 7),
@@ -63,24 +63,23 @@ def test_training_on_cached_features_is_exact(eager, tmp_path):
     )
     data = run_setup.RunData(dataset, splits.Split(np.array([6, 0, 3, 2]), np.array([5, 1, 4])))
     results = []
-    for directory in ("no cache", None, tmp_path):
+    for is_cached in (False, True):
         agent, samples = small_model.build(*SETTINGS), data
         with pytest.raises(ValueError, match="expected a frozen EfficientNet"):
             run_setup.FeatureCache(agent, data, 2)
         utils.apply_freezing_logic(agent, freeze_efficientnet=True)
-        if directory != "no cache":
-            cache = run_setup.FeatureCache(agent, data, 2, directory)
+        if is_cached:
+            cache = run_setup.FeatureCache(agent, data, 2)
             samples = dataclasses.replace(data, features=cache)
-        batches = samples.training_batches(2, shuffle_seed=1)
+        batches = samples.batches(data.split.train_idx, 2, shuffle_seed=1)
         losses = [utils.train_step(agent, batch)["loss"] for batch in batches]
-        found, _ = utils.validate_step_with_metrics(agent, samples.validation_batches(3))
+        batches = samples.batches(data.split.val_idx, 3)
+        found, _ = utils.validate_step_with_metrics(agent, batches)
         results.append((losses, found["loss"], small_model.values(agent.network.variables)))
-    losses, val_loss, values = results[0]
-    for cached_losses, cached_val_loss, cached_values in results[1:]:
-        assert losses == cached_losses
-        assert cached_val_loss == pytest.approx(val_loss, rel=1e-5)
-        assert small_model.same(values, cached_values)
-    assert list(tmp_path.iterdir())
+    (losses, val_loss, values), (cached_losses, cached_val_loss, cached_values) = results
+    assert losses == cached_losses
+    assert cached_val_loss == pytest.approx(val_loss, rel=1e-5)
+    assert small_model.same(values, cached_values)
 
 
 @pytest.mark.slow
@@ -167,6 +166,5 @@ def test_room_is_asked_for_before_it_begins(tmp_path, monkeypatch):
     run_setup.check_disk(run, agent, 1)
     assert len(list(run.iterdir())) == 1
     (tmp_path / "file").write_text("")
-    for dry_run in (False, True):
-        with pytest.raises(OSError, match="expected a folder to write into"):
-            run_setup.check_disk(tmp_path / "file", agent, 1, dry_run)
+    with pytest.raises(OSError, match="expected a folder to write into"):
+        run_setup.check_disk(tmp_path / "file", agent, 1)

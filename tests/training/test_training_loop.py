@@ -27,7 +27,6 @@ class ListReporter:
     def __init__(self):
         self.batches, self.steps, self.rows, self.predictions = [], [], [], []
         self.first_batch = self.batches.append
-        self.finish = dict
 
     def step(self, step, loss, extras, images_per_s):
         self.steps.append((step, loss))
@@ -45,7 +44,7 @@ def four() -> run_setup.RunData:
 
 
 def run(agent, data, directory, num_epochs=2, **options):
-    """(reporter, summary) of a run, and what more there is in its settings."""
+    """(reporter, state at the end) of a run, and what more there is in its settings."""
     writer = checkpoint_directory.CheckpointWriter(
         directory, agent, killed_writes.store(), {"resize": None}
     )
@@ -58,7 +57,7 @@ def test_learns_reports_and_keeps_the_best(reset_agent, tmp_path):
     files = training_fixtures.write_squares(tmp_path)
     dataset = npz_dataset.read_npz(files[0])
     data = run_setup.RunData(dataset, splits.read_split(files[1], len(dataset)))
-    reporter, summary = run(reset_agent, data, tmp_path / "run")
+    reporter, ended = run(reset_agent, data, tmp_path / "run")
     rows = reporter.rows
     assert [(row["epoch"], row["step"]) for row in rows] == [(1, 5), (2, 10)]
     assert len(reporter.batches) == 1
@@ -67,8 +66,8 @@ def test_learns_reports_and_keeps_the_best(reset_agent, tmp_path):
     first_epoch = [loss for _, loss in reporter.steps[:5]]
     mean = np.average(first_epoch, weights=[4, 4, 4, 4, 2])
     assert rows[0]["train_loss"] == pytest.approx(mean)
-    assert summary["first_train_loss"] == rows[0]["train_loss"]
-    assert summary["last_train_loss"] == rows[1]["train_loss"] < rows[0]["train_loss"]
+    assert ended.first_train_loss == rows[0]["train_loss"]
+    assert ended.last_train_loss == rows[1]["train_loss"] < rows[0]["train_loss"]
     assert {"val_loss", "learning_rate", "images_per_s", "seconds"} <= set(rows[0])
     for row, predictions in zip(rows, reporter.predictions):
         errors = metrics.compute_bbox_metrics(predictions, dataset.actions[data.split.val_idx])
@@ -77,8 +76,8 @@ def test_learns_reports_and_keeps_the_best(reset_agent, tmp_path):
     metadata = checkpoint_directory.read_metadata(tmp_path / "run")
     assert (metadata["epoch"], metadata["global_step"]) == (best["epoch"], best["step"])
     assert metadata["metrics"]["centroid_mae"] == best["centroid_mae"]
-    assert summary["best_metrics"]["centroid_mae"] == best["centroid_mae"]
-    assert summary["best_checkpoint"] == str(tmp_path / "run" / metadata["checkpoint"])
+    assert ended.best.metrics == metadata["metrics"]
+    assert ended.best.checkpoint == metadata["checkpoint"]
 
 
 def test_steps_per_epoch_and_checkpoints_between(reset_agent, tmp_path):
@@ -104,16 +103,16 @@ def test_early_stopping_and_no_validation(reset_agent, tmp_path):
     try:
         reset_agent.optimizer.learning_rate.assign(1e-30)
         before = small_model.values(frozen.variables)
-        reporter, summary = run(reset_agent, data, tmp_path / "a", 9, early_stopping_epochs=2)
-        assert len(reporter.rows) == summary["num_epochs"] == 3
+        reporter, ended = run(reset_agent, data, tmp_path / "a", 9, early_stopping_epochs=2)
+        assert len(reporter.rows) == ended.epoch == 3
         assert small_model.same(before, small_model.values(frozen.variables))
         everything = run_setup.RunData(data.dataset, splits.Split(np.arange(8), np.zeros(0, int)))
-        reporter, summary = run(reset_agent, everything, tmp_path / "b", 1)
+        reporter, ended = run(reset_agent, everything, tmp_path / "b", 1)
     finally:
         frozen.trainable = True
     # Without validation the newest counts.
-    assert summary["best_checkpoint"].endswith("best_checkpoint-5")
-    assert summary["best_metrics"] == {"train_loss": summary["last_train_loss"]}
+    assert ended.best.checkpoint == "best_checkpoint-5"
+    assert ended.best.metrics == {"train_loss": ended.last_train_loss}
     assert np.isnan(reporter.rows[0]["val_loss"])
     assert reporter.predictions[0].shape == (0, 4)
 
@@ -121,19 +120,22 @@ def test_early_stopping_and_no_validation(reset_agent, tmp_path):
 def test_averages_are_what_is_validated_and_served(tmp_path):
     gin.bind_parameter("create_optimizer.ema_decay", 0.9)
     agent = run_setup.create_agent()
-    reporter, summary = run(agent, four(), tmp_path / "run", 1, steps_per_epoch=2)
+    reporter, ended = run(agent, four(), tmp_path / "run", 1, steps_per_epoch=2)
     learning = agent.network.used_trainable_variables
     head = [v.ref() for v in learning].index(agent.network._regression_output.kernel.ref())
     own, served = (
         tf.train.load_checkpoint(str(path)).get_tensor(KEY)
-        for path in (tmp_path / "run" / "last_checkpoint-2", summary["best_checkpoint"])
+        for path in (
+            tmp_path / "run" / "last_checkpoint-2",
+            tmp_path / "run" / ended.best.checkpoint,
+        )
     )
     np.testing.assert_array_equal(served, agent.optimizer.averages[head])
     # The run itself goes on with its own weights.
     np.testing.assert_array_equal(own, learning[head])
     assert not np.array_equal(own, served)
     with training_loop.averaged_weights(agent):
-        batches = four().validation_batches(4)
+        batches = four().batches(np.arange(4, 8), 4)
         found, _ = training_loop.validate_step_with_metrics(agent, batches)
     assert reporter.rows[0]["centroid_mae"] == found["centroid_mae"]
 
@@ -143,7 +145,7 @@ def test_averages_are_what_is_validated_and_served(tmp_path):
 
 def test_validation_changes_nothing_and_weighs_samples_not_batches(reset_agent):
     validate, data = training_loop.validate_step_with_metrics, four()
-    (batch,) = data.training_batches(4)
+    (batch,) = data.batches(np.arange(4), 4)
     uneven = [{key: value[part] for key, value in batch.items()} for part in np.s_[:3, 3:]]
     before = small_model.values(reset_agent.network.variables)
     found, predicted = validate(reset_agent, [batch])
@@ -185,7 +187,7 @@ def test_workers_share_training_and_validation(reset_agent, tmp_path, monkeypatc
         loop = training_loop.TrainingLoop(setup, writer=None, workers=workers)
         loop._train_epoch()
     expected, answers = training_loop.validate_step_with_metrics(
-        reset_agent, data.validation_batches(2)
+        reset_agent, data.batches(data.split.val_idx, 2)
     )
     for index in range(2):
 
