@@ -40,6 +40,11 @@ MOST_RETRY_AFTER_S = 20
 # A stub answers in a millisecond, a full-size batch with dropout everywhere in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FORM = "multipart/form-data"
+_DESCRIPTION = """A picture of a plate and an instruction (an action and a food) go in; the motion
+comes out: start and end, in 0..1 of the picture's width and height, origin top left, x to the
+right, y down, and in pixels. A lock is shown where an API key is needed. An error is a JSON object
+with `error` and `request_id`; if it has a header Retry-After, the same request may succeed later.
+"""
 # Of the operating system, which may know them under older names.
 mimetypes.add_type("text/javascript", ".js")
 
@@ -289,7 +294,7 @@ def create_app(
         OPENAPI_URL_PREFIX="/",
     )
     options = {
-        "info": {"description": _description(settings), "license": {"name": "Apache-2.0"}},
+        "info": {"description": _DESCRIPTION, "license": {"name": "Apache-2.0"}},
         "servers": [{"url": "/"}],
         "security": [{"ApiKey": []}, {"Bearer": []}] if settings.api_keys else [],
     }
@@ -535,18 +540,3 @@ def _answer_fault(error: Exception) -> tuple[dict[str, str], int]:
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return _error("The server is out of memory. Send a smaller picture, or try later.", 503)
     return _error(f"The server failed. Its log says why, under the request id {request_id}.", 500)
-
-
-def _description(settings: ServerSettings) -> str:
-    return (
-        "A picture of a plate and an instruction (an action and a food) go in; the motion of the "
-        "fork or spoon comes out: start and end, in 0..1 of the picture's width and height, origin "
-        "top left, x to the right, y down, and in pixels.\n\n"
-        f"Limits of this server: bodies of {settings.max_body_bytes} bytes, pictures of "
-        f"{settings.max_pixels} pixels, {settings.requests_per_minute or 'any number of'} requests "
-        f"a minute for each key or address, an answer within {settings.deadline_s:g} s of waiting. "
-        "A lock is shown where an API key is needed.\n\n"
-        "An error is a JSON object with `error` and `request_id`, also those that are not listed "
-        "at each route: 404, 405, and 500 for a fault of the server. Where there is a header "
-        "Retry-After, the same request may succeed later."
-    )

@@ -18,27 +18,10 @@ import requests
 from tests import server_process, serving_stubs
 
 pytestmark = pytest.mark.slow
-KEY = "0123456789abcdef0123"
+KEY = {"X-API-Key": "0123456789abcdef0123"}
 PICTURE = serving_stubs.file_bytes(serving_stubs.marker_picture(200, 100, (50, 30), (150, 80)))
 # Importable in the server; leaves a file when it runs.
 PAYLOAD = "import pathlib\ndef run():\n    pathlib.Path({ran!r}).touch()\n    return 2\nrun()\n"
-CONFIGS = {
-    "import": "import payload",
-    "import of a part": "from payload import run",
-    "include": "include '{folder}/other.gin'",
-    "call": "Transformer.num_layers = @payload.run()",
-    "macro that calls": "a = @payload.run()\nTransformer.num_layers = %a",
-    "dynamic registration": "from __gin__ import dynamic_registration\nimport payload\n"
-    "Transformer.num_layers = @payload.run()",
-    "huge network": "Transformer.num_layers = 1000000000",
-    "deep list": f"Transformer.num_layers = {'[' * 50_000}",
-    "strings without end": f"Transformer.num_layers = ({'1 ' * 3 + chr(39) * 40_000})",
-    "macros of macros": "\n".join(
-        ["m0 = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
-        + [f"m{n} = [{', '.join([f'%m{n - 1}'] * 10)}]" for n in range(1, 12)]
-        + ["Transformer.num_layers = %m11"]
-    ),
-}
 DEEP = "[" * 200_000
 
 
@@ -52,62 +35,44 @@ def server(small_checkpoint_dir, tmp_path_factory):
     (folder / "payload.py").write_text(PAYLOAD.format(ran=str(ran)))
     (folder / "other.gin").write_text("import payload\n")
     arguments = ("--port", "0", "--checkpoint_dir", small_checkpoint_dir, "--engine", "tensorflow")
-    cache = folder / "cache"
-    environment = {"API_KEYS": f"lab:{KEY}", "PYTHONPATH": str(folder), "XDG_CACHE_HOME": cache}
-    with server_process.running(
-        *("api_batch_server.py", folder / "port", *arguments, "--checkpoint_root", root),
-        **environment,
-    ) as (process, url):
+    arguments = ("api_batch_server.py", folder / "port", *arguments, "--checkpoint_root", root)
+    environment = {"PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    environment["API_KEYS"] = f"lab:{KEY['X-API-Key']}"
+    with server_process.running(*arguments, **environment) as (process, url):
         # Its log would fill the pipe, and then the server would wait.
         threading.Thread(target=collections.deque, args=(process.stderr, 0), daemon=True).start()
 
         def ask():
             fields, files = {"action": "skewering", "food_type": "banana"}, {"image": PICTURE}
-            headers = {"X-API-Key": KEY}
-            answer = requests.post(f"{url}/predict", fields, files=files, headers=headers)
-            return answer.json()["prediction"], answer.json()["model_version"]
+            answer = requests.post(f"{url}/predict", fields, files=files, headers=KEY).json()
+            return answer["prediction"], answer["model_version"]
 
-        def load(name, key=KEY):
-            body, headers = {"checkpoint_path": name}, {"X-API-Key": key}
-            return requests.post(f"{url}/load_model", json=body, headers=headers, timeout=300)
+        def load():
+            body = {"checkpoint_path": "brought"}
+            return requests.post(f"{url}/load_model", json=body, headers=KEY, timeout=300)
 
-        yield types.SimpleNamespace(
-            **{"ask": ask, "load": load, "root": root, "ran": ran, "good": ask()},
-            source=pathlib.Path(small_checkpoint_dir),
-        )
+        source = pathlib.Path(small_checkpoint_dir)
+        known = {"root": root, "ran": ran, "good": ask(), "source": source}
+        yield types.SimpleNamespace(ask=ask, load=load, **known)
         assert process.poll() is None
 
 
-@pytest.fixture
-def brought(server):
-    """A copy of the good checkpoint inside the root."""
-    folder = server.root / "brought"
-    shutil.copytree(server.source, folder)
-    yield folder
-    shutil.rmtree(folder)
+def configuration(text):
+    """More lines of its config.gin."""
 
+    def write(folder):
+        with (folder / "config.gin").open("a") as file:
+            file.write("\n" + text.format(folder=folder.parents[1]))
 
-def check_refused(server, status=422, name="brought", key=KEY):
-    answer = server.load(name, key)
-    assert answer.status_code == status, answer.text
-    assert str(server.root) not in answer.text and len(answer.text) < 5000
-    assert not server.ran.exists() and server.ask() == server.good
-
-
-@pytest.mark.parametrize("kind", CONFIGS)
-def test_a_configuration_runs_nothing(kind, server, brought):
-    with (brought / "config.gin").open("a") as file:
-        file.write("\n" + CONFIGS[kind].format(folder=server.root.parent))
-    check_refused(server)
+    return write
 
 
 def change(name, **changes):
     """Entries of a JSON file of the checkpoint."""
 
     def write(folder):
-        path = folder / name
-        content = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**content, **changes}))
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**content, **changes}))
 
     return write
 
@@ -124,11 +89,6 @@ def exchange(pattern, make):
         path.write_bytes(make(path.read_bytes()))
 
     return write
-
-
-def not_finite(data):
-    """Of a data file: its first numbers are NaN."""
-    return b"\xff\xff\xff\x7f" * 64 + data[256:]
 
 
 class Touch:
@@ -148,7 +108,21 @@ def pickled(folder):
     path.write_text(json.dumps(manifest))
 
 
-FILES = {
+LAYERS = "Transformer.num_layers = "
+MACROS = ["m0 = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+MACROS += [f"m{n} = [{', '.join([f'%m{n - 1}'] * 10)}]" for n in range(1, 12)]
+DYNAMIC = "from __gin__ import dynamic_registration\nimport payload\n"
+BROUGHT = {
+    "import": configuration("import payload"),
+    "import of a part": configuration("from payload import run"),
+    "include": configuration("include '{folder}/other.gin'"),
+    "call": configuration(LAYERS + "@payload.run()"),
+    "macro that calls": configuration(f"a = @payload.run()\n{LAYERS}%a"),
+    "dynamic registration": configuration(f"{DYNAMIC}{LAYERS}@payload.run()"),
+    "huge network": configuration(LAYERS + "1000000000"),
+    "deep list": configuration(LAYERS + "[" * 50_000),
+    "strings without end": configuration(f"{LAYERS}({'1 ' * 3 + chr(39) * 40_000})"),
+    "macros of macros": configuration("\n".join([*MACROS, f"{LAYERS}%m11"])),
     "name out of the folder": change("metadata.json", checkpoint="../../other"),
     "name of the root": change("metadata.json", checkpoint="/etc/passwd"),
     "deep metadata": write("metadata.json", DEEP.encode()),
@@ -161,13 +135,22 @@ FILES = {
     "index of noise": exchange("best_checkpoint-*.index", lambda data: b"\x80" * len(data)),
     "index cut off": exchange("best_checkpoint-*.index", lambda data: data[: len(data) // 2]),
     "data cut off": exchange("best_checkpoint-*.data-*", lambda data: data[: len(data) // 2]),
-    "numbers that are none": exchange("best_checkpoint-*.data-*", not_finite),
+    # Its first numbers are NaN.
+    "numbers that are none": exchange(
+        "best_checkpoint-*.data-*", lambda data: b"\xff\xff\xff\x7f" * 64 + data[256:]
+    ),
     "deep manifest": exchange("embeddings/*.json", lambda data: DEEP.encode()),
     "vectors by pickle": pickled,
 }
 
 
-@pytest.mark.parametrize("kind", FILES)
-def test_no_file_runs_anything_or_leads_out_of_the_folder(kind, server, brought):
-    FILES[kind](brought)
-    check_refused(server)
+@pytest.mark.parametrize("kind", BROUGHT)
+def test_nothing_of_a_checkpoint_runs_or_leads_out_of_its_folder(kind, server):
+    folder = server.root / "brought"
+    shutil.copytree(server.source, folder)
+    BROUGHT[kind](folder)
+    answer = server.load()
+    shutil.rmtree(folder)
+    assert answer.status_code == 422, answer.text
+    assert str(server.root) not in answer.text and len(answer.text) < 5000
+    assert not server.ran.exists() and server.ask() == server.good
