@@ -11,10 +11,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent import futures
-
-import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 HERE = pathlib.Path(__file__).parent
@@ -50,19 +48,6 @@ def nodes() -> list[str]:
 def other_node(node: str) -> str:
     """Another node of the partition gpu; the same where there is one only."""
     return next((name for name in nodes() if name != node), node)
-
-
-@contextlib.contextmanager
-def full_disk(folder: pathlib.Path) -> Iterator[None]:
-    """The folder is a disk without room while it is entered; skips where none can be mounted."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def together(body: Callable[[Project], None]) -> Callable[[dict[str, futures.Future]], None]:

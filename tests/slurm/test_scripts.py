@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from importlib import metadata
 
 import pytest
 
@@ -20,6 +19,15 @@ from tests.slurm import cluster
 
 ROOT = cluster.ROOT
 SCRIPTS = sorted((ROOT / "slurm_scripts").glob("*.slurm"))
+
+
+ASKED = "printf 'asked:'; printf ' <%s>' \"$@\"; echo"
+
+
+def run(command, folder, **environment):
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True
+    )
 
 
 def stand_in(path: pathlib.Path, body: str) -> pathlib.Path:
@@ -53,7 +61,9 @@ def arguments_of(sbatch):
 
 
 def test_a_job_is_submitted_with_the_settings(sbatch, project):
-    project.write_settings(ACCOUNT="lab", CONSTRAINT="a100&ib")
+    path = project.write_settings(ACCOUNT="lab", CONSTRAINT="a100&ib")
+    # As Windows saves it.
+    path.write_bytes(path.read_text().replace("\n", "\r\n").encode("utf-16"))
     done = project.submit("--job-name=mine", "training", "--dataset_file", "my plates.npz")
     log = f"{project.folder}/slurm_outputs/mine-17.out"
     job, where, follow, *rest = done.stdout.splitlines()
@@ -86,15 +96,6 @@ def test_a_job_waits_for_the_one_that_makes_its_data_set(sbatch, project):
     assert not [one for one in arguments_of(sbatch) if "dependency" in one]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_settings_saved_on_windows(sbatch, project, encoding):
-    path = project.write_settings(ACCOUNT="lab")
-    path.write_bytes(path.read_text().replace("\n", "\r\n").encode(encoding))
-    project.job("training")
-    expected = ["--time=10", "--mem=4G", "--cpus-per-task=1", "--partition=gpu", "--account=lab"]
-    assert arguments_of(sbatch)[2:7] == expected
-
-
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
@@ -112,65 +113,50 @@ def test_what_a_job_needs(sbatch, project, command, expected):
 
 
 @pytest.mark.parametrize(
-    ("changes", "arguments", "messages"),
+    ("changes", "arguments", "message"),
     [
-        ({"MEMORY": None}, [], ["MEMORY is not set"]),
-        ({"DATA_DIR": ""}, [], ["DATA_DIR: expected a folder, got nothing"]),
-        ({"DATA_DIR": "no where"}, [], ["DATA_DIR: there is no folder"]),
-        ({"CHECKPOINT_DIR": "/proc/a"}, [], ["CHECKPOINT_DIR: /proc/a cannot be written to"]),
-        ({"MIN_FREE_GB": "100000000"}, [], ["GB free, MIN_FREE_GB asks for 100000000"]),
-        ({"CPUS": "0", "MEMORY": "32 GB"}, [], ["CPUS: expected", "MEMORY: expected a number"]),
-        ({"TIME": "8h"}, [], ["TIME: expected D-HH:MM:SS, HH:MM:SS or minutes"]),
-        ({"TIME": "1"}, [], ["expected more than the 60 s of SAVE_SECONDS, got 1"]),
-        ({"ENVIRONMENT": "none"}, [], ["ENVIRONMENT: there is no none/bin/python"]),
-        ({"MAX_REQUEUES": "-1"}, [], ["MAX_REQUEUES: expected a whole number from 0, got '-1'"]),
-        ({"TIME": "10'\nX"}, [], ["is not what bash can read"]),
-        ({}, ["trainng"], ["got 'trainng'"]),
-        (
-            {},
-            ["--time", "5", "training"],
-            ["got '5'. Options of sbatch are written --option=value"],
-        ),
-        ({}, ["sweep"], ["--settings_file: expected the file"]),
-        ({}, ["batch_inference", "--num_shards", "x"], ["a whole number from 1, got 'x'"]),
+        ({"MEMORY": None}, [], "MEMORY is not set"),
+        ({"DATA_DIR": ""}, [], "DATA_DIR: expected a folder, got nothing"),
+        ({"DATA_DIR": "no where"}, [], "DATA_DIR: there is no folder"),
+        ({"CHECKPOINT_DIR": "/proc/a"}, [], "CHECKPOINT_DIR: /proc/a cannot be written to"),
+        ({"MIN_FREE_GB": "100000000"}, [], "GB free, MIN_FREE_GB asks for 100000000"),
+        ({"CPUS": "0", "MEMORY": "32 GB"}, [], "MEMORY: expected a number"),
+        ({"TIME": "8h"}, [], "TIME: expected D-HH:MM:SS, HH:MM:SS or minutes"),
+        ({"TIME": "1"}, [], "expected more than the 60 s of SAVE_SECONDS, got 1"),
+        ({"ENVIRONMENT": "none"}, [], "ENVIRONMENT: there is no none/bin/python"),
+        ({"MAX_REQUEUES": "-1"}, [], "MAX_REQUEUES: expected a whole number from 0, got '-1'"),
+        ({"TIME": "10'\nX"}, [], "is not what bash can read"),
+        ({}, ["trainng"], "got 'trainng'"),
+        ({}, ["--time", "5", "training"], "got '5'. Options of sbatch are written --option=value"),
+        ({}, ["sweep"], "--settings_file: expected the file"),
+        ({}, ["batch_inference", "--num_shards", "x"], "a whole number from 1, got 'x'"),
     ],
-    ids=lambda value: "-".join(value),
 )
 def test_what_is_wrong_is_explained_before_anything_is_submitted(
-    sbatch, project, changes, arguments, messages
+    sbatch, project, changes, arguments, message
 ):
     project.write_settings(**changes)
     # Settings of the shell do not count.
     done = project.submit(*(arguments or ["training"]), MEMORY="4G")
     assert (done.returncode, done.stdout) == (64, "")
-    for message in (*messages, *([str(project.folder / "slurm_scripts")] if changes else [])):
-        assert message in done.stderr
+    assert message in done.stderr
+    assert not changes or str(project.folder / "slurm_scripts") in done.stderr
     assert not (sbatch / "arguments").exists()
 
 
-def test_a_full_disk_and_no_file_of_settings(sbatch, project, tmp_path):
-    full = tmp_path / "full"
-    with cluster.full_disk(full):
-        project.write_settings(CHECKPOINT_DIR=str(full))
-        assert f"the disk or your quota of {full} is full" in project.submit("training").stderr
-    (project.folder / "slurm_scripts" / "cluster.env").unlink()
-    assert "cp slurm_scripts/cluster.env.example" in project.submit("training").stderr
-
-
-@pytest.mark.parametrize(
-    ("says", "change", "choices"),
-    [
+def test_a_refusal_of_slurm_and_missing_settings_are_explained(sbatch, project):
+    (sbatch / "code").write_text("1")
+    for says, change, choices in (
         ("Invalid account or account/partition combination specified", "ACCOUNT ('')", "sacctmgr"),
         ("Unable to contact slurm controller", "controller does not answer", ""),
-    ],
-)
-def test_a_refusal_of_slurm_is_explained(sbatch, project, says, change, choices):
-    (sbatch / "says").write_text(f"sbatch: error: Batch job submission failed: {says}\n")
-    (sbatch / "code").write_text("1")
-    done = project.submit("training")
-    assert (done.returncode, done.stdout) == (1, "")
-    for text in (says, change, choices):
-        assert text in done.stderr
+    ):
+        (sbatch / "says").write_text(f"sbatch: error: Batch job submission failed: {says}\n")
+        done = project.submit("training")
+        assert (done.returncode, done.stdout) == (1, "")
+        for text in (says, change, choices):
+            assert text in done.stderr
+    (project.folder / "slurm_scripts" / "cluster.env").unlink()
+    assert "cp slurm_scripts/cluster.env.example" in project.submit("training").stderr
 
 
 def test_make_passes_flags_on(sbatch, project):
@@ -183,29 +169,11 @@ def test_make_passes_flags_on(sbatch, project):
     ]
 
 
-@pytest.mark.parametrize(
-    ("command", "flags", "printed"),
-    [
-        *[
-            (f"seconds_of {text}; set --", [], [str(seconds)])
-            for text, seconds in {
-                **{"10": 600, "1:30": 90, "08:00:00": 28800, "2-00": 172800},
-                **{"1-02:03": 93780, "1-00:00:09": 86409},
-            }.items()
-        ],
-        (
-            "place_flags '/my d' --a --c",
-            ["--a", "x y", "--a=z", "--a", "/abs", "--a=/abs", "--b", "x", "--c"],
-            ["--a", "/my d/x y", "--a=/my d/z", "--a", "/abs", "--a=/abs", "--b", "x", "--c"],
-        ),
-        ("without_flag --a", ["--a", "1", "--b", "2 3", "--a=4"], ["--b", "2 3"]),
-        ("flag_value --a; echo; FLAGS=()", ["--a", "1", "--a=4"], ["4"]),
-    ],
-)
-def test_helpers_of_the_scripts(command, flags, printed):
-    script = f'. slurm_scripts/common.sh; FLAGS=("$@"); {command}; printf "%s\\n" "${{FLAGS[@]}}"'
-    found = subprocess.check_output(["bash", "-c", script, "job", *flags], cwd=ROOT, text=True)
-    assert found.split("\n")[: len(printed)] == printed
+def test_times_of_slurm():
+    times = {"10": 600, "1:30": 90, "08:00:00": 28800, "2-00": 172800, "1-02:03": 93780}
+    script = '. slurm_scripts/common.sh; for time in "$@"; do seconds_of $time; echo; done'
+    found = subprocess.check_output(["bash", "-c", script, "job", *times], cwd=ROOT, text=True)
+    assert list(map(int, found.split())) == list(times.values())
 
 
 def test_scripts_look_alike():
@@ -227,8 +195,7 @@ def test_shellcheck():
         pytest.skip("shellcheck is not installed (Debian: apt-get install shellcheck)")
     folders = ("slurm_scripts", "tests/slurm")
     files = [path for folder in folders for path in (ROOT / folder).glob("*.sh")]
-    command = ["shellcheck", "--external-sources", *files, *SCRIPTS, "tools/submit.sh"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run(["shellcheck", "--external-sources", *files, *SCRIPTS, "tools/submit.sh"], ROOT)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -252,49 +219,59 @@ def test_modules_and_environments(project, tmp_path):
         ({"ENVIRONMENT": "conda:other"}, 64, "conda cannot activate other"),
     ):
         project.write_settings(**settings)
-        done = subprocess.run(
-            ["bash", "-c", script],
-            cwd=project.folder,
-            env={**os.environ, "BASH_ENV": "", "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-        )
+        path = f"{tmp_path}/bin:{os.environ['PATH']}"
+        done = run(["bash", "-c", script], project.folder, BASH_ENV="", PATH=path)
         assert (done.returncode, expected in done.stdout + done.stderr) == (code, True), done
+
+
+def run_task(project, script, index, *flags, **environment):
+    """A task of an array without Slurm: how it ended, and what Python was asked for."""
+    environment |= {"CLUSTER_ENV": "", "SLURM_ARRAY_TASK_ID": str(index)}
+    command = ["bash", f"slurm_scripts/{script}.slurm", *flags]
+    done = run(command, project.folder, **environment)
+    said = done.stdout.replace(str(project.folder), "HERE")
+    return done, [line for line in said.splitlines() if line.startswith("asked:")]
 
 
 def test_tasks_of_batch_inference(project):
     """What each asks of batch_api_inference.py, and the merge by the last one to end."""
     stand_in(
         project.folder / "environment" / "bin" / "python",
-        "printf 'asked:'; printf ' <%s>' \"$@\"; echo\n"
+        f"{ASKED}\n"
         'while [ $# -gt 0 ]; do [ "$1" != --output_file ] || echo \'{}\' > "$2"; shift; done',
     )
-
-    def task(index, *flags):
-        command = ["bash", "slurm_scripts/batch_inference.slurm", "--num_shards", "2", *flags]
-        environment = {**os.environ, "CLUSTER_ENV": "", "SLURM_ARRAY_TASK_ID": str(index)}
-        done = subprocess.run(
-            command, cwd=project.folder, env=environment, capture_output=True, text=True
-        )
-        said = done.stdout.replace(str(project.folder), "HERE")
-        return done, [line for line in said.splitlines() if line.startswith("asked:")]
-
-    flags = ["--input_dir", "my photos", "--checkpoint_dir=first"]
+    flags = ["--num_shards", "2", "--input_dir", "my photos", "--checkpoint_dir=first"]
     flags += ["--output_file", "out/a.json"]
-    done, asked = task(0, *flags)
+    done, asked = run_task(project, "batch_inference", 0, *flags)
     assert asked == [
         "asked: <batch_api_inference.py> <--num_shards> <2> "
         "<--input_dir> <HERE/my data/my photos> <--checkpoint_dir=HERE/my runs/first> "
         "<--shard_index> <0> <--resume> <--output_file> <HERE/my runs/out/a.shard0.json>"
     ]
     assert (done.returncode, "== 1 of 2 shards are there." in done.stdout) == (0, True)
-    assert task(1, *flags)[1][1:] == [
+    assert run_task(project, "batch_inference", 1, *flags)[1][1:] == [
         "asked: <batch_api_inference.py> <--output_file> <HERE/my runs/out/a.json> <--merge> "
         "<HERE/my runs/out/a.shard0.json> <HERE/my runs/out/a.shard1.json>"
     ]
-    done, asked = task(0, "--input_dir", "photos", "--output_file", "b.json")
+    done, asked = run_task(project, "batch_inference", 0, *flags[:4], "--output_file", "b.json")
     assert (done.returncode, asked) == (64, [])
     assert "--checkpoint_dir: expected the model's, or an --api_url" in done.stderr
+
+
+def test_tasks_of_a_sweep(project):
+    """Each trains with its own bindings in a folder of its own; the table says how it ended."""
+    (project.folder / "sweep.txt").write_text("a.rate = 1e-3\na.rate = 1e-2; b.layers = 4\n")
+    train = stand_in(project.folder / "train", f"{ASKED}; exit 3")
+    flags = ["--settings_file", "sweep.txt", "--checkpoint_dir", "a sweep", "--num_epochs", "2"]
+    replaced = {"STAND_IN_FOR": "train.py", "STAND_IN": str(train)}
+    done, asked = run_task(project, "run_sweep", 1, *flags, **replaced)
+    assert asked == [
+        "asked: <train.py> <--num_epochs> <2> <--checkpoint_dir> <HERE/my runs/a sweep/setting_001>"
+        " <--resume_checkpoint> <auto> <--gin_bindings> <a.rate = 1e-2> <b.layers = 4>"
+    ]
+    table = (project.folder / "my runs" / "a sweep" / "table.md").read_text()
+    assert (done.returncode, table in done.stdout) == (3, True)
+    assert "| 1 | failed, exit code 3 |  |  | a.rate = 1e-2; b.layers = 4 |" in table
 
 
 # Takes a first signal as train.py does: a second one would kill it.
@@ -365,7 +342,11 @@ def job(tmp_path):
 
 SERVER = ["sh", "-c", "trap 'exit 0' USR1; echo ready; while :; do sleep 0.1; done"]
 LAST = ["sh", "-c", "trap : USR1; echo ready; while :; do sleep 1; exit 0; done"]
-USR1 = signal.SIGUSR1
+LOST = ["sh", "-c", "exit 75"]
+PYTHON, USR1 = [sys.executable, "-c", PROGRAM], signal.SIGUSR1
+PREEMPTED = {"at": "ready", "sent": signal.SIGTERM, "whole_group": True, "state": "COMPLETING"}
+EARLY = {"before": "trap 'note_signal USR1' USR1; echo begun; sleep 1"}
+LATE = {"after": "echo ran; sleep 1"}
 
 
 @pytest.mark.parametrize(
@@ -374,47 +355,20 @@ USR1 = signal.SIGUSR1
         (["sh", "-c", "exit 3"], {}, 3, "ended with exit code 3", []),
         (["sh", "-c", "kill -9 $$"], {"MEMORY": "4G"}, 137, "MEMORY is 4G", []),
         # Before the time limit it saves and is queued again.
-        ([sys.executable, "-c", PROGRAM, "0"], {"at": "ready", "sent": USR1}, 75, "USR1", ["7"]),
+        ([*PYTHON, "0"], {"at": "ready", "sent": USR1}, 75, "USR1", ["7"]),
         # A program that does not listen yet is told later.
-        ([sys.executable, "-c", PROGRAM, "1"], {"at": "starting", "sent": USR1}, 75, "USR1", ["7"]),
+        ([*PYTHON, "1"], {"at": "starting", "sent": USR1}, 75, "USR1", ["7"]),
         # Pre-emption tells the shell and the program, and queues the job again itself.
-        (
-            [sys.executable, "-c", PROGRAM, "0"],
-            {"at": "ready", "sent": signal.SIGTERM, "whole_group": True, "state": "COMPLETING"},
-            75,
-            "Slurm took the job (COMPLETING)",
-            [],
-        ),
-        (
-            ["sh", "-c", "exit 75"],
-            {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2"},
-            75,
-            "queued again",
-            ["5_2"],
-        ),
+        ([*PYTHON, "0"], PREEMPTED, 75, "Slurm took the job (COMPLETING)", []),
+        (LOST, {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2"}, 75, "again", ["5_2"]),
         # A signal before the program runs is kept, one after it ran changes nothing.
-        (
-            ["echo", "ran"],
-            {
-                **{"at": "begun", "sent": USR1},
-                "job": {"before": "trap 'note_signal USR1' USR1; echo begun; sleep 1"},
-            },
-            75,
-            "got SIGUSR1",
-            ["7"],
-        ),
-        (
-            ["true"],
-            {"at": "ran", "sent": USR1, "job": {"after": "echo ran; sleep 1"}},
-            0,
-            "ended with exit code 0",
-            [],
-        ),
+        (["echo", "ran"], {"at": "begun", "sent": USR1, "job": EARLY}, 75, "got SIGUSR1", ["7"]),
+        (["true"], {"at": "ran", "sent": USR1, "job": LATE}, 0, "ended with exit code 0", []),
         # A server that was told to end is queued again, a run that has finished is done.
         (SERVER, {"at": "ready", "sent": USR1, "job": {"until": "always"}}, 0, "again", ["7"]),
         (LAST, {"at": "ready", "sent": USR1}, 0, "ended with exit code 0", []),
-        (["sh", "-c", "exit 75"], {"SLURM_RESTART_COUNT": "3"}, 75, "MAX_REQUEUES is 3", []),
-        (["sh", "-c", "exit 75"], {"REFUSED": "1"}, 75, "scontrol requeue failed", ["7"]),
+        (LOST, {"SLURM_RESTART_COUNT": "3"}, 75, "MAX_REQUEUES is 3", []),
+        (LOST, {"REFUSED": "1"}, 75, "scontrol requeue failed", ["7"]),
     ],
 )
 def test_signals_reach_the_program_once_and_its_code_reaches_slurm(
@@ -448,9 +402,8 @@ def test_the_job_ends_as_its_workers_did(codes, restarts, code, tmp_path):
     script += 'run_workers "$FOLDER/run" "$FOLDER/program"; echo "exit code $EXIT_CODE"'
     slurm = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": str(len(codes))}
     slurm |= {"SLURM_RESTART_COUNT": str(restarts), "FOLDER": str(tmp_path)}
-    environment = {**os.environ, **slurm, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    printed = subprocess.check_output(["bash", "-c", script], cwd=ROOT, env=environment, text=True)
-    assert f"exit code {code}\n" in printed
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert f"exit code {code}\n" in run(["bash", "-c", script], ROOT, PATH=path, **slurm).stdout
     # Slurm numbers the steps of each start from 0, and may still signal those of the last one.
     steps = [step.split()[-1] for step in (tmp_path / "steps").read_text().splitlines()]
     assert steps[:restarts] == ["true"] * restarts and len(steps) == restarts + 1
@@ -476,18 +429,18 @@ def test_table_of_a_sweep(tmp_path, capsys):
     text = "# three\r\na.rate = 1e-3\r\na.rate = 1e-2; b.layers = 4\r\n\r\nb.layers = 0\r\n"
     file.write_bytes(text.encode("utf-16"))  # As PowerShell writes it.
 
-    def run(*arguments):
+    def call(*arguments):
         code = sweep.main(list(map(str, arguments)))
         printed = capsys.readouterr()
-        return printed.out.strip() if code == 0 else (code, printed.err)
+        return printed.out.strip() if code == 0 else f"{code} {printed.err}"
 
-    assert run("count", file) == "3"
-    assert run("bindings", file, 1) == "a.rate = 1e-2\nb.layers = 4"
+    assert call("count", file) == "3"
+    assert call("bindings", file, 1) == "a.rate = 1e-2\nb.layers = 4"
     for index, value in ((0, 0.25), (1, 0.125)):
-        setting = pathlib.Path(run("begin", file, folder, index))
+        setting = pathlib.Path(call("begin", file, folder, index))
         found = {"selection_metric": "mae", "metrics": {"mae": value}, "epoch": 3}
         (setting / "metadata.json").write_text(json.dumps(found))
-        text = run("end", folder, index, 0)
+        text = call("end", folder, index, 0)
     assert text.splitlines() == [
         "| setting | state | best epoch | mae | bindings |",
         "|---|---|---|---|---|",
@@ -495,59 +448,45 @@ def test_table_of_a_sweep(tmp_path, capsys):
         "| 0 | done | 3 | 0.2500 | a.rate = 1e-3 |",
         "| 2 | not begun |  |  | b.layers = 0 |",
     ]
-    assert (folder / "table.md").read_text().strip() == text
-    run("begin", file, folder, 2)
-    assert "| 2 | running, or killed |  |  |" in run("table", folder)
-    assert "| 2 | failed, exit code 1 |  |  |" in run("end", folder, 2, 1)
+    call("begin", file, folder, 2)
+    assert "| 2 | running, or killed |  |  |" in call("table", folder)
     # One that is queued again is not done, whatever it has saved, so it is not the best.
-    rows = run("end", folder, 1, 75).splitlines()
+    rows = call("end", folder, 1, 75).splitlines()
     assert rows[2].startswith("| 0 | done |") and "| 1 | to be continued | 3 | 0.1250 |" in rows[3]
-    code, said = run("begin", file, folder, 3)
-    assert (code, "expected a setting 0 to 2, got 3" in said) == (64, True)
+    assert "64 " in call("begin", file, folder, 3) and call("table", tmp_path / "none")[:2] == "64"
     for text, message in (
         ("a.b = 1\n", "holds a sweep of other settings"),
-        ("# nothing\n", "expected a line for each run, got none"),
-        ("a.b = 1\nfast\n", "line 2: expected gin bindings such as"),
+        ("# nothing\n", "expected a line for each run, of .* got none"),
+        ("a.b = 1\nfast\n", "expected a line for each run, of .* got .'fast'"),
     ):
         file.write_text(text)
-        code, said = run("begin", file, folder, 0)
-        assert (code, message in said) == (64, True)
-    assert run("table", tmp_path / "none")[0] == 64
+        assert re.search(f"^64 .*{message}", call("begin", file, folder, 0))
 
 
 def test_table_of_the_environment(tmp_path, monkeypatch, capsys):
-    lock, wanted = tmp_path / "requirements.txt", tmp_path / "requirements.in"
-    wanted.write_text("flask\nnumpy  # arrays\ntensorflow-cpu ; platform_machine == 'x'\nh5py\n")
-    lock.write_text(
+    lock = (
         "flask==3.1.3 \\\n    --hash=sha256:00\nnumpy==1.26.4\ntensorflow-cpu==2.21.0\nwheel==1\n"
-        "h5py==3.0.0 ; python_full_version < '3.0'\n"
     )
-
-    def version_of(name):
-        try:
-            return {"tensorflow": "2.21.0", "numpy": "2.0.0"}[name]
-        except KeyError:
-            raise metadata.PackageNotFoundError(name) from None
-
-    assert check_environment.package_rows(wanted, lock, version_of) == [
+    lock += "h5py==3.0.0 ; python_full_version < '3.0'\n"
+    wanted = "flask\nnumpy  # arrays\ntensorflow-cpu ; platform_machine == 'x'\nh5py\n"
+    installed = {"tensorflow": "2.21.0", "numpy": "2.0.0"}
+    assert check_environment.package_rows(wanted, lock, installed) == [
         ("flask", "not installed", "3.1.3"),
         ("numpy", "2.0.0", "1.26.4"),
         ("tensorflow-cpu", "2.21.0", ""),
     ]
-    data, checkpoints = check_environment.folder_rows(tmp_path, tmp_path, 10**9)
-    assert (data[2], checkpoints[2]) == ("", "1000000000 GB")
-    data, checkpoints = check_environment.folder_rows(tmp_path / "a", tmp_path / "b", 0)
-    assert data[1:] == ("No such file or directory", "a folder that can be read")
-    assert checkpoints[1:] == ("No such file or directory", "a folder that can be written to")
+    rows = check_environment.folder_rows(tmp_path, tmp_path, 10**9)
+    rows += check_environment.folder_rows(tmp_path / "a", tmp_path / "b", 0)
+    assert [need for *_, need in rows] == [
+        *("", "1000000000 GB", "a folder that can be read", "a folder that can be written to")
+    ]
     for key in ("DATA_DIR", "CHECKPOINT_DIR"):
         monkeypatch.setenv(key, str(tmp_path))
-    monkeypatch.setattr(check_environment, "tensorflow_rows", lambda wanted: [])
-    found = check_environment.main()
-    assert capsys.readouterr().out.splitlines()[-1] == "all is there" or found == 1
     rows = [("GPUs TensorFlow sees", "0", "1 or more")]
     monkeypatch.setattr(check_environment, "tensorflow_rows", lambda wanted: rows)
     assert check_environment.main() == 1
-    assert "missing: GPUs TensorFlow sees" in capsys.readouterr().out.replace("numpy, ", "")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("missing: ") and last.endswith("GPUs TensorFlow sees")
 
 
 def test_the_lock_goes_into_the_container_without_its_tensorflow():
@@ -565,20 +504,3 @@ def test_the_lock_goes_into_the_container_without_its_tensorflow():
     assert program in (ROOT / "Makefile").read_text(encoding="utf-8").replace("$$", "$")
     python = re.search(r"- python=(\S+)", (ROOT / "environment.yml").read_text()).group(1)
     assert f"\nBootstrap: docker\nFrom: python:{python}-slim-bookworm\n" in text
-
-
-def test_the_environment_of_the_documentation_calls_apptainer(tmp_path):
-    """With a stand-in that says what it is asked, in a folder with a space."""
-    documentation = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```sh\n(mkdir -p container/bin\n.*?)```", documentation, re.DOTALL)
-    folder = tmp_path / "my project"
-    folder.mkdir()
-    subprocess.run(["bash", "-ec", block], cwd=folder, check=True)
-    stand_in(tmp_path / "bin" / "apptainer", "printf '<%s>' \"$@\"")
-    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    command = [folder / "container" / "bin" / "python", "train.py", "--checkpoint_dir", "my runs"]
-    asked = subprocess.check_output(command, text=True, env=environment)
-    assert asked == (
-        f"<exec><--nv><--bind></scratch><{folder}/rt1.sif><python><train.py><--checkpoint_dir>"
-        "<my runs>"
-    )
