@@ -31,6 +31,7 @@ class Agent(tf.Module):
     Attributes:
         dropout_settings: all dropout rates.
         sequence_agent: the TF-Agents agent: loss, train, policy.
+        loss_function: `sequence_agent.loss`, without dropout, as a `tf.function`.
     """
 
     def __init__(
@@ -69,9 +70,8 @@ class Agent(tf.Module):
             action_spec,
             self._actor_network,
             self._actor_optimizer,
-            self.dropout_settings.at_inference,
             seed,
-            accumulation_steps=accumulation_steps,
+            accumulation_steps,
         )
         # Nothing here needs AutoGraph, whose conversion of all that is called doubles tracing time.
         trace = functools.partial(tf.function, reduce_retracing=True, autograph=False)
@@ -79,7 +79,7 @@ class Agent(tf.Module):
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             train = sequence_agent.on_devices(train)
         self._train_function = trace(train)
-        self._loss_function = trace(self.sequence_agent.loss)
+        self.loss_function = trace(self.sequence_agent.loss)
         self._image_shape = observation_spec[policy_specs.IMAGE_KEY].shape
         self._action_spec = action_spec
         # One trace for each image dtype, whatever the batch size and the number of samples.
@@ -102,7 +102,7 @@ class Agent(tf.Module):
 
     @property
     def has_distributions(self) -> bool:
-        """Whether answers are drawn from distributions over tokens, see `token_distributions`."""
+        """Whether answers are drawn from distributions over tokens."""
         return self.network.loss_type == "cross_entropy"
 
     @property
@@ -126,24 +126,17 @@ class Agent(tf.Module):
         return len(self._actor_optimizer.variables) > 2
 
     def build_optimizer(self) -> None:
-        """Makes the optimizer's variables unless they exist; what learns is settled then.
-
-        An average of the weights begins with the weights of this moment.
-        """
+        """Makes the optimizer's variables unless they exist; what learns is settled then, and an
+        average of the weights begins with those of this moment."""
         if not self.optimizer_has_slots:
             self._actor_optimizer.build(self.network.used_trainable_variables)
 
     @property
     def train_function(self) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
-        """`SequenceAgent.train` as a `tf.function`, traced once for each batch shape."""
+        """`sequence_agent.train` as a `tf.function`, traced once for each batch shape."""
         # Not while tracing, where making a thousand variables takes a minute.
         self.build_optimizer()
         return self._train_function
-
-    @property
-    def loss_function(self) -> Callable[[trajectory.Trajectory], tf_agent.LossInfo]:
-        """`SequenceAgent.loss` without dropout as a `tf.function`."""
-        return self._loss_function
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """All that a run goes on from: network, optimizer and step counter, under RT-1's keys."""
@@ -158,19 +151,14 @@ class Agent(tf.Module):
     def prediction_functions(
         self, image_dtype: tf.DType = tf.uint8
     ) -> prediction_functions.PredictionFunctions:
-        """What `forward` runs for images of a dtype, and its parts.
-
-        Raises:
-            ValueError: if the agent is not one that `forward` can answer with.
-        """
-        if (
-            policy_specs.ACTION_KEY not in self._action_spec
-            or self.network.time_sequence_length > 1
-        ):
+        """What `forward` runs for images of a dtype, and its parts; ValueError if the agent is not
+        one that `forward` can answer with."""
+        steps = self.network.time_sequence_length
+        if policy_specs.ACTION_KEY not in self._action_spec or steps > 1:
             raise ValueError(
                 "Agent.forward: answers with execution parameters from one image; this agent has "
-                f"the actions {list(self._action_spec)} and time_sequence_length "
-                f"{self.network.time_sequence_length}: use sequence_agent.policy."
+                f"the actions {list(self._action_spec)} and time_sequence_length {steps}: use "
+                "sequence_agent.policy."
             )
         return self._functions[image_dtype]
 
@@ -202,11 +190,8 @@ class Agent(tf.Module):
             ValueError: if arguments do not fit the agent or each other.
         """
         functions, inputs = self._functions_and_inputs(image, embedding, dropout, num_samples, seed)
-        if dropout == "off":
-            return functions.deterministic(*inputs)
-        sample = functions.sample_head if dropout == "head" else functions.sample_full
-        samples = sample(*inputs)
-        return samples[0] if num_samples is None else samples
+        answers = functions.answers[dropout](*inputs)
+        return answers[0] if dropout != "off" and num_samples is None else answers
 
     def forward_with_distributions(
         self,
@@ -229,16 +214,9 @@ class Agent(tf.Module):
         functions, inputs = self._functions_and_inputs(image, embedding, dropout, num_samples, seed)
         if not functions.distributions:
             raise prediction_functions.no_distributions()
-        answers, probabilities = functions.distributions[dropout](*inputs)
-        if dropout != "off" and num_samples is None:
-            return answers[0], probabilities[0]
-        return answers, probabilities
-
-    def token_distributions(
-        self, image: np.ndarray | tf.Tensor, embedding: np.ndarray | tf.Tensor, **sampling: object
-    ) -> tf.Tensor:
-        """The second result of `forward_with_distributions`; the arguments are its."""
-        return self.forward_with_distributions(image, embedding, **sampling)[1]
+        found = functions.distributions[dropout](*inputs)
+        is_one = dropout != "off" and num_samples is None
+        return tuple(part[0] for part in found) if is_one else found
 
     def _functions_and_inputs(
         self,
@@ -250,20 +228,23 @@ class Agent(tf.Module):
     ) -> tuple[prediction_functions.PredictionFunctions, tuple[object, ...]]:
         """What answers, and its arguments, checked."""
         self.prediction_functions()  # Refuses an agent that cannot answer.
-        image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
-        if image.dtype not in self._functions or image.shape[1:] != self._image_shape:
-            raise ValueError(
-                "Agent.forward: expected images uint8 or float32 of shape "
-                f"[B, {', '.join(map(str, self._image_shape))}], got {image.dtype.name} "
-                f"{list(image.shape)}."
-            )
-        expected = (image.shape[0], policy_specs.EMBEDDING_SIZE)
-        if tuple(embedding.shape) != expected or embedding.dtype != tf.float32:
-            raise ValueError(
-                f"Agent.forward: expected embeddings float32 {list(expected)}, got "
-                f"{embedding.dtype.name} {list(embedding.shape)}."
-            )
         prediction_functions.check_sampling(dropout, num_samples, seed)
+        image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
+        shapes = (
+            [*image.shape[:1], *self._image_shape],
+            [*image.shape[:1], policy_specs.EMBEDDING_SIZE],
+        )
+        found = [list(image.shape), list(embedding.shape)]
+        if (
+            found != list(shapes)
+            or image.dtype not in self._functions
+            or embedding.dtype != tf.float32
+        ):
+            raise ValueError(
+                f"Agent.forward: expected images uint8 or float32 {shapes[0]} and embeddings "
+                f"float32 {shapes[1]}, got {image.dtype.name} {found[0]} and "
+                f"{embedding.dtype.name} {found[1]}."
+            )
         functions = self._functions[image.dtype]
         if dropout == "off":
             return functions, (image, embedding)

@@ -29,7 +29,7 @@ from gin import config_parser
 # What a checkpoint may set: the configurables of the model.
 MODEL = (
     *("Agent", "DropoutSettings", "EfficientNetEncoder", "FilmEfficientNet", "RT1ActionTokenizer"),
-    *("RT1ImageTokenizer", "TokenLearner", "Transformer", "TransformerNetwork", "observation_spec"),
+    *("TokenLearner", "Transformer", "TransformerNetwork", "observation_spec"),
     "target_distribution",
 )
 # What a run's configuration may bind beside them, and a model does not need.
@@ -40,7 +40,13 @@ TRAINING = (
 # Written by earlier versions; they only register names of `TRAINING`, so nothing is imported.
 _KNOWN_IMPORTS = ("food_data.augmentation", "food_data.framing", "food_data.pipeline")
 # Of earlier versions, without a difference to the answers.
-_RETIRED = ("FilmEfficientNet.lean_training",)
+_RETIRED = (
+    "DropoutSettings.at_inference",
+    "FilmEfficientNet.lean_training",
+    "RT1ImageTokenizer.use_token_learner",
+    "TransformerNetwork.action_order",
+    "target_distribution.truncation_bins",
+)
 # No model comes near; a number beyond would fill the memory before its weights are compared.
 _LARGEST = {"FilmEfficientNet.width": 4, "FilmEfficientNet.depth": 4, "Transformer.num_layers": 200}
 _LARGEST_OTHER = 8192

@@ -23,46 +23,31 @@ import tensorflow as tf
 @gin.configurable
 @dataclasses.dataclass(frozen=True)
 class DropoutSettings:
-    """Rates in [0, 1): the probability that a unit is dropped. The defaults are RT-1's.
+    """Rates in [0, 1): the probability that a unit is dropped. The defaults are RT-1's."""
 
-    Attributes:
-        backbone_drop_connect: of a whole residual branch, growing linearly with depth up to this
-            value (stochastic depth, arXiv 1603.09382), as EfficientNet does.
-        spatial: of a whole channel of the EfficientNet's output [B, H, W, C] (arXiv 1411.4280).
-        top: of single entries of the encoder's output [B, H, W, D].
-        token_learner: of the hidden units of TokenLearner's MLP.
-        action_embedding: of the final embeddings from which the action tokens are read. (RT-1
-            multiplies the embedded action tokens at the input by zero, so dropout there would do
-            nothing.)
-        transformer_embedding: of the token + position embeddings that enter the first layer.
-        transformer_attention: of the attention weights.
-        transformer_feed_forward: of the feed-forward output of each layer.
-        at_inference: whether the TF-Agents policy drops units too; it then needs a seed at every
-            call.
-    """
-
+    # Of a whole residual branch, growing linearly with depth up to this value (stochastic depth,
+    # arXiv 1603.09382), as EfficientNet does.
     backbone_drop_connect: float = 0.2
+    # Of a whole channel of the EfficientNet's output [B, H, W, C] (arXiv 1411.4280).
     spatial: float = 0.0
-    top: float = 0.0
-    token_learner: float = 0.0
+    top: float = 0.0  # of single entries of the encoder's output [B, H, W, D]
+    token_learner: float = 0.0  # of the hidden units of TokenLearner's MLP
+    # Of the final embeddings from which the action tokens are read. (RT-1 multiplies the embedded
+    # action tokens at the input by zero, so dropout there would do nothing.)
     action_embedding: float = 0.0
-    transformer_embedding: float = 0.0
-    transformer_attention: float = 0.1
-    transformer_feed_forward: float = 0.1
-    at_inference: bool = False
+    transformer_embedding: float = 0.0  # of token + position, what enters the first layer
+    transformer_attention: float = 0.1  # of the attention weights
+    transformer_feed_forward: float = 0.1  # of the feed-forward output of each layer
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            rate = getattr(self, field.name)
-            if field.name != "at_inference" and not 0.0 <= rate < 1.0:
-                raise ValueError(
-                    f"DropoutSettings.{field.name}: expected a rate in [0, 1), got {rate}."
-                )
+        for name, rate in dataclasses.asdict(self).items():
+            if not 0.0 <= rate < 1.0:
+                raise ValueError(f"DropoutSettings.{name}: expected a rate in [0, 1), got {rate}.")
 
     @classmethod
     def off(cls) -> DropoutSettings:
         """All rates zero."""
-        return cls(**{f.name: 0.0 for f in dataclasses.fields(cls) if f.name != "at_inference"})
+        return cls(*(0.0 for _ in dataclasses.fields(cls)))
 
 
 def dropout(

@@ -20,11 +20,10 @@ from absl import logging as absl_logging
 _SWITCH = "TF_USE_LEGACY_KERAS"
 if "tensorflow" in sys.modules and os.environ.get(_SWITCH) not in ("1", "true", "True"):
     raise ImportError(
-        "keras2: expected to be imported before TensorFlow, which has chosen Keras 3 when it was "
-        f"imported. Import keras2 before TensorFlow, or set {_SWITCH}=1 in the environment."
+        "keras2: TensorFlow was imported before and has chosen Keras 3. Import keras2 first, or "
+        f"set {_SWITCH}=1 in the environment."
     )
 os.environ[_SWITCH] = "1"
-
 # 1 leaves out notes, such as those about the processor and oneDNN; 0 shows them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
@@ -35,14 +34,12 @@ def _is_told(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or inside not in record.pathname
 
 
-# Programs that show their own notes would show those too.
-absl_logging.get_absl_logger().addFilter(_is_told)
-logging.getLogger("tensorflow").addFilter(_is_told)
-# Python says it when it compiles TF-Agents, which writes `x is ()`: at the first start.
-warnings.filterwarnings(
-    "ignore", '"is( not)?" with ', SyntaxWarning, module=r"(.*[/\\])?tf_agents\b"
-)
-# What gym prints when it is imported: that it is no longer maintained.
+for _logger in (absl_logging.get_absl_logger(), logging.getLogger("tensorflow")):
+    _logger.addFilter(_is_told)
+# Python's, when it compiles `x is ()` in TF-Agents at the first start.
+_IN_TF_AGENTS = r"(.*[/\\])?tf_agents\b"
+warnings.filterwarnings("ignore", '"is( not)?" with ', SyntaxWarning, module=_IN_TF_AGENTS)
+# Gym's, when it is imported: that it is no longer maintained.
 with contextlib.suppress(ImportError):
     from gym_notices import notices
 

@@ -37,16 +37,9 @@ class CheckpointPolicy(api_client.Policy):
     def load(
         cls, directory: str | os.PathLike[str], engine: str = "auto", trust_config: bool = False
     ) -> CheckpointPolicy:
-        """Loads a checkpoint directory and warms its model up.
-
-        Args:
-            directory: that train.py wrote.
-            engine: 'auto' for the fastest that is installed, or its name.
-            trust_config: let gin run what the directory's configuration says.
-
-        Raises:
-            OSError, ValueError: if it cannot be loaded.
-        """
+        """Loads a checkpoint directory that train.py wrote and warms its model up. `engine` is
+        'auto', the fastest that is installed, or its name; `trust_config` lets gin run what the
+        directory's configuration says. Raises OSError or ValueError if it cannot be loaded."""
         predictor = predictors.Predictor.from_checkpoint(
             directory, engine=engine, trust_config=trust_config
         )

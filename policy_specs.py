@@ -25,7 +25,6 @@ import keras2  # noqa: F401
 import math
 import pathlib
 import typing
-from collections.abc import Mapping
 
 import gin
 import numpy as np
@@ -46,72 +45,46 @@ IMAGE_SIZE = 236
 EMBEDDING_SIZE = 512
 NUM_COORDINATES = 4
 SPECS_FILE = pathlib.Path(__file__).with_name("policy_specs.pbtxt")
-
-
-def _float_spec(size: int, low: float, high: float, name: str) -> tensor_spec.BoundedTensorSpec:
-    import tensorflow as tf
-    from tf_agents.specs import tensor_spec
-
-    return tensor_spec.BoundedTensorSpec((size,), tf.float32, low, high, name)
-
-
-def food_action_spec() -> dict[str, tensor_spec.BoundedTensorSpec]:
-    """Execution parameters of food acquisition: {'bbox': float32 [4] in 0..1}, four tokens."""
-    return {ACTION_KEY: _float_spec(NUM_COORDINATES, 0.0, 1.0, ACTION_KEY)}
-
-
-def rt1_action_spec() -> dict[str, tensor_spec.BoundedTensorSpec]:
-    """The robot action of the public RT-1 checkpoints: eleven action tokens, in this order.
-
-    `terminate_episode` is one-hot int32 [3] and becomes one token; the others are float32 and
-    become one token per dimension. Ranges are those of the public `policy_specs.pbtxt`.
-    """
-    import tensorflow as tf
-    from tf_agents.specs import tensor_spec
-
-    return {
-        "terminate_episode": tensor_spec.BoundedTensorSpec(
-            (3,), tf.int32, 0, 1, "terminate_episode"
-        ),
-        "world_vector": _float_spec(3, -1.0, 1.0, "world_vector"),
-        "rotation_delta": _float_spec(3, -math.pi / 2, math.pi / 2, "rotation_delta"),
-        "gripper_closedness_action": _float_spec(1, -1.0, 1.0, "gripper_closedness_action"),
-        "base_displacement_vertical_rotation": _float_spec(
-            1, -math.pi, math.pi, "base_displacement_vertical_rotation"
-        ),
-        "base_displacement_vector": _float_spec(2, -1.0, 1.0, "base_displacement_vector"),
-    }
-
-
-ACTION_SPACES = {"food": food_action_spec, "rt1": rt1_action_spec}
+# Name, size, dtype, minimum and maximum of each part.
+_ACTIONS = {
+    "food": [(ACTION_KEY, NUM_COORDINATES, "float32", 0.0, 1.0)],
+    "rt1": [
+        ("terminate_episode", 3, "int32", 0, 1),
+        ("world_vector", 3, "float32", -1.0, 1.0),
+        ("rotation_delta", 3, "float32", -math.pi / 2, math.pi / 2),
+        ("gripper_closedness_action", 1, "float32", -1.0, 1.0),
+        ("base_displacement_vertical_rotation", 1, "float32", -math.pi, math.pi),
+        ("base_displacement_vector", 2, "float32", -1.0, 1.0),
+    ],
+}
 
 
 def action_spec(action_space: str) -> dict[str, tensor_spec.BoundedTensorSpec]:
-    """The action spec called `action_space` ('food' or 'rt1').
+    """What an action consists of, in the order of its tokens; ValueError for another name.
 
-    Raises:
-        ValueError: if there is no such action space.
+    'food': the execution parameters of food acquisition, four tokens. 'rt1': the robot action of
+    the public RT-1 checkpoints, eleven: `terminate_episode` is one-hot int32 [3] and becomes one
+    token; the others are float32 and become one token per dimension. Ranges are those of the public
+    `policy_specs.pbtxt`.
     """
-    if action_space not in ACTION_SPACES:
-        raise ValueError(
-            f"action_space: expected one of {sorted(ACTION_SPACES)}, got {action_space!r}."
-        )
-    return ACTION_SPACES[action_space]()
+    import tensorflow as tf
+    from tf_agents.specs import tensor_spec
+
+    if action_space not in _ACTIONS:
+        raise ValueError(f"action_space: expected one of {[*_ACTIONS]}, got {action_space!r}.")
+    return {
+        name: tensor_spec.BoundedTensorSpec((size,), tf.as_dtype(dtype), low, high, name)
+        for name, size, dtype, low, high in _ACTIONS[action_space]
+    }
 
 
 @gin.configurable
 def observation_spec(
     image_height: int = IMAGE_SIZE, image_width: int = IMAGE_SIZE
 ) -> dict[str, tf.TypeSpec]:
-    """Spec of one time step's observation, without batch and time axes.
-
-    Args:
-        image_height: H, pixels; the public RT-1 checkpoints were trained on 256 x 320.
-        image_width: W, pixels.
-
-    Returns:
-        {'image': uint8 [H, W, 3] in 0..255, 'natural_language_embedding': float32 [512]}
-    """
+    """Spec of one time step's observation, without batch and time axes: {'image': uint8 [H, W, 3]
+    in 0..255, 'natural_language_embedding': float32 [512]}. The public RT-1 checkpoints were
+    trained on 256 x 320 pixels."""
     import tensorflow as tf
     from tf_agents.specs import tensor_spec
 
@@ -122,28 +95,16 @@ def observation_spec(
     }
 
 
-def example_observation(
-    batch_size: int, num_steps: int | None = None, spec: Mapping[str, tf.TypeSpec] | None = None
-) -> dict[str, tf.Tensor]:
-    """A grey image and a unit embedding that fit the spec: builds networks, warms servers up, feeds
-    tests.
-
-    Args:
-        batch_size: B.
-        num_steps: T; None leaves the time axis out.
-        spec: an observation spec; `observation_spec()` unless given.
-
-    Returns:
-        {'image': uint8 [B, (T,) H, W, 3], 'natural_language_embedding': float32 [B, (T,) 512]}
-    """
+def example_observation(batch_size: int) -> dict[str, tf.Tensor]:
+    """Grey images and unit embeddings that fit `observation_spec`:
+    {'image': uint8 [B, H, W, 3], 'natural_language_embedding': float32 [B, 512]}."""
     import tensorflow as tf
 
-    spec = spec or observation_spec()
-    outer = (batch_size,) if num_steps is None else (batch_size, num_steps)
-    size = spec[EMBEDDING_KEY].shape[-1]
+    shape = (batch_size, *observation_spec()[IMAGE_KEY].shape)
+    embedding = np.float32(1.0 / math.sqrt(EMBEDDING_SIZE))
     return {
-        IMAGE_KEY: tf.fill((*outer, *spec[IMAGE_KEY].shape), tf.constant(127, tf.uint8)),
-        EMBEDDING_KEY: tf.fill((*outer, size), np.float32(1.0 / math.sqrt(size))),
+        IMAGE_KEY: tf.fill(shape, tf.constant(127, tf.uint8)),
+        EMBEDDING_KEY: tf.fill((batch_size, EMBEDDING_SIZE), embedding),
     }
 
 

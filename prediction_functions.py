@@ -35,23 +35,19 @@ def check_sampling(dropout: str, num_samples: int | None, seed: int | None) -> N
     if dropout not in DROPOUT_SCOPES:
         raise ValueError(f"forward: expected dropout in {DROPOUT_SCOPES}, got {dropout!r}.")
     if dropout == "off" and (num_samples is not None or seed is not None):
+        raise ValueError("forward: num_samples and seed need dropout 'head' or 'full', got 'off'.")
+    if (num_samples is not None and num_samples < 1) or not 0 <= (seed or 0) < 2**31:
         raise ValueError(
-            "forward: num_samples and seed need dropout 'head' or 'full', got 'off', which has one "
-            "answer."
+            "forward: expected num_samples >= 1 and seed in 0 .. 2^31 - 1, got "
+            f"{num_samples} and {seed}."
         )
-    if num_samples is not None and num_samples < 1:
-        raise ValueError(f"forward: expected num_samples >= 1, got {num_samples}.")
-    if seed is not None and not 0 <= seed < 2**31:
-        raise ValueError(f"forward: expected seed in 0 .. 2^31 - 1, got {seed}.")
 
 
 def no_distributions() -> ValueError:
     """What to raise for a model that regresses coordinates."""
     return ValueError(
-        "token_distributions: expected a model with loss_type 'cross_entropy', whose answers are "
-        "drawn from tokens, got one that regresses coordinates ('l1' or 'smooth_l1'). Compare "
-        "several answers of it: those of flipped views or of several checkpoints, or samples of "
-        "forward(dropout='head', num_samples=16)."
+        "token_distributions: expected a model with loss_type 'cross_entropy', got one that "
+        "regresses coordinates; compare samples of forward(dropout='head', num_samples=16)."
     )
 
 
@@ -64,12 +60,10 @@ class PredictionFunctions:
     """Inference on batches of single images (T = 1).
 
     Attributes:
-        deterministic: (image [B, H, W, 3], embedding [B, D]) -> [B, 4].
-        sample_head: (image, embedding, num_samples, seed [2]) -> [S, B, 4]; features computed once.
-        sample_full: the same arguments and shapes; every image goes through the whole network S
-            times.
-        distributions: {'off', 'head', 'full': function with the arguments of `deterministic`,
-            `sample_head`, `sample_full` -> (what that one answers, probabilities of tokens
+        answers: {'off': (image [B, H, W, 3], embedding [B, D]) -> [B, 4],
+            'head': (image, embedding, num_samples, seed [2]) -> [S, B, 4], features computed once,
+            'full': the same arguments and shapes; each image goes through all of it S times}.
+        distributions: {as in `answers`, -> (what that one answers, probabilities of tokens
             [(S,) B, 4, vocab_size])}; empty for a model that regresses coordinates.
         image_shape: (H, W, 3).
         image_dtype: tf.uint8 or tf.float32.
@@ -102,10 +96,8 @@ class PredictionFunctions:
             # Nothing here needs AutoGraph, whose conversion doubles tracing time.
             return tf.function(function, signature, autograph=False)
 
-        self.deterministic, self.sample_head, self.sample_full = (
-            traced(scope, False) for scope in DROPOUT_SCOPES
-        )
         is_discrete = network.loss_type == "cross_entropy"
+        self.answers = {scope: traced(scope, False) for scope in DROPOUT_SCOPES}
         self.distributions = {s: traced(s, True) for s in DROPOUT_SCOPES if is_discrete}
 
     def features(

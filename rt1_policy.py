@@ -43,9 +43,8 @@ class RT1Policy:
         self.version = version
         observed = self._policy.time_step_spec.observation
         self.image_shape = tuple(observed[policy_specs.IMAGE_KEY].shape)
-        self.action_shapes = {
-            key: tuple(spec.shape) for key, spec in self._policy.action_spec.items()
-        }
+        actions = self._policy.action_spec
+        self.action_shapes = {key: tuple(spec.shape) for key, spec in actions.items()}
         self._act = tf.function(self._policy.action, autograph=False)
 
     @classmethod
@@ -53,10 +52,7 @@ class RT1Policy:
         cls, checkpoint_path: str | os.PathLike[str], config_file: str | None = None
     ) -> RT1Policy:
         """Loads a public RT-1 checkpoint; without a gin file as the config.gin beside it says.
-
-        Raises:
-            OSError, ValueError: if it cannot be loaded.
-        """
+        Raises OSError or ValueError if it cannot be loaded."""
         file = checkpoint_files.TensorFile(checkpoint_files.resolve_prefix(checkpoint_path))
         args = argparse.Namespace(config_file=config_file, trust_config=False, gin_bindings=[])
         checkpoint_loading.configure(args, file)
@@ -85,28 +81,22 @@ class RT1Policy:
             state: of the step before; `initial_state` at first.
 
         Returns:
-            The action (key -> array, in the ranges of `policy_specs.rt1_action_spec`), and the
+            The action (key -> array, in the ranges of `policy_specs.action_spec("rt1")`), and the
             state after it.
 
         Raises:
-            ValueError: for another shape or type.
+            ValueError: for another shape or type, or an embedding that is not finite.
             FloatingPointError: if the action is not finite.
         """
+        observation = {}
         for name, value, shape, dtype in (
-            ("image", image, self.image_shape, np.uint8),
-            ("natural_language_embedding", embedding, (policy_specs.EMBEDDING_SIZE,), np.float32),
+            (policy_specs.IMAGE_KEY, image, self.image_shape, "uint8"),
+            (policy_specs.EMBEDDING_KEY, embedding, (policy_specs.EMBEDDING_SIZE,), "float32"),
         ):
-            if value.shape != shape or value.dtype != dtype:
-                raise ValueError(
-                    f"{name}: expected {np.dtype(dtype)} {list(shape)}, got {value.dtype} "
-                    f"{list(value.shape)}."
-                )
-        if not np.isfinite(embedding).all():
-            raise ValueError("natural_language_embedding: expected finite numbers.")
-        observation = {
-            policy_specs.IMAGE_KEY: tf.constant(image[np.newaxis]),
-            policy_specs.EMBEDDING_KEY: tf.constant(embedding[np.newaxis]),
-        }
+            if value.shape != shape or value.dtype != dtype or not np.isfinite(value).all():
+                got = f"{value.dtype} {list(value.shape)}"
+                raise ValueError(f"{name}: expected finite {dtype} {list(shape)}, got {got}.")
+            observation[name] = tf.constant(value[np.newaxis])
         answer = self._act(time_step.transition(observation, tf.zeros(1)), state)
         action = {key: value.numpy()[0] for key, value in answer.action.items()}
         if not all(np.isfinite(value).all() for value in action.values()):

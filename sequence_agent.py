@@ -29,12 +29,10 @@ LOSS_NOT_FINITE = "SequenceAgent: the loss is not finite"
 GRADIENT_NOT_FINITE = "SequenceAgent: a gradient is not finite"
 # So many variables are named in them; one bad number usually spoils all.
 _MAX_NAMED = 20
-# Loss, metrics, gradients.
-_Results = tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor]]
 
 
 class SequencePolicy(tf_policy.TFPolicy):
-    """Acts one step at a time; its state is the rolling window of image tokens.
+    """Acts one step at a time, without dropout; its state is the rolling window of image tokens.
 
     Actions are clipped to the spec. BatchNorm uses its moving statistics.
     """
@@ -44,11 +42,9 @@ class SequencePolicy(tf_policy.TFPolicy):
         time_step_spec: time_step.TimeStep,
         action_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
         actor_network: transformer_network.TransformerNetwork,
-        dropout_at_inference: bool = False,
     ):
-        """Specs are of one step; with `dropout_at_inference`, `action` needs a seed."""
+        """Specs are of one step."""
         self._actor_network = actor_network
-        self._dropout_at_inference = dropout_at_inference
         super().__init__(
             time_step_spec, action_spec, policy_state_spec=actor_network.state_spec, clip=True
         )
@@ -59,23 +55,13 @@ class SequencePolicy(tf_policy.TFPolicy):
     def _action(
         self, time_step: time_step.TimeStep, policy_state: object, seed: tf.Tensor | None
     ) -> policy_step.PolicyStep:
-        if self._dropout_at_inference and seed is None:
-            raise ValueError(
-                "SequencePolicy.action: expected seed, an int32 tensor [2], because "
-                "DropoutSettings.at_inference is on; got None."
-            )
         action, state = self._actor_network(
-            time_step.observation,
-            step_type=time_step.step_type,
-            network_state=policy_state,
-            seed=tf.convert_to_tensor(seed, tf.int32) if self._dropout_at_inference else None,
+            time_step.observation, step_type=time_step.step_type, network_state=policy_state
         )
         return policy_step.PolicyStep(action, state, ())
 
     def _distribution(self, time_step: time_step.TimeStep, policy_state: object) -> None:
-        raise NotImplementedError(
-            "SequencePolicy.distribution: RT-1 answers with actions; use action()."
-        )
+        raise NotImplementedError("SequencePolicy: RT-1 answers with actions; use action().")
 
 
 class SequenceAgent(tf_agent.TFAgent):
@@ -87,9 +73,7 @@ class SequenceAgent(tf_agent.TFAgent):
         action_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
         actor_network: transformer_network.TransformerNetwork,
         optimizer: tf.keras.optimizers.Optimizer,
-        dropout_at_inference: bool = False,
         seed: int = 0,
-        train_step_counter: tf.Variable | None = None,
         accumulation_steps: int = 1,
     ):
         """Ties network, optimizer and policy together.
@@ -99,9 +83,7 @@ class SequenceAgent(tf_agent.TFAgent):
             action_spec: of one step.
             actor_network: the network; its `loss_type` chooses the loss.
             optimizer: a Keras optimizer.
-            dropout_at_inference: passed on to the policy.
             seed: with the step counter it seeds all dropout in training.
-            train_step_counter: int64 variable; a new one unless given.
             accumulation_steps: a batch is computed in so many micro-batches, one after the other.
                 Its gradient is the same but for BatchNorm, which sees one micro-batch at a time.
         """
@@ -109,19 +91,17 @@ class SequenceAgent(tf_agent.TFAgent):
         self._optimizer = optimizer
         self._seed = seed
         self._accumulation_steps = accumulation_steps
-        policy = SequencePolicy(time_step_spec, action_spec, actor_network, dropout_at_inference)
-        if train_step_counter is None:
-            only_first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-            train_step_counter = tf.Variable(
-                0, dtype=tf.int64, name="global_step", aggregation=only_first
-            )
+        policy = SequencePolicy(time_step_spec, action_spec, actor_network)
+        only_first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         super().__init__(
             time_step_spec,
             action_spec,
             policy,
             collect_policy=policy,
             train_sequence_length=actor_network.time_sequence_length,
-            train_step_counter=train_step_counter,
+            train_step_counter=tf.Variable(
+                0, dtype=tf.int64, name="global_step", aggregation=only_first
+            ),
         )
 
     def _loss(
@@ -129,25 +109,13 @@ class SequenceAgent(tf_agent.TFAgent):
         experience: trajectory.Trajectory,
         weights: tf.Tensor | None = None,
         training: bool = False,
-        seed: tf.Tensor | None = None,
     ) -> tf_agent.LossInfo:
-        """The loss of a batch, for validation.
-
-        Args:
-            experience: trajectories [B, T, ...].
-            weights: float32 [B] or scalar, weights of the samples.
-            training: BatchNorm's mode.
-            seed: int32 [2], None for no dropout.
-
-        Returns:
-            The scalar loss and {'outputs': what the network gave, not clipped, **metrics}.
-        """
+        """The loss of trajectories [B, T, ...], for validation; `weights` as in `train`. Returns
+        the scalar and {'outputs': what the network gave, not clipped, **metrics}."""
         network = self._actor_network
-        outputs = network.outputs(experience.observation, training, seed)
-        step_weights = _step_weights(experience, weights)
-        loss, metrics = losses.imitation(
-            outputs, self._labels(experience.action), step_weights, network.loss_type
-        )
+        outputs = network.outputs(experience.observation, training)
+        labels, step_weights = self._labels(experience.action), _step_weights(experience, weights)
+        loss, metrics = losses.imitation(outputs, labels, step_weights, network.loss_type)
         return tf_agent.LossInfo(loss, {"outputs": outputs, **metrics})
 
     def _labels(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -183,16 +151,16 @@ class SequenceAgent(tf_agent.TFAgent):
         total = _sum_over_devices(tf.reduce_sum(step_weights))
 
         def results_of(
-            samples: trajectory.Trajectory, step_weights: tf.Tensor, seed: tf.Tensor
-        ) -> _Results:
+            samples: trajectory.Trajectory, weights: tf.Tensor, seed: tf.Tensor
+        ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor]]:
             """What some samples add to loss, metrics and gradients of the whole batch."""
             # The share is part of what is differentiated, because through BatchNorm's statistics
             # the loss of one device depends on what others have.
-            share = tf.reduce_sum(step_weights) / total
+            share = tf.reduce_sum(weights) / total
             with tf.GradientTape() as tape:
                 outputs = network.outputs(samples.observation, True, seed)
                 labels = self._labels(samples.action)
-                loss, metrics = losses.imitation(outputs, labels, step_weights, network.loss_type)
+                loss, metrics = losses.imitation(outputs, labels, weights, network.loss_type)
                 loss = share * loss
             gradients = tape.gradient(loss, variables)
             # A variable that the loss does not depend on would silently never learn.
@@ -218,10 +186,15 @@ class SequenceAgent(tf_agent.TFAgent):
         loss, metrics, gradients = _sum_over_devices(results)
         squares = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
         norm = tf.sqrt(2.0 * tf.reduce_sum(squares))
+
+        def undo() -> tf.Tensor:
+            for variable, value in zip(statistics, before):
+                variable.assign(value)
+            return tf.constant(False)
+
         is_finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-        with tf.control_dependencies([_undo_unless(is_finite, statistics, before)]):
-            paths = variables_by_path(network)
-            names = {id(variable): path for path, variable in paths.items()}
+        with tf.control_dependencies([tf.cond(is_finite, lambda: tf.constant(True), undo)]):
+            names = {id(variable): path for path, variable in variables_by_path(network).items()}
             names = [names.get(id(variable), variable.name) for variable in variables]
             checks = _check_finite(loss, squares, names, self.train_step_counter)
         with tf.control_dependencies([check for check in checks if check is not None]):
@@ -252,9 +225,8 @@ def variables_by_path(root: tf.Module | tf.train.Checkpoint) -> dict[str, tf.Var
     Returns:
         {'_transformer/_token_emb/bias': variable}, each variable once, nearest first.
     """
-    found: dict[str, tf.Variable] = {}
-    # Holds the objects too: the id of one that is collected may come again.
-    seen = {id(root): root}
+    found = {}
+    seen = {id(root): root}  # the object too: the id of one that is collected may come again
     queue = collections.deque([("", root)])
     while queue:
         path, node = queue.popleft()
@@ -308,19 +280,6 @@ def _sum_over_devices(values: object) -> object:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
-def _undo_unless(
-    condition: tf.Tensor, variables: Sequence[tf.Variable], before: Sequence[tf.Tensor]
-) -> tf.Tensor:
-    """Gives variables their earlier values back unless `condition`, a bool scalar, holds."""
-
-    def undo() -> tf.Tensor:
-        for variable, value in zip(variables, before):
-            variable.assign(value)
-        return tf.constant(False)
-
-    return tf.cond(condition, lambda: tf.constant(True), undo)
-
-
 def _check_finite(
     loss: tf.Tensor, squares: tf.Tensor, names: Sequence[str], step: tf.Tensor
 ) -> list[tf.Operation]:
@@ -329,19 +288,14 @@ def _check_finite(
     `squares` holds half the squared norm of each gradient, `names` the names in the same order.
     """
     faulty = tf.boolean_mask(tf.constant(list(names)), ~tf.math.is_finite(squares))
+    is_finite = tf.math.is_finite(loss)
+    # One string, which reads alike in a graph and outside of it.
+    text = tf.where(is_finite, GRADIENT_NOT_FINITE, LOSS_NOT_FINITE)
+    text += tf.strings.join([", at step ", tf.as_string(step), ": loss ", tf.as_string(loss)])
     listed = tf.strings.reduce_join(faulty[:_MAX_NAMED], separator=", ")
-    at_step, count = tf.as_string(step), tf.as_string(tf.size(faulty))
-    gradients = ["gradients that are not: ", listed, " (", count, " in all)"]
-    loss_text = [LOSS_NOT_FINITE, ", at step ", at_step, ": ", tf.as_string(loss), "; "]
-    gradient_text = [GRADIENT_NOT_FINITE, ", at step ", at_step, "; "]
-    # One string each, which reads alike in a graph and outside of it.
-    return [
-        tf.debugging.Assert(is_finite, [tf.strings.join([*text, *gradients])])
-        for is_finite, text in (
-            (tf.math.is_finite(loss), loss_text),
-            (tf.math.is_finite(tf.reduce_sum(squares)), gradient_text),
-        )
-    ]
+    count = tf.as_string(tf.size(faulty))
+    text += tf.strings.join(["; gradients that are not: ", listed, " (", count, " in all)"])
+    return [tf.debugging.Assert(is_finite & tf.math.is_finite(tf.reduce_sum(squares)), [text])]
 
 
 def on_devices(train: Callable[..., tf_agent.LossInfo]) -> Callable[..., tf_agent.LossInfo]:

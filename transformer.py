@@ -61,7 +61,7 @@ def attention_mask(num_steps: int, num_image_tokens: int, num_action_tokens: int
 
 @dataclasses.dataclass(frozen=True)
 class LayerRows:
-    """What one layer of the transformer has to compute."""
+    """What one layer of the transformer has to compute, see `layer_rows`."""
 
     inputs: np.ndarray  # increasing positions, R of them, that come in
     queries: np.ndarray  # which rows of `inputs` go on, Q of them
@@ -70,29 +70,22 @@ class LayerRows:
 
 
 def layer_rows(mask: np.ndarray, num_layers: int, outputs: np.ndarray) -> list[LayerRows]:
-    """Which rows each layer needs, so that the last one has those at `outputs`.
+    """Which rows each layer needs, the first layer first, so that the last one has those at
+    `outputs` (increasing positions); `mask` is [N, N].
 
     Nobody looks at the last action position, and at no action position of the last step: with
     T = 1, 8 image tokens and 4 action tokens, 11 of 12 rows come in, 8 are keys, 4 leave the last
     layer. That is a quarter of the work.
-
-    Args:
-        mask: [N, N], 1 where row may look at column.
-        num_layers: how many.
-        outputs: increasing positions.
-
-    Returns:
-        One for each layer, the first layer first.
     """
     layers = []
     for _ in range(num_layers):
         keys = np.flatnonzero(mask[outputs].any(axis=0))
         inputs = np.union1d(outputs, keys)
-        queries = np.searchsorted(inputs, outputs)
         seen = mask[np.ix_(outputs, keys)].astype(np.float32)
-        layers.append(LayerRows(inputs, queries, np.searchsorted(inputs, keys), seen))
+        rows = LayerRows(inputs, *(np.searchsorted(inputs, one) for one in (outputs, keys)), seen)
+        layers.insert(0, rows)
         outputs = inputs
-    return layers[::-1]
+    return layers
 
 
 class MultiHeadAttention(tf.keras.layers.Layer):
@@ -107,7 +100,7 @@ class MultiHeadAttention(tf.keras.layers.Layer):
         dropout_seed: int32 [2], None for no dropout of the attention weights.
 
     Returns:
-        float [B, Q, D] and the attention weights [B, num_heads, Q, K] (before dropout).
+        float [B, Q, D].
     """
 
     def __init__(self, input_size: int, num_heads: int, key_dim: int, dropout_rate: float):
@@ -133,16 +126,15 @@ class MultiHeadAttention(tf.keras.layers.Layer):
         keys: tf.Tensor,
         mask: tf.Tensor,
         dropout_seed: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """See the class."""
+    ) -> tf.Tensor:
         query = self._query_dense(queries) * self._scale
         scores = tf.einsum("bmhk,bnhk->bhnm", self._key_dense(keys), query)
         # In float32 also where a policy has the products in fewer bits.
         scores = tf.cast(scores, tf.float32) + (1.0 - mask) * _MASKED
         weights = tf.cast(tf.nn.softmax(scores, axis=-1), query.dtype)
-        kept = dropout_settings.dropout(weights, self._dropout_rate, dropout_seed)
-        mixed = tf.einsum("bhnm,bmhk->bnhk", kept, self._value_dense(keys))
-        return self._output_dense(mixed), weights
+        weights = dropout_settings.dropout(weights, self._dropout_rate, dropout_seed)
+        mixed = tf.einsum("bhnm,bmhk->bnhk", weights, self._value_dense(keys))
+        return self._output_dense(mixed)
 
 
 class _TransformerLayer(tf.keras.layers.Layer):
@@ -169,16 +161,12 @@ class _TransformerLayer(tf.keras.layers.Layer):
         self.built = True
 
     def call(
-        self,
-        inputs: tf.Tensor,
-        rows: LayerRows,
-        dropout_seed: tf.Tensor | None = None,
+        self, inputs: tf.Tensor, rows: LayerRows, dropout_seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         split = functools.partial(dropout_settings.split_seed, dropout_seed)
         normed = self.layernorm1(inputs)
         queries, keys = _take(normed, rows.queries), _take(normed, rows.keys)
-        attended, _ = self.mha1(queries, keys, rows.mask, split(0))
-        x = _take(inputs, rows.queries) + attended
+        x = _take(inputs, rows.queries) + self.mha1(queries, keys, rows.mask, split(0))
         y = self.ff(self.layernorm2(x))
         return x + dropout_settings.dropout(y, self._feed_forward_dropout, split(1))
 
@@ -231,19 +219,18 @@ class Transformer(tf.keras.layers.Layer):
                 feed-forward layer is added to the embeddings, so both have this size.
         """
         super().__init__(name="transformer")
-        embedding_size = feed_forward_size
         self._num_positions = num_positions
         self._dropout = dropout
         self._layers = [
-            _TransformerLayer(embedding_size, num_heads, key_dim, dropout)
+            _TransformerLayer(feed_forward_size, num_heads, key_dim, dropout)
             for _ in range(num_layers)
         ]
-        self._token_emb = tf.keras.layers.Dense(embedding_size)
-        self._position_emb = tf.keras.layers.Dense(embedding_size)
+        self._token_emb = tf.keras.layers.Dense(feed_forward_size)
+        self._position_emb = tf.keras.layers.Dense(feed_forward_size)
         self._output_tokens = tf.keras.layers.Dense(vocab_size)
         self._token_emb.build((None, None, input_size))
         self._position_emb.build((None, num_positions))
-        self._output_tokens.build((None, None, embedding_size))
+        self._output_tokens.build((None, None, feed_forward_size))
         self.built = True
 
     def call(
@@ -253,16 +240,15 @@ class Transformer(tf.keras.layers.Layer):
         dropout_seed: tf.Tensor | None = None,
         output_positions: np.ndarray | None = None,
     ) -> tf.Tensor:
-        """See the class."""
         split = functools.partial(dropout_settings.split_seed, dropout_seed)
         if output_positions is None:
             output_positions = np.arange(self._num_positions)
-        every_layer = layer_rows(mask, len(self._layers), output_positions)
-        needed = every_layer[0].inputs
+        rows_of_layers = layer_rows(mask, len(self._layers), output_positions)
+        needed = rows_of_layers[0].inputs
         positions = self._position_emb(tf.one_hot(needed, self._num_positions))
         x = self._token_emb(_take(tokens, needed)) + positions
         x = dropout_settings.dropout(x, self._dropout.transformer_embedding, split(0))
-        for index, (layer, rows) in enumerate(zip(self._layers, every_layer)):
+        for index, (layer, rows) in enumerate(zip(self._layers, rows_of_layers)):
             x = layer(x, rows, split(1, index))
         x = dropout_settings.dropout(x, self._dropout.action_embedding, split(2))
         return self._output_tokens(x)

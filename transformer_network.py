@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import gin
 import tensorflow as tf
@@ -21,6 +21,7 @@ from tf_agents.networks import network
 from tf_agents.specs import tensor_spec
 
 import dropout_settings
+import losses
 import policy_specs
 import transformer
 from film_efficientnet import film_efficientnet_encoder
@@ -28,8 +29,6 @@ from tokenizers import action_tokenizer, image_tokenizer
 
 Observation = Mapping[str, tf.Tensor]
 State = dict[str, tf.Tensor]
-LOSS_TYPES = ("cross_entropy", "l1", "smooth_l1")
-ANSWERS = ("mode", "mean")
 
 
 class RollingWindow:
@@ -48,18 +47,13 @@ class RollingWindow:
     def __init__(self, num_steps: int, token_shape: tuple[int, int], num_action_tokens: int):
         """`num_steps` is T, `token_shape` (N, D), `num_action_tokens` A."""
         self._num_steps = num_steps
-        self._token_shape = token_shape
-        self._num_action_tokens = num_action_tokens
-
-    def state_spec(self) -> dict[str, tf.TensorSpec]:
-        """Spec of the state of one episode (no batch axis)."""
-        tokens = (self._num_steps, *self._token_shape)
-        actions = (self._num_steps, self._num_action_tokens)
-        return {
-            "context_image_tokens": tf.TensorSpec(tokens, tf.float32, "context_image_tokens"),
-            "action_tokens": tf.TensorSpec(actions, tf.int32, "action_tokens"),
-            "seq_idx": tf.TensorSpec((1,), tf.int32, "seq_idx"),
+        parts = {
+            "context_image_tokens": ((num_steps, *token_shape), tf.float32),
+            "action_tokens": ((num_steps, num_action_tokens), tf.int32),
+            "seq_idx": ((1,), tf.int32),
         }
+        # Of one episode (no batch axis).
+        self.state_spec = {name: tf.TensorSpec(*part, name) for name, part in parts.items()}
 
     def push(self, state: State, image_tokens: tf.Tensor) -> tuple[State, tf.Tensor]:
         """Adds the image tokens [B, N, D] of the current step: the state after it, and the row [B]
@@ -88,17 +82,15 @@ class TransformerNetwork(network.Network):
     """The one network of training and serving.
 
     Call arguments (TF-Agents' contract for actor networks):
-        inputs: {'image': uint8 0..255 or float 0..1 [B, (T,) H, W, 3],
-            'natural_language_embedding': float32 [B, (T,) D_context]}. With a time axis: a training
-            sequence; without: one step of a policy.
+        inputs: {'image': uint8 0..255 or float 0..1 [B, H, W, 3],
+            'natural_language_embedding': float32 [B, D_context]}, one step of a policy.
         step_type: ignored; TF-Agents resets the state at the first step of an episode.
         network_state: of `RollingWindow`; zeros unless given.
-        training: BatchNorm's mode.
-        seed: int32 [2] for everything random; None for no dropout and no shift of the images.
 
     Returns:
-        (action, new state): for each key of the action spec [B, d], the action of the last step,
-        not clipped to the spec.
+        (action, new state): for each key of the action spec [B, d], not clipped to the spec.
+
+    What learns or is random begins with `outputs`.
     """
 
     def __init__(
@@ -109,7 +101,6 @@ class TransformerNetwork(network.Network):
         loss_type: str = "smooth_l1",
         time_sequence_length: int = 1,
         token_embedding_size: int = 512,
-        action_order: Sequence[str] | None = None,
         pad_and_crop: bool = False,
         answer: str = "mode",
     ):
@@ -123,7 +114,6 @@ class TransformerNetwork(network.Network):
                 regression head.
             time_sequence_length: T, steps the transformer looks at; 6 in RT-1, 1 for food.
             token_embedding_size: D of the image tokens.
-            action_order: keys of the action spec in the order of their tokens.
             pad_and_crop: shift images at random in training, as RT-1 does.
             answer: with cross_entropy, 'mode', the likeliest token, as in RT-1; or 'mean' of the
                 distribution: where start and end are likely in two ways each, the modes of four
@@ -132,39 +122,32 @@ class TransformerNetwork(network.Network):
         Raises:
             ValueError: if settings contradict each other.
         """
-        if answer not in ANSWERS:
-            raise ValueError(f"TransformerNetwork: expected answer in {ANSWERS}, got {answer!r}.")
-        if loss_type not in LOSS_TYPES:
-            raise ValueError(
-                f"TransformerNetwork: expected loss_type in {LOSS_TYPES}, got {loss_type!r}."
-            )
-        discrete = [key for key, spec in output_tensor_spec.items() if spec.dtype != tf.float32]
-        if loss_type != "cross_entropy" and discrete:
-            raise ValueError(
-                f"TransformerNetwork: loss_type {loss_type!r} regresses float actions, got "
-                f"{discrete}, which are not; use 'cross_entropy'."
-            )
-        if pad_and_crop and policy_specs.ACTION_KEY in output_tensor_spec:
-            raise ValueError(
-                "TransformerNetwork: pad_and_crop shifts the image but not execution parameters, "
-                "which name positions in it; shift food images in the data pipeline instead."
-            )
-        actions = action_tokenizer.RT1ActionTokenizer(output_tensor_spec, action_order=action_order)
-        height, width, _ = input_tensor_spec[policy_specs.IMAGE_KEY].shape
+        is_regressed = all(one.dtype == tf.float32 for one in output_tensor_spec.values())
+        # Execution parameters name positions in the picture, which pad_and_crop would shift alone.
+        has_positions = policy_specs.ACTION_KEY in output_tensor_spec
+        for name, value, allowed in (
+            ("loss_type", loss_type, list(losses.METRIC) if is_regressed else ["cross_entropy"]),
+            ("answer", answer, ["mode", "mean"]),
+            ("pad_and_crop", pad_and_crop, [False] if has_positions else [False, True]),
+        ):
+            if value not in allowed:
+                raise ValueError(
+                    f"TransformerNetwork: expected {name} in {allowed} for the actions "
+                    f"{list(output_tensor_spec)}, got {value!r}."
+                )
+        actions = action_tokenizer.RT1ActionTokenizer(output_tensor_spec)
         context_size = input_tensor_spec[policy_specs.EMBEDDING_KEY].shape[-1]
         images = image_tokenizer.RT1ImageTokenizer(dropout, token_embedding_size, context_size)
-        layout = (time_sequence_length, images.num_tokens(height, width), actions.num_tokens)
+        # T, image tokens and action tokens of a step.
+        layout = (time_sequence_length, images.num_tokens, actions.num_tokens)
         window = RollingWindow(
-            time_sequence_length, (layout[1], token_embedding_size), actions.num_tokens
+            time_sequence_length, (images.num_tokens, token_embedding_size), actions.num_tokens
         )
-        super().__init__(input_tensor_spec, window.state_spec(), name="transformer_network")
-        self.loss_type = loss_type
-        self._answer = answer
+        super().__init__(input_tensor_spec, window.state_spec, name="transformer_network")
+        self.loss_type, self._answer, self._pad_and_crop = loss_type, answer, pad_and_crop
         self.time_sequence_length = time_sequence_length
         self.action_tokenizer = actions
-        self._pad_and_crop = pad_and_crop
         self._window = window
-        self._num_image_tokens, self._num_action_tokens = layout[1:]
         self._attention_mask = transformer.attention_mask(*layout)
         # The transformer predicts the next token: logits are read one position earlier.
         self._logit_positions = transformer.action_positions(*layout).ravel() - 1
@@ -187,12 +170,11 @@ class TransformerNetwork(network.Network):
 
     def parts(self) -> dict[str, tf.keras.layers.Layer]:
         """The parts that can be frozen, by the names of train.py's flags."""
-        layers = {
-            "efficientnet": self._image_tokenizer.encoder,
-            "tokenlearner": self._image_tokenizer.token_learner,
+        return {
+            "efficientnet": self._image_tokenizer._tokenizer,
+            "tokenlearner": self._image_tokenizer._token_learner,
             "transformer": self._transformer,
         }
-        return {name: layer for name, layer in layers.items() if layer is not None}
 
     @property
     def used_trainable_variables(self) -> list[tf.Variable]:
@@ -224,9 +206,8 @@ class TransformerNetwork(network.Network):
         images = tf.reshape(images, (-1, *images.shape[2:]))
         context = observation[policy_specs.EMBEDDING_KEY]
         context = tf.reshape(context, (-1, context.shape[-1]))
-        crop_seed = None
-        if training and self._pad_and_crop:
-            crop_seed = dropout_settings.split_seed(seed, 1)
+        is_shifted = training and self._pad_and_crop
+        crop_seed = dropout_settings.split_seed(seed, 1) if is_shifted else None
         images = film_efficientnet_encoder.preprocess(images, crop_seed)
         seed = dropout_settings.split_seed(seed, 0)
         features = self._image_tokenizer.features(images, context, training, seed)
@@ -243,14 +224,13 @@ class TransformerNetwork(network.Network):
             Logits [B, T, num_action_tokens, vocab_size], or coordinates [B, T, num_action_tokens].
         """
         tokens = self._image_tokenizer.tokens(features, dropout_settings.split_seed(seed, 0))
-        # Not tokens.shape[1]: without TokenLearner a trace does not know it.
-        outer = (-1, self.time_sequence_length, self._num_image_tokens)
-        return self._head_from_tokens(tf.reshape(tokens, (*outer, tokens.shape[-1])), seed)
+        outer = (-1, self.time_sequence_length)
+        return self._head_from_tokens(tf.reshape(tokens, (*outer, *tokens.shape[1:])), seed)
 
     def _head_from_tokens(self, tokens: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """[B, T, N, D] to what `head` returns."""
-        action_tokens = tf.zeros_like(tokens[:, :, :1])
-        action_tokens = tf.repeat(action_tokens, self._num_action_tokens, axis=2)
+        num_action_tokens = self.action_tokenizer.num_tokens
+        action_tokens = tf.repeat(tf.zeros_like(tokens[:, :, :1]), num_action_tokens, axis=2)
         sequence = tf.concat([tokens, action_tokens], axis=2)
         sequence = tf.reshape(sequence, (-1, len(self._attention_mask), tokens.shape[-1]))
         logits = self._transformer(
@@ -259,7 +239,7 @@ class TransformerNetwork(network.Network):
             dropout_seed=dropout_settings.split_seed(seed, 1),
             output_positions=self._logit_positions,
         )
-        outer = (-1, self.time_sequence_length, self._num_action_tokens)
+        outer = (-1, self.time_sequence_length, num_action_tokens)
         if self.loss_type == "cross_entropy":
             outputs = tf.reshape(logits, (*outer, logits.shape[-1]))
         else:
@@ -269,76 +249,40 @@ class TransformerNetwork(network.Network):
     def outputs(
         self, observation: Observation, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """What the loss is computed on: see `head`.
-
-        Args:
-            observation: as `image_features` takes it.
-            training: BatchNorm's mode.
-            seed: int32 [2], None for nothing random.
-
-        Returns:
-            Logits [B, T, num_action_tokens, vocab_size], or coordinates [B, T, num_action_tokens].
-        """
+        """What the loss is computed on, as `head` returns it; the arguments are those of
+        `image_features`."""
         features = self.image_features(observation, training, dropout_settings.split_seed(seed, 0))
         return self.head(features, dropout_settings.split_seed(seed, 1))
 
     def actions(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Outputs to actions, not clipped.
-
-        Args:
-            outputs: logits [..., num_action_tokens, vocab_size] or coordinates
-                [..., num_action_tokens].
-
-        Returns:
-            For each key of the action spec a tensor [..., d].
-        """
-        if self.loss_type == "cross_entropy":
-            if self._answer == "mean":
-                return self.action_tokenizer.expected_action(outputs)
-            return self.action_tokenizer.detokenize(tf.argmax(outputs, -1, output_type=tf.int32))
-        return self.action_tokenizer.split(outputs)
+        """Outputs, logits [..., num_action_tokens, vocab_size] or coordinates
+        [..., num_action_tokens], to actions, not clipped: for each key of the action spec
+        [..., d]."""
+        if self.loss_type != "cross_entropy":
+            return self.action_tokenizer.split(outputs)
+        if self._answer == "mean":
+            return self.action_tokenizer.expected_action(outputs)
+        return self.action_tokenizer.detokenize(tf.argmax(outputs, -1, output_type=tf.int32))
 
     def call(
         self,
         inputs: Observation,
         step_type: tf.Tensor | None = None,
         network_state: State | tuple[()] = (),
-        training: bool = False,
-        seed: tf.Tensor | None = None,
-    ) -> tuple[dict[str, tf.Tensor], State | tuple[()]]:
-        """See the class."""
-        images = inputs[policy_specs.IMAGE_KEY]
-        state = network_state or self.get_initial_state(tf.shape(images)[0])
-        if images.shape.rank == 5:
-            outputs = self.outputs(inputs, training, seed)
-            return self.actions(outputs[:, -1]), state
-        outputs, state = self.policy_step(inputs, state, training, seed)
+    ) -> tuple[dict[str, tf.Tensor], State]:
+        batch_size = tf.shape(inputs[policy_specs.IMAGE_KEY])[0]
+        state = network_state or self.get_initial_state(batch_size)
+        outputs, state = self.policy_step(inputs, state)
         return self.actions(outputs), state
 
-    def policy_step(
-        self,
-        observation: Observation,
-        state: State,
-        training: bool = False,
-        seed: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, State]:
-        """One step of an episode.
-
-        Args:
-            observation: as `image_features` takes it, without the time axis.
-            state: after the step before.
-            training: BatchNorm's mode.
-            seed: int32 [2], None for nothing random.
-
-        Returns:
-            Outputs [B, ...] of the current step, for `actions`, and the state after it.
-        """
+    def policy_step(self, observation: Observation, state: State) -> tuple[tf.Tensor, State]:
+        """One step of an episode: the outputs [B, ...] of the current step, for `actions`, and the
+        state after it. `observation` is as `image_features` takes it, without the time axis;
+        `state` that after the step before."""
         observation = {key: value[:, tf.newaxis] for key, value in observation.items()}
-        features = self.image_features(observation, training, dropout_settings.split_seed(seed, 0))
-        seed = dropout_settings.split_seed(seed, 1)
-        tokens = self._image_tokenizer.tokens(features, dropout_settings.split_seed(seed, 0))
+        tokens = self._image_tokenizer.tokens(self.image_features(observation))
         state, row = self._window.push(state, tokens)
-        outputs = self._head_from_tokens(state["context_image_tokens"], seed)
+        outputs = self._head_from_tokens(state["context_image_tokens"], None)
         outputs = tf.gather(outputs, row, axis=1, batch_dims=1)
         if self.loss_type == "cross_entropy":
             answered = tf.argmax(outputs, -1, output_type=tf.int32)

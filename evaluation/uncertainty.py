@@ -27,7 +27,7 @@ import numpy as np
 import tqdm
 
 from food_data import framing, image_placement, npz_dataset
-from tokenizers import action_coding
+from tokenizers import action_tokenizer
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
@@ -89,7 +89,7 @@ class Estimate:
 
 
 def from_distributions(
-    answers: np.ndarray, probabilities: np.ndarray, coding: str = action_coding.ENDPOINTS
+    answers: np.ndarray, probabilities: np.ndarray, coding: str = action_tokenizer.ENDPOINTS
 ) -> Estimate:
     """What one pass says: answers [B, 4] and probabilities [B, 4, V] of tokens of a coding. Scores
     'credible_width', 'entropy', 'midpoint_std'; ValueError if rows are no probabilities."""
@@ -104,7 +104,7 @@ def from_distributions(
     }
     # Tokens are independent: the distribution of a sum or difference is a convolution.
     places, extents = probabilities[:, :2], probabilities[:, 2:]
-    if coding == action_coding.ENDPOINTS:
+    if coding == action_tokenizer.ENDPOINTS:
         places, extents = _convolved(places, extents), _convolved(extents, places[..., ::-1])
     cosines, sines = _doubled_angles(probabilities.shape[-1], coding)
     along, across = extents[:, 0], extents[:, 1]
@@ -137,10 +137,10 @@ def execution_parameters_std(
             "token distributions: expected probabilities of at least 0 that sum to 1, got others; "
             "take the softmax of logits first."
         )
-    values = action_coding.bin_values(probabilities.shape[-1])
-    coded = action_coding.encode(np.asarray(answers, np.float64), coding)
+    values = action_tokenizer.bin_values(probabilities.shape[-1])
+    coded = action_tokenizer.encode(np.asarray(answers, np.float64), coding)
     squared = np.sum(probabilities * np.square(values - coded[..., None]), axis=-1)
-    return action_coding.std_about(np.sqrt(squared), probabilities @ values - coded, coding)
+    return action_tokenizer.std_about(np.sqrt(squared), probabilities @ values - coded, coding)
 
 
 def credible_width(probabilities: np.ndarray) -> np.ndarray:
@@ -189,8 +189,8 @@ def motion_features(answers: np.ndarray, doubled: np.ndarray) -> dict[str, np.nd
 @functools.lru_cache(maxsize=4)
 def _doubled_angles(size: int, coding: str) -> tuple[np.ndarray, np.ndarray]:
     """Cosine and sine of twice the angle of a motion, by the bins of its x and y extent."""
-    if coding == action_coding.MIDPOINT_EXTENT:
-        extents = action_coding.bin_values(size) - action_coding.EXTENT_OFFSET
+    if coding == action_tokenizer.MIDPOINT_EXTENT:
+        extents = action_tokenizer.bin_values(size) - action_tokenizer.EXTENT_OFFSET
     else:
         extents = np.arange(1 - size, size, dtype=np.float64)
     angles = 2 * np.arctan2(extents[np.newaxis, :], extents[:, np.newaxis])

@@ -22,10 +22,8 @@ class Block:
     out_filters: int
     expand_ratio: int  # channels of the depthwise convolution = in_filters * expand_ratio
     strides: int
-    # Channels of the squeeze-and-excite bottleneck; None for a block without.
-    squeeze_filters: int | None
-    # Share of `DropoutSettings.backbone_drop_connect` that applies here, 0..1.
-    drop_connect_fraction: float
+    squeeze_filters: int | None  # channels of the squeeze-and-excite bottleneck; None: without one
+    drop_connect_fraction: float  # share of `DropoutSettings.backbone_drop_connect`, 0..1
     stage: int = 1  # 1 .. 7
     activation: str = "silu"  # 'silu' or 'relu6'
 
@@ -59,19 +57,7 @@ _STAGES = (
     (5, 4, 192, 6, 2),
     (3, 1, 320, 6, 1),
 )
-_STEM_FILTERS = 32
-_TOP_FILTERS = 1280
-_STEM_STRIDES = 2
-_SQUEEZE_RATIO = 0.25
-TOTAL_STRIDES = 32
 NUM_STAGES = len(_STAGES)
-
-
-def variant(name: str) -> Variant:
-    """The variant called `name`; ValueError if there is none."""
-    if name not in VARIANTS:
-        raise ValueError(f"EfficientNet variant: expected one of {sorted(VARIANTS)}, got {name!r}.")
-    return VARIANTS[name]
 
 
 def round_filters(filters: int, width: float) -> int:
@@ -83,48 +69,48 @@ def round_filters(filters: int, width: float) -> int:
 
 def stem_filters(width: float, lite: bool = False) -> int:
     """Channels of the first convolution."""
-    return _STEM_FILTERS if lite else round_filters(_STEM_FILTERS, width)
+    return 32 if lite else round_filters(32, width)
 
 
 def top_filters(width: float, lite: bool = False) -> int:
     """Channels of the last convolution, C of the feature map."""
-    return _TOP_FILTERS if lite else round_filters(_TOP_FILTERS, width)
+    return 1280 if lite else round_filters(1280, width)
 
 
 def blocks(
     width: float,
     depth: float,
-    output_stride: int = TOTAL_STRIDES,
+    output_stride: int = 32,
     lite: bool = False,
     num_stages: int = NUM_STAGES,
 ) -> list[Block]:
     """The MBConv blocks of the first stages in order. Once the strides multiply to `output_stride`
     (image pixels per feature), later stages keep the resolution."""
-    if output_stride not in (2, 4, 8, 16, TOTAL_STRIDES):
-        raise ValueError(f"output_stride: expected 2, 4, 8, 16 or 32 px, got {output_stride}.")
-    if not 1 <= num_stages <= NUM_STAGES:
-        raise ValueError(f"num_stages: expected 1 to {NUM_STAGES}, got {num_stages}.")
+    if output_stride not in (2, 4, 8, 16, 32) or not 1 <= num_stages <= NUM_STAGES:
+        raise ValueError(
+            "FilmEfficientNet: expected output_stride 2, 4, 8, 16 or 32 px and num_stages 1 to "
+            f"{NUM_STAGES}, got {output_stride} and {num_stages}."
+        )
     repeats = [math.ceil(depth * stage[1]) for stage in _STAGES]
     if lite:
         repeats[0], repeats[-1] = _STAGES[0][1], _STAGES[-1][1]
-    result, in_filters, stride_so_far = [], stem_filters(width, lite), _STEM_STRIDES
+    result, in_filters, stride_so_far = [], stem_filters(width, lite), 2
     for number, (kernel_size, _, filters, expand_ratio, strides) in enumerate(_STAGES[:num_stages]):
         strides = strides if stride_so_far * strides <= output_stride else 1
         stride_so_far *= strides
         for repeat in range(repeats[number]):
-            out_filters = round_filters(filters, width)
             block = Block(
                 name=f"block{number + 1}{chr(ord('a') + repeat)}",
                 kernel_size=kernel_size,
                 in_filters=in_filters,
-                out_filters=out_filters,
+                out_filters=round_filters(filters, width),
                 expand_ratio=expand_ratio,
                 strides=strides if repeat == 0 else 1,
-                squeeze_filters=None if lite else max(1, int(in_filters * _SQUEEZE_RATIO)),
+                squeeze_filters=None if lite else max(1, in_filters // 4),
                 drop_connect_fraction=len(result) / sum(repeats),
                 stage=number + 1,
                 activation="relu6" if lite else "silu",
             )
             result.append(block)
-            in_filters = out_filters
+            in_filters = block.out_filters
     return result

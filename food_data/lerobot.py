@@ -270,7 +270,7 @@ def write_shards(
 
     Raises OSError, ValueError, LookupError.
     """
-    spec, features = policy_specs.rt1_action_spec(), dataset.info["features"]
+    spec, features = policy_specs.action_spec("rt1"), dataset.info["features"]
     sizes = {key: one.shape[0] for key, one in spec.items()}
     given = [key for key in sizes if f"{ACTION_KEY}.{key}" in features]
     about = features.get(ACTION_KEY, {})

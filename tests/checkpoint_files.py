@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import agent_wrapper
-from tests.golden import make_checkpoint
+from tests.golden import deterministic_weights
 
 GOLDEN = pathlib.Path(__file__).with_name("golden")
 NETWORK = "agent/_actor_network"
@@ -79,5 +79,5 @@ def key(name: str) -> str:
 
 def write_golden(name: str, prefix: str, optimizer: bool = False, graph: bool = True) -> str:
     """A checkpoint with the names and shapes of a public one and deterministic weights (seed 1)."""
-    make_checkpoint.write(golden_rows(name), prefix, 1, optimizer, graph)
+    deterministic_weights.write(golden_rows(name), prefix, 1, optimizer, graph)
     return prefix

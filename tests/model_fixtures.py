@@ -9,22 +9,20 @@ from __future__ import annotations
 import functools
 import json
 
-import gin
 import pytest
 
 import agent_wrapper
 import checkpoint_loading
 from tests import small_model
-from tests.golden import make_checkpoint, parity
+from tests.golden import deterministic_weights, parity
 from training import optimizer
 
 
 @pytest.fixture
 def clean_gin():
     """No gin bindings before the test and none after it."""
-    gin.clear_config()
-    yield
-    gin.clear_config()
+    with small_model.gin_bindings():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -43,49 +41,32 @@ def rt1_agent() -> agent_wrapper.Agent:
 
 @pytest.fixture(scope="session")
 def load_golden(tmp_path_factory):
-    """A function (variables file, *bindings) -> full-size agent with the goldens' weights.
-
-    They come through a checkpoint file. `load_golden.reload(agent, variables file)` undoes changes.
-    """
+    """A function (variables file, *bindings) -> full-size agent with the goldens' weights, which
+    come through a checkpoint file; one agent for equal arguments, its weights anew at each call."""
     directory = tmp_path_factory.mktemp("golden_checkpoints")
 
-    def checkpoint(name: str) -> str:
+    @functools.cache
+    def build(*bindings: str) -> agent_wrapper.Agent:
+        with small_model.gin_bindings(*bindings):
+            return agent_wrapper.Agent(optimizer.FusedAdam(1e-4))
+
+    def load(name: str, *bindings: str) -> agent_wrapper.Agent:
         prefix = directory / name
         if not prefix.with_suffix(".index").exists():
             rows = json.loads((parity.DIRECTORY / f"{name}.variables.json").read_text())
-            make_checkpoint.write(rows, str(prefix), seed=1)
-        return str(prefix)
-
-    def load(name: str, *bindings: str) -> agent_wrapper.Agent:
-        with small_model.gin_bindings(*bindings):
-            agent = agent_wrapper.Agent(optimizer.FusedAdam(1e-4))
-        reload(agent, name)
+            deterministic_weights.write(rows, str(prefix), seed=1)
+        agent = build(*bindings)
+        checkpoint_loading.custom_load_checkpoint(agent, str(prefix))
         return agent
 
-    def reload(agent: agent_wrapper.Agent, name: str) -> None:
-        checkpoint_loading.custom_load_checkpoint(agent, checkpoint(name))
-
-    load.reload = reload
     return load
 
 
-@pytest.fixture(scope="session")
-def fine_tuned_agents(load_golden):
-    @functools.cache
-    def agent(loss_type: str) -> agent_wrapper.Agent:
-        loss = f'TransformerNetwork.loss_type = "{loss_type}"'
-        return load_golden(parity.HITL_NETWORKS[loss_type], loss, *small_model.NO_DROPOUT)
-
-    return agent
-
-
 @pytest.fixture
-def hitl_agent(fine_tuned_agents, load_golden):
+def hitl_agent(load_golden):
     """A function loss type -> agent with the weights of goldens e and f, which may be changed."""
-
-    def agent(loss_type: str) -> agent_wrapper.Agent:
-        agent = fine_tuned_agents(loss_type)
-        load_golden.reload(agent, parity.HITL_NETWORKS[loss_type])
-        return agent
-
-    return agent
+    return lambda loss_type: load_golden(
+        parity.HITL_NETWORKS[loss_type],
+        f'TransformerNetwork.loss_type = "{loss_type}"',
+        *small_model.NO_DROPOUT,
+    )

@@ -76,8 +76,7 @@ def randomize(variables: list[tf.Variable], seed: int) -> None:
     """
     generator = np.random.default_rng(seed)
     for variable in variables:
-        name = variable.name.rsplit("/", 1)[-1].split(":")[0]
-        shape = tuple(variable.shape)
+        name, shape = variable.name.rsplit("/", 1)[-1].split(":")[0], tuple(variable.shape)
         if name in ("count", "mean", "variance"):
             continue
         noise = generator.standard_normal(shape)
@@ -125,16 +124,11 @@ def experience(
 ) -> trajectory.Trajectory:
     """Trajectories [B, T, ...] for `SequenceAgent.loss` and `train`; all steps MID unless given."""
     outer = observations[policy_specs.IMAGE_KEY].shape[:2]
-    if step_type is None:
-        step_type = np.full(outer, time_step.StepType.MID, np.int32)
+    mid = tf.fill(outer, time_step.StepType.MID)
+    step_type = mid if step_type is None else tf.constant(step_type)
+    action = tf.nest.map_structure(tf.constant, action)
     return trajectory.Trajectory(
-        step_type=tf.constant(step_type),
-        observation=observations,
-        action=tf.nest.map_structure(tf.constant, action),
-        policy_info=(),
-        next_step_type=tf.fill(outer, time_step.StepType.MID),
-        reward=tf.zeros(outer),
-        discount=tf.ones(outer),
+        step_type, observations, action, (), mid, tf.zeros(outer), tf.ones(outer)
     )
 
 
@@ -149,15 +143,10 @@ def step(
     observations: dict[str, tf.Tensor], step_type: np.ndarray | None = None
 ) -> time_step.TimeStep:
     """The time step [B, ...] of a policy; MID unless given."""
-    batch_size = observations[policy_specs.IMAGE_KEY].shape[0]
+    size = observations[policy_specs.IMAGE_KEY].shape[:1]
     if step_type is None:
-        step_type = np.full(batch_size, time_step.StepType.MID, np.int32)
-    return time_step.TimeStep(
-        step_type=tf.constant(step_type),
-        reward=tf.zeros(batch_size),
-        discount=tf.ones(batch_size),
-        observation=observations,
-    )
+        step_type = np.full(size, time_step.StepType.MID, np.int32)
+    return time_step.TimeStep(tf.constant(step_type), tf.zeros(size), tf.ones(size), observations)
 
 
 def values(variables: list[tf.Variable]) -> list[np.ndarray]:

@@ -10,25 +10,16 @@ import pytest
 
 from training import run_setup
 
+pytest_plugins = ["tests.model_fixtures"]
+pytestmark = pytest.mark.usefixtures("clean_gin")
+
 CONFIGS = sorted(pathlib.Path("configs").glob("*.gin"))
 NUM_PARAMETERS = {
     "rt1main": 35_339_431,
-    "rt1simreal": 35_339_431,
     "transformer_mixin": 35_155_880,
     "small": 1_381_103,
     "lite": 2_422_159,
 }
-
-
-@pytest.fixture(autouse=True)
-def clean_gin():
-    gin.clear_config()
-    yield
-    gin.clear_config()
-
-
-def test_there_are_configs():
-    assert {path.stem for path in CONFIGS} >= {*NUM_PARAMETERS, "rt1multirobot"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -79,23 +79,11 @@ except tf.errors.NotFoundError:
         assert told in later
 
 
-def test_warnings_are_left_out_of_tf_agents_only():
-    code = """
-import keras2
-for file in ("/lib/tf_agents/utils/common.py", "/lib/tf_agents_of_mine.py", "/mine/train.py"):
-    compile("x is ()", file, "exec")
-compile("assert (x, 'told')", "/lib/tf_agents/told.py", "exec")
-"""
-    _, errors = run_python(code)
-    warned = [line.split(":")[0] for line in errors.splitlines() if "SyntaxWarning" in line]
-    assert warned == ["/lib/tf_agents_of_mine.py", "/mine/train.py", "/lib/tf_agents/told.py"]
-
-
 def test_tensorflow_before_keras2_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
     monkeypatch.delitem(sys.modules, "keras2")
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "0")
-    with pytest.raises(ImportError, match="before TensorFlow"):
+    with pytest.raises(ImportError, match="Import keras2 first"):
         importlib.import_module("keras2")
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     importlib.import_module("keras2")

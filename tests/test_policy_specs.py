@@ -8,48 +8,28 @@ import numpy as np
 import pytest
 from tf_agents.policies import policy_saver
 from tf_agents.specs import tensor_spec
-from tf_agents.utils import nest_utils
 
 import policy_specs
-from tests import small_model
 
 pytest_plugins = ["tests.model_fixtures"]
 pytestmark = pytest.mark.usefixtures("clean_gin")
 
 
 def test_rt1_action_in_the_order_of_its_tokens():
-    spec = policy_specs.rt1_action_spec()
-    assert {key: (part.shape[0], part.dtype.name) for key, part in spec.items()} == {
-        "terminate_episode": (3, "int32"),
-        "world_vector": (3, "float32"),
-        "rotation_delta": (3, "float32"),
-        "gripper_closedness_action": (1, "float32"),
-        "base_displacement_vertical_rotation": (1, "float32"),
-        "base_displacement_vector": (2, "float32"),
-    }
-    assert next(iter(spec)) == "terminate_episode"
-    bounds = {key: float(part.maximum) for key, part in spec.items()}
-    assert bounds["rotation_delta"] == pytest.approx(math.pi / 2)
-    assert bounds["base_displacement_vertical_rotation"] == pytest.approx(math.pi)
-    floats = [part for key, part in spec.items() if key != "terminate_episode"]
-    assert all(part.minimum == -part.maximum for part in floats)
-    with pytest.raises(ValueError, match=r"one of \['food', 'rt1'\], got 'robot'"):
-        policy_specs.action_spec("robot")
+    spec = policy_specs.action_spec("rt1")
+    assert [(key, *part.shape, float(part.maximum)) for key, part in spec.items()] == [
+        ("terminate_episode", 3, 1.0),
+        ("world_vector", 3, 1.0),
+        ("rotation_delta", 3, pytest.approx(math.pi / 2)),
+        ("gripper_closedness_action", 1, 1.0),
+        ("base_displacement_vertical_rotation", 1, pytest.approx(math.pi)),
+        ("base_displacement_vector", 2, 1.0),
+    ]
+    assert spec.pop("terminate_episode").dtype == np.int32
+    assert all((p.minimum, p.dtype) == (-p.maximum, np.float32) for p in spec.values())
 
 
-def test_example_observation_fits_its_spec():
-    with small_model.gin_bindings(*small_model.BINDINGS):
-        spec = policy_specs.observation_spec()
-    example = policy_specs.example_observation(5, spec=spec)
-    assert nest_utils.is_batched_nested_tensors(example, spec)
-    example = policy_specs.example_observation(2, num_steps=3)
-    assert example["image"].shape == (2, 3, 236, 236, 3)
-    assert np.unique(example["image"]).tolist() == [127]
-    norms = np.linalg.norm(example["natural_language_embedding"], axis=-1)
-    np.testing.assert_allclose(norms, np.ones((2, 3)), rtol=1e-6)
-
-
-def test_the_committed_file_is_read_by_tf_agents(food_agent):
+def test_the_committed_file_is_read_by_tf_agents_and_is_what_the_code_writes(food_agent, tmp_path):
     """As TF-Agents' own loaders of policies do it; the numbers are those of the food policy."""
     contents = tensor_spec.from_pbtxt_file(str(policy_specs.SPECS_FILE))
     specs = policy_saver.specs_from_collect_data_spec(contents)
@@ -64,14 +44,9 @@ def test_the_committed_file_is_read_by_tf_agents(food_agent):
         "action_tokens": (1, 4),
         "seq_idx": (1,),
     }
-    assert specs["info_spec"] == ()
-
-
-def test_the_committed_file_is_what_the_code_writes(food_agent, tmp_path):
-    """With the full-size network's window, in the place of the small one's."""
-    policy = food_agent.sequence_agent.policy
-    path = tmp_path / "policy_specs.pbtxt"
+    # Of a small network, whose window differs.
+    policy, path = food_agent.sequence_agent.policy, tmp_path / "policy_specs.pbtxt"
     policy_specs.write_specs_file(policy, path)
     contents = tensor_spec.from_pbtxt_file(str(path))
-    assert contents["collect_data_spec"].action == policy_specs.food_action_spec()
+    assert contents["collect_data_spec"].action == policy_specs.action_spec("food")
     assert contents["policy_state_spec"] == policy.policy_state_spec

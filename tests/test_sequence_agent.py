@@ -58,18 +58,12 @@ def test_which_steps_and_samples_count(two_step_agent):
     everything = loss([[FIRST, MID], [MID, MID]])
     tokens = two_step_agent.network.action_tokenizer.tokenize(batch.action)
     outputs = everything.extra["outputs"]
-    nats = [
-        losses.cross_entropy(outputs[b : b + 1, t : t + 1], tokens[b : b + 1, t : t + 1], [[1.0]])
-        for b, t in ((0, 0), (0, 1), (1, 0), (1, 1))
-    ]
-    nats = [one.numpy() for one, _ in nats]
+    nats = -tf.gather(tf.nn.log_softmax(outputs), tokens, batch_dims=3).numpy().mean(axis=-1)
     np.testing.assert_allclose(everything.loss, np.mean(nats), rtol=1e-5)
     one_left_out = loss([[FIRST, LAST], [MID, MID]])
-    np.testing.assert_allclose(one_left_out.loss, np.mean(np.delete(nats, 1)), rtol=1e-5)
+    np.testing.assert_allclose(one_left_out.loss, np.mean(np.delete(nats.ravel(), 1)), rtol=1e-5)
     second_only = loss([[FIRST, MID], [MID, MID]], weights=tf.constant([0.0, 1.0]))
-    np.testing.assert_allclose(second_only.loss, np.mean(nats[2:]), rtol=1e-5)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="got a batch of LAST steps only"):
-        loss([[LAST, LAST], [LAST, LAST]])
+    np.testing.assert_allclose(second_only.loss, np.mean(nats[1]), rtol=1e-5)
 
 
 # Train step
@@ -137,6 +131,15 @@ def test_dropout_follows_from_seed_step_and_micro_batch(agents, monkeypatch):
     assert len(set(seen)) == 2
 
 
+@pytest.mark.slow
+def test_a_traced_step_learns(agents):
+    agent, batch = agents[0], small_model.food_experience(0, 2)
+    step_losses = [float(agent.train_function(batch).loss) for _ in range(30)]
+    assert step_losses[-1] < 0.2 * step_losses[0]
+    assert agent.global_step.numpy() == 30
+    check_nothing_changes(agent, agent.train_function)
+
+
 def check_nothing_changes(agent, train) -> None:
     """BatchNorm's statistics included, although the forward pass has changed them by then."""
     batch, key = small_model.food_experience(0, 2), policy_specs.EMBEDDING_KEY
@@ -146,37 +149,22 @@ def check_nothing_changes(agent, train) -> None:
         batch._replace(observation={**batch.observation, key: nan}),
         batch._replace(action={"bbox": batch.action["bbox"] * np.nan}),
     ):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="the loss is not finite"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="the loss is not finite, at step"):
             train(bad)
         assert small_model.same(before, small_model.values(state_of(agent)))
-    train(batch)
-    assert not small_model.same(before, small_model.values(state_of(agent)))
 
 
-@pytest.mark.slow
-def test_a_traced_step_learns_and_stops_at_what_is_not_finite(agents):
-    agent, batch = agents[0], small_model.food_experience(0, 2)
-    step_losses = [float(agent.train_function(batch).loss) for _ in range(30)]
-    assert step_losses[-1] < 0.2 * step_losses[0]
-    assert agent.global_step.numpy() == 30
-    check_nothing_changes(agent, agent.train_function)
-
-
-def test_what_is_not_finite_changes_nothing(agents, two_step_agent):
+def test_what_is_not_finite_changes_nothing(agents):
     agent = agents[0]
     check_nothing_changes(agent, agent.sequence_agent.train)
     # A finite loss whose square overflows on the way back.
     kernel = agent.network._regression_output.kernel
     kernel.assign(tf.fill(kernel.shape, 1e33))
     before = small_model.values(state_of(agent))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="a gradient is not finite"):
+    message = "a gradient is not finite.*gradients that are not: _image_tokenizer.* in all"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         agent.sequence_agent.train(small_model.food_experience(0, 2))
     assert small_model.same(before, small_model.values(state_of(agent)))
-    batch = small_model.food_experience(0, 1, 2)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="not a number"):
-        two_step_agent.sequence_agent.train(
-            batch._replace(action={"bbox": batch.action["bbox"] * np.nan})
-        )
 
 
 def test_what_learns_is_what_is_used():
@@ -201,14 +189,10 @@ def test_policy_answers_as_forward_clipped_and_changes_nothing(food_agent, agent
     observation = small_model.observation(0, 3)
     policy, step = food_agent.sequence_agent.policy, small_model.step(observation)
     before = small_model.values(policy.variables())
-    plain = policy.action(step, policy.get_initial_state(3)).action["bbox"]
-    seeded = policy.action(step, policy.get_initial_state(3), seed=(1, 2)).action["bbox"]
-    np.testing.assert_array_equal(plain, seeded)
-    np.testing.assert_allclose(plain, food_agent.forward(*observation.values()), atol=1e-5)
+    answer = policy.action(step, policy.get_initial_state(3), seed=(1, 2)).action["bbox"]
+    np.testing.assert_allclose(answer, food_agent.forward(*observation.values()), atol=1e-5)
     assert len(before) == len(food_agent.network.variables)
     assert small_model.same(before, small_model.values(policy.variables()))
-    with pytest.raises(NotImplementedError, match=r"use action\(\)"):
-        policy.distribution(step, policy.get_initial_state(3))
     policy = agents[0].sequence_agent.policy
     for bias, expected in ((-7.0, 0.0), (7.0, 1.0)):
         agents[0].network._regression_output.bias.assign([bias])
@@ -236,22 +220,3 @@ def test_first_step_forgets_the_last_episode(rt1_agent):
     assert not after["context_image_tokens"][1, 1:].numpy().any()
     for key, value in action.items():
         np.testing.assert_allclose(value[1], fresh.action[key][1], atol=1e-6)
-
-
-def test_dropout_at_inference_needs_a_seed():
-    rates = (
-        "DropoutSettings.at_inference = True",
-        "DropoutSettings.transformer_feed_forward = 0.5",
-    )
-    agent = small_model.build(*PLAIN, *rates)
-    policy, step = agent.sequence_agent.policy, small_model.step(small_model.observation(0, 2))
-    before = small_model.values(agent.network.variables)
-    with pytest.raises(ValueError, match="expected seed, an int32 tensor .*at_inference is on"):
-        policy.action(step, policy.get_initial_state(2))
-    first, again, other = (
-        policy.action(step, policy.get_initial_state(2), seed=seed).action["bbox"].numpy()
-        for seed in ((1, 2), (1, 2), (1, 3))
-    )
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
-    assert small_model.same(before, small_model.values(agent.network.variables))

@@ -8,25 +8,97 @@ label.
 An int32 spec is a one-hot vector and takes one token, the index of its one; a float32 spec takes
 one token for each dimension. The tokens of an action stand in the order of the spec's keys.
 
-With the coding `midpoint_extent` the four numbers of the food action are its midpoint and extent
-(`action_coding.py`), and a token stands for the middle of its bin. Example: [0.2, 0.4, 0.6, 0.5] is
-[0.4, 0.45, 0.8, 0.575], tokens [102, 114, 204, 146]; back, [0.2011, 0.3996, 0.6028, 0.4984].
+A *coding* says which four numbers stand for [x1, y1, x2, y2] in the network; outside of it
+everything speaks [x1, y1, x2, y2]:
+
+| coding          | the four numbers                                                         |
+|-----------------|--------------------------------------------------------------------------|
+| endpoints       | x1, y1, x2, y2: RT-1's way, one token for each dimension of the action   |
+| midpoint_extent | cx, cy, 0.5 + 0.75 (x2 - x1), 0.5 + 0.75 (y2 - y1)                       |
+
+RT-1's token heads are independent of each other. Where a network knows the box of a food but not
+yet on which of its two diagonals the food lies, y1 and y2 have two likely values each; with end
+points nothing makes the two agree, and the mean is a horizontal arrow. A midpoint and an extent
+leave one sign open, which one head decides.
+
+In midpoint_extent a token stands for the middle of its bin. Example: [0.2, 0.4, 0.6, 0.5] is [0.4,
+0.45, 0.8, 0.575], tokens [102, 114, 204, 146]; back, [0.2007, 0.3993, 0.6033, 0.4987]. All four lie
+in 0..1 where both ends are in the picture and at most 2/3 of its side apart in x and in y; a longer
+motion is cut to that when it is tokenized.
+
+The functions take NumPy arrays and, unless they say otherwise, tensors alike. TensorFlow is
+imported where it is used: evaluation reads the codings before it needs it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import typing
+from collections.abc import Mapping
 
 import gin
 import numpy as np
-import tensorflow as tf
-from tf_agents.specs import tensor_spec
 
 import policy_specs
-from tokenizers import action_coding
+
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
+    from tf_agents.specs import tensor_spec
+
+    Array = typing.TypeVar("Array", np.ndarray, tf.Tensor)
+
+CODINGS = ENDPOINTS, MIDPOINT_EXTENT = ("endpoints", "midpoint_extent")
+# An extent of zero is the middle of the range, and 2/3 of the picture's side its end.
+EXTENT_OFFSET, EXTENT_SCALE = 0.5, 0.75
+_HALF = 0.5 / EXTENT_SCALE  # d x2 / d extent of x
 
 
-@gin.configurable(denylist=["action_spec", "action_order"])
+def _concat(parts: list[Array]) -> Array:
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts, axis=-1)
+    import tensorflow as tf
+
+    return tf.concat(parts, axis=-1)
+
+
+def encode(actions: Array, coding: str) -> Array:
+    """Execution parameters float [..., 4] to what the network learns, not clipped."""
+    if coding == ENDPOINTS:
+        return actions
+    start, end = actions[..., :2], actions[..., 2:]
+    return _concat([(start + end) * 0.5, (end - start) * EXTENT_SCALE + EXTENT_OFFSET])
+
+
+def decode(values: Array, coding: str) -> Array:
+    """The inverse of `encode`, of means or samples of the coded numbers, float [..., 4]."""
+    if coding == ENDPOINTS:
+        return values
+    half = (values[..., 2:] - EXTENT_OFFSET) * _HALF
+    return _concat([values[..., :2] - half, values[..., :2] + half])
+
+
+def bin_values(vocab_size: int) -> np.ndarray:
+    """The number in 0..1 that each token stands for, the middle of its bin, float64 [V].
+
+    Tokenizing truncates after a multiplication by V - 1, so the last token stands for 1 alone.
+    """
+    return np.minimum((np.arange(vocab_size) + 0.5) / (vocab_size - 1), 1.0)
+
+
+def std_about(std: np.ndarray, offsets: np.ndarray, coding: str) -> tuple[np.ndarray, np.ndarray]:
+    """Root mean square distances from an answer: of the end points float [..., 4], and of the
+    midpoint, x and y together, float [...] (with end points as if they did not err to the same
+    side). `std` are those of the coded numbers from the coded answer, `offsets` their means minus
+    it, both NumPy float [..., 4]."""
+    if coding == ENDPOINTS:
+        return std, np.sqrt(np.square(std).sum(axis=-1)) / 2
+    midpoint, extent = np.square(std[..., :2]), np.square(std[..., 2:] * _HALF)
+    # E[(a -+ b)^2] = E[a^2] + E[b^2] -+ 2 E[a] E[b], the two being independent.
+    both = 2 * _HALF * offsets[..., :2] * offsets[..., 2:]
+    ends = [midpoint + extent - both, midpoint + extent + both]
+    return np.sqrt(np.concatenate(ends, axis=-1)), np.sqrt(midpoint.sum(axis=-1))
+
+
+@gin.configurable(denylist=["action_spec"])
 class RT1ActionTokenizer:
     """Maps between actions that follow a spec and int32 tokens in 0..vocab_size - 1."""
 
@@ -34,54 +106,41 @@ class RT1ActionTokenizer:
         self,
         action_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
         vocab_size: int = 256,
-        action_order: Sequence[str] | None = None,
-        coding: str = action_coding.ENDPOINTS,
+        coding: str = ENDPOINTS,
     ):
         """Checks the spec; ValueError if it cannot be tokenized.
 
         Args:
             action_spec: 1-d specs, float32 with bounds or int32 one-hot.
             vocab_size: number of bins, at least 2.
-            action_order: keys in the order of their tokens; that of `action_spec` unless given.
             coding: what the tokens of the food action mean, 'endpoints' or 'midpoint_extent'.
         """
-        if vocab_size < 2:
-            raise ValueError(f"RT1ActionTokenizer: expected vocab_size >= 2, got {vocab_size}.")
-        order = list(action_order) if action_order is not None else list(action_spec)
-        if sorted(order) != sorted(action_spec):
-            raise ValueError(
-                f"RT1ActionTokenizer: expected action_order to name each of {sorted(action_spec)} "
-                f"once, got {order}."
-            )
-        self.vocab_size = vocab_size
-        self._spec = {key: action_spec[key] for key in order}
-        for key, spec in self._spec.items():
-            self._check(key, spec)
-        self.coding = action_coding.check(coding)
-        if coding != action_coding.ENDPOINTS and order != [policy_specs.ACTION_KEY]:
-            raise ValueError(
-                f"RT1ActionTokenizer: coding {coding!r} is one of execution parameters, the action "
-                f"[{policy_specs.ACTION_KEY!r}], got {order}; use 'endpoints'."
-            )
-        self.num_tokens = sum(self._num_tokens(spec) for spec in self._spec.values())
-
-    def _check(self, key: str, spec: tensor_spec.BoundedTensorSpec) -> None:
-        if len(spec.shape) != 1:
-            problem = f"to be 1-d, got shape {spec.shape}"
-        elif spec.dtype not in (tf.int32, tf.float32):
-            problem = f"to be float32 or int32 (one-hot), got {spec.dtype.name}"
-        elif spec.dtype == tf.int32 and spec.shape[0] > self.vocab_size:
-            problem = f"to have at most vocab_size = {self.vocab_size} classes, got {spec.shape[0]}"
-        elif not (
-            np.isfinite([spec.minimum, spec.maximum]).all() and (spec.minimum < spec.maximum).all()
+        self.vocab_size, self.coding, self._spec = vocab_size, coding, dict(action_spec)
+        self._sizes = {
+            key: 1 if spec.dtype == np.int32 else spec.shape[0] for key, spec in self._spec.items()
+        }
+        self.num_tokens = sum(self._sizes.values())
+        if coding not in CODINGS or (
+            coding != ENDPOINTS and list(self._spec) != [policy_specs.ACTION_KEY]
         ):
-            problem = f"to have finite minimum < maximum, got {spec.minimum} and {spec.maximum}"
-        else:
-            return
-        raise ValueError(f"RT1ActionTokenizer: expected action {key!r} {problem}.")
-
-    def _num_tokens(self, spec: tensor_spec.BoundedTensorSpec) -> int:
-        return 1 if spec.dtype == tf.int32 else spec.shape[0]
+            raise ValueError(
+                f"RT1ActionTokenizer: expected coding in {CODINGS}, for another action than "
+                f"{policy_specs.ACTION_KEY!r} 'endpoints', got {coding!r} for {list(self._spec)}."
+            )
+        for key, spec in self._spec.items():
+            is_class = spec.dtype == np.int32 and spec.shape[0] <= vocab_size
+            bounds = np.array([spec.minimum, spec.maximum])
+            is_number = spec.dtype == np.float32 and np.isfinite(bounds).all()
+            if (
+                len(spec.shape) != 1
+                or vocab_size < 2
+                or not (is_class or (is_number and (spec.minimum < spec.maximum).all()))
+            ):
+                raise ValueError(
+                    f"RT1ActionTokenizer: expected action {key!r} 1-d, float32 with finite minimum "
+                    f"< maximum or one-hot int32 of at most vocab_size classes, and vocab_size >= "
+                    f"2, got {spec} and {vocab_size}."
+                )
 
     def tokenize(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Actions, for each key of the spec a tensor [..., d], to tokens int32 [..., num_tokens];
@@ -90,6 +149,8 @@ class RT1ActionTokenizer:
         Raises tf.errors.InvalidArgumentError if an int32 action is not one-hot, or a value is NaN,
         which would become a token outside the vocabulary.
         """
+        import tensorflow as tf
+
         tokens = []
         for key, spec in self._spec.items():
             value = action[key]
@@ -97,61 +158,68 @@ class RT1ActionTokenizer:
                 message = f"RT1ActionTokenizer: expected {key!r} to be one-hot along its last axis."
                 # One 1 and otherwise 0: the largest entry and the sum of the sizes are both 1.
                 ones = tf.minimum(tf.reduce_max(value, -1), 2 - tf.reduce_sum(tf.abs(value), -1))
-                one = tf.debugging.assert_equal(ones, 1, message=message)
-                with tf.control_dependencies([one] if one is not None else []):
-                    tokens.append(tf.argmax(value, axis=-1, output_type=tf.int32)[..., tf.newaxis])
+                fits = tf.reduce_all(ones == 1)
+            else:
+                message = f"RT1ActionTokenizer: {key!r} is not a number (NaN)."
+                fits = ~tf.reduce_any(tf.math.is_nan(value))
+            check = tf.debugging.Assert(fits, [message])  # None outside of a graph.
+            with tf.control_dependencies([check] if check is not None else []):
+                value = tf.identity(value)
+            if spec.dtype == tf.int32:
+                tokens.append(tf.argmax(value, axis=-1, output_type=tf.int32)[..., tf.newaxis])
                 continue
-            message = f"RT1ActionTokenizer: {key!r} is not a number (NaN)."
-            number = tf.debugging.Assert(~tf.reduce_any(tf.math.is_nan(value)), [message])
-            with tf.control_dependencies([number] if number is not None else []):
-                value = action_coding.encode(value, self.coding)
-                value = tf.clip_by_value(value, spec.minimum, spec.maximum)
+            value = encode(value, self.coding)
+            value = tf.clip_by_value(value, spec.minimum, spec.maximum)
             value = (value - spec.minimum) / (spec.maximum - spec.minimum)
             tokens.append(tf.cast(value * (self.vocab_size - 1), tf.int32))
         return tf.concat(tokens, axis=-1)
 
     def join(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The parts of a float action as one vector [..., num_tokens], coded; see `split`."""
-        values = tf.concat([action[key] for key in self._spec], axis=-1)
-        return action_coding.encode(values, self.coding)
+        return encode(_concat([action[key] for key in self._spec]), self.coding)
 
     def split(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
         """Regressed values [..., num_tokens], coded, to the parts of the action [..., d]."""
-        return self._parts(action_coding.decode(values, self.coding))
+        return self._parts(decode(values, self.coding))
 
     def _parts(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
-        sizes = [self._num_tokens(spec) for spec in self._spec.values()]
-        return dict(zip(self._spec, tf.split(values, sizes, axis=-1)))
+        ends = np.cumsum(list(self._sizes.values()))
+        return {
+            key: values[..., end - size : end]
+            for end, (key, size) in zip(ends, self._sizes.items())
+        }
 
     def detokenize(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tokens int32 [..., num_tokens] to actions, for each key of the spec a tensor [..., d] of
         its dtype; a class index beyond the number of classes becomes class 0."""
-        action, start = {}, 0
+        import tensorflow as tf
+
+        action = self._parts(tokens)
         for key, spec in self._spec.items():
-            stop = start + self._num_tokens(spec)
-            part, start = tokens[..., start:stop], stop
+            part = action[key]
             if spec.dtype == tf.int32:
                 index = tf.where(part[..., 0] < spec.shape[0], part[..., 0], 0)
                 action[key] = tf.one_hot(index, spec.shape[0], dtype=tf.int32)
                 continue
             value = tf.cast(part, tf.float32) / (self.vocab_size - 1)
-            if self.coding != action_coding.ENDPOINTS:
+            if self.coding != ENDPOINTS:
                 value = tf.minimum(value + 0.5 / (self.vocab_size - 1), 1.0)
             value = value * (spec.maximum - spec.minimum) + spec.minimum
-            action[key] = action_coding.decode(value, self.coding)
+            action[key] = decode(value, self.coding)
         return action
 
     def expected_action(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """The mean of the distributions of the tokens (logits [..., num_tokens, vocab_size]), which
         may lie between two likely values; of int32 keys the likeliest class. A token stands for the
         middle of its bin: tokenizing truncates."""
-        probabilities = tf.nn.softmax(logits)
-        last = self.vocab_size - 1
-        bins = (tf.range(self.vocab_size, dtype=logits.dtype) + 0.5) / last
-        means = self._parts(tf.linalg.matvec(probabilities, tf.minimum(bins, 1.0)))
-        likeliest = self.detokenize(tf.argmax(logits, -1, output_type=tf.int32))
-        for key, spec in self._spec.items():
+        import tensorflow as tf
+
+        bins = (tf.range(self.vocab_size, dtype=logits.dtype) + 0.5) / (self.vocab_size - 1)
+        means = tf.linalg.matvec(tf.nn.softmax(logits), tf.minimum(bins, 1.0))
+        action = self.detokenize(tf.argmax(logits, -1, output_type=tf.int32))
+        for key, mean in self._parts(means).items():
+            spec = self._spec[key]
             if spec.dtype != tf.int32:
-                value = means[key] * (spec.maximum - spec.minimum) + spec.minimum
-                likeliest[key] = action_coding.decode(value, self.coding)
-        return likeliest
+                value = mean * (spec.maximum - spec.minimum) + spec.minimum
+                action[key] = decode(value, self.coding)
+        return action

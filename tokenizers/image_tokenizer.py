@@ -7,7 +7,6 @@ positions into 8 tokens, so that six pictures cost the transformer 48 positions 
 
 from __future__ import annotations
 
-import gin
 import tensorflow as tf
 
 import dropout_settings
@@ -15,18 +14,12 @@ from film_efficientnet import film_efficientnet_encoder
 from tokenizers import token_learner
 
 
-@gin.configurable(denylist=["dropout", "token_embedding_size", "context_size"])
 class RT1ImageTokenizer(tf.keras.layers.Layer):
-    """FiLM-EfficientNet features, then TokenLearner.
+    """FiLM-EfficientNet features, then TokenLearner; called in these two halves, because the first
+    is computed once when only the head is sampled.
 
-    Call arguments:
-        images: float [B, T, H, W, 3] in 0..1.
-        context: float [B, T, D_context].
-        training: BatchNorm's mode.
-        dropout_seed: int32 [2], None for no dropout.
-
-    Returns:
-        float [B, T, N, D]; N = num_tokens, or h * w features without TokenLearner.
+    Attributes:
+        num_tokens: N, of a picture.
     """
 
     def __init__(
@@ -34,34 +27,15 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         dropout: dropout_settings.DropoutSettings,
         token_embedding_size: int = 512,
         context_size: int = 512,
-        use_token_learner: bool = True,
     ):
-        """`token_embedding_size` is D, `context_size` D_context; without `use_token_learner` every
-        position of the feature map is a token."""
+        """`token_embedding_size` is D, `context_size` D_context."""
         super().__init__(name="image_tokenizer")
         self._tokenizer = film_efficientnet_encoder.EfficientNetEncoder(
             dropout, token_embedding_size, context_size
         )
-        self._token_learner = None
-        if use_token_learner:
-            self._token_learner = token_learner.TokenLearner(token_embedding_size, dropout)
+        self._token_learner = token_learner.TokenLearner(token_embedding_size, dropout)
+        self.num_tokens = self._token_learner.num_tokens
         self.built = True
-
-    @property
-    def encoder(self) -> film_efficientnet_encoder.EfficientNetEncoder:
-        """The part before TokenLearner."""
-        return self._tokenizer
-
-    @property
-    def token_learner(self) -> token_learner.TokenLearner | None:
-        """TokenLearner, None if there is none."""
-        return self._token_learner
-
-    def num_tokens(self, height: int, width: int) -> int:
-        """N of a picture: TokenLearner's, or the number of features of that size."""
-        if self._token_learner is not None:
-            return self._token_learner.num_tokens
-        return self._tokenizer.num_features(height, width)
 
     def features(
         self,
@@ -70,28 +44,11 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """The part before TokenLearner, computed once when only the head is sampled: images
-        [B, H, W, 3] in 0..1 and context [B, D_context] to [B, h * w, D], row by row."""
+        """Images [B, H, W, 3] in 0..1 and context [B, D_context] to [B, h * w, D], row by row;
+        `training` is BatchNorm's mode, `dropout_seed` int32 [2] or None for no dropout."""
         features = self._tokenizer(images, context, training=training, dropout_seed=dropout_seed)
         return tf.reshape(features, (tf.shape(features)[0], -1, features.shape[-1]))
 
     def tokens(self, features: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """TokenLearner, where there is one: [B, h * w, D] to [B, N, D]."""
-        if self._token_learner is None:
-            return features
+        """Features [B, h * w, D] to tokens [B, N, D]."""
         return self._token_learner(features, dropout_seed=dropout_seed)
-
-    def call(
-        self,
-        images: tf.Tensor,
-        context: tf.Tensor,
-        training: bool = False,
-        dropout_seed: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        outer = tf.shape(images)[:2]
-        merged = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], axis=0))
-        context = tf.reshape(context, (-1, context.shape[-1]))
-        seed = dropout_settings.split_seed(dropout_seed, 0)
-        features = self.features(merged, context, training=training, dropout_seed=seed)
-        tokens = self.tokens(features, dropout_settings.split_seed(dropout_seed, 1))
-        return tf.reshape(tokens, tf.concat([outer, tf.shape(tokens)[1:]], axis=0))

@@ -9,27 +9,19 @@ import tensorflow as tf
 import dropout_settings
 
 
-def _dense(units: int) -> tf.keras.layers.Dense:
-    bias_initializer = tf.keras.initializers.RandomNormal(stddev=1e-6)
-    return tf.keras.layers.Dense(units, bias_initializer=bias_initializer)
-
-
 class MlpBlock(tf.keras.layers.Layer):
-    """Two dense layers with a gelu (tanh approximation) between them.
-
-    Call arguments:
-        inputs: float [B, N, D].
-        dropout_seed: int32 [2], None for no dropout of the hidden units.
-
-    Returns:
-        float [B, N, output_size].
-    """
+    """Two dense layers with a gelu (tanh approximation) and dropout between them: float [B, N, D]
+    to [B, N, output_size]."""
 
     def __init__(self, input_size: int, hidden_size: int, output_size: int, dropout_rate: float):
         super().__init__(name="mlp")
         self._dropout_rate = dropout_rate
-        self._hidden_layer = _dense(hidden_size)
-        self._output_layer = _dense(output_size)
+        self._hidden_layer, self._output_layer = (
+            tf.keras.layers.Dense(
+                units, bias_initializer=tf.keras.initializers.RandomNormal(stddev=1e-6)
+            )
+            for units in (hidden_size, output_size)
+        )
         self._hidden_layer.build((None, None, input_size))
         self._output_layer.build((None, None, hidden_size))
         self.built = True

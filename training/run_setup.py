@@ -97,8 +97,6 @@ def apply_freezing_logic(
     }
     parts, frozen = agent.network.parts(), [name for name, is_frozen in wanted.items() if is_frozen]
     for name in frozen:
-        if name not in parts:
-            raise ValueError(f"apply_freezing_logic: this network has no {name} to freeze.")
         # Only ever to False: to True would wake layers inside that never learn.
         parts[name].trainable = False
     if not agent.network.used_trainable_variables:

@@ -38,7 +38,7 @@ class Engine:
         name: 'tensorflow' or 'onnxruntime'.
         num_workers: calls that may usefully run at the same time.
         image_shape: (H, W, 3).
-        action_coding: what the tokens stand for, see `tokenizers/action_coding.py`.
+        action_coding: what the tokens stand for, see `tokenizers/action_tokenizer.py`.
         has_distributions: whether the answers are drawn from distributions over tokens.
     """
 

@@ -26,7 +26,9 @@ from __future__ import annotations
 import io
 import pathlib
 import pickle
-import zipfile
+import sys
+import types
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -34,9 +36,8 @@ import pytest
 import tensorflow as tf
 
 import dropout_settings
-from film_efficientnet import film_conditioning_layer, film_efficientnet_encoder, imagenet_weights
+from film_efficientnet import film_efficientnet_encoder, imagenet_weights
 from tests import checkpoint_files, small_model
-from tests.film_efficientnet import keras_files
 from tools import fetch_weights
 
 pytest_plugins = ["tests.model_fixtures"]
@@ -45,12 +46,11 @@ pytestmark = pytest.mark.usefixtures("clean_gin")
 OFF = dropout_settings.DropoutSettings.off()
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = np.load(ROOT / "tests" / "golden" / "efficientnet_lite.npz")
+CONTEXT = tf.constant(small_model.embeddings(1, 2, size=6))
 
 
-def build(variant="small", context_size=None, **settings):
-    return film_efficientnet_encoder.FilmEfficientNet(
-        context_size, OFF, variant=variant, **settings
-    )
+def build(variant="small", **settings):
+    return film_efficientnet_encoder.FilmEfficientNet(6, OFF, variant=variant, **settings)
 
 
 # Keras
@@ -76,14 +76,10 @@ def randomized_keras_model(name, **arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "include_top", "height", "width"),
-    [("EfficientNetB0", True, 64, 96), ("EfficientNetB0", False, 300, 300)],
-)
-def test_files_of_keras_give_the_features_of_keras(tmp_path, name, include_top, height, width):
-    """With and without FiLM; both see the same images."""
+@pytest.mark.parametrize(("include_top", "height", "width"), [(True, 64, 96), (False, 300, 300)])
+def test_files_of_keras_give_the_features_of_keras(tmp_path, include_top, height, width):
     shape = (height, width, 3) if include_top else (None, None, 3)
-    model = randomized_keras_model(name, include_top=include_top, input_shape=shape)
+    model = randomized_keras_model("EfficientNetB0", include_top=include_top, input_shape=shape)
     path = tmp_path / "weights.h5"
     model.save_weights(path)
     images = 255 * np.random.default_rng(0).random((2, height, width, 3), np.float32)
@@ -92,12 +88,26 @@ def test_files_of_keras_give_the_features_of_keras(tmp_path, name, include_top, 
     features = tf.keras.Model(model.input, model.get_layer("top_activation").output)
     theirs = np.float32(255 * (mean + factor * (images / 255 - mean)))
     expected = features(theirs, training=False).numpy()
-    for context_size in (None, 6):
-        net = build(name[-2:].lower(), context_size)
-        count = imagenet_weights.load_imagenet_weights(net, path)
-        assert count == len(model.weights) - (2 if include_top else 0)
-        output = net(images, tf.constant(small_model.embeddings(1, 2, size=6))).numpy()
-        assert np.abs(output - expected).max() <= 1e-5 * np.abs(expected).max()
+    net = build("b0")
+    count = imagenet_weights.load_imagenet_weights(net, path)
+    assert count == len(model.weights) - (2 if include_top else 0)
+    output = net(images, CONTEXT).numpy()  # A fresh FiLM is the identity.
+    assert np.abs(output - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def write_like_keras(path, net, change=None):
+    """What `save_weights` writes for the layers that Keras knows, `layer/layer/variable:0`;
+    `change` is {'layer/variable': array, or None to leave it out}."""
+    values = {
+        f"{layer.name}/{variable.name.rsplit('/', 1)[-1].split(':')[0]}": variable.numpy()
+        for layer in net.trunk_layers()
+        for variable in layer.weights
+    }
+    with h5py.File(path, "w") as file:
+        for key, value in {**values, **(change or {})}.items():
+            if value is not None:
+                layer_name, name = key.split("/")
+                file[f"{layer_name}/{layer_name}/{name}:0"] = value
 
 
 @pytest.fixture(scope="module")
@@ -109,83 +119,51 @@ def source():
 
 @pytest.fixture
 def net():
-    """FiLM included; a failed load must leave every value alone."""
-    net = build(context_size=6)
+    """A failed load must leave every value alone."""
+    net = build()
     small_model.randomize(net.variables, seed=1)
     return net
 
 
 def test_own_variant_round_trip(tmp_path, source, net):
-    film = [
-        variable
-        for layer in net.layers_with_weights()
-        if isinstance(layer, film_conditioning_layer.FilmConditioning)
-        for variable in layer.variables
-    ]
+    trunk = {variable.ref() for variable in net.trunk_variables()}
+    film = [variable for variable in net.variables if variable.ref() not in trunk]
     before = small_model.values(film)
+    write_like_keras(tmp_path / "small.h5", source)
     # A process that builds two models calls the second normalization `normalization_1`.
-    path = keras_files.write_like_keras(tmp_path / "small.h5", source)
-    with h5py.File(path, "a") as file:
+    with h5py.File(tmp_path / "small.h5", "a") as file:
         file.move("normalization", "normalization_1")
-    count = imagenet_weights.load_imagenet_weights(net, path)
-    assert count == len(source.variables)
-    loaded = {layer.name: layer for layer in net.layers_with_weights()}
-    for layer in source.layers_with_weights():
-        assert small_model.same(layer.get_weights(), loaded[layer.name].get_weights())
+    imagenet_weights.load_imagenet_weights(net, tmp_path / "small.h5")
+    for one, other in zip(source.trunk_variables(), net.trunk_variables()):
+        np.testing.assert_array_equal(one, other)
     assert len(film) == 40
     assert small_model.same(before, small_model.values(film))
 
 
-def checkpoint_prefix(directory: pathlib.Path, _) -> pathlib.Path:
-    return pathlib.Path(tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(directory / "ckpt")))
-
-
-def file_of(text=None, change=None, cut=None, **settings):
-    """A function (folder, source) -> the path of a file with a fault."""
-
-    def write(directory: pathlib.Path, source) -> pathlib.Path:
-        path = directory / "weights.h5"
-        if text is not None:
-            path.write_text(text)
-            return path
-        keras_files.write_like_keras(path, build(**settings) if settings else source, change)
-        path.write_bytes(path.read_bytes()[:cut])
-        return path
-
-    return write
-
-
 BAD_FILES = {
-    "absent": (lambda directory, _: directory / "b3.h5", "no file .*b3.h5"),
-    "checkpoint prefix": (checkpoint_prefix, "looks like a checkpoint prefix: use checkpoint_load"),
-    "Git LFS pointer": (
-        file_of(checkpoint_files.LFS_POINTER),
-        "Git LFS pointer: run `git lfs pull`",
-    ),
-    "json": (file_of("{}"), r"a Keras \.h5 \(HDF5\) or a PyTorch \.pth file, got .* with b'\{\}'"),
-    "truncated": (file_of(cut=-1000), "weights.h5.*truncated"),
-    "other variant": (
-        file_of(depth=1.0),
-        "does not fit this EfficientNet.*block2b_bn: in the file, not in the network.*another",
-    ),
-    "missing variable": (
-        file_of(change={"top_bn/gamma": None}),
-        "1 problems, the first: top_bn/gamma: missing in the file",
-    ),
-    "other shape": (
-        file_of(change={"top_bn/gamma": np.ones(3, np.float32)}),
-        r"top_bn/gamma: expected shape \(448,\), got \(3,\)",
-    ),
+    "absent": (None, "no file .*absent.h5.*--pretrained_checkpoint"),
+    "pointer": (checkpoint_files.LFS_POINTER, "Git LFS pointer: run `git lfs pull`"),
+    "json": ("{}", r"Keras' \.h5 \(HDF5\), or \.pth .*begins with b'\{\}'"),
+    "truncated": ({}, "truncated.h5 is damaged"),
+    "variant": ({"depth": 1.0}, "does not fit.*block2b_bn: in the file, not in the network"),
+    "missing": ({"top_bn/gamma": None}, r"1 problems.*top_bn/gamma: .*\(448,\), got nothing"),
+    "shape": ({"top_bn/gamma": np.ones(3, np.float32)}, r"top_bn/gamma: .*\(448,\), got \(3,\)"),
 }
 
 
-def test_bad_files_leave_the_weights_alone(tmp_path, source, net):
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files_leave_the_weights_alone(tmp_path, source, net, case):
+    (content, message), path = BAD_FILES[case], tmp_path / f"{case}.h5"
+    if isinstance(content, str):
+        path.write_text(content)
+    elif content is not None:
+        other = build(**content) if case == "variant" else source
+        write_like_keras(path, other, None if case == "variant" else content)
+    if case == "truncated":
+        path.write_bytes(path.read_bytes()[:-1000])
     before = small_model.values(net.variables)
-    expected = (FileNotFoundError, imagenet_weights.ImageNetWeightsError)
-    for case, (write, message) in BAD_FILES.items():
-        (tmp_path / case).mkdir()
-        with pytest.raises(expected, match=message):
-            imagenet_weights.load_imagenet_weights(net, write(tmp_path / case, source))
+    with pytest.raises((FileNotFoundError, imagenet_weights.ImageNetWeightsError), match=message):
+        imagenet_weights.load_imagenet_weights(net, path)
     assert small_model.same(before, small_model.values(net.variables))
 
 
@@ -207,32 +185,26 @@ def weights_file(variant):
 
 @pytest.mark.parametrize("variant", ["lite0", "lite1", "lite2"])
 def test_features_are_those_of_pytorch(variant):
-    path = weights_file(variant)
-    cut = {
-        "stage3": (build(variant, num_stages=3, frozen_stages=3), (slice(None, None, 5),) * 2),
-        "stage5": (build(variant, num_stages=5), (slice(None, None, 5),) * 2),
-        "top": (build(variant), (slice(None, None, 2),) * 2),
-    }
-    for name, (net, places) in cut.items():
+    path, frozen = weights_file(variant), {"frozen_stages": 3, "film_from_stage": 4}
+    for name, settings, step, channels in (
+        ("stage3", {"num_stages": 3, **frozen}, 5, 8),
+        ("stage5", {"num_stages": 5}, 5, 8),
+        ("top", {}, 2, 40),
+    ):
+        net = build(variant, **settings)
         imagenet_weights.load_imagenet_weights(net, path)
-        features = net(images()).numpy()[(slice(None), *places)][..., :: 40 if name == "top" else 8]
+        features = net(images(), CONTEXT).numpy()[:, ::step, ::step, ::channels]
         np.testing.assert_allclose(features, GOLDEN[f"{variant}_{name}"], atol=2e-4, err_msg=name)
 
 
 def torch_file(tensors: dict[str, np.ndarray], rebuild: str = "_rebuild_tensor_v2") -> bytes:
-    """What PyTorch before 1.6 writes, made by hand; `tensors` are float32."""
-
-    class Pickler(pickle._Pickler):
-        def persistent_id(self, one):
-            return one.pid if isinstance(one, Storage) else None
-
-    class Storage:
-        def __init__(self, key, count):
-            self.pid = ("storage", Global("torch", "FloatStorage"), key, "cpu", count, None)
-
-    class Global:
-        def __init__(self, module, name):
-            self.module, self.name = module, name
+    """What PyTorch before 1.6 writes, without PyTorch; `tensors` are float32."""
+    fake = {"torch": types.ModuleType("torch"), "torch._utils": types.ModuleType("torch._utils")}
+    storage_type = type("FloatStorage", (), {"__module__": "torch"})
+    function = types.FunctionType((lambda *arguments: None).__code__, {"__name__": "torch._utils"})
+    function.__name__ = function.__qualname__ = rebuild
+    fake["torch"].FloatStorage = storage_type
+    setattr(fake["torch._utils"], rebuild, function)
 
     class Tensor:
         def __init__(self, key, array):
@@ -240,55 +212,47 @@ def torch_file(tensors: dict[str, np.ndarray], rebuild: str = "_rebuild_tensor_v
 
         def __reduce__(self):
             strides = tuple(step // 4 for step in self.array.strides)
-            storage = Storage(self.key, self.array.size)
-            return rebuild_global, (storage, 0, self.array.shape, strides, False, {})
+            return function, (Storage(self), 0, self.array.shape, strides, False, {})
 
-    rebuild_global = Global("torch._utils", rebuild)
+    class Storage:
+        def __init__(self, tensor):
+            self.pid = ("storage", storage_type, tensor.key, "cpu", tensor.array.size, None)
 
-    def save_global(pickler, one):
-        pickler.write(pickle.GLOBAL + f"{one.module}\n{one.name}\n".encode())
-
-    Pickler.dispatch = {**pickle._Pickler.dispatch, Global: save_global}
-    # `save_reduce` insists on a callable.
-    Global.__call__ = lambda self: None
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, one):
+            return one.pid if isinstance(one, Storage) else None
 
     file = io.BytesIO()
     for part in (imagenet_weights._TORCH_MAGIC_NUMBER, 1001, {"little_endian": True}):
         file.write(pickle.dumps(part, protocol=2))
-    Pickler(file, protocol=2).dump({key: Tensor(key, value) for key, value in tensors.items()})
+    with mock.patch.dict(sys.modules, fake):
+        Pickler(file, protocol=2).dump({key: Tensor(key, value) for key, value in tensors.items()})
     file.write(pickle.dumps(list(tensors), protocol=2))
     for value in tensors.values():
         file.write(np.int64(value.size).tobytes() + value.T.tobytes())
     return file.getvalue()
 
 
-def test_reads_strided_tensors_and_refuses_other_code():
-    """A transposed tensor lies in memory as its transpose does."""
-    tensor = np.arange(6, dtype=np.float32).reshape(3, 2).T
-    found = imagenet_weights.read_torch_file(torch_file({"a.weight": tensor}), "a.pth")
-    np.testing.assert_array_equal(found["a.weight"], [[0, 2, 4], [1, 3, 5]])
-
-    with pytest.raises(imagenet_weights.ImageNetWeightsError, match="torch._utils.other"):
-        imagenet_weights.read_torch_file(torch_file({"a": tensor}, "other"), "a.pth")
-    whole = torch_file({"a": tensor})
-    for length in (40, len(whole) - 4):
-        with pytest.raises(imagenet_weights.ImageNetWeightsError, match=r"a\.pth"):
-            imagenet_weights.read_torch_file(whole[:length], "a.pth")
-
-
-def test_other_files_are_refused_and_nothing_changes(tmp_path):
-    net = build("lite0", num_stages=3)
-    before = [variable.numpy() for variable in net.weights]
-    tensors = {"_conv_stem.weight": np.zeros((4, 3, 3, 3), np.float32)}
-    (tmp_path / "small.pth").write_bytes(torch_file(tensors))
-    with zipfile.ZipFile(tmp_path / "new.pth", "w") as archive:
-        archive.writestr("archive/data.pkl", b"")
-    expected = {"small.pth": r"stem_conv/kernel: expected shape \(3, 3, 3, 32\)", "new.pth": "1.6"}
-    for name, message in expected.items():
+def test_a_pickle_is_read_as_data(tmp_path):
+    """A transposed tensor lies in memory as its transpose does; nothing else is imported."""
+    tensor, path = np.arange(6, dtype=np.float32).reshape(3, 2).T, tmp_path / "a.pth"
+    path.write_bytes(torch_file({"a.weight": tensor}))
+    found = imagenet_weights._read(path, [])
+    np.testing.assert_array_equal(found["a"]["weight"], [[0, 2, 4], [1, 3, 5]])
+    net, whole = build("lite0", num_stages=3), path.read_bytes()
+    before = small_model.values(net.variables)
+    stem = {"_conv_stem.weight": np.zeros((4, 3, 3, 3), np.float32)}
+    for content, message in (
+        (torch_file({"a": tensor}, "other"), "torch._utils.other"),
+        (whole[:40], "damaged"),
+        (whole[:-4], "damaged"),
+        (torch_file(stem), r"stem_conv/kernel: expected shape \(3, 3, 3, 32\)"),
+        (b"PK\x03\x04 a newer one", "of PyTorch before 1.6"),
+    ):
+        path.write_bytes(content)
         with pytest.raises(imagenet_weights.ImageNetWeightsError, match=message):
-            imagenet_weights.load_imagenet_weights(net, tmp_path / name)
-    for variable, value in zip(net.weights, before):
-        np.testing.assert_array_equal(variable.numpy(), value)
+            imagenet_weights.load_imagenet_weights(net, path)
+    assert small_model.same(before, small_model.values(net.variables))
 
 
 def test_another_wheel_is_not_unpacked(tmp_path):

@@ -63,7 +63,7 @@ HITL_NETWORKS = {
     "l1": "hitl_smooth_l1",
     "smooth_l1": "hitl_smooth_l1",
 }
-FLOAT_ACTIONS = [key for key in policy_specs.rt1_action_spec() if key != "terminate_episode"]
+FLOAT_ACTIONS = [key for key in policy_specs.action_spec("rt1") if key != "terminate_episode"]
 
 
 @functools.cache
@@ -99,7 +99,7 @@ def worst_share() -> str:
 
 def rt1_actions(first_seed: int, shape: tuple[int, ...], factor: float) -> dict[str, np.ndarray]:
     """Float actions that exceed their bounds by `factor`."""
-    spec = policy_specs.rt1_action_spec()
+    spec = policy_specs.action_spec("rt1")
     actions = {}
     for k, key in enumerate(FLOAT_ACTIONS):
         low, high = factor * spec[key].minimum, factor * spec[key].maximum

@@ -65,7 +65,7 @@ def test_every_scope_and_seed_is_the_agents(engine, agent, inputs):
         found, probabilities = engine.forward_with_distributions(*inputs, **sampling)
         # Rounding may move an answer to the token beside it.
         np.testing.assert_allclose(found, expected, atol=1.01 / 255)
-        wanted = np.asarray(agent.token_distributions(*inputs, **sampling))
+        wanted = np.asarray(agent.forward_with_distributions(*inputs, **sampling)[1])
         np.testing.assert_allclose(probabilities, wanted, atol=1e-4)
         np.testing.assert_array_equal(engine.forward(*inputs, **sampling), found)
     drawn = [engine.forward(*inputs, dropout="full") for _ in range(2)]

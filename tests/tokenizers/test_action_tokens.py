@@ -9,14 +9,16 @@ from tf_agents.specs import tensor_spec
 
 import policy_specs
 from tests import small_model
-from tokenizers import action_coding, action_tokenizer
+from tokenizers import action_tokenizer
 
 pytest_plugins = ["tests.model_fixtures"]
 pytestmark = pytest.mark.usefixtures("clean_gin")
 
-FOOD = action_tokenizer.RT1ActionTokenizer(policy_specs.food_action_spec())
-MIDPOINT_EXTENT = action_coding.MIDPOINT_EXTENT
-CODED = action_tokenizer.RT1ActionTokenizer(policy_specs.food_action_spec(), coding=MIDPOINT_EXTENT)
+MIDPOINT_EXTENT = action_tokenizer.MIDPOINT_EXTENT
+FOOD, CODED = (
+    action_tokenizer.RT1ActionTokenizer(policy_specs.action_spec("food"), coding=coding)
+    for coding in action_tokenizer.CODINGS
+)
 EXAMPLE = np.array([0.2, 0.4, 0.6, 0.5], np.float32)
 
 
@@ -40,8 +42,6 @@ def test_food_tokens_by_hand():
     assert FOOD.tokenize({"bbox": values}).numpy().tolist() == [9, 10, 10, 11]
     outside = np.float32([-np.inf, 1.0001, 57.0, -1e30])
     assert FOOD.tokenize({"bbox": outside}).numpy().tolist() == [0, 255, 255, 0]
-    every = np.arange(256, dtype=np.int32).reshape(8, 8, 4)
-    np.testing.assert_array_equal(FOOD.tokenize(FOOD.detokenize(tf.constant(every))), every)
 
 
 def test_mixed_actions_by_hand():
@@ -56,47 +56,34 @@ def test_mixed_actions_by_hand():
     np.testing.assert_array_equal(back["shift"], [[-2.0, 0.0], [1.0, 2.0]])
     wrong_class = mixed().detokenize(tf.constant([[3, 0, 0], [2, 0, 0]]))["kind"]
     assert wrong_class.numpy().tolist() == [[1, 0, 0], [0, 0, 1]]
-
-
-def test_expected_action_is_the_mean_of_the_bins_middles():
-    """Bins of -2..2 begin at -2, -1, 0, 1; their middles are -1.5, -0.5, 0.5, 1.5, and 2."""
+    # Bins of -2..2 begin at -2, -1, 0, 1; their middles are -1.5, -0.5, 0.5, 1.5, and 2.
     no = -100.0
     logits = [[0.1, 0.2, 0.9, 0.3, 0.1], [0.0, no, no, 0.0, no], [no, no, no, no, 0.0]]
     expected = mixed().expected_action(tf.constant(logits))
     np.testing.assert_array_equal(expected["kind"], [0, 0, 1])
     np.testing.assert_allclose(expected["shift"], [0.0, 2.0], atol=1e-6)
-
-
-def test_the_order_of_tokens_is_that_which_was_asked_for():
-    spec = {"a": spec_of((1,)), "b": spec_of((2,))}
-    action = {"a": tf.constant([0.0]), "b": tf.constant([-1.0, 1.0])}
-    reversed_ = action_tokenizer.RT1ActionTokenizer(spec, 3, action_order=["b", "a"])
-    as_given = action_tokenizer.RT1ActionTokenizer(spec, 3)
-    assert as_given.tokenize(action).numpy().tolist() == [1, 0, 2]
-    assert reversed_.tokenize(action).numpy().tolist() == [0, 2, 1]
-    np.testing.assert_array_equal(reversed_.detokenize(tf.constant([0, 2, 1]))["a"], [0.0])
-    joined = reversed_.join(action)
+    numbers = action_tokenizer.RT1ActionTokenizer({"b": spec_of((2,)), "a": spec_of((1,))})
+    joined = numbers.join({"a": tf.constant([0.0]), "b": tf.constant([-1.0, 1.0])})
     assert joined.numpy().tolist() == [-1.0, 1.0, 0.0]
-    np.testing.assert_array_equal(reversed_.split(joined)["b"], [-1, 1])
+    np.testing.assert_array_equal(numbers.split(joined)["b"], [-1, 1])
 
 
 @pytest.mark.parametrize(
-    ("spec", "arguments", "message"),
+    ("spec", "arguments"),
     [
-        ({"x": spec_of((2, 2))}, {}, r"'x' to be 1-d, got shape \(2, 2\)"),
-        ({"x": spec_of(dtype=tf.float64)}, {}, r"int32 \(one-hot\), got float64"),
-        ({"x": spec_of(low=1.0, high=1.0)}, {}, "minimum < maximum, got 1.0 and 1.0"),
-        ({"x": spec_of(high=np.inf)}, {}, "finite minimum < maximum.*inf"),
-        ({"x": spec_of((9,), tf.int32, 0, 1)}, {"vocab_size": 8}, "at most vocab_size = 8.*got 9"),
-        ({"x": spec_of()}, {"vocab_size": 1}, "vocab_size >= 2, got 1"),
-        ({"x": spec_of()}, {"action_order": ["x", "x"]}, r"once, got \['x', 'x'\]"),
-        ({"x": spec_of((4,))}, {"coding": "polar"}, "endpoints, midpoint_extent, got 'polar'"),
-        ({"x": spec_of((4,))}, {"coding": MIDPOINT_EXTENT}, "is one of execution parameters"),
+        (spec_of((2, 2)), {}),
+        (spec_of(dtype=tf.float64), {}),
+        (spec_of(low=1.0, high=1.0), {}),
+        (spec_of(high=np.inf), {}),
+        (spec_of((9,), tf.int32, 0, 1), {"vocab_size": 8}),
+        (spec_of(), {"vocab_size": 1}),
+        (spec_of((4,)), {"coding": "polar"}),
+        (spec_of((4,)), {"coding": MIDPOINT_EXTENT}),
     ],
 )
-def test_specs_that_cannot_be_tokenized(spec, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        action_tokenizer.RT1ActionTokenizer(spec, **arguments)
+def test_specs_that_cannot_be_tokenized(spec, arguments):
+    with pytest.raises(ValueError, match="RT1ActionTokenizer: expected .*'x'"):
+        action_tokenizer.RT1ActionTokenizer({"x": spec}, **arguments)
 
 
 def test_actions_that_cannot_be_tokenized():
@@ -106,18 +93,17 @@ def test_actions_that_cannot_be_tokenized():
     for kind in ([0, 0, 0], [1, 1, 0], [2, -1, 0]):
         action = {"kind": tf.constant([kind]), "shift": tf.zeros((1, 2))}
         with pytest.raises(tf.errors.InvalidArgumentError, match="kind.*to be one-hot"):
-            tf.function(mixed().tokenize)(action)
+            tf.function(mixed().tokenize, autograph=False)(action)
 
 
 @pytest.mark.parametrize("convert", [np.asarray, tf.constant], ids=["numpy", "tensorflow"])
 def test_midpoint_and_extent_by_hand(convert):
     actions = convert(np.stack([EXAMPLE, EXAMPLE[[2, 3, 0, 1]]]))
-    coded = action_coding.encode(actions, MIDPOINT_EXTENT)
+    coded = action_tokenizer.encode(actions, MIDPOINT_EXTENT)
     np.testing.assert_allclose(coded, [[0.4, 0.45, 0.8, 0.575], [0.4, 0.45, 0.2, 0.425]], rtol=1e-6)
-    back = action_coding.decode(coded, MIDPOINT_EXTENT)
+    back = action_tokenizer.decode(coded, MIDPOINT_EXTENT)
     assert back.dtype == actions.dtype
     np.testing.assert_allclose(back, actions, atol=1e-6)
-    assert action_coding.encode(actions, "endpoints") is actions
 
 
 def test_coded_tokens_by_hand():
@@ -130,23 +116,20 @@ def test_coded_tokens_by_hand():
     back = CODED.detokenize(tokens)["bbox"].numpy()
     np.testing.assert_allclose(back[0], [0.2007, 0.3993, 0.6033, 0.4987], atol=1e-4)
     np.testing.assert_allclose(back[2], [1 / 6, 0.832, 5 / 6, 0.168], atol=2e-3)
-    joined = CODED.join({"bbox": actions[:1]})
-    np.testing.assert_allclose(joined, [[0.4, 0.45, 0.8, 0.575]], rtol=1e-6)
-    np.testing.assert_allclose(CODED.split(joined)["bbox"], [EXAMPLE], atol=1e-6)
     sure = 50 * tf.one_hot(tokens, 256)
     np.testing.assert_allclose(CODED.expected_action(sure)["bbox"][0], back[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("coding", action_coding.CODINGS)
+@pytest.mark.parametrize("coding", action_tokenizer.CODINGS)
 def test_distances_from_an_answer_are_those_of_samples(coding):
     rng = np.random.default_rng(1)
-    values = action_coding.bin_values(16)
+    values = action_tokenizer.bin_values(16)
     probabilities = rng.dirichlet(np.full(16, 0.3), 4)
     coded = np.stack([rng.choice(values, 200_000, p=one) for one in probabilities], axis=-1)
-    samples = action_coding.decode(coded, coding)
+    samples = action_tokenizer.decode(coded, coding)
     answer = np.array([0.2, 0.3, 0.5, 0.6])
-    offsets = coded - action_coding.encode(answer, coding)
-    std, midpoint = action_coding.std_about(
+    offsets = coded - action_tokenizer.encode(answer, coding)
+    std, midpoint = action_tokenizer.std_about(
         np.sqrt(np.square(offsets).mean(axis=0)), offsets.mean(axis=0), coding
     )
     np.testing.assert_allclose(std, np.sqrt(np.square(samples - answer).mean(axis=0)), atol=2e-3)
