@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -23,8 +23,8 @@ from serving.engines import graphs
 
 TOLERANCE = 1e-4
 Arrays = tuple[np.ndarray, ...]
-# Inputs [1, ...] of one picture, and whether it is alone on the machine -> outputs [1, ...].
-RunOne = Callable[[Arrays, bool], Arrays]
+# Inputs, and whether they are of a picture that is alone on the machine -> outputs.
+Stage = Callable[[Arrays, bool], Arrays]
 
 
 class EngineError(ValueError):
@@ -40,29 +40,22 @@ class Engine:
         image_shape: (H, W, 3).
         action_coding: what the tokens stand for, see `tokenizers/action_tokenizer.py`.
         has_distributions: whether the answers are drawn from distributions over tokens.
+        stages: those of `graphs.freeze_stages`, as functions.
     """
 
     def __init__(
         self,
         name: str,
-        features: RunOne,
-        answer: RunOne,
-        factors: Callable[..., Arrays] | None,
-        sampler: Callable[..., Arrays],
+        stages: Mapping[str, Stage],
         functions: prediction_functions.PredictionFunctions,
     ) -> None:
-        """`features` and `answer` are stages of one picture, `factors` and `sampler` of whole
-        batches, see `graphs.StageGraphs`; all are made of `functions`."""
         self.name, self.action_coding = name, functions.action_coding
         self.image_shape = tuple(functions.image_shape)
         self.has_distributions = bool(functions.distributions)
-        self.num_workers = engines.num_cores()
-        self.stages = {"features": features, "answer": answer}
-        self._factors, self.sampler = factors, sampler
+        self.num_workers, self.stages = engines.num_cores(), dict(stages)
         self._executor = concurrent.futures.ThreadPoolExecutor(self.num_workers, "engine")
         self._running, self._lock = 0, threading.Lock()
-        drawn = factors(np.zeros(2, np.int32), np.int32(1)) if factors else ()
-        self._ones = tuple(np.ones_like(factor) for factor in drawn)
+        self._ones = tuple(map(np.ones_like, self._factors(np.zeros(2, np.int32), 1)))
 
     def forward(self, image: np.ndarray, embedding: np.ndarray, **sampling: object) -> np.ndarray:
         """Execution parameters [B, 4], or samples [S, B, 4], as `agent_wrapper.Agent.forward`."""
@@ -79,15 +72,21 @@ class Engine:
         weights = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         return answers, weights / weights.sum(axis=-1, keepdims=True)
 
+    def _factors(self, seed: np.ndarray, count: int) -> Arrays:
+        """Of the dropout before TokenLearner, [count, ...] each."""
+        if "factors" not in self.stages:
+            return ()
+        return self.stages["factors"]((seed, np.int32(count)), False)
+
     def features(
         self, image: np.ndarray, embedding: np.ndarray, seed: np.ndarray | None = None
     ) -> np.ndarray:
         """What TokenLearner gets, float32 [B, N, D]; `seed`, int32 [2], draws the dropout before
         it, another one for each picture."""
-        if seed is None or self._factors is None:
+        if seed is None:
             factors = [np.repeat(one, len(image), axis=0) for one in self._ones]
         else:
-            factors = self._factors(seed, np.int32(len(image)))
+            factors = self._factors(seed, len(image))
         return self.by_picture("features", image, embedding, *factors)[0]
 
     def by_picture(self, stage: str, *arrays: np.ndarray) -> Arrays:
@@ -123,20 +122,18 @@ class Engine:
         prediction_functions.check_sampling(dropout, num_samples, seed)
         count = num_samples or 1
         pair = np.array([prediction_functions.fresh_seed() if seed is None else seed, 0], np.int32)
-        if dropout == "full" and self._factors is not None:
+        if dropout == "full" and "factors" in self.stages:
             tiled = np.tile(image, (count, 1, 1, 1)), np.tile(embedding, (count, 1))
             features = self.features(*tiled, pair)
         else:
             features = np.tile(self.features(image, embedding), (count, 1, 1))
-        results = self.sampler(features, np.int32(count), pair)
+        results = self.stages["sampler"]((features, np.int32(count), pair), False)
         return tuple(result[0] for result in results) if num_samples is None else results
 
 
 class FrozenFunction:
-    """A frozen graph in a session of TensorFlow; threads may share it.
-
-    The session, unlike a `tf.function`, frees all of it when it is dropped.
-    """
+    """A frozen graph in a session of TensorFlow; threads may share it. The session, unlike a
+    `tf.function`, frees all of it when it is dropped, and has one set of threads for all runs."""
 
     def __init__(self, graph_def: tf.compat.v1.GraphDef, fuse: bool = False) -> None:
         graph = tf.Graph()
@@ -149,8 +146,7 @@ class FrozenFunction:
         outputs, inputs = (graphs.tensors(graph_def, kind) for kind in ("output", "input"))
         self._run = self._session.make_callable(outputs, feed_list=inputs)
 
-    def __call__(self, *arrays: np.ndarray) -> Arrays:
-        """The outputs for the inputs, both in order."""
+    def __call__(self, arrays: Arrays, alone: bool) -> Arrays:
         return tuple(self._run(*arrays))
 
 
@@ -179,25 +175,17 @@ class OnnxFunction:
         self._inputs = sorted(names, key=lambda name: (len(name), name))
 
     def __call__(self, arrays: Arrays, alone: bool) -> Arrays:
-        """The outputs [1, ...] for the inputs [1, ...], both in order."""
         session = self._alone if alone else self._side_by_side
         return tuple(session.run(None, dict(zip(self._inputs, arrays))))
 
 
 def in_tensorflow(
-    stages: graphs.StageGraphs, functions: prediction_functions.PredictionFunctions
+    stages: Mapping[str, tf.compat.v1.GraphDef],
+    functions: prediction_functions.PredictionFunctions,
 ) -> Engine:
     """The engine that is always there; not compared with anything."""
-    features, answer = FrozenFunction(stages.features, fuse=True), FrozenFunction(stages.answer)
-    return Engine(
-        "tensorflow",
-        # TensorFlow has one set of threads for all runs.
-        lambda row, alone: features(*row),
-        lambda row, alone: answer(*row),
-        stages.factors and FrozenFunction(stages.factors),
-        FrozenFunction(stages.sampler),
-        functions,
-    )
+    made = {name: FrozenFunction(one, fuse=name == "features") for name, one in stages.items()}
+    return Engine("tensorflow", made, functions)
 
 
 def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -> None:
@@ -221,7 +209,7 @@ def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -
     # As if the pictures were one, drawn several times.
     drawn = functions.samples_and_outputs(features, 2, seed)
     answers = engine.by_picture("answer", features.numpy())
-    sampled = engine.sampler(features.numpy(), np.int32(2), seed)
+    sampled = engine.stages["sampler"]((features.numpy(), np.int32(2), seed), False)
     first = image[:1], embedding[:1], seed
     pairs = {
         "features": (engine.features(image, embedding), features),

@@ -15,7 +15,6 @@ every scope, and an engine gives the same samples as the agent without random nu
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -35,34 +34,33 @@ def tensors(graph_def: tf.compat.v1.GraphDef, kind: str) -> list[str]:
     return [f"{kind}_{number}:0" for number in sorted(int(m.group(1)) for m in found if m)]
 
 
-@dataclasses.dataclass(frozen=True)
-class StageGraphs:
-    """Frozen graphs; those of single pictures have a batch axis of one, which compiles best."""
+def freeze_stages(
+    functions: prediction_functions.PredictionFunctions,
+) -> dict[str, tf.compat.v1.GraphDef]:
+    """Traces the network of an agent and takes it apart; the graphs hold copies of the weights.
 
-    # (image [1, H, W, 3], embedding [1, 512], *factors [1, ...]) -> features [1, N, D]
-    features: tf.compat.v1.GraphDef
-    # (seed [2], count) -> factors, [count, ...] each; None if no dropout before TokenLearner has a
-    # rate above zero
-    factors: tf.compat.v1.GraphDef | None
-    # (features [1, N, D]) -> (execution parameters [1, 4], outputs [1, ...] unclipped)
-    answer: tf.compat.v1.GraphDef
-    # (features [S * B, N, D], S, seed [2]) -> (the same, [S, B, 4] and [S, B, ...])
-    sampler: tf.compat.v1.GraphDef
+    | stage    | takes                                              | gives                      |
+    |----------|----------------------------------------------------|----------------------------|
+    | features | image [1, H, W, 3], embedding [1, 512], factors    | [1, N, D]                  |
+    | answer   | features [1, N, D]                                 | execution parameters       |
+    |          |                                                    | [1, 4], outputs [1, ...]   |
+    | sampler  | features [S * B, N, D], S, seed [2]                | the same, [S, B, ...] each |
+    | factors  | seed [2], count                                    | factors, [count, ...] each |
 
-
-def freeze_stages(functions: prediction_functions.PredictionFunctions) -> StageGraphs:
-    """Traces the network of an agent and takes it apart; the graphs hold copies of the weights."""
+    Batches of one compile best. There are no `factors` if no dropout before TokenLearner has a rate
+    above zero. Outputs are not clipped.
+    """
 
     def answer(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         outputs = functions.outputs(features)
         return functions.execution_parameters(outputs), outputs
 
     one, many = (tf.TensorSpec((n, *functions.feature_shape), tf.float32) for n in (1, None))
-    return StageGraphs(
-        *_freeze_features(functions),
-        extract(*trace(answer, (one,))),
-        extract(*trace(functions.samples_and_outputs, (many, _COUNT, _SEED))),
-    )
+    return {
+        **_freeze_features(functions),
+        "answer": extract(*trace(answer, (one,))),
+        "sampler": extract(*trace(functions.samples_and_outputs, (many, _COUNT, _SEED))),
+    }
 
 
 def trace(
@@ -120,7 +118,7 @@ def _port(tensor: str) -> str:
 
 def _freeze_features(
     functions: prediction_functions.PredictionFunctions,
-) -> tuple[tf.compat.v1.GraphDef, tf.compat.v1.GraphDef | None]:
+) -> dict[str, tf.compat.v1.GraphDef]:
     """One trace with dropout, cut where its factors enter: what follows, and what makes them."""
     picture = (
         tf.TensorSpec((1, *functions.image_shape), functions.image_dtype),
@@ -142,8 +140,10 @@ def _freeze_features(
         name = f"factor_{index}"
         drop.multiply_instead(nodes, name)
         inputs[name] = tf.TensorSpec((1, *drop.shape), tf.float32)
-    factors = extract(graph_def, {seed: _SEED, count: _COUNT}, outputs[1:]) if drops else None
-    return extract(graph_def, inputs, outputs[:1]), factors
+    found = {"features": extract(graph_def, inputs, outputs[:1])}
+    if drops:
+        found["factors"] = extract(graph_def, {seed: _SEED, count: _COUNT}, outputs[1:])
+    return found
 
 
 class _Drop:

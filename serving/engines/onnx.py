@@ -23,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 
 import gin
 import tensorflow as tf
@@ -108,12 +109,13 @@ def digest(agent: agent_wrapper.Agent) -> str:
     return result.hexdigest()
 
 
-def export(stages: graphs.StageGraphs) -> dict[str, bytes]:
+def export(stages: Mapping[str, tf.compat.v1.GraphDef]) -> dict[str, bytes]:
     """File name -> content: what is deterministic for ONNX Runtime, the rest for TensorFlow."""
-    files = {"sampler.pb": stages.sampler.SerializeToString()}
-    if stages.factors is not None:
-        files["factors.pb"] = stages.factors.SerializeToString()
-    files["features.onnx"], files["answer.onnx"] = convert(stages.features, stages.answer)
+    files = {f"{name}.pb": one.SerializeToString() for name, one in stages.items()}
+    names = ("features", "answer")
+    for name, model in zip(names, convert(*(stages[name] for name in names))):
+        del files[f"{name}.pb"]
+        files[f"{name}.onnx"] = model
     return files
 
 
@@ -141,19 +143,14 @@ def from_files(
     files: dict[str, bytes], functions: prediction_functions.PredictionFunctions
 ) -> engine.Engine:
     """An engine that runs what `export` made; not compared with anything."""
-    in_tensorflow = {
-        name: engine.FrozenFunction(tf.compat.v1.GraphDef.FromString(content))
-        for name, content in files.items()
-        if name.endswith(".pb")
-    }
-    return engine.Engine(
-        "onnxruntime",
-        engine.OnnxFunction(files["features.onnx"]),
-        engine.OnnxFunction(files["answer.onnx"]),
-        in_tensorflow.get("factors.pb"),
-        in_tensorflow["sampler.pb"],
-        functions,
-    )
+
+    def function(name: str) -> engine.Stage:
+        if name.endswith(".onnx"):
+            return engine.OnnxFunction(files[name])
+        return engine.FrozenFunction(tf.compat.v1.GraphDef.FromString(files[name]))
+
+    stages = {name.partition(".")[0]: function(name) for name in files}
+    return engine.Engine("onnxruntime", stages, functions)
 
 
 def keep(folder: pathlib.Path, files: dict[str, bytes]) -> None:

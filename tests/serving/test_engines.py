@@ -130,19 +130,20 @@ def features_of(row, alone):
 def by_hand(features=features_of):
     """A network without distributions; the factors of samples are 0, 1, 2 .. plus the seed."""
 
-    def answer(row, alone):
-        (found,) = row
-        return np.repeat(found[:, 0], 4, axis=1), found[:, 0]
+    def answer(inputs, alone):
+        found = inputs[0][:, 0]
+        return np.repeat(found, 4, axis=1), found
 
-    def factors(seed, count):
+    def factors(inputs, alone):
+        seed, count = inputs
         return (np.arange(count, dtype=np.float32)[:, np.newaxis] + seed[0],)
 
-    def samples(found, num_samples, seed):
-        return (np.repeat(found[:, 0], 4, axis=1).reshape(num_samples, -1, 4),) * 2
+    def sampler(inputs, alone):
+        return (np.repeat(inputs[0][:, 0], 4, axis=1).reshape(inputs[1], -1, 4),) * 2
 
+    stages = {"features": features, "answer": answer, "factors": factors, "sampler": sampler}
     shapes = {"image_shape": (SIDE, SIDE, 3), "action_coding": "endpoints", "distributions": {}}
-    stages = features, answer, factors, samples
-    return engines.Engine("stub", *stages, types.SimpleNamespace(**shapes))
+    return engines.Engine("stub", stages, types.SimpleNamespace(**shapes))
 
 
 def pictures(*values):
