@@ -69,13 +69,13 @@ BEST_STEM, LAST_STEM = "best_checkpoint", "last_checkpoint"
 # A requeued job may start while the last process still saves, or before a file server has noticed
 # that its node is gone.
 RESTART_WAIT_S = 180.0
-_MAX_TEXT_BYTES = 50_000_000
 _READS = 5
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-agents", "tf-keras", "numpy", "gin-config")
 # One more than is needed: a server may have read metadata.json just before it changed.
 _BEST_KEPT = 2
 # What may change when a run goes on: what it starts from, and how its checkpoints look at photos.
 _NO_MATTER = ("EfficientNetEncoder.imagenet_weights_file", "Framing.passes", "Framing.max_extent")
+Path = typing.Union[str, "os.PathLike[str]"]
 
 
 class CheckpointDirectoryError(ValueError):
@@ -118,7 +118,7 @@ class LoadedCheckpoint(typing.NamedTuple):
     contents: Contents  # the files beside the weights
 
 
-def locate(path: str | os.PathLike[str]) -> pathlib.Path:
+def locate(path: Path) -> pathlib.Path:
     """The directory that a path means: itself, or that of the checkpoint that counts, whose prefix
     it is. Raises FileNotFoundError, and ValueError for another checkpoint or an address."""
     atomic_files.check_local(path, "--checkpoint_dir")
@@ -130,10 +130,8 @@ def locate(path: str | os.PathLike[str]) -> pathlib.Path:
     name = pathlib.Path(checkpoint_files.resolve_prefix(path)).name
     counts = read_metadata(path.parent)["checkpoint"]
     if name != counts:
-        raise CheckpointDirectoryError(
-            f"{path}: expected {counts}, which {METADATA_FILE} describes, got {name}. Give the "
-            "directory, or go on training from this one with --pretrained_checkpoint."
-        )
+        way_out = "Give the directory, or go on training with --pretrained_checkpoint."
+        raise CheckpointDirectoryError(f"{path}: expected {counts}, the one that counts. {way_out}")
     return path.parent
 
 
@@ -141,10 +139,8 @@ def _read_text(path: pathlib.Path) -> str:
     """A small file that came with a checkpoint."""
     checkpoint_files.refuse_pointer(path)
     try:
-        if (size := path.stat().st_size) > _MAX_TEXT_BYTES:
-            raise ValueError(f"{size:,} bytes, more than {_MAX_TEXT_BYTES:,}")
         return path.read_text(encoding="utf-8")
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise CheckpointDirectoryError(f"{path}: expected UTF-8 text, got {error}.") from error
 
 
@@ -162,25 +158,22 @@ class _Metadata(marshmallow.Schema):
     format_version = fields.Integer(required=True, validate=validate.Equal(FORMAT_VERSION))
     # A name and no path, which could lead out of the directory.
     checkpoint = fields.String(required=True, validate=validate.Regexp(r"\w[\w.-]*\Z"))
-    resize = fields.String(
-        required=True, allow_none=True, validate=validate.OneOf(image_placement.MODES)
-    )
+    _mode = validate.OneOf(image_placement.MODES)
+    resize = fields.String(required=True, allow_none=True, validate=_mode)
     trained_pairs = fields.List(fields.Tuple((fields.String(), fields.String())))
     framing = fields.Nested(_Framing)
 
 
-def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
+def read_metadata(directory: Path) -> dict[str, object]:
     """The contents of metadata.json. Raises FileNotFoundError without a directory, and
     CheckpointDirectoryError for what this version does not write."""
-    directory = pathlib.Path(directory)
-    if not directory.is_dir():
+    path = pathlib.Path(directory, METADATA_FILE)
+    if not path.parent.is_dir():
         raise FileNotFoundError(f"No checkpoint directory {directory}.")
-    path = directory / METADATA_FILE
     if not path.is_file():
         raise CheckpointDirectoryError(
-            f"{directory}: expected {METADATA_FILE}, which train.py writes with its first "
-            "checkpoint. The weights alone can be loaded with checkpoint_loading.py, or be "
-            "fine-tuned with train.py --pretrained_checkpoint."
+            f"{directory}: expected {METADATA_FILE}, which train.py writes. Weights alone can be "
+            "loaded with checkpoint_loading.py or fine-tuned with train.py --pretrained_checkpoint."
         )
     try:
         contents = json.loads(_read_text(path))
@@ -188,10 +181,8 @@ def read_metadata(directory: str | os.PathLike[str]) -> dict[str, object]:
     except (json.JSONDecodeError, RecursionError) as error:
         faults = f"no JSON: {error}"
     if faults:
-        raise CheckpointDirectoryError(
-            f"{path}: expected what train.py writes, got {faults!s:.200}. Copy the directory again "
-            "from where train.py wrote it."
-        )
+        way_out = "Copy the directory again from where train.py wrote it."
+        raise CheckpointDirectoryError(f"{path}: found faults: {faults!s:.200}. {way_out}")
     return contents
 
 
@@ -200,10 +191,9 @@ def framing_of(metadata: dict[str, object]) -> framing.Framing:
     return framing.Framing(**metadata.get("framing", {}))
 
 
-def weights_digest(directory: str | os.PathLike[str]) -> str:
+def weights_digest(directory: Path) -> str:
     """`Contents.weights_sha256` of a directory; raises as `read_contents`."""
-    directory = pathlib.Path(directory)
-    path = directory / f"{read_metadata(directory)['checkpoint']}.index"
+    path = pathlib.Path(directory, f"{read_metadata(directory)['checkpoint']}.index")
     if not path.is_file():
         raise FileNotFoundError(f"{directory}: expected {path.name}, which metadata.json names.")
     # Of whatever lies next to it, a pointer is what keeps it from being loaded.
@@ -212,7 +202,7 @@ def weights_digest(directory: str | os.PathLike[str]) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def read_contents(directory: str | os.PathLike[str]) -> Contents:
+def read_contents(directory: Path) -> Contents:
     """Reads the files beside the weights, again if a run has written a checkpoint meanwhile. Raises
     as `load`."""
     directory = locate(directory)
@@ -224,20 +214,17 @@ def read_contents(directory: str | os.PathLike[str]) -> Contents:
         try:
             embeddings = embedding_store.EmbeddingStore.load(directory / EMBEDDINGS_DIR)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
-            raise CheckpointDirectoryError(
-                f"{directory / EMBEDDINGS_DIR}: expected what embedding_store writes, got {error!r}"
-            ) from error
+            raise CheckpointDirectoryError(f"{directory}: embeddings: {error!r}.") from error
         if read_metadata(directory) == metadata and weights_digest(directory) == digest:
             return Contents(directory, metadata, config, embeddings, calibration, digest)
     raise CheckpointDirectoryError(
-        f"{directory}: expected files of one checkpoint, got new ones in each of {_READS} reads: "
-        "something writes there all the time. Try again, or load a copy."
+        f"{directory}: something writes there all the time. Load a copy."
     )
 
 
 def load(
-    directory: str | os.PathLike[str] | Contents,
-    config_file: str | os.PathLike[str] | None = None,
+    directory: Path | Contents,
+    config_file: Path | None = None,
     loss_type: str | None = None,
     trust_config: bool = False,
 ) -> LoadedCheckpoint:
@@ -285,10 +272,7 @@ def load(
     # A run may have written a better one meanwhile; this one is whole then, and goes on to count.
     index = pathlib.Path(f"{contents.prefix}.index").read_bytes()
     if hashlib.sha256(index).hexdigest() != contents.weights_sha256:
-        raise CheckpointDirectoryError(
-            f"{contents.prefix}: other weights than when the files beside them were read. Try "
-            "again, or load a copy."
-        )
+        raise CheckpointDirectoryError(f"{contents.prefix} was replaced meanwhile. Try again.")
     return LoadedCheckpoint(agent, contents)
 
 
@@ -316,11 +300,8 @@ class Best:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingState:
-    """What a run has to know, beside its variables, to go on as if it had never stopped.
-
-    The order of the samples, the augmentation and the dropout follow from the seed, the epoch and
-    the step, so that no generator's state is stored.
-    """
+    """What a run has to know, beside its variables, to go on as if it had never stopped. The order
+    of the samples, the augmentation and the dropout follow from seed, epoch and step."""
 
     epoch: int = 0  # epochs that are over, validation and log included
     step: int = 0  # optimizer steps done in the epoch that has begun, and of that epoch so far:
@@ -345,10 +326,8 @@ class StateFile:
         """Of a run's directory; ResumeError if there is none."""
         path = directory / STATE_FILE
         if not path.is_file():
-            raise ResumeError(
-                f"{directory}: expected {STATE_FILE}, which a run writes to go on from; found "
-                "none. To start from the weights alone, use --pretrained_checkpoint."
-            )
+            way_out = "To start from the weights alone, use --pretrained_checkpoint."
+            raise ResumeError(f"{directory}: expected {STATE_FILE}, found none. {way_out}")
         try:
             contents = json.loads(path.read_text())
             if contents["format_version"] != FORMAT_VERSION:
@@ -398,7 +377,7 @@ def _bindings(text: str) -> dict[str, str]:
     return {name: value for name, value in bindings.items() if name not in _NO_MATTER}
 
 
-def find_resume_point(path: str | os.PathLike[str]) -> ResumePoint:
+def find_resume_point(path: Path) -> ResumePoint:
     """What there is to go on from."""
     atomic_files.check_local(path, "--resume_checkpoint")
     path = pathlib.Path(path)
@@ -410,21 +389,20 @@ def find_resume_point(path: str | os.PathLike[str]) -> ResumePoint:
     if name not in file.states:
         raise ResumeError(
             f"--resume_checkpoint {path}: expected one of {', '.join(file.states)}, got {name}, "
-            "which holds weights only. Give the directory, or begin a new run with these weights: "
-            "--pretrained_checkpoint."
+            "which holds weights only: --pretrained_checkpoint begins a new run with them."
         )
     state = file.states[name]
     if state.best is not None and not (directory / f"{state.best.checkpoint}.index").is_file():
         raise ResumeError(
             f"--resume_checkpoint {path}: {state.best.checkpoint}, the best one at that moment, is "
-            f"gone from {directory}. Resume from {file.checkpoint}."
+            f"gone. Resume from {file.checkpoint}."
         )
     return ResumePoint(directory / name, state, file.settings)
 
 
-def holds_run(directory: str | os.PathLike[str]) -> bool:
+def holds_run(directory: Path) -> bool:
     """Whether a run has been begun there."""
-    return any((pathlib.Path(directory) / name).is_file() for name in (STATE_FILE, METADATA_FILE))
+    return any(pathlib.Path(directory, name).is_file() for name in (STATE_FILE, METADATA_FILE))
 
 
 # What a run writes.
@@ -435,7 +413,7 @@ class CheckpointWriter:
 
     def __init__(
         self,
-        directory: str | os.PathLike[str],
+        directory: Path,
         agent: agent_wrapper.Agent,
         embeddings: embedding_store.EmbeddingStore,
         run_metadata: dict[str, object],
@@ -451,8 +429,7 @@ class CheckpointWriter:
         """
         self.directory = pathlib.Path(directory)
         self._agent, self._writes = agent, writes
-        self._max_checkpoints = max_checkpoints
-        self._settings = dict(settings or {})
+        self._max_checkpoints, self._settings = max_checkpoints, dict(settings or {})
         self._metadata = {
             "format_version": FORMAT_VERSION,
             "image_size": policy_specs.IMAGE_SIZE,
@@ -472,14 +449,12 @@ class CheckpointWriter:
             for path in self.directory.glob(pattern):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
         # Imports register what only training binds, and are refused where they are not known.
-        config = gin.operative_config_str()
-        config = re.sub(r"^(import|from) .*\n?", "", config, flags=re.MULTILINE)
+        config = re.sub(r"^(import|from) .*\n?", "", gin.operative_config_str(), flags=re.MULTILINE)
         self._replace(CONFIG_FILE, config.lstrip())
         try:
             checkpoint_config.literals(config)
         except checkpoint_config.ConfigError as error:
-            warning = "config.gin: expected %s: whoever serves this run needs --trust_config"
-            logging.warning(warning, error)
+            logging.warning("config.gin: expected %s: serving needs --trust_config", error)
         embeddings.save(self.directory / EMBEDDINGS_DIR)
         if (self.directory / METADATA_FILE).is_file():
             self._set_stale_calibration_aside()
@@ -568,12 +543,8 @@ def _save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
         way_out = f"{folder} is gone, and its earlier checkpoints with it"
         if folder.is_dir():
             free = f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB free"
-            way_out = (
-                f"{free}. Make room, then --resume_checkpoint {folder}: earlier ones are whole"
-            )
-        raise CheckpointWriteError(
-            f"Cannot write the checkpoint {prefix}: {reason}; {way_out}."
-        ) from error
+            way_out = f"{free}. Make room, then --resume_checkpoint {folder}"
+        raise CheckpointWriteError(f"Cannot write {prefix}: {reason}; {way_out}.") from error
 
 
 def _keep_only(directory: pathlib.Path, stem: str, names: Collection[str]) -> None:
@@ -586,7 +557,7 @@ def _keep_only(directory: pathlib.Path, stem: str, names: Collection[str]) -> No
 
 
 @contextlib.contextmanager
-def only_run(directory: str | os.PathLike[str], wait_s: float | None = None) -> Iterator[None]:
+def only_run(directory: Path, wait_s: float | None = None) -> Iterator[None]:
     """Keeps other runs out of the directory: two would delete each other's checkpoints. Waits for
     another one to end; unless `wait_s` is given, only in a job that Slurm has restarted. Where the
     file system has no locks, a warning is logged and nobody is kept out."""

@@ -63,6 +63,7 @@ _TRAINING_STATE = (
     "train_step",  # This and the next are in a policy's SavedModel.
     "metadata/*",
 )
+_KINDS = ("missing", "unexpected", "mismatch")
 _MAX_LISTED = 20
 
 
@@ -228,17 +229,13 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
             f"with {NETWORK_ROOT}/, got {found}. Is it the checkpoint of another model?",
             report,
         )
+    found = (report.missing, report.unexpected, report.mismatched)
     refused = {
         kind: [item for item in items if not _matches(item.name, allowed[kind])]
-        for kind, items in (
-            ("missing", report.missing),
-            ("unexpected", report.unexpected),
-            ("mismatch", report.mismatched),
-        )
+        for kind, items in zip(_KINDS, found)
     }
     missing, unexpected, mismatched = refused.values()
-    names = [item.name for items in refused.values() for item in items]
-    if not names:
+    if not (missing or unexpected or mismatched):
         return
     lines = [
         f"Checkpoint: {report.prefix} does not fit the model: {len(missing)} missing, "
@@ -246,24 +243,16 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
         f"{len(report.loaded) + len(report.left_at_init)} variables fit).",
         *_differences(missing, mismatched, unexpected),
     ]
-    is_state = [_matches(name, _TRAINING_STATE) for name in names]
-    if any(is_state):
-        # It has no names but numbers, so that these do not help.
-        lines.append(
-            "  The training state is of other trained variables or of another optimizer. To resume "
-            "a run, use its network, optimizer and frozen layers; to load only the weights, leave "
-            "restore_optimizer off."
-        )
-    if not all(is_state):
-        ways = []
-        for kind, items in refused.items():
-            patterns = sorted({f"'*/{'/'.join(item.name.split('/')[-2:])}'" for item in items})
-            ways += [f"allow_{kind}=[{checkpoint_files.some(patterns, 5)}]"] if patterns else []
-        lines.append(
-            "  Build the model with the config that the checkpoint was trained with, or, for a "
-            f"partial load, allow the differences: {', '.join(ways)}."
-        )
-    raise CheckpointMismatchError("\n".join([*lines, "  The model keeps its old weights."]), report)
+    ways = []
+    for kind, items in refused.items():
+        patterns = sorted({f"'*/{'/'.join(item.name.split('/')[-2:])}'" for item in items})
+        ways += [f"allow_{kind}=[{checkpoint_files.some(patterns, 5)}]"] if patterns else []
+    lines.append(
+        "  Build the model (to resume, its optimizer and frozen layers too) with the config of the "
+        f"run that wrote it or, for a partial load, allow the differences: {', '.join(ways)}. The "
+        "model keeps its old weights."
+    )
+    raise CheckpointMismatchError("\n".join(lines), report)
 
 
 def custom_load_checkpoint(
@@ -298,11 +287,7 @@ def custom_load_checkpoint(
     """
     import sequence_agent
 
-    allowed = {
-        "missing": allow_missing,
-        "unexpected": allow_unexpected,
-        "mismatch": allow_mismatch,
-    }
+    allowed = dict(zip(_KINDS, (allow_missing, allow_unexpected, allow_mismatch)))
     for kind, patterns in allowed.items():
         if isinstance(patterns, str):
             raise TypeError(f"allow_{kind}: expected a list of patterns, got {patterns!r} alone.")
@@ -330,26 +315,6 @@ def custom_load_checkpoint(
 # The command line.
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="checkpoint_loading.py",
-        description="Loads a checkpoint into a model, all or nothing, and prints what was loaded.",
-    )
-    add = parser.add_argument
-    path_help = "prefix, directory (its latest checkpoint) or stem, as in runs/7/best_checkpoint"
-    add("--checkpoint_path", required=True, help=path_help)
-    add("--list", action="store_true", help="names and shapes; builds no model")
-    add("--config_file", help="gin file of the model; unless given, config.gin beside it")
-    add("--trust_config", action="store_true", help="let gin run the config.gin beside it")
-    bindings = "on top of the config, such as 'Transformer.num_layers = 8'; may be repeated"
-    add("--gin_bindings", action="append", default=[], help=bindings)
-    for kind in ("missing", "unexpected", "mismatch"):
-        pattern = "of variables, such as '*/_position_emb/kernel'; may be repeated"
-        add(f"--allow_{kind}", action="append", default=[], metavar="PATTERN", help=pattern)
-    add("--restore_optimizer", action="store_true", help="load the training state too")
-    return parser.parse_args(arguments)
-
-
 def configure(args: argparse.Namespace, file: TensorFile) -> None:
     """Sets gin up for the model of the checkpoint: as `args.config_file` says or, without one, the
     config.gin beside it; then `args.gin_bindings`. CheckpointLoadError if there is neither file."""
@@ -371,7 +336,22 @@ def configure(args: argparse.Namespace, file: TensorFile) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line, see the module: the exit code; without arguments those of `sys.argv`."""
-    args = _parse(arguments)
+    parser = argparse.ArgumentParser(
+        prog="checkpoint_loading.py",
+        description="Loads a checkpoint into a model, all or nothing, and prints what was loaded.",
+    )
+    add = parser.add_argument
+    path_help = "prefix, directory (its latest checkpoint) or stem, as in runs/7/best_checkpoint"
+    add("--checkpoint_path", required=True, help=path_help)
+    add("--list", action="store_true", help="names and shapes; builds no model")
+    add("--config_file", help="gin file of the model; unless given, config.gin beside it")
+    add("--trust_config", action="store_true", help="let gin run the config.gin beside it")
+    bindings = "on top of the config, such as 'Transformer.num_layers = 8'; may be repeated"
+    add("--gin_bindings", action="append", default=[], help=bindings)
+    for kind in _KINDS:
+        pattern = "of variables, such as '*/_position_emb/kernel'; may be repeated"
+        add(f"--allow_{kind}", action="append", default=[], metavar="PATTERN", help=pattern)
+    args = parser.parse_args(arguments)
     try:
         file = TensorFile(resolve_prefix(args.checkpoint_path))
         if args.list:
@@ -387,9 +367,8 @@ def main(arguments: list[str] | None = None) -> int:
         import agent_wrapper
 
         agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
-        names = ("allow_missing", "allow_unexpected", "allow_mismatch", "restore_optimizer")
-        how = {name: getattr(args, name) for name in names}
-        print(custom_load_checkpoint(agent, file.prefix, **how))
+        allowed = {f"allow_{kind}": getattr(args, f"allow_{kind}") for kind in _KINDS}
+        print(custom_load_checkpoint(agent, file.prefix, **allowed))
     except (ValueError, OSError, SyntaxError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

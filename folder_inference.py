@@ -342,15 +342,12 @@ def ask(
 
 
 class Ending:
-    """Says when a run is over: a signal has come, or going on is pointless. It is at once if the
-    server refuses the program itself, or the folder is gone; after five questions in a row (or two
-    of each thread, if that is more) without an answer; after as many refusals of sound pictures in
-    the same words before the first answer, since the server does not know the food."""
+    """Says when a run is over: a signal has come, the server refuses the program itself, or five
+    questions in a row (or two of each thread, if that is more) had no answer."""
 
     def __init__(self, args: argparse.Namespace, signals: stop_signals.StopSignals) -> None:
-        self._folder, self._signals = args.input_dir, signals
-        self._limit, self._last, self._in_a_row = max(5, 2 * args.workers), None, 0
-        self.answered, self.reason = 0, ""
+        self._signals, self._limit, self._in_a_row = signals, max(5, 2 * args.workers), 0
+        self.reason = ""
 
     def is_over(self) -> bool:
         """Whether to ask no more."""
@@ -364,26 +361,10 @@ class Ending:
 
     def note(self, entry: Entry) -> None:
         """Takes an answer or a failure into account."""
-        kind, error = entry.get("kind"), entry.get("error")
-        if kind == "unreadable":
-            if not self._folder.is_dir():
-                self.reason = f"The folder {self._folder} is no longer there."
-            return
-        if kind is None or (kind == "refused" and self.answered):
-            self.answered, self._last = self.answered + (kind is None), None
-            return
-        if kind == "refused":
-            try:
-                folder_outputs.decode(self._folder / entry["image"])
-            except (OSError, ValueError):
-                return
-        what = error if kind == "refused" else "no answer"
-        self._last, self._in_a_row = what, self._in_a_row + 1 if what == self._last else 1
-        if entry["status"] in _OF_THE_RUN:
-            self.reason = f"The server refuses the program: {entry['status']}: {error}"
-        elif self._in_a_row >= self._limit:
-            what = "sound pictures were refused" if kind == "refused" else "questions had no answer"
-            self.reason = f"{self._in_a_row} {what} in a row: {error}"
+        self._in_a_row = self._in_a_row + 1 if entry.get("kind") == "unanswered" else 0
+        if entry.get("status") in _OF_THE_RUN or self._in_a_row >= self._limit:
+            status = entry["status"] or ""
+            self.reason = f"{self._in_a_row} in a row had no answer: {status} {entry['error']}"
 
 
 def run(
@@ -413,7 +394,6 @@ def run(
         }
         from_journal = len(entries)
         logging.info("%d of %d questions are in the journal", from_journal, len(questions))
-        ending.answered = sum("kind" not in one for one in entries.values())
 
         def ask_one(question: Question) -> Entry | None:
             if ending.is_over():

@@ -155,14 +155,8 @@ def write_views(
     with atomic_files.replace_file(table) as file:
         # File names need not be UTF-8; these are then the bytes that the disk has.
         file.write(text.getvalue().encode("utf-8", "surrogateescape"))
-    # A line for each picture, since the samples of one would fill a page.
-    parts = []
-    for name in ("results", "failed_images"):
-        lines = ",\n".join(f"  {json.dumps(entry)}" for entry in document[name])
-        parts.append(f' "{name}": [\n{lines}\n ]')
-    summary = json.dumps(document["summary"], indent=1)
     with atomic_files.replace_file(json_file) as file:
-        file.write(("{\n" + ",\n".join([*parts, f' "summary": {summary}']) + "\n}\n").encode())
+        file.write((json.dumps(document, indent=1) + "\n").encode())
 
 
 def _row(entry: Entry) -> Entry:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pathlib
 
+import pyarrow
 from tensorflow.core.protobuf import tensor_bundle_pb2
 
 _FOOTER_BYTES = 48
@@ -16,72 +17,39 @@ _FOOTER_BYTES = 48
 def checksums(path: str | pathlib.Path) -> dict[str, int]:
     """{key: masked CRC-32C} of every tensor."""
     data = pathlib.Path(path).read_bytes()
-    footer = data[-_FOOTER_BYTES:]
-    numbers, at = [], 0
-    while len(numbers) < 4:  # Offset and size of the block of metadata, then of that of blocks.
-        number, at = _varint(footer, at)
-        numbers.append(number)
+    # Offset and size of the block of metadata, then of that of blocks.
+    _, _, *blocks = _varints(data[-_FOOTER_BYTES:], 4)[0]
     found = {}
-    for _, handle in _entries(data, *numbers[2:]):
-        offset, at = _varint(handle, 0)
-        for key, value in _entries(data, offset, _varint(handle, at)[0]):
+    for _, handle in _entries(data, *blocks):
+        for key, value in _entries(data, *_varints(handle, 2)[0]):
             if key:  # Without a name stands the header.
                 entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
                 found[key.decode()] = entry.crc32c
     return found
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = data[at]
-        number |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return number, at
+def _varints(data: bytes, count: int, at: int = 0) -> tuple[list[int], int]:
+    """So many numbers of seven bits a byte, and where they end."""
+    numbers = []
+    while len(numbers) < count:
+        start = at
+        while data[at] & 128:
+            at += 1
+        at += 1
+        numbers.append(sum((byte & 127) << 7 * i for i, byte in enumerate(data[start:at])))
+    return numbers, at
 
 
 def _entries(data: bytes, offset: int, size: int) -> list[tuple[bytes, bytes]]:
     block = data[offset : offset + size]
     if data[offset + size] == 1:
-        block = _unpacked(block)
+        (length,), _ = _varints(block, 1)
+        block = pyarrow.Codec("snappy").decompress(block, length, asbytes=True)
     restarts = int.from_bytes(block[-4:], "little")
     at, key, found = 0, b"", []
     while at < len(block) - 4 - 4 * restarts:
-        shared, at = _varint(block, at)
-        own, at = _varint(block, at)
-        length, at = _varint(block, at)
+        (shared, own, length), at = _varints(block, 3, at)
         key = key[:shared] + block[at : at + own]
-        at += own
-        found.append((key, block[at : at + length]))
-        at += length
+        found.append((key, block[at + own : at + own + length]))
+        at += own + length
     return found
-
-
-def _unpacked(data: bytes) -> bytes:
-    """Snappy: literals, and copies of what came out before."""
-    length, at = _varint(data, 0)
-    out = bytearray()
-    while at < len(data):
-        tag = data[at]
-        at += 1
-        if tag & 3 == 0:
-            size = (tag >> 2) + 1
-            if size > 60:
-                extra = size - 60
-                size = int.from_bytes(data[at : at + extra], "little") + 1
-                at += extra
-            out += data[at : at + size]
-            at += size
-            continue
-        if tag & 3 == 1:
-            size, back = 4 + (tag >> 2 & 7), (tag >> 5) << 8 | data[at]
-            at += 1
-        else:
-            width = 2 if tag & 3 == 2 else 4
-            size, back = 1 + (tag >> 2), int.from_bytes(data[at : at + width], "little")
-            at += width
-        for _ in range(size):
-            out.append(out[-back])
-    assert len(out) == length
-    return bytes(out)

@@ -60,9 +60,10 @@ def written(template, tmp_path) -> pathlib.Path:
 
 
 @pytest.mark.slow
-def test_what_is_loaded_is_what_was_written(written, _shared_agent, batch, tmp_path):
+def test_what_is_loaded_is_what_was_written(written, _shared_agent, tmp_path):
     """From another folder, whatever the ImageNet file was, and from an earlier version too."""
-    inputs = batch["image"], batch["natural_language_embedding"]
+    data = training_fixtures.squares(4)
+    inputs = data.images, data.embeddings
     answer = _shared_agent.forward(*inputs)
     moved = tmp_path / "a folder with spaces" / "run"
     moved.parent.mkdir()
@@ -88,17 +89,6 @@ def test_what_is_loaded_is_what_was_written(written, _shared_agent, batch, tmp_p
     assert checkpoint_loading.resolve_prefix(moved) == str(moved / "best_checkpoint-1")
 
 
-@pytest.mark.slow
-def test_metadata_names_the_checkpoint_that_counts(written, _shared_agent):
-    """A run killed after writing weights and before metadata.json still loads, as it was before."""
-    contents = json.loads((written / "metadata.json").read_text())
-    contents["checkpoint"] = "best_checkpoint-0"
-    (written / "metadata.json").write_text(json.dumps(contents))
-    loaded = checkpoint_directory.load(written).agent.network.trainable_variables[0]
-    first = _shared_agent.network.trainable_variables[0].numpy() - 1.0
-    np.testing.assert_allclose(loaded, first, atol=1e-6)
-
-
 def test_how_a_checkpoint_looks_at_photos():
     """One that does not say looks once, whatever the configuration in force is."""
     with small_model.gin_bindings("Framing.passes = 'fast'"):
@@ -111,13 +101,10 @@ def test_how_a_checkpoint_looks_at_photos():
 def test_another_configuration_or_loss(written, tmp_path):
     other, text = tmp_path / "other.gin", (written / "config.gin").read_text()
     (written / "config.gin").write_text("no gin at all")
-    other.write_text(text + "\nTransformer.num_layers = 1\n")
-    with pytest.raises(LoadError, match="transformer"):
-        checkpoint_directory.load(written, config_file=other)
     other.write_text(text)
     loaded = checkpoint_directory.load(written, other, loss_type="l1")
     assert loaded.agent.network.loss_type == "l1"
-    with pytest.raises(checkpoint_loading.CheckpointLoadError):
+    with pytest.raises(LoadError):
         checkpoint_directory.load(written, other, loss_type="cross_entropy")
 
 
@@ -138,10 +125,10 @@ def _damaged(directory, name, change):
     [
         (".", None, FileNotFoundError, "No checkpoint directory"),
         ("metadata.json", None, Error, "expected metadata.json"),
-        ("metadata.json", "{", Error, "got no JSON"),
-        ("metadata.json", "[" * 100_000, Error, "got no JSON"),
+        ("metadata.json", "{", Error, "no JSON: "),
+        ("metadata.json", "[" * 100_000, Error, "no JSON: "),
         ("metadata.json", b"\xff\xfe", Error, "expected UTF-8"),
-        ("metadata.json", "[]", Error, "expected what train.py writes, got"),
+        ("metadata.json", "[]", Error, "found faults: "),
         ("metadata.json", {"format_version": 2}, Error, "'format_version': .*equal to 1"),
         ("metadata.json", {"checkpoint": 3}, Error, "'checkpoint': .* Copy the directory"),
         ("metadata.json", {"checkpoint": "../x/best_checkpoint-1"}, Error, "'checkpoint': "),
@@ -151,10 +138,7 @@ def _damaged(directory, name, change):
         ("metadata.json", LFS, LoadError, "is a Git LFS pointer"),
         ("uncertainty.json", LFS, LoadError, "is a Git LFS pointer"),
         ("config.gin", None, Error, "expected config.gin, found none"),
-        ("config.gin", "a =", ValueError, "expected literals, got what is none"),
         ("config.gin", "Transformer.num_layers = 'x'", Error, "describes no network"),
-        ("config.gin", "Transformer.key_dim = 777", ValueError, "of the weights has, got 777"),
-        ("config.gin", "Transformer.num_layers = 9999", ValueError, "of at most 200, got 9999"),
         ("config.gin", "Transfrmer.num_layers = 2", ValueError, "got Transfrmer"),
         ("embeddings/manifest.json", '{"entries": 3}', ValueError, "format_version"),
         ("embeddings", None, FileNotFoundError, "embeddings"),
@@ -167,41 +151,31 @@ def test_damaged_directories(written, name, change, error, message):
         checkpoint_directory.load(written)
 
 
-# Somebody else's checkpoint: what it says is data, and nothing of it runs.
-
-RUNS = "import pathlib; pathlib.Path(%r).touch()\ndef run(): return 4\n"
-HOSTILE = {
-    "import": "import payload",
-    "dynamic registration": "import __gin__.dynamic_registration\nimport payload\n"
-    "Transformer.num_layers = @payload.run()",
-    "include": "include '{folder}/other.gin'",
-    "reference": "Transformer.num_layers = @payload.run()",
-    "macro that calls": "a = @payload.run()\nTransformer.num_layers = %a",
-    "in a scope": "evil/Transformer.num_layers = 3",
-    "of another library": "tf_agents.utils.common.save_spec.file_path = '{folder}/ran'",
-    "nested too deep": "TransformerNetwork.action_order = " + "[" * 50_000,
-    "names itself": "a = %a\nTransformer.num_layers = %a",
-}
+# Somebody else's checkpoint; what a server does with one is in serving/test_hostile_checkpoints.py.
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_a_configuration_runs_nothing(written, kind, tmp_path, monkeypatch):
-    (tmp_path / "payload.py").write_text(RUNS % str(tmp_path / "ran"))
-    (tmp_path / "other.gin").write_text("import payload\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    text = (written / "config.gin").read_text() + HOSTILE[kind].format(folder=tmp_path)
-    (written / "config.gin").write_text(text)
-    with pytest.raises(ValueError, match="--trust_config lets gin run it"):
-        checkpoint_directory.load(written)
-    assert not (tmp_path / "ran").exists() and "payload" not in sys.modules
-    if kind == "import":
-        checkpoint_directory.load(written, trust_config=True)
-        assert (tmp_path / "ran").exists()
-        del sys.modules["payload"]
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import payload", "no import, got 'import payload'"),
+        ("include 'other.gin'", "no include"),
+        ("Transformer.num_layers = @payload.run()", "a literal, got the reference @payload.run"),
+        ("a = @payload.run()\nTransformer.num_layers = %a", "a literal, got the reference"),
+        ("evil/Transformer.num_layers = 3", "got evil/Transformer.num_layers"),
+        ("tf_agents.utils.common.save_spec.file_path = 'ran'", "got tf_agents.utils"),
+        ("TransformerNetwork.action_order = " + "[" * 50_000, "fewer levels|literals"),
+        ("a = %a\nTransformer.num_layers = %a", "no macro that names itself"),
+        ("Transformer.num_layers = 9999", "of at most 200, got 9999"),
+        ("Transformer.key_dim = 777", "some axis of the weights has, got 777"),
+        ("a =", "literals, got what is none"),
+    ],
+)
+def test_a_configuration_is_data(text, message):
+    with pytest.raises(checkpoint_config.ConfigError, match=f"(?s){message}.*--trust_config lets"):
+        checkpoint_config.apply(text, "config.gin", trusted=False, lengths={16})
 
 
-def test_literals_of_every_kind_are_read():
+def test_literals_of_every_kind_are_read_and_trusted_files_run(tmp_path, monkeypatch):
     text = "import food_data.framing as f\nw = 16\nTransformer:\n  key_dim = %w\n  num_heads = 2\n"
     more = "A.names = ['a', (1, -2.5), {'k': None}]\n"
     assert checkpoint_config.literals(text + more) == {
@@ -209,6 +183,11 @@ def test_literals_of_every_kind_are_read():
         "Transformer.num_heads": 2,
         "A.names": ["a", (1, -2.5), {"k": None}],
     }
+    (tmp_path / "payload.py").write_text("import pathlib; pathlib.Path(__file__).unlink()")
+    monkeypatch.syspath_prepend(tmp_path)
+    checkpoint_config.apply("import payload", "config.gin", trusted=True, lengths={16})
+    gin.clear_config()
+    assert not (tmp_path / "payload.py").exists()
 
 
 @pytest.mark.slow
@@ -350,12 +329,6 @@ def test_the_written_configuration_is_data(make_writer, tmp_path, monkeypatch, c
     monkeypatch.setattr(gin, "operative_config_str", lambda: "Transformer.num_layers = @f()\n")
     make_writer()
     assert "needs --trust_config" in caplog.text
-
-
-def test_a_folder_that_was_removed(tmp_path):
-    checkpoint = tf.train.Checkpoint(variable=tf.Variable(1.0))
-    with pytest.raises(checkpoint_directory.CheckpointWriteError, match="run is gone"):
-        checkpoint_directory._save(checkpoint, tmp_path / "run" / "last_checkpoint-1")
 
 
 def test_another_worker_names_the_same_files_and_writes_none(make_writer, tmp_path):
