@@ -25,12 +25,12 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
-import collections
 import functools
 import hashlib
 import pathlib
 import re
 import sys
+from collections.abc import Callable, Collection
 
 import numpy as np
 import tqdm
@@ -53,6 +53,7 @@ from food_data import (
 from food_data.synthetic import camera, photographs, plates
 
 _EMBEDDINGS_DIR = pathlib.Path(__file__).resolve().parent / "embeddings"
+_SAMPLES_PER_CLASS = 6
 _SHARES = {
     "composite": "of plates on which foods are cut out of photographs",
     "crop": "of parts of photographs instead of plates, one sample each",
@@ -78,58 +79,58 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _add_commands(subparsers: argparse._SubParsersAction) -> None:
-    recorded = subparsers.add_parser("from_recordings", help="from what a server recorded")
-    recorded.set_defaults(build=_build_recorded)
+    def command(name: str, run: Callable, text: str, **defaults: object) -> argparse.ArgumentParser:
+        parser = subparsers.add_parser(name, help=text)
+        parser.set_defaults(run=run, **defaults)
+        return parser
+
+    built = dataset_builder.add_photo_commands(subparsers)
+    text, none = "from what a server recorded", {"action": None, "label_map": None}
+    recorded = command("from_recordings", _build_and_write, text, build=_build_recorded, **none)
     recorded.add_argument("record_dir", type=pathlib.Path, help="--record_dir of the server")
     text = "leave out answers that nobody corrected"
     recorded.add_argument("--only_corrected", action="store_true", help=text)
     how = "default: as in the recordings, if all agree"
     dataset_builder.add_picture_flags(recorded, how, required=False)
-    merge = subparsers.add_parser("merge", help="from other data sets")
-    merge.set_defaults(build=_build_merged)
-    merge.add_argument("files", nargs="+", type=pathlib.Path, metavar="A.npz")
-    photos = dataset_builder.add_photo_commands(subparsers)
-    shared = subparsers.add_parser("from_lerobot", help="from a LeRobot data set, v3.0 or v2.1")
-    shared.set_defaults(build=_build_lerobot)
+    text = "from a LeRobot data set, v3.0 or v2.1"
+    shared = command("from_lerobot", _build_and_write, text, build=_build_lerobot)
     shared.add_argument("lerobot_dir", type=pathlib.Path, help="with meta/info.json")
     shared.add_argument("--action", help="what is done where the task does not say it")
     shared.add_argument("--label_map", help="JSON of label -> food")
     how = "default: as meta/info.json says, if build_dataset.py lerobot wrote it"
     dataset_builder.add_picture_flags(shared, how, required=False)
-    for parser in (*photos, recorded, shared, _add_synthetic(subparsers), merge):
+    drawn = command(
+        "synthetic", _build_and_write, "from drawings of plates", build=_build_synthetic
+    )
+    _add_synthetic_flags(drawn)
+    merge = command("merge", _build_and_write, "from other data sets", build=_build_merged)
+    merge.add_argument("files", nargs="+", type=pathlib.Path, metavar="A.npz")
+    for parser in (*built, recorded, shared, drawn, merge):
         add = parser.add_argument
         add("--output_file", type=pathlib.Path, required=True, help="the .npz")
         add("--embeddings_dir", default=_EMBEDDINGS_DIR)
         add("--validation_fraction", type=float, default=0.2, help="of the samples")
         add("--seed", type=int, default=0, help="of everything that is drawn")
-        add("--preview_file", type=pathlib.Path, help="a picture of the first samples")
-        add("--preview_samples", type=int, default=48)
+        add("--preview_file", type=pathlib.Path, help="a picture of samples, as `show` makes it")
         add("--overwrite", action="store_true", help="replace files that exist")
         parser.set_defaults(run=_build_and_write)
-    text = "look for errors in a data set; exit code 1 if there are any"
-    check = subparsers.add_parser("check", help=text)
+    check = command("check", _check, "look for errors in a data set; exit code 1 if there are any")
     text = "default: FILE_split.npz, if there is one"
     check.add_argument("--split_file", type=pathlib.Path, help=text)
-    check.set_defaults(run=_check)
-    show = subparsers.add_parser("show", help="draw samples of each action and food")
+    show = command("show", _show, "draw samples of each action and food")
     show.add_argument("--output_file", type=pathlib.Path, required=True, help="a .jpg or .png")
-    show.add_argument("--samples_per_class", type=int, default=6)
+    show.add_argument("--samples_per_class", type=int, default=_SAMPLES_PER_CLASS)
     show.add_argument("--overwrite", action="store_true", help="replace a file that exists")
-    show.set_defaults(run=_show)
-    for parser in (check, show):
-        parser.add_argument("file", type=pathlib.Path, help="the .npz, or its shards")
     text = "an .npz, or a robot's LeRobot data set, as RLDS, for more than one file holds"
-    shards = subparsers.add_parser("shards", help=text)
-    shards.add_argument("file", type=pathlib.Path, help="the .npz, or the folder")
+    shards = command("shards", _shards, text)
     text = "RT-1's keys that the numbers of LeRobot's action are, in their order"
     shards.add_argument("--action_order", nargs="+", default=[], metavar="KEY", help=text)
     text = "LeRobot's tasks: a Universal Sentence Encoder to embed them with, such as USE-large/5, "
     text += f"with which RT-1 was trained (default: the package {text_encoders.PACKAGE})"
     shards.add_argument("--saved_model", type=pathlib.Path, help=text)
-    shards.set_defaults(run=_shards)
-    published = subparsers.add_parser("lerobot", help="an .npz as LeRobot v3.0, to publish it")
-    published.add_argument("file", type=pathlib.Path, help="the .npz, or its shards")
-    published.set_defaults(run=_lerobot)
+    published = command("lerobot", _lerobot, "an .npz as LeRobot v3.0, to publish it")
+    for parser in (check, show, shards, published):
+        parser.add_argument("file", type=pathlib.Path, help="the .npz, or a folder of shards")
     for parser in (shards, published):
         parser.add_argument("--output_dir", type=pathlib.Path, required=True, help="new folder")
     for parser in (shards, shared):
@@ -137,10 +138,8 @@ def _add_commands(subparsers: argparse._SubParsersAction) -> None:
         parser.add_argument("--camera", metavar="FEATURE", help=text)
 
 
-def _add_synthetic(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
+def _add_synthetic_flags(parser: argparse.ArgumentParser) -> None:
     """Drawings of plates, composites, crops of photographs; never of those of the test set."""
-    parser = subparsers.add_parser("synthetic", help="from drawings of plates")
-    parser.set_defaults(build=_build_synthetic)
     add = parser.add_argument
     add("--num_plates", type=int, required=True)
     text = "on a plate; with more than 1 the instruction decides which one counts"
@@ -160,12 +159,10 @@ def _add_synthetic(subparsers: argparse._SubParsersAction) -> argparse.ArgumentP
     ):
         add(flag, nargs="+", default=[], metavar=metavar, help=text)
     add("--label_map", help="JSON of label -> food")
-    return parser
 
 
 def _build_and_write(args: argparse.Namespace) -> int:
     """Makes a data set and writes it with its split, and a preview if one is wanted."""
-    # Fails before the work rather than after it.
     atomic_files.check_local(args.output_file, "--output_file")
     if args.output_file.suffix != ".npz":
         raise ValueError(f"--output_file: expected a name in .npz, got {args.output_file}.")
@@ -174,21 +171,19 @@ def _build_and_write(args: argparse.Namespace) -> int:
     if args.preview_file:
         drawing.check_extension(args.preview_file)
     _check_new([args.output_file, split_file, args.preview_file], args.overwrite)
-    dataset = args.build(args)
-    written = dataset is None  # By `build`, since it does not fit into memory.
-    if written:
-        dataset = npz_dataset.read_npz(args.output_file)
+    made = args.build(args)
+    # None: written by `build`, since it does not fit into memory.
+    dataset = npz_dataset.read_npz(args.output_file) if made is None else made
     # Before anything is written, in case it cannot be split.
     split = splits.make_split(dataset, args.validation_fraction, args.seed)
-    if not written:
-        npz_dataset.write_npz(args.output_file, dataset)
+    if made is not None:
+        npz_dataset.write_npz(args.output_file, made)
     splits.write_split(split_file, split)
     print(f"{args.output_file}: {len(dataset)} samples")
     print(f"{split_file}: {len(split.train_idx)} train, {len(split.val_idx)} validate")
     if args.preview_file:
-        sheet = drawing.contact_sheet(dataset, args.preview_samples)
-        drawing.write_picture(args.preview_file, sheet)
-        print(f"{args.preview_file}: a picture of the first samples")
+        drawing.write_picture(args.preview_file, drawing.class_sheet(dataset, _SAMPLES_PER_CLASS))
+        print(f"{args.preview_file}: a picture of samples")
     return 0
 
 
@@ -209,15 +204,13 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     directory, found = args.record_dir, recordings.read_recordings(args.record_dir)
     # A photo that was asked about several times with one instruction is one sample, or it would
     # have labels that contradict each other: the last correction, or else the last answer.
-    best: dict[tuple[str, ...], tuple[tuple[bool, str], recordings.Recording]] = {}
-    for one in found:
-        rank = (one.correction is not None, str((one.correction or {}).get("corrected_at", "")))
-        if rank[0] or not args.only_corrected:
+    best: dict[tuple[str, ...], recordings.Recording] = {}
+    for one in sorted(found, key=_correction):
+        if one.correction is not None or not args.only_corrected:
             key = (hashlib.sha256(one.image.read_bytes()).hexdigest(), *one.instruction())
-            if key not in best or rank >= best[key][0]:
-                best.pop(key, None)  # To the end: the order is that of the recordings chosen.
-                best[key] = rank, one
-    chosen = [one for _, one in best.values()]
+            best[key] = one
+    kept = {id(one) for one in best.values()}
+    chosen = [one for one in found if id(one) in kept]
     corrected = sum(one.correction is not None for one in chosen)
     print(
         f"{directory}: {len(found)} recordings; {corrected} corrected samples, "
@@ -228,13 +221,7 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
             f"{directory}: no recording is left of {len(found)}. Correct some answers on the "
             "server's page, or leave --only_corrected away."
         )
-    counts = collections.Counter(str(one.answer.get("resize")) for one in chosen)
-    if args.resize is None and (len(counts) > 1 or not set(counts) <= set(image_placement.MODES)):
-        listed = ", ".join(f"{count} with {mode}" for mode, count in sorted(counts.items()))
-        raise ValueError(
-            f"resize: expected one of {', '.join(image_placement.MODES)} for all recordings, got "
-            f"{listed}. Choose one with --resize."
-        )
+    stated = dict.fromkeys(one.answer.get("resize") for one in chosen)
     pictures = []
     for one in chosen:
         (action, food), size = one.instruction(), one.size()
@@ -242,34 +229,34 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
         labelled = annotations.LabelledObject(label=food, axis=axis, action=action)
         source = f"{directory.resolve().name}/{one.image.relative_to(directory).as_posix()}"
         pictures.append(annotations.LabelledPicture(one.image, source, size, (labelled,)))
-    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    dataset, report = dataset_builder.build_dataset(
-        dataset_builder.resolve_actions(pictures, None, store.vocabulary),
-        store,
-        resize=args.resize or next(iter(counts)),
-        skip_unreadable=args.skip_unreadable,
-    )
-    print(report.text())
-    return dataset
+    return _build(args, pictures, list(stated))
+
+
+def _correction(one: recordings.Recording) -> tuple[bool, str]:
+    return one.correction is not None, str((one.correction or {}).get("corrected_at", ""))
 
 
 def _build_lerobot(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     """What others share: a photo for each frame, its task, and four numbers."""
     source = lerobot.Dataset(args.lerobot_dir, args.camera)
-    resize = args.resize or source.info.get("resize")
+    return _build(args, lerobot.food_pictures(source), [source.info.get("resize")])
+
+
+def _build(
+    args: argparse.Namespace,
+    pictures: list[annotations.LabelledPicture],
+    stated: Collection[str | None],
+) -> npz_dataset.FoodDataset:
+    """The data set of pictures of which it is `stated` how they became square."""
+    resize = args.resize or (next(iter(stated)) if len(stated) == 1 else None)
     if resize not in image_placement.MODES:
-        raise ValueError(
-            f"--resize: expected one of {', '.join(image_placement.MODES)}, got none, and "
-            f"{lerobot.INFO_FILE} says {resize}."
-        )
+        modes, found = ", ".join(image_placement.MODES), ", ".join(map(str, stated))
+        raise ValueError(f"--resize: expected one of {modes}, got none, and the data say {found}.")
     store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
     mapped = dataset_builder.read_label_map(args.label_map, store.vocabulary)
-    pictures = dataset_builder.resolve_actions(
-        lerobot.food_pictures(source), args.action, store.vocabulary, mapped
-    )
-    dataset, report = dataset_builder.build_dataset(
-        pictures, store, resize=resize, skip_unreadable=args.skip_unreadable
-    )
+    pictures = dataset_builder.resolve_actions(pictures, args.action, store.vocabulary, mapped)
+    reading = annotations.Reading(skip_unreadable=args.skip_unreadable)
+    dataset, report = dataset_builder.build_dataset(pictures, store, reading, resize=resize)
     print(report.text())
     return dataset
 
@@ -304,31 +291,26 @@ def _build_synthetic(args: argparse.Namespace) -> None:
 
 def _build_merged(args: argparse.Namespace) -> None:
     """Writes several data sets as one, if they can be told apart and fit together."""
-    datasets = [rlds.read_dataset(file) for file in args.files]
-    seen: dict[str, pathlib.Path] = {}
+    datasets, seen = [rlds.read_dataset(file) for file in args.files], {}
     for file, dataset in zip(args.files, datasets):
         absent = [name for name in npz_dataset.NAME_ARRAYS if getattr(dataset, name) is None]
         if absent:
             raise ValueError(f"{file}: expected {', '.join(absent)}, which a merged file needs.")
         if dataset.resize != datasets[0].resize:
-            raise ValueError(
-                f"{file}: expected pictures made square by {datasets[0].resize!r} as in "
-                f"{args.files[0]}, got {dataset.resize!r}."
-            )
-        for source in dict.fromkeys(dataset.sources.tolist()):
+            expected = f"{datasets[0].resize!r} as in {args.files[0]}, got {dataset.resize!r}"
+            raise ValueError(f"{file}: expected pictures made square by {expected}.")
+        for source in set(dataset.sources.tolist()):
             # Drawn with a seed; photographs may be in several files.
             drawn = re.match("synthetic/|photos/[^/#]*#seed_", source)
             if drawn and seen.setdefault(source, file) != file:
-                raise ValueError(
-                    f"{source} is in {seen[source]} and in {file}: draw them with different seeds."
-                )
+                where = f"{source} is in {seen[source]} and in {file}"
+                raise ValueError(f"{where}: draw them with different seeds.")
     npz_dataset.write_npz(args.output_file, *datasets)
 
 
 def _check(args: argparse.Namespace) -> int:
-    split_file = args.split_file
-    if split_file is None and splits.split_path(args.file).is_file():
-        split_file = splits.split_path(args.file)
+    beside = splits.split_path(args.file)
+    split_file = args.split_file or (beside if beside.is_file() else None)
     progress = functools.partial(tqdm.tqdm, unit="chunk", disable=None, leave=False)
     report = dataset_check.check_file(args.file, split_file, progress, compare_pictures=True)
     print(f"{args.file}, {'no split file' if split_file is None else split_file}\n")
@@ -341,16 +323,16 @@ def _shards(args: argparse.Namespace) -> int:
     if not args.file.is_dir():
         print(rlds.write_food(npz_dataset.read_npz(args.file), args.output_dir))
         return 0
-    encoders: list[text_encoders.TextEncoder] = []
+
+    @functools.cache
+    def encoder() -> text_encoders.TextEncoder:
+        # Only data sets without embeddings need one.
+        saved = args.saved_model and text_encoders.SavedModelEncoder(args.saved_model)
+        return saved or text_encoders.PackageEncoder()
 
     @functools.cache
     def encode(text: str) -> np.ndarray:
-        # Only data sets without embeddings need one.
-        if not encoders:
-            model = args.saved_model
-            saved = model and text_encoders.SavedModelEncoder(model)
-            encoders.append(saved or text_encoders.PackageEncoder())
-        return encoders[0].encode(text)
+        return encoder().encode(text)
 
     source = lerobot.Dataset(args.file, args.camera)
     print(lerobot.write_shards(source, args.output_dir, encode, args.action_order))

@@ -43,7 +43,7 @@ if typing.TYPE_CHECKING:
     from evaluation import calibration
 
 SPLITS = ("train", "val", "all")
-FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv", "spanet")
+FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv")
 # A part of a mask is a piece if it is as large as this share of the labelled one.
 _SHARE_OF_PIECE = 0.5
 

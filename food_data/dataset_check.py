@@ -8,9 +8,8 @@ exist, pictures on both sides of the split, a damaged file. Warnings: labels tha
 motions that start where they end, pictures without contrast, repeated or contradictory samples,
 pictures on one side of the split that look like pictures on the other, uneven classes.
 
-Reads the file from its beginning to its end, a second time to compare pictures, and holds 64
-pictures. The arrays may be of any shape and hold anything: files that `npz_dataset.FoodDataset`
-refuses are checked too.
+Reads the file once, and again to compare pictures, and holds 64 pictures. The arrays may hold
+anything: files that `npz_dataset.FoodDataset` refuses are checked too.
 """
 
 from __future__ import annotations
@@ -24,25 +23,23 @@ from typing import Any
 import cv2
 import numpy as np
 
-from food_data import embedding_store, npz_dataset, npz_files, rlds, splits, vocabulary
+from food_data import embedding_store, npz_dataset, rlds, splits, vocabulary
 from food_data.npz_dataset import listed
 
 _MOST_UNEVEN = 20
-# Fewer labels say nothing about how labels are spread.
-_FEWEST_LABELS = 8
+_FEWEST_LABELS = 8  # Fewer say nothing about how labels are spread.
 # Levels of 255: even a photo in the dark reaches more, and 98 % of what is not black spans more.
 _DARKEST, _FEWEST_LEVELS = 32, 48
 # Labels that reach no further than this are no places on a plate: 0..1 divided by 100, or by 236.
 _SMALLEST_LABELS = 0.02
 # What a picture looks like are signed roots of 16 x 16 frequencies of it, but for the mean, as a
-# unit vector. Versions of a picture that are noisier, darker, turned or flipped have products above
-# 0.95, those that were cut or turned a little above 0.35, as other pictures may: features that
-# agree on one shift, turn and scale say where they lie, and there they agree nearly everywhere.
-# Other food before one fixed camera is a difference in one place. Of real photos that were cut or
-# turned up to 4 % differ, 2 % in one place, of those that were not moved hardly anything; of a
-# plate with other food at least 5 %.
+# unit vector. Turned, flipped or cut versions of a picture have products above 0.35, as other
+# pictures may: features that agree on one shift, turn and scale say where they lie, and there they
+# agree nearly everywhere. Other food before one fixed camera is a difference in one place. Of real
+# photos that were cut or turned up to 4 % differ, 2 % in one place, of those that were not moved
+# hardly anything; of a plate with other food at least 5 %.
 _FREQUENCIES, _SIDE, _THUMBNAIL = 16, npz_dataset.IMAGE_SHAPE[0], 118
-_SURELY_ALIKE, _MAYBE_ALIKE, _CANDIDATES = 0.95, 0.35, 3
+_MAYBE_ALIKE, _CANDIDATES = 0.35, 3
 _FEATURES, _SHARED_FEATURES = 300, 40
 _MOST_DIFFERENT, _MOST_DIFFERENT_MOVED = 0.02, 0.05  # Half of it in one place.
 _MOVED = (0.02, 0.02, 2)  # Scale, turn, pixels.
@@ -66,8 +63,6 @@ class CheckReport:
         """The tables, numbers to the right, then errors and warnings."""
         parts = []
         for columns, rows in self.tables:
-            if not rows:
-                continue
             cells = [columns, *([str(cell) for cell in row] for row in rows)]
             widths = [max(map(len, column)) for column in zip(*cells)]
             aligns = [">" if isinstance(cell, (int, float)) else "<" for cell in rows[-1]]
@@ -76,8 +71,9 @@ class CheckReport:
                 for row in cells
             )
             parts.append("\n".join(lines))
-        for kind, messages in (("error", self.errors), ("warning", self.warnings)):
-            parts += ["\n".join(f"{kind}: {message}" for message in messages)] if messages else []
+        messages = [f"error: {one}" for one in self.errors]
+        messages += [f"warning: {one}" for one in self.warnings]
+        parts += ["\n".join(messages)] if messages else []
         parts.append(f"{len(self.errors)} errors, {len(self.warnings)} warnings")
         return "\n\n".join(parts)
 
@@ -85,24 +81,6 @@ class CheckReport:
         """A warning about samples, if there are any; `message` has a {} for them."""
         if len(samples):
             self.warnings.append(message.format(listed(samples)))
-
-
-class _Read:
-    """An array that was read, as `npz_files.StoredArray` gives those that were not."""
-
-    offset = 0
-
-    def __init__(self, values: Any) -> None:
-        self._values, self.shape, self.dtype = values, values.shape, values.dtype
-
-    def load(self) -> np.ndarray:
-        """The whole array."""
-        return self._values
-
-    def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
-        """Pieces [up to num_rows, ...]."""
-        starts = range(0, len(self._values), num_rows)
-        return (self._values[start : start + num_rows] for start in starts)
 
 
 def check_file(
@@ -117,35 +95,40 @@ def check_file(
     folder of shards pictures are looked at only with `compare_pictures`: each is decoded for it.
 
     `split` is a split, or its file. `progress` wraps chunks of pictures, for a progress bar.
-    `compare_pictures` looks for pictures across the split that are alike, some 30 ms for each of
-    the validation side. `dataset` is what was read of the file already, so that compressed pictures
-    are not unpacked again. Raises FileNotFoundError.
+    `compare_pictures` looks for pictures across the split that are alike. `dataset` is what was
+    read of the file already, so that compressed pictures are not unpacked again. Raises
+    FileNotFoundError.
     """
-    report, arrays, known = CheckReport(), {}, None
+    report, arrays = CheckReport(), {}
+    is_folder = os.path.isdir(path)
     try:
-        if os.path.isdir(path):
+        if is_folder:
             found = vars(dataset or rlds.read_food(path)).items()
-            arrays = {
-                name: _Read(one) if hasattr(one, "shape") else one
-                for name, one in found
-                if one is not None and name != "photos"
-            }
+            arrays = {name: one for name, one in found if one is not None and name != "photos"}
         else:
             arrays = npz_dataset.open_npz(path)
-        number = next(iter(getattr(arrays.get("images"), "shape", ())), 0)
-        is_file = split is not None and not isinstance(split, splits.Split)
-        known = splits.read_split(split, number) if is_file else split
+            if dataset is not None and arrays["images"].offset is None:
+                arrays["images"] = dataset.images
+        if split is not None and not isinstance(split, splits.Split):
+            number = next(iter(getattr(arrays.get("images"), "shape", ())), 0)
+            split = splits.read_split(split, number)
     except ValueError as error:
         report.errors.append(str(error))
+        split = split if isinstance(split, splits.Split) else None
     if arrays:
+        progress = progress if compare_pictures or not is_folder else None
         try:
-            unpacked = None if dataset is None else dataset.images
-            if not compare_pictures and isinstance(arrays.get("images"), _Read):
-                progress = None
-            _check_arrays(report, arrays, known, progress, compare_pictures, unpacked)
+            _check_arrays(report, arrays, split, progress, compare_pictures)
         except ValueError as error:  # A damaged array.
             report.errors.append(str(error))
     return report
+
+
+def _chunks(array: Any, num_rows: int) -> Iterator[np.ndarray]:
+    """Pieces [up to num_rows, ...] of an array of a file, or of one that was read."""
+    if hasattr(array, "chunks"):
+        return array.chunks(num_rows)
+    return (array[start : start + num_rows] for start in range(0, len(array), num_rows))
 
 
 def check_fits(
@@ -156,32 +139,30 @@ def check_fits(
 ) -> list[str]:
     """Whether a data set asks with the embeddings that a model has, and shows pictures as it saw.
 
-    `resize` is how the model's pictures were made square, None if nobody knows; `name` what it is
-    called in messages. Returns warnings: another `resize`, instructions that the model has no
-    embedding of. Raises ValueError if an instruction has another embedding there, so that the model
-    would be asked for something else.
+    `resize` is how the model's pictures became square, if that is known. Returns warnings: another
+    `resize`, instructions that the model has no embedding of. Raises ValueError if an instruction
+    has another embedding there, so that the model would be asked for something else.
     """
-    warnings = []
+    warnings, absent, different = [], [], []
     if None not in (resize, dataset.resize) and resize != dataset.resize:
         warnings.append(
             f"pictures were made square by {dataset.resize!r}, those of {name} by {resize!r}: "
             f"errors may be larger than with --resize {resize} when the data set is built."
         )
     every = np.stack([embeddings.lookup(*pair) for pair in embeddings.combinations()])
-    absent, different = [], []
+    named = dataset.action_names is not None and dataset.food_types is not None
     for row in np.unique(dataset.embeddings, axis=0, return_index=True)[1]:
-        vector, pair, known = dataset.embeddings[row], None, every
-        if dataset.action_names is not None and dataset.food_types is not None:
+        what, known, others = f"that of sample {row}", every, absent
+        if named:
             pair = str(dataset.action_names[row]), str(dataset.food_types[row])
+            what, others = " ".join(pair), different
             try:
                 known = embeddings.lookup(*pair)[np.newaxis]
             except vocabulary.UnknownNameError:
-                known = every[:0]
-        likeness = float((known @ vector).max(initial=-1))
-        if pair is not None and len(known) and likeness < _SAME_DIRECTION:
-            different.append(f"{' '.join(pair)} (cosine {likeness:.2f})")
-        elif likeness < _SAME_DIRECTION:
-            absent.append(f"that of sample {row}" if pair is None else " ".join(pair))
+                known, others = every[:0], absent
+        likeness = float((known @ dataset.embeddings[row]).max(initial=-1))
+        if likeness < _SAME_DIRECTION:
+            others.append(f"{what} (cosine {likeness:.2f})" if others is different else what)
     if different:
         raise ValueError(
             f"expected the embeddings of {name}, got others for {len(different)} instructions: "
@@ -201,59 +182,35 @@ def _check_arrays(
     split: splits.Split | None,
     progress: Callable[[Iterable], Iterable] | None,
     compare_pictures: bool,
-    unpacked: np.ndarray | None,
 ) -> None:
     stored = {name: one for name, one in arrays.items() if hasattr(one, "shape")}
     rows = [(name, str(one.dtype), list(one.shape)) for name, one in stored.items()]
     report.tables.append((("array", "type", "shape"), rows))
     faults = npz_dataset.layout_faults(arrays)
     report.errors += faults.values()
-    usable = {name for name in stored if name in npz_dataset.LAYOUT and name not in faults}
-    images = stored["images"] if "images" in usable else None
+    usable = {n: one for n, one in stored.items() if n in npz_dataset.LAYOUT and n not in faults}
+    images = usable.get("images")
     if images is not None and not images.shape[0]:
         report.errors.append("images: expected at least one sample, got none.")
-        images = None
+        return
     actions, action_names, foods, sources = (
-        stored[name].load() if name in usable else None
-        for name in ("actions", *npz_dataset.NAME_ARRAYS)
+        one.load() if hasattr(one, "load") else one
+        for one in map(usable.get, ("actions", *npz_dataset.NAME_ARRAYS))
     )
     pictures = instructions = photos = None
-    if actions is not None and len(actions):
+    if actions is not None:
         _check_actions(report, actions)
     if "embeddings" in usable:
-        embeddings = stored["embeddings"]
-        faults, norms = npz_dataset.norm_faults(embeddings.chunks(4096))
-        report.errors += faults
-        # Equal where embeddings are.
-        instructions = [hash(row.tobytes()) for chunk in embeddings.chunks(4096) for row in chunk]
-        if instructions:
-            row = (len(set(instructions)), f"{norms.min():.4f}", f"{norms.max():.4f}")
-            report.tables.append((("embeddings", "lowest norm", "highest norm"), [row]))
-        if action_names is not None and foods is not None:
-            _check_instructions(report, action_names, foods, instructions)
-    if "masks" in usable and actions is not None:
-        _check_masks(report, stored["masks"], actions)
+        report.errors += npz_dataset.norm_faults(_chunks(usable["embeddings"], 4096))[0]
+        chunks = _chunks(usable["embeddings"], 4096)
+        instructions = [hash(row.tobytes()) for chunk in chunks for row in chunk]
     if images is not None and progress is not None:
         try:
-            chunks = images.chunks(64)
-            if unpacked is not None and images.offset is None:
-                chunks = (unpacked[start : start + 64] for start in range(0, len(unpacked), 64))
-            pictures = _check_images(report, progress(chunks))
+            pictures = _check_images(report, progress(_chunks(images, 64)))
         except ValueError as error:  # The rest can be checked all the same.
             report.errors.append(str(error))
-    if pictures is not None and sources is not None:
-        report.warn(
-            _later(zip(pictures, sources), zip(pictures))[0],
-            "sources: {} show the same pixels as samples of another source; a split may part them.",
-        )
     if pictures is not None and instructions is not None and actions is not None:
-        asked = list(zip(pictures, instructions))
-        other, same = _later(zip(asked, map(bytes, actions)), asked)
-        report.warn(same, "{} repeat an earlier sample.")
-        report.warn(
-            other,
-            "{} have the picture and the instruction of an earlier sample, and another action.",
-        )
+        _check_repeated(report, list(zip(pictures, instructions)), actions)
     if sources is not None:
         photos = np.array(splits.picture_keys(sources.tolist()))
     for keys, what in ((pictures, "pixels"), (photos, "source")):
@@ -268,94 +225,49 @@ def _check_arrays(
             )
     if pictures is not None and split is not None and compare_pictures:
         _check_likeness(report, images, pictures, split)
-    if foods is not None and len(foods):
+    if foods is not None:
         _check_classes(report, action_names, foods, pictures, split)
 
 
-def _later(whole: Iterable[tuple], keys: Iterable[tuple]) -> tuple[list[int], list[int]]:
-    """Of samples that have the key of an earlier one those that differ from it, and the others."""
-    first: dict[tuple, tuple] = {}
+def _check_repeated(report: CheckReport, asked: list[tuple], actions: np.ndarray) -> None:
+    """Samples that have the picture and the instruction of an earlier one."""
+    first: dict[tuple, bytes] = {}
     found: tuple[list[int], list[int]] = ([], [])
-    for i, (one, key) in enumerate(zip(whole, keys)):
+    for i, (key, action) in enumerate(zip(asked, map(bytes, actions))):
         if key in first:
-            found[first[key] == one].append(i)
-        first.setdefault(key, one)
-    return found
+            found[first[key] == action].append(i)
+        first.setdefault(key, action)
+    text = "{} have the picture and the instruction of an earlier sample, and another action."
+    report.warn(found[0], text)
+    report.warn(found[1], "{} repeat an earlier sample.")
 
 
 def _check_actions(report: CheckReport, actions: np.ndarray) -> None:
     """Ranges, spread, and motions without a direction, of float [N, 4]."""
     faults = npz_dataset.label_faults(actions)
     report.errors += faults
-    finite = np.isfinite(actions).all(axis=1)
-    same = finite & (actions[:, :2] == actions[:, 2:]).all(axis=1)
+    same = (actions[:, :2] == actions[:, 2:]).all(axis=1)
     text = "actions: {} start and end at the same point, so that their motion has no direction."
     report.warn(np.flatnonzero(same), text)
-    columns = actions[finite].T if finite.any() else ()
-    rows = [
-        (name, *(round(float(value), 4) for value in (one.min(), one.mean(), one.max())))
-        for name, one in zip(("x1", "y1", "x2", "y2"), columns)
-    ]
-    report.tables.append((("coordinate", "lowest", "mean", "highest"), rows))
+    finite = actions[np.isfinite(actions).all(axis=1)].astype(float)
+    if len(finite):
+        columns = [one(finite, axis=0).round(4).tolist() for one in (np.min, np.mean, np.max)]
+        rows = list(zip(("x1", "y1", "x2", "y2"), *columns))
+        report.tables.append((("coordinate", "lowest", "mean", "highest"), rows))
     if faults or len(actions) < _FEWEST_LABELS:
         return
-    if actions.max() <= _SMALLEST_LABELS:
+    most, every = actions.max(), f"actions: all {len(actions)} labels"
+    if most <= _SMALLEST_LABELS:
         report.errors.append(
-            f"actions: expected places all over the picture, got {actions.max():.4g} as the "
-            "largest coordinate: the labels were divided once too often. 0..1 is the whole "
-            "picture."
+            f"actions: expected places all over the picture, got {most:.4g} as the largest "
+            "coordinate: the labels were divided once too often. 0..1 is the whole picture."
         )
     elif np.ptp(actions, axis=0).max() < _SMALLEST_LABELS:
-        report.warnings.append(
-            f"actions: all {len(actions)} labels are the same within {_SMALLEST_LABELS}, "
-            f"{[round(float(v), 3) for v in actions[0]]}: a model learns nothing from them."
-        )
-    elif actions.max() < 0.25:
-        report.warnings.append(
-            f"actions: all {len(actions)} labels lie in the upper left corner, up to "
-            f"{actions.max():.2g}. Were pixels divided by more than the picture's size?"
-        )
-
-
-def _check_instructions(
-    report: CheckReport, action_names: np.ndarray, foods: np.ndarray, instructions: list
-) -> None:
-    """Whether each action with each food has one embedding, and no other has the same."""
-    names = map(" ".join, zip(action_names.tolist(), foods.tolist()))
-    pairs = set(zip(names, instructions))
-    for place, message in (
-        (0, "has {} different embeddings"),
-        (1, "one embedding is shared by {} instructions, which the model cannot tell apart"),
-    ):
-        values = [pair[place] for pair in pairs]
-        repeated = sorted({value for value in values if values.count(value) > 1}, key=str)
-        if repeated:
-            example = sorted(name for name, one in pairs if repeated[0] in (name, one))
-            report.warnings.append(
-                f"embeddings: {message.format(values.count(repeated[0]))}: "
-                + ", ".join(example)[:120]
-                + (f", and {len(repeated) - 1} more such cases." if repeated[1:] else ".")
-            )
-
-
-def _check_masks(report: CheckReport, masks: npz_files.StoredArray, actions: np.ndarray) -> None:
-    """How many samples have a mask, and on how many the midpoint of the motion lies."""
-    size, known, hits, start = npz_dataset.MASK_SHAPE[0], 0, 0, 0
-    midpoints = np.nan_to_num(actions).reshape(-1, 2, 2).mean(axis=1)
-    columns, rows = np.clip(midpoints * size, 0, size - 1).astype(int).T
-    for packed in masks.chunks(4096):
-        here = slice(start, start + len(packed))
-        octets = packed[np.arange(len(packed)), rows[here], columns[here] // 8]
-        hits += int((octets >> (7 - columns[here] % 8) & 1).sum())
-        known += int(packed.any(axis=(1, 2)).sum())
-        start += len(packed)
-    titles = ("samples with a mask", "of them with the midpoint on it")
-    report.tables.append((titles, [(known, hits)]))
-    if known and hits < 0.5 * known:
-        report.warnings.append(
-            f"masks: expected the middle of most motions on the food, got {hits} of {known}. "
-            "Do actions and masks belong to the same samples?"
-        )
+        text = f"{every} are the same within {_SMALLEST_LABELS}: a model learns nothing from them."
+        report.warnings.append(text)
+    elif most < 0.25:
+        text = f"{every} lie in the upper left corner, up to {most:.2g}. Divided by too much?"
+        report.warnings.append(text)
 
 
 def _check_images(report: CheckReport, chunks: Iterable[np.ndarray]) -> np.ndarray:
@@ -390,15 +302,11 @@ def _check_images(report: CheckReport, chunks: Iterable[np.ndarray]) -> np.ndarr
             "more. Save uint8, or floats in 0..1."
         )
     else:
-        text = f"have no level above {_DARKEST} of 255. Were they divided once too often?"
-        report.warn(np.flatnonzero(dark), f"images: {{}} {text}")
+        text = f"images: {{}} have no level above {_DARKEST} of 255. Were they divided once more?"
+        report.warn(np.flatnonzero(dark), text)
     flat = ~plain & ~dark & (np.array(spans) < _FEWEST_LEVELS)
-    text = (
-        f"hardly differ in brightness, by less than {_FEWEST_LEVELS} of 255 levels. Is it scaled?"
-    )
-    report.warn(np.flatnonzero(flat), f"images: {{}} {text}")
-    row = (low.min().item(), high.max().item(), len(set(hashes)))
-    report.tables.append((("pixels from", "to", "different pictures"), [row]))
+    text = f"images: {{}} differ in brightness by less than {_FEWEST_LEVELS} of 255 levels. Scaled?"
+    report.warn(np.flatnonzero(flat), text)
     return np.array(hashes)
 
 
@@ -418,27 +326,21 @@ def _check_classes(
     classes = []
     for action, food in [*sorted(set(zip(actions.tolist(), foods.tolist()))), ("", "TOTAL")]:
         chosen = (actions == action) & (foods == food) | (food == "TOTAL")
-        counts = (int((side[chosen] == one).sum()) for one in (1, 2))
-        number = len(np.unique(pictures[chosen]))
-        classes.append((action, food, int(chosen.sum()), number, *counts))
+        sides, number = np.bincount(side[chosen], minlength=3), len(np.unique(pictures[chosen]))
+        classes.append((action, food, int(sides.sum()), number, *sides[1:].tolist()))
     titles = ("action", "food", "samples", "pictures", "train", "val")
     report.tables.append((titles, list(classes)))
     classes.pop()
-    names = [f"{row[0]} {row[1]}".strip() for row in classes]
-    alone = [name for name, row in zip(names, classes) if row[5] and not row[4]]
-    absent = [name for name, row in zip(names, classes) if split is not None and not row[5]]
     for message, found in (
-        ("validated but never trained", alone),
-        ("not in the validation samples", absent),
+        ("validated but never trained", [row for row in classes if row[5] and not row[4]]),
+        ("not in the validation samples", [row for row in classes if split and not row[5]]),
     ):
-        if found:
-            report.warnings.append(f"split: {', '.join(found)}: {message}.")
+        names = ", ".join(f"{row[0]} {row[1]}".strip() for row in found)
+        report.warnings += [f"split: {names}: {message}."] if found else []
     most, least = (extreme(row[2] for row in classes) for extreme in (max, min))
     if most > _MOST_UNEVEN * least:
-        report.warnings.append(
-            f"classes: the largest has {most} samples, the smallest {least}; what is rare is "
-            "learned badly."
-        )
+        text = f"classes: the largest has {most} samples, the smallest {least}, learned badly."
+        report.warnings.append(text)
 
 
 def _as_uint8(picture: np.ndarray) -> np.ndarray:
@@ -448,10 +350,7 @@ def _as_uint8(picture: np.ndarray) -> np.ndarray:
 
 
 def _check_likeness(
-    report: CheckReport,
-    images: npz_files.StoredArray,
-    pictures: np.ndarray,
-    split: splits.Split,
+    report: CheckReport, images: Any, pictures: np.ndarray, split: splits.Split
 ) -> None:
     """Pictures of the validation side that are versions of pictures to train on."""
     first = np.unique(pictures, return_index=True)[1]
@@ -460,27 +359,24 @@ def _check_likeness(
         return
     is_val, spectra = set(val), {}
     for sample, grey in _grey(images, {*train, *val}, 64):
-        views = _turned(grey) if sample in is_val else [grey]
-        spectra[sample] = np.stack([_spectrum(view) for view in views])
+        views = [np.rot90(one, turns) for one in (grey, grey[:, ::-1]) for turns in range(4)]
+        spectra[sample] = np.stack(
+            [_spectrum(view) for view in views[: 8 if sample in is_val else 1]]
+        )
     known = np.concatenate([spectra[sample] for sample in train]).T
     pairs = []
     for sample in val:
-        products = spectra[sample] @ known
-        likeness, turns = products.max(axis=0), products.argmax(axis=0)
-        for other in np.argsort(-likeness)[:_CANDIDATES]:
-            if likeness[other] >= _MAYBE_ALIKE:
-                turn = turns[other] if likeness[other] >= _SURELY_ALIKE else None
-                pairs.append((sample, train[other], turn))
-    orb = cv2.ORB_create(_FEATURES, fastThreshold=8)
-    needed = {sample for *pair, _ in pairs for sample in pair}
-    seen = {}
-    for sample, grey in _grey(images, needed, _SIDE):
-        features = [orb.detectAndCompute(view, None) for view in (grey, _flipped(grey))]
-        seen[sample] = (_thumbnail(grey), *features)
-    alike: dict[int, int] = {}
-    for sample, other, turn in pairs:
-        if sample not in alike and _are_alike(seen[sample], seen[other], turn):
-            alike[sample] = other
+        likeness = (spectra[sample] @ known).max(axis=0)
+        nearest = np.argsort(-likeness)[:_CANDIDATES]
+        pairs += [(sample, train[one]) for one in nearest if likeness[one] >= _MAYBE_ALIKE]
+    orb, seen, alike = cv2.ORB_create(_FEATURES, fastThreshold=8), {}, {}
+    for sample, grey in _grey(images, {one for pair in pairs for one in pair}, _SIDE):
+        views = [grey, np.ascontiguousarray(grey[:, ::-1])]
+        small = [cv2.resize(x, (_THUMBNAIL,) * 2, interpolation=cv2.INTER_AREA) for x in views]
+        seen[sample] = [(x, *orb.detectAndCompute(view, None)) for x, view in zip(small, views)]
+    for sample, other in pairs:
+        if any(_are_alike(*view, *seen[other][0]) for view in seen[sample]):
+            alike.setdefault(sample, other)
     titles = ("pictures to validate", "like pictures to train on")
     report.tables.append((titles, [(len(val), len(alike))]))
     if alike:
@@ -494,65 +390,46 @@ def _check_likeness(
         )
 
 
-def _grey(
-    images: npz_files.StoredArray, samples: set[int], side: int
-) -> Iterator[tuple[int, np.ndarray]]:
+def _grey(images: Any, samples: set[int], side: int) -> Iterator[tuple[int, np.ndarray]]:
     """Samples, and their grey pictures uint8 [side, side]."""
-    every = (picture for chunk in images.chunks(64) for picture in chunk)
-    for sample, picture in enumerate(every):
+    for sample, picture in enumerate(one for chunk in _chunks(images, 64) for one in chunk):
         if sample in samples:
             grey = cv2.cvtColor(_as_uint8(picture), cv2.COLOR_RGB2GRAY)
             yield sample, cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def _thumbnail(grey: np.ndarray) -> np.ndarray:
-    return cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
-
-
-def _flipped(grey: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(grey[:, ::-1])
-
-
-def _turned(grey: np.ndarray) -> list[np.ndarray]:
-    """The eight turns and flips."""
-    views = [np.rot90(one, turns) for one in (grey, grey[:, ::-1]) for turns in range(4)]
-    return [np.ascontiguousarray(view) for view in views]
-
-
 def _spectrum(grey: np.ndarray) -> np.ndarray:
     """What a picture of 64 x 64 looks like, [256]: signed roots of low frequencies, of norm 1."""
-    values = cv2.dct(grey.astype(np.float32))[:_FREQUENCIES, :_FREQUENCIES].ravel()
+    values = cv2.dct(np.ascontiguousarray(grey, np.float32))[:_FREQUENCIES, :_FREQUENCIES].ravel()
     values[0] = 0  # The mean.
     values = np.sign(values) * np.sqrt(np.abs(values))
     return values / max(np.linalg.norm(values), 1e-9)
 
 
-def _are_alike(one: tuple, other: tuple, turn: int | None) -> bool:
-    """Whether a picture, turned, flipped, moved and scaled, shows what another does; of both the
-    thumbnail, and features as they are and flipped."""
-    grey, *features = one
-    if turn is not None and _agree(_turned(grey)[turn], other[0], np.ones_like(grey), False):
-        return True
-    for view, (corners, codes) in zip((grey, _flipped(grey)), features):
-        other_corners, other_codes = other[1]
-        if min(len(corners), len(other_corners)) < _SHARED_FEATURES:
-            continue
-        # On which shift, turn and scale do features agree?
-        matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(codes, other_codes)
-        here = np.float32([corners[match.queryIdx].pt for match in matches])
-        there = np.float32([other_corners[match.trainIdx].pt for match in matches])
-        if len(matches) < _SHARED_FEATURES:
-            continue
-        cv2.setRNGSeed(0)
-        matrix, inside = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=4)
-        if inside is not None and inside.sum() >= _SHARED_FEATURES:
-            is_moved = (np.abs(matrix - np.eye(2, 3)).max(axis=0) > _MOVED).any()
-            matrix[:, 2] *= _THUMBNAIL / _SIDE
-            whole = np.ones_like(view)
-            moved, shown = (cv2.warpAffine(x, matrix, view.shape) for x in (view, whole))
-            if _agree(moved, other[0], shown, is_moved):
-                return True
-    return False
+def _are_alike(
+    one: np.ndarray,
+    corners: Sequence,
+    codes: np.ndarray,
+    other: np.ndarray,
+    other_corners: Sequence,
+    other_codes: np.ndarray,
+) -> bool:
+    """Whether a thumbnail, moved, turned and scaled as features say, shows what another does."""
+    if min(len(corners), len(other_corners)) < _SHARED_FEATURES:
+        return False
+    matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(codes, other_codes)
+    if len(matches) < _SHARED_FEATURES:
+        return False
+    here = np.float32([corners[match.queryIdx].pt for match in matches])
+    there = np.float32([other_corners[match.trainIdx].pt for match in matches])
+    cv2.setRNGSeed(0)
+    matrix, inside = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=4)
+    if inside is None or inside.sum() < _SHARED_FEATURES:
+        return False
+    is_moved = (np.abs(matrix - np.eye(2, 3)).max(axis=0) > _MOVED).any()
+    matrix[:, 2] *= _THUMBNAIL / _SIDE
+    moved, shown = (cv2.warpAffine(x, matrix, one.shape) for x in (one, np.ones_like(one)))
+    return _agree(moved, other, shown, is_moved)
 
 
 def _agree(one: np.ndarray, other: np.ndarray, shown: np.ndarray, is_moved: bool) -> bool:

@@ -1,8 +1,8 @@
 """Pictures for people: motions as arrows on their pictures, and sheets of samples.
 
-`draw_motion` is the arrow of every sheet and report. `contact_sheet` shows the first samples of a
-data set, `class_sheet` samples of each action and food, evenly over the samples of that class, with
-the outline of the mask, the number and the end of the source's name.
+`draw_motion` is the arrow of every sheet and report. `class_sheet` shows samples of each action and
+food, evenly over the samples of that class, with the outline of the mask, the number and the end of
+the source's name.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ Colour = tuple[int, int, int]
 # Green and pink, which no food has.
 ARROW_COLOUR, START_COLOUR = (0, 255, 90), (255, 60, 200)
 _MASK_COLOUR, _WHITE, _BLACK = (255, 220, 0), (255, 255, 255), (0, 0, 0)
-_COLUMNS = 6
 _TILE_PX, _LABEL_PX, _CAPTION_PX = 168, 150, 16
-_CAPTION_CHARACTERS = 26
-_LARGEST_JPEG_PX = 65_500
+_CAPTION_CHARACTERS, _LARGEST_JPEG_PX = 26, 65_500
 
 
 def draw_motion(
@@ -61,45 +59,29 @@ def grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
     return np.vstack([np.hstack(full[i : i + columns]) for i in range(0, len(full), columns)])
 
 
-def contact_sheet(dataset: npz_dataset.FoodDataset, num_samples: int) -> np.ndarray:
-    """The first samples, named and with arrows, six in a row: uint8 [H, W, 3], RGB."""
-    tiles = []
-    for i in range(min(num_samples, len(dataset))):
-        tile = draw_motion(dataset.images[i], dataset.actions[i])
-        names = [a[i] for a in (dataset.action_names, dataset.food_types) if a is not None]
-        for colour, line in ((_BLACK, 3), (_WHITE, 1)):
-            _write(tile, " ".join([str(i), *names]), (4, 14), 0.42, colour, line)
-        tiles.append(tile)
-    return grid(tiles, _COLUMNS)
-
-
 def class_sheet(dataset: npz_dataset.FoodDataset, samples_per_class: int) -> np.ndarray:
     """A row for each action and food, of samples_per_class samples at most: uint8 [H, W, 3], RGB.
 
     Without names, all samples are one class. Raises ValueError if there is nothing to show.
     """
     if samples_per_class < 1 or not len(dataset):
-        raise ValueError(
-            f"Expected at least 1 sample per class and 1 sample, got {samples_per_class} and "
-            f"{len(dataset)}."
-        )
+        got = f"{samples_per_class} and {len(dataset)}"
+        raise ValueError(f"Expected at least 1 sample per class and 1 sample, got {got}.")
     blank = np.full(len(dataset), "")
-    actions = blank if dataset.action_names is None else dataset.action_names
-    foods = blank if dataset.food_types is None else dataset.food_types
-    classes = {
-        pair: np.flatnonzero((actions == pair[0]) & (foods == pair[1]))
-        for pair in sorted(set(zip(actions.tolist(), foods.tolist())))
-    }
+    names = [blank if one is None else one for one in (dataset.action_names, dataset.food_types)]
+    classes: dict[tuple[str, str], list[int]] = {}
+    for sample, pair in enumerate(zip(*(one.tolist() for one in names))):
+        classes.setdefault(pair, []).append(sample)
     columns = min(samples_per_class, max(map(len, classes.values())))
     rows = []
-    for pair, samples in classes.items():
+    for pair, samples in sorted(classes.items()):
         places = np.linspace(0, len(samples) - 1, min(columns, len(samples))).round().astype(int)
-        tiles = [_tile(dataset, int(sample)) for sample in samples[places]]
         label = np.zeros((_TILE_PX + _CAPTION_PX, _LABEL_PX, 3), np.uint8)
         lines = [name for name in pair if name] or ["all samples"]
         for i, line in enumerate([*lines, f"{len(samples)} samples"]):
             _write(label, line, (6, 26 + 20 * i), 0.45)
-        rows.append(np.hstack([label, grid(tiles, columns)]))
+        row = grid([_tile(dataset, samples[place]) for place in places], columns)
+        rows.append(np.hstack([label, row]))
     return np.vstack(rows)
 
 
@@ -120,35 +102,27 @@ def _tile(dataset: npz_dataset.FoodDataset, sample: int) -> np.ndarray:
     return tile
 
 
-def _write(
-    picture: np.ndarray,
-    text: str,
-    place: tuple[int, int],
-    size: float,
-    colour: Colour = _WHITE,
-    line: int = 1,
-) -> None:
-    # OpenCV's fonts have no other letters than these.
-    text = text.encode("ascii", "replace").decode()
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+def _write(picture: np.ndarray, text: str, place: tuple[int, int], size: float) -> None:
+    text = text.encode("ascii", "replace").decode()  # OpenCV's fonts have no other letters.
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, _WHITE, 1, cv2.LINE_AA)
 
 
 def check_extension(path: str | os.PathLike[str]) -> None:
     """Raises ValueError unless the end of the name is that of a kind of picture."""
     extension = os.path.splitext(path)[1]
     if not extension or not cv2.haveImageWriter(f"x{extension}"):
-        raise ValueError(f"Expected a preview file that ends in .jpg or .png, got {path}.")
+        raise ValueError(f"Expected a name that ends in .jpg or .png, got {path}.")
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
     """Writes uint8 [H, W, 3], RGB, as a file of the kind that its name says. Raises ValueError if
     OpenCV knows no such kind, or it is too large for a .jpg."""
     check_extension(path)
-    extension = os.path.splitext(path)[1]
-    if extension.lower() in (".jpg", ".jpeg") and max(picture.shape) > _LARGEST_JPEG_PX:
+    extension = os.path.splitext(path)[1].lower()
+    if extension in (".jpg", ".jpeg") and max(picture.shape) > _LARGEST_JPEG_PX:
+        got = f"{picture.shape[1]} x {picture.shape[0]}. Write a .png, or show fewer samples"
         raise ValueError(
-            f"{path}: expected at most {_LARGEST_JPEG_PX} rows and columns for a .jpg, got "
-            f"{picture.shape[1]} x {picture.shape[0]}. Write a .png, or show fewer samples."
+            f"{path}: expected at most {_LARGEST_JPEG_PX} rows and columns, got {got}."
         )
     _, data = cv2.imencode(extension, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     with atomic_files.replace_file(path) as file:

@@ -6,30 +6,24 @@ that a stalk or a stray pixel does not decide. A rule says what of it the motion
 
 | rule       | value      | means                                                            |
 |------------|------------|------------------------------------------------------------------|
-| part       | 1.0        | so much of the axis, about its middle; more than 1 reaches beyond |
+| part       | 1.0        | so much of the axis, about its middle; up to 2, beyond the food   |
 | direction  | "right"    | the end lies further right than the start; exactly vertical axes  |
 |            |            | then point down ("left", "down" and "up" alike)                   |
-| through    | "centroid" | the line goes through the centroid of the region                  |
-|            | "box"      | the line is the middle line of the rectangle along the axis: it   |
-|            |            | is not drawn to the heavier side of a lopsided food               |
+| through    | "centroid" | the line goes through the centroid of the region, or ("box") it   |
+|            |            | is the middle line of the rectangle along the axis                |
 
-Skewering and scooping go along all of the axis, twirling along its middle half (`DEFAULT_RULES`).
 A worked example: of a bar that covers columns 10..19 and row 5 of a picture of 40 x 20, the pixel
 centres reach from 10.5 to 19.5 with the percentiles at 10.59 and 19.41. Skewering it is (10.59,
-5.5) -> (19.41, 5.5), in 0..1 [0.26475, 0.275, 0.48525, 0.275]; twirling it is (12.795, 5.5) ->
-(17.205, 5.5). A JSON file {"twirling": {"part": 0.3}} or the text twirling.part=0.3 says how
-twirling differs from `DEFAULT_RULES`.
+5.5) -> (19.41, 5.5), in 0..1 [0.26475, 0.275, 0.48525, 0.275]; twirling takes the middle half.
 
-A box has no pixels to follow. It counts as a region that fills it: its axis is along its longer
-side (a square's is horizontal). That is right for turned boxes and for food that lies straight, and
-up to 90 degrees wrong for food that does not.
+A box counts as a region that fills it: its axis is along its longer side (a square's is
+horizontal), up to 90 degrees wrong for food that lies across it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -39,8 +33,6 @@ import numpy as np
 from food_data import annotations, vocabulary
 
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
-THROUGH = ("centroid", "box")
-MAX_PART = 2.0
 _PERCENTILES = (1, 99)
 _ROUND = 1e-9  # A step smaller than this share of a length is rounding, not direction.
 
@@ -55,15 +47,13 @@ class MaskRule:
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        number = isinstance(self.part, (int, float)) and not isinstance(self.part, bool)
-        if not (number and 0 < self.part <= MAX_PART):
-            raise ValueError(
-                f"part: expected a number above 0 up to {MAX_PART}, got {self.part!r}."
-            )
-        for name, known in (("direction", tuple(DIRECTIONS)), ("through", THROUGH)):
-            value = getattr(self, name)
-            if value not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}.")
+        for name, is_right, expected in (
+            ("part", 0 < self.part <= 2, "a number above 0 up to 2"),
+            ("direction", self.direction in DIRECTIONS, f"one of {', '.join(DIRECTIONS)}"),
+            ("through", self.through in ("centroid", "box"), "centroid or box"),
+        ):
+            if not is_right:
+                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)!r}.")
 
 
 DEFAULT_RULES: Mapping[str, MaskRule] = {
@@ -73,9 +63,8 @@ DEFAULT_RULES: Mapping[str, MaskRule] = {
 }
 
 
-def rule_of(action: str, rules: Mapping[str, MaskRule] | None = None) -> MaskRule:
+def rule_of(action: str, rules: Mapping[str, MaskRule] = DEFAULT_RULES) -> MaskRule:
     """The rule of an action. Raises LookupError if it has none, as one that a user added has."""
-    rules = DEFAULT_RULES if rules is None else rules
     if action not in rules:
         raise LookupError(
             f"No mask rule for the action {action!r}; there are rules for "
@@ -166,33 +155,23 @@ def _cut_off(axis: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def read_rules(
-    path: str | os.PathLike[str] | None,
-    changes: Sequence[str] = (),
-    names: vocabulary.Vocabulary = vocabulary.BASE,
+    changes: Sequence[str] = (), names: vocabulary.Vocabulary = vocabulary.BASE
 ) -> dict[str, MaskRule]:
-    """The default rules with what a JSON file and then `changes` change: canonical action -> rule.
+    """The default rules with changes such as "twirling.part=0.3": canonical action -> rule.
 
-    Raises FileNotFoundError, ValueError or UnknownNameError, which name the file or the change.
+    Raises ValueError or UnknownNameError, which name the change.
     """
-    keys = [field.name for field in dataclasses.fields(MaskRule)]
-    content = {} if path is None else annotations.read_json(path, "file of mask rules")
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected {{action: {{key: value}}}}, got {str(content)[:80]}.")
-    wanted = [(f"{path}: {action}", action, values) for action, values in content.items()]
-    for one in changes:
-        found = re.fullmatch(r"([^.=]+)\.([^=]+)=(.*)", one)
-        if found is None:
-            raise ValueError(f"Expected <action>.<key>=<value>, got {one!r}.")
-        action, key, text = found.groups()
-        value = annotations.number(text)
-        wanted.append((one, action, {key: text if math.isnan(value) else value}))
     rules = dict(DEFAULT_RULES)
-    for where, action, values in wanted:
-        if not isinstance(values, Mapping) or not set(values) <= set(keys):
-            raise ValueError(f"{where}: expected keys among {', '.join(keys)}; got {values!r}.")
+    for one in changes:
+        found = re.fullmatch(r"([^.=]+)\.(part|direction|through)=(.*)", one)
+        if found is None:
+            expected = "<action>.part=0.5, <action>.direction=right or <action>.through=box"
+            raise ValueError(f"--mask_rule: expected {expected}, got {one!r}.")
+        action, key, text = found.groups()
+        value = annotations.number(text) if key == "part" else text
         try:
             name = names.canonical_action(action)
-            rules[name] = dataclasses.replace(rules.get(name, MaskRule()), **values)
+            rules[name] = dataclasses.replace(rules.get(name, MaskRule()), **{key: value})
         except (vocabulary.UnknownNameError, ValueError) as error:
-            raise type(error)(f"{where}: {error}") from error
+            raise type(error)(f"--mask_rule {one}: {error}") from error
     return rules

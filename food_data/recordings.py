@@ -14,11 +14,10 @@ Worked example of a correction: the arrow from (64, 48) to (320, 240) in a photo
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from food_data import annotations
@@ -29,7 +28,6 @@ ANSWER_FILE = "answer.json"
 CORRECTION_FILE = "correction.json"
 RECORDED_AT = "recorded_at"
 MOTION_FIELDS = ("start_x", "start_y", "end_x", "end_y")
-
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # What the files of a format begin with.
@@ -62,31 +60,26 @@ class Recording:
 
         Raises ValueError, which names the folder, if the files hold no such motion.
         """
-        stated = self.correction or answered_motion(self.answer)
         try:
-            return check_motion(stated)
+            return check_motion(self.correction or answered_motion(self.answer))
         except ValueError as error:
             raise ValueError(f"{self.folder}: {error}") from error
 
     def instruction(self) -> tuple[str, str]:
         """Action and food as the server understood them. Raises ValueError if it does not say."""
-        names = (self.answer.get("action"), self.answer.get("food_type"))
-        if not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f"{self.folder}: expected the strings action and food_type in the answer, got "
-                f"{names}."
-            )
-        return names
+        return self._stated(("action", "food_type"), str)
 
     def size(self) -> tuple[int, int]:
         """(width, height) of the photo in pixels. Raises ValueError if the answer lacks it."""
-        size = (self.answer.get("image_width"), self.answer.get("image_height"))
-        if not all(isinstance(length, int) and length > 0 for length in size):
+        return self._stated(("image_width", "image_height"), int)
+
+    def _stated(self, names: Sequence[str], kind: type) -> tuple:
+        values = tuple(self.answer.get(name) for name in names)
+        if not all(isinstance(value, kind) for value in values):
             raise ValueError(
-                f"{self.folder}: expected image_width and image_height in pixels in the answer, "
-                f"got {size}."
+                f"{self.folder}: expected {' and '.join(names)} in the answer, got {values}."
             )
-        return size
+        return values
 
 
 def answered_motion(answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -96,15 +89,14 @@ def answered_motion(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def check_motion(fields: Mapping[str, Any]) -> tuple[float, float, float, float]:
     """The four numbers of `MOTION_FIELDS`. Raises ValueError unless all are numbers in 0..1."""
-    values = [fields.get(name) for name in MOTION_FIELDS]
-    for name, value in zip(MOTION_FIELDS, values):
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or not 0 <= value <= 1:
+    for name in MOTION_FIELDS:
+        value = fields.get(name)
+        if type(value) not in (int, float) or not 0 <= value <= 1:
             raise ValueError(
                 f"{name}: expected a number in 0..1 of the photo, got {value!r}. Divide pixels by "
                 "the photo's width and height."
             )
-    return tuple(float(value) for value in values)
+    return tuple(float(fields[name]) for name in MOTION_FIELDS)
 
 
 def check_request_id(request_id: str) -> None:
@@ -133,12 +125,9 @@ def read_recordings(directory: str | os.PathLike[str]) -> list[Recording]:
     Raises FileNotFoundError if there is no such folder, or a recording lacks a file, and ValueError
     if a file is no JSON object.
     """
-    directory = pathlib.Path(directory)
+    directory, found = pathlib.Path(directory), []
     if not directory.is_dir():
-        raise FileNotFoundError(
-            f"No folder {directory}. Name the folder that the server got as --record_dir."
-        )
-    found = []
+        raise FileNotFoundError(f"--record_dir: expected the folder of a server, no {directory}.")
     for folder in (one for day in day_folders(directory) for one in day.iterdir()):
         # Not what a writer that was killed left behind, whose name begins with a dot.
         if not folder.is_dir() or folder.name.startswith("."):
@@ -149,15 +138,11 @@ def read_recordings(directory: str | os.PathLike[str]) -> list[Recording]:
                 f"{folder}: expected one file {IMAGE_STEM}.*, got {len(images)}. Remove the folder "
                 "if its photo is lost."
             )
-        request, answer = (_read_object(folder / name) for name in (REQUEST_FILE, ANSWER_FILE))
-        correction = folder / CORRECTION_FILE
-        correction = _read_object(correction) if correction.is_file() else None
-        found.append(Recording(folder.name, folder, images[0], request, answer, correction))
+        parts = []
+        for file in (folder / name for name in (REQUEST_FILE, ANSWER_FILE, CORRECTION_FILE)):
+            is_absent = file.name == CORRECTION_FILE and not file.is_file()
+            parts.append(None if is_absent else annotations.read_json(file, "record"))
+            if not is_absent and not isinstance(parts[-1], dict):
+                raise ValueError(f"{file}: expected a JSON object, got {parts[-1]!s:.40}.")
+        found.append(Recording(folder.name, folder, images[0], *parts))
     return sorted(found, key=lambda one: (str(one.request.get(RECORDED_AT, "")), one.request_id))
-
-
-def _read_object(path: pathlib.Path) -> Mapping[str, Any]:
-    content = annotations.read_json(path, "record")
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {str(content)[:40]}.")
-    return content

@@ -2,16 +2,14 @@
 
 Where samples are named, each kind of sample (an action with a food) gets the same fraction, as far
 as whole pictures allow. A picture may show several kinds, so the kinds cannot be divided one after
-the other. Iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the stratification of
+the other: iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the stratification of
 multi-label data", ECML PKDD 2011, algorithm 1) divides the rarest kind first, and gives each
-picture to the side that lacks most of that kind. scikit-learn has no such splitter: those of groups
-take one kind per group, and none keeps every food on both sides.
+picture to the side that lacks most of that kind. scikit-learn has no such splitter.
 
 A worked example: 2 pictures with a grape and a banana, 8 with a banana, a fifth to validate. The
-grapes come first: 1.6 of 2 are wanted for training and 0.4 for validation, so both go to training.
-Then 6 more bananas are wanted there and 2 here: of the 8 pictures left, six go to training and two
-to validation. At last, because a kind that is in two pictures has to be on both sides, one picture
-with grapes changes sides.
+grapes come first: 1.6 of 2 are wanted for training, so both go there. Then 6 more bananas are
+wanted there and 2 here: of the 8 pictures left, six go to training and two to validation. At last,
+because a kind that is in two pictures has to be on both sides, one with grapes changes sides.
 
 A split file is an .npz with `train_idx` and `val_idx` (int64). Ours also records `num_samples`, so
 that a split is not used with another data set. Not every sample has to be in a split.
@@ -71,12 +69,13 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     _, group, sizes = np.unique(np.array(keys), return_inverse=True, return_counts=True)
     if len(sizes) < 2:
         raise ValueError(
-            f"Expected at least 2 pictures to split, got {len(sizes)}: what comes from one photo, "
-            "video or group counts as one. Use more, or validation_fraction 0, or tell them apart "
-            "when the data set is built (--group_pattern)."
+            f"Expected at least 2 pictures to split, got {len(sizes)}: one photo, video or group "
+            "counts as one. Use more, or --validation_fraction 0, or tell them apart "
+            "(--group_pattern)."
         )
+    generator = np.random.default_rng(seed)
     if dataset.food_types is None:
-        order = np.random.default_rng(seed).permutation(len(sizes))
+        order = generator.permutation(len(sizes))
         samples = np.cumsum(sizes[order])[:-1]
         count = 1 + int(np.argmin(np.abs(samples - validation_fraction * sizes.sum())))
         validates = np.isin(np.arange(len(sizes)), order[:count])
@@ -89,7 +88,7 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
         counts, of_foods = np.zeros((2, len(sizes), kinds.max() + 1), int)
         np.add.at(counts, (group, kinds), 1)
         np.add.at(of_foods, (group, foods), 1)
-        validates = _divide(counts, validation_fraction, np.random.default_rng(seed))
+        validates = _divide(counts, validation_fraction, generator)
         has = np.concatenate([counts > 0, of_foods > 0, counts.any(1)[:, None]], axis=1)
         _cover_both_sides(validates, has[:, has.sum(0) >= 2], counts.sum(1), validation_fraction)
     # One large group, which a draw of few samples never takes.
@@ -140,9 +139,8 @@ def _photo(source: str) -> tuple[str, str, str | None]:
 def check_fraction(validation_fraction: float) -> None:
     """Raises ValueError unless 0 <= validation_fraction < 1."""
     if not 0 <= validation_fraction < 1:
-        raise ValueError(
-            f"validation_fraction: expected 0 <= fraction < 1, got {validation_fraction}."
-        )
+        got = f"expected 0 <= fraction < 1, got {validation_fraction}"
+        raise ValueError(f"validation_fraction: {got}.")
 
 
 def _divide(counts: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
@@ -207,32 +205,25 @@ def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
     """Reads the split of a data set of `num_samples` samples. Raises FileNotFoundError, and
     ValueError if it is no split, or not one of a data set of this size."""
     arrays = {name: one.load() for name, one in npz_files.open_arrays(path, "split file").items()}
-    if not {"train_idx", "val_idx"} <= set(arrays):
+    if not set(Split._fields) <= set(arrays):
         raise ValueError(f"{path}: expected train_idx and val_idx, found {sorted(arrays)}.")
     stated = int(arrays.get("num_samples", num_samples))
     if stated != num_samples:
         raise ValueError(
             f"{path} is the split of a data set of {stated} samples; this one has {num_samples}."
         )
-    for name in ("train_idx", "val_idx"):
-        indices = arrays[name]
-        # An empty list is written as float64 by NumPy: no index is of a wrong type in it.
-        if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
-            raise ValueError(
-                f"{path}: {name}: expected integers [n], got {indices.dtype} {indices.shape}."
-            )
-        outside = indices[(indices < 0) | (indices >= num_samples)]
-        if outside.size:
-            raise ValueError(
-                f"{path}: {name}: expected sample numbers in 0..{num_samples - 1}, got "
-                f"{outside.size} others, the first is {outside[0]}."
-            )
-    split = Split(arrays["train_idx"].astype(np.int64), arrays["val_idx"].astype(np.int64))
+    sides = [arrays[name] for name in Split._fields]
+    # An empty list is written as float64 by NumPy: no index is of a wrong type in it.
+    if any(one.ndim != 1 or (one.size and one.dtype.kind not in "iu") for one in sides):
+        got = [f"{one.dtype} {one.shape}" for one in sides]
+        raise ValueError(f"{path}: expected train_idx and val_idx as integers [n], got {got}.")
+    split = Split(*(one.astype(np.int64) for one in sides))
     numbers, counts = np.unique(np.concatenate(split), return_counts=True)
-    if (counts > 1).any():
+    wrong = numbers[(numbers < 0) | (numbers >= num_samples) | (counts > 1)]
+    if wrong.size:
         raise ValueError(
-            f"{path}: expected each sample once, got {int((counts > 1).sum())} of them more than "
-            f"once, the first is {numbers[counts > 1][0]}."
+            f"{path}: expected each of the samples 0..{num_samples - 1} once, got {wrong.size} "
+            f"others or twice, the first is {wrong[0]}."
         )
     if not split.train_idx.size:
         raise ValueError(f"{path}: train_idx is empty: nothing to train on.")

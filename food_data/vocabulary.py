@@ -53,14 +53,9 @@ def near_names(text: str, names: Iterable[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """Names and their variants, all normalised. `BASE` is the shipped one.
+    """Names and their variants, all normalised. `BASE` is the shipped one."""
 
-    Attributes:
-        actions: action name -> its variants.
-        foods: food name -> its variants.
-    """
-
-    actions: Mapping[str, tuple[str, ...]]
+    actions: Mapping[str, tuple[str, ...]]  # name -> its variants
     foods: Mapping[str, tuple[str, ...]]
 
     def canonical_action(self, text: str) -> str:
@@ -78,16 +73,13 @@ class Vocabulary:
         normalised: a directory of embeddings may hold foods of its own. Raises UnknownNameError if
         `text` does not begin with an action or nothing follows it.
         """
-        text = normalise(text)
-        prefixes = {word: name for name, all_of in self.actions.items() for word in (name, *all_of)}
-        matches = [word for word in prefixes if text.startswith(word + "_")]
+        text, known = normalise(text), _variants(self.actions)
+        matches = [word for word in known if text.startswith(word + "_")]
         if not matches:
-            raise UnknownNameError(
-                f"Expected '<action>_<food>' with an action among {', '.join(sorted(prefixes))}; "
-                f"got {text!r}."
-            )
+            actions = ", ".join(sorted(known))
+            raise UnknownNameError(f"Expected an action ({actions}) and a food, got {text!r}.")
         action = max(matches, key=len)
-        return prefixes[action], text[len(action) + 1 :]
+        return known[action], text[len(action) + 1 :]
 
     def extended(
         self, actions: Mapping[str, Iterable[str]], foods: Mapping[str, Iterable[str]]
@@ -102,10 +94,14 @@ class Vocabulary:
         return Vocabulary(*both)
 
 
-def _canonical(text: str, names: Mapping[str, tuple[str, ...]], kind: str) -> str:
-    """The key of `names` that `text` means: itself or one of its variants, also in the plural."""
+def _variants(names: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Every variant, and every name itself, with its name."""
     variants = {variant: name for name, all_of in names.items() for variant in all_of}
-    known = variants | {name: name for name in names}
+    return variants | {name: name for name in names}
+
+
+def _canonical(text: str, names: Mapping[str, tuple[str, ...]], kind: str) -> str:
+    known = _variants(names)
     found = [known[word] for word in singulars(normalise(text)) if word in known]
     if not found:
         raise UnknownNameError(f"Unknown {kind} {text!r}. {near_names(text, names)}")
@@ -115,7 +111,5 @@ def _canonical(text: str, names: Mapping[str, tuple[str, ...]], kind: str) -> st
 BASE = Vocabulary({}, {}).extended(
     **json.loads(pathlib.Path(__file__).with_name("vocabulary.json").read_text(encoding="utf-8"))
 )
-ACTIONS = tuple(BASE.actions)
-FOODS = tuple(BASE.foods)
-canonical_action = BASE.canonical_action
-canonical_food = BASE.canonical_food
+ACTIONS, FOODS = tuple(BASE.actions), tuple(BASE.foods)
+canonical_action, canonical_food = BASE.canonical_action, BASE.canonical_food

@@ -60,7 +60,8 @@ def plates() -> np.ndarray:
     """Samples of drawn plates."""
     store = embedding_store.EmbeddingStore.load(ROOT / "embeddings")
     drawn = synthetic_plates.build_synthetic_dataset(9, 0, store, workers=1)
-    return drawing.contact_sheet(drawn, 24)
+    pairs = zip(drawn.images[:24], drawn.actions)
+    return drawing.grid([drawing.draw_motion(*pair) for pair in pairs], columns=6)
 
 
 def augmentations() -> np.ndarray:

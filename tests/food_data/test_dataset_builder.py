@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+import re
 
 import cv2
 import numpy as np
@@ -18,11 +19,11 @@ from food_data import (
     vocabulary,
 )
 
-BANANA_AXIS = ((100.0, 120.0), (300.0, 240.0))
+AXIS = ((100.0, 120.0), (300.0, 240.0))
 
 
-def one(label, axis=BANANA_AXIS):
-    return annotations.LabelledObject(label, None if axis is None else np.array(axis))
+def one(label, axis=AXIS, **more):
+    return annotations.LabelledObject(label, None if axis is None else np.array(axis), **more)
 
 
 @pytest.fixture
@@ -40,9 +41,10 @@ def picture(tmp_path):
 
 @pytest.fixture
 def build(store):
-    def call(*pictures, action="skewering", resize="letterbox", **options):
+    def call(*pictures, action="skewering", resize="letterbox", skip=False, **options):
         pictures = dataset_builder.resolve_actions(pictures, action, store.vocabulary)
-        return dataset_builder.build_dataset(pictures, store, resize=resize, **options)
+        reading = annotations.Reading(skip_unreadable=skip)
+        return dataset_builder.build_dataset(pictures, store, reading, resize=resize, **options)
 
     return call
 
@@ -57,20 +59,17 @@ def build(store):
         ("crop", [24 / 480, 0.25, 224 / 480, 0.5]),
     ],
 )
-def test_parameters_follow_the_picture(build, picture, resize, expected):
-    dataset, _ = build(picture(0, one("banana")), resize=resize)
-    np.testing.assert_allclose(dataset.actions, [expected], atol=1e-6)
-    assert dataset.actions.dtype == np.float32
-
-
-@pytest.mark.parametrize("resize", image_placement.MODES)
-def test_the_image_is_exactly_what_serving_makes_of_the_file(build, picture, store, resize):
-    labelled = picture(0, one("banana", ((200, 200), (400, 300))))
+def test_parameters_follow_the_picture_which_is_what_serving_makes(
+    build, picture, store, resize, expected
+):
+    labelled = picture(0, one("banana"))
     dataset, _ = build(labelled, resize=resize, action="scoop")
-    assert dataset.masks is None
+    np.testing.assert_allclose(dataset.actions, [expected], atol=1e-6)
+    assert (dataset.actions.dtype, dataset.masks) == (np.float32, None)
     np.testing.assert_array_equal(dataset.embeddings[0], store.lookup("scooping", "banana"))
-    served = image_placement.decode_image(labelled.path.read_bytes())
-    np.testing.assert_array_equal(dataset.images[0], image_placement.place(served, resize)[0])
+    if resize != "crop":
+        served = image_placement.decode_image(labelled.path.read_bytes())
+        np.testing.assert_array_equal(dataset.images[0], image_placement.place(served, resize)[0])
 
 
 def test_everything_left_out_is_counted_by_reason_and_label(build, picture):
@@ -82,10 +81,12 @@ def test_everything_left_out_is_counted_by_reason_and_label(build, picture):
             one("kiwi"),
             one("kiwi", None),
             one("rice", None),
+            one("rice", None, box=np.float64(AXIS)),  # Nobody gave rules.
             one("grape", ((5, 5), (5, 5))),
             one("grape", ((-0.1, 5), (50, 5))),
             one("grape", ((5, 5), (50, 480.1))),
             one("sausage", ((20, 240), (620, 240))),
+            one("pea", flaw="is a crowd"),
         ),
         resize="crop",
     )
@@ -93,33 +94,26 @@ def test_everything_left_out_is_counted_by_reason_and_label(build, picture):
     assert report.left_out == {
         ("duplicate", "Bananas"): 1,
         ("unknown food", "kiwi"): 2,
-        ("has no axis", "rice"): 1,
+        ("unknown food", "pea"): 1,
+        ("has no axis", "rice"): 2,
         ("axis has no length", "grape"): 1,
         ("axis outside the picture", "grape"): 2,
         ("axis outside the crop", "sausage"): 1,
     }
 
 
-def test_identical_pictures_have_one_source(build, picture):
-    dataset, _ = build(
-        picture(0, one("banana")), picture(0, one("rice"), name="copy.png"), picture(1, one("rice"))
-    )
-    assert dataset.sources.tolist() == ["day_1/0.png", "day_1/0.png", "day_1/1.png"]
-
-
 @pytest.mark.parametrize("content", [None, b"not a picture", "half"])
 def test_an_unreadable_picture_is_named_or_skipped(build, picture, content):
-    broken, sound = (
-        picture(0, one("banana"), one("kiwi"), name="bad.png"),
-        picture(1, one("rice")),
-    )
+    broken = picture(0, one("banana"), one("kiwi"), name="bad.png")
+    sound, unneeded = picture(1, one("rice")), picture(2, one("kiwi"), name="no.png")
+    unneeded.path.unlink()
     data = broken.path.read_bytes()
     broken.path.unlink()
     if content is not None:
         broken.path.write_bytes(data[: len(data) // 2] if content == "half" else content)
     with pytest.raises((OSError, ValueError), match="bad.png"):
-        build(broken, sound)
-    dataset, report = build(broken, sound, skip_unreadable=True)
+        build(broken, sound, unneeded)
+    dataset, report = build(broken, sound, unneeded, skip=True)
     assert dataset.food_types.tolist() == ["rice"]
     assert "bad.png" in report.unreadable[0]
     assert report.left_out["picture unreadable", "banana"] == 1
@@ -131,6 +125,19 @@ def test_a_picture_of_another_size_than_stated(build, picture):
         build(picture(0, one("banana"), size=(1280, 960)))
 
 
+def test_sources_of_identical_pictures_and_groups(build, picture):
+    copy = picture(0, one("rice"), name="copy.png")
+    grouped = dataclasses.replace(picture(1, one("rice")), group="a#b")
+    pictures = (picture(0, one("banana")), copy, grouped)
+    first = "day_1/0.png"
+    assert build(*pictures)[0].sources.tolist() == [first, first, "a%23b#day_1/1.png"]
+    pattern = re.compile(r"(day)_\d+/(\d)")
+    sources = build(*pictures, group_pattern=pattern)[0].sources.tolist()
+    assert sources == ["day/0#day_1/0.png"] * 2 + ["day/1#day_1/1.png"]
+    sources = build(*pictures, group_pattern=re.compile("none"))[0].sources.tolist()
+    assert sources == ["day_1/0.png#", "day_1/0.png#", "day_1/1.png#"]
+
+
 def box_mask(rows, columns):
     def mask(width, height):
         mask = np.zeros((height, width), bool)
@@ -140,11 +147,74 @@ def box_mask(rows, columns):
     return mask
 
 
+BAR = (np.float64([[10, 5], [20, 5], [20, 6], [10, 6]]),)
+EMPTY = (np.float64([[90, 5.1], [95, 5.1], [95, 5.2]]),)
+BOX = np.float64([[10, 2], [30, 12]])
+LINE = np.float64([[1, 2], [3, 4]])
+ABSENT = functools.partial(annotations.file_mask, pathlib.Path("absent.png"), None)
+
+
+@pytest.fixture
+def add(build, picture):
+    """Axes in pixels of objects of a picture, left out is None; and the report."""
+
+    def call(*objects, rules=mask_rules.DEFAULT_RULES, skip=True):
+        objects = [dataclasses.replace(x, action=x.action or "skewering") for x in objects]
+        pictures = [picture(i, x) for i, x in enumerate(objects)]
+        pictures.append(picture(99, one("rice")))
+        dataset, report = build(*pictures, resize="stretch", rules=rules, skip=skip)
+        axes = dict(zip(dataset.sources, dataset.actions.reshape(-1, 2, 2) * (640, 480)))
+        return [axes.get(x.source) for x in pictures[:-1]], report, dataset
+
+    return call
+
+
+def test_axes_are_stated_then_of_the_mask_then_of_the_box(add):
+    axes, report, dataset = add(
+        one("banana", LINE, rings=BAR, box=BOX),
+        one("banana", None, rings=BAR, box=BOX),
+        one("spaghetti", None, rings=BAR, action="twirling"),
+        one("banana", None, box=BOX),
+        one("banana", None, box=np.float64([[10, 0], [20, 10], [15, 15], [5, 5]])),
+        one("banana", None, rings=EMPTY, box=BOX),
+        one("banana", None, shape=lambda width, height: np.ones((2, 2), bool), box=BOX),
+    )
+    box = [[10.2, 7], [29.8, 7]]
+    masks = [[[10.59, 5.5], [19.41, 5.5]], [[12.795, 5.5], [17.205, 5.5]]]
+    expected = [LINE, *masks, box, [[7.6, 2.6], [17.4, 12.4]], box, box]
+    np.testing.assert_allclose(axes, expected, atol=1e-4)
+    assert report.origins == {"stated in the file": 2, "from a mask": 2, "from a box": 4}
+    assert report.reading.notes == {"mask is empty": 1, "mask cannot be used": 1}
+    first = report.reading.firsts["mask cannot be used"]
+    assert "6.png: banana: mask: expected 640 x 480 pixels as the photograph has" in first
+    assert dataset.masks.any(axis=(1, 2)).tolist() == [True] * 3 + [False] * 5
+
+
+def test_objects_that_get_no_axis_say_why(add):
+    narrow = np.float64([[10, 2], [10, 12]])
+    axes, report, _ = add(
+        one("grape", None, rings=EMPTY),
+        one("banana", None, shape=ABSENT),
+        one("rice", None, box=np.float64([[10, 2], [10, 2]])),
+        one("oatmeal", LINE, flaw="is a crowd"),
+    )
+    assert axes == [None] * 4
+    assert report.left_out == {
+        ("mask is empty", "grape"): 1,
+        ("mask cannot be used", "banana"): 1,
+        ("axis has no length", "rice"): 1,
+        ("is a crowd", "oatmeal"): 1,
+    }
+    assert add(one("banana", None, box=narrow))[0][0] is not None
+    with pytest.raises(OSError, match="0.png: banana: .*absent.png"):
+        add(one("banana", None, shape=ABSENT), skip=False)
+    with pytest.raises(LookupError, match="No mask rule for the action 'scooping'"):
+        add(one("rice", None, box=BOX, action="scooping"), rules={})
+
+
 def test_masks_are_placed_like_the_picture_and_empty_where_there_is_none(build, picture):
     """Stretched, rows 120..240 of 480 become 59..118, columns 320..640 of 640 become 118..236."""
-    masked = annotations.LabelledObject(
-        "banana", np.array(BANANA_AXIS), shape=box_mask((120, 240), (320, 640))
-    )
+    masked = one("banana", shape=box_mask((120, 240), (320, 640)))
     dataset, _ = build(picture(0, masked, one("rice")), resize="stretch")
     masks = npz_dataset.unpack_masks(dataset.masks)
     rows, columns = np.nonzero(masks[0])
@@ -152,111 +222,25 @@ def test_masks_are_placed_like_the_picture_and_empty_where_there_is_none(build, 
     assert not masks[1].any()
 
 
-def test_a_broken_mask_is_named_or_left_out(build, picture, tmp_path):
-    absent = functools.partial(annotations.file_mask, tmp_path / "absent.png", None)
-    broken = annotations.LabelledObject("banana", np.array(BANANA_AXIS), shape=absent)
-    labelled = picture(0, broken)
-    with pytest.raises((OSError, ValueError), match="0.png: .*absent.png"):
-        build(labelled)
-    dataset, report = build(labelled, skip_unreadable=True)
-    assert dataset.masks is None
-    assert "absent.png" in report.unreadable[0]
-    cv2.imwrite(str(tmp_path / "absent.png"), np.ones((2, 2), np.uint8))
-    dataset, report = build(labelled)  # Of another size: the motion is as good without it.
-    assert (len(dataset), dataset.masks) == (1, None)
-    assert "expected 640 x 480 pixels" in report.unreadable[0]
-
-
-BAR = (np.float64([[10, 5], [20, 5], [20, 6], [10, 6]]),)
-EMPTY = (np.float64([[90, 5], [95, 5], [95, 6]]),)
-BOX = np.float64([[10, 2], [30, 12]])
-LINE = np.float64([[1, 2], [3, 4]])
-
-
-def banana(axis=None, action="skewering", **more):
-    return annotations.LabelledObject("banana", axis, action, **more)
-
-
 @pytest.fixture
 def settle(tmp_path):
     """One picture of 40 x 20 pixels in its file, settled with what it states and with its flags."""
 
-    def call(*objects, size=(40, 20), orientation=1, labels_on=None, may_be_corners=False):
+    def call(*objects, size=(40, 20), orientation=1, labels_on=None):
         exif = Image.Exif()
         exif[0x0112] = orientation
         Image.new("RGB", (40, 20)).save(tmp_path / "1.jpg", exif=exif)
         labelled = annotations.LabelledPicture(tmp_path / "1.jpg", "a/1.jpg", size, objects)
         reading = annotations.Reading(labels_on=labels_on)
-        reading.boxes_may_be_corners = may_be_corners
         (done,) = dataset_builder.settle([labelled], reading)
         return done, reading.notes
 
     return call
 
 
-ABSENT = functools.partial(annotations.file_mask, pathlib.Path("absent.png"), None)
-
-
-@pytest.fixture
-def add(tmp_path):
-    def call(*objects, size=(40, 20), rules=mask_rules.DEFAULT_RULES, skip=True, **options):
-        labelled = annotations.LabelledPicture(tmp_path / "1.png", "a/1.png", size, objects)
-        reading = annotations.Reading(skip_unreadable=skip)
-        (done,), origins = dataset_builder.add_axes([labelled], rules, reading, **options)
-        return done.objects, origins, reading.notes
-
-    return call
-
-
-def misfit(width, height):
-    raise ValueError("expected 40 x 20 pixels")
-
-
-def test_axes_are_stated_then_of_the_mask_then_of_the_box(add):
-    done, origins, notes = add(
-        banana(LINE, rings=BAR, box=BOX),
-        banana(rings=BAR, box=BOX),
-        banana(rings=BAR, action="twirling"),
-        banana(box=BOX),
-        banana(box=np.float64([[10, 0], [20, 10], [15, 15], [5, 5]])),
-        banana(rings=EMPTY, box=BOX),
-        banana(shape=misfit, box=BOX),
-    )
-    box = [[10.2, 7], [29.8, 7]]
-    masks = [[[10.59, 5.5], [19.41, 5.5]], [[12.795, 5.5], [17.205, 5.5]]]
-    expected = [LINE, *masks, box, [[7.6, 2.6], [17.4, 12.4]], box, box]
-    np.testing.assert_allclose([one.axis for one in done], expected)
-    assert origins == {"stated in the file": 1, "from a mask": 2, "from a box": 4}
-    assert [one.mask(40, 20) for one in done[-2:]] == [None, None]
-    assert notes == {"mask is empty": 1, "mask does not fit its picture": 1}
-
-
-def test_objects_that_get_no_axis_say_why(add):
-    beside, narrow = np.float64([[50, 2], [60, 12]]), np.float64([[10, 2], [10, 12]])
-    done, origins, _ = add(
-        banana(),
-        banana(rings=EMPTY),
-        banana(shape=misfit),
-        banana(shape=ABSENT),
-        banana(box=beside),
-        banana(box=narrow),
-        banana(LINE, flaw="is a crowd"),
-    )
-    reasons = ["mask is empty", "mask does not fit its picture", "picture unreadable"]
-    reasons = [None, *reasons, "box has no area", "box has no area", "is a crowd"]
-    assert [one.flaw for one in done] == reasons
-    assert not origins
-    assert add(banana(box=BOX), use_boxes=False)[0][0].flaw == "has only a box"
-    assert add(banana(rings=BAR), size=None)[0][0].flaw == "picture unreadable"
-    with pytest.raises(OSError, match="1.png: banana: .*absent.png"):
-        add(banana(shape=ABSENT), skip=False)
-    with pytest.raises(LookupError, match="No mask rule for the action 'scooping'"):
-        add(banana(box=BOX, action="scooping"), rules={})
-
-
-LOW = banana(np.float64([[5, 30], [10, 35]]), box=np.float64([[2, 25], [12, 38]]))
-WIDE = banana(np.float64([[30, 5], [35, 10]]), rings=(np.float64([[30, 5], [38, 5], [38, 10]]),))
-SMALL = banana(np.float64([[5, 5], [10, 5]]))
+LOW = one("banana", ((5, 30), (10, 35)), box=np.float64([[2, 25], [12, 38]]))
+WIDE = one("banana", ((30, 5), (35, 10)), rings=(np.float64([[30, 5], [38, 5], [38, 10]]),))
+SMALL = one("banana", ((5, 5), (10, 5)))
 
 
 def test_sizes_exchanged_by_exif_are_recognised(settle):
@@ -278,8 +262,7 @@ def test_sizes_exchanged_by_exif_are_recognised(settle):
     for labels_on in (None, "sensor"):  # The size says it.
         done, _ = settle(LOW, size=(20, 40), orientation=6, labels_on=labels_on)
         assert (done.size, done.objects) == ((20, 40), (LOW,))
-    done, _ = settle(SMALL, size=None)
-    assert done.size == (40, 20)
+    assert settle(SMALL, size=None)[0].size == (40, 20)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -290,8 +273,10 @@ def test_labels_on_the_unturned_picture_stay_on_their_food(settle, orientation):
     picture = Image.fromarray(pixels)
     picture.getexif()[0x0112] = orientation
     upright = np.asarray(ImageOps.exif_transpose(picture))
-    one = banana(shape=lambda width, height: pixels, box=np.float64([[30, 2], [38, 6]]))
-    done, _ = settle(one, orientation=orientation, size=None, labels_on="sensor")
+    labelled = one(
+        "a", None, shape=lambda width, height: pixels, box=np.float64([[30, 2], [38, 6]])
+    )
+    done, _ = settle(labelled, orientation=orientation, size=None, labels_on="sensor")
     np.testing.assert_array_equal(done.objects[0].mask(*done.size), upright)
     rows, columns = np.nonzero(upright)
     corners = [[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]]
@@ -299,48 +284,14 @@ def test_labels_on_the_unturned_picture_stay_on_their_food(settle, orientation):
 
 
 def test_what_can_hardly_be_on_the_picture_is_refused_or_counted(settle):
-    done, notes = settle(
-        banana(box=np.float64([[30, 10], [60, 20]])),
-        banana(box=np.float64([[30, 10], [45, 20]])),
-        banana(box=np.float64([[10, 10], [40.9, 20]])),
-        banana(np.float64([[0.1, 0.2], [0.9, 0.8]])),
-    )
+    boxes = [[[30, 10], [60, 20]], [[30, 10], [45, 20]], [[10, 10], [40.9, 20]]]
+    objects = [one("banana", None, box=np.float64(box)) for box in boxes]
+    done, notes = settle(*objects, one("banana", [[0.1, 0.2], [0.9, 0.8]]))
     outside, one_pixel = dataset_builder.OUTSIDE, dataset_builder.IN_ONE_PIXEL
     assert [one.flaw for one in done.objects] == [outside, None, None, one_pixel]
     assert notes == {"boxes and polygons cut off at the border, less than half of them": 1}
     with pytest.raises(ValueError, match="all numbers in 0..1.*--units normalised"):
-        settle(banana(box=np.float64([[0.1, 0.2], [0.9, 0.8]])))
-
-
-@pytest.mark.parametrize(
-    "boxes, outcome",
-    [
-        ([(20, 5, 30, 15), (1, 1, 2, 2)], "all 2 fit as"),
-        ([(18, 8, 22, 12)], "bbox may be"),
-        ([(20, 5, 30, 15), (30, 10, 8, 8)], None),
-        ([(5, 5, 10, 10)], None),
-    ],
-)
-def test_boxes_that_are_corners(settle, boxes, outcome):
-    """In 40 x 20: [20, 5, 30, 15] reaches beyond, [18, 8, 22, 12] fits both ways, to the border."""
-    objects = [banana(box=np.float64([[x, y], [x + w, y + h]])) for x, y, w, h in boxes]
-    if outcome == "all 2 fit as":
-        with pytest.raises(ValueError, match=r"all 2 fit as \[x1, y1, x2, y2\]. --box_format xyxy"):
-            settle(*objects, may_be_corners=True)
-    else:
-        notes = settle(*objects, may_be_corners=True)[1]
-        assert any(note.startswith("bbox may be") for note in notes) == (outcome is not None)
-    settle(*objects)
-
-
-def test_groups_are_what_is_before_the_hash_sign(build, picture):
-    grouped = dataclasses.replace(picture(1, one("rice")), group="a#b")
-    pictures = (picture(0, one("banana")), grouped)
-    assert build(*pictures)[0].sources.tolist() == ["day_1/0.png", "a%23b#day_1/1.png"]
-    sources = build(*pictures, group_pattern=r"(day)_\d+/(\d)")[0].sources.tolist()
-    assert sources == ["day/0#day_1/0.png", "day/1#day_1/1.png"]
-    sources = build(*pictures, group_pattern="none")[0].sources.tolist()
-    assert sources == ["day_1/0.png#", "day_1/1.png#"]
+        settle(one("banana", None, box=np.float64([[0.1, 0.2], [0.9, 0.8]])))
 
 
 def test_actions_are_of_the_object_then_the_label_then_the_default():
@@ -349,10 +300,7 @@ def test_actions_are_of_the_object_then_the_label_then_the_default():
         (done,) = dataset_builder.resolve_actions([labelled], default, vocabulary.BASE)
         return [(each.action, each.label) for each in done.objects]
 
-    def named(label, action=None):
-        return annotations.LabelledObject(label, None, action)
-
-    objects = [named("Scoop Beans", "Skewer"), named("twirl spaghetti"), named("Pale Cube")]
+    objects = [one("Scoop Beans", action="Skewer"), one("twirl spaghetti"), one("Pale Cube")]
     assert resolve(*objects, default="skewer") == [
         ("skewering", "Scoop Beans"),
         ("twirling", "spaghetti"),
@@ -361,6 +309,4 @@ def test_actions_are_of_the_object_then_the_label_then_the_default():
     with pytest.raises(ValueError, match="1.jpg: Pale Cube: expected an action, got none. Give -"):
         resolve(*objects)
     with pytest.raises(LookupError, match="1.jpg: carrot: Unknown action 'stab'"):
-        resolve(named("carrot", "stab"))
-    with pytest.raises(LookupError, match="Unknown action 'stab'"):
-        resolve(named("carrot"), default="stab")
+        resolve(one("carrot", action="stab"))

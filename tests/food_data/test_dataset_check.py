@@ -14,8 +14,6 @@ from food_data import dataset_check, npz_dataset, splits
 def good(make_dataset):
     """4 samples of 4 pictures that nothing is wrong with."""
     rng = np.random.default_rng(0)
-    masks = np.zeros((4, 236, 236), bool)
-    masks[:, 100:140, 100:140] = True
     embeddings = np.zeros((4, 512), np.float32)
     embeddings[[0, 1], 0] = embeddings[[2, 3], 1] = 1
     return make_dataset(
@@ -24,7 +22,7 @@ def good(make_dataset):
         actions=np.full((4, 4), [0.4, 0.5, 0.6, 0.5], np.float32),
         embeddings=embeddings,
         food_types=np.array(["banana", "banana", "grape", "grape"]),
-        masks=npz_dataset.pack_masks(masks),
+        masks=np.zeros((4, 236, 30), np.uint8),
     )
 
 
@@ -52,7 +50,6 @@ def test_a_good_data_set(good, tmp_path, compressed, dtype):
         r"x2 +0.6 +0.6 +0.6",
         r"skewering  banana +2 +2 +1 +1",
         r" TOTAL +4 +4 +2 +2",
-        r"\n +4 +4$",  # With a mask; with the midpoint on it.
     ):
         assert re.search(row, report.text, re.MULTILINE), row
     assert dataset_check.check_file(tmp_path / "a.npz", SPLIT).text == report.text
@@ -116,14 +113,6 @@ def test_errors(good, tmp_path, change, message):
             lambda d: {"images": changed(d.images, 2, 9)},
             "images: 1 sample (2) show nothing but",
         ),
-        (
-            lambda d: {"masks": ~d.masks},
-            "expected the middle of most motions on the food, got 0",
-        ),
-        (
-            lambda d: {"images": changed(d.images, 3, d.images[2])},
-            "sources: 1 sample (3) show the same pixels as samples of another source",
-        ),
         (lambda d: {"images": changed(d.images, 3, d.images[2])}, "1 sample (3) repeat an earlier"),
         (
             lambda d: {
@@ -131,14 +120,6 @@ def test_errors(good, tmp_path, change, message):
                 "actions": changed(d.actions, (3, 0), 0.3),
             },
             "1 sample (3) have the picture and the instruction of an earlier sample, and another",
-        ),
-        (
-            lambda d: {"food_types": np.array(["banana"] * 3 + ["grape"])},
-            "embeddings: has 2 different embeddings: skewering banana",
-        ),
-        (
-            lambda d: {"food_types": np.array(["banana", "rice", "grape", "grape"])},
-            "shared by 2 instructions, which the model cannot tell apart: skewering banana",
         ),
         (
             lambda d: {"food_types": np.array(["banana", "rice", "grape", "grape"])},
@@ -161,7 +142,7 @@ def test_warnings(good, tmp_path, change, message):
         (lambda i: (i / 255).astype(np.uint8), None, "error: images: expected levels of 0..255"),
         (lambda i: np.float32(i / 255**2), None, "error: images: expected levels of 0..255, got "),
         (lambda i: i // 10, None, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) have no level"),
-        (lambda i: 100 + i // 7, None, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) hardly"),
+        (lambda i: 100 + i // 7, None, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) differ in"),
         (None, lambda a: a / 100, "error: actions: expected places all over the picture, got 0.00"),
         (None, lambda a: a * 0 + 0.5, "warning: actions: all 8 labels are the same within 0.02"),
         (None, lambda a: a / 5, "warning: actions: all 8 labels lie in the upper left corner"),

@@ -133,10 +133,16 @@ def test_files(tmp_path):
     "arrays, message",
     [
         ({"train_idx": [0]}, "expected train_idx and val_idx, found ['train_idx']"),
-        ({"train_idx": [0.5], "val_idx": [1]}, "train_idx: expected integers [n], got float64"),
-        ({"train_idx": [0], "val_idx": [[1]]}, "val_idx: expected integers [n], got int64 (1, 1)"),
-        ({"train_idx": [0], "val_idx": [9, -1]}, "numbers in 0..4, got 2 others, the first is 9"),
-        ({"train_idx": [0, 1], "val_idx": [1]}, "1 of them more than once, the first is 1"),
+        ({"train_idx": [0.5], "val_idx": [1]}, "val_idx as integers [n], got ['float64 (1,)'"),
+        ({"train_idx": [0], "val_idx": [[1]]}, "'int64 (1, 1)']"),
+        (
+            {"train_idx": [0], "val_idx": [9, -1]},
+            "samples 0..4 once, got 2 others or twice, the first is -1",
+        ),
+        (
+            {"train_idx": [0, 1], "val_idx": [1]},
+            "samples 0..4 once, got 1 others or twice, the first is 1",
+        ),
         ({"train_idx": [], "val_idx": [1]}, "train_idx is empty"),
     ],
 )
