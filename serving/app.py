@@ -365,8 +365,7 @@ def _needs_model(view: Callable) -> Callable:
 @_routes.response(200, schemas.Health)
 def health() -> dict[str, Any]:
     """Whether the server lives, and what it has: always 200."""
-    service = _service()
-    predictor = service.current
+    service, predictor = _service(), _service().current
     loaded = predictor is not None
     return {
         "status": "healthy" if loaded else "no_model",

@@ -15,7 +15,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import flask
 from absl import flags as absl_flags
@@ -113,7 +113,14 @@ def main(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with server, _openpi(server, host, arguments), _port_file(arguments.port_file, port):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(server)
+        if arguments.openpi_port is not None:
+            stack.enter_context(_openpi(server, host, arguments))
+        if arguments.port_file is not None:  # It exists as long as the server takes requests.
+            with atomic_files.replace_file(arguments.port_file) as file:
+                file.write(f"{port}\n".encode())
+            stack.callback(arguments.port_file.unlink, missing_ok=True)
         logging.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         server.ended.wait()
     logging.info("stopped")
@@ -214,11 +221,8 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as error:
-        listener.close()
-        sys.exit(
-            f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port "
-            "(0 takes any free one) or --host."
-        )
+        text = f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port"
+        sys.exit(f"{text} (0 takes any free one) or --host.")
     return listener
 
 
@@ -226,8 +230,6 @@ def _openpi(
     server: front.Server, host: str, arguments: argparse.Namespace
 ) -> contextlib.AbstractContextManager:
     """The websocket server that the flags ask for."""
-    if arguments.openpi_port is None:
-        return contextlib.nullcontext()
     rt1 = None
     try:
         from serving import openpi
@@ -245,17 +247,3 @@ def _openpi(
         sys.exit(f"--openpi_port {arguments.openpi_port}: {error}")
     logging.info("openpi's protocol on ws://%s:%d", host, gateway.port)
     return gateway
-
-
-@contextlib.contextmanager
-def _port_file(path: pathlib.Path | None, port: int) -> Iterator[None]:
-    """The file exists exactly as long as the server takes requests."""
-    if path is None:
-        yield
-        return
-    with atomic_files.replace_file(path) as file:
-        file.write(f"{port}\n".encode())
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
