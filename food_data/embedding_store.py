@@ -1,13 +1,7 @@
 """The instruction embeddings: one unit vector per (action, food), read from a directory.
 
-Two kinds of directory are read:
-
-  - ours: `manifest.json` names the encoder, its version and, for each pair, the text that was
-    encoded, the file and its SHA-256. Made by `embeddings/build_embeddings.py`.
-  - a lab's: only `<action>_<food>.npy` files. Names go through the vocabulary's variants
-    ("scoop_cherry_tomtato.npy" is scooping, cherry_tomato); the manifest that is made for it says
-    that encoder and texts are unknown (None).
-
+Ours (`embeddings/build_embeddings.py`) has a `manifest.json`. A lab's has only files such as
+"scoop_cherry_tomtato.npy" (the vocabulary knows what is meant); encoder and texts are unknown then.
 `manifest.json`, abridged:
 
     {"format_version": 1, "encoder": "...", "encoder_version": "...", "dimension": 512,
@@ -36,6 +30,7 @@ import policy_specs
 from food_data import atomic_files, vocabulary
 
 MANIFEST_FILE = "manifest.json"
+_VERSIONS = {"format_version": 1, "dimension": policy_specs.EMBEDDING_SIZE}
 _UNIT_NORM_TOLERANCE = 1e-3
 _SHAPE = (policy_specs.EMBEDDING_SIZE,)
 
@@ -69,15 +64,14 @@ def new_entry(action: str, food: str, text: str | None, data: bytes) -> Entry:
 
 def read_manifest(path: pathlib.Path) -> dict[str, object]:
     """Reads `manifest.json`. Raises OSError, and ValueError if it is none or of another version."""
+    atomic_files.refuse_pointer(path)
     try:
-        atomic_files.refuse_pointer(path)
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        found = {key: manifest[key] for key in ("format_version", "dimension")}
-        if found != {"format_version": 1, "dimension": policy_specs.EMBEDDING_SIZE}:
-            raise ValueError(f"expected format_version 1 and dimension 512, got {found}")
-        entries_by_pair(manifest)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no manifest of embeddings: {error!r}") from error
+        found = {key: manifest.get(key) for key in _VERSIONS}
+        if found != _VERSIONS or not isinstance(manifest.get("entries"), list):
+            raise ValueError(f"expected {_VERSIONS} and a list of entries, got {found}")
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{path} is no manifest of embeddings: {error}") from error
     return manifest
 
 
@@ -85,29 +79,25 @@ def entries_by_pair(manifest: Mapping[str, object]) -> dict[Pair, Entry]:
     """The entries by (action, food). Raises ValueError for entries of another form, or twice."""
     by_pair: dict[Pair, Entry] = {}
     for entry in manifest["entries"]:
-        action, food, file = (str(entry.get(key)) for key in ("action", "food", "file"))
-        names_fit = all(map(vocabulary.NAME_PATTERN.fullmatch, (action, food)))
+        pair, file = (str(entry.get("action")), str(entry.get("food"))), str(entry.get("file"))
+        are_names = all(map(vocabulary.NAME_PATTERN.fullmatch, pair))
         is_file = re.fullmatch(r"[^/\\]+\.npy", file)
-        if not (names_fit and is_file and {"text", "sha256"} <= entry.keys()):
+        if not (are_names and is_file and {"text", "sha256"} <= entry.keys()):
             raise ValueError(
-                "expected entries with action and food in snake_case, a file 'x.npy', text and "
-                f"sha256; got {entry}"
+                "Manifest: expected entries with action and food in snake_case, a file 'x.npy', "
+                f"text and sha256; got {entry}"
             )
-        if (action, food) in by_pair:
-            other = by_pair[action, food]["file"]
-            raise ValueError(f"Two files for {action} {food}: {other} and {file}; keep one.")
-        by_pair[action, food] = entry
+        if pair in by_pair:
+            raise ValueError(f"Two files for {pair}: {by_pair[pair]['file']} and {file}; keep one.")
+        by_pair[pair] = entry
     return by_pair
 
 
-def _manifest_of_files(files: Mapping[str, bytes], directory: pathlib.Path) -> dict[str, object]:
+def _manifest_of_files(files: Mapping[str, bytes]) -> dict[str, object]:
     """A manifest for a directory that has none: encoder and texts are unknown."""
     entries = []
     for name, data in files.items():
-        try:
-            action, food = vocabulary.BASE.split_instruction(name.removesuffix(".npy"))
-        except vocabulary.UnknownNameError as error:
-            raise ValueError(f"{directory / name}: {error}") from error
+        action, food = vocabulary.BASE.split_instruction(name.removesuffix(".npy"))
         # A lab's own food keeps its name: the store is the authority on what there is.
         with contextlib.suppress(vocabulary.UnknownNameError):
             food = vocabulary.canonical_food(food)
@@ -170,9 +160,11 @@ class EmbeddingStore:
             )
         for name in files:
             atomic_files.refuse_pointer(directory / name)
-        has_manifest = (directory / MANIFEST_FILE).is_file()
-        manifest = read_manifest(directory / MANIFEST_FILE) if has_manifest else None
-        manifest = manifest or _manifest_of_files(files, directory)
+        path = directory / MANIFEST_FILE
+        try:
+            manifest = read_manifest(path) if path.is_file() else _manifest_of_files(files)
+        except vocabulary.UnknownNameError as error:
+            raise ValueError(f"{directory}: {error}") from error
         entries, vectors = entries_by_pair(manifest), {}
         odd = set(files) ^ {entry["file"] for entry in entries.values()}
         if odd:
@@ -183,11 +175,10 @@ class EmbeddingStore:
             )
         for pair, entry in entries.items():
             path, data = directory / entry["file"], files[entry["file"]]
-            found = hashlib.sha256(data).hexdigest()
-            if found != entry["sha256"]:
+            if (found := hashlib.sha256(data).hexdigest()) != entry["sha256"]:
                 raise ValueError(
-                    f"{path}: expected SHA-256 {entry['sha256']} (manifest), got {found}. The file "
-                    "was changed or damaged; build anew with embeddings/build_embeddings.py."
+                    f"{path}: expected SHA-256 {entry['sha256']} (manifest), got {found}. Build it "
+                    "anew with embeddings/build_embeddings.py."
                 )
             try:
                 vectors[pair] = np.load(io.BytesIO(data), allow_pickle=False)
@@ -227,29 +218,21 @@ class EmbeddingStore:
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes vectors and manifest, each file whole or not at all, the manifest last. Vectors of
-        an earlier save that are no longer wanted are removed. Raises FileExistsError if there are
-        .npy files that no earlier save has written."""
+        an earlier save that are no longer wanted are removed."""
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        files = {entry["file"]: pair for pair, entry in self._entries.items()}
-        unwanted, ours = {path.name for path in directory.glob("*.npy")} - set(files), set()
+        entries, old = [], []
         if (directory / MANIFEST_FILE).is_file():
-            earlier = read_manifest(directory / MANIFEST_FILE)["entries"]
-            ours = {entry["file"] for entry in earlier}
-        if unwanted - ours:
-            raise FileExistsError(
-                f"{directory} holds .npy files of another origin: "
-                f"{', '.join(sorted(unwanted - ours))}. Choose another directory."
-            )
-        entries = []
-        for file_name, pair in files.items():
+            old = read_manifest(directory / MANIFEST_FILE)["entries"]
+        for pair, entry in self._entries.items():
             data = vector_bytes(self._vectors[pair])
-            with atomic_files.replace_file(directory / file_name, durable=False) as file:
+            with atomic_files.replace_file(directory / entry["file"], durable=False) as file:
                 file.write(data)
-            entries.append({**self._entries[pair], "sha256": hashlib.sha256(data).hexdigest()})
+            entries.append({**entry, "sha256": hashlib.sha256(data).hexdigest()})
+        files = {entry["file"] for entry in entries}
         atomic_files.sync(*(directory / name for name in files), directory)
         with atomic_files.replace_file(directory / MANIFEST_FILE) as file:
             text = json.dumps({**self.manifest, "entries": entries}, indent=1)
             file.write(f"{text}\n".encode())
-        for file_name in unwanted:
-            (directory / file_name).unlink()
+        for name in {entry["file"] for entry in old} - files:
+            (directory / name).unlink(missing_ok=True)

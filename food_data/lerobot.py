@@ -12,8 +12,8 @@ that begins at 12.5 s of its film, at 10 frames a second, is the one at 12.8 s. 
 `tasks.jsonl` and `episodes.jsonl`, and for each episode a file of rows and a film.
 
 A sample of food is an episode of one frame: `observation.image` as PNG, `action` with x1, y1, x2,
-y2 in 0..1, "skewering cherry tomato" as its task, and `source`. `info.json` also says how pictures
-became square (`resize`). Masks have no place in it; embeddings are made of the task again.
+y2 in 0..1, "skewering cherry tomato" as its task, and `source`; all lie in one file of rows.
+`info.json` also says how pictures became square (`resize`). Masks have no place in it.
 """
 
 from __future__ import annotations
@@ -38,21 +38,19 @@ from food_data import annotations, atomic_files, image_placement, npz_dataset, r
 if typing.TYPE_CHECKING:
     import pyarrow
 
-VERSION, OLD_VERSION = "v3.0", "v2.1"
 INFO_FILE = "meta/info.json"
-IMAGE_KEY, ACTION_KEY, SOURCE_KEY = "observation.image", "action", "source"
-EMBEDDING_KEY = f"observation.{policy_specs.EMBEDDING_KEY}"
+_IMAGE, _ACTION = "observation.image", "action"
+_EMBEDDING = f"observation.{policy_specs.EMBEDDING_KEY}"
 _DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
-_CHUNK_FILES = 1000
-_FILE_BYTES = 100 * 2**20
-_BLOCK_ROWS = 64
+_ROWS = "chunk-000/file-000.parquet"
+_CHUNK_FILES, _BLOCK_ROWS = 1000, 64
 # What is read of a frame beside its picture and `action.<key>`.
-_READ = (ACTION_KEY, SOURCE_KEY, EMBEDDING_KEY, "timestamp", "episode_index", "task_index")
+_READ = (_ACTION, "source", _EMBEDDING, "timestamp", "episode_index", "task_index")
 # What a frame of food holds: name -> dtype, shape, names.
 _FEATURES: dict[str, tuple[str, Sequence[int], list[str] | None]] = {
-    IMAGE_KEY: ("image", npz_dataset.IMAGE_SHAPE, ["height", "width", "channels"]),
-    ACTION_KEY: ("float32", (policy_specs.NUM_COORDINATES,), ["x1", "y1", "x2", "y2"]),
-    SOURCE_KEY: ("string", (1,), None),
+    _IMAGE: ("image", npz_dataset.IMAGE_SHAPE, ["height", "width", "channels"]),
+    _ACTION: ("float32", (policy_specs.NUM_COORDINATES,), ["x1", "y1", "x2", "y2"]),
+    "source": ("string", (1,), None),
     "timestamp": ("float32", (1,), None),
     **dict.fromkeys(("frame_index", "episode_index", "index", "task_index"), ("int64", (1,), None)),
 }
@@ -78,14 +76,8 @@ class Episode:
 
 
 class Dataset:
-    """A data set in v3.0 or v2.1; iterating over it reads one episode after the other.
-
-    Attributes:
-        folder: that holds `meta`.
-        info: of `info.json`; `features` in it are name -> {dtype, shape, names}.
-        camera: the feature that pictures are taken from.
-        image_shape: [H, W, 3] of its pictures.
-    """
+    """A data set in v3.0 or v2.1; iterating over it reads one episode after the other. `info` is
+    that of `info.json`, `image_shape` [H, W, 3] of the pictures of the `camera`."""
 
     def __init__(self, directory: str | os.PathLike[str], camera: str | None = None) -> None:
         """Reads what is in `meta`. Raises OSError, ValueError if it is absent, of another version,
@@ -95,10 +87,10 @@ class Dataset:
         path = self.folder / INFO_FILE
         self.info = rlds.read_json(path)
         version = self.info.get("codebase_version")
-        if version not in (VERSION, OLD_VERSION):
+        if version not in ("v3.0", "v2.1"):
             raise ValueError(
-                f"{path}: expected codebase_version {VERSION} or {OLD_VERSION}, got {version}. "
-                "Convert it with LeRobot; of v2.0 its release 0.3.3 makes v2.1: python -m "
+                f"{path}: expected codebase_version v3.0 or v2.1, got {version}. Convert it with "
+                "LeRobot; its release 0.3.3 makes v2.1 of v2.0: python -m "
                 "lerobot.datasets.v21.convert_dataset_v20_to_v21 --repo-id=NAME"
             )
         try:
@@ -110,7 +102,7 @@ class Dataset:
                 raise ValueError(f"--camera: expected one of {listed} of {path}, got {camera}.")
             shape = features[self.camera]["shape"]
             self.image_shape = (*(shape[1:] if shape[0] in (1, 3) else shape[:2]), 3)
-            if version == OLD_VERSION:
+            if version == "v2.1":
                 tasks, rows = (
                     [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
                     for file in (path.parent / "tasks.jsonl", path.parent / "episodes.jsonl")
@@ -156,7 +148,7 @@ class Dataset:
     def __iter__(self) -> Iterator[Episode]:
         """Raises OSError, ValueError, which name the file and the episode."""
         features, opened, table = self.info["features"], None, None
-        wanted = [key for key in features if key in _READ or key.startswith(f"{ACTION_KEY}.")]
+        wanted = [key for key in features if key in _READ or key.startswith(f"{_ACTION}.")]
         if features[self.camera]["dtype"] == "image":
             wanted.append(self.camera)
         for row in self._rows:
@@ -165,13 +157,11 @@ class Dataset:
                 opened, table = path, self._table(path, wanted)
             try:
                 yield self._episode(row, table)
-            except KeyError as error:
-                raise ValueError(f"{path}: {where}: expected {error}, got none.") from error
-            except ValueError as error:
-                raise annotations.named(error, f"{path}: {where}") from error
+            except (KeyError, ValueError) as error:
+                absent = "absent: " if isinstance(error, KeyError) else ""
+                raise ValueError(f"{path}: {where}: {absent}{error}") from error
 
     def _episode(self, row: Mapping[str, Any], table: pyarrow.Table) -> Episode:
-        """The rows of an episode among those of its file."""
         features, index = self.info["features"], row["episode_index"]
         frames = np.flatnonzero(np.asarray(table["episode_index"]) == index)
         if not len(frames) or len(frames) != row["length"]:
@@ -229,29 +219,23 @@ def food_pictures(dataset: Dataset) -> list[annotations.LabelledPicture]:
     Frames without a `source` have that of their episode, so that a split never parts them. Raises
     OSError, ValueError if actions are not four numbers, or something is broken.
     """
-    found = dataset.info["features"].get(ACTION_KEY, {})
+    found = dataset.info["features"].get(_ACTION, {})
     if list(found.get("shape", ())) != [policy_specs.NUM_COORDINATES]:
         raise ValueError(
-            f"{dataset.folder}: expected {ACTION_KEY!r} of 4 numbers, x1, y1, x2, y2 in 0..1; got "
+            f"{dataset.folder}: expected {_ACTION!r} of 4 numbers, x1, y1, x2, y2 in 0..1; got "
             f"{found or 'none'}. A robot's episodes become shards by build_dataset.py shards."
         )
     size, name, pictures = dataset.image_shape[1::-1], dataset.folder.resolve().name, []
     for episode in dataset:
-        axes = episode.columns[ACTION_KEY].astype(np.float64).reshape(-1, 2, 2) * size
+        axes = episode.columns[_ACTION].astype(np.float64).reshape(-1, 2, 2) * size
         sources = [f"{name}/episode_{episode.index:06d}"] * len(axes)
-        sources = episode.columns.get(SOURCE_KEY, np.array(sources)).tolist()
+        sources = episode.columns.get("source", np.array(sources)).tolist()
         for frame, file in enumerate(episode.images):
             labelled = annotations.LabelledObject(episode.tasks[frame], axes[frame])
             where = dataset.folder / f"episode {episode.index}, frame {frame}"
-            pictures.append(
-                annotations.LabelledPicture(
-                    where,
-                    sources[frame],
-                    size,
-                    (labelled,),
-                    embedded=functools.partial(bytes, file),
-                )
-            )
+            one = (where, sources[frame], size, (labelled,))
+            embedded = functools.partial(bytes, file)
+            pictures.append(annotations.LabelledPicture(*one, embedded=embedded))
     return pictures
 
 
@@ -270,15 +254,16 @@ def write_shards(
 
     Raises OSError, ValueError, LookupError.
     """
+    text_key = "steps/observation/natural_language_instruction"
     spec, features = policy_specs.action_spec("rt1"), dataset.info["features"]
     sizes = {key: one.shape[0] for key, one in spec.items()}
-    given = [key for key in sizes if f"{ACTION_KEY}.{key}" in features]
-    about = features.get(ACTION_KEY, {})
+    given = [key for key in sizes if f"{_ACTION}.{key}" in features]
+    about = features.get(_ACTION, {})
     ends = np.cumsum([sizes.get(key, 0) for key in action_order], dtype=int).tolist()
     fits = ends[-1:] == list(about.get("shape", ())) if ends else given
     if not fits or not set(action_order) <= set(sizes):
         raise ValueError(
-            f"--action_order: expected keys that together are the numbers of {ACTION_KEY!r}, "
+            f"--action_order: expected keys that together are the numbers of {_ACTION!r}, "
             f"{about}, of {', '.join(f'{key} [{size}]' for key, size in sizes.items())}; "
             f"got {' '.join(action_order) or 'none'}. Samples of food become an .npz by "
             "build_dataset.py from_lerobot."
@@ -288,18 +273,18 @@ def write_shards(
         number = len(episode.images)
         actions = {key: np.zeros((number, size)) for key, size in sizes.items()}
         actions["terminate_episode"] = np.eye(3)[[1] * (number - 1) + [0]]
-        numbers = np.reshape(episode.columns.get(ACTION_KEY, ()), (number, -1))
+        numbers = np.reshape(episode.columns.get(_ACTION, ()), (number, -1))
         for key, end in zip(action_order, ends):
             actions[key] = numbers[:, end - sizes[key] : end]
-        actions |= {key: episode.columns[f"{ACTION_KEY}.{key}"] for key in given}
-        embeddings = episode.columns.get(EMBEDDING_KEY)
+        actions |= {key: episode.columns[f"{_ACTION}.{key}"] for key in given}
+        embeddings = episode.columns.get(_EMBEDDING)
         if embeddings is None:
             embeddings = np.stack([encode(task) for task in episode.tasks])
         steps = np.arange(number)
         return {
-            f"steps/observation/{policy_specs.IMAGE_KEY}": episode.images,
-            f"steps/observation/{policy_specs.EMBEDDING_KEY}": embeddings,
-            "steps/observation/natural_language_instruction": episode.tasks,
+            rlds.IMAGE: episode.images,
+            rlds.EMBEDDING: embeddings,
+            text_key: episode.tasks,
             **{
                 f"steps/action/{key}": one.astype(spec[key].dtype.as_numpy_dtype)
                 for key, one in actions.items()
@@ -309,10 +294,9 @@ def write_shards(
             "steps/reward": np.zeros(number, np.float32),
         }
 
-    image = rlds.Feature("image", "uint8", dataset.image_shape, "png")
     written = {
-        f"steps/observation/{policy_specs.IMAGE_KEY}": image,
-        "steps/observation/natural_language_instruction": rlds.Feature("text"),
+        rlds.IMAGE: rlds.Feature("image", "uint8", dataset.image_shape, "png"),
+        text_key: rlds.Feature("text"),
         **{
             f"steps/action/{key}": rlds.Feature("tensor", one.dtype.name, tuple(one.shape))
             for key, one in spec.items()
@@ -323,11 +307,7 @@ def write_shards(
     return rlds.write_episodes(directory, written, map(values, dataset), text)
 
 
-def write_food(
-    dataset: npz_dataset.FoodDataset,
-    directory: str | os.PathLike[str],
-    file_bytes: int = _FILE_BYTES,
-) -> pathlib.Path:
+def write_food(dataset: npz_dataset.FoodDataset, directory: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a food data set as LeRobot v3.0 into a new folder and returns it.
 
     Raises OSError; FileExistsError if the folder exists; ValueError without actions and foods.
@@ -339,109 +319,97 @@ def write_food(
     texts = [vocabulary.instruction_text(*pair) for pair in pairs]
     tasks = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     final, rows = pathlib.Path(directory), np.arange(len(dataset))
+    episodes = {
+        "episode_index": rows,
+        "tasks": [[text] for text in texts],
+        "length": rows * 0 + 1,
+        "dataset_from_index": rows,
+        "dataset_to_index": rows + 1,
+    }
+    for name in ("data", "meta/episodes"):
+        episodes |= dict.fromkeys((f"{name}/chunk_index", f"{name}/file_index"), rows * 0)
+    # LeRobot reads tasks with pandas, and looks them up in the index.
+    about = {"name": "task", "field_name": "task", "pandas_type": "unicode"}
+    about |= {"numpy_type": "object", "metadata": None}
+    about = {"index_columns": ["task"], "column_indexes": [], "columns": [about]}
+    table = pa.table({"task_index": list(tasks.values()), "task": list(tasks)})
+    table = table.replace_schema_metadata({"pandas": json.dumps(about)})
+    info = {
+        "codebase_version": "v3.0",
+        "robot_type": None,
+        "total_episodes": len(rows),
+        "total_frames": len(rows),
+        "total_tasks": len(tasks),
+        "chunks_size": _CHUNK_FILES,
+        "data_files_size_in_mb": 100,
+        "video_files_size_in_mb": 200,
+        "fps": 1,
+        "splits": {"train": f"0:{len(rows)}"},
+        "data_path": _DATA_PATH,
+        "video_path": None,
+        "features": {
+            key: {"dtype": dtype, "shape": shape, "names": names}
+            for key, (dtype, shape, names) in _FEATURES.items()
+        },
+        "resize": dataset.resize,
+    }
     with atomic_files.new_folder(final) as folder:
-        numbers = [tasks[text] for text in texts]
-        files, image_stats = _write_frames(dataset, folder, final.name, numbers, file_bytes)
-        episodes = {
-            "episode_index": rows,
-            "tasks": [[text] for text in texts],
-            "length": np.ones(len(rows), np.int64),
-            "data/chunk_index": files // _CHUNK_FILES,
-            "data/file_index": files % _CHUNK_FILES,
-            "dataset_from_index": rows,
-            "dataset_to_index": rows + 1,
-            "meta/episodes/chunk_index": rows * 0,
-            "meta/episodes/file_index": rows * 0,
-        }
-        (folder / "meta/episodes/chunk-000").mkdir(parents=True)
-        path = folder / "meta/episodes/chunk-000/file-000.parquet"
-        parquet.write_table(pa.table(episodes), path)
-        # LeRobot reads tasks with pandas, and looks them up in the index.
-        about = {"name": "task", "field_name": "task", "pandas_type": "unicode"}
-        about |= {"numpy_type": "object", "metadata": None}
-        about = {"index_columns": ["task"], "column_indexes": [], "columns": [about]}
-        table = pa.table({"task_index": list(tasks.values()), "task": list(tasks)})
-        table = table.replace_schema_metadata({"pandas": json.dumps(about)})
-        parquet.write_table(table, folder / "meta/tasks.parquet")
-        info = {
-            "codebase_version": VERSION,
-            "robot_type": None,
-            "total_episodes": len(rows),
-            "total_frames": len(rows),
-            "total_tasks": len(tasks),
-            "chunks_size": _CHUNK_FILES,
-            "data_files_size_in_mb": _FILE_BYTES // 2**20,
-            "video_files_size_in_mb": 200,
-            "fps": 1,
-            "splits": {"train": f"0:{len(rows)}"},
-            "data_path": _DATA_PATH,
-            "video_path": None,
-            "features": {
-                key: {"dtype": dtype, "shape": shape, "names": names}
-                for key, (dtype, shape, names) in _FEATURES.items()
-            },
-            "resize": dataset.resize,
-        }
+        for name in ("data", "meta/episodes"):
+            (folder / name / _ROWS).parent.mkdir(parents=True)
+        parquet.write_table(pa.table(episodes), folder / "meta" / "episodes" / _ROWS)
+        parquet.write_table(table, folder / "meta" / "tasks.parquet")
+        numbers = np.array([tasks[text] for text in texts])
+        stats = {_IMAGE: _write_frames(dataset, folder / "data" / _ROWS, final.name, numbers)}
         actions = dataset.actions.astype(np.float64)
-        stats: dict[str, Any] = {IMAGE_KEY: image_stats, ACTION_KEY: {"count": [len(rows)]}}
-        for name in ("min", "max", "mean", "std"):
-            stats[ACTION_KEY][name] = getattr(actions, name)(axis=0).tolist()
+        stats[_ACTION] = {
+            **{
+                name: getattr(actions, name)(axis=0).tolist()
+                for name in ("min", "max", "mean", "std")
+            },
+            "count": [len(rows)],
+        }
         for file, content in ((INFO_FILE, info), ("meta/stats.json", stats)):
             (folder / file).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return final
 
 
 def _write_frames(
-    dataset: npz_dataset.FoodDataset,
-    folder: pathlib.Path,
-    name: str,
-    tasks: list[int],
-    file_bytes: int,
-) -> tuple[np.ndarray, dict[str, list]]:
-    """Writes the rows of frames; in which file each is, [N], and the pictures' statistics."""
+    dataset: npz_dataset.FoodDataset, path: pathlib.Path, name: str, tasks: np.ndarray
+) -> dict[str, list]:
+    """Writes the rows of frames; the pictures' statistics."""
     pa, parquet = _package("pyarrow"), _package("pyarrow.parquet")
     kinds = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.string()}
     kinds["image"] = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     own = {key: kinds[dtype] for key, (dtype, _, _) in _FEATURES.items()}
-    own[ACTION_KEY] = pa.list_(pa.float32(), policy_specs.NUM_COORDINATES)
+    own[_ACTION] = pa.list_(pa.float32(), policy_specs.NUM_COORDINATES)
     # What tells the `datasets` library which of them are pictures.
     known: dict[str, Any] = {
         key: {"dtype": dtype, "_type": "Value"} for key, (dtype, _, _) in _FEATURES.items()
     }
-    known[IMAGE_KEY] = {"_type": "Image"}
-    known[ACTION_KEY] = {"feature": known[ACTION_KEY], "length": 4, "_type": "Sequence"}
+    known[_IMAGE] = {"_type": "Image"}
+    known[_ACTION] = {"feature": known[_ACTION], "length": 4, "_type": "Sequence"}
     schema = pa.schema(own, {"huggingface": json.dumps({"info": {"features": known}})})
     sources = dataset.sources
     if sources is None:
         sources = np.array([f"{name}/{row:06d}" for row in range(len(dataset))])
-    writer, size, files = None, 0, []
     pixels = np.zeros((3, 256), np.int64)  # How often a channel has each value.
-    for start in range(0, len(dataset), _BLOCK_ROWS):
-        block = np.arange(start, min(start + _BLOCK_ROWS, len(dataset)))
-        images = np.asarray(dataset.images[start : start + _BLOCK_ROWS])
-        if writer is None or size >= file_bytes:
-            number = files[-1] + 1 if files else 0
-            if writer is not None:
-                writer.close()
-            places = {"chunk_index": number // _CHUNK_FILES, "file_index": number % _CHUNK_FILES}
-            path = folder / _DATA_PATH.format(**places)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            writer, size = parquet.ParquetWriter(path, schema), 0
-        pngs = [_png(image) for image in images]
-        columns = {
-            IMAGE_KEY: [{"bytes": png, "path": f"{row:06d}.png"} for row, png in zip(block, pngs)],
-            ACTION_KEY: list(dataset.actions[block]),
-            SOURCE_KEY: sources[block].tolist(),
-            "timestamp": np.zeros(len(block), np.float32),
-            "frame_index": np.zeros(len(block), np.int64),
-            "episode_index": block,
-            "index": block,
-            "task_index": [tasks[row] for row in block],
-        }
-        writer.write_table(pa.table(columns, schema))
-        pixels += [np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)]
-        size, files = size + sum(map(len, pngs)), files + [number] * len(block)
-    writer.close()
+    with parquet.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(dataset), _BLOCK_ROWS):
+            block = np.arange(start, min(start + _BLOCK_ROWS, len(dataset)))
+            images = np.asarray(dataset.images[start : start + _BLOCK_ROWS])
+            files = {f"{row:06d}.png": _png(image) for row, image in zip(block, images)}
+            columns = {
+                _IMAGE: [{"bytes": file, "path": name} for name, file in files.items()],
+                _ACTION: list(dataset.actions[block]),
+                "source": sources[block].tolist(),
+                "timestamp": np.zeros(len(block), np.float32),
+                "frame_index": block * 0,
+                "episode_index": block,
+                "index": block,
+                "task_index": tasks[block],
+            }
+            writer.write_table(pa.table(columns, schema))
+            pixels += [np.bincount(images[..., c].ravel(), minlength=256) for c in range(3)]
     levels, shares = np.arange(256) / 255, pixels / pixels.sum(axis=1, keepdims=True)
     means = shares @ levels
     found = {
@@ -450,5 +418,6 @@ def _write_frames(
         "mean": means,
         "std": np.sqrt(np.maximum(shares @ levels**2 - means**2, 0)),
     }
-    stats = {name: one.reshape(3, 1, 1).tolist() for name, one in found.items()}
-    return np.array(files), stats | {"count": [len(dataset)]}
+    return {key: one.reshape(3, 1, 1).tolist() for key, one in found.items()} | {
+        "count": [len(dataset)]
+    }

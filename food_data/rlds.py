@@ -40,8 +40,8 @@ INFO_FILE, FEATURES_FILE, LABELS_FILE = "dataset_info.json", "features.json", "l
 VERSION = "1.0.0"
 _SHARD_BYTES = 256 * 2**20
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
-_IMAGE = f"steps/observation/{policy_specs.IMAGE_KEY}"
-_EMBEDDING = f"steps/observation/{policy_specs.EMBEDDING_KEY}"
+IMAGE = f"steps/observation/{policy_specs.IMAGE_KEY}"
+EMBEDDING = f"steps/observation/{policy_specs.EMBEDDING_KEY}"
 _ACTION = f"steps/action/{policy_specs.ACTION_KEY}"
 _ENDS = ("steps/is_first", "steps/is_last", "steps/is_terminal")
 _PYTHON = "tensorflow_datasets.core.features."
@@ -72,7 +72,7 @@ class Feature:
 
 # What every step has beside its picture and its action.
 STEP_FEATURES = {
-    _EMBEDDING: Feature("tensor", "float32", (policy_specs.EMBEDDING_SIZE,)),
+    EMBEDDING: Feature("tensor", "float32", (policy_specs.EMBEDDING_SIZE,)),
     **dict.fromkeys(_ENDS, Feature("tensor", "bool")),
     "steps/reward": Feature("tensor", "float32"),
 }
@@ -81,7 +81,7 @@ _FOOD = {
     "episode_metadata/action_name": Feature("text"),
     "episode_metadata/food_type": Feature("text"),
     "episode_metadata/source": Feature("text"),
-    _IMAGE: Feature("image", "uint8", npz_dataset.IMAGE_SHAPE, "png"),
+    IMAGE: Feature("image", "uint8", npz_dataset.IMAGE_SHAPE, "png"),
     _ACTION: Feature("tensor", "float32", (policy_specs.NUM_COORDINATES,)),
     **STEP_FEATURES,
 }
@@ -156,38 +156,28 @@ def _offsets(path: pathlib.Path) -> Iterator[int]:
 
 
 class Episodes:
-    """A split of a data set; `episodes[3]` reads one episode. Threads may share it.
+    """The training split of a data set: `episodes[3]` reads one episode; threads may share it. Its
+    shards are in `folder`, `features` says what is in an episode, path -> `Feature`."""
 
-    Attributes:
-        folder: with the shards.
-        features: path -> `Feature`.
-    """
-
-    def __init__(self, directory: str | os.PathLike[str], split: str = "train") -> None:
-        """Raises OSError, ValueError if something is missing, of another kind, broken off, or has
-        another number of episodes than it says."""
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        """Raises OSError, ValueError if something is missing, of another kind, or broken off."""
         self.folder = _find(directory)
         self.features = _read_features(self.folder / FEATURES_FILE)
         info = read_json(self.folder / INFO_FILE)
         splits = {one["name"]: one for one in info.get("splits", ())}
-        if info.get("fileFormat", "tfrecord") != "tfrecord" or split not in splits:
+        kind = info.get("fileFormat", "tfrecord")
+        if kind != "tfrecord" or "train" not in splits:
             raise ValueError(
-                f"{self.folder / INFO_FILE}: expected TFRecord shards of a split {split!r}, got "
-                f"{info.get('fileFormat', 'tfrecord')} of {', '.join(splits) or 'none'}."
+                f"{self.folder / INFO_FILE}: expected TFRecord shards of a split 'train', got "
+                f"{kind} of {', '.join(splits) or 'none'}."
             )
-        lengths = [int(length) for length in splits[split].get("shardLengths", ())]
-        template = splits[split].get("filepathTemplate", _TEMPLATE)
-        names = {"DATASET": info["name"], "SPLIT": split, "FILEFORMAT": "tfrecord"}
-        numbers = [f"{number:05d}-of-{len(lengths):05d}" for number in range(len(lengths))]
-        paths = [self.folder / template.format(**names, SHARD_X_OF_Y=one) for one in numbers]
-        missing = [path.name for path in paths if not path.is_file()]
-        if missing:
-            raise FileNotFoundError(
-                f"{self.folder}: {len(missing)} of {len(paths)} shards are missing: "
-                f"{', '.join(missing[:3])}."
-            )
+        lengths = list(map(int, splits["train"].get("shardLengths", ())))
+        template = splits["train"].get("filepathTemplate", _TEMPLATE)
+        names = {"DATASET": info["name"], "SPLIT": "train", "FILEFORMAT": kind}
         self._readers, self._places = threading.local(), []
-        for path, length in zip(paths, lengths):
+        for shard, length in enumerate(lengths):
+            names["SHARD_X_OF_Y"] = f"{shard:05d}-of-{len(lengths):05d}"
+            path = self.folder / template.format(**names)
             places = [(path, offset, number) for number, offset in enumerate(_offsets(path))]
             if len(places) != length:
                 raise ValueError(f"{path}: expected {length} episodes, got {len(places)}.")
@@ -248,7 +238,7 @@ class _Images:
 
     def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
         numbers = np.arange(len(self))[rows]
-        files = [self._episodes[number][_IMAGE][0] for number in np.atleast_1d(numbers).tolist()]
+        files = [self._episodes[number][IMAGE][0] for number in np.atleast_1d(numbers).tolist()]
         images = decode_images(files, npz_dataset.IMAGE_SHAPE)
         return images if np.ndim(numbers) else images[0]
 
@@ -294,8 +284,8 @@ def write_food(
                 f"episode_metadata/{key}": "" if array is None else str(array[number])
                 for key, array in names.items()
             },
-            _IMAGE: cv2.imencode(".png", image[..., ::-1])[1].tobytes(),
-            _EMBEDDING: dataset.embeddings[number],
+            IMAGE: cv2.imencode(".png", image[..., ::-1])[1].tobytes(),
+            EMBEDDING: dataset.embeddings[number],
             _ACTION: dataset.actions[number],
             **dict.fromkeys(_ENDS, True),
             "steps/reward": np.float32(0),
