@@ -66,7 +66,9 @@ class Body:
 
     `albedo` is its colour in even light, RGB uint8 [h, w, 3]; `alpha` uint8 [h, w] is 255 where it
     is; `height` float32 [h, w] is in pixels above the table. `gloss`, 0 to 1, is the brightness of
-    the highlights, `sharpness`, 4 (silk) to 60 (wet), how small they are.
+    the highlights, `sharpness`, 4 (silk) to 60 (wet), how small they are. `x` [1, w] and `y` [h, 1]
+    are float32 pixels from the middle, `u` and `v` the same in half lengths; `aspect` and `bend`
+    are those of the last `outline`.
     """
 
     def __init__(self, rng: Rng, length: float) -> None:
@@ -80,6 +82,9 @@ class Body:
         self.albedo, self.alpha = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
         self.height = np.zeros(shape, np.float32)
         self.gloss, self.sharpness = gloss, sharpness
+        x, y = (np.arange(n, dtype=np.float32) + 0.5 - n / 2 for n in shape[::-1])
+        self.x, self.y = x[np.newaxis], y[:, np.newaxis]
+        self.u, self.v = self.x / (self.length / 2), self.y / (self.length / 2)
 
     def solid(
         self,
@@ -155,6 +160,7 @@ class Body:
         """A superellipse float64 [72, 2] about the origin, `size` along x. Exponent 2 makes an
         ellipse, 6 nearly a rectangle. `bend` moves its middle sideways, parts of the size; `taper`
         makes the right end narrower; `lumps` make it uneven, parts of the radius."""
+        self.aspect, self.bend = aspect, bend
         angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
         cos, sin = np.cos(angle), np.sin(angle)
         radius = (np.abs(cos) ** exponent + np.abs(sin) ** exponent) ** (-1 / exponent)
@@ -198,25 +204,14 @@ class Body:
         side = max(3, 2 * round(radius / 8) + 1)
         return cv2.blur(height, (side, side))
 
-    def grid(self, unit: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """x [1, w] and y [h, 1] of pixels' centres from the middle, float32, pixels or `unit`s."""
-        x, y = (np.arange(n, dtype=np.float32) + 0.5 - n / 2 for n in self.alpha.shape[::-1])
-        x, y = x[np.newaxis], y[:, np.newaxis]
-        return (x, y) if unit is None else (x / unit, y / unit)
-
-    def half_lengths(self) -> tuple[np.ndarray, np.ndarray]:
-        """`grid` with -1 and 1 at the food's ends."""
-        return self.grid(self.length / 2)
-
     def polar(self) -> tuple[np.ndarray, np.ndarray]:
         """Distance from the middle in half lengths, and angle: float32 [h, w] each."""
-        x, y = self.grid()
-        return cv2.sqrt(x * x + y * y) * np.float32(2 / self.length), np.arctan2(y, x)
+        radius = cv2.sqrt(self.x * self.x + self.y * self.y) * np.float32(2 / self.length)
+        return radius, np.arctan2(self.y, self.x)
 
     def distance(self, at: np.ndarray) -> np.ndarray:
         """From a point (x, y), pixels: float32 [h, w]."""
-        x, y = self.grid()
-        return cv2.sqrt((x - np.float32(at[0])) ** 2 + (y - np.float32(at[1])) ** 2)
+        return cv2.sqrt((self.x - np.float32(at[0])) ** 2 + (self.y - np.float32(at[1])) ** 2)
 
     def noise(self, grain: float, least_px: float = 0.0) -> np.ndarray:
         """`noise` of the frame's shape, its blobs at least so many pixels wide."""

@@ -36,8 +36,7 @@ def _chicken_breast(p: Body) -> None:
     p.solid(points, (216, 162, 98), 0.18, 0.14, 14)
     p.mottle(0.14, (186, 116, 56), 0.1)
     p.mottle(0.05, (240, 204, 150), -0.3)
-    x, y = p.grid()
-    slanted = x + p.uniform(-0.9, 0.9) * y
+    slanted = p.x + p.uniform(-0.9, 0.9) * p.y
     stripes = np.cos(2 * np.pi * slanted / (p.uniform(0.14, 0.19) * p.length))
     p.blend(3.0 * stripes - 1.9, (104, 58, 28))
     p.roughen(0.06, 0.012)
@@ -200,10 +199,9 @@ def _oatmeal(p: Body) -> None:
 def _mashed_potato(p: Body) -> None:
     points = p.outline(p.uniform(0.64, 0.86), lumps=0.06)
     p.solid(points, (246, 230, 180), 0.3, 0.10, 14, vary=0.03)
-    x, y = p.grid()
     folds = p.noise(0.3)
-    radius = cv2.sqrt(x * x + 1.8 * y * y)
-    swirl = np.cos(radius / (0.042 * p.length) + np.arctan2(y, x) + 1.1 * folds)
+    radius = cv2.sqrt(p.x * p.x + 1.8 * p.y * p.y)
+    swirl = np.cos(radius / (0.042 * p.length) + np.arctan2(p.y, p.x) + 1.1 * folds)
     p.height = cv2.blur(p.height, (5, 5)) * 0.6
     p.height += (0.02 * swirl + 0.03 * folds) * p.length
     p.blend(-0.25 * swirl, (222, 196, 130))
@@ -247,16 +245,16 @@ def _noodles(p: Body, kind: str) -> None:
     scale = p.length / _NEST_LENGTH
     height = nest.shape[0] * scale * p.uniform(0.88, 1.12)
     nest = bodies.resized(nest, (round(nest.shape[1] * scale), max(8, round(height))), scale)
+    p.begin(nest.shape[:2], 0.3, 24)
     p.albedo, p.alpha = (np.ascontiguousarray(part) for part in (nest[..., :3], nest[..., 3]))
     p.height = 0.5 * p.inflated(0.3) + p.albedo[..., 1] * np.float32(0.03 * p.length / 255)
-    p.gloss, p.sharpness = 0.3, 24
 
 
 def _spaghetti(p: Body) -> None:
     _noodles(p, "spaghetti")
     if p.uniform() < 0.6:
-        noise, (x, y) = p.noise(0.25), p.grid()
-        near = 0.7 - 5 * (x * x + y * y) / p.length**2
+        noise = p.noise(0.25)
+        near = 0.7 - 5 * (p.x * p.x + p.y * p.y) / p.length**2
         p.blend(np.clip(noise * 0.6 + near, 0, 0.8), (178, 50, 20))
 
 

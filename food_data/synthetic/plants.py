@@ -18,24 +18,23 @@ _APPLES = ((190, 30, 36), (160, 24, 40), (206, 70, 46), (140, 186, 60), (220, 20
 _BLUSHES = ((230, 196, 90), (216, 180, 80), (236, 220, 120), (190, 210, 90), (214, 90, 60))
 
 
-def _along_and_across(p: Body, aspect: float, bend: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of a bent food: -1 to 1 along it [1, w], and across it [h, w]."""
-    x, y = p.half_lengths()
-    return x, (y - 2 * bend * (0.4 - x**2)) / aspect
+def _across(p: Body) -> np.ndarray:
+    """Across a bent food: float32 [h, w], -1 and 1 at its sides."""
+    return (p.v - 2 * p.bend * (0.4 - p.u**2)) / p.aspect
 
 
 def _banana_in_peel(p: Body) -> None:
-    aspect, bend = p.uniform(0.22, 0.28), p.uniform(0.06, 0.16)
-    p.solid(p.outline(aspect, 2.3, bend), (240, 200, 44), 0.5 * aspect, 0.16)
-    along, across = _along_and_across(p, aspect, bend)
+    points = p.outline(p.uniform(0.22, 0.28), bend=p.uniform(0.06, 0.16), exponent=2.3)
+    p.solid(points, (240, 200, 44), 0.5 * p.aspect, 0.16)
     for edge in (-0.42, 0.3):
-        p.blend(0.5 - 8 * np.abs(across - edge), (190, 146, 30))
-        p.height += 0.05 * aspect * p.length * np.maximum(0, 1 - 4 * np.abs(across - edge))
-    p.blend(p.uniform(-0.3, 0.6) * (np.abs(along) - 0.45) * 2.5, (150, 170, 50))
+        off = np.abs(_across(p) - edge)
+        p.blend(0.5 - 8 * off, (190, 146, 30))
+        p.height += 0.05 * p.aspect * p.length * np.maximum(0, 1 - 4 * off)
+    p.blend(p.uniform(-0.3, 0.6) * (np.abs(p.u) - 0.45) * 2.5, (150, 170, 50))
     if p.uniform() < 0.5:
         p.mottle(0.02, (120, 80, 34), p.uniform(-1.2, -0.6))
-    p.blend(14 * (along - 0.93), _BARK)
-    stem = p.at([[x, bend * (0.4 - (2 * x) ** 2)] for x in (-0.5, -0.4)])
+    p.blend(14 * (p.u - 0.93), _BARK)
+    stem = p.at([[x, p.bend * (0.4 - (2 * x) ** 2)] for x in (-0.5, -0.4)])
     p.draw(stem, (150, 130, 50), 0.05, grow=True)
     p.dots(stem[0], 0.03, _BARK)
 
@@ -43,15 +42,14 @@ def _banana_in_peel(p: Body) -> None:
 def _banana_peeled(p: Body) -> None:
     aspect, bend = p.uniform(0.26, 0.34), p.uniform(0.02, 0.12)
     p.solid(p.outline(aspect, p.uniform(2.3, 4.5), bend), _CREAM, 0.45 * aspect, 0.06, vary=0.04)
-    along, across = _along_and_across(p, aspect, bend)
-    p.blend(0.35 * np.cos(9 * across + 0.5 * along) - 0.1, (226, 196, 120))
+    p.blend(0.35 * np.cos(9 * _across(p) + 0.5 * p.u) - 0.1, (226, 196, 120))
     p.mottle(0.06, (206, 170, 100), -0.7)
-    p.blend(10 * (np.abs(along) - 0.93), (150, 112, 60))
+    p.blend(10 * (np.abs(p.u) - 0.93), (150, 112, 60))
 
 
 def _banana_slice(p: Body) -> None:
     p.solid(p.outline(p.uniform(0.78, 0.97), lumps=0.01), _CREAM, 0.12, 0.12, 20, vary=0.04)
-    radius, turn = p.distance((0, 0)) * 2 / p.length, p.polar()[1]
+    radius, (_, turn) = p.distance((0, 0)) * 2 / p.length, p.polar()
     p.blend(0.6 - 7 * np.abs(radius - 0.72), (224, 190, 110))
     p.blend((0.75 - 4 * np.abs(radius - 0.25)) * np.cos(3 * turn + p.uniform(0, 6)), (206, 168, 92))
     k = np.arange(9)
@@ -80,24 +78,22 @@ def _pineapple_chunk(p: Body) -> None:
     wide = np.stack([0.5 - 0.10 * arc**2, half * arc], axis=1)
     core = np.stack([-0.5 + 0.10 * (1 - arc[::-1] ** 2), half * narrow * arc[::-1]], axis=1)
     p.solid(p.at(np.concatenate([wide, core])), _PINEAPPLE, 0.10, 0.3, 24, vary=0.05)
-    x, y = p.grid()
-    fibres = np.cos(y / (x + length * 1.2) * 46 * 1.7 + 1.2 * p.noise(0.12))
+    fibres = np.cos(p.y / (p.x + length * 1.2) * 46 * 1.7 + 1.2 * p.noise(0.12))
     p.blend(0.45 * fibres, (214, 158, 30))
-    p.blend(0.6 - (x + 0.42 * length) / (0.14 * length), (252, 238, 160))
+    p.blend(0.6 - (p.x + 0.42 * length) / (0.14 * length), (252, 238, 160))
     p.height += 0.02 * length * fibres
     if p.uniform() < 0.5:
-        p.blend((x - 0.40 * length + 0.25 * y * y / length) / (0.05 * length), (128, 94, 36))
+        p.blend((p.x - 0.40 * length + 0.25 * p.y * p.y / length) / (0.05 * length), (128, 94, 36))
 
 
 def _pineapple_spear(p: Body) -> None:
     points = p.outline(p.uniform(0.34, 0.42), 4, bend=0.03, taper=0.25)
     p.solid(points, _PINEAPPLE, 0.08, 0.3, 24, vary=0.05)
-    x, y = p.grid()
-    fibres = np.cos(60 * y / p.length + 10 * x / p.length + p.noise(0.15))
+    fibres = np.cos(60 * p.y / p.length + 10 * p.x / p.length + p.noise(0.15))
     p.blend(0.4 * fibres, (212, 156, 30))
-    edge = y - 0.10 * p.length
+    edge = p.y - 0.10 * p.length
     p.blend(edge / (0.02 * p.length), (110, 92, 40))
-    eyes = np.cos(42 * x / p.length) * np.cos(60 * y / p.length)
+    eyes = np.cos(42 * p.x / p.length) * np.cos(60 * p.y / p.length)
     p.blend(np.where(edge > 0, 1.2 * eyes, 0), (176, 140, 64))
     p.height += 0.012 * p.length * fibres
 
@@ -158,10 +154,9 @@ def _blueberries(p: Body) -> None:
 
 
 def _grape(p: Body) -> None:
-    colour, aspect = p.vary(p.one_of(_GRAPES)), p.uniform(0.66, 0.82)
-    p.solid(p.outline(aspect), colour, 0.5 * aspect, 0.5, 40, vary=0)
-    x, y = p.grid()
-    glow = np.exp(-((x - 0.1 * p.length) ** 2 + y * y) / (0.05 * p.length**2))
+    colour = p.vary(p.one_of(_GRAPES))
+    p.solid(p.outline(p.uniform(0.66, 0.82)), colour, 0.5 * p.aspect, 0.5, 40, vary=0)
+    glow = np.exp(-((p.x - 0.1 * p.length) ** 2 + p.y * p.y) / (0.05 * p.length**2))
     p.blend(0.3 * glow, np.minimum(colour * 1.5 + 20, 255))
     p.dots(p.at([-0.43, 0]), 0.05, (96, 80, 40))
 
@@ -193,20 +188,19 @@ _MELONS: dict[str, tuple[Colour | None, ...]] = {
 
 def _wedge(
     p: Body, outer: float, inner: float, middle: float, colour: Colour, *look: float, vary: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> np.ndarray:
     """Between two parabolas over a chord, `outer` and `inner` half lengths high, moved up by
-    `middle`: `half_lengths`, and the distance from the outer one."""
+    `middle`: the distance from the outer one."""
     x = np.linspace(-1, 1, 30)
     lower, upper = (np.stack([x, high * (1 - x**2) - middle], 1) for high in (outer, inner))
     p.solid(np.concatenate([lower, upper[::-1]]) * (p.length / 2), colour, *look, vary=vary)
-    x, y = p.half_lengths()
-    return x, y, outer * (1 - x**2) - middle - y
+    return outer * (1 - p.u**2) - middle - p.v
 
 
 def _melon_wedge(p: Body, melon: tuple) -> None:
     outer, inner = p.uniform(0.56, 0.72), p.uniform(0.02, 0.14)
     middle, colour = (outer + inner) / 3, _flesh_colour(p, melon)
-    *_, depth = _wedge(p, outer, inner, middle, colour, 0.10, 0.14, 20, vary=0)
+    depth = _wedge(p, outer, inner, middle, colour, 0.10, 0.14, 20, vary=0)
     _rind(p, depth, 0.07, melon)
     ridge = np.clip(depth / outer, 0, 1)
     p.height += 0.16 * p.length * np.minimum(ridge, 0.5).astype(np.float32)
@@ -218,10 +212,9 @@ def _melon_triangle(p: Body, melon: tuple) -> None:
     base = np.stack([0.92 * x, 0.52 + sag * (1 - x**2)], axis=1)
     points = np.concatenate([base, [[0.06, -0.86], [-0.06, -0.86]]]) * (p.length / 2)
     p.solid(points, _flesh_colour(p, melon), 0.06, 0.14, 20, vary=0)
-    x, y = p.half_lengths()
-    depth = 0.52 + sag * (1 - (x / 0.92) ** 2) - y
+    depth = 0.52 + sag * (1 - (p.u / 0.92) ** 2) - p.v
     _rind(p, depth, 0.13, melon)
-    _flesh(p, melon, (depth > 0.34) & (y > -0.6))
+    _flesh(p, melon, (depth > 0.34) & (p.v > -0.6))
 
 
 def _melon_cube(p: Body, melon: tuple) -> None:
@@ -284,9 +277,9 @@ def _apple_slice(p: Body) -> None:
     kind = int(p.rng.integers(len(_APPLES)))
     outer, inner = p.uniform(0.55, 0.75), p.uniform(0.0, 0.12)
     look = ((246, 236, 196), 0.12, 0.1, 16)
-    x, _, depth = _wedge(p, outer, inner, (outer + inner) / 3, *look, vary=0.03)
+    depth = _wedge(p, outer, inner, (outer + inner) / 3, *look, vary=0.03)
     p.blend((p.uniform(0.03, 0.2) - depth) / 0.03 + 0.5, _APPLES[kind])
-    p.blend(0.8 - 9 * np.abs(depth - outer + 0.1) - 1.5 * np.abs(x), (214, 196, 130))
+    p.blend(0.8 - 9 * np.abs(depth - outer + 0.1) - 1.5 * np.abs(p.u), (214, 196, 130))
     if p.uniform() < 0.5:
         p.dots(p.at([0.04, -0.06]), 0.025, (70, 40, 24))
 
@@ -318,8 +311,8 @@ def _orange_half(p: Body) -> None:
 
 def _orange_segment(p: Body) -> None:
     outer = p.uniform(0.6, 0.8)
-    x, y, _ = _wedge(p, outer, 0.1, outer / 3, (250, 160, 44), 0.2, 0.3, 24, vary=0.05)
-    p.blend(0.7 - 8 * np.abs(y + outer / 3 - 0.1 * (1 - x**2)), (252, 226, 170))
+    _wedge(p, outer, 0.1, outer / 3, (250, 160, 44), 0.2, 0.3, 24, vary=0.05)
+    p.blend(0.7 - 8 * np.abs(p.v + outer / 3 - 0.1 * (1 - p.u**2)), (252, 226, 170))
     p.blend(0.3 * p.noise(0.08), (232, 118, 14))
 
 
@@ -354,7 +347,7 @@ def _green_bean(p: Body) -> None:
     width = p.uniform(0.10, 0.14)
     points = _bean_points(p, p.length, width)
     p.solid(points, _BEAN, 0.5 * width, 0.16, 16, vary=0.1)
-    p.height += 0.02 * p.length * np.maximum(0, np.cos(40 * p.grid()[0] / p.length))
+    p.height += 0.02 * p.length * np.maximum(0, np.cos(40 * p.x / p.length))
     p.mottle(0.1, (118, 166, 76), -0.2)
     p.draw(points[:36:3] * [1, 0.1], (66, 116, 44), 0.012)
     p.dots(points[np.argmin(points[:, 0])] + p.at([0.01, 0]), 0.025, (150, 160, 84))
@@ -378,8 +371,7 @@ def _lettuce(p: Body) -> None:
     ruffle = np.repeat(p.uniform(0.9, 1.1, 36), 2)
     p.solid(points * ruffle[:, np.newaxis], (126, 178, 64), 0.05, vary=0.1)
     dark = (74, 132, 42) if p.uniform() < 0.8 else (112, 50, 54)
-    x, y = p.grid()
-    p.blend(0.9 * (np.abs(y) / (0.5 * aspect * p.length) + 0.3 * x / p.length - 0.45), dark)
+    p.blend(0.9 * (np.abs(p.y) / (0.5 * aspect * p.length) + 0.3 * p.x / p.length - 0.45), dark)
     folds = p.noise(0.09)
     p.blend(0.3 * folds, dark)
     p.height += 0.045 * p.length * folds
@@ -394,8 +386,7 @@ def _lettuce(p: Body) -> None:
 
 
 def _cherry_tomato(p: Body) -> None:
-    aspect = p.uniform(0.84, 0.98)
-    p.solid(p.outline(aspect, 2.1), (214, 34, 22), 0.48 * aspect, 0.55, 44)
+    p.solid(p.outline(p.uniform(0.84, 0.98), 2.1), (214, 34, 22), 0.48 * p.aspect, 0.55, 44)
     p.mottle(0.3, (232, 92, 30), -0.4)
     if p.uniform() < 0.65:
         at = p.at(p.uniform(-0.16, 0.16, 2))
@@ -417,9 +408,8 @@ def _cherry_tomato_half(p: Body) -> None:
 
 
 def _carrot_whole(p: Body) -> None:
-    aspect, bend, taper = p.uniform(0.14, 0.22), p.uniform(-0.04, 0.04), p.uniform(0.3, 0.7)
-    points = p.outline(aspect, 2.6, bend, taper)
-    p.solid(points, _CARROT, 0.45 * aspect, 0.15, 16)
+    points = p.outline(p.uniform(0.14, 0.22), 2.6, p.uniform(-0.04, 0.04), p.uniform(0.3, 0.7))
+    p.solid(points, _CARROT, 0.45 * p.aspect, 0.15, 16)
     _rings(p)
     if p.uniform() < 0.4:
         p.dots(points[np.argmin(points[:, 0])], 0.05, (110, 130, 60))
@@ -434,16 +424,15 @@ def _baby_carrot(p: Body) -> None:
 
 def _rings(p: Body) -> None:
     """Fine lines across a carrot."""
-    wobble = p.noise(0.2)
-    rings = np.cos(p.grid()[0] / p.length * p.uniform(60, 110) + 2 * wobble)
-    p.blend(0.25 * rings - 0.1, (204, 90, 24))
+    wobble = 2 * p.noise(0.2)
+    p.blend(0.25 * np.cos(p.x / p.length * p.uniform(60, 110) + wobble) - 0.1, (204, 90, 24))
     p.mottle(0.15, (250, 150, 70), -0.6)
 
 
 def _carrot_stick(p: Body) -> None:
-    aspect = p.uniform(0.14, 0.24)
-    p.solid(p.outline(aspect, 10, taper=p.uniform(0, 0.3)), (240, 132, 46), 0.05, 0.15, 16)
-    core = np.abs(p.grid()[1] - p.rng.normal(0, 0.04) * p.length) / (aspect * p.length)
+    points = p.outline(p.uniform(0.14, 0.24), 10, taper=p.uniform(0, 0.3))
+    p.solid(points, (240, 132, 46), 0.05, 0.15, 16)
+    core = np.abs(p.y - p.rng.normal(0, 0.04) * p.length) / (p.aspect * p.length)
     p.blend(0.6 - 3 * core, (248, 176, 84))
     p.mottle(0.08, (220, 100, 26), -0.5)
 
@@ -461,7 +450,7 @@ def _gourd(p: Body, aspect: float, colour: Colour, pale: float) -> None:
     exponent, bend, taper = p.uniform(2.6, 4), p.uniform(-0.08, 0.08), p.uniform(-0.1, 0.2)
     p.solid(p.outline(aspect, exponent, bend, taper), colour, 0.48 * aspect, 0.3, 24, vary=0.1)
     wobble = p.noise(0.3)
-    stripes = np.cos(p.grid()[1] / (aspect * p.length) * p.uniform(14, 26) + wobble)
+    stripes = np.cos(p.y / (aspect * p.length) * p.uniform(14, 26) + wobble)
     p.blend(pale * stripes, (130, 160, 84))
     p.mottle(0.03, (150, 174, 96), pale - 0.9)
 
@@ -488,18 +477,16 @@ def _cucumber_slice(p: Body) -> None:
 
 
 def _cucumber_stick(p: Body) -> None:
-    aspect = p.uniform(0.16, 0.26)
-    p.solid(p.outline(aspect, 9), _CUCUMBER_FLESH, 0.06, 0.2, 24, vary=0.05)
-    edge = 0.5 * aspect * p.length * p.uniform(0.5, 0.8)
-    p.blend((p.grid()[1] - edge) / (0.03 * p.length), _CUCUMBER)
+    p.solid(p.outline(p.uniform(0.16, 0.26), 9), _CUCUMBER_FLESH, 0.06, 0.2, 24, vary=0.05)
+    edge = 0.5 * p.aspect * p.length * p.uniform(0.5, 0.8)
+    p.blend((p.y - edge) / (0.03 * p.length), _CUCUMBER)
     p.mottle(0.1, (236, 240, 200), -0.4)
 
 
 def _zucchini(p: Body) -> None:
-    aspect = p.uniform(0.18, 0.28)
-    _gourd(p, aspect, _ZUCCHINI, 0.35)
+    _gourd(p, p.uniform(0.18, 0.28), _ZUCCHINI, 0.35)
     stump = np.array([[-0.53, -0.3], [-0.4, -0.4], [-0.4, 0.4], [-0.53, 0.3]])
-    p.draw(p.at(stump * [1, 0.5 * aspect]), (150, 166, 96), grow=True)
+    p.draw(p.at(stump * [1, 0.5 * p.aspect]), (150, 166, 96), grow=True)
 
 
 def _zucchini_slice(p: Body) -> None:
@@ -514,8 +501,9 @@ def _zucchini_slice(p: Body) -> None:
 def _garlic(p: Body) -> None:
     points = p.outline(p.uniform(0.82, 0.95), taper=0.2, lumps=0.04)
     p.solid(points, (236, 230, 222), 0.42, 0.08, 10, vary=0.03)
-    x, y = p.grid()
-    ribs = np.cos(int(p.rng.integers(6, 10)) * np.arctan2(y, x - np.float32(0.35 * p.length)) * 2)
+    ribs = np.cos(
+        int(p.rng.integers(6, 10)) * np.arctan2(p.y, p.x - np.float32(0.35 * p.length)) * 2
+    )
     p.height += 0.03 * p.length * ribs
     p.blend(0.25 * ribs - 0.1, (206, 190, 180))
     if p.uniform() < 0.4:
@@ -526,7 +514,7 @@ def _garlic(p: Body) -> None:
 def _garlic_clove(p: Body) -> None:
     points = p.outline(p.uniform(0.45, 0.6), 2.0, p.uniform(0, 0.1), p.uniform(0.3, 0.6))
     p.solid(points, (242, 232, 206), 0.24, 0.15, 16, vary=0.03)
-    p.blend((-p.grid()[0] / p.length - 0.42) * 12, (170, 130, 90))
+    p.blend((-p.x / p.length - 0.42) * 12, (170, 130, 90))
     p.mottle(0.2, (216, 196, 150), -0.6)
 
 
