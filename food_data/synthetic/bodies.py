@@ -258,6 +258,11 @@ def centre(shape: tuple[int, ...]) -> np.ndarray:
     return np.array([shape[1] / 2, shape[0] / 2])
 
 
+def window(low: np.ndarray, high: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns between two corners (x, y)."""
+    return slice(low[1], high[1]), slice(low[0], high[0])
+
+
 def rgb(grey: np.ndarray) -> np.ndarray:
     """A grey image [h, w] as [h, w, 3]: ten times as fast as broadcasting."""
     return cv2.merge([grey, grey, grey])

@@ -117,27 +117,20 @@ class Library:
         # (food or label, what became of it) -> objects
         self.counts: collections.Counter = collections.Counter()
         self.photographs = [*self._annotated(annotation_files), *self._single_fruit(fruit_tables)]
-        # Side and food -> pictures of whole objects along their main axis, RGB and alpha, uint8
-        # [h, w, 4]; and squares of nothing but food.
+        # Side, then food -> pictures of whole objects along their main axis, RGB and alpha, uint8
+        # [h, w, 4]; and squares of nothing but food. Food -> its objects whose answer is known.
         self._cutouts: dict = {side: {} for side in SIDES}
-        for one in self.photographs:
-            for thing in one.things:
-                own = self._cutouts[one.side].setdefault(thing.food, ([], []))
-                for pictures, more in zip(own, _cut_out(one.image, thing)):
-                    pictures += more
-        self.num_cutouts = sum(
-            len(pictures)
-            for foods in self._cutouts.values()
-            for own in foods.values()
-            for pictures in own
-        )
+        self._askable: dict[str, list[tuple[Photograph, Thing]]] = {}
+        self.num_cutouts = 0
+        for photograph, thing in ((one, thing) for one in self.photographs for thing in one.things):
+            own = self._cutouts[photograph.side].setdefault(thing.food, ([], []))
+            for pictures, more in zip(own, _cut_out(photograph.image, thing)):
+                pictures += more
+                self.num_cutouts += len(more)
+            if thing.food is not None and thing.is_askable():
+                self._askable.setdefault(thing.food, []).append((photograph, thing))
         if not self.num_cutouts:
             raise ValueError(f"Expected objects that can be cut out, got none: {self.text()}")
-        self._askable: dict[str, list[tuple[Photograph, Thing]]] = {}
-        for one in self.photographs:
-            for thing in one.things:
-                if thing.food is not None and thing.is_askable():
-                    self._askable.setdefault(thing.food, []).append((one, thing))
 
     def text(self) -> str:
         """What became of every object and photograph, for the command line."""
@@ -180,12 +173,10 @@ class Library:
             things = []
             for number, (one, box) in enumerate(zip(picture.objects, boxes)):
                 food = self._food(one.label)
+                mask, outcome = one.mask(image.shape[1], image.shape[0]), "with the file's mask"
                 if box is None:
                     outcome = "have neither mask nor box: left out"
-                    self.counts[food or one.label, outcome] += 1
-                    continue
-                mask, outcome = one.mask(image.shape[1], image.shape[0]), "with the file's mask"
-                if mask is not None:
+                elif mask is not None:
                     tidy = _without_spikes(mask.view(np.uint8))
                     mask = mask if tidy is None else tidy.view(bool)
                 elif food in self._no_cutouts:
@@ -194,7 +185,7 @@ class Library:
                     others = [box for k, box in enumerate(boxes) if k != number and box is not None]
                     mask, outcome = _mask_from_box(image, box, others)
                 self.counts[food or one.label, outcome] += 1
-                things.append(Thing(food, box, mask))
+                things += [] if box is None else [Thing(food, box, mask)]
             side = self._next_side(picture.objects[0].label if picture.objects else "nothing")
             yield Photograph(image, things, side, content in (None, "empty plate"))
 
@@ -238,18 +229,16 @@ class Library:
 
     def background(self, rng: Rng, side_of_split: str) -> np.ndarray | None:
         """A square of a photograph without any labelled food, or None if none is found."""
-        choices = [
-            one for one in self.photographs if one.side == side_of_split and one.is_background
-        ]
+        all_of_them = (one for one in self.photographs if one.is_background)
+        choices = [one for one in all_of_them if one.side == side_of_split]
         for _ in range(_TRIES if choices else 0):
             photograph = bodies.one_of(rng, choices)
             height, width = photograph.image.shape[:2]
             side = round(rng.uniform(0.35, 1.0) * min(height, width))
-            left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
-            low = np.array([left, top])
-            if not any(one.shared(low, low + side).all() for one in photograph.things):
-                part = photograph.image[top : top + side, left : left + side]
-                return bodies.mirrored(rng, part).copy()
+            low = rng.integers(width - side + 1), rng.integers(height - side + 1)
+            high = low[0] + side, low[1] + side
+            if not any(one.shared(low, high).all() for one in photograph.things):
+                return bodies.mirrored(rng, photograph.image[bodies.window(low, high)]).copy()
         return None
 
     def crop(self, rng: Rng) -> tuple[np.ndarray, str, np.ndarray, np.ndarray, str]:
@@ -270,7 +259,7 @@ class Library:
         room = [width - side, height - side]
         low = np.clip(low, np.minimum(0, room), np.maximum(0, room))
         low, high = np.maximum(low, 0), np.minimum(low + side, [width, height])
-        window = slice(low[1], high[1]), slice(low[0], high[0])
+        window = bodies.window(low, high)
         image, placement = image_placement.place(photograph.image[window], "letterbox")
         same = [one for one in photograph.things if one.food == food]
 
@@ -320,7 +309,8 @@ def _mask_from_box(
     around = _AROUND * thing.extent()
     low = np.clip(np.floor(box[0] - around), 0, shape).astype(int)
     high = np.clip(np.ceil(box[1] + around), 0, shape).astype(int)
-    part = image[low[1] : high[1], low[0] : high[0]]
+    window = bodies.window(low, high)
+    part = image[window]
     scale = min(1.0, _GRABCUT_PX / max(part.shape[:2]))
     size = np.array([max(8, round(n * scale)) for n in part.shape[1::-1]])
     small = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
@@ -342,7 +332,7 @@ def _mask_from_box(
         return None, f"with an implausible mask ({flaw}): no cut-out"
     mask = np.zeros(image.shape[:2], bool)
     grown = cv2.resize(largest * 255, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    mask[low[1] : high[1], low[0] : high[0]] = grown > 127
+    mask[window] = grown > 127
     return mask, "with a mask by GrabCut"
 
 

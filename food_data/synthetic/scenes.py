@@ -227,7 +227,7 @@ class Scene:
                 low = np.rint(middle - size / 2).astype(int)
                 if (low < 0).any() or (low + size > _MAP_SIDE).any():
                     continue
-                window = _window(low, low + size)
+                window = bodies.window(low, low + size)
                 if np.count_nonzero(shape & ~self._allowed[window]) > 0.01 * area:
                     continue
                 if np.count_nonzero(reach & self._taken[window]) <= limit:
@@ -255,7 +255,7 @@ class Scene:
         shadow = cv2.blur(shadow, (2 * blur + 1, 2 * blur + 1))
         darker = shadow * np.float32(0.75 * (1 - light.ambient))
         darker += cv2.blur(alpha, (5, 5)) * np.float32(0.25)
-        window = _window(low, high)
+        window = bodies.window(low, high)
         under = self.canvas[window] * bodies.rgb(1 - darker * np.float32(1 / 255))
         self.canvas[window] = under + (layer[..., :3] - under) * bodies.rgb(
             alpha * np.float32(1 / 255)
@@ -263,11 +263,6 @@ class Scene:
         mask = np.zeros(self.canvas.shape[:2], bool)
         mask[window] = alpha > 127
         return mask
-
-
-def _window(low: np.ndarray, high: np.ndarray) -> tuple[slice, slice]:
-    """The rows and columns between two corners (x, y)."""
-    return slice(low[1], high[1]), slice(low[0], high[0])
 
 
 def _warp(
