@@ -8,6 +8,7 @@ Exit code 0: all is there; 1: something is missing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -16,7 +17,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from importlib import metadata
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -26,19 +26,21 @@ sys.path.insert(0, str(ROOT))
 Row = tuple[str, str, str]
 
 
-def package_rows(wanted: str, lock: str, installed: Mapping[str, str]) -> list[Row]:
-    """The packages of requirements.in against the versions of the lock file for this Python."""
+def package_rows(lock: str) -> list[Row]:
+    """The packages of the lock file that are installed in another version, or not at all."""
     from packaging import requirements
 
-    names, rows = set(re.findall(r"^[\w.-]+", wanted.lower(), re.MULTILINE)), []
+    rows = []
     for line in re.findall(r"^[^ #].*?(?= *\\?$)", lock, re.MULTILINE):
         locked = requirements.Requirement(line)
-        if locked.name in names and (locked.marker is None or locked.marker.evaluate()):
-            (pin,) = locked.specifier
+        if locked.marker is None or locked.marker.evaluate():
+            found, (pin,) = "not installed", locked.specifier
             # The CUDA build is the same package under its other name.
-            other = installed.get(locked.name.removesuffix("-cpu"), "not installed")
-            found = installed.get(locked.name, other)
-            rows.append((locked.name, found, "" if found == pin.version else pin.version))
+            for name in (locked.name.removesuffix("-cpu"), locked.name):
+                with contextlib.suppress(metadata.PackageNotFoundError):
+                    found = metadata.version(name)
+            if found != pin.version:
+                rows.append((locked.name, found, pin.version))
     return rows
 
 
@@ -93,13 +95,10 @@ def folder_rows(data_dir: str, checkpoint_dir: str, min_free_gb: int) -> list[Ro
 def main() -> int:
     """Prints the table; see the module."""
     good = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    files = (ROOT / name for name in ("requirements.in", "requirements.txt"))
-    found = ((one.metadata["Name"], one.version) for one in metadata.distributions())
-    installed = {name.lower().replace("_", "-"): version for name, version in found}
     folders = (os.environ["DATA_DIR"], os.environ["CHECKPOINT_DIR"])
     rows = [
         ("Python", platform.python_version(), "" if good else "3.10 to 3.13"),
-        *package_rows(*(file.read_text(encoding="utf-8") for file in files), installed),
+        *package_rows((ROOT / "requirements.txt").read_text(encoding="utf-8")),
         ("CPUs", str(len(os.sched_getaffinity(0))), ""),
         *tensorflow_rows("gpu" in os.environ.get("GRES", "")),
         *folder_rows(*folders, int(os.environ.get("MIN_FREE_GB") or 0)),
