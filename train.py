@@ -16,7 +16,6 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
-import contextlib
 import errno
 import os
 import re
@@ -35,15 +34,13 @@ if typing.TYPE_CHECKING:
     from training import run_setup, training_loop
 
 
-def run(
-    args: argparse.Namespace, signals: stop_signals.StopSignals, workers: training_loop.Workers
-) -> None:
+def run(args: argparse.Namespace, workers: training_loop.Workers) -> None:
     """Everything: check, configure, read, build, load, train."""
     # All of them before gin reads its file, because it has to know what it may bind.
     from training import episodes, reports, run_setup, training_loop
 
     if args.data_dir is not None:
-        episodes.run(args, signals, workers)
+        episodes.run(args, workers)
         return
     setup = run_setup.prepare(args)
     if args.dry_run:
@@ -51,11 +48,8 @@ def run(
         return
     # Nothing is written before every worker knows whether it goes on with a run.
     workers.wait()
-    # The chief writes checkpoints and reports, where no other run does; others write nothing.
-    only_run, reporter, data = contextlib.nullcontext(), None, setup.data
-    if workers.is_chief:
-        only_run = checkpoint_directory.only_run(args.checkpoint_dir)
-    with only_run:
+    reporter, data = None, setup.data
+    with workers.only_run(args.checkpoint_dir):
         writer = checkpoint_directory.CheckpointWriter(
             args.checkpoint_dir,
             setup.agent,
@@ -68,7 +62,7 @@ def run(
         if workers.is_chief:
             first_epoch = 1 if setup.state is None else setup.state.epoch + 1
             reporter = reports.RunReporter(args.checkpoint_dir, data, first_epoch)
-        ended = training_loop.TrainingLoop(setup, writer, reporter, signals, workers).run()
+        ended = training_loop.TrainingLoop(setup, writer, reporter, workers).run()
         if not workers.is_chief:
             return
         print(f"training loss   {ended.first_train_loss:.4f} -> {ended.last_train_loss:.4f}")
@@ -107,9 +101,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         flags.check_flags(args)
-        workers = training_loop.Workers()
         if args.cluster is None:
-            strategy = devices.strategy(args.num_devices)
+            workers, strategy = training_loop.Workers(), devices.strategy(args.num_devices)
         else:
             cluster = devices.slurm_cluster(os.environ)
             workers = training_loop.Workers(cluster.index, len(cluster.addresses))
@@ -117,9 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
                 logging.set_verbosity(logging.WARNING)
             strategy = devices.worker_strategy(cluster)
         # All of it, because variables are made and changed on every device.
-        precision = devices.precision(args.mixed_precision)
-        with stop_signals.StopSignals() as signals, strategy.scope(), precision:
-            run(args, signals, workers)
+        with workers.signals, strategy.scope(), devices.precision(args.mixed_precision):
+            run(args, workers)
     except stop_signals.Preempted as signal:
         print(f"train.py: {signal}: saved; --resume_checkpoint auto goes on", file=sys.stderr)
         return stop_signals.EXIT_CODE

@@ -15,8 +15,8 @@ import argparse
 import multiprocessing
 import socket
 import statistics
-import sys
 import time
+from concurrent import futures
 
 import gin
 import tensorflow as tf
@@ -75,7 +75,7 @@ def _work(index: int, addresses: tuple[str, ...], config_file: str) -> None:
                 )
 
 
-def main() -> int:
+def main() -> None:
     """Starts the workers, of which the first prints its figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -87,17 +87,15 @@ def main() -> int:
     addresses = tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)
     for one in sockets:
         one.close()
-    start = multiprocessing.get_context("spawn").Process
-    workers = [
-        start(target=_work, args=(index, addresses, args.config_file))
-        for index in range(args.num_workers)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return max(abs(worker.exitcode) for worker in workers)
+    start = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(args.num_workers, start) as workers:
+        started = [
+            workers.submit(_work, index, addresses, args.config_file)
+            for index in range(args.num_workers)
+        ]
+    for one in started:
+        one.result()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

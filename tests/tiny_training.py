@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
         if step == hold_at:
             print(f"held after step {step}, process {os.getpid()}, task {task}", flush=True)  # noqa: T201
             give_up = time.monotonic() + LONGEST_HOLD_S
-            while loop._signals.received is None and time.monotonic() < give_up:
+            while loop._workers.signals.received is None and time.monotonic() < give_up:
                 time.sleep(0.05)
 
     training_loop.TrainingLoop._train_step = said

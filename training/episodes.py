@@ -19,7 +19,6 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
-import contextlib
 import csv
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -31,15 +30,14 @@ from absl import logging
 from tf_agents.trajectories import time_step, trajectory
 
 import agent_wrapper
-import checkpoint_directory
 import checkpoint_files
 import checkpoint_loading
 import policy_specs
 from food_data import atomic_files, pipeline, rlds
-from training import flags, run_setup, stop_signals, training_loop
+from training import flags, run_setup, training_loop
 
 CHECKPOINT_EVERY_STEPS = 1000
-_PREFETCH_BATCHES = 4
+_KEYS = (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
 
 
 class Windows:
@@ -52,18 +50,12 @@ class Windows:
         if these are no episodes for this agent."""
         self._episodes = episodes
         self.length = agent.network.time_sequence_length
-        specs = {**agent.sequence_agent.time_step_spec.observation}
-        picture, embedding = (
-            specs[key] for key in (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
-        )
+        observation = agent.sequence_agent.time_step_spec.observation
+        actions = agent.sequence_agent.action_spec
+        self._actions = list(actions)
         # What is read of each step, in this order: images are files, all else arrays.
-        self._specs = {
-            f"steps/observation/{policy_specs.IMAGE_KEY}": picture,
-            f"steps/observation/{policy_specs.EMBEDDING_KEY}": embedding,
-        }
-        self._actions = list(agent.sequence_agent.action_spec)
-        for key, spec in agent.sequence_agent.action_spec.items():
-            self._specs[f"steps/action/{key}"] = spec
+        self._specs = {f"steps/observation/{key}": observation[key] for key in _KEYS}
+        self._specs |= {f"steps/action/{key}": spec for key, spec in actions.items()}
         features, wrong = episodes.features, []
         for name, spec in self._specs.items():
             found = list(features[name].shape) if name in features else None
@@ -134,29 +126,18 @@ class Windows:
         signature = tf.TensorSpec((batch_size // count,), tf.int64)
         dataset = tf.data.Dataset.from_generator(orders, output_signature=signature)
         dataset = dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        keys = (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
-        for *values, counts in dataset.prefetch(_PREFETCH_BATCHES):
-            observation, action = dict(zip(keys, values)), dict(zip(self._actions, values[2:]))
+        for *values, counts in dataset.prefetch(4):
+            observation, action = dict(zip(_KEYS, values)), dict(zip(self._actions, values[2:]))
             # The loss leaves out steps of type LAST.
             types = tf.where(counts, time_step.StepType.MID, time_step.StepType.LAST)
             zeros = tf.zeros(tf.shape(counts), tf.float32)
             yield trajectory.Trajectory(types, observation, action, (), types, zeros, zeros)
 
 
-def run(
-    args: argparse.Namespace, signals: stop_signals.StopSignals, workers: training_loop.Workers
-) -> None:
-    """Everything: configure, read, build, load, train.
-
-    Raises OSError, ValueError, tf.errors.InvalidArgumentError, stop_signals.Preempted.
-    """
+def run(args: argparse.Namespace, workers: training_loop.Workers) -> None:
+    """Everything: configure, read, build, load, train."""
     directory = pathlib.Path(args.checkpoint_dir)
     start = tf.train.latest_checkpoint(str(directory))
-    if start is not None and args.resume_checkpoint is None:
-        raise ValueError(
-            f"--checkpoint_dir: expected a new directory, {directory} holds a run. Give another "
-            "one, or go on with it: --resume_checkpoint auto."
-        )
     if args.resume_checkpoint not in (None, flags.AUTO):
         start = checkpoint_files.resolve_prefix(args.resume_checkpoint)
     flags.configure(args)
@@ -180,11 +161,8 @@ def run(
     if args.dry_run:
         logging.info("dry run: everything is ready; nothing was trained or written")
         return
-    only_run = contextlib.nullcontext()
-    if workers.is_chief:
-        only_run = checkpoint_directory.only_run(directory)
-    with only_run:
-        _train(args, agent, windows, total_steps, signals, workers)
+    with workers.only_run(args.checkpoint_dir):
+        _train(args, agent, windows, total_steps, workers)
 
 
 def _train(
@@ -192,18 +170,12 @@ def _train(
     agent: agent_wrapper.Agent,
     windows: Windows,
     total_steps: int,
-    signals: stop_signals.StopSignals,
     workers: training_loop.Workers,
 ) -> None:
     """Takes the steps that are left, writes checkpoints and the log."""
     directory = pathlib.Path(args.checkpoint_dir)
     directory.mkdir(parents=True, exist_ok=True)
-    manager = tf.train.CheckpointManager(
-        agent.checkpoint(),
-        str(directory),
-        max_to_keep=args.max_checkpoints,
-        step_counter=agent.global_step,
-    )
+    manager = tf.train.CheckpointManager(agent.checkpoint(), str(directory), args.max_checkpoints)
     if workers.is_chief:
         (directory / "config.gin").write_text(gin.config_str(), encoding="utf-8")
     shard = workers.index, workers.count
@@ -221,7 +193,7 @@ def _train(
 
     try:
         while agent.steps_done < total_steps:
-            workers.check(signals)
+            workers.check()
             loss = float(agent.train_function(next(batches)).loss)
             kept.append([agent.steps_done, loss])
             logging.log_every_n_seconds(

@@ -16,17 +16,17 @@ from food_data import atomic_files
 # --resume_checkpoint auto: the run in --checkpoint_dir if there is one, else a new one.
 AUTO = "auto"
 FROZEN = ("freeze_efficientnet", "freeze_tokenlearner", "freeze_transformer")
-# Flag -> the gin parameter that it overrides.
+# Flag -> the gin parameter that it overrides, its type, what it means.
 OVERRIDES = {
-    "loss_type": "TransformerNetwork.loss_type",
-    "seed": "run_seed.seed",
-    "learning_rate": "create_optimizer.learning_rate",
-    "schedule": "create_optimizer.schedule",
-    "warmup_steps": "create_optimizer.warmup_steps",
-    "weight_decay": "create_optimizer.weight_decay",
-    "gradient_clip_norm": "create_optimizer.gradient_clip_norm",
-    "ema_decay": "create_optimizer.ema_decay",
-    "accumulation_steps": "gradient_accumulation.steps",
+    "loss_type": ("TransformerNetwork.loss_type", str, "cross_entropy, l1 or smooth_l1"),
+    "seed": ("run_seed.seed", int, "of weights, dropout, order of samples, augmentation"),
+    "learning_rate": ("create_optimizer.learning_rate", float, "the largest"),
+    "schedule": ("create_optimizer.schedule", str, "constant or cosine"),
+    "warmup_steps": ("create_optimizer.warmup_steps", int, "of a linear rise"),
+    "weight_decay": ("create_optimizer.weight_decay", float, "decoupled, of kernels"),
+    "gradient_clip_norm": ("create_optimizer.gradient_clip_norm", float, "the largest"),
+    "ema_decay": ("create_optimizer.ema_decay", float, "0.999: averaged weights are served"),
+    "accumulation_steps": ("gradient_accumulation.steps", int, "micro-batches of a batch"),
 }
 SELECTION_METRICS = (
     *("val_loss", "bbox_mse", "bbox_mae", "centroid_mse", "centroid_mae", "skewer_mse"),
@@ -79,18 +79,11 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
     devices("--cluster", choices=("slurm",), help="srun's tasks train together: docs/scaling.md")
     add("--dry_run", action="store_true", help="check, read and build everything; no step")
 
-    add = parser.add_argument_group("model and learning; each overrides gin").add_argument
-    add("--loss_type", choices=("cross_entropy", "l1", "smooth_l1"))
-    add("--seed", type=int, help="of weights, dropout, order of samples, augmentation")
-    add("--learning_rate", type=float)
+    add = parser.add_argument_group("model and learning; most override gin").add_argument
+    for flag, (parameter, kind, meaning) in OVERRIDES.items():
+        add(f"--{flag}", type=kind, help=f"{meaning} ({parameter})")
     help_text = "the learning rate is meant for batches of this size, and grows in proportion with"
     add("--base_batch_size", type=_positive, help=f"{help_text} --batch_size (arXiv 1706.02677)")
-    add("--schedule", choices=("constant", "cosine"))
-    add("--warmup_steps", type=int)
-    add("--weight_decay", type=float, help="decoupled, of kernels")
-    add("--gradient_clip_norm", type=float)
-    add("--ema_decay", type=float, help="validate and serve averaged weights; 0.999 for example")
-    add("--accumulation_steps", type=_positive, help="micro-batches that a batch is computed in")
     add("--mixed_precision", choices=("bfloat16",), help="products in 16 bits, weights in 32")
     help_text = "of a frozen EfficientNet, if pictures are not augmented"
     add("--feature_cache", choices=("memory", "off"), default="memory", help=help_text)
@@ -119,20 +112,18 @@ def check_flags(args: argparse.Namespace) -> None:
             "from its weights use --pretrained_checkpoint, to go on with its run "
             f"--resume_checkpoint {directory.parent}."
         )
-    if given is None and checkpoint_directory.holds_run(directory):
+    holds_run = checkpoint_directory.holds_run(directory) or any(directory.glob("ckpt-*.index"))
+    if given is None and holds_run:
         raise ValueError(
             f"--checkpoint_dir: expected a new directory, {directory} holds another run. Give "
             "another one, or go on with it: --resume_checkpoint auto."
         )
-    if resumed is not None and args.pretrained_checkpoint is not None:
+    weights = args.pretrained_checkpoint
+    if resumed is not None and (weights or resumed.resolve() != directory.resolve()):
         raise ValueError(
-            "--pretrained_checkpoint and --resume_checkpoint: expected one of them, got both. The "
-            "first begins a new run with weights, the second goes on with a run."
-        )
-    if resumed is not None and resumed.resolve() != directory.resolve():
-        raise ValueError(
-            f"--resume_checkpoint: a run goes on in its own directory: expected --checkpoint_dir "
-            f"{resumed}, got {directory}. A new run with its weights: --pretrained_checkpoint."
+            f"--resume_checkpoint: a run goes on in its own directory with its own weights: "
+            f"expected --checkpoint_dir {resumed} and no --pretrained_checkpoint, with which a new "
+            f"run begins; got {directory} and {weights}."
         )
 
 
@@ -142,7 +133,7 @@ def configure(args: argparse.Namespace) -> None:
     gin.parse_config_files_and_bindings(
         [args.config_file], args.gin_bindings, finalize_config=False
     )
-    for flag, parameter in OVERRIDES.items():
+    for flag, (parameter, _, _) in OVERRIDES.items():
         if getattr(args, flag) is not None:
             gin.bind_parameter(parameter, getattr(args, flag))
     gin.finalize()

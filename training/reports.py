@@ -7,7 +7,7 @@
     tensorboard/                                  scalars and pictures
 
 Rows of the logs begin with their epoch. A run that goes on with epoch 7 keeps the rows of epochs 1
-to 6; what the interrupted run wrote of epoch 7, perhaps half a line, is dropped.
+to 6; what the interrupted run wrote of epoch 7 is dropped.
 """
 
 from __future__ import annotations
@@ -59,45 +59,33 @@ _PANELS = (
 
 
 class CsvLog:
-    """A CSV file that grows; each row is on disk, for all who read it, when `append` returns."""
+    """A CSV file that grows, whole at every moment."""
 
-    def __init__(self, path: str | os.PathLike[str], columns: Sequence[str], first_epoch: int = 1):
-        """Starts a new file, or keeps what one of the same columns says of earlier epochs."""
-        self._path, self._columns = pathlib.Path(path), list(columns)
-        text = self._path.read_text() if self._path.is_file() else ""
-        # A killed run may leave half a line; whole ones end in a line break.
-        header, *rows = list(csv.reader(text.rpartition("\n")[0].splitlines())) or [self._columns]
-        whole = all(len(row) == len(header) and row[0].isdigit() for row in rows)
-        if header != self._columns or not whole:
-            raise ValueError(
-                f"{path}: expected the columns {', '.join(columns)}, the first one a number; got "
-                f"{header} or other rows. Move it away or use another --checkpoint_dir."
-            )
-        self._rows = [row for row in rows if int(row[0]) < first_epoch]
-        with atomic_files.replace_file(self._path) as file:
-            file.write(_csv_text([header, *self._rows]).encode())
+    def __init__(self, path: pathlib.Path, columns: Sequence[str], first_epoch: int = 1):
+        """Keeps what a file of the same columns says of earlier epochs."""
+        self._path, self._columns, self._rows = path, list(columns), []
+        if path.is_file():
+            header, *rows = csv.reader(path.read_text().splitlines())
+            if header != self._columns or any(len(row) != len(header) for row in rows):
+                raise ValueError(
+                    f"{path}: expected rows of the columns {', '.join(columns)}, got others. Move "
+                    "it away or use another --checkpoint_dir."
+                )
+            self._rows = [row for row in rows if int(row[0]) < first_epoch]
 
     def append(self, *rows: Mapping[str, object]) -> None:
-        """Writes rows, all in one go; NaN and None become empty cells."""
+        """Adds rows; NaN and None become empty cells."""
         values = [[row[column] for column in self._columns] for row in rows]
-        cells = [["" if v is None or v != v else str(v) for v in row] for row in values]
-        self._rows += cells
-        with self._path.open("a", newline="") as file:
-            file.write(_csv_text(cells))
+        self._rows += [["" if v is None or v != v else str(v) for v in row] for row in values]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self._columns, *self._rows])
+        with atomic_files.replace_file(self._path) as file:
+            file.write(text.getvalue().encode())
 
     def numbers(self) -> list[dict[str, float]]:
         """The rows of a file of numbers; NaN for an empty cell."""
-        rows = [
-            {name: float(cell) if cell else math.nan for name, cell in zip(self._columns, row)}
-            for row in self._rows
-        ]
-        return [{**row, "epoch": int(row["epoch"])} for row in rows]
-
-
-def _csv_text(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+        rows = [[float(cell or math.nan) for cell in row] for row in self._rows]
+        return [{**dict(zip(self._columns, row)), "epoch": int(row[0])} for row in rows]
 
 
 class RunReporter:

@@ -65,14 +65,7 @@ def create_agent() -> agent_wrapper.Agent:
     seed = run_seed()
     tf.keras.utils.set_random_seed(seed)
     agent = agent_wrapper.Agent(optimizer.create_optimizer(), seed, gradient_accumulation())
-    network = agent.network
-    agent.optimizer.set_trunk(network.parts()["efficientnet"].net.trunk_variables())
-    total, learning = (
-        sum(variable.shape.num_elements() for variable in variables)
-        for variables in (network.variables, network.trainable_variables)
-    )
-    text = "agent: %s parameters, %s of them trainable, loss_type %s"
-    logging.info(text, f"{total:,}", f"{learning:,}", network.loss_type)
+    agent.optimizer.set_trunk(agent.network.parts()["efficientnet"].net.trunk_variables())
     return agent
 
 
@@ -200,26 +193,20 @@ class FeatureCache:
         return self._features[self._rows[samples]]
 
 
-def read_npz(
-    dataset_file: str,
-    split_file: str | None,
-    validation_fraction: float,
-    seed: int,
-    dry_run: bool = False,
-) -> RunData:
+def read_npz(args: argparse.Namespace) -> RunData:
     """A data set and its split: read, or drawn by the seed and, except in a dry run, saved."""
-    dataset = rlds.read_dataset(dataset_file)
-    path = pathlib.Path(split_file or splits.split_path(dataset_file))
-    if not path.is_file():
-        split = splits.make_split(dataset, validation_fraction, seed)
-        logging.info("split: drawn with seed %d, for %s", seed, path)
-        if dry_run:
-            return RunData(dataset, split)
-        try:
+    dataset = rlds.read_dataset(args.dataset_file)
+    path = pathlib.Path(args.split_file or splits.split_path(args.dataset_file))
+    if path.is_file():
+        return RunData(dataset, splits.read_split(path, len(dataset)))
+    split = splits.make_split(dataset, args.validation_fraction, run_seed())
+    logging.info("split: drawn with seed %d, for %s", run_seed(), path)
+    try:
+        if not args.dry_run:
             splits.write_split(path, split)
-        except OSError as error:
-            raise OSError(f"{error}: --split_file names another place for the split.") from error
-    return RunData(dataset, splits.read_split(path, len(dataset)))
+    except OSError as error:
+        raise OSError(f"{error}: --split_file names another place for the split.") from error
+    return RunData(dataset, split)
 
 
 # The run.
@@ -266,9 +253,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     given = {key: value for key, value in vars(args).items() if key in Settings.__annotations__}
     settings = Settings(**{**given, "seed": run_seed()})
     embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    data = read_npz(
-        args.dataset_file, args.split_file, args.validation_fraction, settings.seed, args.dry_run
-    )
+    data = read_npz(args)
     dataset, split = data.dataset, data.split
     if point is None:
         _check_data(args, data, embeddings)

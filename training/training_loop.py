@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -116,11 +115,18 @@ class Workers:
 
     index: int = 0
     count: int = 1
+    signals: stop_signals.StopSignals = dataclasses.field(default_factory=stop_signals.StopSignals)
 
     @property
     def is_chief(self) -> bool:
         """Whether this one writes."""
         return self.index == 0
+
+    def only_run(self, directory: str) -> contextlib.AbstractContextManager[None]:
+        """Keeps other runs out of the directory, into which the chief alone writes."""
+        return (
+            checkpoint_directory.only_run(directory) if self.is_chief else contextlib.nullcontext()
+        )
 
     def own_part(self, num_items: int) -> slice:
         """Which of N items are this one's: parts of equal size, or one more; may be empty."""
@@ -131,42 +137,35 @@ class Workers:
         """The sum over all workers, float32; every worker has to call it, with the same shape."""
         if self.count == 1:
             return np.asarray(values)
-        return _sum_function()(np.asarray(values, np.float32))[0].numpy()
+        return _sum_over_workers(np.asarray(values, np.float32)).numpy()
 
     def wait(self) -> None:
         """Until every worker has come here."""
         self.sum(np.zeros(1))
 
-    def check(self, signals: stop_signals.StopSignals) -> None:
+    def check(self) -> None:
         """Raises `stop_signals.Preempted` in all of them, after the same step, if one got a signal.
-
-        Between two steps only: while they validate, each has a different number of batches.
-        """
-        received = self.sum(np.array([signals.received == one for one in stop_signals.SIGNALS]))
+        Between two steps only: while they validate, each has a different number of batches."""
+        told = self.signals.received
+        received = self.sum(np.array([told == one for one in stop_signals.SIGNALS]))
         for signal, how_many in zip(stop_signals.SIGNALS, received):
             if how_many:
                 raise stop_signals.Preempted(signal.name)
 
 
-@functools.cache
-def _sum_function() -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
-    """Traced once for each shape."""
+@tf.function(autograph=False, reduce_retracing=True)
+def _sum_over_workers(values: tf.Tensor) -> tf.Tensor:
+    strategy = tf.distribute.get_strategy()
+    num_local = len(strategy.extended.worker_devices)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def summed(values: tf.Tensor) -> Sequence[tf.Tensor]:
-        strategy = tf.distribute.get_strategy()
-        num_local = len(strategy.extended.worker_devices)
+    def of_replica(values: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        # A worker with several GPUs speaks once.
+        is_first = tf.equal(context.replica_id_in_sync_group % num_local, 0)
+        values = tf.where(is_first, values, tf.zeros_like(values))
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
-        def of_replica(values: tf.Tensor) -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            # A worker with several GPUs speaks once.
-            is_first = tf.equal(context.replica_id_in_sync_group % num_local, 0)
-            values = tf.where(is_first, values, tf.zeros_like(values))
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
-
-        return strategy.experimental_local_results(strategy.run(of_replica, args=(values,)))
-
-    return summed
+    return strategy.experimental_local_results(strategy.run(of_replica, args=(values,)))[0]
 
 
 class TrainingLoop:
@@ -177,13 +176,11 @@ class TrainingLoop:
         setup: run_setup.RunSetup,
         writer: checkpoint_directory.CheckpointWriter,
         reporter: reports.RunReporter | None = None,
-        signals: stop_signals.StopSignals | None = None,
         workers: Workers | None = None,
     ):
         """Makes the input pipeline; nothing is read yet. Only the chief has a reporter."""
         self._agent, self._data, self._settings = setup.agent, setup.data, setup.settings
         self._writer, self._reporter = writer, reporter
-        self._signals = signals or stop_signals.StopSignals()
         self._workers = workers or Workers()
         self._is_new = setup.state is None
         self._state = setup.state or checkpoint_directory.TrainingState()
@@ -243,7 +240,7 @@ class TrainingLoop:
         """The steps of an epoch that are left."""
         every = self._settings.checkpoint_every_steps
         while self._state.step < self._steps:
-            self._workers.check(self._signals)
+            self._workers.check()
             self._train_step()
             if every is not None and self._agent.steps_done % every == 0:
                 self._writer.write_training_state(self._state)
@@ -318,7 +315,7 @@ class TrainingLoop:
         """Errors and predictions on the validation samples, the same on every worker."""
         data, size, indices = self._data, self._settings.batch_size, self._data.split.val_idx
         if self._workers.count == 1:
-            batches = self._signals.checked(data.batches(indices, size))
+            batches = self._workers.signals.checked(data.batches(indices, size))
             found, answers = validate_step_with_metrics(self._agent, batches)
             return {"val_loss": found.pop("loss"), **found}, answers
         # Answers, and the loss, the same for all samples of a worker.

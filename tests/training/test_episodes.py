@@ -140,7 +140,7 @@ def test_a_run_learns_and_goes_on_to_the_same_bits(robot, tmp_path, capsys, eage
     logs = [(tmp_path / name / "loss_log.csv").read_text() for name in ("whole", "parts")]
     assert logs[0] == logs[1]
     assert train.main(whole) == 1
-    assert "holds a run" in capsys.readouterr().err
+    assert "holds another run" in capsys.readouterr().err
 
     policy = rt1_policy.RT1Policy.load(tmp_path / "whole" / "ckpt-12", str(robot[1]))
     policy.warm_up()

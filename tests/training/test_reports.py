@@ -122,25 +122,20 @@ def test_what_a_run_leaves(tmp_path, curves, monkeypatch):
 
 
 def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(tmp_path):
-    """Killed after epoch 3, in the middle of a line; epoch 3 comes again."""
+    """Killed after epoch 3, which comes again."""
     data = make_data()
     run(reports.RunReporter(tmp_path / "whole", data), data, range(1, 5))
     run(reports.RunReporter(tmp_path / "cut", data), data, range(1, 4))
-    with (tmp_path / "cut" / "loss_log.csv").open("a") as file:
-        file.write('4,0.25,"half')
     run(reports.RunReporter(tmp_path / "cut", data, first_epoch=3), data, range(3, 5))
     for name in ("loss_log.csv", "per_action.csv", "per_food.csv"):
         assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["epoch,loss\n1,2\n", "epoch,name,error\n1,rice\n", "epoch,name,error\none,rice,0.1\n"],
-)
+@pytest.mark.parametrize("text", ["epoch,loss\n1,2\n", "epoch,name,error\n1,rice\n"])
 def test_a_log_of_something_else_is_refused_and_stays(tmp_path, text):
     path = tmp_path / "log.csv"
     path.write_text(text)
-    with pytest.raises(ValueError, match="expected the columns epoch, name, error"):
+    with pytest.raises(ValueError, match="expected rows of the columns epoch, name, error"):
         reports.CsvLog(path, ("epoch", "name", "error"))
     assert path.read_text() == text
 
@@ -167,8 +162,8 @@ def test_without_validation_names_and_masks(tmp_path):
     run(reports.RunReporter(tmp_path / "a", data), data, range(1, 2))
     (logged,) = table(tmp_path / "a", "loss_log.csv")
     assert (logged["train_loss"], logged["val_loss"], logged["centroid_mae"]) == ("0.5", "", "")
-    assert table(tmp_path / "a", "per_food.csv") == []
-    assert not (tmp_path / "a" / "predictions_latest.png").exists()
+    names = [path.name for path in (tmp_path / "a").iterdir()]
+    assert sorted(names) == ["loss_log.csv", "tensorboard", "training_curves.png"]
     data = make_data(masks=None, food_types=None, action_names=None, sources=None)
     run(reports.RunReporter(tmp_path / "b", data), data, range(1, 2))
     (logged,) = table(tmp_path / "b", "loss_log.csv")

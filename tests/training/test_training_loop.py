@@ -216,6 +216,6 @@ def test_what_one_was_told_ends_all(monkeypatch):
     told = np.array([number == signal.SIGTERM for number in stop_signals.SIGNALS], float)
     monkeypatch.setattr(training_loop.Workers, "sum", lambda self, values: values + told)
     with pytest.raises(stop_signals.Preempted, match="SIGTERM"):
-        training_loop.Workers(1, 2).check(stop_signals.StopSignals())
+        training_loop.Workers(1, 2).check()
     monkeypatch.setattr(training_loop.Workers, "sum", lambda self, values: values)
-    training_loop.Workers(1, 2).check(stop_signals.StopSignals())
+    training_loop.Workers(1, 2).check()
