@@ -2,16 +2,16 @@
 
     python calibrate.py --checkpoint_dir runs/plates --dataset_file plates.npz --split val
     python calibrate.py --checkpoint_dir runs/plates --dataset_file day_2.npz --split all \\
-        --source mc_dropout:head:16 --target_error_rate 0.1
+        --source mc_dropout:head:16 --target_query_rate 0.1
     python calibrate.py --checkpoint_dir runs/plates --annotations instances.json \\
         --annotation_format coco --images_dir photos --action skewering --split all
 
 A part of the split's pictures (--fraction) fits standard deviations, conformal regions and the
 threshold above which the human is asked; the rest tests them, and the figures are printed. The file
 is written beside the checkpoint, where servers and evaluate.py find it; it is of answers found with
-as many passes as here. The same flags write the same file. Training samples are refused: a model is
-surer of them than of anything else. Where more answers that would be acted on are off than
---floor_error_rate, the file says `meets_floor: false`, and servers ask about every answer.
+as many passes as here. Training samples are refused: a model is surer of them than of others. Where
+more answers that would be acted on are off than --floor_error_rate, the file says `meets_floor:
+false`, and servers ask about every answer.
 
 Exit code 0: calibrated; 1: something was wrong, with the reason on stderr, and the file is as it
 was; 2: wrong flags; 3: calibrated and written, but below the floor.
@@ -30,8 +30,6 @@ from evaluation import calibration, calibration_fit, report, uncertainty
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, npz_dataset
 
-BELOW_FLOOR = 3
-
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The flags, see `samples.parse`."""
@@ -40,9 +38,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--split", choices=("val", "all"), default="val", help="all: of a set that did not train")
     add("--fraction", type=float, default=0.5, help="of the pictures that calibrate; 1: all")
     add("--source", default="default", help=uncertainty.FORMS)
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--target_query_rate", type=float, help="ask about at most this share: 0.2")
-    target.add_argument("--target_error_rate", type=float, help="at most this share of answers off")
+    add("--target_query_rate", type=float, default=0.2, help="ask about at most this share")
     error, angle = calibration_fit.LIMITS
     add("--error_limit", type=float, default=error, help="of the midpoint: off")
     add("--angle_limit", type=float, default=angle, help="of elongated food's axis, degrees: off")
@@ -65,9 +61,6 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
             f"the data set that {args.checkpoint_dir} was trained with. Use --split val."
         )
     frames = evaluation_samples.model(contents, args, samples)
-    target, rate = "query_rate", 0.2 if args.target_query_rate is None else args.target_query_rate
-    if args.target_error_rate is not None:
-        target, rate = "error_rate", args.target_error_rate
     source = uncertainty.parse(args.source, frames.agent)
     fitting, testing = evaluation_samples.calibration_split(samples, args.fraction, args.seed)
     settings = {"batch_size": args.batch_size, "seed": args.seed, "frames": frames}
@@ -79,8 +72,7 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
         weights_sha256=contents.weights_sha256,
         passes=frames.framing.passes,
         coverage=args.coverage,
-        target=target,
-        target_rate=rate,
+        query_rate=args.target_query_rate,
         limits=(args.error_limit, args.angle_limit),
         floor_error_rate=args.floor_error_rate,
         seed=args.seed,
@@ -117,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         "about more (--target_query_rate), or state another floor.",
         file=sys.stderr,
     )
-    return BELOW_FLOOR
+    return 3
 
 
 if __name__ == "__main__":

@@ -30,8 +30,6 @@ from evaluation import calibration, report, study, uncertainty
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, npz_dataset
 
-_NUM_EXAMPLES = 6
-
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The flags, see `samples.parse`."""
@@ -103,7 +101,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         seed=args.seed,
         batch_size=args.batch_size,
         instructions=instructions,
-        num_examples=_NUM_EXAMPLES if args.report_dir else 0,
+        num_examples=6 if args.report_dir else 0,
     )
     print(report.text(document))
     if args.output_file is not None:

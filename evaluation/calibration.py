@@ -3,7 +3,7 @@
 It lies beside the checkpoint and says what it was fitted on, what standard deviations have to be
 multiplied with, how large conformal regions are, what the chance is that an answer is right, and
 from which doubt on the human is asked: one minus that chance or, in files without it, the
-uncertainty. `calibration_fit.py` makes it.
+uncertainty.
 
 An answer [0.2, 0.5, 0.8, 0.5] with the std 0.01 in each coordinate, the uncertainty 0.02, the
 factors 2 and a `disc_adaptive` of 1.5 with the floor 0.01 has the calibrated std 0.02, and its
@@ -14,8 +14,8 @@ picture's side) and, on elongated food, its axis within `angle_limit` degrees of
 (modulo 180), for any of several equal pieces. If more of the answers that would be acted on are
 wrong than `floor_error_rate`, `meets_floor` is false, and servers ask about everything.
 
-The chance is a logistic regression: with one input x of mean 2 and std 1, weight 3 and bias 1, an
-answer with x = 1 is right with the chance 1 / (1 + exp(-(1 + 3 (1 - 2)))) = 0.12.
+The chance is a logistic regression: of an input 1 with the mean 2, std 1, weight 3 and bias 1 it is
+1 / (1 + exp(-(1 + 3 (1 - 2)))) = 0.12.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def write(directory: str | os.PathLike[str], calibration: UncertaintyCalibration
 
 def of_checkpoint(contents: checkpoint_directory.Contents) -> UncertaintyCalibration | None:
     """What the `uncertainty.json` says that was read with a checkpoint; None if there was none.
-    Raises ValueError if it is not as it should be, or of other weights, which have other doubts."""
+    Raises ValueError if it is not as it should be, or of other weights."""
     if contents.calibration is None:
         return None
     found = parse(contents.calibration, str(contents.directory / FILE_NAME))
@@ -254,8 +254,7 @@ def parse(text: str, name: str) -> UncertaintyCalibration:
 
 
 def _built(kind: typing.Any, value: object, name: str) -> typing.Any:
-    """A field's value from JSON; `name` says where it stands. TypeError names absent and unknown
-    fields, as Python does."""
+    """A field's value from JSON; TypeError names absent and unknown fields, as Python does."""
     arguments = typing.get_args(kind)
     if isinstance(kind, types.UnionType):
         return None if value is None else _built(arguments[0], value, name)

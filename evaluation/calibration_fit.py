@@ -9,15 +9,10 @@ everything up to the ceil((n + 1) * coverage)-th smallest of the n scores. The d
 radius exists. Disc and sector hold place and direction TOGETHER with the chance: each gets the size
 of the same rank, the lowest one at which enough of the n samples lie in both.
 
-The human is asked where doubt > threshold, by one of two targets. query_rate: at most this share of
-plates is asked about, the conformal quantile at 1 - rate. error_rate: of the answers that are acted
-on, at most this share is wrong. Twenty thresholds are tried, which keep 1/20, 2/20, ... of the
-split, each with a twentieth of the allowed chance to be wrong (Bonferroni), so that choosing among
-them costs no confidence; the one that asks least is taken. After 40 error-free pictures the bound
-is 1 - (0.05 / 20)^(1/40) = 0.139.
-
-Samples of one picture are not independent, and those bounds need it: thresholds and bounds are made
-of one sample of each picture, drawn by lot, and of chances fitted without the sample's own picture.
+The human is asked where the doubt is above the conformal quantile at 1 - query rate: about at most
+that share of plates. Samples of one picture are not independent, and that promise and the bound of
+the error rate need it: they are made of one sample of each picture, drawn by lot, and of chances
+fitted without the sample's own picture.
 """
 
 from __future__ import annotations
@@ -43,9 +38,6 @@ FLOOR = 0.01
 FLOOR_ERROR_RATE = 0.25
 CONFIDENCE = 0.95  # of the bound of the error rate
 _ROUND = 1e-9
-_CANDIDATES = 20
-_NUM_FOLDS = 5
-_NUM_RESAMPLES = 500
 
 
 def fit(
@@ -56,30 +48,25 @@ def fit(
     weights_sha256: str,
     passes: str = "one",
     coverage: float = 0.9,
-    target: str = "query_rate",
-    target_rate: float = 0.2,
+    query_rate: float = 0.2,
     limits: tuple[float, float] = LIMITS,
     floor_error_rate: float = FLOOR_ERROR_RATE,
     seed: int = 0,
 ) -> calibration.UncertaintyCalibration:
     """Everything that `uncertainty.json` holds, of what a source says about samples that did not
-    train. `calibration` says what the other arguments mean, where they are written; `seed` draws
-    one sample of each picture for the threshold. Raises ValueError if a value is out of range or
-    not finite, or there are too few samples for the promise; says how many are needed."""
-    if not (0 < target_rate < 1 and 0 <= floor_error_rate <= 1):
-        rates = f"{target_rate}, {floor_error_rate}"
-        raise ValueError(f"Expected 0 < target rate < 1 and a floor of 0..1, got {rates}.")
+    train. `calibration` says what the other arguments mean. Raises ValueError if a value is out of
+    range or not finite, or there are too few samples for the promise; says how many are needed."""
+    if not 0 <= floor_error_rate <= 1:
+        raise ValueError(f"Expected a floor of 0..1, got {floor_error_rate}.")
     pieces, pictures = samples.pieces, samples.picture_ids
     error = pieces.nearest(estimate.answers) - np.asarray(estimate.answers, np.float64)
     scales = np.square(error / np.maximum(estimate.std, calibration.MIN_STD)).mean(axis=0) ** 0.5
-    right = answer_errors(estimate.answers, pieces, *limits) <= limits[0]
+    right = ~is_wrong(estimate.answers, pieces, *limits)
     if pieces.elongated is None:
         limits = limits[0], None
     regions = fit_regions(estimate, pieces, coverage)
     doubt = 1 - _held_out_chances(estimate.inputs, right, pictures)
-    asking = choose_threshold(doubt, ~right, target, target_rate, pictures, seed)
-    asking |= {"target": target, "target_rate": target_rate, "confidence": CONFIDENCE}
-    asking |= dict(zip(("error_limit", "angle_limit"), limits))
+    asking = choose_threshold(doubt, ~right, query_rate, pictures, seed)
     fitted_on = calibration.FittedOn(
         source=source.name,
         score=next(iter(estimate.scores)),
@@ -103,6 +90,11 @@ def fit(
         regions=regions,
         asking=calibration.AskHuman(
             **asking,
+            target="query_rate",
+            target_rate=query_rate,
+            error_limit=limits[0],
+            angle_limit=limits[1],
+            confidence=CONFIDENCE,
             floor_error_rate=floor_error_rate,
             meets_floor=asking["expected_error_rate"] <= floor_error_rate,
         ),
@@ -110,17 +102,16 @@ def fit(
     )
 
 
-def answer_errors(
+def is_wrong(
     answers: np.ndarray, pieces: Pieces, error_limit: float, angle_limit: float
 ) -> np.ndarray:
-    """How far off answers [n, 4] are, place and direction in one number: the larger one of distance
-    and angle * error_limit / angle_limit, so that right answers have at most `error_limit`; of the
-    piece where that is smallest. Only places count where nobody knows what is elongated."""
+    """Whether answers [n, 4] are off all of their pieces, by place or, where it is known what is
+    elongated, by direction: bool [n]."""
     answers = np.asarray(answers)[pieces.rows]
-    errors = metrics.midpoint_distances(answers, pieces.labels)
+    wrong = metrics.midpoint_distances(answers, pieces.labels) > error_limit
     if pieces.elongated is not None:
-        errors = np.maximum(errors, axis_errors(answers, pieces) * (error_limit / angle_limit))
-    return pieces.smallest(errors)
+        wrong |= axis_errors(answers, pieces) > angle_limit
+    return pieces.smallest(wrong)
 
 
 def axis_errors(answers: np.ndarray, pieces: Pieces) -> np.ndarray:
@@ -132,8 +123,7 @@ def axis_errors(answers: np.ndarray, pieces: Pieces) -> np.ndarray:
 def fit_regions(
     estimate: Estimate, pieces: Pieces, coverage: float = 0.9
 ) -> calibration.ConformalRegions:
-    """Regions of a calibration split of n samples, with sectors if it is known what is elongated.
-    Raises ValueError if n is too small for the coverage, or a value is NaN."""
+    """Regions of a calibration split, with sectors if it is known what is elongated."""
     found, sizes = estimate.part(pieces.rows), {}
     distance = metrics.midpoint_distances(found.answers, pieces.labels)
     error = np.abs(np.asarray(found.answers, np.float64) - pieces.labels)
@@ -159,7 +149,7 @@ def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
     this with at least that chance. Raises ValueError if the coverage is out of range, a score is
     NaN, or n is too small: then only an infinite region would keep the promise."""
     if not 0 < coverage < 1 or np.isnan(scores).any():
-        raise ValueError(f"Expected 0 < coverage < 1, got {coverage}; or a score is NaN.")
+        raise ValueError(f"Expected a chance between 0 and 1, got {coverage}; or a score is NaN.")
     rank = math.ceil((len(scores) + 1) * coverage - _ROUND)
     if rank > len(scores):
         needed = math.ceil(coverage / (1 - coverage) - _ROUND)
@@ -171,38 +161,21 @@ def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
 
 
 def choose_threshold(
-    doubt: np.ndarray, wrong: np.ndarray, target: str, rate: float, pictures: np.ndarray, seed: int
-) -> dict[str, typing.Any]:
+    doubt: np.ndarray, wrong: np.ndarray, rate: float, pictures: np.ndarray, seed: int
+) -> dict[str, float]:
     """The threshold of n doubts, some of whose answers are `wrong`, and what to expect of it, as
-    `calibration.AskHuman` names them; see the module. Raises ValueError if there are too few
-    pictures or too many errors to promise the rate."""
-    drawn = statistics.one_of_each_picture(pictures, seed)
-    number = len(drawn)
+    `calibration.AskHuman` names them; see the module."""
+    import scipy.special  # Slow, so not for --help.
 
-    def bound_of(threshold: float, sure: float) -> float:
-        kept = wrong[drawn][doubt[drawn] <= threshold]
-        return statistics.upper_bound(int(kept.sum()), len(kept), sure)
-
-    if target == "query_rate":
-        threshold = conformal_quantile(doubt[drawn], 1 - rate)
-        bound = bound_of(threshold, CONFIDENCE)
-    else:
-        # What lies strictly below the next doubt is, given that one, a sample of its own: so the
-        # bound holds although the data chose the threshold.
-        ordered, parts = np.sort(doubt[drawn]), range(_CANDIDATES - 1, 0, -1)
-        limits = [np.nextafter(ordered[number * part // _CANDIDATES], -np.inf) for part in parts]
-        each = 1 - (1 - CONFIDENCE) / _CANDIDATES
-        bounds = {float(limit): bound_of(limit, each) for limit in (np.inf, *limits)}
-        threshold = next((limit for limit in bounds if bounds[limit] <= rate), None)
-        if threshold is None:
-            raise ValueError(
-                f"An error rate of {rate:g} cannot be promised after {number} pictures, at least "
-                f"{min(bounds.values()):.3f} can. Use more pictures, or a query rate as target."
-            )
-        bound = bounds[threshold]
-    answered = doubt <= threshold
+    order = np.random.default_rng(seed).permutation(len(pictures))
+    drawn = order[np.unique(np.asarray(pictures)[order], return_index=True)[1]]
+    threshold = conformal_quantile(doubt[drawn], 1 - rate)
+    answered, kept = doubt <= threshold, wrong[drawn][doubt[drawn] <= threshold]
+    # So few errors have the chance 1 - CONFIDENCE at this rate (Clopper and Pearson 1934).
+    errors, right = kept.sum(), (~kept).sum()
+    bound = float(scipy.special.betaincinv(errors + 1, right, CONFIDENCE)) if right else 1.0
     return {
-        "threshold": None if np.isinf(threshold) else threshold,
+        "threshold": threshold,
         "expected_query_rate": float(1 - answered.mean()),
         "expected_error_rate": float(wrong[answered].mean()) if answered.any() else 0.0,
         "error_rate_bound": bound,
@@ -212,32 +185,29 @@ def choose_threshold(
 def fit_confidence(
     inputs: Mapping[str, np.ndarray], right: np.ndarray, limits: tuple[float, float | None]
 ) -> calibration.Confidence:
-    """The logistic regression of the highest likelihood, less half the squared weights, so that few
-    samples, or answers that are all right (scikit-learn refuses those), make no certainty."""
+    """The logistic regression of the highest likelihood, less half the squared weights (of the bias
+    a hundredth), so that few samples, or answers that are all right, make no certainty."""
+    import sklearn.linear_model  # Slow, so not for --help.
+
     values = np.stack([np.asarray(value, np.float64) for value in inputs.values()], axis=1)
     means, stds = values.mean(axis=0), values.std(axis=0)
     stds = np.where(stds > 1e-9, stds, 1.0)  # What is always the same says nothing.
-    design = np.column_stack([(values - means) / stds, np.ones(len(values))])
-    # Of the bias a little, without which answers that are all right would have no maximum.
-    penalty = np.append(np.ones(len(inputs)), 0.01)
-    weights = np.zeros(len(penalty))
-    for _ in range(50):  # Newton's method; its step may overshoot where the curve is flat.
-        chance = 0.5 * (1 + np.tanh(design @ weights / 2))
-        gradient = design.T @ (right - chance) - penalty * weights
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(penalty)
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights + step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-9:
-            break
-    fitted = (tuple(one.tolist()) for one in (means, stds, weights[:-1]))
-    return calibration.Confidence(tuple(inputs), *fitted, float(weights[-1]), *limits)
+    design = np.column_stack([(values - means) / stds, np.full(len(values), 10.0)])
+    model = sklearn.linear_model.LogisticRegression(
+        fit_intercept=False, solver="newton-cholesky", tol=1e-12
+    )
+    # Each sample both as right and as wrong, one of the two without weight: it wants two classes.
+    rows, classes = np.tile(design, (2, 1)), np.repeat([True, False], len(right))
+    *weights, bias = model.fit(rows, classes, np.concatenate([right, ~right])).coef_[0].tolist()
+    fitted = tuple(means.tolist()), tuple(stds.tolist()), tuple(weights), 10 * bias
+    return calibration.Confidence(tuple(inputs), *fitted, *limits)
 
 
 def _held_out_chances(
     inputs: Mapping[str, np.ndarray], right: np.ndarray, pictures: np.ndarray
 ) -> np.ndarray:
     """The chance of each sample by a regression without its picture, float64 [n]."""
-    folds, chances = np.unique(pictures, return_inverse=True)[1] % _NUM_FOLDS, np.empty(len(right))
+    folds, chances = np.unique(pictures, return_inverse=True)[1] % 5, np.empty(len(right))
     for fold in np.unique(folds):
         part = folds == fold
         rest = ~part if (~part).any() else part  # One picture alone.
@@ -281,7 +251,7 @@ def figures(
     errors = metrics.midpoint_distances(estimate.answers, pieces.nearest(estimate.answers))
     # A calibration that judges places alone does so with an angle that nothing exceeds.
     limits = asking.error_limit, asking.angle_limit or np.inf
-    wrong = answer_errors(estimate.answers, pieces, *limits) > asking.error_limit
+    wrong = is_wrong(estimate.answers, pieces, *limits)
     doubt, held = calibrated.doubt(estimate), contained(calibrated, estimate, pieces)
     columns = {f"{kind}_coverage": one for kind, one in held.items()}
     columns["radius"] = calibrated.regions.size("disc", calibrated.uncertainty(estimate))
@@ -295,13 +265,9 @@ def figures(
         columns["chance"] = chances = calibrated.confidence.chance(estimate.inputs)
     intervals = statistics.mean_intervals(columns, pictures, seed)
     if calibrated.confidence is not None:
-
-        def ece(rows: np.ndarray) -> float:
-            return statistics.chance_error(chances[rows], ~wrong[rows])
-
-        low, high = statistics.bootstrap_interval(ece, pictures, _NUM_RESAMPLES, seed)
-        everything = ece(np.arange(len(wrong)))
-        intervals["ece"] = {"mean": everything, "low": low, "high": high, "n": len(wrong)}
+        intervals["ece"] = statistics.bootstrap_interval(
+            lambda rows: statistics.chance_error(chances[rows], ~wrong[rows]), pictures, seed
+        )
     fitted_on = dataclasses.asdict(calibrated.fitted_on)
     fitted_on |= {"picture_ids": None, "num_pictures": len(fitted_on["picture_ids"])}
     return {

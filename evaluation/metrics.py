@@ -82,8 +82,7 @@ def mean_of_known(values: np.ndarray) -> float:
 def group_means(
     values: Mapping[str, np.ndarray], names: np.ndarray
 ) -> dict[str, dict[str, float | int]]:
-    """Means of columns [N] for each action, each food, or whatever `names` [N] are, sorted: {name:
-    {'n': number of samples, column: mean of what is not NaN, or NaN}}."""
+    """{name: {'n': samples, column: `mean_of_known`}} of columns [N], by names [N], sorted."""
     return {
         str(name): {"n": len(rows), **{k: mean_of_known(one[rows]) for k, one in values.items()}}
         for name, rows in groups(names)
@@ -97,8 +96,7 @@ def midpoint_hits(
     foods: np.ndarray | None = None,
     rows: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Where the midpoints of predictions [N, 4] lie among the foods of their pictures. Holds the
-    masks of one picture at a time.
+    """Where the midpoints of predictions [N, 4] lie among the foods of their pictures.
 
     `masks` packed uint8 [M, 236, 30] are of the food that an instruction means, `rows` int [N] says
     which belong to the predictions (None: all, in order). `sources` str [N] are equal for samples

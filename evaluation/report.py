@@ -15,7 +15,6 @@ import numpy as np
 
 from food_data import atomic_files, drawing
 
-_FOLDER = pathlib.Path(__file__).parent
 COLUMNS = ("centroid_mae", "angle_mae_mod180_deg", "elongated_angle_mae_mod180_deg")
 COLUMNS += ("hit_rate", "any_food_rate", "nearest_item_rate", "right_rate")
 _GROUPS = ("n", "centroid_mae", "elongated_angle_mae_mod180_deg", "hit_rate", "right_rate")
@@ -120,23 +119,18 @@ def text(document: Document) -> str:
 
 def write(document: Document, directory: str | os.PathLike[str]) -> pathlib.Path:
     """Writes report.html, which needs no other file, whole or not at all, and returns its path.
-
     `document` is that of `study.run`, with title, created, data, checkpoint, settings and versions;
-    the directory is made if it does not exist. Raises OSError if the file cannot be written.
-    """
+    the directory is made if it does not exist. Raises OSError if the file cannot be written."""
     import jinja2  # Here because it is not needed to print.
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
-    )
+    loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True)
     sections = tables(plain(document))
     sections["Settings and versions"] = [
         (name, [["name", "value"], *([key, str(one)] for key, one in document[name].items())])
         for name in ("data", "checkpoint", "settings", "versions")
     ]
-    examples = {
-        kind: [_example(one) for one in chosen] for kind, chosen in document["examples"].items()
-    }
+    examples = {kind: map(_example, chosen) for kind, chosen in document["examples"].items()}
     template = environment.get_template("report.html.jinja")
     html = template.render(document=document, sections=sections, examples=examples)
     path = pathlib.Path(directory) / "report.html"

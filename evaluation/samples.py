@@ -1,8 +1,5 @@
 """What evaluate.py and calibrate.py ask about: samples of a data set, or annotated photographs.
 
-Example: six samples of three pictures, the split validates samples 4 and 5, both of "plate_2.jpg".
-`read` gives the indices 4 and 5 and, for baselines, samples 0 to 3 in `train`.
-
 Pictures are told by their pixels, not by their names: "plate_0" of one data set is not "plate_0" of
 another, and a copy of a file under another name is the same picture. An id is the first 16
 hexadecimal digits of the BLAKE2b hash of a picture's uint8 pixels, "3f2a...".
@@ -29,15 +26,7 @@ from absl import logging
 
 import checkpoint_directory
 from evaluation import metrics, uncertainty
-from food_data import (
-    dataset_builder,
-    dataset_check,
-    framing,
-    mask_rules,
-    npz_dataset,
-    rlds,
-    splits,
-)
+from food_data import dataset_builder, dataset_check, framing, mask_rules, npz_dataset, rlds, splits
 
 if typing.TYPE_CHECKING:
     from evaluation import calibration
@@ -109,8 +98,7 @@ class Samples:
     @functools.cached_property
     def pieces(self) -> Pieces:
         """Every piece that is right for a sample, see the module; the labelled one comes first."""
-        data, rows, equal, found = self.dataset, self.indices, {}, []
-        pictures = self.pictures
+        data, rows, pictures, equal, found = self.dataset, self.indices, self.pictures, {}, []
         if data.sources is not None:  # Others of these pictures may not be asked about.
             rows = np.flatnonzero(np.isin(data.sources, pictures))
             pictures = data.sources[rows]
@@ -120,10 +108,9 @@ class Samples:
         equal = {row: others for others in equal.values() for row in others}
         pieces_of = functools.cache(self._pieces_of)
         for number, row in enumerate(self.indices.tolist()):
-            found += [(number, *piece) for piece in pieces_of(row)]
-            for one in equal[row]:
+            for one in sorted(equal[row], key=lambda one: one != row):
                 # A source may have several views: crops about each object, frames.
-                if one != row and np.array_equal(data.images[row], data.images[one]):
+                if one == row or np.array_equal(data.images[row], data.images[one]):
                     found += [(number, *piece) for piece in pieces_of(one)]
         numbers, labels, elongated = zip(*found)
         elongated = None if data.masks is None else np.array(elongated)
@@ -190,16 +177,14 @@ def training_samples(dataset_file: pathlib.Path) -> Samples:
 def unseen(
     samples: Samples, calibrated: calibration.UncertaintyCalibration, leave_out: bool = False
 ) -> Samples:
-    """The samples, without the pictures that calibrated and others of their sources, which may be
-    other crops, that is, other pixels. Raises ValueError if there are some that may not be left
-    out, or nothing else."""
+    """The samples, without the pictures that calibrated and other crops of their sources. Raises
+    ValueError if there are some that may not be left out, or nothing else."""
     seen = np.isin(samples.picture_ids, calibrated.fitted_on.picture_ids)
     seen = np.isin(samples.pictures, samples.pictures[seen]) | seen
     if seen.any() and (seen.all() or not leave_out):
         raise ValueError(
             f"uncertainty.json was fitted to pictures of {seen.sum()} of these {len(samples)} "
-            "samples, so its figures on them would be too good. Test on others; evaluate.py "
-            "--without_calibration leaves some out."
+            "samples. Test on others; evaluate.py --without_calibration leaves some out."
         )
     return samples.part(~seen)
 
@@ -220,8 +205,7 @@ def calibration_split(
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """With the flags of both programs: the checkpoint, what it is asked about, and how often that
-    is looked at."""
+    """With the flags of both programs."""
     made = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -253,9 +237,9 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
 
 
 def read(args: argparse.Namespace, contents: checkpoint_directory.Contents) -> Samples:
-    """What the flags of `parse` ask about; says how it differs from what the checkpoint knows.
-    Raises ValueError or OSError if files are absent or not as they should be, if nobody says how
-    pictures become square, or if instructions are not those of the checkpoint."""
+    """What the flags of `parse` ask about; photographs as the checkpoint knows them, unless
+    `--resize` and `--embeddings_dir` say otherwise. Logs how samples differ from what trained it;
+    raises ValueError or OSError if they do not fit, or files are not as they should be."""
     split_file, resize = args.split_file, contents.metadata.get("resize")
     if args.annotations is None:
         if split_file is None and args.split != "all":
@@ -266,10 +250,8 @@ def read(args: argparse.Namespace, contents: checkpoint_directory.Contents) -> S
         flags += args.converter_flags
         if not any(flag.split("=")[0] == "--resize" for flag in flags):
             if resize is None:
-                raise ValueError(
-                    f"{contents.directory} does not say how its pictures became square, as its "
-                    "data set did not. Give --resize."
-                )
+                folder = contents.directory
+                raise ValueError(f"{folder} lacks how its pictures became square. Give --resize.")
             flags += ["--resize", str(resize)]
         converters = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
         for command in dataset_builder.add_photo_commands(converters.add_subparsers()):

@@ -1,10 +1,10 @@
-"""Intervals over pictures, bounds of error rates, and how well doubts and deviations are judged.
+"""Intervals over pictures, and how well doubts, chances and deviations say what is wrong.
 
 Three foods on one plate are three samples, but not three independent ones: light, camera and plate
 are shared. So intervals draw whole pictures with replacement, each with all its samples. Example:
 picture A has the errors 1 and 3, picture B the error 5; the mean is 3. Drawing two pictures gives
-A A (mean 2), A B or B A (3), B B (5), with the chances 1/4, 1/2, 1/4. SciPy's `bootstrap` gives the
-same intervals for the same seed and takes ten times as long.
+A A (mean 2), A B or B A (3), B B (5), with the chances 1/4, 1/2, 1/4. SciPy's `bootstrap` takes ten
+times as long.
 
 `docs/evaluation.md` has formulas and sources. SciPy and scikit-learn are imported where they are
 used: they are slow, so not for --help.
@@ -56,32 +56,17 @@ def mean_intervals(
 
 
 def bootstrap_interval(
-    figure: Callable[[np.ndarray], float], pictures: np.ndarray, number: int, seed: int = 0
-) -> tuple[float, float]:
-    """95 % interval of a figure of sample numbers int [m]; `number` drawings of whole pictures."""
+    figure: Callable[[np.ndarray], float], pictures: np.ndarray, seed: int = 0
+) -> dict[str, float | int]:
+    """The same of a figure of sample numbers int [m], from 500 drawings of whole pictures."""
     rows = [one for _, one in metrics.groups(pictures)]
     rng, drawn = np.random.default_rng(seed), []
-    for _ in range(number):
+    for _ in range(500):
         some = rng.integers(0, len(rows), len(rows))
         drawn.append(figure(np.concatenate([rows[one] for one in some])))
-    return tuple(np.quantile(drawn, [0.025, 0.975]).tolist())
-
-
-def one_of_each_picture(pictures: np.ndarray, seed: int) -> np.ndarray:
-    """One sample of each picture [N], by lot: sorted sample numbers, int [K]."""
-    order = np.random.default_rng(seed).permutation(len(pictures))
-    return np.sort(order[np.unique(np.asarray(pictures)[order], return_index=True)[1]])
-
-
-def upper_bound(num_errors: int, number: int, confidence: float) -> float:
-    """The highest error rate that k errors among n independent samples leave likely: that at which
-    k or fewer errors have the chance 1 - confidence (Clopper and Pearson 1934). No error among 59
-    samples: (1 - p)^59 = 0.05 at p = 0.0495."""
-    import scipy.special
-
-    if num_errors == number:
-        return 1.0
-    return float(scipy.special.betaincinv(num_errors + 1, number - num_errors, confidence))
+    low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
+    everything = figure(np.arange(len(pictures)))
+    return {"mean": everything, "low": low, "high": high, "n": len(pictures)}
 
 
 def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -94,33 +79,35 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
     return float(sklearn.metrics.roc_auc_score(positive, scores))
 
 
-def ranking_figures(uncertainty: np.ndarray, error: np.ndarray) -> dict[str, float]:
-    """How well an uncertainty [N] says which answers are far off; errors [N] are distances of the
-    midpoints. 'auroc' of errors above `metrics.ERROR_LIMIT`; 'gain_20', by what share the mean
-    error falls if a human is asked about the 20 % most uncertain (NaN without an error). Samples
-    with equal uncertainty count as in a random order.
+def doubt_figures(
+    uncertainty: np.ndarray, answers: np.ndarray, std: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+    """How well an uncertainty [N] ranks the errors of answers [N, 4], the distances of their
+    midpoints, and how well standard deviations [N, 4], above 0, say how far coordinates are off.
 
-    Errors 1, 2, 3, 6 with the uncertainties 0.1, 0.3, 0.2, 0.9: 20 % of four, rounded up, is the
-    last one; the mean falls from 3 to 2, so the gain is a third."""
-    error, order = np.asarray(error, np.float64), np.argsort(uncertainty, kind="stable")
-    # The mean over all orders of equal uncertainties is that of samples with the same mean error.
-    _, group, counts = np.unique(uncertainty, return_inverse=True, return_counts=True)
-    expected = (np.bincount(group, error) / counts)[group][order]
-    # 0.2 * 15 is a little more than 3; no fourth sample is asked for that.
-    kept = max(1, len(order) - int(np.ceil(0.2 * len(order) - 1e-9)))
-    gain = 1 - expected[:kept].mean() / error.mean() if error.any() else NAN
-    return {"auroc": auroc(uncertainty, error > metrics.ERROR_LIMIT), "gain_20": float(gain)}
-
-
-def spread_figures(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """How well standard deviations [N, D], above 0, say how far answers `mean` [N, D] are off
-    labels [N, D]: 'nll' in nats and the share of labels in 90 % intervals, over all coordinates."""
+    'auroc' of errors above `metrics.ERROR_LIMIT`; 'gain_20', by what share the mean error falls if
+    a human is asked about the 20 % most uncertain (NaN without an error; equal ones count as in a
+    random order). Errors 1, 2, 3, 6 with the uncertainties 0.1, 0.3, 0.2, 0.9: 20 % of four,
+    rounded up, is the last one; the mean falls from 3 to 2, so the gain is a third. 'nll' in nats
+    and 'coverage_90', the share of labels in 90 % intervals, take errors for normally distributed:
+    answer 0.50, std 0.02, label 0.53 is z = 1.5 deviations off, inside 0.50 -+ 0.0329, with the nll
+    1.5^2 / 2 + log(0.02) + log(2 pi) / 2 = -1.868."""
     import scipy.special
 
-    z = (np.asarray(labels, np.float64) - mean) / np.asarray(std, np.float64)
+    error = metrics.midpoint_distances(answers, labels)
+    # The mean over all orders of equal uncertainties is that of samples with the same mean error.
+    _, group, counts = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    expected = (np.bincount(group, error) / counts)[group][np.argsort(uncertainty, kind="stable")]
+    # 0.2 * 15 is a little more than 3; no fourth sample is asked for that.
+    kept = max(1, len(error) - int(np.ceil(0.2 * len(error) - 1e-9)))
+    z = (np.asarray(labels, np.float64) - answers) / np.asarray(std, np.float64)
     nll = np.square(z) / 2 + np.log(std) + np.log(2 * np.pi) / 2
-    inside = np.abs(z) <= scipy.special.ndtri(0.95)
-    return {"nll": float(nll.mean()), "coverage_90": float(inside.mean())}
+    return {
+        "auroc": auroc(uncertainty, error > metrics.ERROR_LIMIT),
+        "gain_20": float(1 - expected[:kept].mean() / error.mean()) if error.any() else NAN,
+        "nll": float(nll.mean()),
+        "coverage_90": float((np.abs(z) <= scipy.special.ndtri(0.95)).mean()),
+    }
 
 
 def chance_error(chances: np.ndarray, right: np.ndarray) -> float:

@@ -1,17 +1,10 @@
 """An evaluation from answers to the document that is printed, written and drawn.
 
-`run` gives a dictionary of JSON types (but for the pictures of the examples), in which numbers that
-are not known are None:
-
-| key         | holds                                                                              |
-|-------------|------------------------------------------------------------------------------------|
-| errors      | of each kind of answer: {column: {'mean', 'low', 'high', 'n'}}, 95 % intervals     |
-| groups      | the model's, by action, food and folder                                            |
-| comparison  | with another checkpoint, or None                                                   |
-| uncertainty | a row for each source, and one with calibrated standard deviations                 |
-| calibration | what uncertainty.json is worth here, or None                                       |
-| absent_food | how doubtful the model is if it is asked for food that is not there, or None       |
-| examples    | the worst and the most uncertain samples, to draw                                  |
+`run` gives a dictionary: the `errors` of each kind of answer {column: {'mean', 'low', 'high', 'n'}}
+with 95 % intervals, the model's in `groups` by action, food and folder, its `comparison` with
+another checkpoint, `uncertainty` (a row for each source, and one with calibrated std), what
+`calibration` and the doubt about `absent_food` are worth, and `examples` to draw. What is not known
+is None.
 
 Where a picture has several equal pieces of the asked food, figures of uncertainty, calibration and
 `right_rate` are of the nearest or any right one; the other errors are of the label.
@@ -82,12 +75,10 @@ def run(
         std = {source.label: np.maximum(estimate.std, calibration.MIN_STD)}
         if calibrated is not None and estimate is first:
             std[f"{source.label}, calibrated"] = calibrated.calibrated_std(estimate.std)
-        nearest = samples.pieces.nearest(estimate.answers)
-        distances = metrics.midpoint_distances(estimate.answers, nearest)
-        ranking = statistics.ranking_figures(estimate.score, distances)
+        nearest, score = samples.pieces.nearest(estimate.answers), next(iter(estimate.scores))
         for label, one in std.items():
-            row = {"label": label, "score": next(iter(estimate.scores)), **ranking}
-            row |= statistics.spread_figures(estimate.answers, one, nearest)
+            of = estimate.score, estimate.answers, one, nearest
+            row = {"label": label, "score": score, **statistics.doubt_figures(*of)}
             found["uncertainty"].append(row)
     if calibrated is not None:
         found["calibration"] = calibration_fit.figures(calibrated, first, samples, seed)
@@ -102,7 +93,7 @@ def run(
         if calibrated is not None:
             row["asked_share"] = calibrated.asking.ask(doubts[1]).mean()
         found["absent_food"] = row
-    examples = _examples(samples, answers["model"], first, calibrated, num_examples)
+    examples = {} if first is None else _examples(samples, first, calibrated, num_examples)
     return report.plain(found) | {"examples": examples}
 
 
@@ -127,9 +118,9 @@ def _groups(
 
 def columns_of(answers: np.ndarray, samples: Samples) -> dict[str, np.ndarray]:
     """The errors of answers float [n, 4] to samples: {column: float64 [n]}, NaN where unknown."""
-    columns, limits = metrics.error_columns(answers, samples.labels), calibration_fit.LIMITS
-    right = calibration_fit.answer_errors(answers, samples.pieces, *limits) <= limits[0]
-    columns["right_rate"] = right.astype(np.float64)
+    columns = metrics.error_columns(answers, samples.labels)
+    wrong = calibration_fit.is_wrong(answers, samples.pieces, *calibration_fit.LIMITS)
+    columns["right_rate"] = 1.0 - wrong
     masks = samples.dataset.masks
     if masks is not None:
         names = samples.names("sources"), samples.names("food_types")
@@ -142,18 +133,14 @@ def columns_of(answers: np.ndarray, samples: Samples) -> dict[str, np.ndarray]:
 
 def _examples(
     samples: Samples,
-    answers: np.ndarray,
-    found: Estimate | None,
+    found: Estimate,
     calibrated: calibration.UncertaintyCalibration | None,
     number: int,
 ) -> dict[str, list[dict[str, typing.Any]]]:
     """{'worst', 'most_uncertain'}: so many samples each, with their pictures."""
-    answers = answers if found is None else found.answers
-    labels = samples.pieces.nearest(answers)
-    distances = metrics.midpoint_distances(answers, labels)
-    chosen = {"worst": np.argsort(-distances, kind="stable")}
-    if found is not None:
-        chosen["most_uncertain"] = np.argsort(-found.score, kind="stable")
+    labels = samples.pieces.nearest(found.answers)
+    distances = metrics.midpoint_distances(found.answers, labels)
+    chosen = {"worst": -distances, "most_uncertain": -found.score}
 
     def example(row: int) -> dict[str, typing.Any]:
         index, one = samples.indices[row], samples.part(np.array([row]))
@@ -163,24 +150,24 @@ def _examples(
             "image": np.array(samples.dataset.images[index]),
             **dict(zip(("action", "food", "picture"), ("" if n is None else n[0] for n in names))),
             "sample": index,
-            "predicted": answers[row],
+            "predicted": found.answers[row],
             "labelled": labels[row],
             "centroid_distance": distances[row],
-            "uncertainty": None if found is None else found.score[row],
+            "uncertainty": found.score[row],
             "asked": None if said is None else said.ask_human,
             "radius": None if said is None else said.radius,
         }
 
-    return {kind: [example(row) for row in rows[:number]] for kind, rows in chosen.items()}
+    return {
+        kind: [example(row) for row in np.argsort(values, kind="stable")[:number]]
+        for kind, values in chosen.items()
+    }
 
 
 def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
-    """Answers float64 [n, 4] that a model has to beat, as far as what they need is known.
-
-    Example of "mean of action and food": training labels of "skewering banana" with the midpoints
-    (0.4, 0.4) and (0.6, 0.4) make it answer (0.5, 0.4) to every "skewering banana". It answers
-    "skewering grape" with the mean of all skewering if training had no such sample, and else with
-    that of all."""
+    """Answers float64 [n, 4] that a model has to beat, as far as what they need is known. "mean of
+    action and food" answers with the mean of all skewering if training had no such pair, and else
+    with that of all."""
     found, number, train = {}, len(samples), samples.train
     if train is not None:
         labels = np.asarray(train.labels, np.float64)
@@ -203,11 +190,9 @@ def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
 
 def colour_answer(image: np.ndarray) -> np.ndarray:
     """The main axis of the most colourful region of uint8 RGB [H, W, 3]: float64 [4], in 0..1;
-    `CENTRE` if nothing stands out, as in a picture of one colour.
-
-    Plates and tables tend to be grey, white or brown, food to be green, red or yellow: the largest
-    part of high chroma (CIE L*a*b*, Otsu's threshold) that does not touch the picture's edge (the
-    table does); if each one does, the largest of all."""
+    `CENTRE` if nothing stands out, as in a picture of one colour. Plates and tables tend to be grey
+    or brown, food to be green, red or yellow: the largest part of high chroma that does not touch
+    the picture's edge (the table does); if each one does, the largest of all."""
     smooth = cv2.GaussianBlur(image, (0, 0), 2).astype(np.float32) / 255
     lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB)
     chroma = np.hypot(lab[..., 1], lab[..., 2])

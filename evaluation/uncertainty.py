@@ -1,9 +1,5 @@
 """Where a model's uncertainty comes from: answers, their standard deviations and scores of doubt.
 
-    source = uncertainty.parse("token_distribution", agent)
-    found = uncertainty.collect(source, samples)
-    found.answers, found.std, found.score
-
 docs/evaluation.md ("Scores of doubt") has the sources and the formulas of scores and features.
 
 Example, a coordinate of 5 tokens with the probabilities 0.1, 0.6, 0.2, 0.1, 0. A token stands for
@@ -76,8 +72,8 @@ class Estimate:
 
     def moved(self, factors: np.ndarray, shifts: np.ndarray) -> Estimate:
         """The same in coordinates of another square: coordinate * factor + shift, [N, 2] each, see
-        `framing.relative`. Lengths (answers, std, widths and spreads) become those of that square,
-        an entropy that of densities over it; factors 1 and shifts 0 leave every bit as it is."""
+        `framing.relative`. Lengths become those of that square, an entropy that of densities over
+        it; factors 1 and shifts 0 leave every bit as it is."""
         both = np.tile(factors, 2)
         answers = (self.answers * both + np.tile(shifts, 2)).astype(self.answers.dtype)
         lengths = np.sqrt(factors.prod(axis=1))
@@ -92,11 +88,18 @@ def from_distributions(
     answers: np.ndarray, probabilities: np.ndarray, coding: str = action_tokenizer.ENDPOINTS
 ) -> Estimate:
     """What one pass says: answers [B, 4] and probabilities [B, 4, V] of tokens of a coding. Scores
-    'credible_width', 'entropy', 'midpoint_std'; ValueError if rows are no probabilities."""
+    'credible_width', 'entropy', 'midpoint_std'. The std is the root mean square distance of tokens
+    from the answer. Raises ValueError unless rows sum to 1, which also NaN does not."""
     import scipy.special  # Slow, so not for --help.
 
-    std, midpoint = execution_parameters_std(probabilities, answers, coding)
     probabilities = np.asarray(probabilities, np.float64)
+    if not ((abs(probabilities.sum(axis=-1) - 1) < 1e-3).all() and (probabilities >= 0).all()):
+        raise ValueError("Expected probabilities that sum to 1; take the softmax of logits first.")
+    values = action_tokenizer.bin_values(probabilities.shape[-1])
+    coded = action_tokenizer.encode(np.asarray(answers, np.float64), coding)
+    squared = np.sum(probabilities * np.square(values - coded[..., None]), axis=-1)
+    offsets = probabilities @ values - coded
+    std, midpoint = action_tokenizer.std_about(np.sqrt(squared), offsets, coding)
     scores = {
         "credible_width": credible_width(probabilities).mean(axis=-1),
         "entropy": scipy.special.entr(probabilities).sum(axis=-1).mean(axis=-1),
@@ -125,28 +128,10 @@ def from_samples(samples: np.ndarray) -> Estimate:
     return Estimate(answers, std, {"midpoint_spread": spread}, motion_features(answers, doubled))
 
 
-def execution_parameters_std(
-    probabilities: np.ndarray, answers: np.ndarray, coding: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean square distance of tokens [..., 4, V] from an answer [..., 4] (the standard
-    deviation if it is the mean): of the coordinates, float64 [..., 4], and of the midpoint, x and y
-    together, float64 [...]. Raises ValueError unless rows sum to 1, which also NaN does not."""
-    probabilities = np.asarray(probabilities, np.float64)
-    if not ((abs(probabilities.sum(axis=-1) - 1) < 1e-3).all() and (probabilities >= 0).all()):
-        raise ValueError(
-            "token distributions: expected probabilities of at least 0 that sum to 1, got others; "
-            "take the softmax of logits first."
-        )
-    values = action_tokenizer.bin_values(probabilities.shape[-1])
-    coded = action_tokenizer.encode(np.asarray(answers, np.float64), coding)
-    squared = np.sum(probabilities * np.square(values - coded[..., None]), axis=-1)
-    return action_tokenizer.std_about(np.sqrt(squared), probabilities @ values - coded, coding)
-
-
 def credible_width(probabilities: np.ndarray) -> np.ndarray:
     """Share of the tokens [..., V], likeliest first, that hold 99 % of the probability; the last of
     them counts by the part of it that is needed, so equal values are rare. [...]."""
-    likeliest = np.sort(np.asarray(probabilities, np.float64), axis=-1)[..., ::-1]
+    likeliest = np.sort(probabilities, axis=-1)[..., ::-1]
     held = np.cumsum(likeliest, axis=-1)
     # Rows that rounding lets sum to less than 1 still hold 99 % of what they have.
     wanted = CREDIBLE_MASS * held[..., -1:]
@@ -157,12 +142,10 @@ def credible_width(probabilities: np.ndarray) -> np.ndarray:
 
 
 def rivalry(midpoint: np.ndarray) -> np.ndarray:
-    """How likely the second likeliest place is, compared with the likeliest: float64 [N], 0..1.
-
-    `midpoint` [N, 2, K] are probabilities of cx and cy in K steps over 0..1. In the coordinate with
-    the stronger rival: the probability within 0.05 of the likeliest other place, at least 0.1 away,
-    divided by that within 0.05 of the likeliest.
-    """
+    """How likely the second likeliest place is, compared with the likeliest, float64 [N], 0..1, of
+    probabilities [N, 2, K] of cx and cy in K steps over 0..1. In the coordinate with the stronger
+    rival: the probability within 0.05 of the likeliest other place, at least 0.1 away, divided by
+    that within 0.05 of the likeliest."""
     steps = midpoint.shape[-1]
     half = max(1, math.ceil(_PLACE_WIDTH / 2 * steps))
     held = np.cumsum(np.pad(midpoint, [(0, 0), (0, 0), (half + 1, half)]), axis=-1)
@@ -234,25 +217,23 @@ class Source:
             return from_samples(np.asarray(agent.forward(*asked, **sampling)))
         if not isinstance(agent, framing.Voted):
             found = map(np.asarray, agent.forward_with_distributions(*asked))
-            return from_distributions(*found, agent.action_coding)
+            return from_distributions(*found, agent.action_tokenizer)
         votes, probabilities = agent.votes(*asked)
         answers = framing.vote(votes)
-        found = from_distributions(answers, probabilities, agent.action_coding)
+        found = from_distributions(answers, probabilities, agent.action_tokenizer)
         disagreement = framing.distances(votes, answers[:, np.newaxis])[..., 0].mean(axis=1)
         return dataclasses.replace(found, features=found.features | {"disagreement": disagreement})
 
 
 def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -> Source:
-    """The source that a text names, of `FORMS`. "default" is that of `fitted_on`, the
-    `calibration.FittedOn` of what calibrated the model; if nothing did, the tokens of a model that
-    has them, else mc_dropout:head:16. Raises ValueError if there is no such source, or the model
-    lacks what it needs."""
-    if text == "default" and fitted_on is not None:
-        text = fitted_on.source
-        if text == "mc_dropout":
-            text += f":{fitted_on.scope}:{fitted_on.num_samples}"
-    elif text == "default":
+    """The source that a text names, of `FORMS`; `fitted_on` is the `calibration.FittedOn` of what
+    calibrated the model, if anything did. Raises ValueError if there is no such source, or the
+    model lacks what it needs."""
+    if text == "default" and fitted_on is None:
         text = "token_distribution" if agent.has_distributions else "mc_dropout:head:16"
+    elif text == "default":
+        scope = f":{fitted_on.scope}:{fitted_on.num_samples}" if fitted_on.scope else ""
+        text = fitted_on.source + scope
     match = re.fullmatch(r"mc_dropout:(head|full):(\d+)", text)
     if match and int(match[2]) > 1:
         return Source(agent, "mc_dropout", match[1], int(match[2]))
@@ -261,15 +242,15 @@ def parse(text: str, agent: agent_wrapper.Agent, fitted_on: typing.Any = None) -
     if not agent.has_distributions:
         raise ValueError(
             "uncertainty token_distribution: expected a model with loss_type 'cross_entropy', got "
-            "one that regresses coordinates and has no tokens. Use mc_dropout:head:16."
+            "one that regresses coordinates. Use mc_dropout:head:16."
         )
     return Source(agent, text)
 
 
 @dataclasses.dataclass(frozen=True)
 class Frames:
-    """What the last pass of a model looks at: crops of the data set's photos, or of its pictures
-    where it has none. The answers of `agent` choose the crops."""
+    """What the last pass of a model looks at: crops, which the answers of `agent` choose, of the
+    data set's photos, or of its pictures where it has none."""
 
     agent: agent_wrapper.Agent | framing.Voted
     dataset: npz_dataset.FoodDataset
@@ -283,7 +264,7 @@ class Frames:
         files, photos = self.dataset.photos, images
         placements = [image_placement.place(images[0], "stretch")[1]] * len(rows)
         if files is not None:
-            photos = _Photos([files[row].path for row in rows])
+            photos = _Photos(files[row].path for row in rows)
             placements = [files[row].placement for row in rows]
         firsts = [framing.View(*pair) for pair in zip(images, placements)]
         views = framing.look(self.agent.forward, photos, firsts, embeddings, self.framing)
@@ -313,9 +294,8 @@ def collect(
     frames: Frames | None = None,
 ) -> Estimate:
     """Asks a source about n samples, one batch of pictures in memory at a time: the estimate in
-    coordinates of the data set's pictures. What is random depends on `batch_size` and `seed`.
-    `embeddings` float32 [n, 512] are the instructions that are asked with (None: the samples' own),
-    `frames` says what the last pass looks at (None: one pass)."""
+    coordinates of the data set's pictures. `embeddings` float32 [n, 512] are what is asked (None:
+    the samples' own instructions), `frames` says what the last pass looks at (None: one pass)."""
     dataset, indices, parts = samples.dataset, samples.indices, []
     starts = range(0, len(samples), batch_size)
     for start in tqdm.tqdm(starts, unit="batch", leave=False, disable=None):
@@ -327,9 +307,13 @@ def collect(
             images, moved = frames.look(indices[part], images, asked)
         found = source(images, asked, (seed + start) % 2**31)
         parts.append(found if moved is None else found.moved(*moved))
-    tables = (
-        {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-        for tables in ([one.scores for one in parts], [one.features for one in parts])
+
+    def joined(tables: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([one[name] for one in tables]) for name in tables[0]}
+
+    return Estimate(
+        np.concatenate([one.answers for one in parts]),
+        np.concatenate([one.std for one in parts]),
+        joined([one.scores for one in parts]),
+        joined([one.features for one in parts]),
     )
-    answers, std = (np.concatenate([getattr(one, n) for one in parts]) for n in ("answers", "std"))
-    return Estimate(answers, std, *tables)

@@ -75,14 +75,14 @@ def test_a_useless_model_is_named_and_has_an_exit_code_of_its_own(folder, run_di
     assert found.asking.expected_error_rate > 0.25
 
 
-def test_all_samples_may_calibrate_to_an_error_rate(folder, run_dir, capsys):
-    more = ["--split", "all", "--fraction", "1", "--target_error_rate", "0.9"]
+def test_all_samples_may_calibrate(folder, run_dir, capsys):
+    more = ["--split", "all", "--fraction", "1", "--target_query_rate", "0.1"]
     more += ["--error_limit", "0.7", "--coverage", "0.8", "--floor_error_rate", "0.9"]
     assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more)) == 0, capsys.readouterr().err
     assert "nothing is left to test on" in capsys.readouterr().out
     found = calibration.parse((run_dir / calibration.FILE_NAME).read_text(), "")
     assert found.fitted_on.num_calibration_samples == 48
-    assert (found.asking.target, found.asking.target_rate) == ("error_rate", 0.9)
+    assert (found.asking.target, found.asking.target_rate) == ("query_rate", 0.1)
     assert (found.asking.error_limit, found.regions.coverage) == (0.7, 0.8)
 
 

@@ -5,6 +5,7 @@ import types
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from evaluation import calibration_fit, statistics, uncertainty
 from evaluation.samples import Pieces
@@ -76,62 +77,31 @@ def test_new_samples_are_covered_with_the_promised_chance(adaptive):
         assert 0.875 <= np.mean(values) <= 0.9 + 1 / 41 + 0.025, name
 
 
-def choose(doubt, wrong, target, rate, pictures=None):
+def choose(doubt, wrong, pictures=None):
     pictures = np.arange(len(doubt)) if pictures is None else pictures
-    wrong = np.asarray(wrong, bool)
-    return calibration_fit.choose_threshold(np.array(doubt), wrong, target, rate, pictures, 0)
+    return calibration_fit.choose_threshold(doubt, wrong, 0.2, pictures, 0)
 
 
-def test_query_rate_by_hand():
+def test_the_threshold_by_hand():
     doubt = np.arange(1, 10) / 100
-    found = choose(doubt, doubt > 0.045, "query_rate", 0.2)
-    assert found == {
+    assert choose(doubt, doubt > 0.045) == {
         "threshold": 0.08,  # Rank ceil(10 * 0.8) = 8 of 9.
         "expected_query_rate": pytest.approx(1 / 9),
         "expected_error_rate": pytest.approx(4 / 8),
-        "error_rate_bound": statistics.upper_bound(4, 8, 0.95),
+        "error_rate_bound": pytest.approx(0.8071, abs=1e-4),
     }
+    assert scipy.stats.binom.cdf(4, 8, 0.8071) == pytest.approx(0.05, abs=1e-4)
+    assert choose(doubt, doubt > 0)["error_rate_bound"] == 1
     # Equal doubts are asked all or none.
-    assert choose([0.1] * 50 + [0.2] * 50, [0] * 100, "query_rate", 0.3)["threshold"] == 0.2
-
-
-def test_error_rate_by_hand():
-    """The 40 least doubted of 100 have no error: a bound of 0.139, see the module."""
-    doubt = np.arange(100.0)
-    found = choose(doubt, doubt >= 40, "error_rate", 0.15)
-    assert 39 <= found["threshold"] < 40
-    assert found["expected_query_rate"] == pytest.approx(0.6)
-    assert found["expected_error_rate"] == 0
-    assert found["error_rate_bound"] == pytest.approx(1 - (0.05 / 20) ** (1 / 40))
-    with pytest.raises(ValueError, match="0.05 cannot be promised .* at least 0.139 can"):
-        choose(doubt, doubt >= 40, "error_rate", 0.05)
-    found = choose(np.arange(500.0), np.zeros(500), "error_rate", 0.05)
-    assert (found["threshold"], found["expected_query_rate"]) == (None, 0)
-
-
-def plates(rng, number):
-    """Doubt u in 0..1; an answer is wrong with the chance 0.8 u^6."""
-    doubt = rng.random(number)
-    return doubt, rng.random(number) < 0.8 * doubt**6
-
-
-def test_error_rate_is_kept_with_the_confidence():
-    """Below t the true error rate is 0.8 t^6 / 7; at most 5 % of the splits may exceed 0.05."""
-    rng, true_rates = np.random.default_rng(0), []
-    for _ in range(100):
-        found = choose(*plates(rng, 500), "error_rate", 0.05)
-        true_rates.append(0.8 * (found["threshold"] or 1) ** 6 / 7)
-        assert found["error_rate_bound"] <= 0.05
-    assert np.mean(np.array(true_rates) > 0.05) <= 0.05
-    assert np.mean(true_rates) > 0.01  # not by asking always
+    doubt = np.repeat([0.1, 0.2], 50)
+    assert choose(doubt, doubt > 1)["threshold"] == 0.2
 
 
 def test_bounds_count_pictures_not_samples():
     """Ten copies of each sample promise no more than one."""
-    doubt, wrong = plates(np.random.default_rng(2), 60)
-    once = choose(doubt, wrong, "query_rate", 0.2)
-    copies = [np.repeat(one, 10) for one in (doubt, wrong, np.arange(60))]
-    assert choose(*copies[:2], "query_rate", 0.2, copies[2]) == once
+    doubt = np.random.default_rng(2).random(60)
+    copies = [np.repeat(one, 10) for one in (doubt, doubt > 0.7, np.arange(60))]
+    assert choose(*copies) == choose(doubt, doubt > 0.7)
 
 
 def test_an_answer_about_any_equal_piece_is_right():
@@ -140,12 +110,10 @@ def test_an_answer_about_any_equal_piece_is_right():
     labels = np.tile([[0.2, 0.5, 0.4, 0.5], [0.7, 0.4, 0.7, 0.6]], (3, 1))
     pieces = Pieces(np.repeat(np.arange(3), 2), labels, np.ones(6, bool))
     answers = np.array([[0.71, 0.4, 0.71, 0.6], [0.61, 0.5, 0.81, 0.5], [0.4, 0.5, 0.6, 0.5]])
-    # The larger one of distance and angle: 90 degrees are 4.5 times the limit.
-    found = calibration_fit.answer_errors(answers, pieces, 0.05, 20.0)
-    np.testing.assert_allclose(found, [0.01, 0.225, 0.2])
+    assert calibration_fit.is_wrong(answers, pieces, 0.05, 20.0).tolist() == [False, True, True]
     round_ones = dataclasses.replace(pieces, elongated=np.zeros(6, bool))
-    found = calibration_fit.answer_errors(answers[:, [2, 3, 0, 1]], round_ones, 0.05, 20.0)
-    np.testing.assert_allclose(found, [0.01, 0.01, 0.2])
+    found = calibration_fit.is_wrong(answers[:, [2, 3, 0, 1]], round_ones, 0.05, 20.0)
+    assert found.tolist() == [False, False, True]
     estimate = uncertainty.Estimate(
         answers, np.full((3, 4), 0.01), {"u": np.full(3, 0.02)}, {"axis_spread": np.zeros(3)}
     )
@@ -169,10 +137,10 @@ def test_a_useless_model_does_not_meet_the_floor():
 
 
 def test_what_is_fitted_holds_on_other_answers():
-    fitted = fit(*drawn(0, 1500), target_rate=0.3)
+    fitted = fit(*drawn(0, 1500), query_rate=0.3)
     test, estimate = drawn(1, 3000)
     np.testing.assert_allclose(fitted.std_scale[::2], 3, rtol=0.15)
-    wrong = calibration_fit.answer_errors(estimate.answers, test.pieces, 0.05, 20) > 0.05
+    wrong = calibration_fit.is_wrong(estimate.answers, test.pieces, 0.05, 20)
     chance = fitted.confidence.chance(estimate.inputs)
     assert statistics.chance_error(chance, ~wrong) < 0.05
     # The score of the place knows nothing of the turned ones.
@@ -218,10 +186,10 @@ def test_too_little_and_bad_data_are_refused():
     for one, settings, message in (
         (drawn(6, 6), {}, "at least 9 calibration samples"),
         (drawn(6, 9), {}, "at least 4 calibration samples .*pictures"),
-        ((samples, nan), {}, "a score is NaN"),
+        ((samples, nan), {}, "NaN"),
         ((samples, exact), {}, "4 numbers above 0 as std_scale"),
-        ((samples, estimate), {"target_rate": 1.0}, "Expected 0 < target rate < 1"),
-        ((samples, estimate), {"coverage": 1.0}, "Expected 0 < coverage < 1"),
+        ((samples, estimate), {"query_rate": 1.0}, "Expected a chance between 0 and 1, got 0"),
+        ((samples, estimate), {"coverage": 1.0}, "Expected a chance between 0 and 1, got 1"),
         ((samples, estimate), {"floor_error_rate": 1.5}, "a floor of 0..1"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -39,8 +39,7 @@ def test_angle_errors_are_wrapped():
 
 def test_lengths_of_each_sample():
     found = metrics.error_columns(
-        [[0.2, 0.5, 0.8, 0.5], [0.1, 0.1, 0.5, 0.5]],
-        [[0.3, 0.5, 0.9, 0.5], [0.1, 0.1, 0.8, 0.9]],
+        [[0.2, 0.5, 0.8, 0.5], [0.1, 0.1, 0.5, 0.5]], [[0.3, 0.5, 0.9, 0.5], [0.1, 0.1, 0.8, 0.9]]
     )
     expected = {
         "centroid_error": [0.1, 0.25],  # 3-4-5

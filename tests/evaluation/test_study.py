@@ -117,8 +117,8 @@ def test_examples_are_the_worst_and_those_least_sure_of(everything):
     assert worst["asked"] is True
     assert worst["radius"] > 0
     bare = agents.samples([0, 1], sources=None, food_types=None, action_names=None)
-    (one,) = run(bare, num_examples=1)["examples"]["worst"]
-    assert (one["sample"], one["picture"], one["uncertainty"]) == (1, "", None)
+    (one,) = run(bare, sources=[agents.tokens()], num_examples=1)["examples"]["worst"]
+    assert (one["sample"], one["picture"], one["asked"], one["radius"]) == (1, "", None, None)
 
 
 def test_the_same_seed_gives_the_same_document_and_json_holds_it(everything):

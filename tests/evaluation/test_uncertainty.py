@@ -24,7 +24,7 @@ def test_example_of_the_module():
     np.testing.assert_allclose(found.score, 0.78)  # 0.6, 0.2, 0.1 and 0.09 of the last 0.1
     np.testing.assert_allclose(found.scores["midpoint_std"], (4 * 0.038125) ** 0.5 / 2)
     for row in ([2.0, -3.0, 2.0], [1.0, 2.0, 3.0], [np.nan, 0.5, 0.5]):
-        with pytest.raises(ValueError, match="expected probabilities.*softmax"):
+        with pytest.raises(ValueError, match="Expected probabilities.*softmax"):
             uncertainty.from_distributions(answer, np.tile(row, (1, 4, 1)))
 
 
