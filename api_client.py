@@ -465,7 +465,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drawn = "file for the photo with the motion drawn on it; needs the rest of the project"
     add("--save_picture", type=pathlib.Path, help=drawn)
     flags = parser.parse_args(arguments)
-    if (flags.action is None) != (flags.food_type is None) or not (flags.action or flags.text):
+    if bool(flags.action) != bool(flags.food_type) or not (flags.action or flags.text):
         parser.error("expected --action and --food_type, or --text, or all three")
     if flags.num_samples is None and (flags.seed is not None or flags.dropout_scope):
         parser.error("--seed and --dropout_scope are for samples: give --num_samples too")

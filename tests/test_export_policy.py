@@ -34,6 +34,7 @@ GOLDEN = pathlib.Path(__file__).with_name("golden") / "savedmodel"
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 RT1 = (*small_model.TINY, *small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 2")
 COUNTS = {"rt1main": 732, "rt1multirobot": 760, "rt1simreal": 732}
+LoadError = checkpoint_loading.CheckpointLoadError
 
 
 @pytest.fixture(autouse=True)
@@ -60,22 +61,25 @@ def rt1(tmp_path_factory):
     return agent, prefix, folder / "exported"
 
 
-def episode(agent, num_steps):
-    """Observations, and what the agent's own policy answers to them one after the other."""
+def answers_of(agent, images, embedding):
+    """What the agent's own policy answers to one image after the other, uint8 [T, 1, H, W, 3]."""
     policy = agent.sequence_agent.policy
     state, answers = policy.get_initial_state(1), []
-    height, width, _ = policy.time_step_spec.observation["image"].shape
-    images = np.random.default_rng(3).integers(0, 256, (num_steps, 1, height, width, 3), np.uint8)
-    embedding = np.random.default_rng(4).standard_normal((1, 512)).astype(np.float32)
     for image in images:
-        observation = {
-            "image": tf.constant(image),
-            "natural_language_embedding": tf.constant(embedding),
-        }
-        answer = policy.action(time_step.transition(observation, tf.zeros(1)), state)
+        seen = {"image": image, "natural_language_embedding": embedding}
+        seen = tf.nest.map_structure(tf.constant, seen)
+        answer = policy.action(time_step.transition(seen, tf.zeros(1)), state)
         state = answer.state
         answers.append({key: value.numpy()[0] for key, value in answer.action.items()})
-    return images, embedding, answers
+    return answers
+
+
+def episode(agent, num_steps=4):
+    """Observations, and what the agent's own policy answers to them."""
+    shape = agent.sequence_agent.policy.time_step_spec.observation["image"].shape
+    images = np.random.default_rng(3).integers(0, 256, (num_steps, 1, *shape), np.uint8)
+    embedding = np.random.default_rng(4).standard_normal((1, 512)).astype(np.float32)
+    return images, embedding, answers_of(agent, images, embedding)
 
 
 def test_a_public_client_gets_the_answers_of_our_own_policy(rt1):
@@ -84,23 +88,25 @@ def test_a_public_client_gets_the_answers_of_our_own_policy(rt1):
     client = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
         str(folder), load_specs_from_pbtxt=True, use_tf_function=True
     )
-    images, embedding, expected = episode(agent, 4)
+    images, embedding, expected = episode(agent)
     state = client.get_initial_state(batch_size=1)
     given = tf.nest.map_structure(
         lambda spec: np.full(spec.shape, b"" if spec.dtype == object else 0, spec.dtype),
         client.time_step_spec.observation,
     )
     assert len(given) == 14
-    for number, image in enumerate(images):
+    for image, answers in zip(images, expected):
         observation = given | {"image": image[0], "natural_language_embedding": embedding[0]}
         answer = client.action(time_step.transition(observation, np.float32(0)), state)
         state = answer.state
-        for key, value in expected[number].items():
+        for key, value in answers.items():
             np.testing.assert_allclose(answer.action[key], value, atol=1e-5, err_msg=key)
     assert not all(np.array_equal(expected[0][key], expected[1][key]) for key in expected[0])
     assert client.get_train_step() == 7
     metadata = json.loads(client.get_metadata()["metadata"].numpy())
     assert (metadata["checkpoint"], metadata["time_sequence_length"]) == ("ckpt-7", 2)
+    # Our own programs find the configuration in it.
+    assert rt1_policy.RT1Policy.load(folder).image_shape == (small_model.SIDE, small_model.SIDE, 3)
 
 
 def test_the_specs_are_those_of_the_released_policies(rt1):
@@ -120,9 +126,8 @@ def test_export_then_import_is_bit_equal_and_notices_exchanged_variables(rt1, tm
     loaded = small_model.build(*RT1, weights_seed=2)
     report = run_setup.load_pretrained_checkpoint(loaded, folder)
     assert (len(report.loaded), report.note) == (len(agent.network.variables), "")
-    expected = [variable.numpy() for variable in agent.network.variables]
-    for value, variable in zip(expected, loaded.network.variables, strict=True):
-        np.testing.assert_array_equal(value, variable.numpy())
+    expected = small_model.values(agent.network.variables)
+    assert small_model.same(small_model.values(loaded.network.variables), expected)
 
     copy = shutil.copytree(folder, tmp_path / "copy")
     prefix = str(copy / "variables" / "variables")
@@ -134,32 +139,24 @@ def test_export_then_import_is_bit_equal_and_notices_exchanged_variables(rt1, tm
     )
     values[one], values[other] = values[other], values[one]
     files.write_values(prefix, values)
-    with pytest.raises(
-        checkpoint_loading.CheckpointLoadError,
-        match="_layers/0/ff/kernel holds those of _transformer/_layers/1/ff/kernel",
-    ):
+    message = "_layers/0/ff/kernel holds those of _transformer/_layers/1/ff/kernel"
+    with pytest.raises(LoadError, match=message):
         checkpoint_loading.custom_load_checkpoint(loaded, copy)
-    for value, variable in zip(expected, loaded.network.variables, strict=True):
-        np.testing.assert_array_equal(value, variable.numpy())
+    assert small_model.same(small_model.values(loaded.network.variables), expected)
 
 
-def test_a_program_finds_the_configuration_in_an_export(rt1):
-    assert rt1_policy.RT1Policy.load(rt1[2]).image_shape == (small_model.SIDE, small_model.SIDE, 3)
-
-
-def test_an_export_says_what_its_tokens_mean(rt1, tmp_path):
+def test_a_damaged_export_and_one_of_another_coding(rt1, tmp_path):
     copy = shutil.copytree(rt1[2], tmp_path / "copy")
     path = copy / saved_models.EXPORT_FILE
-    contents = json.loads(path.read_text()) | {"action_coding": "midpoint_extent"}
-    path.write_text(json.dumps(contents))
-    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="'midpoint_extent'"):
-        run_setup.load_pretrained_checkpoint(rt1[0], copy)
-    path.write_text(json.dumps(contents | {"variables": {"a": 1}}))
-    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="export.json: expected"):
-        checkpoint_loading.custom_load_checkpoint(rt1[0], copy)
-    path.write_text("[]")
-    with pytest.raises(checkpoint_loading.CheckpointLoadError, match="export_policy.py writes"):
-        checkpoint_loading.custom_load_checkpoint(rt1[0], copy)
+    contents = json.loads(path.read_text())
+    for text, message in (
+        (json.dumps(contents | {"action_coding": "midpoint_extent"}), "'midpoint_extent'"),
+        (json.dumps(contents | {"variables": {"a": 1}}), "export.json: expected"),
+        ("[]", "export_policy.py writes"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            run_setup.load_pretrained_checkpoint(rt1[0], copy)
 
 
 def test_what_cannot_be_exported(rt1, tmp_path, capsys):
@@ -177,10 +174,8 @@ def test_an_export_that_answers_something_else_is_refused(rt1):
     policy = agent.sequence_agent.policy
 
     def run(observation, state, change):
-        answer = policy.action(time_step.transition(observation, tf.zeros(1)), state)
-        return answer.action | {
-            "world_vector": answer.action["world_vector"] + change
-        }, answer.state
+        action, state, _ = policy.action(time_step.transition(observation, tf.zeros(1)), state)
+        return action | {"world_vector": action["world_vector"] + change}, state
 
     assert export_policy.check(agent, lambda *given: run(*given, 0.0)) == 0.0
     for change in (2e-4, np.nan):
@@ -204,7 +199,7 @@ def test_one_onnx_file_with_the_state_as_inputs(rt1, tmp_path):
     agent, prefix, _ = rt1
     assert export(tmp_path / "out", prefix, "--format", "onnx") == 0
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "policy.onnx"))
-    images, embedding, expected = episode(agent, 4)
+    images, embedding, expected = episode(agent)
     state = {
         one.name: np.zeros([2, *one.shape[1:]], np.float32 if "float" in one.type else np.int32)
         for one in session.get_inputs()[2:]
@@ -223,8 +218,7 @@ def full_size(tmp_path_factory):
     """rt1main with seeded weights, exported by the program; and the agent."""
     folder = tmp_path_factory.mktemp("full_size")
     prefix = files.write_golden("rt1main", str(folder / "ckpt-424760"))
-    flags = ["--config_file", "configs/rt1main.gin"]
-    assert export(folder / "rt1main", prefix, *flags) == 0
+    assert export(folder / "rt1main", prefix, "--config_file", "configs/rt1main.gin") == 0
     gin.clear_config()
     agent = files.build("include 'configs/rt1main.gin'")
     checkpoint_loading.custom_load_checkpoint(agent, folder / "rt1main")
@@ -242,34 +236,24 @@ def test_eight_steps_of_a_public_client_as_it_is(full_size, client, tmp_path):
     output = tmp_path / "answers.npz"
     program = [python, public_clients.__file__, client, str(folder), str(output)]
     subprocess.run(program, check=True, timeout=1200)
-    answers = np.load(output)
-    policy = agent.sequence_agent.policy
-    state = policy.get_initial_state(1)
-    for number, image in enumerate(public_clients.images()):
-        observation = {
-            "image": tf.constant(image[np.newaxis]),
-            "natural_language_embedding": tf.constant(answers["embedding"][np.newaxis]),
-        }
-        answer = policy.action(time_step.transition(observation, tf.zeros(1)), state)
-        state = answer.state
-        for key, value in answer.action.items():
-            value = value.numpy()[0]
+    found = np.load(output)
+    images = public_clients.images()[:, np.newaxis]
+    for number, answers in enumerate(answers_of(agent, images, found["embedding"][np.newaxis])):
+        for key, value in answers.items():
             if client == "simpler" and key == "gripper_closedness_action":
                 value = np.where(np.abs(value) < 1e-2, 0, value)  # It leaves small ones out.
-            np.testing.assert_allclose(answers[key][number], value, atol=1e-5, err_msg=key)
+            np.testing.assert_allclose(found[key][number], value, atol=1e-5, err_msg=key)
 
 
 # The public SavedModels.
 
 
-def numbered(model, source="variables"):
+def numbered(model):
     """{name: checksum} of a released index, by the names of the shipped table."""
-    found = index_files.checksums(GOLDEN / f"{model}.{source}.index")
-    keys = [f"model_variables/{number}{SUFFIX}" for number in range(1, COUNTS[model] + 1)]
-    renamed = saved_models.names(
-        "no/variables/variables", [key.removesuffix(SUFFIX) for key in keys]
-    )
-    return {renamed[key.removesuffix(SUFFIX)]: found[key] for key in keys}
+    found = index_files.checksums(GOLDEN / f"{model}.variables.index")
+    keys = [f"model_variables/{number}" for number in range(1, COUNTS[model] + 1)]
+    renamed = saved_models.names("no/variables/variables", keys)
+    return {renamed[key]: found[key + SUFFIX] for key in keys}
 
 
 @pytest.mark.parametrize("model", COUNTS)
@@ -288,13 +272,12 @@ def test_released_weights_are_known_by_their_checksums(monkeypatch):
     released = numbered("rt1main")
     checkpoint = index_files.checksums(GOLDEN / "rt1main.ckpt.index")
     monkeypatch.setattr(
-        saved_models, "checksums", lambda values: {n: v.item() for n, v in values.items()}
+        saved_models, "checksums", lambda values: {n: sums.item() for n, sums in values.items()}
     )
 
     def check(sums, count):
-        return saved_models.check(
-            "no/variables/variables", {n: np.array(s) for n, s in sums.items()}, count
-        )
+        values = {name: np.array(one) for name, one in sums.items()}
+        return saved_models.check("no/variables/variables", values, count)
 
     whole = check(released, 732)
     assert "differ in the 156 moving statistics of the 78 BatchNorms" in whole
@@ -310,9 +293,17 @@ def test_released_weights_are_known_by_their_checksums(monkeypatch):
             check(sums, 732)
 
 
-def write_released(folder, model):
-    """A SavedModel's variables with the released keys and shapes and seeded values, and the values
-    by the names that the released checkpoint has for equal checksums and shapes."""
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "model",
+    [
+        "rt1main",
+        *(pytest.param(m, marks=pytest.mark.long) for m in ("rt1simreal", "rt1multirobot")),
+    ],
+)
+def test_the_released_keys_and_shapes_load_by_name(model, tmp_path):
+    """Seeded values under the released keys; a value belongs under the names that the released
+    checkpoint has for an equal checksum and shape."""
     reader = tf.train.load_checkpoint(str(GOLDEN / f"{model}.variables"))
     shapes = reader.get_variable_to_shape_map()
     dtypes = reader.get_variable_to_dtype_map()
@@ -322,31 +313,19 @@ def write_released(folder, model):
         for key in sorted(shapes)
         if key.endswith(SUFFIX)
     }
-    (folder / "variables").mkdir(parents=True)
-    for name in ("saved_model.pb", "policy_specs.pbtxt"):
-        (folder / name).touch()
-    files.write_values(folder / "variables" / "variables", values)
-    sums = index_files.checksums(GOLDEN / f"{model}.variables.index")
-    return values, {number: key for key, number in sums.items()}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "model",
-    [
-        "rt1main",
-        *(pytest.param(m, marks=pytest.mark.long) for m in ("rt1simreal", "rt1multirobot")),
-    ],
-)
-def test_the_released_keys_and_shapes_load_by_name(model, tmp_path, monkeypatch):
-    values, by_checksum = write_released(tmp_path / model, model)
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "policy_specs.pbtxt").touch()
+    files.write_values(tmp_path / "variables" / "variables", values)
     agent = files.build(f"include 'configs/{model}.gin'")
-    report = checkpoint_loading.custom_load_checkpoint(agent, tmp_path / model)
+    report = checkpoint_loading.custom_load_checkpoint(agent, tmp_path)
     assert (len(report.loaded), report.left_at_init) == (COUNTS[model], ())
-    variables = checkpoint_loading.variables_by_checkpoint_name(agent.network)
+    by_checksum = {
+        number: key
+        for key, number in index_files.checksums(GOLDEN / f"{model}.variables.index").items()
+    }
     sums = index_files.checksums(GOLDEN / f"{model}.ckpt.index")
     compared = 0
-    for name, variable in variables.items():
+    for name, variable in checkpoint_loading.variables_by_checkpoint_name(agent.network).items():
         key = by_checksum.get(sums[name + SUFFIX])
         if key is not None and not name.endswith("_emb/bias"):  # Two of them have one checksum.
             np.testing.assert_array_equal(variable, values[key], err_msg=name)
