@@ -29,9 +29,14 @@ class Agent(tf.Module):
     """An RT-1 model: network, optimizer, TF-Agents agent, and `forward` for serving.
 
     Attributes:
+        network: the one network.
+        optimizer: that of the network.
         dropout_settings: all dropout rates.
         sequence_agent: the TF-Agents agent: loss, train, policy.
         loss_function: `sequence_agent.loss`, without dropout, as a `tf.function`.
+        global_step: int64 variable, train steps done.
+        has_distributions: whether answers are drawn from distributions over tokens.
+        action_coding: what the tokens stand for, see `RT1ActionTokenizer`.
     """
 
     def __init__(
@@ -65,14 +70,18 @@ class Agent(tf.Module):
         self, observation_spec: dict, action_spec: dict, seed: int, accumulation_steps: int
     ) -> None:
         """What the checkpoint must not see: its variables already have their keys."""
+        self.network, self.optimizer = self._actor_network, self._actor_optimizer
         self.sequence_agent = sequence_agent.SequenceAgent(
             time_step.time_step_spec(observation_spec),
             action_spec,
-            self._actor_network,
-            self._actor_optimizer,
+            self.network,
+            self.optimizer,
             seed,
             accumulation_steps,
         )
+        self.global_step = self.sequence_agent.train_step_counter
+        self.has_distributions = self.network.loss_type == "cross_entropy"
+        self.action_coding = self.network.action_tokenizer.coding
         # Nothing here needs AutoGraph, whose conversion of all that is called doubles tracing time.
         trace = functools.partial(tf.function, reduce_retracing=True, autograph=False)
         train = self.sequence_agent.train
@@ -81,39 +90,14 @@ class Agent(tf.Module):
         self._train_function = trace(train)
         self.loss_function = trace(self.sequence_agent.loss)
         self._image_shape = observation_spec[policy_specs.IMAGE_KEY].shape
-        self._action_spec = action_spec
+        self._action_keys = list(action_spec)
         # One trace for each image dtype, whatever the batch size and the number of samples.
         self._functions = {
             dtype: prediction_functions.PredictionFunctions(
-                self._actor_network, action_spec, self._image_shape, dtype
+                self.network, action_spec, self._image_shape, dtype
             )
             for dtype in (tf.uint8, tf.float32)
         }
-
-    @property
-    def network(self) -> transformer_network.TransformerNetwork:
-        """The one network."""
-        return self._actor_network
-
-    @property
-    def optimizer(self) -> tf.keras.optimizers.Optimizer:
-        """The optimizer of the network."""
-        return self._actor_optimizer
-
-    @property
-    def has_distributions(self) -> bool:
-        """Whether answers are drawn from distributions over tokens."""
-        return self.network.loss_type == "cross_entropy"
-
-    @property
-    def action_coding(self) -> str:
-        """What the tokens stand for, see `RT1ActionTokenizer`."""
-        return self.network.action_tokenizer.coding
-
-    @property
-    def global_step(self) -> tf.Variable:
-        """int64 scalar: train steps done."""
-        return self.sequence_agent.train_step_counter
 
     @property
     def steps_done(self) -> int:
@@ -154,10 +138,10 @@ class Agent(tf.Module):
         """What `forward` runs for images of a dtype, and its parts; ValueError if the agent is not
         one that `forward` can answer with."""
         steps = self.network.time_sequence_length
-        if policy_specs.ACTION_KEY not in self._action_spec or steps > 1:
+        if policy_specs.ACTION_KEY not in self._action_keys or steps > 1:
             raise ValueError(
                 "Agent.forward: answers with execution parameters from one image; this agent has "
-                f"the actions {list(self._action_spec)} and time_sequence_length {steps}: use "
+                f"the actions {self._action_keys} and time_sequence_length {steps}: use "
                 "sequence_agent.policy."
             )
         return self._functions[image_dtype]
@@ -230,20 +214,14 @@ class Agent(tf.Module):
         self.prediction_functions()  # Refuses an agent that cannot answer.
         prediction_functions.check_sampling(dropout, num_samples, seed)
         image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
-        shapes = (
-            [*image.shape[:1], *self._image_shape],
-            [*image.shape[:1], policy_specs.EMBEDDING_SIZE],
-        )
-        found = [list(image.shape), list(embedding.shape)]
-        if (
-            found != list(shapes)
-            or image.dtype not in self._functions
-            or embedding.dtype != tf.float32
-        ):
+        got = [f"{one.dtype.name} {one.shape.as_list()}" for one in (image, embedding)]
+        batch = image.shape.as_list()[:1]
+        shapes = [[*batch, *self._image_shape], [*batch, policy_specs.EMBEDDING_SIZE]]
+        kinds = ("uint8", "float32") if image.dtype == tf.uint8 else ("float32", "float32")
+        if got != [f"{kind} {shape}" for kind, shape in zip(kinds, shapes)]:
             raise ValueError(
                 f"Agent.forward: expected images uint8 or float32 {shapes[0]} and embeddings "
-                f"float32 {shapes[1]}, got {image.dtype.name} {found[0]} and "
-                f"{embedding.dtype.name} {found[1]}."
+                f"float32 {shapes[1]}, got {got[0]} and {got[1]}."
             )
         functions = self._functions[image.dtype]
         if dropout == "off":

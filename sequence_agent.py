@@ -43,7 +43,6 @@ class SequencePolicy(tf_policy.TFPolicy):
         action_spec: Mapping[str, tensor_spec.BoundedTensorSpec],
         actor_network: transformer_network.TransformerNetwork,
     ):
-        """Specs are of one step."""
         self._actor_network = actor_network
         super().__init__(
             time_step_spec, action_spec, policy_state_spec=actor_network.state_spec, clip=True
@@ -59,9 +58,6 @@ class SequencePolicy(tf_policy.TFPolicy):
             time_step.observation, step_type=time_step.step_type, network_state=policy_state
         )
         return policy_step.PolicyStep(action, state, ())
-
-    def _distribution(self, time_step: time_step.TimeStep, policy_state: object) -> None:
-        raise NotImplementedError("SequencePolicy: RT-1 answers with actions; use action().")
 
 
 class SequenceAgent(tf_agent.TFAgent):
@@ -87,10 +83,8 @@ class SequenceAgent(tf_agent.TFAgent):
             accumulation_steps: a batch is computed in so many micro-batches, one after the other.
                 Its gradient is the same but for BatchNorm, which sees one micro-batch at a time.
         """
-        self._actor_network = actor_network
-        self._optimizer = optimizer
-        self._seed = seed
-        self._accumulation_steps = accumulation_steps
+        self._actor_network, self._optimizer = actor_network, optimizer
+        self._seed, self._accumulation_steps = seed, accumulation_steps
         policy = SequencePolicy(time_step_spec, action_spec, actor_network)
         only_first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         super().__init__(
@@ -146,7 +140,7 @@ class SequenceAgent(tf_agent.TFAgent):
         network = self._actor_network
         variables = network.used_trainable_variables
         statistics = [v for v in network.non_trainable_variables if "moving_" in v.name]
-        before = [tf.identity(variable) for variable in statistics]
+        before = [(variable, tf.identity(variable)) for variable in statistics]
         step_weights = _step_weights(experience, weights)
         total = _sum_over_devices(tf.reduce_sum(step_weights))
 
@@ -171,11 +165,16 @@ class SequenceAgent(tf_agent.TFAgent):
                 )
             return loss, {name: share * value for name, value in metrics.items()}, gradients
 
-        seed = self._dropout_seed()
+        step = tf.cast(self.train_step_counter, tf.int32)
+        seed = tf.stack([tf.constant(self._seed, tf.int32), step])
+        fold_in = tf.random.experimental.stateless_fold_in
+        replica = tf.distribute.get_replica_context()
+        if replica.num_replicas_in_sync > 1:
+            # Other samples, other units; one mask for all devices would be less noise.
+            seed = fold_in(seed, tf.cast(replica.replica_id_in_sync_group, tf.int32))
         if self._accumulation_steps == 1:
             results = results_of(experience, step_weights, seed)
         else:
-            fold_in = tf.random.experimental.stateless_fold_in
             metric = losses.METRIC[network.loss_type]
             results = _sum_over_pieces(
                 lambda piece, index: results_of(*piece, fold_in(seed, index)),
@@ -186,35 +185,13 @@ class SequenceAgent(tf_agent.TFAgent):
         loss, metrics, gradients = _sum_over_devices(results)
         squares = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
         norm = tf.sqrt(2.0 * tf.reduce_sum(squares))
-
-        def undo() -> tf.Tensor:
-            for variable, value in zip(statistics, before):
-                variable.assign(value)
-            return tf.constant(False)
-
-        is_finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-        with tf.control_dependencies([tf.cond(is_finite, lambda: tf.constant(True), undo)]):
-            names = {id(variable): path for path, variable in variables_by_path(network).items()}
-            names = [names.get(id(variable), variable.name) for variable in variables]
-            checks = _check_finite(loss, squares, names, self.train_step_counter)
+        checks = _check_finite(loss, squares, variables, network, before, self.train_step_counter)
         with tf.control_dependencies([check for check in checks if check is not None]):
             # They are the sum over devices already.
-            self._optimizer.apply_gradients(
-                list(zip(gradients, variables)), skip_gradients_aggregation=True
-            )
+            pairs = list(zip(gradients, variables))
+            self._optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
             self.train_step_counter.assign_add(1)
         return tf_agent.LossInfo(loss, {**metrics, "gradient_norm": norm})
-
-    def _dropout_seed(self) -> tf.Tensor:
-        """int32 [2], of this step and this device."""
-        step = tf.cast(self.train_step_counter, tf.int32)
-        seed = tf.stack([tf.constant(self._seed, tf.int32), step])
-        context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync == 1:
-            return seed
-        # Other samples, other units; one mask for all devices would be less noise.
-        device = tf.cast(context.replica_id_in_sync_group, tf.int32)
-        return tf.random.experimental.stateless_fold_in(seed, device)
 
 
 def variables_by_path(root: tf.Module | tf.train.Checkpoint) -> dict[str, tf.Variable]:
@@ -281,21 +258,35 @@ def _sum_over_devices(values: object) -> object:
 
 
 def _check_finite(
-    loss: tf.Tensor, squares: tf.Tensor, names: Sequence[str], step: tf.Tensor
+    loss: tf.Tensor,
+    squares: tf.Tensor,
+    variables: Sequence[tf.Variable],
+    network: tf.Module,
+    before: Sequence[tuple[tf.Variable, tf.Tensor]],
+    step: tf.Tensor,
 ) -> list[tf.Operation]:
-    """Operations that fail for a loss or gradient that is not finite, and say where.
-
-    `squares` holds half the squared norm of each gradient, `names` the names in the same order.
-    """
-    faulty = tf.boolean_mask(tf.constant(list(names)), ~tf.math.is_finite(squares))
+    """Operations that fail for a loss or gradient that is not finite, and say where; each variable
+    of `before` has its earlier value again then. `squares` holds half the squared norm of the
+    gradient of each of `variables`."""
     is_finite = tf.math.is_finite(loss)
+    all_finite = is_finite & tf.math.is_finite(tf.reduce_sum(squares))
+
+    def undo() -> tf.Tensor:
+        for variable, value in before:
+            variable.assign(value)
+        return tf.constant(False)
+
+    paths = {id(variable): path for path, variable in variables_by_path(network).items()}
+    names = tf.constant([paths.get(id(variable), variable.name) for variable in variables])
+    faulty = tf.boolean_mask(names, ~tf.math.is_finite(squares))
     # One string, which reads alike in a graph and outside of it.
     text = tf.where(is_finite, GRADIENT_NOT_FINITE, LOSS_NOT_FINITE)
     text += tf.strings.join([", at step ", tf.as_string(step), ": loss ", tf.as_string(loss)])
     listed = tf.strings.reduce_join(faulty[:_MAX_NAMED], separator=", ")
     count = tf.as_string(tf.size(faulty))
     text += tf.strings.join(["; gradients that are not: ", listed, " (", count, " in all)"])
-    return [tf.debugging.Assert(is_finite & tf.math.is_finite(tf.reduce_sum(squares)), [text])]
+    with tf.control_dependencies([tf.cond(all_finite, lambda: tf.constant(True), undo)]):
+        return [tf.debugging.Assert(all_finite, [text])]
 
 
 def on_devices(train: Callable[..., tf_agent.LossInfo]) -> Callable[..., tf_agent.LossInfo]:

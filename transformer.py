@@ -106,8 +106,7 @@ class MultiHeadAttention(tf.keras.layers.Layer):
     def __init__(self, input_size: int, num_heads: int, key_dim: int, dropout_rate: float):
         """`input_size` is D, `key_dim` the size of query, key and value of each head."""
         super().__init__(name="mha1")
-        self._scale = 1.0 / key_dim**0.5
-        self._dropout_rate = dropout_rate
+        self._scale, self._dropout_rate = 1.0 / key_dim**0.5, dropout_rate
         project = functools.partial(
             tf.keras.layers.EinsumDense, "bnd,dhk->bnhk", (None, num_heads, key_dim), bias_axes="hk"
         )
@@ -121,11 +120,7 @@ class MultiHeadAttention(tf.keras.layers.Layer):
         self.built = True
 
     def call(
-        self,
-        queries: tf.Tensor,
-        keys: tf.Tensor,
-        mask: tf.Tensor,
-        dropout_seed: tf.Tensor | None = None,
+        self, queries: tf.Tensor, keys: tf.Tensor, mask: tf.Tensor, dropout_seed: tf.Tensor | None
     ) -> tf.Tensor:
         query = self._query_dense(queries) * self._scale
         scores = tf.einsum("bmhk,bnhk->bhnm", self._key_dense(keys), query)

@@ -197,7 +197,7 @@ class TransformerNetwork(network.Network):
             seed: int32 [2], None for nothing random.
 
         Returns:
-            float [B * T, h * w, D]
+            float [B * T, h * w, D].
         """
         if policy_specs.FEATURES_KEY in observation:
             features = observation[policy_specs.FEATURES_KEY]
@@ -214,15 +214,9 @@ class TransformerNetwork(network.Network):
         return tf.cast(features, tf.float32)
 
     def head(self, features: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """TokenLearner, transformer and output head.
-
-        Args:
-            features: float [B * T, h * w, D], as `image_features` returns them.
-            seed: int32 [2], None for no dropout.
-
-        Returns:
-            Logits [B, T, num_action_tokens, vocab_size], or coordinates [B, T, num_action_tokens].
-        """
+        """TokenLearner, transformer and output head: features [B * T, h * w, D] to logits
+        [B, T, num_action_tokens, vocab_size] or coordinates [B, T, num_action_tokens]; `seed` is
+        int32 [2], None for no dropout."""
         tokens = self._image_tokenizer.tokens(features, dropout_settings.split_seed(seed, 0))
         outer = (-1, self.time_sequence_length)
         return self._head_from_tokens(tf.reshape(tokens, (*outer, *tokens.shape[1:])), seed)

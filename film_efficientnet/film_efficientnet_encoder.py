@@ -12,7 +12,6 @@ convolution, .. 9 the FiLM of block1a.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 
@@ -73,11 +72,10 @@ class ImageNormalization(tf.keras.layers.Layer):
 
     def __init__(self, name: str | None = "normalization"):
         super().__init__(name=name, dtype="float32")
-        add_constant = functools.partial(self.add_weight, trainable=False)
-        constant = tf.keras.initializers.Constant
-        self.mean = add_constant("mean", (3,), initializer=constant(IMAGENET_MEAN))
-        self.variance = add_constant("variance", (3,), initializer=constant(IMAGENET_VARIANCE))
-        self.count = add_constant("count", (), dtype=tf.int64, initializer="zeros")
+        for key, values in (("mean", IMAGENET_MEAN), ("variance", IMAGENET_VARIANCE)):
+            fixed = {"initializer": tf.keras.initializers.Constant(values), "trainable": False}
+            setattr(self, key, self.add_weight(key, (3,), **fixed))
+        self.count = self.add_weight("count", (), tf.int64, "zeros", trainable=False)
         self.built = True
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
@@ -119,8 +117,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             dropout: `backbone_drop_connect` is read.
             variant: 'b0' .. 'b7', 'lite0' .. 'lite4' or 'small'.
             output_stride: image pixels per feature, 2 .. 32.
-            width: replaces the variant's multiplier of the filters.
-            depth: replaces the variant's multiplier of the blocks.
+            width, depth: replace the variant's multipliers of the filters and of the blocks.
             num_stages: how many of the seven stages are kept; with fewer there is no top
                 convolution, and C is the last stage's.
             film_from_stage: the first stage whose blocks have FiLM.
@@ -187,9 +184,8 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             # other attribute holds the layer, because the first name found is the key.
             setattr(self, f"layer_with_weights-{index}", layer)
         self._num_layers_with_weights = len(ordered)
-        self._normalization, self._stem_conv, self._stem_bn = normalization, stem_conv, stem_bn
-        self._blocks = blocks
-        self._top_conv, self._top_bn = top or (None, None)
+        self._normalization, self._stem_conv, self._stem_bn = ordered[:3]
+        self._blocks, (self._top_conv, self._top_bn) = blocks, top or (None, None)
         frozen = [block for block in blocks if block.block.stage <= self._frozen_stages]
         for layer in (stem_conv, stem_bn, *frozen) if frozen else ():
             layer.trainable = False
@@ -206,7 +202,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         return [layer for layer in self.layers_with_weights() if not isinstance(layer, film)]
 
     def trunk_variables(self) -> list[tf.Variable]:
-        """Of `trunk_layers`."""
+        """Those of `trunk_layers`."""
         return [variable for layer in self.trunk_layers() for variable in layer.weights]
 
     def feature_map_side(self, side: int) -> int:
