@@ -173,9 +173,7 @@ class Agent(tf.Module):
         Raises:
             ValueError: if arguments do not fit the agent or each other.
         """
-        functions, inputs = self._functions_and_inputs(image, embedding, dropout, num_samples, seed)
-        answers = functions.answers[dropout](*inputs)
-        return answers[0] if dropout != "off" and num_samples is None else answers
+        return self._answers_and_outputs(image, embedding, dropout, num_samples, seed)[0]
 
     def forward_with_distributions(
         self,
@@ -195,22 +193,19 @@ class Agent(tf.Module):
             mean what `action_coding` says and sum to 1 over the last axis; with num_samples,
             [S, B, 4] and [S, B, 4, vocab_size].
         """
-        functions, inputs = self._functions_and_inputs(image, embedding, dropout, num_samples, seed)
-        if not functions.distributions:
+        if not self.has_distributions:
             raise prediction_functions.no_distributions()
-        found = functions.distributions[dropout](*inputs)
-        is_one = dropout != "off" and num_samples is None
-        return tuple(part[0] for part in found) if is_one else found
+        found = self._answers_and_outputs(image, embedding, dropout, num_samples, seed)
+        return found[0], tf.nn.softmax(found[1])
 
-    def _functions_and_inputs(
+    def _answers_and_outputs(
         self,
         image: np.ndarray | tf.Tensor,
         embedding: np.ndarray | tf.Tensor,
         dropout: str,
         num_samples: int | None,
         seed: int | None,
-    ) -> tuple[prediction_functions.PredictionFunctions, tuple[object, ...]]:
-        """What answers, and its arguments, checked."""
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         self.prediction_functions()  # Refuses an agent that cannot answer.
         prediction_functions.check_sampling(dropout, num_samples, seed)
         image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
@@ -223,8 +218,9 @@ class Agent(tf.Module):
                 f"Agent.forward: expected images uint8 or float32 {shapes[0]} and embeddings "
                 f"float32 {shapes[1]}, got {got[0]} and {got[1]}."
             )
-        functions = self._functions[image.dtype]
+        answer = self._functions[image.dtype].answers[dropout]
         if dropout == "off":
-            return functions, (image, embedding)
+            return answer(image, embedding)
         seed = prediction_functions.fresh_seed() if seed is None else seed
-        return functions, (image, embedding, num_samples or 1, tf.constant([seed, 0], tf.int32))
+        found = answer(image, embedding, num_samples or 1, tf.constant([seed, 0], tf.int32))
+        return tuple(part[0] for part in found) if num_samples is None else found

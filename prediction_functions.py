@@ -7,8 +7,8 @@ Inference engines need the parts: `features` is everything before TokenLearner, 
 `execution_parameters` what follows, `samples_and_outputs` the same with dropout. `features` then
 `samples_and_outputs` is scope 'head'; with a seed given to both, scope 'full'.
 
-With the loss cross_entropy the outputs are logits of tokens, and their softmax says more than the
-answer: a coordinate that may be 0.2 or 0.6 has two hills. `distributions` gives both in one pass.
+Each gives the answers and the outputs behind them. With the loss cross_entropy those are logits of
+tokens, whose softmax says more: a coordinate that may be 0.2 or 0.6 has two hills.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import keras2  # noqa: F401
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
@@ -60,11 +60,10 @@ class PredictionFunctions:
     """Inference on batches of single images (T = 1).
 
     Attributes:
-        answers: {'off': (image [B, H, W, 3], embedding [B, D]) -> [B, 4],
-            'head': (image, embedding, num_samples, seed [2]) -> [S, B, 4], features computed once,
-            'full': the same arguments and shapes; each image goes through all of it S times}.
-        distributions: {as in `answers`, -> (what that one answers, probabilities of tokens
-            [(S,) B, 4, vocab_size])}; empty for a model that regresses coordinates.
+        answers: {'off': (image [B, H, W, 3], embedding [B, D]) -> answers [B, 4], outputs [B, ...];
+            'head': (image, embedding, num_samples, seed [2]) -> the same with a first axis S,
+            features computed once; 'full': like 'head', each image goes through all S times}.
+        has_distributions: whether outputs are logits of tokens.
         image_shape: (H, W, 3).
         image_dtype: tf.uint8 or tf.float32.
         feature_shape: (N, D) of an image's features.
@@ -83,22 +82,19 @@ class PredictionFunctions:
         self._network, self._action_spec = network, action_spec
         self.image_shape, self.image_dtype = tuple(image_shape), image_dtype
         self.action_coding = network.action_tokenizer.coding
+        self.has_distributions = network.loss_type == "cross_entropy"
         encoder = network.parts()["efficientnet"]
         num_features = encoder.num_features(*self.image_shape[:2])
         self.feature_shape = (num_features, encoder.conv1x1.filters)
         image = tf.TensorSpec((None, *image_shape), image_dtype)
         embedding = tf.TensorSpec((None, policy_specs.EMBEDDING_SIZE), tf.float32)
         sampling = (tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.int32))
-
-        def traced(scope: str, with_distributions: bool) -> Callable:
-            function = functools.partial(self._answer, scope, with_distributions)
-            signature = (image, embedding) if scope == "off" else (image, embedding, *sampling)
-            # Nothing here needs AutoGraph, whose conversion doubles tracing time.
-            return tf.function(function, signature, autograph=False)
-
-        is_discrete = network.loss_type == "cross_entropy"
-        self.answers = {scope: traced(scope, False) for scope in DROPOUT_SCOPES}
-        self.distributions = {s: traced(s, True) for s in DROPOUT_SCOPES if is_discrete}
+        # Nothing here needs AutoGraph, whose conversion doubles tracing time.
+        trace = functools.partial(tf.function, autograph=False)
+        self.answers = {"off": trace(self._one, input_signature=(image, embedding))}
+        for scope in ("head", "full"):
+            function = functools.partial(self._samples, scope)
+            self.answers[scope] = trace(function, input_signature=(image, embedding, *sampling))
 
     def features(
         self, image: tf.Tensor, embedding: tf.Tensor, seed: tf.Tensor | None = None
@@ -135,24 +131,21 @@ class PredictionFunctions:
             tf.reshape(outputs, (num_samples, -1, *outputs.shape[1:])),
         )
 
-    def _answer(
+    def _one(self, image: tf.Tensor, embedding: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        outputs = self.outputs(self.features(image, embedding))
+        return self.execution_parameters(outputs), outputs
+
+    def _samples(
         self,
         scope: str,
-        with_distributions: bool,
         image: tf.Tensor,
         embedding: tf.Tensor,
-        num_samples: tf.Tensor | None = None,
-        seed: tf.Tensor | None = None,
-    ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
-        """What the functions trace."""
-        if scope == "off":
-            outputs = self.outputs(self.features(image, embedding))
-            answer = self.execution_parameters(outputs)
+        num_samples: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        if scope == "head":
+            features = tf.tile(self.features(image, embedding), (num_samples, 1, 1))
         else:
-            if scope == "head":
-                features = tf.tile(self.features(image, embedding), (num_samples, 1, 1))
-            else:
-                images = tf.tile(image, (num_samples, 1, 1, 1))
-                features = self.features(images, tf.tile(embedding, (num_samples, 1)), seed)
-            answer, outputs = self.samples_and_outputs(features, num_samples, seed)
-        return (answer, tf.nn.softmax(outputs)) if with_distributions else answer
+            images = tf.tile(image, (num_samples, 1, 1, 1))
+            features = self.features(images, tf.tile(embedding, (num_samples, 1)), seed)
+        return self.samples_and_outputs(features, num_samples, seed)

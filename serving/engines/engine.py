@@ -51,7 +51,7 @@ class Engine:
     ) -> None:
         self.name, self.action_coding = name, functions.action_coding
         self.image_shape = tuple(functions.image_shape)
-        self.has_distributions = bool(functions.distributions)
+        self.has_distributions = functions.has_distributions
         self.num_workers, self.stages = engines.num_cores(), dict(stages)
         self._executor = concurrent.futures.ThreadPoolExecutor(self.num_workers, "engine")
         self._running, self._lock = 0, threading.Lock()
