@@ -142,8 +142,10 @@ def by_hand(features=features_of):
         return (np.repeat(inputs[0][:, 0], 4, axis=1).reshape(inputs[1], -1, 4),) * 2
 
     stages = {"features": features, "answer": answer, "factors": factors, "sampler": sampler}
-    shapes = {"image_shape": (SIDE, SIDE, 3), "action_coding": "endpoints", "distributions": {}}
-    return engines.Engine("stub", stages, types.SimpleNamespace(**shapes))
+    functions = types.SimpleNamespace(
+        image_shape=(SIDE, SIDE, 3), action_coding="endpoints", has_distributions=False
+    )
+    return engines.Engine("stub", stages, functions)
 
 
 def pictures(*values):
