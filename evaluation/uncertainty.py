@@ -217,10 +217,10 @@ class Source:
             return from_samples(np.asarray(agent.forward(*asked, **sampling)))
         if not isinstance(agent, framing.Voted):
             found = map(np.asarray, agent.forward_with_distributions(*asked))
-            return from_distributions(*found, agent.action_tokenizer)
+            return from_distributions(*found, agent.action_coding)
         votes, probabilities = agent.votes(*asked)
         answers = framing.vote(votes)
-        found = from_distributions(answers, probabilities, agent.action_tokenizer)
+        found = from_distributions(answers, probabilities, agent.action_coding)
         disagreement = framing.distances(votes, answers[:, np.newaxis])[..., 0].mean(axis=1)
         return dataclasses.replace(found, features=found.features | {"disagreement": disagreement})
 
