@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -25,7 +26,6 @@ from evaluation import calibration
 from food_data import embedding_store
 from tests import uncertainty_stubs
 
-KEY = "agent/kernel/.ATTRIBUTES/VARIABLE_VALUE"
 EXPORT = {"features.onnx": b"f" * 1000, "answer.onnx": b"a" * 1000}
 
 
@@ -71,8 +71,6 @@ def write_all(run: pathlib.Path, step: int) -> None:
 
 
 def calibrate(run: pathlib.Path) -> None:
-    import dataclasses
-
     one = uncertainty_stubs.calibration()
     digest = checkpoint_directory.weights_digest(run)
     fitted_on = dataclasses.replace(one.fitted_on, weights_sha256=digest)
@@ -88,32 +86,31 @@ def killed_at(stop: int | None, action: Callable[[], None]) -> bool:
             return True
         assert status == 0, f"the child at stop {stop} ended with {status}"
         return False
-    passed = 0
+    passed, code, write = 0, 1, tf.train.Checkpoint.write
+
+    def is_stop() -> bool:
+        nonlocal passed
+        passed += 1
+        return passed - 1 == stop
 
     def stopping(function: Callable) -> Callable:
         def stopped(*arguments: object, **options: object) -> object:
-            nonlocal passed
-            if passed == stop:
+            if is_stop():
                 os.kill(os.getpid(), signal.SIGKILL)
-            passed += 1
             return function(*arguments, **options)
 
         return stopped
 
     def half(checkpoint: tf.train.Checkpoint, path: str) -> str:
-        nonlocal passed
         written = write(checkpoint, path)
-        if passed == stop:
+        if is_stop():
             for file in pathlib.Path(path).parent.glob("*"):
                 os.truncate(file, file.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
-        passed += 1
         return written
 
-    write, code = tf.train.Checkpoint.write, 1
-    tf.train.Checkpoint.write = half
     # Not before fsync: after SIGKILL the system still has what was written.
-    os.replace = stopping(os.replace)
+    tf.train.Checkpoint.write, os.replace = half, stopping(os.replace)
     pathlib.Path.unlink = stopping(pathlib.Path.unlink)
     try:
         action()
@@ -126,13 +123,14 @@ def look(run: pathlib.Path) -> int:
     """Raises unless what is there is whole; the step of the weights that count."""
     from serving.engines import onnx
 
-    contents = checkpoint_directory.read_contents(run)
-    weights = checkpoint_files.TensorFile(str(contents.prefix)).read_finite(["agent/kernel"])
+    contents, point = (
+        checkpoint_directory.read_contents(run),
+        checkpoint_directory.find_resume_point(run),
+    )
     step = int(contents.metadata["global_step"])
-    assert (weights["agent/kernel"] == step).all()
-    point = checkpoint_directory.find_resume_point(run)
-    state = checkpoint_files.TensorFile(str(point.prefix)).read_finite(["agent/kernel"])
-    assert (state["agent/kernel"] == point.state.step).all()
+    for prefix, expected in ((contents.prefix, step), (point.prefix, point.state.step)):
+        file = checkpoint_files.TensorFile(str(prefix))
+        assert (file.read_finite(["agent/kernel"])["agent/kernel"] == expected).all()
     for index in run.glob("*.index"):  # What a number or a stem names is whole, too.
         checkpoint_files.TensorFile(str(index.with_suffix(""))).read_finite(["agent/kernel"])
     if contents.calibration is not None:
