@@ -110,13 +110,10 @@ class Prediction(Motion):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Statistics:
-    """How far the samples lie apart, in 0..1 of the picture.
+    """How far the samples lie apart, in 0..1 of the picture. Variances are those of the coordinates
+    (summed), the midpoint, end minus start, and the length of the vector [x1, y1, x2, y2]."""
 
-    `mean` and `std` are float64 [4]. Variances are those of the coordinates (summed), the midpoint,
-    end minus start, and the length of the vector [x1, y1, x2, y2].
-    """
-
-    mean: np.ndarray
+    mean: np.ndarray  # float64 [4]
     std: np.ndarray
     total_variance: float
     centroid_variance: float
@@ -141,11 +138,8 @@ class BatchPrediction:
 
 
 class Policy(contextlib.AbstractContextManager):
-    """Says where to move for an action on a food; works as a context manager that closes it.
-
-    Answers are in 0..1 of the picture and in its pixels; what is refused raises `ApiError`. It has
-    `model_version`, `available_combinations` and `close` too, as `FoodAcquisitionClient` does.
-    """
+    """Says where to move for an action on a food; as a context manager it is closed. It also has
+    `model_version`, `available_combinations` and `close`, as `FoodAcquisitionClient` does."""
 
     def predict(
         self,
@@ -183,11 +177,8 @@ class Policy(contextlib.AbstractContextManager):
         text: str | None = None,
         **options: Any,
     ) -> BatchPrediction:
-        """As `predict`, for samples drawn with dropout, and how far they lie apart.
-
-        Further options: batch_size (1..64 samples, 16), enable_dropout (True), dropout_scope
-        ("head" or "full"), seed (0..2**31 - 1).
-        """
+        """As `predict`, for samples drawn with dropout. Further options: batch_size (1..64 samples,
+        16), enable_dropout (True), dropout_scope ("head" or "full"), seed (0..2**31 - 1)."""
         asked = _asked(options, _BATCH_OPTIONS, action=action, food_type=food_type, text=text)
         return _read(self._answer(picture_bytes(image), asked, sampled=True), sampled=True)
 
@@ -200,11 +191,8 @@ class Policy(contextlib.AbstractContextManager):
 
 
 class FoodAcquisitionClient(Policy):
-    """Talks to one server over one kept-alive connection.
-
-    A client is for one thread: `requests` promises nothing for sessions that are shared. A program
-    with several threads makes one client in each; the server batches what they ask at a time.
-    """
+    """Talks to one server over one kept-alive connection, from one thread: a program with several
+    makes a client in each, and the server batches what they ask at a time."""
 
     def __init__(
         self,
@@ -219,12 +207,11 @@ class FoodAcquisitionClient(Policy):
     ) -> None:
         """Args; ValueError for an address or a key that cannot be one:
         api_url: such as "http://127.0.0.1:8080"; this computer is never asked through a proxy.
-        api_key: for servers that want one; unless given, that of RT1_API_KEY in the environment.
+        api_key: unless given, that of RT1_API_KEY in the environment.
         timeout_s: longest silence of the server before a request is given up.
         retries: further tries after status 429 or 503 or a failed connection; the rest is final.
-        backoff_s: longest wait before the first further try, cut by a random part of up to a half;
-            it doubles each time. A server's Retry-After is waited for in addition.
-        max_wait_s: longest wait before a try; a server that wants a longer one is given up.
+        backoff_s: before the first one, cut by up to a half at random; it doubles each time. A
+            server's Retry-After is waited for in addition, up to max_wait_s in all.
         sleep: waits so many seconds; one that can be woken ends a program sooner.
         """
         match = _URL.fullmatch(api_url.strip().rstrip("/"))
@@ -292,20 +279,16 @@ class FoodAcquisitionClient(Policy):
         return self._request("POST", "/predict_batch" if sampled else "/predict", body)
 
     def load_model(self, checkpoint_path: str, *, timeout_s: float = 600.0) -> dict[str, Any]:
-        """Has the server load a checkpoint of its --checkpoint_root; full size takes a minute.
-
-        The old one answers until the new one is warm. Returns {'success', 'message',
-        'model_version', 'previous_version'}; raises ApiError if it is refused.
-        """
+        """Has the server load a checkpoint of its --checkpoint_root, in up to a minute; the
+        old one answers meanwhile. Returns {'success', 'message', 'model_version',
+        'previous_version'}; raises ApiError if it is refused."""
         return self._request("POST", "/load_model", {"checkpoint_path": checkpoint_path}, timeout_s)
 
     def correct(
         self, request_id: str, motion: Sequence[float], corrected_by: str | None = None
     ) -> str:
-        """Tells the server's recorder what the answer should have been; returns what it says.
-
-        `motion` is start_x, start_y, end_x, end_y in 0..1; `corrected_by` is a person's name.
-        """
+        """Tells the server's recorder what the answer should have been: start_x, start_y, end_x,
+        end_y in 0..1, and which person says so. Returns what it says."""
         if len(motion) != 4:
             raise ValueError(f"Expected start_x, start_y, end_x, end_y; got {motion!r}.")
         body = dict(zip(("start_x", "start_y", "end_x", "end_y"), map(float, motion)))
@@ -391,8 +374,8 @@ def picture_bytes(image: Picture) -> bytes:
     if pixels.dtype != np.uint8 or colour_type is None or pixels.size == 0:
         values = f" from {image.min()} to {image.max()}" if image.size else ""
         raise ValueError(
-            f"Expected an image uint8 [H, W, 3], got {image.dtype} {image.shape}{values}. Grey "
-            "[H, W], alpha [H, W, 4] and floats in 0..1 are taken too; scale other values first."
+            "Expected an image uint8 [H, W, 3] or [H, W], with alpha [H, W, 4], or floats in 0..1, "
+            f"got {image.dtype} {image.shape}{values}."
         )
     # A PNG, written here because Pillow need not be there. Each row begins with its filter: none.
     rows = np.pad(pixels.reshape(len(pixels), -1), ((0, 0), (1, 0)))

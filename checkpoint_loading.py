@@ -44,7 +44,6 @@ if typing.TYPE_CHECKING:
 
     import agent_wrapper
 
-AGENT_ROOT = "agent"
 NETWORK_ROOT = "agent/_actor_network"
 # What may differ when an RT-1 checkpoint is the start of a model with another head, another number
 # of action tokens or another time_sequence_length:
@@ -83,12 +82,8 @@ def variables_by_checkpoint_name(model: tf.Module) -> dict[str, tf.Variable]:
     the checkpoint name without its suffix, which is how reports and patterns name variables."""
     import sequence_agent
 
-    variables = sequence_agent.variables_by_path(model)
-    return {f"{_root(model)}/{path}": variable for path, variable in variables.items()}
-
-
-def _root(model: tf.Module) -> str:
-    return AGENT_ROOT if hasattr(model, "_actor_network") else NETWORK_ROOT
+    root = "agent" if hasattr(model, "_actor_network") else NETWORK_ROOT
+    return {f"{root}/{path}": one for path, one in sequence_agent.variables_by_path(model).items()}
 
 
 def map_model_name_to_checkpoint_name(model: tf.Module) -> dict[str, str]:
@@ -98,11 +93,10 @@ def map_model_name_to_checkpoint_name(model: tf.Module) -> dict[str, str]:
     never Keras' name; a checkpoint name is a key of `tf.train.load_checkpoint(...)`. Both are the
     same whatever else the process has built.
     """
-    names = variables_by_checkpoint_name(model)
-    return {
-        name.removeprefix(f"{_root(model)}/"): name + checkpoint_files.VARIABLE_SUFFIX
-        for name in names
-    }
+    import sequence_agent
+
+    paths, names = sequence_agent.variables_by_path(model), variables_by_checkpoint_name(model)
+    return {path: name + checkpoint_files.VARIABLE_SUFFIX for path, name in zip(paths, names)}
 
 
 def map_checkpoint_name_to_model_name(model: tf.Module) -> dict[str, str]:
@@ -118,20 +112,12 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 # What a load does, and what it refuses.
 
 
-@dataclasses.dataclass(frozen=True)
-class Mismatch:
+class Mismatch(typing.NamedTuple):
     """A variable that model and file both have, in different shapes or dtypes."""
 
+    name: str
     model: TensorInfo
     file: TensorInfo
-
-    @property
-    def name(self) -> str:
-        """The variable."""
-        return self.model.name
-
-    def __str__(self) -> str:
-        return f"expected {self.model}, got {self.file}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +137,6 @@ class LoadReport:
     def left_at_init(self) -> tuple[TensorInfo, ...]:
         """Variables of the model that keep the values they had: missing and mismatched ones."""
         return tuple(sorted([*self.missing, *(pair.model for pair in self.mismatched)]))
-
-    @property
-    def num_loaded_parameters(self) -> int:
-        """Single numbers that came from the file."""
-        return sum(info.num_parameters for info in self.loaded)
 
     def __str__(self) -> str:
         lines = [f"Checkpoint {self.prefix}", f"{'':24}{'variables':>11}{'parameters':>15}"]
@@ -182,7 +163,7 @@ def _differences(
     lines = []
     for items in (
         [f"  missing: {info.name}: expected {info}" for info in missing],
-        [f"  mismatched: {pair.name}: {pair}" for pair in mismatched],
+        [f"  mismatched: {one.name}: expected {one.model}, got {one.file}" for one in mismatched],
         [f"  unexpected: {info.name}: got {info}" for info in unexpected],
     ):
         rest = len(items) - _MAX_LISTED
@@ -214,7 +195,7 @@ def _compare(
         loaded=tuple(ours for ours, theirs in pairs if ours == theirs),
         missing=tuple(model[name] for name in sorted(model.keys() - file.tensors.keys())),
         unexpected=tuple(unexpected),
-        mismatched=tuple(Mismatch(*pair) for pair in pairs if pair[0] != pair[1]),
+        mismatched=tuple(Mismatch(a.name, a, b) for a, b in pairs if a != b),
         ignored=tuple(ignored),
     )
 

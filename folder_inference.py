@@ -173,10 +173,8 @@ def plan(
     own = folder_outputs.output_paths(args)
     names, left_out = find_pictures(args.input_dir, args.recursive, own)
     if not names:
-        raise ValueError(
-            f"{args.input_dir} has no pictures ({', '.join(_ENDINGS)}). Left out: "
-            f"{describe_left_out(left_out)}."
-        )
+        others = describe_left_out(left_out)
+        raise ValueError(f"{args.input_dir} has no pictures of known endings, but {others}.")
     others = sum(count for kind, count in left_out.items() if "folder" not in kind)
     folder = {"pictures": len(names), "other_files": others, "left_out": left_out}
     labels, notes = {}, {"folder": folder}
@@ -241,20 +239,16 @@ def open_lines(
         written, entries = read_lines(path, content)
         if written is not None:
             before, now = written["settings"], header["settings"]
-            changes = "; ".join(
-                f"{name}: the journal has {before.get(name)!r}, now {now.get(name)!r}"
-                for name in sorted({**before, **now})
-                if before.get(name) != now.get(name)
-            )
+            names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+            changes = [f"{name} was {before.get(name)!r}, is {now.get(name)!r}" for name in names]
             way_out = "Delete the file to begin anew, or take another --output_file."
             answers = sum("kind" not in entry for entry in entries.values())
             if changes and (resume or before["shard"] != now["shard"]):
-                raise JournalError(f"{path}: expected the same settings: {changes}. {way_out}")
+                changed = "; ".join(changes)
+                raise JournalError(f"{path}: expected the same settings: {changed}. {way_out}")
             if not resume and answers and num_open(written, entries):
-                raise JournalError(
-                    f"{path} holds {answers} answers of a run that did not finish. --resume goes "
-                    f"on with it. {way_out}"
-                )
+                unfinished = f"{answers} answers of a run that did not finish"
+                raise JournalError(f"{path} holds {unfinished}. --resume goes on. {way_out}")
         lock = threading.Lock()
 
         def append(entry: Entry) -> None:
@@ -270,10 +264,8 @@ def open_lines(
                 except OSError as error:
                     # Half a line would spoil the next one.
                     file.truncate(whole_bytes)
-                    raise OSError(
-                        f"{path} cannot be written: {error.strerror}. What it holds is whole; "
-                        "--resume goes on."
-                    ) from error
+                    why = f"{error.strerror}. What it holds is whole; --resume goes on"
+                    raise OSError(f"{path} cannot be written: {why}.") from error
                 whole_bytes += len(line)
 
         if written is None or not resume:
@@ -289,9 +281,7 @@ def load(path: pathlib.Path) -> tuple[bytes, Entry]:
     found = path.stat()
     # A pipe has 0 bytes too; reading it would never end.
     if not 0 < found.st_size <= _LARGEST_FILE_BYTES:
-        raise ValueError(
-            f"expected a file of 1 to {_LARGEST_FILE_BYTES} bytes, got {found.st_size}."
-        )
+        raise ValueError(f"expected 1 to {_LARGEST_FILE_BYTES} bytes, got {found.st_size}.")
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     return content, {"size": len(content), "mtime_ns": found.st_mtime_ns, "sha256": digest}
@@ -435,8 +425,7 @@ def run(
 
 def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[str, Any]:
     """Puts the lines of all shards, `args.merge`, together and writes the files, as if one run had
-    asked all; pictures are drawn if it is said where they are. Raises OSError or ValueError if a
-    shard is there twice, is missing, was not finished, or is of another run than the others."""
+    asked all; pictures are drawn if it is said where they are. Raises OSError or ValueError."""
     shards: dict[int, pathlib.Path] = {}
     entries: dict[Question, Entry] = {}
     first = None
@@ -446,12 +435,13 @@ def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[s
             raise ValueError(f"{path}: expected what a run with --num_shards wrote.")
         index = header["settings"]["shard"][0]
         common = {**header["settings"], **header["notes"]["shard"], "shard": None}
-        if index in shards:
-            raise ValueError(f"{shards[index]} and {path} overlap: both are shard {index}.")
-        if num_open(header, more):
-            raise ValueError(f"{path} was not finished. Run its shard again with --resume.")
-        if common != (first or common):
-            raise ValueError(f"{args.merge[0]} and {path} are of other runs: {first} and {common}.")
+        for wrong, why in (
+            (index in shards, f"and {shards.get(index)} overlap: both are shard {index}."),
+            (num_open(header, more), "was not finished. Run its shard again with --resume."),
+            (common != (first or common), f"is of another run than {args.merge[0]}: {common}."),
+        ):
+            if wrong:
+                raise ValueError(f"{path} {why}")
         first = common
         shards[index] = path
         entries |= more

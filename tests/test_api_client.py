@@ -71,7 +71,7 @@ def test_arrays_become_a_png_of_the_same_pixels_or_are_refused():
         np.zeros((0, 4, 3), np.uint8),
         Image.new("I", (4, 4)),
     ):
-        with pytest.raises(ValueError, match=r"Expected an image uint8 \[H, W, 3\], got"):
+        with pytest.raises(ValueError, match=r"Expected an image uint8 \[H, W, 3\] or .* got"):
             api_client.picture_bytes(image)
 
 

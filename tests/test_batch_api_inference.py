@@ -197,13 +197,15 @@ def test_no_picture_ends_a_run(policy, folder, monkeypatch):
 def test_lines_of_another_run_are_refused(policy, folder):
     start(policy, folder)
     policy.version = "stub-2"
-    with pytest.raises(folder_inference.JournalError, match="has 'stub-1', now 'stub-2'"):
+    with pytest.raises(
+        folder_inference.JournalError, match="model_version was 'stub-1', is 'stub-2'"
+    ):
         start(policy, folder, "--resume")
     with (folder.parent / "r.jsonl").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(folder_inference.JournalError, match="is being written"):
             start(policy, folder)
-    with pytest.raises(folder_inference.JournalError, match=r"shard: .* has None, now \[0, 2\]"):
+    with pytest.raises(folder_inference.JournalError, match=r"shard was None, is \[0, 2\]"):
         start(policy, folder, "--num_shards", "2", "--shard_index", "0")
     for text in ('{"format": 1}\n', "[]\n", "no line\n"):
         (folder.parent / "r.jsonl").write_text(text)
@@ -268,7 +270,7 @@ def test_shards_make_the_whole(policy, folder):
     for shards, message in (
         (files[:2], "missing: \\[2\\]"),
         ([*files, files[0]], "both are shard 0"),
-        ([*files[:2], other], "of other runs"),
+        ([*files[:2], other], "is of another run than"),
         ([*files[:2], shard(2, "open.json")], "was not finished"),
         ([str(folder.parent / "r.json")], "expected what a run with --num_shards wrote"),
     ):
@@ -306,7 +308,7 @@ def test_codes_and_what_the_program_says(stub_server_url, empty_server_url, tmp_
     assert one["mean_prediction_pixels"]["end_x"] == pytest.approx(150, abs=8)
     assert (one["food_type"], one["input_food_type"]) == ("strawberry", "strawberries")
     assert main([*flags, "--num_samples", "3", "--resume", "--seed", "1"]) == 2
-    assert "same settings: seed: the journal has None, now 1" in capsys.readouterr().err
+    assert "same settings: seed was None, is 1" in capsys.readouterr().err
     (photos / "b.jpg").write_bytes(b"no picture")
     (photos / "c.heic").touch()
     (photos / "linked").symlink_to(tmp_path)
