@@ -62,7 +62,7 @@ def write_episodes(folder, lengths=LENGTHS, **left_out):
 def robot(tmp_path_factory):
     """Episodes, and the gin file of a tiny RT-1 with windows of 3 steps."""
     folder = tmp_path_factory.mktemp("robot")
-    (folder / "small.gin").write_text("\n".join((test_rt1_policy.CONFIG, *small_model.TINY)))
+    (folder / "small.gin").write_text("\n".join((*test_rt1_policy.BINDINGS, *small_model.TINY)))
     return write_episodes(folder / "data").parent, folder / "small.gin"
 
 
