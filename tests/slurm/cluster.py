@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -142,17 +141,6 @@ def show(job: str) -> dict[str, str]:
 def control(*arguments: str) -> None:
     """scontrol, which must work."""
     subprocess.run(["scontrol", *arguments], check=True, capture_output=True)
-
-
-def pid_of(*words: str) -> int:
-    """The process whose command line has all of the words as arguments; the newest of several."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if set(words) <= set(path.read_text(errors="replace").split("\0")):
-                found.append(int(path.parent.name))
-    assert found, f"no process runs with {words}"
-    return max(found)
 
 
 def wait_for(condition, what: str, wait_s: float = WAIT_S) -> None:

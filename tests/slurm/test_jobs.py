@@ -20,7 +20,6 @@ import sys
 import numpy as np
 import pytest
 import requests
-from PIL import Image
 
 import api_client
 from tests import serving_stubs, tiny_training
@@ -40,7 +39,6 @@ WORKERS_RUN = [
     *("--learning_rate", "1e-3", "--gin_bindings", *NO_DROPOUT),
 ]
 COLUMNS = ("train_loss", "val_loss", "centroid_mae", "learning_rate")
-QUESTION = ["--action", "skewering", "--food_type", "strawberry"]
 ASK = """
 import json, pathlib, sys
 import api_client
@@ -191,58 +189,6 @@ def test_a_server_is_queued_again_and_answers_the_same(project):
     subprocess.run(["scancel", job], check=True)
     assert cluster.wait_for_end(job)[0][0] == "CANCELLED"
     cluster.wait_for(lambda: not address.exists(), "the address is gone")
-
-
-def _answers(path):
-    document = json.loads(path.read_text())
-    assert document["failed_images"] == []
-    return [(one["image"], one["prediction"]) for one in document["results"]]
-
-
-@cluster.together
-def test_a_killed_shard_is_submitted_again_alone(project):
-    """Killed between two answers, it asks again only for the second: no picture is lost or asked
-    about twice, and all is as in a single run."""
-    photos = project.folder / "my data" / "photos"
-    photos.mkdir()
-    for i in range(10):
-        marked = serving_stubs.marker_picture(60, 60, (5 + 4 * i, 24), (48, 54 - 4 * i))
-        Image.fromarray(marked).save(photos / f"{i}.png")
-    runs = project.folder / "my runs"
-    (runs / "first").mkdir(parents=True)
-    go_on = project.folder / "go_on"
-    # Shard 2 of 4 has the pictures 2 and 6, whose markers are at 22 and 48 % of the width.
-    server = project.job("server", "--checkpoint_dir", "first", HOLD_AT=f"48,{go_on}")
-    server_log, folder = f"server-{server}.out", runs / f"server-{server}"
-    cluster.wait_for((folder / "address").exists, "the server has an address")
-    key = {"RT1_API_KEY": (folder / "keys").read_text().strip().removeprefix("client:")}
-    flags = ["--input_dir", "photos", *QUESTION, "--num_samples", "0", "--workers", "1"]
-    flags += ["--api_url", (folder / "address").read_text().strip()]
-    shared = ["batch_inference", "--num_shards", "4", "--output_file", "shared/all.json", *flags]
-    job = project.job(*shared, **key)
-    _wait_for_log(project, server_log, "asked about 48")
-    # As the kernel does where memory is short; scancel would let it end by itself.
-    shard = str(runs / "shared" / "all.shard2.json")
-    os.kill(cluster.pid_of("batch_api_inference.py", "--shard_index", "2", shard), signal.SIGKILL)
-    go_on.touch()
-    good = ("COMPLETED", "0")
-    ended = cluster.wait_for_end(*(f"{job}_{task}" for task in range(4)))
-    assert ended == [good, good, ("FAILED", "137"), good]
-    assert "was killed" in project.log(f"batch_inference-{job}_2.out")
-    assert not (runs / "shared" / "all.json").exists()
-    assert "3 of 4 shards are there" in project.log(f"batch_inference-{job}_*.out")
-
-    again = project.job("--array=2", *shared, **key)
-    assert cluster.wait_for_end(f"{again}_2") == [good]
-    asked = re.findall(r"^asked about (\d+)$", project.log(server_log), re.MULTILINE)
-    assert (asked.count("22"), asked.count("48"), len(asked)) == (1, 2, 11)
-    single = ["--num_shards", "1", "--output_file", "single/all.json", *flags]
-    single = project.job("batch_inference", *single, **key)
-    assert cluster.wait_for_end(f"{single}_0") == [good]
-    subprocess.run(["scancel", server], check=True)
-    answers = _answers(runs / "shared" / "all.json")
-    assert [image for image, _ in answers] == [f"{index}.png" for index in range(10)]
-    assert answers == _answers(runs / "single" / "all.json")
 
 
 def test_what_the_cluster_refuses_is_explained(project):
