@@ -53,10 +53,7 @@ def test_a_flag_overrides_when_given_and_only_then(base, flag, value):
         ([], "nothing", 3e-3),
         # Twice the batch that 3e-3 is meant for.
         (["--schedule", "cosine", "--base_batch_size", "8"], 40, 6e-3),
-        (
-            *(["--schedule", "cosine", "--gin_bindings", "create_optimizer.total_steps = 30"],),
-            *(30, 3e-3),
-        ),
+        (["--schedule", "cosine", "--gin_bindings", "create_optimizer.total_steps = 30"], 30, 3e-3),
     ],
 )
 def test_learning_rate_and_schedule_of_a_run(base, more, total_steps, learning_rate):
