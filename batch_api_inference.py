@@ -157,8 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     how = (args.engine, args.trust_config)
                     loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, *how)
 
-                def open_policy(sleep: Callable[[float], None]) -> api_client.Policy:
-                    how = {"api_key": args.api_key, "timeout_s": args.timeout_s, "sleep": sleep}
+                def open_policy() -> api_client.Policy:
+                    how = {"api_key": args.api_key, "timeout_s": args.timeout_s}
                     return loaded or api_client.FoodAcquisitionClient(args.api_url, **how)
 
                 document = folder_inference.run(args, open_policy, signals)

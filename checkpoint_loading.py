@@ -151,24 +151,16 @@ class LoadReport:
         ):
             parameters = sum(info.num_parameters for info in infos)
             lines.append(f"  {label:22}{len(infos):>11,}{parameters:>15,}")
-        lines += _differences(self.missing, self.mismatched, self.unexpected)
-        lines += [f"  ignored: {group}" for group in _groups(self.ignored)]
-        return "\n".join([*lines, *([f"  note: {self.note}"] if self.note else [])])
-
-
-def _differences(
-    missing: Iterable[TensorInfo], mismatched: Iterable[Mismatch], unexpected: Iterable[TensorInfo]
-) -> list[str]:
-    """A line for each; of a kind twenty at most, and the count of the rest."""
-    lines = []
-    for items in (
-        [f"  missing: {info.name}: expected {info}" for info in missing],
-        [f"  mismatched: {one.name}: expected {one.model}, got {one.file}" for one in mismatched],
-        [f"  unexpected: {info.name}: got {info}" for info in unexpected],
-    ):
-        rest = len(items) - _MAX_LISTED
-        lines += items[:_MAX_LISTED] + ([f"  and {rest} more"] if rest > 0 else [])
-    return lines
+        for items in (
+            [f"  missing: {one.name}: expected {one}" for one in self.missing],
+            [f"  mismatched: {n}: expected {ours}, got {got}" for n, ours, got in self.mismatched],
+            [f"  unexpected: {one.name}: got {one}" for one in self.unexpected],
+            [f"  ignored: {group}" for group in _groups(self.ignored)],
+            [f"  note: {self.note}"] if self.note else [],
+        ):
+            rest = len(items) - _MAX_LISTED
+            lines += items[:_MAX_LISTED] + ([f"  and {rest} more"] if rest > 0 else [])
+        return "\n".join(lines)
 
 
 def _groups(infos: Iterable[TensorInfo]) -> list[str]:
@@ -210,30 +202,19 @@ def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
             f"with {NETWORK_ROOT}/, got {found}. Is it the checkpoint of another model?",
             report,
         )
-    found = (report.missing, report.unexpected, report.mismatched)
-    refused = {
-        kind: [item for item in items if not _matches(item.name, allowed[kind])]
-        for kind, items in zip(_KINDS, found)
-    }
-    missing, unexpected, mismatched = refused.values()
-    if not (missing or unexpected or mismatched):
-        return
-    lines = [
-        f"Checkpoint: {report.prefix} does not fit the model: {len(missing)} missing, "
-        f"{len(unexpected)} unexpected, {len(mismatched)} mismatched ({len(report.loaded)} of "
-        f"{len(report.loaded) + len(report.left_at_init)} variables fit).",
-        *_differences(missing, mismatched, unexpected),
-    ]
     ways = []
-    for kind, items in refused.items():
-        patterns = sorted({f"'*/{'/'.join(item.name.split('/')[-2:])}'" for item in items})
+    for kind, items in zip(_KINDS, (report.missing, report.unexpected, report.mismatched)):
+        names = [item.name for item in items if not _matches(item.name, allowed[kind])]
+        patterns = sorted({f"'*/{'/'.join(name.split('/')[-2:])}'" for name in names})
         ways += [f"allow_{kind}=[{checkpoint_files.some(patterns, 5)}]"] if patterns else []
-    lines.append(
-        "  Build the model (to resume, its optimizer and frozen layers too) with the config of the "
-        f"run that wrote it or, for a partial load, allow the differences: {', '.join(ways)}. The "
-        "model keeps its old weights."
-    )
-    raise CheckpointMismatchError("\n".join(lines), report)
+    if ways:
+        raise CheckpointMismatchError(
+            f"Checkpoint: expected one that fits the model, got: {report}\nBuild the model (to "
+            "resume, its optimizer and frozen layers too) with the config of the run that wrote it "
+            f"or, for a partial load, allow the differences: {', '.join(ways)}. The model keeps "
+            "its old weights.",
+            report,
+        )
 
 
 def custom_load_checkpoint(

@@ -48,7 +48,7 @@ def start(policy, folder, *more, name="r.json", asked=(*ASK, "--num_samples", "0
     with stop_signals.StopSignals() as signals:
         if args.merge:
             return folder_inference.merge(args, signals)
-        return folder_inference.run(args, lambda sleep: policy, signals)
+        return folder_inference.run(args, lambda: policy, signals)
 
 
 def without_times(document):
