@@ -382,13 +382,7 @@ def _write_frames(
     kinds["image"] = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     own = {key: kinds[dtype] for key, (dtype, _, _) in _FEATURES.items()}
     own[_ACTION] = pa.list_(pa.float32(), policy_specs.NUM_COORDINATES)
-    # What tells the `datasets` library which of them are pictures.
-    known: dict[str, Any] = {
-        key: {"dtype": dtype, "_type": "Value"} for key, (dtype, _, _) in _FEATURES.items()
-    }
-    known[_IMAGE] = {"_type": "Image"}
-    known[_ACTION] = {"feature": known[_ACTION], "length": 4, "_type": "Sequence"}
-    schema = pa.schema(own, {"huggingface": json.dumps({"info": {"features": known}})})
+    schema = pa.schema(own)
     sources = dataset.sources
     if sources is None:
         sources = np.array([f"{name}/{row:06d}" for row in range(len(dataset))])
