@@ -1,9 +1,9 @@
 """From pixels to a frame in space: where the motion starts and ends in the camera's coordinates.
 
-A depth image that is aligned to the photo, the camera matrix and the lens' distortion turn the
-answer of /predict in pixels into metres: x to the right, y down, z away from the camera, origin in
-the camera. Example: fx = fy = 600, cx = 320, cy = 240; the answer [380, 240, 440, 240] on food that
-is 0.4 m away starts at (0.04, 0, 0.4), ends at (0.08, 0, 0.4) and has roll 0.
+A depth image that is aligned to the photo and the camera turn the answer of /predict in pixels
+into metres: x to the right, y down, z away from the camera, origin in the camera. Example:
+fx = fy = 600, cx = 320, cy = 240; the answer [380, 240, 440, 240] on food that is 0.4 m away starts
+at (0.04, 0, 0.4), ends at (0.08, 0, 0.4) and has roll 0.
 
     camera = Camera((614.6, 614.7, 312.1, 223.7))
     frame = acquisition_frame([273.0, 185.0, 337.1, 192.8], depth_m, camera)
@@ -41,20 +41,13 @@ class DepthError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """A pinhole camera with OpenCV's distortion.
+    """A pinhole camera with OpenCV's distortion."""
 
-    Attributes:
-        intrinsics: fx, fy, cx, cy in pixels of the photo.
-        distortion: k1, k2, p1, p2[, k3[, ...]] as OpenCV and ROS' `plumb_bob` have them.
-        min_m, max_m: depth that the camera can measure.
-        max_residual_m: so near to a line along the motion lie most depths of one piece of food.
-    """
-
-    intrinsics: tuple[float, float, float, float]
-    distortion: Sequence[float] = ()
-    min_m: float = 0.1
+    intrinsics: tuple[float, float, float, float]  # fx, fy, cx, cy in pixels of the photo
+    distortion: Sequence[float] = ()  # k1, k2, p1, p2[, k3[, ...]], as ROS' `plumb_bob` has them
+    min_m: float = 0.1  # depth that the camera can measure
     max_m: float = 2.0
-    max_residual_m: float = 0.01
+    max_residual_m: float = 0.01  # so near to a line lie most depths of one piece of food
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.intrinsics).all() and min(self.intrinsics[:2]) > 0):
@@ -74,19 +67,11 @@ class Camera:
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """A motion in the camera's coordinates.
+    """A motion in the camera's coordinates."""
 
-    Attributes:
-        start_m, end_m: float64 [3], x, y, z in metres.
-        roll_deg: the turn of the utensil about the camera's axis, from +x towards +y, in
-            (-180, 180].
-        known_share: of the places along the motion whose depth was known.
-    """
-
-    start_m: np.ndarray
+    start_m: np.ndarray  # float64 [3], x, y, z
     end_m: np.ndarray
-    roll_deg: float
-    known_share: float
+    roll_deg: float  # of the utensil about the camera's axis, from +x towards +y, in (-180, 180]
 
     @property
     def midpoint_m(self) -> np.ndarray:
@@ -105,16 +90,9 @@ class Frame:
 
 
 def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Camera) -> Frame:
-    """The motion of an answer in space.
-
-    Args:
-        pixels: x1, y1, x2, y2 in pixels of the photo, `prediction_pixels` of an answer.
-        depth_m: float [H, W] in metres, aligned to the photo and of its size; 0 and NaN where it is
-            not known.
-        camera: of the photo.
-
-    Raises DepthError, and ValueError for other shapes.
-    """
+    """The motion of an answer, x1, y1, x2, y2 in pixels of the photo, in space. `depth_m` is float
+    [H, W] in metres, of the photo's size and aligned to it; 0 and NaN where it is not known. Raises
+    DepthError, and ValueError for other shapes."""
     ends = np.reshape(np.asarray(pixels, np.float64), (2, 2))
     depth = np.asarray(depth_m, np.float64)
     if depth.ndim != 2:
@@ -142,7 +120,7 @@ def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Came
     start, end = camera.rays(ends) * (offset + slope * np.array([0.0, 1.0]))[:, np.newaxis]
     direction = end - start
     roll = float(np.degrees(np.arctan2(direction[1], direction[0])))
-    return Frame(start, end, roll, float(known.mean()))
+    return Frame(start, end, roll)
 
 
 def _depth_at(depth: np.ndarray, place: np.ndarray) -> float:

@@ -2,28 +2,24 @@
 
 Graph operations for `tf.data`: the result of a sample depends on its picture, its label, its seed
 and the settings, not on the batch, nor on whether a run was resumed. (To the last bit on one kind
-of processor; another one may round a pixel the other way.)
+of processor.) Pictures are float32 in 0..255 on the way and are rounded once, at the end.
 
 Example: with `Augmentation(flip_horizontal_probability=1.0)` the execution parameters
 [0.2, 0.4, 0.6, 0.5] become [0.8, 0.4, 0.4, 0.5], which points to the left, so start and end are
 swapped: [0.4, 0.5, 0.8, 0.4]. A motion along the main axis of a food is the same from either end,
-and the data names it by the end on the right, x2 >= x1. Turned samples that are not swapped would
-give one picture two opposite labels, and a regression answers with their mean: no motion at all.
-Where the direction does matter, set `canonical_direction` to False.
+and the data names it by the end on the right, x2 >= x1. Otherwise one picture would have opposite
+labels, whose mean is no motion. Where direction matters, set `canonical_direction` to False.
 
 Everything that moves pixels is one affine map, so the picture is interpolated once. With points
 counted from the picture's middle, u = p - 1/2 (shares of the side, x to the right, y down):
 
     u' = zoom * turn(degrees) * quarter_turns * flips * u + offset
 
-`turn` by a positive angle is clockwise as seen: a quarter turn takes u = (0, -1/2), the middle of
-the upper edge, to u' = (1/2, 0), the middle of the right edge. What moves in from outside has the
-mean colour: a mirrored frame would draw food a second time, and there would be two right answers.
-
-Brightness, contrast, saturation and hue together are one 3 x 3 matrix and one offset on the colour
-of a pixel: brightness 1.2 and contrast 0.5 on a picture whose mean grey is 100 take a grey of 180
-to 1.2 * (100 + 0.5 * (180 - 100)) = 168. Pictures are float32 in 0..255 and are rounded once, at
-the end. XLA compiles what changes the pixels of one picture, whatever the batch size.
+`turn` is clockwise as seen: a quarter turn takes u = (0, -1/2), the middle of the upper edge, to
+u' = (1/2, 0), that of the right edge. What moves in from outside has the mean colour: a mirrored
+frame would draw food a second time. Brightness, contrast, saturation and hue are one 3 x 3 matrix
+and one offset: brightness 1.2 and contrast 0.5 on a picture whose mean grey is 100 take a grey of
+180 to 1.2 * (100 + 0.5 * (180 - 100)) = 168.
 """
 
 from __future__ import annotations
@@ -35,16 +31,14 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-# New ones belong at the end, so that seeds keep their meaning. All are drawn whatever is on, so
-# that one setting does not change what another one does.
+# New ones belong at the end, so that seeds keep their meaning; all are drawn whatever is on.
 _DRAWS = (
     ("turn", "flip_x", "flip_y", "degrees", "scale", "shift_x", "shift_y", "crop")
     + ("crop_x", "crop_y", "brightness", "contrast", "saturation", "hue")
     + ("blur_or_sharpen", "blur", "sharpness", "noise", "noise_key")
     + ("hole_x", "hole_y", "hole_side")
 )  # fmt: skip
-# What a motion is weakened by until both ends of the label stay in the picture. Quarter turns and
-# flips map the picture onto itself, so the last one always fits.
+# What a motion is weakened by until both ends of the label stay in the picture; the last one fits.
 _LEVELS = (1.0, 0.5, 0.25, 0.0)
 _SHARPENING_SIGMA_PX = 1.0
 # RGB to YIQ, the television standard NTSC: luma, then two axes of colour that hue turns about it.
@@ -94,9 +88,8 @@ class Augmentation:
             low, high = limits.get(field.name, (0.0, field.metadata.get("highest")))
             value = getattr(self, field.name)
             if not low <= value <= high:
-                raise ValueError(
-                    f"Augmentation.{field.name}: expected {low} to {high}, got {value}."
-                )
+                expected = f"expected {low} to {high}, got {value}"
+                raise ValueError(f"Augmentation.{field.name}: {expected}.")
 
     @property
     def is_identity(self) -> bool:
@@ -111,17 +104,16 @@ class Augmentation:
         int32 [B, 2], one for each sample and epoch.
 
         If both ends of a motion were in the picture, they still are: geometry that would push one
-        out is weakened for that sample. Raises ValueError for another type or shape; when it runs,
-        tf.errors.InvalidArgumentError if labels are to be kept pointing to the right and one of
-        them does not.
+        out is weakened for that sample. Raises ValueError; when it runs, InvalidArgumentError for a
+        label that points to the left although labels are kept pointing to the right.
         """
         if self.is_identity:
             return images, actions
         side = images.shape[1]
         if images.dtype != tf.uint8 or side is None or images.shape[1:] != (side, side, 3):
+            got = f"{images.dtype.name} {images.shape}"
             raise ValueError(
-                "Augmentation: expected square images, uint8 [B, S, S, 3] with S known, got "
-                f"{images.dtype.name} {images.shape}."
+                f"Augmentation: expected square images, uint8 [B, S, S, 3], got {got}."
             )
         # Whether a label that pointed to the right may point to the left afterwards.
         turns = any(
@@ -130,9 +122,8 @@ class Augmentation:
         checks = []
         if self.canonical_direction and turns:
             text = (
-                "Augmentation: expected labels that point to the right, x2 >= x1, got one that "
-                "points to the left. If the direction of a motion matters in this data set, set "
-                "Augmentation.canonical_direction = False; if not, swap start and end."
+                "Augmentation: expected labels with x2 >= x1, got one that points to the left. "
+                "Swap start and end, or bind Augmentation.canonical_direction = False."
             )
             checks = [tf.debugging.assert_greater_equal(actions[:, 2], actions[:, 0], text)]
         with tf.control_dependencies(checks):
@@ -238,10 +229,8 @@ def _uniform_draws(seeds: tf.Tensor) -> tf.Tensor:
 
 
 def _place(maps: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """For each sample the strongest map [B, 2, 3] that leaves its label in the picture, and it.
-
-    A label that is clipped instead would move its midpoint off the food.
-    """
+    """For each sample the strongest map [B, 2, 3] that leaves its label in the picture, and the
+    label: clipping it would move its midpoint off the food."""
     x, y = actions[:, tf.newaxis, 0::2] - 0.5, actions[:, tf.newaxis, 1::2] - 0.5
     rows = (maps[..., 0, :, tf.newaxis], maps[..., 1, :, tf.newaxis])
     new_x, new_y = [row[..., 0, :] * x + row[..., 1, :] * y + row[..., 2, :] for row in rows]

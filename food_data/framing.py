@@ -7,18 +7,16 @@
 | `accurate` | 1, then 0.5, then 0.35                      | 8: all turns and flips vote |
 
 A crop is a share of the square that the first pass sees, cut from the ORIGINAL photo about the
-midpoint of the answer before and resized to the model's input as that square was: with `letterbox`
-a share of the photo's longer side, with `crop` of its shorter side, with `stretch` of its width and
-of its height. It is moved as far as it takes to lie inside the photo; where it is longer than the
-photo, all of the photo is there, on black as in a letterbox.
+midpoint of the answer before: with `letterbox` a share of the photo's longer side, with `crop` of
+its shorter side, with `stretch` of both. It is moved as far as it takes to lie inside the photo;
+where it is longer than the photo, all of the photo is there, on black as in a letterbox.
 
 A worked example, 640 x 480, letterbox, `fast`: the answer to the whole photo has its midpoint at
 the pixel (600, 240). The second pass looks at columns 256..640 and rows 48..432, 384 pixels a side.
 If it answers (448, 240), the third looks at columns 336..560 and rows 128..352, 224 a side.
 
-Tight crops of food that fills the picture hurt: a pass whose crop would be short, compared with the
-motion that was answered, ends the looking. A motion of 200 pixels is longer than `max_extent` (0.5)
-times 384, so the first pass is the last one.
+Tight crops of food that fills the picture hurt, so a motion that is long for the next crop ends the
+looking: one of 200 pixels is longer than `max_extent` (0.5) times 384.
 """
 
 from __future__ import annotations
@@ -77,8 +75,7 @@ class View:
     """What the model sees of a photo."""
 
     square: np.ndarray  # uint8 [236, 236, 3], the model's input
-    # Where the whole photo lies in it, most of it outside if this is a crop.
-    placement: image_placement.Placement
+    placement: image_placement.Placement  # of the whole photo; most lies outside of a crop
 
     @property
     def crop(self) -> tuple[float, float, float, float]:
@@ -92,8 +89,8 @@ def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None
     """Adds --passes and --accurate; `passes` is None unless one is given."""
     text = "how often to look at a photo, closer each time; unless given, as the checkpoint says"
     parser.add_argument("--passes", choices=PASSES, help=text)
-    text, name = "short for --passes accurate: 24 times the cost of one pass", "accurate"
-    parser.add_argument("--accurate", dest="passes", action="store_const", const=name, help=text)
+    text = {"help": "short for --passes accurate: 24 times the cost of one pass"}
+    parser.add_argument("--accurate", dest="passes", action="store_const", const="accurate", **text)
 
 
 def look(
@@ -106,8 +103,7 @@ def look(
     """Runs all passes but the last one: what the last one is to look at, a view for each photo.
 
     Args:
-        answer: (images uint8 [B, 236, 236, 3], embeddings [B, D]) -> [B, 4] in 0..1 of each image;
-            the model's `forward`, or that of `Voted` if `framing.votes`.
+        answer: `forward` of `framing.model(...)`.
         photos: uint8 [H, W, 3] each, of `image_placement.decode_photo`; one is only held while it
             is cropped.
         firsts: the photos as the first pass sees them.
@@ -168,10 +164,12 @@ def relative(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Factors and shifts, float64 [N, 2] each (x, y), that take coordinates of N views to those of
     the first pass's squares: coordinate * factor + shift; 1 and 0 where the two are the same."""
-    scales = [np.array([[p.scale_x, p.scale_y] for p in one]) for one in (views, firsts)]
-    offsets = [np.array([[p.offset_x, p.offset_y] for p in one]) for one in (views, firsts)]
-    factors = scales[1] / scales[0]
-    return factors, (offsets[1] - offsets[0] * factors) / policy_specs.IMAGE_SIZE
+    (scales, offsets), (first_scales, first_offsets) = (
+        np.array([[(p.scale_x, p.scale_y), (p.offset_x, p.offset_y)] for p in one]).swapaxes(0, 1)
+        for one in (views, firsts)
+    )
+    factors = first_scales / scales
+    return factors, (first_offsets - offsets * factors) / policy_specs.IMAGE_SIZE
 
 
 class Voted:

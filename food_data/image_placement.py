@@ -51,20 +51,13 @@ _OTHERS = {
     b"\xff\xd8": "a JPEG whose header is damaged",
     b"\x89PNG": "a PNG whose header is damaged",
 }
-_TURNS = {  # By EXIF's orientation.
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_TURN = Image.Transpose
+_TURNS = {2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM}
+_TURNS |= {5: _TURN.TRANSPOSE, 6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90}
 # The next marker of a JPEG that is no restart and no stuffed byte of compressed data.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TRUNCATED = "The picture is truncated: its last part is absent."
-# A crop that has to be moved for an object leaves this part of its side between object and border.
-_CROP_MARGIN = 0.05
+_CROP_MARGIN = 0.05  # of its side, between an object that it is moved for and its border
 # Pillow takes memory in blocks of 16 MB, which the C library keeps when they are given back; larger
 # ones go back to the system: 456 MB instead of 1469 MB after 32 pictures of 49 megapixels.
 Image.core.set_block_size(128 * 1024 * 1024)
@@ -82,14 +75,12 @@ class TooManyPixelsError(ImageDecodeError):
 
 
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decodes a picture's file, upright as its EXIF orientation says: RGB, uint8 [H, W, 3].
+    """A picture's file (`FORMATS`, HEIC where pillow-heif is installed), upright as its EXIF
+    orientation says: RGB, uint8 [H, W, 3]; of several pictures the first.
 
-    Reads `FORMATS`, and HEIC where pillow-heif is installed; of several pictures in a file the
-    first. Grey becomes RGB, transparency is laid over white. More than 8 bits become 8: integers
-    are taken for 10, 12, 14 or 16 bits by their largest value, floats for 0..1, 0..255 or 0..65535.
-
-    Raises TooManyPixelsError before anything is decoded if there are more than `max_pixels`, and
-    ImageDecodeError if the bytes are no such picture, or are truncated.
+    Transparency is laid over white. More than 8 bits become 8: integers are taken for 10, 12, 14 or
+    16 bits by their largest value, floats for 0..1, 0..255 or 0..65535. Raises TooManyPixelsError
+    before anything is decoded, and ImageDecodeError if the bytes are no whole picture.
     """
     return decode_photo(data, max_pixels, reduced=False)[0]
 
@@ -116,16 +107,14 @@ def read_header(source: bytes | str | os.PathLike[str]) -> tuple[tuple[int, int]
     """(width, height) of a picture before EXIF turns it, and EXIF's orientation, 1 to 8: with 5 to
     8 the upright picture has the sizes exchanged. `source` is a file or its bytes. Raises OSError
     if the file cannot be read, and ImageDecodeError."""
-    is_file = not isinstance(source, bytes)
     with (
-        open(source, "rb") if is_file else io.BytesIO(source) as file,
+        io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file,
         decoding(),
         _open(file) as picture,
     ):
-        size, orientation = picture.size, _orientation(picture)
-        if picture.format == "TIFF":  # Pillow has exchanged its sizes already.
-            size = picture.tag_v2[256], picture.tag_v2[257]
-        return size, orientation
+        # Of a TIFF Pillow has exchanged the sizes already.
+        tags = picture.tag_v2 if picture.format == "TIFF" else None
+        return (tags[256], tags[257]) if tags else picture.size, _orientation(picture)
 
 
 @contextlib.contextmanager
@@ -191,10 +180,8 @@ def _open(file: BinaryIO) -> Image.Image:
             pillow_heif.register_heif_opener()
             formats = (*FORMATS, "HEIF")
         except ModuleNotFoundError:
-            what = (
-                ", which is HEIC, an iPhone's format. It is read after `pip install --no-deps -r "
-                "requirements-heic.txt`, or save it as JPEG"
-            )
+            command = "`pip install --no-deps -r requirements-heic.txt`"
+            what = f", which is HEIC. It is read after {command}, or save it as JPEG"
     number = file.seek(0, io.SEEK_END)
     file.seek(0)
     try:
@@ -211,10 +198,8 @@ def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tu
         width, height = size = picture.size
         # The header tells the size before a byte is decompressed: a small file can claim much.
         if width * height > max_pixels:
-            raise TooManyPixelsError(
-                f"Expected a picture of at most {max_pixels} pixels, got {width} x {height}. Scale "
-                "it down first."
-            )
+            text = f"Expected a picture of at most {max_pixels} pixels, got {width} x {height}."
+            raise TooManyPixelsError(f"{text} Scale it down first.")
         is_deep = any(";16" in str(tile.args) for tile in getattr(picture, "tile", ()))
         if reduced:
             picture.draft("RGB", (_ENOUGH_PX, _ENOUGH_PX))
@@ -231,10 +216,8 @@ def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tu
                 turned = Image.alpha_composite(white, turned.convert("RGBA"))
             image = np.array(turned.convert("RGB"))
         if is_deep and 0 < image.max() < 64:
-            raise ImageDecodeError(
-                f"Expected 16 bits per colour, got {image.max()} of 255 as the brightest: 12 bits "
-                "that were not scaled? Multiply them by 16, or save 8 bits."
-            )
+            text = f"Expected 16 bits per colour, got {image.max()} of 255 as the brightest"
+            raise ImageDecodeError(f"{text}: 12 bits that were not scaled? Save 8 bits.")
         return image, size[::-1] if orientation >= 5 else size
 
 
@@ -259,9 +242,7 @@ def _eight_bits(grey: np.ndarray) -> np.ndarray:
     for bits in () if is_float else (8, 10, 12, 14, 16):
         if low >= 0 and high < 1 << bits:
             return (grey >> (bits - 8)).astype(np.uint8)
-    raise ImageDecodeError(
-        f"Expected grey values in 0..65535 or 0..1, got {low} to {high}. Scale them to 8 bits."
-    )
+    raise ImageDecodeError(f"Expected grey values in 0..65535 or 0..1, got {low} to {high}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -286,10 +267,6 @@ class Placement:
         scale, offset = (self.scale_x, self.scale_y), (self.offset_x, self.offset_y)
         return (np.asarray(points, np.float64) * policy_specs.IMAGE_SIZE - offset) / scale
 
-    def to_dict(self) -> dict[str, str | int | float]:
-        """The attributes by name, ready for JSON; `Placement(**d)` is the way back."""
-        return dataclasses.asdict(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class PhotoFile:
@@ -311,8 +288,8 @@ def place(
         image: the picture, or what `decode_photo` gives of it.
         mode: "stretch", "letterbox" or "crop"; see the module's table.
         keep_points: picture pixels float [N, 2], for "crop" only: the square, else centred, is
-            moved just as far as it takes to have them inside, with a margin of 5% of its side where
-            possible. Points further apart than its side stay outside: check `to_model`.
+            moved just as far as it takes to have them inside, with a margin of 5% of its side;
+            where they are too far apart, some stay outside.
         size: (width, height) of the picture if `image` shows it at a smaller scale.
     """
     if mode not in MODES:
@@ -359,11 +336,8 @@ def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def place_mask(mask: np.ndarray, placement: Placement) -> np.ndarray:
     """A photograph's mask bool [H, W] in the model's square: what lies at the centre of each of its
-    pixels, bool [236, 236].
-
-    A photograph of 640 x 480 in a letterbox: the model's pixel (column 118, row 73) has its centre
-    at (321.4, 120.7) of the photograph, so it is set if the mask is set in column 321, row 120.
-    """
+    pixels, bool [236, 236]. Of 640 x 480 in a letterbox: the model's pixel (column 118, row 73) has
+    its centre at (321.4, 120.7), so it is set if the mask is set in column 321, row 120."""
     if mask.shape != (placement.height, placement.width):
         expected, got = (placement.width, placement.height), mask.shape[::-1]
         raise ValueError(f"mask: expected {expected} pixels as the picture has, got {got}.")

@@ -40,12 +40,11 @@ if typing.TYPE_CHECKING:
 
 INFO_FILE = "meta/info.json"
 _IMAGE, _ACTION = "observation.image", "action"
-_EMBEDDING = f"observation.{policy_specs.EMBEDDING_KEY}"
 _DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _ROWS = "chunk-000/file-000.parquet"
 _CHUNK_FILES, _BLOCK_ROWS = 1000, 64
-# What is read of a frame beside its picture and `action.<key>`.
-_READ = (_ACTION, "source", _EMBEDDING, "timestamp", "episode_index", "task_index")
+# What is read of a frame beside its picture.
+_READ = (_ACTION, "source", "timestamp", "episode_index", "task_index")
 # What a frame of food holds: name -> dtype, shape, names.
 _FEATURES: dict[str, tuple[str, Sequence[int], list[str] | None]] = {
     _IMAGE: ("image", npz_dataset.IMAGE_SHAPE, ["height", "width", "channels"]),
@@ -148,9 +147,8 @@ class Dataset:
     def __iter__(self) -> Iterator[Episode]:
         """Raises OSError, ValueError, which name the file and the episode."""
         features, opened, table = self.info["features"], None, None
-        wanted = [key for key in features if key in _READ or key.startswith(f"{_ACTION}.")]
-        if features[self.camera]["dtype"] == "image":
-            wanted.append(self.camera)
+        is_film = features[self.camera]["dtype"] == "video"
+        wanted = [key for key in (*_READ, *([] if is_film else [self.camera])) if key in features]
         for row in self._rows:
             path, where = self._path("data_path", row, "data"), f"episode {row['episode_index']}"
             if path != opened:
@@ -247,43 +245,34 @@ def write_shards(
 ) -> pathlib.Path:
     """Writes a robot's episodes as RLDS, as `train.py --data_dir` reads them; returns the folder.
 
-    Actions of RT-1 are features such as `action.world_vector`, or the numbers of `action`, in the
-    order of the keys in `action_order`. Keys that are absent are 0; `terminate_episode`, if absent,
-    is 1, 0, 0 at the last step and 0, 1, 0 before. Instructions are embedded by `encode`, unless
-    there is `observation.natural_language_embedding`.
-
-    Raises OSError, ValueError, LookupError.
+    `action_order` names RT-1's keys in the order in which `action` has their numbers. Keys that are
+    absent are 0; `terminate_episode`, if absent, is 1, 0, 0 at the last step and 0, 1, 0 before.
+    Instructions are embedded by `encode`. Raises OSError, ValueError, LookupError.
     """
-    text_key = "steps/observation/natural_language_instruction"
-    spec, features = policy_specs.action_spec("rt1"), dataset.info["features"]
+    text_key, spec = (
+        "steps/observation/natural_language_instruction",
+        policy_specs.action_spec("rt1"),
+    )
     sizes = {key: one.shape[0] for key, one in spec.items()}
-    given = [key for key in sizes if f"{_ACTION}.{key}" in features]
-    about = features.get(_ACTION, {})
+    about = dataset.info["features"].get(_ACTION, {})
     ends = np.cumsum([sizes.get(key, 0) for key in action_order], dtype=int).tolist()
-    fits = ends[-1:] == list(about.get("shape", ())) if ends else given
-    if not fits or not set(action_order) <= set(sizes):
+    if ends[-1:] != about.get("shape") or not set(action_order) <= set(sizes):
         raise ValueError(
-            f"--action_order: expected keys that together are the numbers of {_ACTION!r}, "
-            f"{about}, of {', '.join(f'{key} [{size}]' for key, size in sizes.items())}; "
-            f"got {' '.join(action_order) or 'none'}. Samples of food become an .npz by "
-            "build_dataset.py from_lerobot."
+            f"--action_order: expected keys that together are the numbers of {_ACTION!r}, {about}, "
+            f"of {sizes}; got {' '.join(action_order) or 'none'}. Samples of food become an .npz "
+            "by build_dataset.py from_lerobot."
         )
 
     def values(episode: Episode) -> dict[str, Any]:
         number = len(episode.images)
         actions = {key: np.zeros((number, size)) for key, size in sizes.items()}
         actions["terminate_episode"] = np.eye(3)[[1] * (number - 1) + [0]]
-        numbers = np.reshape(episode.columns.get(_ACTION, ()), (number, -1))
-        for key, end in zip(action_order, ends):
-            actions[key] = numbers[:, end - sizes[key] : end]
-        actions |= {key: episode.columns[f"{_ACTION}.{key}"] for key in given}
-        embeddings = episode.columns.get(_EMBEDDING)
-        if embeddings is None:
-            embeddings = np.stack([encode(task) for task in episode.tasks])
+        numbers = np.split(episode.columns[_ACTION], ends[:-1], axis=1)
+        actions |= dict(zip(action_order, numbers))
         steps = np.arange(number)
         return {
             rlds.IMAGE: episode.images,
-            rlds.EMBEDDING: embeddings,
+            rlds.EMBEDDING: np.stack([encode(task) for task in episode.tasks]),
             text_key: episode.tasks,
             **{
                 f"steps/action/{key}": one.astype(spec[key].dtype.as_numpy_dtype)

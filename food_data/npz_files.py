@@ -1,11 +1,9 @@
 """Reading .npz files without reading their numbers, and writing those that do not fit into memory.
 
 An .npz is a zip of .npy files. `np.savez` stores them as they are, so the numbers of an array lie
-in one piece of the file and can be mapped: 20 GB of images need no memory but the operating
-system's cache. `np.savez_compressed` does not; such an array is read from its beginning, in chunks.
-Example: 100 stored images are a member "images.npy", whose local header begins at byte 0 and takes
-30 bytes, 10 for the name and 20 more; the .npy header after it takes 128. So the first pixel is
-byte 188 of the file.
+in one piece of the file and can be mapped. Example: 100 images are a member "images.npy", whose
+local header takes 30 bytes, 10 for the name and 20 more; the .npy header takes 128. So the first
+pixel is byte 188 of the file. What `np.savez_compressed` wrote is read in chunks.
 
     with npz_files.open_writer("plates.npz") as writer:  # Blocks of [n, 236, 236, 3], 1000 in all.
         writer.write_blocks("images", (1000, 236, 236, 3), np.uint8, blocks)
@@ -60,8 +58,7 @@ class StoredArray:
         return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
 
     def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
-        """Pieces [up to num_rows, ...] along the first axis; holds one, and checks the checksum.
-        Raises ValueError if the file is damaged."""
+        """Pieces [up to num_rows, ...], one at a time; checks the checksum. Raises ValueError."""
         starts = range(0, self.shape[0], num_rows)
         if self.fortran_order:  # It has no such pieces on disk.
             whole = self.map_or_load()
@@ -80,11 +77,8 @@ class StoredArray:
 
 
 def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArray]:
-    """The arrays of an .npz file by name, in its order; reads their headers only.
-
-    `kind` is what the file should be, for messages: "data set". Raises FileNotFoundError, and
-    ValueError if it is not a readable .npz file or an array would have to be unpickled.
-    """
+    """The arrays of an .npz file by name; reads their headers only. `kind` is what it should be,
+    for messages. Raises FileNotFoundError, and ValueError if it is not a readable .npz file."""
     path, arrays = pathlib.Path(path), {}
     atomic_files.check_local(path, kind)
     if not path.is_file():

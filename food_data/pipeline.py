@@ -46,9 +46,7 @@ def sample_seeds(shuffle_seed: int, epochs: int | np.ndarray, samples: np.ndarra
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
-    """A bijection of uint64 whose every output bit depends on every input bit: the output function
-    of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-    """
+    """A bijection of uint64, the output function of SplitMix64 (Steele, Lea and Flood, 2014)."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -68,11 +66,9 @@ def create_npz_dataset(
     shard: tuple[int, int] = (0, 1),
     features: object | None = None,
 ) -> tf.data.Dataset:
-    """Batches of some samples; each pass over the result is one epoch: {"image": uint8
-    [B, 236, 236, 3], "natural_language_embedding": float32 [B, 512], "bbox": float32 [B, 4]}.
-
-    Starting a pass counts as an epoch, whether it is run to the end or not. What is returned copies
-    nothing of `dataset` but the batches in hand and those fetched in advance.
+    """Batches of some samples; each pass over the result, run to the end or not, is one epoch:
+    {"image": uint8 [B, 236, 236, 3], "natural_language_embedding": float32 [B, 512], "bbox":
+    float32 [B, 4]}.
 
     Args:
         dataset: N samples.
@@ -84,10 +80,9 @@ def create_npz_dataset(
         drop_remainder: leave out a last batch smaller than B.
         augmentation: (images uint8 [B, 236, 236, 3], actions float32 [B, 4], seeds int32 [B, 2]) ->
             (images, actions), in TensorFlow operations; needs a shuffle_seed.
-        shard: (index, count): of each batch the samples index, index + count, ...: each of `count`
-            workers gets B / count samples. A part of a smaller last batch that would be empty is
-            the batch's first sample, so that all workers have as many batches; whoever trains on it
-            gives it no weight.
+        shard: (index, count): each of `count` workers gets B / count samples of a batch: index,
+            index + count, ... A part of a smaller last batch that would be empty is the batch's
+            first sample, which gets no weight, so that all workers have as many batches.
         features: gives float32 [B, ...] of an array of sample numbers, and has a `shape`; batches
             hold them as `policy_specs.FEATURES_KEY` in the place of images.
 
@@ -125,9 +120,8 @@ def create_npz_dataset(
             )
         return dict(zip(signature, tensors))
 
-    samples = _batches(
-        indices, batch_size, count, shuffle_seed, first_epoch, first_batch, drop_remainder
-    )
+    start = (first_epoch, first_batch)
+    samples = _batches(indices, batch_size, count, shuffle_seed, start, drop_remainder)
     batches = samples.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     # `shard` says who reads what; TensorFlow would divide the one order among the workers.
@@ -140,12 +134,11 @@ def _batches(
     batch_size: int,
     count: int,
     shuffle_seed: int | None,
-    first_epoch: int,
-    first_batch: int,
+    start: tuple[int, int],
     drop_remainder: bool,
 ) -> tf.data.Dataset:
     """Batches int64 [B, 2] of sample numbers and epochs; each pass is the next epoch."""
-    full, rest = divmod(len(indices), max(batch_size, 1))
+    (first_epoch, first_batch), (full, rest) = start, divmod(len(indices), max(batch_size, 1))
     most = full + (rest > 0 and not drop_remainder)
     if batch_size < 1 or batch_size % count or not 0 <= first_batch <= most or not most:
         raise ValueError(

@@ -19,18 +19,11 @@ ELEMENT = {
     "pre_pos": [0.0, 0.3, 1.0],
     "pre_quat": [0.0, math.sqrt(0.5), -math.sqrt(0.5), 0.0],
     "pre_offset": [0.01, 0.0, -0.025],
-    "pre_force": 20.0,
-    "pre_torque": 4.0,
-    "grasp_linear": [0.1, 0.0, 0.0],
-    "grasp_angular": [0.0, 0.2, 0.0],
-    "grasp_duration": 1.25,
-    "grasp_force": 15.0,
-    "grasp_torque": 4.0,
-    "ext_linear": [0.0, 0.0, 0.08],
-    "ext_angular": [-0.4, 0.0, 0.0],
-    "ext_duration": 1,
-    "ext_force": 50.0,
-    "ext_torque": 4.0,
+    **{"pre_force": 20.0, "grasp_force": 15.0, "ext_force": 50.0},
+    **dict.fromkeys(("pre_torque", "grasp_torque", "ext_torque"), 4.0),
+    **{"grasp_linear": [0.1, 0.0, 0.0], "grasp_angular": [0.0, 0.2, 0.0]},
+    **{"ext_linear": [0.0, 0.0, 0.08], "ext_angular": [-0.4, 0.0, 0.0]},
+    **{"grasp_duration": 1.25, "ext_duration": 1},
 }
 CONTENT = {
     "prediction_pixels": {"direction_degrees": -150.0},
@@ -39,23 +32,20 @@ CONTENT = {
     "trained": True,
     "uncertainty": {"chance": 0.8},
 }
+_PART = """
+geometry_msgs/Vector3 {0}_linear
+geometry_msgs/Vector3 {0}_angular
+builtin_interfaces/Duration {0}_duration
+float64 {0}_force
+float64 {0}_torque
+"""
 FIELDS = """
 geometry_msgs/Pose pre_transform
 geometry_msgs/Vector3 pre_offset
 float64 pre_force
 float64 pre_torque
 geometry_msgs/Vector3 pre_rot_hint
-geometry_msgs/Vector3 grasp_linear
-geometry_msgs/Vector3 grasp_angular
-builtin_interfaces/Duration grasp_duration
-float64 grasp_force
-float64 grasp_torque
-geometry_msgs/Vector3 ext_linear
-geometry_msgs/Vector3 ext_angular
-builtin_interfaces/Duration ext_duration
-float64 ext_force
-float64 ext_torque
-"""
+""" + "".join(map(_PART.format, ("grasp", "ext")))
 RESPONSE = """
 ada_feeding_msgs/AcquisitionSchema[] actions
 float64[] probabilities
@@ -73,8 +63,8 @@ def test_an_element_is_turned_to_the_answer():
     assert abs(found["x"]) < 1e-9 and abs(abs(found["y"]) - 1) < 1e-9
     assert action["grasp_duration"] == {"sec": 1, "nanosec": 250_000_000}
     same = ada_feeding.acquisition_select(CONTENT, ELEMENT, 30.0)["actions"][0]
-    w, x, y, z = ELEMENT["pre_quat"]
-    assert same["pre_transform"]["orientation"] == pytest.approx({"w": w, "x": x, "y": y, "z": z})
+    quaternion = dict(zip("wxyz", ELEMENT["pre_quat"]))
+    assert same["pre_transform"]["orientation"] == pytest.approx(quaternion)
 
 
 @pytest.mark.parametrize("change", [{"ask_human": True}, {"trained": False}])
@@ -106,7 +96,6 @@ def test_nothing_changes_on_the_wire():
     probabilities = np.array(response["probabilities"])
     sent = message(whole, response | {"actions": actions, "probabilities": probabilities})
     received = store.deserialize_cdr(store.serialize_cdr(sent, whole), whole)
-
     public = lambda items: {name: one for name, one in items if name != "__msgtype__"}  # noqa: E731
     again = dataclasses.asdict(received, dict_factory=public)
     assert again.pop("probabilities").tolist() == response.pop("probabilities")
