@@ -88,24 +88,18 @@ def simulator(monkeypatch):
 
     def step(action):
         taken.append(action)
-        steps = (len(taken) - 1) % 5 + 1
-        return steps, 0.0, False, steps == 5, {}
+        number = (len(taken) - 1) % 5 + 1
+        return number, 0.0, False, number == 5, {}
 
-    def make(*_, **given):
-        env = types.SimpleNamespace(step=step, close=lambda: None)
-        env.reset = lambda **given: started.append(0) or (0, {})
-        env.get_language_instruction = lambda: TEXTS[len(started) - 1]
-        env.unwrapped = env
-        return env
-
-    def image(env, seen):
-        return FRAMES[len(started) - 1][min(seen, 4)]
-
-    names = ["simpler_env", "simpler_env.utils", "simpler_env.utils.env"]
-    for name in (*names, "simpler_env.utils.env.observation_utils"):
-        monkeypatch.setitem(sys.modules, name, module := types.ModuleType(name))
-    module.get_image_from_maniskill2_obs_dict = image
-    sys.modules["simpler_env"].make = make
+    env = types.SimpleNamespace(step=step, close=lambda: None)
+    env.reset = lambda **given: started.append(0) or (0, {})
+    env.get_language_instruction = lambda: TEXTS[len(started) - 1]
+    env.unwrapped = env
+    for name in ("", ".utils", ".utils.env", ".utils.env.observation_utils"):
+        module = types.ModuleType(f"simpler_env{name}")
+        module.make = lambda *_, **given: env
+        module.get_image_from_maniskill2_obs_dict = lambda _, n: FRAMES[len(started) - 1][min(n, 4)]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     return taken
 
 
@@ -113,8 +107,8 @@ def test_two_episodes_of_the_harness_act_as_simplerenvs_client(folder, monkeypat
     if "SIMPLER_RT1_MODEL" not in os.environ:
         pytest.skip("needs SimplerEnv's client, see above")
     taken = simulator(monkeypatch)
-    benchmark = {"benchmark": "vla_eval.benchmarks.simpler.benchmark:SimplerEnvBenchmark"}
-    benchmark |= {"episodes_per_task": 2, "params": {"seed": 0}}
+    name = "vla_eval.benchmarks.simpler.benchmark:SimplerEnvBenchmark"
+    benchmark = {"benchmark": name, "episodes_per_task": 2, "params": {"seed": 0}}
     config = {"benchmarks": [benchmark], "output_dir": str(tmp_path)}
     with serving(folder) as url:
         (result,) = api.run(config, server_url=url, no_save=True)
@@ -149,8 +143,7 @@ def test_a_window_for_each_session_and_episode(folder):
         return await client.act({"images": {"any": image}, "task_description": text, **given})
 
     async def expect(client, text, state, **given):
-        vector = given.get("natural_language_embedding")
-        vector = encoder.vector(text) if vector is None else vector
+        vector = given.get("natural_language_embedding", encoder.vector(text))
         expected, state = policy.step(image, vector, state or policy.initial_state())
         found = await act(client, text, **given)
         for key, value in expected.items():

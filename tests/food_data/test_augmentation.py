@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -111,14 +109,8 @@ def test_motions_keep_pointing_to_the_right():
     )
     np.testing.assert_allclose(actions, [[0.4, 0.5, 0.8, 0.4]], atol=1e-6)
     np.testing.assert_array_equal(images[0], TEXTURE[:, ::-1])
-    _, actions = augment({key: ON[key] for key in GEOMETRY}, TEXTURE, RIGHT, seeds_of(16))
-    assert (actions[:, 2] >= actions[:, 0]).all()
-
-
-def test_a_label_that_points_to_the_left_contradicts_the_setting():
-    left = (0.7, 0.4, 0.3, 0.6)
-    message = "x2 >= x1, got one that points to the left"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+    left = (0.7, 0.4, 0.3, 0.6)  # Contradicts the setting.
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one that points to the left"):
         augment({"rotate_90_probability": 0.5}, TEXTURE, left)
     # What cannot turn a motion round leaves such labels alone.
     _, actions = augment({"shift": 0.1, "noise": 0.1}, TEXTURE, left)
@@ -149,37 +141,25 @@ def test_a_sample_does_not_depend_on_its_batch():
     images = RNG.integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
     actions = np.float32([RIGHT, (0.1, 0.2, 0.9, 0.3), (0.2, 0.9, 0.8, 0.1)])
     together = augment(EVERYTHING, images, actions, seeds_of(3))
-    backwards = augment(EVERYTHING, images[::-1], actions[::-1], seeds_of(3)[::-1])
-    for a, b in zip(together, backwards):
-        np.testing.assert_array_equal(a, b[::-1])
-    for i in range(3):
-        alone = augment(EVERYTHING, images[i], actions[i], seeds_of(5)[i : i + 1])
+    for rows in ([2, 1, 0], [0], [2]):
+        alone = augment(EVERYTHING, images[rows], actions[rows], seeds_of(3)[rows])
         for a, b in zip(together, alone):
-            np.testing.assert_array_equal(a[i], b[0])
+            np.testing.assert_array_equal(a[rows], b)
 
 
 @pytest.mark.parametrize(
-    "settings, message",
-    [
-        ({"rotate_90_probability": 1.5}, "rotate_90_probability: expected 0.0 to 1.0, got 1.5"),
-        ({"crop": float("nan")}, "crop: expected 0.0 to 0.9, got nan"),
-        ({"scale_min": 1.2}, "scale_min: expected 0.1 to 1.0, got 1.2"),
-        ({"blur_px": -1.0}, "blur_px: expected 0.0 to 10.0, got -1.0"),
-    ],
+    "name, value", [("rotate_90_probability", 1.5), ("crop", np.nan), ("scale_min", 1.2)]
 )
-def test_impossible_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        augmentation.Augmentation(**settings)
-
-
-def test_nothing_is_on_by_default_and_other_images_are_refused():
-    images, actions, seeds = object(), object(), object()
-    nothing = augmentation.Augmentation(canonical_direction=False)
-    assert nothing(images, actions, seeds) == (images, actions)
+def test_impossible_settings_and_pictures_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name}: expected 0.* to .*, got {value}"):
+        augmentation.Augmentation(**{name: value})
     call = augmentation.Augmentation(noise=0.1)
     for shape, dtype in (((1, 8, 9, 3), np.uint8), ((1, 8, 8, 3), np.float32)):
         with pytest.raises(ValueError, match="expected square images, uint8"):
             call(tf.zeros(shape, dtype), tf.zeros((1, 4)), tf.zeros((1, 2), tf.int32))
+    images, actions = object(), object()  # Nothing is on.
+    nothing = augmentation.Augmentation(canonical_direction=False)
+    assert nothing(images, actions, object()) == (images, actions)
 
 
 def test_colours_and_noise_by_hand():

@@ -42,7 +42,10 @@ def test_crops_by_hand(size, mode, middle, share, left_top, right_bottom):
     fitted = image_placement.place(part, "stretch" if mode == "stretch" else "letterbox")[0]
     np.testing.assert_array_equal(view.square, fitted)
     np.testing.assert_allclose(view.crop, (np.array([left_top, right_bottom]) / size).ravel())
-    assert (view.placement.mode, view.placement.width) == (mode, size[0])
+    factors, shifts = framing.relative([view.placement], [first.placement])
+    wanted = first.placement.to_model(np.array([middle]))
+    there = view.placement.to_model(np.array([middle])) * factors + shifts
+    np.testing.assert_allclose(there, wanted)
     # There and back again, and the crop's corners where its content is.
     points = np.array([left_top, right_bottom, middle], np.float64)
     there = view.placement.to_model(points)
@@ -78,39 +81,18 @@ class PixelModel:
 
 @pytest.mark.parametrize(("passes", "shares"), [("fast", (0.6, 0.35)), ("accurate", (0.5, 0.35))])
 def test_three_passes_are_what_one_does_by_hand(passes, shares):
-    model = framing.Framing(passes).model(PixelModel())
     how = framing.Framing(passes, max_extent=2.0)
+    model = how.model(PixelModel())
     photos, firsts = zip(first_of(640, 480), first_of(300, 500, seed=1))
     embeddings = np.random.default_rng(2).random((2, 512))
     views = framing.look(model.forward, photos, firsts, embeddings, how)
     for photo, first, view, embedding in zip(photos, firsts, views, embeddings):
-        longer = max(photo.shape)
-        square, placement = first.square, first.placement
+        seen = first
         for share in shares:
-            answer = np.asarray(model.forward(square[np.newaxis], embedding[np.newaxis]))
-            x, y = placement.to_picture(answer.reshape(2, 2)).mean(axis=0)
-            side = round(share * longer)
-            wide, high = min(side, photo.shape[1]), min(side, photo.shape[0])
-            left = min(max(round(x - side / 2), 0), photo.shape[1] - wide)
-            top = min(max(round(y - side / 2), 0), photo.shape[0] - high)
-            part = photo[top : top + high, left : left + wide]
-            square, inner = image_placement.place(part, "letterbox")
-            scales = inner.scale_x, inner.scale_y
-            offsets = inner.offset_x - left * scales[0], inner.offset_y - top * scales[1]
-            own = ("letterbox", photo.shape[1], photo.shape[0])
-            placement = image_placement.Placement(*own, *scales, *offsets)
-        np.testing.assert_array_equal(view.square, square)
-        assert view.placement == placement
-
-
-def test_coordinates_of_a_view_in_those_of_the_first():
-    """A crop of columns 256..640 of 640: 0.5 of it is column 448, 0.7 of the first square."""
-    photo, first = first_of(640, 480)
-    answer = answer_at(first.placement, (590, 240), (610, 240))
-    view = framing.crop(photo, first.placement, first.placement, answer, 0.6, FAST)
-    factors, shifts = framing.relative([view.placement], [first.placement])
-    np.testing.assert_allclose(factors, [[0.6, 0.6]])
-    assert 0.5 * factors[0, 0] + shifts[0, 0] == pytest.approx(0.7)
+            (answer,) = model.forward(seen.square[np.newaxis], embedding[np.newaxis])
+            seen = framing.crop(photo, first.placement, seen.placement, answer, share, how)
+        np.testing.assert_array_equal(view.square, seen.square)
+        assert view.placement == seen.placement
 
 
 def test_turns_and_flips_come_back():

@@ -15,7 +15,7 @@ from PIL import Image
 from food_data import image_placement
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
-SIZES = strategies.integers(1, 700)
+SIZES = strategies.integers(3, 700)
 
 
 def encoded(picture, kind="PNG", **options):
@@ -48,9 +48,8 @@ def test_formats_are_decoded_upright_as_rgb(kind):
 
 def tag(form, count, value, rest=b""):
     """EXIF with an orientation of a type, and an exposure of 1 / -0, which cannot be written."""
-    exposure = struct.pack("<HHII", 0x829A, 10, 1, 38)
     head = b"II*\0" + struct.pack("<IHHHI", 8, 2, 0x0112, form, count) + value.ljust(4, b"\0")
-    return head + exposure + b"\0\0\0\0" + struct.pack("<iI", -1, 0) + rest
+    return head + struct.pack("<HHIIIiI", 0x829A, 10, 1, 38, 0, -1, 0) + rest
 
 
 def with_exif(picture, exif):
@@ -98,9 +97,9 @@ def noise(kind, side=64, **options):
     return encoded(Image.fromarray(pixels), kind, **options)
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}])
-def test_a_jpeg_may_lack_its_end_marker_and_no_more(options):
-    data = noise("JPEG", **options)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_may_lack_its_end_marker_and_no_more(progressive):
+    data = noise("JPEG", progressive=progressive)
     whole = image_placement.decode_image(data)
     for end in (b"", b"\xff", b"\xff\xd9 and more"):
         np.testing.assert_array_equal(image_placement.decode_image(data[:-2] + end), whole)
@@ -190,19 +189,16 @@ def test_a_large_jpeg_is_decoded_at_a_smaller_scale_and_points_stay_where_they_a
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(Image.fromarray(pixels.astype(np.uint8)), "JPEG", quality=90, exif=exif)
-    whole = image_placement.decode_image(data)
     image, size = image_placement.decode_photo(data)
-    assert image.shape[:2] == ((751, 1511) if orientation == 1 else (1511, 751))
-    assert size == (whole.shape[1], whole.shape[0])
+    turn = -1 if orientation == 6 else 1
+    assert (image.shape[:2][::turn], size[::turn]) == ((751, 1511), (3021, 1501))
     spot = np.array([[2000.5, 900.5]]) if orientation == 1 else np.array([[600.5, 2000.5]])
+    whole = image_placement.decode_image(data)
     for mode in image_placement.MODES:
         square, placement = image_placement.place(image, mode, spot, size)
-        expected, placed = image_placement.place(whole, mode, spot)
-        assert (placement.width, placement.height) == size
-        np.testing.assert_allclose(placement.to_model(spot), placed.to_model(spot), atol=0.5 / 236)
+        expected, _ = image_placement.place(whole, mode, spot)
         assert np.abs(square.astype(int) - expected).mean() < 1
-        blue = square[..., 2] > 128
-        centre = [(np.argwhere(blue).mean(axis=0)[::-1] + 0.5) / 236]
+        centre = [(np.argwhere(square[..., 2] > 128).mean(axis=0)[::-1] + 0.5) / 236]
         np.testing.assert_allclose(placement.to_model(spot), centre, atol=0.25 / 236)
 
 
@@ -211,14 +207,12 @@ def test_a_large_jpeg_is_decoded_at_a_smaller_scale_and_points_stay_where_they_a
     [
         ("stretch", (320, 120), (0.5, 0.25)),
         ("letterbox", (320, 120), (0.5, 73.25 / 236)),
-        ("letterbox", (640, 480), (1.0, 206 / 236)),
         ("crop", (320, 120), (0.5, 0.25)),
         ("crop", (0, 240), (-1 / 6, 0.5)),
     ],
 )
 def test_worked_example_of_640_x_480(mode, point, expected):
-    image, placement = image_placement.place(black(480, 640), mode)
-    assert image.shape == (236, 236, 3)
+    _, placement = image_placement.place(black(480, 640), mode)
     there = placement.to_model(np.array([point]))
     np.testing.assert_allclose(there, [expected], atol=1e-12)
     np.testing.assert_allclose(placement.to_picture(there), [point], atol=1e-9)
@@ -229,19 +223,16 @@ def test_worked_example_of_640_x_480(mode, point, expected):
 def test_picture_point_and_mask_agree(mode, height, width):
     """A white spot is found where the point says, and where the mask placed with it is."""
     mask = np.zeros((height, width), bool)
-    reach = max(height, width) // 60
-    row, column = height // 3, width // 2 - width // 12
+    reach, row, column = max(height, width) // 60, height // 3, width // 2 - width // 12
     mask[row - reach : row + reach, column - reach : column + reach] = True
     image = np.repeat(mask[..., np.newaxis], 3, axis=2).astype(np.uint8) * 255
     placed, placement = image_placement.place(image, mode)
-    rows, columns = np.indices((236, 236)) + 0.5
-    weights = placed.sum(axis=2, dtype=np.float64)
-    found = np.array([(columns * weights).sum(), (rows * weights).sum()]) / weights.sum()
+    places, weights = np.indices((236, 236))[::-1] + 0.5, placed[..., 0].astype(np.float64)
+    found = (places * weights).sum(axis=(1, 2)) / weights.sum()
     expected = placement.to_model(np.array([[column, row]]))[0] * 236
     np.testing.assert_allclose(found, expected, atol=0.1)
     placed_mask = image_placement.place_mask(mask, placement)
-    assert placed_mask[placed[..., 0] > 200].all()
-    assert not placed_mask[placed[..., 0] < 50].any()
+    assert placed_mask[weights > 200].all() and not placed_mask[weights < 50].any()
 
 
 def test_masks_end_with_the_picture():
@@ -258,14 +249,11 @@ def test_masks_end_with_the_picture():
 
 @hypothesis.given(SIZES, SIZES, strategies.data())
 def test_a_crop_keeps_the_points_it_is_given(height, width, data):
-    side = min(height, width)
-    hypothesis.assume(side > 2)
     x, y = data.draw(strategies.floats(0, width)), data.draw(strategies.floats(0, height))
-    reach = side - 2.0  # Whole pixels: a crop can start no finer.
+    reach = min(height, width) - 2.0  # Whole pixels: a crop can start no finer.
     points = np.array([[x, y], [max(0.0, x - reach), max(0.0, y - reach)]])
     placed = image_placement.place(black(height, width), "crop", points)[1].to_model(points)
-    assert placed.min() >= -1e-9
-    assert placed.max() <= 1 + 1e-9
+    assert placed.min() >= -1e-9 and placed.max() <= 1 + 1e-9
 
 
 def test_a_crop_moves_no_further_than_it_has_to():

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pathlib
@@ -15,7 +14,6 @@ import subprocess
 
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("pyarrow", reason="needs requirements-lerobot.txt")
 pytest.importorskip("av", reason="needs requirements-lerobot.txt")
@@ -73,24 +71,17 @@ def test_food_there_and_back(plates, published, tmp_path):
     assert build_dataset.main([*command, str(tmp_path / "again")]) == 0
     names = ("meta/tasks.parquet", "meta/stats.json", ROWS)
     assert all((published / n).read_bytes() == (tmp_path / "again" / n).read_bytes() for n in names)
-
-
-def test_what_is_written_by_another_reader(plates, published):
-    rows = parquet.read_table(published / ROWS).to_pylist()
-    np.testing.assert_array_equal(np.float32([row["action"] for row in rows]), plates.actions)
-    image = Image.open(io.BytesIO(rows[65]["observation.image"]["bytes"]))
-    np.testing.assert_array_equal(np.asarray(image), plates.images[65])
     episodes = parquet.read_table(published / "meta/episodes/chunk-000").to_pylist()
     assert [one["dataset_from_index"] for one in episodes] == list(range(70))
-    assert {one["data/file_index"] for one in episodes} == {0}
     info, stats = (
         json.loads((published / f"meta/{n}.json").read_text()) for n in ("info", "stats")
     )
     assert [info[f"total_{what}"] for what in ("episodes", "frames", "tasks")] == [70, 70, 20]
     np.testing.assert_allclose(stats["action"]["std"], plates.actions.std(axis=0), rtol=1e-5)
     pixels, found = plates.images / 255.0, stats["observation.image"]
-    np.testing.assert_allclose(np.ravel(found["mean"]), pixels.mean((0, 1, 2)), rtol=1e-9)
-    np.testing.assert_allclose(np.ravel(found["std"]), pixels.std((0, 1, 2)), rtol=1e-9)
+    for name in ("min", "max", "mean", "std"):
+        wanted = getattr(pixels, name)(axis=(0, 1, 2))
+        np.testing.assert_allclose(np.ravel(found[name]), wanted, rtol=1e-9)
 
 
 def test_food_of_v21_that_lerobot_wrote(tmp_path):

@@ -17,7 +17,6 @@ def test_a_batch_holds_what_belongs_together(make_dataset):
     assert set(batch) == {"image", "natural_language_embedding", "bbox"}
     assert (batch["image"].dtype, batch["image"].shape) == (tf.uint8, (2, 236, 236, 3))
     assert batch["image"][:, 0, 0, 0].numpy().tolist() == [4, 2]
-    assert batch["natural_language_embedding"].dtype == tf.float32
     assert np.argmax(batch["natural_language_embedding"], axis=1).tolist() == [4, 2]
     np.testing.assert_array_equal(batch["bbox"], np.float32([[0.04] * 4, [0.02] * 4]))
 
@@ -25,11 +24,10 @@ def test_a_batch_holds_what_belongs_together(make_dataset):
 def test_batches_in_order_the_last_smaller_one_and_shapes_known_before(make_dataset):
     dataset = make_dataset(5)
     assert batches_of(pipeline.create_npz_dataset(dataset, None, 2)) == [[0, 1], [2, 3], [4]]
-    dropped = pipeline.create_npz_dataset(dataset, None, 2, drop_remainder=True)
-    assert batches_of(dropped) == [[0, 1], [2, 3]]
     options = {"drop_remainder": True, "shuffle_seed": 0, "augmentation": shift}
-    batches = pipeline.create_npz_dataset(make_dataset(9), None, 4, **options, shard=(1, 2))
+    batches = pipeline.create_npz_dataset(dataset, None, 4, **options, shard=(1, 2))
     assert batches.element_spec["bbox"] == tf.TensorSpec((2, 4), tf.float32)
+    assert len(list(batches)) == 1
 
 
 def test_each_epoch_has_an_order_of_its_own_that_comes_again(make_dataset):
@@ -46,29 +44,22 @@ def test_each_epoch_has_an_order_of_its_own_that_comes_again(make_dataset):
     assert three_epochs(6) != first
 
 
-class WatchedImages:
+class WatchedImages(np.ndarray):
     """Images that note which samples were asked for."""
 
-    def __init__(self, images):
-        self.images, self.read = images, []
-        self.shape, self.dtype = images.shape, images.dtype
-
-    def __len__(self):
-        return len(self.images)
-
     def __getitem__(self, samples):
-        self.read.extend(samples.tolist())
-        return self.images[samples]
+        if isinstance(samples, np.ndarray):
+            self.read.extend(samples.tolist())
+        return super().__getitem__(samples)
 
 
 def test_a_resume_in_the_middle_of_an_epoch_skips_batches_without_reading_them(make_dataset):
-    options = {"shuffle_seed": 1}
-    batches = pipeline.create_npz_dataset(make_dataset(10), None, 3, **options)
+    batches = pipeline.create_npz_dataset(make_dataset(10), None, 3, shuffle_seed=1)
     epochs = [batches_of(batches) for _ in range(3)]
-    images = WatchedImages(make_dataset(10).images)
-    resumed = pipeline.create_npz_dataset(
-        make_dataset(10, images=images), None, 3, **options, first_epoch=1, first_batch=2
-    )
+    images = make_dataset(10).images.view(WatchedImages)
+    images.read, dataset = [], make_dataset(10, images=images)
+    options = {"shuffle_seed": 1, "first_epoch": 1, "first_batch": 2}
+    resumed = pipeline.create_npz_dataset(dataset, None, 3, **options)
     assert batches_of(resumed) == epochs[1][2:]
     assert sorted(images.read) == sorted(sum(epochs[1][2:], []))
     assert batches_of(resumed) == epochs[2]
