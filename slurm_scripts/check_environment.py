@@ -72,24 +72,21 @@ def tensorflow_rows(gpu_wanted: bool) -> list[Row]:
 
 def folder_rows(data_dir: str, checkpoint_dir: str, min_free_gb: int) -> list[Row]:
     """Whether data can be read, and checkpoints written to a disk with so many GiB."""
-
-    def write() -> tuple[str, str]:
+    rows = [(f"DATA_DIR {data_dir}", "can be read", "")]
+    rows += [(f"CHECKPOINT_DIR {checkpoint_dir}", "can be written to", "")]
+    try:
+        os.listdir(data_dir)
+    except OSError as error:
+        rows[0] = (rows[0][0], str(error), "a folder that can be read")
+    try:
         with tempfile.NamedTemporaryFile(dir=checkpoint_dir) as file:
             file.write(bytes(65536))
             file.flush()
         free = shutil.disk_usage(checkpoint_dir).free // 2**30
-        return f"{free} GB free", "" if free >= min_free_gb else f"{min_free_gb} GB"
-
-    rows = []
-    for name, need, look in (
-        (f"DATA_DIR {data_dir}", "read", lambda: (f"{len(os.listdir(data_dir))} files", "")),
-        (f"CHECKPOINT_DIR {checkpoint_dir}", "written to", write),
-    ):
-        try:
-            rows.append((name, *look()))
-        except OSError as error:
-            rows.append((name, error.strerror or str(error), f"a folder that can be {need}"))
-    return rows
+        need = "" if free >= min_free_gb else f"{min_free_gb} GB"
+        return [rows[0], (rows[1][0], f"{free} GB free", need)]
+    except OSError as error:
+        return [rows[0], (rows[1][0], str(error), "a folder that can be written to")]
 
 
 def main() -> int:

@@ -73,11 +73,10 @@ class Body:
 
     def __init__(self, rng: Rng, length: float) -> None:
         self.rng, self.length, self.uniform = rng, length, rng.uniform
-        self.vary, self.between, self.one_of = (
-            functools.partial(choose, rng) for choose in (vary, between, one_of)
-        )
+        choices = (vary, between, one_of)
+        self.vary, self.between, self.one_of = (functools.partial(one, rng) for one in choices)
 
-    def begin(self, shape: tuple[int, int], gloss: float, sharpness: float = 12.0) -> None:
+    def begin(self, shape: tuple[int, int], gloss: float = 0.1, sharpness: float = 12.0) -> None:
         """A frame [h, w] without any food in it yet."""
         self.albedo, self.alpha = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
         self.height = np.zeros(shape, np.float32)
@@ -87,38 +86,25 @@ class Body:
         self.u, self.v = self.x / (self.length / 2), self.y / (self.length / 2)
 
     def solid(
-        self,
-        points: np.ndarray,
-        colour: Colour,
-        radius: float,
-        gloss: float = 0.1,
-        sharpness: float = 12.0,
-        vary: float = 0.06,
+        self, points: np.ndarray, colour: Colour, radius: float, *look: float, vary: float = 0.06
     ) -> None:
-        """One colour, varied by so much, in an outline [M, 2], its edge rounded by `radius`."""
+        """One colour, varied by so much, in an outline [M, 2], its edge rounded by `radius`; `look`
+        are gloss and sharpness."""
         colour = self.vary(colour, vary) if vary else colour
-        self.begin(frame(*(2 * np.abs(points).max(axis=0))), gloss, sharpness)
+        self.begin(frame(*(2 * np.abs(points).max(axis=0))), *look)
         draw(self.alpha, points, 255)
         self.albedo[:] = np.clip(colour, 0, 255)
         self.height = self.inflated(radius)
 
     def balls(
-        self,
-        places: np.ndarray,
-        radii: np.ndarray,
-        colours: Sequence[Colour],
-        lift: np.ndarray,
-        gloss: float,
-        sharpness: float,
+        self, at: np.ndarray, radii: np.ndarray, colours: Sequence, lift: np.ndarray, *look: float
     ) -> None:
         """Balls in a heap, all in pixels: at [M, 2], of radii [M], RGB [M, 3], lifted by [M]; where
         two meet the higher one is seen."""
-        reach = (np.abs(places) + radii[:, np.newaxis]).max(axis=0)
-        self.begin(frame(*(2 * reach)), gloss, sharpness)
-        for (x, y), radius, colour, up in zip(
-            places + centre(self.alpha.shape), radii, colours, lift
-        ):
-            window = tuple(slice(max(0, int(at - radius)), int(at + radius) + 2) for at in (y, x))
+        self.begin(frame(*(2 * (np.abs(at) + radii[:, np.newaxis]).max(axis=0))), *look)
+        middles = at + centre(self.alpha.shape)
+        for (x, y), radius, colour, up in zip(middles, radii, colours, lift):
+            window = tuple(slice(max(0, int(c - radius)), int(c + radius) + 2) for c in (y, x))
             rows, columns = self.height[window].shape
             dx = np.arange(columns, dtype=np.float32) + np.float32(window[1].start + 0.5 - x)
             dy = np.arange(rows, dtype=np.float32) + np.float32(window[0].start + 0.5 - y)

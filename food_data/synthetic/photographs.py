@@ -102,7 +102,12 @@ class Photograph(NamedTuple):
 
 
 class Library:
-    """All that composites and crops need of the photographs; see `load`."""
+    """All that composites and crops need of the photographs.
+
+    `fruit_tables` are CSV files with the columns file, food, content, their pictures in "images"
+    beside them; `label_map` has pairs (normalised label, food). The boxes of `no_cutouts` hold more
+    than the food, as the inside of a ring: GrabCut makes no masks of them.
+    """
 
     def __init__(
         self,
@@ -283,15 +288,8 @@ class Library:
         return image, food, parameters, mask, photograph.side
 
 
-@functools.cache
-def load(*arguments: tuple) -> Library:
-    """Reads photographs and cuts their objects out; the result is kept, also for forked processes.
-
-    The arguments are annotation files; CSV files with the columns file, food, content, their
-    pictures in "images" beside them; pairs (normalised label, food); foods; and those of which the
-    boxes hold more than the food, as the inside of a ring: GrabCut makes no masks of them.
-    """
-    return Library(*arguments)
+# Reads photographs and cuts their objects out; the result is kept, also for forked processes.
+load = functools.cache(Library)
 
 
 def _mask_from_box(

@@ -109,16 +109,23 @@ class PlateDrawer:
         """Plate i."""
         rng = np.random.default_rng([self.seed, i])
         kind, is_long, plan = self._kind(i)
-        source, staging = f"synthetic/seed_{self.seed}/plate_{i}", scenes.Staging()
-        # What is before "#" stays on one side of a split (`splits.picture_keys`).
-        photo_source = f"photos/{{}}#seed_{self.seed}/plate_{i}"
+        number, staging = f"seed_{self.seed}/plate_{i}", scenes.Staging()
+        library = photographs.load(*self.mix.photographs) if kind != "drawn" else None
+        source = f"synthetic/{number}"
         if kind == "crop":
-            image, food, parameters, mask, side = self._library().crop(rng)
+            image, food, parameters, mask, side = library.crop(rng)
             names, masks = [(foods.action_of(food), food)], npz_dataset.pack_masks(mask[np.newaxis])
-            return Plate(image, parameters[np.newaxis], masks, names, photo_source.format(side))
+            # What is before "#" stays on one side of a split (`splits.picture_keys`).
+            return Plate(image, parameters[np.newaxis], masks, names, f"photos/{side}#{number}")
         if kind == "composite":
-            side, staging = self._composite(plan)
-            source = photo_source.format(side)
+            side = photographs.SIDES[plan.uniform() < photographs.HELD_OUT_SHARE]
+            forms, background, source = library.forms(side), None, f"photos/{side}#{number}"
+            if plan.uniform() < _PHOTO_BACKGROUND:
+                background = library.background(plan, side)
+            bare = background is not None and plan.uniform() < _BARE
+            # A food with many cut-outs is shown more often than one with few.
+            first = _shares({food: len(own) ** 0.5 for food, own in forms.items()})
+            staging = scenes.Staging(forms, first, background, bare)
         chosen, max_foods = self.foods, self.max_foods
         if is_long:
             there = {*chosen, *staging.forms}
@@ -149,23 +156,9 @@ class PlateDrawer:
         """Of plate i: what it is, whether a single long food is on it, and what draws the rest."""
         plan, mix = np.random.default_rng([self.seed, i, _PLAN]), self.mix
         draw = plan.uniform()
-        kind = "crop" if draw < mix.composites + mix.crops else "drawn"
-        kind = "composite" if draw < mix.composites else kind
+        photographed = "composite" if draw < mix.composites else "crop"
+        kind = photographed if draw < mix.composites + mix.crops else "drawn"
         return kind, bool(plan.uniform() < mix.long_foods), plan
-
-    def _library(self) -> photographs.Library:
-        return photographs.load(*self.mix.photographs)
-
-    def _composite(self, plan: np.random.Generator) -> tuple[str, scenes.Staging]:
-        """A side of the split, and its foods on one of its backgrounds."""
-        side = photographs.SIDES[plan.uniform() < photographs.HELD_OUT_SHARE]
-        forms, background = self._library().forms(side), None
-        if plan.uniform() < _PHOTO_BACKGROUND:
-            background = self._library().background(plan, side)
-        bare = background is not None and plan.uniform() < _BARE
-        # A food with many cut-outs is shown more often than one with few.
-        first = _shares({food: len(own) ** 0.5 for food, own in forms.items()})
-        return side, scenes.Staging(forms, first, background, bare)
 
 
 def _shares(weights: dict[str, float]) -> dict[str, float]:
