@@ -4,8 +4,6 @@
         --action skewering --resize letterbox --output_file data/day_1.npz
     python build_dataset.py from_coco --annotations instances.json --images_dir photos \\
         --action skewering --resize letterbox --output_file data/day_3.npz
-    python build_dataset.py from_yolo --annotations labels --action skewering \\
-        --resize letterbox --output_file data/day_4.npz
     python build_dataset.py from_recordings records --only_corrected --output_file data/day_2.npz
     python build_dataset.py synthetic --num_plates 500 --output_file data/plates.npz
     python build_dataset.py merge data/plates.npz data/day_1.npz --output_file data/both.npz
@@ -13,7 +11,6 @@
     python build_dataset.py show data/plates.npz --output_file data/plates.jpg
     python build_dataset.py shards data/plates.npz --output_dir data/plates
     python build_dataset.py lerobot data/plates.npz --output_dir data/plates_lerobot
-    python build_dataset.py from_lerobot data/plates_lerobot --output_file data/day_5.npz
 
 Beside `day_1.npz` it writes `day_1_split.npz`: which samples train, and which validate. What the
 files hold is said in `food_data/npz_dataset.py`, what annotations look like in
@@ -30,7 +27,7 @@ import hashlib
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import numpy as np
 import tqdm
@@ -79,60 +76,56 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _add_commands(subparsers: argparse._SubParsersAction) -> None:
-    def command(name: str, run: Callable, text: str, **defaults: object) -> argparse.ArgumentParser:
+    def command(name: str, text: str, **defaults: object) -> argparse.ArgumentParser:
         parser = subparsers.add_parser(name, help=text)
-        parser.set_defaults(run=run, **defaults)
+        parser.set_defaults(**defaults)
         return parser
 
-    built = dataset_builder.add_photo_commands(subparsers)
-    text, none = "from what a server recorded", {"action": None, "label_map": None}
-    recorded = command("from_recordings", _build_and_write, text, build=_build_recorded, **none)
-    recorded.add_argument("record_dir", type=pathlib.Path, help="--record_dir of the server")
+    photos, path = dataset_builder.add_photo_commands(subparsers), {"type": pathlib.Path}
+    how = {"build": _build_recorded, "action": None, "label_map": None}
+    recorded = command("from_recordings", "from what a server recorded", **how)
+    recorded.add_argument("record_dir", **path, help="--record_dir of the server")
     text = "leave out answers that nobody corrected"
     recorded.add_argument("--only_corrected", action="store_true", help=text)
-    how = "default: as in the recordings, if all agree"
-    dataset_builder.add_picture_flags(recorded, how, required=False)
     text = "from a LeRobot data set, v3.0 or v2.1"
-    shared = command("from_lerobot", _build_and_write, text, build=_build_lerobot)
-    shared.add_argument("lerobot_dir", type=pathlib.Path, help="with meta/info.json")
+    shared = command("from_lerobot", text, build=_build_lerobot)
+    shared.add_argument("lerobot_dir", **path, help="with meta/info.json")
     shared.add_argument("--action", help="what is done where the task does not say it")
     shared.add_argument("--label_map", help="JSON of label -> food")
-    how = "default: as meta/info.json says, if build_dataset.py lerobot wrote it"
-    dataset_builder.add_picture_flags(shared, how, required=False)
-    drawn = command(
-        "synthetic", _build_and_write, "from drawings of plates", build=_build_synthetic
-    )
+    for parser in (recorded, shared):
+        how = "default: as in the recordings or in meta/info.json, if that is one"
+        dataset_builder.add_picture_flags(parser, how, required=False)
+    drawn = command("synthetic", "from drawings of plates", build=_build_synthetic)
     _add_synthetic_flags(drawn)
-    merge = command("merge", _build_and_write, "from other data sets", build=_build_merged)
-    merge.add_argument("files", nargs="+", type=pathlib.Path, metavar="A.npz")
-    for parser in (*built, recorded, shared, drawn, merge):
+    merge = command("merge", "from other data sets", build=_build_merged)
+    merge.add_argument("files", nargs="+", **path, metavar="A.npz")
+    for parser in (*photos, recorded, shared, drawn, merge):
         add = parser.add_argument
-        add("--output_file", type=pathlib.Path, required=True, help="the .npz")
+        add("--output_file", **path, required=True, help="the .npz")
         add("--embeddings_dir", default=_EMBEDDINGS_DIR)
         add("--validation_fraction", type=float, default=0.2, help="of the samples")
         add("--seed", type=int, default=0, help="of everything that is drawn")
-        add("--preview_file", type=pathlib.Path, help="a picture of samples, as `show` makes it")
-        add("--overwrite", action="store_true", help="replace files that exist")
+        add("--preview_file", **path, help="a picture of samples, as `show` makes it")
         parser.set_defaults(run=_build_and_write)
-    check = command("check", _check, "look for errors in a data set; exit code 1 if there are any")
-    text = "default: FILE_split.npz, if there is one"
-    check.add_argument("--split_file", type=pathlib.Path, help=text)
-    show = command("show", _show, "draw samples of each action and food")
-    show.add_argument("--output_file", type=pathlib.Path, required=True, help="a .jpg or .png")
+    check = command("check", "look for errors in a data set; exit code 1 if any", run=_check)
+    check.add_argument("--split_file", **path, help="default: FILE_split.npz, if there is one")
+    show = command("show", "draw samples of each action and food", run=_show)
+    show.add_argument("--output_file", **path, required=True, help="a .jpg or .png")
     show.add_argument("--samples_per_class", type=int, default=_SAMPLES_PER_CLASS)
-    show.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    for parser in (*photos, recorded, shared, drawn, merge, show):
+        parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     text = "an .npz, or a robot's LeRobot data set, as RLDS, for more than one file holds"
-    shards = command("shards", _shards, text)
+    shards = command("shards", text, run=_shards)
     text = "RT-1's keys that the numbers of LeRobot's action are, in their order"
     shards.add_argument("--action_order", nargs="+", default=[], metavar="KEY", help=text)
-    text = "LeRobot's tasks: a Universal Sentence Encoder to embed them with, such as USE-large/5, "
-    text += f"with which RT-1 was trained (default: the package {text_encoders.PACKAGE})"
-    shards.add_argument("--saved_model", type=pathlib.Path, help=text)
-    published = command("lerobot", _lerobot, "an .npz as LeRobot v3.0, to publish it")
+    text = "to embed LeRobot's tasks: a Universal Sentence Encoder such as USE-large/5, with which "
+    text += f"RT-1 was trained (default: the package {text_encoders.PACKAGE})"
+    shards.add_argument("--saved_model", **path, help=text)
+    published = command("lerobot", "an .npz as LeRobot v3.0, to publish it", run=_lerobot)
     for parser in (check, show, shards, published):
-        parser.add_argument("file", type=pathlib.Path, help="the .npz, or a folder of shards")
+        parser.add_argument("file", **path, help="the .npz, or a folder of shards")
     for parser in (shards, published):
-        parser.add_argument("--output_dir", type=pathlib.Path, required=True, help="new folder")
+        parser.add_argument("--output_dir", **path, required=True, help="new folder")
     for parser in (shards, shared):
         text = "feature with the pictures, if LeRobot's data set has several"
         parser.add_argument("--camera", metavar="FEATURE", help=text)
@@ -142,11 +135,9 @@ def _add_synthetic_flags(parser: argparse.ArgumentParser) -> None:
     """Drawings of plates, composites, crops of photographs; never of those of the test set."""
     add = parser.add_argument
     add("--num_plates", type=int, required=True)
-    text = "on a plate; with more than 1 the instruction decides which one counts"
-    add("--max_foods", type=int, default=plates.MAX_FOODS, help=text)
-    text = "so many of a plate's foods become samples; all of them if not given"
-    add("--samples_per_plate", type=int, help=text)
-    text = "how pictures are taken; 'arm': from above, a plate fills it; 'any': like photographs"
+    add("--max_foods", type=int, default=plates.MAX_FOODS, help="on a plate")
+    add("--samples_per_plate", type=int, help="unless given, all foods of a plate become samples")
+    text = "'arm': from above, a plate fills the picture; 'any': like photographs"
     add("--view", choices=camera.VIEW_NAMES, default="any", help=text)
     add("--workers", type=int, help="processes that draw; one per CPU if not given")
     for kind, text in _SHARES.items():
@@ -198,9 +189,7 @@ def _check_new(outputs: list[pathlib.Path | None], overwrite: bool) -> None:
 
 
 def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
-    """What a server recorded. Where a person corrected an answer, the correction is the label;
-    without --only_corrected the other answers are labels too, which teaches a model what it says
-    already."""
+    """What a server recorded: corrections, and without --only_corrected the other answers too."""
     directory, found = args.record_dir, recordings.read_recordings(args.record_dir)
     # A photo that was asked about several times with one instruction is one sample, or it would
     # have labels that contradict each other: the last correction, or else the last answer.
@@ -217,10 +206,8 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
         f"{len(chosen) - corrected} of the model's own answers, {len(found) - len(chosen)} left out"
     )
     if not chosen:
-        raise ValueError(
-            f"{directory}: no recording is left of {len(found)}. Correct some answers on the "
-            "server's page, or leave --only_corrected away."
-        )
+        way_out = "Correct some answers on the server's page, or leave --only_corrected away"
+        raise ValueError(f"{directory}: no recording is left of {len(found)}. {way_out}.")
     stated = dict.fromkeys(one.answer.get("resize") for one in chosen)
     pictures = []
     for one in chosen:

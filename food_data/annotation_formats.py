@@ -44,11 +44,8 @@ _LABELME_KINDS = ("polygon", "rectangle", "rotation", "line", "circle", "mask")
 def read_annotations(
     paths: annotations.Paths, reading: Reading | None = None
 ) -> list[LabelledPicture]:
-    """Reads our own JSON; `docs/data_sources.md` says what it may hold.
-
-    Each picture has another `source`: where folders have the same name, as much of the path is put
-    in front as tells them apart. Raises FileNotFoundError, and ValueError for another form.
-    """
+    """Reads our own JSON; `docs/data_sources.md` says what it may hold. Of folders with the same
+    name as much of the path is in the `source` of a picture as tells them apart."""
     reading = Reading() if reading is None else reading
     files = annotations.annotation_files(paths, ".json")
     folders = [file.parent for file in files]
@@ -118,10 +115,8 @@ def _polygon(points: np.ndarray) -> np.ndarray:
 
 
 def _box(box: object, form: str = "xywh") -> np.ndarray | None:
-    """[x, y, width, height], or corners if `form` is "xyxy"; None if there is none.
-
-    Five numbers are Detectron2's turned boxes: middle, width, height, degrees counter-clockwise.
-    """
+    """[x, y, width, height], or corners if `form` is "xyxy"; None if there is none. Five numbers
+    are Detectron2's turned boxes: middle, width, height, degrees counter-clockwise."""
     if not box:
         return None
     if are_numbers(box, 5) and min(box[2:4]) > 0:
@@ -260,11 +255,9 @@ def _coco_object(
 
 
 def _coco_runs(segmentation: Mapping) -> annotations.Shape:
-    """{"size": [height, width], "counts": [...] or "..."}: so many pixels outside, inside, ...
-
-    Column after column. pycocotools would read them too, but it trusts them: of counts that do not
-    fill the picture its mask holds whatever was in memory, and others end the process.
-    """
+    """{"size": [height, width], "counts": [...] or "..."}: so many pixels outside, inside, ...,
+    column after column. pycocotools would read them too, but counts that do not fill the picture
+    show it whatever was in memory, or end the process."""
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if not are_numbers(size, 2) or annotations.size_of(*size) is None:
         raise ValueError(f"expected a mask's size as [height, width], got {size!r}")
@@ -285,12 +278,9 @@ def _pixels(runs: np.ndarray) -> np.ndarray:
 
 
 def _coco_counts(text: str) -> list[int]:
-    """The counts in a text: characters of five bits, lowest first, offset by 48.
-
-    32 says that another character follows, and 16 in the last one is the sign. From the fourth
-    count on only the difference to the count two places before is stored: "522O" and [5, 2, 2, 1]
-    mean the same, since "O" is 31, which has the sign: -1, so 2 - 1 = 1.
-    """
+    """The counts in a text: characters of five bits, lowest first, offset by 48; 32 says that
+    another follows, and 16 in the last one is the sign. From the fourth count on only the
+    difference to the count two places before is stored: "522O" is [5, 2, 2, 1], "O" being -1."""
     counts: list[int] = []
     value, shift = 0, 0
     for character in text:
@@ -313,9 +303,8 @@ def read_labelme(paths: annotations.Paths, reading: Reading) -> list[LabelledPic
     """Reads LabelMe's JSON, one file for each picture, which the file itself may hold.
 
     A line of 2 points is the motion; polygon, circle (its centre and a point on the edge) and mask
-    (a PNG of the part between the two points) are masks; rectangle and rotation (four corners of a
-    turned box) are boxes; others are left out. Shapes of one label with the same `group_id`, if it
-    is not null, are one object.
+    (a PNG of the part between the two points) are masks; rectangle and rotation (four corners) are
+    boxes. Shapes of one label with the same `group_id`, if it is not null, are one object.
     """
     pictures = []
     for file in annotations.annotation_files(paths, ".json"):
@@ -396,39 +385,39 @@ def _merged(
     shapes: Sequence[tuple[object, LabelledObject]], reading: Reading, file: pathlib.Path
 ) -> list[LabelledObject]:
     """One object of the shapes of a label that have the same group; None is a group of one."""
-    groups: dict[object, list[LabelledObject]] = {}
+    groups: dict[object, LabelledObject] = {}
     for i, (group, one) in enumerate(shapes):
         key = i if group in (None, "") else (str(group), one.label)
-        groups.setdefault(key, []).append(one)
-    objects = []
-    for group in groups.values():
-        usable = [one for one in group if one.flaw is None] or group
-        axes, boxes, patches, actions = (
-            [found for one in usable if (found := getattr(one, name)) is not None]
-            for name in ("axis", "box", "shape", "action")
-        )
-        if len(axes) > 1 or len(boxes) > 1:
-            what = "groups of several lines or several boxes: give different objects different ids"
-            flaw = reading.note(what, f"{file}: {usable[0].label}")
-            objects.append(LabelledObject(usable[0].label, flaw=flaw))
-            continue
-        merged = {"rings": tuple(ring for one in usable for ring in one.rings)}
-        for name, found in (("axis", axes), ("box", boxes), ("action", actions)):
-            merged[name] = found[0] if found else None
-        merged["shape"] = functools.partial(_union, patches) if patches else None
-        objects.append(dataclasses.replace(usable[0], **merged))
-    return objects
+        first = groups.get(key)
+        if first is None or first.flaw:
+            groups[key] = one
+        elif one.flaw is None:
+            known = [
+                {n for n in ("axis", "box") if getattr(x, n) is not None} for x in (first, one)
+            ]
+            if known[0] & known[1]:
+                what = "groups of several lines or boxes, of which the first counts"
+                reading.note(what, f"{file}: {one.label}")
+            groups[key] = _joined(first, one)
+    return list(groups.values())
 
 
-def _union(patches: Sequence[annotations.Shape], width: int, height: int) -> np.ndarray:
-    return np.any([patch(width, height) for patch in patches], axis=0)
+def _joined(first: LabelledObject, other: LabelledObject) -> LabelledObject:
+    """Two shapes of one object: what the first lacks the other may have."""
+    both = [one.shape for one in (first, other) if one.shape is not None]
+    absent = [name for name in ("axis", "box", "action") if getattr(first, name) is None]
+    changes = {name: getattr(other, name) for name in absent}
+    shape = functools.partial(_union, both) if both else None
+    return dataclasses.replace(first, shape=shape, rings=first.rings + other.rings, **changes)
+
+
+def _union(shapes: Sequence[annotations.Shape], width: int, height: int) -> np.ndarray:
+    return np.any([shape(width, height) for shape in shapes], axis=0)
 
 
 def read_voc(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture]:
-    """Reads Pascal VOC's XML, one file for each picture; also the turned boxes of roLabelImg.
-
-    VOC counts pixels from 1 and names the last one of the box: 271..340 reaches from 270 to 340.
-    """
+    """Reads Pascal VOC's XML, one file for each picture; also the turned boxes of roLabelImg. VOC
+    counts pixels from 1 and names the last one of the box: 271..340 reaches from 270 to 340."""
     pictures = []
     for file in annotations.annotation_files(paths, ".xml"):
         root, objects = _parse_xml(file, "annotation"), []
@@ -455,11 +444,9 @@ def read_voc(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture
 
 
 def read_cvat(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture]:
-    """Reads "CVAT for images" XML: box, ellipse, polygon, mask, and a polyline of 2 points.
-
-    A polyline is the motion from its first to its second point. Shapes of one label with the same
-    group_id are one object. An <attribute name="action"> says what is done.
-    """
+    """Reads "CVAT for images" XML: box, ellipse, polygon, mask, and a polyline of 2 points, which
+    is the motion. Shapes of one label with the same group_id are one object. An <attribute
+    name="action"> says what is done."""
     pictures = []
     for file in annotations.annotation_files(paths, ".xml"):
         root = _parse_xml(file, "annotations")

@@ -1,19 +1,11 @@
 """Which foods lie where in photographs: pictures and their objects, and where readers find them.
 
-The readers of `annotation_formats` and `annotation_tables` make `LabelledPicture`s and share one
-`Reading`, which counts what people should know. Points are continuous: a picture of W pixels spans
-0..W, and the centre of its first pixel is at 0.5.
-
-Labels and pictures seldom stay where they were made. `Reading.find` looks under all of
-
-| a tool writes                            | meant is                                           |
-|------------------------------------------|----------------------------------------------------|
-| /data/local-files/?d=photos/d%C3%A9j.jpg | photos/déj.jpg, NFC or NFD                         |
-| http://host/upload/4/0a1b2c3d-1.jpg      | .../1.jpg                                          |
-| 1.JPG, 1.jpeg, 1                         | 1.jpg                                              |
-| D:\\lab\\photos\\1.jpg                   | photos/1.jpg, or the only 1.jpg below the folder   |
-
-"val/1.jpg" is never taken for "train/1.jpg". Two that fit equally well are none.
+Points are continuous: a picture of W pixels spans 0..W, and the centre of its first pixel is at
+0.5. Labels and pictures seldom stay where they were made: `Reading.find` finds "photos/déj.jpg"
+under "/data/local-files/?d=photos/d%C3%A9j.jpg", NFC or NFD; "1.jpg" under "1.JPG", "1.jpeg", "1"
+and "http://host/upload/4/0a1b2c3d-1.jpg"; and "photos/1.jpg", or the only 1.jpg below the folder,
+under "D:\\lab\\photos\\1.jpg". "val/1.jpg" is never taken for "train/1.jpg", and two that fit
+equally well are none.
 """
 
 from __future__ import annotations
@@ -52,8 +44,7 @@ _GEOMETRY = re.compile(
     r"rotat|\brot\b|angle|orient|direction|theta|obb|rbox|quad|point|poly|ellip|corner|skelet|"
     "cuboid|mask|segment|contour|bndbox|bbox"
 )
-# (width, height) of the picture -> bool [H, W]; read or drawn only when it is asked for, so that
-# ten thousand pictures can be listed without their masks.
+# (width, height) of the picture -> bool [H, W]; read or drawn only when it is asked for.
 Shape = Callable[[int, int], np.ndarray]
 Paths = Sequence["str | os.PathLike[str]"]
 
@@ -71,10 +62,8 @@ class LabelledObject:
     rings: tuple[np.ndarray, ...] = ()  # polygons [M, 2] that the food covers
 
     def mask(self, width: int, height: int) -> np.ndarray | None:
-        """Where the food is, bool [H, W], or None if nobody said: much of a box is plate.
-
-        Raises OSError or ValueError if a mask file is unreadable, or of another size.
-        """
+        """Where the food is, bool [H, W], or None if nobody said: much of a box is plate. Raises
+        OSError or ValueError if a mask file is unreadable, or of another size."""
         masks = [polygon_mask(self.rings, width, height)] if self.rings else []
         masks += [] if self.shape is None else [self.shape(width, height)]
         for mask in masks:
@@ -91,11 +80,8 @@ class LabelledObject:
         return np.concatenate(found) if found else self.axis
 
     def upright(self, orientation: int, size: tuple[int, int]) -> LabelledObject:
-        """An object on a picture of a size before EXIF turns it, where it is after.
-
-        6, the usual portrait photo, is turned clockwise: of 640 x 480 the corner (0, 0) becomes the
-        top right one, (480, 0).
-        """
+        """An object on a picture of a size before EXIF turns it, where it is after: by 6, the usual
+        portrait photo, the corner (0, 0) of 640 x 480 becomes the top right one, (480, 0)."""
         mirror = [orientation in (2, 3, 7, 8), orientation in (3, 4, 6, 7)]  # x, y.
         step_x, step_y = (-1 if one else 1 for one in mirror)
 
@@ -141,8 +127,7 @@ class Reading:
     """How annotation files are read in one run: where the pictures are, and what was noticed.
 
     `labels_on` says whether labels belong to pictures as people see them ("upright") or before
-    EXIF turns them ("sensor"); None: as the stated sizes show. `notes` counts what was noticed,
-    `firsts` says where it was first.
+    EXIF turns them ("sensor"); None: as the stated sizes show.
     """
 
     def __init__(
@@ -158,8 +143,8 @@ class Reading:
         if images_dir is not None and not self._images_dir.is_dir():
             raise FileNotFoundError(f"--images_dir: no folder {images_dir}.")
         self.labels_on, self.skip_unreadable = labels_on, skip_unreadable
-        self.notes: collections.Counter[str] = collections.Counter()
-        self.firsts: dict[str, str] = {}
+        self.notes: collections.Counter[str] = collections.Counter()  # What was noticed.
+        self.firsts: dict[str, str] = {}  # Where it was first.
         self._indices: dict[pathlib.Path, dict[str, list[tuple[str, ...]]]] = {}
 
     def note(self, what: str, where: str) -> str:
@@ -198,10 +183,7 @@ class Reading:
         return text
 
     def find(self, name: str, file: pathlib.Path) -> tuple[pathlib.Path, str]:
-        """Where the picture is that a file names, and "<folder>/<name>", a stable name for it.
-
-        If there is none, where it should be.
-        """
+        """Where the picture is that a file names, or should be, and "<folder>/<name>"."""
         roots, forms = self._roots(file), _forms(name)
         # A name of several folders may also be a path of the machine that wrote it.
         stated = ((root, form) for form in forms for root in roots if (root / form).is_file())
@@ -213,11 +195,7 @@ class Reading:
         return root / form, f"{root.name}/{form}".replace("#", "%23")
 
     def picture(
-        self,
-        name: str,
-        file: pathlib.Path,
-        size: tuple[object, object],
-        objects: Iterable[LabelledObject],
+        self, name: str, file: pathlib.Path, size: tuple, objects: Iterable[LabelledObject]
     ) -> LabelledPicture:
         """The picture that a file names, with the size that it states as numbers or texts."""
         path, source = self.find(name, file)
@@ -232,10 +210,8 @@ class Reading:
         return f"{hint} --images_dir says where pictures are; --skip_unreadable leaves them out."
 
     def label_size(self, path: pathlib.Path, where: str) -> tuple[int, int] | None:
-        """The size of a picture to which labels in shares of it belong; None if it is unreadable.
-
-        Raises OSError or ValueError unless unreadable pictures are skipped.
-        """
+        """The size of a picture to which labels in shares of it belong; None if it is unreadable
+        and such are skipped. Raises OSError or ValueError."""
         try:
             size, orientation = image_placement.read_header(path)
         except (OSError, ValueError) as error:
@@ -266,13 +242,13 @@ class Reading:
             folders = [_key(part) for part in found[-2::-1]]
             if all(ours == theirs for ours, theirs in zip(wanted[1:], folders)):
                 fits.append((-min(len(wanted), len(found)), len(found), found))
-        fits.sort()
         # On another machine, or at an URL, folders have other names.
         if not fits and len(same_name) == 1 and (form.startswith(("/", "../")) or ":" in form):
             self.note("pictures taken from a folder of another name", form)
-            return "/".join(same_name[0])
-        is_clear = len(fits) == 1 or (fits and fits[0][:2] != fits[1][:2])
-        return "/".join(fits[0][2]) if is_clear else None
+            fits = [(0, 0, same_name[0])]
+        best, *others = [*sorted(fits), None]
+        is_clear = best and (others[0] is None or best[:2] != others[0][:2])
+        return "/".join(best[2]) if is_clear else None
 
     def _index(self, root: pathlib.Path) -> dict[str, list[tuple[str, ...]]]:
         """The key of a file's name, and for pictures "<stem>/" -> the paths below `root`."""
@@ -324,21 +300,16 @@ def named(error: Exception, where: str, end: str = "") -> OSError | ValueError:
 def annotation_files(
     paths: Paths, ending: str, wanted: Callable[[pathlib.Path], bool] = lambda file: True
 ) -> list[pathlib.Path]:
-    """Absolute paths of files, and of all `wanted` files of folders with an ending (lower case).
-
-    Of a folder without such files those of the folders below it are meant. Raises FileNotFoundError
-    if there are none.
-    """
-
-    def fits(file: pathlib.Path) -> bool:
-        return file.suffix.lower() == ending and wanted(file) and file.is_file()
-
+    """Absolute paths of files, and of all `wanted` files of folders, or else of those below them,
+    with an ending (lower case). Raises FileNotFoundError if there are none."""
     files: list[pathlib.Path] = []
     for path in map(pathlib.Path, paths):
         atomic_files.check_local(path, "--annotations")
         found = [path]
         if path.is_dir():
-            found = sorted(filter(fits, path.iterdir())) or sorted(filter(fits, path.rglob("*")))
+            below = [one for one in sorted(path.rglob("*")) if one.suffix.lower() == ending]
+            below = [one for one in below if wanted(one) and one.is_file()]
+            found = [one for one in below if one.parent == path] or below
         if not found or not path.exists():
             raise FileNotFoundError(f"Expected annotations ({ending}) at {path}, found none.")
         files += [one.resolve() for one in found]
@@ -347,9 +318,7 @@ def annotation_files(
 
 def read_text(path: str | os.PathLike[str], kind: str) -> tuple[str, str]:
     """The text of a file, and its encoding: UTF-8 or UTF-16, with a mark or not, or Windows-1252.
-
-    Raises FileNotFoundError, and ValueError if it is none of these or the pointer of Git LFS.
-    """
+    Raises FileNotFoundError, and ValueError if it is none of these or a Git LFS pointer."""
     path = pathlib.Path(path)
     atomic_files.check_local(path, kind)
     if not path.is_file():
@@ -366,10 +335,8 @@ def read_text(path: str | os.PathLike[str], kind: str) -> tuple[str, str]:
 
 
 def read_json(path: str | os.PathLike[str], kind: str) -> object:
-    """What a JSON file holds; `kind` is what it is called in messages, "annotation file".
-
-    Raises FileNotFoundError, and ValueError if it is not JSON.
-    """
+    """What a JSON file holds; `kind` is what it is called in messages, "annotation file". Raises
+    FileNotFoundError, and ValueError if it is not JSON."""
     text, _ = read_text(path, kind)
     try:
         return json.loads(text)
@@ -385,22 +352,16 @@ def foreign(file: pathlib.Path, expected: str, content: object) -> ValueError:
 
 
 def are_numbers(values: object, count: int | None = None) -> bool:
-    """Whether a JSON value is a list of numbers, `count` of them if that is given.
-
-    NaN and what is larger than any picture are none.
-    """
-    return (
-        isinstance(values, list)
-        and count in (None, len(values))
-        and all(type(one) in (int, float) and -1e9 < one < 1e9 for one in values)
-    )
+    """Whether a JSON value is a list of (`count`) numbers. NaN and what is larger than any picture
+    are none."""
+    if not isinstance(values, list) or count not in (None, len(values)):
+        return False
+    return all(type(one) in (int, float) and -1e9 < one < 1e9 for one in values)
 
 
 def size_of(width: object, height: object) -> tuple[int, int] | None:
-    """A picture's size that a file states in two numbers or texts; None if it states none.
-
-    Tools write 0 x 0 where they did not know it.
-    """
+    """A picture's size that a file states in two numbers or texts; None if it states none, or
+    0 x 0, as tools write that do not know it."""
     numbers = [number(one) if isinstance(one, str) else one for one in (width, height)]
     return tuple(map(int, numbers)) if are_numbers(numbers) and min(numbers) >= 1 else None
 
@@ -438,16 +399,13 @@ def polygon_mask(rings: Sequence[np.ndarray], width: int, height: int) -> np.nda
 
 def file_mask(path: pathlib.Path, value: int | None, width: int, height: int) -> np.ndarray:
     """The pixels of a mask file that have a grey value or palette index; None: all that are not 0.
-
-    Raises OSError or ValueError if the file is unreadable.
-    """
+    Raises OSError or ValueError if the file is unreadable."""
     data = path.read_bytes()
     try:
         with image_placement.decoding(), Image.open(io.BytesIO(data)) as picture:
             pixels = np.asarray(picture)
     except image_placement.ImageDecodeError as error:
         raise ValueError(f"{path}: expected a picture of a mask: {error}") from error
-    if pixels.ndim == 3:
-        # With transparency the last channel is 255 everywhere and says nothing.
+    if pixels.ndim == 3:  # Without transparency, which is 255 everywhere and says nothing.
         pixels = pixels[..., :3].max(axis=-1)
     return pixels != 0 if value is None else pixels == value

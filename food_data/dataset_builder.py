@@ -3,8 +3,8 @@
 `_build_photos` at the end is the way of an object: read it; `resolve_actions` says what is to be
 done to it; `build_dataset` compares the labels with the picture's header (size, EXIF orientation),
 decodes the photo, takes start and end from the mask or the box if the file states none, places
-picture, motion and mask in the model's square and adds the instruction's embedding. Nothing is left
-out in silence: `BuildReport` counts every object that did not become a sample.
+picture, motion and mask in the model's square and adds the instruction's embedding. `BuildReport`
+counts every object that did not become a sample.
 """
 
 from __future__ import annotations
@@ -50,23 +50,20 @@ _PHOTO_COMMANDS = {
     "from_yolo": ("YOLO txt", annotation_tables.read_yolo, ("class_names",)),
     "from_csv": ("a CSV of start and end points", annotation_tables.read_csv, ("units",)),
 }
+_counter = functools.partial(dataclasses.field, default_factory=collections.Counter)
 _progress = functools.partial(tqdm.tqdm, unit="picture", disable=None)
 
 
 @dataclasses.dataclass
 class BuildReport:
-    """What became of every labelled object; each is in `samples` or in `left_out`, once.
-
-    `samples` counts foods, `left_out` pairs of reason and label, `origins` where start and end came
-    from; `unreadable` says what is wrong with pictures, `known` are the foods that there are.
-    """
+    """What became of every labelled object; each is in `samples` or in `left_out`, once."""
 
     reading: Reading
-    known: Sequence[str] = ()
-    samples: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    origins: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    unreadable: list[str] = dataclasses.field(default_factory=list)
+    known: Sequence[str]  # foods
+    samples: collections.Counter = _counter()  # by food
+    left_out: collections.Counter = _counter()  # by reason and label
+    origins: collections.Counter = _counter()  # by where start and end came from
+    unreadable: list[str] = dataclasses.field(default_factory=list)  # what is wrong with pictures
 
     def text(self) -> str:
         """What was noticed; samples by food, objects left out by reason and label; then what to do
@@ -93,9 +90,7 @@ def read_label_map(
     path: str | os.PathLike[str] | None, foods: vocabulary.Vocabulary
 ) -> dict[str, str]:
     """Reads a JSON file {"baby carrot": "carrot"} of label -> food: normalised label -> name.
-
-    Raises FileNotFoundError, ValueError, or UnknownNameError with the label and near names.
-    """
+    Raises FileNotFoundError, ValueError, or UnknownNameError with the label and near names."""
     content = {} if path is None else annotations.read_json(path, "label map")
     if not isinstance(content, dict) or not all(isinstance(food, str) for food in content.values()):
         raise ValueError(f"{path}: expected {{label: food}}, got {str(content)[:80]}.")
@@ -121,12 +116,9 @@ def resolve_actions(
     names: vocabulary.Vocabulary,
     label_map: Mapping[str, str] | None = None,
 ) -> list[LabelledPicture]:
-    """Gives every object its canonical action, and a label that is a food alone.
-
-    The first of these that says something counts: the object itself; the label, if it begins with
-    the name of an action ("twirling spaghetti"); the default. Raises ValueError or
-    UnknownNameError, which name picture and object.
-    """
+    """Gives every object its canonical action, and a label that is a food alone: as the object says
+    itself, or a label that begins with the name of an action ("twirling spaghetti"), or the
+    default. Raises ValueError or UnknownNameError, which name picture and object."""
 
     resolved = []
     for picture in pictures:
@@ -162,32 +154,30 @@ def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[Labell
     A size that is stated the other way round is that of the picture before EXIF turns it. Whether
     the labels belong to it too is seen where one of them lies outside the one or the other;
     `reading.labels_on` decides the rest. What cannot lie on its picture gets a flaw; pictures of
-    which no object can be used are not looked at.
-
-    Raises OSError or ValueError if a picture is unreadable, unless these are skipped, if the labels
-    may be on the turned or the unturned picture, or if all of them are in 0..1.
+    which no object can be used are not looked at. Raises OSError or ValueError if a picture is
+    unreadable (unless skipped), if the labels may be on either picture, or if all are in 0..1.
     """
     settled, headers, evidence = list(pictures), {}, set()
     for i, picture in enumerate(pictures):
         usable = [one for one in picture.objects if one.flaw is None]
+        if not usable:
+            continue
         try:
-            header = picture.read_header() if usable else None
+            sensor, orientation = picture.read_header()
         except (OSError, ValueError) as error:
             if not reading.skip_unreadable:
                 hint = "" if picture.path.is_file() else reading.near(picture.path)
                 raise annotations.named(error, str(picture.path), hint) from error
             continue
-        if header is None:
-            continue
-        headers[i], (sensor, orientation) = header, header
         if orientation > 1:
             reading.note("photos that EXIF turns or mirrors", str(picture.path))
-        if _is_exchanged(picture, *header):
+        turns = orientation >= 5 and sensor[0] != sensor[1]
+        headers[i] = sensor, orientation, turns
+        if turns and picture.size == sensor:
             outlines = [found for one in usable if (found := one.outline()) is not None]
             ends = np.concatenate([np.zeros((1, 2)), *outlines]).max(axis=0) - _TOLERANCE_PX
             fits = [bool((ends <= one).all()) for one in (sensor, sensor[::-1])]
-            if fits[0] != fits[1]:
-                evidence.add(LABELS_ON[fits[0]])
+            evidence |= {LABELS_ON[fits[0]]} if fits[0] != fits[1] else set()
     seen = reading.labels_on or (min(evidence) if len(evidence) == 1 else None)
     for i, header in headers.items():
         picture = _turned(pictures[i], *header, seen, reading)
@@ -203,21 +193,17 @@ def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[Labell
     return settled
 
 
-def _is_exchanged(picture: LabelledPicture, sensor: tuple[int, int], orientation: int) -> bool:
-    """Whether the stated size is that of the picture before EXIF exchanges its sides."""
-    return orientation >= 5 and sensor[0] != sensor[1] and picture.size == tuple(sensor)
-
-
 def _turned(
     picture: LabelledPicture,
     sensor: tuple[int, int],
     orientation: int,
+    turns: bool,
     labels_on: str | None,
     reading: Reading,
 ) -> LabelledPicture:
     """The picture with its upright size and labels; unchanged if another size is stated."""
-    size = tuple(sensor[::-1] if orientation >= 5 else sensor)
-    if _is_exchanged(picture, sensor, orientation):
+    size = sensor[::-1] if orientation >= 5 else sensor
+    if turns and picture.size == sensor:
         if labels_on is None:
             raise ValueError(
                 f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
@@ -229,8 +215,7 @@ def _turned(
     elif picture.size not in (None, size):
         return picture  # `build_dataset` says what is wrong.
     else:
-        is_upright = picture.size == size and orientation >= 5 and size[0] != size[1]
-        labels_on = "upright" if is_upright else reading.labels_on
+        labels_on = "upright" if turns and picture.size == size else reading.labels_on
     objects = picture.objects
     if labels_on == "sensor" and orientation > 1:
         objects = tuple(one.upright(orientation, sensor) for one in objects)
@@ -270,35 +255,30 @@ def build_dataset(
     """Builds a data set of objects with canonical actions; with masks, where there are any.
 
     `rules`, canonical action -> rule, make motions of masks and boxes where the file states none;
-    None: only stated motions count. With "crop" the square follows the object
-    (`image_placement.place`, `keep_points`), which serving cannot do: send it pictures with the
-    food near the middle, or train with "letterbox".
+    None: only stated motions count. With "crop" the square follows the object, which serving cannot
+    do. Byte-identical pictures get the source of the first one, so that a split keeps them
+    together. Pictures in whose source `group_pattern` finds the same (its groups, if it has any)
+    stay together; "none": every picture is on its own.
 
-    Byte-identical pictures get the source of the first one, so that a split keeps them together.
-    Pictures in whose source `group_pattern` finds the same (its groups, if it has any) stay
-    together; "none": every picture is on its own. Raises OSError or ValueError if a picture or mask
-    is unreadable (unless skipped) or a picture of another size than stated, or no sample is left,
-    and LookupError if an action has no rule.
+    Raises OSError or ValueError if a picture or mask is unreadable (unless skipped) or a picture of
+    another size than stated, or no sample is left, and LookupError if an action has no rule.
     """
     report = BuildReport(reading, sorted({food for _, food in store.combinations()}))
-    known = [_with_objects(one, [_known(each, store) for each in one.objects]) for one in pictures]
-    settled = settle(known, reading)
-    chosen = [(one, _possible(one, rules is not None, report)) for one in settled]
+    chosen = _candidates(pictures, store, rules is not None, report)
     number = sum(len(objects) for _, objects in chosen)
     # As large as they may get; pages that are never written take no memory.
     images = np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
     masks = np.zeros((number, *npz_dataset.PACKED_SHAPE), np.uint8)
     rows: list[tuple] = []
     first_sources: dict[str, str] = {}
-    for picture, objects in _progress([pair for pair in chosen if pair[1]]):
+    for picture, objects in _progress(chosen):
         try:
             data = picture.read_bytes()
             image, size = image_placement.decode_photo(data)
             if picture.size not in (None, size):
-                raise ValueError(
-                    f"expected {picture.size[0]} x {picture.size[1]} pixels as the annotations "
-                    f"say, got {size[0]} x {size[1]}. Was it scaled after it was labelled?"
-                )
+                stated, found = (f"{width} x {height}" for width, height in (picture.size, size))
+                text = f"expected {stated} pixels as the annotations say, got {found}"
+                raise ValueError(f"{text}. Was it scaled after it was labelled?")
         except (OSError, ValueError) as error:
             if not reading.skip_unreadable:
                 raise annotations.named(error, str(picture.path)) from error
@@ -347,30 +327,34 @@ def build_dataset(
     return dataset, report
 
 
-def _known(one: LabelledObject, store: embedding_store.EmbeddingStore) -> LabelledObject:
-    """The object, with a flaw if it has no embedding: of a street scene nobody draws the cars."""
-    try:
-        store.resolve(one.action, one.label)
-    except embedding_store.UnknownInstructionError:
-        return dataclasses.replace(one, flaw=UNKNOWN_FOOD)
-    return one
-
-
-def _possible(
-    picture: LabelledPicture, has_rules: bool, report: BuildReport
-) -> list[LabelledObject]:
-    """The objects that may become samples; the others are counted."""
-    possible = []
-    for one in picture.objects:
-        has_shape = one.shape is not None or one.rings or one.box is not None
-        flaw = one.flaw
-        if flaw is None and one.axis is None and not (has_rules and has_shape):
-            flaw = "has no axis"
-        if flaw is None:
-            possible.append(one)
-        else:
-            report.left_out[flaw, one.label] += 1
-    return possible
+def _candidates(
+    pictures: Iterable[LabelledPicture],
+    store: embedding_store.EmbeddingStore,
+    has_rules: bool,
+    report: BuildReport,
+) -> list[tuple[LabelledPicture, list[LabelledObject]]]:
+    """Pictures, and those of their objects that may become samples; the others are counted."""
+    marked, chosen = [], []
+    for picture in pictures:
+        objects = []
+        for one in picture.objects:
+            try:
+                store.resolve(one.action, one.label)
+            except embedding_store.UnknownInstructionError:
+                one = dataclasses.replace(one, flaw=UNKNOWN_FOOD)
+            objects.append(one)
+        marked.append(_with_objects(picture, objects))
+    for picture in settle(marked, report.reading):
+        possible = []
+        for one in picture.objects:
+            has_shape = one.shape is not None or one.rings or one.box is not None
+            has_axis = one.axis is not None or (has_rules and has_shape)
+            if has_axis and one.flaw is None:
+                possible.append(one)
+            else:
+                report.left_out[one.flaw or "has no axis", one.label] += 1
+        chosen += [(picture, possible)] if possible else []
+    return chosen
 
 
 def _motion(
@@ -418,14 +402,10 @@ def _grouped(picture: LabelledPicture, pattern: re.Pattern | None) -> str:
     return picture.source if group is None else f"{group.replace('#', '%23')}#{picture.source}"
 
 
-def add_photo_commands(
-    subparsers: argparse._SubParsersAction,
-) -> list[argparse.ArgumentParser]:
-    """Adds from_annotations, from_coco and the other commands that read photographs.
-
-    Returns their parsers, which lack the flags that all commands share (--output_file,
-    --embeddings_dir, ...); `arguments.build(arguments)` gives the data set in memory.
-    """
+def add_photo_commands(subparsers: argparse._SubParsersAction) -> list[argparse.ArgumentParser]:
+    """Adds from_annotations, from_coco and the other commands that read photographs. Returns their
+    parsers, which lack the flags that all commands share (--output_file, --embeddings_dir, ...);
+    `arguments.build(arguments)` gives the data set in memory."""
     parsers = {}
     for name, (source, _, own) in _PHOTO_COMMANDS.items():
         parser = parsers[name] = subparsers.add_parser(name, help=f"from photographs with {source}")
@@ -437,9 +417,7 @@ def add_photo_commands(
         add("--images_dir", help="of the pictures, if not beside their file")
         text = "of photos that EXIF turns, where stated sizes do not tell: what labels belong to"
         add("--labels_on", choices=LABELS_ON, help=text)
-        text = (
-            "pictures in whose name it finds the same stay together in a split; 'none': no others"
-        )
+        text = "pictures in whose name it finds the same stay together; 'none': no others do"
         add("--group_pattern", type=_pattern, metavar="REGEX", help=text)
         add_picture_flags(parser, "serving does the same", required=True)
         if name not in ("from_annotations", "from_csv"):

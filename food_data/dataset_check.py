@@ -6,10 +6,9 @@ Errors: arrays that are absent or of another type or shape, numbers out of range
 whose norm is not 1, pictures or labels that were scaled twice, indices of a split that do not
 exist, pictures on both sides of the split, a damaged file. Warnings: labels that do not differ,
 motions that start where they end, pictures without contrast, repeated or contradictory samples,
-pictures on one side of the split that look like pictures on the other, uneven classes.
+pictures on one side of the split that look like pictures on the other.
 
-Reads the file once, and again to compare pictures, and holds 64 pictures. The arrays may hold
-anything: files that `npz_dataset.FoodDataset` refuses are checked too.
+Files that `npz_dataset.FoodDataset` refuses are checked too.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ import numpy as np
 from food_data import embedding_store, npz_dataset, rlds, splits, vocabulary
 from food_data.npz_dataset import listed
 
-_MOST_UNEVEN = 20
 _FEWEST_LABELS = 8  # Fewer say nothing about how labels are spread.
 # Levels of 255: even a photo in the dark reaches more, and 98 % of what is not black spans more.
 _DARKEST, _FEWEST_LEVELS = 32, 48
@@ -91,13 +89,11 @@ def check_file(
     compare_pictures: bool = False,
     dataset: npz_dataset.FoodDataset | None = None,
 ) -> CheckReport:
-    """Checks a file that may be anything; one that cannot be read is an error in the report. Of a
-    folder of shards pictures are looked at only with `compare_pictures`: each is decoded for it.
+    """Checks a file that may be anything; one that cannot be read is an error in the report.
 
-    `split` is a split, or its file. `progress` wraps chunks of pictures, for a progress bar.
-    `compare_pictures` looks for pictures across the split that are alike. `dataset` is what was
-    read of the file already, so that compressed pictures are not unpacked again. Raises
-    FileNotFoundError.
+    `progress` wraps chunks of pictures, for a progress bar. `compare_pictures` looks for pictures
+    across the split that are alike; only with it are those of a folder of shards looked at.
+    `dataset` is what was read of the file already. Raises FileNotFoundError.
     """
     report, arrays = CheckReport(), {}
     is_folder = os.path.isdir(path)
@@ -137,12 +133,9 @@ def check_fits(
     resize: str | None,
     name: str,
 ) -> list[str]:
-    """Whether a data set asks with the embeddings that a model has, and shows pictures as it saw.
-
-    `resize` is how the model's pictures became square, if that is known. Returns warnings: another
-    `resize`, instructions that the model has no embedding of. Raises ValueError if an instruction
-    has another embedding there, so that the model would be asked for something else.
-    """
+    """Whether a data set asks with the embeddings that a model has, and shows pictures as it saw:
+    `resize` is how its pictures became square, if that is known. Returns warnings; raises
+    ValueError if an instruction has another embedding there."""
     warnings, absent, different = [], [], []
     if None not in (resize, dataset.resize) and resize != dataset.resize:
         warnings.append(
@@ -329,18 +322,9 @@ def _check_classes(
         sides, number = np.bincount(side[chosen], minlength=3), len(np.unique(pictures[chosen]))
         classes.append((action, food, int(sides.sum()), number, *sides[1:].tolist()))
     titles = ("action", "food", "samples", "pictures", "train", "val")
-    report.tables.append((titles, list(classes)))
-    classes.pop()
-    for message, found in (
-        ("validated but never trained", [row for row in classes if row[5] and not row[4]]),
-        ("not in the validation samples", [row for row in classes if split and not row[5]]),
-    ):
-        names = ", ".join(f"{row[0]} {row[1]}".strip() for row in found)
-        report.warnings += [f"split: {names}: {message}."] if found else []
-    most, least = (extreme(row[2] for row in classes) for extreme in (max, min))
-    if most > _MOST_UNEVEN * least:
-        text = f"classes: the largest has {most} samples, the smallest {least}, learned badly."
-        report.warnings.append(text)
+    report.tables.append((titles, classes))
+    alone = ", ".join(" ".join(row[:2]).strip() for row in classes if row[5] and not row[4])
+    report.warnings += [f"split: {alone}: validated but never trained."] if alone else []
 
 
 def _as_uint8(picture: np.ndarray) -> np.ndarray:
@@ -384,9 +368,8 @@ def _check_likeness(
         more = ", ..." if len(alike) > _LISTED_PAIRS else ""
         report.warnings.append(
             f"split: {len(alike)} pictures to validate look like pictures to train on, cut, "
-            f"turned, flipped or recoloured ({shown}{more}): scores on them say little about "
-            "new photos. Give the versions of a photo one group (build_dataset.py "
-            "--group_pattern) and draw the split anew."
+            f"turned, flipped or recoloured ({shown}{more}): scores say little about new photos. "
+            "Give the versions of a photo one group (--group_pattern) and draw the split anew."
         )
 
 

@@ -64,30 +64,22 @@ DEFAULT_RULES: Mapping[str, MaskRule] = {
 
 
 def rule_of(action: str, rules: Mapping[str, MaskRule] = DEFAULT_RULES) -> MaskRule:
-    """The rule of an action. Raises LookupError if it has none, as one that a user added has."""
+    """The rule of an action. Raises LookupError if it has none, as one that a user added."""
     if action not in rules:
-        raise LookupError(
-            f"No mask rule for the action {action!r}; there are rules for "
-            f"{', '.join(sorted(rules)) or 'none'}. Add one: --mask_rule {action}.part=1.0"
-        )
+        text = f"No mask rule for the action {action!r}. Add one: --mask_rule {action}.part=1.0"
+        raise LookupError(text)
     return rules[action]
 
 
 def execution_parameters(mask: np.ndarray, action: str) -> np.ndarray:
-    """The execution parameters [4] that `mask_axis` gives for an action by the default rules.
-
-    Raises LookupError if the action has no rule, and ValueError as `mask_axis` does.
-    """
+    """The execution parameters [4] that `mask_axis` gives for an action by the default rules."""
     height, width = mask.shape[:2]
     return (mask_axis(mask, rule_of(action)) / [width, height]).ravel()
 
 
 def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
-    """The motion that a rule makes of a mask bool [H, W], in continuous pixels.
-
-    float64 [2, 2], start and end (x, y); cut off at the picture's border. Raises ValueError if the
-    mask is not bool [H, W] or has no pixel set.
-    """
+    """The motion that a rule makes of a mask bool [H, W], float64 [2, 2], start and end (x, y) in
+    continuous pixels; cut off at the picture's border. Raises ValueError if no pixel is set."""
     if mask.dtype != bool or mask.ndim != 2:
         raise ValueError(f"Expected a mask bool [H, W], got {mask.dtype} {mask.shape}.")
     pixels = cv2.findNonZero(np.ascontiguousarray(mask).view(np.uint8))
@@ -108,11 +100,9 @@ def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
 
 
 def box_axis(box: np.ndarray, rule: MaskRule, size: tuple[int, int]) -> np.ndarray:
-    """The motion [2, 2] of a box in a picture of a size (width, height), cut off at its border.
-
-    Through the middle of the box, along its longer side. The box is two opposite corners [2, 2], of
-    which the part in the picture counts, or the four corners of a turned one, in order [4, 2].
-    """
+    """The motion [2, 2] of a box in a picture of a size (width, height), cut off at its border:
+    through its middle, along its longer side. The box is two opposite corners [2, 2], of which the
+    part in the picture counts, or the four corners of a turned one, in order [4, 2]."""
     if len(box) == 2:
         (left, top), (right, bottom) = np.clip(box, 0, size)
         box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
@@ -157,10 +147,8 @@ def _cut_off(axis: np.ndarray, width: int, height: int) -> np.ndarray:
 def read_rules(
     changes: Sequence[str] = (), names: vocabulary.Vocabulary = vocabulary.BASE
 ) -> dict[str, MaskRule]:
-    """The default rules with changes such as "twirling.part=0.3": canonical action -> rule.
-
-    Raises ValueError or UnknownNameError, which name the change.
-    """
+    """The default rules with changes such as "twirling.part=0.3": canonical action -> rule. Raises
+    ValueError or UnknownNameError, which name the change."""
     rules = dict(DEFAULT_RULES)
     for one in changes:
         found = re.fullmatch(r"([^.=]+)\.(part|direction|through)=(.*)", one)

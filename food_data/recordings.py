@@ -56,10 +56,8 @@ class Recording:
     correction: Mapping[str, Any] | None  # `MOTION_FIELDS`, who and when
 
     def motion(self) -> tuple[float, float, float, float]:
-        """x1, y1, x2, y2 in 0..1 of the photo: the correction, or else what was answered.
-
-        Raises ValueError, which names the folder, if the files hold no such motion.
-        """
+        """x1, y1, x2, y2 in 0..1 of the photo: the correction, or else what was answered. Raises
+        ValueError, which names the folder, if the files hold no such motion."""
         try:
             return check_motion(self.correction or answered_motion(self.answer))
         except ValueError as error:
@@ -102,10 +100,8 @@ def check_motion(fields: Mapping[str, Any]) -> tuple[float, float, float, float]
 def check_request_id(request_id: str) -> None:
     """Raises ValueError unless the id is safe as a folder's name."""
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
-        raise ValueError(
-            "Expected a request_id of 1 to 100 letters, digits, '.', '-' and '_' as an answer "
-            f"states it, got {str(request_id)[:40]!r}."
-        )
+        expected = "1 to 100 letters, digits, '.', '-' and '_' as an answer states it"
+        raise ValueError(f"Expected a request_id of {expected}, got {str(request_id)[:40]!r}.")
 
 
 def image_ending(image: bytes) -> str:
@@ -120,11 +116,8 @@ def day_folders(directory: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read_recordings(directory: str | os.PathLike[str]) -> list[Recording]:
-    """Reads all recordings, the oldest first.
-
-    Raises FileNotFoundError if there is no such folder, or a recording lacks a file, and ValueError
-    if a file is no JSON object.
-    """
+    """Reads all recordings, the oldest first. Raises FileNotFoundError if there is no such folder,
+    or a recording lacks a file, and ValueError if a file is no JSON object."""
     directory, found = pathlib.Path(directory), []
     if not directory.is_dir():
         raise FileNotFoundError(f"--record_dir: expected the folder of a server, no {directory}.")
@@ -134,10 +127,8 @@ def read_recordings(directory: str | os.PathLike[str]) -> list[Recording]:
             continue
         images = sorted(folder.glob(f"{IMAGE_STEM}.*"))
         if len(images) != 1:
-            raise FileNotFoundError(
-                f"{folder}: expected one file {IMAGE_STEM}.*, got {len(images)}. Remove the folder "
-                "if its photo is lost."
-            )
+            text = f"expected one file {IMAGE_STEM}.*, got {len(images)}. Remove the folder"
+            raise FileNotFoundError(f"{folder}: {text} if its photo is lost.")
         parts = []
         for file in (folder / name for name in (REQUEST_FILE, ANSWER_FILE, CORRECTION_FILE)):
             is_absent = file.name == CORRECTION_FILE and not file.is_file()

@@ -52,11 +52,10 @@ class Split(NamedTuple):
 def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, seed: int) -> Split:
     """Draws whole pictures for validation until their samples come closest to the fraction.
 
-    Pictures are told apart by `sources`, as `picture_keys` reads them; without sources by their
-    pixels, so that two samples of one picture are still kept together. With names, every food that
-    is in at least two pictures is on both sides, where pictures can be found for that, even if this
-    makes the validation side larger than asked for. Pictures of the held-out photographs
-    (`HELD_OUT_PHOTOS`) always validate, beyond the fraction if they are more.
+    Pictures are told apart by `picture_keys` of their sources, without sources by their pixels.
+    With names, every food that is in at least two pictures is on both sides, where pictures can be
+    found for that, even if this makes the validation side larger than asked for. Pictures of the
+    held-out photographs (`HELD_OUT_PHOTOS`) always validate.
     """
     check_fraction(validation_fraction)
     if validation_fraction == 0:
@@ -166,8 +165,7 @@ def _divide(counts: np.ndarray, fraction: float, generator: np.random.Generator)
 def _cover_both_sides(
     validates: np.ndarray, present: np.ndarray, sizes: np.ndarray, fraction: float
 ) -> None:
-    """Moves groups until every kind and food (columns of bool [G, C]) is on both sides, if any do:
-    changes `validates` [G]; `sizes` [G] are the samples of each group."""
+    """Moves groups, of `sizes` [G], until every column of bool [G, C] is on both sides."""
     tried: set[int] = set()
     while True:
         here = np.stack([present[~validates].sum(axis=0), present[validates].sum(axis=0)])
@@ -202,8 +200,7 @@ def write_split(path: str | os.PathLike[str], split: Split) -> None:
 
 
 def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
-    """Reads the split of a data set of `num_samples` samples. Raises FileNotFoundError, and
-    ValueError if it is no split, or not one of a data set of this size."""
+    """The split of a data set of so many samples. Raises FileNotFoundError, and ValueError."""
     arrays = {name: one.load() for name, one in npz_files.open_arrays(path, "split file").items()}
     if not set(Split._fields) <= set(arrays):
         raise ValueError(f"{path}: expected train_idx and val_idx, found {sorted(arrays)}.")

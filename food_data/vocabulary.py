@@ -3,13 +3,8 @@
 A name is snake_case ("cherry_tomato"). `vocabulary.json` lists the 3 actions and 22 foods with the
 variants met in the wild. What is written is first normalised (lower case, one underscore between
 words), then looked up among names and variants, as it stands or without a plural "s" or "es":
-
-    "Scoop"          -> "scoop"          -> variant of "scooping"
-    "green beans"    -> "green_beans"    -> plural of "green_bean"
-    "cherry_tomtato" -> "cherry_tomtato" -> variant of "cherry_tomato" (a common file name)
-
-Foods and actions that a user adds live in the manifest of an embeddings directory
-(`embedding_store.EmbeddingStore`), which extends this vocabulary by them.
+"Green beans" is "green_bean". Foods and actions that a user adds are in the manifest of an
+embeddings directory (`embedding_store.EmbeddingStore`), which extends this vocabulary by them.
 """
 
 import dataclasses
@@ -67,12 +62,9 @@ class Vocabulary:
         return _canonical(text, self.foods, "food")
 
     def split_instruction(self, text: str) -> tuple[str, str]:
-        """Splits "scoop_cherry_tomtato" into ("scooping", "cherry_tomtato").
-
-        The longest action name or variant that `text` begins with is the action. The rest is only
-        normalised: a directory of embeddings may hold foods of its own. Raises UnknownNameError if
-        `text` does not begin with an action or nothing follows it.
-        """
+        """Splits "scoop_cherry_tomtato" into ("scooping", "cherry_tomtato"): the longest action or
+        variant that it begins with, and the rest, which is only normalised, as a directory of
+        embeddings may hold foods of its own. Raises UnknownNameError."""
         text, known = normalise(text), _variants(self.actions)
         matches = [word for word in known if text.startswith(word + "_")]
         if not matches:

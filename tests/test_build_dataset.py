@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import json
 import pathlib
 import re
@@ -84,14 +83,14 @@ def test_data_set_split_preview_and_table(read, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"annotations": "absent.json"}, "Expected annotations (.json) at absent.json"),
+        ({"annotations": "absent.json"}, "error: Expected annotations (.json) at absent.json"),
         ({"action": "stabbing"}, "0.png: banana: Unknown action 'stabbing'. Known: scooping"),
-        ({"embeddings_dir": "absent"}, "No embeddings directory absent"),
-        ({"label_map": "absent.json"}, "No label map absent.json"),
-        ({"images_dir": "absent"}, "--images_dir: no folder absent"),
+        ({"embeddings_dir": "absent"}, "error: No embeddings directory absent"),
+        ({"label_map": "absent.json"}, "error: No label map absent.json"),
+        ({"images_dir": "absent"}, "error: --images_dir: no folder absent"),
         ({"validation_fraction": 1.5}, "validation_fraction: expected 0 <= fraction < 1, got 1.5"),
-        ({"output_file": "plates"}, "--output_file: expected a name in .npz, got plates"),
-        ({"preview_file": "a.txt"}, "Expected a name that ends in .jpg or .png, got a.txt"),
+        ({"output_file": "plates"}, "error: --output_file: expected a name in .npz, got plates"),
+        ({"preview_file": "a.txt"}, "error: Expected a name that ends in .jpg or .png, got a.txt"),
         ({"output_file": "gs://bucket/a.npz"}, "--output_file: expected a path on this machine"),
         ({"output_file": "/proc/a.npz"}, "--output_file: expected a folder to write into, got /pr"),
     ],
@@ -106,7 +105,6 @@ def test_wrong_arguments_are_one_line_and_write_nothing(read, tmp_path, changes,
     [
         ("check absent.npz", "error: No data set absent.npz"),
         ("show absent.npz --output_file a.png", "error: No data set absent"),
-        ("show absent.npz --output_file a.txt", "ends in .jpg or .png"),
         ("from_csv --annotations a.csv --resize crop", "required: --units"),
         ("from_coco --annotations a.json", "required: --resize"),
         ("from_coco --annotations a.json --group_pattern (", "no regular expression"),
@@ -116,10 +114,9 @@ def test_wrong_arguments_are_one_line_and_write_nothing(read, tmp_path, changes,
 def test_what_is_wrong_is_one_line(tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     try:
-        code = build_dataset.main(words.split())
+        assert build_dataset.main(words.split()) == 1
     except SystemExit as error:
-        code = error.code
-    assert code
+        assert error.code
     assert message in capsys.readouterr().err
 
 
@@ -284,20 +281,16 @@ def test_versions_of_a_photo_are_on_one_side_of_the_split(read, tmp_path):
     names = [f"IMG_{i}_jpg.rf.{i}{version}ab.jpg" for i in range(5) for version in range(3)]
     for i, name in enumerate(names):
         cv2.imwrite(str(tmp_path / name), np.full((48, 64, 3), 8 * i, np.uint8))
-    images = [{**image, "file": name} for image, name in zip(ours(15)["images"], names)]
-    changes = {"validation_fraction": 0.2, "group_pattern": "none"}
-    for pattern in ("absent", "none", "_[0-3]_"):
-        changes["group_pattern"] = pattern
-        dataset, _ = read(
-            "from_annotations", "a.json", {"images": images}, "--overwrite", **changes
-        )
+    images = {"images": [{**one, "file": name} for one, name in zip(ours(15)["images"], names)]}
+    for pattern in ("absent", "none", "_[0-3]_", "IMG"):
+        changes = {"validation_fraction": 0.2, "group_pattern": pattern}
+        dataset, out = read("from_annotations", "a.json", images, "--overwrite", **changes)
+        if pattern == "IMG":
+            assert "at least 2 pictures to split, got 1" in out
+            break
         validates = splits.read_split(tmp_path / "out" / "a_split.npz", 15).val_idx
-        sources = dataset.sources[validates]
-        photos = collections.Counter(re.search("IMG_.", source)[0] for source in sources)
-        assert set(photos.values()) == {3} or pattern == "none"
-    changes["group_pattern"] = "IMG"
-    _, out = read("from_annotations", "a.json", {"images": images}, "--overwrite", **changes)
-    assert "at least 2 pictures to split, got 1" in out
+        photos = [re.search("IMG_.", source)[0] for source in dataset.sources[validates]]
+        assert {photos.count(one) for one in photos} == {3} or pattern == "none"
 
 
 def test_the_examples_of_the_documentation(tmp_path, monkeypatch, capsys):
@@ -392,12 +385,18 @@ def test_recordings_that_are_wrong_are_named(record, recorded, change, message):
 
 @pytest.mark.skipif(not REAL_FOOD.is_dir(), reason="needs ../shared/data/real_food")
 def test_the_real_photographs(tmp_path, capsys):
-    """All 96 axes are used; two bananas are longer than the side of the square crop."""
+    """94 of 96 axes are used: two bananas are longer than the side of the square crop."""
     files = [str(path) for path in sorted(REAL_FOOD.glob("*/annotations.json"))]
-    arguments = ["from_annotations", "--annotations", *files, "--action", "skewering"]
-    arguments += ["--label_map", str(PROJECT / "configs" / "real_food_label_map.json")]
-    for resize, number in (("letterbox", 96), ("crop", 94)):
-        file = tmp_path / f"{resize}.npz"
-        options = ["--resize", resize, "--output_file", str(file)]
-        assert build_dataset.main([*arguments, *options]) == 0, capsys.readouterr().err
-        assert len(npz_dataset.read_npz(file)) == number
+    words = [
+        "from_annotations",
+        "--annotations",
+        *files,
+        "--action",
+        "skewering",
+        "--resize",
+        "crop",
+    ]
+    words += ["--label_map", str(PROJECT / "configs" / "real_food_label_map.json")]
+    file = tmp_path / "crop.npz"
+    assert build_dataset.main([*words, "--output_file", str(file)]) == 0, capsys.readouterr().err
+    assert len(npz_dataset.read_npz(file)) == 94

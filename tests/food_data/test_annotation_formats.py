@@ -322,8 +322,10 @@ def test_labelme_groups_are_one_object(labelme, reading):
     assert first.axis.tolist() == [[1, 1], [5, 1]]
     assert (rows(other), other.axis, other.flaw) == (SQUARE_MASK, None, None)
     assert (alone.axis, pea.label) == (None, "pea")
-    (two,) = labelme(*[shape("line", [[1, 1], [2, 2]], group_id=1)] * 2).objects
-    assert two.flaw.startswith("groups of several lines")
+    lines = [shape("line", [[1, 1], [2, end]], group_id=1) for end in (2, 3)]
+    (two,) = labelme(*lines).objects
+    assert two.axis.tolist() == [[1, 1], [2, 2]]
+    assert reading.notes == {"groups of several lines or boxes, of which the first counts": 1}
 
 
 @pytest.mark.parametrize(

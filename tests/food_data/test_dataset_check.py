@@ -61,79 +61,45 @@ def changed(array, place, value):
     return array
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (lambda d: {"actions": d.actions * 236}, "x2, y2 in 0..1; 4 samples (0, 1, 2, 3)"),
-        (
-            lambda d: {"actions": changed(d.actions, (1, 2), np.nan)},
-            "actions: expected finite numbers; 1 sample (1) have NaN",
-        ),
-        (lambda d: {"embeddings": d.embeddings * 2}, "embeddings: expected norm 1 within 0.01; 4"),
-        (lambda d: {"images": d.images[:3]}, "actions: expected floats [3, 4], got float32 [4, 4]"),
-        (lambda d: {"images": None}, "expected the arrays images, actions, embeddings; absent: im"),
-        (
-            lambda d: {"images": d.images.astype(np.float32)},
-            "images: expected floats in 0..1; 4 s",
-        ),
-        (
-            lambda d: {"images": d.images[:0], "actions": d.actions[:0]},
-            "at least one sample, got",
-        ),
-        (lambda d: {"masks": d.masks.astype(np.uint16)}, "masks: expected uint8 [4, 236, 30], got"),
-        (lambda d: {"sources": np.arange(4)}, "sources: expected strings [4], got int64 [4]"),
-        (lambda d: {"resize": "x"}, "resize: expected one of stretch, letterbox, crop; got 'x'"),
-        (lambda d: {"format_version": 3}, "format_version: expected 1, got 3"),
-        (
-            lambda d: {"images": changed(d.images, 1, d.images[0])},
-            "split: expected no picture on both sides; 1 sample (1) of the validation side have "
-            "the pixels of training samples",
-        ),
-        (
-            lambda d: {"sources": changed(d.sources, 3, d.sources[2])},
-            "1 sample (3) of the validation side have the source of training samples",
-        ),
-        (lambda d: {"action_names": np.array([None] * 4)}, "is not a readable .npz file"),
-    ],
-)
-def test_errors(good, tmp_path, change, message):
-    report = check(good, tmp_path, **change(good))
-    assert any(message in error for error in report.errors), report.text
-    assert f"error: {report.errors[0]}" in report.text
+SAME_PICTURE = {"images": lambda a: changed(a, 3, a[2])}
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
-        (
-            lambda d: {"actions": changed(d.actions, (1, slice(2, 4)), d.actions[1, :2])},
-            "actions: 1 sample (1) start and end at the same point",
-        ),
-        (
-            lambda d: {"images": changed(d.images, 2, 9)},
-            "images: 1 sample (2) show nothing but",
-        ),
-        (lambda d: {"images": changed(d.images, 3, d.images[2])}, "1 sample (3) repeat an earlier"),
-        (
-            lambda d: {
-                "images": changed(d.images, 3, d.images[2]),
-                "actions": changed(d.actions, (3, 0), 0.3),
-            },
-            "1 sample (3) have the picture and the instruction of an earlier sample, and another",
-        ),
-        (
-            lambda d: {"food_types": np.array(["banana", "rice", "grape", "grape"])},
-            "split: skewering rice: validated but never trained",
-        ),
-        (
-            lambda d: {"food_types": np.array(["rice", "banana", "grape", "grape"])},
-            "split: skewering rice: not in the validation samples",
-        ),
+        ({"actions": lambda a: a * 236}, "error: actions: .*x2, y2 in 0..1; 4 samples .0, 1, 2, 3"),
+        ({"actions": lambda a: changed(a, (1, 2), np.nan)},
+         "error: actions: expected finite numbers; 1 sample .1. have NaN"),
+        ({"embeddings": lambda a: a * 2}, "error: embeddings: expected norm 1 within 0.01; 4"),
+        ({"images": lambda a: a[:3]}, r"error: actions: expected floats \[3, 4\], got float32 \[4"),
+        ({"images": lambda a: None}, "error: expected the arrays images, .* absent: images"),
+        ({"images": lambda a: a.astype(np.float32)}, "error: images: expected floats in 0..1; 4 s"),
+        ({"images": lambda a: a[:0], "actions": lambda a: a[:0]}, "error: .*at least one sample"),
+        ({"masks": lambda a: a.astype(np.uint16)}, r"error: masks: expected uint8 \[4, 236, 30\]"),
+        ({"sources": lambda a: np.arange(4)}, r"error: sources: expected strings \[4\], got int64"),
+        ({"resize": lambda a: "x"}, "error: resize: expected one of stretch, letterbox, crop; got"),
+        ({"format_version": lambda a: 3}, "error: format_version: expected 1, got 3"),
+        ({"images": lambda a: changed(a, 1, a[0])},
+         "error: split: expected no picture on both sides; 1 sample .1. of the validation side .*"
+         "the pixels of training samples"),
+        ({"sources": lambda a: changed(a, 3, a[2])},
+         "error: split: .*1 sample .3. of the validation side have the source of training samples"),
+        ({"action_names": lambda a: np.array([None] * 4)}, "error: .* is not a readable .npz file"),
+        ({"actions": lambda a: changed(a, (1, slice(2, 4)), a[1, :2])},
+         "warning: actions: 1 sample .1. start and end at the same point"),
+        ({"images": lambda a: changed(a, 2, 9)}, "warning: images: 1 sample .2. show nothing but"),
+        (SAME_PICTURE, "warning: 1 sample .3. repeat an earlier"),
+        ({**SAME_PICTURE, "actions": lambda a: changed(a, (3, 0), 0.3)},
+         "warning: 1 sample .3. have the picture and the instruction of an earlier sample, and"),
+        ({"food_types": lambda a: np.array(["banana", "rice", "grape", "grape"])},
+         "warning: split: skewering rice: validated but never trained"),
     ],
-)
-def test_warnings(good, tmp_path, change, message):
-    report = check(good, tmp_path, **change(good))
-    assert any(message in warning for warning in report.warnings), report.text
+)  # fmt: skip
+def test_what_is_wrong_is_named(good, tmp_path, change, message):
+    changes = {name: make(getattr(good, name)) for name, make in change.items()}
+    report = check(good, tmp_path, **changes)
+    assert re.search(f"^{message}", report.text, re.M), report.text
+    assert message.startswith("warning") or report.errors
 
 
 @pytest.mark.parametrize(
@@ -150,15 +116,16 @@ def test_warnings(good, tmp_path, change, message):
 )
 def test_scales_that_make_no_sense(make_dataset, tmp_path, images, actions, message):
     rng = np.random.default_rng(0)
-    dataset = make_dataset(
-        8,
-        images=rng.integers(0, 256, (8, 236, 236, 3), np.uint8),
-        actions=rng.random((8, 4), np.float32),
+    pixels, labels = (
+        rng.integers(0, 256, (8, 236, 236, 3), np.uint8),
+        rng.random((8, 4), np.float32),
     )
-    arrays = {**vars(dataset), "photos": None}
-    for name, change in (("images", images), ("actions", actions)):
-        arrays[name] = arrays[name] if change is None else change(arrays[name])
-    np.savez(tmp_path / "a.npz", **{name: a for name, a in arrays.items() if a is not None})
+    dataset = make_dataset(8, images=pixels, actions=labels)
+    changes = {"images": images(pixels)} if images else {"actions": actions(labels)}
+    np.savez(
+        tmp_path / "a.npz",
+        **{name: a for name, a in {**vars(dataset), **changes}.items() if a is not None},
+    )
     report = dataset_check.check_file(tmp_path / "a.npz")
     assert message in report.text
     assert len(report.errors) == message.startswith("error")
@@ -240,14 +207,6 @@ def test_whether_a_data_set_fits_a_model(store, make_dataset):
     unnamed = make_dataset(2, action_names=None)
     assert "2 instructions: that of sample" in check_fits(unnamed)[0]
     assert check_fits(dataclasses.replace(fits, action_names=None)) == []
-
-
-def test_uneven_classes_and_many_samples(make_dataset, tmp_path):
-    foods = np.array(["banana"] * 21 + ["grape"])
-    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(22, food_types=foods))
-    report = dataset_check.check_file(tmp_path / "a.npz")
-    assert any("the largest has 21 samples, the smallest 1" in one for one in report.warnings)
-    assert any("22 samples (0, 1, 2, 3, 4, ...) show nothing" in one for one in report.warnings)
 
 
 def test_files_that_cannot_be_read(good, tmp_path):
