@@ -286,7 +286,7 @@ def _build_merged(args: argparse.Namespace) -> None:
         if dataset.resize != datasets[0].resize:
             expected = f"{datasets[0].resize!r} as in {args.files[0]}, got {dataset.resize!r}"
             raise ValueError(f"{file}: expected pictures made square by {expected}.")
-        for source in set(dataset.sources.tolist()):
+        for source in dict.fromkeys(dataset.sources.tolist()):
             # Drawn with a seed; photographs may be in several files.
             drawn = re.match("synthetic/|photos/[^/#]*#seed_", source)
             if drawn and seen.setdefault(source, file) != file:
