@@ -129,10 +129,10 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
 
 def read_labels(
     args: argparse.Namespace, known: set[tuple[str, str]]
-) -> tuple[set[Question], dict[str, Any]]:
-    """The questions that label files name; and how many objects were used, lie elsewhere, or are
-    not among the `known` combinations. Files in .csv are about pictures of the folder, those in
-    .json about pictures beside them."""
+) -> tuple[folder_outputs.Labels, dict[str, Any]]:
+    """For each question that label files name its motions; and how many objects were used, lie
+    elsewhere, or are not among the `known` combinations. Files in .csv are about pictures of the
+    folder, those in .json about pictures beside them."""
     names = vocabulary.BASE.extended(*({pair[i]: () for pair in known} for i in (0, 1)))
     # The policy says what is wrong with an unreadable picture, and goes on.
     reading = annotations.Reading(args.input_dir, skip_unreadable=True)
@@ -143,7 +143,7 @@ def read_labels(
         else:
             pictures += annotation_formats.read_annotations([file])
     renamed = dataset_builder.read_label_map(args.label_map, names)
-    found: set[Question] = set()
+    found = collections.defaultdict(list)
     counts, unknown = collections.Counter(used=0, elsewhere=0), collections.Counter()
     for picture in dataset_builder.resolve_actions(pictures, args.action, names, renamed):
         path, folder = picture.path.resolve(), args.input_dir.resolve()
@@ -157,13 +157,16 @@ def read_labels(
                 unknown[f"{one.action} {one.label}"] += 1
             else:
                 counts["used"] += 1
-                found.add(Question(path.relative_to(folder).as_posix(), one.action, food))
+                question = Question(path.relative_to(folder).as_posix(), one.action, food)
+                found[question] += [] if one.axis is None else [one.axis]
     return found, {**counts, "unknown": dict(sorted(unknown.items()))}
 
 
-def plan(args: argparse.Namespace, policy: api_client.Policy) -> tuple[list[Question], Entry]:
-    """What a run, or a shard of it, is going to ask, and the first line of its file. ValueError if
-    there is nothing."""
+def plan(
+    args: argparse.Namespace, policy: api_client.Policy
+) -> tuple[list[Question], folder_outputs.Labels, Entry]:
+    """What a run, or a shard of it, is going to ask, labelled motions, which are drawn too, and the
+    first line of its file. ValueError if there is nothing."""
     version = policy.model_version()
     if version is None:
         raise ValueError(f"{args.api_url} has no model. Start it with --checkpoint_dir.")
@@ -174,12 +177,13 @@ def plan(args: argparse.Namespace, policy: api_client.Policy) -> tuple[list[Ques
         raise ValueError(f"{args.input_dir} has no pictures of known endings, but {others}.")
     others = sum(count for kind, count in left_out.items() if "folder" not in kind)
     folder = {"pictures": len(names), "other_files": others, "left_out": left_out}
-    notes: dict[str, Any] = {"folder": folder}
+    labels, notes = {}, {"folder": folder}
     asked: dict[str, list[Question]] = {name: [] for name in names}
+    if args.labels:
+        labels, notes["labels"] = read_labels(args, set(policy.available_combinations()))
     if args.food_type or args.text:
         asked = {name: [Question(name, args.action, args.food_type)] for name in names}
     else:
-        labels, notes["labels"] = read_labels(args, set(policy.available_combinations()))
         for question in sorted(labels, key=folder_outputs.place):
             asked.get(question.image, []).append(question)
     questions = everything = list(itertools.chain(*asked.values()))
@@ -195,7 +199,7 @@ def plan(args: argparse.Namespace, policy: api_client.Policy) -> tuple[list[Ques
         digest = hashlib.sha256(json.dumps(everything).encode()).hexdigest()
         notes["shard"] = {"num_shards": args.num_shards, "folder_sha256": digest}
     notes["questions"] = len(questions)
-    return questions, {"format": _FORMAT, "settings": settings, "notes": notes}
+    return questions, labels, {"format": _FORMAT, "settings": settings, "notes": notes}
 
 
 def read_lines(
@@ -358,7 +362,7 @@ def run(
     with contextlib.ExitStack() as stack:
         policies = [stack.enter_context(open_policy()) for _ in range(args.workers)]
         signals.check()
-        questions, header = plan(args, policies[0])
+        questions, labels, header = plan(args, policies[0])
         args.output_file.parent.mkdir(parents=True, exist_ok=True)
         path = args.output_file.with_suffix(".jsonl")
         append, known = stack.enter_context(open_lines(path, header, args.resume))
@@ -404,7 +408,7 @@ def run(
         seconds = round(time.monotonic() - started, 3)
         document["summary"] |= {"from_journal": from_journal, "seconds": seconds}
         try:
-            folder_outputs.write_views(document, args, signals.check)
+            folder_outputs.write_views(document, args, labels, signals.check)
         except OSError as error:
             raise OSError(f"{error}. {path} has all answers; --resume uses them.") from error
     return document
@@ -438,5 +442,5 @@ def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[s
     notes = {"merged": sorted(path.name for path in shards.values())}
     document = folder_outputs.make_document({**header["settings"], "shard": None}, notes, entries)
     args.output_file.parent.mkdir(parents=True, exist_ok=True)
-    folder_outputs.write_views(document, args, signals.check)
+    folder_outputs.write_views(document, args, {}, signals.check)
     return document

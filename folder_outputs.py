@@ -22,7 +22,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ _LARGEST_JPEG_PX = 65_500
 Entry = dict[str, Any]
 # Image, action, food.
 Key = tuple[str, "str | None", "str | None"]
+# Motions that people have drawn, float64 [2, 2] in pixels.
+Labels = Mapping[Key, Sequence[np.ndarray]]
 
 
 def key_of(entry: Entry) -> Key:
@@ -106,7 +108,7 @@ def output_paths(args: argparse.Namespace) -> list[pathlib.Path]:
 
 
 def write_views(
-    document: Mapping[str, Any], args: argparse.Namespace, check: Callable[[], None]
+    document: Mapping[str, Any], args: argparse.Namespace, labels: Labels, check: Callable[[], None]
 ) -> None:
     """Writes what the module's docstring lists, each file whole or not at all, the JSON last.
     Nothing is drawn without `args.input_dir`. `check` is called before each overlay and at the end;
@@ -116,13 +118,13 @@ def write_views(
     drawn = results if args.input_dir else []
     if drawn and args.sheet_images:
         evenly = np.linspace(0, len(drawn) - 1, min(len(drawn), args.sheet_images)).astype(int)
-        tiles = [np.asarray(_tile(drawn[number], args.input_dir)) for number in evenly]
+        tiles = [np.asarray(_tile(drawn[number], args.input_dir, labels)) for number in evenly]
         drawing.write_picture(sheet, drawing.grid(tiles, min(len(tiles), 6)))
     if drawn and args.overlay_dir:
 
         def write_overlay(entry: Entry) -> None:
             check()
-            picture = _drawn(entry, args.input_dir, _LARGEST_JPEG_PX)
+            picture = _drawn(entry, args.input_dir, labels, _LARGEST_JPEG_PX)
             if picture is None:
                 return
             # The whole name stays in front: plate.jpg and plate.png are two pictures.
@@ -161,10 +163,10 @@ def _row(entry: Entry) -> Entry:
     return row | {"uncertainty_score": (entry.get("uncertainty") or {}).get("score")}
 
 
-def _tile(entry: Entry, folder: pathlib.Path) -> Image.Image:
+def _tile(entry: Entry, folder: pathlib.Path, labels: Labels) -> Image.Image:
     """A picture of the sheet; below it the end of its name, what was asked, and the doubt."""
     tile = Image.new("RGB", (_TILE_PX, _TILE_PX + _CAPTION_PX), (32, 32, 32))
-    picture = _drawn(entry, folder, _TILE_PX - 4, enlarges=True)
+    picture = _drawn(entry, folder, labels, _TILE_PX - 4, enlarges=True)
     if picture is not None:
         tile.paste(picture, ((_TILE_PX - picture.width) // 2, (_TILE_PX - picture.height) // 2))
     name, asked = entry["image"], _instruction(entry)
@@ -180,7 +182,7 @@ def _tile(entry: Entry, folder: pathlib.Path) -> Image.Image:
 
 
 def _drawn(
-    entry: Entry, folder: pathlib.Path, largest_px: int, enlarges: bool = False
+    entry: Entry, folder: pathlib.Path, labels: Labels, largest_px: int, enlarges: bool = False
 ) -> Image.Image | None:
     """A picture with its answer, at most `largest_px` long; None, and a line in the log, if it
     cannot be read any more."""
@@ -189,17 +191,20 @@ def _drawn(
     except (OSError, ValueError) as error:
         logging.warning("%s is not drawn: %s", entry["image"], error)
         return None
+    axes = [axis / picture.size for axis in labels.get(key_of(entry), ())]
     scale = largest_px / max(picture.size)
     if scale < 1.0 or enlarges:
         size = [max(1, round(scale * side)) for side in picture.size]
         picture = picture.resize(size, Image.Resampling.BICUBIC)
-    return draw_answer(picture, entry)
+    return draw_answer(picture, entry, axes)
 
 
-def draw_answer(picture: Image.Image, answer: Mapping[str, Any]) -> Image.Image:
+def draw_answer(
+    picture: Image.Image, answer: Mapping[str, Any], axes: Sequence[np.ndarray] = ()
+) -> Image.Image:
     """Draws an answer on its upright RGB picture: the motion in yellow from green over red. The
-    midpoints of samples become blue dots; what the last look saw gets a thin frame, unless it is
-    all."""
+    midpoints of samples become blue dots, labelled motions (`axes`, [2, 2] in 0..1) white lines;
+    what the last look saw gets a thin frame, unless it is all."""
     size = np.array(picture.size, np.float64)
     line_px = max(1, round(max(picture.size) / 150))
     canvas = ImageDraw.Draw(picture)
@@ -207,6 +212,8 @@ def draw_answer(picture: Image.Image, answer: Mapping[str, Any]) -> Image.Image:
     if (crop != (0, 0, 1, 1)).any():
         for colour, width in (("black", line_px), ("white", max(1, line_px // 3))):
             canvas.rectangle([*(crop * np.tile(size, 2))], outline=colour, width=width)
+    for axis in axes:
+        canvas.line([*(axis * size).ravel()], fill="white", width=line_px)
     for sample in np.reshape(answer.get("predictions", ()), (-1, 2, 2)):
         centre = sample.mean(axis=0) * size
         place = [*(centre - line_px), *(centre + line_px)]

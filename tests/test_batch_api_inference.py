@@ -240,11 +240,15 @@ def test_labels_say_what_is_asked(policy, folder):
     (folder.parent / "map.json").write_text('{"White rice": "rice"}')
     asked = ("--labels", str(labels), "--label_units", "normalised", "--num_samples", "0")
     asked += ("--label_map", str(folder.parent / "map.json"), "--sheet_images", "9")
+    asked += ("--overlay_dir", str(folder.parent / "drawn"))
     document = start(policy, folder, asked=asked)
     pairs = [(one["image"], one["food_type"]) for one in document["results"]]
     assert pairs == [("5.png", "rice"), ("5.png", "grape")]
     unknown = {"skewering stone": 1}
     assert document["summary"]["labels"] == {"used": 2, "elsewhere": 0, "unknown": unknown}
+    # The label's line is white; the picture is red.
+    drawn = np.asarray(Image.open(folder.parent / "drawn" / "5.png.scooping_rice.jpg"))
+    assert drawn[15, 30].min() > 120 > drawn[15, 10].min()
     rows = csv.DictReader((folder.parent / "r.csv").open())
     assert [row["trained"] for row in rows] == ["False", "True"]
     assert document["summary"]["not_trained"] == 1
