@@ -1,4 +1,4 @@
-"""train.py on noise with a tiny network, for tests that stop a run and go on with it.
+"""train.py with a tiny network, for tests that stop a run and go on with it.
 
 Without traces, which would cost more than the steps. As a program it is train.py, but for
 HOLD_AT_STEPS=2,5, which holds the first start after step 2 and the second after step 5, until a
@@ -20,20 +20,13 @@ sys.path.insert(0, str(ROOT))
 import checkpoint_directory  # noqa: E402
 import train  # noqa: E402
 from food_data import npz_dataset, splits  # noqa: E402
+from tests import training_fixtures  # noqa: E402
 
-NUM_SAMPLES = 20
 LONGEST_HOLD_S = 900
-CONFIG = """
-FilmEfficientNet.variant = "small"
-FilmEfficientNet.width = 0.1
-FilmEfficientNet.depth = 0.1
-EfficientNetEncoder.image_size = 32
-TransformerNetwork.token_embedding_size = 16
-Transformer.num_layers = 1
-Transformer.num_heads = 2
-Transformer.key_dim = 8
-Transformer.feed_forward_size = 16
-create_optimizer.learning_rate = 1e-2
+CONFIG = (
+    training_fixtures.TINY_CONFIG
+    + """
+DropoutSettings.transformer_feed_forward = 0.1
 create_optimizer.schedule = "cosine"
 create_optimizer.warmup_steps = 2
 create_optimizer.weight_decay = 0.01
@@ -42,20 +35,13 @@ Augmentation.rotate_90_probability = 0.5
 Augmentation.noise = 0.05
 Augmentation.canonical_direction = False
 """
+)
 
 
 def write_data(folder: pathlib.Path) -> None:
-    """A data set of noise, its split, and the configuration."""
-    rng = np.random.default_rng(0)
-    embeddings = rng.standard_normal((NUM_SAMPLES, 512)).astype(np.float32)
-    dataset = npz_dataset.FoodDataset(
-        rng.integers(0, 256, (NUM_SAMPLES, 236, 236, 3), np.uint8),
-        rng.random((NUM_SAMPLES, 4), np.float32),
-        embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True),
-    )
-    npz_dataset.write_npz(folder / "data.npz", dataset)
-    order = np.arange(NUM_SAMPLES)
-    splits.write_split(folder / "split.npz", splits.Split(order[:16], order[16:]))
+    """A data set of 20 squares, its split, and the configuration."""
+    npz_dataset.write_npz(folder / "data.npz", training_fixtures.squares(20))
+    splits.write_split(folder / "split.npz", splits.Split(np.arange(16), np.arange(16, 20)))
     (folder / "tiny.gin").write_text(CONFIG)
 
 

@@ -73,20 +73,14 @@ def test_two_devices_take_the_steps_of_one():
     assert difference < 1e-5 * largest
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "num_devices", "samples", "weights"),
-    [
-        (5, 2, [[0, 1], [2, 3, 4]], [[1, 1], [1, 1, 1]]),
-        (2, 3, [[0], [0], [1]], [[0.5], [0.5], [1]]),
-    ],
-)
-def test_shares_by_hand(batch_size, num_devices, samples, weights):
-    experience = small_model.food_experience(0, batch_size)
-    for index in range(num_devices):
-        part, found = sequence_agent.share(experience, num_devices, index)
-        labels = experience.action["bbox"].numpy()[samples[index]]
+def test_two_samples_on_three_devices():
+    """The first has two owners, who share its weight."""
+    experience = small_model.food_experience(0, 2)
+    for index, (sample, weight) in enumerate([(0, 0.5), (0, 0.5), (1, 1.0)]):
+        part, found = sequence_agent.share(experience, 3, index)
+        labels = experience.action["bbox"].numpy()[[sample]]
         np.testing.assert_array_equal(part.action["bbox"], labels)
-        np.testing.assert_allclose(found, weights[index])
+        np.testing.assert_allclose(found, [weight])
 
 
 @pytest.fixture
