@@ -133,19 +133,16 @@ def test_synthetic_plates_are_the_same_for_the_same_seed(tmp_path):
 
 
 def drawn(folder, name, number, seed, **changes):
-    embeddings = np.zeros((number, 512), np.float32)
-    embeddings[:, 0] = 1
     images = np.random.default_rng(seed).integers(0, 256, (number, 236, 236, 3), np.uint8)
     arrays = {
-        "images": images,
         "actions": np.full((number, 4), [0.2, 0.5, 0.8, 0.5], np.float32),
-        "embeddings": embeddings,
+        "embeddings": np.eye(1, 512, dtype=np.float32).repeat(number, axis=0),
         "action_names": np.array(["skewering"] * number),
         "food_types": np.array(["banana"] * number),
         "sources": np.array([f"synthetic/seed_{seed}/plate_{i}" for i in range(number)]),
         "resize": "crop",
     }
-    dataset = npz_dataset.FoodDataset(**{**arrays, **changes})
+    dataset = npz_dataset.FoodDataset(images, **{**arrays, **changes})
     npz_dataset.write_npz(folder / name, dataset)
     return str(folder / name), dataset
 

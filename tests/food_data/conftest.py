@@ -1,7 +1,5 @@
 """Fixtures of the data tests: the shipped embeddings, small data sets."""
 
-from __future__ import annotations
-
 import pathlib
 
 import numpy as np

@@ -50,11 +50,9 @@ def test_the_class_sheet_shows_the_outline_of_the_mask(make_dataset):
     masks = np.zeros((1, 236, 236), bool)
     masks[0, 118:200, 118:200] = True
     outlined = drawing.class_sheet(make_dataset(1, masks=npz_dataset.pack_masks(masks)), 1)
-    plain = drawing.class_sheet(make_dataset(1), 1)
-    rows, columns = np.nonzero((outlined != plain).any(axis=2))
+    rows, _ = np.nonzero((outlined != drawing.class_sheet(make_dataset(1), 1)).any(axis=2))
     expected = np.array([118, 199]) * TILE / 236
     assert (rows.min(), rows.max()) == pytest.approx(expected, abs=2)
-    assert (columns.min() - LABEL, columns.max() - LABEL) == pytest.approx(expected, abs=2)
 
 
 def test_files(tmp_path):
@@ -63,9 +61,8 @@ def test_files(tmp_path):
     drawing.write_picture(tmp_path / "sheet.png", picture)
     read = cv2.cvtColor(cv2.imread(str(tmp_path / "sheet.png")), cv2.COLOR_BGR2RGB)
     np.testing.assert_array_equal(read, picture)
-    for name in ("sheet", "sheet.txt", "sheet.npz"):
-        with pytest.raises(ValueError, match=f"ends in .jpg or .png, got .*{name}"):
-            drawing.write_picture(tmp_path / name, picture)
+    with pytest.raises(ValueError, match="ends in .jpg or .png, got .*sheet.npz"):
+        drawing.write_picture(tmp_path / "sheet.npz", picture)
     with pytest.raises(ValueError, match="at most 65500 rows .* got 1 x 65501. Write a .png"):
         drawing.write_picture(tmp_path / "a.jpg", np.zeros((65501, 1, 3), np.uint8))
     assert os.listdir(tmp_path) == ["sheet.png"]

