@@ -34,12 +34,10 @@ FIRST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long modules first, then those with slow tests: quick ones fill what is left of a worker."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-
-    def place(item: pytest.Item) -> int:
-        found = [place for place, name in enumerate(FIRST) if item.path.match(f"tests/{name}")]
-        return found[0] if found else len(FIRST) + (item.path not in slow)
-
-    items.sort(key=place)
+    rank = {f"tests/{name}": place for place, name in enumerate(FIRST)}
+    found = {path: next(filter(path.match, rank), None) for path in {one.path for one in items}}
+    last = len(FIRST)
+    items.sort(key=lambda item: rank.get(found[item.path], last + (item.path not in slow)))
 
 
 # Fixtures import what they need themselves: TensorFlow takes seconds, and many tests do without.

@@ -89,30 +89,22 @@ def test_tensorflow_before_keras2_is_refused(monkeypatch):
     importlib.import_module("keras2")
 
 
-def imported_at_once(path: pathlib.Path) -> list[str]:
-    """The modules that a file imports at its top level, in order."""
-    names = []
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Import):
-            names += [name.name for name in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names.append(node.module)
-    return names
-
-
 def test_whatever_imports_tensorflow_imports_keras2_first():
     """A module's package comes before it, so that it may be the package that does."""
+
+    def imports(path: pathlib.Path) -> list[str]:
+        names = []
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names += [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+        return [name for name in names if name != "__future__"]
+
     found = []
     for path in sorted(ROOT.glob("*.py")) + sorted(ROOT.glob("[a-z]*/**/*.py")):
         package = path.relative_to(ROOT).parts[0]
-        if package in ("tests", "build") or not imported_at_once(path):
-            continue
-        first = ROOT / package / "__init__.py" if path.parent != ROOT else path
-        names = imported_at_once(path)
-        uses = {name.split(".")[0] for name in names} & {"tensorflow", "tf_agents", "tf_keras"}
-        if uses and (
-            not first.is_file()
-            or [n for n in imported_at_once(first) if n != "__future__"][:1] != ["keras2"]
-        ):
+        first = path if path.parent == ROOT else ROOT / package / "__init__.py"
+        roots = {name.split(".")[0] for name in imports(path)}
+        uses = package not in ("tests", "build") and roots & {"tensorflow", "tf_agents", "tf_keras"}
+        if uses and (not first.is_file() or imports(first)[:1] != ["keras2"]):
             found.append(str(path.relative_to(ROOT)))
     assert found == []

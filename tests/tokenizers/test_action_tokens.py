@@ -122,21 +122,19 @@ def test_coded_tokens_by_hand():
 
 @pytest.mark.parametrize("coding", action_tokenizer.CODINGS)
 def test_distances_from_an_answer_are_those_of_samples(coding):
-    rng = np.random.default_rng(1)
-    values = action_tokenizer.bin_values(16)
+    rng, values = np.random.default_rng(1), action_tokenizer.bin_values(16)
     probabilities = rng.dirichlet(np.full(16, 0.3), 4)
     coded = np.stack([rng.choice(values, 200_000, p=one) for one in probabilities], axis=-1)
-    samples = action_tokenizer.decode(coded, coding)
     answer = np.array([0.2, 0.3, 0.5, 0.6])
+    errors = action_tokenizer.decode(coded, coding) - answer
     offsets = coded - action_tokenizer.encode(answer, coding)
     std, midpoint = action_tokenizer.std_about(
         np.sqrt(np.square(offsets).mean(axis=0)), offsets.mean(axis=0), coding
     )
-    np.testing.assert_allclose(std, np.sqrt(np.square(samples - answer).mean(axis=0)), atol=2e-3)
+    np.testing.assert_allclose(std, np.sqrt(np.square(errors).mean(axis=0)), atol=2e-3)
     if coding == MIDPOINT_EXTENT:
-        errors = (samples[:, 2:] + samples[:, :2] - answer[:2] - answer[2:]) / 2
-        expected = np.sqrt(np.square(errors).sum(axis=-1).mean())
-        np.testing.assert_allclose(midpoint, expected, atol=2e-3)
+        squared = np.square((errors[:, 2:] + errors[:, :2]) / 2).sum(axis=-1)
+        np.testing.assert_allclose(midpoint, np.sqrt(squared.mean()), atol=2e-3)
 
 
 @pytest.mark.parametrize("loss_type", ["cross_entropy", "smooth_l1"])

@@ -1,4 +1,5 @@
-"""Goldens a, b and c: the network of the public checkpoint rt1main. See `parity`."""
+"""Goldens a, b and c: the network of the public checkpoint rt1main; e: the fine-tuned form, four
+tokens, one image, three losses. See `parity`."""
 
 from __future__ import annotations
 
@@ -77,18 +78,10 @@ def test_c_training_call(rt1main):
     features = network.image_features(observations)
     tokens = network._image_tokenizer.tokens(features)[:6]
     parity.assert_close(tokens, reference["context_image_tokens_b0"], "c train logits")
-    check_training_losses(info.loss, logits, labels, reference)
-
-
-def check_training_losses(loss, logits, labels, reference) -> None:
-    """The reference divides by B * T * 19 and lets a LAST step count as zero; ours is a mean."""
+    # The reference divides by B * T * 19 and lets its one LAST step count as zero; ours is a mean.
     scale = 2 * 6 * 19
-    num_steps = reference["agent_loss_step_types"].size
-    num_valid = (reference["agent_loss_step_types"] != time_step.StepType.LAST).sum()
-    assert (num_steps, num_valid) == (12, 11)
-    parity.assert_close(
-        loss * num_valid / num_steps / scale, reference["agent_loss"], "c train loss"
-    )
+    assert (step_types == time_step.StepType.LAST).sum() == 1
+    parity.assert_close(info.loss * 11 / 12 / scale, reference["agent_loss"], "c train loss")
     weights = [np.ones((2, 6), np.float32), *np.eye(12, dtype=np.float32).reshape(12, 2, 6)]
     found = [losses.imitation(logits, labels, w, "cross_entropy")[0] / scale for w in weights]
     parity.assert_close(found[0], reference["agent_loss_all_mid"], "c train loss")
@@ -120,3 +113,40 @@ def test_c_rolling_inference(rt1main):
             parity.assert_close(value[0], reference[f"action/{key}"][i], "float32")
     window = state["context_image_tokens"][0]
     parity.assert_close(window, reference["final_context_image_tokens"], "c inference logits")
+
+
+@pytest.mark.parametrize("loss_type", parity.HITL_NETWORKS)
+def test_e_outputs_loss_and_answer(hitl_agent, loss_type):
+    reference = parity.golden("e_hitl")
+    agent = hitl_agent(loss_type)
+    kind = "cross_entropy" if loss_type == "cross_entropy" else "regression"
+    images, context, experience = parity.hitl_batch()
+
+    info = agent.sequence_agent.loss(experience)
+    outputs = info.extra["outputs"]
+    parity.assert_close(info.loss, reference[f"{loss_type}/loss"], f"e {kind} loss")
+    if loss_type == "cross_entropy":
+        logits = outputs[:, 0]
+        parity.assert_close(
+            logits, reference["cross_entropy/action_logits"], "e cross_entropy logits"
+        )
+        predictions = tf.argmax(outputs, -1)
+        np.testing.assert_array_equal(predictions, reference["cross_entropy/predictions"])
+        tokens = agent.network.action_tokenizer.tokenize(experience.action)
+        np.testing.assert_array_equal(tokens, reference["cross_entropy/tokens"])
+    bbox = agent.network.actions(outputs[:, -1])[policy_specs.ACTION_KEY]
+    parity.assert_close(bbox, reference[f"{loss_type}/pred_bbox"], "e regression bbox")
+    clipped = reference[f"{loss_type}/policy_action_bbox"]
+    if loss_type != "l1":  # the same network as smooth_l1
+        parity.assert_close(agent.forward(images, context), clipped, "e regression bbox")
+    step = small_model.step(tf.nest.map_structure(lambda x: x[:, 0], experience.observation))
+    policy = agent.sequence_agent.policy
+    action = policy.action(step, policy.get_initial_state(4)).action[policy_specs.ACTION_KEY]
+    parity.assert_close(action, clipped, "e regression bbox")
+
+
+def test_e_image_tokens(hitl_agent):
+    network = hitl_agent("smooth_l1").network
+    features = network.image_features(parity.hitl_batch()[2].observation)
+    tokens = network._image_tokenizer.tokens(features)
+    parity.assert_close(tokens, parity.golden("e_hitl")["context_image_tokens"], "a tokens 236")
