@@ -280,7 +280,8 @@ def create_engine(loaded: Any, name: str = "auto") -> Any:
             return onnx.create(loaded.agent)
         except (ImportError, engine.EngineError) as error:
             if name != "auto":
-                raise engine.EngineError(f"engine {name}: {error}") from error
+                text = f"{error} Install requirements.txt, or use another --engine."
+                raise engine.EngineError(text) from error
             logging.warning("TensorFlow runs the network: %s", error)
     functions = loaded.agent.prediction_functions()
     made = engine.in_tensorflow(graphs.freeze_stages(functions), functions)

@@ -227,7 +227,5 @@ def check(engine: Engine, functions: prediction_functions.PredictionFunctions) -
         if not difference <= TOLERANCE:  # Not `>`, which NaN passes.
             wrong.append(f"{name} {difference:.2g} off")
     if wrong:
-        raise EngineError(
-            f"engine {engine.name}: expected the network's values within {TOLERANCE:g}, got "
-            f"{', '.join(wrong)}. Use another --engine, or load another checkpoint."
-        )
+        text = f"engine {engine.name}: expected the network's values within {TOLERANCE:g}, got"
+        raise EngineError(f"{text} {', '.join(wrong)}.")

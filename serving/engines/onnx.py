@@ -71,8 +71,13 @@ def create(agent: agent_wrapper.Agent) -> engine.Engine:
 
 def cache_folder() -> pathlib.Path:
     """Where exports are kept: of the user, and not of a checkpoint."""
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(os.environ.get("ENGINE_CACHE_DIR") or pathlib.Path(base, "rt1_food/onnx"))
+    if given := os.environ.get("ENGINE_CACHE_DIR"):
+        return pathlib.Path(given)
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    except RuntimeError:  # A user without a home.
+        base = pathlib.Path(tempfile.gettempdir()) / f"cache-{os.getpid()}"
+    return pathlib.Path(base) / "rt1_food" / "onnx"
 
 
 def _kept(folder: pathlib.Path) -> dict[str, bytes]:
@@ -132,10 +137,8 @@ def convert(*graph_defs: tf.compat.v1.GraphDef) -> list[bytes]:
         targets = [path.with_suffix(".onnx") for path in paths]
         if run.returncode or not all(target.is_file() for target in targets):
             reason = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-            raise engine.EngineError(
-                "engine onnxruntime: expected a network that tf2onnx can convert, got "
-                f"{reason}. Use engine 'tensorflow'."
-            )
+            text = "engine onnxruntime: expected a network that tf2onnx can convert, got"
+            raise engine.EngineError(f"{text} {reason}.")
         return [target.read_bytes() for target in targets]
 
 
