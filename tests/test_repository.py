@@ -80,12 +80,6 @@ def test_no_file_names_a_place_on_somebodys_machine():
     assert found == []
 
 
-def test_code_runs_on_the_oldest_python():
-    """No syntax newer than Python 3.10."""
-    for path in python_files():
-        ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=(3, 10))
-
-
 # Whoever stands in a line imports from the lines above it, and nothing beside itself in its line.
 # Programs, and what only they use, are below all of these.
 LAYERS = """

@@ -267,12 +267,8 @@ def _fettucine(p: Body) -> None:
 # Food -> (painter, length, share) of its forms, see `bodies.Form`.
 FORMS = {
     "brownie": [(_brownie, 0.2)],
-    "chicken": [
-        (_chicken_breast, 0.26, 0.4),
-        (_drumstick, 0.28, 0.3),
-        (_chicken_nugget, 0.16, 0.15),
-        (_chicken_raw, 0.26, 0.15),
-    ],
+    "chicken": [(_chicken_breast, 0.26, 0.4), (_drumstick, 0.28, 0.3),
+                (_chicken_nugget, 0.16, 0.15), (_chicken_raw, 0.26, 0.15)],
     "egg": [(_egg, 0.19, 0.5), (_egg_half, 0.18, 0.3), (_egg_fried, 0.28, 0.2)],
     "fettucine": [(_fettucine, 0.32)],
     "mac_and_cheese": [(_mac_and_cheese, 0.29)],
@@ -282,4 +278,4 @@ FORMS = {
     "rice": [(_rice, 0.29)],
     "sausage": [(_sausage, 0.29)],
     "spaghetti": [(_spaghetti, 0.32)],
-}
+}  # fmt: skip

@@ -172,18 +172,14 @@ def _grape_bunch(p: Body) -> None:
 
 # Colours of a melon: its flesh, when ripe in soft light and when pale in bright light, where
 # it goes over into the rind, the rind's inner and outer part, and the seeds.
-_MELONS: dict[str, tuple[Colour | None, ...]] = {
-    "cantaloupe": (
-        *((246, 150, 72), (255, 216, 150), (240, 176, 96), (196, 196, 120), (190, 172, 120), None),
-    ),
-    "honeydew": (
-        *((206, 226, 150), (236, 240, 206), (190, 218, 126), (160, 200, 96), (226, 226, 178), None),
-    ),
-    "watermelon": (
-        *((226, 54, 60), (240, 96, 92), (238, 120, 110), (226, 236, 196), (38, 96, 40)),
-        (34, 22, 20),
-    ),
-}
+_MELONS = {
+    "cantaloupe": ((246, 150, 72), (255, 216, 150), (240, 176, 96), (196, 196, 120),
+                   (190, 172, 120), None),
+    "honeydew": ((206, 226, 150), (236, 240, 206), (190, 218, 126), (160, 200, 96),
+                 (226, 226, 178), None),
+    "watermelon": ((226, 54, 60), (240, 96, 92), (238, 120, 110), (226, 236, 196), (38, 96, 40),
+                   (34, 22, 20)),
+}  # fmt: skip
 
 
 def _wedge(
@@ -238,7 +234,7 @@ def _flesh_colour(p: Body, melon: tuple) -> np.ndarray:
 
 def _rind(p: Body, depth: np.ndarray, width: float, melon: tuple) -> None:
     """Colours by the distance `depth` from the outside; the rind's two parts are `width` wide."""
-    _, _, near_rind, inner, outer, _ = melon
+    near_rind, inner, outer = melon[2:5]
     p.blend((3.2 * width - depth) / (2 * width), near_rind)
     p.blend((width - depth) / (0.35 * width) + 0.5, inner)
     p.blend((0.5 * width - depth) / (0.2 * width) + 0.5, outer)
@@ -521,26 +517,15 @@ def _garlic_clove(p: Body) -> None:
 # Food -> (painter, length, share) of its forms, see `bodies.Form`.
 FORMS = {
     "apple": [(_apple, 0.24, 0.6), (_apple_slice, 0.2, 0.4)],
-    "banana": [
-        (_banana_in_peel, 0.36, 0.4),
-        (_banana_peeled, 0.27, 0.3),
-        (_banana_slice, 0.13, 0.2),
-        (_banana_bunch, 0.4, 0.1),
-    ],
+    "banana": [(_banana_in_peel, 0.36, 0.4), (_banana_peeled, 0.27, 0.3),
+               (_banana_slice, 0.13, 0.2), (_banana_bunch, 0.4, 0.1)],
     "blueberry": [(_blueberries, 0.26)],
     "broccoli": [(_broccoli, 0.22)],
-    "carrot": [
-        (_carrot_whole, 0.32, 0.25),
-        (_baby_carrot, 0.2, 0.4),
-        (_carrot_stick, 0.22, 0.2),
-        (_carrot_coin, 0.11, 0.15),
-    ],
+    "carrot": [(_carrot_whole, 0.32, 0.25), (_baby_carrot, 0.2, 0.4),
+               (_carrot_stick, 0.22, 0.2), (_carrot_coin, 0.11, 0.15)],
     "cherry_tomato": [(_cherry_tomato, 0.13, 0.7), (_cherry_tomato_half, 0.13, 0.3)],
-    "cucumber": [
-        (_cucumber, 0.36, 0.35),
-        (_cucumber_slice, 0.15, 0.45),
-        (_cucumber_stick, 0.24, 0.2),
-    ],
+    "cucumber": [(_cucumber, 0.36, 0.35), (_cucumber_slice, 0.15, 0.45),
+                 (_cucumber_stick, 0.24, 0.2)],
     "garlic": [(_garlic, 0.18, 0.6), (_garlic_clove, 0.11, 0.4)],
     "grape": [(_grape, 0.12, 0.65), (_grape_bunch, 0.26, 0.35)],
     "green_bean": [(_green_bean, 0.27, 0.6), (_green_beans, 0.31, 0.4)],
@@ -549,7 +534,7 @@ FORMS = {
     "pineapple": [(_pineapple_chunk, 0.18, 0.6), (_pineapple_spear, 0.26, 0.4)],
     "strawberry": [(_strawberry, 0.16, 0.75), (_strawberry_half, 0.16, 0.25)],
     "zucchini": [(_zucchini, 0.34, 0.45), (_zucchini_slice, 0.16, 0.55)],
-}
+}  # fmt: skip
 for _food, _melon in _MELONS.items():
     _pieces = ((_melon_wedge, 0.28, 0.5), (_melon_cube, 0.15, 0.35), (_melon_ball, 0.13, 0.15))
     if _food == "watermelon":

@@ -87,16 +87,15 @@ def test_report_of_a_gpu(monkeypatch, tmp_path, capsys):
         "**goldens, TensorFloat-32**\n\nexit code 1\nworst error 2.00\n",
     ):
         assert part in printed
-    assert report(("graph",))[0] == 0
-    monkeypatch.setenv("FAILED", "1")
-    assert report(("graph",))[0] == 1
-    monkeypatch.setenv("FAILED", "0")
-    monkeypatch.setenv("GPU", "")
-    code, (_, said) = report(("graph",))
-    assert code == 3 and "got none" in said
-    code, (printed, _) = report(("graph",), "--cpu")
-    assert code == 0 and "GPUs: none used" in printed and "TensorFloat" not in printed
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+    for failed, gpu, flags, code in (
+        *(("0", "A100", [], 0), ("1", "A100", [], 1)),
+        *(("0", "", [], 3), ("0", "", ["--cpu"], 0)),
+    ):
+        monkeypatch.setenv("FAILED", failed)
+        monkeypatch.setenv("GPU", gpu)
+        found, (printed, _) = report(("graph",), *flags)
+        assert found == code
+    assert "GPUs: none used" in printed and "TensorFloat" not in printed
 
 
 def test_pictures_of_the_docs(tmp_path):
