@@ -27,7 +27,6 @@ import hashlib
 import pathlib
 import re
 import sys
-from collections.abc import Collection
 
 import numpy as np
 import tqdm
@@ -191,10 +190,14 @@ def _check_new(outputs: list[pathlib.Path | None], overwrite: bool) -> None:
 def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     """What a server recorded: corrections, and without --only_corrected the other answers too."""
     directory, found = args.record_dir, recordings.read_recordings(args.record_dir)
+
+    def corrected_at(one: recordings.Recording) -> tuple[bool, str]:
+        return one.correction is not None, str((one.correction or {}).get("corrected_at", ""))
+
     # A photo that was asked about several times with one instruction is one sample, or it would
     # have labels that contradict each other: the last correction, or else the last answer.
     best: dict[tuple[str, ...], recordings.Recording] = {}
-    for one in sorted(found, key=_correction):
+    for one in sorted(found, key=corrected_at):
         if one.correction is not None or not args.only_corrected:
             key = (hashlib.sha256(one.image.read_bytes()).hexdigest(), *one.instruction())
             best[key] = one
@@ -219,10 +222,6 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     return _build(args, pictures, list(stated))
 
 
-def _correction(one: recordings.Recording) -> tuple[bool, str]:
-    return one.correction is not None, str((one.correction or {}).get("corrected_at", ""))
-
-
 def _build_lerobot(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     """What others share: a photo for each frame, its task, and four numbers."""
     source = lerobot.Dataset(args.lerobot_dir, args.camera)
@@ -230,22 +229,15 @@ def _build_lerobot(args: argparse.Namespace) -> npz_dataset.FoodDataset:
 
 
 def _build(
-    args: argparse.Namespace,
-    pictures: list[annotations.LabelledPicture],
-    stated: Collection[str | None],
+    args: argparse.Namespace, pictures: list[annotations.LabelledPicture], stated: list[str | None]
 ) -> npz_dataset.FoodDataset:
     """The data set of pictures of which it is `stated` how they became square."""
-    resize = args.resize or (next(iter(stated)) if len(stated) == 1 else None)
+    resize = args.resize or (stated[0] if len(stated) == 1 else None)
     if resize not in image_placement.MODES:
         modes, found = ", ".join(image_placement.MODES), ", ".join(map(str, stated))
         raise ValueError(f"--resize: expected one of {modes}, got none, and the data say {found}.")
-    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    mapped = dataset_builder.read_label_map(args.label_map, store.vocabulary)
-    pictures = dataset_builder.resolve_actions(pictures, args.action, store.vocabulary, mapped)
     reading = annotations.Reading(skip_unreadable=args.skip_unreadable)
-    dataset, report = dataset_builder.build_dataset(pictures, store, reading, resize=resize)
-    print(report.text())
-    return dataset
+    return dataset_builder.build_pictures(args, pictures, reading, resize)
 
 
 def _build_synthetic(args: argparse.Namespace) -> None:
@@ -310,20 +302,16 @@ def _shards(args: argparse.Namespace) -> int:
     if not args.file.is_dir():
         print(rlds.write_food(npz_dataset.read_npz(args.file), args.output_dir))
         return 0
-
-    @functools.cache
-    def encoder() -> text_encoders.TextEncoder:
-        # Only data sets without embeddings need one.
-        saved = args.saved_model and text_encoders.SavedModelEncoder(args.saved_model)
-        return saved or text_encoders.PackageEncoder()
-
-    @functools.cache
-    def encode(text: str) -> np.ndarray:
-        return encoder().encode(text)
-
+    encoder = functools.cache(lambda: _encoder(args.saved_model))  # Not all data sets need one.
+    encode = functools.cache(lambda text: encoder().encode(text))
     source = lerobot.Dataset(args.file, args.camera)
     print(lerobot.write_shards(source, args.output_dir, encode, args.action_order))
     return 0
+
+
+def _encoder(saved_model: pathlib.Path | None) -> text_encoders.TextEncoder:
+    saved = saved_model and text_encoders.SavedModelEncoder(saved_model)
+    return saved or text_encoders.PackageEncoder()
 
 
 def _lerobot(args: argparse.Namespace) -> int:

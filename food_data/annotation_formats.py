@@ -386,6 +386,7 @@ def _merged(
 ) -> list[LabelledObject]:
     """One object of the shapes of a label that have the same group; None is a group of one."""
     groups: dict[object, LabelledObject] = {}
+    ambiguous = {}
     for i, (group, one) in enumerate(shapes):
         key = i if group in (None, "") else (str(group), one.label)
         first = groups.get(key)
@@ -395,10 +396,11 @@ def _merged(
             known = [
                 {n for n in ("axis", "box") if getattr(x, n) is not None} for x in (first, one)
             ]
-            if known[0] & known[1]:
-                what = "groups of several lines or boxes, of which the first counts"
-                reading.note(what, f"{file}: {one.label}")
+            ambiguous |= {key: one.label} if known[0] & known[1] else {}
             groups[key] = _joined(first, one)
+    for key, label in ambiguous.items():
+        what = "groups of several lines or several boxes: give different objects different ids"
+        groups[key] = LabelledObject(label, flaw=reading.note(what, f"{file}: {label}"))
     return list(groups.values())
 
 

@@ -172,8 +172,7 @@ class Reading:
 
     def text(self) -> list[str]:
         """A line for each note."""
-        counts = sorted(self.notes.items())
-        return [f"{what}: {count}, first {self.firsts[what]}" for what, count in counts]
+        return [f"{what}: {n}, first {self.firsts[what]}" for what, n in sorted(self.notes.items())]
 
     def lines(self, file: pathlib.Path) -> str:
         """The text of an annotation file; says so if its encoding is a guess."""

@@ -1,10 +1,10 @@
 """From labelled pictures to a data set: one sample per object that has an axis.
 
-`_build_photos` at the end is the way of an object: read it; `resolve_actions` says what is to be
-done to it; `build_dataset` compares the labels with the picture's header (size, EXIF orientation),
-decodes the photo, takes start and end from the mask or the box if the file states none, places
-picture, motion and mask in the model's square and adds the instruction's embedding. `BuildReport`
-counts every object that did not become a sample.
+`build_pictures` at the end is the way of an object: `resolve_actions` says what is done to it;
+`build_dataset` compares the labels with the picture's header (size, EXIF orientation), decodes the
+photo, takes start and end from the mask or the box if the file states none, places picture, motion
+and mask in the model's square and adds the instruction's embedding. `BuildReport` counts every
+object that did not become a sample.
 """
 
 from __future__ import annotations
@@ -449,18 +449,23 @@ def _pattern(text: str) -> re.Pattern:
 
 
 def _build_photos(args: argparse.Namespace) -> npz_dataset.FoodDataset:
-    """Reads, builds, and prints what became of every object."""
-    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
-    mapped = read_label_map(args.label_map, store.vocabulary)
     how = {"labels_on": args.labels_on, "skip_unreadable": args.skip_unreadable}
     reading = Reading(args.images_dir, **how)
     _, read, own = _PHOTO_COMMANDS[args.command]
     pictures = read(args.annotations, reading, *(getattr(args, name) for name in own))
-    rules = None
+    return build_pictures(args, pictures, reading, args.resize)
+
+
+def build_pictures(
+    args: argparse.Namespace, pictures: list[LabelledPicture], reading: Reading, resize: str
+) -> npz_dataset.FoodDataset:
+    """The data set that the flags of a command make of pictures; prints what became of objects."""
+    store, rules = embedding_store.EmbeddingStore.load(args.embeddings_dir), None
+    mapped = read_label_map(args.label_map, store.vocabulary)
     if hasattr(args, "mask_rule"):
         rules = mask_rules.read_rules(args.mask_rule, store.vocabulary)
     pictures = resolve_actions(pictures, args.action, store.vocabulary, mapped)
-    how = {"resize": args.resize, "rules": rules, "group_pattern": args.group_pattern}
+    how = {"resize": resize, "rules": rules, "group_pattern": getattr(args, "group_pattern", None)}
     dataset, report = build_dataset(pictures, store, reading, **how)
     print(report.text())
     return dataset

@@ -63,19 +63,16 @@ def test_csv_dialects(table, reading, lines, encoding):
     assert ("Windows-1252" in noted) == ("größe" in lines[0])
 
 
-@pytest.mark.parametrize(
-    "line, message",
-    [
-        ("1.png,pea", "a.csv: line 2: expected 8 values separated by ',', .*got .*'pea'"),
-        ("1.png,,1,1,1,1,,", "a.csv: line 2: expected .* each of image, food, x1"),
-        ("1.png,pea,one,1,1,1,,", "a.csv: line 2: expected numbers x1, .*got one, 1, 1, 1"),
-        ("1.png,pea,7_0,1,1,1,,", "a.csv: line 2: expected numbers .*got 7_0"),
-        ('1.png,pea,"1,105",1,1,1,,', "line 2: .* got '1,105', which may have a comma between"),
-        ("1.png,pea,1,1,1,480.1,,", "in 0..640 and 0..480 in units 'pixels', got 1, 1, 1, 480.1"),
-        ("1.png,pea,-0.1,1,1,1,,", "in 0..640 .* got -0.1, .*--labels_on sensor"),
-        ("3.png,pea,1,1,1,1,,", "a.csv: line 2: .*3.png cannot be read.*"),
-    ],
-)
+@pytest.mark.parametrize("line, message", [
+    ("1.png,pea", "a.csv: line 2: expected 8 values separated by ',', .*got .*'pea'"),
+    ("1.png,,1,1,1,1,,", "a.csv: line 2: expected .* each of image, food, x1"),
+    ("1.png,pea,one,1,1,1,,", "a.csv: line 2: expected numbers x1, .*got one, 1, 1, 1"),
+    ("1.png,pea,7_0,1,1,1,,", "a.csv: line 2: expected numbers .*got 7_0"),
+    ('1.png,pea,"1,105",1,1,1,,', "line 2: .* got '1,105', which may have a comma between"),
+    ("1.png,pea,1,1,1,480.1,,", "in 0..640 and 0..480 in units 'pixels', got 1, 1, 1, 480.1"),
+    ("1.png,pea,-0.1,1,1,1,,", "in 0..640 .* got -0.1, .*--labels_on sensor"),
+    ("3.png,pea,1,1,1,1,,", "a.csv: line 2: .*3.png cannot be read.*"),
+])  # fmt: skip
 def test_csv_wrong_lines_are_named(table, reading, line, message):
     with pytest.raises((ValueError, OSError), match=message):
         annotation_tables.read_csv(table(line), reading, "pixels")
