@@ -201,7 +201,7 @@ class Reading:
         return LabelledPicture(path, source, size_of(*size), tuple(objects))
 
     def near(self, path: pathlib.Path) -> str:
-        """Ends an error about an absent picture: pictures with names like it."""
+        """Ends an error about an absent picture."""
         index = self._index(self._images_dir or path.parent).items()
         names = {key: "/".join(one[0]) for key, one in index if not key.endswith("/")}
         close = difflib.get_close_matches(_key(path.name), names, n=3, cutoff=0.7)

@@ -289,10 +289,13 @@ def build_dataset(
         source, seen = first_sources.setdefault(digest, source), set()
         for one in objects:
             mask, axis, origin = _motion(one, picture, size, rules, reading)
-            instruction, flaw = store.resolve(one.action, one.label), _axis_flaw(axis, size, origin)
+            instruction, flaw = store.resolve(one.action, one.label), None
             key = None if axis is None else (instruction, axis.tobytes())
-            flaw = flaw or ("duplicate" if key in seen else None)
-            if flaw is None:
+            if axis is None or key in seen:
+                flaw = origin if axis is None else "duplicate"
+            elif np.array_equal(*axis) or not ((axis >= 0) & (axis <= size)).all():
+                flaw = "axis has no length, or leaves the picture"
+            else:
                 seen.add(key)
                 square, placement = image_placement.place(image, resize, axis, size)
                 parameters = placement.to_model(axis).astype(np.float32).ravel()
@@ -382,14 +385,6 @@ def _motion(
     if one.box is not None:
         return None, mask_rules.box_axis(one.box, rule, size), "from a box"
     return None, None, flaw
-
-
-def _axis_flaw(axis: np.ndarray | None, size: tuple[int, int], flaw: str) -> str | None:
-    if axis is None:
-        return flaw
-    if np.array_equal(axis[0], axis[1]):
-        return "axis has no length"
-    return None if ((axis >= 0) & (axis <= size)).all() else "axis outside the picture"
 
 
 def _grouped(picture: LabelledPicture, pattern: re.Pattern | None) -> str:

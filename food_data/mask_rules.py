@@ -80,9 +80,7 @@ def execution_parameters(mask: np.ndarray, action: str) -> np.ndarray:
 def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
     """The motion that a rule makes of a mask bool [H, W], float64 [2, 2], start and end (x, y) in
     continuous pixels; cut off at the picture's border. Raises ValueError if no pixel is set."""
-    if mask.dtype != bool or mask.ndim != 2:
-        raise ValueError(f"Expected a mask bool [H, W], got {mask.dtype} {mask.shape}.")
-    pixels = cv2.findNonZero(np.ascontiguousarray(mask).view(np.uint8))
+    pixels = cv2.findNonZero(np.ascontiguousarray(mask, bool).view(np.uint8))
     if pixels is None:
         raise ValueError(f"Expected a mask with at least one pixel set, got {mask.shape} of none.")
     points = pixels.reshape(-1, 2) + 0.5

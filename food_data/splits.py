@@ -105,8 +105,7 @@ def picture_keys(sources: Sequence[str]) -> list[str]:
     | photos/held_out#seed_0/plate_17                   | photos/held_out  | it ends at the "#"    |
     | train/IMG_1_jpg.rf.0a1b.jpg and valid/IMG_1.jpg   | IMG_1            | Roboflow's versions   |
     | day/1_aug_3.jpg, day/1_rot90.jpg and day/1.jpg    | day/1            | augmented versions    |
-    | clip/frame_000017.png                             | clip/            | frames of a video     |
-    | day/lunch.mp4_0017.jpg, day/clip3_00017.jpg       | day/lunch, clip3 | the same              |
+    | clip/frame_000017.png, day/lunch.mp4_0017.jpg     | clip/, day/lunch | frames of a video     |
     """
     photos = [_photo(source.partition("#")[0]) for source in sources]
     anywhere = {photo for _, photo, kind in photos if kind == "roboflow"}
@@ -123,7 +122,7 @@ def picture_keys(sources: Sequence[str]) -> list[str]:
 
 
 def _photo(source: str) -> tuple[str, str, str | None]:
-    """Folder ("" or ending in "/") and photo or video of a source, and what its name says it is."""
+    """Folder and photo or video of a source, and what its name says it is."""
     folder, slash, name = source.rpartition("/")
     stem = name.rpartition(".")[0] if "." in name else name
     photo = re.sub(r"_(jpe?g|png|webp|bmp)$", "", _ROBOFLOW.sub("", stem), flags=re.I)
