@@ -131,7 +131,7 @@ def _damaged(directory, name, change):
         ("metadata.json", "[]", Error, "found faults: "),
         ("metadata.json", {"format_version": 2}, Error, "'format_version': .*equal to 1"),
         ("metadata.json", {"checkpoint": 3}, Error, "'checkpoint': .* Copy the directory"),
-        ("metadata.json", {"checkpoint": "../x/best_checkpoint-1"}, Error, "'checkpoint': "),
+        ("metadata.json", {"checkpoint": "../run/best_checkpoint-1"}, Error, "'checkpoint': "),
         ("metadata.json", {"resize": ["crop"]}, Error, "'resize': "),
         ("metadata.json", {"framing": {"passes": "twice"}}, Error, "'passes': .* accurate"),
         ("metadata.json", {"trained_pairs": [["a", 1]]}, Error, "'trained_pairs': "),
@@ -143,6 +143,7 @@ def _damaged(directory, name, change):
         ("embeddings/manifest.json", '{"entries": 3}', ValueError, "format_version"),
         ("embeddings", None, FileNotFoundError, "embeddings"),
         ("best_checkpoint-1.index", None, FileNotFoundError, "checkpoint-1.index"),
+        ("best_checkpoint-1.index", LFS, LoadError, "is a Git LFS pointer"),
     ],
 )
 def test_damaged_directories(written, name, change, error, message):
@@ -204,15 +205,6 @@ def test_a_path_may_be_the_prefix_of_what_counts(written):
         checkpoint_directory.locate(written.parent / "absent")
 
 
-@pytest.mark.slow
-def test_pointers_are_named_first(written):
-    """Whatever lies next to them: here a calibration, of which one cannot say more."""
-    (written / "best_checkpoint-1.index").write_text(LFS)
-    (written / "uncertainty.json").write_text("{}")
-    with pytest.raises(LoadError, match="is a Git LFS pointer"):
-        checkpoint_directory.read_contents(written)
-
-
 # What a run writes.
 
 
@@ -236,27 +228,6 @@ def make_writer(agent, tmp_path):
 
 def names_of(directory, stem):
     return [prefix.name for prefix in checkpoint_files.numbered(directory, stem)]
-
-
-@pytest.mark.slow
-def test_the_best_holds_weights_and_a_state_everything(reset_agent, tmp_path):
-    run, state = tmp_path / "run", STATE(epoch=2, step=1)
-    writer = checkpoint_directory.CheckpointWriter(
-        run, reset_agent, killed_writes.store(), {"resize": None}, settings={"batch_size": 4}
-    )
-    names = [name for name, _ in tf.train.list_variables(str(writer.write({})))]
-    assert len(names) == len(reset_agent.network.variables) + 2  # global_step, object graph
-    assert not [name for name in names if "optimizer" in name]
-    prefix = writer.write_training_state(state)
-    stored = checkpoint_directory.StateFile.read(run)
-    assert (stored.checkpoint, stored.settings) == (prefix.name, {"batch_size": 4})
-    assert stored.states == {prefix.name: state}
-    other = small_model.build(*small_model.TINY, weights_seed=5)
-    checkpoint_loading.custom_load_checkpoint(other, prefix, restore_optimizer=True)
-    assert small_model.same(
-        small_model.values([*other.network.variables, *other.optimizer.variables]),
-        small_model.values([*reset_agent.network.variables, *reset_agent.optimizer.variables]),
-    )
 
 
 def test_a_bounded_number_is_kept_by_number(make_writer, agent, tmp_path):
