@@ -72,9 +72,11 @@ def _lists(file: pathlib.Path, **wanted: Mapping[str, type | tuple]) -> list[lis
         if not isinstance(entries, list):
             raise annotations.foreign(file, f"lists {', '.join(wanted)}", content)
         for one in entries:
-            found = one if isinstance(one, dict) else {}
-            if not all(isinstance(found.get(key), kind) for key, kind in fields.items()):
-                raise annotations.foreign(file, f"{name} that have {', '.join(fields)}", str(one))
+            if not isinstance(one, dict) or not all(
+                isinstance(one.get(key), kind) for key, kind in fields.items()
+            ):
+                wanted_fields = ", ".join(fields) or "fields"
+                raise annotations.foreign(file, f"{name} that have {wanted_fields}", str(one))
     return lists
 
 
@@ -171,7 +173,8 @@ def read_coco(
                 reading.note("annotations of images that the file does not list", where)
                 continue
             kind, form = categories.get(category, {}), box_format or "xywh"
-            label, names = kind.get("name", f"category {category}"), kind.get("keypoints") or []
+            label, names = kind.get("name", f"category {category}"), kind.get("keypoints")
+            names = names if isinstance(names, list) else []
             ends = [names.index(one) for one in ("start", "end") if one in names]
             where = f"{where} ({label})"
             objects[image].append(_coco_object(entry, label, ends, plain, form, reading, where))
@@ -429,6 +432,8 @@ def read_voc(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture
             names = "xmin ymin xmax ymax" if turned is None else "cx cy w h angle"
             edges = turned if turned is not None else element.find("bndbox")
             with reading.counting("box", where):
+                if edges is None:
+                    raise ValueError("expected a <bndbox>, got none")
                 numbers = [number(edges.findtext(name)) for name in names.split()]
                 if turned is None:
                     left, top, *ends = numbers

@@ -167,6 +167,7 @@ def test_coco_boxes_that_are_corners(tmp_path):
         ("coco", {"images": [{"id": 1, "file_name": "a"}] * 2, "categories": [], "annotations": []},
          "expected each id of images and categories once"),
         ("coco", {"images": [], "categories": [{"id": 7}], "annotations": []}, "categories that"),
+        ("coco", {"images": [], "categories": [], "annotations": [None]}, "annotations that have"),
         ("coco", "0 0.5 0.5 0.1 0.1", "is not JSON"),
         ("labelme", {"1.jpg9": {"regions": []}}, "expected lists shapes, got: 1.jpg9"),
         ("labelme", {"shapes": [{"points": []}]}, "shapes that have label"),
@@ -345,7 +346,8 @@ def test_voc_counts_pixels_from_one_and_turns_clockwise(tmp_path, voc, reading):
     for change in ("nan", "371", "1_0"):
         good, bad = voc(BANANA + BANANA.replace("271", change)).objects
         assert good.box is not None and bad.box is None
-    assert reading.notes["box not read"] == 3 and "object 2 (banana)" in reading.text()[1]
+    assert voc("<object><name>banana</name></object>").objects[0].box is None
+    assert reading.notes["box not read"] == 4 and "object 2 (banana)" in reading.text()[1]
 
 
 BOMB = '<!DOCTYPE annotation [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'

@@ -1,13 +1,10 @@
 """How what people write becomes a name, and label maps."""
 
-import pathlib
 import re
 
 import pytest
 
 from food_data import dataset_builder, vocabulary
-
-SHIPPED = pathlib.Path(__file__).resolve().parents[2] / "configs" / "real_food_label_map.json"
 
 
 @pytest.mark.parametrize(
@@ -58,13 +55,3 @@ def test_label_maps(tmp_path):
     message = "map.json maps 'tomato' to 'chery_tomato'. .*Did you mean 'cherry_tomato'.*add --food"
     with pytest.raises(vocabulary.UnknownNameError, match=message):
         read('{"tomato": "chery_tomato"}')
-
-
-def test_the_shipped_map():
-    foods = vocabulary.BASE.extended({}, {"carrot": ()})
-    assert dataset_builder.read_label_map(SHIPPED, foods) == {
-        "tomato": "cherry_tomato",
-        "baby_carrot": "carrot",
-        "banana_slice": "banana",
-        "pale_cube": "cantaloupe",
-    }
