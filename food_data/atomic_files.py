@@ -42,11 +42,8 @@ def refuse_pointer(path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator[BinaryIO]:
-    """Opens a temporary file beside `path`; it takes the place of `path` if the block ends well.
-
-    It outlives a power cut then; who writes many leaves `durable` off and calls `sync` for all.
-    Raises OSError if there is no such folder, or one cannot write into it.
-    """
+    """Opens a temporary file beside `path`; it takes the place of `path` if the block ends well,
+    and outlives a power cut; who writes many leaves `durable` off and calls `sync` for all."""
     path = pathlib.Path(path)
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -118,9 +115,6 @@ def sync(*paths: str | os.PathLike[str]) -> None:
 
 
 def cell(value: object) -> object:
-    """A value as tables in CSV have it: with a ' before a text that spreadsheets would run.
-
-    "=1+1.jpg" becomes "'=1+1.jpg"; numbers are left as they are.
-    """
+    """A value for CSV: "=1+1.jpg", which spreadsheets would run, becomes "'=1+1.jpg"."""
     starts = ("=", "+", "-", "@", "\t", "\r")
     return f"'{value}" if isinstance(value, str) and value.startswith(starts) else value

@@ -148,8 +148,7 @@ class EmbeddingStore:
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> EmbeddingStore:
         """Reads a directory of either kind. Raises FileNotFoundError, and ValueError if a file is
-        unreadable, not float32 [512] of unit norm, differs from its checksum, is not in the
-        manifest, or gives a pair a second time."""
+        not float32 [512] of unit norm, or not what the manifest says."""
         directory = pathlib.Path(directory)
         atomic_files.check_local(directory, "embeddings")
         files = {path.name: path.read_bytes() for path in sorted(directory.glob("*.npy"))}
@@ -169,9 +168,8 @@ class EmbeddingStore:
         odd = set(files) ^ {entry["file"] for entry in entries.values()}
         if odd:
             raise ValueError(
-                f"{directory}: expected the files of the manifest, absent or not in it: "
-                f"{', '.join(sorted(odd))}. Delete strangers; add foods or actions with "
-                "`python embeddings/build_embeddings.py add`."
+                f"{directory}: absent, or not in it: {', '.join(sorted(odd))} of the manifest. Add "
+                "foods or actions with `python embeddings/build_embeddings.py add`."
             )
         for pair, entry in entries.items():
             path, data = directory / entry["file"], files[entry["file"]]
@@ -197,15 +195,13 @@ class EmbeddingStore:
         try:
             pair = self.vocabulary.canonical_action(action), self.vocabulary.canonical_food(food)
         except vocabulary.UnknownNameError as error:
-            raise UnknownInstructionError(
-                f"No embedding for action {action!r} with food {food!r}. {error}"
-            ) from error
+            text = f"No embedding for action {action!r} with food {food!r}."
+            raise UnknownInstructionError(f"{text} {error}") from error
         if pair not in self._entries:
             foods = [known for known_action, known in self._entries if known_action == pair[0]]
-            raise UnknownInstructionError(
-                f"No embedding for action {pair[0]!r} with food {pair[1]!r}. Foods with this "
-                f"action: {vocabulary.near_names(pair[1], foods)}"
-            )
+            near = vocabulary.near_names(pair[1], foods)
+            text = f"No embedding for action {pair[0]!r} with food {pair[1]!r}."
+            raise UnknownInstructionError(f"{text} Foods with this action: {near}")
         return pair
 
     def combinations(self) -> list[Pair]:

@@ -58,8 +58,8 @@ _TURNS |= {5: _TURN.TRANSPOSE, 6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TUR
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TRUNCATED = "The picture is truncated: its last part is absent."
 _CROP_MARGIN = 0.05  # of its side, between an object that it is moved for and its border
-# Pillow takes memory in blocks of 16 MB, which the C library keeps when they are given back; larger
-# ones go back to the system: 456 MB instead of 1469 MB after 32 pictures of 49 megapixels.
+# Pillow's blocks of 16 MB stay with the C library when they are given back, larger ones do not: 456
+# instead of 1469 MB after 32 pictures of 49 megapixels.
 Image.core.set_block_size(128 * 1024 * 1024)
 # What is wrong with a picture is raised; remarks about its EXIF are no use to anyone.
 warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -212,11 +212,8 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def food_pictures(dataset: Dataset) -> list[annotations.LabelledPicture]:
-    """Every frame as a photo of food, labelled with its task and the motion of `action`.
-
-    Frames without a `source` have that of their episode, so that a split never parts them. Raises
-    OSError, ValueError if actions are not four numbers, or something is broken.
-    """
+    """Every frame as a photo of food, labelled with its task and the motion of `action`. Frames
+    without a `source` have that of their episode. Raises OSError, ValueError."""
     found = dataset.info["features"].get(_ACTION, {})
     if list(found.get("shape", ())) != [policy_specs.NUM_COORDINATES]:
         raise ValueError(
@@ -297,10 +294,8 @@ def write_shards(
 
 
 def write_food(dataset: npz_dataset.FoodDataset, directory: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes a food data set as LeRobot v3.0 into a new folder and returns it.
-
-    Raises OSError; FileExistsError if the folder exists; ValueError without actions and foods.
-    """
+    """Writes a food data set as LeRobot v3.0 into a new folder and returns it. Raises OSError, and
+    ValueError without actions and foods."""
     pa, parquet = _package("pyarrow"), _package("pyarrow.parquet")
     if dataset.action_names is None or dataset.food_types is None or not len(dataset):
         raise ValueError("expected samples with action_names and food_types, to name their tasks.")

@@ -84,13 +84,10 @@ def listed(samples: Sequence[int] | np.ndarray) -> str:
 def layout_faults(arrays: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with names, types and shapes, by the array; "" for arrays that are absent.
     `resize` and `format_version` are plain values, all others have a `shape` and a `dtype`."""
-    faults = {}
-    absent = [name for name in _ARRAYS if name not in arrays]
+    faults, absent = {}, [name for name in _ARRAYS if name not in arrays]
     if absent:
-        faults[""] = (
-            f"expected the arrays {', '.join(_ARRAYS)}; absent: {', '.join(absent)}; found: "
-            f"{', '.join(arrays) or 'none'}."
-        )
+        lists = (", ".join(one) or "none" for one in (_ARRAYS, absent, arrays))
+        faults[""] = "expected the arrays {}; absent: {}; found: {}.".format(*lists)
     number = next(iter(getattr(arrays.get("images"), "shape", ())), None)
     for name in [name for name in LAYOUT if name in arrays]:
         array, kinds = arrays[name], _KINDS.get(name, "U")
@@ -156,10 +153,10 @@ def _open_images(array: npz_files.StoredArray) -> np.ndarray:
         return array.map_or_load().astype(np.uint8, copy=False)
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
+        wanted = f"{needed / 1e9:.1f} GB free in {folder} to unpack its images"
         raise OSError(
-            f"{array.path}: expected {needed / 1e9:.1f} GB free in {folder} to unpack its images, "
-            f"got {free / 1e9:.1f} GB. Set TMPDIR to a folder with more room, or save uint8 images "
-            "uncompressed (np.savez)."
+            f"{array.path}: expected {wanted}, got {free / 1e9:.1f} GB. Set TMPDIR to another "
+            "folder, or save uint8 images uncompressed (np.savez)."
         )
     with tempfile.TemporaryFile(dir=folder) as file:
         for chunk in array.chunks(_CHUNK_IMAGES):
@@ -170,12 +167,9 @@ def _open_images(array: npz_files.StoredArray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class FoodDataset:
-    """The arrays of the module's table. Raises ValueError if one is not what the table says; it
-    names the array and the first bad samples.
-
-    `images` may be no array in memory: it has shape, dtype and length, and gives the images of a
-    number, a slice or an integer array as uint8. Do not compute with all of it.
-    """
+    """The arrays of the module's table. Raises ValueError if one is not what the table says.
+    `images` may be no array: it has shape, dtype and length, and gives the images of a number, a
+    slice or an integer array as uint8. Do not compute with all of it."""
 
     images: np.ndarray
     actions: np.ndarray
@@ -217,12 +211,9 @@ def open_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
-    """Opens a data set; images, embeddings and masks of an uncompressed file stay on disk. The file
-    must not be written into while it is used; replacing it by another is harmless.
-
-    Raises FileNotFoundError, ValueError if it is no .npz or not what the module's table says, and
-    OSError if unpacked images find no room in the temporary folder.
-    """
+    """Opens a data set. The file must not be written into while it is used; replacing it by another
+    is harmless. Raises ValueError if it is no .npz or not what the module's table says, and OSError
+    if it is absent or unpacked images find no room in the temporary folder."""
     content, stored = open_npz(path), npz_files.StoredArray
     try:
         faults = layout_faults(content)
@@ -241,10 +232,8 @@ def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
 
 
 def write_npz(path: str | os.PathLike[str], *datasets: FoodDataset) -> None:
-    """Writes data sets one after the other, uncompressed, whole or not at all.
-
-    Arrays that are None are left out; masks that only some have are all 0 for the others.
-    """
+    """Writes data sets one after the other, uncompressed, whole or not at all. Arrays that are None
+    are left out; masks that only some have are all 0 for the others."""
     with npz_files.open_writer(path) as writer:
         for name in dict.fromkeys(name for one in datasets for name in present(one)):
             arrays = [getattr(one, name) for one in datasets]

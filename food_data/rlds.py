@@ -15,7 +15,6 @@ of one step; what is small of it lies in `labels.npz` too, so that a data set op
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -49,8 +48,7 @@ _CLASSES = {"tensor": "tensor_feature.Tensor", "image": "image_feature.Image"}
 _CLASSES["text"] = "text_feature.Text"
 
 
-@dataclasses.dataclass(frozen=True)
-class Feature:
+class Feature(typing.NamedTuple):
     """What an episode holds under a name: 'tensor', 'image' or 'text', of every step if the name
     begins with "steps/"."""
 
@@ -58,16 +56,6 @@ class Feature:
     dtype: str = "string"
     shape: tuple[int, ...] = ()
     encoding: str = "none"  # of an image jpeg or png
-
-    def decode(self, entry: tf.train.Feature, num_steps: int | None) -> Any:
-        """The values of an entry: [T, ...], or without the axis T; images as T files."""
-        values = getattr(entry, entry.WhichOneof("kind") or "bytes_list").value
-        if self.kind == "text" and num_steps is None:
-            return values[0]
-        if self.kind != "tensor":
-            return list(values)
-        outer = () if num_steps is None else (num_steps,)
-        return np.asarray(values, self.dtype).reshape((*outer, *self.shape))
 
 
 # What every step has beside its picture and its action.
@@ -116,10 +104,8 @@ def _read_features(path: pathlib.Path) -> dict[str, Feature]:
             walk(node["sequence"]["feature"], name)
         elif kind is None or (kind == "tensor" and encoding != "none"):
             what = node.get("pythonClassName", "unknown").rpartition(".")[-1]
-            raise ValueError(
-                f"{path}: {name!r} is a {what} ({encoding}), which is not read; expected plain "
-                "tensors, images and texts, of episodes and of their steps."
-            )
+            expected = "expected plain tensors, images and texts of episodes and of their steps"
+            raise ValueError(f"{path}: {expected}; {name!r} is a {what} ({encoding}).")
         elif kind == "text":
             found[name] = Feature("text")
         else:
@@ -133,12 +119,9 @@ def _read_features(path: pathlib.Path) -> dict[str, Feature]:
 def read_json(path: pathlib.Path) -> dict[str, Any]:
     """An object of a JSON file. Raises OSError, ValueError."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected an object, got a {type(content).__name__}.")
-    return content
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: expected an object in JSON: {error}") from error
 
 
 def _offsets(path: pathlib.Path) -> Iterator[int]:
@@ -200,19 +183,19 @@ class Episodes:
             readers[str(path)] = tf_record.tf_record_random_reader(str(path))
         try:
             entries = tf.train.Example.FromString(readers[str(path)].read(offset)[0]).features
-            num_steps = len(entries.feature[_ENDS[0]].int64_list.value)
-            return {
-                name: feature.decode(
-                    entries.feature[name], num_steps if name.startswith("steps/") else None
-                )
-                for name, feature in self.features.items()
-                if name in entries.feature
-            }
+            num_steps, found = len(entries.feature[_ENDS[0]].int64_list.value), {}
+            for name in [name for name in self.features if name in entries.feature]:
+                entry, feature = entries.feature[name], self.features[name]
+                values = getattr(entry, entry.WhichOneof("kind") or "bytes_list").value
+                outer = (num_steps,) if name.startswith("steps/") else ()
+                if feature.kind == "tensor":
+                    found[name] = np.asarray(values, feature.dtype).reshape(outer + feature.shape)
+                else:
+                    found[name] = list(values) if outer or feature.kind == "image" else values[0]
+            return found
         except (tf.errors.DataLossError, IndexError, ValueError, RuntimeError) as error:
-            raise ValueError(
-                f"{path}: episode {number} of the shard, {index} of the data set, is damaged: "
-                f"{error}. Copy the shard again."
-            ) from error
+            where = f"{path}: episode {number} of the shard, {index} of the data set"
+            raise ValueError(f"{where}, is damaged: {error}. Copy it again.") from error
 
 
 def decode_images(files: list[bytes], shape: tuple[int, ...]) -> np.ndarray:
@@ -253,10 +236,8 @@ def read_food(directory: str | os.PathLike[str]) -> npz_dataset.FoodDataset:
     episodes = Episodes(directory)
     path = episodes.folder / LABELS_FILE
     if not path.is_file():
-        raise ValueError(
-            f"{episodes.folder}: these are no samples of food: expected {LABELS_FILE} beside the "
-            "shards. RT-1 trains on a robot's episodes by train.py --data_dir."
-        )
+        text = "these are no samples of food. RT-1 trains on episodes by train.py --data_dir."
+        raise ValueError(f"{episodes.folder}: expected {LABELS_FILE}: {text}")
     with np.load(path, allow_pickle=False) as content:
         arrays = {name: content[name] for name in content.files}
     for name in {"resize", "format_version"} & arrays.keys():
@@ -269,10 +250,8 @@ def write_food(
     directory: str | os.PathLike[str],
     shard_bytes: int = _SHARD_BYTES,
 ) -> pathlib.Path:
-    """Writes a food data set as shards into a new folder `directory`/1.0.0 and returns it.
-
-    Pictures are PNG. Raises OSError; FileExistsError if the folder exists.
-    """
+    """Writes a food data set as shards into a new folder `directory`/1.0.0 and returns it; pictures
+    are PNG. Raises OSError."""
     names = {"action_name": dataset.action_names, "food_type": dataset.food_types}
     names["source"] = dataset.sources
 
@@ -306,10 +285,7 @@ def write_episodes(
     shard_bytes: int = _SHARD_BYTES,
 ) -> pathlib.Path:
     """Writes episodes, as `example` takes them, as shards into a new folder `directory`/1.0.0 and
-    returns it; `labels` become `labels.npz`.
-
-    Raises OSError; FileExistsError if the folder exists; ValueError without episodes.
-    """
+    returns it; `labels` become `labels.npz`. Raises OSError; ValueError without episodes."""
     import tensorflow as tf
 
     name = re.sub(r"\W", "_", pathlib.Path(directory).name).lower()

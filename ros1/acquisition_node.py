@@ -161,12 +161,7 @@ class Node:
         is_known = not any(info.D) or info.distortion_model in _DISTORTIONS
         size, apart_s = (depth.width, depth.height), abs((depth.header.stamp - stamp).to_sec())
         for what, is_right, expected, got in (
-            (
-                "depth and photo",
-                apart_s <= _MAX_APART_S,
-                f"{_MAX_APART_S} s apart at most",
-                apart_s,
-            ),
+            ("seconds from photo to depth", apart_s <= _MAX_APART_S, _MAX_APART_S, apart_s),
             ("size of the depth", size == shown, shown, size),
             ("encoding of the depth", depth.encoding in _DEPTHS, list(_DEPTHS), depth.encoding),
             ("distortion_model", is_known, _DISTORTIONS, info.distortion_model),

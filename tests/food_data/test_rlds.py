@@ -115,7 +115,7 @@ def test_episodes_of_a_robot(tmp_path):
     for name, old, new, message in (
         ("features.json", '"none"', '"zlib"', r"collection_mode' is a Scalar \(zlib\)"),
         ("dataset_info.json", "tfrecord", "riegeli", "got riegeli of train"),
-        ("features.json", "{", "", "features.json: expected JSON"),
+        ("features.json", "{", "", "features.json: expected an object in JSON"),
     ):
         text = (folder / name).read_text()
         (folder / name).write_text(text.replace(old, new))
