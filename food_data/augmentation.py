@@ -57,10 +57,8 @@ def _knob(highest: float) -> float:
 @gin.configurable
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """What is done to a picture; everything is off unless it is set.
-
-    A magnitude is the largest change; each sample draws its own, uniformly, up to it.
-    """
+    """What is done to a picture; everything is off unless it is set. A magnitude is the largest
+    change; each sample draws its own, uniformly, up to it."""
 
     rotate_90_probability: float = _knob(1.0)  # a turn by 90, 180 or 270 degrees; exact pixels
     rotation_degrees: float = _knob(180.0)  # by up to so much either way
@@ -77,8 +75,7 @@ class Augmentation:
     sharpness: float = _knob(10.0)  # 0.5 adds up to half of the finest detail, or takes it away
     noise: float = _knob(0.9)  # standard deviation; 0.02 is 5 of 255 levels
     blur_px: float = _knob(10.0)  # of a Gaussian; a sample is blurred or sharpened, not both
-    # Side of a square that is painted over in the mean colour, in sides of the picture (arXiv
-    # 1708.04552). It may hide the food: keep it small.
+    # Of a square in the mean colour, in sides of the picture (arXiv 1708.04552); may hide the food.
     cutout: float = _knob(0.9)
     canonical_direction: bool = True  # labels point to the right and are kept so; see the module
 
@@ -155,7 +152,7 @@ class Augmentation:
         chance = self.rotate_90_probability
         # The draws below `chance` are divided evenly among one, two and three turns.
         turns = tf.minimum(tf.floor(1 + 3 * column["turn"] / max(chance, 1e-6)), 3.0)
-        # Of exact zeros and ones, so that quarter turns and flips move whole pixels.
+        # Of exact zeros and ones, so that whole pixels move.
         turns = tf.cast(tf.where(column["turn"] < chance, turns, 0.0), tf.int32)
         quarter_cos = tf.gather([1.0, 0.0, -1.0, 0.0], turns)
         quarter_sin = tf.gather([0.0, 1.0, 0.0, -1.0], turns)

@@ -33,16 +33,14 @@ def rerun(folder):
     from PIL import Image
     from rerun.experimental import LeRobotReader
 
-    reader = LeRobotReader(folder)
-    wanted = {"EncodedImage:blob": [], "Scalars:scalars": [], "/task": []}
+    reader, blobs, actions, texts = LeRobotReader(folder), [], [], []
+    wanted = {"EncodedImage:blob": blobs, "Scalars:scalars": actions, "/task": texts}
     for episode in reader.episodes():
         for chunk in reader.stream(episode):
             batch = chunk.to_record_batch()
             for name in batch.schema.names:
                 key = "/task" if chunk.entity_path == "/task" and "text" in name else name
-                if key in wanted:
-                    wanted[key] += batch[name].to_pylist()
-    blobs, actions, texts = wanted.values()
+                wanted.get(key, []).extend(batch[name].to_pylist())
     images = [np.asarray(Image.open(io.BytesIO(bytes(blob)))) for (blob,) in blobs]
     return images, actions, [text for (text,) in texts]
 

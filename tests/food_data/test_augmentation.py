@@ -73,29 +73,23 @@ def test_the_label_stays_on_the_marked_pixels(name, marked):
 
 
 LABEL = (0.25, 0.25, 0.75, 0.5)
-TURNED = {  # Clockwise, by quarters: (x, y) goes to (1 - y, x).
-    k: (np.rot90(TEXTURE, -k), action)
-    for k, action in enumerate(
-        [LABEL, (0.75, 0.25, 0.5, 0.75), (0.75, 0.75, 0.25, 0.5), (0.25, 0.75, 0.5, 0.25)]
-    )
-}
+# Clockwise, by quarters: (x, y) goes to (1 - y, x).
+TURNS = [LABEL, (0.75, 0.25, 0.5, 0.75), (0.75, 0.75, 0.25, 0.5), (0.25, 0.75, 0.5, 0.25)]
+TURNED = {k: (np.rot90(TEXTURE, -k), action) for k, action in enumerate(TURNS)}
+FLIPPED = (TEXTURE[:, ::-1], (0.75, 0.25, 0.25, 0.5)), (TEXTURE[::-1], (0.25, 0.75, 0.75, 0.5))
 
 
 @pytest.mark.parametrize(
     "name, chance, expected, most",
     [
         ("rotate_90_probability", 1.0, {k: TURNED[k] for k in (1, 2, 3)}, 24),
-        ("flip_horizontal_probability", 0.25,
-         {0: TURNED[0], 4: (TEXTURE[:, ::-1], (0.75, 0.25, 0.25, 0.5))}, 12),
-        ("flip_vertical_probability", 0.25,
-         {0: TURNED[0], 4: (TEXTURE[::-1], (0.25, 0.75, 0.75, 0.5))}, 12),
+        ("flip_horizontal_probability", 0.25, {0: TURNED[0], 4: FLIPPED[0]}, 12),
+        ("flip_vertical_probability", 0.25, {0: TURNED[0], 4: FLIPPED[1]}, 12),
     ],
-)  # fmt: skip
+)
 def test_turns_and_flips_are_exact_and_as_frequent_as_said(name, chance, expected, most):
-    settings = {name: chance, "canonical_direction": False}
-    images, actions = augment(settings, TEXTURE, LABEL, seeds_of(24))
-    seen = []
-    for image, action in zip(images, actions):
+    settings, seen = {name: chance, "canonical_direction": False}, []
+    for image, action in zip(*augment(settings, TEXTURE, LABEL, seeds_of(24))):
         (which,) = [k for k, (one, _) in expected.items() if np.array_equal(image, one)]
         np.testing.assert_array_equal(action, np.float32(expected[which][1]))
         seen.append(which)

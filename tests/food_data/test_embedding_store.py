@@ -71,19 +71,16 @@ def test_saved_and_loaded_it_is_the_same(lab_directory, our_directory, store, tm
 def entry_with(**change):
     def apply(folder):
         manifest = json.loads((folder / "manifest.json").read_text())
-        (manifest if set(change) <= {"format_version"} else manifest["entries"][1]).update(change)
+        (manifest if "format_version" in change else manifest["entries"][1]).update(change)
         (folder / "manifest.json").write_text(json.dumps(manifest))
 
     return apply
 
 
 def file_with(name, content):
-    def apply(folder):
-        if isinstance(content, np.ndarray):
-            return np.save(folder / name, content)
-        return (folder / name).write_bytes(content)
-
-    return apply
+    if isinstance(content, np.ndarray):
+        return lambda folder: np.save(folder / name, content)
+    return lambda folder: (folder / name).write_bytes(content)
 
 
 @pytest.mark.parametrize(
