@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
+import tqdm
 from absl import logging
 from tf_agents.trajectories import time_step, trajectory
 
@@ -238,10 +239,15 @@ class TrainingLoop:
 
     def _train_epoch(self) -> None:
         """The steps of an epoch that are left."""
-        every = self._settings.checkpoint_every_steps
-        while self._state.step < self._steps:
+        every, first = self._settings.checkpoint_every_steps, self._state.step
+        # On a terminal; elsewhere the log says where the run is.
+        how = {"initial": first, "total": self._steps, "leave": False, "disable": None}
+        label = f"epoch {self._state.epoch + 1}"
+        bar = tqdm.tqdm(range(first, self._steps), label, unit="step", **how)
+        for _ in bar:
             self._workers.check()
             self._train_step()
+            bar.set_postfix(loss=self._state.loss_sum / self._state.num_samples, refresh=False)
             if every is not None and self._agent.steps_done % every == 0:
                 self._writer.write_training_state(self._state)
 
