@@ -46,15 +46,9 @@ class Agent(tf.Module):
         accumulation_steps: int = 1,
         action_space: str = "food",
     ):
-        """Builds everything with random weights.
-
-        Args:
-            optimizer: a Keras optimizer.
-            seed: of the dropout in training.
-            accumulation_steps: a batch is computed in so many micro-batches, one after the other.
-            action_space: 'food' (execution parameters) or 'rt1' (robot actions), see
-                `policy_specs`.
-        """
+        """Builds everything with random weights. `optimizer`, `seed` and `accumulation_steps` are
+        those of `SequenceAgent`; `action_space` is 'food' (execution parameters) or 'rt1' (robot
+        actions), see `policy_specs`."""
         super().__init__(name="agent")
         observation_spec = policy_specs.observation_spec()
         action_spec = policy_specs.action_spec(action_space)

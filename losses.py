@@ -33,9 +33,6 @@ def target_distribution(labels: tf.Tensor, vocab_size: int, std_bins: float = 0.
 
     Returns:
         float32 [..., V], each row sums to 1.
-
-    Raises:
-        ValueError: for a negative standard deviation.
     """
     if std_bins < 0:
         raise ValueError(f"target_distribution: expected std_bins >= 0, got {std_bins}.")

@@ -77,8 +77,7 @@ class PredictionFunctions:
         image_shape: tf.TensorShape,
         image_dtype: tf.DType,
     ):
-        """Defines the functions; each is traced at its first call. Answers are clipped to the
-        spec; images are [B, *image_shape] of tf.uint8 or tf.float32."""
+        """Each function is traced at its first call; answers are clipped to the spec."""
         self._network, self._action_spec = network, action_spec
         self.image_shape, self.image_dtype = tuple(image_shape), image_dtype
         self.action_coding = network.action_tokenizer.coding

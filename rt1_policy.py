@@ -73,20 +73,16 @@ class RT1Policy:
     def step(
         self, image: np.ndarray, embedding: np.ndarray, state: Any
     ) -> tuple[dict[str, np.ndarray], Any]:
-        """One step of an episode.
+        """One step of an episode: the action (key -> array, in the ranges of
+        `policy_specs.action_spec("rt1")`), and the state after it.
 
         Args:
             image: uint8 [H, W, 3] of `image_shape`, RGB.
             embedding: float32 [512], of the instruction (Universal Sentence Encoder).
             state: of the step before; `initial_state` at first.
 
-        Returns:
-            The action (key -> array, in the ranges of `policy_specs.action_spec("rt1")`), and the
-            state after it.
-
-        Raises:
-            ValueError: for another shape or type, or an embedding that is not finite.
-            FloatingPointError: if the action is not finite.
+        Raises ValueError for another shape or type, or an embedding that is not finite;
+        FloatingPointError if the action is not finite.
         """
         observation = {}
         for name, value, shape, dtype in (

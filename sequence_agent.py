@@ -72,17 +72,10 @@ class SequenceAgent(tf_agent.TFAgent):
         seed: int = 0,
         accumulation_steps: int = 1,
     ):
-        """Ties network, optimizer and policy together.
-
-        Args:
-            time_step_spec: of one step.
-            action_spec: of one step.
-            actor_network: the network; its `loss_type` chooses the loss.
-            optimizer: a Keras optimizer.
-            seed: with the step counter it seeds all dropout in training.
-            accumulation_steps: a batch is computed in so many micro-batches, one after the other.
-                Its gradient is the same but for BatchNorm, which sees one micro-batch at a time.
-        """
+        """Specs are of one step; `actor_network.loss_type` chooses the loss; `seed` and the step
+        counter seed all dropout in training. A batch is computed in `accumulation_steps`
+        micro-batches, one after the other: its gradient is the same but for BatchNorm, which sees
+        one micro-batch at a time."""
         self._actor_network, self._optimizer = actor_network, optimizer
         self._seed, self._accumulation_steps = seed, accumulation_steps
         policy = SequencePolicy(time_step_spec, action_spec, actor_network)
@@ -132,10 +125,8 @@ class SequenceAgent(tf_agent.TFAgent):
             The loss before the step; extra holds its metrics and 'gradient_norm', over all
             variables and before clipping.
 
-        Raises:
-            tf.errors.InvalidArgumentError: for a NaN or infinite loss or gradient; names the step
-                and the variables.
-            ValueError: if a variable gets no gradient.
+        Raises tf.errors.InvalidArgumentError for a NaN or infinite loss or gradient, naming the
+        step and the variables; ValueError if a variable gets no gradient.
         """
         network = self._actor_network
         variables = network.used_trainable_variables
@@ -195,12 +186,10 @@ class SequenceAgent(tf_agent.TFAgent):
 
 
 def variables_by_path(root: tf.Module | tf.train.Checkpoint) -> dict[str, tf.Variable]:
-    """Every tracked variable by its shortest path of attributes from `root`, as TensorFlow saves.
+    """{'_transformer/_token_emb/bias': variable}, every tracked variable once by its shortest path
+    of attributes from `root`, nearest first, as TensorFlow saves.
 
     Keras' own names repeat (`kernel:0`) or count the layers that a process has built (`dense_26`).
-
-    Returns:
-        {'_transformer/_token_emb/bias': variable}, each variable once, nearest first.
     """
     found = {}
     seen = {id(root): root}  # the object too: the id of one that is collected may come again
@@ -252,9 +241,8 @@ def _sum_over_pieces(
 def _sum_over_devices(values: object) -> object:
     """The sum of what the devices of a `tf.distribute.Strategy` have, the same on every device."""
     context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1:
-        return values
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+    is_one = context.num_replicas_in_sync == 1
+    return values if is_one else context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 def _check_finite(
@@ -312,10 +300,7 @@ def on_devices(train: Callable[..., tf_agent.LossInfo]) -> Callable[..., tf_agen
 
 
 def share(
-    experience: trajectory.Trajectory,
-    num_devices: int,
-    index: int,
-    weights: tf.Tensor | None = None,
+    experience: trajectory.Trajectory, num_devices: int, index: int, weights: object = None
 ) -> tuple[trajectory.Trajectory, tf.Tensor]:
     """What device `index` of n gets of B trajectories, whose weights [B] are 1 unless given.
 

@@ -119,8 +119,7 @@ class TransformerNetwork(network.Network):
                 distribution: where start and end are likely in two ways each, the modes of four
                 coordinates need not belong together, and their midpoint may lie off the food.
 
-        Raises:
-            ValueError: if settings contradict each other.
+        Raises ValueError if settings contradict each other.
         """
         is_regressed = all(one.dtype == tf.float32 for one in output_tensor_spec.values())
         # Execution parameters name positions in the picture, which pad_and_crop would shift alone.

@@ -59,16 +59,8 @@ def preprocess(images: tf.Tensor, pad_and_crop_seed: tf.Tensor | None = None) ->
 
 
 class ImageNormalization(tf.keras.layers.Layer):
-    """(images - mean) / sqrt(variance) per channel, read from its variables at every call.
-
-    Unlike Keras' Normalization it caches nothing, so restored constants take effect at once.
-
-    Call arguments:
-        images: float [B, H, W, 3], in 0..1.
-
-    Returns:
-        float [B, H, W, 3].
-    """
+    """(images - mean) / sqrt(variance) per channel, of images float [B, H, W, 3] in 0..1. Unlike
+    Keras' Normalization it caches nothing, so restored constants take effect at once."""
 
     def __init__(self, name: str | None = "normalization"):
         super().__init__(name=name, dtype="float32")
@@ -126,8 +118,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
             batch_norm_inference: BatchNorm of the whole trunk always uses its moving statistics,
                 which then never change. Its scale and shift learn.
 
-        Raises:
-            ValueError: if settings contradict each other.
+        Raises ValueError if settings contradict each other.
         """
         super().__init__(name="film_efficientnet", dtype="float32")
         if variant not in variants.VARIANTS:

@@ -106,7 +106,7 @@ def _read(path: pathlib.Path, block_names: list[str]) -> Layers:
 
 
 def _read_keras(path: pathlib.Path) -> Layers:
-    """Of an HDF5 file; Keras' counters ('normalization_1') are cut off the names."""
+    """Of an HDF5 file; Keras' counters ('normalization_1') are cut off."""
     layers: Layers = collections.defaultdict(dict)
 
     def take(name: str, item: h5py.Dataset | h5py.Group) -> None:

@@ -69,11 +69,8 @@ def build(*bindings: str, seed: int = 0, weights_seed: int = 1) -> agent_wrapper
 
 
 def randomize(variables: list[tf.Variable], seed: int) -> None:
-    """Random weights that keep the signal's size, so that every input matters.
-
-    Fresh FiLM layers and biases are zero, and fresh BatchNorms do nothing. Integer variables and
-    the image normalization stay.
-    """
+    """Random weights that keep the signal's size, so that every input matters: fresh FiLM layers
+    and biases are zero, fresh BatchNorms do nothing. The image normalization stays."""
     generator = np.random.default_rng(seed)
     for variable in variables:
         name, shape = variable.name.rsplit("/", 1)[-1].split(":")[0], tuple(variable.shape)
