@@ -101,15 +101,10 @@ def hostile_document():
     """All parts of an evaluation, whose names want to be markup."""
     masks = np.zeros((12, 236, 236), bool)
     masks[:, 100:136, 60:200] = True
-    foods, masks = [HOSTILE, "=1+1", "grape"] * 4, np.packbits(masks, -1)
-    asked = samples(range(12), 3, foods=foods, masks=masks)
-    source = tokens()
+    asked = samples(range(12), 3, foods=[HOSTILE, "=1", "a"] * 4, masks=np.packbits(masks, -1))
+    other, source = frames(asked, OffsetAgent(9)), tokens()
     document = study.run(
-        asked,
-        frames(asked),
-        sources=[source, uncertainty.Source(OffsetAgent(), "mc_dropout", "head", 2)],
-        other=(HOSTILE, frames(asked, OffsetAgent(9))),
-        num_examples=2,
+        asked, frames(asked), sources=[source], other=(HOSTILE, other), num_examples=2
     )
     known = uncertainty_stubs.calibration(source=HOSTILE)
     estimate = uncertainty.collect(source, asked)
@@ -119,9 +114,9 @@ def hostile_document():
     return {
         "title": f"Evaluation of plates {HOSTILE}",
         "created": "2026-11-23T00:50:00Z",
-        "settings": {"dataset_file": HOSTILE, "seed": 0, "compare": None},
+        "settings": {"dataset_file": HOSTILE, "compare": None},
         "versions": {"numpy": "1.26.4"},
         "data": {"name": os.fsdecode(b"p\xff.npz"), "num_samples": 12, "num_pictures": 4},
-        "checkpoint": {"name": "plates", "global_step": 12000},
+        "checkpoint": {"name": "plates"},
         **document,
     }

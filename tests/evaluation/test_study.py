@@ -160,14 +160,10 @@ def test_coverage_and_asking_by_hand():
 
 
 def test_one_batch_of_pictures_is_held_at_a_time():
-    """Pictures that refuse to be read whole."""
     asked = []
 
     class Pictures:
         dtype, shape = np.dtype(np.uint8), (6, 236, 236, 3)
-
-        def __len__(self):
-            return 6
 
         def __getitem__(self, rows):
             asked.append(np.size(rows))
@@ -176,9 +172,7 @@ def test_one_batch_of_pictures_is_held_at_a_time():
         def __array__(self, *_):
             raise AssertionError("all pictures at once")
 
-    data = agents.dataset([0, 1, 2, 3, 4, 5])
-    names = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
-    data = types.SimpleNamespace(**{**names, "images": Pictures()})
+    data = types.SimpleNamespace(**{**vars(agents.dataset(range(6))), "images": Pictures()})
     run(Samples(data, np.arange(6)), sources=[agents.tokens()], batch_size=2, num_examples=1)
     assert max(asked) == 2
 
@@ -193,16 +187,11 @@ def test_means_and_their_fall_backs():
         found.actions[:] = labels
         return found
 
-    train = dataset(
-        [[0.0, 0, 0.2, 0.2], [0.4, 0.4, 0.6, 0.6], [1, 1, 1, 1], [0, 0, 0, 0]],
-        ["skewering", "skewering", "skewering", "scooping"],
-        ["banana", "banana", "grape", "rice"],
-    )
-    asked = dataset(
-        np.zeros((5, 4)),
-        ["skewering", "skewering", "scooping", "scooping", "twirling"],
-        ["banana", "kiwi", "rice", "banana", "spaghetti"],
-    )
+    labels = [[0.0, 0, 0.2, 0.2], [0.4, 0.4, 0.6, 0.6], [1, 1, 1, 1], [0, 0, 0, 0]]
+    foods = ["banana", "banana", "grape", "rice"]
+    train = dataset(labels, ["skewering", "skewering", "skewering", "scooping"], foods)
+    actions = ["skewering", "skewering", "scooping", "scooping", "twirling"]
+    asked = dataset(np.zeros((5, 4)), actions, ["banana", "kiwi", "rice", "banana", "spaghetti"])
     samples = Samples(asked, np.arange(5), Samples(train, np.arange(4)))
     found = study.baseline_answers(samples)
     expected = [
