@@ -68,11 +68,10 @@ def test_a_data_set_without_a_split_and_labels_of_another(small_checkpoint_dir, 
 def test_annotated_photographs(small_checkpoint_dir, tmp_path, capsys):
     """They become square as the checkpoint knows it; the split is all of them."""
     assert cv2.imwrite(str(tmp_path / "plate.png"), np.full((100, 200, 3), 90, np.uint8))
-    lines = "image,food,action,x1,y1,x2,y2\nplate.png,banana,skewering,0,50,100,50\n"
-    (tmp_path / "motions.csv").write_text(lines)
-    flags = ["--checkpoint_dir", small_checkpoint_dir, "--annotation_format", "csv"]
-    flags += ["--annotations", str(tmp_path / "motions.csv"), "--units", "pixels"]
-    assert evaluate.main(flags) == 0, capsys.readouterr().err
+    path = tmp_path / "motions.csv"
+    path.write_text("image,food,action,x1,y1,x2,y2\nplate.png,banana,skewering,0,50,100,50\n")
+    flags = ["--annotation_format", "csv", "--annotations", str(path), "--units", "pixels"]
+    assert evaluate.main(["--checkpoint_dir", small_checkpoint_dir, *flags]) == 0
     assert "motions.csv, all: 1 samples" in capsys.readouterr().out
 
 

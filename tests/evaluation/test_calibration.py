@@ -56,12 +56,9 @@ def test_the_chance_and_the_sector():
     assert not with_a_chance().apply(estimate(rivalry=0.0, axis_spread=10.0)).ask_human
 
 
-def test_asking():
+def test_asking_and_estimates_that_are_refused():
     assert not example(threshold=None).apply(estimate(1e6)).ask_human
     assert example().asking.ask([0.01, 0.015, 0.016, np.nan]).tolist() == [False, False, True, True]
-
-
-def test_estimates_of_another_source_and_bad_ones_are_refused():
     for known, one, message in (
         (with_a_chance(), estimate(axis_spread=10.0), "expected the inputs rivalry, got none"),
         (example(), estimate(name="entropy"), "expected a score of entropy"),
@@ -80,42 +77,39 @@ def test_the_file_is_read_as_it_was_written_and_older_ones_too(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["uncertainty.json"]
     values = json.loads(path.read_text())
     # Files of before there were chances, sectors, passes, equal pieces and floors.
-    del values["asking"]["floor_error_rate"], values["asking"]["meets_floor"]
-    del values["fitted_on"]["pieces"]
-    del values["confidence"], values["fitted_on"]["passes"], values["asking"]["angle_limit"]
-    del values["regions"]["sector"], values["regions"]["sector_adaptive"]
+    del values["confidence"], values["regions"]["sector"], values["regions"]["sector_adaptive"]
+    del values["fitted_on"]["passes"], values["fitted_on"]["pieces"]
+    for name in ("angle_limit", "floor_error_rate", "meets_floor"):
+        del values["asking"][name]
     assert calibration.parse(json.dumps(values), "") == example()
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("format_version",), 2, "Expected format_version 1"),
-        (("std_scale",), [1, 1, 1, 0], "4 numbers above 0 as std_scale"),
-        (("min_std",), float("nan"), "min_std: expected float, finite if a number, got nan"),
-        (("min_std",), 10**400, "int too large"),
-        (("regions",), None, "regions: expected ConformalRegions, .* got None"),
-        (("regions", "coverage"), 90, "Expected 0 < coverage < 1"),
-        (("regions", "disc"), -1, "regions of at least 0"),
-        (("regions", "adaptive"), 1, "adaptive: expected bool"),
-        (("asking", "target"), "rate", "query_rate or error_rate as target"),
-        (("asking", "error_rate_bound"), 1.5, "rates of asking of 0..1"),
-        (("asking", "extra"), "1", "unexpected keyword argument 'extra'"),
-        (("confidence", "weights"), [], "a weight for each input"),
-        (("fitted_on", "num_samples"), True, "num_samples: expected int"),
+        ("format_version", 2, "Expected format_version 1"),
+        ("std_scale", [1, 1, 1, 0], "4 numbers above 0 as std_scale"),
+        ("min_std", float("nan"), "min_std: expected float, finite if a number, got nan"),
+        ("min_std", 10**400, "int too large"),
+        ("regions", None, "regions: expected ConformalRegions, .* got None"),
+        ("regions.coverage", 90, "Expected 0 < coverage < 1"),
+        ("regions.disc", -1, "regions of at least 0"),
+        ("regions.adaptive", 1, "adaptive: expected bool"),
+        ("asking.target", "rate", "query_rate or error_rate as target"),
+        ("asking.error_rate_bound", 1.5, "rates of asking of 0..1"),
+        ("asking.extra", "1", "unexpected keyword argument 'extra'"),
+        ("confidence.weights", [], "a weight for each input"),
+        ("fitted_on.num_samples", True, "num_samples: expected int"),
     ],
 )
 def test_bad_files_are_refused(path, value, message):
-    values = dataclasses.asdict(with_a_chance())
-    inner = values
-    for name in path[:-1]:
-        inner = inner[name]
-    inner[path[-1]] = value
+    values = inner = dataclasses.asdict(with_a_chance())
+    *parents, name = path.split(".")
+    for parent in parents:
+        inner = inner[parent]
+    inner[name] = value
     with pytest.raises(ValueError, match=f"the file: .*{message}"):
         calibration.parse(json.dumps(values), "the file")
-
-
-def test_what_is_no_file():
-    for text, message in (("{}", "missing 6 required"), ("{", "Expecting"), ("[" * 10**5, "")):
-        with pytest.raises(ValueError, match=f"the file: .*{message}"):
+    for text in ("{}", "{", "[" * 10**5):
+        with pytest.raises(ValueError, match="the file: "):
             calibration.parse(text, "the file")

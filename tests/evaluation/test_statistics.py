@@ -75,6 +75,3 @@ def test_the_calibration_error_of_chances():
     chances, right = np.linspace(0.05, 0.95, 10), np.arange(10) >= 5
     found = statistics.chance_error(chances, right)
     assert found == pytest.approx(np.abs(chances - right).mean())
-    # Bins of three and of two answers, each of which is off by a half.
-    found = statistics.chance_error(np.full(25, 0.5), np.zeros(25, bool))
-    assert found == pytest.approx(0.5)

@@ -74,15 +74,11 @@ def test_samples_with_dropout():
     np.testing.assert_allclose(found.std, [[0.1, 0, 0.1, 0]], atol=1e-12)
     np.testing.assert_allclose(found.scores["midpoint_spread"], [0.1])
     np.testing.assert_allclose(found.features["axis_spread"], [0], atol=1e-6)
+    # Half the chance along the answer and half across it: root of half a squared sine, 45.
+    doubled = np.array([(1 + np.exp(1j * np.pi)) / 2, np.exp(1j * np.pi)])
+    spread = uncertainty.motion_features(np.repeat(found.answers, 2, 0), doubled)["axis_spread"]
+    np.testing.assert_allclose(spread, [45, 90], atol=1e-6)
     assert found.inputs["midpoint_spread"] == pytest.approx(np.log(0.1))
-
-
-def test_axis_spread_by_hand():
-    """Half the chance along the answer and half across it: root of half a squared sine, 45."""
-    answers = np.array([[0.4, 0.5, 0.6, 0.5]] * 3)
-    doubled = np.array([1, (1 + np.exp(1j * np.pi)) / 2, np.exp(1j * np.pi)])
-    found = uncertainty.motion_features(answers, doubled)["axis_spread"]
-    np.testing.assert_allclose(found, [0, 45, 90], atol=1e-6)
 
 
 def test_in_coordinates_of_another_square():
@@ -112,19 +108,17 @@ class DotAgent:
     def __init__(self, has_distributions=True):
         self.has_distributions, self.calls = has_distributions, []
 
-    def forward(self, images, embeddings, dropout="off", num_samples=None, seed=None):
+    def forward(self, images, embeddings, dropout="off", num_samples=1, seed=None):
         self.calls.append((np.argmax(embeddings, axis=1).tolist(), dropout, num_samples, seed))
         brightest = images[..., 0].reshape(len(images), -1).argmax(axis=1)
-        y, x = np.divmod(brightest, images.shape[2])
-        x, y = (x + 0.5) / images.shape[2], (y + 0.5) / images.shape[1]
+        y, x = (np.array(np.divmod(brightest, 236)) + 0.5) / 236
         answers = np.stack([x, y, x + 0.1, y + 0.2], axis=1)
-        if num_samples is None:
-            return answers
-        return answers + 0.1 * np.arange(num_samples)[:, None, None] * [1, 0, 1, 0]
+        moved = answers + 0.1 * np.arange(num_samples)[:, None, None] * [1, 0, 1, 0]
+        return answers if dropout == "off" else moved
 
     def forward_with_distributions(self, images, embeddings):
         answers = self.forward(images, embeddings)
-        tokens = np.clip(np.floor(answers * (VOCAB_SIZE - 1)), 0, VOCAB_SIZE - 1).astype(int)
+        tokens = np.clip(answers * (VOCAB_SIZE - 1), 0, VOCAB_SIZE - 1).astype(int)
         return answers, np.eye(VOCAB_SIZE)[tokens]
 
 
@@ -140,16 +134,10 @@ def collect(source, data, rows, **settings):
     return uncertainty.collect(source, Samples(data, np.array(rows)), **settings)
 
 
-def x_of(samples):
-    return (20 * np.asarray(samples) + 10.5) / 236
-
-
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
-    """The mark at (100, 200) of 600 x 300; the agent means the middle of (0.05, 0.1) beyond it.
-
-    Its square is 0.6, then 0.35 of 600 pixels: 210. In it the motion is (21, 42) pixels long.
-    """
+    """The mark at (100, 200) of 600 x 300; the agent means the middle of (0.05, 0.1) beyond it. Its
+    square is 0.6, then 0.35 of 600 pixels: 210. In it the motion is (21, 42) pixels long."""
     photo = np.zeros((300, 600, 3), np.uint8)
     photo[196:204, 96:104] = 255
     square, placement = image_placement.place(photo, "letterbox")
@@ -177,10 +165,10 @@ def test_samples_in_order_one_batch_at_a_time_with_other_instructions():
     agent = DotAgent()
     source = uncertainty.Source(agent, "token_distribution")
     found = collect(source, dataset(), [4, 0, 2, 1, 3], batch_size=2)
-    np.testing.assert_allclose(found.answers[:, 0], x_of([4, 0, 2, 1, 3]))
+    np.testing.assert_allclose(found.answers[:, 0], (20 * np.array([4, 0, 2, 1, 3]) + 10.5) / 236)
     assert (found.std.shape, found.score.shape) == ((5, 4), (5,))
     assert [call[0] for call in agent.calls] == [[4, 0], [2, 1], [3]]
-    assert agent.calls[0][1:] == ("off", None, None)
+    assert agent.calls[0][1] == "off"
     np.testing.assert_allclose(found.score, 0.99 / VOCAB_SIZE)  # A certain token of eleven.
     assert list(found.scores) == ["credible_width", "entropy", "midpoint_std"]
     asked = dataset().embeddings[[4, 3, 0]]
@@ -201,7 +189,7 @@ def test_samples_of_dropout_have_a_seed_of_their_own_in_each_batch():
     source = uncertainty.Source(agent, "mc_dropout", "full", 3)
     found = collect(source, dataset(), range(5), batch_size=2, seed=9)
     assert [call[1:] for call in agent.calls] == [("full", 3, 9), ("full", 3, 11), ("full", 3, 13)]
-    np.testing.assert_allclose(found.answers[:, 0], x_of(np.arange(5)) + 0.1)
+    np.testing.assert_allclose(found.answers[:, 0], (20 * np.arange(5) + 10.5) / 236 + 0.1)
     # Samples at 0, 0.1 and 0.2: a variance of 0.02 / 3, which the midpoint shares.
     np.testing.assert_allclose(found.score, (0.02 / 3) ** 0.5)
 
