@@ -13,9 +13,6 @@ An answer is right if its midpoint is within `error_limit` of the labelled one (
 picture's side) and, on elongated food, its axis within `angle_limit` degrees of the labelled one
 (modulo 180), for any of several equal pieces. If more of the answers that would be acted on are
 wrong than `floor_error_rate`, `meets_floor` is false, and servers ask about everything.
-
-The chance is a logistic regression: of an input 1 with the mean 2, std 1, weight 3 and bias 1 it is
-1 / (1 + exp(-(1 + 3 (1 - 2)))) = 0.12.
 """
 
 from __future__ import annotations
@@ -112,7 +109,7 @@ class AskHuman:
 
 @dataclasses.dataclass(frozen=True)
 class Confidence:
-    """The chance that an answer is right, a logistic regression; see the module."""
+    """The chance that an answer is right, a logistic regression."""
 
     inputs: tuple[str, ...]  # names, of `uncertainty.Estimate.inputs`
     means: tuple[float, ...]  # of the inputs, by which they are standardized

@@ -1,7 +1,6 @@
 """Fits what `uncertainty.json` holds to samples that neither train nor test, and tests it.
 
 docs/evaluation.md ("Calibration") has the formula, promise and source of each part.
-
 Regions hold the label with a stated chance, whatever the model is (split conformal prediction):
 each sample gets a score, how far the label lies from the answer, and the region of a new answer is
 everything up to the ceil((n + 1) * coverage)-th smallest of the n scores. The distances 0.01, 0.02,

@@ -101,7 +101,7 @@ def hostile_document():
     """All parts of an evaluation, whose names want to be markup."""
     masks = np.zeros((12, 236, 236), bool)
     masks[:, 100:136, 60:200] = True
-    asked = samples(range(12), 3, foods=[HOSTILE, "=1", "a"] * 4, masks=np.packbits(masks, -1))
+    asked = samples(range(12), 3, foods=[HOSTILE, "=1", "grape"] * 4, masks=np.packbits(masks, -1))
     other, source = frames(asked, OffsetAgent(9)), tokens()
     document = study.run(
         asked, frames(asked), sources=[source], other=(HOSTILE, other), num_examples=2
