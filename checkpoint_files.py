@@ -46,16 +46,9 @@ def resolve_prefix(path: str | os.PathLike) -> str:
         runs/7/ckpt-10.index      -> runs/7/ckpt-10            as the shell completes it
         runs/7/best_checkpoint    -> runs/7/best_checkpoint-3  the highest number of that stem
 
-    Args:
-        path: a prefix, one of its files, a directory (its latest checkpoint: the one the state file
-            names, else the newest index; or a policy that TF-Agents has saved) or a stem.
-
-    Returns:
-        A prefix whose index file exists.
-
-    Raises:
-        CheckpointNotFoundError: if there is none; says what is there instead.
-        CheckpointLoadError: if the path is a file of another kind.
+    A directory without state file means its newest index, or the policy that TF-Agents has saved
+    there. Raises CheckpointNotFoundError, which says what is there instead, and CheckpointLoadError
+    for a file of another kind.
     """
     if not os.fspath(path):
         raise CheckpointNotFoundError("Checkpoint: expected a path, got an empty one.")
@@ -69,9 +62,8 @@ def resolve_prefix(path: str | os.PathLike) -> str:
     if given.is_file() and prefix == given:
         refuse_pointer(given)
         raise CheckpointLoadError(
-            "Checkpoint: expected the prefix of a TensorFlow checkpoint, that is a path without "
-            f".index or .data-..., or a directory; got the file {given}. ImageNet weights of Keras "
-            "(.h5) are loaded by EfficientNetEncoder.imagenet_weights_file."
+            "Checkpoint: expected a prefix, that is a path without .index, or a directory; got the "
+            f"file {given}. EfficientNetEncoder.imagenet_weights_file takes those of Keras (.h5)."
         )
     if of_stem := numbered(given.parent, given.name):
         return str(of_stem[-1])
@@ -194,9 +186,9 @@ class TensorFile:
         shards = [f"{path.name}.data-{i:05d}-of-{count:05d}" for i in range(count)]
         missing = [name for name in shards if not (path.parent / name).is_file()]
         if missing:
+            absent = ", ".join(missing)
             raise CheckpointLoadError(
-                f"Checkpoint: {index} is there, but not all of its data: missing "
-                f"{', '.join(missing)}. Copy it too."
+                f"Checkpoint: {index} is there, but not all of its data: missing {absent}."
             )
         for name in shards:
             refuse_pointer(path.parent / name)
@@ -262,8 +254,7 @@ class TensorFile:
         if bad:
             raise CheckpointLoadError(
                 f"Checkpoint: {self.prefix}: expected finite values, got NaN or infinite ones in "
-                f"{len(bad)} variables: {some(bad, 5)}. The run that wrote it diverged; use an "
-                "earlier checkpoint. The model keeps its old weights."
+                f"{some(bad, 5)}. The run diverged; use an earlier checkpoint."
             )
         return values
 

@@ -221,10 +221,8 @@ def check(agent: agent_wrapper.Agent, run: Run) -> float:
             value, got = np.asarray(value), np.asarray({**state, **action}[key])
             difference = np.max(np.abs(got - value)) if got.shape == value.shape else np.inf
             if not difference <= TOLERANCE * max(1.0, np.max(np.abs(value))):  # NaN is none.
-                raise ValueError(
-                    f"Export: expected {key} of step {number} within {TOLERANCE:g} of the "
-                    f"checkpoint's own policy, got {difference:.2g} off. Use another --format."
-                )
+                off = f"within {TOLERANCE:g} of the checkpoint's own policy, got {difference:.2g}"
+                raise ValueError(f"expected {key} of step {number} {off} off. Use another --format")
             worst = max(worst, float(difference) if key in action else 0.0)
     return worst
 
