@@ -37,6 +37,9 @@ from serving.predictor import Predictor
 from serving.schemas import RequestError
 
 MOST_RETRY_AFTER_S = 20
+# What a directory that is no sound checkpoint makes the loaders raise.
+_OF_A_CHECKPOINT = (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError)
+_OF_A_CHECKPOINT += (SyntaxError, RuntimeError)
 # A stub answers in a millisecond, a full-size batch with dropout everywhere in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FORM = "multipart/form-data"
@@ -192,7 +195,7 @@ class Service:
             logging.info("%s answers now, in the place of %s", new.version, old and old.version)
         except MemoryError as error:
             raise RequestError(503, f"{name!r} needs more memory than there is.", 60) from error
-        except Exception as error:  # noqa: BLE001  Whatever a stranger's directory leads to.
+        except _OF_A_CHECKPOINT as error:
             logging.error("%s cannot be loaded", directory, exc_info=error)
             # Messages of the loader name files of this machine, which are none of the client's.
             reason = str(error).replace(str(directory), name)

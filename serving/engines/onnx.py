@@ -28,6 +28,8 @@ from collections.abc import Mapping
 import gin
 import tensorflow as tf
 from absl import logging
+from google.protobuf import message
+from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 import agent_wrapper
 import prediction_functions
@@ -41,6 +43,10 @@ _VERSION = 4
 # Folders of exports that are kept, the latest.
 _KEPT = 8
 _ROOT = pathlib.Path(__file__).parents[2]
+# What loading, or running, a damaged or foreign file raises.
+_OF_A_FILE = (ValueError, LookupError, RuntimeError, message.DecodeError, tf.errors.OpError)
+_OF_A_FILE += (onnx_errors.InvalidProtobuf, onnx_errors.InvalidGraph, onnx_errors.InvalidArgument)
+_OF_A_FILE += (onnx_errors.NotImplemented, onnx_errors.RuntimeException, onnx_errors.Fail)
 
 
 def create(agent: agent_wrapper.Agent) -> engine.Engine:
@@ -57,7 +63,7 @@ def create(agent: agent_wrapper.Agent) -> engine.Engine:
     if files := _kept(folder):
         try:
             return made(files)
-        except Exception as error:  # noqa: BLE001  Whatever a damaged or foreign file leads to.
+        except _OF_A_FILE as error:
             logging.warning("The network is exported again, its old export is of no use: %s", error)
     files = export(graphs.freeze_stages(functions))
     result = made(files)
