@@ -12,6 +12,7 @@ cores; between machines it is bytes over bandwidth, see docs/scaling.md.
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 import socket
 import statistics
@@ -89,12 +90,8 @@ def main() -> None:
         one.close()
     start = multiprocessing.get_context("spawn")
     with futures.ProcessPoolExecutor(args.num_workers, start) as workers:
-        started = [
-            workers.submit(_work, index, addresses, args.config_file)
-            for index in range(args.num_workers)
-        ]
-    for one in started:
-        one.result()
+        work = functools.partial(_work, addresses=addresses, config_file=args.config_file)
+        list(workers.map(work, range(args.num_workers)))
 
 
 if __name__ == "__main__":

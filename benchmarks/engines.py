@@ -8,7 +8,6 @@
 | <engine> batch 16   | `forward`, 16 pictures at once                                           |
 | <engine> head 16    | 16 samples, image features computed once                                 |
 | <engine> full 16    | 16 samples, dropout everywhere                                           |
-| policy step         | `SequencePolicy.action` as a `tf.function`, RT-1 with a full window      |
 
 Weights are random. The floor is 3.72 GFLOP, EfficientNet-B3's on 300 x 300 pixels, divided by the
 rate of a large float32 matrix product measured in the same run. Medians.
@@ -25,24 +24,16 @@ from collections.abc import Callable, Iterator
 import gin
 import numpy as np
 import tensorflow as tf
-from tf_agents.trajectories import time_step
 
-import agent_wrapper
 import policy_specs
 from serving.engines import engine as engines
 from serving.engines import graphs, onnx
 from training import run_setup
 
 FLOOR_GFLOP = 3.72
-PARTS = ("tensorflow", "onnxruntime", "policy")
+PARTS = ("tensorflow", "onnxruntime")
 _SAMPLES = 16
 _MATRIX_SIDE = 2048
-
-
-def _agent(config: str, bindings: list[str]) -> agent_wrapper.Agent:
-    gin.clear_config()
-    gin.parse_config_files_and_bindings([config], bindings)
-    return run_setup.create_agent()
 
 
 def _calls_of_engine(engine: engines.Engine) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -60,17 +51,13 @@ def _calls(parts: list[str], bindings: list[str]) -> Iterator[tuple[str, Callabl
     """Name and function of each row, which waits for its result; the first is the floor's."""
     matrix = tf.random.stateless_uniform((_MATRIX_SIDE, _MATRIX_SIDE), (0, 1))
     yield "matrix product", lambda: tf.matmul(matrix, matrix).numpy()
-    functions = _agent("configs/transformer_mixin.gin", bindings).prediction_functions()
+    gin.parse_config_files_and_bindings(["configs/transformer_mixin.gin"], bindings)
+    functions = run_setup.create_agent().prediction_functions()
     stages = graphs.freeze_stages(functions)
     if "tensorflow" in parts:
         yield from _calls_of_engine(engines.in_tensorflow(stages, functions))
     if "onnxruntime" in parts:
         yield from _calls_of_engine(onnx.from_files(onnx.export(stages), functions))
-    if "policy" in parts:
-        policy = _agent("configs/rt1main.gin", bindings).sequence_agent.policy
-        step = time_step.transition(policy_specs.example_observation(1), tf.zeros(1))
-        act, state = tf.function(policy.action, autograph=False), policy.get_initial_state(1)
-        yield "policy step", lambda: tf.nest.map_structure(np.asarray, act(step, state).action)
 
 
 def main() -> None:

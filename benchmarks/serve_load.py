@@ -37,7 +37,7 @@ COLUMNS = ("answers/s", "p50", "p99", "model", "503, p99", "/health, p99", "fail
 PHOTO = "examples/photos/images/above_plate_1.jpg"  # 640 x 480 pixels
 # Status (0: no answer), latency in ms, and of an answer the server's model time.
 Sample = tuple[int, float, float]
-_ANSWER_LIMIT_S, _MOST_AT_ONCE = 60.0, 512
+_MOST_AT_ONCE = 512
 
 
 class Clients:
@@ -46,8 +46,7 @@ class Clients:
     def __init__(self, url: str, pause_s: float | None) -> None:
         """`pause_s`: after a refusal, before the next request; None for what the server says."""
         self._url, self._pause_s = url, pause_s
-        options = {"retries": False, "timeout": _ANSWER_LIMIT_S}
-        self._pool = urllib3.PoolManager(maxsize=_MOST_AT_ONCE, **options)
+        self._pool = urllib3.PoolManager(maxsize=_MOST_AT_ONCE, retries=False, timeout=60.0)
         key = os.environ.get(api_client.API_KEY_VARIABLE, "")
         self._headers = {"X-API-Key": key, "Content-Type": "application/json"}
         with api_client.FoodAcquisitionClient(url) as client:

@@ -1,9 +1,7 @@
-"""What a run computes on: GPUs of one machine, or of the tasks of a Slurm job, and in which
-precision.
+"""What a run computes on, and how precisely: GPUs of one machine, or of the tasks of a Slurm job.
 
-Each device has a copy of the variables and takes its share of every batch (`sequence_agent.share`);
-the gradients are added up, so that a step is the step that one device would take with the whole
-batch. BatchNorm's statistics are those of the whole batch.
+Each device has a copy of the variables and takes its share of every batch (`sequence_agent.share`).
+Gradients and BatchNorm's statistics are those of the whole batch, as on one device.
 
 What `srun` says of a step, in its environment, is enough to know who trains together:
 
@@ -64,8 +62,7 @@ def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
         num_devices = len(devices) if kind == "GPU" else 1
     if num_devices > len(devices):
         raise ValueError(
-            f"--num_devices: expected at most {len(devices)} {kind}s, which TensorFlow sees, got "
-            f"{num_devices}."
+            f"--num_devices: expected at most {len(devices)} {kind}s, got {num_devices}."
         )
     if num_devices == 1:
         return tf.distribute.get_strategy()
@@ -83,12 +80,8 @@ class SlurmCluster:
     gpus_of_job_on_node: int | None = None  # None if Slurm does not say
 
     def own_gpus(self, num_visible: int) -> list[int]:
-        """Which of the GPUs that TensorFlow sees this worker uses; none on a node without.
-
-        Slurm either shows a task its own GPUs only (`--gpus-per-task`, `--gpu-bind`), all of which
-        it then uses, or shows every task all of the job's (`--gres=gpu:4`), which are shared out in
-        equal parts.
-        """
+        """Which of the GPUs that TensorFlow sees it uses: all, where Slurm shows a task its own
+        (`--gpus-per-task`, `--gpu-bind`), or else an equal part (`--gres=gpu:4`)."""
         is_bound = num_visible < (self.gpus_of_job_on_node or 0)
         if self.local_count == 1 or is_bound:
             return list(range(num_visible))

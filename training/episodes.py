@@ -211,6 +211,3 @@ def _train(
                 file.write("".join(lines).encode())
         save()
     workers.wait()
-    if kept:
-        first, last = (float(kept[row][1]) for row in (0, -1))
-        logging.info("loss %.4f -> %.4f; %s", first, last, manager.latest_checkpoint)

@@ -62,8 +62,10 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
     add("--embeddings_dir", default="embeddings", help="instruction embeddings to serve with")
     help_text = f"weights to fine-tune from: prefix, folder. {checkpoint_files.PUBLIC_CHECKPOINTS}"
     add("--pretrained_checkpoint", help=help_text)
-    help_text = "a run to go on with: its directory or a last_checkpoint prefix; 'auto': the run in"
-    add("--resume_checkpoint", help=f"{help_text} --checkpoint_dir if there is one, else a new one")
+    help_text = (
+        "its directory or a last_checkpoint prefix; 'auto': --checkpoint_dir, if it holds one"
+    )
+    add("--resume_checkpoint", help=f"a run to go on with: {help_text}")
     add("--max_checkpoints", type=_positive, default=3, help="kept to go on from, beside the best")
     add("--checkpoint_every_steps", type=_positive, help="save also within an epoch")
 

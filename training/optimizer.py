@@ -149,8 +149,7 @@ def create_optimizer(
     ema_decay: float = 0.0,
     trunk_learning_rate_scale: float = 1.0,
 ) -> FusedAdam:
-    """The optimizer that the gin configuration in force describes; ValueError for a value out of
-    range.
+    """The optimizer that gin describes. Raises ValueError for a value out of range.
 
     Args:
         learning_rate: the largest one.
@@ -159,8 +158,7 @@ def create_optimizer(
         total_steps: of the run; train.py binds it unless it is bound already.
         weight_decay: decoupled (AdamW), of kernels.
         gradient_clip_norm: gradients are scaled down to this global norm; None for no limit.
-        ema_decay: of an average of the weights, which then is what is validated and served; 0 for
-            none.
+        ema_decay: of an average of the weights, which is validated and served; 0 for none.
         trunk_learning_rate_scale: times the learning rate for the EfficientNet's convolutions and
             BatchNorms, which an ImageNet file fills; FiLM learns like the rest.
     """

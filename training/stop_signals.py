@@ -10,13 +10,11 @@ from __future__ import annotations
 import signal
 import types
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 from absl import logging
 
 EXIT_CODE = 75
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-_Item = TypeVar("_Item")
 
 
 class Preempted(Exception):
@@ -52,7 +50,7 @@ class StopSignals:
         if self.received is not None:
             raise Preempted(self.received.name)
 
-    def checked(self, items: Iterable[_Item]) -> Iterator[_Item]:
+    def checked(self, items: Iterable[object]) -> Iterator[object]:
         """The same items, with a check before each."""
         for item in items:
             self.check()

@@ -187,8 +187,9 @@ class TrainingLoop:
         self._state = setup.state or checkpoint_directory.TrainingState()
         self._num_samples = len(setup.data.split.train_idx)
         self._steps = setup.settings.steps(self._num_samples)
+        self._per_pass = setup.settings.batches_per_pass(self._num_samples)
         # 5 batches a pass, 12 steps done: pass 2 from its batch 2 on, then pass 3, and so on.
-        first_epoch, first_batch = divmod(self._steps_done, self._batches_per_pass)
+        first_epoch, first_batch = divmod(self._steps_done, self._per_pass)
         batches = setup.data.batches(
             setup.data.split.train_idx,
             setup.settings.batch_size,
@@ -199,10 +200,6 @@ class TrainingLoop:
             shard=(self._workers.index, self._workers.count),
         )
         self._batches = itertools.chain.from_iterable(itertools.repeat(batches))
-
-    @property
-    def _batches_per_pass(self) -> int:
-        return self._settings.batches_per_pass(self._num_samples)
 
     @property
     def _steps_done(self) -> int:
@@ -256,7 +253,7 @@ class TrainingLoop:
         batch = next(self._batches)
         # Of the whole batch, of which a worker has a part; the last one of a pass may be smaller.
         size = self._settings.batch_size
-        size = min(size, self._num_samples - self._steps_done % self._batches_per_pass * size)
+        size = min(size, self._num_samples - self._steps_done % self._per_pass * size)
         weight = None
         if workers.count > 1:
             # With fewer samples than workers those without one are given the first, so that all
