@@ -42,6 +42,10 @@ def test_crops_by_hand(size, mode, middle, share, left_top, right_bottom):
     fitted = image_placement.place(part, "stretch" if mode == "stretch" else "letterbox")[0]
     np.testing.assert_array_equal(view.square, fitted)
     np.testing.assert_allclose(view.crop, (np.array([left_top, right_bottom]) / size).ravel())
+    # The same part of a photo that was decoded at half the scale.
+    half = image_placement.place(photo[::2, ::2], mode, None, size)[1]
+    seen = framing.crop(photo[::2, ::2], half, half, answer, share, FAST)
+    np.testing.assert_allclose(seen.crop, view.crop)
     factors, shifts = framing.relative([view.placement], [first.placement])
     wanted = first.placement.to_model(np.array([middle]))
     there = view.placement.to_model(np.array([middle])) * factors + shifts
