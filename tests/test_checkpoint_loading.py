@@ -286,10 +286,13 @@ def test_a_training_state_is_restored_bit_for_bit_or_not_at_all(tmp_path):
     values, slot = files.read_values(prefix), "agent/_actor_optimizer/_variables/17"
     bad = {key: value for key, value in values.items() if not key.startswith(f"{slot}/")}
     bad = files.write_values(tmp_path / "bad", bad)
+    more = values | {f"agent/_actor_optimizer/_variables/9999{SUFFIX}": np.float32([0.0])}
+    more = files.write_values(tmp_path / "more", more)
     frozen = small_model.build(*small_model.TINY)
     frozen.network._transformer.trainable = False
     for agent, path, message in (
         (resumed, bad, f"missing: {slot}: expected"),
+        (resumed, more, "unexpected: agent/_actor_optimizer/_variables/9999: got"),
         (frozen, prefix, "its optimizer and frozen layers too"),
     ):
         before = small_model.values(agent.network.variables)
