@@ -158,8 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, *how)
 
                 def open_policy() -> api_client.Policy:
-                    how = {"api_key": args.api_key, "timeout_s": args.timeout_s}
-                    return loaded or api_client.FoodAcquisitionClient(args.api_url, **how)
+                    how = {"api_key": args.api_key, "sleep": signals.sleep}
+                    return loaded or api_client.FoodAcquisitionClient(
+                        args.api_url, timeout_s=args.timeout_s, **how
+                    )
 
                 document = folder_inference.run(args, open_policy, signals)
         except stop_signals.Preempted as stopped:

@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from PIL import Image
 
 import batch_api_inference
 import folder_inference
+from serving import app
 from tests import folder_stubs, serving_stubs
 from training import stop_signals
 
@@ -359,6 +361,42 @@ def test_wrong_flags(flags, message, capsys):
         batch_api_inference.parse_arguments(["--input_dir", ".", "--output_file", "r.json", *flags])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75)])
+def test_a_killed_run_asks_nothing_twice_that_was_answered(number, code, tmp_path):
+    class Slow(serving_stubs.MarkerModel):
+        calls = 0
+
+        def forward(self, image, embedding, **options):
+            Slow.calls += len(image)
+            time.sleep(0.05)
+            return super().forward(image, embedding, **options)
+
+    for index in range(30):
+        folder_stubs.solid(tmp_path / "in" / f"{index}.png", (index, 0, 0))
+    (tmp_path / "embeddings").mkdir()
+    store = serving_stubs.embedding_store_of(tmp_path / "embeddings")
+    lines, output = tmp_path / "r.jsonl", tmp_path / "r.json"
+    with serving_stubs.serve(app.create_app(serving_stubs.predictor_of(Slow(), store))) as url:
+        flags = ["--input_dir", str(tmp_path / "in"), "--output_file", str(output), *ASK[:2]]
+        flags += ["--api_url", url, "--food_type", "strawberry", "--workers", "2"]
+        flags += ["--num_samples", "0", "--sheet_images", "0"]
+        process = subprocess.Popen([sys.executable, "batch_api_inference.py", *flags], cwd=ROOT)
+        give_up = time.monotonic() + 60
+        while not lines.exists() or lines.read_bytes().count(b"\n") < 10:
+            assert process.poll() is None and time.monotonic() < give_up
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(60) == code and not output.exists()
+        written = lines.read_bytes().count(b"\n") - 1
+        time.sleep(0.3)  # The server finishes what was on its way.
+        on_their_way = Slow.calls - written
+        assert 0 <= on_their_way <= (2 if number == signal.SIGKILL else 0)
+        assert batch_api_inference.main([*flags, "--resume"]) == 0
+        assert Slow.calls == 30 + on_their_way
+    assert json.loads(output.read_text())["summary"]["answered"] == 30
 
 
 @pytest.mark.slow

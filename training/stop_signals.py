@@ -8,6 +8,7 @@ asks for a requeue. A second signal ends it at once.
 from __future__ import annotations
 
 import signal
+import time
 import types
 from collections.abc import Iterable, Iterator
 
@@ -49,6 +50,12 @@ class StopSignals:
         """Call it where the run can be left: raises Preempted if a signal has come."""
         if self.received is not None:
             raise Preempted(self.received.name)
+
+    def sleep(self, seconds: float) -> None:
+        """As `time.sleep`, but for no longer than until a signal comes."""
+        end = time.monotonic() + seconds
+        while self.received is None and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
 
     def checked(self, items: Iterable[object]) -> Iterator[object]:
         """The same items, with a check before each."""
