@@ -39,14 +39,14 @@ TRAINING = (
 )
 # Written by earlier versions; they only register names of `TRAINING`, so nothing is imported.
 _KNOWN_IMPORTS = ("food_data.augmentation", "food_data.framing", "food_data.pipeline")
-# Of earlier versions, without a difference to the answers.
-_RETIRED = (
-    "DropoutSettings.at_inference",
-    "FilmEfficientNet.lean_training",
-    "RT1ImageTokenizer.use_token_learner",
-    "TransformerNetwork.action_order",
-    "target_distribution.truncation_bins",
-)
+# Of earlier versions, and the one value that is still what the network does; None if none matters.
+_RETIRED = {
+    "DropoutSettings.at_inference": "False",
+    "FilmEfficientNet.lean_training": None,
+    "RT1ImageTokenizer.use_token_learner": "True",
+    "TransformerNetwork.action_order": "None",
+    "target_distribution.truncation_bins": None,
+}
 # No model comes near; a number beyond would fill the memory before its weights are compared.
 _LARGEST = {"FilmEfficientNet.width": 4, "FilmEfficientNet.depth": 4, "Transformer.num_layers": 200}
 _LARGEST_OTHER = 8192
@@ -143,13 +143,16 @@ def apply(text: str, name: object, trusted: bool, lengths: Collection[int]) -> N
     gin.clear_config()
     try:
         if trusted:
-            retired = "|".join(map(re.escape, _RETIRED))
-            text = re.sub(rf"^({retired}) = .*$", "", text, flags=re.MULTILINE)
+            for parameter, value in _RETIRED.items():
+                line = rf"^{re.escape(parameter)} = {value or '.*'}$"
+                text = re.sub(line, "", text, flags=re.MULTILINE)
             gin.parse_config(text, skip_unknown=TRAINING)
         for parameter, value in ({} if trusted else literals(text)).items():
             owner = parameter.partition(".")[0]
-            if owner in TRAINING or parameter in _RETIRED:
+            if owner in TRAINING or _RETIRED.get(parameter, "") in (None, str(value)):
                 continue
+            if parameter in _RETIRED:
+                raise ConfigError(f"{parameter} = {_RETIRED[parameter]}, got {value!r}")
             if owner not in MODEL:
                 raise ConfigError(f"settings of {', '.join(MODEL)}; got {parameter}")
             limit = _LARGEST.get(parameter, _LARGEST_OTHER)

@@ -164,6 +164,7 @@ def test_damaged_directories(written, name, change, error, message):
         ("a = @payload.run()\nTransformer.num_layers = %a", "a literal, got the reference"),
         ("evil/Transformer.num_layers = 3", "got evil/Transformer.num_layers"),
         ("tf_agents.utils.common.save_spec.file_path = 'ran'", "got tf_agents.utils"),
+        ("DropoutSettings.at_inference = True", "at_inference = False, got True"),
         ("TransformerNetwork.action_order = " + "[" * 50_000, "fewer levels|literals"),
         ("a = %a\nTransformer.num_layers = %a", "no macro that names itself"),
         ("Transformer.num_layers = 9999", "of at most 200, got 9999"),
