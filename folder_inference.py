@@ -333,11 +333,13 @@ def ask(
 
 class Ending:
     """Says when a run is over: a signal has come, the server refuses the program itself, or five
-    questions in a row (or two of each thread, if that is more) had no answer."""
+    questions in a row (or two of each thread, if that is more) had no answer or, before the first
+    answer, were refused in the same words though their pictures are sound: an unknown food."""
 
     def __init__(self, args: argparse.Namespace, signals: stop_signals.StopSignals) -> None:
-        self._signals, self._limit, self._in_a_row = signals, max(5, 2 * args.workers), 0
-        self.reason = ""
+        self._signals, self._limit, self._folder = signals, max(5, 2 * args.workers), args.input_dir
+        self._in_a_row, self._last = 0, None
+        self.reason, self.has_answers = "", False
 
     def is_over(self) -> bool:
         """Whether to ask no more."""
@@ -345,7 +347,16 @@ class Ending:
 
     def note(self, entry: Entry) -> None:
         """Takes an answer or a failure into account."""
-        self._in_a_row = self._in_a_row + 1 if entry.get("kind") == "unanswered" else 0
+        kind, what = entry.get("kind"), None
+        self.has_answers |= kind is None
+        if kind == "unanswered":
+            what = kind
+        elif kind == "refused" and not self.has_answers:
+            with contextlib.suppress(OSError, ValueError):
+                image_placement.decode_image((self._folder / entry["image"]).read_bytes())
+                what = entry["error"]
+        self._in_a_row = (self._in_a_row + 1 if what == self._last else 1) if what else 0
+        self._last = what
         if entry.get("status") in _OF_THE_RUN or self._in_a_row >= self._limit:
             status = entry["status"] or ""
             self.reason = f"{self._in_a_row} in a row had no answer: {status} {entry['error']}"
@@ -374,6 +385,7 @@ def run(
             and is_same(args.input_dir / question.image, known[question]["file"])
         }
         from_journal = len(entries)
+        ending.has_answers = any("kind" not in entry for entry in entries.values())
         logging.info("%d of %d questions are in the journal", from_journal, len(questions))
 
         def ask_one(question: Question) -> Entry | None:
