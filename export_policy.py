@@ -68,16 +68,8 @@ IGNORED_OBSERVATIONS = (
 )
 
 
-def own_policy(agent: agent_wrapper.Agent) -> tf_policy.TFPolicy:
-    """The agent's policy without dropout: what an export has to answer."""
-    import sequence_agent
-
-    policy = agent.sequence_agent.policy
-    return sequence_agent.SequencePolicy(policy.time_step_spec, policy.action_spec, agent.network)
-
-
 def exported_policy(agent: agent_wrapper.Agent) -> tf_policy.TFPolicy:
-    """The same as public clients expect it, with all of their observations."""
+    """The agent's policy as public clients expect it, with all of their observations."""
     import tensorflow as tf
     from tf_agents.trajectories import time_step
 
@@ -147,7 +139,7 @@ def _onnx(agent: agent_wrapper.Agent, folder: pathlib.Path, metadata: dict[str, 
     from serving.engines import graphs
     from serving.engines import onnx as onnx_engine
 
-    policy = own_policy(agent)
+    policy = agent.sequence_agent.policy
     observed = policy.time_step_spec.observation
     # With one step nothing is left of the step before.
     state_spec = policy.policy_state_spec if agent.network.time_sequence_length > 1 else {}
@@ -202,7 +194,7 @@ def check(agent: agent_wrapper.Agent, run: Run) -> float:
     import tensorflow as tf
     from tf_agents.trajectories import time_step
 
-    policy = own_policy(agent)
+    policy = agent.sequence_agent.policy
     shape = policy.time_step_spec.observation[policy_specs.IMAGE_KEY].shape
     generator = np.random.default_rng(0)
     expected_state = state = policy.get_initial_state(1)

@@ -352,7 +352,7 @@ class Ending:
         if kind == "unanswered":
             what = kind
         elif kind == "refused" and not self.has_answers:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):  # Refused for the picture, not the food.
                 image_placement.decode_image((self._folder / entry["image"]).read_bytes())
                 what = entry["error"]
         self._in_a_row = (self._in_a_row + 1 if what == self._last else 1) if what else 0
