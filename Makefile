@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 LOCKS := requirements.txt requirements-dev.txt
 INSTALLED_TENSORFLOW := $(shell cat $(VENV)/.tensorflow_build 2>/dev/null)
 TENSORFLOW ?= $(or $(INSTALLED_TENSORFLOW),lock)
-PYTHON ?= $(shell sh tools/find_python.sh)
+PYTHON ?= $(or $(shell sh tools/find_python.sh 2>/dev/null),python3)
 WORKERS ?= 3
 # Whole modules go to a worker, in the order of tests/conftest.py. Each worker computes on one core; tests of programs wait.
 PYTEST := TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20
@@ -43,7 +43,7 @@ COMPILED := keras2, api_batch_server, batch_api_inference, build_dataset, calibr
 # is resolved; another TensorFlow is installed behind it with what it needs on top.
 WITHOUT_TENSORFLOW := awk '/^tensorflow(-cpu)?==/ { skip = 1 } !skip; !/\\$$/ { skip = 0 }'
 $(STAMP): $(LOCKS)
-	@"$(PYTHON)" tools/check_python.py
+	@sh tools/find_python.sh "$(PYTHON)" >/dev/null
 	@echo "Installing the lock into $(VENV) (about 2 GB on disk, some minutes)"
 	@rm -f $(STAMP)
 	@"$(PYTHON)" -m venv $(VENV)
@@ -125,7 +125,7 @@ submit-batch-inference:  ## jobs that share out a folder of photos
 # uv resolves for all Python versions at once, with the corrections of pyproject.toml. It is no part of the product, hence
 # its own environment.
 lock:  ## writes the lock files again from requirements*.in, with the newest versions that fit
-	@"$(PYTHON)" tools/check_python.py
+	@sh tools/find_python.sh "$(PYTHON)" >/dev/null
 	"$(PYTHON)" -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \

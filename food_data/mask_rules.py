@@ -2,15 +2,14 @@
 
 The main axis of a region is the direction in which its pixels spread most (the first principal
 component of the pixel centres). Along it the region reaches from the 1st to the 99th percentile, so
-that a stalk or a stray pixel does not decide. A rule says what of it the motion takes:
+that a stalk or a stray pixel does not decide. The line goes through the centroid of the
+region. A rule says what of it the motion takes:
 
 | rule       | value      | means                                                            |
 |------------|------------|------------------------------------------------------------------|
 | part       | 1.0        | so much of the axis, about its middle; up to 2, beyond the food   |
 | direction  | "right"    | the end lies further right than the start; exactly vertical axes  |
 |            |            | then point down ("left", "down" and "up" alike)                   |
-| through    | "centroid" | the line goes through the centroid of the region, or ("box") it   |
-|            |            | is the middle line of the rectangle along the axis                |
 
 A worked example: of a bar that covers columns 10..19 and row 5 of a picture of 40 x 20, the pixel
 centres reach from 10.5 to 19.5 with the percentiles at 10.59 and 19.41. Skewering it is (10.59,
@@ -43,14 +42,12 @@ class MaskRule:
 
     part: float = 1.0
     direction: str = "right"
-    through: str = "centroid"
 
     def __post_init__(self) -> None:
         """Checks the values."""
         for name, is_right, expected in (
             ("part", 0 < self.part <= 2, "a number above 0 up to 2"),
             ("direction", self.direction in DIRECTIONS, f"one of {', '.join(DIRECTIONS)}"),
-            ("through", self.through in ("centroid", "box"), "centroid or box"),
         ):
             if not is_right:
                 raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)!r}.")
@@ -89,11 +86,8 @@ def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
     (xx, xy), (_, yy) = points.T @ points
     angle = math.atan2(2 * xy, xx - yy) / 2
     along = np.array([math.cos(angle), math.sin(angle)])  # Of a disc (1, 0).
-    across = np.array([-along[1], along[0]])
     low, high = np.percentile(points @ along, _PERCENTILES)
-    shift = np.percentile(points @ across, _PERCENTILES).mean() if rule.through == "box" else 0.0
-    middle = centroid + shift * across + (low + high) / 2 * along
-    axis = _segment(middle, along, high - low, rule)
+    axis = _segment(centroid + (low + high) / 2 * along, along, high - low, rule)
     return _cut_off(axis, mask.shape[1], mask.shape[0])
 
 
@@ -149,9 +143,9 @@ def read_rules(
     ValueError or UnknownNameError, which name the change."""
     rules = dict(DEFAULT_RULES)
     for one in changes:
-        found = re.fullmatch(r"([^.=]+)\.(part|direction|through)=(.*)", one)
+        found = re.fullmatch(r"([^.=]+)\.(part|direction)=(.*)", one)
         if found is None:
-            expected = "<action>.part=0.5, <action>.direction=right or <action>.through=box"
+            expected = "<action>.part=0.5 or <action>.direction=right"
             raise ValueError(f"--mask_rule: expected {expected}, got {one!r}.")
         action, key, text = found.groups()
         value = annotations.number(text) if key == "part" else text

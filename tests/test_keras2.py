@@ -65,7 +65,7 @@ except tf.errors.NotFoundError:
     pass
 """.replace("SLOW", repr(SLOW))
     names = [str(path.relative_to(ROOT)) for path in programs()]
-    assert {"train.py", "api_server.py", "tools/replay_recordings.py"} <= set(names)
+    assert {"train.py", "api_server.py", "tools/check_gpu.py"} <= set(names)
     printed, errors = run_python(code, *names)
     assert printed.splitlines() == [
         *(f"{name} []" for name in names),
