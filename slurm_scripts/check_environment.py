@@ -1,9 +1,9 @@
-"""Looks at what a job needs, from inside of one, and prints a table.
+"""Looks at packages and GPUs from inside of a job, and prints a table.
 
-    DATA_DIR=data CHECKPOINT_DIR=runs GRES=gpu:1 python slurm_scripts/check_environment.py
+    GRES=gpu:1 python slurm_scripts/check_environment.py
 
-check_environment.slurm calls it; the variables, and MIN_FREE_GB, are settings of cluster.env.
-Exit code 0: all is there; 1: something is missing.
+check_environment.slurm calls it after it has looked at the settings, the folders and the disk, as
+every job does. Exit code 0: all is there; 1: something is missing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from importlib import metadata
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -70,36 +69,11 @@ def tensorflow_rows(gpu_wanted: bool) -> list[Row]:
     ]
 
 
-def folder_rows(data_dir: str, checkpoint_dir: str, min_free_gb: int) -> list[Row]:
-    """Whether data can be read, and checkpoints written to a disk with so many GiB."""
-    rows = [(f"DATA_DIR {data_dir}", "can be read", "")]
-    rows += [(f"CHECKPOINT_DIR {checkpoint_dir}", "can be written to", "")]
-    try:
-        os.listdir(data_dir)
-    except OSError as error:
-        rows[0] = (rows[0][0], str(error), "a folder that can be read")
-    try:
-        with tempfile.NamedTemporaryFile(dir=checkpoint_dir) as file:
-            file.write(bytes(65536))
-            file.flush()
-        free = shutil.disk_usage(checkpoint_dir).free // 2**30
-        need = "" if free >= min_free_gb else f"{min_free_gb} GB"
-        return [rows[0], (rows[1][0], f"{free} GB free", need)]
-    except OSError as error:
-        return [rows[0], (rows[1][0], str(error), "a folder that can be written to")]
-
-
 def main() -> int:
     """Prints the table; see the module."""
-    good = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    folders = (os.environ["DATA_DIR"], os.environ["CHECKPOINT_DIR"])
-    rows = [
-        ("Python", platform.python_version(), "" if good else "3.10 to 3.13"),
-        *package_rows((ROOT / "requirements.txt").read_text(encoding="utf-8")),
-        ("CPUs", str(len(os.sched_getaffinity(0))), ""),
-        *tensorflow_rows("gpu" in os.environ.get("GRES", "")),
-        *folder_rows(*folders, int(os.environ.get("MIN_FREE_GB") or 0)),
-    ]
+    rows = [("Python", platform.python_version(), "")]
+    rows += package_rows((ROOT / "requirements.txt").read_text(encoding="utf-8"))
+    rows += tensorflow_rows("gpu" in os.environ.get("GRES", ""))
     print(f"    {'what':<40}  {'found':<24}  expected")
     for what, found, need in rows:
         print(f"{'NO' if need else 'ok'}  {what:<40}  {found:<24}  {need}".rstrip())

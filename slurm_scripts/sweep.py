@@ -1,8 +1,6 @@
 """The settings of a sweep, and the table of what came of them; run_sweep.slurm calls it.
 
-    python slurm_scripts/sweep.py count sweep.txt            # 3
-    python slurm_scripts/sweep.py bindings sweep.txt 1       # of the second setting, one a line
-    python slurm_scripts/sweep.py table runs/sweep_1         # prints it, at any time
+    python slurm_scripts/sweep.py table runs/sweep_1    # prints it, at any time
 
 A settings file has one line for each run, gin bindings with `;` between; empty lines and those that
 begin with # are none:
@@ -28,56 +26,56 @@ RESULT_FILE = "sweep_result.json"
 _STATES = {None: "running, or killed", 0: "done", 75: "to be continued"}
 
 
-def read_settings(path: pathlib.Path) -> list[list[str]]:
+def read_settings(path: str | pathlib.Path) -> list[list[str]]:
     """The bindings of each setting. Raises ValueError, OSError."""
-    lines = annotations.read_text(path, "settings file")[0].splitlines()
+    lines = annotations.read_text(pathlib.Path(path), "settings file")[0].splitlines()
     lines = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     settings = [[one.strip() for one in line.split(";") if one.strip()] for line in lines]
     wrong = [one for bindings in settings for one in bindings if not one.partition("=")[2]]
     if wrong or not settings:
-        raise ValueError(
-            f"{path}: expected a line for each run, of gin bindings such as "
-            f"Transformer.num_layers = 4 with ; between them, got {wrong[:1] or 'none'}."
-        )
+        expected = "a line for each run, of gin bindings such as Transformer.num_layers = 4 with ;"
+        raise ValueError(f"{path}: expected {expected} between, got {wrong[:1] or 'none'}.")
     return settings
 
 
-def begin(settings_file: pathlib.Path, sweep_dir: pathlib.Path, index: int) -> pathlib.Path:
-    """Makes the folder of a run, and keeps the settings beside all of them. Raises ValueError if
-    there is no such setting, or the folder holds a sweep of other settings."""
-    settings = read_settings(settings_file)
-    if not 0 <= index < len(settings):
-        raise ValueError(
-            f"{settings_file}: expected a setting 0 to {len(settings) - 1}, got {index}. "
-            "Submit with a smaller --array."
-        )
-    folder, kept = sweep_dir / f"setting_{index:03d}", sweep_dir / "settings.txt"
+def _folder(sweep_dir: str, index: int | str) -> pathlib.Path:
+    return pathlib.Path(sweep_dir, f"setting_{int(index):03d}")
+
+
+def begin(settings_file: str, sweep_dir: str, index: str) -> str:
+    """Makes the folder of a run, and keeps the settings beside all of them; the folder and the
+    bindings, a line each. Raises ValueError if there is no such setting, or the folder holds a
+    sweep of other settings."""
+    settings, folder = read_settings(settings_file), _folder(sweep_dir, index)
+    if not 0 <= int(index) < len(settings):
+        expected = f"a setting 0 to {len(settings) - 1}, got {index}. Submit with a smaller --array"
+        raise ValueError(f"{settings_file}: expected {expected}.")
     folder.mkdir(parents=True, exist_ok=True)
+    kept = folder.parent / "settings.txt"
     if not kept.exists():
         _replace(kept, "\n".join("; ".join(bindings) for bindings in settings) + "\n")
     elif read_settings(kept) != settings:
+        text = "Give another --checkpoint_dir, or put the settings back"
         raise ValueError(
-            f"{sweep_dir} holds a sweep of other settings than {settings_file}. Give another "
-            "--checkpoint_dir, or put the settings back."
+            f"{sweep_dir} holds a sweep of other settings than {settings_file}. {text}."
         )
     (folder / RESULT_FILE).unlink(missing_ok=True)
-    return folder
+    return "\n".join([str(folder), *settings[int(index)]])
 
 
-def end(sweep_dir: pathlib.Path, index: int, exit_code: int) -> str:
+def end(sweep_dir: str, index: str, exit_code: str) -> str:
     """Notes how a run ended, and writes the table anew. Returns it."""
-    result = sweep_dir / f"setting_{index:03d}" / RESULT_FILE
-    _replace(result, json.dumps({"exit_code": exit_code}))
+    _replace(_folder(sweep_dir, index) / RESULT_FILE, json.dumps({"exit_code": int(exit_code)}))
     text = table(sweep_dir)
-    _replace(sweep_dir / "table.md", text + "\n")
+    _replace(pathlib.Path(sweep_dir, "table.md"), text + "\n")
     return text
 
 
-def table(sweep_dir: pathlib.Path) -> str:
+def table(sweep_dir: str) -> str:
     """A row for each setting, the best first, those without a result last. Raises OSError."""
     rows, metric = [], "metric"
-    for index, bindings in enumerate(read_settings(sweep_dir / "settings.txt")):
-        folder = sweep_dir / f"setting_{index:03d}"
+    for index, bindings in enumerate(read_settings(pathlib.Path(sweep_dir, "settings.txt"))):
+        folder = _folder(sweep_dir, index)
         found, ended = (
             json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             for path in (folder / "metadata.json", folder / RESULT_FILE)
@@ -101,11 +99,8 @@ def _replace(path: pathlib.Path, text: str) -> None:
 
 
 COMMANDS = {
-    "count": ("settings_file", lambda file: len(read_settings(file))),
-    "bindings": ("settings_file index", lambda file, i: "\n".join(read_settings(file)[i])),
-    "begin": ("settings_file sweep_dir index", begin),
-    "end": ("sweep_dir index exit_code", end),
-    "table": ("sweep_dir", table),
+    "count": lambda file: len(read_settings(file)),
+    **{"begin": begin, "end": end, "table": table},
 }
 
 
@@ -114,15 +109,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, (parameters, _) in COMMANDS.items():
-        command = commands.add_parser(name)
-        for parameter in parameters.split():
-            kind = int if parameter in ("index", "exit_code") else pathlib.Path
-            command.add_argument(parameter, type=kind)
-    command, *values = vars(parser.parse_args(arguments)).values()
+    parser.add_argument("command", choices=COMMANDS)
+    text = (
+        "FOLDER of table; of run_sweep.slurm's: SETTINGS; SETTINGS FOLDER INDEX; FOLDER INDEX CODE"
+    )
+    parser.add_argument("values", nargs="+", metavar="VALUE", help=text)
+    args = parser.parse_args(arguments)
     try:
-        print(COMMANDS[command][1](*values))
+        print(COMMANDS[args.command](*args.values))
     except (ValueError, OSError) as error:
         print(f"sweep.py: {error}", file=sys.stderr)
         return 64

@@ -20,8 +20,6 @@ from tests.slurm import cluster
 
 ROOT = cluster.ROOT
 SCRIPTS = sorted((ROOT / "slurm_scripts").glob("*.slurm"))
-
-
 ASKED = "printf 'asked:'; printf ' <%s>' \"$@\"; echo"
 
 
@@ -67,10 +65,8 @@ def test_a_job_is_submitted_with_the_settings(sbatch, project):
     path.write_bytes(path.read_text().replace("\n", "\r\n").encode("utf-16"))
     done = project.submit("--job-name=mine", "training", "--dataset_file", "my plates.npz")
     log = f"{project.folder}/slurm_outputs/mine-17.out"
-    job, where, follow, *rest = done.stdout.splitlines()
-    assert (job, where) == ("job      17", f"log      {log}")
-    assert shlex.split(follow) == ["follow", "tail", "-F", log]
-    assert rest == ["state    squeue -j 17", "cancel   scancel 17"]
+    assert done.stdout.splitlines()[:2] == ["job      17", f"log      {log}"]
+    assert ["follow", "tail", "-F", log] == shlex.split(done.stdout.splitlines()[2])
     assert arguments_of(sbatch) == [
         *("--parsable", "--output=slurm_outputs/%x-%j.out", "--time=10", "--mem=4G"),
         *("--cpus-per-task=1", "--partition=gpu", "--account=lab", "--constraint=a100&ib"),
@@ -79,42 +75,37 @@ def test_a_job_is_submitted_with_the_settings(sbatch, project):
     ]
 
 
-def test_a_job_waits_for_the_one_that_makes_its_data_set(sbatch, project):
+def test_what_a_job_needs(sbatch, project):
+    """Also the job that makes its data set, as long as that is in the queue."""
     stand_in(sbatch / "squeue", f"[ ! -e '{sbatch}/ended' ] && echo PENDING")
-    project.job("dataset", "synthetic", "--output_file", "my plates.npz")
-    path = project.folder / "my data" / "my plates.npz"
-    for submitted, waits in (
-        (["training", "--dataset_file=my plates.npz"], True),
-        (["evaluation", "--dataset_file", path], True),
-        (["training", "--dataset_file", "others.npz"], False),
-        (["--dependency=after:3", "training", "--dataset_file", path], False),
+    (project.folder / "sweep.txt").write_text("a.b = 1\na.b = 2\n# none\na.b = 3\n")
+    path, waits = project.folder / "my data" / "my plates.npz", "--dependency=afterok:17"
+    for command, wanted, others in (
+        (["dataset", "synthetic", "--output_file", "my plates.npz"], "--gres=none", waits),
+        (["training", "--dataset_file=my plates.npz"], waits, ""),
+        (["evaluation", "--dataset_file", path], waits, ""),
+        (["training", "--dataset_file", "others.npz"], "--gres=gpu:1", waits),
+        (
+            ["--dependency=after:3", "training", "--dataset_file", path],
+            "--dependency=after:3",
+            waits,
+        ),
+        (["batch_inference", "--num_shards=4", "--api_url", "u"], "--gres=none", ""),
+        (["batch_inference", "--num_shards", "4"], "--array=0-3", ""),
+        (["sweep", "--settings_file", "sweep.txt", "--checkpoint_dir", "s"], "--array=0-2", ""),
     ):
-        said = project.submit(*submitted).stdout
-        assert ("--dependency=afterok:17" in arguments_of(sbatch)) == waits, submitted
-        assert ("after    job 17" in said) == waits
+        said = project.submit(*command).stdout
+        assert wanted in arguments_of(sbatch) and others not in arguments_of(sbatch), command
+        assert ("after    job 17" in said) == (wanted == waits)
     (sbatch / "ended").touch()
     project.job("training", "--dataset_file", path)
-    assert not [one for one in arguments_of(sbatch) if "dependency" in one]
-
-
-def test_what_a_job_needs(sbatch, project):
-    (project.folder / "sweep.txt").write_text("a.b = 1\na.b = 2\n# none\na.b = 3\n")
-    for command, expected in (
-        ("dataset synthetic", "--gres=none"),
-        ("batch_inference --num_shards 4 --api_url u", "--gres=none"),
-        ("batch_inference --num_shards 4", "--array=0-3"),
-        ("sweep --settings_file sweep.txt --checkpoint_dir s", "--array=0-2"),
-        ("--time=5 training", "--time=5"),
-    ):
-        assert project.submit(*command.split()).returncode == 0
-        assert expected in arguments_of(sbatch)
+    assert waits not in arguments_of(sbatch)
 
 
 @pytest.mark.parametrize(
     ("changes", "arguments", "message"),
     [
         ({"MEMORY": None}, [], "MEMORY is not set"),
-        ({"DATA_DIR": ""}, [], "DATA_DIR: expected a folder, got nothing"),
         ({"DATA_DIR": "no where"}, [], "DATA_DIR: there is no folder"),
         ({"CHECKPOINT_DIR": "/proc/a"}, [], "CHECKPOINT_DIR: /proc/a cannot be written to"),
         ({"MIN_FREE_GB": "100000000"}, [], "GB free, MIN_FREE_GB asks for 100000000"),
@@ -122,6 +113,7 @@ def test_what_a_job_needs(sbatch, project):
         ({"TIME": "8h"}, [], "TIME: expected D-HH:MM:SS, HH:MM:SS or minutes"),
         ({"TIME": "1"}, [], "expected more than the 60 s of SAVE_SECONDS, got 1"),
         ({"ENVIRONMENT": "none"}, [], "ENVIRONMENT: there is no none/bin/python"),
+        (None, [], "cp slurm_scripts/cluster.env.example"),
         ({"MAX_REQUEUES": "-1"}, [], "MAX_REQUEUES: expected a whole number from 0, got '-1'"),
         ({"TIME": "10'\nX"}, [], "is not what bash can read"),
         ({}, ["trainng"], "got 'trainng'"),
@@ -133,7 +125,8 @@ def test_what_a_job_needs(sbatch, project):
 def test_what_is_wrong_is_explained_before_anything_is_submitted(
     sbatch, project, changes, arguments, message
 ):
-    project.write_settings(**changes)
+    path = project.write_settings(**(changes or {}))
+    path.unlink() if changes is None else None
     # Settings of the shell do not count.
     done = project.submit(*(arguments or ["training"]), MEMORY="4G")
     assert (done.returncode, done.stdout) == (64, "")
@@ -142,7 +135,7 @@ def test_what_is_wrong_is_explained_before_anything_is_submitted(
     assert not (sbatch / "arguments").exists()
 
 
-def test_a_refusal_of_slurm_and_missing_settings_are_explained(sbatch, project):
+def test_a_refusal_of_slurm_is_explained(sbatch, project):
     (sbatch / "code").write_text("1")
     for says, change, choices in (
         ("Invalid account or account/partition combination specified", "ACCOUNT ('')", "sacctmgr"),
@@ -153,18 +146,13 @@ def test_a_refusal_of_slurm_and_missing_settings_are_explained(sbatch, project):
         assert (done.returncode, done.stdout) == (1, "")
         for text in (says, change, choices):
             assert text in done.stderr
-    (project.folder / "slurm_scripts" / "cluster.env").unlink()
-    assert "cp slurm_scripts/cluster.env.example" in project.submit("training").stderr
 
 
-def test_times_of_slurm():
+def test_times_of_slurm_and_what_the_scripts_have_in_common():
     times = {"10": 600, "1:30": 90, "08:00:00": 28800, "2-00": 172800, "1-02:03": 93780}
     script = '. slurm_scripts/common.sh; for time in "$@"; do seconds_of $time; echo; done'
     found = subprocess.check_output(["bash", "-c", script, "job", *times], cwd=ROOT, text=True)
     assert list(map(int, found.split())) == list(times.values())
-
-
-def test_the_example_names_every_setting_and_logs_are_gone_on_with():
     for script in SCRIPTS:
         assert "\n#SBATCH --open-mode=append\n" in script.read_text()
     text = (ROOT / "slurm_scripts" / "cluster.env.example").read_text()
@@ -278,7 +266,6 @@ JOB = """set -euo pipefail
 MAX_REQUEUES=3
 {before}
 run_stoppable USR1 "$@"
-{after}
 end_or_requeue {until}
 """
 
@@ -296,16 +283,13 @@ def job(tmp_path):
     def start(*command, at=None, sent=None, whole_group=False, state="RUNNING", **options):
         (tmp_path / "state").write_text(state)
         (tmp_path / "requeued").unlink(missing_ok=True)
-        parts = {"before": "echo begun", "after": "", "until": "once", **options.pop("job", {})}
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        parts = {"before": "echo begun", "until": "once", **options.pop("job", {})}
+        environment = {key: value for key, value in os.environ.items() if key[:6] != "SLURM_"}
+        environment |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
         process = subprocess.Popen(
             ["bash", "-c", JOB.format(**parts), "job", *command],
             cwd=ROOT,
-            env={
-                **clean,
-                **{"PATH": f"{tmp_path / 'bin'}:{clean['PATH']}", "SLURM_JOB_ID": "7"},
-                **{"REFUSED": "0", **options},
-            },
+            env={**environment, "REFUSED": "0", **options},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -328,7 +312,6 @@ LOST = ["sh", "-c", "exit 75"]
 PYTHON, USR1 = [sys.executable, "-c", PROGRAM], signal.SIGUSR1
 PREEMPTED = {"at": "ready", "sent": signal.SIGTERM, "whole_group": True, "state": "COMPLETING"}
 EARLY = {"before": "trap 'note_signal USR1' USR1; echo begun; sleep 1"}
-LATE = {"after": "echo ran; sleep 1"}
 
 
 @pytest.mark.parametrize(
@@ -343,9 +326,8 @@ LATE = {"after": "echo ran; sleep 1"}
         # Pre-emption tells the shell and the program, and queues the job again itself.
         ([*PYTHON, "0"], PREEMPTED, 75, "Slurm took the job (COMPLETING)", []),
         (LOST, {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2"}, 75, "again", ["5_2"]),
-        # A signal before the program runs is kept, one after it ran changes nothing.
+        # A signal before the program runs is kept.
         (["echo", "ran"], {"at": "begun", "sent": USR1, "job": EARLY}, 75, "got SIGUSR1", ["7"]),
-        (["true"], {"at": "ran", "sent": USR1, "job": LATE}, 0, "ended with exit code 0", []),
         # A server that was told to end is queued again, a run that has finished is done.
         (SERVER, {"at": "ready", "sent": USR1, "job": {"until": "always"}}, 0, "again", ["7"]),
         (LAST, {"at": "ready", "sent": USR1}, 0, "ended with exit code 0", []),
@@ -369,7 +351,6 @@ def test_signals_reach_the_program_once_and_its_code_reaches_slurm(
         ((75, 1), 0, 1),  # the others' 75 only says that they lost the one with the error
         ((9, 2), 0, 2),
         ((9, 75), 1, 1),  # lost again, and nothing was saved in between
-        ((75, 75), 1, 75),  # Slurm may signal the tasks alone
     ],
 )
 def test_the_job_ends_as_its_workers_did(codes, restarts, code, tmp_path):
@@ -418,10 +399,11 @@ def test_table_of_a_sweep(tmp_path, capsys):
 
     assert call("count", file) == "3"
     for index, value in ((0, 0.25), (1, 0.125)):
-        setting = pathlib.Path(call("begin", file, folder, index))
+        setting, *bindings = call("begin", file, folder, index).splitlines()
         found = {"selection_metric": "mae", "metrics": {"mae": value}, "epoch": 3}
-        (setting / "metadata.json").write_text(json.dumps(found))
+        pathlib.Path(setting, "metadata.json").write_text(json.dumps(found))
         text = call("end", folder, index, 0)
+    assert bindings == ["a.rate = 1e-2", "b.layers = 4"]
     assert text.splitlines() == [
         "| setting | state | best epoch | mae | bindings |",
         "|---|---|---|---|---|",
@@ -444,24 +426,19 @@ def test_table_of_a_sweep(tmp_path, capsys):
         assert re.search(f"^64 .*{message}", call("begin", file, folder, index))
 
 
-def test_table_of_the_environment(tmp_path, monkeypatch, capsys):
+def test_table_of_the_environment(monkeypatch, capsys):
     lock = f"numpy=={metadata.version('numpy')} \\\n    --hash=sha256:00\nfilelock==0.0.1\n"
     lock += "none-such==1\nh5py==0.0.1 ; python_full_version < '3.0'\n"
-    assert check_environment.package_rows(lock) == [
+    rows = [
         ("filelock", metadata.version("filelock"), "0.0.1"),
         ("none-such", "not installed", "1"),
     ]
-    rows = check_environment.folder_rows(tmp_path, tmp_path, 10**9)
-    rows += check_environment.folder_rows(tmp_path / "a", tmp_path / "b", 0)
-    assert [need for *_, need in rows] == [
-        *("", "1000000000 GB", "a folder that can be read", "a folder that can be written to")
-    ]
-    for key in ("DATA_DIR", "CHECKPOINT_DIR"):
-        monkeypatch.setenv(key, str(tmp_path))
-    rows = [("GPUs TensorFlow sees", "0", "1 or more")]
-    monkeypatch.setattr(check_environment, "tensorflow_rows", lambda wanted: rows)
+    assert check_environment.package_rows(lock) == rows
+    monkeypatch.setattr(
+        check_environment, "tensorflow_rows", lambda wanted: [*rows, ("a", "1", "")]
+    )
     assert check_environment.main() == 1
-    assert capsys.readouterr().out.splitlines()[-1].endswith("GPUs TensorFlow sees")
+    assert capsys.readouterr().out.splitlines()[-1] == "missing: filelock, none-such"
 
 
 def test_the_lock_goes_into_the_container_without_its_tensorflow():
