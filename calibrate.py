@@ -26,7 +26,7 @@ import dataclasses
 import sys
 
 import checkpoint_directory
-from evaluation import calibration, calibration_fit, report, uncertainty
+from evaluation import calibration_fit, report, uncertainty
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, npz_dataset
 
@@ -48,7 +48,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return evaluation_samples.parse(parser, arguments)
 
 
-def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
+def run(args: argparse.Namespace) -> uncertainty.UncertaintyCalibration:
     """Asks, fits, tests, prints, writes. Returns what it wrote."""
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
     source = uncertainty.parse(args.source, frames.agent)
     fitting, testing = evaluation_samples.calibration_split(samples, args.fraction, args.seed)
     settings = {"batch_size": args.batch_size, "seed": args.seed, "frames": frames}
-    found = uncertainty.collect(source, samples, **settings)
+    found = evaluation_samples.collect(source, samples, **settings)
     fitted = calibration_fit.fit(
         samples.part(fitting),
         found.part(fitting),
@@ -78,8 +78,8 @@ def run(args: argparse.Namespace) -> calibration.UncertaintyCalibration:
         seed=args.seed,
     )
     tested = evaluation_samples.unseen(samples.part(testing), fitted)
-    calibration.write(args.checkpoint_dir, fitted)
-    print(args.checkpoint_dir / calibration.FILE_NAME)
+    uncertainty.write_calibration(args.checkpoint_dir, fitted)
+    print(args.checkpoint_dir / uncertainty.FILE_NAME)
     asking = dataclasses.asdict(fitted.asking)
     print(report.table([[name, report.cell(value)] for name, value in asking.items()]))
     if not len(testing):

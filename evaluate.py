@@ -26,7 +26,7 @@ import sys
 import typing
 
 import checkpoint_directory
-from evaluation import calibration, report, study, uncertainty
+from evaluation import report, study, uncertainty
 from evaluation import samples as evaluation_samples
 from food_data import atomic_files, npz_dataset
 
@@ -61,12 +61,12 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     if args.train_dataset_file is not None:
         train = evaluation_samples.training_samples(args.train_dataset_file)
         samples = dataclasses.replace(samples, train=train)
-    calibrated = calibration.of_checkpoint(contents)
+    calibrated = uncertainty.calibration_of(contents)
     frames = evaluation_samples.model(contents, args, samples)
     passes = frames.framing.passes
     if calibrated is not None and calibrated.fitted_on.passes != passes:
         print(
-            f"{calibration.FILE_NAME} is of answers with --passes {calibrated.fitted_on.passes}, "
+            f"{uncertainty.FILE_NAME} is of answers with --passes {calibrated.fitted_on.passes}, "
             f"these are with {passes}: it is left out"
         )
         calibrated = None
@@ -85,17 +85,15 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     if args.compare is not None:
         theirs = checkpoint_directory.read_contents(args.compare)
         other = theirs.directory.name, evaluation_samples.model(theirs, args, samples)
-    # The default source is asked too where something needs it, the calibrated one first.
-    fitted_on = None if calibrated is None else calibrated.fitted_on
-    sources = [uncertainty.parse(one, frames.agent, fitted_on) for one in args.uncertainty]
-    if fitted_on is not None:
-        sources = [source for source in sources if not source.is_of(fitted_on)]
-    if fitted_on is not None or (args.report_dir or args.absent_food) and not sources:
-        sources.insert(0, uncertainty.parse("default", frames.agent, fitted_on))
+    # The default source comes first where something needs it: it is the calibrated one.
+    fitted_on, names = None if calibrated is None else calibrated.fitted_on, list(args.uncertainty)
+    if fitted_on is not None or (args.report_dir or args.absent_food) and not names:
+        names.insert(0, "default")
+    sources = [uncertainty.parse(one, frames.agent, fitted_on) for one in names]
     document = about | study.run(
         samples,
         frames,
-        sources=sources,
+        sources=list(dict.fromkeys(sources)),
         calibrated=calibrated,
         other=other,
         seed=args.seed,

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evaluation import calibration, metrics, statistics, uncertainty
+from evaluation import metrics, statistics, uncertainty
 from evaluation.samples import Pieces, Samples
 from evaluation.uncertainty import Estimate
 from food_data import npz_dataset
@@ -51,22 +51,22 @@ def fit(
     limits: tuple[float, float] = LIMITS,
     floor_error_rate: float = FLOOR_ERROR_RATE,
     seed: int = 0,
-) -> calibration.UncertaintyCalibration:
+) -> uncertainty.UncertaintyCalibration:
     """Everything that `uncertainty.json` holds, of what a source says about samples that did not
-    train. `calibration` says what the other arguments mean. Raises ValueError if a value is out of
+    train. `uncertainty` says what the other arguments mean. Raises ValueError if a value is out of
     range or not finite, or there are too few samples for the promise; says how many are needed."""
     if not 0 <= floor_error_rate <= 1:
         raise ValueError(f"Expected a floor of 0..1, got {floor_error_rate}.")
     pieces, pictures = samples.pieces, samples.picture_ids
     error = pieces.nearest(estimate.answers) - np.asarray(estimate.answers, np.float64)
-    scales = np.square(error / np.maximum(estimate.std, calibration.MIN_STD)).mean(axis=0) ** 0.5
+    scales = np.square(error / np.maximum(estimate.std, uncertainty.MIN_STD)).mean(axis=0) ** 0.5
     right = ~is_wrong(estimate.answers, pieces, *limits)
     if pieces.elongated is None:
         limits = limits[0], None
     regions = fit_regions(estimate, pieces, coverage)
     doubt = 1 - _held_out_chances(estimate.inputs, right, pictures)
     asking = choose_threshold(doubt, ~right, query_rate, pictures, seed)
-    fitted_on = calibration.FittedOn(
+    fitted_on = uncertainty.FittedOn(
         source=source.name,
         score=next(iter(estimate.scores)),
         scope=source.scope,
@@ -81,13 +81,13 @@ def fit(
         passes=passes,
         pieces="any",
     )
-    return calibration.UncertaintyCalibration(
-        format_version=calibration.FORMAT_VERSION,
+    return uncertainty.UncertaintyCalibration(
+        format_version=uncertainty.FORMAT_VERSION,
         fitted_on=fitted_on,
         std_scale=tuple(scales.tolist()),
-        min_std=calibration.MIN_STD,
+        min_std=uncertainty.MIN_STD,
         regions=regions,
-        asking=calibration.AskHuman(
+        asking=uncertainty.AskHuman(
             **asking,
             target="query_rate",
             target_rate=query_rate,
@@ -121,7 +121,7 @@ def axis_errors(answers: np.ndarray, pieces: Pieces) -> np.ndarray:
 
 def fit_regions(
     estimate: Estimate, pieces: Pieces, coverage: float = 0.9
-) -> calibration.ConformalRegions:
+) -> uncertainty.ConformalRegions:
     """Regions of a calibration split, with sectors if it is known what is elongated."""
     found, sizes = estimate.part(pieces.rows), {}
     distance = metrics.midpoint_distances(found.answers, pieces.labels)
@@ -135,12 +135,12 @@ def fit_regions(
             continue
         angles = axis_errors(found.answers, pieces)
         if kind:
-            angles = angles / (found.features["axis_spread"] + calibration.ANGLE_FLOOR_DEG)
+            angles = angles / (found.features["axis_spread"] + uncertainty.ANGLE_FLOOR_DEG)
         ordered = [np.sort(one[pieces.nearest_rows(found.answers)]) for one in (disc, angles)]
         ranks = [np.searchsorted(*both) for both in zip(ordered, (disc, angles))]
         rank = int(conformal_quantile(pieces.smallest(np.maximum(*ranks)), coverage))
         sizes[f"disc{kind}"], sizes[f"sector{kind}"] = (float(one[rank]) for one in ordered)
-    return calibration.ConformalRegions(coverage=coverage, floor=FLOOR, adaptive=True, **sizes)
+    return uncertainty.ConformalRegions(coverage=coverage, floor=FLOOR, adaptive=True, **sizes)
 
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
@@ -163,7 +163,7 @@ def choose_threshold(
     doubt: np.ndarray, wrong: np.ndarray, rate: float, pictures: np.ndarray, seed: int
 ) -> dict[str, float]:
     """The threshold of n doubts, some of whose answers are `wrong`, and what to expect of it, as
-    `calibration.AskHuman` names them; see the module."""
+    `uncertainty.AskHuman` names them; see the module."""
     import scipy.special  # Slow, so not for --help.
 
     order = np.random.default_rng(seed).permutation(len(pictures))
@@ -183,7 +183,7 @@ def choose_threshold(
 
 def fit_confidence(
     inputs: Mapping[str, np.ndarray], right: np.ndarray, limits: tuple[float, float | None]
-) -> calibration.Confidence:
+) -> uncertainty.Confidence:
     """The logistic regression of the highest likelihood, less half the squared weights (of the bias
     a hundredth), so that few samples, or answers that are all right, make no certainty."""
     import sklearn.linear_model  # Slow, so not for --help.
@@ -199,7 +199,7 @@ def fit_confidence(
     rows, classes = np.tile(design, (2, 1)), np.repeat([True, False], len(right))
     *weights, bias = model.fit(rows, classes, np.concatenate([right, ~right])).coef_[0].tolist()
     fitted = tuple(means.tolist()), tuple(stds.tolist()), tuple(weights), 10 * bias
-    return calibration.Confidence(tuple(inputs), *fitted, *limits)
+    return uncertainty.Confidence(tuple(inputs), *fitted, *limits)
 
 
 def _held_out_chances(
@@ -216,7 +216,7 @@ def _held_out_chances(
 
 
 def contained(
-    calibrated: calibration.UncertaintyCalibration, estimate: Estimate, pieces: Pieces
+    calibrated: uncertainty.UncertaintyCalibration, estimate: Estimate, pieces: Pieces
 ) -> dict[str, np.ndarray]:
     """Whether regions hold a right piece, bool [n]: 'disc', 'box' and, where directions are known,
     'both', disc and sector together."""
@@ -232,7 +232,7 @@ def contained(
 
 
 def figures(
-    calibrated: calibration.UncertaintyCalibration,
+    calibrated: uncertainty.UncertaintyCalibration,
     estimate: Estimate,
     samples: Samples,
     seed: int = 0,

@@ -18,18 +18,28 @@ import functools
 import hashlib
 import pathlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
+import tqdm
 from absl import logging
 
 import checkpoint_directory
 from evaluation import metrics, uncertainty
-from food_data import dataset_builder, dataset_check, framing, mask_rules, npz_dataset, rlds, splits
+from food_data import (
+    dataset_builder,
+    dataset_check,
+    framing,
+    image_placement,
+    mask_rules,
+    npz_dataset,
+    rlds,
+    splits,
+)
 
 if typing.TYPE_CHECKING:
-    from evaluation import calibration
+    import agent_wrapper
 
 SPLITS = ("train", "val", "all")
 FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv")
@@ -175,7 +185,7 @@ def training_samples(dataset_file: pathlib.Path) -> Samples:
 
 
 def unseen(
-    samples: Samples, calibrated: calibration.UncertaintyCalibration, leave_out: bool = False
+    samples: Samples, calibrated: uncertainty.UncertaintyCalibration, leave_out: bool = False
 ) -> Samples:
     """The samples, without the pictures that calibrated and other crops of their sources. Raises
     ValueError if there are some that may not be left out, or nothing else."""
@@ -267,8 +277,80 @@ def read(args: argparse.Namespace, contents: checkpoint_directory.Contents) -> S
 
 def model(
     contents: checkpoint_directory.Contents, args: argparse.Namespace, samples: Samples
-) -> uncertainty.Frames:
+) -> Frames:
     """A checkpoint's model with what it looks at, as its metadata or --passes say."""
     framed = checkpoint_directory.framing_of(contents.metadata).instead(args.passes)
     loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
-    return uncertainty.Frames(framed.model(loaded.agent), samples.dataset, framed)
+    return Frames(framed.model(loaded.agent), samples.dataset, framed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """What the last pass of a model looks at: crops, which the answers of `agent` choose, of the
+    data set's photos, or of its pictures where it has none."""
+
+    agent: agent_wrapper.Agent | framing.Voted
+    dataset: npz_dataset.FoodDataset
+    framing: framing.Framing
+
+    def look(
+        self, rows: np.ndarray, images: np.ndarray, embeddings: np.ndarray
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """What the last pass sees of samples `rows`, uint8 [B, H, W, 3], and `framing.relative` of
+        it; `images` are what the first pass sees."""
+        files, photos = self.dataset.photos, images
+        placements = [image_placement.place(images[0], "stretch")[1]] * len(rows)
+        if files is not None:
+            photos = _Photos(files[row].path for row in rows)
+            placements = [files[row].placement for row in rows]
+        firsts = [framing.View(*pair) for pair in zip(images, placements)]
+        views = framing.look(self.agent.forward, photos, firsts, embeddings, self.framing)
+        seen = np.stack([view.square for view in views])
+        return seen, framing.relative([view.placement for view in views], placements)
+
+
+class _Photos(list[pathlib.Path]):
+    """Photos that are read when they are asked for; those of one photo lie side by side."""
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return _decode(super().__getitem__(index))
+
+
+@functools.lru_cache(maxsize=2)
+def _decode(path: pathlib.Path) -> np.ndarray:
+    return image_placement.decode_photo(path.read_bytes())[0]
+
+
+def collect(
+    source: uncertainty.Source,
+    samples: Samples,
+    *,
+    batch_size: int = 32,
+    seed: int = 0,
+    embeddings: np.ndarray | None = None,
+    frames: Frames | None = None,
+) -> uncertainty.Estimate:
+    """Asks a source about n samples, one batch of pictures in memory at a time: the estimate in
+    coordinates of the data set's pictures. `embeddings` float32 [n, 512] are what is asked (None:
+    the samples' own instructions), `frames` says what the last pass looks at (None: one pass)."""
+    dataset, indices, parts = samples.dataset, samples.indices, []
+    starts = range(0, len(samples), batch_size)
+    for start in tqdm.tqdm(starts, unit="batch", leave=False, disable=None):
+        part = slice(start, start + batch_size)
+        images, moved = dataset.images[indices[part]], None
+        asked = dataset.embeddings[indices[part]] if embeddings is None else embeddings[part]
+        asked = np.asarray(asked)
+        if frames is not None:
+            images, moved = frames.look(indices[part], images, asked)
+        found = source(images, asked, (seed + start) % 2**31)
+        parts.append(found if moved is None else found.moved(*moved))
+
+    def joined(tables: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([one[name] for one in tables]) for name in tables[0]}
+
+    return uncertainty.Estimate(
+        np.concatenate([one.answers for one in parts]),
+        np.concatenate([one.std for one in parts]),
+        joined([one.scores for one in parts]),
+        joined([one.features for one in parts]),
+    )

@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from evaluation import calibration, calibration_fit, metrics, report, statistics, uncertainty
+from evaluation import calibration_fit, metrics, report, statistics, uncertainty
+from evaluation import samples as evaluation_samples
 from evaluation.samples import Samples
 from evaluation.uncertainty import Estimate
 from food_data import mask_rules
@@ -28,11 +29,11 @@ CENTRE = np.array([0.25, 0.5, 0.75, 0.5])
 
 def run(
     samples: Samples,
-    frames: uncertainty.Frames,
+    frames: evaluation_samples.Frames,
     *,
     sources: Sequence[uncertainty.Source] = (),
-    calibrated: calibration.UncertaintyCalibration | None = None,
-    other: tuple[str, uncertainty.Frames] | None = None,
+    calibrated: uncertainty.UncertaintyCalibration | None = None,
+    other: tuple[str, evaluation_samples.Frames] | None = None,
     seed: int = 0,
     batch_size: int = 32,
     instructions: Mapping[tuple[str, str], np.ndarray] | None = None,
@@ -48,7 +49,7 @@ def run(
 
     def ask(source: uncertainty.Source, which: Samples = samples, **how: object) -> Estimate:
         settings = {"batch_size": batch_size, "seed": seed, "frames": frames}
-        return uncertainty.collect(source, which, **(settings | how))
+        return evaluation_samples.collect(source, which, **(settings | how))
 
     plain, pictures = uncertainty.Source(frames.agent), samples.pictures
     answers = {"model": ask(plain).answers}
@@ -72,7 +73,7 @@ def run(
     estimates, found["uncertainty"] = [ask(source) for source in sources], []
     first = estimates[0] if estimates else None
     for source, estimate in zip(sources, estimates):
-        std = {source.label: np.maximum(estimate.std, calibration.MIN_STD)}
+        std = {source.label: np.maximum(estimate.std, uncertainty.MIN_STD)}
         if calibrated is not None and estimate is first:
             std[f"{source.label}, calibrated"] = calibrated.calibrated_std(estimate.std)
         nearest, score = samples.pieces.nearest(estimate.answers), next(iter(estimate.scores))
@@ -134,7 +135,7 @@ def columns_of(answers: np.ndarray, samples: Samples) -> dict[str, np.ndarray]:
 def _examples(
     samples: Samples,
     found: Estimate,
-    calibrated: calibration.UncertaintyCalibration | None,
+    calibrated: uncertainty.UncertaintyCalibration | None,
     number: int,
 ) -> dict[str, list[dict[str, typing.Any]]]:
     """{'worst', 'most_uncertain'}: so many samples each, with their pictures."""

@@ -27,7 +27,6 @@ import numpy as np
 from absl import logging
 
 import policy_specs
-from evaluation import calibration as uncertainty_calibration
 from evaluation import uncertainty
 from food_data import embedding_store, framing, image_placement
 from serving import schemas
@@ -55,7 +54,7 @@ class Predictor:
         embeddings: embedding_store.EmbeddingStore,
         placement_mode: str | None,
         version: str,
-        calibration: uncertainty_calibration.UncertaintyCalibration | None = None,
+        calibration: uncertainty.UncertaintyCalibration | None = None,
         framed: framing.Framing | None = None,
         encoder: Any = None,
         trained_pairs: Collection[tuple[str, str]] | None = None,
@@ -98,7 +97,7 @@ class Predictor:
 
         contents = checkpoint_directory.read_contents(directory)
         directory = contents.directory
-        calibration = uncertainty_calibration.of_checkpoint(contents)
+        calibration = uncertainty.calibration_of(contents)
         loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
         logging.info(
             "TensorFlow traces %s: seconds, at full size a minute, and again for its ONNX export",
@@ -295,14 +294,14 @@ class UncertaintyJudge:
 
     def __init__(
         self,
-        calibration: uncertainty_calibration.UncertaintyCalibration,
+        calibration: uncertainty.UncertaintyCalibration,
         model: Any,
         act_below_floor: bool = False,
     ) -> None:
         try:
             uncertainty.parse("default", model, calibration.fitted_on)
         except ValueError as error:
-            text = f"{uncertainty_calibration.FILE_NAME} was fitted to a source that this server"
+            text = f"{uncertainty.FILE_NAME} was fitted to a source that this server"
             text += f" does not compute: {error} Run calibrate.py anew, or take the file away."
             raise ValueError(text) from error
         self.calibration = calibration
@@ -310,11 +309,11 @@ class UncertaintyJudge:
         if self.asks_always:
             text = "%s misses its floor: the human is asked about every answer. Calibrate again, or"
             text += " start with --act_below_floor to use its threshold all the same."
-            logging.warning(text, uncertainty_calibration.FILE_NAME)
+            logging.warning(text, uncertainty.FILE_NAME)
 
     def judge(
         self, model: Any, view: framing.View, first: image_placement.Placement, vector: np.ndarray
-    ) -> tuple[uncertainty_calibration.CalibratedAnswer, np.ndarray | None]:
+    ) -> tuple[uncertainty.CalibratedAnswer, np.ndarray | None]:
         """Runs the model once more, or with dropout, as the calibration was fitted; also its answer
         without dropout, where that was one of the two."""
         fitted = self.calibration.fitted_on
@@ -326,7 +325,7 @@ class UncertaintyJudge:
         return verdict, estimate.answers[0] if fitted.source == "token_distribution" else None
 
     def fields(
-        self, found: uncertainty_calibration.CalibratedAnswer, placement: image_placement.Placement
+        self, found: uncertainty.CalibratedAnswer, placement: image_placement.Placement
     ) -> dict[str, Any]:
         """The entry 'uncertainty' of an answer; lengths in 0..1 of the picture, and pixels."""
         asking, fitted = self.calibration.asking, self.calibration.fitted_on

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 import checkpoint_directory
 import checkpoint_files
-from evaluation import calibration
+from evaluation import uncertainty
 from food_data import embedding_store
 from tests import uncertainty_stubs
 
@@ -74,7 +74,7 @@ def calibrate(run: pathlib.Path) -> None:
     one = uncertainty_stubs.calibration()
     digest = checkpoint_directory.weights_digest(run)
     fitted_on = dataclasses.replace(one.fitted_on, weights_sha256=digest)
-    calibration.write(run, dataclasses.replace(one, fitted_on=fitted_on))
+    uncertainty.write_calibration(run, dataclasses.replace(one, fitted_on=fitted_on))
 
 
 def killed_at(stop: int | None, action: Callable[[], None]) -> bool:
@@ -136,7 +136,7 @@ def look(run: pathlib.Path) -> int:
     if contents.calibration is not None:
         # Whole; of the weights before, it is refused and never used for others.
         try:
-            calibration.of_checkpoint(contents)
+            uncertainty.calibration_of(contents)
         except ValueError as error:
             assert "expected the weights that were calibrated" in str(error), error
     for folder in (run / "cache").iterdir():
@@ -160,7 +160,7 @@ def main(folder: pathlib.Path) -> None:
         assert look(run) == 3
         left = [path.name for path in (*run.glob(".*"), *run.glob("embeddings/.*"))]
         assert not [name for name in left if not name.startswith(".uncertainty")], (stop, left)
-        assert calibration.of_checkpoint(checkpoint_directory.read_contents(run)) is not None
+        assert uncertainty.calibration_of(checkpoint_directory.read_contents(run)) is not None
         shutil.rmtree(run)
         stop += 1
     assert steps == sorted(steps) and set(steps) == {1, 2}

@@ -7,7 +7,7 @@ import pytest
 
 import calibrate
 import evaluate
-from evaluation import calibration
+from evaluation import uncertainty
 from food_data import npz_dataset, splits
 from tests import training_fixtures
 from tests.evaluation.agents import _loaded, load_once  # noqa: F401
@@ -70,7 +70,7 @@ def test_a_useless_model_is_named_and_has_an_exit_code_of_its_own(folder, run_di
     assert "BELOW THE FLOOR" in said.err
     assert "expected at most 25.0%" in said.err
     assert "it misses its floor: servers ask about every answer" in said.out
-    found = calibration.parse((run_dir / calibration.FILE_NAME).read_text(), "")
+    found = uncertainty.read_calibration((run_dir / uncertainty.FILE_NAME).read_text(), "")
     assert not found.asking.meets_floor
     assert found.asking.expected_error_rate > 0.25
 
@@ -80,7 +80,7 @@ def test_all_samples_may_calibrate(folder, run_dir, capsys):
     more += ["--error_limit", "0.7", "--coverage", "0.8", "--floor_error_rate", "0.9"]
     assert calibrate.main(_flags(run_dir, folder, *SOURCE, *more)) == 0, capsys.readouterr().err
     assert "nothing is left to test on" in capsys.readouterr().out
-    found = calibration.parse((run_dir / calibration.FILE_NAME).read_text(), "")
+    found = uncertainty.read_calibration((run_dir / uncertainty.FILE_NAME).read_text(), "")
     assert found.fitted_on.num_calibration_samples == 48
     assert (found.asking.target, found.asking.target_rate) == ("query_rate", 0.1)
     assert (found.asking.error_limit, found.regions.coverage) == (0.7, 0.8)

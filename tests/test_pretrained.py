@@ -7,7 +7,7 @@ import pytest
 
 import checkpoint_directory
 from evaluation import metrics, study, uncertainty
-from evaluation.samples import Samples
+from evaluation.samples import Samples, collect
 from food_data.synthetic import plates as synthetic_plates
 
 DIRECTORY = pathlib.Path(__file__).parents[1] / "pretrained" / "lite"
@@ -29,13 +29,13 @@ def test_finds_the_instructed_food_on_plates_that_it_has_not_seen():
         columns = study.columns_of(answers, samples).items()
         return {name: metrics.mean_of_known(values) for name, values in columns}
 
-    found = errors(uncertainty.collect(source, samples).answers)
+    found = errors(collect(source, samples).answers)
     assert found["centroid_mae"] < 0.025
     assert found["hit_rate"] > 0.92
     assert found["nearest_item_rate"] > 0.95
     # Round foods have no direction, so the mean over all foods stays above that of long ones.
     assert found["angle_mae_mod180_deg"] < 15
-    swapped = errors(uncertainty.collect(source, samples, embeddings=other).answers)
+    swapped = errors(collect(source, samples, embeddings=other).answers)
     assert swapped["angle_mae_mod180_deg"] > 20
     assert swapped["nearest_item_rate"] < 0.65
     mean = np.tile(plates.actions.mean(axis=0), (len(plates), 1))

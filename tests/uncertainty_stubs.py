@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluation import calibration as uncertainty_calibration
+from evaluation import uncertainty
 from tests import serving_stubs
 
 
@@ -35,15 +35,11 @@ def calibration(
     sizes = {"disc": 0.1, "disc_adaptive": 1.5, "box": 0.05, "box_adaptive": 40.0}
     sizes = {"coverage": 0.9, "floor": 0.01, "adaptive": False, **sizes, **regions}
     num_samples, hashes = 4 if scope else 1, ("cd" * 32, ("p", "q"), "ef" * 32)
-    return uncertainty_calibration.UncertaintyCalibration(
+    return uncertainty.UncertaintyCalibration(
         format_version=1,
-        fitted_on=uncertainty_calibration.FittedOn(
-            source, score, scope, num_samples, "ab" * 32, 3, *hashes
-        ),
+        fitted_on=uncertainty.FittedOn(source, score, scope, num_samples, "ab" * 32, 3, *hashes),
         std_scale=(2.0, 2.0, 2.0, 2.0),
         min_std=0.001,
-        regions=uncertainty_calibration.ConformalRegions(**sizes),
-        asking=uncertainty_calibration.AskHuman(
-            threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03
-        ),
+        regions=uncertainty.ConformalRegions(**sizes),
+        asking=uncertainty.AskHuman(threshold, "query_rate", 0.2, 0.05, 0.95, 0.2, 0.01, 0.03),
     )

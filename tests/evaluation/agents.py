@@ -16,7 +16,7 @@ import pytest
 
 import checkpoint_directory
 from evaluation import calibration_fit, study, uncertainty
-from evaluation.samples import Samples
+from evaluation.samples import Frames, Samples, collect
 from food_data import framing, npz_dataset
 from tests import uncertainty_stubs
 
@@ -68,7 +68,7 @@ def samples(places, per_picture=1, **more):
 
 def frames(samples, agent=None):
     """One pass."""
-    return uncertainty.Frames(agent or OffsetAgent(), samples.dataset, framing.Framing())
+    return Frames(agent or OffsetAgent(), samples.dataset, framing.Framing())
 
 
 def tokens(agent=None):
@@ -107,7 +107,7 @@ def hostile_document():
         asked, frames(asked), sources=[source], other=(HOSTILE, other), num_examples=2
     )
     known = uncertainty_stubs.calibration(source=HOSTILE)
-    estimate = uncertainty.collect(source, asked)
+    estimate = collect(source, asked)
     document["calibration"] = calibration_fit.figures(known, estimate, asked)
     document["absent_food"] = {"n": 12, "auroc": 0.5}
     document["examples"]["worst"][0] |= {"asked": True, "radius": 0.08}

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from evaluation import calibration, uncertainty
+from evaluation import uncertainty
 from tests import uncertainty_stubs
 
 
@@ -20,7 +20,7 @@ def with_a_chance():
     """Weight -3 of a rivalry with mean 0.2 and std 0.1; sectors of 2 (spread + 5) degrees."""
     known = example(threshold=0.5)
     regions = dataclasses.replace(known.regions, sector=30.0, sector_adaptive=2.0)
-    chance = calibration.Confidence(("rivalry",), (0.2,), (0.1,), (-3.0,), 1.0, 0.05, 20.0)
+    chance = uncertainty.Confidence(("rivalry",), (0.2,), (0.1,), (-3.0,), 1.0, 0.05, 20.0)
     return dataclasses.replace(known, regions=regions, confidence=chance)
 
 
@@ -72,8 +72,8 @@ def test_asking_and_estimates_that_are_refused():
 def test_the_file_is_read_as_it_was_written_and_older_ones_too(tmp_path):
     path = tmp_path / "uncertainty.json"
     for one in (with_a_chance(), example()):
-        calibration.write(tmp_path, one)
-        assert calibration.parse(path.read_text(), "") == one
+        uncertainty.write_calibration(tmp_path, one)
+        assert uncertainty.read_calibration(path.read_text(), "") == one
     assert [path.name for path in tmp_path.iterdir()] == ["uncertainty.json"]
     values = json.loads(path.read_text())
     # Files of before there were chances, sectors, passes, equal pieces and floors.
@@ -81,7 +81,7 @@ def test_the_file_is_read_as_it_was_written_and_older_ones_too(tmp_path):
     del values["fitted_on"]["passes"], values["fitted_on"]["pieces"]
     for name in ("angle_limit", "floor_error_rate", "meets_floor"):
         del values["asking"][name]
-    assert calibration.parse(json.dumps(values), "") == example()
+    assert uncertainty.read_calibration(json.dumps(values), "") == example()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_bad_files_are_refused(path, value, message):
         inner = inner[parent]
     inner[name] = value
     with pytest.raises(ValueError, match=f"the file: .*{message}"):
-        calibration.parse(json.dumps(values), "the file")
+        uncertainty.read_calibration(json.dumps(values), "the file")
     for text in ("{}", "{", "[" * 10**5):
         with pytest.raises(ValueError, match="the file: "):
-            calibration.parse(text, "the file")
+            uncertainty.read_calibration(text, "the file")

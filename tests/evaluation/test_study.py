@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation import calibration_fit, report, study, uncertainty
-from evaluation.samples import Samples, calibration_split
+from evaluation.samples import Samples, calibration_split, collect
 from food_data import npz_dataset
 from tests import uncertainty_stubs
 from tests.evaluation import agents
@@ -70,7 +70,7 @@ def everything():
     source = agents.tokens()
     samples = agents.samples(places, per_picture=2, foods=["banana", "rice"] * 40)
     fitting, testing = calibration_split(samples, 0.5, 0)
-    estimate = uncertainty.collect(source, samples)
+    estimate = collect(source, samples)
     fitted = calibration_fit.fit(
         samples.part(fitting), estimate.part(fitting), source, weights_sha256="w", coverage=0.8
     )

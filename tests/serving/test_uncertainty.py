@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import checkpoint_directory
-from evaluation import calibration as uncertainty_calibration
-from evaluation import uncertainty as uncertainty_estimate
+from evaluation import uncertainty
 from food_data import framing, image_placement
 from serving import app, predictor
 from tests import serving_stubs
@@ -38,7 +37,7 @@ def test_lengths_in_a_picture_that_is_not_square():
     judge = predictor.UncertaintyJudge(calibration(), TokenModel())
     given = np.array([[0.25, 0.5, 0.75, 0.5]]), np.full((1, 4), 0.01)
     width = {"credible_width": np.array([0.1])}
-    found = judge.calibration.apply(uncertainty_estimate.Estimate(*given, width))
+    found = judge.calibration.apply(uncertainty.Estimate(*given, width))
     _, placement = image_placement.place(PICTURE, "letterbox")
     fields = judge.fields(found, placement)
     names = ("center_x", "center_y", "radius_x", "radius_y")
@@ -95,7 +94,7 @@ def test_a_calibration_that_is_damaged_or_of_another_model_is_an_error(tmp_path,
     monkeypatch.setattr(checkpoint_directory, "load", loaded)
     monkeypatch.setattr(predictor, "create_engine", lambda *arguments: TokenModel())
     assert load() is None
-    uncertainty_calibration.write(tmp_path, calibration())
+    uncertainty.write_calibration(tmp_path, calibration())
     assert dataclasses.asdict(load().calibration) == dataclasses.asdict(calibration())
     of_others = functools.partial(contents, digest="other")
     monkeypatch.setattr(checkpoint_directory, "read_contents", of_others)
