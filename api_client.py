@@ -11,10 +11,9 @@ or, from a shell, where --save_picture also draws the motion on the photo:
     python api_client.py --api_url http://127.0.0.1:8080 --image plate.jpg \
         --action skewering --food_type strawberry --save_picture answer.png
 
-A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment. The same calls before a
-checkpoint in this process: `policy.CheckpointPolicy`.
-
-Exit code of the program 0: answered; 1: not, with the reason on stderr; 2: wrong flags.
+A server with keys wants one: `api_key=`, or RT1_API_KEY in the environment. A checkpoint in this
+process takes the same calls: `policy.CheckpointPolicy`. Exit code of the program 0: answered;
+1: not, with the reason on stderr; 2: wrong flags.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
@@ -138,8 +137,8 @@ class BatchPrediction:
 
 
 class Policy(contextlib.AbstractContextManager):
-    """Says where to move for an action on a food; as a context manager it is closed. It also has
-    `model_version`, `available_combinations` and `close`, as `FoodAcquisitionClient` does."""
+    """Says where to move for an action on a food. It also has `model_version`,
+    `available_combinations` and `close`, as `FoodAcquisitionClient` does."""
 
     def predict(
         self,
@@ -194,6 +193,11 @@ class FoodAcquisitionClient(Policy):
     """Talks to one server over one kept-alive connection, from one thread: a program with several
     makes a client in each, and the server batches what they ask at a time."""
 
+    # Before the first further try, cut by up to a half at random; it doubles each time. A server's
+    # Retry-After is waited for in addition; one that wants more than max_wait_s is given up.
+    backoff_s, max_wait_s = 0.5, 60.0
+    sleep = staticmethod(time.sleep)  # A program that has to end soon sets one that can be woken.
+
     def __init__(
         self,
         api_url: str,
@@ -201,18 +205,12 @@ class FoodAcquisitionClient(Policy):
         api_key: str | None = None,
         timeout_s: float = 30.0,
         retries: int = 3,
-        backoff_s: float = 0.5,
-        max_wait_s: float = 60.0,
-        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Args; ValueError for an address or a key that cannot be one:
         api_url: such as "http://127.0.0.1:8080"; this computer is never asked through a proxy.
         api_key: unless given, that of RT1_API_KEY in the environment.
         timeout_s: longest silence of the server before a request is given up.
         retries: further tries after status 429 or 503 or a failed connection; the rest is final.
-        backoff_s: before the first one, cut by up to a half at random; it doubles each time. A
-            server's Retry-After is waited for in addition, up to max_wait_s in all.
-        sleep: waits so many seconds; one that can be woken ends a program sooner.
         """
         match = _URL.fullmatch(api_url.strip().rstrip("/"))
         if match is None or int((match[2] or ":0")[1:]) > 65535:
@@ -226,25 +224,24 @@ class FoodAcquisitionClient(Policy):
             raise ValueError("api_key: expected printable ASCII characters, got others.")
 
         class Retry(urllib3.Retry):
-            def increment(self, *args: Any, **kwargs: Any) -> urllib3.Retry:
+            def increment(retry, *args: Any, **kwargs: Any) -> urllib3.Retry:
                 error, response = kwargs.get("error"), kwargs.get("response")
                 if isinstance(error, urllib3.exceptions.ReadTimeoutError):
                     raise error
-                if response is not None and (_retry_after_s(response.headers) or 0) > max_wait_s:
+                wanted_s = response is not None and _retry_after_s(response.headers)
+                if wanted_s and wanted_s > self.max_wait_s:
                     raise urllib3.exceptions.MaxRetryError(kwargs["_pool"], "")
                 return super().increment(*args, **kwargs)
 
-            def sleep(self, response: Any = None) -> None:
-                wait_s = backoff_s * 2 ** (len(self.history) - 1) * random.uniform(0.5, 1.0)
-                wanted_s = None if response is None else _retry_after_s(response.headers)
-                sleep(min(wait_s + (wanted_s or 0.0), max_wait_s))
+            def sleep(retry, response: Any = None) -> None:
+                wait_s = self.backoff_s * 2 ** (len(retry.history) - 1) * random.uniform(0.5, 1.0)
+                wanted_s = response is not None and _retry_after_s(response.headers)
+                self.sleep(min(wait_s + (wanted_s or 0.0), self.max_wait_s))
 
         final = {"redirect": False, "raise_on_status": False}
         retry = Retry(retries, allowed_methods=None, status_forcelist=_BUSY_STATUSES, **final)
         self._session = requests.Session()
         self._session.mount(f"{self._api_url}/", adapters.HTTPAdapter(max_retries=retry))
-        # `ready` asks whether predictions would be answered now.
-        self._session.mount(f"{self._api_url}/ready", adapters.HTTPAdapter())
         if self._api_key:
             self._session.headers["X-API-Key"] = self._api_key
 
@@ -253,17 +250,8 @@ class FoodAcquisitionClient(Policy):
         self._session.close()
 
     def health(self) -> dict[str, Any]:
-        """What GET /health says. Raises ApiError."""
+        """What GET /health says, `model_loaded` for one. Raises ApiError."""
         return self._request("GET", "/health")
-
-    def ready(self) -> bool:
-        """Whether predictions would be answered now. Raises ApiError if nobody can be asked."""
-        try:
-            return bool(self._request("GET", "/ready")["ready"])
-        except ApiError as error:
-            if error.status != 503:
-                raise
-            return False
 
     def model_version(self) -> str | None:
         """Names the checkpoint that answers; None if the server has none. Raises ApiError."""

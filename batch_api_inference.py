@@ -4,12 +4,9 @@
         --output_file answers.json --action skewering --food_type strawberry
     python batch_api_inference.py --checkpoint_dir runs/first --input_dir plates ...
 
-Pictures with several foods are asked about with --labels, which say what is asked about which
-picture; how good the answers are is what evaluate.py measures, also on samples of a data set.
-
-Writes answers.jsonl while it asks, and in the end beside it answers.json, answers.csv,
-answers_sheet.png (pictures with their answers), and with --overlay_dir each picture with its
-answer. A picture that cannot be used is reported and left out. Other files are counted.
+Writes answers.jsonl while it asks, in the end answers.json and answers.csv beside it, and with
+--overlay_dir each picture with its answer. A picture that cannot be used is reported and left out.
+Other files are counted. evaluate.py asks about labelled pictures and measures the answers.
 
 A run that was killed goes on with --resume: what answers.jsonl holds is not asked again. Large
 folders are shared out with --num_shards N --shard_index I, each shard with an --output_file of its
@@ -49,8 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--recursive", action="store_true", help="and the folders in it")
     add("--output_file", type=_path, required=True, help=".json; the others lie beside it")
     add("--overlay_dir", type=_path, help="folder for every picture with its answer drawn")
-    count = _number(0)
-    add("--sheet_images", type=count, default=60, help="pictures on the sheet (%(default)s)")
     group = parser.add_argument_group("who is asked")
     add = group.add_argument
     who = group.add_mutually_exclusive_group()
@@ -64,11 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--trust_config", action="store_true", help=trust_help)
     asked = parser.add_argument_group("what is asked")
     add = asked.add_argument
-    add("--action", help="such as skewering; without it, the labels say")
-    add("--food_type", help="such as strawberry; without it, the labels say")
-    add("--labels", type=_path, nargs="+", help=".csv or annotations .json: ask about these")
-    add("--label_units", choices=("pixels", "normalised"), default="pixels", help="of a .csv")
-    add("--label_map", type=_path, help="JSON of label -> food")
+    add("--action", help="such as skewering")
+    add("--food_type", help="such as strawberry")
     add("--text", help="the instruction in words, instead of the two, or to be echoed")
     count = _number(0, 64)
     add("--num_samples", type=count, default=16, help="with dropout (%(default)s); 0: one without")
@@ -99,9 +91,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
             f"--shard_index: expected one from 0 below --num_shards ({shards}), got {index}",
         ),
         (
-            not (flags.action and flags.food_type)
-            and not (flags.text or flags.labels or flags.merge),
-            "expected --action and --food_type, --text, or --labels that say what is asked",
+            not (flags.action and flags.food_type or flags.text or flags.merge),
+            "expected --action and --food_type, or --text",
         ),
     ):
         if wrong:
@@ -158,10 +149,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     loaded = policy.CheckpointPolicy.load(args.checkpoint_dir, *how)
 
                 def open_policy() -> api_client.Policy:
-                    how = {"api_key": args.api_key, "sleep": signals.sleep}
-                    return loaded or api_client.FoodAcquisitionClient(
-                        args.api_url, timeout_s=args.timeout_s, **how
+                    if loaded:
+                        return loaded
+                    client = api_client.FoodAcquisitionClient(
+                        args.api_url, api_key=args.api_key, timeout_s=args.timeout_s
                     )
+                    client.sleep = signals.sleep
+                    return client
 
                 document = folder_inference.run(args, open_policy, signals)
         except stop_signals.Preempted as stopped:
@@ -171,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"batch_api_inference.py: {error}", file=sys.stderr)
             return 2 if isinstance(error, folder_inference.JournalError) else 1
     summary = document["summary"]
-    print(f"{summary['answered']} of {summary['questions']} questions answered: {args.output_file}")
+    print(f"{summary['answered']} of {summary['questions']} pictures answered: {args.output_file}")
     if summary["failed"]:
         kinds = (f"{count} {kind}" for kind, count in summary["failed_by_kind"].items())
         print(f"failed: {', '.join(kinds)}")

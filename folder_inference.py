@@ -7,8 +7,8 @@ A run writes `answers.jsonl` while it asks, which is its output, its journal and
     {"image": "broken.jpg", "action": "skewering", ..., "kind": "refused", "status": 422, ...}
 
 Each line is on the disk before its thread asks the next question, so a kill loses at most one
-answer of each thread, and half a line, which is dropped. The last line about a question counts, as
-long as its picture is the same. An answer is the server's JSON object; a failure has a `kind`:
+answer of each thread, and half a line, which is dropped. The last line about a picture counts, as
+long as the picture is the same. An answer is the server's JSON object; a failure has a `kind`:
 
     unreadable   the file, here; --resume asks again
     refused      by the policy, for good
@@ -28,7 +28,6 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.util
-import itertools
 import json
 import os
 import pathlib
@@ -37,7 +36,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import tqdm
 from absl import logging
@@ -45,14 +44,7 @@ from PIL import Image
 
 import api_client
 import folder_outputs
-from food_data import (
-    annotation_formats,
-    annotation_tables,
-    annotations,
-    dataset_builder,
-    image_placement,
-    vocabulary,
-)
+from food_data import image_placement
 from training import stop_signals
 
 # What the names of files end in that can be decoded; HEIC is an extra.
@@ -65,7 +57,9 @@ _ENDINGS = sorted(
 _ENDINGS = (*_ENDINGS, *(_HEIC if importlib.util.find_spec("pillow_heif") else ()))
 _LARGEST_FILE_BYTES = 512 * 1024 * 1024
 _FORMAT = 2
-_SETTINGS = ("action", "food_type", "text", "num_samples", "seed", "dropout_scope", "resize")
+_SETTINGS = (
+    *("action", "food_type", "text", "num_samples", "seed", "dropout_scope", "resize", "passes"),
+)
 # About the picture or its instruction: asking again would change nothing; about any request.
 _REFUSALS, _OF_THE_RUN = (400, 413, 415, 422), (401, 403, 404, 405)
 
@@ -74,15 +68,6 @@ Entry = folder_outputs.Entry
 
 class JournalError(ValueError):
     """Lines that do not belong to this run, or would be lost."""
-
-
-class Question(NamedTuple):
-    """A picture, relative to the folder with "/" between the parts, and the instruction; equal to
-    `folder_outputs.key_of` its line."""
-
-    image: str
-    action: str | None
-    food_type: str | None
 
 
 def find_pictures(
@@ -127,46 +112,9 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
     return text.encode("utf-8", "backslashreplace").decode()  # Names need not be UTF-8.
 
 
-def read_labels(
-    args: argparse.Namespace, known: set[tuple[str, str]]
-) -> tuple[folder_outputs.Labels, dict[str, Any]]:
-    """For each question that label files name its motions; and how many objects were used, lie
-    elsewhere, or are not among the `known` combinations. Files in .csv are about pictures of the
-    folder, those in .json about pictures beside them."""
-    names = vocabulary.BASE.extended(*({pair[i]: () for pair in known} for i in (0, 1)))
-    # The policy says what is wrong with an unreadable picture, and goes on.
-    reading = annotations.Reading(args.input_dir, skip_unreadable=True)
-    pictures = []
-    for file in args.labels:
-        if file.suffix.lower() == ".csv":
-            pictures += annotation_tables.read_csv([file], reading, args.label_units)
-        else:
-            pictures += annotation_formats.read_annotations([file])
-    renamed = dataset_builder.read_label_map(args.label_map, names)
-    found = collections.defaultdict(list)
-    counts, unknown = collections.Counter(used=0, elsewhere=0), collections.Counter()
-    for picture in dataset_builder.resolve_actions(pictures, args.action, names, renamed):
-        path, folder = picture.path.resolve(), args.input_dir.resolve()
-        for one in picture.objects:
-            food = None
-            with contextlib.suppress(vocabulary.UnknownNameError):
-                food = names.canonical_food(one.label)
-            if not path.is_relative_to(folder):
-                counts["elsewhere"] += 1
-            elif (one.action, food) not in known:
-                unknown[f"{one.action} {one.label}"] += 1
-            else:
-                counts["used"] += 1
-                question = Question(path.relative_to(folder).as_posix(), one.action, food)
-                found[question] += [] if one.axis is None else [one.axis]
-    return found, {**counts, "unknown": dict(sorted(unknown.items()))}
-
-
-def plan(
-    args: argparse.Namespace, policy: api_client.Policy
-) -> tuple[list[Question], folder_outputs.Labels, Entry]:
-    """What a run, or a shard of it, is going to ask, labelled motions, which are drawn too, and the
-    first line of its file. ValueError if there is nothing."""
+def plan(args: argparse.Namespace, policy: api_client.Policy) -> tuple[list[str], Entry]:
+    """The pictures that a run, or a shard of it, is going to ask about, and the first line of its
+    file. ValueError if there is nothing."""
     version = policy.model_version()
     if version is None:
         raise ValueError(f"{args.api_url} has no model. Start it with --checkpoint_dir.")
@@ -176,48 +124,32 @@ def plan(
         others = describe_left_out(left_out)
         raise ValueError(f"{args.input_dir} has no pictures of known endings, but {others}.")
     others = sum(count for kind, count in left_out.items() if "folder" not in kind)
-    folder = {"pictures": len(names), "other_files": others, "left_out": left_out}
-    labels, notes = {}, {"folder": folder}
-    asked: dict[str, list[Question]] = {name: [] for name in names}
-    if args.labels:
-        labels, notes["labels"] = read_labels(args, set(policy.available_combinations()))
-    if args.food_type or args.text:
-        asked = {name: [Question(name, args.action, args.food_type)] for name in names}
-    else:
-        for question in sorted(labels, key=folder_outputs.place):
-            asked.get(question.image, []).append(question)
-    questions = everything = list(itertools.chain(*asked.values()))
-    if not everything:
-        raise ValueError(f"The labels say nothing about the {len(asked)} pictures.")
-    settings = {name: getattr(args, name) for name in (*_SETTINGS, "passes")}
+    notes = {"folder": {"pictures": len(names), "other_files": others, "left_out": left_out}}
+    settings = {name: getattr(args, name) for name in _SETTINGS}
     settings |= {"model_version": version, "shard": None}
     if args.shard_index is not None:
-        # By pictures, so that each is read once.
-        mine = itertools.islice(asked.values(), args.shard_index, None, args.num_shards)
-        questions = list(itertools.chain(*mine))
         settings["shard"] = [args.shard_index, args.num_shards]
-        digest = hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()
         notes["shard"] = {"num_shards": args.num_shards, "folder_sha256": digest}
-    notes["questions"] = len(questions)
-    return questions, labels, {"format": _FORMAT, "settings": settings, "notes": notes}
+        names = names[args.shard_index :: args.num_shards]
+    notes["questions"] = len(names)
+    return names, {"format": _FORMAT, "settings": settings, "notes": notes}
 
 
-def read_lines(
-    path: pathlib.Path, content: bytes
-) -> tuple[Entry | None, dict[folder_outputs.Key, Entry]]:
-    """The first line, None of an empty file, and the last line of each question."""
+def read_lines(path: pathlib.Path, content: bytes) -> tuple[Entry | None, dict[str, Entry]]:
+    """The first line, None of an empty file, and the last line of each picture."""
     lines = content[: content.rfind(b"\n") + 1].splitlines()
     try:
         header, *more = map(json.loads, lines) if lines else [None]
         if lines and header["format"] != _FORMAT:
             raise ValueError(f"expected lines of format {_FORMAT}, got {header['format']}")
-        return header, {folder_outputs.key_of(entry): entry for entry in more}
+        return header, {entry["image"]: entry for entry in more}
     except (ValueError, LookupError, TypeError) as error:
         raise JournalError(f"{path} has lines that no run wrote: {error!r}. Delete it.") from error
 
 
-def num_open(header: Entry, entries: Mapping[Question, Entry]) -> int:
-    """How many questions of a run are still to be asked."""
+def num_open(header: Entry, entries: Mapping[str, Entry]) -> int:
+    """About how many pictures a run is still to ask."""
     settled = sum(entry.get("kind") != "unanswered" for entry in entries.values())
     return header["notes"]["questions"] - settled
 
@@ -225,7 +157,7 @@ def num_open(header: Entry, entries: Mapping[Question, Entry]) -> int:
 @contextlib.contextmanager
 def open_lines(
     path: pathlib.Path, header: Entry, resume: bool
-) -> Iterator[tuple[Callable[[Entry], None], dict[Question, Entry]]]:
+) -> Iterator[tuple[Callable[[Entry], None], dict[str, Entry]]]:
     """Opens and locks the .jsonl of a run, to go on with it or to begin anew; JournalError if not.
     Yields what adds a line, which is then on the disk, from any thread; and the last lines."""
     with path.open("a+b", buffering=0) as file:
@@ -298,24 +230,24 @@ def is_same(path: pathlib.Path, was: Entry) -> bool:
         return False
 
 
-def ask(
-    question: Question, policy: api_client.Policy, folder: pathlib.Path, settings: Entry
-) -> Entry:
-    """The line of a question: an answer or a failure."""
-    failed = {**question._asdict(), "kind": "unreadable", "status": None}
+def ask(name: str, policy: api_client.Policy, folder: pathlib.Path, settings: Entry) -> Entry:
+    """The line of a picture: an answer or a failure."""
+    asked = {key: settings[key] for key in ("action", "food_type")}
+    failed = {"image": name, **asked, "kind": "unreadable", "status": None}
     try:
-        image, file = load(folder / question.image)
+        image, file = load(folder / name)
     except (OSError, ValueError) as error:
         return failed | {"error": f"The picture cannot be read: {error}", "request_id": None}
-    asked = {"action": question.action, "food_type": question.food_type, "text": settings["text"]}
-    asked |= {name: settings[name] for name in ("resize", "passes")}
+    given = {f"input_{key}": value for key, value in asked.items()}
+    asked |= {key: settings[key] for key in ("text", "resize", "passes")}
     started = time.perf_counter()
     try:
         if settings["num_samples"]:
-            asked |= {name: settings[name] for name in ("seed", "dropout_scope")}
+            asked |= {key: settings[key] for key in ("seed", "dropout_scope")}
             if settings["seed"] is not None:
-                # Another one for each question, whatever their order.
-                words = "\n".join(map(str, question)).encode("utf-8", "surrogateescape")
+                # Another one for each picture, whatever their order.
+                words = "\n".join((name, *map(str, given.values())))
+                words = words.encode("utf-8", "surrogateescape")
                 asked["seed"] = (settings["seed"] + zlib.crc32(words)) % 2**31
             batch = policy.predict_batch(image, batch_size=settings["num_samples"], **asked)
             prediction = batch.mean_prediction
@@ -326,9 +258,8 @@ def ask(
         why = {"error": error.message, "request_id": error.request_id, "file": file}
         return failed | {"kind": kind, "status": error.status, **why}
     client_ms = round(1000 * (time.perf_counter() - started), 3)
-    answer = {name: value for name, value in prediction.content.items() if name != "success"}
-    answer |= {"input_action": question.action, "input_food_type": question.food_type}
-    return {"image": question.image, **answer, "client_ms": client_ms, "file": file}
+    answer = {key: value for key, value in prediction.content.items() if key != "success"}
+    return {"image": name, **answer, **given, "client_ms": client_ms, "file": file}
 
 
 class Ending:
@@ -373,25 +304,25 @@ def run(
     with contextlib.ExitStack() as stack:
         policies = [stack.enter_context(open_policy()) for _ in range(args.workers)]
         signals.check()
-        questions, labels, header = plan(args, policies[0])
+        names, header = plan(args, policies[0])
         args.output_file.parent.mkdir(parents=True, exist_ok=True)
         path = args.output_file.with_suffix(".jsonl")
         append, known = stack.enter_context(open_lines(path, header, args.resume))
         entries = {
-            question: known[question]
-            for question in questions
-            if question in known
-            and known[question].get("kind") in (None, "refused")
-            and is_same(args.input_dir / question.image, known[question]["file"])
+            name: known[name]
+            for name in names
+            if name in known
+            and known[name].get("kind") in (None, "refused")
+            and is_same(args.input_dir / name, known[name]["file"])
         }
         from_journal = len(entries)
         ending.has_answers = any("kind" not in entry for entry in entries.values())
-        logging.info("%d of %d questions are in the journal", from_journal, len(questions))
+        logging.info("%d of %d questions are in the journal", from_journal, len(names))
 
-        def ask_one(question: Question) -> Entry | None:
+        def ask_one(name: str) -> Entry | None:
             if ending.is_over():
                 return None
-            entry = ask(question, mine.policy, args.input_dir, header["settings"])
+            entry = ask(name, mine.policy, args.input_dir, header["settings"])
             append(entry)
             ending.note(entry)
             return entry
@@ -401,26 +332,25 @@ def run(
         )
         # What is on its way is finished, whatever ends the run.
         stack.callback(pool.shutdown, cancel_futures=True)
-        waiting = [question for question in questions if question not in entries]
-        asked = concurrent.futures.as_completed([pool.submit(ask_one, one) for one in waiting])
-        on_screen = sys.stderr.isatty()
-        how = {"mininterval": 0.1 if on_screen else 10.0, "leave": not on_screen}
-        size = {"total": len(questions), "initial": from_journal, "unit": "question"}
-        bar = tqdm.tqdm(asked, desc="asking", **size, **how)
+        waiting = [pool.submit(ask_one, name) for name in names if name not in entries]
+        every_s = 0.1 if sys.stderr.isatty() else 10.0
+        how = {"total": len(names), "initial": from_journal, "mininterval": every_s}
+        bar = tqdm.tqdm(concurrent.futures.as_completed(waiting), "asking", unit="picture", **how)
         for entry in filter(None, (future.result() for future in bar)):
             if "kind" in entry:
                 logging.warning("%s: %s: %s", entry["image"], entry["kind"], entry["error"])
-            entries[folder_outputs.key_of(entry)] = entry
+            entries[entry["image"]] = entry
         signals.check()
         if ending.reason:
             logging.error("Gave up. %s", ending.reason)
         why = {"kind": "not asked", "status": None, "error": ending.reason, "request_id": None}
-        entries = {one: entries.get(one, {**one._asdict(), **why}) for one in questions}
+        why = {"action": args.action, "food_type": args.food_type, **why}
+        entries = {name: entries.get(name, {"image": name, **why}) for name in names}
         document = folder_outputs.make_document(header["settings"], header["notes"], entries)
         seconds = round(time.monotonic() - started, 3)
         document["summary"] |= {"from_journal": from_journal, "seconds": seconds}
         try:
-            folder_outputs.write_views(document, args, labels, signals.check)
+            folder_outputs.write_views(document, args, signals.check)
         except OSError as error:
             raise OSError(f"{error}. {path} has all answers; --resume uses them.") from error
     return document
@@ -430,7 +360,7 @@ def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[s
     """Puts the lines of all shards, `args.merge`, together and writes the files, as if one run had
     asked all; pictures are drawn if it is said where they are. Raises OSError or ValueError."""
     shards: dict[int, pathlib.Path] = {}
-    entries: dict[Question, Entry] = {}
+    entries: dict[str, Entry] = {}
     first = None
     for path in (file.with_suffix(".jsonl") for file in args.merge):
         header, more = read_lines(path, path.read_bytes())
@@ -454,5 +384,5 @@ def merge(args: argparse.Namespace, signals: stop_signals.StopSignals) -> dict[s
     notes = {"merged": sorted(path.name for path in shards.values())}
     document = folder_outputs.make_document({**header["settings"], "shard": None}, notes, entries)
     args.output_file.parent.mkdir(parents=True, exist_ok=True)
-    folder_outputs.write_views(document, args, {}, signals.check)
+    folder_outputs.write_views(document, args, signals.check)
     return document

@@ -1,10 +1,9 @@
-"""What a folder run writes besides its lines: JSON, table, contact sheet, pictures with answers.
+"""What a folder run writes besides its lines: JSON, table, pictures with answers.
 
     answers.json              {"results": [...], "failed_images": [...], "summary": {...}}
     answers.csv               a row for each question; a text that begins like a formula (= + - @)
                               has a ' before it, as spreadsheets want it
-    answers_sheet.png         pictures with their answers; of too many, evenly spaced ones
-    OVERLAYS/new/c.PNG.skewering_grape.jpg                            every picture with its answer
+    OVERLAYS/new/c.PNG.skewering_grape.jpg    every picture with its answer
 
 Entries are the lines of `folder_inference`: answers of a policy with the picture's name in front,
 and failures, which have a `kind`.
@@ -22,12 +21,12 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from absl import logging
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from food_data import atomic_files, drawing, image_placement
 
@@ -39,48 +38,20 @@ COLUMNS = (
     *("ask_human", "uncertainty_score", "model_version", "request_id", "client_ms", "error"),
     *("trained", "likeness"),
 )
-_TILE_PX, _CAPTION_PX, _FONT_PX, _LONGEST_CAPTION = 240, 36, 13, 32
 _LARGEST_JPEG_PX = 65_500
 
 Entry = dict[str, Any]
-# Image, action, food.
-Key = tuple[str, "str | None", "str | None"]
-# Motions that people have drawn, float64 [2, 2] in pixels.
-Labels = Mapping[Key, Sequence[np.ndarray]]
 
 
-def key_of(entry: Entry) -> Key:
-    """What was asked."""
-    prefix = "" if "kind" in entry else "input_"
-    return entry["image"], entry[f"{prefix}action"], entry[f"{prefix}food_type"]
-
-
-def place(key: Key) -> tuple[str, ...]:
-    """Sorts questions."""
-    return tuple(part or "" for part in key)
-
-
-def decode(path: pathlib.Path) -> np.ndarray:
-    """A picture, upright, uint8 [H, W, 3]. Raises OSError or ValueError."""
-    return image_placement.decode_image(path.read_bytes())
-
-
-def make_document(settings: Entry, notes: Entry, entries: Mapping[Key, Entry]) -> dict[str, Any]:
+def make_document(settings: Entry, notes: Entry, entries: Mapping[str, Entry]) -> dict[str, Any]:
     """What answers.json holds: the entries in the order of the pictures' names, and a summary.
-
-    More than one of `model_versions` in the summary means that the model was swapped meanwhile.
-    """
+    Several `model_versions` in the summary mean that the model was swapped meanwhile."""
     results, failed = [], []
-    for key in sorted(entries, key=place):
-        entry = {name: value for name, value in entries[key].items() if name != "file"}
+    for image in sorted(entries):
+        entry = {name: value for name, value in entries[image].items() if name != "file"}
         (failed if "kind" in entry else results).append(entry)
-    summary = {
-        "settings": settings,
-        **notes,
-        "questions": len(entries),
-        "answered": len(results),
-        "failed": len(failed),
-    }
+    counts = {"questions": len(entries), "answered": len(results), "failed": len(failed)}
+    summary = {"settings": settings, **notes, **counts}
     for name, values in (
         ("failed_by_kind", (one["kind"] for one in failed)),
         ("model_versions", (one["model_version"] for one in results)),
@@ -100,33 +71,30 @@ def _instruction(entry: Entry) -> str:
 
 
 def output_paths(args: argparse.Namespace) -> list[pathlib.Path]:
-    """JSON, lines, table, sheet and, if there are any, overlays: all that a run writes."""
-    json_file = args.output_file
-    files = [json_file.with_suffix(ending) for ending in (".json", ".jsonl", ".csv")]
-    files.append(json_file.with_name(f"{json_file.stem}_sheet.png"))
+    """JSON, lines, table and, if there are any, overlays: all that a run writes."""
+    files = [args.output_file.with_suffix(ending) for ending in (".json", ".jsonl", ".csv")]
     return files if args.overlay_dir is None else [*files, args.overlay_dir]
 
 
 def write_views(
-    document: Mapping[str, Any], args: argparse.Namespace, labels: Labels, check: Callable[[], None]
+    document: Mapping[str, Any], args: argparse.Namespace, check: Callable[[], None]
 ) -> None:
     """Writes what the module's docstring lists, each file whole or not at all, the JSON last.
     Nothing is drawn without `args.input_dir`. `check` is called before each overlay and at the end;
     what it raises ends the writing."""
-    json_file, _, table, sheet, *_ = output_paths(args)
+    json_file, _, table, *_ = output_paths(args)
     results = document["results"]
-    drawn = results if args.input_dir else []
-    if drawn and args.sheet_images:
-        evenly = np.linspace(0, len(drawn) - 1, min(len(drawn), args.sheet_images)).astype(int)
-        tiles = [np.asarray(_tile(drawn[number], args.input_dir, labels)) for number in evenly]
-        drawing.write_picture(sheet, drawing.grid(tiles, min(len(tiles), 6)))
-    if drawn and args.overlay_dir:
+    if args.input_dir and args.overlay_dir:
 
         def write_overlay(entry: Entry) -> None:
             check()
-            picture = _drawn(entry, args.input_dir, labels, _LARGEST_JPEG_PX)
-            if picture is None:
+            try:
+                content = (args.input_dir / entry["image"]).read_bytes()
+                picture = Image.fromarray(image_placement.decode_image(content))
+            except (OSError, ValueError) as error:
+                logging.warning("%s is not drawn: %s", entry["image"], error)
                 return
+            picture.thumbnail((_LARGEST_JPEG_PX, _LARGEST_JPEG_PX))
             # The whole name stays in front: plate.jpg and plate.png are two pictures.
             asked = re.sub(r"[^A-Za-z0-9_-]+", "_", _instruction(entry))[:60]
             path = args.overlay_dir / f"{entry['image']}.{asked}.jpg"
@@ -136,10 +104,10 @@ def write_views(
                 path = path.with_name(f"{path.name[:30]}.{digest}.jpg")
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_files.replace_file(path, durable=False) as file:
-                picture.save(file, "JPEG")
+                draw_answer(picture, entry).save(file, "JPEG")
 
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(write_overlay, drawn))
+            list(pool.map(write_overlay, results))
     check()
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
@@ -163,48 +131,9 @@ def _row(entry: Entry) -> Entry:
     return row | {"uncertainty_score": (entry.get("uncertainty") or {}).get("score")}
 
 
-def _tile(entry: Entry, folder: pathlib.Path, labels: Labels) -> Image.Image:
-    """A picture of the sheet; below it the end of its name, what was asked, and the doubt."""
-    tile = Image.new("RGB", (_TILE_PX, _TILE_PX + _CAPTION_PX), (32, 32, 32))
-    picture = _drawn(entry, folder, labels, _TILE_PX - 4, enlarges=True)
-    if picture is not None:
-        tile.paste(picture, ((_TILE_PX - picture.width) // 2, (_TILE_PX - picture.height) // 2))
-    name, asked = entry["image"], _instruction(entry)
-    if len(name) > _LONGEST_CAPTION:
-        name = "..." + name[3 - _LONGEST_CAPTION :]
-    asked += ": ask a person" * bool(entry.get("ask_human"))
-    font = ImageFont.load_default(_FONT_PX)
-    for line, text in enumerate((name, asked)):
-        # The font has no more than these letters.
-        text = text.encode("latin-1", "replace").decode("latin-1")
-        ImageDraw.Draw(tile).text((4, _TILE_PX + line * (_FONT_PX + 3)), text, "white", font)
-    return tile
-
-
-def _drawn(
-    entry: Entry, folder: pathlib.Path, labels: Labels, largest_px: int, enlarges: bool = False
-) -> Image.Image | None:
-    """A picture with its answer, at most `largest_px` long; None, and a line in the log, if it
-    cannot be read any more."""
-    try:
-        picture = Image.fromarray(decode(folder / entry["image"]))
-    except (OSError, ValueError) as error:
-        logging.warning("%s is not drawn: %s", entry["image"], error)
-        return None
-    axes = [axis / picture.size for axis in labels.get(key_of(entry), ())]
-    scale = largest_px / max(picture.size)
-    if scale < 1.0 or enlarges:
-        size = [max(1, round(scale * side)) for side in picture.size]
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
-    return draw_answer(picture, entry, axes)
-
-
-def draw_answer(
-    picture: Image.Image, answer: Mapping[str, Any], axes: Sequence[np.ndarray] = ()
-) -> Image.Image:
+def draw_answer(picture: Image.Image, answer: Mapping[str, Any]) -> Image.Image:
     """Draws an answer on its upright RGB picture: the motion in yellow from green over red. The
-    midpoints of samples become blue dots, labelled motions (`axes`, [2, 2] in 0..1) white lines;
-    what the last look saw gets a thin frame, unless it is all."""
+    midpoints of samples become blue dots; a part that the last look saw gets a thin frame."""
     size = np.array(picture.size, np.float64)
     line_px = max(1, round(max(picture.size) / 150))
     canvas = ImageDraw.Draw(picture)
@@ -212,18 +141,14 @@ def draw_answer(
     if (crop != (0, 0, 1, 1)).any():
         for colour, width in (("black", line_px), ("white", max(1, line_px // 3))):
             canvas.rectangle([*(crop * np.tile(size, 2))], outline=colour, width=width)
-    for axis in axes:
-        canvas.line([*(axis * size).ravel()], fill="white", width=line_px)
     for sample in np.reshape(answer.get("predictions", ()), (-1, 2, 2)):
         centre = sample.mean(axis=0) * size
         place = [*(centre - line_px), *(centre + line_px)]
         canvas.ellipse(place, fill="deepskyblue", outline="black")
     motion = answer["mean_prediction"] if "mean_prediction" in answer else answer["prediction"]
     arrow = np.array([motion[name] for name in _MOTION[:4]])
-    dots = ((0.0, (0, 255, 0)), (0.5, (255, 0, 0)))
-    return Image.fromarray(
-        drawing.draw_motion(np.asarray(picture), arrow, (255, 255, 0), dots=dots, outlined=True)
-    )
+    how = {"dots": ((0.0, (0, 255, 0)), (0.5, (255, 0, 0))), "outlined": True}
+    return Image.fromarray(drawing.draw_motion(np.asarray(picture), arrow, (255, 255, 0), **how))
 
 
 def check_picture_path(path: pathlib.Path, photo: str) -> None:

@@ -86,9 +86,8 @@ class Node:
             api_key=rospy.get_param("~api_key", None),
             timeout_s=rospy.get_param("~timeout_s", 5.0),
             retries=1,  # The server may have begun anew since.
-            backoff_s=0.1,
-            max_wait_s=1.0,
         )
+        self._client.max_wait_s = 1.0
         for name, topic in topics.items():
             buffer = {"queue_size": 1, "buff_size": 2**26}  # The newest, not a queue of old ones.
             rospy.Subscriber(topic, types[name], self._keep, callback_args=name, **buffer)

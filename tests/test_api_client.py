@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import api_client
-from tests import folder_stubs, serving_stubs, uncertainty_stubs
+from tests import folder_stubs, serving_stubs
 
 PICTURE = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
 PLATE = serving_stubs.file_bytes(PICTURE)
@@ -112,11 +112,12 @@ def test_other_answers_are_final(status, body, message):
     assert message in str(error)
 
 
-def waits_of(*answers, **options):
+def waits_of(*answers, retries=4, max_wait_s=60.0):
     """What a POST waited between tries, the error that was left, and how often it asked."""
     waits, error = [], None
     with scripted_server(*answers) as (url, seen):
-        client = api_client.FoodAcquisitionClient(url, sleep=waits.append, **options)
+        client = api_client.FoodAcquisitionClient(url, retries=retries)
+        client.sleep, client.backoff_s, client.max_wait_s = waits.append, 1.0, max_wait_s
         try:
             client.predict(PLATE, "skewering", "rice")
         except api_client.ApiError as caught:
@@ -125,42 +126,33 @@ def waits_of(*answers, **options):
 
 
 def test_a_busy_server_is_asked_again_after_waits_that_double():
-    waits, error, asked = waits_of(*[BUSY] * 5, retries=4, backoff_s=1.0, max_wait_s=6.0)
+    waits, error, asked = waits_of(*[BUSY] * 5, max_wait_s=6.0)
     assert (error.status, error.request_id, error.temporary, asked) == (503, "7", True, 5)
     for wait, longest in zip(waits, (1, 2, 4, 8), strict=True):
         assert min(longest / 2, 6) <= wait <= min(longest, 6)
     assert waits_of(BUSY, (429, b"{}"), FINE, retries=2)[1:] == (None, 3)
     # One that wants a longer wait than is allowed is given up at once.
-    limited = (429, b'{"error": "later"}', {"Retry-After": 3600})
-    waits, error, asked = waits_of(limited, max_wait_s=60.0)
+    waits, error, asked = waits_of((429, b'{"error": "later"}', {"Retry-After": 3600}))
     assert (waits, asked) == ([], 1)
     assert (error.status, error.retry_after_s, error.temporary) == (429, 3600.0, True)
-    for header, lowest, highest in (
-        (7, 7.5, 8),
-        (email.utils.formatdate(time.time() + 30, usegmt=True), 25, 31),
-        ("soon", 0.5, 1),
-    ):
-        limited = (429, b'{"error": "later"}', {"Retry-After": header})
-        (wait,), error, _ = waits_of(limited, FINE, backoff_s=1.0)
+    date = email.utils.formatdate(time.time() + 30, usegmt=True)
+    for header, lowest, highest in ((7, 7.5, 8), (date, 25, 31), ("soon", 0.5, 1)):
+        (wait,), error, _ = waits_of((429, b"{}", {"Retry-After": header}), FINE)
         assert error is None and lowest <= wait <= highest
 
 
-def test_nobody_there_a_silent_server_and_one_that_is_not_ready(client, empty_server_url):
-    assert client.ready() is True
-    assert api_client.FoodAcquisitionClient(empty_server_url).ready() is False
+def test_nobody_there_and_a_silent_server():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = api_client.FoodAcquisitionClient(url, timeout_s=0.2, retries=5)
         with pytest.raises(api_client.ApiError, match=r"GET .*/health: .*read timeout=0\.2"):
             client.health()
     waits = []
-    client = api_client.FoodAcquisitionClient(url, retries=2, sleep=waits.append)
+    client = api_client.FoodAcquisitionClient(url, retries=2)
+    client.sleep = waits.append
     with pytest.raises(api_client.ApiError, match=f"cannot reach {url}") as caught:
         client.health()
     assert (caught.value.status, caught.value.temporary, len(waits)) == (None, True, 2)
-    with pytest.raises(api_client.ApiError, match="cannot reach"):
-        client.ready()
-    assert len(waits) == 2
 
 
 def test_the_key_comes_from_the_environment_and_gets_nowhere_else(monkeypatch):
@@ -214,26 +206,16 @@ def test_addresses_are_completed_and_this_computer_is_asked_without_a_proxy(monk
             api_client.FoodAcquisitionClient(url)
 
 
-def test_samples_of_a_calibrated_server(tmp_path):
-    from serving import app
-
-    store = serving_stubs.embedding_store_of(tmp_path)
-    known = uncertainty_stubs.calibration(threshold=0.05)
-    model = uncertainty_stubs.TokenModel()
-    predictor = serving_stubs.predictor_of(model, store, calibration=known)
-    with serving_stubs.serve(app.create_app(predictor)) as url:
-        client = api_client.FoodAcquisitionClient(url)
-        assert client.available_combinations() == sorted(serving_stubs.INSTRUCTIONS)
-        asked = {"batch_size": 5, "seed": 3, "dropout_scope": "full"}
-        batch, again = (
-            client.predict_batch(PICTURE, "skewering", "strawberry", **asked) for _ in range(2)
-        )
+def test_samples(client):
+    assert client.available_combinations() == sorted(serving_stubs.INSTRUCTIONS)
+    asked = {"batch_size": 5, "seed": 3, "dropout_scope": "full"}
+    batch, again = (
+        client.predict_batch(PICTURE, "skewering", "strawberry", **asked) for _ in range(2)
+    )
     assert (batch.predictions.shape, batch.predictions_pixels.shape) == ((5, 4), (5, 4))
     np.testing.assert_allclose(batch.predictions * [200, 100, 200, 100], batch.predictions_pixels)
     np.testing.assert_array_equal(again.predictions, batch.predictions)
     assert (batch.enable_dropout, batch.dropout_scope, batch.seed) == (True, "full", 3)
-    assert batch.ask_human is True
-    assert batch.uncertainty["score"] > batch.uncertainty["threshold"] == 0.05
 
 
 ASK = ["--action", "Skewer", "--food_type", "strawberries"]

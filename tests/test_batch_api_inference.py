@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import api_client
 import batch_api_inference
 import folder_inference
 from serving import app
@@ -44,9 +45,9 @@ def folder(tmp_path):
 
 
 def start(policy, folder, *more, name="r.json", asked=(*ASK, "--num_samples", "0")):
-    """A run, or a merge, over a folder; --sheet_images 0 unless given."""
+    """A run, or a merge, over a folder."""
     files = ["--input_dir", str(folder), "--output_file", str(folder.parent / name)]
-    args = batch_api_inference.parse_arguments([*files, "--sheet_images", "0", *asked, *more])
+    args = batch_api_inference.parse_arguments([*files, *asked, *more])
     with stop_signals.StopSignals() as signals:
         if args.merge:
             return folder_inference.merge(args, signals)
@@ -82,24 +83,23 @@ def test_what_a_run_writes(policy, folder):
     assert (rows[5]["error"], rows[6]["start_x"], rows[6]["error"] != "") == ("", "", True)
 
 
-def test_samples_their_table_sheet_and_overlays(policy, folder):
+def test_samples_their_table_and_overlays(policy, folder):
     folder_stubs.solid(folder / "new" / "wide.png", (204, 102, 255), (400, 200))
-    more = ("--recursive", "--overlay_dir", str(folder.parent / "drawn"), "--sheet_images", "3")
-    asked = (*ASK, "--num_samples", "4", "--seed", "1")
+    more = ("--recursive", "--overlay_dir", str(folder.parent / "drawn"))
+    asked = (*ASK, "--food_type", "rice", "--num_samples", "4", "--seed", "1")
     document = start(policy, folder, *more, asked=asked)
     assert document["results"][0]["statistics"]["num_samples"] == 4
+    assert document["summary"]["not_trained"] == document["summary"]["answered"] == 7
     seeds = {options["seed"] for _, options in policy.asked}
     assert len(seeds) == len(policy.asked) and min(seeds) >= 0
     rows = {row["image"]: row for row in csv.DictReader((folder.parent / "r.csv").open())}
     wide = rows["new/wide.png"]
-    assert float(wide["std_y2"]) > 0.01
+    assert float(wide["std_y2"]) > 0.01 and wide["trained"] == "False"
     assert float(wide["total_variance"]) > 0 == float(rows["0.png"]["total_variance"])
-    drawn = np.asarray(Image.open(folder.parent / "drawn/new/wide.png.skewering_grape.jpg"))
+    drawn = np.asarray(Image.open(folder.parent / "drawn/new/wide.png.skewering_rice.jpg"))
     assert np.abs(drawn[80, 80].astype(int) - (0, 255, 0)).max() < 60
     # From (80, 80) to (320, 80); yellow before the midpoint.
     assert np.abs(drawn[80, 140].astype(int) - (255, 255, 0)).max() < 80
-    with Image.open(folder.parent / "r_sheet.png") as sheet:
-        assert sheet.size == (3 * 240, 276)
     # What a run has written is no input of the next.
     inside = ("--output_file", str(folder / "r.json"), "--overlay_dir", str(folder / "drawn"))
     counts = [start(policy, folder, *more, *inside)["summary"]["questions"] for _ in range(2)]
@@ -182,7 +182,7 @@ def test_no_picture_ends_a_run(policy, folder, monkeypatch):
     folder_stubs.solid(folder / "thread.png", (0, 0, 9), (70_000, 1))
     drawn = folder.parent / "drawn"
     asked = ("--text", "@eat", "--num_samples", "2", "--seed", "1", "--overlay_dir", str(drawn))
-    document = start(policy, folder, "--sheet_images", "20", asked=asked)
+    document = start(policy, folder, asked=asked)
     assert {one["image"]: one["kind"] for one in document["failed_images"]} == {
         **dict.fromkeys(("large.tif", "loop.png", "nowhere.png", "pipe.jpg"), "unreadable"),
         **dict.fromkeys(("broken.jpg", *(f" {number}.jpg" for number in range(12))), "refused"),
@@ -235,32 +235,6 @@ def test_giving_up(refusal, asked, reason, later, policy, folder):
     assert start(policy, folder, "--resume")["summary"]["answered"] in later
 
 
-def test_labels_say_what_is_asked(policy, folder):
-    labels = folder / "labels.csv"
-    labels.write_text(
-        "image,action,food,x1,y1,x2,y2\n5.png,skewering,grapes,0.2,0.4,0.2,0.4\n"
-        "5.png,scooping,white rice,0.5,0.5,1,1\n4.png,skewering,stone,0.5,0.5,1,1\n"
-    )
-    (folder.parent / "map.json").write_text('{"White rice": "rice"}')
-    asked = ("--labels", str(labels), "--label_units", "normalised", "--num_samples", "0")
-    asked += ("--label_map", str(folder.parent / "map.json"), "--sheet_images", "9")
-    asked += ("--overlay_dir", str(folder.parent / "drawn"))
-    document = start(policy, folder, asked=asked)
-    pairs = [(one["image"], one["food_type"]) for one in document["results"]]
-    assert pairs == [("5.png", "rice"), ("5.png", "grape")]
-    unknown = {"skewering stone": 1}
-    assert document["summary"]["labels"] == {"used": 2, "elsewhere": 0, "unknown": unknown}
-    # The label's line is white; the picture is red.
-    drawn = np.asarray(Image.open(folder.parent / "drawn" / "5.png.scooping_rice.jpg"))
-    assert drawn[15, 30].min() > 120 > drawn[15, 10].min()
-    rows = csv.DictReader((folder.parent / "r.csv").open())
-    assert [row["trained"] for row in rows] == ["False", "True"]
-    assert document["summary"]["not_trained"] == 1
-    with pytest.raises(ValueError, match="The labels say nothing about the 7 pictures"):
-        labels.write_text("image,action,food,x1,y1,x2,y2\n5.png,skewering,stone,0,0,1,1\n")
-        start(policy, folder, asked=asked, name="none.json")
-
-
 def test_shards_make_the_whole(policy, folder):
     whole = start(policy, folder)
 
@@ -269,9 +243,9 @@ def test_shards_make_the_whole(policy, folder):
         return str(folder.parent / name)
 
     files = [shard(index, f"s{index}.json") for index in range(3)]
-    merged = start(policy, folder, "--sheet_images", "9", "--merge", *files, name="all.json")
+    merged = start(policy, folder, "--merge", *files, name="all.json")
     assert without_times(merged) == without_times(whole)
-    assert (folder.parent / "all.csv").exists() and (folder.parent / "all_sheet.png").exists()
+    assert (folder.parent / "all.csv").read_text().count("\n") == 8
     folder_stubs.solid(folder / "new.png")
     other = shard(2, "other.json")
     policy.refuse = (500, "The server failed.")
@@ -311,7 +285,7 @@ def test_codes_and_what_the_program_says(stub_server_url, empty_server_url, tmp_
     flags += ["--api_url", stub_server_url, "--action", "Skewer", "--food_type", "strawberries"]
     main = batch_api_inference.main
     assert main([*flags, "--num_samples", "3"]) == 0
-    assert capsys.readouterr().out == f"1 of 1 questions answered: {output}\n"
+    assert capsys.readouterr().out == f"1 of 1 pictures answered: {output}\n"
     (one,) = json.loads(output.read_text())["results"]
     assert one["mean_prediction_pixels"]["end_x"] == pytest.approx(150, abs=8)
     assert (one["food_type"], one["input_food_type"]) == ("strawberry", "strawberries")
@@ -354,8 +328,7 @@ def test_codes_and_what_the_program_says(stub_server_url, empty_server_url, tmp_
         ([*ASK, "--workers", "few"], "--workers: expected 1 or more, got few"),
         ([*ASK, "--num_shards", "2"], "--shard_index: expected one from 0 below --num_shards (2)"),
         ([*ASK, "--shard_index", "1"], "below --num_shards (1), got 1"),
-        (["--food_type", "grape"], "expected --action and --food_type, --text, or --labels"),
-        (["--action", "skewering"], "expected --action and --food_type, --text, or --labels"),
+        (["--food_type", "grape"], "expected --action and --food_type, or --text"),
     ],
 )
 def test_wrong_flags(flags, message, capsys):
@@ -384,7 +357,7 @@ def test_a_killed_run_asks_nothing_twice_that_was_answered(number, code, tmp_pat
     with serving_stubs.serve(app.create_app(serving_stubs.predictor_of(Slow(), store))) as url:
         flags = ["--input_dir", str(tmp_path / "in"), "--output_file", str(output), *ASK[:2]]
         flags += ["--api_url", url, "--food_type", "strawberry", "--workers", "2"]
-        flags += ["--num_samples", "0", "--sheet_images", "0"]
+        flags += ["--num_samples", "0"]
         process = subprocess.Popen([sys.executable, "batch_api_inference.py", *flags], cwd=ROOT)
         give_up = time.monotonic() + 60
         while not lines.exists() or lines.read_bytes().count(b"\n") < 10:
@@ -399,6 +372,18 @@ def test_a_killed_run_asks_nothing_twice_that_was_answered(number, code, tmp_pat
         assert batch_api_inference.main([*flags, "--resume"]) == 0
         assert Slow.calls == 30 + on_their_way
     assert json.loads(output.read_text())["summary"]["answered"] == 30
+
+
+def test_a_signal_wakes_a_client_that_waits(folder, monkeypatch):
+    def run(args, open_policy, signals):
+        os.kill(os.getpid(), signal.SIGTERM)
+        open_policy().sleep(3600)
+        signals.check()
+
+    monkeypatch.setattr(api_client.FoodAcquisitionClient, "sleep", None)
+    monkeypatch.setattr(folder_inference, "run", run)
+    flags = ["--input_dir", str(folder), "--output_file", str(folder.parent / "r.json")]
+    assert batch_api_inference.main([*flags, *ASK]) == stop_signals.EXIT_CODE
 
 
 @pytest.mark.slow

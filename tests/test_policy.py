@@ -87,7 +87,8 @@ def test_its_verdict_is_that_of_its_server(store):
         asked = (policy.CheckpointPolicy(predictor), api_client.FoodAcquisitionClient(url))
         here, there = (one.predict_batch(PICTURE, *PAIR, seed=5) for one in asked)
     assert here.ask_human is there.ask_human is True
-    assert here.uncertainty == there.uncertainty is not None
+    assert here.uncertainty == there.uncertainty
+    assert here.uncertainty["score"] > here.uncertainty["threshold"] == 0.05
 
 
 def test_limits_of_the_server_count_and_answers_must_be_finite(both, store, monkeypatch):

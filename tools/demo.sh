@@ -30,11 +30,9 @@ rm -rf "$OUTPUT"
 mkdir -p "$OUTPUT"
 
 step "1/7 Asking the model that ships about twelve photographs (examples/photos)"
-"$PYTHON" batch_api_inference.py --checkpoint_dir pretrained/lite --input_dir examples/photos/images \
-    --labels examples/photos/annotations.json --label_map configs/real_food_label_map.json --action skewering \
-    --num_samples 0 --output_file "$OUTPUT/photos/answers.json" --overlay_dir "$OUTPUT/photos"
 "$PYTHON" evaluate.py --checkpoint_dir pretrained/lite --annotations examples/photos/annotations.json \
-    --label_map configs/real_food_label_map.json --action skewering --output_file "$OUTPUT/photos/metrics.json"
+    --label_map configs/real_food_label_map.json --action skewering --output_file "$OUTPUT/photos/metrics.json" \
+    --report_dir "$OUTPUT/photos"
 
 step "2/7 Drawing plates"
 "$PYTHON" build_dataset.py synthetic --num_plates 700 --max_foods 3 --view arm --seed 0 --validation_fraction 0.2 \
@@ -79,7 +77,7 @@ step "7/7 Asking the server about a photograph"
 stop_server
 
 step "Done. Results:"
-echo "  photographs, answered $OUTPUT/photos, $OUTPUT/photos/answers_sheet.png; how well: $OUTPUT/photos/metrics.json"
+echo "  photographs, answered $OUTPUT/photos/report.html, $OUTPUT/photos/metrics.json"
 echo "  data set and split   $OUTPUT/plates.npz, $OUTPUT/plates_split.npz; for the test: $OUTPUT/test_plates.npz"
 echo "  some of its plates   $OUTPUT/plates.jpg"
 echo "  best checkpoint      $OUTPUT/checkpoints; there too: loss_log.csv, training_curves.png, predictions_latest.png"

@@ -12,7 +12,6 @@ import io
 import pathlib
 import shutil
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
@@ -21,7 +20,7 @@ import keras2  # noqa: E402, F401
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageDraw, ImageOps  # noqa: E402
 
 from food_data import drawing, embedding_store  # noqa: E402
 from food_data.synthetic import plates as synthetic_plates  # noqa: E402
@@ -31,17 +30,27 @@ LITE, PHOTOS = ROOT / "pretrained" / "lite", ROOT / "examples" / "photos"
 
 def photos() -> np.ndarray:
     """What the model that ships answers on the photographs of examples/photos."""
-    import batch_api_inference
+    import folder_outputs
+    import policy
+    from food_data import annotation_formats, dataset_builder
 
-    with tempfile.TemporaryDirectory() as folder:
-        flags = [f"--checkpoint_dir={LITE}", f"--input_dir={PHOTOS}/images", "--action=skewering"]
-        flags += [f"--labels={PHOTOS}/annotations.json", "--num_samples=0"]
-        flags += [f"--label_map={ROOT}/configs/real_food_label_map.json"]
-        if batch_api_inference.main([*flags, f"--output_file={folder}/answers.json"]):
-            raise SystemExit("docs_pictures: the folder run failed.")
-        sheet = np.asarray(Image.open(f"{folder}/answers_sheet.png").convert("RGB"))
-    size = (1100, round(1100 * sheet.shape[0] / sheet.shape[1]))
-    return cv2.resize(sheet, size, interpolation=cv2.INTER_AREA)
+    model = policy.CheckpointPolicy.load(LITE)
+    names = embedding_store.EmbeddingStore.load(LITE / "embeddings").vocabulary
+    renamed = dataset_builder.read_label_map(ROOT / "configs" / "real_food_label_map.json", names)
+    pictures = annotation_formats.read_annotations([PHOTOS / "annotations.json"])
+    tiles = []
+    for picture in dataset_builder.resolve_actions(pictures, "skewering", names, renamed):
+        for food in sorted({names.canonical_food(one.label) for one in picture.objects}):
+            photo = Image.open(picture.path).convert("RGB")
+            answer = model.predict(picture.path, "skewering", food)
+            for one in picture.objects:
+                if names.canonical_food(one.label) == food:
+                    line_px = max(1, max(photo.size) // 150)
+                    ImageDraw.Draw(photo).line([*one.axis.ravel()], "white", line_px)
+            drawn = folder_outputs.draw_answer(photo, answer.content)
+            tiles.append(np.array(ImageOps.pad(drawn, (236, 236))))
+            cv2.putText(tiles[-1], food, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255))
+    return drawing.grid(tiles, 6)
 
 
 def plates() -> np.ndarray:

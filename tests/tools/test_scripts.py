@@ -69,12 +69,11 @@ def test_the_demo_runs_all_steps_and_stops_the_server(run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "demo_output/answer.png" in done.stdout
     assert [call.split()[0] for call in calls] == [
-        *("batch_api_inference.py", "evaluate.py"),
-        *("build_dataset.py", "build_dataset.py", "train.py"),
+        *("evaluate.py", "build_dataset.py", "build_dataset.py", "train.py"),
         *("evaluate.py", "calibrate.py", "evaluate.py"),
         *("api_batch_server.py", "api_client.py"),
     ]
-    assert "--num_epochs 3 " in calls[4]
+    assert "--num_epochs 3 " in calls[3]
     assert "--api_url http://127.0.0.1:12345" in calls[-1]
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "server.pid").read_text()), 0)
