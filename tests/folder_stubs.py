@@ -16,7 +16,6 @@ from PIL import Image
 import api_client
 from food_data import image_placement
 from serving import predictor
-from tests import serving_stubs
 
 MOTION = dict.fromkeys(("start_x", "start_y", "end_x", "end_y", "skewer_x", "skewer_y"), 0.25)
 ANSWER = {
@@ -117,8 +116,3 @@ def solid(path: pathlib.Path, colour=(204, 102, 0), size=(40, 20)) -> pathlib.Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).save(path)
     return path
-
-
-def png(colour=(204, 102, 9)) -> bytes:
-    """The file of a picture of one colour."""
-    return serving_stubs.file_bytes(np.full((20, 40, 3), colour, np.uint8))

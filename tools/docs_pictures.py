@@ -9,6 +9,7 @@ page.png needs Playwright and Chromium, as tests/browser does.
 from __future__ import annotations
 
 import io
+import json
 import pathlib
 import shutil
 import sys
@@ -18,7 +19,6 @@ sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
 import keras2  # noqa: E402, F401
 
-import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image, ImageDraw, ImageOps  # noqa: E402
 
@@ -32,24 +32,23 @@ def photos() -> np.ndarray:
     """What the model that ships answers on the photographs of examples/photos."""
     import folder_outputs
     import policy
-    from food_data import annotation_formats, dataset_builder
 
     model = policy.CheckpointPolicy.load(LITE)
-    names = embedding_store.EmbeddingStore.load(LITE / "embeddings").vocabulary
-    renamed = dataset_builder.read_label_map(ROOT / "configs" / "real_food_label_map.json", names)
-    pictures = annotation_formats.read_annotations([PHOTOS / "annotations.json"])
+    renamed = json.loads((ROOT / "configs" / "real_food_label_map.json").read_text())
     tiles = []
-    for picture in dataset_builder.resolve_actions(pictures, "skewering", names, renamed):
-        for food in sorted({names.canonical_food(one.label) for one in picture.objects}):
-            photo = Image.open(picture.path).convert("RGB")
-            answer = model.predict(picture.path, "skewering", food)
-            for one in picture.objects:
-                if names.canonical_food(one.label) == food:
-                    line_px = max(1, max(photo.size) // 150)
-                    ImageDraw.Draw(photo).line([*one.axis.ravel()], "white", line_px)
-            drawn = folder_outputs.draw_answer(photo, answer.content)
-            tiles.append(np.array(ImageOps.pad(drawn, (236, 236))))
-            cv2.putText(tiles[-1], food, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255))
+    for photo in json.loads((PHOTOS / "annotations.json").read_text())["images"]:
+        axes: dict[str, list] = {}
+        for one in photo["objects"]:
+            food = renamed.get(one["label"], one["label"])
+            axes.setdefault(food, []).append((*one["axis_start"], *one["axis_end"]))
+        for food, lines in axes.items():
+            picture = Image.open(PHOTOS / photo["file"]).convert("RGB")
+            answer = model.predict(PHOTOS / photo["file"], "skewering", food)
+            for line in lines:
+                ImageDraw.Draw(picture).line(line, "white", max(1, picture.width // 150))
+            drawn = ImageOps.pad(folder_outputs.draw_answer(picture, answer.content), (236, 236))
+            ImageDraw.Draw(drawn).text((4, 2), food, "white")
+            tiles.append(np.array(drawn))
     return drawing.grid(tiles, 6)
 
 
