@@ -1,18 +1,12 @@
 """Foods cut out of photographs, as forms that scenes put on plates like the drawn ones; and crops.
 
 Photographs come from annotation files (`food_data.annotations`: masks or boxes) and from tables of
-whole fruit (columns file, food, content; rows with the content "single" are used). Where there is
-no mask GrabCut draws one: from the box, or from an ellipse in the middle of a fruit's picture. A
-mask is kept if it fills a plausible part of its box, hardly runs along the box' sides, and is
-compact; a fruit's is nearly an ellipse. What is not kept is counted, with the reason.
+whole fruit. Where there is no mask GrabCut draws one: from the box, or from an ellipse in the
+middle of a fruit's picture. What is not kept as implausible is counted, with the reason.
 
-Of every food with enough photographs about an eighth is held out for validation, neighbours in the
-list together, since they often show the same thing. A composite takes all of its photographs from
-one side and says so in its source ("photos/held_out#..."), so that a split never has one photograph
-on both sides.
-
-What a composite shows is known to the pixel. The answer of a crop of a photograph comes from the
-photograph's masks, or from its boxes where the direction hardly matters.
+Of every food about an eighth is held out for validation, neighbours in the list together, since
+they often show the same thing. A composite takes all of its photographs from one side and says so
+in its source ("photos/held_out#..."), so that a split never has one photograph on both sides.
 """
 
 from __future__ import annotations
@@ -79,17 +73,19 @@ class Thing(NamedTuple):
     mask: np.ndarray | None  # bool [H, W] where it is, or None where nobody knows exactly
     is_whole: bool = False  # a fruit in its skin, of which no bites are cut
 
+    @property
     def is_askable(self) -> bool:
         """Whether the answer is known: a box says nothing of a long food's direction."""
         return self.mask is not None or self.food not in LONG_FOODS
 
-    def shared(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """How much (x, y) of its box lies between two corners."""
-        return np.maximum(np.minimum(self.box[1], high) - np.maximum(self.box[0], low), 0)
-
+    @property
     def extent(self) -> np.ndarray:
         """Width and height of its box."""
         return self.box[1] - self.box[0]
+
+    def shared(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """How much (x, y) of its box lies between two corners."""
+        return np.maximum(np.minimum(self.box[1], high) - np.maximum(self.box[0], low), 0)
 
 
 class Photograph(NamedTuple):
@@ -132,7 +128,7 @@ class Library:
             for pictures, more in zip(own, _cut_out(photograph.image, thing)):
                 pictures += more
                 self.num_cutouts += len(more)
-            if thing.food is not None and thing.is_askable():
+            if thing.food is not None and thing.is_askable:
                 self._askable.setdefault(thing.food, []).append((photograph, thing))
         if not self.num_cutouts:
             raise ValueError(f"Expected objects that can be cut out, got none: {self.text()}")
@@ -140,14 +136,9 @@ class Library:
     def text(self) -> str:
         """What became of every object and photograph, for the command line."""
         backgrounds = sum(one.is_background for one in self.photographs)
-        lines = [
-            f"{len(self.photographs)} photographs, {backgrounds} of them serve as background; "
-            f"{self.num_cutouts} cut-outs and pieces:"
-        ]
-        lines += [
-            f"  {name}: {count} {what}" for (name, what), count in sorted(self.counts.items())
-        ]
-        return "\n".join(lines)
+        first = f"{len(self.photographs)} photographs, {backgrounds} of them serve as background; "
+        lines = [f"  {name}: {count} {what}" for (name, what), count in sorted(self.counts.items())]
+        return "\n".join([f"{first}{self.num_cutouts} cut-outs and pieces:", *lines])
 
     def _food(self, label: str) -> str | None:
         label = vocabulary.normalise(label)
@@ -172,12 +163,9 @@ class Library:
                 outcome = "without labelled objects, which may show any food: left out"
                 self.counts["(photographs)", outcome] += 1
                 continue
-            boxes = [
-                None if one.box is None else np.asarray(one.box, float) for one in picture.objects
-            ]
             things = []
-            for number, (one, box) in enumerate(zip(picture.objects, boxes)):
-                food = self._food(one.label)
+            for one in picture.objects:
+                food, box = self._food(one.label), one.box
                 mask, outcome = one.mask(image.shape[1], image.shape[0]), "with the file's mask"
                 if box is None:
                     outcome = "have neither mask nor box: left out"
@@ -187,7 +175,7 @@ class Library:
                 elif food in self._no_cutouts:
                     outcome = "of a food without cut-outs"
                 else:
-                    others = [box for k, box in enumerate(boxes) if k != number and box is not None]
+                    others = [other.box for other in picture.objects if other is not one]
                     mask, outcome = _mask_from_box(image, box, others)
                 self.counts[food or one.label, outcome] += 1
                 things += [] if box is None else [Thing(food, box, mask)]
@@ -198,13 +186,12 @@ class Library:
         for table in map(pathlib.Path, tables):
             with table.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
-            for row in rows:
-                food, content = row["food"], row["content"]
+            for food, content, file in ((row["food"], row["content"], row["file"]) for row in rows):
                 if content != "single":
                     self.counts[food, f"photographs of a {content}: left out"] += 1
                     continue
-                path = table.parent / "images" / row["file"]
-                image = image_placement.decode_image(path.read_bytes())
+                data = (table.parent / "images" / file).read_bytes()
+                image = image_placement.decode_image(data)
                 box = np.array([[0.04, 0.04], [0.96, 0.96]]) * image.shape[1::-1]
                 mask, outcome = _mask_from_box(image, box, [], central=True)
                 self.counts[food, f"single fruit {outcome}"] += 1
@@ -234,8 +221,8 @@ class Library:
 
     def background(self, rng: Rng, side_of_split: str) -> np.ndarray | None:
         """A square of a photograph without any labelled food, or None if none is found."""
-        all_of_them = (one for one in self.photographs if one.is_background)
-        choices = [one for one in all_of_them if one.side == side_of_split]
+        found = [one for one in self.photographs if one.is_background]
+        choices = [one for one in found if one.side == side_of_split]
         for _ in range(_TRIES if choices else 0):
             photograph = bodies.one_of(rng, choices)
             height, width = photograph.image.shape[:2]
@@ -256,26 +243,25 @@ class Library:
         food = foods[int(rng.choice(len(foods), p=weights / weights.sum()))]
         photograph, thing = bodies.one_of(rng, self._askable[food])
         height, width = photograph.image.shape[:2]
-        extent = thing.extent().max()
+        extent = thing.extent.max()
         side = extent / np.exp(rng.uniform(*np.log(_CROP_SHARE)))
         side = int(np.clip(side, min(extent * 1.05, max(height, width)), max(height, width)))
-        spare = np.maximum(side - thing.extent(), 0)
+        spare = np.maximum(side - thing.extent, 0)
         low = np.rint(thing.box[0] - spare * rng.uniform(0.1, 0.9, 2)).astype(int)
         room = [width - side, height - side]
         low = np.clip(low, np.minimum(0, room), np.maximum(0, room))
         low, high = np.maximum(low, 0), np.minimum(low + side, [width, height])
         window = bodies.window(low, high)
         image, placement = image_placement.place(photograph.image[window], "letterbox")
-        same = [one for one in photograph.things if one.food == food]
-
-        def is_seen(one: Thing) -> bool:
-            return np.prod(one.shared(low, high)) / np.prod(one.extent()) > 0.9
-
-        def distance(one: Thing) -> float:
-            return np.linalg.norm(one.box.mean(axis=0) - (low + high) / 2)
-
-        seen = [one for one in same if one.is_askable() and is_seen(one)]
-        nearest, rule = min(seen or [thing], key=distance), mask_rules.rule_of(action_of(food))
+        same, middle = [one for one in photograph.things if one.food == food], (low + high) / 2
+        seen = [
+            one
+            for one in same
+            if one.is_askable and np.prod(one.shared(low, high)) / np.prod(one.extent) > 0.9
+        ]
+        distances = [np.linalg.norm(one.box.mean(axis=0) - middle) for one in seen]
+        nearest = seen[np.argmin(distances)] if seen else thing
+        rule = mask_rules.rule_of(action_of(food))
         if nearest.mask is not None:
             axis = mask_rules.mask_axis(nearest.mask, rule)
         else:
@@ -293,7 +279,7 @@ load = functools.cache(Library)
 
 
 def _mask_from_box(
-    image: np.ndarray, box: np.ndarray, others: list[np.ndarray], central: bool = False
+    image: np.ndarray, box: np.ndarray, others: list, central: bool = False
 ) -> tuple[np.ndarray | None, str]:
     """A mask bool [H, W] by GrabCut or None, and what to call the outcome."""
     shape = np.array(image.shape[1::-1])
@@ -301,10 +287,10 @@ def _mask_from_box(
     at_border = (box[0] <= margin).any() or (box[1] >= shape - margin).any()
     if at_border and not central:
         return None, "cut off by the picture's border: no cut-out"
-    area = max(np.prod(thing.extent()), 1e-9)
-    if any(np.prod(thing.shared(*other)) / area > _MOST_SHARED for other in others):
+    area = max(np.prod(thing.extent), 1e-9)
+    if any(np.prod(thing.shared(*o)) / area > _MOST_SHARED for o in others if o is not None):
         return None, "with a box that others overlap: no cut-out"
-    around = _AROUND * thing.extent()
+    around = _AROUND * thing.extent
     low = np.clip(np.floor(box[0] - around), 0, shape).astype(int)
     high = np.clip(np.ceil(box[1] + around), 0, shape).astype(int)
     window = bodies.window(low, high)
@@ -371,7 +357,7 @@ def _cut_out(image: np.ndarray, thing: Thing) -> tuple[list[np.ndarray], list[np
             return [], []
         # Rice fills its bowl: what is well inside the box is rice.
         mask = np.zeros(image.shape[:2], np.uint8)
-        middle, axes = thing.box.mean(axis=0).astype(int), (0.35 * thing.extent()).astype(int)
+        middle, axes = thing.box.mean(axis=0).astype(int), (0.35 * thing.extent).astype(int)
         cv2.ellipse(mask, middle.tolist(), axes.tolist(), 0, 0, 360, 1, -1)
         return [], _squares(image, mask)
     if np.count_nonzero(thing.mask) < _SMALLEST_PX**2:

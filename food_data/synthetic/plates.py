@@ -1,8 +1,7 @@
-"""Data sets of drawn plates.
+"""Data sets of drawn plates, of which the right answer is known.
 
-They ship with the project: tests and `make demo` need data of which the right answer is known. All
-of it is drawn by this code; plate `i` of a seed is always the same, whatever the number of
-processes. What is drawn is said in `scenes`, what foods look like in `foods`.
+Plate `i` of a seed is always the same, whatever the number of processes. What is drawn is said in
+`scenes`, what foods look like in `foods`.
 """
 
 from __future__ import annotations
@@ -63,38 +62,27 @@ class Plate(NamedTuple):
 class PlateDrawer:
     """All that is needed to draw plate i; small, since it is sent to every worker."""
 
-    seed: int  # plate i is drawn from (seed, i)
+    seed: int
     foods: tuple[str, ...]  # to choose from
     size: int = policy_specs.IMAGE_SIZE  # of the picture that is drawn, pixels
-    max_foods: int = MAX_FOODS  # on a plate, 1 to 6; with 1 the picture alone says what is right
+    max_foods: int = MAX_FOODS  # on a plate; with 1 the picture alone says what is right
     samples_per_plate: int | None = None  # so many of a plate's foods, at random; None for all
-    view: str = "any"  # how pictures are taken, one of `camera.VIEW_NAMES`
-    mix: Mix = _PLAIN  # what else there is but drawings of different foods
+    view: str = "any"  # one of `camera.VIEW_NAMES`
+    mix: Mix = _PLAIN
 
     def __post_init__(self) -> None:
-        (composites, crops, *_), least = self.mix, self.samples_per_plate
-        for good, message in (
-            (
-                self.view in camera.VIEW_NAMES,
-                f"view: one of {camera.VIEW_NAMES}, got {self.view!r}",
-            ),
-            (
-                1 <= self.max_foods <= MAX_FOODS,
-                f"max_foods: 1 to {MAX_FOODS}, got {self.max_foods}",
-            ),
-            (
-                least is None or least >= 1,
-                f"samples_per_plate: at least 1, or None for all, got {least}",
-            ),
-            (all(0 <= share <= 1 for share in self.mix[:6]), f"shares from 0 to 1, got {self.mix}"),
-            (composites + crops <= 1, f"composites + crops of at most 1, got {composites + crops}"),
-            (
-                not composites + crops or self.mix.photographs,
-                "--annotations for photographs, got none",
-            ),
+        most, least, mix = self.max_foods, self.samples_per_plate, self.mix
+        photos = mix.composites + mix.crops
+        for is_good, expected in (
+            (self.view in camera.VIEW_NAMES, f"view in {camera.VIEW_NAMES}, got {self.view!r}"),
+            (1 <= most <= MAX_FOODS, f"max_foods: 1 to {MAX_FOODS}, got {most}"),
+            (least is None or least >= 1, f"samples_per_plate: at least 1, got {least}"),
+            (all(0 <= share <= 1 for share in mix[:6]), f"shares from 0 to 1, got {mix}"),
+            (photos <= 1, f"composites + crops of at most 1, got {photos}"),
+            (not photos or mix.photographs, "--annotations for photographs, got none"),
         ):
-            if not good:
-                raise ValueError(f"Expected {message}.")
+            if not is_good:
+                raise ValueError(f"Expected {expected}.")
 
     def count(self, i: int) -> int:
         """How many samples plate i gives, without drawing it."""
@@ -110,27 +98,26 @@ class PlateDrawer:
         rng = np.random.default_rng([self.seed, i])
         kind, is_long, plan = self._kind(i)
         number, staging = f"seed_{self.seed}/plate_{i}", scenes.Staging()
-        library = photographs.load(*self.mix.photographs) if kind != "drawn" else None
-        source = f"synthetic/{number}"
+        source, chosen, max_foods = f"synthetic/{number}", self.foods, self.max_foods
         if kind == "crop":
+            library = photographs.load(*self.mix.photographs)
             image, food, parameters, mask, side = library.crop(rng)
             names, masks = [(foods.action_of(food), food)], npz_dataset.pack_masks(mask[np.newaxis])
             # What is before "#" stays on one side of a split (`splits.picture_keys`).
             return Plate(image, parameters[np.newaxis], masks, names, f"photos/{side}#{number}")
         if kind == "composite":
             side = photographs.SIDES[plan.uniform() < photographs.HELD_OUT_SHARE]
-            forms, background, source = library.forms(side), None, f"photos/{side}#{number}"
+            library, source = photographs.load(*self.mix.photographs), f"photos/{side}#{number}"
+            forms, background = library.forms(side), None
             if plan.uniform() < _PHOTO_BACKGROUND:
                 background = library.background(plan, side)
             bare = background is not None and plan.uniform() < _BARE
             # A food with many cut-outs is shown more often than one with few.
             first = _shares({food: len(own) ** 0.5 for food, own in forms.items()})
             staging = scenes.Staging(forms, first, background, bare)
-        chosen, max_foods = self.foods, self.max_foods
         if is_long:
-            there = {*chosen, *staging.forms}
+            there, max_foods = {*chosen, *staging.forms}, 1
             chosen = tuple(food for food in photographs.LONG_FOODS if food in there)
-            max_foods = 1
             first = {food: one for food, one in staging.first.items() if food in chosen}
             staging = staging._replace(first=_shares(first))
         else:
@@ -180,17 +167,15 @@ def write_synthetic_dataset(
     the number of samples: plates in order; the samples of a plate have one source.
 
     Foods that have no embedding in `store` for their action are not drawn. `workers` are processes,
-    None for one per core, which makes no difference to the plates. `options` are `size`,
-    `max_foods`, `samples_per_plate`, `view` and `mix` of `PlateDrawer`.
+    None for one per core. `options` are `size`, `max_foods`, `samples_per_plate`, `view` and `mix`
+    of `PlateDrawer`. Raises ValueError.
     """
-    known, more_foods = set(store.combinations()), options.get("mix", _PLAIN).more_foods
-    forms = foods.ALL_FOOD_FORMS if more_foods else foods.FOOD_FORMS
+    forms = foods.ALL_FOOD_FORMS if options.get("mix", _PLAIN).more_foods else foods.FOOD_FORMS
+    known = set(store.combinations())
     drawn = tuple(food for food in forms if (foods.action_of(food), food) in known)
     if num_plates < 1 or not drawn:
-        raise ValueError(
-            f"Expected at least 1 plate and 1 food with an embedding, got {num_plates} plates and "
-            f"{len(drawn)} foods."
-        )
+        got = f"{num_plates} plates and {len(drawn)} foods"
+        raise ValueError(f"Expected at least 1 plate and 1 food with an embedding, got {got}.")
     drawer = PlateDrawer(seed, drawn, **options)
     plates = _draw_all(drawer, num_plates, workers)
     actions, names, sources = [], [], []
@@ -235,12 +220,9 @@ def build_synthetic_dataset(*arguments: object, **options: object) -> npz_datase
 
 
 def _draw_all(drawer: PlateDrawer, number: int, workers: int | None) -> Iterator[Plate]:
-    """The plates in order, drawn by several processes.
-
-    Processes are forked, so that they need not import anything again. A forked process has none of
-    its parent's other threads: OpenCV's are ended before, since a child would wait for them for
-    ever, and it must not call TensorFlow.
-    """
+    """The plates in order, drawn by several forked processes. A forked process has none of its
+    parent's other threads: OpenCV's are ended before, since a child would wait for them for ever,
+    and it must not call TensorFlow."""
     if workers is None:
         has_affinity = hasattr(os, "sched_getaffinity")
         cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1

@@ -1,10 +1,8 @@
 """A scene: table, dish, foods, fork, camera; and where each food is to be taken.
 
-Ground truth is measured on what is SEEN of a food (what lies under another food or the fork does
-not count), as it would be on a photograph's mask, by the default rules of `mask_rules`.
-
-Places are looked for on a coarse map. Foods may touch, and cover each other by at most 8% of the
-smaller one as the coarse map sees it, which is at most 15% in the picture (a test looks).
+The right answer is measured on what is SEEN of a food, as it would be on a photograph's mask, by
+the default rules of `mask_rules`. Places are looked for on a coarse map. Foods may touch, and cover
+each other by at most 8% of the smaller one there, which is at most 15% in the picture.
 """
 
 from __future__ import annotations
@@ -37,15 +35,13 @@ _PAINTED_PX = (36, 176)  # At least and at most so long.
 class Staging(NamedTuple):
     """What a plate has beyond drawings of different foods."""
 
-    # Food -> its forms, instead of or beside `foods.ALL_FOOD_FORMS`.
-    forms: Mapping[str, Sequence[Form]] = {}
-    # Foods of which at least one, and about 0.6 of all, are on the plate, and how often each is
-    # chosen; shares that add up to 1.
+    forms: Mapping[str, Sequence[Form]] = {}  # instead of or beside `foods.ALL_FOOD_FORMS`
+    # About 0.6 of the foods on the plate are of these, chosen as often as said; adds up to 1.
     first: Mapping[str, float] = {}
     background: np.ndarray | None = None  # RGB uint8 [H, W, 3] instead of a drawn table
     bare: bool = False  # no dish on it
-    # Further pieces of the plate's first food. The sample is the piece that lies nearest to the
-    # middle of the picture; its mask shows all of them, since any is right.
+    # Further pieces of the plate's first food. The sample is the one nearest to the middle of the
+    # picture; its mask shows all of them, since any is right.
     equal_pieces: int = 0
     heaped: bool = False  # those pieces lie close together
     distractors: int = 0  # things that look like food and are never asked for
@@ -77,11 +73,8 @@ def render_plate(
     view: str = "any",
     staging: Staging = _PLAIN,
 ) -> tuple[np.ndarray, list[PlacedFood]]:
-    """Draws a plate with one to `max_foods` different ones of the foods, `draw_number` of them.
-
-    Returns:
-        The picture uint8 [size, size, 3], RGB, and its foods.
-    """
+    """Draws a plate with `draw_number` different ones of the foods: the picture uint8
+    [size, size, 3], RGB, and its foods."""
     number = draw_number(rng, foods, max_foods)
     names = _choose(rng, foods, number, staging)
     if view == "mixed":
@@ -106,31 +99,27 @@ def render_plate(
         form = bodies.one_of(rng, synthetic_foods.DISTRACTORS)
         pieces.append((None, form, draw_length(form)))
     heap = [0, *range(number, number + staging.equal_pieces)] if staging.heaped else []
-    touching = rng.uniform() < 0.4
+    touching, near = rng.uniform() < 0.4, None
     masks: dict[int, np.ndarray] = {}
-    near = None
     for i in sorted(range(len(pieces)), key=lambda i: -pieces[i][2]):
-        if i in heap:
-            masks[i], near = scene.put(*pieces[i][1:], True, near)
-        else:
-            masks[i], _ = scene.put(*pieces[i][1:], touching)
-        for earlier in list(masks.values())[:-1]:
-            earlier &= ~masks[i]
+        mask, middle = scene.put(*pieces[i][1:], i in heap or touching, near if i in heap else None)
+        near = middle if i in heap else near
+        for earlier in masks.values():
+            earlier &= ~mask
+        masks[i] = mask
     if rng.uniform() < 0.35:
         seen = list(masks.values())
         fork = tableware.lay_fork(rng, scene.canvas, scene.camera, scene.reach, seen)
-        if fork is not None:
-            masks = {i: mask & ~fork for i, mask in masks.items()}
+        masks = {i: mask & ~fork for i, mask in masks.items()}
     picture = scene.camera.expose(rng, scene.canvas)
 
-    def distance(mask: np.ndarray) -> float:
-        """Of its centroid from the middle of the picture."""
+    def off_centre(mask: np.ndarray) -> float:
         return np.linalg.norm(np.argwhere(mask).mean(axis=0)[::-1] + 0.5 - size / 2)
 
     placed = []
     for name in names:
         own = [masks[i] for i, (food, *_) in enumerate(pieces) if food == name]
-        piece, action = min(filter(np.any, own), key=distance), synthetic_foods.action_of(name)
+        piece, action = min(filter(np.any, own), key=off_centre), synthetic_foods.action_of(name)
         parameters = mask_rules.execution_parameters(piece, action).astype(np.float32)
         placed.append(PlacedFood(name, action, parameters, np.logical_or.reduce(own)))
     return picture, placed

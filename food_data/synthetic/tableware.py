@@ -1,7 +1,7 @@
-"""What food lies on and among: table tops, things on them, plates, bowls, pans, boards and forks.
+"""What food lies on and among: table tops, things on them, dishes and forks.
 
 A dish is described along its radius: `level` is 0 in its middle and 1 at its edge, whatever its
-outline. What it looks like there (colour, slope) is looked up in small tables.
+outline. Colour and slope there are looked up in small tables.
 """
 
 from __future__ import annotations
@@ -134,9 +134,9 @@ def strew_things(rng: Rng, canvas: np.ndarray, camera: Camera, light: Light) -> 
         exponent, aspect = (8, rng.uniform(0.4, 1)) if kind == 0 else (2, rng.uniform(0.9, 1))
         points = bodies.Body(rng, rng.uniform(0.15, 0.5)).outline(aspect, exponent)
         points = points @ bodies.rotation(rng.uniform(0, 2 * np.pi)).T
-        lid = (0.86 * points, colour * 0.93)
-        for shape, ink in ((points + shadow, shade), (points, colour), lid):
-            camera.draw(canvas, shape + at, ink)
+        camera.draw(canvas, points + shadow + at, shade)
+        camera.draw(canvas, points + at, colour)
+        camera.draw(canvas, 0.86 * points + at, colour * 0.93)
 
 
 class Dish:
@@ -161,12 +161,12 @@ class Dish:
             shape = 1.15, uniform(0.68, 0.85), 2.2, turn, 0.76, 0.2
         elif kind < 0.88:
             shape = 1, uniform(0.75, 1), 2.0, turn, 0.70, uniform(0.5, 0.9)
-        elif kind < 0.95:  # a pan
-            self.colour, self.ornament = bodies.vary(rng, (52, 52, 56), 0.2), None
-            shape = 1, 1.0, 2.0, turn, 0.86, 0.7
-        else:  # a board
-            self.colour, self.ornament = bodies.vary(rng, (186, 134, 84), 0.12), None
-            shape = 1.2, uniform(0.65, 0.9), 8.0, rng.normal(0, 0.3), 0.93, 0.05
+        else:
+            colour, amount = ((52, 52, 56), 0.2) if kind < 0.95 else ((186, 134, 84), 0.12)
+            self.colour, self.ornament = bodies.vary(rng, colour, amount), None
+            shape = 1, 1.0, 2.0, turn, 0.86, 0.7  # a pan
+            if kind >= 0.95:  # a board
+                shape = 1.2, uniform(0.65, 0.9), 8.0, rng.normal(0, 0.3), 0.93, 0.05
         scale, self.aspect, self.exponent, self.turn, self.flat, self.steepness = shape
         self.radius = scale * radius
 
@@ -229,9 +229,9 @@ class Dish:
 
 def lay_fork(
     rng: Rng, canvas: np.ndarray, camera: Camera, reach: float, foods: Sequence[np.ndarray]
-) -> np.ndarray | None:
+) -> np.ndarray:
     """Paints a fork next to a dish of radius `reach` or partly over it, but over no food's middle
-    (masks bool [size, size]) and little of any; where it is, None if there is no room."""
+    (masks bool [size, size]) and little of any; where it is, nowhere if there is no room."""
     colour = bodies.vary(rng, bodies.one_of(rng, _METALS), 0.05)
     for _ in range(_FORK_ATTEMPTS):
         length = rng.uniform(0.7, 1.1) * (0.5 + reach)
@@ -261,16 +261,14 @@ def lay_fork(
             for shape, ink in ((polygon, 0.72 * colour), (narrow, colour)):
                 cv2.fillPoly(canvas, [shape], ink.tolist(), cv2.LINE_AA, shift=4)
         return mask > 127
-    return None
+    return np.zeros(canvas.shape[:2], bool)
 
 
 def _covers(mask: np.ndarray, food: np.ndarray) -> bool:
     """Whether the fork hides more of a food than may be, or comes near its middle."""
-    hidden = np.count_nonzero(food & (mask > 0))
+    hidden, places = np.count_nonzero(food & (mask > 0)), np.argwhere(food)
     if not hidden:
         return False
-    rows, columns = np.nonzero(food)
-    y, x = int(rows.mean()), int(columns.mean())
-    margin = max(2, len(mask) // 40)
+    (y, x), margin = places.mean(axis=0).astype(int), max(2, len(mask) // 40)
     near = mask[max(0, y - margin) : y + margin + 1, max(0, x - margin) : x + margin + 1]
-    return bool(hidden > _LARGEST_COVER * len(rows) or near.any())
+    return bool(hidden > _LARGEST_COVER * len(places) or near.any())
