@@ -39,7 +39,6 @@ from food_data import (
     drawing,
     embedding_store,
     image_placement,
-    lerobot,
     npz_dataset,
     recordings,
     rlds,
@@ -224,6 +223,8 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
 
 def _build_lerobot(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     """What others share: a photo for each frame, its task, and four numbers."""
+    from food_data import lerobot  # Here, because its packages are extras.
+
     source = lerobot.Dataset(args.lerobot_dir, args.camera)
     return _build(args, lerobot.food_pictures(source), [source.info.get("resize")])
 
@@ -304,6 +305,8 @@ def _shards(args: argparse.Namespace) -> int:
         return 0
     encoder = functools.cache(lambda: _encoder(args.saved_model))  # Not all data sets need one.
     encode = functools.cache(lambda text: encoder().encode(text))
+    from food_data import lerobot
+
     source = lerobot.Dataset(args.file, args.camera)
     print(lerobot.write_shards(source, args.output_dir, encode, args.action_order))
     return 0
@@ -316,6 +319,8 @@ def _encoder(saved_model: pathlib.Path | None) -> text_encoders.TextEncoder:
 
 def _lerobot(args: argparse.Namespace) -> int:
     atomic_files.check_local(args.output_dir, "--output_dir")
+    from food_data import lerobot
+
     dataset = rlds.read_dataset(args.file)
     print(lerobot.write_food(dataset, args.output_dir))
     if dataset.masks is not None:

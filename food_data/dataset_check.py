@@ -194,7 +194,7 @@ def _check_arrays(
     if actions is not None:
         _check_actions(report, actions)
     if "embeddings" in usable:
-        report.errors += npz_dataset.norm_faults(_chunks(usable["embeddings"], 4096))[0]
+        report.errors += npz_dataset.norm_faults(_chunks(usable["embeddings"], 4096))
         chunks = _chunks(usable["embeddings"], 4096)
         instructions = [hash(row.tobytes()) for chunk in chunks for row in chunk]
     if images is not None and progress is not None:

@@ -44,14 +44,8 @@ _ENOUGH_PX = 3 * policy_specs.IMAGE_SIZE
 # Phones and editors write up to 20 scans, and each costs a pass over all pixels.
 _MAX_SCANS, _MAX_SCANNED_PIXELS, _MAX_SEGMENTS = 100, 1_000_000_000, 5000
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-# What else is met under a picture's name: how it begins, and what it is.
-_OTHERS = {
-    b"%PDF": "a PDF",
-    b"<": "a text such as SVG or HTML",
-    b"\xff\xd8": "a JPEG whose header is damaged",
-    b"\x89PNG": "a PNG whose header is damaged",
-}
 _TURN = Image.Transpose
+# By EXIF's orientation.
 _TURNS = {2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM}
 _TURNS |= {5: _TURN.TRANSPOSE, 6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90}
 # The next marker of a JPEG that is no restart and no stuffed byte of compressed data.
@@ -168,8 +162,7 @@ def _check_jpeg(data: bytes) -> bool:
 
 def _open(file: BinaryIO) -> Image.Image:
     """A picture of which the header was read. Raises ImageDecodeError that names what it is."""
-    start, formats = file.read(64), FORMATS
-    what = next((f", {name}" for first, name in _OTHERS.items() if start.startswith(first)), "")
+    start, formats, what = file.read(64), FORMATS, ""
     if start.startswith(atomic_files.LFS_POINTER):
         raise ImageDecodeError("It is a Git LFS pointer, not a picture: run `git lfs pull`.")
     if start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS:
@@ -182,24 +175,21 @@ def _open(file: BinaryIO) -> Image.Image:
         except ModuleNotFoundError:
             command = "`pip install --no-deps -r requirements-heic.txt`"
             what = f", which is HEIC. It is read after {command}, or save it as JPEG"
-    number = file.seek(0, io.SEEK_END)
     file.seek(0)
     try:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
-        raise ImageDecodeError(
-            f"Expected a picture in one of {', '.join(FORMATS)}; got {number} bytes that begin "
-            f"with {start[:12]!r}{what}."
-        ) from error
+        got = f"a file that begins with {start[:12]!r}{what}"
+        raise ImageDecodeError(f"Expected one of {', '.join(FORMATS)}; got {got}.") from error
 
 
 def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tuple[int, int]]:
     with _open(io.BytesIO(data)) as picture:
-        width, height = size = picture.size
+        size = picture.size
         # The header tells the size before a byte is decompressed: a small file can claim much.
-        if width * height > max_pixels:
-            text = f"Expected a picture of at most {max_pixels} pixels, got {width} x {height}."
-            raise TooManyPixelsError(f"{text} Scale it down first.")
+        if math.prod(size) > max_pixels:
+            text = "Expected a picture of at most {} pixels, got {} x {}. Scale it down first."
+            raise TooManyPixelsError(text.format(max_pixels, *size))
         is_deep = any(";16" in str(tile.args) for tile in getattr(picture, "tile", ()))
         if reduced:
             picture.draft("RGB", (_ENOUGH_PX, _ENOUGH_PX))
@@ -216,8 +206,8 @@ def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tu
                 turned = Image.alpha_composite(white, turned.convert("RGBA"))
             image = np.array(turned.convert("RGB"))
         if is_deep and 0 < image.max() < 64:
-            text = f"Expected 16 bits per colour, got {image.max()} of 255 as the brightest"
-            raise ImageDecodeError(f"{text}: 12 bits that were not scaled? Save 8 bits.")
+            text = "Expected 16 bits per colour, got {} of 255 as the brightest: 12 bits? Save 8."
+            raise ImageDecodeError(text.format(image.max()))
         return image, size[::-1] if orientation >= 5 else size
 
 
@@ -236,12 +226,10 @@ def _orientation(picture: Image.Image) -> int:
 def _eight_bits(grey: np.ndarray) -> np.ndarray:
     """Integers or floats [H, W] as uint8, see `decode_image`; Pillow would clip them to 255."""
     low, high, is_float = grey.min(), grey.max(), grey.dtype.kind == "f"
-    for top, factor in ((1, 255), (255, 1), (65535, 1 / 257)) if is_float else ():
+    for top in (1, 255, 65535) if is_float else (255, 1023, 4095, 16383, 65535):
         if low >= 0 and high <= top:
-            return np.rint(grey * factor).astype(np.uint8)
-    for bits in () if is_float else (8, 10, 12, 14, 16):
-        if low >= 0 and high < 1 << bits:
-            return (grey >> (bits - 8)).astype(np.uint8)
+            scaled = np.rint(grey * (255 / top)) if is_float else grey // ((top + 1) // 256)
+            return scaled.astype(np.uint8)
     raise ImageDecodeError(f"Expected grey values in 0..65535 or 0..1, got {low} to {high}.")
 
 
@@ -292,8 +280,6 @@ def place(
             where they are too far apart, some stay outside.
         size: (width, height) of the picture if `image` shows it at a smaller scale.
     """
-    if mode not in MODES:
-        raise ValueError(f"mode: expected one of {', '.join(MODES)}; got {mode!r}.")
     side = policy_specs.IMAGE_SIZE
     height, width = image.shape[:2]
     size = size or (width, height)
@@ -306,10 +292,10 @@ def place(
         scales = np.full(2, side / part)
         left, top = -x * scales[0], -y * scales[1]
     else:
-        new_width, new_height = side, side
-        if mode == "letterbox":
-            new_width = max(1, round(side * width / max(width, height)))
-            new_height = max(1, round(side * height / max(width, height)))
+        # The longer side of a letterbox, or either if it is stretched, becomes all of the square.
+        longer = (max(width, height),) * 2 if mode == "letterbox" else (width, height)
+        new_width = max(1, round(side * width / longer[0]))
+        new_height = max(1, round(side * height / longer[1]))
         left, top = (side - new_width) // 2, (side - new_height) // 2
         square = np.zeros((side, side, 3), np.uint8)
         part = _resize(image, new_width, new_height)
@@ -338,14 +324,12 @@ def place_mask(mask: np.ndarray, placement: Placement) -> np.ndarray:
     """A photograph's mask bool [H, W] in the model's square: what lies at the centre of each of its
     pixels, bool [236, 236]. Of 640 x 480 in a letterbox: the model's pixel (column 118, row 73) has
     its centre at (321.4, 120.7), so it is set if the mask is set in column 321, row 120."""
-    if mask.shape != (placement.height, placement.width):
-        expected, got = (placement.width, placement.height), mask.shape[::-1]
+    expected, got = (placement.width, placement.height), mask.shape[::-1]
+    if got != expected:
         raise ValueError(f"mask: expected {expected} pixels as the picture has, got {got}.")
     size = policy_specs.IMAGE_SIZE
     centres = (np.arange(size) + 0.5) / size
     points = np.floor(placement.to_picture(np.stack([centres, centres], axis=1))).astype(int)
-    inside = (points >= 0) & (points < [placement.width, placement.height])
-    columns, rows = (points[inside[:, axis], axis] for axis in (0, 1))
-    placed = np.zeros((size, size), bool)
-    placed[np.ix_(inside[:, 1], inside[:, 0])] = mask[np.ix_(rows, columns)]
-    return placed
+    # Outside of the picture the mask has a frame that is not set.
+    columns, rows = np.clip(points + 1, 0, [placement.width + 1, placement.height + 1]).T
+    return np.pad(mask, 1)[np.ix_(rows, columns)]

@@ -23,17 +23,14 @@ A sample might be its picture, [0.25, 0.5, 0.75, 0.5] (from left to right throug
 embedding of "skewering banana", "skewering", "banana", "day_1/images/003.jpg".
 
 Images, embeddings and masks of an uncompressed file (`np.savez`) stay on disk and are mapped.
-Images that are compressed or floats are unpacked into a nameless file in TMPDIR (N * 167 kB).
+Images that are compressed or floats are unpacked into memory (N * 167 kB).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -56,12 +53,15 @@ LAYOUT = {
     "masks": PACKED_SHAPE,
     **dict.fromkeys(NAME_ARRAYS, ()),
 }
-# Kinds of NumPy types: what they are called, and who may have them.
-_KINDS = {"images": "uf", "masks": "u", "actions": "f", "embeddings": "f"}
-_CALLED = {"uf": "uint8 or floats", "u": "uint8", "f": "floats", "U": "strings"}
+# Its types, by what they are called.
+_KINDS = {
+    "images": {"uint8": np.uint8, "floats": np.floating},
+    "masks": {"uint8": np.uint8},
+    **dict.fromkeys(("actions", "embeddings"), {"floats": np.floating}),
+    **dict.fromkeys(NAME_ARRAYS, {"strings": np.str_}),
+}
 _UNIT_NORM_TOLERANCE = 1e-2
-_CHUNK_SAMPLES, _CHUNK_IMAGES, _FINGERPRINT_IMAGES = 4096, 64, 256
-_SPARE_BYTES = 64 * 1024**2
+_CHUNK_IMAGES, _FINGERPRINT_IMAGES = 64, 256
 
 
 def pack_masks(masks: np.ndarray) -> np.ndarray:
@@ -90,16 +90,16 @@ def layout_faults(arrays: Mapping[str, Any]) -> dict[str, str]:
         faults[""] = "expected the arrays {}; absent: {}; found: {}.".format(*lists)
     number = next(iter(getattr(arrays.get("images"), "shape", ())), None)
     for name in [name for name in LAYOUT if name in arrays]:
-        array, kinds = arrays[name], _KINDS.get(name, "U")
-        kind, rows = array.dtype.kind, array.shape[:1] if number is None else (number,)
-        fits = len(rows) and array.shape == (*rows, *LAYOUT[name]) and kind in kinds
-        if not fits or (kind == "u" and array.dtype != np.uint8):
-            expected = ["N" if number is None else number, *LAYOUT[name]]
+        array, kinds = arrays[name], _KINDS[name]
+        rows = array.shape[:1] if number is None else (number,)
+        fits = len(rows) and array.shape == (*rows, *LAYOUT[name])
+        if not fits or not any(np.issubdtype(array.dtype, kind) for kind in kinds.values()):
+            expected = f"{' or '.join(kinds)} {['N' if number is None else number, *LAYOUT[name]]}"
             got = f"{array.dtype} {list(array.shape)}"
-            faults[name] = f"{name}: expected {_CALLED[kinds]} {expected}, got {got}."
-    if arrays.get("resize") not in (None, *image_placement.MODES):
+            faults[name] = f"{name}: expected {expected}, got {got}."
+    if (resize := arrays.get("resize")) not in (None, *image_placement.MODES):
         modes = ", ".join(image_placement.MODES)
-        faults["resize"] = f"resize: expected one of {modes}; got {arrays['resize']!r}."
+        faults["resize"] = f"resize: expected one of {modes}; got {resize!r}."
     if (version := arrays.get("format_version", FORMAT_VERSION)) != FORMAT_VERSION:
         faults["format_version"] = f"format_version: expected {FORMAT_VERSION}, got {version}."
     return faults
@@ -120,49 +120,40 @@ def label_faults(actions: np.ndarray) -> list[str]:
     return faults
 
 
-def norm_faults(chunks: Iterable[np.ndarray]) -> tuple[list[str], np.ndarray]:
-    """What is wrong with embeddings that come in chunks [n, 512], and their norms [N]."""
+def norm_faults(chunks: Iterable[np.ndarray]) -> list[str]:
+    """What is wrong with embeddings that come in chunks [n, 512]."""
     norms = [np.linalg.norm(np.asarray(chunk, np.float64), axis=1) for chunk in chunks]
-    norms = np.concatenate([np.zeros(0), *norms])
+    norms = np.concatenate([[], *norms])
     bad = np.flatnonzero(~(np.abs(norms - 1) <= _UNIT_NORM_TOLERANCE))  # NaN fails it, too.
     if not bad.size:
-        return [], norms
-    message = (
+        return []
+    return [
         f"embeddings: expected norm 1 within {_UNIT_NORM_TOLERANCE}; {listed(bad)} have others, "
         f"the first {norms[bad[0]]:.4g}. Divide each by its norm."
-    )
-    return [message], norms
+    ]
 
 
 def _to_uint8(images: np.ndarray) -> np.ndarray:
     """Float 0..1 -> uint8, exact for what was uint8 / 255; uint8 stays as it is."""
     if images.dtype == np.uint8:
         return images
-    if not (images.min() >= 0 and images.max() <= 1):  # NaN fails it, too.
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 1):  # NaN fails it, too.
         raise ValueError(
-            f"images: expected uint8 or floats in 0..1, got {images.dtype} from {images.min()} to "
-            f"{images.max()}. Divide pixels by 255, or save them as uint8."
+            f"images: expected uint8 or floats in 0..1, got {images.dtype} from {low} to {high}. "
+            "Divide pixels by 255, or save them as uint8."
         )
     return np.rint(images * images.dtype.type(255)).astype(np.uint8)
 
 
 def _open_images(array: npz_files.StoredArray) -> np.ndarray:
-    """The images of an .npz file, mapped: as they are stored, or as a temporary file."""
-    folder, needed = tempfile.gettempdir(), math.prod(array.shape)
-    if not needed or (array.offset is not None and array.dtype == np.uint8):
-        return array.map_or_load().astype(np.uint8, copy=False)
-    free = shutil.disk_usage(folder).free
-    if free < needed + _SPARE_BYTES:
-        wanted = f"{needed / 1e9:.1f} GB free in {folder} to unpack its images"
-        raise OSError(
-            f"{array.path}: expected {wanted}, got {free / 1e9:.1f} GB. Set TMPDIR to another "
-            "folder, or save uint8 images uncompressed (np.savez)."
-        )
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for chunk in array.chunks(_CHUNK_IMAGES):
-            file.write(_to_uint8(chunk).data)
-        file.flush()
-        return np.memmap(file, np.uint8, "r", shape=array.shape)
+    """The images of an .npz file: mapped as they are stored, or unpacked."""
+    if array.offset is not None and array.dtype == np.uint8:
+        return array.map_or_load()
+    images = np.empty(array.shape, np.uint8)
+    for number, chunk in enumerate(array.chunks(_CHUNK_IMAGES)):
+        images[number * _CHUNK_IMAGES :][: len(chunk)] = _to_uint8(chunk)
+    return images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,9 +177,7 @@ class FoodDataset:
     def __post_init__(self) -> None:
         faults = list(layout_faults(present(self)).values())
         if not faults:
-            rows = range(0, len(self), _CHUNK_SAMPLES)  # Embeddings may be mapped.
-            chunks = (self.embeddings[start : start + _CHUNK_SAMPLES] for start in rows)
-            faults = label_faults(self.actions) + norm_faults(chunks)[0]
+            faults = label_faults(self.actions) + norm_faults([self.embeddings])
         if faults:
             raise ValueError(" ".join(faults))
 
@@ -213,11 +202,10 @@ def open_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_npz(path: str | os.PathLike[str]) -> FoodDataset:
     """Opens a data set. The file must not be written into while it is used; replacing it by another
     is harmless. Raises ValueError if it is no .npz or not what the module's table says, and OSError
-    if it is absent or unpacked images find no room in the temporary folder."""
+    if it is absent."""
     content, stored = open_npz(path), npz_files.StoredArray
     try:
-        faults = layout_faults(content)
-        if faults:
+        if faults := layout_faults(content):
             raise ValueError(" ".join(faults.values()))
         read = dict.fromkeys(("actions", *NAME_ARRAYS), stored.load) | {"images": _open_images}
         for name in LAYOUT.keys() & content.keys():
@@ -236,40 +224,34 @@ def write_npz(path: str | os.PathLike[str], *datasets: FoodDataset) -> None:
     are left out; masks that only some have are all 0 for the others."""
     with npz_files.open_writer(path) as writer:
         for name in dict.fromkeys(name for one in datasets for name in present(one)):
-            arrays = [getattr(one, name) for one in datasets]
-            if name in NAME_ARRAYS:
-                writer.write(name, np.concatenate(arrays))
-            elif name not in LAYOUT:
-                writer.write(name, arrays[0])
+            arrays, size = [getattr(one, name) for one in datasets], _CHUNK_IMAGES
+            if name == "images":
+                blocks = (
+                    np.asarray(images[start : start + size])
+                    for images in arrays
+                    for start in range(0, len(images), size)
+                )
+                writer.write_blocks(name, (sum(map(len, arrays)), *IMAGE_SHAPE), np.uint8, blocks)
+            elif name in LAYOUT:
+                empty = [np.zeros((len(one), *LAYOUT[name]), np.uint8) for one in datasets]
+                wholes = [zero if own is None else own for own, zero in zip(arrays, empty)]
+                writer.write(name, np.concatenate(wholes))
             else:
-                dtype = next(array.dtype for array in arrays if array is not None)
-                shape = (sum(map(len, datasets)), *LAYOUT[name])
-                wholes = [
-                    np.broadcast_to(dtype.type(0), (len(one), *shape[1:])) if own is None else own
-                    for one, own in zip(datasets, arrays)
-                ]
-                starts = [(w, i) for w in wholes for i in range(0, len(w), _CHUNK_IMAGES)]
-                blocks = (np.asarray(whole[i : i + _CHUNK_IMAGES]) for whole, i in starts)
-                writer.write_blocks(name, shape, dtype, blocks)
+                writer.write(name, arrays[0])
 
 
-def dataset_fingerprint(path_or_dataset: str | os.PathLike[str] | FoodDataset) -> str:
+def dataset_fingerprint(dataset: FoodDataset) -> str:
     """SHA-256 of all labels and of 256 images (and their masks) that lie evenly over the data set,
     however it is stored: 43 MB instead of 20 GB. Where only other images differ, it is the same."""
-    is_read = isinstance(path_or_dataset, FoodDataset)
-    dataset, digest = path_or_dataset if is_read else read_npz(path_or_dataset), hashlib.sha256()
-    count = min(len(dataset), _FINGERPRINT_IMAGES)
+    digest, count = hashlib.sha256(), min(len(dataset), _FINGERPRINT_IMAGES)
     sampled = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(np.int64))
     for name in ("images", "masks", "actions", "embeddings"):
         array = getattr(dataset, name)
-        if array is None:
-            continue
-        digest.update(f"{name} {array.dtype} {array.shape};".encode())
-        rows, size = range(0, len(array), _CHUNK_SAMPLES), _CHUNK_SAMPLES
-        if name in ("images", "masks"):
-            rows, size = sampled, 1
-        for start in rows:
-            digest.update(np.ascontiguousarray(array[start : start + size]).data)
+        if array is not None:
+            digest.update(f"{name} {array.dtype} {array.shape};".encode())
+            is_large = name in ("images", "masks")
+            for part in (array[[row]] for row in sampled) if is_large else [array]:
+                digest.update(np.ascontiguousarray(part).data)
     for name in NAME_ARRAYS:
         names = getattr(dataset, name)
         if names is not None:

@@ -40,8 +40,7 @@ class StoredArray:
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype
-    fortran_order: bool  # the first axis varies fastest
-    offset: int | None  # of the numbers in the .npz, bytes; None if they are compressed
+    offset: int | None  # of the numbers in the .npz, bytes; None if they cannot be mapped
 
     def load(self) -> np.ndarray:
         """The whole array in memory; checks its checksum. Raises ValueError if it is damaged."""
@@ -49,28 +48,24 @@ class StoredArray:
             return content[self.name]
 
     def map_or_load(self) -> np.ndarray:
-        """The array as it lies in the file, read only, unless it is compressed."""
-        if self.offset is None:
+        """The array as it lies in the file, read only, if it is neither compressed nor empty."""
+        if self.offset is None or not math.prod(self.shape):
             return self.load()
-        if not math.prod(self.shape):
-            return np.zeros(self.shape, self.dtype)
-        order = "F" if self.fortran_order else "C"
-        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
 
     def chunks(self, num_rows: int) -> Iterator[np.ndarray]:
         """Pieces [up to num_rows, ...], one at a time; checks the checksum. Raises ValueError."""
-        starts = range(0, self.shape[0], num_rows)
-        if self.fortran_order:  # It has no such pieces on disk.
-            whole = self.map_or_load()
-            yield from (np.ascontiguousarray(whole[start : start + num_rows]) for start in starts)
-            return
         with (
             _named_errors(self.path),
             zipfile.ZipFile(self.path) as archive,
             archive.open(f"{self.name}.npy") as file,
         ):
-            _read_header(file)
-            for start in starts:
+            # With the first axis varying fastest it has no such pieces on disk.
+            whole = self.load() if _read_header(file)[1] else None
+            for start in range(0, self.shape[0], num_rows):
+                if whole is not None:
+                    yield np.ascontiguousarray(whole[start : start + num_rows])
+                    continue
                 shape = (min(num_rows, self.shape[0] - start), *self.shape[1:])
                 data = _read(file, math.prod(shape) * self.dtype.itemsize)
                 yield np.frombuffer(data, self.dtype).reshape(shape)
@@ -99,12 +94,12 @@ def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArra
                     f"{member.file_size} bytes (Python objects are not read: they may run code)."
                 )
             offset = None
-            if member.compress_type == zipfile.ZIP_STORED:
+            if member.compress_type == zipfile.ZIP_STORED and not fortran_order:
                 # The directory at the end of the zip does not say how long this header is.
                 raw.seek(member.header_offset)
                 fields = _LOCAL_HEADER.unpack(_read(raw, _LOCAL_HEADER.size))
                 offset = member.header_offset + _LOCAL_HEADER.size + sum(fields[-2:]) + header_size
-            arrays[name] = StoredArray(path, name, shape, dtype, fortran_order, offset)
+            arrays[name] = StoredArray(path, name, shape, dtype, offset)
     return arrays
 
 
@@ -117,11 +112,11 @@ def _named_errors(path: pathlib.Path, kind: str = "file") -> Iterator[None]:
 
 
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version, form = np.lib.format.read_magic(file), np.lib.format
-    if version not in ((1, 0), (2, 0)):
+    form, version = np.lib.format, np.lib.format.read_magic(file)
+    readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+    if version not in readers:
         raise ValueError(f"expected .npy format 1.0 or 2.0, got {version}")
-    is_first = version == (1, 0)
-    return form.read_array_header_1_0(file) if is_first else form.read_array_header_2_0(file)
+    return readers[version](file)
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
@@ -142,17 +137,17 @@ class NpzWriter:
     ) -> None:
         """Writes an array whose rows come in blocks [n, ...]. Raises ValueError if they are fewer
         or more than `shape` says, or of another kind."""
-        shape, dtype, rows = tuple(shape), np.dtype(dtype), 0
+        dtype, rows = np.dtype(dtype), 0
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
         with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
-            np.lib.format.write_array_header_2_0(file, {**header, "shape": shape})
+            np.lib.format.write_array_header_2_0(file, {**header, "shape": tuple(shape)})
             for block in blocks:
                 rows += len(block)
-                if block.dtype != dtype or block.shape[1:] != shape[1:] or rows > shape[0]:
-                    found = f"{block.dtype} {list(block.shape)} up to row {rows}"
-                    raise ValueError(f"{name}: expected {dtype} {list(shape)}, got {found}.")
-                if block.size:
-                    file.write(np.ascontiguousarray(block).data.cast("B"))
+                if block.dtype != dtype or block.shape[1:] != shape[1:]:
+                    raise ValueError(
+                        f"{name}: expected {dtype} {shape}, got {block.shape} of {block.dtype}."
+                    )
+                file.write(np.ascontiguousarray(block).tobytes())
         if rows != shape[0]:
             raise ValueError(f"{name}: expected {shape[0]} rows, got {rows}.")
 

@@ -15,11 +15,11 @@ of one step; what is small of it lies in `labels.npz` too, so that a data set op
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import re
-import struct
 import threading
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -65,14 +65,20 @@ STEP_FEATURES = {
     "steps/reward": Feature("tensor", "float32"),
 }
 # What a sample of food is as an episode.
+_NAMES = {"action_name": "action_names", "food_type": "food_types", "source": "sources"}
 _FOOD = {
-    "episode_metadata/action_name": Feature("text"),
-    "episode_metadata/food_type": Feature("text"),
-    "episode_metadata/source": Feature("text"),
+    **{f"episode_metadata/{key}": Feature("text") for key in _NAMES},
     IMAGE: Feature("image", "uint8", npz_dataset.IMAGE_SHAPE, "png"),
     _ACTION: Feature("tensor", "float32", (policy_specs.NUM_COORDINATES,)),
     **STEP_FEATURES,
 }
+
+
+def step_values(number: int) -> dict[str, np.ndarray]:
+    """Where an episode of so many steps begins and ends; no reward."""
+    steps = np.arange(number)
+    ends = dict.fromkeys(_ENDS[1:], steps == number - 1)
+    return {_ENDS[0]: steps == 0, **ends, "steps/reward": np.zeros(number)}
 
 
 def _find(directory: str | os.PathLike[str]) -> pathlib.Path:
@@ -103,14 +109,13 @@ def _read_features(path: pathlib.Path) -> dict[str, Feature]:
         elif "sequence" in node and name == "steps":
             walk(node["sequence"]["feature"], name)
         elif kind is None or (kind == "tensor" and encoding != "none"):
-            what = node.get("pythonClassName", "unknown").rpartition(".")[-1]
-            expected = "expected plain tensors, images and texts of episodes and of their steps"
-            raise ValueError(f"{path}: {expected}; {name!r} is a {what} ({encoding}).")
-        elif kind == "text":
-            found[name] = Feature("text")
+            raise ValueError(
+                f"{path}: expected plain tensors, images and texts of episodes and of their steps; "
+                f"{name!r} is a {node.get('pythonClassName')} ({encoding})."
+            )
         else:
-            shape = tuple(map(int, about["shape"].get("dimensions", ())))
-            found[name] = Feature(kind, about["dtype"], shape, encoding)
+            shape = tuple(map(int, about.get("shape", {}).get("dimensions", ())))
+            found[name] = Feature(kind, about.get("dtype", "string"), shape, encoding)
 
     walk(read_json(path), "")
     return found
@@ -125,17 +130,15 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _offsets(path: pathlib.Path) -> Iterator[int]:
-    """Where the records of a file begin; each has 8 bytes of length and three checksums' 12."""
+    """Where the records of a file begin; each is 8 bytes of length, 4, its data, and 4 more."""
     size, offset = path.stat().st_size, 0
     with path.open("rb") as file:
         while offset < size:
-            file.seek(offset)
-            header = file.read(8)
-            end = offset + 16 + struct.unpack("<Q", header)[0] if len(header) == 8 else size + 1
-            if end > size:
-                raise ValueError(f"{path}: the file ends in the middle of a record, at {offset}.")
             yield offset
-            offset = end
+            file.seek(offset)
+            offset += 16 + int.from_bytes(file.read(8), "little")
+    if offset > size:
+        raise ValueError(f"{path}: the file ends in the middle of a record.")
 
 
 class Episodes:
@@ -239,9 +242,8 @@ def read_food(directory: str | os.PathLike[str]) -> npz_dataset.FoodDataset:
         text = "these are no samples of food. RT-1 trains on episodes by train.py --data_dir."
         raise ValueError(f"{episodes.folder}: expected {LABELS_FILE}: {text}")
     with np.load(path, allow_pickle=False) as content:
-        arrays = {name: content[name] for name in content.files}
-    for name in {"resize", "format_version"} & arrays.keys():
-        arrays[name] = arrays[name].tolist()
+        # `resize` and `format_version` are plain values.
+        arrays = {name: one if one.ndim else one.item() for name, one in content.items()}
     return npz_dataset.FoodDataset(images=_Images(episodes), **arrays)
 
 
@@ -252,8 +254,7 @@ def write_food(
 ) -> pathlib.Path:
     """Writes a food data set as shards into a new folder `directory`/1.0.0 and returns it; pictures
     are PNG. Raises OSError."""
-    names = {"action_name": dataset.action_names, "food_type": dataset.food_types}
-    names["source"] = dataset.sources
+    names = {key: getattr(dataset, array) for key, array in _NAMES.items()}
 
     def values(number: int) -> dict[str, Any]:
         """One sample as an episode of one step."""
@@ -266,100 +267,94 @@ def write_food(
             IMAGE: cv2.imencode(".png", image[..., ::-1])[1].tobytes(),
             EMBEDDING: dataset.embeddings[number],
             _ACTION: dataset.actions[number],
-            **dict.fromkeys(_ENDS, True),
-            "steps/reward": np.float32(0),
+            **step_values(1),
         }
 
     labels = {key: one for key, one in npz_dataset.present(dataset).items() if key != "images"}
-    text = "Photos of plates with the start and the end of a motion."
-    episodes = map(values, range(len(dataset)))
-    return write_episodes(directory, _FOOD, episodes, text, labels, shard_bytes)
+    return write_episodes(directory, _FOOD, map(values, range(len(dataset))), labels, shard_bytes)
 
 
 def write_episodes(
     directory: str | os.PathLike[str],
     features: Mapping[str, Feature],
     episodes: Iterable[Mapping[str, Any]],
-    description: str,
     labels: Mapping[str, Any] | None = None,
     shard_bytes: int = _SHARD_BYTES,
 ) -> pathlib.Path:
-    """Writes episodes, as `example` takes them, as shards into a new folder `directory`/1.0.0 and
-    returns it; `labels` become `labels.npz`. Raises OSError; ValueError without episodes."""
+    """Writes episodes, path -> a string, bytes, a list of them, or an array, as shards into a new
+    folder `directory`/1.0.0 and returns it; `labels` become `labels.npz`. Raises OSError;
+    ValueError without episodes."""
     import tensorflow as tf
 
     name = re.sub(r"\W", "_", pathlib.Path(directory).name).lower()
-    prefix, lengths, writer, size, num_bytes = f"{name}-train.tfrecord-", [], None, 0, 0
+    lengths, size, num_bytes = [], shard_bytes, 0
     with atomic_files.new_folder(pathlib.Path(directory) / VERSION) as folder:
-        for values in episodes:
-            record = example(values).SerializeToString()
-            if writer is None or size + len(record) > shard_bytes:
-                if writer is not None:
-                    writer.close()
-                writer = tf.io.TFRecordWriter(str(folder / f"{prefix}{len(lengths):05d}"))
-                lengths.append(0)
-                size = 0
-            writer.write(record)
-            lengths[-1] += 1
-            size, num_bytes = size + len(record), num_bytes + len(record)
-        if writer is None:
+        with contextlib.ExitStack() as stack:
+            for values in episodes:
+                record = _example(values, features).SerializeToString()
+                if size + len(record) > shard_bytes:
+                    path = folder / f"{name}-train.tfrecord-{len(lengths):05d}"
+                    stack.close()
+                    writer = stack.enter_context(tf.io.TFRecordWriter(str(path)))
+                    lengths.append(0)
+                    size = 0
+                writer.write(record)
+                lengths[-1] += 1
+                size, num_bytes = size + len(record), num_bytes + len(record)
+        if not lengths:
             raise ValueError(f"{directory}: expected at least one episode to write, got none.")
-        writer.close()
-        for number in range(len(lengths)):
-            part = folder / f"{prefix}{number:05d}"
+        for part in list(folder.iterdir()):
             part.rename(f"{part}-of-{len(lengths):05d}")
         if labels is not None:
             np.savez(folder / LABELS_FILE, **labels)
         split = {"name": "train", "shardLengths": list(map(str, lengths))}
         split |= {"numBytes": str(num_bytes), "filepathTemplate": _TEMPLATE}
         info = {"name": name, "version": VERSION, "fileFormat": "tfrecord", "splits": [split]}
-        info["description"] = description
-        for file, content in ((FEATURES_FILE, feature_tree(features)), (INFO_FILE, info)):
+        for file, content in ((FEATURES_FILE, _feature_tree(features)), (INFO_FILE, info)):
             (folder / file).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return pathlib.Path(directory) / VERSION
 
 
-def example(values: Mapping[str, Any]) -> tf.train.Example:
-    """Path -> a string, bytes, a list of them, or an array, as an Example."""
+def _example(values: Mapping[str, Any], features: Mapping[str, Feature]) -> tf.train.Example:
     import tensorflow as tf
 
     result = tf.train.Example()
     for name, value in values.items():
         entry = result.features.feature[name]
-        if isinstance(value, (str, bytes, list)):
+        if features[name].kind != "tensor":
             items = value if isinstance(value, list) else [value]
             items = [one.encode() if isinstance(one, str) else one for one in items]
             entry.bytes_list.value.extend(items)
-        elif np.asarray(value).dtype.kind == "f":
-            entry.float_list.value.extend(np.asarray(value, np.float32).ravel())
+        elif np.dtype(features[name].dtype).kind == "f":
+            entry.float_list.value.extend(np.ravel(value))
         else:
-            entry.int64_list.value.extend(np.asarray(value, np.int64).ravel())
+            entry.int64_list.value.extend(np.ravel(value).astype(np.int64))
     return result
 
 
-def feature_tree(features: Mapping[str, Feature]) -> dict[str, Any]:
+def _feature_tree(features: Mapping[str, Feature]) -> dict[str, Any]:
     """`features.json` of paths: what TensorFlow Datasets' `builder_from_directory` reads."""
     inner: dict[str, dict[str, Feature]] = {}
-    described: dict[str, Any] = {}
     for path, feature in features.items():
         first, _, rest = path.partition("/")
-        if rest:
-            inner.setdefault(first, {})[rest] = feature
-            described[first] = None  # In its place.
-            continue
-        python, about = _CLASSES[feature.kind], {}
-        if feature.kind != "text":
-            dimensions = {"dimensions": list(map(str, feature.shape))} if feature.shape else {}
-            key = "encodingFormat" if feature.kind == "image" else "encoding"
-            about = {"dtype": feature.dtype, "shape": dimensions, key: feature.encoding}
-        if feature.kind == "tensor" and not feature.shape:
-            python = "scalar.Scalar"
-        described[first] = {"pythonClassName": _PYTHON + python, feature.kind: about}
+        inner.setdefault(first, {})[rest] = feature
+    described = {}
     for name, parts in inner.items():
-        described[name] = feature_tree(parts)
-        if name == "steps":
-            sequence = {"feature": described[name], "length": "-1"}
-            python = _PYTHON + "dataset_feature.Dataset"
-            described[name] = {"pythonClassName": python, "sequence": sequence}
+        if "" not in parts:
+            described[name] = _feature_tree(parts)
+            if name == "steps":
+                sequence = {"feature": described[name], "length": "-1"}
+                python = _PYTHON + "dataset_feature.Dataset"
+                described[name] = {"pythonClassName": python, "sequence": sequence}
+            continue
+        kind, dtype, shape, encoding = parts[""]
+        python, about = _CLASSES[kind], {}
+        if kind != "text":
+            dimensions = {"dimensions": list(map(str, shape))} if shape else {}
+            key = "encodingFormat" if kind == "image" else "encoding"
+            about = {"dtype": dtype, "shape": dimensions, key: encoding}
+        if kind == "tensor" and not shape:
+            python = "scalar.Scalar"
+        described[name] = {"pythonClassName": _PYTHON + python, kind: about}
     python = _PYTHON + "features_dict.FeaturesDict"
     return {"pythonClassName": python, "featuresDict": {"features": described}}

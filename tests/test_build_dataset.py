@@ -122,7 +122,7 @@ def test_synthetic_plates_are_the_same_for_the_same_seed(tmp_path):
         arguments = ["synthetic", "--num_plates", "2", "--workers", "1", "--seed", str(seed)]
         file = tmp_path / f"{name}.npz"
         assert build_dataset.main([*arguments, "--output_file", str(file)]) == 0
-        prints.append(npz_dataset.dataset_fingerprint(file))
+        prints.append(npz_dataset.dataset_fingerprint(npz_dataset.read_npz(file)))
     assert prints[0] == prints[1] != prints[2]
     split = splits.read_split(tmp_path / "c_split.npz", len(npz_dataset.read_npz(file)))
     assert len(split.train_idx)

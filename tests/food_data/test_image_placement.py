@@ -36,14 +36,11 @@ def test_formats_are_decoded_upright_as_rgb(kind):
     exif[0x0112] = 6  # The camera was turned: the picture has to be turned 90 degrees clockwise.
     has_exif = kind not in ("BMP", "GIF", "JPEG2000")
     data = encoded(picture, kind, **({"exif": exif} if has_exif else {}))
-    size, orientation = image_placement.read_header(data)
-    assert (size, orientation) == ((32, 16), 6 if has_exif else 1)
+    assert image_placement.read_header(data) == ((32, 16), 6 if has_exif else 1)
     image = image_placement.decode_image(data)
-    assert image.dtype == np.uint8
     image = image if has_exif else np.rot90(image, -1)
-    assert image.shape == (32, 16, 3)
-    assert np.abs(image[4, 8] - RED).max() <= 30
-    assert np.abs(image[28, 8] - GREEN).max() <= 30
+    assert (image.dtype, image.shape) == (np.uint8, (32, 16, 3))
+    assert np.abs(image[[4, 28], 8] - [RED, GREEN]).max() <= 30
 
 
 def tag(form, count, value, rest=b""):
@@ -109,25 +106,14 @@ def test_a_jpeg_may_lack_its_end_marker_and_no_more(progressive):
             image_placement.decode_image(data[:length])
 
 
-def many_scans():
-    """A progressive JPEG whose last scan comes 200 times."""
-    data = noise("JPEG", progressive=True)
-    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * 200 + data[-2:]
-
-
-def bomb():
-    """A header that claims 20,000 x 20,000 pixels, and no data behind it."""
-    data = bytearray(encoded(Image.new("RGB", (1, 1)), "BMP"))
-    data[18:26] = (20_000).to_bytes(4, "little") * 2
-    return bytes(data)
-
-
-def depth(data, bits):
-    """A JPEG that says it has so many bits."""
-    place = data.index(b"\xff\xc0") + 4
-    return data[:place] + bytes([bits]) + data[place + 1 :]
-
-
+JPEG = noise("JPEG", progressive=True)
+# Its last scan comes 200 times.
+SCANS = JPEG[:-2] + JPEG[JPEG.rindex(b"\xff\xda") : -2] * 200 + JPEG[-2:]
+# A header that claims 20,000 x 20,000 pixels, and no data behind it.
+BOMB = encoded(Image.new("RGB", (1, 1)), "BMP")
+BOMB = BOMB[:18] + (20_000).to_bytes(4, "little") * 2 + BOMB[26:]
+# It says that it has 12 bits.
+TWELVE = noise("JPEG").replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c")
 DEEP = np.arange(48, dtype=np.uint16).reshape(4, 4, 3) * 80
 NAN = np.full((2, 2), np.nan, np.float32)
 
@@ -135,17 +121,17 @@ NAN = np.full((2, 2), np.nan, np.float32)
 @pytest.mark.parametrize(
     "data, message",
     [
-        (b"", "got 0 bytes"),
-        (b"not a photo", "got 11 bytes that begin with b'not"),
+        (b"", "got a file that begins with b''"),
+        (b"not a photo", "got a file that begins with b'not"),
         (b"\0\0\0\x18ftypheic" + bytes(99), "which is HEIC.* requirements-heic.txt.*as JPEG"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer.*git lfs pull"),
         (noise("PNG")[:5000], "cannot be decoded"),
-        (depth(noise("JPEG"), 12), "JPEG of 8 bits, got one of 12"),
-        (many_scans(), "at most 100 scans"),
+        (TWELVE, "JPEG of 8 bits, got one of 12"),
+        (SCANS, "at most 100 scans"),
         (cv2.imencode(".png", DEEP)[1].tobytes(), "got 14 of 255 as the brightest: 12 bits"),
         (encoded(Image.fromarray(NAN), "TIFF"), "got nan to nan"),
         (encoded(Image.new("RGB", (200, 101))), "at most 20000 pixels, got 200 x 101"),
-        (bomb(), "smaller picture"),
+        (BOMB, "smaller picture"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_the_way_out(data, message, monkeypatch):
@@ -218,8 +204,10 @@ def test_worked_example_of_640_x_480(mode, point, expected):
     np.testing.assert_allclose(placement.to_picture(there), [point], atol=1e-9)
 
 
-@pytest.mark.parametrize("mode", image_placement.MODES)
-@pytest.mark.parametrize("height, width", [(480, 640), (120, 90)])
+@pytest.mark.parametrize(
+    "mode, height, width",
+    [("stretch", 480, 640), ("letterbox", 120, 90), ("letterbox", 480, 640), ("crop", 120, 90)],
+)
 def test_picture_point_and_mask_agree(mode, height, width):
     """A white spot is found where the point says, and where the mask placed with it is."""
     mask = np.zeros((height, width), bool)
@@ -262,5 +250,3 @@ def test_a_crop_moves_no_further_than_it_has_to():
         points = np.array([[x, 200.0], [x, 240.0]])
         _, placement = image_placement.place(black(480, 640), "crop", points)
         assert placement.to_picture(np.array([[0.0, 0.0]]))[0].tolist() == pytest.approx([first, 0])
-    with pytest.raises(ValueError, match="expected one of stretch, letterbox, crop; got 'squash'"):
-        image_placement.place(black(4, 4), "squash")

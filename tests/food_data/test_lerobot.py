@@ -64,13 +64,13 @@ def expected():
 def test_food_there_and_back(plates, published, tmp_path):
     back = tmp_path / "back.npz"
     assert build_dataset.main(["from_lerobot", str(published), "--output_file", str(back)]) == 0
-    assert npz_dataset.dataset_fingerprint(back) == npz_dataset.dataset_fingerprint(plates)
-    assert npz_dataset.read_npz(back).resize == "crop"
+    found = npz_dataset.read_npz(back)
+    assert npz_dataset.dataset_fingerprint(found) == npz_dataset.dataset_fingerprint(plates)
+    assert found.resize == "crop"
     command = ["lerobot", str(back), "--output_dir"]
     assert build_dataset.main([*command, str(published)]) == 1  # It exists.
     assert build_dataset.main([*command, str(tmp_path / "again")]) == 0
-    names = ("meta/tasks.parquet", "meta/stats.json", ROWS)
-    assert all((published / n).read_bytes() == (tmp_path / "again" / n).read_bytes() for n in names)
+    assert (published / ROWS).read_bytes() == (tmp_path / "again" / ROWS).read_bytes()
     episodes = parquet.read_table(published / "meta/episodes/chunk-000").to_pylist()
     assert [one["dataset_from_index"] for one in episodes] == list(range(70))
     info, stats = (
@@ -132,8 +132,8 @@ def drop_rows(folder):
 
 REFUSED = [
     (change("v3.0", "v2.0"), r"codebase_version v3\.0 or v2\.1, got v2\.0\. Convert it with"),
-    (change('"data/chunk', '"../chunk'), "data_path leads out of the folder"),
-    (change('"data/chunk', '"/chunk'), "data_path leads out of the folder"),
+    (change('"data/chunk', '"../chunk'), "data_path of info.json leads out of the folder"),
+    (change('"data/chunk', '"/chunk'), "data_path of info.json leads out of the folder"),
     (change('"fps"', '"rate"'), "episode 0: absent: 'fps'"),
     (change('"total_episodes": 3', '"total_episodes": 4'), "expected 4 episodes, it"),
     (change(FRONT, "front"), "--camera: expected one of front, observation.images.side"),

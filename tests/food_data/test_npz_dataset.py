@@ -26,18 +26,26 @@ def test_what_is_written_is_the_table_of_the_module(make_dataset, tmp_path):
         assert {member.compress_type for member in file.infolist()} == {zipfile.ZIP_STORED}
     read = npz_dataset.read_npz(tmp_path / "a.npz")
     assert all(isinstance(getattr(read, n), np.memmap) for n in ("images", "embeddings", "masks"))
-    # Replaced by another file it is read to its end.
-    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(1))
+    # Replaced by another file it is read to its end; masks that only one of two has are 0.
+    npz_dataset.write_npz(tmp_path / "a.npz", make_dataset(1, resize="crop"), dataset)
     assert read.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    both = npz_dataset.read_npz(tmp_path / "a.npz")
+    assert both.images[:, 0, 0, 0].tolist() == [0, 0, 1, 2]
+    assert both.masks[:, 0, 0].tolist() == [0, 7, 7, 7]
     with pytest.raises(ValueError, match="read-only"):
         read.images[0, 0] = 9
 
 
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-@pytest.mark.parametrize("dtype, order", [("u1", "C"), ("f4", "C"), ("f8", "F"), ("u1", "F")])
-def test_however_it_is_stored_it_is_the_same_data_set(
-    make_dataset, tmp_path, save, dtype, order, monkeypatch
-):
+@pytest.mark.parametrize(
+    "save, dtype, order",
+    [
+        (np.savez_compressed, "u1", "C"),
+        (np.savez_compressed, "f4", "C"),
+        (np.savez, "f8", "F"),
+        (np.savez, "u1", "F"),
+    ],
+)
+def test_however_it_is_stored_it_is_the_same_data_set(make_dataset, tmp_path, save, dtype, order):
     images = np.zeros((3, 236, 236, 3), np.uint8)
     images[1, 0, :, 0], images[2, 1, :, 1] = np.arange(236), np.arange(20, 256)
     dataset = make_dataset(3, masks=np.full((3, 236, 30), 7, np.uint8), images=images)
@@ -46,30 +54,19 @@ def test_however_it_is_stored_it_is_the_same_data_set(
     stored = np.asarray(stored, order=order)
     stored[1, 0, 5, 0] -= 0 if dtype == "u1" else 0.3 / 255  # Rounded to the nearest.
     save(tmp_path / "a.npz", **{**arrays_of(dataset), **doubles, "images": stored})
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(npz_dataset.tempfile, "tempdir", str(tmp_path / "temporary"))
     read = npz_dataset.read_npz(tmp_path / "a.npz")
-    assert isinstance(read.images, np.memmap) and not list((tmp_path / "temporary").iterdir())
     for name, array in vars(dataset).items():
         np.testing.assert_array_equal(getattr(read, name), array)
         assert getattr(getattr(read, name), "dtype", 0) == getattr(array, "dtype", 0)
-    fingerprint = npz_dataset.dataset_fingerprint(dataset)
-    assert npz_dataset.dataset_fingerprint(str(tmp_path / "a.npz")) == fingerprint
-    npz_dataset.write_npz(tmp_path / "b.npz", read)
-    np.testing.assert_array_equal(npz_dataset.read_npz(tmp_path / "b.npz").images, images)
-
-
-def test_no_room_to_unpack(make_dataset, tmp_path, monkeypatch):
-    np.savez_compressed(tmp_path / "a.npz", **arrays_of(make_dataset(2)))
-    monkeypatch.setattr(npz_dataset, "_SPARE_BYTES", 10**18)
-    with pytest.raises(OSError, match="a.npz: expected .* GB free .*Set TMPDIR"):
-        npz_dataset.read_npz(tmp_path / "a.npz")
+    prints = map(npz_dataset.dataset_fingerprint, (read, dataset))
+    assert len(set(prints)) == 1
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
         ({"images": np.zeros((2, 224, 224, 3), "u1")}, "expected uint8 or floats [2, 236, 236, 3]"),
+        ({"images": np.zeros((2, 236, 236, 3), "u2")}, "got uint16 [2, 236, 236, 3]"),
         ({"images": np.full((2, 236, 236, 3), 255.0)}, "images: expected uint8 or floats in 0..1"),
         ({"images": np.full((2, 236, 236, 3), np.nan)}, "got float64 from nan to nan"),
         ({"actions": np.zeros((3, 4), np.float32)}, "actions: expected floats [2, 4], got"),
@@ -107,8 +104,6 @@ def test_unreadable_files_are_named(make_dataset, tmp_path, content):
         path.write_bytes({"empty": b"", "half": data[: len(data) // 2]}.get(content, data))
     with pytest.raises(ValueError, match=r"The data set .*a.npz is not a readable .npz file: \S"):
         npz_dataset.read_npz(path)
-    with pytest.raises(FileNotFoundError, match="No data set .*absent.npz"):
-        npz_dataset.read_npz(tmp_path / "absent.npz")
 
 
 def test_damage_is_noticed_by_the_checksum(tmp_path):
@@ -124,7 +119,6 @@ def test_damage_is_noticed_by_the_checksum(tmp_path):
 def test_of_labels_all_change_the_fingerprint_and_of_many_images_some(make_dataset, monkeypatch):
     """Of 5 images 3 are hashed: the first, the middle and the last."""
     monkeypatch.setattr(npz_dataset, "_FINGERPRINT_IMAGES", 3)
-    monkeypatch.setattr(npz_dataset, "_CHUNK_SAMPLES", 2)
     dataset = make_dataset(5)
     shifted = np.array(["day_1/0.jp", "gday_1/1.jpg", *dataset.sources[2:]])
     others = [make_dataset(5, sources=sources) for sources in (None, shifted)]
@@ -136,9 +130,8 @@ def test_of_labels_all_change_the_fingerprint_and_of_many_images_some(make_datas
         dataset.images[sample] += 1
         assert (npz_dataset.dataset_fingerprint(dataset) != first) == (sample in (0, 2, 4))
         dataset.images[sample] -= 1
-        dataset.actions[sample] += 0.01
-        assert npz_dataset.dataset_fingerprint(dataset) != first
-        dataset.actions[sample] = make_dataset(5).actions[sample]
+    dataset.actions[3] += 0.01
+    assert npz_dataset.dataset_fingerprint(dataset) != first
 
 
 def test_masks_take_an_eighth():
@@ -150,9 +143,7 @@ def test_masks_take_an_eighth():
     np.testing.assert_array_equal(npz_dataset.unpack_masks(packed), masks)
 
 
-@pytest.mark.parametrize(
-    "shape, dtype", [((1, 2), "u1"), ((3, 2), "u1"), ((2, 3), "u1"), ((2, 2), "f4")]
-)
+@pytest.mark.parametrize("shape, dtype", [((1, 2), "u1"), ((3, 2), "u1"), ((2, 2), "f4")])
 def test_wrong_blocks_are_an_error_and_leave_the_old_file(tmp_path, shape, dtype):
     path = tmp_path / "a.npz"
     path.write_bytes(b"old")
@@ -162,4 +153,3 @@ def test_wrong_blocks_are_an_error_and_leave_the_old_file(tmp_path, shape, dtype
     ):
         writer.write_blocks("x", (2, 2), np.uint8, [np.zeros(shape, dtype)])
     assert path.read_bytes() == b"old"
-    assert [one.name for one in tmp_path.iterdir()] == ["a.npz"]

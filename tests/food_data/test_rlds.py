@@ -51,14 +51,11 @@ def test_food_there_and_back_and_the_batches_of_two_workers(plates, shards):
 
 
 def test_labels_of_shards_are_checked_and_their_pictures_if_wanted(plates, tmp_path, capsys):
-    same = dataclasses.replace(plates, sources=np.full(7, "day_1/1.jpg"))
-    folder = rlds.write_food(same, tmp_path / "same")
+    bad = {"sources": np.full(7, "day_1/1.jpg"), "images": np.zeros_like(plates.images)}
+    folder = rlds.write_food(dataclasses.replace(plates, **bad), tmp_path / "bad")
     split = splits.Split(np.arange(5), np.arange(5, 7))
     (error,) = dataset_check.check_file(folder, split).errors
     assert "2 samples (5, 6) of the validation side have the source of training samples" in error
-    dark = dataclasses.replace(plates, images=np.zeros_like(plates.images))
-    folder = rlds.write_food(dark, tmp_path / "dark")
-    assert dataset_check.check_file(folder).errors == []
     assert build_dataset.main(["check", str(folder)]) == 1
     assert "error: images" in capsys.readouterr().out
 
@@ -82,22 +79,23 @@ def test_a_broken_shard_is_named_with_its_episode(shards):
 
 
 def test_episodes_of_a_robot(tmp_path):
+    text = "steps/observation/natural_language_instruction"
     features = {
         "attributes/collection_mode": rlds.Feature("tensor", "int64"),
-        "steps/observation/image": rlds.Feature("image", "uint8", (2, 3, 3), "png"),
-        "steps/observation/natural_language_instruction": rlds.Feature("text"),
+        rlds.IMAGE: rlds.Feature("image", "uint8", (2, 3, 3), "png"),
+        text: rlds.Feature("text"),
         "steps/action/world_vector": rlds.Feature("tensor", "float32", (3,)),
         "steps/is_first": rlds.Feature("tensor", "bool"),
     }
     images = np.arange(36, dtype=np.uint8).reshape(2, 2, 3, 3)
     values = {
         "attributes/collection_mode": 4,
-        "steps/observation/image": [tf.io.encode_png(one).numpy() for one in images],
-        "steps/observation/natural_language_instruction": ["pick", "pick"],
+        rlds.IMAGE: [tf.io.encode_png(one).numpy() for one in images],
+        text: ["pick", "pick"],
         "steps/action/world_vector": np.arange(6, dtype=np.float32).reshape(2, 3) / 10,
         "steps/is_first": np.array([True, False]),
     }
-    folder = rlds.write_episodes(tmp_path / "robot", features, [values], "")
+    folder = rlds.write_episodes(tmp_path / "robot", features, [values])
     episodes = rlds.Episodes(tmp_path)
     assert episodes.features == features
     steps = json.loads((folder / "features.json").read_text())["featuresDict"]["features"]["steps"]
@@ -105,15 +103,14 @@ def test_episodes_of_a_robot(tmp_path):
     first = steps["sequence"]["feature"]["featuresDict"]["features"]["is_first"]
     assert first["pythonClassName"] == "tensorflow_datasets.core.features.scalar.Scalar"
     episode = episodes[0]
-    for name in ("attributes/collection_mode", "steps/action/world_vector", "steps/is_first"):
-        np.testing.assert_array_equal(episode[name], values[name])
-    assert episode["steps/observation/natural_language_instruction"] == [b"pick", b"pick"]
-    decoded = rlds.decode_images(episode["steps/observation/image"], (2, 3, 3))
-    np.testing.assert_array_equal(decoded, images)
+    np.testing.assert_array_equal(rlds.decode_images(episode.pop(rlds.IMAGE), (2, 3, 3)), images)
+    assert episode.pop(text) == [b"pick", b"pick"]
+    for name, found in episode.items():
+        np.testing.assert_array_equal(found, values[name])
     with pytest.raises(ValueError, match="no samples of food"):
         rlds.read_dataset(tmp_path / "robot")
     for name, old, new, message in (
-        ("features.json", '"none"', '"zlib"', r"collection_mode' is a Scalar \(zlib\)"),
+        ("features.json", '"none"', '"zlib"', r"collection_mode' is a .*Scalar \(zlib\)"),
         ("dataset_info.json", "tfrecord", "riegeli", "got riegeli of train"),
         ("features.json", "{", "", "features.json: expected an object in JSON"),
     ):

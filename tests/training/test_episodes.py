@@ -58,7 +58,7 @@ def robot(tmp_path_factory):
     features[IMAGE] = rlds.Feature("image", "uint8", (64, 80, 3), "png")
     features[EMBEDDING] = rlds.Feature("tensor", "float32", (512,))
     features["steps/is_first"] = rlds.Feature("tensor", "bool")
-    rlds.write_episodes(folder / "data", features, map(episode, range(3), LENGTHS), "")
+    rlds.write_episodes(folder / "data", features, map(episode, range(3), LENGTHS))
     return folder / "data", folder / "small.gin"
 
 
