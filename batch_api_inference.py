@@ -97,14 +97,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     ):
         if wrong:
             parser.error(expected)
-    if flags.checkpoint_dir is not None:
-        import checkpoint_directory  # Here, because who asks a server does without.
-
-        try:
-            flags.checkpoint_dir = checkpoint_directory.locate(flags.checkpoint_dir)
-        except (OSError, ValueError) as error:
-            parser.error(f"--checkpoint_dir: expected a directory that train.py wrote. {error}")
-    elif flags.api_url is None:
+    if flags.checkpoint_dir is None and flags.api_url is None:
         flags.api_url = _DEFAULT_URL
     return flags
 

@@ -11,8 +11,8 @@
 
 Serving needs the first four only, and `uncertainty.json` if calibrate.py has made one. All of it is
 read as data: others may have written it. A new checkpoint is written before metadata.json or
-training_state.json names it, and the old one stays until then, so that a run killed at any moment
-leaves a directory that loads and resumes:
+training_state.json names it, and the old one stays until then: a run killed at any moment leaves a
+directory that loads and resumes.
 
     {"format_version": 1, "checkpoint": "last_checkpoint-40", "settings": {"batch_size": 16, ...},
      "states": {"last_checkpoint-20": {...}, "last_checkpoint-40": {"epoch": 2, "step": 4, ...}}}
@@ -24,7 +24,6 @@ import keras2  # noqa: F401
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import json
 import os
@@ -66,8 +65,7 @@ EMBEDDINGS_DIR = "embeddings"
 STATE_FILE = "training_state.json"
 LOCK_FILE = ".lock"
 BEST_STEM, LAST_STEM = "best_checkpoint", "last_checkpoint"
-# A requeued job may start while the last process still saves, or before a file server has noticed
-# that its node is gone.
+# The last process of a requeued job may still save, or its node be lost without a word.
 RESTART_WAIT_S = 180.0
 _READS = 5
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-agents", "tf-keras", "numpy", "gin-config")
@@ -76,18 +74,6 @@ _BEST_KEPT = 2
 # What may change when a run goes on: what it starts from, and how its checkpoints look at photos.
 _NO_MATTER = ("EfficientNetEncoder.imagenet_weights_file", "Framing.passes", "Framing.max_extent")
 Path = typing.Union[str, "os.PathLike[str]"]
-
-
-class CheckpointDirectoryError(ValueError):
-    """The directory does not hold what serving needs."""
-
-
-class CheckpointWriteError(OSError):
-    """A checkpoint could not be written; those that were there before still load."""
-
-
-class ResumeError(ValueError):
-    """There is no run to go on with, or it is not the one that the settings describe."""
 
 
 # What serving reads.
@@ -120,18 +106,16 @@ class LoadedCheckpoint(typing.NamedTuple):
 
 def locate(path: Path) -> pathlib.Path:
     """The directory that a path means: itself, or that of the checkpoint that counts, whose prefix
-    it is. Raises FileNotFoundError, and ValueError for another checkpoint or an address."""
+    it is. Raises ValueError for another checkpoint or an address."""
     atomic_files.check_local(path, "--checkpoint_dir")
     path = pathlib.Path(path)
-    if path.is_dir():
+    if path.is_dir() or not (path.parent / METADATA_FILE).is_file():
         return path
-    if not (path.parent / METADATA_FILE).is_file():
-        raise FileNotFoundError(f"No checkpoint directory {path}.")
-    name = pathlib.Path(checkpoint_files.resolve_prefix(path)).name
     counts = read_metadata(path.parent)["checkpoint"]
+    name = pathlib.Path(checkpoint_files.resolve_prefix(path)).name
     if name != counts:
         way_out = "Give the directory, or go on training with --pretrained_checkpoint."
-        raise CheckpointDirectoryError(f"{path}: expected {counts}, the one that counts. {way_out}")
+        raise ValueError(f"{path}: expected {counts}, the one that counts. {way_out}")
     return path.parent
 
 
@@ -141,7 +125,7 @@ def _read_text(path: pathlib.Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise CheckpointDirectoryError(f"{path}: expected UTF-8 text, got {error}.") from error
+        raise ValueError(f"{path}: expected UTF-8 text, got {error}.") from error
 
 
 class _Framing(marshmallow.Schema):
@@ -165,16 +149,13 @@ class _Metadata(marshmallow.Schema):
 
 
 def read_metadata(directory: Path) -> dict[str, object]:
-    """The contents of metadata.json. Raises FileNotFoundError without a directory, and
-    CheckpointDirectoryError for what this version does not write."""
+    """The contents of metadata.json. Raises FileNotFoundError without one, and ValueError for what
+    this version does not write."""
     path = pathlib.Path(directory, METADATA_FILE)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"No checkpoint directory {directory}.")
     if not path.is_file():
-        raise CheckpointDirectoryError(
-            f"{directory}: expected {METADATA_FILE}, which train.py writes. Weights alone can be "
-            "loaded with checkpoint_loading.py or fine-tuned with train.py --pretrained_checkpoint."
-        )
+        what = f"expected {METADATA_FILE}, which train.py writes beside its weights"
+        way_out = "Weights alone: checkpoint_loading.py, or train.py --pretrained_checkpoint"
+        raise FileNotFoundError(f"No checkpoint directory {directory}: {what}. {way_out}.")
     try:
         contents = json.loads(_read_text(path))
         faults = _Metadata().validate(contents)
@@ -182,7 +163,7 @@ def read_metadata(directory: Path) -> dict[str, object]:
         faults = f"no JSON: {error}"
     if faults:
         way_out = "Copy the directory again from where train.py wrote it."
-        raise CheckpointDirectoryError(f"{path}: found faults: {faults!s:.200}. {way_out}")
+        raise ValueError(f"{path}: found faults: {faults!s:.200}. {way_out}")
     return contents
 
 
@@ -194,11 +175,7 @@ def framing_of(metadata: dict[str, object]) -> framing.Framing:
 def weights_digest(directory: Path) -> str:
     """`Contents.weights_sha256` of a directory; raises as `read_contents`."""
     path = pathlib.Path(directory, f"{read_metadata(directory)['checkpoint']}.index")
-    if not path.is_file():
-        raise FileNotFoundError(f"{directory}: expected {path.name}, which metadata.json names.")
-    # Of whatever lies next to it, a pointer is what keeps it from being loaded.
-    for one in checkpoint_files.files_of(path.with_suffix("")):
-        checkpoint_files.refuse_pointer(one)
+    checkpoint_files.refuse_pointer(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -214,12 +191,10 @@ def read_contents(directory: Path) -> Contents:
         try:
             embeddings = embedding_store.EmbeddingStore.load(directory / EMBEDDINGS_DIR)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
-            raise CheckpointDirectoryError(f"{directory}: embeddings: {error!r}.") from error
+            raise ValueError(f"{directory}: embeddings: {error!r}.") from error
         if read_metadata(directory) == metadata and weights_digest(directory) == digest:
             return Contents(directory, metadata, config, embeddings, calibration, digest)
-    raise CheckpointDirectoryError(
-        f"{directory}: something writes there all the time. Load a copy."
-    )
+    raise ValueError(f"{directory}: something writes there all the time. Load a copy.")
 
 
 def load(
@@ -236,16 +211,15 @@ def load(
     Args:
         directory: as `CheckpointWriter` leaves it, the prefix of its best checkpoint, or what
             `read_contents` has read of it.
-        config_file: gin file in the place of the directory's, which may run code, because whoever
-            starts a program names it; None for the directory's.
-        loss_type: in the place of the one in the configuration; None for that one. Weights that do
-            not fit what the two describe are an error.
+        config_file: gin file in the place of the directory's; it may run code, because whoever
+            starts a program names it.
+        loss_type: in the place of the one in the configuration; the weights have to fit.
         trust_config: let gin run what the directory's configuration says.
 
     Raises:
         FileNotFoundError: if the directory or a part of it is absent.
-        ValueError: CheckpointDirectoryError or ConfigError if a file is not what it should be, or
-            describes no network; CheckpointLoadError if the weights do not fit.
+        ValueError: if a file is not what it should be, describes no network, or the weights do not
+            fit it.
     """
     contents = directory if isinstance(directory, Contents) else read_contents(directory)
     text, config = contents.config, contents.directory / CONFIG_FILE
@@ -253,7 +227,7 @@ def load(
         config = pathlib.Path(config_file)
         text = _read_text(config) if config.is_file() else None
     if text is None:
-        raise CheckpointDirectoryError(f"{config.parent}: expected {config.name}, found none.")
+        raise FileNotFoundError(f"{config.parent}: expected {config.name}, found none.")
     import tensorflow as tf
 
     import agent_wrapper
@@ -267,12 +241,8 @@ def load(
     except (TypeError, ValueError, ArithmeticError, tf.errors.OpError) as error:
         # Layers say in many ways that they cannot be built with what they were given.
         reason = str(error).strip().splitlines()[0]
-        raise CheckpointDirectoryError(f"{config}: describes no network: {reason}") from error
+        raise ValueError(f"{config}: describes no network: {reason}") from error
     checkpoint_loading.custom_load_checkpoint(agent, contents.prefix)
-    # A run may have written a better one meanwhile; this one is whole then, and goes on to count.
-    index = pathlib.Path(f"{contents.prefix}.index").read_bytes()
-    if hashlib.sha256(index).hexdigest() != contents.weights_sha256:
-        raise CheckpointDirectoryError(f"{contents.prefix} was replaced meanwhile. Try again.")
     return LoadedCheckpoint(agent, contents)
 
 
@@ -320,25 +290,27 @@ class StateFile:
     checkpoint: str  # the name of the newest checkpoint
     settings: Mapping[str, object]  # what must be equal for a run to go on
     states: Mapping[str, TrainingState]  # by names of checkpoints, the state at that moment
+    format_version: int = FORMAT_VERSION
 
     @classmethod
     def read(cls, directory: pathlib.Path) -> StateFile:
-        """Of a run's directory; ResumeError if there is none."""
+        """Of a run's directory; ValueError if there is none."""
         path = directory / STATE_FILE
         if not path.is_file():
             way_out = "To start from the weights alone, use --pretrained_checkpoint."
-            raise ResumeError(f"{directory}: expected {STATE_FILE}, found none. {way_out}")
+            raise ValueError(f"{directory}: expected {STATE_FILE}, found none. {way_out}")
         try:
-            contents = json.loads(path.read_text())
-            if contents["format_version"] != FORMAT_VERSION:
-                raise ValueError(f"format_version {contents['format_version']}")
+            found = cls(**json.loads(path.read_text()))
             states = {}
-            for name, state in contents["states"].items():
+            for name, state in found.states.items():
                 best = state["best"] and Best(**state["best"])
                 states[name] = TrainingState(**{**state, "best": best})
-            return cls(contents["checkpoint"], contents["settings"], states)
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
-            raise ResumeError(f"{path}: expected what train.py writes, got {error!r}.") from error
+            if found.format_version == FORMAT_VERSION:
+                return dataclasses.replace(found, states=states)
+            error = f"format_version {found.format_version}"
+        except (ValueError, AttributeError, KeyError, TypeError) as wrong:
+            error = repr(wrong)
+        raise ValueError(f"{path}: expected what train.py writes, got {error}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -350,10 +322,8 @@ class ResumePoint:
     settings: Mapping[str, object]  # that it was begun with
 
     def check(self, settings: Mapping[str, object]) -> None:
-        """A run goes on with the settings it began with, or its result would mean nothing.
-
-        Bindings that only one side has come from another version of the program: a warning.
-        """
+        """A run goes on with the settings it began with, or its result would mean nothing. Bindings
+        that only one side has come from another version of the program: a warning."""
         config = (self.prefix.parent / CONFIG_FILE).read_text()
         stored, given = map(_bindings, (config, gin.operative_config_str()))
         for name in sorted(stored.keys() ^ given.keys()):
@@ -363,9 +333,9 @@ class ResumePoint:
         names = [n for n in dict.fromkeys((*stored, *given)) if stored.get(n) != given.get(n)]
         if names:
             listed = "; ".join(f"{n}: was {stored.get(n)!r}, now {given.get(n)!r}" for n in names)
-            raise ResumeError(
-                f"--resume_checkpoint: expected the settings that the run began with, got others: "
-                f"{listed}. To start a new run from its weights, use --pretrained_checkpoint."
+            way_out = "To start a new run from its weights, use --pretrained_checkpoint."
+            raise ValueError(
+                f"--resume_checkpoint: expected the settings of the run; {listed}. {way_out}"
             )
 
 
@@ -378,25 +348,22 @@ def _bindings(text: str) -> dict[str, str]:
 
 
 def find_resume_point(path: Path) -> ResumePoint:
-    """What there is to go on from."""
+    """What there is to go on from; ValueError if there is nothing."""
     atomic_files.check_local(path, "--resume_checkpoint")
     path = pathlib.Path(path)
     directory = path if path.is_dir() else path.parent
     file = StateFile.read(directory)
-    name = file.checkpoint
-    if not path.is_dir():
-        name = pathlib.Path(checkpoint_files.resolve_prefix(path)).name
-    if name not in file.states:
-        raise ResumeError(
+    is_whole = path == directory
+    name = file.checkpoint if is_whole else pathlib.Path(checkpoint_files.resolve_prefix(path)).name
+    state = file.states.get(name)
+    if state is None:
+        raise ValueError(
             f"--resume_checkpoint {path}: expected one of {', '.join(file.states)}, got {name}, "
             "which holds weights only: --pretrained_checkpoint begins a new run with them."
         )
-    state = file.states[name]
     if state.best is not None and not (directory / f"{state.best.checkpoint}.index").is_file():
-        raise ResumeError(
-            f"--resume_checkpoint {path}: {state.best.checkpoint}, the best one at that moment, is "
-            f"gone. Resume from {file.checkpoint}."
-        )
+        way_out = f"the best one at that moment, is gone. Resume from {file.checkpoint}."
+        raise ValueError(f"--resume_checkpoint {path}: {state.best.checkpoint}, {way_out}")
     return ResumePoint(directory / name, state, file.settings)
 
 
@@ -424,8 +391,7 @@ class CheckpointWriter:
         """Writes what does not change in a run: gin configuration and embeddings.
 
         `run_metadata` goes into metadata.json and must hold 'resize'; `settings` are compared when
-        the run goes on. With `writes` off, in a worker beside the chief, checkpoints get their
-        names, but no files are made.
+        the run goes on. With `writes` off, in a worker beside the chief, no files are made.
         """
         self.directory = pathlib.Path(directory)
         self._agent, self._writes = agent, writes
@@ -451,20 +417,12 @@ class CheckpointWriter:
         # Imports register what only training binds, and are refused where they are not known.
         config = re.sub(r"^(import|from) .*\n?", "", gin.operative_config_str(), flags=re.MULTILINE)
         self._replace(CONFIG_FILE, config.lstrip())
-        try:
-            checkpoint_config.literals(config)
-        except checkpoint_config.ConfigError as error:
-            logging.warning("config.gin: expected %s: serving needs --trust_config", error)
         embeddings.save(self.directory / EMBEDDINGS_DIR)
-        if (self.directory / METADATA_FILE).is_file():
-            self._set_stale_calibration_aside()
 
     def write(self, metrics: Mapping[str, float], **more: object) -> pathlib.Path:
-        """Saves the weights as they are now and makes them the checkpoint that counts.
-
-        `metrics` are of this checkpoint, `more` are further entries of metadata.json. Returns its
-        prefix. Raises CheckpointWriteError if there is no room; the one before still counts.
-        """
+        """Saves the weights as they are now and makes them the checkpoint that counts; its prefix.
+        `metrics` and `more` go into metadata.json. Raises OSError if there is no room; the one
+        before still counts."""
         step = self._agent.steps_done
         prefix = self.directory / f"{BEST_STEM}-{step}"
         if not self._writes:
@@ -477,23 +435,14 @@ class CheckpointWriter:
         self._replace("checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
         newest = checkpoint_files.numbered(self.directory, BEST_STEM)[-_BEST_KEPT:]
         _keep_only(self.directory, BEST_STEM, {prefix.name, *(other.name for other in newest)})
-        self._set_stale_calibration_aside()
-        return prefix
-
-    def _set_stale_calibration_aside(self) -> None:
-        """What was calibrated of other weights says nothing about these, and no server starts with
-        it; it comes last, because until then the earlier weights count with it."""
-        path = self.directory / CALIBRATION_FILE
-        if not path.is_file():
-            return
-        calibrated = None
-        with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError):
-            calibrated = json.loads(path.read_text())["fitted_on"]["weights_sha256"]
-        if calibrated != weights_digest(self.directory):
-            os.replace(path, path.with_name(STALE_CALIBRATION_FILE))
+        calibration = self.directory / CALIBRATION_FILE
+        if calibration.is_file():
+            # Last: until then the weights that it is of count; with others, no server starts.
+            os.replace(calibration, calibration.with_name(STALE_CALIBRATION_FILE))
             atomic_files.sync(self.directory)
             warning = "%s is of other weights and is now %s: run calibrate.py again after the run"
             logging.warning(warning, CALIBRATION_FILE, STALE_CALIBRATION_FILE)
+        return prefix
 
     def write_training_state(self, state: TrainingState) -> pathlib.Path:
         """Saves everything, to go on from here; returns and raises as `write` does."""
@@ -509,8 +458,7 @@ class CheckpointWriter:
         states[prefix.name] = state
         kept = {name: states[name] for name in names if name in states}
         file = dataclasses.asdict(StateFile(prefix.name, self._settings, kept))
-        text = json.dumps({"format_version": FORMAT_VERSION, **file}, indent=1)
-        self._replace(STATE_FILE, text + "\n")
+        self._replace(STATE_FILE, json.dumps(file, indent=1) + "\n")
         _keep_only(self.directory, LAST_STEM, names)
         return prefix
 
@@ -540,11 +488,8 @@ def _save(checkpoint: tf.train.Checkpoint, prefix: pathlib.Path) -> None:
             atomic_files.sync(folder)
     except (OSError, tf.errors.OpError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")[:300]
-        way_out = f"{folder} is gone, and its earlier checkpoints with it"
-        if folder.is_dir():
-            free = f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB free"
-            way_out = f"{free}. Make room, then --resume_checkpoint {folder}"
-        raise CheckpointWriteError(f"Cannot write {prefix}: {reason}; {way_out}.") from error
+        way_out = f"Make room, then --resume_checkpoint {folder}"
+        raise OSError(f"Cannot write {prefix}: {reason}. {way_out}.") from error
 
 
 def _keep_only(directory: pathlib.Path, stem: str, names: Collection[str]) -> None:
@@ -557,28 +502,23 @@ def _keep_only(directory: pathlib.Path, stem: str, names: Collection[str]) -> No
 
 
 @contextlib.contextmanager
-def only_run(directory: Path, wait_s: float | None = None) -> Iterator[None]:
-    """Keeps other runs out of the directory: two would delete each other's checkpoints. Waits for
-    another one to end; unless `wait_s` is given, only in a job that Slurm has restarted. Where the
-    file system has no locks, a warning is logged and nobody is kept out."""
-    if wait_s is None:
-        is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
-        wait_s = RESTART_WAIT_S if is_restart else 0.0
+def only_run(directory: Path) -> Iterator[None]:
+    """Keeps other runs out of the directory: two would delete each other's checkpoints. A job that
+    Slurm has restarted waits for another one to end. Where the file system has no locks, a warning
+    is logged and nobody is kept out."""
+    is_restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
     path = pathlib.Path(directory) / LOCK_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     # Goes with the process. A file that says "locked" would outlive a node that was lost.
-    lock = filelock.FileLock(path, timeout=wait_s, fallback_to_soft=False)
+    lock = filelock.FileLock(path, fallback_to_soft=False)
     try:
-        lock.acquire(poll_interval=1.0)
+        lock.acquire(RESTART_WAIT_S if is_restart else 0.0, poll_interval=1.0)
     except filelock.Timeout:
         holder = path.read_text(errors="replace") or "another process"
-        raise ValueError(
-            f"checkpoint_dir: expected a directory that no other run writes to, got {path.parent}, "
-            f"where {holder} trains. Wait for it or stop it, or give another --checkpoint_dir."
-        ) from None
+        way_out = "Wait for it or stop it, or give another --checkpoint_dir."
+        got = f"expected a directory that no other run writes to, got {path.parent}"
+        raise ValueError(f"--checkpoint_dir: {got}, where {holder} trains. {way_out}") from None
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
-            raise
         warning = "%s: no locks on this file system (%s): do not start a second run there"
         logging.warning(warning, path.parent, error)
     try:

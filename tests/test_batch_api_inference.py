@@ -281,8 +281,8 @@ def test_codes_and_what_the_program_says(stub_server_url, empty_server_url, tmp_
     photos, output = tmp_path / "in [1]", tmp_path / "out [2]" / "r.json"
     photos.mkdir()
     (photos / "a.png").write_bytes(serving_stubs.file_bytes(picture))
-    flags = ["--input_dir", str(photos), "--output_file", str(output), "--api_key", "hidden-key"]
-    flags += ["--api_url", stub_server_url, "--action", "Skewer", "--food_type", "strawberries"]
+    flags = ["--api_url", stub_server_url, "--api_key", "hidden-key", "--input_dir", str(photos)]
+    flags += ["--output_file", str(output), "--action", "Skewer", "--food_type", "strawberries"]
     main = batch_api_inference.main
     assert main([*flags, "--num_samples", "3"]) == 0
     assert capsys.readouterr().out == f"1 of 1 pictures answered: {output}\n"
@@ -312,6 +312,8 @@ def test_codes_and_what_the_program_says(stub_server_url, empty_server_url, tmp_
         assert main([*flags, *more]) == 1
         out, err = capsys.readouterr()
         assert message in err and "hidden-key" not in out + err
+    assert main([*flags[2:], "--checkpoint_dir", "/nowhere"]) == 1
+    assert "No checkpoint directory /nowhere" in capsys.readouterr().err
     for path in output.parent.iterdir():
         assert b"hidden-key" not in path.read_bytes()
 
@@ -323,7 +325,6 @@ def test_codes_and_what_the_program_says(stub_server_url, empty_server_url, tmp_
         ([*ASK, "--output_file", "s3://a/r.json"], "expected a path here, got s3://a/r.json"),
         ([*ASK, "--input_dir", "/nowhere"], "--input_dir: expected a folder"),
         ([*ASK, "--checkpoint_dir", ".", "--api_url", "http://a"], "not allowed with argument"),
-        ([*ASK, "--checkpoint_dir", "/nowhere"], "expected a directory that train.py wrote"),
         ([*ASK, "--num_samples", "65"], "--num_samples: expected 0 to 64, got 65"),
         ([*ASK, "--workers", "few"], "--workers: expected 1 or more, got few"),
         ([*ASK, "--num_shards", "2"], "--shard_index: expected one from 0 below --num_shards (2)"),
