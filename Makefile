@@ -36,7 +36,7 @@ endif
 # Where PYTHONDONTWRITEBYTECODE is set, as in many containers, every process would compile the 4,000 modules that it loads:
 # more than half of a program's start. What these import is compiled once, with the installation.
 COMPILED := keras2, api_batch_server, batch_api_inference, build_dataset, calibrate, evaluate, export_policy, policy, \
-    evaluation.calibration_fit, food_data.synthetic.plates, serving.engines.onnx, training.episodes, training.reports, \
+    evaluation.calibration_fit, food_data.synthetic.plates, serving.engines, training.episodes, training.reports, \
     hypothesis.extra.numpy, playwright.sync_api, pytest, sklearn
 
 # The stamp is written last, so an installation that was interrupted is taken up again. The lock is complete, so nothing

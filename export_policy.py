@@ -136,8 +136,7 @@ def _onnx(agent: agent_wrapper.Agent, folder: pathlib.Path, metadata: dict[str, 
     import tensorflow as tf
     from tf_agents.trajectories import time_step
 
-    from serving.engines import graphs
-    from serving.engines import onnx as onnx_engine
+    from serving import engines
 
     policy = agent.sequence_agent.policy
     observed = policy.time_step_spec.observation
@@ -157,11 +156,11 @@ def _onnx(agent: agent_wrapper.Agent, folder: pathlib.Path, metadata: dict[str, 
         return [*(answer.action[key] for key in policy.action_spec), *after]
 
     signature = [tf.TensorSpec((None, *one.shape), one.dtype) for one in inputs.values()]
-    frozen = graphs.extract(*graphs.trace(step, signature))
-    (converted,) = onnx_engine.convert(frozen)
+    frozen = engines.freeze(step, signature)
+    (converted,) = engines.convert(frozen)
     model = onnx.load_from_string(converted)
-    renamed = dict(zip(graphs.tensors(frozen, "input"), inputs))
-    renamed |= dict(zip(graphs.tensors(frozen, "output"), outputs))
+    renamed = dict(zip(engines.tensors(frozen, "input"), inputs))
+    renamed |= dict(zip(engines.tensors(frozen, "output"), outputs))
     for part in (*model.graph.input, *model.graph.output):
         part.name = renamed[part.name]
     for node in model.graph.node:

@@ -26,8 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 import policy_specs
-from serving.engines import engine as engines
-from serving.engines import graphs, onnx
+from serving import engines
 from training import run_setup
 
 FLOOR_GFLOP = 3.72
@@ -53,11 +52,11 @@ def _calls(parts: list[str], bindings: list[str]) -> Iterator[tuple[str, Callabl
     yield "matrix product", lambda: tf.matmul(matrix, matrix).numpy()
     gin.parse_config_files_and_bindings(["configs/transformer_mixin.gin"], bindings)
     functions = run_setup.create_agent().prediction_functions()
-    stages = graphs.freeze_stages(functions)
+    stages = engines.freeze_stages(functions)
     if "tensorflow" in parts:
         yield from _calls_of_engine(engines.in_tensorflow(stages, functions))
     if "onnxruntime" in parts:
-        yield from _calls_of_engine(onnx.from_files(onnx.export(stages), functions))
+        yield from _calls_of_engine(engines.in_onnx_runtime(engines.export(stages), functions))
 
 
 def main() -> None:

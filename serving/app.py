@@ -4,9 +4,7 @@ A photo's way: `front` (bytes, who asks), here (the line before the model, the r
 (what is asked), `predictor` (decode, ask, convert), `engines` (the network), and back.
 
 A request that finds the line full is refused at once, and one that has waited too long is taken
-out: a robot is better served by a quick no than by a late answer. Another version of the model is
-loaded and warmed up beside the old one, which goes on answering; then one reference changes.
-Requests that began with the old version end with it.
+out: a robot is better served by a quick no than by a late answer.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ import difflib
 import functools
 import gc
 import mimetypes
+import os
 import pathlib
 import re
 import threading
@@ -31,7 +30,7 @@ import prometheus_client as prometheus
 from absl import logging
 from werkzeug import exceptions
 
-from serving import engines, front, recorder, schemas
+from serving import front, recorder, schemas
 from serving.front import ServerSettings, visitor_of_this
 from serving.predictor import Predictor
 from serving.schemas import RequestError
@@ -44,18 +43,15 @@ _OF_A_CHECKPOINT += (SyntaxError, RuntimeError)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FORM = "multipart/form-data"
 _DESCRIPTION = """A picture of a plate and an instruction (an action and a food) go in; the motion
-comes out: start and end, in 0..1 of the picture's width and height, origin top left, x to the
-right, y down, and in pixels. A lock is shown where an API key is needed. An error is a JSON object
-with `error` and `request_id`; if it has a header Retry-After, the same request may succeed later.
-"""
+comes out: start and end, in 0..1 of the picture's width and height, origin top left, and in pixels.
+A lock is shown where an API key is needed."""
 # Of the operating system, which may know them under older names.
 mimetypes.add_type("text/javascript", ".js")
 
 
 class Line:
     """Counts the requests that wait for the model. Who is refused is told when to come back: later
-    the more are refused, so that about one comes back for each that is answered. 256 clients of a
-    model that answers 64 times a second are told to wait 3 s."""
+    the more are refused, so that about one comes back for each that is answered."""
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting, self._waiting, self._lock = max_waiting, 0, threading.Lock()
@@ -89,8 +85,8 @@ class Line:
 
 
 class PixelBudget:
-    """Lets pictures be decoded side by side as long as they are not too many pixels together, since
-    each takes up to 24 bytes for a moment; who has waited for `limit_s` is refused."""
+    """Lets pictures be decoded side by side up to a number of pixels, each of which takes up to 24
+    bytes for a moment; who has waited for `limit_s` is refused."""
 
     def __init__(self, max_pixels: int, limit_s: float) -> None:
         self._free, self._limit_s = max_pixels, limit_s
@@ -112,8 +108,8 @@ class PixelBudget:
 
 
 class ServerMetrics:
-    """The counters of GET /metrics. A path that no route has is counted as `unknown`, and so is an
-    odd method: nobody can fill the memory with new labels."""
+    """The counters of GET /metrics. Paths without a route and odd methods are counted as `unknown`:
+    nobody can fill the memory with new labels."""
 
     def __init__(self, line: Line) -> None:
         self.registry = prometheus.CollectorRegistry()
@@ -135,7 +131,6 @@ class ServerMetrics:
         waiting.set_function(line.__len__)
 
     def observe(self, timing_ms: Mapping[str, float]) -> None:
-        """Notes where the time of one prediction went."""
         for stage, milliseconds in timing_ms.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
 
@@ -162,8 +157,7 @@ class Service:
         self.started_s = time.monotonic()
         self.guard = front.Guard(settings)
         self._loading = threading.Lock()
-        # The model that a server without one may load later is run by an engine too.
-        self.num_workers = predictor.num_workers if predictor else engines.num_cores()
+        self.num_workers = predictor.num_workers if predictor else os.cpu_count() or 1
         self.line = Line(settings.max_waiting)
         budget = PixelBudget(settings.max_pixels, settings.deadline_s)
         self.limits = {"max_pixels": settings.max_pixels, "budget": budget.take}
@@ -182,11 +176,13 @@ class Service:
         return self.current
 
     def switch_to(self, name: str) -> tuple[Predictor, Predictor | None]:
-        """Loads another version and makes it the current one."""
+        """Loads another version beside the current one, which goes on answering and ends what began
+        with it; then one reference changes."""
         directory = self._directory(name)
         if not self._loading.acquire(blocking=False):
-            text = "Another checkpoint is being loaded. Try again when it is done."
-            raise RequestError(409, text, 10)
+            raise RequestError(
+                409, "Another checkpoint is being loaded. Try again when it is done.", 10
+            )
         try:
             new = self._load(directory)
             new.warm_up()
@@ -208,11 +204,10 @@ class Service:
         return new, old
 
     def _directory(self, name: str) -> pathlib.Path:
-        root = self.settings.checkpoint_root
-        if root is None:
+        if self.settings.checkpoint_root is None:
             text = "This server loads no other checkpoints: it was started without"
             raise RequestError(403, f"{text} --checkpoint_root.")
-        root = root.resolve()
+        root = self.settings.checkpoint_root.resolve()
         try:
             directory = (root / name).resolve()
             exists = directory.is_dir()
@@ -235,21 +230,19 @@ class _Api(flask_smorest.Api):
     ERROR_SCHEMA = schemas.Error
 
     def handle_http_exception(self, error: exceptions.HTTPException) -> flask.Response:
-        """What Flask itself refuses: 404, 405, 413, 415."""
-        request, text = flask.request, str(error.description)
+        """What Flask itself refuses."""
+        request, app = flask.request, flask.current_app
         allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
-        if error.code == 404:
-            rules = sorted(rule.rule for rule in flask.current_app.url_map.iter_rules())
-            text = f"There is no {request.path[:200]}. Known: {', '.join(rules)}."
-        elif error.code == 405:
-            text = f"{request.path} expects one of {allowed}, got {request.method}."
-        elif error.code == 413:
-            most, got = flask.current_app.config["MAX_CONTENT_LENGTH"], request.content_length
-            text = f"Expected a body of at most {most} bytes, got {got}."
-            text += " Scale the picture down or send it as JPEG."
-        elif error.code == 415:
-            text = "Expected a JSON body with the header 'Content-Type: application/json', got "
-            text += f"Content-Type {request.content_type!r}."
+        rules = ", ".join(sorted(rule.rule for rule in app.url_map.iter_rules()))
+        texts = {
+            404: f"There is no {request.path[:200]}. Known: {rules}.",
+            405: f"{request.path} expects one of {allowed}, got {request.method}.",
+            413: f"Expected a body of at most {app.config['MAX_CONTENT_LENGTH']} bytes, got "
+            f"{request.content_length}. Scale the picture down or send it as JPEG.",
+            415: "Expected a JSON body with the header 'Content-Type: application/json', got "
+            f"Content-Type {request.content_type!r}.",
+        }
+        text = texts.get(error.code, str(error.description))
         response = flask.make_response(_error(text, error.code))
         if allowed:
             response.headers["Allow"] = allowed
@@ -262,11 +255,8 @@ def create_app(
     load: Callable[[pathlib.Path], Predictor] | None = None,
     batch: bool = True,
 ) -> flask.Flask:
-    """Makes the application; without `batch` there is no /predict_batch.
-
-    Without a predictor it answers 503 to predictions. `load` makes that of /load_model from a
-    checkpoint directory; None: the real one.
-    """
+    """Makes the application; predictions are 503 without a predictor. `load` makes one of a
+    checkpoint directory (None: the real one). Without `batch` there is no /predict_batch."""
     settings = settings or ServerSettings()
     app = flask.Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -324,11 +314,18 @@ def _service() -> Service:
 
 
 def _admit() -> None:
-    environ = flask.request.environ
-    if front.VISITOR not in environ:  # No front has asked.
-        environ[front.VISITOR] = _service().guard.admit(flask.request)
-    if environ[front.VISITOR].refusal is not None:
-        raise environ[front.VISITOR].refusal
+    """Refuses before the body is read; `flask.g.predictor` is the version that answers."""
+    request, service = flask.request, _service()
+    if front.VISITOR not in request.environ:  # No front has asked.
+        request.environ[front.VISITOR] = service.guard.admit(request)
+    visitor = visitor_of_this()
+    if visitor.refusal is not None:
+        raise visitor.refusal
+    if request.url_rule and request.method == "POST" and request.path in front.PREDICTIONS:
+        flask.g.predictor, flask.g.asked_s = service.require_predictor(), time.perf_counter()
+        if visitor.waited_ms is None:  # No front has put it into the line.
+            service.line.enter()
+            service.line.leave()
 
 
 def _finish(response: flask.Response) -> flask.Response:
@@ -345,22 +342,6 @@ def _finish(response: flask.Response) -> flask.Response:
         size = response.calculate_content_length() or 0
         _service().guard.log(visitor, request, status, size, **known)
     return response
-
-
-def _needs_model(view: Callable) -> Callable:
-    """Refuses before the body is read; `flask.g.predictor` is the version that answers."""
-
-    @functools.wraps(view)
-    def wrapped(*arguments: Any) -> Any:
-        service, visitor = _service(), visitor_of_this()
-        flask.g.predictor = service.require_predictor()
-        if visitor.waited_ms is None:  # No front has put it into the line.
-            service.line.enter()
-            service.line.leave()
-        flask.g.waited_ms, flask.g.asked_s = visitor.waited_ms or 0.0, time.perf_counter()
-        return view(*arguments)
-
-    return wrapped
 
 
 @_routes.get("/health")
@@ -409,19 +390,16 @@ def available_combinations() -> dict[str, Any]:
 
 @_routes.post("/predict")
 @_routes.doc(requestBody={"content": {_FORM: {"schema": schemas.PredictForm}}})
-@_needs_model
-@_routes.arguments(schemas.PredictRequest, location="body", example=schemas.EXAMPLE)
+@_routes.arguments(schemas.PredictRequest, location="body")
 @_routes.response(200, schemas.PredictAnswer)
 def predict(request: dict[str, Any]) -> dict[str, Any]:
     """The motion for one picture."""
-    content = _ask(request["image"], request, sampled=False)
-    return _finished(content, content.pop("timing_ms"), request, request["image"])
+    return _predicted([request["image"]], request, sampled=False)
 
 
 @_batch_routes.post("/predict_batch")
 @_routes.doc(requestBody={"content": {_FORM: {"schema": schemas.PredictBatchForm}}})
-@_needs_model
-@_routes.arguments(schemas.PredictBatchRequest, location="body", example=schemas.EXAMPLE)
+@_routes.arguments(schemas.PredictBatchRequest, location="body")
 @_routes.response(200, schemas.PredictBatchAnswer)
 def predict_batch(request: dict[str, Any]) -> Any:
     """Monte Carlo samples of one picture, `image`, or of several, `images`, with their spread.
@@ -430,18 +408,9 @@ def predict_batch(request: dict[str, Any]) -> Any:
     the order in which they were sent.
     """
     request = schemas.with_defaults(request)
-    pictures = request["images"] or [request["image"]]
-    results = [_ask(one, request, sampled=True) for one in pictures]
-    timings = [one.pop("timing_ms") for one in results]
-    timing = {name: sum(one[name] for one in timings) for name in timings[0]}
     if request["images"] is None:
-        return _finished(results[0], timing, request, pictures[0])
-    content = _finished({"results": results}, timing, request, None)
-    if _service().recorder is not None:
-        alone = {name: value for name, value in content.items() if name != "results"}
-        for one, picture in zip(results, pictures):
-            one["request_id"] = _service().recorder.claim(uuid.uuid4().hex)
-            _record(picture, request, {**alone, **one})
+        return _predicted([request["image"]], request, sampled=True)
+    content = _predicted(request["images"], request, sampled=True)
     return flask.jsonify(schemas.PredictImagesAnswer().dump(content))
 
 
@@ -485,41 +454,40 @@ def metrics() -> flask.Response:
     return flask.Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _ask(image: bytes, request: dict[str, Any], sampled: bool) -> dict[str, Any]:
-    limits = _service().limits
-    content = flask.g.predictor.answer(image, request, sampled=sampled, **limits)
-    if visitor_of_this().expired:
-        raise RequestError(504, "The answer came too late.")
-    return content
-
-
-def _finished(
-    content: dict[str, Any], timing: dict[str, float], request: dict[str, Any], image: bytes | None
-) -> dict[str, Any]:
-    """Adds who answered and how long it took; counts, and keeps what is about one picture."""
+def _predicted(pictures: list[bytes], request: dict[str, Any], sampled: bool) -> dict[str, Any]:
+    """The answer, with who gave it and how long it took; counted, and kept by picture."""
     service, version, visitor = _service(), flask.g.predictor.version, visitor_of_this()
-    timing["queue"] = flask.g.waited_ms
+    timing, results, keeper = dict.fromkeys(("decode", "queue", "model"), 0.0), [], service.recorder
+    for picture in pictures:
+        results.append(
+            flask.g.predictor.answer(picture, request, sampled=sampled, **service.limits)
+        )
+        if visitor.expired:
+            raise RequestError(504, "The answer came too late.")
+        for name, milliseconds in results[-1].pop("timing_ms").items():
+            timing[name] += milliseconds
+    timing["queue"] = visitor.waited_ms or 0.0
     timing["total"] = timing["queue"] + 1000 * (time.perf_counter() - flask.g.asked_s)
     service.metrics.observe(timing)
-    if service.recorder is not None:
-        visitor.request_id = service.recorder.claim(visitor.request_id)
-    identity = {"model_version": version, "request_id": visitor.request_id, "timing_ms": timing}
-    content = {"success": True, **content, **identity}
-    if image is not None:
-        flask.g.action, flask.g.food_type = content["action"], content["food_type"]
+    if keeper is not None:
+        visitor.request_id = keeper.claim(visitor.request_id)
+    identity = {"success": True, "model_version": version, "request_id": visitor.request_id}
+    identity["timing_ms"] = timing
+    several = request.get("images") is not None
+    if not several:
+        (found,) = results
+        flask.g.action, flask.g.food_type = found["action"], found["food_type"]
         flask.g.model_version = version
-        _record(image, request, content)
-    return content
-
-
-def _record(image: bytes, request: dict[str, Any], answer: dict[str, Any]) -> None:
-    if _service().recorder is None:
-        return
-    options = ("resize", "passes", "batch_size", "enable_dropout", "dropout_scope", "seed")
-    asked = {"route": flask.request.path}
-    asked |= {name: request[name] for name in ("action", "food_type", "text")}
-    asked |= {name: answer[name] for name in options if name in answer}
-    _service().recorder.record(answer["request_id"], image, asked, answer)
+    for picture, result in zip(pictures, results) if keeper is not None else ():
+        if several:
+            result["request_id"] = keeper.claim(uuid.uuid4().hex)
+        answer = {**identity, **result}
+        options = ("resize", "passes", "batch_size", "enable_dropout", "dropout_scope", "seed")
+        asked = {"route": flask.request.path}
+        asked |= {name: request[name] for name in ("action", "food_type", "text")}
+        asked |= {name: answer[name] for name in options if name in answer}
+        keeper.record(answer["request_id"], picture, asked, answer)
+    return {**identity, "results": results} if several else {**identity, **results[0]}
 
 
 def _error(message: str, status: int) -> tuple[dict[str, str], int]:

@@ -22,7 +22,7 @@ from absl import flags as absl_flags
 from absl import logging
 
 from food_data import atomic_files, framing
-from serving import front, predictor
+from serving import front
 from serving.front import ServerSettings
 from serving.predictor import Predictor
 
@@ -55,7 +55,10 @@ _FLAGS = {
     "config_file": (str, "gin file in the place of the directory's"),
     "loss_type": (("cross_entropy", "l1", "smooth_l1"), "in the place of the recorded one"),
     "trust_config": (bool, "let gin run what a checkpoint's config.gin says, not only literals"),
-    "engine": (predictor.ENGINES, "auto (unless given): TensorFlow on a GPU, else the fastest"),
+    "engine": (
+        ("auto", "tensorflow", "onnxruntime"),
+        "auto (unless given): TensorFlow on a GPU, else the fastest",
+    ),
     "act_below_floor": (bool, "use a calibration that misses its floor; else a person is asked"),
     "checkpoint_root": (pathlib.Path, "folder of directories that POST /load_model may name"),
     "load_without_key": (bool, "POST /load_model needs no key from this computer"),

@@ -46,15 +46,14 @@ from serving.schemas import RequestError
 SERVICE, VISITOR = "prediction_service", "rt1.visitor"
 REQUEST_ID_HEADER = "X-Request-ID"
 OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
-# Asked every few seconds by whoever watches over the server; the page is some twenty files.
 _UNLIMITED_PATHS = ("/", "/health", "/ready", "/metrics")
 _STATIC = "/static/"
 _PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
 # Nothing that could break a log line or leave a folder that is named after it.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-# Of every answer. The page may load what this server has, show pictures that the user chose, and
-# use the camera; nothing else, and nobody may put it into a frame.
+# Of every answer: the page may load what this server has, show pictures that the user chose, and
+# use the camera; nobody may put it into a frame.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; "
@@ -150,8 +149,8 @@ class Guard:
             asks_first = "Access-Control-Request-Method" in headers
             if self.origins and asks_first and request.method == "OPTIONS":
                 return visitor  # A browser asks without a key whether it may send one.
-            bearer = request.authorization
-            bearer = bearer.token if bearer is not None and bearer.type == "bearer" else None
+            given = request.authorization
+            bearer = given.token if given is not None and given.type == "bearer" else None
             sent = (headers.get("X-API-Key") or bearer or "").strip()
             # All are compared: a wrong key takes as long as a right one.
             encoded = sent.encode("utf-8", "surrogatepass")
@@ -165,7 +164,6 @@ class Guard:
         return visitor
 
     def _refuse_other_pages(self, request: werkzeug.Request) -> None:
-        """By the name under which this server was asked, and by the page that asked."""
         host, origin = request.headers.get("Host"), request.headers.get("Origin")
         if self._settings.loopback_only and host is not None and not is_loopback(host):
             text = "Expected a request to http://127.0.0.1 or http://localhost, got one to "
@@ -248,23 +246,17 @@ def is_loopback(host: str) -> bool:
 
 class Server:
     """Serves an application of `serving.app.create_app` from a thread of its own, as long as its
-    context lasts. Raises OSError if too few files may be open for connections.
-
-    Attributes:
-        unfinished: requests whose header has come and that are not answered.
-        ended: set when the server has ended, also by itself.
-        failed: whether it ended by itself.
-        service: of the application, an `app.Service`.
-    """
+    context lasts. Raises OSError if too few files may be open for connections."""
 
     def __init__(self, app: flask.Flask, host: str, port: int) -> None:
-        self.unfinished, self.failed, self.ended = 0, False, threading.Event()
+        self.unfinished = 0  # requests whose header has come and that are not answered
+        self.ended, self.failed = threading.Event(), False  # ended, and by itself
         self._app, self._host, self._port = app, host, port
-        self.service: Any = app.extensions[SERVICE]
+        self.service: Any = app.extensions[SERVICE]  # an `app.Service`
         self._stored_bytes, self._stopping = 0, False
-        # Until when the next part of a body has to be there.
+        # Until when the next part of a body has to be there, and until when at the end.
         self._reading: dict[asyncio.Task, float] = {}
-        self._ends_s = math.inf  # Until when bodies are waited for at the end.
+        self._ends_s = math.inf
         self._connections = connections()
         make = concurrent.futures.ThreadPoolExecutor
         self._predictions = make(self.service.num_workers, "prediction")
@@ -337,7 +329,6 @@ class Server:
         self._loop.call_later(0.25, self._give_up_late_bodies)
 
     def _finish(self, serving: asyncio.Task) -> None:
-        """Ends the loop once granian and the last answer have ended."""
         if not self._stopping:
             self.failed = True
             error = None if serving.cancelled() else serving.exception()
@@ -348,7 +339,6 @@ class Server:
             self._loop.stop()
 
     async def _answer(self, scope: dict, receive: Callable, send: Callable) -> None:
-        """One request; an ASGI application."""
         environ, whole = _environ(scope), False
         body = environ["wsgi.input"]
         self.unfinished += 1
@@ -461,8 +451,8 @@ class Server:
     async def _refuse(
         self, environ: dict[str, Any], visitor: Visitor, error: RequestError
     ) -> _Answer:
-        """The application's answer to a refused request; to whom may come back at once in a tenth
-        of the time, since refusing many must not take the processor from the model."""
+        """The application's answer to a refused request; without Flask, in a tenth of the time, to
+        who may come back: refusing many must not take the processor from the model."""
         told = dataclasses.replace(visitor, refusal=error, expired=False)
         # Flask adds what a browser wants.
         if error.retry_after_s is None or not _predicts(environ) or "HTTP_ORIGIN" in environ:
@@ -482,7 +472,6 @@ class Server:
         return error.status, list(headers.items()), body
 
     def _call(self, environ: dict[str, Any]) -> _Answer:
-        """Runs the WSGI application."""
         parts, status, headers = test.run_wsgi_app(self._app, environ, buffered=True)
         return int(status.partition(" ")[0]), list(headers), b"".join(parts)
 

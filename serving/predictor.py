@@ -15,7 +15,6 @@ pixels, it is not the angle seen, which `prediction_pixels` gives:
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import os
 import pathlib
@@ -32,7 +31,6 @@ from food_data import embedding_store, framing, image_placement
 from serving import schemas
 from serving.schemas import RequestError
 
-ENGINES = ("auto", "tensorflow", "onnxruntime")
 # How alike free text and an instruction must be: the cosine of their embeddings. Of 20 paraphrases
 # such as "get a spoonful of oatmeal" 18 lie at 0.60 and above; of 21 foreign commands such as "open
 # the window" the highest, "scoop up the sand", lies at 0.51.
@@ -82,33 +80,23 @@ class Predictor:
         trust_config: bool = False,
         act_below_floor: bool = False,
     ) -> Predictor:
-        """Loads a checkpoint directory; whatever is wrong with it is raised by the loader.
-
-        Args:
-            directory: that train.py wrote.
-            config_file, loss_type: in the place of the directory's; None for those.
-            engine: of `ENGINES`.
-            passes: of `framing.PASSES`; None: as the checkpoint says.
-            trust_config: let gin run what the directory's configuration says.
-            act_below_floor: use a calibration that misses its floor.
-        """
-        # Imported here because it builds networks, which a predictor of another model never needs.
+        """Loads a directory that train.py wrote, as the server's flags of these names say; whatever
+        is wrong with it is raised by the loader."""
+        # Imported here because they build networks, which a stub of a model does without.
         import checkpoint_directory
+        from serving import engines
 
         contents = checkpoint_directory.read_contents(directory)
-        directory = contents.directory
         calibration = uncertainty.calibration_of(contents)
         loaded = checkpoint_directory.load(contents, config_file, loss_type, trust_config)
-        logging.info(
-            "TensorFlow traces %s: seconds, at full size a minute, and again for its ONNX export",
-            contents.metadata["checkpoint"],
-        )
-        pairs = contents.metadata.get("trained_pairs")
+        name, pairs = contents.metadata["checkpoint"], contents.metadata.get("trained_pairs")
+        text = "TensorFlow traces %s: seconds, at full size a minute, and again for its ONNX export"
+        logging.info(text, name)
         return cls(
-            create_engine(loaded, engine),
+            engines.create(loaded.agent, engine),
             contents.embeddings,
             contents.metadata["resize"],
-            f"{pathlib.Path(directory).resolve().name}/{contents.metadata['checkpoint']}",
+            f"{pathlib.Path(contents.directory).resolve().name}/{name}",
             calibration,
             checkpoint_directory.framing_of(contents.metadata).instead(passes),
             _encoder_of(contents.embeddings),
@@ -146,17 +134,11 @@ class Predictor:
         max_pixels: int,
         budget: Callable[[int], contextlib.AbstractContextManager] = contextlib.nullcontext,
     ) -> dict[str, Any]:
-        """All that happens between a picture and its answer.
-
-        Args:
-            image: a file in one of `image_placement.FORMATS`, any size.
-            request: as `schemas.PredictRequest` loads it; if samples are drawn, as /predict_batch
-                does, `PredictBatchRequest` with its defaults.
-            budget: takes a picture's pixels for as long as they are decoded.
-
-        Raises RequestError 413 or 422 for what cannot be answered, FloatingPointError if the
-        network's answer is not finite.
-        """
+        """All that happens between a picture's file and its answer. `request` is what
+        `schemas.PredictRequest` loads; if samples are drawn, as /predict_batch does,
+        `PredictBatchRequest` with its defaults. `budget` takes a picture's pixels for as long as
+        they are decoded. Raises RequestError 413 or 422 for what cannot be answered,
+        FloatingPointError if the network's answer is not finite."""
         understood, vector = self._instruction(request)
         started = time.perf_counter()
         photo, first = self._place(image, request["resize"], max_pixels, budget)
@@ -195,52 +177,40 @@ class Predictor:
 
     def _instruction(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
         """What was understood, as an answer says it, and its embedding. Raises RequestError 422."""
-        pair, likeness, trained = (request["action"], request["food_type"]), None, None
+        pair, likeness = (request["action"], request["food_type"]), None
         if pair[0] is None:
             pair, likeness = self._nearest(request["text"])
         try:
             pair = self._embeddings.resolve(*pair)
         except embedding_store.UnknownInstructionError as error:
-            start, _, known = str(error).partition("Known: ")
+            text, (start, _, known) = str(error), str(error).partition("Known: ")
             if known.count(",") >= 5:
-                known = "GET /available_combinations lists the known ones."
-                raise RequestError(422, start + known) from error
-            raise RequestError(422, str(error)) from error
-        if self.trained_pairs is not None:
-            trained = pair in self.trained_pairs
+                text = f"{start}GET /available_combinations lists the known ones."
+            raise RequestError(422, text) from error
+        trained = None if self.trained_pairs is None else pair in self.trained_pairs
         names = "action", "food_type", "likeness", "trained"
         return dict(zip(names, (*pair, likeness, trained))), self._embeddings.lookup(*pair)
 
     def _nearest(self, text: str) -> tuple[tuple[str, str], float]:
         """The known instruction that free text means, and how alike the two are."""
         if self._encoder is None:
-            raise RequestError(
-                422,
-                "'text' alone needs the sentence encoder that made the embeddings of this model, "
-                "which this server does not have. Send 'action' and 'food_type' too; "
-                "GET /available_combinations lists them.",
-            )
+            reason = "'text' alone needs the sentence encoder that made the embeddings of this "
+            reason += "model, which this server does not have. Send 'action' and 'food_type' too; "
+            raise RequestError(422, f"{reason}GET /available_combinations lists them.")
         try:
             vector = self._encoder.encode(text)
         except ValueError as error:
             raise RequestError(422, f"'text' cannot be encoded: {error}") from error
-        pairs, vectors = self._known
-        cosines = vectors @ vector
+        pairs = self.combinations()
+        cosines = np.stack([self._embeddings.lookup(*pair) for pair in pairs]) @ vector
         best = np.argsort(-cosines)[:3]
         if cosines[best[0]] < MIN_LIKENESS:
             near = ", ".join(f"{' '.join(pairs[i])} ({cosines[i]:.2f})" for i in best)
-            raise RequestError(
-                422,
-                f"'text': expected an instruction for food that is alike one of this model's by "
-                f"{MIN_LIKENESS} or more, got one of {cosines[best[0]]:.2f}. The nearest are: "
-                f"{near}. Say it in other words, or send 'action' and 'food_type'.",
-            )
+            reason = "'text': expected an instruction for food that is alike one of this model's "
+            reason += f"by {MIN_LIKENESS} or more, got one of {cosines[best[0]]:.2f}. The nearest "
+            reason += f"are: {near}. Say it in other words, or send 'action' and 'food_type'."
+            raise RequestError(422, reason)
         return pairs[best[0]], round(float(cosines[best[0]]), 3)
-
-    @functools.cached_property
-    def _known(self) -> tuple[list[tuple[str, str]], np.ndarray]:
-        pairs = self.combinations()
-        return pairs, np.stack([self._embeddings.lookup(*pair) for pair in pairs])
 
     def _place(
         self, image: bytes, resize: str | None, max_pixels: int, budget: Callable
@@ -262,35 +232,9 @@ class Predictor:
             raise RequestError(422, str(error)) from error
 
 
-def create_engine(loaded: Any, name: str = "auto") -> Any:
-    """What runs a `checkpoint_directory.LoadedCheckpoint`; 'auto': TensorFlow where it sees a GPU,
-    else the fastest that is installed and passes the comparison with the agent. Raises EngineError,
-    a ValueError, if the engine that was named cannot be had."""
-    import tensorflow as tf  # All here, because it takes seconds.
-
-    from serving.engines import engine, graphs
-
-    if name not in ENGINES:
-        raise ValueError(f"engine: expected one of {ENGINES}, got {name!r}.")
-    if name == "onnxruntime" or (name == "auto" and not tf.config.list_physical_devices("GPU")):
-        try:
-            from serving.engines import onnx  # ONNX Runtime is optional.
-
-            return onnx.create(loaded.agent)
-        except (ImportError, engine.EngineError) as error:
-            if name != "auto":
-                text = f"{error} Install requirements.txt, or use another --engine."
-                raise engine.EngineError(text) from error
-            logging.warning("TensorFlow runs the network: %s", error)
-    functions = loaded.agent.prediction_functions()
-    made = engine.in_tensorflow(graphs.freeze_stages(functions), functions)
-    engine.check(made, functions)
-    return made
-
-
 class UncertaintyJudge:
-    """A calibration and how its uncertainty is computed; `asks_always` is whatever the threshold
-    says. Raises ValueError if its source is none that a server computes, or not this model's."""
+    """A calibration, and how its uncertainty is computed. Raises ValueError if its source is none
+    that a server computes, or not this model's."""
 
     def __init__(
         self,
@@ -314,15 +258,14 @@ class UncertaintyJudge:
     def judge(
         self, model: Any, view: framing.View, first: image_placement.Placement, vector: np.ndarray
     ) -> tuple[uncertainty.CalibratedAnswer, np.ndarray | None]:
-        """Runs the model once more, or with dropout, as the calibration was fitted; also its answer
-        without dropout, where that was one of the two."""
+        """Asks the model as the calibration was fitted; also its answer, if without dropout."""
         fitted = self.calibration.fitted_on
-        source = uncertainty.parse("default", model, fitted)
         # Always the same seed: the same picture always gets the same verdict.
+        source = uncertainty.parse("default", model, fitted)
         estimate = source(view.square[np.newaxis], vector[np.newaxis], 0)
         moved = estimate.moved(*framing.relative([view.placement], [first]))
-        verdict = self.calibration.apply(moved)
-        return verdict, estimate.answers[0] if fitted.source == "token_distribution" else None
+        answer = estimate.answers[0] if fitted.source == "token_distribution" else None
+        return self.calibration.apply(moved), answer
 
     def fields(
         self, found: uncertainty.CalibratedAnswer, placement: image_placement.Placement
@@ -334,27 +277,24 @@ class UncertaintyJudge:
         def pixels(values: Any) -> np.ndarray:
             return placement.to_picture(np.reshape(values, (-1, 2)))
 
-        def share(lengths: np.ndarray) -> list[float]:
-            return (lengths / size).ravel().tolist()
-
         zero = pixels(np.zeros(2))  # Lengths have none of the border.
         ellipse = np.concatenate([pixels(found.centre), pixels([found.radius] * 2) - zero])
+        box = [np.clip(pixels(end) / size, 0, 1) for end in (found.box_low, found.box_high)]
         names = ("center_x", "center_y", "radius_x", "radius_y")
-        of_asking = ("threshold", "error_limit", "angle_limit")
-        of_asking += ("expected_error_rate", "expected_query_rate")
         return {
             "source": fitted.source,
             # Asking is judged by one minus the chance to be right, where that is known.
             "score_name": "doubt" if self.calibration.confidence is not None else fitted.score,
             "score": found.doubt,
-            **{name: getattr(asking, name) for name in of_asking},
+            **{name: getattr(asking, name) for name in ("threshold", "error_limit", "angle_limit")},
+            "expected_error_rate": asking.expected_error_rate,
+            "expected_query_rate": asking.expected_query_rate,
             **{name: getattr(found, name) for name in ("chance", "two_places", "coverage")},
             "half_angle_degrees": found.half_angle,
-            "std": share(pixels(found.std) - zero),
-            "region": dict(zip(names, share(ellipse))),
+            "std": ((pixels(found.std) - zero) / size).ravel().tolist(),
+            "region": dict(zip(names, (ellipse / size).ravel().tolist())),
             "region_pixels": dict(zip(names, ellipse.ravel().tolist())),
-            "box_low": np.clip(share(pixels(found.box_low)), 0, 1).tolist(),
-            "box_high": np.clip(share(pixels(found.box_high)), 0, 1).tolist(),
+            **{name: end.ravel().tolist() for name, end in zip(("box_low", "box_high"), box)},
         }
 
 
@@ -423,14 +363,11 @@ def statistics(samples: np.ndarray) -> dict[str, Any]:
 def _in_picture(
     coordinates: np.ndarray, placement: image_placement.Placement
 ) -> tuple[list[float], list[float]]:
-    """The model's answer [4] in 0..1 of the picture and in its pixels.
-
-    Points that a letterbox's black border would put outside the picture move to its nearest edge.
-    """
+    """The model's answer [4] in 0..1 of the picture and in its pixels. Points that a letterbox's
+    black border would put outside the picture move to its nearest edge."""
     if not np.all(np.isfinite(coordinates)):
-        raise FloatingPointError(
-            f"Expected four finite coordinates of the model, got {coordinates}."
-        )
+        text = f"Expected four finite coordinates of the model, got {coordinates}."
+        raise FloatingPointError(text)
     size = np.array([placement.width, placement.height], np.float64)
     pixels = np.clip(placement.to_picture(np.reshape(coordinates, (2, 2))), 0.0, size)
     return (pixels / size).ravel().tolist(), pixels.ravel().tolist()
@@ -439,8 +376,7 @@ def _in_picture(
 def _encoder_of(store: embedding_store.EmbeddingStore) -> Any:
     """The installed encoder, if it is the one that made the embeddings of the store: the vectors
     of another one mean nothing to the model."""
-    # Imported here because the encoders need TensorFlow, which a predictor of a stub does without.
-    from food_data import text_encoders
+    from food_data import text_encoders  # Here, because it needs TensorFlow.
 
     made_by = store.manifest["encoder"], store.manifest["encoder_version"]
     try:

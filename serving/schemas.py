@@ -49,15 +49,6 @@ class RequestError(Exception):
         self.status, self.message, self.retry_after_s = status, message, retry_after_s
 
 
-# A picture of 16 x 12 pixels, a red disc on grey, so that the example can be sent.
-EXAMPLE = {
-    "image": "iVBORw0KGgoAAAANSUhEUgAAABAAAAAMCAMAAABcOc2zAAAABlBMVEXIyMjIHjKxaulCAAAAH0lEQVR42mNgI"
-    "BswMjKi81FEGBnRRAgLYJiBaQseAAAOPQAmkBCZNgAAAABJRU5ErkJggg==",
-    "action": "skewering",
-    "food_type": "strawberry",
-}
-
-
 # What the routes take.
 
 
@@ -129,6 +120,11 @@ def _whole(low: int, high: int, meaning: str) -> fields.Field:
     return _take(Whole, expected, validate.Range(low, high))
 
 
+def _share() -> fields.Field:
+    expected = "a number from 0 to 1 of the picture's width or height"
+    return _take(fields.Float, expected, validate.Range(0, 1), need=True)
+
+
 _PICTURE = (
     "a picture's file, in JSON as base64 of A-Z a-z 0-9 + / and = at the end "
     f"({', '.join(image_placement.FORMATS)}; a prefix such as data:image/png;base64, may be there)"
@@ -141,15 +137,12 @@ _TEXT = (
 
 
 class Request(marshmallow.Schema):
-    """What every route that takes a body does with it: `load` raises RequestError 400."""
+    """What every route that takes a body does with it: `load` raises RequestError 400 about the
+    first wrong field, in the order of the declaration."""
 
-    class Meta:
-        """Fields that nobody knows are left out."""
-
-        unknown = marshmallow.EXCLUDE
+    Meta = type("Meta", (), {"unknown": marshmallow.EXCLUDE})
 
     def handle_error(self, error: marshmallow.ValidationError, data: object, **_: Any) -> None:
-        """Names the first wrong field, in the order of the declaration."""
         raise RequestError(400, self._refusal(error.normalized_messages(), data)) from error
 
     def _refusal(self, wrong: Mapping[str, Any], found: object) -> str:
@@ -226,13 +219,10 @@ class LoadModelRequest(Request):
 class CorrectionRequest(Request):
     """What the answer should have been."""
 
-    _share = "a number from 0 to 1 of the picture's width or height"
     request_id = _name("the id of the answer that is corrected", need=True)
-    start_x, start_y, end_x, end_y = (
-        _take(fields.Float, share, validate.Range(0, 1), need=True) for share in [_share] * 4
-    )
+    start_x, start_y, end_x, end_y = _share(), _share(), _share(), _share()
     corrected_by = _take(
-        fields.String, "at most 1000 letters, or nothing", validate.Length(0, 1000)
+        fields.String, "at most 1000 letters, or nothing", validate.Length(max=1000)
     )
 
 
@@ -254,11 +244,8 @@ class Parser(flaskparser.FlaskParser):
         del schema
         encoding = request.headers.get("Content-Encoding", "identity").lower()
         if encoding != "identity":
-            raise RequestError(
-                415,
-                f"Expected a body as it is, got Content-Encoding {encoding[:40]!r}. Send it "
-                "uncompressed; pictures are compressed already.",
-            )
+            text = f"Expected a body as it is, got Content-Encoding {encoding[:40]!r}. Send it "
+            raise RequestError(415, f"{text}uncompressed; pictures are compressed already.")
         if request.mimetype == "multipart/form-data":
             found: dict[str, object] = dict(request.form.items())
             if "image" in request.files:
@@ -297,14 +284,9 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 
 
 def parse_json(data: bytes) -> object:
-    """What a JSON body in UTF-8 says.
-
-    Its depth and size are checked before it is parsed: Python's parser calls itself for each level,
-    and `[[],[],...` of 32 MB would become some gigabytes of objects.
-
-    Raises RequestError 400 for what is no JSON, too deep or too long, and for the numbers NaN,
-    Infinity and 1e999, which Python's parser would take.
-    """
+    """What a JSON body in UTF-8 says. Raises RequestError 400 for what is no JSON, too deep or too
+    long, before it is parsed, since `[[],[],...` of 32 MB would become some gigabytes of objects;
+    and for the numbers NaN, Infinity and 1e999, which Python's parser would take."""
     for pattern, reason in _REFUSED.items():
         if pattern.search(data):
             raise RequestError(400, reason)
@@ -344,128 +326,88 @@ def _kind(value: object) -> str:
     return "an object" if isinstance(value, Mapping) else json.dumps(value)[:40]
 
 
-# What the routes answer: fields that are always there. Some may be added; none is ever renamed.
+# What the routes answer: fields that are always there; docs/serving.md says what they mean.
+# Some may be added; none is ever renamed.
+
+_four = functools.partial(fields.List, fields.Float(), validate=validate.Length(equal=4))
+_KINDS = {
+    **{"flag": fields.Boolean, "count": fields.Integer, "number": fields.Float},
+    **{"text": fields.String, "texts": functools.partial(fields.List, fields.String())},
+    **{"four": _four, "fours": functools.partial(fields.List, _four())},
+}
 
 
-def _give(kind: type, names: str, meaning: str = "", **more: Any) -> dict[str, fields.Field]:
-    """Fields of the same kind and meaning by their names; one that ends in ? may be null."""
-    known = {"required": True, "metadata": {"description": meaning}, **more}
-    return {one.strip("?"): kind(allow_none="?" in one, **known) for one in names.split()}
+def _object(name: str, *parents: type, **kinds: str) -> type[marshmallow.Schema]:
+    """A schema with the fields of each kind; a field whose name ends in ? may be null. For later
+    ones it is a kind too, and an array of it is the kind with an s behind its name."""
+    content = {
+        one.strip("?"): _KINDS[kind](required=True, allow_none="?" in one)
+        for kind, names in kinds.items()
+        for one in names.split()
+    }
+    made = type(name, parents or (marshmallow.Schema,), content)
+    _KINDS[name] = functools.partial(fields.Nested, made)
+    _KINDS[f"{name}s"] = functools.partial(fields.List, fields.Nested(made))
+    return made
 
 
-_number, _count, _flag, _text, _nested, _list = (
-    functools.partial(_give, kind)
-    for kind in (
-        *(fields.Float, fields.Integer, fields.Boolean),
-        *(fields.String, fields.Nested, fields.List),
-    )
+_object("Combination", text="action food_type")
+_object("Timing", number="decode queue model total")
+_object("Region", number="center_x center_y radius_x radius_y")
+_object("Motion", number="start_x start_y end_x end_y skewer_x skewer_y direction_degrees")
+_object(
+    "Statistics",
+    four="mean std",
+    number="total_variance centroid_variance size_variance distance_variance",
+    count="num_samples",
 )
-_FOUR = {"cls_or_instance": fields.Float(), "validate": validate.Length(equal=4)}
-_row = functools.partial(_list, **_FOUR)
-
-
-def _object(name: str, *parts: dict[str, fields.Field]) -> type[marshmallow.Schema]:
-    return marshmallow.Schema.from_dict(
-        {k: v for part in parts for k, v in part.items()}, name=name
-    )
-
-
-Error = _object(
-    "Error",
-    _text("error", "What was expected, what came, and the way out."),
-    _text("request_id", "As in the header X-Request-ID; the server's log has it too."),
+_object(
+    "Uncertainty",
+    text="source score_name",
+    number="score threshold? error_limit angle_limit? chance? half_angle_degrees? coverage "
+    "expected_error_rate expected_query_rate",
+    flag="two_places",
+    four="std box_low box_high",
+    Region="region region_pixels",
 )
-Ready = _object("Ready", _flag("ready"), _text("model_version"))
+_Answer = _object("Answer", flag="success", text="model_version request_id", Timing="timing_ms")
+_About = _object(
+    "About",
+    count="image_width image_height",
+    text="resize passes action? food_type? input_action? input_food_type? input_text?",
+    four="crop",
+    number="likeness?",
+    flag="trained? ask_human?",
+    Uncertainty="uncertainty?",
+)
+_Samples = _object(
+    "Samples",
+    _About,
+    count="batch_size seed?",
+    flag="enable_dropout",
+    text="dropout_scope",
+    fours="predictions predictions_pixels",
+    Statistics="statistics",
+    Motion="mean_prediction mean_prediction_pixels",
+)
+# Its request_id is that of its record, where records are kept.
+_object("OneOfSeveral", _Samples.from_dict({"request_id": fields.String()}))
+Error = _object("Error", text="error request_id")
+Ready = _object("Ready", flag="ready", text="model_version")
 Health = _object(
     "Health",
-    _text("status", validate=validate.OneOf(("healthy", "no_model"))),
-    _flag("model_loaded config_loaded"),
-    _text("model_version?"),
-    _text("engine?", "What runs the network."),
-    _flag("recorder", "Whether corrections are kept."),
-    _number("uptime_s"),
+    flag="model_loaded config_loaded recorder",
+    text="status model_version? engine?",
+    number="uptime_s",
 )
-Combination = _object("Combination", _text("action food_type"))
 Combinations = _object(
     "Combinations",
-    _list("combinations", cls_or_instance=fields.Nested(Combination)),
-    _list("available_actions available_food_types", cls_or_instance=fields.String()),
-    _count("total_combinations"),
+    Combinations="combinations",
+    texts="available_actions available_food_types",
+    count="total_combinations",
 )
-ExecutionParameters = _object(
-    "ExecutionParameters",
-    _number("start_x start_y end_x end_y", "Origin top left, x to the right, y down."),
-    _number("skewer_x skewer_y", "The middle between start and end."),
-    _number("direction_degrees", "atan2(end_y - start_y, end_x - start_x): 0 right, 90 down."),
-)
-Timing = _object("Timing", _number("decode queue model total", "Milliseconds."))
-Statistics = _object(
-    "Statistics",
-    _row("mean std", "Of x1, y1, x2, y2; divided by S, not by S - 1."),
-    _number("total_variance", "Summed over the four."),
-    _number("centroid_variance", "Of the middle, x and y summed."),
-    _number("size_variance", "Of end minus start, x and y summed."),
-    _number("distance_variance", "Of the L2 norm of the four."),
-    _count("num_samples", "S."),
-)
-Region = _object(
-    "Region",
-    _number("center_x center_y radius_x radius_y", "Holds the true midpoint with the coverage."),
-)
-Uncertainty = _object(
-    "Uncertainty",
-    _text("source", "token_distribution or mc_dropout."),
-    _text("score_name", "Which number of the source ranks answers."),
-    _number("score", "The higher, the less sure."),
-    _number("threshold?", "The human is asked above it; null: never."),
-    _number("error_limit", "A midpoint further off, in 0..1 of the picture, is an error."),
-    _number("angle_limit?", "So is the axis of elongated food, in degrees."),
-    _number("chance?", "That the answer is no error."),
-    _flag("two_places", "Another place is nearly as likely, such as that of an equal piece."),
-    _number("half_angle_degrees?", "To both sides of the axis: holds the truth, as the region."),
-    _number("expected_error_rate", "Share of errors among answers below the threshold."),
-    _number("expected_query_rate", "Share of answers above it."),
-    _row("std", "Calibrated standard deviations of x1, y1, x2, y2, in 0..1 of the picture."),
-    _number("coverage", "Chance that a region, or the box, holds the truth."),
-    _nested("region region_pixels", nested=Region),
-    _row("box_low box_high", "Ends of the box around x1, y1, x2, y2, 0..1."),
-)
-_about = (
-    _count("image_width image_height", "Pixels, upright as its EXIF orientation says."),
-    _text("resize", validate=validate.OneOf(image_placement.MODES)),
-    _text("passes", validate=validate.OneOf(framing.PASSES)),
-    _row("crop", "What the last pass looked at, x1, y1, x2, y2 in 0..1 of the picture."),
-    _text("action? food_type?", "As understood; of `text` alone, the nearest known ones."),
-    _number("likeness?", "Of `text` alone: cosine of it and of what was asked in its place."),
-    _flag("trained?", "Whether the model was trained on the two; null if nobody knows."),
-    _flag("ask_human?", "Instead of acting; null if nobody has calibrated the checkpoint."),
-    _nested("uncertainty?", nested=Uncertainty),
-    _text("input_action? input_food_type? input_text?", "As it was sent."),
-)
-_samples = (
-    *_about,
-    _count("batch_size", "S, samples."),
-    _flag("enable_dropout"),
-    _text("dropout_scope", validate=validate.OneOf(DROPOUT_SCOPES)),
-    _count("seed?", "The one that was used; null without dropout."),
-    _list("predictions predictions_pixels", "S of them.", cls_or_instance=fields.List(**_FOUR)),
-    _nested("statistics", nested=Statistics),
-    _nested("mean_prediction mean_prediction_pixels", nested=ExecutionParameters),
-)
-_answer = (
-    _flag("success"),
-    _text("model_version", "Which checkpoint answered."),
-    _text("request_id", "As in the header X-Request-ID; POST /corrections takes it."),
-    _nested("timing_ms", nested=Timing),
-)
-_motions = _nested("prediction prediction_pixels", nested=ExecutionParameters)
-PredictAnswer = _object("PredictAnswer", *_answer, *_about, _motions)
-PredictBatchAnswer = _object("PredictBatchAnswer", *_answer, *_samples)
-# Its request_id is that of its record, where records are kept.
-OneOfSeveral = _object("OneOfSeveral", *_samples, {"request_id": fields.String()})
-_results = _list("results", cls_or_instance=fields.Nested(OneOfSeveral))
-PredictImagesAnswer = _object("PredictImagesAnswer", *_answer, _results)
-Done = _object("Done", _flag("success"), _text("message"))
-LoadModelAnswer = _object(
-    "LoadModelAnswer", _flag("success"), _text("message model_version previous_version?")
-)
+PredictAnswer = _object("PredictAnswer", _Answer, _About, Motion="prediction prediction_pixels")
+PredictBatchAnswer = _object("PredictBatchAnswer", _Answer, _Samples)
+PredictImagesAnswer = _object("PredictImagesAnswer", _Answer, OneOfSeverals="results")
+Done = _object("Done", flag="success", text="message")
+LoadModelAnswer = _object("LoadModelAnswer", Done, text="model_version previous_version?")

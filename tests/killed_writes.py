@@ -59,7 +59,7 @@ def store() -> embedding_store.EmbeddingStore:
 
 def write_all(run: pathlib.Path, step: int) -> None:
     """A start of train.py, a best and a last checkpoint, a calibration of it, an export."""
-    from serving.engines import onnx
+    from serving import engines
 
     writer = checkpoint_directory.CheckpointWriter(
         run, StubAgent(step), store(), {"resize": None}, 2
@@ -67,7 +67,7 @@ def write_all(run: pathlib.Path, step: int) -> None:
     writer.write({})
     writer.write_training_state(checkpoint_directory.TrainingState(step=step))
     calibrate(run)
-    onnx.keep(run / "cache" / str(step), EXPORT)
+    engines.keep(run / "cache" / str(step), EXPORT)
 
 
 def calibrate(run: pathlib.Path) -> None:
@@ -121,7 +121,7 @@ def killed_at(stop: int | None, action: Callable[[], None]) -> bool:
 
 def look(run: pathlib.Path) -> int:
     """Raises unless what is there is whole; the step of the weights that count."""
-    from serving.engines import onnx
+    from serving import engines
 
     contents, point = (
         checkpoint_directory.read_contents(run),
@@ -140,14 +140,14 @@ def look(run: pathlib.Path) -> int:
         except ValueError as error:
             assert "expected the weights that were calibrated" in str(error), error
     for folder in (run / "cache").iterdir():
-        assert onnx._kept(folder) in ({}, EXPORT)
+        assert engines.kept(folder) in ({}, EXPORT)
     return step
 
 
 def main(folder: pathlib.Path) -> None:
     """Steps 1, then 2 killed at each stop in turn, then 3."""
     start, run = folder / "start", folder / "run"
-    from serving.engines import onnx  # noqa: F401  Once, before all forks.
+    from serving import engines  # noqa: F401  Once, before all forks.
 
     killed_at(None, lambda: write_all(start, 1))
     steps, stop, going = [], 0, True

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving import predictor
-from serving.engines import engine as engines
-from serving.engines import graphs
+from serving import engines
 from tests import small_model
 
 # Some residuals, because only they drop; 40% of branches, attention weights and feed-forward.
@@ -33,8 +31,18 @@ def agent():
 
 
 @pytest.fixture(scope="module")
-def stages(agent):
-    return graphs.freeze_stages(agent.prediction_functions())
+def functions(agent):
+    return agent.prediction_functions()
+
+
+@pytest.fixture(scope="module")
+def stages(functions):
+    return engines.freeze_stages(functions)
+
+
+@pytest.fixture(scope="module")
+def files(stages):
+    return engines.export(stages)
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +51,15 @@ def inputs():
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "onnxruntime"])
-def engine(request, agent, stages):
-    functions = agent.prediction_functions()
+def engine(request, functions, stages):
     if request.param == "tensorflow":
         return engines.in_tensorflow(stages, functions)
-    onnx = pytest.importorskip("serving.engines.onnx")
-    return onnx.from_files(onnx.export(stages), functions)
+    return engines.in_onnx_runtime(request.getfixturevalue("files"), functions)
 
 
 @pytest.mark.slow
-def test_every_scope_and_seed_is_the_agents(engine, agent, inputs):
-    engines.check(engine, agent.prediction_functions())
+def test_every_scope_and_seed_is_the_agents(engine, agent, functions, inputs):
+    engines.check(engine, functions)
     assert engine.has_distributions and engine.action_coding == "endpoints"
     for sampling in (
         {},
@@ -87,36 +93,33 @@ def test_a_picture_has_the_same_bits_alone_in_a_batch_and_under_load(engine, inp
 
 @pytest.mark.slow
 def test_an_export_is_kept_found_again_and_made_anew_if_it_is_damaged(
-    agent, inputs, tmp_path, monkeypatch, caplog
+    agent, files, stages, tmp_path, monkeypatch, caplog
 ):
-    onnx = pytest.importorskip("serving.engines.onnx")
-    exported, export = [], onnx.export
-    monkeypatch.setattr(onnx, "export", lambda graph: exported.append(1) or export(graph))
+    exported = []
+    monkeypatch.setattr(engines, "freeze_stages", lambda functions: stages)
+    monkeypatch.setattr(engines, "export", lambda graphs: exported.append(1) or files)
     monkeypatch.setenv("ENGINE_CACHE_DIR", str(tmp_path / "onnx"))
-    first = onnx.create(agent).forward(*inputs)
+    for _ in range(2):
+        assert engines.create(agent).name == "onnxruntime" and len(exported) == 1
     (folder,) = (tmp_path / "onnx").iterdir()
-    np.testing.assert_array_equal(onnx.create(agent).forward(*inputs), first)
-    assert len(exported) == 1
-    files = onnx._kept(folder)
+    assert engines.kept(folder) == files
     # What somebody put there is not loaded, whatever it is.
     (folder / "answer.onnx").write_bytes(b"planted")
-    assert onnx._kept(folder) == {} and "answer.onnx has another SHA-256" in caplog.text
-    monkeypatch.setattr(onnx, "export", lambda graph: exported.append(1) or files)
-    np.testing.assert_array_equal(onnx.create(agent).forward(*inputs), first)
-    assert len(exported) == 2 and onnx._kept(folder) == files
+    assert engines.kept(folder) == {} and "answer.onnx has another SHA-256" in caplog.text
+    engines.keep(folder, files)
     folder.chmod(0o777)
-    assert onnx._kept(folder) == {} and "others may write to it" in caplog.text
+    assert engines.kept(folder) == {} and "others may write to it" in caplog.text
     # Another network under the right name is found out on random pictures.
-    onnx.keep(folder, {**files, "answer.onnx": files["features.onnx"]})
-    np.testing.assert_array_equal(onnx.create(agent).forward(*inputs), first)
-    assert len(exported) == 3
-    for number in range(onnx._KEPT + 1):
-        onnx.keep(folder.with_name(str(number)), {"a.onnx": b"1"})
-    assert len(list(folder.parent.iterdir())) == onnx._KEPT
-    before = onnx.digest(agent)
+    engines.keep(folder, {**files, "answer.onnx": files["features.onnx"]})
+    assert engines.create(agent, "onnxruntime") and len(exported) == 2
+    assert engines.kept(folder) == files
+    for number in range(engines._KEPT + 1):
+        engines.keep(folder.with_name(str(number)), {"a.onnx": b"1"})
+    assert len(list(folder.parent.iterdir())) == engines._KEPT
+    before = engines.digest(agent)
     bias = next(one for one in agent.network.variables if "bias" in one.name)
     bias.assign(bias + 1e-6)
-    assert onnx.digest(agent) != before
+    assert engines.digest(agent) != before
     bias.assign(bias - 1e-6)
 
 
@@ -187,45 +190,47 @@ def test_samples_by_hand():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("stage", "error", "named"),
-    [("features", float("nan"), "features"), ("answer", 1e-2, "outputs")],
-)
-def test_the_check_finds_what_clipping_hides(agent, stages, stage, error, named):
-    functions = agent.prediction_functions()
-    made = engines.in_tensorflow(stages, functions)
-    run = made.stages[stage]
-    made.stages[stage] = lambda row, alone: (*run(row, alone)[:-1], run(row, alone)[-1] + error)
-    with pytest.raises(engines.EngineError, match=f"engine tensorflow: .* within 0.0001.*{named}"):
+def test_the_check_finds_what_clipping_hides(functions, stages):
+    """NaN, and outputs that clipping would make equal."""
+    right, errors = engines.in_tensorflow(stages, functions), {"features": np.nan, "answer": 1e-2}
+
+    def wrong(name):
+        def run(row, alone):
+            *parts, last = right.stages[name](row, alone)
+            return (*parts, last + errors.get(name, 0))
+
+        return run
+
+    made = engines.Engine("tensorflow", {name: wrong(name) for name in right.stages}, functions)
+    expected = (
+        r"within 0\.0001, got features nan off, features with dropout nan off, outputs \S+ off\."
+    )
+    with pytest.raises(engines.EngineError, match=expected):
         engines.check(made, functions)
 
 
 def test_which_engine_is_taken(monkeypatch, caplog):
-    onnx = pytest.importorskip("serving.engines.onnx")
-    functions = types.SimpleNamespace(prediction_functions=lambda: None)
-    fails = []
+    agent, fails = types.SimpleNamespace(prediction_functions=lambda: None), []
 
-    def create(agent):
+    def from_cache(agent, functions):
         if fails:
             raise engines.EngineError("features 0.1 off")
         return "onnx engine"
 
-    def make(name):
-        return predictor.create_engine(types.SimpleNamespace(agent=functions), name)
-
-    monkeypatch.setattr(onnx, "create", create)
-    monkeypatch.setattr(graphs, "freeze_stages", lambda functions: None)
+    monkeypatch.setattr(engines, "_from_cache", from_cache)
+    monkeypatch.setattr(engines, "freeze_stages", lambda functions: None)
     monkeypatch.setattr(engines, "in_tensorflow", lambda stages, functions: "tensorflow engine")
     monkeypatch.setattr(engines, "check", lambda engine, functions: None)
-    assert (make("auto"), make("onnxruntime")) == ("onnx engine", "onnx engine")
-    assert make("tensorflow") == "tensorflow engine"
+    taken = [engines.create(agent, name) for name in engines.NAMES]
+    assert taken == ["onnx engine", "tensorflow engine", "onnx engine"]
     with pytest.raises(ValueError, match="got 'torch'"):
-        make("torch")
+        engines.create(agent, "torch")
     with monkeypatch.context() as patch:
         patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-        assert (make("auto"), make("onnxruntime")) == ("tensorflow engine", "onnx engine")
+        taken = [engines.create(agent, name) for name in ("auto", "onnxruntime")]
+        assert taken == ["tensorflow engine", "onnx engine"]
     fails.append(1)
-    assert make("auto") == "tensorflow engine"
+    assert engines.create(agent) == "tensorflow engine"
     assert "TensorFlow runs the network: features 0.1 off" in caplog.text
     with pytest.raises(engines.EngineError, match=r"0\.1 off"):
-        make("onnxruntime")
+        engines.create(agent, "onnxruntime")

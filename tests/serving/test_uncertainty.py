@@ -12,7 +12,7 @@ import pytest
 import checkpoint_directory
 from evaluation import uncertainty
 from food_data import framing, image_placement
-from serving import app, predictor
+from serving import app, engines, predictor
 from tests import serving_stubs
 from tests.uncertainty_stubs import RegressionModel, TokenModel, calibration
 
@@ -92,7 +92,7 @@ def test_a_calibration_that_is_damaged_or_of_another_model_is_an_error(tmp_path,
     loaded = lambda contents, *_: checkpoint_directory.LoadedCheckpoint(None, contents)  # noqa: E731
     monkeypatch.setattr(checkpoint_directory, "read_contents", contents)
     monkeypatch.setattr(checkpoint_directory, "load", loaded)
-    monkeypatch.setattr(predictor, "create_engine", lambda *arguments: TokenModel())
+    monkeypatch.setattr(engines, "create", lambda *arguments: TokenModel())
     assert load() is None
     uncertainty.write_calibration(tmp_path, calibration())
     assert dataclasses.asdict(load().calibration) == dataclasses.asdict(calibration())
