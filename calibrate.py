@@ -25,6 +25,8 @@ import argparse
 import dataclasses
 import sys
 
+import numpy as np
+
 import checkpoint_directory
 from evaluation import calibration_fit, report, uncertainty
 from evaluation import samples as evaluation_samples
@@ -45,7 +47,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     floor = calibration_fit.FLOOR_ERROR_RATE
     add("--floor_error_rate", type=float, default=floor, help="more of the answers off: useless")
     add("--coverage", type=float, default=0.9, help="of the conformal regions")
-    return evaluation_samples.parse(parser, arguments)
+    args = evaluation_samples.parse(parser, arguments)
+    if not 0 < args.fraction <= 1:
+        parser.error(f"--fraction: expected 0 < fraction <= 1, got {args.fraction}")
+    return args
 
 
 def run(args: argparse.Namespace) -> uncertainty.UncertaintyCalibration:
@@ -60,35 +65,44 @@ def run(args: argparse.Namespace) -> uncertainty.UncertaintyCalibration:
             f"{args.dataset_file or args.annotations[0]}: expected samples that did not train, got "
             f"the data set that {args.checkpoint_dir} was trained with. Use --split val."
         )
-    frames = evaluation_samples.model(contents, args, samples)
-    source = uncertainty.parse(args.source, frames.agent)
-    fitting, testing = evaluation_samples.calibration_split(samples, args.fraction, args.seed)
-    settings = {"batch_size": args.batch_size, "seed": args.seed, "frames": frames}
-    found = evaluation_samples.collect(source, samples, **settings)
+    agent, framed = evaluation_samples.model(contents, args)
+    source = uncertainty.parse(args.source, agent)
+    fitting = np.arange(len(samples))
+    if args.fraction < 1:
+        import sklearn.model_selection  # Slow, so not for --help.
+
+        drawn = {"train_size": args.fraction, "random_state": args.seed}
+        splitter = sklearn.model_selection.GroupShuffleSplit(1, **drawn)
+        fitting = next(splitter.split(fitting, groups=samples.pictures))[0]
+    settings = {"batch_size": args.batch_size, "seed": args.seed}
+    found = evaluation_samples.collect(source, samples, framed, **settings)
     fitted = calibration_fit.fit(
         samples.part(fitting),
         found.part(fitting),
         source,
         weights_sha256=contents.weights_sha256,
-        passes=frames.framing.passes,
+        passes=framed.passes,
         coverage=args.coverage,
         query_rate=args.target_query_rate,
         limits=(args.error_limit, args.angle_limit),
         floor_error_rate=args.floor_error_rate,
         seed=args.seed,
     )
-    tested = evaluation_samples.unseen(samples.part(testing), fitted)
+    testing = np.zeros(len(samples), bool)
+    if args.fraction < 1:
+        testing = samples.without(fitted.fitted_on.picture_ids)
     uncertainty.write_calibration(args.checkpoint_dir, fitted)
     print(args.checkpoint_dir / uncertainty.FILE_NAME)
     asking = dataclasses.asdict(fitted.asking)
     print(report.table([[name, report.cell(value)] for name, value in asking.items()]))
-    if not len(testing):
-        print("All samples calibrated: nothing is left to test on.")
-    else:
-        print("On the rest, which did not calibrate:")
-        figures = calibration_fit.figures(fitted, found.part(testing), tested, args.seed)
+    if testing.any():
+        print(f"On the {testing.sum()} samples whose pictures did not calibrate:")
+        tested = found.part(testing), samples.part(testing)
+        figures = calibration_fit.figures(fitted, *tested, args.seed)
         caption, cells = report.calibration_table(report.plain(figures))
         print(f"{caption}\n{report.table(cells)}")
+    else:
+        print("All samples calibrated: nothing is left to test on.")
     return fitted
 
 
@@ -104,9 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     print(
         f"calibrate.py: BELOW THE FLOOR: {asking.expected_error_rate:.1%} of the answers that "
-        f"would be acted on are off, expected at most {asking.floor_error_rate:.1%} "
-        "(--floor_error_rate): servers ask about every answer. Train on more data like this, ask "
-        "about more (--target_query_rate), or state another floor.",
+        f"would be acted on are off, expected at most {asking.floor_error_rate:.1%}: servers ask "
+        "about every answer. Train on more data like this, or raise --target_query_rate.",
         file=sys.stderr,
     )
     return 3

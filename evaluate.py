@@ -8,8 +8,8 @@
 
 Prints tables, docs/evaluation.md says what they mean. Rates need a data set with masks. If
 calibrate.py has written `uncertainty.json` beside the checkpoint, its regions and its threshold are
-tested too, on pictures that did not calibrate. With --annotations, flags that are not listed here
-are those of build_dataset.py from_... .
+tested too, and all figures are of pictures that did not calibrate. With --annotations, flags that
+are not listed here are those of build_dataset.py from_... .
 
 Exit code 0: evaluated; 1: something was wrong, with the reason on stderr; 2: wrong flags.
 """
@@ -28,7 +28,7 @@ import typing
 import checkpoint_directory
 from evaluation import report, study, uncertainty
 from evaluation import samples as evaluation_samples
-from food_data import atomic_files, npz_dataset
+from food_data import atomic_files, npz_dataset, rlds, splits
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -40,7 +40,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--compare", type=pathlib.Path, metavar="DIR", help="another checkpoint, same samples")
     add("--uncertainty", nargs="+", default=[], metavar="SOURCE", help=uncertainty.FORMS)
     add("--absent_food", action="store_true", help="also ask for food that is not on the plate")
-    add("--without_calibration", action="store_true", help="leave out pictures that calibrated")
     add("--report_dir", type=pathlib.Path, help="report.html: the tables and examples")
     add("--output_file", type=pathlib.Path, help="all figures as JSON")
     args = evaluation_samples.parse(parser, arguments)
@@ -58,24 +57,26 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
     args.checkpoint_dir, metadata = contents.directory, contents.metadata
     samples = evaluation_samples.read(args, contents)
-    if args.train_dataset_file is not None:
-        train = evaluation_samples.training_samples(args.train_dataset_file)
+    if (path := args.train_dataset_file) is not None:
+        split, labelled = splits.split_path(path), rlds.read_dataset(path)
+        known = ("train", split) if split.is_file() else ("all", None)
+        train = evaluation_samples.select(labelled, *known)
         samples = dataclasses.replace(samples, train=train)
     calibrated = uncertainty.calibration_of(contents)
-    frames = evaluation_samples.model(contents, args, samples)
-    passes = frames.framing.passes
-    if calibrated is not None and calibrated.fitted_on.passes != passes:
+    agent, framed = evaluation_samples.model(contents, args)
+    if calibrated is not None and calibrated.fitted_on.passes != framed.passes:
         print(
             f"{uncertainty.FILE_NAME} is of answers with --passes {calibrated.fitted_on.passes}, "
-            f"these are with {passes}: it is left out"
+            f"these are with {framed.passes}: it is left out"
         )
         calibrated = None
-    if calibrated is not None:
-        rest = evaluation_samples.unseen(samples, calibrated, args.without_calibration)
-        if len(rest) < len(samples):
-            print(f"{len(samples) - len(rest)} samples left out, whose pictures calibrated")
-        samples = rest
-    about = _about(args, metadata, samples, passes)
+    fitted_on, names = None if calibrated is None else calibrated.fitted_on, args.uncertainty
+    if fitted_on is not None:
+        kept = samples.without(fitted_on.picture_ids)
+        if not kept.all():
+            print(f"{(~kept).sum()} samples left out, whose pictures calibrated")
+        samples = samples.part(kept)
+    about = _about(args, metadata, samples, framed.passes)
     print(f"{about['data']['name']}, {args.split}: {len(samples)} samples")
     other = instructions = None
     if args.absent_food:
@@ -84,15 +85,15 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         instructions = {tuple(pair): contents.embeddings.lookup(*pair) for pair in pairs}
     if args.compare is not None:
         theirs = checkpoint_directory.read_contents(args.compare)
-        other = theirs.directory.name, evaluation_samples.model(theirs, args, samples)
+        other = theirs.directory.name, *evaluation_samples.model(theirs, args)
     # The default source comes first where something needs it: it is the calibrated one.
-    fitted_on, names = None if calibrated is None else calibrated.fitted_on, list(args.uncertainty)
     if fitted_on is not None or (args.report_dir or args.absent_food) and not names:
-        names.insert(0, "default")
-    sources = [uncertainty.parse(one, frames.agent, fitted_on) for one in names]
+        names = ["default", *names]
+    sources = [uncertainty.parse(one, agent, fitted_on) for one in names]
     document = about | study.run(
         samples,
-        frames,
+        agent,
+        framed,
         sources=list(dict.fromkeys(sources)),
         calibrated=calibrated,
         other=other,

@@ -1,12 +1,12 @@
 """Fits what `uncertainty.json` holds to samples that neither train nor test, and tests it.
 
 docs/evaluation.md ("Calibration") has the formula, promise and source of each part.
-Regions hold the label with a stated chance, whatever the model is (split conformal prediction):
-each sample gets a score, how far the label lies from the answer, and the region of a new answer is
-everything up to the ceil((n + 1) * coverage)-th smallest of the n scores. The distances 0.01, 0.02,
-..., 0.09 of nine midpoints give the 90 % radius 0.09 (rank 9 of nine); of eight midpoints no such
-radius exists. Disc and sector hold place and direction TOGETHER with the chance: each gets the size
-of the same rank, the lowest one at which enough of the n samples lie in both.
+Regions hold the label with a stated chance, whatever the model is (split conformal prediction): the
+region of a new answer is everything up to the ceil((n + 1) * coverage)-th smallest of the n
+distances of labels from answers. Of 0.01, 0.02, ..., 0.09 the 90 % radius is 0.09 (rank 9 of nine);
+of eight distances no such radius exists. Disc and sector hold place and direction TOGETHER with the
+chance: each gets the size of the same rank, the lowest one at which enough of the n samples lie in
+both.
 
 The human is asked where the doubt is above the conformal quantile at 1 - query rate: about at most
 that share of plates. Samples of one picture are not independent, and that promise and the bound of
@@ -52,9 +52,9 @@ def fit(
     floor_error_rate: float = FLOOR_ERROR_RATE,
     seed: int = 0,
 ) -> uncertainty.UncertaintyCalibration:
-    """Everything that `uncertainty.json` holds, of what a source says about samples that did not
-    train. `uncertainty` says what the other arguments mean. Raises ValueError if a value is out of
-    range or not finite, or there are too few samples for the promise; says how many are needed."""
+    """Everything that `uncertainty.json` holds, of what a source says about samples. Raises
+    ValueError if a value is out of range or not finite, or there are too few samples for the
+    promise; says how many are needed."""
     if not 0 <= floor_error_rate <= 1:
         raise ValueError(f"Expected a floor of 0..1, got {floor_error_rate}.")
     pieces, pictures = samples.pieces, samples.picture_ids
@@ -81,31 +81,31 @@ def fit(
         passes=passes,
         pieces="any",
     )
+    asking = uncertainty.AskHuman(
+        **asking,
+        target="query_rate",
+        target_rate=query_rate,
+        error_limit=limits[0],
+        angle_limit=limits[1],
+        confidence=CONFIDENCE,
+        floor_error_rate=floor_error_rate,
+        meets_floor=asking["expected_error_rate"] <= floor_error_rate,
+    )
     return uncertainty.UncertaintyCalibration(
-        format_version=uncertainty.FORMAT_VERSION,
-        fitted_on=fitted_on,
-        std_scale=tuple(scales.tolist()),
-        min_std=uncertainty.MIN_STD,
-        regions=regions,
-        asking=uncertainty.AskHuman(
-            **asking,
-            target="query_rate",
-            target_rate=query_rate,
-            error_limit=limits[0],
-            angle_limit=limits[1],
-            confidence=CONFIDENCE,
-            floor_error_rate=floor_error_rate,
-            meets_floor=asking["expected_error_rate"] <= floor_error_rate,
-        ),
-        confidence=fit_confidence(estimate.inputs, right, limits),
+        uncertainty.FORMAT_VERSION,
+        fitted_on,
+        tuple(scales.tolist()),
+        uncertainty.MIN_STD,
+        regions,
+        asking,
+        fit_confidence(estimate.inputs, right, limits),
     )
 
 
 def is_wrong(
     answers: np.ndarray, pieces: Pieces, error_limit: float, angle_limit: float
 ) -> np.ndarray:
-    """Whether answers [n, 4] are off all of their pieces, by place or, where it is known what is
-    elongated, by direction: bool [n]."""
+    """Whether answers [n, 4] are off all of their pieces, by place or by direction: bool [n]."""
     answers = np.asarray(answers)[pieces.rows]
     wrong = metrics.midpoint_distances(answers, pieces.labels) > error_limit
     if pieces.elongated is not None:
@@ -126,18 +126,17 @@ def fit_regions(
     found, sizes = estimate.part(pieces.rows), {}
     distance = metrics.midpoint_distances(found.answers, pieces.labels)
     error = np.abs(np.asarray(found.answers, np.float64) - pieces.labels)
-    boxes = {"": error.max(axis=1), "_adaptive": (error / (found.std + FLOOR)).max(axis=1)}
-    discs = {"": distance, "_adaptive": distance / (found.score + FLOOR)}
-    for kind, disc in discs.items():
-        sizes[f"box{kind}"] = conformal_quantile(pieces.smallest(boxes[kind]), coverage)
+    spread = found.features["axis_spread"] + uncertainty.ANGLE_FLOOR_DEG
+    units = {"": (1, 1, 1), "_adaptive": (found.std + FLOOR, found.score + FLOOR, spread)}
+    for kind, (of_box, of_disc, of_sector) in units.items():
+        box, disc = (error / of_box).max(axis=1), distance / of_disc
+        sizes[f"box{kind}"] = conformal_quantile(pieces.smallest(box), coverage)
         if pieces.elongated is None:
             sizes[f"disc{kind}"] = conformal_quantile(pieces.smallest(disc), coverage)
             continue
-        angles = axis_errors(found.answers, pieces)
-        if kind:
-            angles = angles / (found.features["axis_spread"] + uncertainty.ANGLE_FLOOR_DEG)
-        ordered = [np.sort(one[pieces.nearest_rows(found.answers)]) for one in (disc, angles)]
-        ranks = [np.searchsorted(*both) for both in zip(ordered, (disc, angles))]
+        both = disc, axis_errors(found.answers, pieces) / of_sector
+        ordered = [np.sort(one[pieces.nearest_rows(found.answers)]) for one in both]
+        ranks = [np.searchsorted(*one) for one in zip(ordered, both)]
         rank = int(conformal_quantile(pieces.smallest(np.maximum(*ranks)), coverage))
         sizes[f"disc{kind}"], sizes[f"sector{kind}"] = (float(one[rank]) for one in ordered)
     return uncertainty.ConformalRegions(coverage=coverage, floor=FLOOR, adaptive=True, **sizes)
@@ -145,17 +144,14 @@ def fit_regions(
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
     """The ceil((n + 1) * coverage)-th smallest of n scores: a new exchangeable score is at most
-    this with at least that chance. Raises ValueError if the coverage is out of range, a score is
-    NaN, or n is too small: then only an infinite region would keep the promise."""
+    this with at least that chance. If n is too small, only infinity would keep the promise."""
     if not 0 < coverage < 1 or np.isnan(scores).any():
         raise ValueError(f"Expected a chance between 0 and 1, got {coverage}; or a score is NaN.")
     rank = math.ceil((len(scores) + 1) * coverage - _ROUND)
     if rank > len(scores):
         needed = math.ceil(coverage / (1 - coverage) - _ROUND)
-        raise ValueError(
-            f"A chance of {coverage:g} needs at least {needed} calibration samples (for a query "
-            f"rate: pictures), got {len(scores)}. Use more of them or promise less."
-        )
+        text = f"A chance of {coverage:g} needs at least {needed} calibration samples (for a query"
+        raise ValueError(f"{text} rate: pictures), got {len(scores)}. Use more or promise less.")
     return float(np.partition(scores, rank - 1)[rank - 1])
 
 
@@ -218,13 +214,14 @@ def _held_out_chances(
 def contained(
     calibrated: uncertainty.UncertaintyCalibration, estimate: Estimate, pieces: Pieces
 ) -> dict[str, np.ndarray]:
-    """Whether regions hold a right piece, bool [n]: 'disc', 'box' and, where directions are known,
-    'both', disc and sector together."""
+    """Whether regions hold a right piece, bool [n]; 'both' are disc and sector together."""
     regions, found = calibrated.regions, estimate.part(pieces.rows)
     far = metrics.midpoint_distances(found.answers, pieces.labels)
-    outside = {"disc": far > regions.size("disc", calibrated.uncertainty(found))}
     errors = np.abs(np.asarray(found.answers, np.float64) - pieces.labels)
-    outside["box"] = (errors > regions.size("box", found.std)).any(axis=1)
+    outside = {
+        "disc": far > regions.size("disc", calibrated.uncertainty(found)),
+        "box": (errors > regions.size("box", found.std)).any(axis=1),
+    }
     if regions.sector is not None and pieces.elongated is not None:
         half_angles = regions.size("sector", found.features["axis_spread"])
         outside["both"] = outside["disc"] | (axis_errors(found.answers, pieces) > half_angles)
@@ -237,15 +234,9 @@ def figures(
     samples: Samples,
     seed: int = 0,
 ) -> dict[str, typing.Any]:
-    """What a calibration is worth on samples that it has not seen.
-
-    'intervals' {figure: {'mean', 'low', 'high', 'n'}} holds 'disc_coverage', 'box_coverage' and,
-    where the calibration has sectors, 'both_coverage' (disc and sector together): 90 % discs of
-    1,000 plates that hold 906 midpoints have 0.906 [0.886, 0.924]. Then the disc's 'radius',
-    'asked_share', 'error' (the midpoint's distance) and 'wrong' (place or direction) '_of_all' and
-    '_of_answered', the mean 'chance' to be right and its calibration error 'ece'. 'auroc' is that
-    of the doubt about wrong answers.
-    """
+    """What a calibration is worth on samples that it has not seen; docs/evaluation.md names the
+    figures. Example: 90 % discs of 1,000 plates that hold 906 midpoints have in 'intervals' a
+    'disc_coverage' of 0.906 [0.886, 0.924]."""
     asking, pieces, pictures = calibrated.asking, samples.pieces, samples.pictures
     errors = metrics.midpoint_distances(estimate.answers, pieces.nearest(estimate.answers))
     # A calibration that judges places alone does so with an angle that nothing exceeds.
@@ -256,12 +247,10 @@ def figures(
     columns["radius"] = calibrated.regions.size("disc", calibrated.uncertainty(estimate))
     columns["asked_share"] = asked = asking.ask(doubt)
     for name, values in (("error", errors), ("wrong", wrong)):
-        columns |= {
-            f"{name}_of_all": values,
-            f"{name}_of_answered": np.where(asked, np.nan, values),
-        }
+        columns[f"{name}_of_all"] = values
+        columns[f"{name}_of_answered"] = np.where(asked, np.nan, values)
     if calibrated.confidence is not None:
-        columns["chance"] = chances = calibrated.confidence.chance(estimate.inputs)
+        columns["chance"] = chances = 1 - doubt
     intervals = statistics.mean_intervals(columns, pictures, seed)
     if calibrated.confidence is not None:
         intervals["ece"] = statistics.bootstrap_interval(

@@ -25,12 +25,10 @@ ELONGATED_RATIO = 1.5
 
 
 def compute_bbox_metrics(predicted: np.ndarray, labelled: np.ndarray) -> dict[str, float]:
-    """Mean errors over N predictions float [N, 4], clipped or not, with labels float [N, 4].
-
-    Returns {name: value}: bbox_*, centroid_* and skewer_* (the same: food is skewered at the
-    midpoint) mse and mae over all coordinates, angle_mse_* and angle_mae_* in rad and deg,
-    angle_mae_mod180_deg. Raises ValueError if shapes are others, N is 0, or a value is not finite.
-    """
+    """Mean errors over N predictions float [N, 4], clipped or not, with labels float [N, 4]:
+    {name: value} of bbox_*, centroid_* and skewer_* (the same: food is skewered at the midpoint)
+    mse and mae over coordinates, angle_mse_* and angle_mae_* in rad and deg, angle_mae_mod180_deg.
+    Raises ValueError if shapes are others, N is 0, or a value is not finite."""
     columns = error_columns(predicted, labelled)
     return {n: float(one.mean()) for n, one in columns.items() if n != "centroid_error"}
 
@@ -41,10 +39,10 @@ def error_columns(predicted: np.ndarray, labelled: np.ndarray) -> dict[str, np.n
     predicted, labelled = np.asarray(predicted, np.float64), np.asarray(labelled, np.float64)
     error = predicted - labelled if predicted.shape == labelled.shape else np.zeros(0)
     if error.ndim != 2 or error.shape[1] != 4 or not len(error) or not np.isfinite(error).all():
-        raise ValueError(
-            "compute_bbox_metrics: expected two arrays [N, 4] of finite values, N at least 1; got "
-            f"the shapes {predicted.shape} and {labelled.shape}, or values that are not finite."
+        text = (
+            "compute_bbox_metrics: expected two arrays [N, 4] of finite values, N at least 1; got"
         )
+        raise ValueError(f"{text} {predicted.shape} and {labelled.shape}, or one not finite.")
     first, second = predicted[:, 2:] - predicted[:, :2], labelled[:, 2:] - labelled[:, :2]
     for motion in (first, second):  # Without a length it points to the right, as arctan2 has it.
         motion[~motion.any(axis=1)] = (1, 0)
@@ -99,9 +97,9 @@ def midpoint_hits(
     """Where the midpoints of predictions [N, 4] lie among the foods of their pictures.
 
     `masks` packed uint8 [M, 236, 30] are of the food that an instruction means, `rows` int [N] says
-    which belong to the predictions (None: all, in order). `sources` str [N] are equal for samples
-    of one picture (None: each has its own). Samples of one picture with equal `foods` str [N] ask
-    for any food of that name, so their masks are joined (None: those with equal masks do).
+    which belong to the predictions (None: all, in order). Samples with equal `sources` str [N] show
+    one picture (None: each has its own); those of them with equal `foods` str [N] ask for any food
+    of that name, so their masks are joined (None: those with equal masks do).
 
     Returns columns float64 [N], NaN where one cannot be told: 'hit_rate', 1 if the midpoint lies on
     the instructed food, 0 if not; 'any_food_rate', the same for any food of the picture;
@@ -111,7 +109,7 @@ def midpoint_hits(
     predicted = np.asarray(predicted, np.float64)
     rows = np.arange(len(masks)) if rows is None else np.asarray(rows)
     midpoints = (predicted[:, :2] + predicted[:, 2:]) / 2 * masks.shape[1]
-    on_item, on_any, nearest, chance = np.full((4, len(rows)), np.nan)
+    found = np.full((4, len(rows)), np.nan)
     for _, samples in groups(np.arange(len(rows)) if sources is None else np.asarray(sources)):
         items: dict[object, np.ndarray] = {}
         wanted = {}
@@ -126,24 +124,19 @@ def midpoint_hits(
         }
         for sample, key in wanted.items():
             # To the nearest edge of a pixel of each food; 0 inside.
-            distances = {
-                other: np.square(np.maximum(np.abs(centres - midpoints[sample]) - 0.5, 0))
-                .sum(axis=1)
-                .min()
-                for other, centres in edges.items()
-            }
-            least = min(distances.values())
-            on_item[sample], on_any[sample] = distances[key] == 0, least == 0
+            gaps = {k: np.maximum(abs(at - midpoints[sample]) - 0.5, 0) for k, at in edges.items()}
+            squares = {other: np.square(gap).sum(axis=1).min() for other, gap in gaps.items()}
+            own, least = squares[key], min(squares.values())
+            found[:2, sample] = own == 0, least == 0
             if len(items) > 1:
-                nearest[sample], chance[sample] = distances[key] <= least, 1 / len(items)
+                found[2:, sample] = own <= least, 1 / len(items)
     names = ("hit_rate", "any_food_rate", "nearest_item_rate", "nearest_item_chance")
-    return dict(zip(names, (on_item, on_any, nearest, chance)))
+    return dict(zip(names, found))
 
 
 def is_elongated(mask: np.ndarray) -> bool:
     """Whether a food has a direction by its packed mask: the standard deviations of its pixels
-    along the two principal axes (of a full ellipse or rectangle: its sides) have a ratio of 1.5 or
-    more. Not if the mask is empty, that is, unknown."""
+    along the two principal axes (of an ellipse: its sides) have a ratio of 1.5 or more."""
     moments = cv2.moments(np.unpackbits(np.asarray(mask), axis=-1), binaryImage=True)
     if not moments["m00"]:
         return False

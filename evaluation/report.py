@@ -18,15 +18,14 @@ from food_data import atomic_files, drawing
 COLUMNS = ("centroid_mae", "angle_mae_mod180_deg", "elongated_angle_mae_mod180_deg")
 COLUMNS += ("hit_rate", "any_food_rate", "nearest_item_rate", "right_rate")
 _GROUPS = ("n", "centroid_mae", "elongated_angle_mae_mod180_deg", "hit_rate", "right_rate")
-_FIGURES = ("score", "auroc", "gain_20", "nll", "coverage_90")
+_FIGURES = ("score", "auroc", "coverage_90")
 
 Document = Mapping[str, typing.Any]
 Table = list[list[str]]
 
 
 def plain(value: object) -> typing.Any:
-    """The value in JSON types: None for NaN and infinity, lists for arrays, paths as text; entries
-    'image' of dictionaries, which are pictures, are left out."""
+    """The value in JSON types: None for NaN and infinity, without 'image' entries of examples."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items() if key != "image"}
     if isinstance(value, (np.ndarray, np.generic)):
@@ -39,22 +38,22 @@ def plain(value: object) -> typing.Any:
 
 
 def json_text(value: object) -> str:
-    """A JSON file's text of `plain` values."""
+    """A JSON file's text."""
     return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"
 
 
 def cell(value: object) -> str:
-    """A number with four decimals, or one from 10 on; a mean with its 95 % interval as '0.0165
-    [0.0158, 0.0173]', without brackets if it has no ends; '-' for what is not known."""
+    """A plain number with four decimals, or one from 10 on; a mean with its 95 % interval as
+    '0.0165 [0.0158, 0.0173]', without brackets if it has no ends; '-' for what is not known."""
     if isinstance(value, Mapping):
         mean, low, high = (value[name] for name in ("mean", "low", "high"))
-        if low is None or high is None or not math.isfinite(low + high):
+        if low is None:
             return cell(mean)
         digits = 1 if abs(mean) >= 10 else 4
         return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-    if value is None or isinstance(value, float) and not math.isfinite(value):
-        return "-"
-    return f"{value:.{1 if abs(value) >= 10 else 4}f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.{1 if abs(value) >= 10 else 4}f}"
+    return "-" if value is None else str(value)
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
@@ -92,9 +91,8 @@ def tables(document: Document) -> dict[str, list[tuple[str, Table]]]:
 def _table(rows: Mapping[str, Document], names: Sequence[str]) -> Table:
     """A line for each row, a column for each of the names that any of them has."""
     columns = [name for name in names if any(name in row for row in rows.values())]
-    return [["", *columns]] + [
-        [name, *(cell(row.get(column)) for column in columns)] for name, row in rows.items()
-    ]
+    lines = [[name, *(cell(row.get(one)) for one in columns)] for name, row in rows.items()]
+    return [["", *columns], *lines]
 
 
 def calibration_table(found: Document) -> tuple[str, Table]:
@@ -119,20 +117,18 @@ def text(document: Document) -> str:
 
 def write(document: Document, directory: str | os.PathLike[str]) -> pathlib.Path:
     """Writes report.html, which needs no other file, whole or not at all, and returns its path.
-    `document` is that of `study.run`, with title, created, data, checkpoint, settings and versions;
-    the directory is made if it does not exist. Raises OSError if the file cannot be written."""
+    `document` is that of evaluate.py; the directory is made if it does not exist."""
     import jinja2  # Here because it is not needed to print.
 
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True)
-    sections = tables(plain(document))
+    sections = tables(document)
     sections["Settings and versions"] = [
         (name, [["name", "value"], *([key, str(one)] for key, one in document[name].items())])
         for name in ("data", "checkpoint", "settings", "versions")
     ]
-    examples = {kind: map(_example, chosen) for kind, chosen in document["examples"].items()}
     template = environment.get_template("report.html.jinja")
-    html = template.render(document=document, sections=sections, examples=examples)
+    html = template.render(document=document, sections=sections, cell=cell, drawn=_drawn)
     path = pathlib.Path(directory) / "report.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_files.replace_file(path) as file:
@@ -141,23 +137,16 @@ def write(document: Document, directory: str | os.PathLike[str]) -> pathlib.Path
     return path
 
 
-def _example(found: Document) -> dict[str, typing.Any]:
-    """One of the document's examples: its picture with both motions, and what is said below it."""
-    size = (2 * found["image"].shape[1], 2 * found["image"].shape[0])
-    picture = cv2.resize(found["image"], size, interpolation=cv2.INTER_CUBIC)
-    asked = {True: "a human is asked", False: "the model acts", None: "not calibrated"}
-    lines = [
-        f"Midpoint {cell(found['centroid_distance'])} of the picture off",
-        f"Uncertainty {cell(found['uncertainty'])}: {asked[found['asked']]}",
-        f"{found['picture']} (sample {found['sample']})",
-    ]
-    if found["radius"] is not None:
-        centre = np.rint(np.reshape(found["predicted"], (2, 2)).mean(axis=0) * size).astype(int)
-        radius = round(found["radius"] * size[0])
+def _drawn(example: Document) -> str:
+    """The picture of one of the document's examples with both motions, as an address."""
+    size = np.array(example["image"].shape[1::-1]) * 2
+    picture = cv2.resize(example["image"], size.tolist(), interpolation=cv2.INTER_CUBIC)
+    if example["radius"] is not None:
+        centre = np.rint(np.reshape(example["predicted"], (2, 2)).mean(axis=0) * size).astype(int)
+        radius = round(example["radius"] * int(size[0]))
         cv2.circle(picture, centre.tolist(), radius, (255, 255, 255), 2, cv2.LINE_AA)
     colours = {"labelled": drawing.ARROW_COLOUR, "predicted": drawing.START_COLOUR}
     for name, colour in colours.items():
-        picture = drawing.draw_motion(picture, found[name], colour, dots=(), outlined=True)
+        picture = drawing.draw_motion(picture, example[name], colour, dots=(), outlined=True)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    address = "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
-    return {"address": address, "title": f"{found['action']} {found['food']}", "lines": lines}
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

@@ -18,7 +18,7 @@ import functools
 import hashlib
 import pathlib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -27,16 +27,8 @@ from absl import logging
 
 import checkpoint_directory
 from evaluation import metrics, uncertainty
-from food_data import (
-    dataset_builder,
-    dataset_check,
-    framing,
-    image_placement,
-    mask_rules,
-    npz_dataset,
-    rlds,
-    splits,
-)
+from food_data import dataset_builder, dataset_check, framing, mask_rules, npz_dataset, rlds, splits
+from food_data.image_placement import decode_photo, place
 
 if typing.TYPE_CHECKING:
     import agent_wrapper
@@ -45,6 +37,7 @@ SPLITS = ("train", "val", "all")
 FORMATS = ("annotations", "coco", "labelme", "voc", "cvat", "yolo", "csv")
 # A part of a mask is a piece if it is as large as this share of the labelled one.
 _SHARE_OF_PIECE = 0.5
+ONE_PASS = framing.Framing()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +98,27 @@ class Samples:
         rest = np.concatenate([embeddings, self.labels], axis=1).astype("<f4")
         return [f"{picture}-{_digest(row)}" for picture, row in zip(self.picture_ids, rest)]
 
+    def names(self, name: str) -> np.ndarray | None:
+        """str [n] of the data set's array `name`, such as 'food_types'; None if it has none."""
+        values = getattr(self.dataset, name)
+        return None if values is None else values[self.indices]
+
+    def part(self, rows: np.ndarray) -> Samples:
+        """Those of the samples: numbers int [m] in 0..n-1, or bool [n]."""
+        return dataclasses.replace(self, indices=self.indices[rows])
+
+    def without(self, picture_ids: Sequence[str]) -> np.ndarray:
+        """Those that neither show one of the pictures nor are other crops of their sources: bool
+        [n]. Raises ValueError if there is none."""
+        seen = np.isin(self.picture_ids, picture_ids)
+        seen |= np.isin(self.pictures, self.pictures[seen])
+        if seen.all():
+            text = (
+                f"uncertainty.json was fitted to the pictures of all of these {len(self)} samples."
+            )
+            raise ValueError(f"{text} Test on others.")
+        return ~seen
+
     @functools.cached_property
     def pieces(self) -> Pieces:
         """Every piece that is right for a sample, see the module; the labelled one comes first."""
@@ -147,80 +161,15 @@ class Samples:
                 found = list(zip((label, *motions), masks))
         return [(motion, metrics.is_elongated(mask)) for motion, mask in found]
 
-    def names(self, name: str) -> np.ndarray | None:
-        """str [n] of the data set's array `name`, such as 'food_types'; None if it has none."""
-        values = getattr(self.dataset, name)
-        return None if values is None else values[self.indices]
-
-    def part(self, rows: np.ndarray) -> Samples:
-        """Those of the samples: numbers int [m] in 0..n-1, or bool [n]."""
-        return dataclasses.replace(self, indices=self.indices[rows])
-
 
 def _digest(array: np.ndarray) -> str:
     return hashlib.blake2b(array.data, digest_size=8).hexdigest()
 
 
-def select(
-    dataset: npz_dataset.FoodDataset, which: str, split_file: pathlib.Path | None
-) -> Samples:
-    """The samples of one side of a split; the file may be None for 'all', which then knows no
-    training. Raises FileNotFoundError, ValueError without a split file or such samples."""
-    if split_file is None:
-        if which != "all":
-            raise ValueError(f"split {which!r}: expected a --split_file, got none; or --split all.")
-        return Samples(dataset, np.arange(len(dataset)))
-    split = splits.read_split(split_file, len(dataset))
-    wanted = {"train": split.train_idx, "val": split.val_idx, "all": np.arange(len(dataset))}
-    if not len(wanted[which]):
-        raise ValueError(f"{split_file}: expected at least one {which} sample, got none.")
-    train = Samples(dataset, split.train_idx) if len(split.train_idx) else None
-    return Samples(dataset, wanted[which], train)
-
-
-def training_samples(dataset_file: pathlib.Path) -> Samples:
-    """Those of a data set with its split file beside it; all of it without one."""
-    dataset, path = rlds.read_dataset(dataset_file), splits.split_path(dataset_file)
-    return select(dataset, *(("train", path) if path.is_file() else ("all", None)))
-
-
-def unseen(
-    samples: Samples, calibrated: uncertainty.UncertaintyCalibration, leave_out: bool = False
-) -> Samples:
-    """The samples, without the pictures that calibrated and other crops of their sources. Raises
-    ValueError if there are some that may not be left out, or nothing else."""
-    seen = np.isin(samples.picture_ids, calibrated.fitted_on.picture_ids)
-    seen = np.isin(samples.pictures, samples.pictures[seen]) | seen
-    if seen.any() and (seen.all() or not leave_out):
-        raise ValueError(
-            f"uncertainty.json was fitted to pictures of {seen.sum()} of these {len(samples)} "
-            "samples. Test on others; evaluate.py --without_calibration leaves some out."
-        )
-    return samples.part(~seen)
-
-
-def calibration_split(
-    samples: Samples, fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Parts whole pictures, a fraction (at most 1) of which calibrates: sorted sample numbers that
-    calibrate and that test."""
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction: expected 0 < fraction <= 1, got {fraction}.")
-    if fraction == 1:
-        return np.arange(len(samples)), np.arange(0)
-    import sklearn.model_selection  # slow, so not for --help
-
-    splitter = sklearn.model_selection.GroupShuffleSplit(1, train_size=fraction, random_state=seed)
-    return next(splitter.split(samples.indices, groups=samples.pictures))
-
-
 def parser(description: str) -> argparse.ArgumentParser:
     """With the flags of both programs."""
-    made = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    made = argparse.ArgumentParser(description=description, formatter_class=raw, allow_abbrev=False)
     add = made.add_argument
     add("--checkpoint_dir", required=True, type=pathlib.Path, help="what train.py wrote")
     data = made.add_mutually_exclusive_group(required=True)
@@ -251,6 +200,7 @@ def read(args: argparse.Namespace, contents: checkpoint_directory.Contents) -> S
     `--resize` and `--embeddings_dir` say otherwise. Logs how samples differ from what trained it;
     raises ValueError or OSError if they do not fit, or files are not as they should be."""
     split_file, resize = args.split_file, contents.metadata.get("resize")
+    folder = contents.directory
     if args.annotations is None:
         if split_file is None and args.split != "all":
             split_file = splits.split_path(args.dataset_file)
@@ -260,53 +210,43 @@ def read(args: argparse.Namespace, contents: checkpoint_directory.Contents) -> S
         flags += args.converter_flags
         if not any(flag.split("=")[0] == "--resize" for flag in flags):
             if resize is None:
-                folder = contents.directory
                 raise ValueError(f"{folder} lacks how its pictures became square. Give --resize.")
             flags += ["--resize", str(resize)]
         converters = argparse.ArgumentParser(prog="evaluate.py --annotation_format")
         for command in dataset_builder.add_photo_commands(converters.add_subparsers()):
-            folder = contents.directory / checkpoint_directory.EMBEDDINGS_DIR
-            command.add_argument("--embeddings_dir", default=folder)
+            embeddings = folder / checkpoint_directory.EMBEDDINGS_DIR
+            command.add_argument("--embeddings_dir", default=embeddings)
         converter = converters.parse_args(flags)
         dataset = converter.build(converter)
-    name = str(contents.directory)
-    for warning in dataset_check.check_fits(dataset, contents.embeddings, resize, name):
+    for warning in dataset_check.check_fits(dataset, contents.embeddings, resize, str(folder)):
         logging.warning("data set: %s", warning)
     return select(dataset, args.split, split_file)
 
 
+def select(
+    dataset: npz_dataset.FoodDataset, which: str, split_file: pathlib.Path | None
+) -> Samples:
+    """The samples of one side of a split; the file may be None for 'all', which then knows no
+    training. Raises FileNotFoundError, ValueError without a split file or such samples."""
+    if split_file is None:
+        if which != "all":
+            raise ValueError(f"split {which!r}: expected a --split_file, got none; or --split all.")
+        return Samples(dataset, np.arange(len(dataset)))
+    split = splits.read_split(split_file, len(dataset))
+    wanted = {"train": split.train_idx, "val": split.val_idx, "all": np.arange(len(dataset))}
+    if not len(wanted[which]):
+        raise ValueError(f"{split_file}: expected at least one {which} sample, got none.")
+    train = Samples(dataset, split.train_idx) if len(split.train_idx) else None
+    return Samples(dataset, wanted[which], train)
+
+
 def model(
-    contents: checkpoint_directory.Contents, args: argparse.Namespace, samples: Samples
-) -> Frames:
-    """A checkpoint's model with what it looks at, as its metadata or --passes say."""
+    contents: checkpoint_directory.Contents, args: argparse.Namespace
+) -> tuple[agent_wrapper.Agent | framing.Voted, framing.Framing]:
+    """A checkpoint's model and how it looks at pictures, as its metadata or --passes say."""
     framed = checkpoint_directory.framing_of(contents.metadata).instead(args.passes)
     loaded = checkpoint_directory.load(contents, trust_config=args.trust_config)
-    return Frames(framed.model(loaded.agent), samples.dataset, framed)
-
-
-@dataclasses.dataclass(frozen=True)
-class Frames:
-    """What the last pass of a model looks at: crops, which the answers of `agent` choose, of the
-    data set's photos, or of its pictures where it has none."""
-
-    agent: agent_wrapper.Agent | framing.Voted
-    dataset: npz_dataset.FoodDataset
-    framing: framing.Framing
-
-    def look(
-        self, rows: np.ndarray, images: np.ndarray, embeddings: np.ndarray
-    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """What the last pass sees of samples `rows`, uint8 [B, H, W, 3], and `framing.relative` of
-        it; `images` are what the first pass sees."""
-        files, photos = self.dataset.photos, images
-        placements = [image_placement.place(images[0], "stretch")[1]] * len(rows)
-        if files is not None:
-            photos = _Photos(files[row].path for row in rows)
-            placements = [files[row].placement for row in rows]
-        firsts = [framing.View(*pair) for pair in zip(images, placements)]
-        views = framing.look(self.agent.forward, photos, firsts, embeddings, self.framing)
-        seen = np.stack([view.square for view in views])
-        return seen, framing.relative([view.placement for view in views], placements)
+    return framed.model(loaded.agent), framed
 
 
 class _Photos(list[pathlib.Path]):
@@ -318,39 +258,42 @@ class _Photos(list[pathlib.Path]):
 
 @functools.lru_cache(maxsize=2)
 def _decode(path: pathlib.Path) -> np.ndarray:
-    return image_placement.decode_photo(path.read_bytes())[0]
+    return decode_photo(path.read_bytes())[0]
 
 
 def collect(
     source: uncertainty.Source,
     samples: Samples,
+    framed: framing.Framing = ONE_PASS,
     *,
     batch_size: int = 32,
     seed: int = 0,
     embeddings: np.ndarray | None = None,
-    frames: Frames | None = None,
 ) -> uncertainty.Estimate:
     """Asks a source about n samples, one batch of pictures in memory at a time: the estimate in
-    coordinates of the data set's pictures. `embeddings` float32 [n, 512] are what is asked (None:
-    the samples' own instructions), `frames` says what the last pass looks at (None: one pass)."""
-    dataset, indices, parts = samples.dataset, samples.indices, []
-    starts = range(0, len(samples), batch_size)
-    for start in tqdm.tqdm(starts, unit="batch", leave=False, disable=None):
+    coordinates of the data set's pictures. The last pass of `framed` looks at crops, which answers
+    choose, of the photos, or of the pictures where the data set has none. `embeddings` float32
+    [n, 512] are what is asked (None: the samples' own instructions)."""
+    dataset, parts = samples.dataset, []
+    for start in tqdm.trange(0, len(samples), batch_size, unit="batch", leave=False, disable=None):
         part = slice(start, start + batch_size)
-        images, moved = dataset.images[indices[part]], None
-        asked = dataset.embeddings[indices[part]] if embeddings is None else embeddings[part]
+        rows = samples.indices[part]
+        images = photos = dataset.images[rows]
+        asked = dataset.embeddings[rows] if embeddings is None else embeddings[part]
         asked = np.asarray(asked)
-        if frames is not None:
-            images, moved = frames.look(indices[part], images, asked)
-        found = source(images, asked, (seed + start) % 2**31)
-        parts.append(found if moved is None else found.moved(*moved))
+        placements = [place(images[0], "stretch")[1]] * len(rows)
+        if dataset.photos is not None:
+            photos = _Photos(dataset.photos[row].path for row in rows)
+            placements = [dataset.photos[row].placement for row in rows]
+        firsts = [framing.View(*pair) for pair in zip(images, placements)]
+        views = framing.look(source.agent.forward, photos, firsts, asked, framed)
+        moved = framing.relative([view.placement for view in views], placements)
+        seen = np.stack([view.square for view in views])
+        parts.append(source(seen, asked, (seed + start) % 2**31).moved(*moved))
 
-    def joined(tables: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        return {name: np.concatenate([one[name] for one in tables]) for name in tables[0]}
+    def joined(name: str) -> dict[str, np.ndarray]:
+        tables = [getattr(one, name) for one in parts]
+        return {key: np.concatenate([one[key] for one in tables]) for key in tables[0]}
 
-    return uncertainty.Estimate(
-        np.concatenate([one.answers for one in parts]),
-        np.concatenate([one.std for one in parts]),
-        joined([one.scores for one in parts]),
-        joined([one.features for one in parts]),
-    )
+    arrays = (np.concatenate([getattr(one, name) for one in parts]) for name in ("answers", "std"))
+    return uncertainty.Estimate(*arrays, joined("scores"), joined("features"))

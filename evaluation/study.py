@@ -12,6 +12,7 @@ Where a picture has several equal pieces of the asked food, figures of uncertain
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Mapping, Sequence
 
@@ -19,47 +20,50 @@ import cv2
 import numpy as np
 
 from evaluation import calibration_fit, metrics, report, statistics, uncertainty
-from evaluation import samples as evaluation_samples
-from evaluation.samples import Samples
-from evaluation.uncertainty import Estimate
-from food_data import mask_rules
+from evaluation.samples import Samples, collect
+from food_data import framing, mask_rules
+
+if typing.TYPE_CHECKING:
+    import agent_wrapper
+
+    Agent = agent_wrapper.Agent | framing.Voted
 
 CENTRE = np.array([0.25, 0.5, 0.75, 0.5])
+# So many standard deviations about its mean hold 90 % of a normal distribution.
+_DEVIATIONS_90 = 1.6448536269514722
 
 
 def run(
     samples: Samples,
-    frames: evaluation_samples.Frames,
+    agent: Agent,
+    framed: framing.Framing,
     *,
     sources: Sequence[uncertainty.Source] = (),
     calibrated: uncertainty.UncertaintyCalibration | None = None,
-    other: tuple[str, evaluation_samples.Frames] | None = None,
+    other: tuple[str, Agent, framing.Framing] | None = None,
     seed: int = 0,
     batch_size: int = 32,
     instructions: Mapping[tuple[str, str], np.ndarray] | None = None,
     num_examples: int = 0,
 ) -> dict[str, typing.Any]:
-    """Asks the model of `frames` about the samples and measures. Returns the module's document.
+    """Asks a model about the samples and measures. Returns the module's document.
 
     `sources` are of uncertainty; calibration, absent food and examples are about the first one,
-    which `calibrated` was fitted to, if anything was. `other` is the name and the frames of a model
-    to compare with. Food that is absent is asked for with one of the `instructions` {(action,
-    food): embedding [512]} that the model knows; None: it is not.
+    which `calibrated` was fitted to, if anything was. `other` is a model to compare with. Food that
+    is absent is asked for with one of the `instructions` {(action, food): embedding [512]} that the
+    model knows; None: it is not.
     """
-
-    def ask(source: uncertainty.Source, which: Samples = samples, **how: object) -> Estimate:
-        settings = {"batch_size": batch_size, "seed": seed, "frames": frames}
-        return evaluation_samples.collect(source, which, **(settings | how))
-
-    plain, pictures = uncertainty.Source(frames.agent), samples.pictures
-    answers = {"model": ask(plain).answers}
+    ask = functools.partial(collect, framed=framed, seed=seed, batch_size=batch_size)
+    plain, pictures = uncertainty.Source(agent), samples.pictures
+    answers = {"model": ask(plain, samples).answers}
     if samples.dataset.sources is not None:
         swapped = samples.dataset.embeddings[swapped_instructions(samples, seed)]
-        answers["model, instruction swapped"] = ask(plain, embeddings=swapped).answers
+        answers["model, instruction swapped"] = ask(plain, samples, embeddings=swapped).answers
     answers |= baseline_answers(samples)
     if other is not None:
-        name, theirs = other
-        answers[f"compared: {name}"] = ask(uncertainty.Source(theirs.agent), frames=theirs).answers
+        name, theirs, their_framing = other
+        theirs = ask(uncertainty.Source(theirs), samples, framed=their_framing)
+        answers[f"compared: {name}"] = theirs.answers
     columns = {kind: columns_of(one, samples) for kind, one in answers.items()}
     own = {name: columns["model"][name] for name in report.COLUMNS if name in columns["model"]}
     errors = {kind: statistics.mean_intervals(one, pictures, seed) for kind, one in columns.items()}
@@ -70,17 +74,18 @@ def run(
         differences = {column: values - theirs[column] for column, values in own.items()}
         differences = statistics.mean_intervals(differences, pictures, seed)
         found["comparison"] = {"other": name, "columns": differences}
-    estimates, found["uncertainty"] = [ask(source) for source in sources], []
+    estimates, found["uncertainty"] = [ask(source, samples) for source in sources], []
     first = estimates[0] if estimates else None
     for source, estimate in zip(sources, estimates):
+        error = np.asarray(samples.pieces.nearest(estimate.answers), np.float64) - estimate.answers
+        off = np.linalg.norm(error.reshape(-1, 2, 2).mean(axis=1), axis=1) > metrics.ERROR_LIMIT
+        row = {"score": next(iter(estimate.scores)), "auroc": statistics.auroc(estimate.score, off)}
         std = {source.label: np.maximum(estimate.std, uncertainty.MIN_STD)}
         if calibrated is not None and estimate is first:
             std[f"{source.label}, calibrated"] = calibrated.calibrated_std(estimate.std)
-        nearest, score = samples.pieces.nearest(estimate.answers), next(iter(estimate.scores))
         for label, one in std.items():
-            of = estimate.score, estimate.answers, one, nearest
-            row = {"label": label, "score": score, **statistics.doubt_figures(*of)}
-            found["uncertainty"].append(row)
+            coverage = (np.abs(error) <= _DEVIATIONS_90 * one).mean()
+            found["uncertainty"].append({"label": label, **row, "coverage_90": coverage})
     if calibrated is not None:
         found["calibration"] = calibration_fit.figures(calibrated, first, samples, seed)
     if first is not None and instructions is not None:
@@ -102,10 +107,9 @@ def _groups(
     columns: Mapping[str, np.ndarray], samples: Samples, seed: int
 ) -> dict[str, dict[str, dict[str, typing.Any]]]:
     """Means of the columns by action, food and the folder of the source, with their intervals."""
-    found: dict[str, dict[str, dict[str, typing.Any]]] = {}
+    found = {}
     for kind, array in (("action", "action_names"), ("food", "food_types"), ("source", "sources")):
-        names = samples.names(array)
-        if names is None:
+        if (names := samples.names(array)) is None:
             continue
         if kind == "source":
             names = np.array([name.rpartition("/")[0] or "." for name in names])
@@ -134,7 +138,7 @@ def columns_of(answers: np.ndarray, samples: Samples) -> dict[str, np.ndarray]:
 
 def _examples(
     samples: Samples,
-    found: Estimate,
+    found: uncertainty.Estimate,
     calibrated: uncertainty.UncertaintyCalibration | None,
     number: int,
 ) -> dict[str, list[dict[str, typing.Any]]]:
@@ -144,12 +148,12 @@ def _examples(
     chosen = {"worst": -distances, "most_uncertain": -found.score}
 
     def example(row: int) -> dict[str, typing.Any]:
-        index, one = samples.indices[row], samples.part(np.array([row]))
-        names = (one.names(name) for name in ("action_names", "food_types", "sources"))
+        data, index = samples.dataset, samples.indices[row]
+        names = {"action": data.action_names, "food": data.food_types, "picture": data.sources}
         said = None if calibrated is None else calibrated.apply(found, row)
         return {
-            "image": np.array(samples.dataset.images[index]),
-            **dict(zip(("action", "food", "picture"), ("" if n is None else n[0] for n in names))),
+            "image": np.array(data.images[index]),
+            **{name: "" if one is None else one[index] for name, one in names.items()},
             "sample": index,
             "predicted": found.answers[row],
             "labelled": labels[row],
@@ -166,23 +170,23 @@ def _examples(
 
 
 def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
-    """Answers float64 [n, 4] that a model has to beat, as far as what they need is known. "mean of
-    action and food" answers with the mean of all skewering if training had no such pair, and else
-    with that of all."""
+    """Answers float64 [n, 4] that a model has to beat, as far as what they need is known. Where
+    training had no such pair, "mean of action and food" is that of the action, else of all."""
     found, number, train = {}, len(samples), samples.train
     if train is not None:
         labels = np.asarray(train.labels, np.float64)
-        means: dict[tuple[str, ...], np.ndarray] = {(): labels.mean(axis=0)}
-        found["mean of the training labels"] = np.broadcast_to(means[()], (number, 4))
+        mean = labels.mean(axis=0)
+        found["mean of the training labels"] = np.broadcast_to(mean, (number, 4))
         arrays = [one.names(n) for one in (train, samples) for n in ("action_names", "food_types")]
         if all(names is not None for names in arrays):
+            means = {}
             for action, rows in metrics.groups(arrays[0]):
-                means[(action,)] = labels[rows].mean(axis=0)
+                means[action] = labels[rows].mean(axis=0)
                 for food, some in metrics.groups(arrays[1][rows]):
                     means[action, food] = labels[rows[some]].mean(axis=0)
-            found["mean of action and food"] = np.array(
-                [means.get(pair, means.get(pair[:1], means[()])) for pair in zip(*arrays[2:])]
-            )
+            pairs = zip(*arrays[2:])
+            answers = [means.get(pair, means.get(pair[0], mean)) for pair in pairs]
+            found["mean of action and food"] = np.array(answers)
     found["centre of the picture"] = np.broadcast_to(CENTRE, (number, 4))
     images = samples.dataset.images
     found["colour"] = np.array([colour_answer(np.asarray(images[i])) for i in samples.indices])
@@ -191,9 +195,8 @@ def baseline_answers(samples: Samples) -> dict[str, np.ndarray]:
 
 def colour_answer(image: np.ndarray) -> np.ndarray:
     """The main axis of the most colourful region of uint8 RGB [H, W, 3]: float64 [4], in 0..1;
-    `CENTRE` if nothing stands out, as in a picture of one colour. Plates and tables tend to be grey
-    or brown, food to be green, red or yellow: the largest part of high chroma that does not touch
-    the picture's edge (the table does); if each one does, the largest of all."""
+    `CENTRE` if nothing stands out. Plates and tables tend to be grey or brown, food green, red or
+    yellow: the largest part of high chroma off the picture's edge; if there is none, of all."""
     smooth = cv2.GaussianBlur(image, (0, 0), 2).astype(np.float32) / 255
     lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB)
     chroma = np.hypot(lab[..., 1], lab[..., 2])
@@ -225,25 +228,18 @@ def swapped_instructions(samples: Samples, seed: int) -> np.ndarray:
 def absent_foods(
     samples: Samples, instructions: Mapping[tuple[str, str], np.ndarray], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Samples, numbers int [m], and for each by lot one of the `instructions` {(action, food):
-    embedding [512]} of its action whose food its picture does not show (in all samples that the
-    data set has of it): float32 [m, 512]. Raises ValueError if there is none."""
+    """Samples, numbers int [m], and for each by lot one of the `instructions` of its action whose
+    food its picture does not show, in all samples that the data set has of it: float32 [m, 512]."""
     dataset, names = samples.dataset, ("sources", "action_names", "food_types")
     generator, rows, lent = np.random.default_rng(seed), [], []
     if all(getattr(dataset, name) is not None for name in names):
-        shown: dict[str, set[str]] = {}
-        for source, food in zip(dataset.sources.tolist(), dataset.food_types.tolist()):
-            shown.setdefault(source, set()).add(food)
+        shown = set(zip(dataset.sources.tolist(), dataset.food_types.tolist()))
         for row, (source, action, _) in enumerate(zip(*map(samples.names, names))):
-            pairs = [
-                p for p in sorted(instructions) if p[0] == action and p[1] not in shown[source]
-            ]
-            if pairs:
+            of_action = [pair for pair in sorted(instructions) if pair[0] == action]
+            if pairs := [pair for pair in of_action if (source, pair[1]) not in shown]:
                 rows.append(row)
                 lent.append(instructions[pairs[generator.integers(len(pairs))]])
     if not rows:
-        raise ValueError(
-            "--absent_food: expected a data set that names pictures and foods, and a "
-            "known food that a picture does not show, got none."
-        )
+        text = "--absent_food: expected a data set that names pictures and foods, and a known food "
+        raise ValueError(f"{text}that a picture does not show, got none.")
     return np.array(rows), np.asarray(lent, np.float32)

@@ -1,19 +1,19 @@
 """What an answer's uncertainty is, and what a calibration makes of it: the file `uncertainty.json`.
 
 A model says with its answer how sure it is: standard deviations, and scores of doubt.
-docs/evaluation.md ("Scores of doubt") has their sources and formulas. Example, a coordinate of 5
-tokens with the probabilities 0.1, 0.6, 0.2, 0.1, 0. A token stands for the middle of its bin, the
-last one for 1: 0.125, 0.375, 0.625, 0.875, 1. The deviation from the answer 0.45 is the root of
-0.1 * 0.325^2 + 0.6 * 0.075^2 + .. = 0.1953, the entropy 1.0889 nats. 99 % of the probability are
-all of the 0.6, 0.2 and 0.1 and 0.09 of the last 0.1: a width of 3.9 of 5 tokens, 0.78.
+docs/evaluation.md ("Scores of doubt") has their formulas. Example, a coordinate of 5 tokens with
+the probabilities 0.1, 0.6, 0.2, 0.1, 0. A token stands for the middle of its bin, the last one for
+1: 0.125, 0.375, 0.625, 0.875, 1. The deviation from the answer 0.45 is the root of 0.1 * 0.325^2 +
+0.6 * 0.075^2 + .. = 0.1953, the entropy 1.0889 nats. 99 % of the probability are all of the 0.6,
+0.2 and 0.1 and 0.09 of the last 0.1: a width of 3.9 of 5 tokens, 0.78.
 
-`uncertainty.json` lies beside the checkpoint and says what samples that did not train have taught
-about that: what deviations have to be multiplied with, how large conformal regions are, what the
-chance is that an answer is right, and from which doubt on the human is asked: one minus that chance
-or, in files without it, the uncertainty. An answer [0.2, 0.5, 0.8, 0.5] with the std 0.01 in each
-coordinate, the uncertainty 0.02, the factors 2 and a `disc_adaptive` of 1.5 with the floor 0.01 has
-the calibrated std 0.02, and its midpoint lies within 1.5 * (0.02 + 0.01) = 0.045 of (0.5, 0.5) with
-the stated chance.
+`uncertainty.json` lies beside the checkpoint and says what samples that did not train have taught:
+what deviations are multiplied with, how large conformal regions are, what the chance is that an
+answer is right, and from which doubt on the human is asked: one minus that chance or, in files
+without it, the uncertainty. An answer [0.2, 0.5, 0.8, 0.5] with the std 0.01 in each coordinate,
+the uncertainty 0.02, the factors 2 and a `disc_adaptive` of 1.5 with the floor 0.01 has the
+calibrated std 0.02, and its midpoint lies within 1.5 * (0.02 + 0.01) = 0.045 of (0.5, 0.5) with the
+stated chance.
 
 An answer is right if its midpoint is within `error_limit` of the labelled one (a share of the
 picture's side) and, on elongated food, its axis within `angle_limit` degrees of the labelled one
@@ -27,7 +27,6 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import pathlib
 import re
 import types
@@ -87,9 +86,8 @@ class Estimate:
 
     def part(self, rows: np.ndarray | slice) -> Estimate:
         """That of some of the answers: numbers int [m], bool [N] or a slice."""
-        scores = {name: values[rows] for name, values in self.scores.items()}
-        features = {name: values[rows] for name, values in self.features.items()}
-        return Estimate(self.answers[rows], self.std[rows], scores, features)
+        tables = ({k: v[rows] for k, v in one.items()} for one in (self.scores, self.features))
+        return Estimate(self.answers[rows], self.std[rows], *tables)
 
     def moved(self, factors: np.ndarray, shifts: np.ndarray) -> Estimate:
         """The same in coordinates of another square: coordinate * factor + shift, [N, 2] each, see
@@ -108,9 +106,9 @@ class Estimate:
 def from_distributions(
     answers: np.ndarray, probabilities: np.ndarray, coding: str = action_tokenizer.ENDPOINTS
 ) -> Estimate:
-    """What one pass says: answers [B, 4] and probabilities [B, 4, V] of tokens of a coding. Scores
-    'credible_width', 'entropy', 'midpoint_std'. The std is the root mean square distance of tokens
-    from the answer. Raises ValueError unless rows sum to 1, which also NaN does not."""
+    """What one pass says: answers [B, 4] and probabilities [B, 4, V] of tokens of a coding. The std
+    is the root mean square distance of tokens from the answer. Raises ValueError unless rows sum to
+    1, which also NaN does not."""
     import scipy.special  # Slow, so not for --help.
 
     probabilities = np.asarray(probabilities, np.float64)
@@ -138,9 +136,8 @@ def from_distributions(
 
 
 def from_samples(samples: np.ndarray) -> Estimate:
-    """What S answers with dropout say together, [S, B, 4]: their mean, and the score
-    'midpoint_spread'. Example, two that answer [0.2, 0.4, 0.6, 0.4] and [0.4, 0.4, 0.8, 0.4]:
-    answer [0.3, 0.4, 0.7, 0.4], std [0.1, 0, 0.1, 0], spread 0.1."""
+    """What S answers with dropout say together, [S, B, 4]. Example, two that answer [0.2, 0.4, 0.6,
+    0.4] and [0.4, 0.4, 0.8, 0.4]: answer [0.3, 0.4, 0.7, 0.4], std [0.1, 0, 0.1, 0], spread 0.1."""
     answers, std = samples.mean(axis=0), samples.std(axis=0, dtype=np.float64)
     midpoints = (samples[..., :2] + samples[..., 2:]) / 2
     spread = np.sqrt(midpoints.var(axis=0, dtype=np.float64).sum(axis=-1))
@@ -255,10 +252,10 @@ def parse(text: str, agent: agent_wrapper.Agent, fitted_on: FittedOn | None = No
     if text != "token_distribution":
         raise ValueError(f"uncertainty: expected {FORMS}; got {text!r}.")
     if not agent.has_distributions:
-        raise ValueError(
-            "uncertainty token_distribution: expected a model with loss_type 'cross_entropy', got "
-            "one that regresses coordinates. Use mc_dropout:head:16."
+        text = (
+            "uncertainty token_distribution: expected a model with loss_type 'cross_entropy', got"
         )
+        raise ValueError(f"{text} one that regresses coordinates. Use mc_dropout:head:16.")
     return Source(agent, text)
 
 
@@ -340,8 +337,7 @@ class Confidence:
 
     def chance(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """The chance that each of N answers is right, float64 [N]; ValueError without an input."""
-        if absent := set(self.inputs) - set(inputs):
-            absent = ", ".join(sorted(absent))
+        if absent := sorted(set(self.inputs) - set(inputs)):
             raise ValueError(f"confidence: expected the inputs {absent}, got none. Calibrate anew.")
         values = np.stack([np.asarray(inputs[name], np.float64) for name in self.inputs], axis=1)
         logits = (values - self.means) / self.stds @ np.array(self.weights) + self.bias
@@ -398,8 +394,7 @@ class UncertaintyCalibration:
     def uncertainty(self, estimate: Estimate) -> np.ndarray:
         """The score that regions grow with, float64 [N]; raises ValueError if it is absent."""
         if self.fitted_on.score not in estimate.scores:
-            names = ", ".join(estimate.scores)
-            raise ValueError(f"{FILE_NAME}: expected a score of {names}. Calibrate anew.")
+            raise ValueError(f"{FILE_NAME}: expected one of {list(estimate.scores)} as score.")
         return estimate.scores[self.fitted_on.score]
 
     def doubt(self, estimate: Estimate) -> np.ndarray:
@@ -414,10 +409,10 @@ class UncertaintyCalibration:
 
     def apply(self, estimate: Estimate, row: int = 0) -> CalibratedAnswer:
         """What is known about the answer in a row of an estimate of the source that was calibrated.
-        Raises ValueError if it is of another score, or a value is negative or not finite."""
+        Raises ValueError if it is of another score, or a value is not finite."""
         mean, std = (np.asarray(one[row], np.float64) for one in (estimate.answers, estimate.std))
         score = float(self.uncertainty(estimate)[row])
-        if not np.isfinite([*mean, *std, score]).all() or min(*std, score) < 0:
+        if not np.isfinite([*mean, *std, score]).all():
             raise ValueError(f"Expected finite answers and doubts, got {mean}, {std}, {score}.")
         doubt, half_angle = float(self.doubt(estimate)[row]), None
         if self.regions.sector is not None:
@@ -439,12 +434,10 @@ class UncertaintyCalibration:
         )
 
 
-def write_calibration(
-    directory: str | os.PathLike[str], calibration: UncertaintyCalibration
-) -> None:
+def write_calibration(directory: pathlib.Path, calibration: UncertaintyCalibration) -> None:
     """Writes `uncertainty.json` into a checkpoint's directory, whole or not at all."""
     text = json.dumps(dataclasses.asdict(calibration), indent=1, allow_nan=False)
-    with atomic_files.replace_file(pathlib.Path(directory) / FILE_NAME) as file:
+    with atomic_files.replace_file(directory / FILE_NAME) as file:
         file.write(f"{text}\n".encode())
 
 
@@ -455,10 +448,8 @@ def calibration_of(contents: checkpoint_directory.Contents) -> UncertaintyCalibr
         return None
     found = read_calibration(contents.calibration, str(contents.directory / FILE_NAME))
     if found.fitted_on.weights_sha256 != contents.weights_sha256:
-        raise ValueError(
-            f"{FILE_NAME}: expected the weights that were calibrated, got others: the checkpoint "
-            "beside it has changed since. Run calibrate.py again, or take the file away."
-        )
+        text = f"{FILE_NAME}: expected the weights that were calibrated, got others: the checkpoint"
+        raise ValueError(f"{text} has changed since. Run calibrate.py again, or take it away.")
     return found
 
 

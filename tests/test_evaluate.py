@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+import calibrate
 import checkpoint_directory
 import evaluate
 from evaluation import metrics
@@ -103,7 +104,11 @@ def test_bad_flags(small_checkpoint_dir, files, more, message, capsys):
 
 
 def test_flags_of_nothing(capsys):
-    for more in (["--batch_size", "0"], ["--units", "pixels"]):
+    for program, *more in (
+        (evaluate, "--batch_size", "0"),
+        (evaluate, "--units", "pixels"),
+        (calibrate, "--fraction", "1.5"),
+    ):
         with pytest.raises(SystemExit, match="2"):
-            evaluate.main(_arguments("runs", ["plates.npz"], *more))
+            program.main(_arguments("runs", ["plates.npz"], *more))
         assert more[0] in capsys.readouterr().err

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import checkpoint_directory
-from evaluation import calibration_fit, study, uncertainty
-from evaluation.samples import Frames, Samples, collect
-from food_data import framing, npz_dataset
+from evaluation import calibration_fit, report, study, uncertainty
+from evaluation.samples import ONE_PASS, Samples, collect
+from food_data import npz_dataset
 from tests import uncertainty_stubs
 
 LABEL = np.array([0.4, 0.5, 0.6, 0.5], np.float32)
@@ -27,12 +27,13 @@ ERROR = np.array([0.01, 0.01, 0.01, -0.01])
 class OffsetAgent:
     """See the module. Sample s of dropout lies k s / 100 further to the right."""
 
-    action_coding, has_distributions = "endpoints", True
+    action_coding = "endpoints"
 
-    def __init__(self, extra=0):
-        self._extra = extra
+    def __init__(self, extra=0, has_distributions=True):
+        self._extra, self.has_distributions, self.asked = extra, has_distributions, []
 
     def forward(self, images, embeddings, dropout="off", num_samples=None, seed=None):
+        self.asked.append((np.argmax(embeddings, axis=1).tolist(), dropout, num_samples, seed))
         places = np.argmax(embeddings, axis=1)[:, None] + self._extra
         answers = (LABEL + places * ERROR).astype(np.float32)
         if num_samples is None:
@@ -66,11 +67,6 @@ def samples(places, per_picture=1, **more):
     return Samples(dataset(places, per_picture, **more), np.arange(len(places)))
 
 
-def frames(samples, agent=None):
-    """One pass."""
-    return Frames(agent or OffsetAgent(), samples.dataset, framing.Framing())
-
-
 def tokens(agent=None):
     return uncertainty.Source(agent or OffsetAgent(), "token_distribution")
 
@@ -102,13 +98,13 @@ def hostile_document():
     masks = np.zeros((12, 236, 236), bool)
     masks[:, 100:136, 60:200] = True
     asked = samples(range(12), 3, foods=[HOSTILE, "=1", "grape"] * 4, masks=np.packbits(masks, -1))
-    other, source = frames(asked, OffsetAgent(9)), tokens()
-    document = study.run(
-        asked, frames(asked), sources=[source], other=(HOSTILE, other), num_examples=2
+    source, other = tokens(), (HOSTILE, OffsetAgent(9), ONE_PASS)
+    settings = {"sources": [source], "other": other, "num_examples": 2}
+    document = study.run(asked, source.agent, ONE_PASS, **settings)
+    figures = calibration_fit.figures(
+        uncertainty_stubs.calibration(source=HOSTILE), collect(source, asked), asked
     )
-    known = uncertainty_stubs.calibration(source=HOSTILE)
-    estimate = collect(source, asked)
-    document["calibration"] = calibration_fit.figures(known, estimate, asked)
+    document["calibration"] = report.plain(figures)
     document["absent_food"] = {"n": 12, "auroc": 0.5}
     document["examples"]["worst"][0] |= {"asked": True, "radius": 0.08}
     return {

@@ -1,7 +1,7 @@
-"""Which samples are asked, and which have calibrated."""
+"""Which samples are asked, which have calibrated, and how they are asked."""
 
+import dataclasses
 import pathlib
-import types
 
 import cv2
 import numpy as np
@@ -9,7 +9,9 @@ import pytest
 
 import checkpoint_directory
 from evaluation import samples as evaluation_samples
-from food_data import embedding_store, npz_dataset, splits
+from evaluation import uncertainty
+from evaluation.samples import Samples, collect
+from food_data import embedding_store, framing, image_placement, npz_dataset, splits
 from tests.evaluation import agents
 
 EMBEDDINGS = pathlib.Path(__file__).resolve().parents[2] / "embeddings"
@@ -87,33 +89,14 @@ def test_equal_pieces_that_only_the_mask_shows():
     assert len(other.pieces.rows) == 1  # Nobody knows what is right for this action.
 
 
-def test_pictures_that_calibrated_are_refused_or_left_out_with_all_their_samples():
-    def unseen(asked, ids, leave_out=True):
-        fitted_on = types.SimpleNamespace(picture_ids=tuple(ids))
-        known = types.SimpleNamespace(fitted_on=fitted_on)
-        return evaluation_samples.unseen(asked, known, leave_out).indices.tolist()
-
+def test_pictures_that_calibrated_are_left_out_with_all_their_samples_and_crops():
     asked = agents.samples([0, 1, 2, 3], per_picture=2)
-    assert unseen(asked, asked.picture_ids[:1]) == [2, 3]
-    assert unseen(asked, ["other"], leave_out=False) == [0, 1, 2, 3]
-    # Another crop of such a picture, too.
+    assert asked.without(asked.picture_ids[:1]).tolist() == [False, False, True, True]
+    assert asked.without(["other"]).all()
     crops = agents.samples([0, 1, 2], sources=np.array(["one.jpg", "one.jpg", "two.jpg"]))
-    assert unseen(crops, crops.picture_ids[1:2]) == [2]
-    for one, ids, leave_out in (
-        (asked, asked.picture_ids[:1], False),
-        (crops, crops.picture_ids, 1),
-    ):
-        with pytest.raises(ValueError, match="fitted to pictures of [23] of these [34] samples"):
-            unseen(one, ids, leave_out)
-
-
-def test_whole_pictures_are_parted_by_the_seed():
-    asked = agents.samples(np.zeros(30, int), per_picture=3)
-    fitting, testing = evaluation_samples.calibration_split(asked, 0.4, seed=0)
-    assert sorted([*fitting, *testing]) == list(range(30)) and len(fitting) == 12
-    assert not set(asked.pictures[fitting]) & set(asked.pictures[testing])
-    assert set(evaluation_samples.calibration_split(asked, 0.4, 1)[0]) != set(fitting)
-    assert [len(one) for one in evaluation_samples.calibration_split(asked, 1, 0)] == [30, 0]
+    assert crops.without(crops.picture_ids[1:2]).tolist() == [False, False, True]
+    with pytest.raises(ValueError, match="fitted to the pictures of all of these 3 samples"):
+        crops.without(crops.picture_ids)
 
 
 def read(photos, resize, *more):
@@ -142,3 +125,69 @@ def test_photographs_become_square_as_the_checkpoint_knows_it(tmp_path):
         read(tmp_path, None)
     with pytest.raises(SystemExit):
         read(tmp_path, "stretch", "--colour", "red")
+
+
+class DotAgent:
+    """Answers [x, y, x + 0.1, y + 0.2] of the brightest pixel, with certain tokens of eleven."""
+
+    action_coding, asked = "endpoints", 0
+
+    def forward(self, images, embeddings):
+        self.asked += 1
+        brightest = images[..., 0].reshape(len(images), -1).argmax(axis=1)
+        y, x = (np.array(np.divmod(brightest, 236)) + 0.5) / 236
+        return np.stack([x, y, x + 0.1, y + 0.2], axis=1)
+
+    def forward_with_distributions(self, images, embeddings):
+        answers = self.forward(images, embeddings)
+        return answers, np.eye(11)[np.clip(answers * 10, 0, 10).astype(int)]
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
+    """The mark at (100, 200) of 600 x 300; the agent means the middle of (0.05, 0.1) beyond it. Its
+    square is 0.6, then 0.35 of 600 pixels: 210. In it the motion is (21, 42) pixels long."""
+    photo = np.zeros((300, 600, 3), np.uint8)
+    photo[196:204, 96:104] = 255
+    square, placement = image_placement.place(photo, "letterbox")
+    data = dataclasses.replace(agents.dataset([0]), images=square[np.newaxis])
+    if on_disk:
+        cv2.imwrite(str(tmp_path / "photo.png"), photo)
+        files = (image_placement.PhotoFile(tmp_path / "photo.png", placement),)
+        data = dataclasses.replace(data, photos=files)
+    source, asked = agents.tokens(DotAgent()), Samples(data, np.arange(1))
+    found = collect(source, asked, framing.Framing("fast"))
+    corner = placement.to_model(np.array([[96, 196]]))[0]
+    expected = np.concatenate([corner, corner + [0.035, 0.07]])
+    np.testing.assert_allclose(found.answers[0], expected, atol=2 / 236)
+    assert source.agent.asked == 3
+    # A token of 11 is 0.35 of what it is in one pass.
+    np.testing.assert_allclose(found.score, 0.35 * collect(source, asked).score, rtol=1e-2)
+
+
+def test_samples_in_order_one_batch_at_a_time_with_other_instructions():
+    places, source = np.array([4, 0, 2, 1, 3]), agents.tokens()
+    found = collect(source, agents.samples(places), batch_size=2)
+    np.testing.assert_allclose(found.answers[:, 0], 0.4 + places / 100, rtol=1e-6)
+    np.testing.assert_allclose(found.score, 0.99 * (places + 1) / 101)
+    assert found.std.shape == (5, 4)
+    assert [call[0] for call in source.agent.asked] == [[4, 0], [2, 1], [3]]
+    lent = np.eye(512)[[4, 3, 0]]
+    collect(source, agents.samples([0, 1, 2]), batch_size=2, embeddings=lent)
+    assert [call[0] for call in source.agent.asked[3:]] == [[4, 3], [0]]
+
+
+def test_votes_that_disagree_are_a_feature():
+    """The agent points to the right in all views: turned back, it points everywhere."""
+    voted = framing.Voted(agents.OffsetAgent())
+    found = collect(agents.tokens(voted), agents.samples([0, 1]))
+    assert (found.features["disagreement"] > 0.05).all()
+
+
+def test_samples_of_dropout_have_a_seed_of_their_own_in_each_batch():
+    source = uncertainty.Source(agents.OffsetAgent(), "mc_dropout", "full", 3)
+    found = collect(source, agents.samples(range(5)), batch_size=2, seed=9)
+    calls = [call[1:] for call in source.agent.asked]
+    assert calls == [("full", 3, 9), ("full", 3, 11), ("full", 3, 13)]
+    # Samples at 0, 1 and 2 times k / 100: a variance of 2 / 3 of its square, the midpoint's x.
+    np.testing.assert_allclose(found.score, np.arange(5) / 100 * (2 / 3) ** 0.5, rtol=1e-5)

@@ -1,24 +1,19 @@
-"""Distributions and samples of known width, entropy and spread; agents that can be read off."""
+"""What distributions and samples say by hand, and what a calibration makes of it."""
 
 import dataclasses
-import types
+import json
 
-import cv2
 import numpy as np
 import pytest
 
 from evaluation import uncertainty
-from evaluation.samples import Frames, Samples
-from evaluation.samples import collect as collect_samples
-from food_data import framing, image_placement, npz_dataset
-
-# The example of the module.
-ROW = np.array([0.1, 0.6, 0.2, 0.1, 0.0])
+from tests import uncertainty_stubs
+from tests.evaluation import agents
 
 
 def test_example_of_the_module():
     """0.1 * 0.325^2 + 0.6 * 0.075^2 + 0.2 * 0.175^2 + 0.1 * 0.425^2 = 0.038125."""
-    rows, answer = np.tile(ROW, (1, 4, 1)), np.full((1, 4), 0.45)
+    rows, answer = np.tile([0.1, 0.6, 0.2, 0.1, 0.0], (1, 4, 1)), np.full((1, 4), 0.45)
     found = uncertainty.from_distributions(answer, rows)
     np.testing.assert_allclose(found.std, 0.038125**0.5)
     np.testing.assert_allclose(found.scores["entropy"], 1.0889, rtol=1e-4)
@@ -91,112 +86,11 @@ def test_in_coordinates_of_another_square():
     np.testing.assert_allclose(moved.std, 0.5)
     assert moved.scores["midpoint_std"] == 0.5
     assert moved.scores["entropy"] == pytest.approx(1 - np.log(2))
-    same = found.moved(np.ones((1, 2)), np.zeros((1, 2)))
-    np.testing.assert_array_equal(same.answers, found.answers)
-
-
-VOCAB_SIZE = 11
-
-
-class DotAgent:
-    """Answers [x, y, x + 0.1, y + 0.2] of the brightest pixel, as a start that lies to the left.
-
-    Samples are moved to the right by 0.1 s. Tokens are certain.
-    """
-
-    action_coding = "endpoints"
-
-    def __init__(self, has_distributions=True):
-        self.has_distributions, self.calls = has_distributions, []
-
-    def forward(self, images, embeddings, dropout="off", num_samples=1, seed=None):
-        self.calls.append((np.argmax(embeddings, axis=1).tolist(), dropout, num_samples, seed))
-        brightest = images[..., 0].reshape(len(images), -1).argmax(axis=1)
-        y, x = (np.array(np.divmod(brightest, 236)) + 0.5) / 236
-        answers = np.stack([x, y, x + 0.1, y + 0.2], axis=1)
-        moved = answers + 0.1 * np.arange(num_samples)[:, None, None] * [1, 0, 1, 0]
-        return answers if dropout == "off" else moved
-
-    def forward_with_distributions(self, images, embeddings):
-        answers = self.forward(images, embeddings)
-        tokens = np.clip(answers * (VOCAB_SIZE - 1), 0, VOCAB_SIZE - 1).astype(int)
-        return answers, np.eye(VOCAB_SIZE)[tokens]
-
-
-def dataset(number=5):
-    """Sample i has its bright pixel in column 20 i + 10, row 59."""
-    images = np.zeros((number, 236, 236, 3), np.uint8)
-    images[np.arange(number), 59, 20 * np.arange(number) + 10] = 255
-    actions = np.full((number, 4), 0.5, np.float32)
-    return npz_dataset.FoodDataset(images, actions, np.eye(number, 512, dtype=np.float32))
-
-
-def collect(source, data, rows, **settings):
-    return collect_samples(source, Samples(data, np.array(rows)), **settings)
-
-
-@pytest.mark.parametrize("on_disk", [True, False])
-def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
-    """The mark at (100, 200) of 600 x 300; the agent means the middle of (0.05, 0.1) beyond it. Its
-    square is 0.6, then 0.35 of 600 pixels: 210. In it the motion is (21, 42) pixels long."""
-    photo = np.zeros((300, 600, 3), np.uint8)
-    photo[196:204, 96:104] = 255
-    square, placement = image_placement.place(photo, "letterbox")
-    data = npz_dataset.FoodDataset(
-        square[np.newaxis], np.full((1, 4), 0.5, np.float32), np.eye(1, 512, dtype=np.float32)
-    )
-    if on_disk:
-        cv2.imwrite(str(tmp_path / "photo.png"), photo)
-        files = (image_placement.PhotoFile(tmp_path / "photo.png", placement),)
-        data = dataclasses.replace(data, photos=files)
-    agent = DotAgent()
-    frames = Frames(agent, data, framing.Framing("fast"))
-    source = uncertainty.Source(agent, "token_distribution")
-    found = collect(source, data, [0], frames=frames)
-    corner = placement.to_model(np.array([[96, 196]]))[0]
-    expected = np.concatenate([corner, corner + [0.035, 0.07]])
-    np.testing.assert_allclose(found.answers[0], expected, atol=2 / 236)
-    assert len(agent.calls) == 3
-    # A token of 11 is 0.35 of what it is in one pass.
-    once = collect(source, data, [0])
-    np.testing.assert_allclose(found.score, 0.35 * once.score, rtol=1e-2)
-
-
-def test_samples_in_order_one_batch_at_a_time_with_other_instructions():
-    agent = DotAgent()
-    source = uncertainty.Source(agent, "token_distribution")
-    found = collect(source, dataset(), [4, 0, 2, 1, 3], batch_size=2)
-    np.testing.assert_allclose(found.answers[:, 0], (20 * np.array([4, 0, 2, 1, 3]) + 10.5) / 236)
-    assert (found.std.shape, found.score.shape) == ((5, 4), (5,))
-    assert [call[0] for call in agent.calls] == [[4, 0], [2, 1], [3]]
-    assert agent.calls[0][1] == "off"
-    np.testing.assert_allclose(found.score, 0.99 / VOCAB_SIZE)  # A certain token of eleven.
-    assert list(found.scores) == ["credible_width", "entropy", "midpoint_std"]
-    asked = dataset().embeddings[[4, 3, 0]]
-    collect(source, dataset(), [0, 1, 2], batch_size=2, embeddings=asked)
-    assert [call[0] for call in agent.calls[3:]] == [[4, 3], [0]]
-
-
-def test_votes_that_disagree_are_a_feature():
-    """The agent points down and right in all views: turned back, the other end is the start."""
-    source = uncertainty.Source(framing.Voted(DotAgent()), "token_distribution")
-    found = collect(source, dataset(2), [0, 1])
-    assert (found.features["disagreement"] > 0.05).all()
-    assert found.answers.shape == (2, 4)
-
-
-def test_samples_of_dropout_have_a_seed_of_their_own_in_each_batch():
-    agent = DotAgent(has_distributions=False)
-    source = uncertainty.Source(agent, "mc_dropout", "full", 3)
-    found = collect(source, dataset(), range(5), batch_size=2, seed=9)
-    assert [call[1:] for call in agent.calls] == [("full", 3, 9), ("full", 3, 11), ("full", 3, 13)]
-    np.testing.assert_allclose(found.answers[:, 0], (20 * np.arange(5) + 10.5) / 236 + 0.1)
-    # Samples at 0, 0.1 and 0.2: a variance of 0.02 / 3, which the midpoint shares.
-    np.testing.assert_allclose(found.score, (0.02 / 3) ** 0.5)
 
 
 def fitted_on(source, scope=None, num_samples=1):
-    return types.SimpleNamespace(source=source, scope=scope, num_samples=num_samples)
+    known = uncertainty_stubs.calibration().fitted_on
+    return dataclasses.replace(known, source=source, scope=scope, num_samples=num_samples)
 
 
 @pytest.mark.parametrize(
@@ -210,15 +104,118 @@ def fitted_on(source, scope=None, num_samples=1):
     ],
 )
 def test_sources_by_name(text, has_tokens, fitted, label):
-    source = uncertainty.parse(text, DotAgent(has_tokens), fitted)
-    assert source.label == label
+    assert uncertainty.parse(text, agents.OffsetAgent(0, has_tokens), fitted).label == label
 
 
-def test_bad_names():
-    for text in ("mc_dropout", "mc_dropout:neck:16", "mc_dropout:head:1", "token_distribution:4"):
-        with pytest.raises(ValueError, match=f"expected .* at least 2 .* got '{text}'"):
-            uncertainty.parse(text, DotAgent())
-    with pytest.raises(ValueError, match="expected a model with loss_type 'cross_entropy'"):
-        uncertainty.parse("token_distribution", DotAgent(has_distributions=False))
-    with pytest.raises(ValueError, match="got 'ensemble'"):  # Of an older calibration.
-        uncertainty.parse("default", DotAgent(), fitted_on("ensemble", None, 3))
+@pytest.mark.parametrize(
+    ("text", "has_tokens", "fitted", "message"),
+    [
+        ("mc_dropout:neck:16", True, None, "expected .* at least 2 .* got 'mc_dropout:neck:16'"),
+        ("mc_dropout:head:1", True, None, "got 'mc_dropout:head:1'"),
+        ("token_distribution", False, None, "expected a model with loss_type 'cross_entropy'"),
+        ("default", True, fitted_on("ensemble"), "got 'ensemble'"),  # Of an older calibration.
+    ],
+)
+def test_sources_that_are_refused(text, has_tokens, fitted, message):
+    with pytest.raises(ValueError, match=message):
+        uncertainty.parse(text, agents.OffsetAgent(0, has_tokens), fitted)
+
+
+def example(adaptive=True, threshold=0.015):
+    """That of the module."""
+    source = "mc_dropout", "midpoint_spread", "head"
+    return uncertainty_stubs.calibration(*source, threshold, adaptive=adaptive, box=0.2)
+
+
+def with_a_chance():
+    """Weight -3 of a rivalry with mean 0.2 and std 0.1; sectors of 2 (spread + 5) degrees."""
+    known = example(threshold=0.5)
+    regions = dataclasses.replace(known.regions, sector=30.0, sector_adaptive=2.0)
+    chance = uncertainty.Confidence(("rivalry",), (0.2,), (0.1,), (-3.0,), 1.0, 0.05, 20.0)
+    return dataclasses.replace(known, regions=regions, confidence=chance)
+
+
+def estimate(score=0.02, std=0.0, name="midpoint_spread", **features):
+    features = {key: np.array([value]) for key, value in features.items()}
+    answers = np.array([[0.2, 0.5, 0.8, 0.5]])
+    return uncertainty.Estimate(answers, np.full((1, 4), std), {name: np.array([score])}, features)
+
+
+def test_a_calibrated_answer():
+    found = example().apply(estimate(std=0.01))
+    assert found.std == pytest.approx((0.02,) * 4)
+    assert found.centre == pytest.approx((0.5, 0.5))
+    assert found.radius == pytest.approx(0.045)
+    # 40 * (0.01 + 0.01) = 0.8, cut off at the picture's edge.
+    assert found.box_low == pytest.approx((0, 0, 0, 0))
+    assert found.box_high == pytest.approx((1, 1, 1, 1))
+    assert found.ask_human is True
+    # Plain regions do not depend on the uncertainty.
+    found = example(adaptive=False).apply(estimate(std=0.01))
+    assert (found.radius, found.box_low) == (0.1, pytest.approx((0, 0.3, 0.6, 0.3)))
+    np.testing.assert_allclose(example().calibrated_std(np.zeros((2, 4))), 0.002)  # the least
+    assert not example(threshold=None).apply(estimate(1e6)).ask_human
+    assert example().asking.ask([0.01, 0.015, 0.016, np.nan]).tolist() == [False, False, True, True]
+
+
+def test_the_chance_and_the_sector():
+    """Rivalry 0.3: 1 / (1 + exp(2)) = 0.119; of 0.6 the answer is one of two places."""
+    for rivalry, expected, two_places in ((0.3, 0.1192, False), (0.6, 1.67e-5, True)):
+        found = with_a_chance().apply(estimate(rivalry=rivalry, axis_spread=10.0))
+        assert found.chance == pytest.approx(expected, rel=1e-3)
+        assert found.doubt == 1 - found.chance
+        assert (found.half_angle, found.two_places, found.ask_human) == (30, two_places, True)
+    assert with_a_chance().apply(estimate(rivalry=0.0, axis_spread=50.0)).half_angle == 90
+    assert not with_a_chance().apply(estimate(rivalry=0.0, axis_spread=10.0)).ask_human
+    for known, one, message in (
+        (with_a_chance(), estimate(axis_spread=10.0), "expected the inputs .*rivalry"),
+        (example(), estimate(name="entropy"), "expected one of .*entropy"),
+        (example(), estimate(np.nan), "Expected finite answers and doubts"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            known.apply(one)
+
+
+def test_the_file_is_read_as_it_was_written_and_older_ones_too(tmp_path):
+    path = tmp_path / "uncertainty.json"
+    for one in (with_a_chance(), example()):
+        uncertainty.write_calibration(tmp_path, one)
+        assert uncertainty.read_calibration(path.read_text(), "") == one
+    values = json.loads(path.read_text())
+    # Files of before there were chances, sectors, passes, equal pieces and floors.
+    del values["confidence"], values["regions"]["sector"], values["regions"]["sector_adaptive"]
+    del values["fitted_on"]["passes"], values["fitted_on"]["pieces"]
+    for name in ("angle_limit", "floor_error_rate", "meets_floor"):
+        del values["asking"][name]
+    assert uncertainty.read_calibration(json.dumps(values), "") == example()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("format_version", 2, "Expected format_version 1"),
+        ("std_scale", [1, 1, 1, 0], "4 numbers above 0 as std_scale"),
+        ("min_std", float("nan"), "min_std: expected float, finite if a number, got nan"),
+        ("min_std", 10**400, "int too large"),
+        ("regions", None, "regions: expected ConformalRegions, .* got None"),
+        ("regions.coverage", 90, "Expected 0 < coverage < 1"),
+        ("regions.disc", -1, "regions of at least 0"),
+        ("regions.adaptive", 1, "adaptive: expected bool"),
+        ("asking.target", "rate", "query_rate or error_rate as target"),
+        ("asking.error_rate_bound", 1.5, "rates of asking of 0..1"),
+        ("asking.extra", "1", "unexpected keyword argument 'extra'"),
+        ("confidence.weights", [], "a weight for each input"),
+        ("fitted_on.num_samples", True, "num_samples: expected int"),
+    ],
+)
+def test_bad_files_are_refused(path, value, message):
+    values = inner = dataclasses.asdict(with_a_chance())
+    *parents, name = path.split(".")
+    for parent in parents:
+        inner = inner[parent]
+    inner[name] = value
+    with pytest.raises(ValueError, match=f"the file: .*{message}"):
+        uncertainty.read_calibration(json.dumps(values), "the file")
+    for text in ("{}", "{", "[" * 10**5):
+        with pytest.raises(ValueError, match="the file: "):
+            uncertainty.read_calibration(text, "the file")

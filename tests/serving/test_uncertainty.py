@@ -98,7 +98,7 @@ def test_a_calibration_that_is_damaged_or_of_another_model_is_an_error(tmp_path,
     assert dataclasses.asdict(load().calibration) == dataclasses.asdict(calibration())
     of_others = functools.partial(contents, digest="other")
     monkeypatch.setattr(checkpoint_directory, "read_contents", of_others)
-    with pytest.raises(ValueError, match="the checkpoint beside it has changed since"):
+    with pytest.raises(ValueError, match="the checkpoint has changed since"):
         load()
     (tmp_path / "uncertainty.json").write_text("{")
     with pytest.raises(ValueError, match=r"uncertainty\.json"):
