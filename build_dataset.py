@@ -195,11 +195,11 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
 
     # A photo that was asked about several times with one instruction is one sample, or it would
     # have labels that contradict each other: the last correction, or else the last answer.
-    best: dict[tuple[str, ...], recordings.Recording] = {}
+    best: dict[tuple, recordings.Recording] = {}
     for one in sorted(found, key=corrected_at):
         if one.correction is not None or not args.only_corrected:
-            key = (hashlib.sha256(one.image.read_bytes()).hexdigest(), *one.instruction())
-            best[key] = one
+            photo = hashlib.sha256(one.image.read_bytes()).hexdigest()
+            best[photo, one.stated("action", "food_type")] = one
     kept = {id(one) for one in best.values()}
     chosen = [one for one in found if id(one) in kept]
     corrected = sum(one.correction is not None for one in chosen)
@@ -213,7 +213,8 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     stated = dict.fromkeys(one.answer.get("resize") for one in chosen)
     pictures = []
     for one in chosen:
-        (action, food), size = one.instruction(), one.size()
+        action, food = one.stated("action", "food_type")
+        size = one.stated("image_width", "image_height")
         axis = np.reshape(one.motion(), (2, 2)) * size
         labelled = annotations.LabelledObject(label=food, axis=axis, action=action)
         source = f"{directory.resolve().name}/{one.image.relative_to(directory).as_posix()}"

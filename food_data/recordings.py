@@ -17,7 +17,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from food_data import annotations
@@ -67,17 +67,10 @@ class Recording:
                 raise ValueError(f"{self.folder}: {name}: expected {expected}, got {value!r}.")
         return tuple(float(fields[name]) for name in MOTION_FIELDS)
 
-    def instruction(self) -> tuple[str, str]:
-        """Action and food as the server understood them. Raises ValueError if it does not say."""
-        return self._stated(("action", "food_type"), str)
-
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the photo in pixels. Raises ValueError if the answer lacks it."""
-        return self._stated(("image_width", "image_height"), int)
-
-    def _stated(self, names: Sequence[str], kind: type) -> tuple:
+    def stated(self, *names: str) -> tuple:
+        """Fields of the answer. Raises ValueError if one is missing."""
         values = tuple(map(self.answer.get, names))
-        if not all(isinstance(value, kind) for value in values):
+        if None in values:
             expected = f"{' and '.join(names)} in the answer"
             raise ValueError(f"{self.folder}: expected {expected}, got {values}.")
         return values

@@ -13,7 +13,6 @@ import os
 import pathlib
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -51,11 +50,8 @@ def tensorflow_rows(gpu_wanted: bool) -> list[Row]:
         import tensorflow as tf
     except ImportError as error:
         return [("TensorFlow", str(error), "to be imported")]
-    driver = "no nvidia-smi"
-    if shutil.which("nvidia-smi"):
-        query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
-        asked = subprocess.run([*query, "--format=csv,noheader"], capture_output=True, text=True)
-        driver = "; ".join((asked.stdout or asked.stderr).strip().splitlines())
+    query = "nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader"
+    driver = "; ".join(subprocess.getoutput(query).splitlines())  # or why it does not answer
     keras = tf.keras.Model.__module__.split(".")[0]
     gpus = tf.config.list_physical_devices("GPU")
     cuda = tf.sysconfig.get_build_info().get("cuda_version")

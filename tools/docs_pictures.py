@@ -17,11 +17,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # The file is run as a script.
 
-import keras2  # noqa: E402, F401
-
 import numpy as np  # noqa: E402
 from PIL import Image, ImageDraw, ImageOps  # noqa: E402
 
+import folder_outputs  # noqa: E402
+import policy  # noqa: E402
+from benchmarks import serve_load  # noqa: E402
 from food_data import drawing, embedding_store  # noqa: E402
 from food_data.synthetic import plates as synthetic_plates  # noqa: E402
 
@@ -30,9 +31,6 @@ LITE, PHOTOS = ROOT / "pretrained" / "lite", ROOT / "examples" / "photos"
 
 def photos() -> np.ndarray:
     """What the model that ships answers on the photographs of examples/photos."""
-    import folder_outputs
-    import policy
-
     model = policy.CheckpointPolicy.load(LITE)
     renamed = json.loads((ROOT / "configs" / "real_food_label_map.json").read_text())
     tiles = []
@@ -63,8 +61,6 @@ def plates() -> np.ndarray:
 def page() -> np.ndarray:
     """The server's page with an answer of the model that ships on it."""
     from playwright import sync_api
-
-    from benchmarks import serve_load
 
     with (
         serve_load.started_server(str(LITE), "") as url,

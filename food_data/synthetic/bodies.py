@@ -1,9 +1,8 @@
 """A food as a painter makes it: colours, relief and outline, in a frame of its own; and its light.
 
-The frame lies along the food's main axis (x to the right) and knows nothing of place or turn:
-`Light.shade` lights a body, `scenes` puts it on the table. Points are pixels from the middle of the
-frame. Example: `body.solid(body.outline(0.5), (200, 30, 30), 0.25)` paints a red ellipsoid, half as
-wide as it is long.
+The frame lies along the food's main axis (x to the right). Points are pixels from its middle. For
+example `body.solid(body.outline(0.5), (200, 30, 30), 0.25)` paints a red ellipsoid, half as wide as
+it is long. `Light.shade` lights a body, `scenes` puts it on the table.
 """
 
 from __future__ import annotations
@@ -51,8 +50,7 @@ def cut(rng: Rng, image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def mirrored(rng: Rng, image: np.ndarray) -> np.ndarray:
     """The image, or its mirror image left to right, upside down, or both."""
     flips = int(rng.integers(4))
-    image = image[::-1] if flips & 1 else image
-    return image[:, ::-1] if flips & 2 else image
+    return image[:: -1 if flips & 1 else 1, :: -1 if flips & 2 else 1]
 
 
 def resized(image: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:
@@ -99,8 +97,8 @@ class Body:
     def balls(
         self, at: np.ndarray, radii: np.ndarray, colours: Sequence, lift: np.ndarray, *look: float
     ) -> None:
-        """Balls in a heap, all in pixels: at [M, 2], of radii [M], RGB [M, 3], lifted by [M]; where
-        two meet the higher one is seen."""
+        """Balls in a heap, in pixels: at [M, 2], of radii [M], RGB [M, 3], lifted by [M]; the
+        highest is seen."""
         self.begin(frame(*(2 * (np.abs(at) + radii[:, np.newaxis]).max(axis=0))), *look)
         middles = at + centre(self.alpha.shape)
         for (x, y), radius, colour, up in zip(middles, radii, colours, lift):
@@ -119,8 +117,8 @@ class Body:
     def block(
         self, corners: Sequence[Range], leans: Range, colour: Callable, shades: Range, *look: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A block, its bottom seen beside its top; `corners` is (half width, wobble) and the range
-        of half depths, `look` what `solid` takes. Where its top is, uint8 [h, w]; its colour."""
+        """A block, its bottom seen beside its top; `corners` are (half width, wobble) and half
+        depths from, to. Where its top is, uint8 [h, w]; its colour."""
         (half, wobble), depths = corners
         top = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [half, self.uniform(*depths)]
         top = (top + self.rng.normal(0, wobble, (4, 2))) * self.length
@@ -161,11 +159,10 @@ class Body:
         """Points in lengths as points in pixels."""
         return np.array(points) * self.length
 
-    # At points [M, 2], pixels: a polygon, or a line if it has a thickness; discs. `grow` adds it to
-    # the food's outline.
     def draw(
         self, points: np.ndarray, ink: Colour, thickness: float | None = None, grow: bool = False
     ) -> None:
+        """`draw` on the albedo; `grow` adds it to the food's outline."""
         for image, own in ((self.albedo, ink), (self.alpha, 255))[: 1 + grow]:
             draw(image, points, own, thickness and thickness * self.length)
 
@@ -180,8 +177,7 @@ class Body:
         return inside
 
     def inflated(self, radius: float, part: np.ndarray | None = None) -> np.ndarray:
-        """A relief float32 [h, w] of the food, or of a part uint8 [h, w], flat inside, its edge
-        rounded by `radius`."""
+        """A relief [h, w] of the food, or of a part uint8 [h, w], its edge rounded by `radius`."""
         radius = radius * self.length
         inside = cv2.threshold(self.alpha if part is None else part, 127, 255, 0)[1]
         height = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / radius
@@ -206,10 +202,8 @@ class Body:
     def blend(self, weight: np.ndarray, colour: Colour) -> None:
         """Mixes a colour into the albedo; weight, that becomes [h, w], is clipped to 0..1."""
         weight = np.broadcast_to(np.clip(weight, 0, 1).astype(np.float32), self.alpha.shape)
-        mixed = np.clip(colour, 0, 255).astype(np.float32) - self.albedo
-        mixed *= rgb(weight)
-        mixed += self.albedo
-        self.albedo = mixed.astype(np.uint8)
+        mixed = (np.clip(colour, 0, 255).astype(np.float32) - self.albedo) * rgb(weight)
+        self.albedo = (mixed + self.albedo).astype(np.uint8)
 
     def mottle(self, grain: float, colour: Colour, share: float) -> None:
         """Mixes in a colour in blobs; share: 0 a little, 1 mostly."""
@@ -280,23 +274,18 @@ def draw(
     image: np.ndarray, points: np.ndarray, ink: float | Colour, thickness: float | None = None
 ) -> None:
     """A polygon of points [M, 2] from the image's middle, or a line `thickness` pixels wide."""
-    path = [fixed_point(points + centre(image.shape))]
+    path, ink = [fixed_point(points + centre(image.shape))], np.ravel(ink).tolist()
     if thickness is None:
-        cv2.fillPoly(image, path, _ink(ink), cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(image, path, ink, cv2.LINE_AA, _SHIFT)
     else:
-        width = max(1, round(thickness))
-        cv2.polylines(image, path, False, _ink(ink), width, cv2.LINE_AA, _SHIFT)
-
-
-def _ink(ink: float | Colour) -> float | tuple[float, ...]:
-    return tuple(map(float, ink)) if np.ndim(ink) else ink
+        cv2.polylines(image, path, False, ink, max(1, round(thickness)), cv2.LINE_AA, _SHIFT)
 
 
 def dots(image: np.ndarray, points: np.ndarray, radius: float, ink: float | Colour) -> None:
     """Discs of one radius at points [M, 2] from the image's middle, or at one point [2]."""
     size = round(radius * (1 << _SHIFT))
-    for x, y in fixed_point(np.atleast_2d(points) + centre(image.shape)).tolist():
-        cv2.circle(image, (x, y), size, _ink(ink), -1, cv2.LINE_AA, shift=_SHIFT)
+    for place in fixed_point(np.atleast_2d(points) + centre(image.shape)).tolist():
+        cv2.circle(image, place, size, np.ravel(ink).tolist(), -1, cv2.LINE_AA, shift=_SHIFT)
 
 
 def vary(rng: Rng, colour: Colour, amount: float = 0.06) -> np.ndarray:
@@ -321,12 +310,8 @@ def pick(rng: Rng, shares: Sequence[float]) -> int:
 
 
 class Light:
-    """A lamp far away, anywhere above the table.
-
-    `direction` is the unit vector (x right, y down, z up to the camera) that points to it;
-    `ambient`, 0..1, the part of the light that comes from everywhere; `softness` that of the
-    shadows' edges, 0.3 (sun) to 1.5 (cloudy).
-    """
+    """A lamp far away: the unit vector (x right, y down, z up) to it, which part of the light comes
+    from everywhere (`ambient`), and how soft the shadows' edges are, 0.3 (sun) to 1.5 (cloudy)."""
 
     def __init__(self, rng: Rng) -> None:
         azimuth, elevation = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(32, 80))
@@ -340,8 +325,8 @@ class Light:
         return -height / max(z, 0.35) * np.array([x, y])
 
     def shade(self, body: Body, turn: float) -> np.ndarray:
-        """The colours, float32 [h, w, 3], about 0..255, of a food that is turned by `turn` radians,
-        with highlights by Blinn's half vector; flat parts keep their albedo."""
+        """The colours, float32 [h, w, 3], of a food that is turned by `turn` radians, with
+        highlights by Blinn's half vector; flat parts keep their albedo."""
         x, y, z = self.direction
         cos, sin = np.cos(turn), np.sin(turn)
         x, y = cos * x + sin * y, cos * y - sin * x
@@ -355,6 +340,5 @@ class Light:
             half = np.array([x, y, z + 1]) / np.linalg.norm([x, y, z + 1])
             shine = (half[2] - half[0] * slope_x - half[1] * slope_y) * steepness
             shine = cv2.pow(np.maximum(shine, 0), body.sharpness)
-            shine *= np.float32(255 * body.gloss * (1 - self.ambient * 0.5))
-            lit += rgb(shine)
+            lit += rgb(shine * np.float32(255 * body.gloss * (1 - self.ambient * 0.5)))
         return lit

@@ -1,11 +1,9 @@
 """From the table's plane to the picture, what a camera does to colours, and how plates are taken.
 
 The plane's unit is the picture's side, its origin the middle of what is photographed, x right, y
-towards the viewer. Pixels are continuous: (0, 0) is the picture's top left corner.
-
-With the view "any" anything goes that one finds on photographs: a phone held at a slant, a plate
-far away, fruit on a bare table. With "arm" a camera on a robot's arm looks down on a plate that
-fills its square picture, as feeding robots see it. "mixed" is "arm" for 3 of 4 plates, at random.
+towards the viewer. Pixels are continuous. The view "any" is as one finds it on photographs; with
+"arm" a robot's camera looks down on a plate that fills its square picture; "mixed" is "arm" for 3
+of 4 plates, at random.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Painters of meat, eggs, heaps and noodles; each paints a `Body`.
 
-A tile of grains and a nest of noodles take ten times as long to draw as any other food, so some are
-drawn once for each process, and cut out or stretched, mirrored and tinted at random.
+Tiles of grains and nests of noodles take ten times as long to draw as any other food: some are
+drawn once for each process, then cut out or stretched, mirrored and tinted at random.
 """
 
 from __future__ import annotations
@@ -248,19 +248,10 @@ def _noodles(p: Body, kind: str) -> None:
     p.begin(nest.shape[:2], 0.3, 24)
     p.albedo, p.alpha = (np.ascontiguousarray(part) for part in (nest[..., :3], nest[..., 3]))
     p.height = 0.5 * p.inflated(0.3) + p.albedo[..., 1] * np.float32(0.03 * p.length / 255)
-
-
-def _spaghetti(p: Body) -> None:
-    _noodles(p, "spaghetti")
-    if p.uniform() < 0.6:
-        noise = p.noise(0.25)
+    if kind == "spaghetti" and p.uniform() < 0.6:  # sauce
         near = 0.7 - 5 * (p.x * p.x + p.y * p.y) / p.length**2
-        p.blend(np.clip(noise * 0.6 + near, 0, 0.8), (178, 50, 20))
-
-
-def _fettucine(p: Body) -> None:
-    _noodles(p, "fettucine")
-    if p.uniform() < 0.5:
+        p.blend(np.clip(p.noise(0.25) * 0.6 + near, 0, 0.8), (178, 50, 20))
+    if kind == "fettucine" and p.uniform() < 0.5:  # herbs
         p.dots(p.rng.normal(0, 0.16 * p.length, (14, 2)), 0.012, (62, 110, 44))
 
 
@@ -270,12 +261,12 @@ FORMS = {
     "chicken": [(_chicken_breast, 0.26, 0.4), (_drumstick, 0.28, 0.3),
                 (_chicken_nugget, 0.16, 0.15), (_chicken_raw, 0.26, 0.15)],
     "egg": [(_egg, 0.19, 0.5), (_egg_half, 0.18, 0.3), (_egg_fried, 0.28, 0.2)],
-    "fettucine": [(_fettucine, 0.32)],
+    "fettucine": [(functools.partial(_noodles, kind="fettucine"), 0.32)],
     "mac_and_cheese": [(_mac_and_cheese, 0.29)],
     "mashed_potato": [(_mashed_potato, 0.29)],
     "meatball": [(_meatball, 0.15)],
     "oatmeal": [(_oatmeal, 0.29)],
     "rice": [(_rice, 0.29)],
     "sausage": [(_sausage, 0.29)],
-    "spaghetti": [(_spaghetti, 0.32)],
+    "spaghetti": [(functools.partial(_noodles, kind="spaghetti"), 0.32)],
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 `FOOD_FORMS` has the 22 foods that every vocabulary has, `ALL_FOOD_FORMS` also those that were named
 later: plates without them stay as they were. `DISTRACTORS` look like food and are never asked for.
-The painters declare the forms of the foods (`bodies.form`), most often the one that is drawn first.
 """
 
 from __future__ import annotations
@@ -89,5 +88,4 @@ def _pile(p: Body) -> None:
     p.balls(places, radii, colours, p.uniform(0, 0.06, number) * p.length, 0.25, 24)
 
 
-_DISTRACTORS = (_lump, 0.2), (_lump, 0.14), (_slab, 0.25), (_ring, 0.15), (_pile, 0.24)
-DISTRACTORS = tuple(Form(*one) for one in _DISTRACTORS)
+DISTRACTORS = tuple(map(Form, (_lump, _lump, _slab, _ring, _pile), (0.2, 0.14, 0.25, 0.15, 0.24)))

@@ -100,9 +100,9 @@ class Photograph(NamedTuple):
 class Library:
     """All that composites and crops need of the photographs.
 
-    `fruit_tables` are CSV files with the columns file, food, content, their pictures in "images"
-    beside them; `label_map` has pairs (normalised label, food). The boxes of `no_cutouts` hold more
-    than the food, as the inside of a ring: GrabCut makes no masks of them.
+    `fruit_tables` are CSV files with the columns file, food, content (of which "single" is used),
+    their pictures in "images" beside them; `label_map` has pairs (normalised label, food). Boxes of
+    `no_cutouts` hold more than the food, as the inside of a ring.
     """
 
     def __init__(
@@ -234,10 +234,9 @@ class Library:
         return None
 
     def crop(self, rng: Rng) -> tuple[np.ndarray, str, np.ndarray, np.ndarray, str]:
-        """A square about an object that takes 0.15 to 0.8 of its side, somewhere in it: the picture
-        uint8 [236, 236, 3]; the food that is asked for, of several objects the one nearest to the
-        crop's middle; execution parameters float32 [4]; the mask bool [236, 236], of which nothing
-        is set where it is not known; the side of the split that the photograph is on."""
+        """A square with an object somewhere in it: picture uint8 [236, 236, 3]; the food that is
+        asked for, of several the one nearest to the middle; execution parameters float32 [4]; the
+        mask bool [236, 236], empty where it is not known; the side that the photograph is on."""
         foods = sorted(self._askable)
         weights = np.array([len(self._askable[food]) for food in foods]) ** 0.7
         food = foods[int(rng.choice(len(foods), p=weights / weights.sum()))]
@@ -254,13 +253,9 @@ class Library:
         window = bodies.window(low, high)
         image, placement = image_placement.place(photograph.image[window], "letterbox")
         same, middle = [one for one in photograph.things if one.food == food], (low + high) / 2
-        seen = [
-            one
-            for one in same
-            if one.is_askable and np.prod(one.shared(low, high)) / np.prod(one.extent) > 0.9
-        ]
-        distances = [np.linalg.norm(one.box.mean(axis=0) - middle) for one in seen]
-        nearest = seen[np.argmin(distances)] if seen else thing
+        inside = [np.prod(one.shared(low, high)) / np.prod(one.extent) > 0.9 for one in same]
+        seen = [one for one, is_in in zip(same, inside) if is_in and one.is_askable] or [thing]
+        nearest = min(seen, key=lambda one: np.linalg.norm(one.box.mean(axis=0) - middle))
         rule = mask_rules.rule_of(action_of(food))
         if nearest.mask is not None:
             axis = mask_rules.mask_axis(nearest.mask, rule)
@@ -332,8 +327,7 @@ def _without_spikes(mask: np.ndarray) -> np.ndarray | None:
 
 
 def _flaw(mask: np.ndarray, inside: np.ndarray, central: bool) -> str | None:
-    """Why a mask uint8 [h, w] of 0 and 1, and its part inside of a box, cannot be the box' object,
-    or None."""
+    """Why a mask uint8 [h, w], and its part inside of a box, cannot be the box' object, or None."""
     low, high, most_border = _PLAUSIBLE[central]
     if not low <= inside.mean() <= high:
         return "fill"

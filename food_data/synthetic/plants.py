@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -128,8 +129,10 @@ def _strawberry_half(p: Body) -> None:
     p.height = 0.4 * p.inflated(0.12)
 
 
-def _berries(p: Body, number: int, radius: float, aspect: float) -> tuple[np.ndarray, np.ndarray]:
-    """Places [number, 2] in an ellipse that keep about a radius from each other, and radii."""
+def _berries(
+    p: Body, number: int, radius: float, aspect: float, colour: Callable[[], Colour], *look: float
+) -> np.ndarray:
+    """Balls in an ellipse that keep about a radius from each other: their places [number, 2]."""
     places = np.zeros((0, 2))
     for _ in range(number):
         turn, distance = p.uniform(0, 2 * np.pi, 12), np.sqrt(p.uniform(0, 1, 12))
@@ -138,14 +141,16 @@ def _berries(p: Body, number: int, radius: float, aspect: float) -> tuple[np.nda
             apart = np.linalg.norm(spots[:, np.newaxis] - places, axis=2).min(axis=1)
             spots = spots[np.argmax(apart) :]
         places = np.concatenate([places, spots[:1]])
-    return places * p.length, radius * p.length * p.uniform(0.85, 1.1, number)
+    places, radius = places * p.length, radius * p.length
+    radii, colours = radius * p.uniform(0.85, 1.1, number), [colour() for _ in range(number)]
+    p.balls(places, radii, colours, p.uniform(0, 0.5, number) * radius, *look)
+    return places
 
 
 def _blueberries(p: Body) -> None:
     number, radius = int(p.rng.integers(8, 18)), 0.5 * p.uniform(0.21, 0.27)
-    places, radii = _berries(p, number, radius, p.uniform(0.6, 0.85))
-    colours = [p.between((52, 62, 116), (84, 98, 152)) for _ in range(number)]
-    p.balls(places, radii, colours, p.uniform(0, 0.5, number) * radius * p.length, 0.10, 8)
+    colour = functools.partial(p.between, (52, 62, 116), (84, 98, 152))
+    places = _berries(p, number, radius, p.uniform(0.6, 0.85), colour, 0.10, 8)
     p.mottle(0.10, (112, 128, 178), -0.1)
     crowns = places[p.uniform(size=number) < 0.5]
     crowns = crowns + p.uniform(-0.4, 0.4, crowns.shape) * (radius * p.length)
@@ -163,10 +168,8 @@ def _grape(p: Body) -> None:
 
 def _grape_bunch(p: Body) -> None:
     number, radius = int(p.rng.integers(4, 13)), 0.5 * p.uniform(0.26, 0.34)
-    colour = p.one_of(_GRAPES)
-    places, radii = _berries(p, number, radius, p.uniform(0.5, 0.7))
-    colours = [p.vary(colour) for _ in range(number)]
-    p.balls(places, radii, colours, p.uniform(0, 0.5, number) * radius * p.length, 0.45, 36)
+    colour = functools.partial(p.vary, p.one_of(_GRAPES))
+    _berries(p, number, radius, p.uniform(0.5, 0.7), colour, 0.45, 36)
     p.draw(p.at([[-0.5, 0], [-0.3, 0.02], [-0.15, -0.02]]), (120, 110, 50), 0.03, grow=True)
 
 
@@ -185,8 +188,7 @@ _MELONS = {
 def _wedge(
     p: Body, outer: float, inner: float, middle: float, colour: Colour, *look: float, vary: float
 ) -> np.ndarray:
-    """Between two parabolas over a chord, `outer` and `inner` half lengths high, moved up by
-    `middle`: the distance from the outer one."""
+    """Between two parabolas over a chord, of these heights, moved: the distance from the outer."""
     x = np.linspace(-1, 1, 30)
     lower, upper = (np.stack([x, high * (1 - x**2) - middle], 1) for high in (outer, inner))
     p.solid(np.concatenate([lower, upper[::-1]]) * (p.length / 2), colour, *look, vary=vary)
@@ -214,8 +216,7 @@ def _melon_triangle(p: Body, melon: tuple) -> None:
 
 
 def _melon_cube(p: Body, melon: tuple) -> None:
-    colour = functools.partial(_flesh_colour, p, melon)
-    sizes = ((0.40, 0.025), (0.28, 0.36))
+    colour, sizes = functools.partial(_flesh_colour, p, melon), ((0.40, 0.025), (0.28, 0.36))
     top, _ = p.block(sizes, (0.03, 0.11), colour, (1, 0.78), 0.06, 0.16, 20)
     p.height = p.inflated(0.06) + 0.6 * p.inflated(0.05, top)
     _flesh(p, melon, top > 0)
@@ -281,8 +282,8 @@ def _apple_slice(p: Body) -> None:
 
 
 def _orange(p: Body) -> None:
-    points = p.outline(p.uniform(0.93, 1.0))
-    p.solid(points, p.between(_ORANGE, (246, 164, 40)), 0.5, 0.3, 16, vary=0)
+    points, colour = p.outline(p.uniform(0.93, 1.0)), p.between(_ORANGE, (246, 164, 40))
+    p.solid(points, colour, 0.5, 0.3, 16, vary=0)
     pores = p.noise(0.025, least_px=1.5)
     p.height += 0.0025 * p.length * pores
     p.blend(0.10 * pores, (206, 100, 10))
@@ -325,8 +326,7 @@ def _broccoli(p: Body) -> None:
     upper = p.at([[-0.5, -0.09], [-0.1, -0.11], [0.08, -0.2]])
     trunk = np.zeros(p.alpha.shape, np.uint8)
     bodies.draw(trunk, np.concatenate([upper, upper[::-1] * [1, -1]]), 255)
-    trunk_colour = p.vary(_STEM)
-    bare = p.add(np.where(p.alpha < 128, trunk, 0), trunk_colour, p.inflated(0.1, trunk))
+    bare = p.add(np.where(p.alpha < 128, trunk, 0), p.vary(_STEM), p.inflated(0.1, trunk))
     np.maximum(p.alpha, trunk, out=p.alpha)
     leafy = np.where(bare, 0, p.noise(0.025, least_px=2.0)).astype(np.float32)
     p.height += 0.016 * length * leafy
@@ -403,26 +403,17 @@ def _cherry_tomato_half(p: Body) -> None:
         p.dots(at + p.rng.normal(0, 0.06 * p.length, (4, 2)), 0.032, (240, 208, 120))
 
 
-def _carrot_whole(p: Body) -> None:
-    points = p.outline(p.uniform(0.14, 0.22), 2.6, p.uniform(-0.04, 0.04), p.uniform(0.3, 0.7))
-    p.solid(points, _CARROT, 0.45 * p.aspect, 0.15, 16)
-    _rings(p)
-    if p.uniform() < 0.4:
-        p.dots(points[np.argmin(points[:, 0])], 0.05, (110, 130, 60))
-
-
-def _baby_carrot(p: Body) -> None:
-    aspect, exponent = p.uniform(0.22, 0.38), p.uniform(2.6, 4)
-    points = p.outline(aspect, exponent, p.uniform(-0.04, 0.04), p.uniform(0, 0.3))
-    p.solid(points, _CARROT, 0.5 * aspect, 0.25, 20)
-    _rings(p)
-
-
-def _rings(p: Body) -> None:
-    """Fine lines across a carrot."""
-    wobble = 2 * p.noise(0.2)
+def _carrot(p: Body, is_baby: bool) -> None:
+    """A baby carrot is rounder and shorter."""
+    aspect = p.uniform(*((0.22, 0.38) if is_baby else (0.14, 0.22)))
+    exponent, taper = (p.uniform(2.6, 4), (0, 0.3)) if is_baby else (2.6, (0.3, 0.7))
+    points = p.outline(aspect, exponent, p.uniform(-0.04, 0.04), p.uniform(*taper))
+    p.solid(points, _CARROT, *((0.5 * aspect, 0.25, 20) if is_baby else (0.45 * aspect, 0.15, 16)))
+    wobble = 2 * p.noise(0.2)  # of fine lines across it
     p.blend(0.25 * np.cos(p.x / p.length * p.uniform(60, 110) + wobble) - 0.1, (204, 90, 24))
     p.mottle(0.15, (250, 150, 70), -0.6)
+    if not is_baby and p.uniform() < 0.4:
+        p.dots(points[np.argmin(points[:, 0])], 0.05, (110, 130, 60))
 
 
 def _carrot_stick(p: Body) -> None:
@@ -441,25 +432,28 @@ def _carrot_coin(p: Body) -> None:
     p.blend(0.5 - 12 * np.abs(radius - core), (252, 196, 110))
 
 
-def _gourd(p: Body, aspect: float, colour: Colour, pale: float) -> None:
-    """Long and green with stripes along it; `pale` 0..1 says how much of them is seen."""
+def _gourd(p: Body, kind: str) -> None:
+    """A whole cucumber or zucchini, with stripes along it."""
+    is_cucumber = kind == "cucumber"
+    aspect = p.uniform(*((0.16, 0.26) if is_cucumber else (0.18, 0.28)))
+    colour, pale = (_CUCUMBER, 0.25) if is_cucumber else (_ZUCCHINI, 0.35)
     exponent, bend, taper = p.uniform(2.6, 4), p.uniform(-0.08, 0.08), p.uniform(-0.1, 0.2)
     p.solid(p.outline(aspect, exponent, bend, taper), colour, 0.48 * aspect, 0.3, 24, vary=0.1)
     wobble = p.noise(0.3)
     stripes = np.cos(p.y / (aspect * p.length) * p.uniform(14, 26) + wobble)
     p.blend(pale * stripes, (130, 160, 84))
     p.mottle(0.03, (150, 174, 96), pale - 0.9)
+    if is_cucumber:
+        p.roughen(0.025, 0.006)
+    else:
+        stump = np.array([[-0.53, -0.3], [-0.4, -0.4], [-0.4, 0.4], [-0.53, 0.3]])
+        p.draw(p.at(stump * [1, 0.5 * aspect]), (150, 166, 96), grow=True)
 
 
-def _seeds(p: Body, number: int, low: float, high: float) -> np.ndarray:
-    """Points [number, 2], pixels, at random angles, `low` to `high` lengths from the middle."""
+def _seeds(p: Body, number: int, low: float, high: float, *look: object) -> None:
+    """Dots at random angles, `low` to `high` lengths from the middle."""
     angle = p.uniform(0, 2 * np.pi, number)
-    return p.at(p.uniform(low, high, number)[:, np.newaxis] * bodies.circle(angle))
-
-
-def _cucumber(p: Body) -> None:
-    _gourd(p, p.uniform(0.16, 0.26), _CUCUMBER, 0.25)
-    p.roughen(0.025, 0.006)
+    p.dots(p.at(p.uniform(low, high, number)[:, np.newaxis] * bodies.circle(angle)), *look)
 
 
 def _cucumber_slice(p: Body) -> None:
@@ -469,7 +463,7 @@ def _cucumber_slice(p: Body) -> None:
     radius, turn = p.polar()
     chambers = (0.55 - radius) * 3 + 0.35 * np.cos(3 * turn + p.uniform(0, 6))
     p.blend(0.6 * chambers, (176, 206, 130))
-    p.dots(_seeds(p, 14, 0.12, 0.27), 0.025, (236, 236, 196))
+    _seeds(p, 14, 0.12, 0.27, 0.025, (236, 236, 196))
 
 
 def _cucumber_stick(p: Body) -> None:
@@ -479,17 +473,11 @@ def _cucumber_stick(p: Body) -> None:
     p.mottle(0.1, (236, 240, 200), -0.4)
 
 
-def _zucchini(p: Body) -> None:
-    _gourd(p, p.uniform(0.18, 0.28), _ZUCCHINI, 0.35)
-    stump = np.array([[-0.53, -0.3], [-0.4, -0.4], [-0.4, 0.4], [-0.53, 0.3]])
-    p.draw(p.at(stump * [1, 0.5 * p.aspect]), (150, 166, 96), grow=True)
-
-
 def _zucchini_slice(p: Body) -> None:
     points = p.outline(p.uniform(0.82, 1.0), lumps=0.015)
     p.solid(points, _ZUCCHINI, 0.08, 0.15, 20, vary=0.1)
     p.draw(p.uniform(0.9, 0.95) * points, p.vary(_ZUCCHINI_FLESH))
-    p.dots(_seeds(p, 12, 0.08, 0.26), 0.03, (214, 212, 150))
+    _seeds(p, 12, 0.08, 0.26, 0.03, (214, 212, 150))
     if p.uniform() < 0.3:
         p.mottle(0.2, (170, 110, 50), -0.3)
 
@@ -497,9 +485,8 @@ def _zucchini_slice(p: Body) -> None:
 def _garlic(p: Body) -> None:
     points = p.outline(p.uniform(0.82, 0.95), taper=0.2, lumps=0.04)
     p.solid(points, (236, 230, 222), 0.42, 0.08, 10, vary=0.03)
-    ribs = np.cos(
-        int(p.rng.integers(6, 10)) * np.arctan2(p.y, p.x - np.float32(0.35 * p.length)) * 2
-    )
+    number, away = int(p.rng.integers(6, 10)), p.x - np.float32(0.35 * p.length)
+    ribs = np.cos(number * np.arctan2(p.y, away) * 2)
     p.height += 0.03 * p.length * ribs
     p.blend(0.25 * ribs - 0.1, (206, 190, 180))
     if p.uniform() < 0.4:
@@ -521,10 +508,12 @@ FORMS = {
                (_banana_slice, 0.13, 0.2), (_banana_bunch, 0.4, 0.1)],
     "blueberry": [(_blueberries, 0.26)],
     "broccoli": [(_broccoli, 0.22)],
-    "carrot": [(_carrot_whole, 0.32, 0.25), (_baby_carrot, 0.2, 0.4),
+    "carrot": [(functools.partial(_carrot, is_baby=False), 0.32, 0.25),
+               (functools.partial(_carrot, is_baby=True), 0.2, 0.4),
                (_carrot_stick, 0.22, 0.2), (_carrot_coin, 0.11, 0.15)],
     "cherry_tomato": [(_cherry_tomato, 0.13, 0.7), (_cherry_tomato_half, 0.13, 0.3)],
-    "cucumber": [(_cucumber, 0.36, 0.35), (_cucumber_slice, 0.15, 0.45),
+    "cucumber": [(functools.partial(_gourd, kind="cucumber"), 0.36, 0.35),
+                 (_cucumber_slice, 0.15, 0.45),
                  (_cucumber_stick, 0.24, 0.2)],
     "garlic": [(_garlic, 0.18, 0.6), (_garlic_clove, 0.11, 0.4)],
     "grape": [(_grape, 0.12, 0.65), (_grape_bunch, 0.26, 0.35)],
@@ -533,7 +522,8 @@ FORMS = {
     "orange": [(_orange, 0.24, 0.55), (_orange_half, 0.22, 0.2), (_orange_segment, 0.18, 0.25)],
     "pineapple": [(_pineapple_chunk, 0.18, 0.6), (_pineapple_spear, 0.26, 0.4)],
     "strawberry": [(_strawberry, 0.16, 0.75), (_strawberry_half, 0.16, 0.25)],
-    "zucchini": [(_zucchini, 0.34, 0.45), (_zucchini_slice, 0.16, 0.55)],
+    "zucchini": [(functools.partial(_gourd, kind="zucchini"), 0.34, 0.45),
+                 (_zucchini_slice, 0.16, 0.55)],
 }  # fmt: skip
 for _food, _melon in _MELONS.items():
     _pieces = ((_melon_wedge, 0.28, 0.5), (_melon_cube, 0.15, 0.35), (_melon_ball, 0.13, 0.15))

@@ -176,9 +176,8 @@ def write_synthetic_dataset(
     if num_plates < 1 or not drawn:
         got = f"{num_plates} plates and {len(drawn)} foods"
         raise ValueError(f"Expected at least 1 plate and 1 food with an embedding, got {got}.")
-    drawer = PlateDrawer(seed, drawn, **options)
+    drawer, actions, names, sources = PlateDrawer(seed, drawn, **options), [], [], []
     plates = _draw_all(drawer, num_plates, workers)
-    actions, names, sources = [], [], []
     # Two arrays of a zip file cannot be written at once, so the masks wait in a file of their own.
     with (
         npz_files.open_writer(path) as writer,
@@ -188,8 +187,7 @@ def write_synthetic_dataset(
         masks = np.memmap(waiting, np.uint8, "w+", shape=(number, *npz_dataset.PACKED_SHAPE))
 
         def images() -> Iterator[np.ndarray]:
-            for _ in progress(range(num_plates)):
-                plate = next(plates)
+            for _, plate in zip(progress(range(num_plates)), plates):
                 masks[len(names) : len(names) + len(plate.names)] = plate.masks
                 actions.append(plate.actions)
                 names.extend(plate.names)

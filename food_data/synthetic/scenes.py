@@ -144,11 +144,8 @@ def _choose(rng: Rng, foods: Sequence[str], number: int, staging: Staging) -> li
 
 
 class Scene:
-    """A table with or without a dish, on which food is put, as a camera sees it.
-
-    `canvas` is the picture before exposure, RGB uint8 [size, size, 3]; `zoom` how large foods are;
-    `reach` the dish's radius, in picture sides.
-    """
+    """A table with or without a dish, on which food is put, as a camera sees it: `canvas` is RGB
+    uint8 [size, size, 3], `zoom` how large foods are, `reach` the dish's radius."""
 
     def __init__(
         self, rng: Rng, size: int, view: synthetic_camera.View, number: int, staging: Staging
@@ -179,9 +176,8 @@ class Scene:
     def put(
         self, form: Form, length: float, touching: bool, near: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Puts a food, `length` picture sides long, where there is room, perhaps next to `near`,
-        (x, y) pixels; where it is, bool [size, size], and its middle. `touching`: it may lie
-        against or slightly over others."""
+        """Puts a food, `length` picture sides long, where there is room, perhaps next to `near` and
+        slightly over others: where it is, bool [size, size], and its middle (x, y), pixels."""
         # Painted finer than it is seen, and lit where it will lie.
         painted = float(np.clip(_FINER * length * self.camera.size, *_PAINTED_PX))
         body, turn = form.paint(self._rng, painted), self._rng.uniform(0, 2 * np.pi)
@@ -196,8 +192,7 @@ class Scene:
     def _place(
         self, alpha: np.ndarray, turn: float, scale: float, touching: bool, near: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A place for a food's middle (x, y), pixels, and its stretch [2, 2] there; makes it
-        smaller until there is one."""
+        """A place for a food's middle and its stretch there; makes it smaller until it fits."""
         cell = self.camera.size / _MAP_SIDE
         for _ in range(_SHRINKS):
             spots = self._cells[self._rng.integers(len(self._cells), size=_ATTEMPTS)]
@@ -246,9 +241,8 @@ class Scene:
         darker += cv2.blur(alpha, (5, 5)) * np.float32(0.25)
         window = bodies.window(low, high)
         under = self.canvas[window] * bodies.rgb(1 - darker * np.float32(1 / 255))
-        self.canvas[window] = under + (layer[..., :3] - under) * bodies.rgb(
-            alpha * np.float32(1 / 255)
-        )
+        opacity = bodies.rgb(alpha * np.float32(1 / 255))
+        self.canvas[window] = under + (layer[..., :3] - under) * opacity
         mask = np.zeros(self.canvas.shape[:2], bool)
         mask[window] = alpha > 127
         return mask
