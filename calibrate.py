@@ -7,11 +7,10 @@
         --annotation_format coco --images_dir photos --action skewering --split all
 
 A part of the split's pictures (--fraction) fits standard deviations, conformal regions and the
-threshold above which the human is asked; the rest tests them, and the figures are printed. The file
-is written beside the checkpoint, where servers and evaluate.py find it; it is of answers found with
-as many passes as here. Training samples are refused: a model is surer of them than of others. Where
-more answers that would be acted on are off than --floor_error_rate, the file says `meets_floor:
-false`, and servers ask about every answer.
+threshold above which the human is asked; the rest tests them, and the figures are printed. Servers
+and evaluate.py find the file beside the checkpoint; it is of answers found with as many passes as
+here. Training samples are refused: a model is surer of them than of others. Where more answers that
+would be acted on are off than --floor_error_rate, servers ask about every answer.
 
 Exit code 0: calibrated; 1: something was wrong, with the reason on stderr, and the file is as it
 was; 2: wrong flags; 3: calibrated and written, but below the floor.
@@ -44,8 +43,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     error, angle = calibration_fit.LIMITS
     add("--error_limit", type=float, default=error, help="of the midpoint: off")
     add("--angle_limit", type=float, default=angle, help="of elongated food's axis, degrees: off")
-    floor = calibration_fit.FLOOR_ERROR_RATE
-    add("--floor_error_rate", type=float, default=floor, help="more of the answers off: useless")
+    add("--floor_error_rate", type=float, default=0.25, help="more of the answers off: useless")
     add("--coverage", type=float, default=0.9, help="of the conformal regions")
     args = evaluation_samples.parse(parser, arguments)
     if not 0 < args.fraction <= 1:
@@ -56,26 +54,24 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def run(args: argparse.Namespace) -> uncertainty.UncertaintyCalibration:
     """Asks, fits, tests, prints, writes. Returns what it wrote."""
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
-    args.checkpoint_dir, metadata = contents.directory, contents.metadata
-    atomic_files.check_folder(args.checkpoint_dir, "--checkpoint_dir")
+    folder = contents.directory
+    atomic_files.check_folder(folder, "--checkpoint_dir")
     samples = evaluation_samples.read(args, contents)
     fingerprint = npz_dataset.dataset_fingerprint(samples.dataset)
-    if args.split == "all" and fingerprint == metadata.get("dataset_fingerprint"):
-        raise ValueError(
-            f"{args.dataset_file or args.annotations[0]}: expected samples that did not train, got "
-            f"the data set that {args.checkpoint_dir} was trained with. Use --split val."
-        )
+    if args.split == "all" and fingerprint == contents.metadata.get("dataset_fingerprint"):
+        text = f"expected samples that did not train, got those that {folder} was trained with."
+        raise ValueError(f"{args.dataset_file or args.annotations[0]}: {text} Use --split val.")
     agent, framed = evaluation_samples.model(contents, args)
     source = uncertainty.parse(args.source, agent)
     fitting = np.arange(len(samples))
     if args.fraction < 1:
         import sklearn.model_selection  # Slow, so not for --help.
 
-        drawn = {"train_size": args.fraction, "random_state": args.seed}
-        splitter = sklearn.model_selection.GroupShuffleSplit(1, **drawn)
+        how = {"train_size": args.fraction, "random_state": args.seed}
+        splitter = sklearn.model_selection.GroupShuffleSplit(1, **how)
         fitting = next(splitter.split(fitting, groups=samples.pictures))[0]
-    settings = {"batch_size": args.batch_size, "seed": args.seed}
-    found = evaluation_samples.collect(source, samples, framed, **settings)
+    drawn = {"batch_size": args.batch_size, "seed": args.seed}
+    found = evaluation_samples.collect(source, samples, framed, **drawn)
     fitted = calibration_fit.fit(
         samples.part(fitting),
         found.part(fitting),
@@ -91,10 +87,10 @@ def run(args: argparse.Namespace) -> uncertainty.UncertaintyCalibration:
     testing = np.zeros(len(samples), bool)
     if args.fraction < 1:
         testing = samples.without(fitted.fitted_on.picture_ids)
-    uncertainty.write_calibration(args.checkpoint_dir, fitted)
-    print(args.checkpoint_dir / uncertainty.FILE_NAME)
-    asking = dataclasses.asdict(fitted.asking)
-    print(report.table([[name, report.cell(value)] for name, value in asking.items()]))
+    uncertainty.write_calibration(folder, fitted)
+    print(folder / uncertainty.FILE_NAME)
+    asking = dataclasses.asdict(fitted.asking).items()
+    print(report.table([[name, report.cell(value)] for name, value in asking]))
     if testing.any():
         print(f"On the {testing.sum()} samples whose pictures did not calibrate:")
         tested = found.part(testing), samples.part(testing)

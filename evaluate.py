@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     if args.report_dir is not None:
         atomic_files.check_folder(args.report_dir, "--report_dir")
     contents = checkpoint_directory.read_contents(args.checkpoint_dir)
-    args.checkpoint_dir, metadata = contents.directory, contents.metadata
+    args.checkpoint_dir = contents.directory
     samples = evaluation_samples.read(args, contents)
     if (path := args.train_dataset_file) is not None:
         split, labelled = splits.split_path(path), rlds.read_dataset(path)
@@ -65,30 +65,29 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     calibrated = uncertainty.calibration_of(contents)
     agent, framed = evaluation_samples.model(contents, args)
     if calibrated is not None and calibrated.fitted_on.passes != framed.passes:
-        print(
-            f"{uncertainty.FILE_NAME} is of answers with --passes {calibrated.fitted_on.passes}, "
-            f"these are with {framed.passes}: it is left out"
-        )
+        wanted = f"of answers with --passes {calibrated.fitted_on.passes}, not {framed.passes}"
+        print(f"{uncertainty.FILE_NAME} is left out: it is {wanted}")
         calibrated = None
-    fitted_on, names = None if calibrated is None else calibrated.fitted_on, args.uncertainty
+    fitted_on = None if calibrated is None else calibrated.fitted_on
     if fitted_on is not None:
         kept = samples.without(fitted_on.picture_ids)
         if not kept.all():
             print(f"{(~kept).sum()} samples left out, whose pictures calibrated")
         samples = samples.part(kept)
-    about = _about(args, metadata, samples, framed.passes)
+    about = _about(args, contents.metadata, samples, framed.passes)
     print(f"{about['data']['name']}, {args.split}: {len(samples)} samples")
     other = instructions = None
     if args.absent_food:
         # Those that it was trained on, or, if it does not say, those that it has.
-        pairs = metadata.get("trained_pairs") or contents.embeddings.combinations()
+        pairs = contents.metadata.get("trained_pairs") or contents.embeddings.combinations()
         instructions = {tuple(pair): contents.embeddings.lookup(*pair) for pair in pairs}
     if args.compare is not None:
         theirs = checkpoint_directory.read_contents(args.compare)
         other = theirs.directory.name, *evaluation_samples.model(theirs, args)
     # The default source comes first where something needs it: it is the calibrated one.
+    names = list(args.uncertainty)
     if fitted_on is not None or (args.report_dir or args.absent_food) and not names:
-        names = ["default", *names]
+        names.insert(0, "default")
     sources = [uncertainty.parse(one, agent, fitted_on) for one in names]
     document = about | study.run(
         samples,

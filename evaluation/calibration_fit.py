@@ -1,16 +1,13 @@
 """Fits what `uncertainty.json` holds to samples that neither train nor test, and tests it.
 
-docs/evaluation.md ("Calibration") has the formula, promise and source of each part.
-Regions hold the label with a stated chance, whatever the model is (split conformal prediction): the
-region of a new answer is everything up to the ceil((n + 1) * coverage)-th smallest of the n
-distances of labels from answers. Of 0.01, 0.02, ..., 0.09 the 90 % radius is 0.09 (rank 9 of nine);
-of eight distances no such radius exists. Disc and sector hold place and direction TOGETHER with the
-chance: each gets the size of the same rank, the lowest one at which enough of the n samples lie in
-both.
+docs/evaluation.md ("Calibration") has the formula, promise and source of each part. Regions are
+those of split conformal prediction: of nine distances 0.01, 0.02, ..., 0.09 the 90 % radius is 0.09
+(rank ceil(10 * 0.9)); of eight no such radius exists. Disc and sector hold place and direction
+TOGETHER with the chance: each gets the size of the same rank, the lowest one at which enough
+samples lie in both.
 
-The human is asked where the doubt is above the conformal quantile at 1 - query rate: about at most
-that share of plates. Samples of one picture are not independent, and that promise and the bound of
-the error rate need it: they are made of one sample of each picture, drawn by lot, and of chances
+Samples of one picture are not independent, which the promised share of questions and the bound of
+the error rate need: they are made of one sample of each picture, drawn by lot, and of chances
 fitted without the sample's own picture.
 """
 
@@ -33,8 +30,6 @@ from food_data import npz_dataset
 # is further off.
 LIMITS = (metrics.ERROR_LIMIT, 20.0)
 FLOOR = 0.01
-# With more wrong ones among the answers that are acted on a calibration is of no use.
-FLOOR_ERROR_RATE = 0.25
 CONFIDENCE = 0.95  # of the bound of the error rate
 _ROUND = 1e-9
 
@@ -49,7 +44,7 @@ def fit(
     coverage: float = 0.9,
     query_rate: float = 0.2,
     limits: tuple[float, float] = LIMITS,
-    floor_error_rate: float = FLOOR_ERROR_RATE,
+    floor_error_rate: float = 0.25,
     seed: int = 0,
 ) -> uncertainty.UncertaintyCalibration:
     """Everything that `uncertainty.json` holds, of what a source says about samples. Raises
@@ -102,39 +97,37 @@ def fit(
     )
 
 
+def _off(answers: np.ndarray, pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How far answers [n, 4] are from each piece: distances of midpoints [P], errors of coordinates
+    [P, 4], and degrees between the axes [P], 0 where the piece is not elongated."""
+    answers = np.asarray(answers, np.float64)[pieces.rows]
+    columns, elongated = metrics.error_columns(answers, pieces.labels), pieces.elongated
+    angles = columns["angle_mae_mod180_deg"] * (0 if elongated is None else elongated)
+    return columns["centroid_error"], np.abs(answers - pieces.labels), angles
+
+
 def is_wrong(
     answers: np.ndarray, pieces: Pieces, error_limit: float, angle_limit: float
 ) -> np.ndarray:
     """Whether answers [n, 4] are off all of their pieces, by place or by direction: bool [n]."""
-    answers = np.asarray(answers)[pieces.rows]
-    wrong = metrics.midpoint_distances(answers, pieces.labels) > error_limit
-    if pieces.elongated is not None:
-        wrong |= axis_errors(answers, pieces) > angle_limit
-    return pieces.smallest(wrong)
-
-
-def axis_errors(answers: np.ndarray, pieces: Pieces) -> np.ndarray:
-    """Degrees between the axes of answers [P, 4] and pieces, 0..90; 0 where not elongated."""
-    angles = metrics.error_columns(answers, pieces.labels)["angle_mae_mod180_deg"]
-    return np.where(pieces.elongated, angles, 0.0)
+    distances, _, angles = _off(answers, pieces)
+    return pieces.smallest((distances > error_limit) | (angles > angle_limit))
 
 
 def fit_regions(
     estimate: Estimate, pieces: Pieces, coverage: float = 0.9
 ) -> uncertainty.ConformalRegions:
     """Regions of a calibration split, with sectors if it is known what is elongated."""
+    distances, errors, angles = _off(estimate.answers, pieces)
     found, sizes = estimate.part(pieces.rows), {}
-    distance = metrics.midpoint_distances(found.answers, pieces.labels)
-    error = np.abs(np.asarray(found.answers, np.float64) - pieces.labels)
     spread = found.features["axis_spread"] + uncertainty.ANGLE_FLOOR_DEG
     units = {"": (1, 1, 1), "_adaptive": (found.std + FLOOR, found.score + FLOOR, spread)}
     for kind, (of_box, of_disc, of_sector) in units.items():
-        box, disc = (error / of_box).max(axis=1), distance / of_disc
+        box, both = (errors / of_box).max(axis=1), (distances / of_disc, angles / of_sector)
         sizes[f"box{kind}"] = conformal_quantile(pieces.smallest(box), coverage)
         if pieces.elongated is None:
-            sizes[f"disc{kind}"] = conformal_quantile(pieces.smallest(disc), coverage)
+            sizes[f"disc{kind}"] = conformal_quantile(pieces.smallest(both[0]), coverage)
             continue
-        both = disc, axis_errors(found.answers, pieces) / of_sector
         ordered = [np.sort(one[pieces.nearest_rows(found.answers)]) for one in both]
         ranks = [np.searchsorted(*one) for one in zip(ordered, both)]
         rank = int(conformal_quantile(pieces.smallest(np.maximum(*ranks)), coverage))
@@ -216,51 +209,46 @@ def contained(
 ) -> dict[str, np.ndarray]:
     """Whether regions hold a right piece, bool [n]; 'both' are disc and sector together."""
     regions, found = calibrated.regions, estimate.part(pieces.rows)
-    far = metrics.midpoint_distances(found.answers, pieces.labels)
-    errors = np.abs(np.asarray(found.answers, np.float64) - pieces.labels)
+    distances, errors, angles = _off(estimate.answers, pieces)
     outside = {
-        "disc": far > regions.size("disc", calibrated.uncertainty(found)),
+        "disc": distances > regions.size("disc", calibrated.uncertainty(found)),
         "box": (errors > regions.size("box", found.std)).any(axis=1),
     }
     if regions.sector is not None and pieces.elongated is not None:
         half_angles = regions.size("sector", found.features["axis_spread"])
-        outside["both"] = outside["disc"] | (axis_errors(found.answers, pieces) > half_angles)
+        outside["both"] = outside["disc"] | (angles > half_angles)
     return {kind: ~pieces.smallest(one) for kind, one in outside.items()}
 
 
 def figures(
-    calibrated: uncertainty.UncertaintyCalibration,
-    estimate: Estimate,
-    samples: Samples,
-    seed: int = 0,
+    known: uncertainty.UncertaintyCalibration, estimate: Estimate, samples: Samples, seed: int = 0
 ) -> dict[str, typing.Any]:
     """What a calibration is worth on samples that it has not seen; docs/evaluation.md names the
     figures. Example: 90 % discs of 1,000 plates that hold 906 midpoints have in 'intervals' a
     'disc_coverage' of 0.906 [0.886, 0.924]."""
-    asking, pieces, pictures = calibrated.asking, samples.pieces, samples.pictures
-    errors = metrics.midpoint_distances(estimate.answers, pieces.nearest(estimate.answers))
+    asking, pieces, pictures = known.asking, samples.pieces, samples.pictures
+    errors = pieces.smallest(_off(estimate.answers, pieces)[0])
     # A calibration that judges places alone does so with an angle that nothing exceeds.
-    limits = asking.error_limit, asking.angle_limit or np.inf
-    wrong = is_wrong(estimate.answers, pieces, *limits)
-    doubt, held = calibrated.doubt(estimate), contained(calibrated, estimate, pieces)
+    wrong = is_wrong(estimate.answers, pieces, asking.error_limit, asking.angle_limit or np.inf)
+    doubt, held = known.doubt(estimate), contained(known, estimate, pieces)
     columns = {f"{kind}_coverage": one for kind, one in held.items()}
-    columns["radius"] = calibrated.regions.size("disc", calibrated.uncertainty(estimate))
+    columns["radius"] = known.regions.size("disc", known.uncertainty(estimate))
     columns["asked_share"] = asked = asking.ask(doubt)
     for name, values in (("error", errors), ("wrong", wrong)):
         columns[f"{name}_of_all"] = values
         columns[f"{name}_of_answered"] = np.where(asked, np.nan, values)
-    if calibrated.confidence is not None:
+    if known.confidence is not None:
         columns["chance"] = chances = 1 - doubt
     intervals = statistics.mean_intervals(columns, pictures, seed)
-    if calibrated.confidence is not None:
+    if known.confidence is not None:
         intervals["ece"] = statistics.bootstrap_interval(
             lambda rows: statistics.chance_error(chances[rows], ~wrong[rows]), pictures, seed
         )
-    fitted_on = dataclasses.asdict(calibrated.fitted_on)
+    fitted_on = dataclasses.asdict(known.fitted_on)
     fitted_on |= {"picture_ids": None, "num_pictures": len(fitted_on["picture_ids"])}
     return {
         "fitted_on": fitted_on,
-        "nominal": calibrated.regions.coverage,
+        "nominal": known.regions.coverage,
         "target": f"{asking.target} {asking.target_rate:g}",
         "meets_floor": asking.meets_floor,
         "auroc": statistics.auroc(doubt, wrong),

@@ -7,9 +7,8 @@ touches (0.5, 0.5), hit_rate is 1. If not, and another food of the picture is 3 
 instructed one 5, nearest_item_rate is 0.
 
 Lengths are in shares of the picture's side. Angles run from x towards y (down); the `mod180` ones
-take a motion and its reverse for the same. `docs/evaluation.md` lists all columns. Masks are packed
-along x, as `np.packbits` does it: uint8 [N, 236, 30]. A mask without a pixel is unknown; its sample
-is left out of the rates.
+take a motion and its reverse for the same. Masks are packed along x, as `np.packbits` does it:
+uint8 [N, 236, 30]. One without a pixel is unknown; its sample is left out of the rates.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What evaluate.py and calibrate.py ask about: samples of a data set, or annotated photographs.
+"""What evaluate.py and calibrate.py ask about, data sets or annotated photographs, and the asking.
 
-Pictures are told by their pixels, not by their names: "plate_0" of one data set is not "plate_0" of
-another, and a copy of a file under another name is the same picture. An id is the first 16
-hexadecimal digits of the BLAKE2b hash of a picture's uint8 pixels, "3f2a...".
+Pictures are told by their pixels, not by their names: an id is the first 16 hexadecimal digits of
+the BLAKE2b hash of a picture's uint8 pixels, "3f2a...".
 
 Where a picture shows several equal pieces of the asked food, each is right: labels of the same
 pixels and instruction, and parts of a sample's mask that hang together and are at least half as
@@ -72,7 +71,6 @@ class Samples:
     train: Samples | None = None
 
     def __len__(self) -> int:
-        """n."""
         return len(self.indices)
 
     @property
@@ -197,8 +195,7 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
 
 def read(args: argparse.Namespace, contents: checkpoint_directory.Contents) -> Samples:
     """What the flags of `parse` ask about; photographs as the checkpoint knows them, unless
-    `--resize` and `--embeddings_dir` say otherwise. Logs how samples differ from what trained it;
-    raises ValueError or OSError if they do not fit, or files are not as they should be."""
+    `--resize` or `--embeddings_dir` say otherwise. Logs how they differ from what trained it."""
     split_file, resize = args.split_file, contents.metadata.get("resize")
     folder = contents.directory
     if args.annotations is None:
@@ -226,8 +223,7 @@ def read(args: argparse.Namespace, contents: checkpoint_directory.Contents) -> S
 def select(
     dataset: npz_dataset.FoodDataset, which: str, split_file: pathlib.Path | None
 ) -> Samples:
-    """The samples of one side of a split; the file may be None for 'all', which then knows no
-    training. Raises FileNotFoundError, ValueError without a split file or such samples."""
+    """The samples of one side of a split; without a file all of them, which know no training."""
     if split_file is None:
         if which != "all":
             raise ValueError(f"split {which!r}: expected a --split_file, got none; or --split all.")
@@ -271,9 +267,9 @@ def collect(
     embeddings: np.ndarray | None = None,
 ) -> uncertainty.Estimate:
     """Asks a source about n samples, one batch of pictures in memory at a time: the estimate in
-    coordinates of the data set's pictures. The last pass of `framed` looks at crops, which answers
-    choose, of the photos, or of the pictures where the data set has none. `embeddings` float32
-    [n, 512] are what is asked (None: the samples' own instructions)."""
+    coordinates of the data set's pictures. Passes of `framed` after the first look at crops of the
+    photos, or of the pictures where there are none. `embeddings` float32 [n, 512] are what is asked
+    (None: the samples' own instructions)."""
     dataset, parts = samples.dataset, []
     for start in tqdm.trange(0, len(samples), batch_size, unit="batch", leave=False, disable=None):
         part = slice(start, start + batch_size)

@@ -3,11 +3,9 @@
 `run` gives a dictionary: the `errors` of each kind of answer {column: {'mean', 'low', 'high', 'n'}}
 with 95 % intervals, the model's in `groups` by action, food and folder, its `comparison` with
 another checkpoint, `uncertainty` (a row for each source, and one with calibrated std), what
-`calibration` and the doubt about `absent_food` are worth, and `examples` to draw. What is not known
-is None.
-
-Where a picture has several equal pieces of the asked food, figures of uncertainty, calibration and
-`right_rate` are of the nearest or any right one; the other errors are of the label.
+`calibration` and the doubt about `absent_food` are worth, and `examples` to draw; None: not known.
+Figures of uncertainty, calibration and `right_rate` are of the nearest or any right one of several
+equal pieces of the asked food, other errors are of the label.
 """
 
 from __future__ import annotations
@@ -26,8 +24,6 @@ from food_data import framing, mask_rules
 if typing.TYPE_CHECKING:
     import agent_wrapper
 
-    Agent = agent_wrapper.Agent | framing.Voted
-
 CENTRE = np.array([0.25, 0.5, 0.75, 0.5])
 # So many standard deviations about its mean hold 90 % of a normal distribution.
 _DEVIATIONS_90 = 1.6448536269514722
@@ -35,12 +31,12 @@ _DEVIATIONS_90 = 1.6448536269514722
 
 def run(
     samples: Samples,
-    agent: Agent,
+    agent: agent_wrapper.Agent | framing.Voted,
     framed: framing.Framing,
     *,
     sources: Sequence[uncertainty.Source] = (),
     calibrated: uncertainty.UncertaintyCalibration | None = None,
-    other: tuple[str, Agent, framing.Framing] | None = None,
+    other: tuple[str, agent_wrapper.Agent | framing.Voted, framing.Framing] | None = None,
     seed: int = 0,
     batch_size: int = 32,
     instructions: Mapping[tuple[str, str], np.ndarray] | None = None,
@@ -90,15 +86,13 @@ def run(
         found["calibration"] = calibration_fit.figures(calibrated, first, samples, seed)
     if first is not None and instructions is not None:
         rows, embeddings = absent_foods(samples, instructions, seed)
-        absent = ask(sources[0], samples.part(rows), embeddings=embeddings)
-        doubts = [
-            one.score if calibrated is None else calibrated.doubt(one) for one in (first, absent)
-        ]
-        both = np.concatenate(doubts), np.repeat([0, 1], [len(one) for one in doubts])
-        row = {"n": len(rows), "auroc": statistics.auroc(*both)}
+        asked = ask(sources[0], samples.part(rows), embeddings=embeddings)
+        doubts = [calibrated.doubt(one) if calibrated else one.score for one in (first, asked)]
+        absent = np.repeat([0, 1], [len(one) for one in doubts])
+        auroc = statistics.auroc(np.concatenate(doubts), absent)
+        found["absent_food"] = {"n": len(rows), "auroc": auroc}
         if calibrated is not None:
-            row["asked_share"] = calibrated.asking.ask(doubts[1]).mean()
-        found["absent_food"] = row
+            found["absent_food"]["asked_share"] = calibrated.asking.ask(doubts[1]).mean()
     examples = {} if first is None else _examples(samples, first, calibrated, num_examples)
     return report.plain(found) | {"examples": examples}
 
@@ -126,13 +120,12 @@ def columns_of(answers: np.ndarray, samples: Samples) -> dict[str, np.ndarray]:
     columns = metrics.error_columns(answers, samples.labels)
     wrong = calibration_fit.is_wrong(answers, samples.pieces, *calibration_fit.LIMITS)
     columns["right_rate"] = 1.0 - wrong
-    masks = samples.dataset.masks
-    if masks is not None:
+    if (masks := samples.dataset.masks) is not None:
         names = samples.names("sources"), samples.names("food_types")
         columns |= metrics.midpoint_hits(answers, masks, *names, samples.indices)
         elongated = [metrics.is_elongated(masks[index]) for index in samples.indices]
-        angles = np.where(elongated, columns["angle_mae_mod180_deg"], np.nan)
-        columns["elongated_angle_mae_mod180_deg"] = angles
+        angles = columns["angle_mae_mod180_deg"]
+        columns["elongated_angle_mae_mod180_deg"] = np.where(elongated, angles, np.nan)
     return columns
 
 
@@ -217,8 +210,8 @@ def colour_answer(image: np.ndarray) -> np.ndarray:
 
 
 def swapped_instructions(samples: Samples, seed: int) -> np.ndarray:
-    """For each sample one of the same picture, by lot; it may be itself. Numbers of the data set. A
-    model that listens is then nearest to the sample's own food as often as the lot says so."""
+    """For each sample one of the same picture, by lot, perhaps itself: numbers of the data set. A
+    model that listens is nearest to the sample's own food as often as the lot says so."""
     rng, swapped = np.random.default_rng(seed), np.array(samples.indices)
     for _, rows in metrics.groups(samples.names("sources")):
         swapped[rows] = rng.choice(samples.indices[rows], len(rows))

@@ -1,19 +1,18 @@
 """What an answer's uncertainty is, and what a calibration makes of it: the file `uncertainty.json`.
 
-A model says with its answer how sure it is: standard deviations, and scores of doubt.
-docs/evaluation.md ("Scores of doubt") has their formulas. Example, a coordinate of 5 tokens with
-the probabilities 0.1, 0.6, 0.2, 0.1, 0. A token stands for the middle of its bin, the last one for
-1: 0.125, 0.375, 0.625, 0.875, 1. The deviation from the answer 0.45 is the root of 0.1 * 0.325^2 +
-0.6 * 0.075^2 + .. = 0.1953, the entropy 1.0889 nats. 99 % of the probability are all of the 0.6,
-0.2 and 0.1 and 0.09 of the last 0.1: a width of 3.9 of 5 tokens, 0.78.
+A model says how sure it is by standard deviations and scores of doubt (docs/evaluation.md has the
+formulas). Example, a coordinate of 5 tokens with the probabilities 0.1, 0.6, 0.2, 0.1, 0. A token
+stands for the middle of its bin, the last one for 1: 0.125, 0.375, 0.625, 0.875, 1. The deviation
+from the answer 0.45 is the root of 0.1 * 0.325^2 + 0.6 * 0.075^2 + .. = 0.1953, the entropy 1.0889
+nats. 99 % of the probability are all of the 0.6, 0.2 and 0.1 and 0.09 of the last 0.1: a width of
+3.9 of 5 tokens, 0.78.
 
-`uncertainty.json` lies beside the checkpoint and says what samples that did not train have taught:
-what deviations are multiplied with, how large conformal regions are, what the chance is that an
-answer is right, and from which doubt on the human is asked: one minus that chance or, in files
-without it, the uncertainty. An answer [0.2, 0.5, 0.8, 0.5] with the std 0.01 in each coordinate,
-the uncertainty 0.02, the factors 2 and a `disc_adaptive` of 1.5 with the floor 0.01 has the
-calibrated std 0.02, and its midpoint lies within 1.5 * (0.02 + 0.01) = 0.045 of (0.5, 0.5) with the
-stated chance.
+`uncertainty.json` lies beside the checkpoint: what deviations are multiplied with, how large
+conformal regions are, what the chance is that an answer is right, and from which doubt on the human
+is asked: one minus that chance or, in files without it, the uncertainty. An answer [0.2, 0.5, 0.8,
+0.5] with the std 0.01 in each coordinate, the uncertainty 0.02, the factors 2 and a `disc_adaptive`
+of 1.5 with the floor 0.01 has the calibrated std 0.02, and its midpoint lies within 1.5 * (0.02 +
+0.01) = 0.045 of (0.5, 0.5) with the stated chance.
 
 An answer is right if its midpoint is within `error_limit` of the labelled one (a share of the
 picture's side) and, on elongated food, its axis within `angle_limit` degrees of the labelled one
@@ -336,7 +335,7 @@ class Confidence:
     angle_limit: float | None
 
     def chance(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The chance that each of N answers is right, float64 [N]; ValueError without an input."""
+        """That of each of N answers, float64 [N]; raises ValueError if an input is absent."""
         if absent := sorted(set(self.inputs) - set(inputs)):
             raise ValueError(f"confidence: expected the inputs {absent}, got none. Calibrate anew.")
         values = np.stack([np.asarray(inputs[name], np.float64) for name in self.inputs], axis=1)

@@ -67,13 +67,18 @@ def test_a_data_set_without_a_split_and_labels_of_another(small_checkpoint_dir, 
 
 
 def test_annotated_photographs(small_checkpoint_dir, tmp_path, capsys):
-    """They become square as the checkpoint knows it; the split is all of them."""
+    """They become square as the checkpoint knows it, unless the flags say otherwise; the split is
+    all of them. The labelled midpoint is at (50, 25) of 200 x 100 pixels."""
     assert cv2.imwrite(str(tmp_path / "plate.png"), np.full((100, 200, 3), 90, np.uint8))
     path = tmp_path / "motions.csv"
-    path.write_text("image,food,action,x1,y1,x2,y2\nplate.png,banana,skewering,0,50,100,50\n")
+    path.write_text("image,food,action,x1,y1,x2,y2\nplate.png,banana,skewering,0,25,100,25\n")
     flags = ["--annotation_format", "csv", "--annotations", str(path), "--units", "pixels"]
-    assert evaluate.main(["--checkpoint_dir", small_checkpoint_dir, *flags]) == 0
-    assert "motions.csv, all: 1 samples" in capsys.readouterr().out
+    for more, expected in (([], 0.25), (["--resize", "letterbox"], (0.25 + 0.125) / 2)):
+        arguments = ["--checkpoint_dir", small_checkpoint_dir, *flags, *more]
+        found = evaluate.run(evaluate.parse_arguments(arguments))["errors"]
+        centre = found["centre of the picture"]["centroid_mae"]["mean"]
+        assert centre == pytest.approx(expected, abs=0.01)
+        assert "motions.csv, all: 1 samples" in capsys.readouterr().out
 
 
 def test_samples_that_do_not_fit_the_checkpoint(small_checkpoint_dir, tmp_path, capsys, caplog):

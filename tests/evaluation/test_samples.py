@@ -1,20 +1,16 @@
 """Which samples are asked, which have calibrated, and how they are asked."""
 
 import dataclasses
-import pathlib
 
 import cv2
 import numpy as np
 import pytest
 
-import checkpoint_directory
 from evaluation import samples as evaluation_samples
 from evaluation import uncertainty
 from evaluation.samples import Samples, collect
-from food_data import embedding_store, framing, image_placement, npz_dataset, splits
+from food_data import framing, image_placement, npz_dataset, splits
 from tests.evaluation import agents
-
-EMBEDDINGS = pathlib.Path(__file__).resolve().parents[2] / "embeddings"
 
 
 def test_a_split_gives_samples_and_those_that_trained(tmp_path):
@@ -97,34 +93,6 @@ def test_pictures_that_calibrated_are_left_out_with_all_their_samples_and_crops(
     assert crops.without(crops.picture_ids[1:2]).tolist() == [False, False, True]
     with pytest.raises(ValueError, match="fitted to the pictures of all of these 3 samples"):
         crops.without(crops.picture_ids)
-
-
-def read(photos, resize, *more):
-    """A checkpoint directory with embeddings only, and a CSV of two motions on one photo."""
-    assert cv2.imwrite(str(photos / "plate.png"), np.full((100, 200, 3), 90, np.uint8))
-    lines = "image,food,action,x1,y1,x2,y2\nplate.png,banana,skewering,0,50,100,50\n"
-    (photos / "motions.csv").write_text(f"{lines}plate.png,grape,skewering,100,50,200,50\n")
-    flags = ["--checkpoint_dir", str(EMBEDDINGS.parent), "--annotation_format", "csv"]
-    flags += ["--annotations", str(photos / "motions.csv"), "--units", "pixels", *more]
-    args = evaluation_samples.parse(evaluation_samples.parser(""), flags)
-    args.split = "all"
-    store = embedding_store.EmbeddingStore.load(EMBEDDINGS)
-    contents = checkpoint_directory.Contents(
-        EMBEDDINGS.parent, {"resize": resize}, "", store, None, ""
-    )
-    return evaluation_samples.read(args, contents)
-
-
-def test_photographs_become_square_as_the_checkpoint_knows_it(tmp_path):
-    found = read(tmp_path, "stretch")
-    np.testing.assert_allclose(found.labels, [[0, 0.5, 0.5, 0.5], [0.5, 0.5, 1, 0.5]], atol=0.01)
-    assert found.names("food_types").tolist() == ["banana", "grape"]
-    assert len(set(found.pictures)) == 1
-    assert read(tmp_path, "stretch", "--resize", "letterbox").dataset.resize == "letterbox"
-    with pytest.raises(ValueError, match="how its pictures became square.*"):
-        read(tmp_path, None)
-    with pytest.raises(SystemExit):
-        read(tmp_path, "stretch", "--colour", "red")
 
 
 class DotAgent:
