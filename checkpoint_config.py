@@ -1,8 +1,7 @@
 """The gin configuration that came with a checkpoint, read as data.
 
-Gin files can import modules, include other files and call functions, so whoever writes one runs
-code on the machine that parses it. A checkpoint is often somebody else's. Of its `config.gin` only
-literals for the settings of a model are taken:
+Gin files can import modules and call functions: whoever writes one runs code on the machine that
+parses it. A checkpoint is often somebody else's. Of its `config.gin` only literals are taken:
 
     Transformer.num_layers = 4            taken
     width = 48                            a macro that is a literal, taken
@@ -58,10 +57,7 @@ _LENGTHS = (
 )
 # gin reads strings that follow each other again with each one more.
 _MAX_CHARACTERS, _MAX_QUOTES, _MAX_VALUES = 200_000, 2000, 20_000
-
-
-class ConfigError(ValueError):
-    """A configuration is not what a checkpoint may bring along, or gin cannot read it."""
+_UNREADABLE = (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError)
 
 
 class _Macro(str):
@@ -70,51 +66,41 @@ class _Macro(str):
 
 class _LiteralsOnly(config_parser.ParserDelegate):
     def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> None:
-        raise ConfigError(f"a literal, got the reference @{scoped_configurable_name}")
+        raise ValueError(f"got the reference @{scoped_configurable_name}")
 
     def macro(self, macro_name: str) -> _Macro:
         return _Macro(macro_name)
 
 
 def literals(text: str) -> dict[str, object]:
-    """{'Transformer.num_layers': 4} of a configuration; ConfigError for anything but literals."""
+    """{'Transformer.num_layers': 4} of a configuration; raises for anything but literals."""
     quotes = text.count("'") + text.count('"')
     if len(text) > _MAX_CHARACTERS or quotes > _MAX_QUOTES:
         limits = f"{_MAX_CHARACTERS:,} characters and {_MAX_QUOTES} quotation marks"
-        raise ConfigError(f"at most {limits}, got {len(text):,} and {quotes}")
+        raise ValueError(f"at most {limits}, got {len(text):,} and {quotes}")
     found: dict[str, object] = {}
     macros: dict[str, object] = {}
-    try:
-        for one in config_parser.ConfigParser(text, _LiteralsOnly()):
-            if isinstance(one, config_parser.ImportStatement):
-                if one.module not in _KNOWN_IMPORTS:
-                    raise ConfigError(f"no import, got {one.format()!r}")
-            elif isinstance(one, config_parser.IncludeStatement):
-                raise ConfigError(f"no include, got {one.filename!r}")
-            elif isinstance(one, config_parser.BindingStatement):
-                if one.arg_name:
-                    scope = f"{one.scope}/" if one.scope else ""
-                    found[f"{scope}{one.selector}.{one.arg_name}"] = one.value
-                else:
-                    macros[one.selector] = one.value
-        left = iter(range(_MAX_VALUES))
-        return {name: _resolved(value, macros, left) for name, value in found.items()}
-    except RecursionError as error:
-        raise ConfigError("fewer levels of nesting, and no macro that names itself") from error
-    except (SyntaxError, ValueError, TypeError, tokenize.TokenError) as error:
-        reason = str(error).strip().splitlines()[0]
-        what = "" if isinstance(error, ConfigError) else "literals, got what is none: "
-        raise ConfigError(what + reason) from error
+    for one in config_parser.ConfigParser(text, _LiteralsOnly()):
+        if isinstance(one, config_parser.IncludeStatement):
+            raise ValueError(f"got the include {one.filename!r}")
+        if isinstance(one, config_parser.ImportStatement) and one.module not in _KNOWN_IMPORTS:
+            raise ValueError(f"got {one.format()!r}")
+        if isinstance(one, config_parser.BindingStatement):
+            scope = f"{one.scope}/" if one.scope else ""
+            name = f"{scope}{one.selector}.{one.arg_name}" if one.arg_name else one.selector
+            (found if one.arg_name else macros)[name] = one.value
+    left = iter(range(_MAX_VALUES))
+    return {name: _resolved(value, macros, left) for name, value in found.items()}
 
 
 def _resolved(value: object, macros: dict[str, object], left: Iterator[int]) -> object:
     """A value with literals in the place of macros; one that names itself is a RecursionError.
     `left` ends when there are too many: a few macros of macros make billions."""
     if next(left, None) is None:
-        raise ConfigError(f"at most {_MAX_VALUES:,} values, got more")
+        raise ValueError(f"at most {_MAX_VALUES:,} values, got more")
     if isinstance(value, _Macro):
         if value not in macros:
-            raise ConfigError(f"a macro of this file, got %{value}")
+            raise ValueError(f"got the unknown macro %{value}")
         return _resolved(macros[value], macros, left)
     if isinstance(value, dict):
         pairs = value.items()
@@ -125,18 +111,11 @@ def _resolved(value: object, macros: dict[str, object], left: Iterator[int]) -> 
 
 
 def apply(text: str, name: object, trusted: bool, lengths: Collection[int]) -> None:
-    """Puts a configuration into force in the place of what gin holds.
+    """Puts a configuration into force in the place of what gin holds, but for the file that a
+    network would start from: weights follow from a checkpoint.
 
-    Weights follow from a checkpoint, so the file that a network would start from is not read.
-
-    Args:
-        text: of the file.
-        name: of the file, for errors.
-        trusted: whether gin may run what the file says; else only literals are taken.
-        lengths: of all axes of the weights, which literals have to agree with.
-
-    Raises:
-        ConfigError: says what was expected; gin then holds nothing.
+    `trusted` lets gin run what the file `name` says; else only literals are taken, which have to
+    agree with the `lengths` of all axes of the weights. Raises ValueError; gin then holds nothing.
     """
     import agent_wrapper  # noqa: F401  Registers what may be bound.
 
@@ -151,19 +130,20 @@ def apply(text: str, name: object, trusted: bool, lengths: Collection[int]) -> N
             owner = parameter.partition(".")[0]
             if owner in TRAINING or _RETIRED.get(parameter, "") in (None, str(value)):
                 continue
-            if parameter in _RETIRED:
-                raise ConfigError(f"{parameter} = {_RETIRED[parameter]}, got {value!r}")
-            if owner not in MODEL:
-                raise ConfigError(f"settings of {', '.join(MODEL)}; got {parameter}")
             limit = _LARGEST.get(parameter, _LARGEST_OTHER)
-            if isinstance(value, (int, float)) and not abs(value) <= limit:
-                raise ConfigError(f"{parameter} of at most {limit}, got {value}")
-            if parameter in _LENGTHS and value not in lengths:
-                raise ConfigError(f"{parameter} that some axis of the weights has, got {value!r}")
+            for wrong, expected in (
+                (parameter in _RETIRED, f"the value {_RETIRED.get(parameter)}"),
+                (owner not in MODEL, f"settings of {', '.join(MODEL)}"),
+                (isinstance(value, (int, float)) and not abs(value) <= limit, f"at most {limit}"),
+                (parameter in _LENGTHS and value not in lengths, "the length of some axis"),
+            ):
+                if wrong:
+                    raise ValueError(f"{expected}, got {parameter} = {value!r:.80}")
             gin.bind_parameter(parameter, value)
         gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
-    except (ValueError, SyntaxError, OSError, ImportError) as error:
+    except (*_UNREADABLE, OSError, ImportError) as error:
         gin.clear_config()
-        what = "a configuration that gin can read; " if trusted else ""
+        what = "what gin can read" if trusted else "literals for the settings of a model"
         way_out = "" if trusted else ". If you trust its origin, --trust_config lets gin run it"
-        raise ConfigError(f"{name}: expected {what}{error}{way_out}.") from error
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{name}: expected {what}: {reason}{way_out}.") from error

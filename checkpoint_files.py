@@ -31,10 +31,6 @@ class CheckpointLoadError(ValueError):
     its old weights."""
 
 
-class CheckpointNotFoundError(CheckpointLoadError, FileNotFoundError):
-    """There is no checkpoint at the path."""
-
-
 def resolve_prefix(path: str | os.PathLike) -> str:
     """The prefix that `path` means: what stands before `.index` and `.data-00000-of-00001`.
 
@@ -47,11 +43,10 @@ def resolve_prefix(path: str | os.PathLike) -> str:
         runs/7/best_checkpoint    -> runs/7/best_checkpoint-3  the highest number of that stem
 
     A directory without state file means its newest index, or the policy that TF-Agents has saved
-    there. Raises CheckpointNotFoundError, which says what is there instead, and CheckpointLoadError
-    for a file of another kind.
+    there. Raises CheckpointLoadError, which says what is there instead.
     """
     if not os.fspath(path):
-        raise CheckpointNotFoundError("Checkpoint: expected a path, got an empty one.")
+        raise CheckpointLoadError("Checkpoint: expected a path, got an empty one.")
     atomic_files.check_local(path, "Checkpoint")
     given = pathlib.Path(path)
     prefix = given.parent / re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", given.name)
@@ -62,8 +57,7 @@ def resolve_prefix(path: str | os.PathLike) -> str:
     if given.is_file() and prefix == given:
         refuse_pointer(given)
         raise CheckpointLoadError(
-            "Checkpoint: expected a prefix, that is a path without .index, or a directory; got the "
-            f"file {given}. EfficientNetEncoder.imagenet_weights_file takes those of Keras (.h5)."
+            f"Checkpoint: expected a directory, or a path without .index, got the file {given}."
         )
     if of_stem := numbered(given.parent, given.name):
         return str(of_stem[-1])
@@ -72,7 +66,7 @@ def resolve_prefix(path: str | os.PathLike) -> str:
     way_out = f" A checkpoint is two files: copy {prefix.name}.index too." if has_data else ""
     if "rt1" in str(given).lower():
         way_out += f" {PUBLIC_CHECKPOINTS}"
-    raise CheckpointNotFoundError(
+    raise CheckpointLoadError(
         f"Checkpoint: there is no {prefix}.index. {_contents(folder)}{way_out}"
     )
 
@@ -117,7 +111,7 @@ def _latest(directory: pathlib.Path) -> pathlib.Path:
         for prefix in (directory / named.name, named):
             if _has_index(prefix):
                 return prefix
-        raise CheckpointNotFoundError(
+        raise CheckpointLoadError(
             f"Checkpoint: the state file {directory / 'checkpoint'} names {named.name!r}, but "
             f"there is no {named.name}.index. {_contents(directory)} Give one of them as a prefix."
         )
@@ -127,7 +121,7 @@ def _latest(directory: pathlib.Path) -> pathlib.Path:
     exported = directory / "variables" / "variables"
     if (directory / "policy_specs.pbtxt").is_file() and _has_index(exported):
         return exported
-    raise CheckpointNotFoundError(
+    raise CheckpointLoadError(
         "Checkpoint: expected a directory with a checkpoint (*.index) or a SavedModel with "
         f"policy_specs.pbtxt, got {directory}. {_contents(directory)}"
     )
@@ -148,8 +142,8 @@ def some(names: Sequence[str], most: int) -> str:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class TensorInfo:
-    """A tensor in a file or a variable in a model, without its values; `name` is the checkpoint
-    name without `/.ATTRIBUTES/VARIABLE_VALUE`, `dtype` such as 'float32'."""
+    """A tensor in a file or a variable in a model, without its values; its name is the checkpoint's
+    without `/.ATTRIBUTES/VARIABLE_VALUE`."""
 
     name: str
     shape: tuple[int, ...]
@@ -179,27 +173,17 @@ class TensorFile:
 
         self.prefix = prefix
         self._failures = (tf.errors.OpError, RuntimeError, IndexError)
-        index, path = pathlib.Path(f"{prefix}.index"), pathlib.Path(prefix)
-        refuse_pointer(index)
-        found = sorted(path.parent.glob(f"{glob.escape(path.name)}.data-?????-of-?????"))
-        count = int(found[-1].name[-5:]) if found else 1
-        shards = [f"{path.name}.data-{i:05d}-of-{count:05d}" for i in range(count)]
-        missing = [name for name in shards if not (path.parent / name).is_file()]
-        if missing:
-            absent = ", ".join(missing)
-            raise CheckpointLoadError(
-                f"Checkpoint: {index} is there, but not all of its data: missing {absent}."
-            )
-        for name in shards:
-            refuse_pointer(path.parent / name)
+        path = pathlib.Path(prefix)
+        files = files_of(path)
+        for file in files:
+            refuse_pointer(file)
         # TensorFlow takes *, ?, [ and \\ in a path for a pattern.
         self._folder = None
         if re.search(r"[*?\[\]{}\\]", prefix):
             self._folder = tempfile.TemporaryDirectory(prefix="checkpoint-")
             prefix = os.path.join(self._folder.name, "ckpt")
-            for name in (index.name, *shards):
-                target = (path.parent / name).absolute()
-                os.symlink(target, prefix + name.removeprefix(path.name))
+            for file in files:
+                os.symlink(file.absolute(), prefix + file.name.removeprefix(path.name))
         try:
             self._reader = tf.train.load_checkpoint(prefix)
             shapes = self._reader.get_variable_to_shape_map()
@@ -207,12 +191,10 @@ class TensorFile:
             keys = {key.removesuffix(VARIABLE_SUFFIX): key for key in sorted(shapes)}
             renamed = saved_models.names(self.prefix, keys)
         except self._failures as error:
+            what = f"expected the index of a TensorFlow checkpoint, got {self.prefix}.index"
             raise CheckpointLoadError(
-                f"Checkpoint: expected the index of a TensorFlow checkpoint, got {index}, which "
-                f"cannot be read ({error}). Copy it again."
+                f"Checkpoint: {what}, which cannot be read: {error}"
             ) from error
-        except ValueError as error:
-            raise CheckpointLoadError(f"Checkpoint: {error}") from error
         self.num_numbered = len(renamed)
         self._keys = dict(sorted((renamed.get(name, name), key) for name, key in keys.items()))
         self.tensors = {
@@ -239,18 +221,17 @@ class TensorFile:
         except self._failures as error:
             # The reader raises IndexError where the file ends too soon.
             why = "the data is cut off" if isinstance(error, IndexError) else error
-            raise CheckpointLoadError(
-                f"Checkpoint: {name} in {self.prefix} cannot be read: {why}. Copy both files again."
-            ) from error
+            what = f"Checkpoint: {name} in {self.prefix} cannot be read"
+            raise CheckpointLoadError(f"{what}: {why}. Copy both files again.") from error
 
     def read_finite(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """All values at once, so that nothing is assigned before everything has been read."""
         values = {name: self.read(name) for name in names}
-        bad = []
-        for name, value in values.items():
-            if np.issubdtype(value.dtype, np.inexact) and not np.isfinite(value).all():
-                num_bad = value.size - np.count_nonzero(np.isfinite(value))
-                bad.append(f"{name} ({num_bad} of {value.size})")
+        bad = [
+            f"{name} ({value.size - np.count_nonzero(np.isfinite(value))} of {value.size})"
+            for name, value in values.items()
+            if np.issubdtype(value.dtype, np.inexact) and not np.isfinite(value).all()
+        ]
         if bad:
             raise CheckpointLoadError(
                 f"Checkpoint: {self.prefix}: expected finite values, got NaN or infinite ones in "

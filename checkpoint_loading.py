@@ -55,31 +55,19 @@ OTHER_HEAD_OR_LENGTH = {
 }
 # The agent's optimizer, one at the top level, slots of older Keras optimizers, the step counter.
 _TRAINING_STATE = (
-    "agent/_actor_optimizer/*",
-    "optimizer/*",
-    "*/.OPTIMIZER_SLOT/*",
-    "global_step",
-    "train_step",  # This and the next are in a policy's SavedModel.
-    "metadata/*",
+    *("agent/_actor_optimizer/*", "optimizer/*", "*/.OPTIMIZER_SLOT/*", "global_step"),
+    *("train_step", "metadata/*"),  # Of a policy's SavedModel.
 )
 _KINDS = ("missing", "unexpected", "mismatch")
 _MAX_LISTED = 20
-
-
-class CheckpointMismatchError(CheckpointLoadError):
-    """Model and file differ in more than the caller allowed; `report` has every difference."""
-
-    def __init__(self, message: str, report: LoadReport):
-        super().__init__(message)
-        self.report = report
 
 
 # Names.
 
 
 def variables_by_checkpoint_name(model: tf.Module) -> dict[str, tf.Variable]:
-    """{'agent/_actor_network/_transformer/_token_emb/bias': variable} of an agent or its network:
-    the checkpoint name without its suffix, which is how reports and patterns name variables."""
+    """{checkpoint name: variable} of an agent or its network, without the name's suffix, which is
+    how reports and patterns name variables."""
     import sequence_agent
 
     root = "agent" if hasattr(model, "_actor_network") else NETWORK_ROOT
@@ -87,12 +75,8 @@ def variables_by_checkpoint_name(model: tf.Module) -> dict[str, tf.Variable]:
 
 
 def map_model_name_to_checkpoint_name(model: tf.Module) -> dict[str, str]:
-    """{model name: checkpoint name} of every variable of an agent or of its network.
-
-    A model name is the variable's path of attributes from `model` (`_transformer/_token_emb/bias`),
-    never Keras' name; a checkpoint name is a key of `tf.train.load_checkpoint(...)`. Both are the
-    same whatever else the process has built.
-    """
+    """{model name: checkpoint name} of every variable of an agent or of its network, as shown
+    above; the same whatever else the process has built."""
     import sequence_agent
 
     paths, names = sequence_agent.variables_by_path(model), variables_by_checkpoint_name(model)
@@ -112,14 +96,6 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 # What a load does, and what it refuses.
 
 
-class Mismatch(typing.NamedTuple):
-    """A variable that model and file both have, in different shapes or dtypes."""
-
-    name: str
-    model: TensorInfo
-    file: TensorInfo
-
-
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
     """A model beside a checkpoint: every variable and every entry is in one of the lists."""
@@ -128,7 +104,7 @@ class LoadReport:
     loaded: tuple[TensorInfo, ...]  # in both, equal in shape and dtype
     missing: tuple[TensorInfo, ...]  # in the model, not in the file
     unexpected: tuple[TensorInfo, ...]  # in the file, not in the model
-    mismatched: tuple[Mismatch, ...]  # in both, but different
+    mismatched: tuple[tuple[TensorInfo, TensorInfo], ...]  # in both, but different: model, file
     # In the file and known not to be asked for: object graph, counters, optimizer state.
     ignored: tuple[TensorInfo, ...]
     note: str = ""  # what is known of the weights
@@ -136,7 +112,7 @@ class LoadReport:
     @property
     def left_at_init(self) -> tuple[TensorInfo, ...]:
         """Variables of the model that keep the values they had: missing and mismatched ones."""
-        return tuple(sorted([*self.missing, *(pair.model for pair in self.mismatched)]))
+        return tuple(sorted([*self.missing, *(ours for ours, _ in self.mismatched)]))
 
     def __str__(self) -> str:
         lines = [f"Checkpoint {self.prefix}", f"{'':24}{'variables':>11}{'parameters':>15}"]
@@ -144,7 +120,7 @@ class LoadReport:
             ("in the model", (*self.loaded, *self.left_at_init)),
             ("loaded", self.loaded),
             ("missing in the file", self.missing),
-            ("mismatched", [pair.model for pair in self.mismatched]),
+            ("mismatched", [ours for ours, _ in self.mismatched]),
             ("left at init", self.left_at_init),
             ("unexpected in the file", self.unexpected),
             ("ignored in the file", self.ignored),
@@ -153,7 +129,7 @@ class LoadReport:
             lines.append(f"  {label:22}{len(infos):>11,}{parameters:>15,}")
         for items in (
             [f"  missing: {one.name}: expected {one}" for one in self.missing],
-            [f"  mismatched: {n}: expected {ours}, got {got}" for n, ours, got in self.mismatched],
+            [f"  mismatched: {a.name}: expected {a}, got {b}" for a, b in self.mismatched],
             [f"  unexpected: {one.name}: got {one}" for one in self.unexpected],
             [f"  ignored: {group}" for group in _groups(self.ignored)],
             [f"  note: {self.note}"] if self.note else [],
@@ -187,33 +163,31 @@ def _compare(
         loaded=tuple(ours for ours, theirs in pairs if ours == theirs),
         missing=tuple(model[name] for name in sorted(model.keys() - file.tensors.keys())),
         unexpected=tuple(unexpected),
-        mismatched=tuple(Mismatch(a.name, a, b) for a, b in pairs if a != b),
+        mismatched=tuple(pair for pair in pairs if pair[0] != pair[1]),
         ignored=tuple(ignored),
     )
 
 
 def _check(report: LoadReport, allowed: Mapping[str, Sequence[str]]) -> None:
     """Refuses what no pattern allows, and a file that has no variable of the network at all."""
-    in_both = (*report.loaded, *report.mismatched)
-    if not any(item.name.startswith(f"{NETWORK_ROOT}/") for item in in_both):
+    mismatched = [ours for ours, _ in report.mismatched]
+    if not any(one.name.startswith(f"{NETWORK_ROOT}/") for one in (*report.loaded, *mismatched)):
         found = ", ".join(_groups((*report.unexpected, *report.ignored))) or "nothing"
-        raise CheckpointMismatchError(
+        raise CheckpointLoadError(
             f"Checkpoint: {report.prefix} has no variable of this model: expected names that start "
-            f"with {NETWORK_ROOT}/, got {found}. Is it the checkpoint of another model?",
-            report,
+            f"with {NETWORK_ROOT}/, got {found}. Is it the checkpoint of another model?"
         )
     ways = []
-    for kind, items in zip(_KINDS, (report.missing, report.unexpected, report.mismatched)):
+    for kind, items in zip(_KINDS, (report.missing, report.unexpected, mismatched)):
         names = [item.name for item in items if not _matches(item.name, allowed[kind])]
         patterns = sorted({f"'*/{'/'.join(name.split('/')[-2:])}'" for name in names})
         ways += [f"allow_{kind}=[{checkpoint_files.some(patterns, 5)}]"] if patterns else []
     if ways:
-        raise CheckpointMismatchError(
+        raise CheckpointLoadError(
             f"Checkpoint: expected one that fits the model, got: {report}\nBuild the model (to "
             "resume, its optimizer and frozen layers too) with the config of the run that wrote it "
             f"or, for a partial load, allow the differences: {', '.join(ways)}. The model keeps "
-            "its old weights.",
-            report,
+            "its old weights."
         )
 
 
@@ -244,15 +218,12 @@ def custom_load_checkpoint(
         The report; also logged.
 
     Raises:
-        CheckpointLoadError: if the files are not a whole checkpoint, if anything differs that was
-            not allowed, or if values are not finite. The agent is unchanged.
+        CheckpointLoadError: a ValueError, if the files are not a whole checkpoint, if anything
+            differs that was not allowed, or if values are not finite. The agent is unchanged.
     """
     import sequence_agent
 
     allowed = dict(zip(_KINDS, (allow_missing, allow_unexpected, allow_mismatch)))
-    for kind, patterns in allowed.items():
-        if isinstance(patterns, str):
-            raise TypeError(f"allow_{kind}: expected a list of patterns, got {patterns!r} alone.")
     file = TensorFile(resolve_prefix(path))
     if restore_optimizer:
         agent.build_optimizer()
@@ -263,10 +234,7 @@ def custom_load_checkpoint(
     report = _compare(infos, file, restore_optimizer)
     _check(report, allowed)
     values = file.read_finite(info.name for info in report.loaded)
-    try:
-        note = saved_models.check(file.prefix, values, file.num_numbered)
-    except ValueError as error:
-        raise CheckpointLoadError(f"Checkpoint: {error}") from error
+    note = saved_models.check(file.prefix, values, file.num_numbered)
     report = dataclasses.replace(report, note=note)
     for name, value in values.items():
         variables[name].assign(value)
@@ -277,23 +245,31 @@ def custom_load_checkpoint(
 # The command line.
 
 
-def configure(args: argparse.Namespace, file: TensorFile) -> None:
-    """Sets gin up for the model of the checkpoint: as `args.config_file` says or, without one, the
-    config.gin beside it; then `args.gin_bindings`. CheckpointLoadError if there is neither file."""
-    import gin
+def load_agent(
+    path: str | os.PathLike,
+    config_file: str | None = None,
+    trust_config: bool = False,
+    **allowed: Sequence[str],
+) -> tuple[agent_wrapper.Agent, LoadReport]:
+    """A new agent with the weights of a checkpoint, built as a gin file says or, without one, the
+    config.gin beside it. Raises OSError or ValueError; `allowed` as in `custom_load_checkpoint`."""
+    import tensorflow as tf
 
+    import agent_wrapper
+
+    file = TensorFile(resolve_prefix(path))
     prefix = pathlib.Path(file.prefix)
     in_saved_model = prefix.parts[-2:] == ("variables", "variables")
-    beside = prefix.parents[1 if in_saved_model else 0] / "config.gin"
-    source = pathlib.Path(args.config_file or beside)
-    if source == beside and not beside.is_file():
+    source = pathlib.Path(config_file or prefix.parents[1 if in_saved_model else 0] / "config.gin")
+    if not config_file and not source.is_file():
         raise CheckpointLoadError(
-            f"Checkpoint: {file.prefix} has no config.gin beside it. Give --config_file, such as "
+            f"Checkpoint: {prefix} has no config.gin beside it. Give --config_file, such as "
             "configs/rt1main.gin; the shapes that checkpoint_loading.py --list shows tell which."
         )
-    trusted = args.trust_config or args.config_file is not None
+    trusted = trust_config or bool(config_file)
     checkpoint_config.apply(source.read_text(encoding="utf-8"), source, trusted, file.lengths)
-    gin.parse_config(args.gin_bindings)
+    agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
+    return agent, custom_load_checkpoint(agent, prefix, **allowed)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -308,29 +284,22 @@ def main(arguments: list[str] | None = None) -> int:
     add("--list", action="store_true", help="names and shapes; builds no model")
     add("--config_file", help="gin file of the model; unless given, config.gin beside it")
     add("--trust_config", action="store_true", help="let gin run the config.gin beside it")
-    bindings = "on top of the config, such as 'Transformer.num_layers = 8'; may be repeated"
-    add("--gin_bindings", action="append", default=[], help=bindings)
     for kind in _KINDS:
         pattern = "of variables, such as '*/_position_emb/kernel'; may be repeated"
         add(f"--allow_{kind}", action="append", default=[], metavar="PATTERN", help=pattern)
     args = parser.parse_args(arguments)
     try:
-        file = TensorFile(resolve_prefix(args.checkpoint_path))
         if args.list:
+            file = TensorFile(resolve_prefix(args.checkpoint_path))
             width = max(map(len, file.tensors), default=0)
             for info in file.tensors.values():
                 print(f"{info.name:{width}}  {info!s:28}{info.num_parameters:>12,}")
             print(f"Checkpoint {file.prefix}: {len(file.tensors)} entries")
             print("\n".join(f"  {group}" for group in _groups(file.tensors.values())))
             return 0
-        configure(args, file)
-        import tensorflow as tf
-
-        import agent_wrapper
-
-        agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
         allowed = {f"allow_{kind}": getattr(args, f"allow_{kind}") for kind in _KINDS}
-        print(custom_load_checkpoint(agent, file.prefix, **allowed))
+        how = (args.config_file, args.trust_config)
+        print(load_agent(args.checkpoint_path, *how, **allowed)[1])
     except (ValueError, OSError, SyntaxError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

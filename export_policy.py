@@ -7,9 +7,9 @@
 `saved_model` is what TF-Agents' `PolicySaver` writes, and clients of the public RT-1 SavedModels
 take: `action(time_step, policy_state)`, the public ones' 14 observations, of which 12 are ignored,
 `policy_specs.pbtxt`, and the public ones' numbers of the variables. `onnx` is one file,
-`policy.onnx`, with inputs and outputs named as in the specs; a state is zero at first, then the
-`next_...` of the step before. Beside either lie `export.json` (origin, names of the variables),
-`config.gin` of the model and, for food, the embeddings of the instructions.
+`policy.onnx`, with the names of the specs; a state is zero at first, then the `next_...` of the
+step before. Beside either lie `export.json` (origin, names of the variables), `config.gin` of the
+model and, for food, the embeddings of the instructions.
 
 What was written is compared with the checkpoint's own policy over an episode before the folder gets
 its name. Nothing is dropped out. Exit code 0: exported; 1: not, with the reason on stderr.
@@ -108,9 +108,8 @@ def _saved_model(
 
     policy = exported_policy(agent)
     variable = tf.Variable(json.dumps(metadata), trainable=False, name="metadata")
-    saver = policy_saver.PolicySaver(
-        policy, train_step=agent.global_step, metadata={"metadata": variable}
-    )
+    how = {"train_step": agent.global_step, "metadata": {"metadata": variable}}
+    saver = policy_saver.PolicySaver(policy, **how)
     paths = sequence_agent.variables_by_path(agent.network)
     # Number 0 is the step counter, which is saved as train_step.
     ordered = [paths[path] for path in saved_models.in_public_order(paths)]
@@ -169,9 +168,8 @@ def _onnx(agent: agent_wrapper.Agent, folder: pathlib.Path, metadata: dict[str, 
     onnx.helper.set_model_props(model, {"metadata": json.dumps(metadata)})
     onnx.checker.check_model(model)
     onnx.save(model, str(folder / "policy.onnx"))
-    session = onnxruntime.InferenceSession(
-        str(folder / "policy.onnx"), providers=["CPUExecutionProvider"]
-    )
+    how = {"providers": ["CPUExecutionProvider"]}
+    session = onnxruntime.InferenceSession(str(folder / "policy.onnx"), **how)
 
     def run(observation: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
         given = {name: np.asarray(value) for name, value in {**observation, **state}.items()}
@@ -187,9 +185,9 @@ WRITERS = {"saved_model": _saved_model, "onnx": _onnx}
 
 
 def check(agent: agent_wrapper.Agent, run: Run) -> float:
-    """Compares what an export answers with the agent's own policy, until the window has rolled: the
-    largest difference of an action. ValueError if an action or the state differs by more than
-    `TOLERANCE`, relative to 1 or to the largest value."""
+    """The largest difference of an action between an export and the agent's own policy, until the
+    window has rolled. ValueError if an action or the state differs by more than `TOLERANCE`,
+    relative to 1 or to the largest value."""
     import tensorflow as tf
     from tf_agents.trajectories import time_step
 
@@ -225,25 +223,22 @@ def run(args: argparse.Namespace) -> float:
         raise ValueError(f"--output_dir: expected a new folder, got {output}, which exists.")
     atomic_files.check_folder(output.absolute().parent, "--output_dir")
     import gin
-    import tensorflow as tf
 
-    import agent_wrapper
     import sequence_agent
 
+    how = {"config_file": args.config_file, "trust_config": args.trust_config}
     if (path / checkpoint_directory.METADATA_FILE).is_file():  # One of ours.
-        how = {"config_file": args.config_file, "trust_config": args.trust_config}
         agent, contents = checkpoint_directory.load(path, **how)
-        file, source = checkpoint_files.TensorFile(str(contents.prefix)), contents.metadata
+        prefix, source = contents.prefix, contents.metadata
     else:
-        file, source = checkpoint_files.TensorFile(checkpoint_files.resolve_prefix(path)), {}
-        checkpoint_loading.configure(args, file)
-        agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
-        print(checkpoint_loading.custom_load_checkpoint(agent, file.prefix))
+        agent, report = checkpoint_loading.load_agent(path, **how)
+        print(report)
+        prefix, source = pathlib.Path(report.prefix), {}
+    file = checkpoint_files.TensorFile(str(prefix))
     steps = [file.read(name) for name in ("global_step", "train_step") if name in file.tensors]
     agent.global_step.assign(steps[0] if steps else 0)
     paths = sequence_agent.variables_by_path(agent.network)
     values = {path: paths[path].numpy() for path in saved_models.in_public_order(paths)}
-    prefix = pathlib.Path(file.prefix)
     metadata = {
         "checkpoint": prefix.name,
         "train_step": agent.steps_done,
@@ -280,8 +275,6 @@ def main(arguments: list[str] | None = None) -> int:
     add("--format", choices=WRITERS, default="saved_model", help="default %(default)s")
     add("--config_file", help="gin file of the model; unless given, the checkpoint's own")
     add("--trust_config", action="store_true", help="let gin run the config.gin beside it")
-    bindings = "on top of the config of a public checkpoint; may be repeated"
-    add("--gin_bindings", action="append", default=[], help=bindings)
     args = parser.parse_args(arguments)
     try:
         worst = run(args)

@@ -263,18 +263,14 @@ def ask(name: str, policy: api_client.Policy, folder: pathlib.Path, settings: En
 
 
 class Ending:
-    """Says when a run is over: a signal has come, the server refuses the program itself, or five
-    questions in a row (or two of each thread, if that is more) had no answer or, before the first
-    answer, were refused in the same words though their pictures are sound: an unknown food."""
+    """Has a `reason` when a run gives up: the server refuses the program itself, or five pictures
+    in a row (or two of each thread, if that is more) had no answer or, before the first answer,
+    were refused in the same words though they are sound: an unknown food."""
 
-    def __init__(self, args: argparse.Namespace, signals: stop_signals.StopSignals) -> None:
-        self._signals, self._limit, self._folder = signals, max(5, 2 * args.workers), args.input_dir
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._limit, self._folder = max(5, 2 * args.workers), args.input_dir
         self._in_a_row, self._last = 0, None
         self.reason, self.has_answers = "", False
-
-    def is_over(self) -> bool:
-        """Whether to ask no more."""
-        return bool(self.reason) or self._signals.received is not None
 
     def note(self, entry: Entry) -> None:
         """Takes an answer or a failure into account."""
@@ -300,7 +296,7 @@ def run(
 ) -> dict[str, Any]:
     """Asks about a folder, with a policy for each thread, and writes the files; returns what the
     JSON holds. Raises Preempted, JournalError, ApiError, OSError or ValueError."""
-    started, ending, mine = time.monotonic(), Ending(args, signals), threading.local()
+    started, ending, mine = time.monotonic(), Ending(args), threading.local()
     with contextlib.ExitStack() as stack:
         policies = [stack.enter_context(open_policy()) for _ in range(args.workers)]
         signals.check()
@@ -320,7 +316,7 @@ def run(
         logging.info("%d of %d questions are in the journal", from_journal, len(names))
 
         def ask_one(name: str) -> Entry | None:
-            if ending.is_over():
+            if ending.reason or signals.received:
                 return None
             entry = ask(name, mine.policy, args.input_dir, header["settings"])
             append(entry)

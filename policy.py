@@ -4,9 +4,8 @@
     policy.predict("plate.jpg", "skewering", "strawberry").pixels.start_x
     policy.predict_batch("plate.jpg", "skewering", "strawberry", batch_size=32).statistics
 
-The calls are those of `api_client.Policy`. What a server does between a request and its answer
-happens here in the same order, by the same functions: checks (`schemas`), then `Predictor.answer`.
-Two things differ: there is no request id, and no limit to a file's bytes.
+The calls are those of `api_client.Policy`; checks (`schemas`) and answers (`Predictor.answer`) are
+those of the server. There is no request id, and no limit to a file's bytes.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class CheckpointPolicy(api_client.Policy):
         return cls(predictor)
 
     def model_version(self) -> str:
-        """Names the checkpoint, as its server would."""
+        """Names the checkpoint."""
         return self._predictor.version
 
     def available_combinations(self) -> list[tuple[str, str]]:

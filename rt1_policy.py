@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
-import argparse
 import os
 import pathlib
 from typing import Any
@@ -23,7 +22,6 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step
 
 import agent_wrapper
-import checkpoint_files
 import checkpoint_loading
 import policy_specs
 
@@ -53,12 +51,8 @@ class RT1Policy:
     ) -> RT1Policy:
         """Loads a public RT-1 checkpoint; without a gin file as the config.gin beside it says.
         Raises OSError or ValueError if it cannot be loaded."""
-        file = checkpoint_files.TensorFile(checkpoint_files.resolve_prefix(checkpoint_path))
-        args = argparse.Namespace(config_file=config_file, trust_config=False, gin_bindings=[])
-        checkpoint_loading.configure(args, file)
-        agent = agent_wrapper.Agent(tf.keras.optimizers.Adam())
-        checkpoint_loading.custom_load_checkpoint(agent, file.prefix)
-        return cls(agent, pathlib.Path(file.prefix).name)
+        agent, report = checkpoint_loading.load_agent(checkpoint_path, config_file)
+        return cls(agent, pathlib.Path(report.prefix).name)
 
     def warm_up(self) -> None:
         """Traces the step, so that the first episode does not wait."""

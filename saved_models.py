@@ -56,9 +56,9 @@ def exported(prefix: str | os.PathLike[str]) -> dict[str, object] | None:
     try:
         contents = json.loads(path.read_text(encoding="utf-8"))
         contents["variables"] = {n: int(number) for n, number in contents["variables"].items()}
+        return contents
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected what export_policy.py writes, got {error!r}") from error
-    return contents
 
 
 def _known(prefix: str, count: int) -> dict[str, dict[str, int]]:
@@ -66,8 +66,7 @@ def _known(prefix: str, count: int) -> dict[str, dict[str, int]]:
     export = exported(prefix)
     if export is None:
         return {model: sums for model, sums in _public().items() if len(sums) == count}
-    if len(export["variables"]) != count:
-        got = len(export["variables"])
+    if (got := len(export["variables"])) != count:
         raise ValueError(f"{prefix}: {EXPORT_FILE}: expected {count} names of variables, got {got}")
     return {"export": export["variables"]}
 
@@ -101,13 +100,8 @@ def checksums(values: Mapping[str, np.ndarray]) -> dict[str, int]:
 def check(prefix: str, values: Mapping[str, np.ndarray], count: int) -> str:
     """Compares values with those that were released or exported; what is to be said about them.
 
-    Args:
-        prefix: of a checkpoint, or of the variables of a SavedModel.
-        values: {'agent/_actor_network/...': values} that were read.
-        count: of numbered variables; 0 for a checkpoint, which has names of its own.
-
-    Raises:
-        ValueError: if variables of a SavedModel hold each other's values.
+    `values` are those of 'agent/_actor_network/...' variables; `count` is that of numbered ones, 0
+    for a checkpoint, which has names of its own. ValueError if variables hold each other's values.
     """
     models = _known(prefix, count) if count else {"rt1main": _public()["rt1main"]}
     named = {name.removeprefix(_NETWORK): value for name, value in values.items()}

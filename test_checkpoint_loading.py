@@ -8,7 +8,6 @@ Despite its name it holds no tests: those are in `tests/test_checkpoint_loading.
 from checkpoint_loading import (  # noqa: F401
     OTHER_HEAD_OR_LENGTH,
     CheckpointLoadError,
-    CheckpointMismatchError,
     LoadReport,
     custom_load_checkpoint,
     map_checkpoint_name_to_model_name,

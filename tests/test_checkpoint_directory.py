@@ -155,18 +155,21 @@ def test_damaged_directories(written, name, change, error, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import payload", "no import, got 'import payload'"),
-        ("include 'other.gin'", "no include"),
-        ("Transformer.num_layers = @payload.run()", "a literal, got the reference @payload.run"),
-        ("a = @payload.run()\nTransformer.num_layers = %a", "a literal, got the reference"),
+        ("import payload", "got 'import payload'"),
+        ("include 'other.gin'", "got the include 'other.gin'"),
+        ("Transformer.num_layers = @payload.run()", "got the reference @payload.run"),
+        ("a = @payload.run()\nTransformer.num_layers = %a", "got the reference"),
         ("evil/Transformer.num_layers = 3", "got evil/Transformer.num_layers"),
         ("tf_agents.utils.common.save_spec.file_path = 'ran'", "got tf_agents.utils"),
-        ("DropoutSettings.at_inference = True", "at_inference = False, got True"),
-        ("TransformerNetwork.action_order = " + "[" * 50_000, "fewer levels|literals"),
-        ("a = %a\nTransformer.num_layers = %a", "no macro that names itself"),
-        ("Transformer.num_layers = 9999", "of at most 200, got 9999"),
-        ("Transformer.key_dim = 777", "some axis of the weights has, got 777"),
-        ("a =", "literals, got what is none"),
+        (
+            "DropoutSettings.at_inference = True",
+            "the value False, got DropoutSettings.at_inference = True",
+        ),
+        ("TransformerNetwork.action_order = " + "[" * 50_000, "literals"),
+        ("a = %a\nTransformer.num_layers = %a", "recursion"),
+        ("Transformer.num_layers = 9999", "at most 200, got Transformer.num_layers = 9999"),
+        ("Transformer.key_dim = 777", "length of some axis, got Transformer.key_dim = 777"),
+        ("a =", "literals for the settings"),
     ],
 )
 def test_a_configuration_is_data(text, message):

@@ -140,7 +140,7 @@ def test_export_then_import_is_bit_equal_and_notices_exchanged_variables(rt1, tm
     values[one], values[other] = values[other], values[one]
     files.write_values(prefix, values)
     message = "_layers/0/ff/kernel holds those of _transformer/_layers/1/ff/kernel"
-    with pytest.raises(LoadError, match=message):
+    with pytest.raises(ValueError, match=message):
         checkpoint_loading.custom_load_checkpoint(loaded, copy)
     assert small_model.same(small_model.values(loaded.network.variables), expected)
 
