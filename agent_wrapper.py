@@ -33,7 +33,7 @@ class Agent(tf.Module):
         optimizer: that of the network.
         dropout_settings: all dropout rates.
         sequence_agent: the TF-Agents agent: loss, train, policy.
-        loss_function: `sequence_agent.loss`, without dropout, as a `tf.function`.
+        loss_function: `sequence_agent.loss`, without dropout, traced.
         global_step: int64 variable, train steps done.
         has_distributions: whether answers are drawn from distributions over tokens.
         action_coding: what the tokens stand for, see `RT1ActionTokenizer`.
@@ -134,9 +134,8 @@ class Agent(tf.Module):
         steps = self.network.time_sequence_length
         if policy_specs.ACTION_KEY not in self._action_keys or steps > 1:
             raise ValueError(
-                "Agent.forward: answers with execution parameters from one image; this agent has "
-                f"the actions {self._action_keys} and time_sequence_length {steps}: use "
-                "sequence_agent.policy."
+                "Agent.forward: expected execution parameters from one image, got the actions "
+                f"{self._action_keys}, time_sequence_length {steps}: use sequence_agent.policy."
             )
         return self._functions[image_dtype]
 
@@ -173,44 +172,38 @@ class Agent(tf.Module):
         self,
         image: np.ndarray | tf.Tensor,
         embedding: np.ndarray | tf.Tensor,
-        *,
-        dropout: str = "off",
-        num_samples: int | None = None,
-        seed: int | None = None,
+        **sampling: object,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What `forward` answers, and the distributions of the tokens behind it, in one pass.
-
-        Arguments and errors are those of `forward`; an agent that regresses coordinates has none.
-
-        Returns:
-            float32 [B, 4], and probabilities float32 [B, 4, vocab_size] of the four tokens, which
-            mean what `action_coding` says and sum to 1 over the last axis; with num_samples,
-            [S, B, 4] and [S, B, 4, vocab_size].
-        """
+        """What `forward` answers to the same arguments, and in the same pass probabilities float32
+        [B, 4, vocab_size], or [S, B, 4, vocab_size], of the four tokens, which mean what
+        `action_coding` says; ValueError for an agent that regresses coordinates."""
         if not self.has_distributions:
             raise prediction_functions.no_distributions()
-        found = self._answers_and_outputs(image, embedding, dropout, num_samples, seed)
-        return found[0], tf.nn.softmax(found[1])
+        answers, outputs = self._answers_and_outputs(image, embedding, **sampling)
+        return answers, tf.nn.softmax(outputs)
 
     def _answers_and_outputs(
         self,
         image: np.ndarray | tf.Tensor,
         embedding: np.ndarray | tf.Tensor,
-        dropout: str,
-        num_samples: int | None,
-        seed: int | None,
+        dropout: str = "off",
+        num_samples: int | None = None,
+        seed: int | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         self.prediction_functions()  # Refuses an agent that cannot answer.
         prediction_functions.check_sampling(dropout, num_samples, seed)
         image, embedding = tf.convert_to_tensor(image), tf.convert_to_tensor(embedding)
-        got = [f"{one.dtype.name} {one.shape.as_list()}" for one in (image, embedding)]
-        batch = image.shape.as_list()[:1]
+        batch = image.shape[:1]
         shapes = [[*batch, *self._image_shape], [*batch, policy_specs.EMBEDDING_SIZE]]
-        kinds = ("uint8", "float32") if image.dtype == tf.uint8 else ("float32", "float32")
-        if got != [f"{kind} {shape}" for kind, shape in zip(kinds, shapes)]:
+        if (
+            [list(image.shape), list(embedding.shape)] != shapes
+            or image.dtype not in self._functions
+            or embedding.dtype != tf.float32
+        ):
             raise ValueError(
                 f"Agent.forward: expected images uint8 or float32 {shapes[0]} and embeddings "
-                f"float32 {shapes[1]}, got {got[0]} and {got[1]}."
+                f"float32 {shapes[1]}, got {image.dtype.name} {list(image.shape)} and "
+                f"{embedding.dtype.name} {list(embedding.shape)}."
             )
         answer = self._functions[image.dtype].answers[dropout]
         if dropout == "off":

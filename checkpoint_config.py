@@ -41,8 +41,14 @@ _KNOWN_IMPORTS = ("food_data.augmentation", "food_data.framing", "food_data.pipe
 # Of earlier versions, and the one value that is still what the network does; None if none matters.
 _RETIRED = {
     "DropoutSettings.at_inference": "False",
+    "DropoutSettings.action_embedding": "0.0",
+    "DropoutSettings.spatial": "0.0",
+    "DropoutSettings.token_learner": "0.0",
+    "DropoutSettings.top": "0.0",
+    "DropoutSettings.transformer_embedding": "0.0",
     "FilmEfficientNet.lean_training": None,
     "RT1ImageTokenizer.use_token_learner": "True",
+    "TokenLearner.hidden_size": "64",
     "TransformerNetwork.action_order": "None",
     "target_distribution.truncation_bins": None,
 }
@@ -51,9 +57,8 @@ _LARGEST = {"FilmEfficientNet.width": 4, "FilmEfficientNet.depth": 4, "Transform
 _LARGEST_OTHER = 8192
 # Lengths of axes of the weights.
 _LENGTHS = (
-    *("RT1ActionTokenizer.vocab_size", "TokenLearner.hidden_size", "TokenLearner.num_tokens"),
-    *("Transformer.feed_forward_size", "Transformer.key_dim", "Transformer.num_heads"),
-    "TransformerNetwork.token_embedding_size",
+    *("RT1ActionTokenizer.vocab_size", "TokenLearner.num_tokens", "Transformer.feed_forward_size"),
+    *("Transformer.key_dim", "Transformer.num_heads", "TransformerNetwork.token_embedding_size"),
 )
 # gin reads strings that follow each other again with each one more.
 _MAX_CHARACTERS, _MAX_QUOTES, _MAX_VALUES = 200_000, 2000, 20_000

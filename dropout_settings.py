@@ -2,8 +2,7 @@
 
 Dropout is an argument of a call here, never a state: `seed=None` means off, a seed [2] means on and
 says which units drop. The same seed gives the same units, which makes a resumed run equal to an
-undisturbed one and a stochastic prediction repeatable. BatchNorm's mode is a separate argument
-everywhere.
+undisturbed one and a stochastic prediction repeatable. BatchNorm's mode is a separate argument.
 
 Example: rate 0.1, seed (7, 0) on a vector of ten ones gives zeros in the third and the fifth place
 and eight entries of 1 / 0.9 = 1.11, the same ones at every call.
@@ -28,14 +27,6 @@ class DropoutSettings:
     # Of a whole residual branch, growing linearly with depth up to this value (stochastic depth,
     # arXiv 1603.09382), as EfficientNet does.
     backbone_drop_connect: float = 0.2
-    # Of a whole channel of the EfficientNet's output [B, H, W, C] (arXiv 1411.4280).
-    spatial: float = 0.0
-    top: float = 0.0  # of single entries of the encoder's output [B, H, W, D]
-    token_learner: float = 0.0  # of the hidden units of TokenLearner's MLP
-    # Of the final embeddings from which the action tokens are read. (RT-1 multiplies the embedded
-    # action tokens at the input by zero, so dropout there would do nothing.)
-    action_embedding: float = 0.0
-    transformer_embedding: float = 0.0  # of token + position, what enters the first layer
     transformer_attention: float = 0.1  # of the attention weights
     transformer_feed_forward: float = 0.1  # of the feed-forward output of each layer
 
@@ -43,11 +34,6 @@ class DropoutSettings:
         for name, rate in dataclasses.asdict(self).items():
             if not 0.0 <= rate < 1.0:
                 raise ValueError(f"DropoutSettings.{name}: expected a rate in [0, 1), got {rate}.")
-
-    @classmethod
-    def off(cls) -> DropoutSettings:
-        """All rates zero."""
-        return cls(*(0.0 for _ in dataclasses.fields(cls)))
 
 
 def dropout(

@@ -5,8 +5,8 @@ another way than RT-1's checkpoints. `tf-keras` is Keras 2; TensorFlow takes it 
 before TensorFlow is imported. So this is the first import of every program, of every package that
 uses TensorFlow (in its `__init__.py`), and of every other module that imports TensorFlow.
 
-At every start TensorFlow, TF-Agents and gym, which TF-Agents imports, write some lines to stderr
-that nobody here can act on. Those are left out one by one; warnings and errors still appear.
+What TensorFlow, TF-Agents and its gym write to stderr at every start, and nobody here can act on,
+is left out line by line; warnings and errors still appear.
 """
 
 import contextlib
@@ -19,10 +19,7 @@ from absl import logging as absl_logging
 
 _SWITCH = "TF_USE_LEGACY_KERAS"
 if "tensorflow" in sys.modules and os.environ.get(_SWITCH) not in ("1", "true", "True"):
-    raise ImportError(
-        "keras2: TensorFlow was imported before and has chosen Keras 3. Import keras2 first, or "
-        f"set {_SWITCH}=1 in the environment."
-    )
+    raise ImportError(f"TensorFlow has chosen Keras 3. Import keras2 first, or set {_SWITCH}=1.")
 os.environ[_SWITCH] = "1"
 # 1 leaves out notes, such as those about the processor and oneDNN; 0 shows them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")

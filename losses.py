@@ -38,8 +38,7 @@ def target_distribution(labels: tf.Tensor, vocab_size: int, std_bins: float = 0.
         raise ValueError(f"target_distribution: expected std_bins >= 0, got {std_bins}.")
     if std_bins == 0:
         return tf.one_hot(labels, vocab_size)
-    bins = tf.range(vocab_size, dtype=tf.float32)
-    distance = bins - tf.cast(labels, tf.float32)[..., tf.newaxis]
+    distance = tf.range(vocab_size, dtype=tf.float32) - tf.cast(labels, tf.float32)[..., tf.newaxis]
     weights = tf.exp(-0.5 * tf.square(distance / std_bins))
     weights = tf.where(tf.abs(distance) <= 3 * std_bins, weights, 0.0)
     return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
@@ -56,11 +55,8 @@ def imitation(
         step_weights: float32 [B, T], 0 for steps that do not count.
         loss_type: one of `METRIC`.
 
-    Returns:
-        The loss, a scalar, and {its `METRIC`: scalar}.
-
-    Raises:
-        tf.errors.InvalidArgumentError: if no step counts.
+    Returns the loss, a scalar, and {its `METRIC`: scalar}. Raises tf.errors.InvalidArgumentError if
+    no step counts.
     """
     if loss_type == "cross_entropy":
         targets = target_distribution(labels, outputs.shape[-1])

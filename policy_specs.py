@@ -27,7 +27,6 @@ import pathlib
 import typing
 
 import gin
-import numpy as np
 
 if typing.TYPE_CHECKING:
     import tensorflow as tf
@@ -62,10 +61,9 @@ _ACTIONS = {
 def action_spec(action_space: str) -> dict[str, tensor_spec.BoundedTensorSpec]:
     """What an action consists of, in the order of its tokens; ValueError for another name.
 
-    'food': the execution parameters of food acquisition, four tokens. 'rt1': the robot action of
-    the public RT-1 checkpoints, eleven: `terminate_episode` is one-hot int32 [3] and becomes one
-    token; the others are float32 and become one token per dimension. Ranges are those of the public
-    `policy_specs.pbtxt`.
+    'food': the execution parameters, four tokens. 'rt1': the robot action of the public checkpoints
+    with the ranges of their `policy_specs.pbtxt`, eleven tokens: one for `terminate_episode`, which
+    is one-hot, and one for each dimension of the others.
     """
     import tensorflow as tf
     from tf_agents.specs import tensor_spec
@@ -82,9 +80,8 @@ def action_spec(action_space: str) -> dict[str, tensor_spec.BoundedTensorSpec]:
 def observation_spec(
     image_height: int = IMAGE_SIZE, image_width: int = IMAGE_SIZE
 ) -> dict[str, tf.TypeSpec]:
-    """Spec of one time step's observation, without batch and time axes: {'image': uint8 [H, W, 3]
-    in 0..255, 'natural_language_embedding': float32 [512]}. The public RT-1 checkpoints were
-    trained on 256 x 320 pixels."""
+    """Of one time step, without batch and time axes: {'image': uint8 [H, W, 3],
+    'natural_language_embedding': float32 [512]}. RT-1 was trained on 256 x 320 pixels."""
     import tensorflow as tf
     from tf_agents.specs import tensor_spec
 
@@ -92,19 +89,6 @@ def observation_spec(
     return {
         IMAGE_KEY: tensor_spec.BoundedTensorSpec(image_shape, tf.uint8, 0, 255, IMAGE_KEY),
         EMBEDDING_KEY: tf.TensorSpec((EMBEDDING_SIZE,), tf.float32, EMBEDDING_KEY),
-    }
-
-
-def example_observation(batch_size: int) -> dict[str, tf.Tensor]:
-    """Grey images and unit embeddings that fit `observation_spec`:
-    {'image': uint8 [B, H, W, 3], 'natural_language_embedding': float32 [B, 512]}."""
-    import tensorflow as tf
-
-    shape = (batch_size, *observation_spec()[IMAGE_KEY].shape)
-    embedding = np.float32(1.0 / math.sqrt(EMBEDDING_SIZE))
-    return {
-        IMAGE_KEY: tf.fill(shape, tf.constant(127, tf.uint8)),
-        EMBEDDING_KEY: tf.fill((batch_size, EMBEDDING_SIZE), embedding),
     }
 
 

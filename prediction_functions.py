@@ -1,14 +1,12 @@
 """The traced functions behind `Agent.forward`: one answer, or samples with dropout in two scopes.
 
-Each is a `tf.function` with a fixed signature in which only the batch size and the number of
-samples are open, so each is traced once.
+Only the batch size and the number of samples are open in their signatures, so each is traced once.
+Each gives the answers and the outputs behind them. With the loss cross_entropy those are logits of
+tokens, whose softmax says more: a coordinate that may be 0.2 or 0.6 has two hills.
 
 Inference engines need the parts: `features` is everything before TokenLearner, `outputs` and
 `execution_parameters` what follows, `samples_and_outputs` the same with dropout. `features` then
 `samples_and_outputs` is scope 'head'; with a seed given to both, scope 'full'.
-
-Each gives the answers and the outputs behind them. With the loss cross_entropy those are logits of
-tokens, whose softmax says more: a coordinate that may be 0.2 or 0.6 has two hills.
 """
 
 from __future__ import annotations
@@ -46,8 +44,8 @@ def check_sampling(dropout: str, num_samples: int | None, seed: int | None) -> N
 def no_distributions() -> ValueError:
     """What to raise for a model that regresses coordinates."""
     return ValueError(
-        "token_distributions: expected a model with loss_type 'cross_entropy', got one that "
-        "regresses coordinates; compare samples of forward(dropout='head', num_samples=16)."
+        "token distributions: expected a model with loss_type 'cross_entropy', got one that "
+        "regresses; compare samples of forward(dropout='head', num_samples=16)."
     )
 
 
@@ -77,7 +75,6 @@ class PredictionFunctions:
         image_shape: tf.TensorShape,
         image_dtype: tf.DType,
     ):
-        """Each function is traced at its first call; answers are clipped to the spec."""
         self._network, self._action_spec = network, action_spec
         self.image_shape, self.image_dtype = tuple(image_shape), image_dtype
         self.action_coding = network.action_tokenizer.coding
@@ -98,8 +95,8 @@ class PredictionFunctions:
     def features(
         self, image: tf.Tensor, embedding: tf.Tensor, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """The features float32 [B, N, D] of images [B, H, W, 3] and embeddings [B, D_context], not
-        traced; `seed` int32 [2] is that of a sample of scope 'full', None for no dropout."""
+        """Images [B, H, W, 3] and embeddings [B, D_context] to float32 [B, N, D], not traced;
+        `seed`, int32 [2], is that of a sample of scope 'full', None for no dropout."""
         observation = {
             policy_specs.IMAGE_KEY: image[:, tf.newaxis],
             policy_specs.EMBEDDING_KEY: embedding[:, tf.newaxis],
@@ -120,9 +117,9 @@ class PredictionFunctions:
     def samples_and_outputs(
         self, features: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Samples, execution parameters [S, B, 4], and the outputs [S, B, ...] that they are made
-        from, not traced: of features [S * B, N, D], in which sample s of image b is row s * B + b,
-        and a seed int32 [2] of the dropout."""
+        """Execution parameters [S, B, 4] and the outputs [S, B, ...] behind them, not traced: of
+        features [S * B, N, D], in which sample s of image b is row s * B + b, and a seed int32 [2]
+        of the dropout."""
         outputs = self._network.head(features, dropout_settings.split_seed(seed, 1))[:, -1]
         parameters = self.execution_parameters(outputs)
         return (

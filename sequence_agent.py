@@ -3,9 +3,8 @@
 One hop from the train step to the loss: `SequenceAgent._train` calls `losses.imitation`.
 
 A batch may be computed in pieces, one after the other (micro-batches), and shared among devices:
-what each of them has is added up, so that the step is the one that one device would take with the
-whole batch. Example: 5 samples on 2 devices are shares of 2 and 3; in 4 micro-batches they are
-pieces of 2, 2 and 1.
+what they have is added up, so that the step is the one that one device would take with the whole
+batch. Example: 5 samples on 2 devices are shares of 2 and 3; in 4 micro-batches, 2, 2 and 1.
 """
 
 from __future__ import annotations
@@ -24,18 +23,10 @@ from tf_agents.trajectories import policy_step, time_step, trajectory
 import losses
 import transformer_network
 
-# How the errors of a train step begin that stop it before any weight changes.
-LOSS_NOT_FINITE = "SequenceAgent: the loss is not finite"
-GRADIENT_NOT_FINITE = "SequenceAgent: a gradient is not finite"
-# So many variables are named in them; one bad number usually spoils all.
-_MAX_NAMED = 20
-
 
 class SequencePolicy(tf_policy.TFPolicy):
-    """Acts one step at a time, without dropout; its state is the rolling window of image tokens.
-
-    Actions are clipped to the spec. BatchNorm uses its moving statistics.
-    """
+    """Acts one step at a time, without dropout and with BatchNorm's moving statistics; its state is
+    the rolling window of image tokens. Actions are clipped to the spec."""
 
     def __init__(
         self,
@@ -72,24 +63,16 @@ class SequenceAgent(tf_agent.TFAgent):
         seed: int = 0,
         accumulation_steps: int = 1,
     ):
-        """Specs are of one step; `actor_network.loss_type` chooses the loss; `seed` and the step
-        counter seed all dropout in training. A batch is computed in `accumulation_steps`
-        micro-batches, one after the other: its gradient is the same but for BatchNorm, which sees
-        one micro-batch at a time."""
+        """Specs are of one step; `seed` and the step counter seed all dropout in training. A batch
+        is computed in `accumulation_steps` micro-batches, one after the other: its gradient is the
+        same but for BatchNorm, which sees one micro-batch at a time."""
         self._actor_network, self._optimizer = actor_network, optimizer
         self._seed, self._accumulation_steps = seed, accumulation_steps
         policy = SequencePolicy(time_step_spec, action_spec, actor_network)
         only_first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        super().__init__(
-            time_step_spec,
-            action_spec,
-            policy,
-            collect_policy=policy,
-            train_sequence_length=actor_network.time_sequence_length,
-            train_step_counter=tf.Variable(
-                0, dtype=tf.int64, name="global_step", aggregation=only_first
-            ),
-        )
+        counter = tf.Variable(0, dtype=tf.int64, name="global_step", aggregation=only_first)
+        specs, length = (time_step_spec, action_spec), actor_network.time_sequence_length
+        super().__init__(*specs, policy, policy, length, train_step_counter=counter)
 
     def _loss(
         self,
@@ -114,8 +97,7 @@ class SequenceAgent(tf_agent.TFAgent):
     def _train(
         self, experience: trajectory.Trajectory, weights: tf.Tensor | None = None
     ) -> tf_agent.LossInfo:
-        """One gradient step; a loss or gradient that is not finite stops it before any weight
-        changes.
+        """One gradient step.
 
         Args:
             experience: trajectories [B, T, ...]; of this device, where there are several.
@@ -125,8 +107,8 @@ class SequenceAgent(tf_agent.TFAgent):
             The loss before the step; extra holds its metrics and 'gradient_norm', over all
             variables and before clipping.
 
-        Raises tf.errors.InvalidArgumentError for a NaN or infinite loss or gradient, naming the
-        step and the variables; ValueError if a variable gets no gradient.
+        Raises tf.errors.InvalidArgumentError before any weight changes for a NaN or infinite loss
+        or gradient, naming the step and the variables; ValueError if a variable gets no gradient.
         """
         network = self._actor_network
         variables = network.used_trainable_variables
@@ -139,8 +121,8 @@ class SequenceAgent(tf_agent.TFAgent):
             samples: trajectory.Trajectory, weights: tf.Tensor, seed: tf.Tensor
         ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor]]:
             """What some samples add to loss, metrics and gradients of the whole batch."""
-            # The share is part of what is differentiated, because through BatchNorm's statistics
-            # the loss of one device depends on what others have.
+            # The share is differentiated, too: through BatchNorm's statistics the loss of one
+            # device depends on what others have.
             share = tf.reduce_sum(weights) / total
             with tf.GradientTape() as tape:
                 outputs = network.outputs(samples.observation, True, seed)
@@ -148,9 +130,8 @@ class SequenceAgent(tf_agent.TFAgent):
                 loss, metrics = losses.imitation(outputs, labels, weights, network.loss_type)
                 loss = share * loss
             gradients = tape.gradient(loss, variables)
-            # A variable that the loss does not depend on would silently never learn.
             idle = [v.name for g, v in zip(gradients, variables) if g is None]
-            if idle:
+            if idle:  # They would silently never learn.
                 raise ValueError(
                     f"SequenceAgent: expected a gradient for every variable, got none for {idle}."
                 )
@@ -176,8 +157,8 @@ class SequenceAgent(tf_agent.TFAgent):
         loss, metrics, gradients = _sum_over_devices(results)
         squares = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
         norm = tf.sqrt(2.0 * tf.reduce_sum(squares))
-        checks = _check_finite(loss, squares, variables, network, before, self.train_step_counter)
-        with tf.control_dependencies([check for check in checks if check is not None]):
+        check = _check_finite(loss, squares, variables, network, before, self.train_step_counter)
+        with tf.control_dependencies([check]):
             # They are the sum over devices already.
             pairs = list(zip(gradients, variables))
             self._optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
@@ -187,10 +168,8 @@ class SequenceAgent(tf_agent.TFAgent):
 
 def variables_by_path(root: tf.Module | tf.train.Checkpoint) -> dict[str, tf.Variable]:
     """{'_transformer/_token_emb/bias': variable}, every tracked variable once by its shortest path
-    of attributes from `root`, nearest first, as TensorFlow saves.
-
-    Keras' own names repeat (`kernel:0`) or count the layers that a process has built (`dense_26`).
-    """
+    of attributes from `root`, nearest first, as TensorFlow saves. (Keras' own names repeat, or
+    count the layers that a process has built.)"""
     found = {}
     seen = {id(root): root}  # the object too: the id of one that is collected may come again
     queue = collections.deque([("", root)])
@@ -216,11 +195,9 @@ def _step_weights(experience: trajectory.Trajectory, weights: tf.Tensor | None) 
 def _sum_over_pieces(
     compute: Callable[[object, tf.Tensor], object], batch: object, num_pieces: int, zeros: object
 ) -> object:
-    """compute(piece 0, 0) + compute(piece 1, 1) + ..., in a loop that holds the network once.
-
-    Pieces of B samples have ceil(B / num_pieces), the last may have fewer; the result has the
-    structure of `zeros`.
-    """
+    """compute(piece 0, 0) + compute(piece 1, 1) + ..., in a loop that holds the network once, with
+    the structure of `zeros`. Pieces of B samples have ceil(B / num_pieces), the last may have
+    fewer."""
     batch_size = tf.shape(tf.nest.flatten(batch)[0])[0]
     piece_size = -(-batch_size // num_pieces)
 
@@ -252,10 +229,10 @@ def _check_finite(
     network: tf.Module,
     before: Sequence[tuple[tf.Variable, tf.Tensor]],
     step: tf.Tensor,
-) -> list[tf.Operation]:
-    """Operations that fail for a loss or gradient that is not finite, and say where; each variable
-    of `before` has its earlier value again then. `squares` holds half the squared norm of the
-    gradient of each of `variables`."""
+) -> tf.Operation:
+    """Fails for a loss or gradient that is not finite, and says where; each variable of `before`
+    has its earlier value again then. `squares` holds half the squared norm of the gradient of each
+    of `variables`."""
     is_finite = tf.math.is_finite(loss)
     all_finite = is_finite & tf.math.is_finite(tf.reduce_sum(squares))
 
@@ -267,14 +244,13 @@ def _check_finite(
     paths = {id(variable): path for path, variable in variables_by_path(network).items()}
     names = tf.constant([paths.get(id(variable), variable.name) for variable in variables])
     faulty = tf.boolean_mask(names, ~tf.math.is_finite(squares))
-    # One string, which reads alike in a graph and outside of it.
-    text = tf.where(is_finite, GRADIENT_NOT_FINITE, LOSS_NOT_FINITE)
-    text += tf.strings.join([", at step ", tf.as_string(step), ": loss ", tf.as_string(loss)])
-    listed = tf.strings.reduce_join(faulty[:_MAX_NAMED], separator=", ")
-    count = tf.as_string(tf.size(faulty))
-    text += tf.strings.join(["; gradients that are not: ", listed, " (", count, " in all)"])
+    # One string, which reads alike in a graph and outside of it; one bad number spoils many.
+    parts = ["SequenceAgent: ", tf.where(is_finite, "a gradient", "the loss"), " is not finite"]
+    parts += [", at step ", tf.as_string(step), ": loss ", tf.as_string(loss)]
+    parts += ["; gradients that are not: ", tf.strings.reduce_join(faulty[:20], separator=", ")]
+    parts += [" (", tf.as_string(tf.size(faulty)), " in all)"]
     with tf.control_dependencies([tf.cond(all_finite, lambda: tf.constant(True), undo)]):
-        return [tf.debugging.Assert(all_finite, [text])]
+        return tf.debugging.Assert(all_finite, [tf.strings.join(parts)])
 
 
 def on_devices(train: Callable[..., tf_agent.LossInfo]) -> Callable[..., tf_agent.LossInfo]:
@@ -302,12 +278,10 @@ def on_devices(train: Callable[..., tf_agent.LossInfo]) -> Callable[..., tf_agen
 def share(
     experience: trajectory.Trajectory, num_devices: int, index: int, weights: object = None
 ) -> tuple[trajectory.Trajectory, tf.Tensor]:
-    """What device `index` of n gets of B trajectories, whose weights [B] are 1 unless given.
-
-    Samples index * B / n up to (index + 1) * B / n, rounded, at least one; and their weights,
-    float32. With fewer samples than devices several have the same one, and share its weight: 1
-    sample on 2 devices is given to both, with weight 1/2 each.
-    """
+    """What device `index` of n gets of B trajectories, whose weights [B] are 1 unless given:
+    samples index * B / n up to (index + 1) * B / n, rounded, and their weights, float32. With fewer
+    samples than devices several get the same one and share its weight: 1 sample on 2 devices is
+    given to both, with weight 1/2 each."""
     batch_size = tf.shape(experience.step_type)[0]
     start, stop = index * batch_size // num_devices, (index + 1) * batch_size // num_devices
     stop = tf.maximum(stop, start + 1)

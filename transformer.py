@@ -1,17 +1,16 @@
 """RT-1's decoder-only transformer (arXiv 2212.06817, section 5.1).
 
-What the public code does and differs from textbooks: the feed-forward part is one linear Dense
-without an activation, there is no LayerNorm behind the last layer, and positions are a Dense over
-one-hot positions, so that its kernel has one row for each position and the sequence length is
-fixed.
+Unlike textbooks, as the public code: the feed-forward part is one linear Dense without an
+activation, there is no LayerNorm behind the last layer, and positions are a Dense over one-hot
+positions, whose kernel has one row for each position, so the sequence length is fixed.
 """
 
 from __future__ import annotations
 
 import keras2  # noqa: F401
 
-import dataclasses
 import functools
+import typing
 
 import gin
 import numpy as np
@@ -30,12 +29,12 @@ def action_positions(num_steps: int, num_image_tokens: int, num_action_tokens: i
 
 
 def attention_mask(num_steps: int, num_image_tokens: int, num_action_tokens: int) -> np.ndarray:
-    """Which position of the token sequence may look at which.
+    """Which position of the token sequence may look at which: float32 [N, N], 1 where row may look
+    at column, N = T * (num_image_tokens + num_action_tokens).
 
-    A time step is `num_image_tokens` image tokens followed by `num_action_tokens` action tokens. A
-    position sees itself and what came before, except that an action position sees no action
-    position, not even itself: actions are predicted from images alone. Images do see earlier action
-    positions, as in the public code.
+    A time step is its image tokens, then its action tokens. A position sees itself and what came
+    before, except that an action position sees no action position, not even itself: actions are
+    predicted from images alone. Images do see earlier action positions, as in the public code.
 
     Example with T = 2 steps of 2 image tokens (i) and 1 action token (a); rows look at columns:
 
@@ -46,10 +45,6 @@ def attention_mask(num_steps: int, num_image_tokens: int, num_action_tokens: int
         i   1 1 1 1 0 0     the earlier action position is seen
         i   1 1 1 1 1 0
         a   1 1 0 1 1 0     neither the earlier action nor itself
-
-    Returns:
-        float32 [N, N], N = T * (num_image_tokens + num_action_tokens); 1 where row may look at
-        column.
     """
     num_positions = num_steps * (num_image_tokens + num_action_tokens)
     mask = np.tril(np.ones((num_positions, num_positions), np.float32))
@@ -59,8 +54,7 @@ def attention_mask(num_steps: int, num_image_tokens: int, num_action_tokens: int
     return mask
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerRows:
+class LayerRows(typing.NamedTuple):
     """What one layer of the transformer has to compute, see `layer_rows`."""
 
     inputs: np.ndarray  # increasing positions, R of them, that come in
@@ -89,9 +83,8 @@ def layer_rows(mask: np.ndarray, num_layers: int, outputs: np.ndarray) -> list[L
 
 
 class MultiHeadAttention(tf.keras.layers.Layer):
-    """Attention (arXiv 1706.03762) with Keras' variables and arithmetic, and dropout by seed.
-
-    Keras' own layer draws its dropout from a hidden state, which this project does not allow.
+    """Attention (arXiv 1706.03762) with Keras' variables and arithmetic, and dropout by seed, which
+    Keras' own layer draws from a hidden state.
 
     Call arguments:
         queries: float [B, Q, D], the rows that look.
@@ -200,14 +193,9 @@ class Transformer(tf.keras.layers.Layer):
         key_dim: int = 128,
         feed_forward_size: int = 512,
     ):
-        """Builds the transformer.
+        """Builds the transformer; `num_positions` is N, `input_size` D_in.
 
         Args:
-            num_positions: N, fixed, because positions are learned.
-            input_size: D_in.
-            vocab_size: logits per position.
-            dropout: the `transformer_*` and `action_embedding` rates are read.
-            num_layers: how many.
             num_heads: attention heads of each layer.
             key_dim: size of query, key and value of each head (RT-1 calls it layer_size).
             feed_forward_size: D, the width of everything between the layers: the one linear
@@ -215,7 +203,6 @@ class Transformer(tf.keras.layers.Layer):
         """
         super().__init__(name="transformer")
         self._num_positions = num_positions
-        self._dropout = dropout
         self._layers = [
             _TransformerLayer(feed_forward_size, num_heads, key_dim, dropout)
             for _ in range(num_layers)
@@ -235,15 +222,12 @@ class Transformer(tf.keras.layers.Layer):
         dropout_seed: tf.Tensor | None = None,
         output_positions: np.ndarray | None = None,
     ) -> tf.Tensor:
-        split = functools.partial(dropout_settings.split_seed, dropout_seed)
         if output_positions is None:
             output_positions = np.arange(self._num_positions)
         rows_of_layers = layer_rows(mask, len(self._layers), output_positions)
         needed = rows_of_layers[0].inputs
         positions = self._position_emb(tf.one_hot(needed, self._num_positions))
         x = self._token_emb(_take(tokens, needed)) + positions
-        x = dropout_settings.dropout(x, self._dropout.transformer_embedding, split(0))
         for index, (layer, rows) in enumerate(zip(self._layers, rows_of_layers)):
-            x = layer(x, rows, split(1, index))
-        x = dropout_settings.dropout(x, self._dropout.action_embedding, split(2))
+            x = layer(x, rows, dropout_settings.split_seed(dropout_seed, 1, index))
         return self._output_tokens(x)

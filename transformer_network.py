@@ -31,52 +31,6 @@ Observation = Mapping[str, tf.Tensor]
 State = dict[str, tf.Tensor]
 
 
-class RollingWindow:
-    """The policy's memory: the image tokens of the last T steps (RT-1's public policy state).
-
-    State, for a batch of B episodes that may stand at different steps:
-
-        context_image_tokens  float32 [B, T, N, D]  filled from the left, rolled once full
-        action_tokens         int32   [B, T, A]     what was answered; RT-1 does not roll it
-        seq_idx               int32   [B, 1]        steps seen, at most T
-
-    Example with T = 3: steps 1, 2, 3 write to rows 0, 1, 2; step 4 rolls the rows up by one and
-    writes row 2.
-    """
-
-    def __init__(self, num_steps: int, token_shape: tuple[int, int], num_action_tokens: int):
-        """`num_steps` is T, `token_shape` (N, D), `num_action_tokens` A."""
-        self._num_steps = num_steps
-        parts = {
-            "context_image_tokens": ((num_steps, *token_shape), tf.float32),
-            "action_tokens": ((num_steps, num_action_tokens), tf.int32),
-            "seq_idx": ((1,), tf.int32),
-        }
-        # Of one episode (no batch axis).
-        self.state_spec = {name: tf.TensorSpec(*part, name) for name, part in parts.items()}
-
-    def push(self, state: State, image_tokens: tf.Tensor) -> tuple[State, tf.Tensor]:
-        """Adds the image tokens [B, N, D] of the current step: the state after it, and the row [B]
-        (int32) where the step stands in it."""
-        seen = state["seq_idx"][:, 0]
-        is_full = (seen == self._num_steps)[:, tf.newaxis, tf.newaxis, tf.newaxis]
-        tokens = state["context_image_tokens"]
-        tokens = tf.where(is_full, tf.roll(tokens, -1, axis=1), tokens)
-        row = tf.minimum(seen, self._num_steps - 1)
-        is_row = tf.one_hot(row, self._num_steps, on_value=True, off_value=False)
-        tokens = tf.where(is_row[:, :, tf.newaxis, tf.newaxis], image_tokens[:, tf.newaxis], tokens)
-        seq_idx = tf.minimum(seen + 1, self._num_steps)[:, tf.newaxis]
-        return state | {"context_image_tokens": tokens, "seq_idx": seq_idx}, row
-
-    def store_action_tokens(self, state: State, row: tf.Tensor, action_tokens: tf.Tensor) -> State:
-        """The state with what was answered, int32 [B, A], in its row [B]."""
-        is_row = tf.one_hot(row, self._num_steps, on_value=True, off_value=False)
-        stored = tf.where(
-            is_row[:, :, tf.newaxis], action_tokens[:, tf.newaxis], state["action_tokens"]
-        )
-        return state | {"action_tokens": stored}
-
-
 @gin.configurable(denylist=["input_tensor_spec", "output_tensor_spec", "dropout"])
 class TransformerNetwork(network.Network):
     """The one network of training and serving.
@@ -85,7 +39,7 @@ class TransformerNetwork(network.Network):
         inputs: {'image': uint8 0..255 or float 0..1 [B, H, W, 3],
             'natural_language_embedding': float32 [B, D_context]}, one step of a policy.
         step_type: ignored; TF-Agents resets the state at the first step of an episode.
-        network_state: of `RollingWindow`; zeros unless given.
+        network_state: see `policy_step`; zeros unless given.
 
     Returns:
         (action, new state): for each key of the action spec [B, d], not clipped to the spec.
@@ -104,12 +58,9 @@ class TransformerNetwork(network.Network):
         pad_and_crop: bool = False,
         answer: str = "mode",
     ):
-        """Builds the network with random weights.
+        """Builds the network with random weights; specs are of one step.
 
         Args:
-            input_tensor_spec: observation spec of one step.
-            output_tensor_spec: action spec of one step.
-            dropout: all dropout rates.
             loss_type: 'cross_entropy' for the vocabulary head, 'l1' or 'smooth_l1' for the
                 regression head.
             time_sequence_length: T, steps the transformer looks at; 6 in RT-1, 1 for food.
@@ -118,8 +69,6 @@ class TransformerNetwork(network.Network):
             answer: with cross_entropy, 'mode', the likeliest token, as in RT-1; or 'mean' of the
                 distribution: where start and end are likely in two ways each, the modes of four
                 coordinates need not belong together, and their midpoint may lie off the food.
-
-        Raises ValueError if settings contradict each other.
         """
         is_regressed = all(one.dtype == tf.float32 for one in output_tensor_spec.values())
         # Execution parameters name positions in the picture, which pad_and_crop would shift alone.
@@ -137,16 +86,20 @@ class TransformerNetwork(network.Network):
         actions = action_tokenizer.RT1ActionTokenizer(output_tensor_spec)
         context_size = input_tensor_spec[policy_specs.EMBEDDING_KEY].shape[-1]
         images = image_tokenizer.RT1ImageTokenizer(dropout, token_embedding_size, context_size)
-        # T, image tokens and action tokens of a step.
-        layout = (time_sequence_length, images.num_tokens, actions.num_tokens)
-        window = RollingWindow(
-            time_sequence_length, (images.num_tokens, token_embedding_size), actions.num_tokens
-        )
-        super().__init__(input_tensor_spec, window.state_spec, name="transformer_network")
+        steps, num_images, num_actions = time_sequence_length, images.num_tokens, actions.num_tokens
+        layout = (steps, num_images, num_actions)
+        state_spec = {
+            name: tf.TensorSpec(shape, dtype, name)
+            for name, shape, dtype in (
+                ("context_image_tokens", (steps, num_images, token_embedding_size), tf.float32),
+                ("action_tokens", (steps, num_actions), tf.int32),
+                ("seq_idx", (1,), tf.int32),
+            )
+        }
+        super().__init__(input_tensor_spec, state_spec, name="transformer_network")
         self.loss_type, self._answer, self._pad_and_crop = loss_type, answer, pad_and_crop
         self.time_sequence_length = time_sequence_length
         self.action_tokenizer = actions
-        self._window = window
         self._attention_mask = transformer.attention_mask(*layout)
         # The transformer predicts the next token: logits are read one position earlier.
         self._logit_positions = transformer.action_positions(*layout).ravel() - 1
@@ -155,8 +108,7 @@ class TransformerNetwork(network.Network):
             len(self._attention_mask), token_embedding_size, actions.vocab_size, dropout
         )
         if loss_type == "cross_entropy":
-            # Unused since RT-1 multiplies the embedded action tokens by zero; its checkpoints hold
-            # it.
+            # RT-1's checkpoints hold it, unused: it multiplies the embedded action tokens by zero.
             self._action_token_emb = tf.keras.layers.Dense(token_embedding_size)
             self._action_token_emb.build((None, actions.vocab_size))
         else:
@@ -186,7 +138,8 @@ class TransformerNetwork(network.Network):
     def image_features(
         self, observation: Observation, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """The part before TokenLearner, computed once when only the head is sampled.
+        """The part before TokenLearner, computed once when only the head is sampled: float
+        [B * T, h * w, D].
 
         Args:
             observation: images [B, T, H, W, 3] and embeddings [B, T, D_context]; or, under
@@ -194,9 +147,6 @@ class TransformerNetwork(network.Network):
                 are returned.
             training: BatchNorm's mode.
             seed: int32 [2], None for nothing random.
-
-        Returns:
-            float [B * T, h * w, D].
         """
         if policy_specs.FEATURES_KEY in observation:
             features = observation[policy_specs.FEATURES_KEY]
@@ -216,7 +166,7 @@ class TransformerNetwork(network.Network):
         """TokenLearner, transformer and output head: features [B * T, h * w, D] to logits
         [B, T, num_action_tokens, vocab_size] or coordinates [B, T, num_action_tokens]; `seed` is
         int32 [2], None for no dropout."""
-        tokens = self._image_tokenizer.tokens(features, dropout_settings.split_seed(seed, 0))
+        tokens = self._image_tokenizer.tokens(features)
         outer = (-1, self.time_sequence_length)
         return self._head_from_tokens(tf.reshape(tokens, (*outer, *tokens.shape[1:])), seed)
 
@@ -248,9 +198,8 @@ class TransformerNetwork(network.Network):
         return self.head(features, dropout_settings.split_seed(seed, 1))
 
     def actions(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Outputs, logits [..., num_action_tokens, vocab_size] or coordinates
-        [..., num_action_tokens], to actions, not clipped: for each key of the action spec
-        [..., d]."""
+        """Logits [..., num_action_tokens, vocab_size] or coordinates [..., num_action_tokens] to
+        actions, not clipped: for each key of the action spec [..., d]."""
         if self.loss_type != "cross_entropy":
             return self.action_tokenizer.split(outputs)
         if self._answer == "mean":
@@ -270,14 +219,31 @@ class TransformerNetwork(network.Network):
 
     def policy_step(self, observation: Observation, state: State) -> tuple[tf.Tensor, State]:
         """One step of an episode: the outputs [B, ...] of the current step, for `actions`, and the
-        state after it. `observation` is as `image_features` takes it, without the time axis;
-        `state` that after the step before."""
+        state after it. `observation` is as `image_features` takes it, without the time axis.
+
+        The state is RT-1's, a rolling window of the last T steps, here of B episodes that may stand
+        at different steps; zeros before the first:
+
+            context_image_tokens  float32 [B, T, N, D]  filled from the left, rolled once full
+            action_tokens         int32   [B, T, A]     what was answered; RT-1 does not roll it
+            seq_idx               int32   [B, 1]        steps seen, at most T
+
+        Example with T = 3: steps 1, 2, 3 write to rows 0, 1, 2; step 4 rolls the rows up by one and
+        writes row 2.
+        """
         observation = {key: value[:, tf.newaxis] for key, value in observation.items()}
-        tokens = self._image_tokenizer.tokens(self.image_features(observation))
-        state, row = self._window.push(state, tokens)
-        outputs = self._head_from_tokens(state["context_image_tokens"], None)
-        outputs = tf.gather(outputs, row, axis=1, batch_dims=1)
+        image_tokens = self._image_tokenizer.tokens(self.image_features(observation))
+        num_steps, seen = self.time_sequence_length, state["seq_idx"]
+        window, answers = state["context_image_tokens"], state["action_tokens"]
+        is_full = (seen == num_steps)[:, :, tf.newaxis, tf.newaxis]
+        window = tf.where(is_full, tf.roll(window, -1, axis=1), window)
+        row = tf.minimum(seen[:, 0], num_steps - 1)
+        place = tf.stack([tf.range(tf.shape(row)[0]), row], axis=1)
+        window = tf.tensor_scatter_nd_update(window, place, image_tokens)
+        outputs = tf.gather_nd(self._head_from_tokens(window, None), place)
         if self.loss_type == "cross_entropy":
             answered = tf.argmax(outputs, -1, output_type=tf.int32)
-            state = self._window.store_action_tokens(state, row, answered)
+            answers = tf.tensor_scatter_nd_update(answers, place, answered)
+        seen = tf.minimum(seen + 1, num_steps)
+        state = {"context_image_tokens": window, "action_tokens": answers, "seq_idx": seen}
         return outputs, state

@@ -44,17 +44,19 @@ def main() -> None:
     add("--gin_bindings", nargs="*", default=[])
     args = parser.parse_args()
     gin.parse_config_files_and_bindings(["configs/transformer_mixin.gin"], args.gin_bindings)
-    batch = policy_specs.example_observation(args.batch_size)
-    image = batch[policy_specs.IMAGE_KEY]
-    noise = tf.random.stateless_uniform(image.shape, (0, 1), 0, 256, tf.int32)
-    batch[policy_specs.IMAGE_KEY] = tf.cast(noise, image.dtype)
-    batch[policy_specs.ACTION_KEY] = tf.random.stateless_uniform((args.batch_size, 4), (0, 2))
+    noise, size = tf.random.stateless_uniform, args.batch_size
+    shape = (size, *policy_specs.observation_spec()[policy_specs.IMAGE_KEY].shape)
+    batch = {
+        policy_specs.IMAGE_KEY: tf.cast(noise(shape, (0, 1), 0, 256, tf.int32), tf.uint8),
+        policy_specs.EMBEDDING_KEY: tf.fill((size, policy_specs.EMBEDDING_SIZE), 512**-0.5),
+        policy_specs.ACTION_KEY: noise((size, 4), (0, 2)),
+    }
     with devices.precision("bfloat16" if args.variant.endswith("bfloat16") else None):
         agent = run_setup.create_agent()
         experience, step = training_loop.to_trajectory(batch), agent.train_function
         if args.variant.startswith("xla"):
             # XLA knows no strings, of which the message for a loss that is not finite is made.
-            sequence_agent._check_finite = lambda *arguments: []
+            sequence_agent._check_finite = lambda *arguments: tf.no_op()
             step = tf.function(agent.sequence_agent.train, jit_compile=True, autograph=False)
         tf.config.run_functions_eagerly(args.variant == "eager")
         walls, cpus = [], []

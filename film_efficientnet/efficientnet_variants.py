@@ -36,6 +36,10 @@ class Variant:
     depth: float  # multiplier of the blocks
     lite: bool = False  # whether it is an EfficientNet-Lite, see the module
 
+    def fixed_filters(self, filters: int) -> int:
+        """Channels of the first (32) and the last convolution (1280)."""
+        return filters if self.lite else round_filters(filters, self.width)
+
 
 # Width and depth of B0 to B7; lite0 to lite4 have those of B0 to B4.
 _SCALES = (
@@ -67,34 +71,13 @@ def round_filters(filters: int, width: float) -> int:
     return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
-def stem_filters(width: float, lite: bool = False) -> int:
-    """Channels of the first convolution."""
-    return 32 if lite else round_filters(32, width)
-
-
-def top_filters(width: float, lite: bool = False) -> int:
-    """Channels of the last convolution, C of the feature map."""
-    return 1280 if lite else round_filters(1280, width)
-
-
-def blocks(
-    width: float,
-    depth: float,
-    output_stride: int = 32,
-    lite: bool = False,
-    num_stages: int = NUM_STAGES,
-) -> list[Block]:
+def blocks(variant: Variant, output_stride: int, num_stages: int) -> list[Block]:
     """The MBConv blocks of the first stages in order. Once the strides multiply to `output_stride`
     (image pixels per feature), later stages keep the resolution."""
-    if output_stride not in (2, 4, 8, 16, 32) or not 1 <= num_stages <= NUM_STAGES:
-        raise ValueError(
-            "FilmEfficientNet: expected output_stride 2, 4, 8, 16 or 32 px and num_stages 1 to "
-            f"{NUM_STAGES}, got {output_stride} and {num_stages}."
-        )
-    repeats = [math.ceil(depth * stage[1]) for stage in _STAGES]
-    if lite:
+    repeats = [math.ceil(variant.depth * stage[1]) for stage in _STAGES]
+    if variant.lite:
         repeats[0], repeats[-1] = _STAGES[0][1], _STAGES[-1][1]
-    result, in_filters, stride_so_far = [], stem_filters(width, lite), 2
+    result, in_filters, stride_so_far = [], variant.fixed_filters(32), 2
     for number, (kernel_size, _, filters, expand_ratio, strides) in enumerate(_STAGES[:num_stages]):
         strides = strides if stride_so_far * strides <= output_stride else 1
         stride_so_far *= strides
@@ -103,13 +86,13 @@ def blocks(
                 name=f"block{number + 1}{chr(ord('a') + repeat)}",
                 kernel_size=kernel_size,
                 in_filters=in_filters,
-                out_filters=round_filters(filters, width),
+                out_filters=round_filters(filters, variant.width),
                 expand_ratio=expand_ratio,
                 strides=strides if repeat == 0 else 1,
-                squeeze_filters=None if lite else max(1, in_filters // 4),
+                squeeze_filters=None if variant.lite else max(1, in_filters // 4),
                 drop_connect_fraction=len(result) / sum(repeats),
                 stage=number + 1,
-                activation="relu6" if lite else "silu",
+                activation="relu6" if variant.lite else "silu",
             )
             result.append(block)
             in_filters = block.out_filters

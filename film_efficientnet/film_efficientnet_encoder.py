@@ -35,11 +35,9 @@ def preprocess(images: tf.Tensor, pad_and_crop_seed: tf.Tensor | None = None) ->
 
     Args:
         images: uint8 0..255 or float 0..1, [B, H, W, 3].
-        pad_and_crop_seed: int32 [2] to shift all images by the same random amount, zeros moving in;
-            None to leave them where they are. Coordinates in the picture move with it, so this is
-            for actions that do not name image positions (RT-1's), not for execution parameters.
-            RT-1 pads its 256 x 320 images by 20 rows and 50 columns of zeros on each side and cuts
-            a window of 256 x 320 out again, so it begins at row 0 to 40 and column 0 to 100.
+        pad_and_crop_seed: int32 [2] to shift all images by the same random amount, as RT-1 does: it
+            pads 256 x 320 images by 20 rows and 50 columns of zeros on each side and cuts 256 x 320
+            out again. Not for execution parameters: positions in the picture move with it.
 
     Returns:
         float32 [B, H, W, 3] in 0..1.
@@ -62,8 +60,8 @@ class ImageNormalization(tf.keras.layers.Layer):
     """(images - mean) / sqrt(variance) per channel, of images float [B, H, W, 3] in 0..1. Unlike
     Keras' Normalization it caches nothing, so restored constants take effect at once."""
 
-    def __init__(self, name: str | None = "normalization"):
-        super().__init__(name=name, dtype="float32")
+    def __init__(self):
+        super().__init__(name="normalization", dtype="float32")
         for key, values in (("mean", IMAGENET_MEAN), ("variance", IMAGENET_VARIANCE)):
             fixed = {"initializer": tf.keras.initializers.Constant(values), "trainable": False}
             setattr(self, key, self.add_weight(key, (3,), **fixed))
@@ -102,11 +100,9 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         frozen_stages: int = 0,
         batch_norm_inference: bool = False,
     ):
-        """Builds the trunk with random convolutions and identity FiLM.
+        """Builds the trunk with random convolutions and identity FiLM; `context_size` is D.
 
         Args:
-            context_size: D of the instruction.
-            dropout: `backbone_drop_connect` is read.
             variant: 'b0' .. 'b7', 'lite0' .. 'lite4' or 'small'.
             output_stride: image pixels per feature, 2 .. 32.
             width, depth: replace the variant's multipliers of the filters and of the blocks.
@@ -117,59 +113,47 @@ class FilmEfficientNet(tf.keras.layers.Layer):
                 BatchNorm always uses its moving statistics; 0 for none.
             batch_norm_inference: BatchNorm of the whole trunk always uses its moving statistics,
                 which then never change. Its scale and shift learn.
-
-        Raises ValueError if settings contradict each other.
         """
         super().__init__(name="film_efficientnet", dtype="float32")
-        if variant not in variants.VARIANTS:
+        if (
+            variant not in variants.VARIANTS
+            or output_stride not in (2, 4, 8, 16, 32)
+            or not 0 <= frozen_stages <= num_stages <= variants.NUM_STAGES
+            or min(num_stages, film_from_stage) < 1
+            or (frozen_stages and film_from_stage <= frozen_stages)
+        ):
             raise ValueError(
-                f"FilmEfficientNet: expected variant in {list(variants.VARIANTS)}, got {variant!r}."
-            )
-        if not 0 <= frozen_stages <= num_stages or 0 < film_from_stage <= frozen_stages:
-            raise ValueError(
-                "FilmEfficientNet: expected frozen_stages in 0 to num_stages and film_from_stage "
-                "behind them (FiLM in a frozen stage would never learn), got frozen_stages = "
-                f"{frozen_stages}, num_stages = {num_stages}, film_from_stage = {film_from_stage}."
+                f"FilmEfficientNet: expected variant in {[*variants.VARIANTS]}, output_stride 2, "
+                f"4, 8, 16 or 32 px, num_stages 1 to {variants.NUM_STAGES}, frozen_stages of them "
+                f"and film_from_stage behind those, got {variant = }, {output_stride = }, "
+                f"{num_stages = }, {frozen_stages = } and {film_from_stage = }."
             )
         base = variants.VARIANTS[variant]
-        width = base.width if width is None else width
-        depth = base.depth if depth is None else depth
-        self._frozen_stages, self._batch_norm_inference = frozen_stages, batch_norm_inference
-        self._activation = mbconv_block.ACTIVATIONS["relu6" if base.lite else "silu"]
-        blocks = variants.blocks(width, depth, output_stride, base.lite, num_stages)
-        self.num_output_channels = blocks[-1].out_filters
-        if num_stages == variants.NUM_STAGES:
-            self.num_output_channels = variants.top_filters(width, base.lite)
-        filters = variants.stem_filters(width, base.lite)
-        self._build_layers(blocks, filters, film_from_stage, context_size, dropout)
-
-    def _build_layers(
-        self,
-        numbers: list[variants.Block],
-        stem_filters: int,
-        film_from_stage: int,
-        context_size: int,
-        dropout: dropout_settings.DropoutSettings,
-    ) -> None:
-        normalization = ImageNormalization()
-        stem_conv = mbconv_block.conv("stem_conv", 3, stem_filters, 3, strides=2, use_bias=False)
-        stem_bn = mbconv_block.batch_norm("stem_bn", stem_filters)
+        base = variants.Variant(width or base.width, depth or base.depth, base.lite)
+        numbers = variants.blocks(base, output_stride, num_stages)
+        self._batch_norm_inference = batch_norm_inference
+        self._num_frozen = sum(one.stage <= frozen_stages for one in numbers)
+        self._activation = mbconv_block.ACTIVATIONS[numbers[0].activation]
+        conv, batch_norm = mbconv_block.conv, mbconv_block.batch_norm
+        filters, normalization = base.fixed_filters(32), ImageNormalization()
+        stem_conv = conv("stem_conv", 3, filters, 3, strides=2, use_bias=False)
+        stem = [stem_conv, batch_norm("stem_bn", filters)]
         blocks = [
             mbconv_block.MBConvBlock(
-                block,
-                context_size if block.stage >= film_from_stage else None,
-                block.drop_connect_fraction * dropout.backbone_drop_connect,
-                self._batch_norm_inference or block.stage <= self._frozen_stages,
+                one,
+                context_size if one.stage >= film_from_stage else None,
+                one.drop_connect_fraction * dropout.backbone_drop_connect,
+                batch_norm_inference or one.stage <= frozen_stages,
             )
-            for block in numbers
+            for one in numbers
         ]
-        top = []
-        if numbers[-1].stage == variants.NUM_STAGES:
-            channels = numbers[-1].out_filters, self.num_output_channels
-            top.append(mbconv_block.conv("top_conv", *channels, use_bias=False))
-            top.append(mbconv_block.batch_norm("top_bn", self.num_output_channels))
+        top, self.num_output_channels = [], numbers[-1].out_filters
+        if num_stages == variants.NUM_STAGES:
+            channels = self.num_output_channels, base.fixed_filters(1280)
+            self.num_output_channels = channels[1]
+            top = [conv("top_conv", *channels, use_bias=False), batch_norm("top_bn", channels[1])]
         in_blocks = [layer for block in blocks for layer in block.layers_with_weights()]
-        ordered = [normalization, stem_conv, stem_bn, *in_blocks, *top]
+        ordered = [normalization, *stem, *in_blocks, *top]
         for index, layer in enumerate(ordered):
             # The attribute name is the checkpoint key of the public RT-1. It must be set before any
             # other attribute holds the layer, because the first name found is the key.
@@ -177,8 +161,7 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         self._num_layers_with_weights = len(ordered)
         self._normalization, self._stem_conv, self._stem_bn = ordered[:3]
         self._blocks, (self._top_conv, self._top_bn) = blocks, top or (None, None)
-        frozen = [block for block in blocks if block.block.stage <= self._frozen_stages]
-        for layer in (stem_conv, stem_bn, *frozen) if frozen else ():
+        for layer in (*stem, *blocks[: self._num_frozen]) if frozen_stages else ():
             layer.trainable = False
         self.built = True
 
@@ -209,18 +192,17 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        learns = training and not self._batch_norm_inference
-        if self._frozen_stages:
+        learns, first = training and not self._batch_norm_inference, self._num_frozen
+        if first:
             # Nothing before learns: no gradient is computed, nothing is kept for one.
             x = tf.stop_gradient(_in_chunks(self._frozen_part, images))
-            filters = [b.block for b in self._blocks if b.block.stage <= self._frozen_stages]
-            x = tf.ensure_shape(x, (images.shape[0], None, None, filters[-1].out_filters))
+            channels = self._blocks[first - 1].block.out_filters
+            x = tf.ensure_shape(x, (images.shape[0], None, None, channels))
         else:
             x = self._stem(images, learns)
-        for index, block in enumerate(self._blocks):
-            if block.block.stage > self._frozen_stages:
-                seed = dropout_settings.split_seed(dropout_seed, index)
-                x = block(x, context, training=learns, dropout_seed=seed)
+        for index, block in enumerate(self._blocks[first:], first):
+            seed = dropout_settings.split_seed(dropout_seed, index)
+            x = block(x, context, training=learns, dropout_seed=seed)
         if self._top_conv is None:
             return x
         return self._activation(self._top_bn(self._top_conv(x), training=learns))
@@ -233,11 +215,9 @@ class FilmEfficientNet(tf.keras.layers.Layer):
         return self._activation(self._stem_bn(x, training=training))
 
     def _frozen_part(self, images: tf.Tensor) -> tf.Tensor:
-        """Images to what the last frozen stage puts out."""
         x = self._stem(images, training=False)
-        for block in self._blocks:
-            if block.block.stage <= self._frozen_stages:
-                x = block(x, None)
+        for block in self._blocks[: self._num_frozen]:
+            x = block(x, None)
         return x
 
 
@@ -280,20 +260,14 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
         image_size: int | None = 300,
         imagenet_weights_file: str | None = None,
     ):
-        """Builds the encoder.
+        """Builds the encoder; `token_embedding_size` is D, `context_size` D_context.
 
-        Args:
-            dropout: `spatial`, `top` and, inside the network, `backbone_drop_connect` are read.
-            token_embedding_size: D.
-            context_size: D_context.
-            image_size: images are resized to this many pixels on both sides (bilinear); None keeps
-                their size, which gives fewer features for the same weights.
-            imagenet_weights_file: a Keras EfficientNet `.h5` or an EfficientNet-Lite `.pth` to
-                start from; see `imagenet_weights.py`.
+        Images are resized to `image_size` pixels on both sides (bilinear); None keeps their size.
+        `imagenet_weights_file` is a Keras EfficientNet `.h5` or an EfficientNet-Lite `.pth` to
+        start from; see `imagenet_weights.py`.
         """
         # Whatever the precision of the run: pictures are narrowed behind their normalization.
         super().__init__(name="efficientnet_encoder", dtype="float32")
-        self._dropout = dropout
         self._image_size = image_size
         self.net = FilmEfficientNet(context_size, dropout)
         initializer = tf.keras.initializers.VarianceScaling()
@@ -306,15 +280,15 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
         if imagenet_weights_file is not None:
             imagenet_weights.load_imagenet_weights(self.net, imagenet_weights_file)
 
-    def resize(self, images: tf.Tensor) -> tf.Tensor:
-        """[B, H, W, 3] to [B, S, S, 3], S the image size (bilinear, no antialiasing, as RT-1)."""
-        side = self._image_size
-        return images if side is None else tf.image.resize(images, (side, side))
-
     def num_features(self, height: int, width: int) -> int:
         """h * w of the feature map of a picture of `height` x `width` pixels."""
         sides = (self._image_size or height, self._image_size or width)
         return math.prod(map(self.net.feature_map_side, sides))
+
+    def resize(self, images: tf.Tensor) -> tf.Tensor:
+        """[B, H, W, 3] to [B, S, S, 3], S the image size (bilinear, no antialiasing, as RT-1)."""
+        side = self._image_size
+        return images if side is None else tf.image.resize(images, (side, side))
 
     def call(
         self,
@@ -324,18 +298,10 @@ class EfficientNetEncoder(tf.keras.layers.Layer):
         dropout_seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """See the class. Raises tf.errors.InvalidArgumentError if a value lies outside 0..1."""
-        message = (
-            "EfficientNetEncoder: expected images in 0..1, got values outside; divide uint8 by 255."
-        )
-        low = tf.debugging.assert_greater_equal(tf.reduce_min(images), 0.0, message=message)
-        high = tf.debugging.assert_less_equal(tf.reduce_max(images), 1.0, message=message)
-        with tf.control_dependencies([low, high]):
+        fits = (tf.reduce_min(images) >= 0.0) & (tf.reduce_max(images) <= 1.0)
+        message = "EfficientNetEncoder: expected images in 0..1; divide uint8 by 255."
+        with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
             images = self.resize(images)
         seed = dropout_settings.split_seed(dropout_seed, 0)
         x = self.net(images * 255.0, context, training=training, dropout_seed=seed)
-        channel_mask = (tf.shape(x)[0], 1, 1, self.net.num_output_channels)
-        seed = dropout_settings.split_seed(dropout_seed, 1)
-        x = self.conv1x1(dropout_settings.dropout(x, self._dropout.spatial, seed, channel_mask))
-        x = self.film_layer(x, context)
-        seed = dropout_settings.split_seed(dropout_seed, 2)
-        return dropout_settings.dropout(x, self._dropout.top, seed)
+        return self.film_layer(self.conv1x1(x), context)

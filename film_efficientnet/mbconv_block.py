@@ -16,27 +16,20 @@ ACTIVATIONS = {"silu": tf.nn.silu, "relu6": tf.nn.relu6}
 
 
 class FilmConditioning(tf.keras.layers.Layer):
-    """FiLM (arXiv 1709.07871): scales and shifts each channel by two linear functions of the
-    context, (1 + gamma) * x + beta.
+    """FiLM (arXiv 1709.07871): (1 + gamma) * x + beta for each channel, gamma and beta being linear
+    functions of the context: features float [B, H, W, C] and context [B, D] to [B, H, W, C].
 
     Both projections start at zero, so a fresh layer is the identity and pretrained features pass
     through unharmed (RT-1, arXiv 2212.06817, section 5.1).
-
-    Call arguments:
-        features: float [B, H, W, C].
-        context: float [B, D].
-
-    Returns:
-        float [B, H, W, C].
     """
 
-    def __init__(self, num_channels: int, context_size: int, name: str | None = None):
+    def __init__(self, num_channels: int, context_size: int):
         """`num_channels` is C, `context_size` D."""
-        super().__init__(name=name)
+        super().__init__()
         self._projection_add = tf.keras.layers.Dense(num_channels, kernel_initializer="zeros")
         self._projection_mult = tf.keras.layers.Dense(num_channels, kernel_initializer="zeros")
-        self._projection_add.build((None, context_size))
-        self._projection_mult.build((None, context_size))
+        for projection in (self._projection_add, self._projection_mult):
+            projection.build((None, context_size))
         self.built = True
 
     def call(self, features: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
@@ -45,7 +38,7 @@ class FilmConditioning(tf.keras.layers.Layer):
         return (1 + gamma) * features + beta
 
 
-def conv_initializer() -> tf.keras.initializers.Initializer:
+def _initializer() -> tf.keras.initializers.Initializer:
     """EfficientNet's; a new one for each layer, because an initializer repeats its draw."""
     return tf.keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal")
 
@@ -61,18 +54,16 @@ def conv(
 ) -> tf.keras.layers.Conv2D:
     """A built convolution; `kwargs` are those of Keras' layer."""
     layer = tf.keras.layers.Conv2D(
-        filters, kernel_size, kernel_initializer=conv_initializer(), name=name, **kwargs
+        filters, kernel_size, kernel_initializer=_initializer(), name=name, **kwargs
     )
     layer.build((None, None, None, in_filters))
     return layer
 
 
 class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
-    """BatchNorm over the whole batch where several devices share it (arXiv 1803.08904).
-
-    Devices add up their sums, so that all normalize with the statistics that one device would find
-    in the whole batch, and have the same moving statistics, as Keras' fused layer has there, with
-    its unbiased moving variance. For float [B, H, W, C]; the devices' parts may differ in B.
+    """BatchNorm of float [B, H, W, C] over the whole batch where several devices share it (arXiv
+    1803.08904); their parts may differ in B. All have the moving statistics that Keras' fused layer
+    would have on one device, with its unbiased variance, which Keras' own synchronized layer lacks.
     """
 
     def add_weight(self, *args: object, **kwargs: object) -> tf.Variable:
@@ -86,9 +77,8 @@ class SynchronizedBatchNorm(tf.keras.layers.BatchNormalization):
             return super().call(inputs, training=False)
         x = tf.cast(inputs, tf.float32)
         own = tf.cast(tf.size(x) // tf.shape(x)[-1], tf.float32)
-        # One message for all three.
         sums = [tf.reduce_sum(one, (0, 1, 2)) for one in (x, tf.square(x))] + [own[tf.newaxis]]
-        replica = tf.distribute.get_replica_context()
+        replica = tf.distribute.get_replica_context()  # One message for all three.
         sums = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(sums, 0))
         (total, squares), count = tf.split(sums[:-1], 2), sums[-1]
         mean = total / count
@@ -116,11 +106,8 @@ def conv_batch_norm(
     training: bool,
     fold: bool,
 ) -> tf.Tensor:
-    """norm(conv(features)); with `fold`, outside of training, as one convolution with a bias.
-
-    The kernel is multiplied instead of the features, forward and in the gradients, which are those
-    of the two layers but for rounding. `conv` is a Conv2D or DepthwiseConv2D without a bias.
-    """
+    """norm(conv(features)), `conv` without a bias; with `fold`, outside of training, as one
+    convolution with a bias: the same but for rounding, forward and in the gradients."""
     if training or not fold:
         return norm(conv(features), training=training)
     scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
@@ -166,18 +153,18 @@ class MBConvBlock(tf.keras.layers.Layer):
         self._activate = ACTIVATIONS[block.activation]
         self._drop_connect_rate = drop_connect_rate
         self._has_residual = block.strides == 1 and block.in_filters == block.out_filters
-        name, filters = block.name + "_", block.in_filters * block.expand_ratio
+        name, in_filters = block.name + "_", block.in_filters
+        filters = in_filters * block.expand_ratio
         self._expand_conv = self._expand_bn = self._film = None
         if block.expand_ratio != 1:
-            own = name + "expand_conv", block.in_filters, filters
-            self._expand_conv = conv(*own, use_bias=False)
+            self._expand_conv = conv(name + "expand_conv", in_filters, filters, use_bias=False)
             self._expand_bn = batch_norm(name + "expand_bn", filters)
         self._depthwise_conv = tf.keras.layers.DepthwiseConv2D(
             block.kernel_size,
             block.strides,
             padding="same" if block.strides == 1 else "valid",
             use_bias=False,
-            depthwise_initializer=conv_initializer(),
+            depthwise_initializer=_initializer(),
             name=name + "dwconv",
         )
         self._depthwise_conv.build((None, None, None, filters))

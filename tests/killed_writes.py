@@ -38,7 +38,7 @@ class StubAgent:
     def __init__(self, step: int = 0):
         from dropout_settings import DropoutSettings
 
-        self.dropout_settings = DropoutSettings.off()
+        self.dropout_settings = DropoutSettings()
         self.module = tf.Module()
         self.module.kernel = tf.Variable(tf.fill((300,), float(step)))
         self.steps_done = step

@@ -66,7 +66,7 @@ def test_samples(agent, inputs, scope):
 
 @pytest.mark.parametrize(
     ("rate", "head_varies"),
-    [("spatial", False), ("backbone_drop_connect", False), ("token_learner", True), (None, None)],
+    [("backbone_drop_connect", False), ("transformer_attention", True), (None, None)],
 )
 def test_what_varies_in_which_scope(rate, head_varies):
     """Samples stand in the order of the images: without dropout each is the answer for its image;
@@ -118,7 +118,7 @@ def test_inputs_that_do_not_fit(agent, image, embedding, message):
 
 def test_forward_is_for_single_food_images_in_0_to_1(agent, rt1_agent, inputs):
     two_steps = small_model.build(*small_model.TINY, "TransformerNetwork.time_sequence_length = 2")
-    with pytest.raises(ValueError, match=r"has the actions \['terminate_episode'.*policy"):
+    with pytest.raises(ValueError, match=r"got the actions \['terminate_episode'.*policy"):
         rt1_agent.forward(*inputs)
     with pytest.raises(ValueError, match="time_sequence_length 2: use sequence_agent.policy"):
         two_steps.forward(*inputs)

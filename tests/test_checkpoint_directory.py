@@ -165,6 +165,7 @@ def test_damaged_directories(written, name, change, error, message):
             "DropoutSettings.at_inference = True",
             "the value False, got DropoutSettings.at_inference = True",
         ),
+        ("DropoutSettings.spatial = 0.1", "0.0, got DropoutSettings.spatial = 0.1"),
         ("TransformerNetwork.action_order = " + "[" * 50_000, "literals"),
         ("a = %a\nTransformer.num_layers = %a", "recursion"),
         ("Transformer.num_layers = 9999", "at most 200, got Transformer.num_layers = 9999"),

@@ -24,8 +24,8 @@ def state_of(agent) -> list[tf.Variable]:
 
 @pytest.fixture(scope="module")
 def shared_agent():
-    """Much dropout at the encoder's end, which `outputs` without a seed leaves out."""
-    made = small_model.build(*PLAIN, "DropoutSettings.top = 0.5")
+    """Much dropout, which `outputs` without a seed leaves out."""
+    made = small_model.build(*PLAIN, "DropoutSettings.transformer_feed_forward = 0.5")
     made.build_optimizer()
     return made
 

@@ -16,18 +16,16 @@ everything speaks [x1, y1, x2, y2]:
 | endpoints       | x1, y1, x2, y2: RT-1's way, one token for each dimension of the action   |
 | midpoint_extent | cx, cy, 0.5 + 0.75 (x2 - x1), 0.5 + 0.75 (y2 - y1)                       |
 
-RT-1's token heads are independent of each other. Where a network knows the box of a food but not
-yet on which of its two diagonals the food lies, y1 and y2 have two likely values each; with end
-points nothing makes the two agree, and the mean is a horizontal arrow. A midpoint and an extent
-leave one sign open, which one head decides.
+RT-1's token heads are independent. Where a network knows the box of a food but not on which of its
+two diagonals the food lies, y1 and y2 have two likely values each; with end points nothing makes
+the two agree, and the mean is a horizontal arrow. With a midpoint and an extent one head decides.
 
 In midpoint_extent a token stands for the middle of its bin. Example: [0.2, 0.4, 0.6, 0.5] is [0.4,
 0.45, 0.8, 0.575], tokens [102, 114, 204, 146]; back, [0.2007, 0.3993, 0.6033, 0.4987]. All four lie
 in 0..1 where both ends are in the picture and at most 2/3 of its side apart in x and in y; a longer
 motion is cut to that when it is tokenized.
 
-The functions take NumPy arrays and, unless they say otherwise, tensors alike. TensorFlow is
-imported where it is used: evaluation reads the codings before it needs it.
+TensorFlow is imported where it is used: evaluation reads the codings before it needs it.
 """
 
 from __future__ import annotations
@@ -61,7 +59,8 @@ def _concat(parts: list[Array]) -> Array:
 
 
 def encode(actions: Array, coding: str) -> Array:
-    """Execution parameters float [..., 4] to what the network learns, not clipped."""
+    """Execution parameters float [..., 4], NumPy or tensor, to what the network learns; not
+    clipped."""
     if coding == ENDPOINTS:
         return actions
     start, end = actions[..., :2], actions[..., 2:]
@@ -108,39 +107,29 @@ class RT1ActionTokenizer:
         vocab_size: int = 256,
         coding: str = ENDPOINTS,
     ):
-        """Checks the spec; ValueError if it cannot be tokenized.
-
-        Args:
-            action_spec: 1-d specs, float32 with bounds or int32 one-hot.
-            vocab_size: number of bins, at least 2.
-            coding: what the tokens of the food action mean, 'endpoints' or 'midpoint_extent'.
-        """
+        """`action_spec` has 1-d specs, float32 with bounds or int32 one-hot; `vocab_size` is the
+        number of bins; `coding` what the tokens of the food action mean. ValueError if they cannot
+        be tokenized."""
         self.vocab_size, self.coding, self._spec = vocab_size, coding, dict(action_spec)
-        self._sizes = {
-            key: 1 if spec.dtype == np.int32 else spec.shape[0] for key, spec in self._spec.items()
-        }
-        self.num_tokens = sum(self._sizes.values())
-        if coding not in CODINGS or (
-            coding != ENDPOINTS and list(self._spec) != [policy_specs.ACTION_KEY]
-        ):
-            raise ValueError(
-                f"RT1ActionTokenizer: expected coding in {CODINGS}, for another action than "
-                f"{policy_specs.ACTION_KEY!r} 'endpoints', got {coding!r} for {list(self._spec)}."
-            )
         for key, spec in self._spec.items():
             is_class = spec.dtype == np.int32 and spec.shape[0] <= vocab_size
-            bounds = np.array([spec.minimum, spec.maximum])
-            is_number = spec.dtype == np.float32 and np.isfinite(bounds).all()
+            is_number = spec.dtype == np.float32 and (spec.minimum < spec.maximum).all()
+            is_number &= np.isfinite([spec.minimum, spec.maximum]).all()
+            is_coded = coding == MIDPOINT_EXTENT and key == policy_specs.ACTION_KEY
             if (
                 len(spec.shape) != 1
                 or vocab_size < 2
-                or not (is_class or (is_number and (spec.minimum < spec.maximum).all()))
+                or not (is_class or is_number)
+                or not (is_coded or coding == ENDPOINTS)
             ):
                 raise ValueError(
-                    f"RT1ActionTokenizer: expected action {key!r} 1-d, float32 with finite minimum "
-                    f"< maximum or one-hot int32 of at most vocab_size classes, and vocab_size >= "
-                    f"2, got {spec} and {vocab_size}."
+                    "RT1ActionTokenizer: expected actions 1-d, float32 with finite minimum < "
+                    "maximum or one-hot int32 of at most vocab_size classes, vocab_size >= 2 and "
+                    f"coding 'endpoints', or 'midpoint_extent' for {policy_specs.ACTION_KEY!r}, "
+                    f"got {key!r} {spec}, {vocab_size} and {coding!r}."
                 )
+        self._sizes = [1 if s.dtype == np.int32 else s.shape[0] for s in self._spec.values()]
+        self.num_tokens = sum(self._sizes)
 
     def tokenize(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Actions, for each key of the spec a tensor [..., d], to tokens int32 [..., num_tokens];
@@ -153,26 +142,58 @@ class RT1ActionTokenizer:
 
         tokens = []
         for key, spec in self._spec.items():
-            value = action[key]
-            if spec.dtype == tf.int32:
-                message = f"RT1ActionTokenizer: expected {key!r} to be one-hot along its last axis."
+            value, is_class = action[key], spec.dtype == tf.int32
+            if is_class:
                 # One 1 and otherwise 0: the largest entry and the sum of the sizes are both 1.
                 ones = tf.minimum(tf.reduce_max(value, -1), 2 - tf.reduce_sum(tf.abs(value), -1))
-                fits = tf.reduce_all(ones == 1)
+                fits, what = tf.reduce_all(ones == 1), "to be one-hot along its last axis"
             else:
-                message = f"RT1ActionTokenizer: {key!r} is not a number (NaN)."
-                fits = ~tf.reduce_any(tf.math.is_nan(value))
-            check = tf.debugging.Assert(fits, [message])  # None outside of a graph.
-            with tf.control_dependencies([check] if check is not None else []):
+                fits, what = ~tf.reduce_any(tf.math.is_nan(value)), "to hold numbers, got a NaN"
+            check = tf.debugging.Assert(fits, [f"RT1ActionTokenizer: expected {key!r} {what}."])
+            with tf.control_dependencies([check]):
                 value = tf.identity(value)
-            if spec.dtype == tf.int32:
+            if is_class:
                 tokens.append(tf.argmax(value, axis=-1, output_type=tf.int32)[..., tf.newaxis])
                 continue
-            value = encode(value, self.coding)
-            value = tf.clip_by_value(value, spec.minimum, spec.maximum)
+            value = tf.clip_by_value(encode(value, self.coding), spec.minimum, spec.maximum)
             value = (value - spec.minimum) / (spec.maximum - spec.minimum)
             tokens.append(tf.cast(value * (self.vocab_size - 1), tf.int32))
         return tf.concat(tokens, axis=-1)
+
+    def detokenize(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Tokens int32 [..., num_tokens] to actions, for each key of the spec a tensor [..., d] of
+        its dtype; a class index beyond the number of classes becomes class 0."""
+        import tensorflow as tf
+
+        values = tf.cast(tokens, tf.float32) / (self.vocab_size - 1)
+        if self.coding != ENDPOINTS:
+            values = tf.minimum(values + 0.5 / (self.vocab_size - 1), 1.0)
+        return self._action(tokens, values)
+
+    def expected_action(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The mean of the distributions of the tokens (logits [..., num_tokens, vocab_size]), which
+        may lie between two likely values; of int32 keys the likeliest class. A token stands for the
+        middle of its bin: tokenizing truncates."""
+        import tensorflow as tf
+
+        bins = (tf.range(self.vocab_size, dtype=logits.dtype) + 0.5) / (self.vocab_size - 1)
+        means = tf.linalg.matvec(tf.nn.softmax(logits), tf.minimum(bins, 1.0))
+        return self._action(tf.argmax(logits, -1, output_type=tf.int32), means)
+
+    def _action(self, tokens: tf.Tensor, values: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The classes that tokens name, and the numbers that values in 0..1 stand for."""
+        import tensorflow as tf
+
+        action = self._parts(values)
+        for key, index in self._parts(tokens).items():
+            spec = self._spec[key]
+            if spec.dtype == tf.int32:
+                index = tf.where(index[..., 0] < spec.shape[0], index[..., 0], 0)
+                action[key] = tf.one_hot(index, spec.shape[0], dtype=tf.int32)
+            else:
+                value = action[key] * (spec.maximum - spec.minimum) + spec.minimum
+                action[key] = decode(value, self.coding)
+        return action
 
     def join(self, action: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The parts of a float action as one vector [..., num_tokens], coded; see `split`."""
@@ -183,43 +204,6 @@ class RT1ActionTokenizer:
         return self._parts(decode(values, self.coding))
 
     def _parts(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
-        ends = np.cumsum(list(self._sizes.values()))
-        return {
-            key: values[..., end - size : end]
-            for end, (key, size) in zip(ends, self._sizes.items())
-        }
-
-    def detokenize(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Tokens int32 [..., num_tokens] to actions, for each key of the spec a tensor [..., d] of
-        its dtype; a class index beyond the number of classes becomes class 0."""
-        import tensorflow as tf
-
-        action = self._parts(tokens)
-        for key, spec in self._spec.items():
-            part = action[key]
-            if spec.dtype == tf.int32:
-                index = tf.where(part[..., 0] < spec.shape[0], part[..., 0], 0)
-                action[key] = tf.one_hot(index, spec.shape[0], dtype=tf.int32)
-                continue
-            value = tf.cast(part, tf.float32) / (self.vocab_size - 1)
-            if self.coding != ENDPOINTS:
-                value = tf.minimum(value + 0.5 / (self.vocab_size - 1), 1.0)
-            value = value * (spec.maximum - spec.minimum) + spec.minimum
-            action[key] = decode(value, self.coding)
-        return action
-
-    def expected_action(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The mean of the distributions of the tokens (logits [..., num_tokens, vocab_size]), which
-        may lie between two likely values; of int32 keys the likeliest class. A token stands for the
-        middle of its bin: tokenizing truncates."""
-        import tensorflow as tf
-
-        bins = (tf.range(self.vocab_size, dtype=logits.dtype) + 0.5) / (self.vocab_size - 1)
-        means = tf.linalg.matvec(tf.nn.softmax(logits), tf.minimum(bins, 1.0))
-        action = self.detokenize(tf.argmax(logits, -1, output_type=tf.int32))
-        for key, mean in self._parts(means).items():
-            spec = self._spec[key]
-            if spec.dtype != tf.int32:
-                value = mean * (spec.maximum - spec.minimum) + spec.minimum
-                action[key] = decode(value, self.coding)
-        return action
+        starts = np.cumsum([0, *self._sizes])
+        pieces = zip(self._spec, starts, starts[1:])
+        return {key: values[..., start:stop] for key, start, stop in pieces}

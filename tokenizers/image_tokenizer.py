@@ -16,11 +16,7 @@ from tokenizers import token_learner
 
 class RT1ImageTokenizer(tf.keras.layers.Layer):
     """FiLM-EfficientNet features, then TokenLearner; called in these two halves, because the first
-    is computed once when only the head is sampled.
-
-    Attributes:
-        num_tokens: N, of a picture.
-    """
+    is computed once when only the head is sampled. `num_tokens` is N."""
 
     def __init__(
         self,
@@ -33,7 +29,7 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         self._tokenizer = film_efficientnet_encoder.EfficientNetEncoder(
             dropout, token_embedding_size, context_size
         )
-        self._token_learner = token_learner.TokenLearner(token_embedding_size, dropout)
+        self._token_learner = token_learner.TokenLearner(token_embedding_size)
         self.num_tokens = self._token_learner.num_tokens
         self.built = True
 
@@ -49,6 +45,6 @@ class RT1ImageTokenizer(tf.keras.layers.Layer):
         features = self._tokenizer(images, context, training=training, dropout_seed=dropout_seed)
         return tf.reshape(features, (tf.shape(features)[0], -1, features.shape[-1]))
 
-    def tokens(self, features: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+    def tokens(self, features: tf.Tensor) -> tf.Tensor:
         """Features [B, h * w, D] to tokens [B, N, D]."""
-        return self._token_learner(features, dropout_seed=dropout_seed)
+        return self._token_learner(features)

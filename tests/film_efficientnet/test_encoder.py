@@ -1,7 +1,7 @@
-"""The image encoder: sizes, checkpoint keys, FiLM, BatchNorm, dropout, frozen stages.
+"""The image encoder: sizes, FiLM, BatchNorm, drop-connect, frozen stages.
 
-That pixels, keys and numbers are RT-1's is shown by tests/golden, that they are Keras' and
-PyTorch's by test_imagenet_weights.
+That its numbers are RT-1's is shown by tests/golden, that they are Keras' and PyTorch's by
+test_imagenet_weights.
 """
 
 from __future__ import annotations
@@ -19,40 +19,13 @@ from tests import small_model
 pytest_plugins = ["tests.model_fixtures"]
 pytestmark = pytest.mark.usefixtures("clean_gin")
 
-OFF = dropout_settings.DropoutSettings.off()
+OFF = dropout_settings.DropoutSettings(0.0, 0.0, 0.0)
 SEED = tf.constant([3, 5], tf.int32)
+BLOCK = efficientnet_variants.Block("block9x", 3, 4, 4, 6, 1, 1, 0.0)
 
 
 def trunk(dropout=OFF, variant="small", **settings):
     return film_efficientnet_encoder.FilmEfficientNet(6, dropout, variant=variant, **settings)
-
-
-def encoder(dropout=OFF):
-    """A tiny one of 64 x 64 pixels: 2 x 2 features of 16 numbers, none of its weights zero."""
-    with small_model.gin_bindings('FilmEfficientNet.variant = "small"', *small_model.TINY):
-        made = film_efficientnet_encoder.EfficientNetEncoder(dropout, 16, 6, image_size=64)
-    small_model.randomize(made.variables, seed=0)
-    return made
-
-
-def pixels(seed, batch_size=2, height=64, width=64):
-    shape = (batch_size, height, width, 3)
-    return np.random.default_rng(seed).random(shape, np.float32)
-
-
-def context(seed, batch_size=2):
-    return tf.constant(small_model.embeddings(seed, batch_size, size=6))
-
-
-@pytest.mark.parametrize(("stride", "height", "width"), [(32, 75, 99), (32, 63, 65), (8, 64, 50)])
-def test_size_of_the_feature_map(stride, height, width):
-    net = trunk(width=0.1, depth=0.1, output_stride=stride)
-    features = net(255 * pixels(0, 1, height, width), context(0, 1))
-    assert features.shape == (1, height // stride, width // stride, net.num_output_channels)
-    assert net.feature_map_side(300) == 300 // stride  # 9 for RT-1, where Keras has 10.
-
-
-BLOCK = efficientnet_variants.Block("block9x", 3, 4, 4, 6, 1, 1, 0.0)
 
 
 def block(change=None, rate=0.0, context_size=None, **settings):
@@ -62,9 +35,25 @@ def block(change=None, rate=0.0, context_size=None, **settings):
     return made
 
 
+def pixels(batch_size, height=64, width=64):
+    return 255 * np.random.default_rng(0).random((batch_size, height, width, 3), np.float32)
+
+
 def features(batch_size=2):
     shape = (batch_size, 6, 5, 4)
     return tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
+
+
+def context(seed, batch_size=2):
+    return tf.constant(small_model.embeddings(seed, batch_size, size=6))
+
+
+@pytest.mark.parametrize(("stride", "height", "width"), [(32, 75, 99), (32, 63, 65), (8, 64, 50)])
+def test_size_of_the_feature_map(stride, height, width):
+    net = trunk(width=0.1, depth=0.1, output_stride=stride)
+    found = net(pixels(1, height, width), context(0, 1))
+    assert found.shape == (1, height // stride, width // stride, net.num_output_channels)
+    assert net.feature_map_side(300) == 300 // stride  # 9 for RT-1, where Keras has 10.
 
 
 def test_a_residual_where_shapes_allow_and_film_behind_it():
@@ -90,19 +79,20 @@ def test_drop_connect_drops_the_whole_branch_of_a_sample():
     dropped = np.array([not sample.any() for sample in branch])
     assert 10 <= dropped.sum() <= 30  # Five standard deviations are 16.
     np.testing.assert_allclose(branch[~dropped], 2 * kept[~dropped], atol=1e-4)
-    net = trunk(dropout=dropout_settings.DropoutSettings(backbone_drop_connect=0.5))
-    seeds = []
+    net, seeds = trunk(dropout_settings.DropoutSettings(0.8)), []
+    rates = [one._drop_connect_rate for one in net._blocks]
+    np.testing.assert_allclose(np.diff(rates), 0.8 / len(rates))  # From 0 on with the depth.
     for one in net._blocks:
         one.call = lambda x, context, training, dropout_seed: (
             seeds.append(tuple(dropout_seed.numpy()))
             or tf.zeros((1, 2, 2, net._top_conv.kernel.shape[2]))
         )
-    net(255 * pixels(0, 1), context(0, 1), dropout_seed=SEED)
+    net(pixels(1), context(0, 1), dropout_seed=SEED)
     assert len(set(seeds)) == len(net._blocks)
 
 
 def test_film_starts_as_the_identity_and_then_the_instruction_matters():
-    net, images = trunk(), 255 * pixels(0)
+    net, images = trunk(), pixels(2)
     np.testing.assert_array_equal(net(images, context(0)), net(images, context(1)))
     small_model.randomize(net.variables, seed=0)
     assert np.abs(net(images, context(0)) - net(images, context(1))).max() > 1e-2
@@ -113,40 +103,19 @@ def test_film_starts_as_the_identity_and_then_the_instruction_matters():
     assert found.numpy().ravel().tolist() == [3.0, 11.0]
 
 
-def test_dropout_of_channels_and_of_entries():
-    images = pixels(0, 4)
-    spatial = encoder(dataclasses.replace(OFF, spatial=0.5))
-    spatial.conv1x1.kernel.assign(tf.eye(spatial.net.num_output_channels, 16)[None, None])
-    for variable in spatial.film_layer.variables:
-        variable.assign(tf.zeros_like(variable))
-    plain = spatial(images, context(0, 4)).numpy()
-    dropped = spatial(images, context(0, 4), dropout_seed=SEED).numpy()
-    for before, after in zip(np.rollaxis(plain, 3), np.rollaxis(dropped, 3)):
-        for one, other in zip(before, after):  # A channel of a picture, whole.
-            assert not other.any() or np.allclose(other, 2 * one, rtol=1e-5)
-    assert 0.2 < np.mean(dropped == 0) < 0.8
-    top = encoder(dataclasses.replace(OFF, top=0.5))
-    plain = top(images, context(0, 4)).numpy()
-    dropped = top(images, context(0, 4), dropout_seed=SEED).numpy()
-    zero = dropped == 0
-    np.testing.assert_allclose(dropped[~zero], 2 * plain[~zero], rtol=1e-5)
-    assert 0.3 < zero.mean() < 0.7 and not np.array_equal(zero[0], zero[1])
-
-
 def test_frozen_stages_stay_as_they_are():
     """No gradient, no BatchNorm update, FiLM behind them only, in chunks as in one piece."""
     settings = {"num_stages": 5, "frozen_stages": 3, "film_from_stage": 4, "output_stride": 16}
     net = trunk(variant="lite0", batch_norm_inference=True, width=0.25, depth=0.5, **settings)
-    pictures = tf.constant(255 * pixels(0, 20, 32, 32))
+    pictures = tf.constant(pixels(20, 32, 32))
     statistics = [v for v in net.weights if "moving_" in v.name]
     before = small_model.values(statistics)
     with tf.GradientTape() as tape:
         found = net(pictures, tf.ones((20, 6)), training=True)
         loss = tf.reduce_sum(found**2)
-    gradients = tape.gradient(loss, net.trainable_variables)
     # 20 pictures are two chunks of 8 and one of 4; two of them are one.
     np.testing.assert_allclose(found[:2], net(pictures[:2], tf.ones((2, 6))), atol=1e-4)
-    assert all(gradient is not None for gradient in gradients)
+    assert all(one is not None for one in tape.gradient(loss, net.trainable_variables))
     names = {layer.name.split("_")[0] for layer in net.layers_with_weights() if layer.trainable}
     assert not names & {"stem", "block1a", "block2a", "block3a"} and "block4a" in names
     num_films = len(net.layers_with_weights()) - len(net.trunk_layers())

@@ -65,8 +65,8 @@ def test_g_evaluation_and_resize():
     reference = parity.golden("g_preprocess")
     image = golden_inputs.images_uint8(parity.input_seed(50), 1, 256, 320)
     with small_model.gin_bindings(*small_model.BINDINGS[:1]):
-        off = dropout_settings.DropoutSettings.off()
-        encoder = film_efficientnet_encoder.EfficientNetEncoder(off)
+        rates = dropout_settings.DropoutSettings()
+        encoder = film_efficientnet_encoder.EfficientNetEncoder(rates)
 
     plain = film_efficientnet_encoder.preprocess(image)
     np.testing.assert_array_equal(plain[0, ::32, ::32], reference["eval_sub"])

@@ -88,7 +88,7 @@ def test_specs_that_cannot_be_tokenized(spec, arguments):
 
 def test_actions_that_cannot_be_tokenized():
     """A NaN would become a token outside the vocabulary, whose cross-entropy is silently zero."""
-    with pytest.raises(tf.errors.InvalidArgumentError, match="'bbox' is not a number"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="'bbox' to hold numbers"):
         FOOD.tokenize({"bbox": tf.constant([0.1, np.nan, 0.2, 0.3])})
     for kind in ([0, 0, 0], [1, 1, 0], [2, -1, 0]):
         action = {"kind": tf.constant([kind]), "shift": tf.zeros((1, 2))}

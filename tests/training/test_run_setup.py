@@ -28,7 +28,7 @@ SETTINGS = (
     *small_model.TINY,
     f"observation_spec.image_height = {SIZE}",
     f"observation_spec.image_width = {SIZE}",
-    "DropoutSettings.token_learner = 0.3",
+    "DropoutSettings.transformer_feed_forward = 0.3",
     "DropoutSettings.backbone_drop_connect = 0.0",
 )
 
