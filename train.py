@@ -16,7 +16,6 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
-import errno
 import os
 import re
 import sys
@@ -31,7 +30,7 @@ from training import devices, flags, stop_signals
 # TensorFlow takes seconds: functions import what needs it, once the flags are read, so that --help
 # and a wrong flag do not wait.
 if typing.TYPE_CHECKING:
-    from training import run_setup, training_loop
+    from training import training_loop
 
 
 def run(args: argparse.Namespace, workers: training_loop.Workers) -> None:
@@ -43,12 +42,19 @@ def run(args: argparse.Namespace, workers: training_loop.Workers) -> None:
         episodes.run(args, workers)
         return
     setup = run_setup.prepare(args)
+    data, settings, reporter = setup.data, setup.settings, None
     if args.dry_run:
-        _print_dry_run(setup)
+        for key, value in next(iter(data.batches(data.split.train_idx, args.batch_size))).items():
+            print(f"first batch     {key} {value.dtype.name} {list(value.shape)}")
+        num_train, num_val = map(len, data.split)
+        learning = sum(v.shape.num_elements() for v in setup.agent.network.used_trainable_variables)
+        steps = settings.num_epochs * settings.steps(num_train)
+        print(f"samples         {num_train} train, {num_val} val; {learning:,} parameters learn")
+        print(f"steps           {steps} in all, {setup.agent.steps_done} done")
+        print("dry run         everything is ready; nothing was trained or written")
         return
     # Nothing is written before every worker knows whether it goes on with a run.
     workers.wait()
-    reporter, data = None, setup.data
     with workers.only_run(args.checkpoint_dir):
         writer = checkpoint_directory.CheckpointWriter(
             args.checkpoint_dir,
@@ -63,32 +69,15 @@ def run(args: argparse.Namespace, workers: training_loop.Workers) -> None:
             first_epoch = 1 if setup.state is None else setup.state.epoch + 1
             reporter = reports.RunReporter(args.checkpoint_dir, data, first_epoch)
         ended = training_loop.TrainingLoop(setup, writer, reporter, workers).run()
-        if not workers.is_chief:
+        if reporter is None:
             return
         print(f"training loss   {ended.first_train_loss:.4f} -> {ended.last_train_loss:.4f}")
         if reporter.baseline:
             found, baseline = (of["centroid_mae"] for of in (ended.best.metrics, reporter.baseline))
             print(f"centroid_mae    {found:.4f} on {len(data.split.val_idx)} validation samples;")
-            print(
-                f"                the mean of the training labels as every answer: {baseline:.4f}"
-            )
+            print(f"                {baseline:.4f} of the mean of the training labels")
         print(f"best checkpoint {writer.directory / ended.best.checkpoint}")
         model_card.write(args.checkpoint_dir)
-
-
-def _print_dry_run(setup: run_setup.RunSetup) -> None:
-    agent, data = setup.agent, setup.data
-    for key, value in next(
-        iter(data.batches(data.split.train_idx, setup.settings.batch_size))
-    ).items():
-        print(f"first batch     {key} {value.dtype.name} {list(value.shape)}")
-    num_train, num_val = map(len, data.split)
-    learning = sum(v.shape.num_elements() for v in agent.network.used_trainable_variables)
-    steps = setup.settings.num_epochs * setup.settings.steps(num_train)
-    print(f"samples         {num_train} train, {num_val} val")
-    print(f"parameters      {learning:,} of them learn")
-    print(f"steps           {steps} in all, {agent.steps_done} done")
-    print("dry run         everything is ready; nothing was trained or written")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         flags.check_flags(args)
         if args.cluster is None:
-            workers, strategy = training_loop.Workers(), devices.strategy(args.num_devices)
+            workers, strategy = training_loop.Workers(), devices.strategy()
         else:
             cluster = devices.slurm_cluster(os.environ)
             workers = training_loop.Workers(cluster.index, len(cluster.addresses))
@@ -124,25 +113,15 @@ def main(arguments: list[str] | None = None) -> int:
         *(ValueError, LookupError, OSError, ArithmeticError),
         tf.errors.InvalidArgumentError,
     ) as error:
-        print(f"train.py: {_reason(error)}", file=sys.stderr)
+        reason, found = str(error), re.search(r"SequenceAgent: .* not finite[^\n\]']*", str(error))
+        if found is not None:
+            reason = (
+                f"{found.group()}. Nothing has changed since the step before: look at the data, "
+            )
+            reason += "lower the learning rate, or set --gradient_clip_norm."
+        print(f"train.py: {reason}", file=sys.stderr)
         return 1
     return 0
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, and the way out where the error itself does not know it."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return (
-            f"{error}. The checkpoints in --checkpoint_dir are whole: make room, then go on with "
-            "--resume_checkpoint auto."
-        )
-    found = re.search(r"SequenceAgent: [^\n\]']* not finite[^\n\]']*", str(error))
-    if found is not None:
-        return (
-            f"{found.group()}. Nothing has changed since the step before: look at the data, lower "
-            "the learning rate, or set --gradient_clip_norm."
-        )
-    return str(error)
 
 
 if __name__ == "__main__":

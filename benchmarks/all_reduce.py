@@ -12,16 +12,14 @@ cores; between machines it is bytes over bandwidth, see docs/scaling.md.
 from __future__ import annotations
 
 import argparse
-import functools
 import multiprocessing
 import socket
-import statistics
-import time
 from concurrent import futures
 
 import gin
 import tensorflow as tf
 
+import benchmarks
 from film_efficientnet import mbconv_block
 from training import devices, run_setup
 
@@ -47,12 +45,7 @@ def _median_ms(strategy: tf.distribute.Strategy, sizes: list, at_once: bool) -> 
         sums = strategy.experimental_local_results(strategy.run(of_replica))
         return tf.add_n([tf.reduce_sum(value) for value in tf.nest.flatten(sums)])
 
-    times = []
-    for _ in range(_REPEATS + 1):
-        start = time.perf_counter()
-        reduce().numpy()
-        times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times[1:])
+    return benchmarks.median_ms(lambda: reduce().numpy(), _REPEATS)
 
 
 def _work(index: int, addresses: tuple[str, ...], config_file: str) -> None:
@@ -71,9 +64,7 @@ def _work(index: int, addresses: tuple[str, ...], config_file: str) -> None:
             ms = _median_ms(strategy, sizes, at_once=sizes is gradients)
             if index == 0:
                 megabytes = 4e-6 * sum(size.num_elements() for size in sizes)
-                print(
-                    f"{name:20} {megabytes:.2f} MB, {len(sizes)} tensors, {ms:.1f} ms", flush=True
-                )
+                print(f"{name:20} {megabytes:.2f} MB, {len(sizes)} tensors, {ms:.1f} ms")
 
 
 def main() -> None:
@@ -88,10 +79,13 @@ def main() -> None:
     addresses = tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)
     for one in sockets:
         one.close()
-    start = multiprocessing.get_context("spawn")
-    with futures.ProcessPoolExecutor(args.num_workers, start) as workers:
-        work = functools.partial(_work, addresses=addresses, config_file=args.config_file)
-        list(workers.map(work, range(args.num_workers)))
+    spawn = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(args.num_workers, spawn) as workers:
+        work = [
+            workers.submit(_work, i, addresses, args.config_file) for i in range(len(addresses))
+        ]
+        for one in work:
+            one.result()
 
 
 if __name__ == "__main__":

@@ -17,46 +17,20 @@ from __future__ import annotations
 
 import argparse
 import functools
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import gin
 import numpy as np
 import tensorflow as tf
 
+import benchmarks
 import policy_specs
 from serving import engines
 from training import run_setup
 
 FLOOR_GFLOP = 3.72
-PARTS = ("tensorflow", "onnxruntime")
 _SAMPLES = 16
 _MATRIX_SIDE = 2048
-
-
-def _calls_of_engine(engine: engines.Engine) -> Iterator[tuple[str, Callable[[], object]]]:
-    image = np.random.default_rng(0).integers(0, 256, (_SAMPLES, *engine.image_shape), np.uint8)
-    embedding = np.full((_SAMPLES, policy_specs.EMBEDDING_SIZE), 0.04, np.float32)
-    one, sampling = (image[:1], embedding[:1]), {"num_samples": _SAMPLES, "seed": 1}
-    yield f"{engine.name} predict", lambda: engine.forward(*one)
-    yield f"{engine.name} batch {_SAMPLES}", lambda: engine.forward(image, embedding)
-    for scope in ("head", "full"):
-        sample = functools.partial(engine.forward, *one, dropout=scope, **sampling)
-        yield f"{engine.name} {scope} {_SAMPLES}", sample
-
-
-def _calls(parts: list[str], bindings: list[str]) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Name and function of each row, which waits for its result; the first is the floor's."""
-    matrix = tf.random.stateless_uniform((_MATRIX_SIDE, _MATRIX_SIDE), (0, 1))
-    yield "matrix product", lambda: tf.matmul(matrix, matrix).numpy()
-    gin.parse_config_files_and_bindings(["configs/transformer_mixin.gin"], bindings)
-    functions = run_setup.create_agent().prediction_functions()
-    stages = engines.freeze_stages(functions)
-    if "tensorflow" in parts:
-        yield from _calls_of_engine(engines.in_tensorflow(stages, functions))
-    if "onnxruntime" in parts:
-        yield from _calls_of_engine(engines.in_onnx_runtime(engines.export(stages), functions))
 
 
 def main() -> None:
@@ -65,20 +39,30 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=15, help="calls of each row")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--gin_bindings", nargs="*", default=[], help="for a smaller network")
     args = parser.parse_args()
-    print("| row | ms | x floor |\n|---|---|---|")
-    floor_ms = None
-    for name, call in _calls(args.parts, args.gin_bindings):
-        times = []
-        for _ in range(args.repeats + 2):  # Two calls warm it up.
-            start = time.perf_counter()
-            call()
-            times.append(1000 * (time.perf_counter() - start))
-        ms = statistics.median(times[2:])
-        floor_ms = floor_ms or ms * FLOOR_GFLOP / (2 * _MATRIX_SIDE**3 / 1e9)
+    matrix = tf.random.stateless_uniform((_MATRIX_SIDE, _MATRIX_SIDE), (0, 1))
+    matrix_ms = benchmarks.median_ms(lambda: tf.matmul(matrix, matrix).numpy(), args.repeats)
+    floor_ms = matrix_ms * FLOOR_GFLOP / (2 * _MATRIX_SIDE**3 / 1e9)
+
+    def row(name: str, call: Callable[..., object], *inputs: object, **options: object) -> None:
+        ms = benchmarks.median_ms(functools.partial(call, *inputs, **options), args.repeats)
         print(f"| {name} | {ms:.1f} | {ms / floor_ms:.2f} |", flush=True)
+
+    print("| row | ms | x floor |\n|---|---|---|", flush=True)
+    gin.parse_config_files_and_bindings(["configs/transformer_mixin.gin"], args.gin_bindings)
+    functions = run_setup.create_agent().prediction_functions()
+    stages = engines.freeze_stages(functions)
+    embedding = np.full((_SAMPLES, policy_specs.EMBEDDING_SIZE), 0.04, np.float32)
+    in_onnx = engines.in_onnx_runtime(engines.export(stages), functions)
+    for engine in (engines.in_tensorflow(stages, functions), in_onnx):
+        image = np.random.default_rng(0).integers(0, 256, (_SAMPLES, *engine.image_shape), np.uint8)
+        one, sampling = (image[:1], embedding[:1]), {"num_samples": _SAMPLES, "seed": 1}
+        row(f"{engine.name} predict", engine.forward, *one)
+        row(f"{engine.name} batch {_SAMPLES}", engine.forward, image, embedding)
+        for scope in ("head", "full"):
+            name = f"{engine.name} {scope} {_SAMPLES}"
+            row(name, engine.forward, *one, dropout=scope, **sampling)
 
 
 if __name__ == "__main__":

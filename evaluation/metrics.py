@@ -13,7 +13,7 @@ uint8 [N, 236, 30]. One without a pixel is unknown; its sample is left out of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -74,16 +74,6 @@ def mean_of_known(values: np.ndarray) -> float:
     """The mean of what is not NaN; NaN if nothing is left."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
-
-
-def group_means(
-    values: Mapping[str, np.ndarray], names: np.ndarray
-) -> dict[str, dict[str, float | int]]:
-    """{name: {'n': samples, column: `mean_of_known`}} of columns [N], by names [N], sorted."""
-    return {
-        str(name): {"n": len(rows), **{k: mean_of_known(one[rows]) for k, one in values.items()}}
-        for name, rows in groups(names)
-    }
 
 
 def midpoint_hits(

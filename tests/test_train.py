@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import pathlib
 import signal
 
 import pytest
-import tensorflow as tf
 
 import checkpoint_directory
 import train
-from tests import tiny_training, training_fixtures
+from tests import small_model, tiny_training, training_fixtures
 from training import training_loop
 
 # Each of them builds and trains networks: seconds, not milliseconds.
@@ -46,8 +44,7 @@ def test_fine_tuning_starts_from_the_given_weights(
         checkpoint_directory.load(directory).agent.network.parts()["efficientnet"].variables
         for directory in (tmp_path / "run", small_checkpoint_dir)
     )
-    for mine, pretrained in zip(ours, theirs):
-        assert (mine.numpy() == pretrained.numpy()).all()
+    assert small_model.same(*map(small_model.values, (ours, theirs)))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +55,7 @@ def test_fine_tuning_starts_from_the_given_weights(
         (["--embeddings_dir", "absent"], "No embeddings directory absent"),
         (["--pretrained_checkpoint", "absent/rt1"], "absent"),
         (["--gin_bindings", "NoSuchThing.x = 3"], "NoSuchThing"),
-        (["--learning_rate", "1e30"], "is not finite, at step 1"),
+        (["--learning_rate", "1e30"], "is not finite, at step 1: loss nan"),
     ],
 )
 def test_refusals(arguments, changes, message, capsys, tmp_path, eager):
@@ -110,8 +107,6 @@ def test_a_signal_saves_and_asks_for_a_requeue(arguments, tmp_path, monkeypatch,
     assert "SIGUSR1: saved; --resume_checkpoint auto" in capsys.readouterr().err
     monkeypatch.setattr(training_loop, "train_step", step)
     assert train.main([*arguments, *more]) == 0
-    # A third time there is nothing left to do.
-    assert train.main([*arguments, *more]) == 0
     equal, number = tiny_training.same_arrays(tmp_path / "run", tmp_path / "undisturbed")
     assert equal == number > 100
 
@@ -122,14 +117,3 @@ def test_a_run_goes_on_with_its_own_settings_only(small_checkpoint_dir, argument
     assert "batch_size: was 6, now 3" in capsys.readouterr().err
     assert train.main([*arguments, *changes, "--learning_rate", "0.5"]) == 1
     assert "create_optimizer.learning_rate: was '0.003', now '0.5'" in capsys.readouterr().err
-
-
-def test_reasons_have_the_way_out():
-    told = train._reason(OSError(errno.ENOSPC, "No space left on device", "loss_log.csv"))
-    assert "No space left on device: 'loss_log.csv'" in told
-    assert "make room, then go on with --resume_checkpoint auto" in told
-    text = (
-        "assertion failed: ['SequenceAgent: the loss is not finite, at step 3: nan']\n\t [[{{node"
-    )
-    told = train._reason(tf.errors.InvalidArgumentError(None, None, text))
-    assert told.startswith("SequenceAgent: the loss is not finite, at step 3: nan. Nothing has")

@@ -63,7 +63,7 @@ def page() -> np.ndarray:
     from playwright import sync_api
 
     with (
-        serve_load.started_server(str(LITE), "") as url,
+        serve_load.started_server(str(LITE)) as url,
         sync_api.sync_playwright() as playwright,
         playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]

@@ -51,22 +51,14 @@ def precision(name: str | None) -> Iterator[None]:
         tf.keras.mixed_precision.set_global_policy(before)
 
 
-def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
-    """What to build the agent under: `with strategy(n).scope(): create_agent()`. n GPUs, or logical
-    CPU devices where there is no GPU; all GPUs unless given."""
+def strategy() -> tf.distribute.Strategy:
+    """What to build the agent under: all GPUs, or logical CPU devices where there is no GPU."""
     import tensorflow as tf
 
-    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    devices = [device.name for device in tf.config.list_logical_devices(kind)]
-    if num_devices is None:
-        num_devices = len(devices) if kind == "GPU" else 1
-    if num_devices > len(devices):
-        raise ValueError(
-            f"--num_devices: expected at most {len(devices)} {kind}s, got {num_devices}."
-        )
-    if num_devices == 1:
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(found) == 1:
         return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy(devices[:num_devices])
+    return tf.distribute.MirroredStrategy([device.name for device in found])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +80,8 @@ class SlurmCluster:
         share, rest = divmod(num_visible, self.local_count)
         if rest:
             raise ValueError(
-                f"--cluster slurm: expected as many GPUs for each of the {self.local_count} tasks "
-                f"of this node, got {num_visible} GPUs. Use --ntasks-per-node={num_visible}, or "
-                "--gpus-per-task=1."
+                f"--cluster slurm: expected as many GPUs for each of {self.local_count} tasks, got "
+                f"{num_visible}. Use --ntasks-per-node={num_visible}, or --gpus-per-task=1."
             )
         return list(range(self.local_index * share, (self.local_index + 1) * share))
 
@@ -102,7 +93,7 @@ def slurm_cluster(environment: Mapping[str, str]) -> SlurmCluster:
     if missing:
         raise ValueError(
             f"--cluster slurm: expected a task of srun, got none: {', '.join(missing)} not set. "
-            "Use slurm_scripts/run_training_multinode.slurm, or start train.py with srun."
+            "Use slurm_scripts/run_training_multinode.slurm."
         )
     job, index, local_index, node = (int(environment[f"SLURM_{name}"]) for name in names[:4])
     command = ["scontrol", "show", "hostnames", environment["SLURM_STEP_NODELIST"]]
@@ -112,9 +103,8 @@ def slurm_cluster(environment: Mapping[str, str]) -> SlurmCluster:
         counts += [int(count)] * int(times or 1)
     if len(nodes) != len(counts) or sum(counts[:node]) + local_index != index:
         raise ValueError(
-            f"--cluster slurm: expected tasks numbered node by node, got {counts} tasks for "
-            f"{nodes}, and task {index} as number {local_index} of node {node}. Use srun "
-            "--distribution=block."
+            f"--cluster slurm: expected srun --distribution=block, got {counts} tasks for {nodes}, "
+            f"and task {index} as number {local_index} of node {node}."
         )
     # Jobs with neighbouring numbers may share a node.
     first_port = _FIRST_PORT + job % _JOBS * _PORTS_OF_JOB

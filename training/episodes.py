@@ -8,10 +8,8 @@ with T = 6 has 8 windows; the third has the steps 0 0 0 0 1 2, of which the firs
 the window and do not count.
 
 Every `--checkpoint_every_steps` (1000), at the end and at a signal `ckpt-<step>` is written with
-optimizer and step, under RT-1's own names: `checkpoint_loading.py`, `export_policy.py` and
-`api_batch_server.py --rt1_checkpoint` read it. `--resume_checkpoint auto` goes on from the newest
-one, or a name from that one, to the same bits: the order of the windows depends on seed and epoch
-alone. Episodes are not checked beyond shapes and lengths.
+optimizer and step, under RT-1's own names. `--resume_checkpoint auto` goes on from the newest one,
+or a name from that one, to the same bits: the order of the windows depends on seed and epoch alone.
 """
 
 from __future__ import annotations
@@ -19,7 +17,6 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import argparse
-import csv
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -33,8 +30,8 @@ import agent_wrapper
 import checkpoint_files
 import checkpoint_loading
 import policy_specs
-from food_data import atomic_files, pipeline, rlds
-from training import flags, run_setup, training_loop
+from food_data import pipeline, rlds
+from training import flags, reports, run_setup, training_loop
 
 CHECKPOINT_EVERY_STEPS = 1000
 _KEYS = (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
@@ -72,8 +69,8 @@ class Windows:
         self.places = np.stack([numbers, steps], axis=1)
 
     def read(self, samples: np.ndarray) -> list[np.ndarray]:
-        """Windows [B]: images uint8 [B, T, H, W, 3], embeddings, actions in the order of the spec,
-        and which steps count, bool [B, T]."""
+        """Windows [B]: images uint8 [B, T, H, W, 3], embeddings, each action of the spec, and which
+        steps count, bool [B, T]."""
         rows = []
         for number, last in self.places[samples].tolist():
             episode, row = self._episodes[number], []
@@ -154,26 +151,24 @@ def run(args: argparse.Namespace, workers: training_loop.Workers) -> None:
     agent.build_optimizer()
     if start is not None:
         run_setup.load_resume_checkpoint(agent, start)
-    logging.info(
-        "%d episodes, %d windows of %d steps; %d of %d training steps done",
-        *(len(episodes), len(windows.places), windows.length, agent.steps_done, total_steps),
-    )
+    told = (len(lengths), len(windows.places), windows.length, agent.steps_done, total_steps)
+    logging.info("%d episodes, %d windows of %d steps; %d of %d training steps done", *told)
     if args.dry_run:
         logging.info("dry run: everything is ready; nothing was trained or written")
         return
     with workers.only_run(args.checkpoint_dir):
-        _train(args, agent, windows, total_steps, workers)
+        _train(agent, windows, args, total_steps, workers)
 
 
 def _train(
-    args: argparse.Namespace,
     agent: agent_wrapper.Agent,
     windows: Windows,
+    args: argparse.Namespace,
     total_steps: int,
     workers: training_loop.Workers,
 ) -> None:
-    """Takes the steps that are left, writes checkpoints and the log."""
-    directory = pathlib.Path(args.checkpoint_dir)
+    """The steps that are left, with checkpoints and the log."""
+    directory, saved, rows = pathlib.Path(args.checkpoint_dir), agent.steps_done, []
     directory.mkdir(parents=True, exist_ok=True)
     manager = tf.train.CheckpointManager(agent.checkpoint(), str(directory), args.max_checkpoints)
     if workers.is_chief:
@@ -181,33 +176,22 @@ def _train(
     shard = workers.index, workers.count
     batches = windows.batches(args.batch_size, run_setup.run_seed(), agent.steps_done, shard)
     every = args.checkpoint_every_steps or CHECKPOINT_EVERY_STEPS
-    log, saved = directory / "loss_log.csv", agent.steps_done
-    rows = csv.reader(log.read_text().splitlines()) if log.is_file() else ()
-    kept = [row for row in rows if row[0] != "step" and int(row[0]) <= agent.steps_done]
-
-    def save() -> None:
-        nonlocal saved
-        if workers.is_chief and saved != agent.steps_done:
-            manager.save(agent.steps_done)
-            saved = agent.steps_done
-
+    log = reports.CsvLog(directory / "loss_log.csv", ("step", "loss"), agent.steps_done + 1)
     try:
         while agent.steps_done < total_steps:
             workers.check()
             loss = float(agent.train_function(next(batches)).loss)
-            kept.append([agent.steps_done, loss])
+            rows.append({"step": agent.steps_done, "loss": loss})
+            told = (agent.steps_done, total_steps, loss)
             logging.log_every_n_seconds(
-                logging.INFO,
-                "step %d of %d, loss %.4f",
-                training_loop.LOG_EVERY_S,
-                *(agent.steps_done, total_steps, loss),
+                logging.INFO, "step %d of %d, loss %.4f", training_loop.LOG_EVERY_S, *told
             )
-            if agent.steps_done % every == 0:
-                save()
+            if agent.steps_done % every == 0 and workers.is_chief:
+                manager.save(agent.steps_done)
+                saved = agent.steps_done
     finally:
         if workers.is_chief:
-            lines = [f"{step},{loss}\n" for step, loss in [("step", "loss"), *kept]]
-            with atomic_files.replace_file(log) as file:
-                file.write("".join(lines).encode())
-        save()
+            log.append(*rows)
+            if saved != agent.steps_done:
+                manager.save(agent.steps_done)
     workers.wait()

@@ -62,9 +62,7 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
     add("--embeddings_dir", default="embeddings", help="instruction embeddings to serve with")
     help_text = f"weights to fine-tune from: prefix, folder. {checkpoint_files.PUBLIC_CHECKPOINTS}"
     add("--pretrained_checkpoint", help=help_text)
-    help_text = (
-        "its directory or a last_checkpoint prefix; 'auto': --checkpoint_dir, if it holds one"
-    )
+    help_text = "its directory or a last_checkpoint prefix; 'auto': --checkpoint_dir, if it is one"
     add("--resume_checkpoint", help=f"a run to go on with: {help_text}")
     add("--max_checkpoints", type=_positive, default=3, help="kept to go on from, beside the best")
     add("--checkpoint_every_steps", type=_positive, help="save also within an epoch")
@@ -76,9 +74,7 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
     add("--steps_per_epoch", type=_positive, help="between two validations; one pass unless given")
     add("--selection_metric", choices=SELECTION_METRICS, default="centroid_mae")
     add("--early_stopping_epochs", type=_positive, help="end after so many without a new best")
-    devices = group.add_mutually_exclusive_group().add_argument
-    devices("--num_devices", type=_positive, help="GPUs (or CPU devices) to use; unless given, all")
-    devices("--cluster", choices=("slurm",), help="srun's tasks train together: docs/scaling.md")
+    add("--cluster", choices=("slurm",), help="srun's tasks train together: docs/scaling.md")
     add("--dry_run", action="store_true", help="check, read and build everything; no step")
 
     add = parser.add_argument_group("model and learning; most override gin").add_argument
@@ -95,8 +91,7 @@ def parse(arguments: list[str] | None = None, description: str | None = None) ->
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Where the run goes, and where it begins; --checkpoint_dir may follow from the run that goes
-    on."""
+    """Where the run goes, which may follow from the run that goes on, and where it begins."""
     for name in _PATHS:
         atomic_files.check_local(getattr(args, name), f"--{name}")
     given = args.resume_checkpoint
@@ -110,9 +105,8 @@ def check_flags(args: argparse.Namespace) -> None:
     directory = pathlib.Path(args.checkpoint_dir)
     if pathlib.Path(f"{directory}.index").is_file():
         raise ValueError(
-            f"--checkpoint_dir: expected a directory, got the checkpoint {directory}. To start "
-            "from its weights use --pretrained_checkpoint, to go on with its run "
-            f"--resume_checkpoint {directory.parent}."
+            f"--checkpoint_dir: expected a directory, got the checkpoint {directory}. Give it as "
+            "--pretrained_checkpoint, or go on with its run: --resume_checkpoint."
         )
     holds_run = checkpoint_directory.holds_run(directory) or any(directory.glob("ckpt-*.index"))
     if given is None and holds_run:
@@ -123,9 +117,9 @@ def check_flags(args: argparse.Namespace) -> None:
     weights = args.pretrained_checkpoint
     if resumed is not None and (weights or resumed.resolve() != directory.resolve()):
         raise ValueError(
-            f"--resume_checkpoint: a run goes on in its own directory with its own weights: "
-            f"expected --checkpoint_dir {resumed} and no --pretrained_checkpoint, with which a new "
-            f"run begins; got {directory} and {weights}."
+            "--resume_checkpoint: a run goes on in its own directory with its own weights: "
+            f"expected --checkpoint_dir {resumed} and no --pretrained_checkpoint, got {directory} "
+            f"and {weights}."
         )
 
 
@@ -157,10 +151,9 @@ def configure_for_data(args: argparse.Namespace, total_steps: int, has_validatio
     with gin.unlock_config():
         if args.base_batch_size is not None:
             rate = bound("learning_rate", optimizer.DEFAULT_LEARNING_RATE)
-            scaled = rate * args.batch_size / args.base_batch_size
-            message = "learning rate: %g for batches of %d is %g for %d"
-            logging.info(message, rate, args.base_batch_size, scaled, args.batch_size)
-            gin.bind_parameter("create_optimizer.learning_rate", scaled)
+            rate = rate * args.batch_size / args.base_batch_size
+            logging.info("learning rate: %g, for batches of %d", rate, args.batch_size)
+            gin.bind_parameter("create_optimizer.learning_rate", rate)
         if bound("schedule", "constant") == "cosine":
             total_steps = bound("total_steps", None) or total_steps
             gin.bind_parameter("create_optimizer.total_steps", total_steps)

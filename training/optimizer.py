@@ -17,6 +17,7 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import math
+import re
 from collections.abc import Sequence
 
 import gin
@@ -24,6 +25,8 @@ import tensorflow as tf
 
 DEFAULT_LEARNING_RATE = 1e-4
 SCHEDULES = ("constant", "cosine")
+# On the second device of several it is called kernel/replica_1.
+_KERNEL = re.compile(r"(^|/)(depthwise_)?kernel(/replica_\d+)?:")
 
 
 class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
@@ -82,11 +85,14 @@ class FusedAdam(tf.keras.optimizers.Adam):
         return self._model_variables_moving_average if self.use_ema else None
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        """One variable's share of a step, with its two moments and its average."""
+        """One variable's share of a step: its decay, its two moments and its average."""
         key = self._var_key(variable)
-        index, shared = self._index_dict[key], self._shared
+        index, shared, decay = self._index_dict[key], self._shared, self.weight_decay
         if key in self._trunk:
             shared = {**shared, "lr": self._trunk_scale * shared["lr"]}
+            decay = decay and decay * self._trunk_scale
+        if decay and _KERNEL.search(variable.name):
+            variable.assign_sub(variable * decay * self._shared["lr"])
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
@@ -119,23 +125,9 @@ class FusedAdam(tf.keras.optimizers.Adam):
             self._shared = self._average_rate = None
 
     def _apply_weight_decay(self, variables: Sequence[tf.Variable]) -> None:
-        """Keras' own, with the trunk's learning rate for the trunk."""
-        trunk = [one for one in variables if self._var_key(one) in self._trunk]
-        super()._apply_weight_decay(
-            [one for one in variables if self._var_key(one) not in self._trunk]
-        )
-        decay = self.weight_decay
-        if decay is not None and trunk:
-            self.weight_decay = decay * self._trunk_scale
-            super()._apply_weight_decay(trunk)
-            self.weight_decay = decay
+        """`update_step` does it, and the average, where Keras takes a round of its own for each."""
 
-    def _use_weight_decay(self, variable: tf.Variable) -> bool:
-        """Kernels only."""
-        return variable.name.split("/")[-1].split(":")[0] in ("kernel", "depthwise_kernel")
-
-    def _update_model_variables_moving_average(self, var_list: Sequence[tf.Variable]) -> None:
-        """Keras' own average, which `update_step` replaces."""
+    _update_model_variables_moving_average = _apply_weight_decay
 
 
 @gin.configurable

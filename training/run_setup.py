@@ -11,9 +11,9 @@ import keras2  # noqa: F401
 import argparse
 import dataclasses
 import hashlib
+import itertools
 import os
 import pathlib
-import shutil
 
 import gin
 import numpy as np
@@ -38,10 +38,6 @@ from food_data import (
     splits,
 )
 from training import flags, optimizer
-
-# Room for logs, pictures, TensorBoard's files and embeddings.
-_MARGIN_BYTES = 32 * 2**20
-
 
 # The agent.
 
@@ -83,12 +79,9 @@ def apply_freezing_logic(
     """
     if agent.optimizer_has_slots:
         raise ValueError("apply_freezing_logic: expected a new optimizer, got one that has slots.")
-    wanted = {
-        "efficientnet": freeze_efficientnet,
-        "tokenlearner": freeze_tokenlearner,
-        "transformer": freeze_transformer,
-    }
-    parts, frozen = agent.network.parts(), [name for name, is_frozen in wanted.items() if is_frozen]
+    wanted = (freeze_efficientnet, freeze_tokenlearner, freeze_transformer)
+    names, parts = ("efficientnet", "tokenlearner", "transformer"), agent.network.parts()
+    frozen = list(itertools.compress(names, wanted))
     for name in frozen:
         # Only ever to False: to True would wake layers inside that never learn.
         parts[name].trainable = False
@@ -100,12 +93,11 @@ def apply_freezing_logic(
 def load_pretrained_checkpoint(
     agent: agent_wrapper.Agent, path: str | os.PathLike[str]
 ) -> checkpoint_loading.LoadReport:
-    """Weights to fine-tune from. Only what fine-tuning replaces may differ: head and positions.
+    """Weights to fine-tune from; optimizer and step counter stay new.
 
     `path` is a prefix, a directory or a stem of a public RT-1 checkpoint, of ours, or of the lab
-    form. Optimizer and step counter stay new. The report names what stayed at its random start.
-    Raises checkpoint_loading.CheckpointLoadError if anything else differs, the coding of the tokens
-    for one; the agent is unchanged.
+    form. Head and positions may differ, and stay at their random start then: the report names them.
+    Raises checkpoint_loading.CheckpointLoadError for other differences; the agent is unchanged.
     """
     _check_coding(agent, path)
     return checkpoint_loading.custom_load_checkpoint(
@@ -116,18 +108,16 @@ def load_pretrained_checkpoint(
 def load_resume_checkpoint(
     agent: agent_wrapper.Agent, path: str | os.PathLike[str]
 ) -> checkpoint_loading.LoadReport:
-    """Weights, optimizer and step counter of a run to go on with; all of them must be there.
-
-    The agent is built from the same configuration, parts already frozen. Raises
-    checkpoint_loading.CheckpointLoadError if anything differs; the agent is unchanged.
-    """
+    """Weights, optimizer and step counter of a run to go on with, into an agent of the same
+    configuration, parts already frozen. Raises and leaves as `load_pretrained_checkpoint`, but
+    nothing may differ."""
     _check_coding(agent, path)
     return checkpoint_loading.custom_load_checkpoint(agent, path, restore_optimizer=True)
 
 
 def _check_coding(agent: agent_wrapper.Agent, path: str | os.PathLike[str]) -> None:
     """Weights fit whatever their outputs mean; the metadata of our own checkpoints say it."""
-    prefix = pathlib.Path(checkpoint_loading.resolve_prefix(path))
+    prefix = pathlib.Path(checkpoint_files.resolve_prefix(path))
     if (prefix.parent / checkpoint_directory.METADATA_FILE).is_file():
         metadata = checkpoint_directory.read_metadata(prefix.parent)
     else:
@@ -136,9 +126,8 @@ def _check_coding(agent: agent_wrapper.Agent, path: str | os.PathLike[str]) -> N
     coding = None if metadata is None else metadata.get("action_coding", "endpoints")
     if coding not in (None, agent.action_coding):
         raise checkpoint_loading.CheckpointLoadError(
-            f"{path}: expected a checkpoint with the coding {agent.action_coding!r}, got one with "
-            f"{coding!r}: its outputs mean something else. Bind the same: --gin_bindings "
-            f"\"RT1ActionTokenizer.coding = '{coding}'\"."
+            f"{path}: expected outputs of the coding {agent.action_coding!r}, got {coding!r}. Bind "
+            f"the same: --gin_bindings \"RT1ActionTokenizer.coding = '{coding}'\"."
         )
 
 
@@ -163,16 +152,12 @@ class FeatureCache:
     """What a frozen EfficientNet gives for the samples of a run, so that later epochs cost only
     TokenLearner, transformer and head: float32 [B, N, D] of B sample numbers, `cache[samples]`.
 
-    It depends on picture and instruction (FiLM), so it is right as long as the encoder is frozen
-    and pictures are not augmented. The encoder's own dropout is off in it: one draw for ever would
-    be no dropout. Example: a 300 px picture gives 81 features of 512 numbers, 166 kB; 10,000
-    samples are 1.7 GB of memory.
+    The encoder's own dropout is off in it: one draw for ever would be no dropout. Example: a 300 px
+    picture gives 81 features of 512 numbers, 166 kB; 10,000 samples are 1.7 GB of memory.
     """
 
     def __init__(self, agent: agent_wrapper.Agent, data: RunData, batch_size: int):
         """Runs the encoder once over all samples."""
-        if agent.network.parts()["efficientnet"].trainable_variables:
-            raise ValueError("FeatureCache: expected a frozen EfficientNet, got one that learns.")
         samples = np.concatenate(data.split)
         self._rows = np.full(len(data.dataset), -1)
         self._rows[samples] = np.arange(len(samples))
@@ -249,7 +234,16 @@ class RunSetup:
 
 def prepare(args: argparse.Namespace) -> RunSetup:
     """Everything up to the first step; `args` are those of `flags`, checked."""
-    point = _configured(args)
+    path = args.resume_checkpoint
+    if path == flags.AUTO:
+        is_new = not checkpoint_directory.holds_run(args.checkpoint_dir)
+        path = None if is_new else args.checkpoint_dir
+    point = None if path is None else checkpoint_directory.find_resume_point(path)
+    flags.configure(args)
+    if point is not None or args.pretrained_checkpoint is not None:
+        # Where a checkpoint follows, the file that a network starts from is of no use, or absent.
+        with gin.unlock_config():
+            gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
     given = {key: value for key, value in vars(args).items() if key in Settings.__annotations__}
     settings = Settings(**{**given, "seed": run_seed()})
     embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
@@ -273,7 +267,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
         where = point.prefix, point.state.epoch + 1, point.state.step
         logging.info("resumed from %s: epoch %d, %d steps into it", *where)
     if not args.dry_run:
-        check_disk(pathlib.Path(args.checkpoint_dir), agent, args.max_checkpoints)
+        atomic_files.check_folder(pathlib.Path(args.checkpoint_dir), "--checkpoint_dir")
     metadata = {
         "resize": dataset.resize,
         "framing": dataclasses.asdict(framing.configured()),
@@ -285,10 +279,9 @@ def prepare(args: argparse.Namespace) -> RunSetup:
     }
     if dataset.action_names is not None and dataset.food_types is not None:
         # Of this run alone, also when it fine-tunes: nothing measures what is left of earlier ones.
-        names = (
-            names[split.train_idx].tolist() for names in (dataset.action_names, dataset.food_types)
-        )
-        metadata["trained_pairs"] = [list(pair) for pair in sorted(set(zip(*names)))]
+        columns = (dataset.action_names, dataset.food_types)
+        pairs = set(zip(*(column[split.train_idx].tolist() for column in columns)))
+        metadata["trained_pairs"] = list(map(list, sorted(pairs)))
     # Every worker of a cluster would compute the features of all samples.
     may_cache = args.freeze_efficientnet and augment is None and args.cluster is None
     if may_cache and args.feature_cache != "off" and not args.dry_run:
@@ -315,27 +308,11 @@ def _must_match(args: argparse.Namespace, settings: Settings, data: RunData) -> 
     }
 
 
-def _configured(args: argparse.Namespace) -> checkpoint_directory.ResumePoint | None:
-    """Gives gin the configuration; where the run goes on, None for a new one."""
-    path = args.resume_checkpoint
-    if path == flags.AUTO:
-        is_new = not checkpoint_directory.holds_run(args.checkpoint_dir)
-        path = None if is_new else args.checkpoint_dir
-    point = None if path is None else checkpoint_directory.find_resume_point(path)
-    flags.configure(args)
-    if point is not None or args.pretrained_checkpoint is not None:
-        # Where a checkpoint follows, the file that a network starts from is of no use, or absent.
-        with gin.unlock_config():
-            gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
-    return point
-
-
 def _check_data(
     args: argparse.Namespace, data: RunData, embeddings: embedding_store.EmbeddingStore
 ) -> None:
-    """A new run does not begin with samples that the check refuses, nor with such as ask with other
-    embeddings than the model will be served with. Says how they differ from those of the checkpoint
-    that it starts from, if that is one of ours."""
+    """Refuses samples with which no run should begin, also such as ask with other embeddings than
+    the model will be served with; warns where the checkpoint that it starts from has others."""
     dataset = data.dataset
     report = dataset_check.check_file(args.dataset_file, data.split, dataset=dataset)
     if report.errors:
@@ -355,24 +332,3 @@ def _check_data(
             warnings.append(str(error))
     for warning in warnings:
         logging.warning("data set: %s", warning)
-
-
-def check_disk(directory: pathlib.Path, agent: agent_wrapper.Agent, max_checkpoints: int) -> None:
-    """Makes the directory, and sees that it can be written and has room for all checkpoints."""
-    atomic_files.check_folder(directory, "--checkpoint_dir")
-    weights, state = (
-        sum(variable.shape.num_elements() * variable.dtype.size for variable in variables)
-        for variables in (agent.network.variables, agent.optimizer.variables)
-    )
-    # While a checkpoint is written, the one it will replace is still there, and so are those of
-    # this run that it goes on from.
-    needed = (max_checkpoints + 1) * (weights + state) + 3 * weights + _MARGIN_BYTES
-    for stem in (checkpoint_directory.BEST_STEM, checkpoint_directory.LAST_STEM):
-        for prefix in checkpoint_files.numbered(directory, stem):
-            needed -= sum(path.stat().st_size for path in checkpoint_files.files_of(prefix))
-    free = shutil.disk_usage(directory).free
-    if free < needed:
-        raise OSError(
-            f"--checkpoint_dir {directory}: expected {needed / 1e6:,.0f} MB free for checkpoints, "
-            f"got {free / 1e6:,.0f} MB. Make room, or keep fewer with --max_checkpoints."
-        )

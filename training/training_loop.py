@@ -70,9 +70,9 @@ def predict_step(agent: agent_wrapper.Agent, batch: Batch) -> tuple[float, np.nd
 def validate_step_with_metrics(
     agent: agent_wrapper.Agent, dataset: Iterable[Batch]
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Means over all samples of a data set of batches, 'loss' and those of
-    `metrics.compute_bbox_metrics`, and predictions [N, 4]; nothing in the agent changes. Raises
-    ValueError if the data set is empty or a prediction is not finite."""
+    """Means over all samples of the batches, 'loss' and those of `metrics.compute_bbox_metrics`,
+    and predictions [N, 4]; nothing in the agent changes. Raises ValueError if there is no batch or
+    a prediction is not finite."""
     parts = [
         (*predict_step(agent, batch), batch[policy_specs.ACTION_KEY].numpy()) for batch in dataset
     ]
@@ -86,14 +86,12 @@ def validate_step_with_metrics(
 
 @contextlib.contextmanager
 def averaged_weights(agent: agent_wrapper.Agent) -> Iterator[None]:
-    """Inside, the network has the optimizer's averages; afterwards its own weights again.
-
-    Nothing happens without `create_optimizer.ema_decay`. BatchNorm's statistics are averages
-    already and stay. Holds a second copy of the weights.
-    """
-    variables = agent.network.used_trainable_variables if agent.optimizer.averages else []
-    own = [tf.identity(variable) for variable in variables]
-    for variable, average in zip(variables, agent.optimizer.averages or ()):
+    """Inside, the network has the optimizer's averages, if there are any; afterwards its own
+    weights again, of which it holds a copy. BatchNorm's statistics are averages already."""
+    averages = agent.optimizer.averages or ()
+    variables = agent.network.used_trainable_variables
+    own = [tf.identity(variable) for variable, _ in zip(variables, averages)]
+    for variable, average in zip(variables, averages):
         variable.assign(average)
     try:
         yield
@@ -109,9 +107,9 @@ def averaged_weights(agent: agent_wrapper.Agent) -> Iterator[None]:
 class Workers:
     """This process among those that train together; alone unless told otherwise.
 
-    They do the same steps in the same order, because each step is a message from everyone to
-    everyone: what one of them decides by itself (a signal that only it got) the others would wait
-    for in vain. So decisions are made together, here. Worker 0 is the chief, which alone writes.
+    A step is a message from everyone to everyone, so all do the same steps in the same order: what
+    one decided by itself (after a signal that only it got), the others would wait for in vain.
+    Decisions are made together, here. Worker 0 is the chief, which alone writes.
     """
 
     index: int = 0
@@ -124,10 +122,10 @@ class Workers:
         return self.index == 0
 
     def only_run(self, directory: str) -> contextlib.AbstractContextManager[None]:
-        """Keeps other runs out of the directory, into which the chief alone writes."""
-        return (
-            checkpoint_directory.only_run(directory) if self.is_chief else contextlib.nullcontext()
-        )
+        """Keeps other runs out of the directory."""
+        if self.is_chief:
+            return checkpoint_directory.only_run(directory)
+        return contextlib.nullcontext()
 
     def own_part(self, num_items: int) -> slice:
         """Which of N items are this one's: parts of equal size, or one more; may be empty."""
@@ -137,7 +135,7 @@ class Workers:
     def sum(self, values: np.ndarray) -> np.ndarray:
         """The sum over all workers, float32; every worker has to call it, with the same shape."""
         if self.count == 1:
-            return np.asarray(values)
+            return values
         return _sum_over_workers(np.asarray(values, np.float32)).numpy()
 
     def wait(self) -> None:
@@ -207,12 +205,11 @@ class TrainingLoop:
 
     def run(self) -> checkpoint_directory.TrainingState:
         """Runs all epochs that are left; how it ended."""
-        agent, settings = self._agent, self._settings
+        settings = self._settings
         if self._is_new:
-            agent.build_optimizer()
             # A run killed in its first epoch goes on too, and a disk that fails does it now.
             self._writer.write_training_state(self._state)
-        if self._reporter is not None and agent.steps_done == 0:
+        if self._reporter is not None and self._agent.steps_done == 0:
             batch = next(self._batches)
             self._reporter.first_batch(batch)
             self._batches = itertools.chain([batch], self._batches)
@@ -292,7 +289,6 @@ class TrainingLoop:
                 prefix = self._writer.write(found, epoch=epoch)
                 best = checkpoint_directory.Best(value, epoch, prefix.name, dict(found))
         row = {
-            "val_loss": float("nan"),
             **found,
             "epoch": epoch,
             "train_loss": train_loss,
@@ -301,7 +297,7 @@ class TrainingLoop:
             "seconds": round(state.seconds + time.monotonic() - start, 2),
         }
         if self._reporter is not None:
-            self._reporter.epoch(epoch, self._agent.steps_done, row, predictions)
+            self._reporter.epoch(self._agent.steps_done, row, predictions)
         names = dict.fromkeys(("train_loss", "val_loss", metric))
         shown = ", ".join(f"{name} {row[name]:.4f}" for name in names if name in row)
         note = " (best)" if best.epoch == epoch else ""

@@ -25,6 +25,7 @@ CONFIG = (
     "TransformerNetwork.time_sequence_length = 3",
     "observation_spec.image_width = 80",
     "EfficientNetEncoder.image_size = None",
+    "Transformer.num_layers = 1",
 )
 IMAGE, EMBEDDING = (f"steps/observation/{key}" for key in ("image", "natural_language_embedding"))
 
@@ -107,20 +108,19 @@ def test_two_workers_read_each_window_of_an_epoch_once(windows):
 
 @pytest.mark.slow
 def test_a_run_learns_and_goes_on_to_the_same_bits(robot, tmp_path, capsys, eager):
-    whole = flags_of(robot, tmp_path / "whole", "--num_epochs", "6", "--schedule", "cosine")
+    whole = flags_of(robot, tmp_path / "whole", "--num_epochs", "3", "--schedule", "cosine")
     assert train.main(whole) == 0
     rows = list(csv.reader((tmp_path / "whole" / "loss_log.csv").read_text().splitlines()))
-    assert [step for step, _ in rows[1:]] == [str(step) for step in range(1, 13)]
+    assert [step for step, _ in rows] == ["step", *"123456"]
     losses = [float(loss) for _, loss in rows[1:]]
     assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
 
     parts = flags_of(robot, tmp_path / "parts", "--schedule", "cosine")
-    parts += ["--gin_bindings", "create_optimizer.total_steps = 12", "--resume_checkpoint"]
+    parts += ["--gin_bindings", "create_optimizer.total_steps = 6", "--resume_checkpoint"]
+    assert train.main([*parts, "auto", "--num_epochs", "1"]) == 0
     assert train.main([*parts, "auto", "--num_epochs", "2"]) == 0
     # From the checkpoint that is named, though a later one is there.
-    assert train.main([*parts, "auto", "--num_epochs", "3"]) == 0
-    parts += [str(tmp_path / "parts" / "ckpt-4"), "--num_epochs", "6"]
-    assert train.main(parts) == 0
+    assert train.main([*parts, str(tmp_path / "parts" / "ckpt-2"), "--num_epochs", "3"]) == 0
     one, two = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("whole", "parts"))
     for name in one.get_variable_to_shape_map():
         if not name.startswith(("_CHECK", "save_counter")):
@@ -129,9 +129,7 @@ def test_a_run_learns_and_goes_on_to_the_same_bits(robot, tmp_path, capsys, eage
     assert logs[0] == logs[1]
     assert train.main(whole) == 1
     assert "holds another run" in capsys.readouterr().err
-
-    policy = rt1_policy.RT1Policy.load(tmp_path / "whole" / "ckpt-12", str(robot[1]))
-    policy.warm_up()
+    rt1_policy.RT1Policy.load(tmp_path / "whole" / "ckpt-6", str(robot[1]))
 
 
 @pytest.mark.parametrize(

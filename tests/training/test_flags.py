@@ -72,7 +72,6 @@ def test_learning_rate_and_schedule_of_a_run(base, more, total_steps, learning_r
     [
         (["--batch_size", "0"], "--batch_size: expected at least 1, got 0"),
         (["--selection_metric", "centroid"], "--selection_metric: invalid choice: 'centroid'"),
-        (["--cluster", "slurm", "--num_devices", "2"], "not allowed with argument --cluster"),
         (["--data_dir", "episodes"], "not allowed with argument --dataset_file"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a run leaves for people: logs, curves, sheets, TensorBoard, summary."""
+"""What a run leaves for people: log, curves, sheets, TensorBoard."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ import pytest
 import tensorflow as tf
 from matplotlib import figure
 
+from evaluation import metrics
 from food_data import npz_dataset, splits
 from training import reports, run_setup
 
-ROW = {
-    "train_loss": 0.5,
-    "val_loss": 0.6,
-    "learning_rate": 1e-3,
-    "images_per_s": 90.0,
-    "seconds": 5,
-}
+ROW = {"train_loss": 0.5, "val_loss": 0.6}
+ROW |= {"learning_rate": 1e-3, "images_per_s": 90.0, "seconds": 5}
 
 
 @pytest.fixture(autouse=True)
@@ -51,31 +47,35 @@ def make_data(num_val: int = 6, **changes) -> run_setup.RunData:
     return run_setup.RunData(dataset, split)
 
 
-def table(folder, name: str) -> list[dict[str, str]]:
-    with (folder / name).open(newline="") as file:
+def labels_of(data: run_setup.RunData) -> np.ndarray:
+    return data.dataset.actions[data.split.val_idx]
+
+
+def table(folder) -> list[dict[str, str]]:
+    with (folder / "loss_log.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def run(reporter: reports.RunReporter, data, epochs: range) -> None:
+def run(folder, data, epochs: range) -> reports.RunReporter:
     """Two steps an epoch; predictions are off by 0.1 / epoch to the right."""
+    reporter, labels = reports.RunReporter(folder, data, epochs[0]), labels_of(data)
     for epoch in epochs:
         for step in (2 * epoch - 1, 2 * epoch):
             reporter.step(step, 1 / step, {"gradient_norm": 2.0}, 90.0)
-        off = np.float32([0.1 / epoch, 0, 0.1 / epoch, 0])
-        answers = data.dataset.actions[data.split.val_idx] + off
-        reporter.epoch(epoch, 2 * epoch, {**ROW, "more": 1.0}, answers)
+        answers = labels + np.float32([0.1 / epoch, 0, 0.1 / epoch, 0])
+        found = metrics.compute_bbox_metrics(answers, labels) if len(labels) else {}
+        reporter.epoch(2 * epoch, {**ROW, **found, "epoch": epoch}, answers)
+    return reporter
 
 
 def test_what_a_run_leaves(tmp_path, monkeypatch):
     data, folder = make_data(), tmp_path / "run"
     monkeypatch.setattr(reports, "_SCALARS_EVERY_STEPS", 1)
-    reporter = reports.RunReporter(folder, data)
-    run(reporter, data, range(1, 3))
+    reporter = run(folder, data, range(1, 3))
     assert sorted(os.listdir(folder)) == [
-        *("loss_log.csv", "per_action.csv", "per_food.csv", "predictions_latest.png"),
-        *("tensorboard", "training_curves.png"),
+        *("loss_log.csv", "predictions_latest.png", "tensorboard", "training_curves.png")
     ]
-    rows = table(folder, "loss_log.csv")
+    rows = table(folder)
     assert ",".join(rows[0]) == (
         "epoch,train_loss,val_loss,bbox_mse,bbox_mae,centroid_mse,centroid_mae,skewer_mse,"
         "skewer_mae,angle_mse_deg,angle_mae_deg,angle_mae_mod180_deg,hit_rate,nearest_item_rate,"
@@ -86,12 +86,6 @@ def test_what_a_run_leaves(tmp_path, monkeypatch):
     assert [(row["epoch"], row["hit_rate"]) for row in rows] == [("1", "0.0"), ("2", "0.0")]
     last = [rows[1][name] for name in ("val_loss", "learning_rate", "seconds")]
     assert last == ["0.6", "0.001", "5"]
-    by_food = table(folder, "per_food.csv")
-    columns = "epoch,name,n,centroid_mae,bbox_mae,angle_mae_mod180_deg,hit_rate"
-    assert ",".join(by_food[0]) == columns
-    assert [(row["epoch"], row["name"], row["n"]) for row in by_food] == [
-        *(("1", "banana", "3"), ("1", "rice", "3"), ("2", "banana", "3"), ("2", "rice", "3"))
-    ]
     # The mean of the training labels is at x = 0.5, 0.2 from every food, and above all of them.
     assert reporter.baseline["centroid_mae"] == pytest.approx((0.2 + 0.218) / 2, abs=0.001)
     assert reporter.baseline["nearest_item_chance"] == 0.5
@@ -112,30 +106,24 @@ def test_what_a_run_leaves(tmp_path, monkeypatch):
 def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(tmp_path):
     """Killed after epoch 3, which comes again."""
     data = make_data()
-    run(reports.RunReporter(tmp_path / "whole", data), data, range(1, 5))
-    run(reports.RunReporter(tmp_path / "cut", data), data, range(1, 4))
-    run(reports.RunReporter(tmp_path / "cut", data, first_epoch=3), data, range(3, 5))
-    for name in ("loss_log.csv", "per_action.csv", "per_food.csv"):
-        assert (tmp_path / "cut" / name).read_text() == (tmp_path / "whole" / name).read_text()
-
-
-@pytest.mark.parametrize("text", ["epoch,loss\n1,2\n", "epoch,name,error\n1,rice\n"])
-def test_a_log_of_something_else_is_refused_and_stays(tmp_path, text):
-    path = tmp_path / "log.csv"
-    path.write_text(text)
-    with pytest.raises(ValueError, match="expected rows of the columns epoch, name, error"):
-        reports.CsvLog(path, ("epoch", "name", "error"))
-    assert path.read_text() == text
+    for name, epochs in (("whole", range(1, 4)), ("cut", range(1, 3)), ("cut", range(2, 4))):
+        run(tmp_path / name, data, epochs)
+    whole, cut = (tmp_path / name / "loss_log.csv" for name in ("whole", "cut"))
+    assert cut.read_text() == whole.read_text()
+    # A log of something else stays as it is.
+    cut.write_text("epoch,loss\n1,2\n")
+    with pytest.raises(ValueError, match="expected rows of the columns epoch, train_loss, "):
+        run(tmp_path / "cut", data, range(1, 2))
+    assert cut.read_text() == "epoch,loss\n1,2\n"
 
 
 def test_a_sheet_shows_labels_predictions_and_the_worst(tmp_path):
     data = make_data()
-    labels = data.dataset.actions[data.split.val_idx]
+    labels = labels_of(data)
     answers = labels.copy()
     answers[4] += np.float32([0.3, 0.2, 0.3, 0.2])
-    errors = np.abs(answers - labels).mean(axis=1)
     images = data.dataset.images[data.split.val_idx]
-    sheet = reports.RunReporter(tmp_path, data)._sheet(7, answers, errors)
+    sheet = reports.RunReporter(tmp_path, data)._sheet(7, answers)
     assert sheet.shape == (24 + 2 * 252, 6 * 236, 3)
     # Row 2 begins with the worst, sample 4, whose midpoints are apart; green is below pink.
     worst = sheet[24 + 252 + 16 :, :236]
@@ -146,15 +134,13 @@ def test_a_sheet_shows_labels_predictions_and_the_worst(tmp_path):
 
 
 def test_without_validation_names_and_masks(tmp_path):
-    data = make_data(num_val=0)
-    run(reports.RunReporter(tmp_path / "a", data), data, range(1, 2))
-    (logged,) = table(tmp_path / "a", "loss_log.csv")
-    assert (logged["train_loss"], logged["val_loss"], logged["centroid_mae"]) == ("0.5", "", "")
-    names = [path.name for path in (tmp_path / "a").iterdir()]
-    assert sorted(names) == ["loss_log.csv", "tensorboard", "training_curves.png"]
-    data = make_data(masks=None, food_types=None, action_names=None, sources=None)
-    run(reports.RunReporter(tmp_path / "b", data), data, range(1, 2))
-    (logged,) = table(tmp_path / "b", "loss_log.csv")
+    run(tmp_path / "a", make_data(num_val=0), range(1, 2))
+    (logged,) = table(tmp_path / "a")
+    assert (logged["train_loss"], logged["centroid_mae"], logged["hit_rate"]) == ("0.5", "", "")
+    names = sorted(os.listdir(tmp_path / "a"))
+    assert names == ["loss_log.csv", "tensorboard", "training_curves.png"]
+    nothing = dict.fromkeys(("masks", "food_types", "action_names", "sources"))
+    run(tmp_path / "b", make_data(**nothing), range(1, 2))
+    (logged,) = table(tmp_path / "b")
     assert (logged["hit_rate"], logged["nearest_item_rate"]) == ("", "")
     assert float(logged["centroid_mae"]) == pytest.approx(0.05, rel=1e-4)
-    assert not (tmp_path / "b" / "per_food.csv").exists()

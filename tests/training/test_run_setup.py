@@ -7,12 +7,10 @@ import dataclasses
 import errno
 import json
 import shutil
-import types
 
 import gin
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import checkpoint_loading
 import policy_specs
@@ -68,8 +66,6 @@ def test_training_on_cached_features_is_exact(eager):
     results = []
     for is_cached in (False, True):
         agent, samples = small_model.build(*SETTINGS), data
-        with pytest.raises(ValueError, match="expected a frozen EfficientNet"):
-            run_setup.FeatureCache(agent, data, 2)
         utils.apply_freezing_logic(agent, freeze_efficientnet=True)
         if is_cached:
             cache = run_setup.FeatureCache(agent, data, 2)
@@ -139,31 +135,9 @@ def test_weights_of_another_coding_are_refused(small_checkpoint_dir, tiny_gin, t
     text = json.dumps({**metadata, "action_coding": "midpoint_extent"})
     (directory / "metadata.json").write_text(text)
     for load in (utils.load_pretrained_checkpoint, utils.load_resume_checkpoint):
-        with pytest.raises(checkpoint_loading.CheckpointLoadError, match="got one with 'midpoint_"):
+        with pytest.raises(checkpoint_loading.CheckpointLoadError, match="got 'midpoint_"):
             load(agent, directory)
     # Directories from before there was a choice do not name it.
     del metadata["action_coding"]
     (directory / "metadata.json").write_text(json.dumps(metadata))
     assert not utils.load_pretrained_checkpoint(agent, directory).left_at_init
-
-
-def test_room_is_asked_for_before_it_begins(tmp_path, monkeypatch):
-    """4 MB of weights, 8 MB of moments: two of 12 MB to go on from, three of 4 MB to serve."""
-    network, optimizer = (
-        types.SimpleNamespace(variables=[tf.Variable(tf.zeros(size))])
-        for size in (10**6, 2 * 10**6)
-    )
-    agent = types.SimpleNamespace(network=network, optimizer=optimizer)
-    needed = 2 * 12_000_000 + 3 * 4_000_000 + 32 * 2**20
-    usage = shutil.disk_usage("/")._replace(free=needed - 1_000_000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    run = tmp_path / "runs" / "new"
-    with pytest.raises(OSError, match=r"expected 70 MB free .*got 69 MB.*--max_checkpoints"):
-        run_setup.check_disk(run, agent, 1)
-    # What is there already will be replaced.
-    (run / "last_checkpoint-1.index").write_bytes(bytes(1_000_000))
-    run_setup.check_disk(run, agent, 1)
-    assert len(list(run.iterdir())) == 1
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="expected a folder to write into"):
-        run_setup.check_disk(tmp_path / "file", agent, 1)
