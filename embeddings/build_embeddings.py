@@ -108,8 +108,7 @@ def _write(
     for (action, food), extras in new.items():
         text = vocabulary.instruction_text(action, food)
         vectors[action, food] = encoder.encode(text)
-        data = embedding_store.vector_bytes(vectors[action, food])
-        entries.append({**embedding_store.new_entry(action, food, text, data), **extras})
+        entries.append({**embedding_store.new_entry(action, food, text), **extras})
     embedding_store.EmbeddingStore(vectors, {**manifest, "entries": entries}).save(directory)
 
 

@@ -22,7 +22,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -32,7 +32,6 @@ from food_data import atomic_files, vocabulary
 MANIFEST_FILE = "manifest.json"
 _VERSIONS = {"format_version": 1, "dimension": policy_specs.EMBEDDING_SIZE}
 _UNIT_NORM_TOLERANCE = 1e-3
-_SHAPE = (policy_specs.EMBEDDING_SIZE,)
 
 Pair = tuple[str, str]
 Entry = dict[str, "str | list[str] | None"]
@@ -56,10 +55,10 @@ def new_manifest(
     }
 
 
-def new_entry(action: str, food: str, text: str | None, data: bytes) -> Entry:
-    """The manifest's entry of a pair: the text that was encoded (or None) and its .npy file."""
-    digest, file = hashlib.sha256(data).hexdigest(), f"{action}_{food}.npy"
-    return {"action": action, "food": food, "text": text, "file": file, "sha256": digest}
+def new_entry(action: str, food: str, text: str | None, file: str | None = None) -> Entry:
+    """The manifest's entry of a pair and the text that was encoded; `save` fills in the SHA-256."""
+    file = file or f"{action}_{food}.npy"
+    return {"action": action, "food": food, "text": text, "file": file, "sha256": None}
 
 
 def read_manifest(path: pathlib.Path) -> dict[str, object]:
@@ -93,35 +92,14 @@ def entries_by_pair(manifest: Mapping[str, object]) -> dict[Pair, Entry]:
     return by_pair
 
 
-def _manifest_of_files(files: Mapping[str, bytes]) -> dict[str, object]:
-    """A manifest for a directory that has none: encoder and texts are unknown."""
-    entries = []
-    for name, data in files.items():
+def _entries_of_files(names: Iterable[str]) -> Iterator[Entry]:
+    """What a manifest of a directory that has none would list; the texts are unknown."""
+    for name in names:
         action, food = vocabulary.BASE.split_instruction(name.removesuffix(".npy"))
         # A lab's own food keeps its name: the store is the authority on what there is.
         with contextlib.suppress(vocabulary.UnknownNameError):
             food = vocabulary.canonical_food(food)
-        entries.append({**new_entry(action, food, None, data), "file": name})
-    return new_manifest(None, None, entries)
-
-
-def _check_vector(vector: np.ndarray, name: str) -> np.ndarray:
-    """Returns `vector`. Raises ValueError that gives `name` unless unit norm, float32 [512]."""
-    fits = vector.shape == _SHAPE and vector.dtype == np.float32
-    norm = float(np.linalg.norm(vector)) if fits else np.nan
-    if not abs(norm - 1.0) <= _UNIT_NORM_TOLERANCE:  # A NaN is not <= anything.
-        raise ValueError(
-            f"{name}: expected a unit vector float32 {_SHAPE}, got {vector.dtype} {vector.shape} "
-            f"of norm {norm}."
-        )
-    return vector
-
-
-def vector_bytes(vector: np.ndarray) -> bytes:
-    """The bytes of the .npy file that holds `vector`."""
-    buffer = io.BytesIO()
-    np.save(buffer, vector, allow_pickle=False)
-    return buffer.getvalue()
+        yield new_entry(action, food, None, name)
 
 
 class EmbeddingStore:
@@ -133,10 +111,9 @@ class EmbeddingStore:
     """
 
     def __init__(self, vectors: Mapping[Pair, np.ndarray], manifest: Mapping[str, object]) -> None:
-        """Vectors float32 [512] of the manifest's pairs, as they are on disk."""
-        self.manifest = dict(manifest)
+        """Vectors float32 [512] of unit norm, of the manifest's pairs."""
+        self.manifest, self._vectors = dict(manifest), vectors
         self._entries = entries_by_pair(self.manifest)
-        self._vectors = {pair: _check_vector(vectors[pair], str(pair)) for pair in self._entries}
         names: dict[str, dict[str, list[str]]] = {"action": {}, "food": {}}
         shipped = {"action": vocabulary.BASE.actions, "food": vocabulary.BASE.foods}
         for entry in self._entries.values():
@@ -151,39 +128,31 @@ class EmbeddingStore:
         not float32 [512] of unit norm, or not what the manifest says."""
         directory = pathlib.Path(directory)
         atomic_files.check_local(directory, "embeddings")
-        files = {path.name: path.read_bytes() for path in sorted(directory.glob("*.npy"))}
+        files = {path.name: path for path in sorted(directory.glob("*.npy"))}
         if not files:
             raise FileNotFoundError(
                 f"No embeddings directory {directory} with .npy files. Fill it with "
                 f"`python embeddings/build_embeddings.py build --embeddings_dir {directory}`."
             )
-        for name in files:
-            atomic_files.refuse_pointer(directory / name)
         path = directory / MANIFEST_FILE
         try:
-            manifest = read_manifest(path) if path.is_file() else _manifest_of_files(files)
+            is_ours = path.is_file()
+            entries = _entries_of_files(files)
+            manifest = read_manifest(path) if is_ours else new_manifest(None, None, entries)
         except vocabulary.UnknownNameError as error:
             raise ValueError(f"{directory}: {error}") from error
-        entries, vectors = entries_by_pair(manifest), {}
-        odd = set(files) ^ {entry["file"] for entry in entries.values()}
+        store = cls({}, manifest)
+        odd = set(files) ^ {entry["file"] for entry in store._entries.values()}
         if odd:
             raise ValueError(
                 f"{directory}: absent, or not in it: {', '.join(sorted(odd))} of the manifest. Add "
                 "foods or actions with `python embeddings/build_embeddings.py add`."
             )
-        for pair, entry in entries.items():
-            path, data = directory / entry["file"], files[entry["file"]]
-            if (found := hashlib.sha256(data).hexdigest()) != entry["sha256"]:
-                raise ValueError(
-                    f"{path}: expected SHA-256 {entry['sha256']} (manifest), got {found}. Build it "
-                    "anew with embeddings/build_embeddings.py."
-                )
-            try:
-                vectors[pair] = np.load(io.BytesIO(data), allow_pickle=False)
-            except (ValueError, EOFError, OSError) as error:
-                raise ValueError(f"{path} is not a readable .npy file: {error}") from error
-            _check_vector(vectors[pair], str(path))
-        return cls(vectors, manifest)
+        for pair, entry in store._entries.items():
+            atomic_files.refuse_pointer(files[entry["file"]])
+            digest = str(entry["sha256"]) if is_ours else None
+            store._vectors[pair] = _read(files[entry["file"]], digest)
+        return store
 
     def lookup(self, action: str, food: str) -> np.ndarray:
         """The embedding float32 [512] of a pair, whose names may be variants ("Scoop", "carrots").
@@ -192,15 +161,14 @@ class EmbeddingStore:
 
     def resolve(self, action: str, food: str) -> Pair:
         """The canonical pair of an embedding that is here. Raises UnknownInstructionError."""
+        text = f"No embedding for action {action!r} with food {food!r}."
         try:
             pair = self.vocabulary.canonical_action(action), self.vocabulary.canonical_food(food)
         except vocabulary.UnknownNameError as error:
-            text = f"No embedding for action {action!r} with food {food!r}."
             raise UnknownInstructionError(f"{text} {error}") from error
         if pair not in self._entries:
             foods = [known for known_action, known in self._entries if known_action == pair[0]]
             near = vocabulary.near_names(pair[1], foods)
-            text = f"No embedding for action {pair[0]!r} with food {pair[1]!r}."
             raise UnknownInstructionError(f"{text} Foods with this action: {near}")
         return pair
 
@@ -208,27 +176,46 @@ class EmbeddingStore:
         """All (action, food) that have an embedding, sorted."""
         return sorted(self._entries)
 
-    def text(self, action: str, food: str) -> str | None:
-        """The text that was encoded, or None if the directory does not say (a lab's)."""
-        return self._entries[self.resolve(action, food)]["text"]
-
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes vectors and manifest, each file whole or not at all, the manifest last. Vectors of
         an earlier save that are no longer wanted are removed."""
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        entries, old = [], []
-        if (directory / MANIFEST_FILE).is_file():
-            old = read_manifest(directory / MANIFEST_FILE)["entries"]
+        entries, old, path = [], [], directory / MANIFEST_FILE
+        if path.is_file():
+            old = read_manifest(path)["entries"]
         for pair, entry in self._entries.items():
-            data = vector_bytes(self._vectors[pair])
+            buffer = io.BytesIO()
+            np.save(buffer, self._vectors[pair], allow_pickle=False)
             with atomic_files.replace_file(directory / entry["file"], durable=False) as file:
-                file.write(data)
-            entries.append({**entry, "sha256": hashlib.sha256(data).hexdigest()})
+                file.write(buffer.getvalue())
+            entries.append({**entry, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()})
         files = {entry["file"] for entry in entries}
         atomic_files.sync(*(directory / name for name in files), directory)
-        with atomic_files.replace_file(directory / MANIFEST_FILE) as file:
+        with atomic_files.replace_file(path) as file:
             text = json.dumps({**self.manifest, "entries": entries}, indent=1)
             file.write(f"{text}\n".encode())
         for name in {entry["file"] for entry in old} - files:
             (directory / name).unlink(missing_ok=True)
+
+
+def _read(path: pathlib.Path, sha256: str | None) -> np.ndarray:
+    """A vector, which has to be the one of that SHA-256 if there is one. Raises ValueError."""
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 not in (None, found):
+        raise ValueError(
+            f"{path}: expected SHA-256 {sha256} (manifest), got {found}. Build it anew with "
+            "embeddings/build_embeddings.py."
+        )
+    try:
+        vector = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is not a readable .npy file: {error}") from error
+    fits = vector.shape == (policy_specs.EMBEDDING_SIZE,) and vector.dtype == np.float32
+    norm = float(np.linalg.norm(vector)) if fits else np.nan
+    if not abs(norm - 1.0) <= _UNIT_NORM_TOLERANCE:  # A NaN is not <= anything.
+        expected = f"a unit vector float32 [{policy_specs.EMBEDDING_SIZE}]"
+        got = f"{vector.dtype} {list(vector.shape)} of norm {norm}"
+        raise ValueError(f"{path}: expected {expected}, got {got}.")
+    return vector

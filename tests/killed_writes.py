@@ -50,11 +50,9 @@ class StubAgent:
 
 
 def store() -> embedding_store.EmbeddingStore:
-    vector = np.eye(1, 512, dtype=np.float32)[0]
-    data = embedding_store.vector_bytes(vector)
-    entry = embedding_store.new_entry("skewering", "banana", None, data)
-    manifest = embedding_store.new_manifest(None, None, [entry])
-    return embedding_store.EmbeddingStore({("skewering", "banana"): vector}, manifest)
+    pair, vector = ("skewering", "banana"), np.eye(1, 512, dtype=np.float32)[0]
+    manifest = embedding_store.new_manifest(None, None, [embedding_store.new_entry(*pair, None)])
+    return embedding_store.EmbeddingStore({pair: vector}, manifest)
 
 
 def write_all(run: pathlib.Path, step: int) -> None:

@@ -35,7 +35,6 @@ def our_directory(lab_directory, tmp_path):
 
 def test_the_shipped_embeddings(store):
     assert len(store.combinations()) == 3 * 29
-    assert store.text("skewering", "cherry_tomato") == "skewering cherry tomato"
     assert store.lookup("Scoop", "green beans").shape == (512,)
     vectors = np.stack([store.lookup(*pair) for pair in store.combinations()])
     assert (vectors @ vectors.T - np.eye(len(vectors))).max() < 0.95
@@ -45,23 +44,22 @@ def test_a_lab_directory(lab_directory):
     store = load(lab_directory)
     expected = [("scooping", "cherry_tomato"), ("scooping", "rice"), ("skewering", "banana")]
     assert store.combinations() == [*expected, ("twirling", "soba")]
+    assert store.manifest["encoder"] is None
     np.testing.assert_array_equal(store.lookup("Twirl", "Soba"), unit(3))
-    assert store.text("scoop", "rice") is store.manifest["encoder"] is None
     store.lookup("scooping", "rice")[:] = 7
     np.testing.assert_array_equal(store.lookup("scooping", "rice"), unit(1))
     for action, food, message in (
         ("stir", "rice", "No embedding for action 'stir' .*Known: scooping, skewering, twirling"),
         ("scoop", "ricee", "Unknown food 'ricee'. Did you mean 'rice'"),
-        ("scoop", "banana", "'scooping' with food 'banana'. Foods .*Known: cherry_tomato, rice"),
+        ("scoop", "banana", "'scoop' with food 'banana'. Foods .*Known: cherry_tomato, rice"),
     ):
         with pytest.raises(embedding_store.UnknownInstructionError, match=message):
             store.lookup(action, food)
 
 
-def test_saved_and_loaded_it_is_the_same(lab_directory, our_directory, store, tmp_path):
-    lab, ours = load(lab_directory), load(our_directory)
-    assert ours.manifest == lab.manifest
-    np.testing.assert_array_equal(ours.lookup("scoop", "rice"), lab.lookup("scoop", "rice"))
+def test_saved_and_loaded_it_is_the_same(our_directory, store, tmp_path):
+    ours = load(our_directory)
+    np.testing.assert_array_equal(ours.lookup("scoop", "rice"), unit(1))
     store.save(tmp_path / "copy")
     assert load(tmp_path / "copy").manifest == store.manifest
     ours.save(tmp_path / "copy")  # Removes the vectors of the first one.
@@ -90,13 +88,14 @@ def file_with(name, content):
         ("ours", entry_with(food="Green Bean"), "in snake_case.* got .*Green Bean"),
         ("ours", entry_with(file="../scoop_rice.npy"), "a file 'x.npy'.* got .*../scoop_rice"),
         ("ours", entry_with(sha256="0"), "scoop_rice.npy: expected SHA-256 0 "),
+        ("ours", entry_with(sha256=None), "scoop_rice.npy: expected SHA-256 None "),
         ("ours", entry_with(file="b.npy"), "not in it: b.npy, scoop_rice.npy"),
         ("ours", file_with("manifest.json", b"{"), "manifest.json is no manifest"),
         ("ours", file_with("scooping_fish.npy", unit(9)), "not in it: scooping_fish.npy"),
         ("lab", file_with("scooping_rice.npy", unit(9)), "Two files for .*scoop_rice.*scooping_r"),
         ("lab", file_with("scoop_rice.npy", b"\x93NUMPY"), "scoop_rice.npy is not a readable"),
         ("lab", file_with("stir_rice.npy", unit(9)), "lab: Expected an action .* 'stir_rice'"),
-        ("lab", file_with("scoop_rice.npy", np.ones(768, "f4")), r"_rice.npy: .* got .*\(768,\)"),
+        ("lab", file_with("scoop_rice.npy", np.ones(768, "f4")), r"_rice.npy: .* got .*\[768\]"),
         ("lab", file_with("scoop_rice.npy", unit(0) * np.nan), "unit vector .*of norm nan"),
         ("lab", file_with("scoop_rice.npy", b"version https://git-lfs.github.com/spec/"), "LFS"),
     ],
@@ -106,8 +105,3 @@ def test_what_is_wrong_is_named(our_directory, directory, change, message):
     change(folder)
     with pytest.raises(ValueError, match=message):
         load(folder)
-
-
-def test_a_directory_without_vectors(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No embeddings directory .*_embeddings.py build"):
-        load(tmp_path)
