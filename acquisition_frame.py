@@ -7,7 +7,7 @@ at (0.04, 0, 0.4), ends at (0.08, 0, 0.4) and has roll 0.
 
     camera = Camera((614.6, 614.7, 312.1, 223.7))
     frame = acquisition_frame([273.0, 185.0, 337.1, 192.8], depth_m, camera)
-    frame.start_m, frame.end_m, frame.roll_deg, frame.matrix
+    frame.start_m, frame.end_m, frame.roll_deg
 
 Depth has holes, and at the food's edge it jumps to the plate. So a line is laid through the depth
 along the motion by the median of slopes (Theil and Sen), which a quarter of wrong values does not
@@ -73,35 +73,20 @@ class Frame:
     end_m: np.ndarray
     roll_deg: float  # of the utensil about the camera's axis, from +x towards +y, in (-180, 180]
 
-    @property
-    def midpoint_m(self) -> np.ndarray:
-        """float64 [3]."""
-        return (self.start_m + self.end_m) / 2
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """float64 [4, 4]: from the frame to the camera. Origin in the midpoint, x along the motion
-        as the camera sees it, z away from the camera."""
-        cos, sin = np.cos(np.radians(self.roll_deg)), np.sin(np.radians(self.roll_deg))
-        result = np.eye(4)
-        result[:2, :2] = [[cos, -sin], [sin, cos]]
-        result[:3, 3] = self.midpoint_m
-        return result
-
 
 def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Camera) -> Frame:
     """The motion of an answer, x1, y1, x2, y2 in pixels of the photo, in space. `depth_m` is float
     [H, W] in metres, of the photo's size and aligned to it; 0 and NaN where it is not known. Raises
     DepthError, and ValueError for other shapes."""
-    ends = np.reshape(np.asarray(pixels, np.float64), (2, 2))
-    depth = np.asarray(depth_m, np.float64)
-    if depth.ndim != 2:
-        raise ValueError(f"acquisition_frame: expected depth [H, W], got {depth.shape}.")
-    size = np.array(depth.shape[::-1])
+    ends, depth = np.reshape(pixels, (2, 2)).astype(np.float64), np.asarray(depth_m, np.float64)
+    height, width = depth.shape
+    size = np.array([width, height])
     if not ((ends >= 0) & (ends <= size)).all():  # NaN fails it, too.
         raise DepthError("outside", f"a motion inside of {size} pixels", ends.tolist())
     places = ends[0] + _SHARES[:, np.newaxis] * (ends[1] - ends[0])
-    found = np.array([_depth_at(depth, place) for place in places])
+    found = np.array(
+        [_depth_at(depth, *np.minimum(place.astype(int), size - 1)) for place in places]
+    )
     known = np.isfinite(found)
     if known.mean() < _MIN_KNOWN_SHARE:
         expected = f"depth at half of {len(known)} places along the motion (look from elsewhere)"
@@ -123,10 +108,9 @@ def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Came
     return Frame(start, end, roll)
 
 
-def _depth_at(depth: np.ndarray, place: np.ndarray) -> float:
-    """The median of what is known around a pixel (x, y); NaN if that is less than half."""
-    column, row = np.minimum(place.astype(int), np.array(depth.shape[::-1]) - 1)
+def _depth_at(depth: np.ndarray, column: int, row: int) -> float:
+    """The median of what is known around a pixel; NaN if that is less than half."""
     left, top = max(column - _WINDOW_PX, 0), max(row - _WINDOW_PX, 0)
     around = depth[top : row + _WINDOW_PX + 1, left : column + _WINDOW_PX + 1]
     known = around[np.isfinite(around) & (around > 0)]
-    return float(np.median(known)) if 2 * known.size >= around.size else float("nan")
+    return np.median(known) if 2 * known.size >= around.size else np.nan

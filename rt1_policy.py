@@ -37,11 +37,9 @@ class RT1Policy:
 
     def __init__(self, agent: agent_wrapper.Agent, version: str) -> None:
         """`agent` has its weights."""
-        self._policy = agent.sequence_agent.policy
-        self.version = version
-        observed = self._policy.time_step_spec.observation
+        self._policy, self.version = agent.sequence_agent.policy, version
+        observed, actions = self._policy.time_step_spec.observation, self._policy.action_spec
         self.image_shape = tuple(observed[policy_specs.IMAGE_KEY].shape)
-        actions = self._policy.action_spec
         self.action_shapes = {key: tuple(spec.shape) for key, spec in actions.items()}
         self._act = tf.function(self._policy.action, autograph=False)
 
@@ -78,16 +76,15 @@ class RT1Policy:
         Raises ValueError for another shape or type, or an embedding that is not finite;
         FloatingPointError if the action is not finite.
         """
-        observation = {}
-        for name, value, shape, dtype in (
-            (policy_specs.IMAGE_KEY, image, self.image_shape, "uint8"),
-            (policy_specs.EMBEDDING_KEY, embedding, (policy_specs.EMBEDDING_SIZE,), "float32"),
-        ):
+        observation = {policy_specs.IMAGE_KEY: image, policy_specs.EMBEDDING_KEY: embedding}
+        expected = (self.image_shape, "uint8"), ((policy_specs.EMBEDDING_SIZE,), "float32")
+        for (name, value), (shape, dtype) in zip(observation.items(), expected):
             if value.shape != shape or value.dtype != dtype or not np.isfinite(value).all():
                 got = f"{value.dtype} {list(value.shape)}"
                 raise ValueError(f"{name}: expected finite {dtype} {list(shape)}, got {got}.")
-            observation[name] = tf.constant(value[np.newaxis])
-        answer = self._act(time_step.transition(observation, tf.zeros(1)), state)
+        observation = {name: value[np.newaxis] for name, value in observation.items()}
+        now = time_step.transition(tf.nest.map_structure(tf.constant, observation), tf.zeros(1))
+        answer = self._act(now, state)
         action = {key: value.numpy()[0] for key, value in answer.action.items()}
         if not all(np.isfinite(value).all() for value in action.values()):
             raise FloatingPointError(f"Expected finite actions of {self.version}, got {action}.")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import keras2  # noqa: F401
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +35,6 @@ class RT1ModelServer(predict.PredictModelServer):
         checkpoint_path: str,
         config_file: str | None = None,
         encoder_dir: str | None = None,
-        gripper: Literal["opening", "command"] = "opening",
     ) -> None:
         """Loads and warms up; raises OSError, ValueError.
 
@@ -43,25 +42,22 @@ class RT1ModelServer(predict.PredictModelServer):
             checkpoint_path: a checkpoint of RT-1, or the folder of a SavedModel.
             config_file: the network's gin file; unless given, the config.gin beside it.
             encoder_dir: Universal Sentence Encoder large v5 as a SavedModel.
-            gripper: the opening in 0..1, of which the harness makes RT-1's command again at
-                `gripper_mode: sticky`; or that command in -1..1.
         """
         super().__init__()
-        self._gripper, self._vectors, self._windows = gripper, {}, {}
+        self._vectors, self._windows = {}, {}
         self._encoder = text_encoders.SavedModelEncoder(encoder_dir) if encoder_dir else None
         self._policy = rt1_policy.RT1Policy.load(checkpoint_path, config_file)
         self._policy.warm_up()
 
     def get_action_spec(self) -> dict[str, specs.DimSpec]:
-        gripper = {"opening": specs.GRIPPER_01, "command": specs.GRIPPER_RAW}[self._gripper]
         parts = {"position": specs.POSITION_DELTA, "rotation": specs.ROTATION_AA}
-        return parts | {"gripper": gripper}
+        return parts | {"gripper": specs.GRIPPER_01}
 
     def get_observation_spec(self) -> dict[str, specs.DimSpec]:
         return {"primary": specs.IMAGE_RGB, "language": specs.LANGUAGE}
 
     def get_observation_params(self) -> dict[str, Any]:
-        return {"gripper_mode": "sticky"} if self._gripper == "opening" else {}
+        return {"gripper_mode": "sticky"}  # It makes RT-1's command of an opening in 0..1 again.
 
     async def on_episode_start(self, config: dict[str, Any], ctx: base.SessionContext) -> None:
         self._windows.pop(ctx.session_id, None)
@@ -70,8 +66,8 @@ class RT1ModelServer(predict.PredictModelServer):
         self._windows.pop(ctx.session_id, None)
 
     def predict(self, obs: dict[str, Any], ctx: base.SessionContext) -> dict[str, Any]:
-        """`actions` float32 [7]: world vector, rotation (axis times angle), gripper; beside them
-        all parts as RT-1 gives them. Raises ValueError."""
+        """`actions` float32 [7]: world vector, rotation (axis times angle), opening of the gripper
+        in 0..1; beside them all parts as RT-1 gives them. Raises ValueError."""
         text, images = obs.get("task_description"), obs.get("images") or {}
         image = next(iter(images.values())) if len(images) == 1 else images.get("primary")
         if getattr(image, "dtype", None) != np.uint8 or image.shape[2:] != (3,):
@@ -80,10 +76,8 @@ class RT1ModelServer(predict.PredictModelServer):
         embedding = obs.get(policy_specs.EMBEDDING_KEY, self._vectors.get(text))
         if embedding is None:
             if self._encoder is None or not text:
-                raise ValueError(
-                    f"task_description: expected a text and --args.encoder_dir, or an observation "
-                    f"with {policy_specs.EMBEDDING_KEY}; got {text!r}."
-                )
+                expected = f"a text and --args.encoder_dir, or {policy_specs.EMBEDDING_KEY}"
+                raise ValueError(f"task_description: expected {expected}; got {text!r}.")
             embedding = self._vectors[text] = self._encoder.vector(text)
         before, state = self._windows.get(ctx.session_id, (text, None))
         if state is None or before != text:
@@ -93,9 +87,7 @@ class RT1ModelServer(predict.PredictModelServer):
         self._windows[ctx.session_id] = (text, state)
         gripper = action["gripper_closedness_action"]
         gripper = np.where(np.abs(gripper) < 1e-2, np.float32(0), gripper)
-        if self._gripper == "opening":
-            gripper = (1 - gripper) / 2
-        parts = [action["world_vector"], action["rotation_delta"], gripper]
+        parts = [action["world_vector"], action["rotation_delta"], (1 - gripper) / 2]
         return {"actions": np.concatenate(parts), **action}
 
 

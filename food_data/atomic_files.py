@@ -27,17 +27,14 @@ def check_local(path: str | os.PathLike[str] | None, name: str) -> None:
 
 
 def refuse_pointer(path: str | os.PathLike[str]) -> None:
-    """Raises ValueError for the 130 bytes of text that a clone without Git LFS leaves in the place
-    of a file."""
+    """Raises ValueError for what a clone without Git LFS leaves in the place of a file."""
     with open(path, "rb") as file:
         head = file.read(1024)
     if head.startswith(LFS_POINTER):
-        size = re.search(rb"^size (\d+)$", head, re.MULTILINE)
-        expected = f"{int(size[1]):,} bytes" if size else "the real file"
-        raise ValueError(
-            f"{path} is a Git LFS pointer: expected {expected}, got {len(head)} bytes of text. In "
-            "its repository, run `git lfs install` and `git lfs pull`."
-        )
+        found = re.search(rb"^size (\d+)$", head, re.MULTILINE)
+        size = f" of {int(found[1]):,} bytes" if found else ""
+        command = "In its repository, run `git lfs install` and `git lfs pull`."
+        raise ValueError(f"{path} is a Git LFS pointer: expected the file itself{size}. {command}")
 
 
 @contextlib.contextmanager
@@ -45,25 +42,22 @@ def replace_file(path: str | os.PathLike[str], durable: bool = True) -> Iterator
     """Opens a temporary file beside `path`; it takes the place of `path` if the block ends well,
     and outlives a power cut; who writes many leaves `durable` off and calls `sync` for all."""
     path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        file = open(temporary, "xb")  # noqa: SIM115
     except OSError as error:
         text = f"Cannot write {path}: {error.strerror}. Choose a folder that you may write into"
         raise OSError(error.errno, text) from error
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             yield file
             if durable:
                 # Else a power cut could leave an empty file under a good name.
                 file.flush()
                 os.fsync(file.fileno())
-        # mkstemp makes files that only their owner may read; give what `open` would have given.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise
     if durable:
         sync(path.parent)
@@ -89,13 +83,11 @@ def check_folder(folder: pathlib.Path, flag: str) -> None:
     check_local(folder, flag)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise OSError(
-            f"{flag}: expected a folder to write into, got {folder}: {error.strerror}. Choose "
-            "another one; of a checkpoint that may not be changed, use a copy."
-        ) from error
+        text = f"{flag}: expected a folder to write into, got {folder}: {error.strerror}. Choose "
+        text += "another one; of a checkpoint that may not be changed, use a copy."
+        raise OSError(text) from error
 
 
 def sync(*paths: str | os.PathLike[str]) -> None:

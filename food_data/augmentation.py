@@ -1,8 +1,8 @@
 """Training pictures changed at random, anew in every epoch, and their labels with them.
 
 Graph operations for `tf.data`: the result of a sample depends on its picture, its label, its seed
-and the settings, not on the batch, nor on whether a run was resumed. (To the last bit on one kind
-of processor.) Pictures are float32 in 0..255 on the way and are rounded once, at the end.
+and the settings alone (to the last bit on one kind of processor). Pictures are float32 in 0..255 on
+the way and are rounded once, at the end.
 
 Example: with `Augmentation(flip_horizontal_probability=1.0)` the execution parameters
 [0.2, 0.4, 0.6, 0.5] become [0.8, 0.4, 0.4, 0.5], which points to the left, so start and end are
@@ -25,6 +25,7 @@ and one offset: brightness 1.2 and contrast 0.5 on a picture whose mean grey is 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import gin
@@ -40,6 +41,13 @@ _DRAWS = (
 )  # fmt: skip
 # What a motion is weakened by until both ends of the label stay in the picture; the last one fits.
 _LEVELS = (1.0, 0.5, 0.25, 0.0)
+# What settings may be, other than 0 to 0.9.
+_LIMITS = {
+    **{f"{name}_probability": (0, 1) for name in ("rotate_90", "flip_horizontal", "flip_vertical")},
+    **dict.fromkeys(("rotation_degrees", "hue_degrees"), (0, 180)),
+    **dict.fromkeys(("saturation", "sharpness", "blur_px"), (0, 10)),
+    **{"scale_min": (0.1, 1), "scale_max": (1, 10)},
+}
 _SHARPENING_SIGMA_PX = 1.0
 # RGB to YIQ, the television standard NTSC: luma, then two axes of colour that hue turns about it.
 _LUMA = (0.299, 0.587, 0.114)
@@ -49,48 +57,40 @@ _TO_RGB = np.linalg.inv(_TO_YIQ)
 _BYTES_MEAN, _BYTES_STD = 510.0, 147.8
 
 
-def _knob(highest: float) -> float:
-    """A setting from 0, which is off, to its highest value."""
-    return dataclasses.field(default=0.0, metadata={"highest": highest})
-
-
 @gin.configurable
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """What is done to a picture; everything is off unless it is set. A magnitude is the largest
     change; each sample draws its own, uniformly, up to it."""
 
-    rotate_90_probability: float = _knob(1.0)  # a turn by 90, 180 or 270 degrees; exact pixels
-    rotation_degrees: float = _knob(180.0)  # by up to so much either way
-    flip_horizontal_probability: float = _knob(1.0)  # left and right change places
-    flip_vertical_probability: float = _knob(1.0)  # top and bottom
-    shift: float = _knob(0.9)  # in x and in y, in sides of the picture; the mean colour moves in
+    rotate_90_probability: float = 0.0  # a turn by 90, 180 or 270 degrees; exact pixels
+    rotation_degrees: float = 0.0  # by up to so much either way
+    flip_horizontal_probability: float = 0.0  # left and right change places
+    flip_vertical_probability: float = 0.0  # top and bottom
+    shift: float = 0.0  # in x and in y, in sides of the picture; the mean colour moves in
     scale_min: float = 1.0  # drawn in its logarithm; below 1 the mean colour frames the picture
     scale_max: float = 1.0
-    crop: float = _knob(0.9)  # of the side is cut away at most, anywhere, and the rest enlarged
-    brightness: float = _knob(0.9)  # 0.2 multiplies by 0.8 to 1.2
-    contrast: float = _knob(0.9)  # the same of the distance from the picture's mean grey,
-    saturation: float = _knob(10.0)  # and of a pixel's distance from grey
-    hue_degrees: float = _knob(180.0)  # turn of the hue, either way
-    sharpness: float = _knob(10.0)  # 0.5 adds up to half of the finest detail, or takes it away
-    noise: float = _knob(0.9)  # standard deviation; 0.02 is 5 of 255 levels
-    blur_px: float = _knob(10.0)  # of a Gaussian; a sample is blurred or sharpened, not both
+    crop: float = 0.0  # of the side is cut away at most, anywhere, and the rest enlarged
+    brightness: float = 0.0  # 0.2 multiplies by 0.8 to 1.2
+    contrast: float = 0.0  # the same of the distance from the picture's mean grey,
+    saturation: float = 0.0  # and of a pixel's distance from grey
+    hue_degrees: float = 0.0  # turn of the hue, either way
+    sharpness: float = 0.0  # 0.5 adds up to half of the finest detail, or takes it away
+    noise: float = 0.0  # standard deviation; 0.02 is 5 of 255 levels
+    blur_px: float = 0.0  # of a Gaussian; a sample is blurred or sharpened, not both
     # Of a square in the mean colour, in sides of the picture (arXiv 1708.04552); may hide the food.
-    cutout: float = _knob(0.9)
+    cutout: float = 0.0
     canonical_direction: bool = True  # labels point to the right and are kept so; see the module
 
     def __post_init__(self):
-        limits = {"scale_min": (0.1, self.scale_max), "scale_max": (self.scale_min, 10.0)}
-        for field in dataclasses.fields(self)[:-1]:
-            low, high = limits.get(field.name, (0.0, field.metadata.get("highest")))
-            value = getattr(self, field.name)
+        for name, value in list(vars(self).items())[:-1]:
+            low, high = _LIMITS.get(name, (0, 0.9))
             if not low <= value <= high:
-                expected = f"expected {low} to {high}, got {value}"
-                raise ValueError(f"Augmentation.{field.name}: {expected}.")
+                raise ValueError(f"Augmentation.{name}: expected {low} to {high}, got {value}.")
 
     @property
     def is_identity(self) -> bool:
-        """Whether nothing is on, so that pictures and labels pass as they are."""
+        """Whether nothing is on."""
         fields = dataclasses.fields(self)[:-1]  # The last one alone changes nothing.
         return all(getattr(self, field.name) == field.default for field in fields)
 
@@ -104,28 +104,20 @@ class Augmentation:
         out is weakened for that sample. Raises ValueError; when it runs, InvalidArgumentError for a
         label that points to the left although labels are kept pointing to the right.
         """
-        if self.is_identity:
-            return images, actions
         side = images.shape[1]
         if images.dtype != tf.uint8 or side is None or images.shape[1:] != (side, side, 3):
             got = f"{images.dtype.name} {images.shape}"
-            raise ValueError(
-                f"Augmentation: expected square images, uint8 [B, S, S, 3], got {got}."
-            )
+            raise ValueError(f"Augmentation: expected uint8 [B, S, S, 3], got {got}.")
         # Whether a label that pointed to the right may point to the left afterwards.
-        turns = any(
-            (self.rotate_90_probability, self.rotation_degrees, self.flip_horizontal_probability)
-        )
+        turns = self.rotate_90_probability or self.rotation_degrees
+        turns = turns or self.flip_horizontal_probability
         checks = []
         if self.canonical_direction and turns:
-            text = (
-                "Augmentation: expected labels with x2 >= x1, got one that points to the left. "
-                "Swap start and end, or bind Augmentation.canonical_direction = False."
-            )
+            text = "Augmentation: expected labels with x2 >= x1, got one that points to the left. "
+            text += "Swap start and end, or bind Augmentation.canonical_direction = False."
             checks = [tf.debugging.assert_greater_equal(actions[:, 2], actions[:, 0], text)]
         with tf.control_dependencies(checks):
-            # Uniform numbers in [0, 1), float32 [B] each.
-            draws = dict(zip(_DRAWS, tf.unstack(_uniform_draws(seeds), axis=1)))
+            draws = _uniform_draws(seeds)
         settings: dict[str, tf.Tensor] = {}
         scales = (self.scale_min, self.scale_max) != (1.0, 1.0)
         if turns or self.flip_vertical_probability or self.shift or scales or self.crop:
@@ -152,8 +144,8 @@ class Augmentation:
         chance = self.rotate_90_probability
         # The draws below `chance` are divided evenly among one, two and three turns.
         turns = tf.minimum(tf.floor(1 + 3 * column["turn"] / max(chance, 1e-6)), 3.0)
-        # Of exact zeros and ones, so that whole pixels move.
         turns = tf.cast(tf.where(column["turn"] < chance, turns, 0.0), tf.int32)
+        # Of exact zeros and ones, so that whole pixels move.
         quarter_cos = tf.gather([1.0, 0.0, -1.0, 0.0], turns)
         quarter_sin = tf.gather([0.0, 1.0, 0.0, -1.0], turns)
         flip_x = tf.cast(column["flip_x"] < self.flip_horizontal_probability, tf.float32)
@@ -181,10 +173,9 @@ class Augmentation:
 
     def _colour_matrices(self, draws: dict[str, tf.Tensor]) -> tf.Tensor:
         """The maps from old to new RGB, and how much mean grey is added: float32 [B, 3, 4]."""
-        brightness, contrast, saturation = [
-            1 + getattr(self, name) * (2 * draws[name] - 1)
-            for name in ("brightness", "contrast", "saturation")
-        ]
+        names = ("brightness", "contrast", "saturation")
+        factors = [1 + getattr(self, name) * (2 * draws[name] - 1) for name in names]
+        brightness, contrast, saturation = factors
         angle = self.hue_degrees * (2 * draws["hue"] - 1) * (np.pi / 180)
         cos, sin = saturation * tf.cos(angle), saturation * tf.sin(angle)
         zero, one = tf.zeros_like(cos), tf.ones_like(cos)
@@ -214,15 +205,13 @@ def point_right(actions: tf.Tensor) -> tf.Tensor:
     return tf.where(left[..., tf.newaxis], tf.roll(actions, 2, -1), actions)
 
 
-def _uniform_draws(seeds: tf.Tensor) -> tf.Tensor:
-    """Uniform numbers in [0, 1), float32 [B, draws], from seeds int32 [B, 2]."""
-    size = (len(_DRAWS),)
+def _uniform_draws(seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Uniform numbers in [0, 1), float32 [B] each, from seeds int32 [B, 2]."""
+    spec = tf.TensorSpec((len(_DRAWS),), tf.float32)
     # The algorithm is named, because what "auto" chooses depends on the device.
-    return tf.map_fn(
-        lambda seed: tf.random.stateless_uniform(size, seed, alg="philox"),
-        seeds,
-        fn_output_signature=tf.TensorSpec(size, tf.float32),
-    )
+    draw = functools.partial(tf.random.stateless_uniform, spec.shape, alg="philox")
+    drawn = tf.map_fn(lambda seed: draw(seed=seed), seeds, fn_output_signature=spec)
+    return dict(zip(_DRAWS, tf.unstack(drawn, axis=1)))
 
 
 def _place(maps: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -245,10 +234,8 @@ def _change(sample: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tf.Tensor:
     # Summed in integers: the same in whatever order, and so for any number of threads.
     total = tf.reduce_sum(tf.cast(image, tf.int32), (0, 1))
     mean = tf.cast(total, tf.float32) / (image.shape[0] * image.shape[1])
-    if "maps" in settings:
-        picture = _warp(image, settings["maps"], mean)
-    else:
-        picture = tf.cast(image, tf.float32)
+    is_moved = "maps" in settings
+    picture = _warp(image, settings["maps"], mean) if is_moved else tf.cast(image, tf.float32)
     if "colours" in settings:
         matrix = settings["colours"]
         # Compiled together with the pixels this sum would be computed for each of them.

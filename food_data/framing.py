@@ -8,8 +8,8 @@
 
 A crop is a share of the square that the first pass sees, cut from the ORIGINAL photo about the
 midpoint of the answer before: with `letterbox` a share of the photo's longer side, with `crop` of
-its shorter side, with `stretch` of both. It is moved as far as it takes to lie inside the photo;
-where it is longer than the photo, all of the photo is there, on black as in a letterbox.
+its shorter side, with `stretch` of both. It is moved to lie inside the photo; where it is longer
+than the photo, all of the photo is there, on black as in a letterbox.
 
 A worked example, 640 x 480, letterbox, `fast`: the answer to the whole photo has its midpoint at
 the pixel (600, 240). The second pass looks at columns 256..640 and rows 48..432, 384 pixels a side.
@@ -50,14 +50,9 @@ class Framing:
                 f"expected passes in {', '.join(PASSES)} and a max_extent above 0, got {self}."
             )
 
-    @property
-    def votes(self) -> bool:
-        """Whether all turns and flips of a picture are asked, see `Voted`."""
-        return self.passes == "accurate"
-
     def model(self, model: Any) -> Any:
         """What answers in each pass: the agent or engine itself, or its vote."""
-        return Voted(model) if self.votes else model
+        return Voted(model) if self.passes == "accurate" else model
 
     def instead(self, passes: str | None) -> Framing:
         """The same with other passes; None changes nothing."""
@@ -89,8 +84,9 @@ def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None
     """Adds --passes and --accurate; `passes` is None unless one is given."""
     text = "how often to look at a photo, closer each time; unless given, as the checkpoint says"
     parser.add_argument("--passes", choices=PASSES, help=text)
-    text = {"help": "short for --passes accurate: 24 times the cost of one pass"}
-    parser.add_argument("--accurate", dest="passes", action="store_const", const="accurate", **text)
+    text = "short for --passes accurate: 24 times the cost of one pass"
+    short = {"action": "store_const", "const": "accurate", "help": text}
+    parser.add_argument("--accurate", dest="passes", **short)
 
 
 def look(
@@ -101,17 +97,9 @@ def look(
     framing: Framing,
 ) -> list[View]:
     """Runs all passes but the last one: what the last one is to look at, a view for each photo.
-
-    Args:
-        answer: `forward` of `framing.model(...)`.
-        photos: uint8 [H, W, 3] each, of `image_placement.decode_photo`; one is only held while it
-            is cropped.
-        firsts: the photos as the first pass sees them.
-        embeddings: [N, D], the instructions.
-        framing: which passes.
-
-    Raises FloatingPointError if an answer is not finite.
-    """
+    `answer` is `forward` of `framing.model(...)`; `photos` are uint8 [H, W, 3] each, and only held
+    while they are cropped; `firsts` is what the first pass sees of them, `embeddings` [N, D] are
+    the instructions. Raises FloatingPointError if an answer is not finite."""
     views, rows = list(firsts), list(range(len(firsts)))
     for share in _SHARES[framing.passes][1:]:
         if not rows:
@@ -222,12 +210,11 @@ def vote(answers: np.ndarray) -> np.ndarray:
     """
     answers = np.asarray(answers)
     winners = distances(answers, answers).sum(axis=-1).argmin(axis=-1)
-    won, first = answers[np.arange(len(answers)), winners], answers[:, 0]
-    back = won[:, [2, 3, 0, 1]]
-    far, near = (
-        np.linalg.norm((one - first).reshape(-1, 2, 2), axis=-1).sum(axis=-1) for one in (won, back)
-    )
-    return np.where((far > near)[:, np.newaxis], back, won)
+    won = answers[np.arange(len(answers)), winners]
+    ways = np.stack([won, won[:, [2, 3, 0, 1]]], axis=1)
+    apart = (ways - answers[:, :1]).reshape(-1, 2, 2, 2)
+    nearer = np.linalg.norm(apart, axis=-1).sum(axis=-1).argmin(axis=1)
+    return ways[np.arange(len(answers)), nearer]
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ class StoredArray:
                     yield np.ascontiguousarray(whole[start : start + num_rows])
                     continue
                 shape = (min(num_rows, self.shape[0] - start), *self.shape[1:])
-                data = _read(file, math.prod(shape) * self.dtype.itemsize)
+                data = file.read(math.prod(shape) * self.dtype.itemsize)
                 yield np.frombuffer(data, self.dtype).reshape(shape)
 
 
@@ -97,7 +97,7 @@ def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArra
             if member.compress_type == zipfile.ZIP_STORED and not fortran_order:
                 # The directory at the end of the zip does not say how long this header is.
                 raw.seek(member.header_offset)
-                fields = _LOCAL_HEADER.unpack(_read(raw, _LOCAL_HEADER.size))
+                fields = _LOCAL_HEADER.unpack(raw.read(_LOCAL_HEADER.size))
                 offset = member.header_offset + _LOCAL_HEADER.size + sum(fields[-2:]) + header_size
             arrays[name] = StoredArray(path, name, shape, dtype, offset)
     return arrays
@@ -117,13 +117,6 @@ def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     if version not in readers:
         raise ValueError(f"expected .npy format 1.0 or 2.0, got {version}")
     return readers[version](file)
-
-
-def _read(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) != size:
-        raise EOFError(f"expected {size} more bytes, got {len(data)}")
-    return data
 
 
 class NpzWriter:

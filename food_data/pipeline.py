@@ -22,11 +22,6 @@ from food_data import npz_dataset
 
 Augmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], "tuple[tf.Tensor, tf.Tensor]"]
 
-SIGNATURE = {
-    policy_specs.IMAGE_KEY: tf.TensorSpec((None, *npz_dataset.IMAGE_SHAPE), tf.uint8),
-    policy_specs.EMBEDDING_KEY: tf.TensorSpec((None, policy_specs.EMBEDDING_SIZE), tf.float32),
-    policy_specs.ACTION_KEY: tf.TensorSpec((None, policy_specs.NUM_COORDINATES), tf.float32),
-}
 _PREFETCH_BATCHES = 4
 
 
@@ -71,15 +66,14 @@ def create_npz_dataset(
     float32 [B, 4]}.
 
     Args:
-        dataset: N samples.
         indices: which samples, integers [n]; None: all.
         batch_size: B, over all shards.
         shuffle_seed: None keeps the order of `indices`.
-        first_epoch: the number of the first pass, for resuming.
-        first_batch: how many batches of the first pass are left out, without being read: 0 to all.
+        first_epoch, first_batch: for resuming: the number of the first pass, and how many of its
+            batches are left out, without being read: 0 to all.
         drop_remainder: leave out a last batch smaller than B.
-        augmentation: (images uint8 [B, 236, 236, 3], actions float32 [B, 4], seeds int32 [B, 2]) ->
-            (images, actions), in TensorFlow operations; needs a shuffle_seed.
+        augmentation: (images, actions, seeds int32 [B, 2]) -> (images, actions), in TensorFlow
+            operations; needs a shuffle_seed.
         shard: (index, count): each of `count` workers gets B / count samples of a batch: index,
             index + count, ... A part of a smaller last batch that would be empty is the batch's
             first sample, which gets no weight, so that all workers have as many batches.
@@ -92,71 +86,59 @@ def create_npz_dataset(
         raise ValueError("augmentation: expected a shuffle_seed, got none.")
     indices = np.arange(len(dataset)) if indices is None else np.asarray(indices, np.int64)
     (index, count), size = shard, batch_size // shard[1] if drop_remainder else None
-    pictures, signature = dataset.images, SIGNATURE
-    if features is not None:
-        spec = tf.TensorSpec((None, *features.shape[1:]), tf.float32)
-        pictures, signature = features, {policy_specs.FEATURES_KEY: spec, **SIGNATURE}
-        del signature[policy_specs.IMAGE_KEY]
+    image, action = policy_specs.IMAGE_KEY, policy_specs.ACTION_KEY
+    arrays = {policy_specs.EMBEDDING_KEY: dataset.embeddings, action: dataset.actions}
+    arrays[image if features is None else policy_specs.FEATURES_KEY] = (
+        dataset.images if features is None else features
+    )
+    full, rest = divmod(len(indices), max(batch_size, 1))
+    most = full + (rest > 0 and not drop_remainder)
+    if batch_size < 1 or batch_size % count or not 0 <= first_batch <= most or not most:
+        raise ValueError(
+            f"expected a batch_size, a multiple of {count}, that leaves a batch, first_batch in "
+            f"0..{most}; got {batch_size} for {len(indices)} samples, first_batch {first_batch}."
+        )
 
     def gather(samples: np.ndarray) -> list[np.ndarray]:
-        arrays = pictures, dataset.embeddings, dataset.actions
-        return [np.asarray(array[samples]) for array in arrays]
+        return [np.asarray(array[samples]) for array in arrays.values()]
 
     # Nothing to convert: what depends on tensors is written in TensorFlow's operations.
     @tf.autograph.experimental.do_not_convert
     def read(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        """A batch of int64 [B, 2], sample numbers and epochs."""
         rows = rows[tf.where(index < tf.shape(rows)[0], index, 0) :: count]
-        dtypes = [spec.dtype for spec in signature.values()]
+        dtypes = [tf.uint8 if key == image else tf.float32 for key in arrays]
         tensors = tf.numpy_function(gather, [rows[:, 0]], dtypes, stateful=False)
-        for tensor, spec in zip(tensors, signature.values()):
-            tensor.set_shape([size, *spec.shape[1:]])
+        shapes = {key: (size, *array.shape[1:]) for key, array in arrays.items()}
+        batch = {key: tf.ensure_shape(one, shapes[key]) for key, one in zip(arrays, tensors)}
         if augmentation is not None:
             seed = functools.partial(sample_seeds, shuffle_seed)
             seeds = tf.numpy_function(seed, [rows[:, 1], rows[:, 0]], tf.int32, stateful=False)
-            changed = augmentation(tensors[0], tensors[2], tf.ensure_shape(seeds, (size, 2)))
-            tensors[0], tensors[2] = (
-                tf.ensure_shape(one, tensors[place].shape) for one, place in zip(changed, (0, 2))
-            )
-        return dict(zip(signature, tensors))
+            seeds = tf.ensure_shape(seeds, (size, 2))
+            changed = zip((image, action), augmentation(batch[image], batch[action], seeds))
+            batch |= {key: tf.ensure_shape(one, shapes[key]) for key, one in changed}
+        return batch
 
-    start = (first_epoch, first_batch)
-    samples = _batches(indices, batch_size, count, shuffle_seed, start, drop_remainder)
-    batches = samples.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    order = functools.partial(epoch_order, indices, shuffle_seed)
+    rows = _rows(order, first_epoch, first_batch * batch_size)
+    batches = rows.batch(batch_size, drop_remainder=drop_remainder)
+    batches = batches.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     # `shard` says who reads what; TensorFlow would divide the one order among the workers.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.prefetch(_PREFETCH_BATCHES).with_options(options)
 
 
-def _batches(
-    indices: np.ndarray,
-    batch_size: int,
-    count: int,
-    shuffle_seed: int | None,
-    start: tuple[int, int],
-    drop_remainder: bool,
-) -> tf.data.Dataset:
-    """Batches int64 [B, 2] of sample numbers and epochs; each pass is the next epoch."""
-    (first_epoch, first_batch), (full, rest) = start, divmod(len(indices), max(batch_size, 1))
-    most = full + (rest > 0 and not drop_remainder)
-    if batch_size < 1 or batch_size % count or not 0 <= first_batch <= most or not most:
-        raise ValueError(
-            f"expected a batch_size that is a multiple of {count} and leaves a batch, and a "
-            f"first_batch in 0..{most}; got a batch_size of {batch_size} for {len(indices)} "
-            f"samples, and first_batch {first_batch}."
-        )
+def _rows(order: Callable[[int], np.ndarray], first_epoch: int, skipped: int) -> tf.data.Dataset:
+    """Sample number and epoch, int64 [2] each; each pass is the next epoch."""
     epochs = itertools.count(first_epoch)
 
-    def order(_: np.int64) -> np.ndarray:
-        """The next pass, int64 [samples of the epoch, 2]: sample number and epoch."""
+    def one_pass() -> np.ndarray:
         epoch = next(epochs)
-        skipped = first_batch * batch_size if epoch == first_epoch else 0
-        samples = epoch_order(indices, shuffle_seed, epoch)[skipped:]
+        samples = order(epoch)[skipped if epoch == first_epoch else 0 :]
         return np.stack([samples, np.full_like(samples, epoch)], axis=1)
 
     # One element that turns into an epoch's order, so that the order is drawn anew by every pass.
-    orders = tf.data.Dataset.range(1).map(
-        lambda one: tf.ensure_shape(tf.numpy_function(order, [one], tf.int64), (None, 2))
+    passes = tf.data.Dataset.range(1).map(
+        lambda _: tf.ensure_shape(tf.numpy_function(one_pass, [], tf.int64), (None, 2))
     )
-    return orders.unbatch().batch(batch_size, drop_remainder=drop_remainder)
+    return passes.unbatch()

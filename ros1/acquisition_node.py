@@ -43,7 +43,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import acquisition_frame
 import api_client
 
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+_CHANNELS = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0]}  # Where red, green and blue are.
 _DEPTHS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}  # REP 118.
 _DISTORTIONS = ("plumb_bob", "rational_polynomial")  # As OpenCV computes them.
 _MAX_APART_S = 0.1  # Between a photo and its depth.
@@ -58,29 +58,23 @@ def array_of(message: Image, dtype: str, num_channels: int) -> np.ndarray:
 
 
 def photo_of(message: Image | CompressedImage) -> bytes | np.ndarray:
-    """What the client sends: the file as it came, or uint8 [H, W, 3] or [H, W] in RGB."""
+    """What the client sends: the file as it came, or uint8 [H, W, 3] in RGB."""
     if isinstance(message, CompressedImage):
         return bytes(message.data)
     if message.encoding not in _CHANNELS:
         raise ValueError(f"picture: expected one of {list(_CHANNELS)}, got {message.encoding!r}.")
-    image = array_of(message, "u1", _CHANNELS[message.encoding])[:, :, :3]
-    image = image[:, :, ::-1] if "bgr" in message.encoding else image
-    return np.ascontiguousarray(image[:, :, 0] if message.encoding == "mono8" else image)
+    return array_of(message, "u1", 3)[:, :, _CHANNELS[message.encoding]]
 
 
 class Node:
     """The service, and what the camera has shown last."""
 
     def __init__(self) -> None:
-        topics = {
-            "image": rospy.get_param("~image_topic", "/camera/color/image_raw"),
-            "depth": rospy.get_param("~depth_topic", "/camera/aligned_depth_to_color/image_raw"),
-            "info": rospy.get_param("~info_topic", "/camera/color/camera_info"),
-        }
-        types = {"image": Image, "depth": Image, "info": CameraInfo}
-        if topics["image"].endswith("/compressed"):
-            types["image"] = CompressedImage
-        self._topics, self._last, self._lock = topics, {}, threading.Lock()
+        image = rospy.get_param("~image_topic", "/camera/color/image_raw")
+        depth = rospy.get_param("~depth_topic", "/camera/aligned_depth_to_color/image_raw")
+        info = rospy.get_param("~info_topic", "/camera/color/camera_info")
+        self._topics = {"image": image, "depth": depth, "info": info}
+        self._last, self._lock = {}, threading.Lock()
         self._client = api_client.FoodAcquisitionClient(
             rospy.get_param("~api_url", "http://127.0.0.1:8080"),
             api_key=rospy.get_param("~api_key", None),
@@ -88,7 +82,10 @@ class Node:
             retries=1,  # The server may have begun anew since.
         )
         self._client.max_wait_s = 1.0
-        for name, topic in topics.items():
+        is_compressed = image.endswith("/compressed")
+        types = {"image": CompressedImage if is_compressed else Image}
+        types |= {"depth": Image, "info": CameraInfo}
+        for name, topic in self._topics.items():
             buffer = {"queue_size": 1, "buff_size": 2**26}  # The newest, not a queue of old ones.
             rospy.Subscriber(topic, types[name], self._keep, callback_args=name, **buffer)
         rospy.Service("~acquire", Trigger, self._acquire)
@@ -110,22 +107,16 @@ class Node:
         image, came = last.get("image", (None, -math.inf))
         if rospy.get_time() - came > rospy.get_param("~max_age_s", 1.0):
             raise ValueError(f"no new picture on {self._topics['image']}")
-        found = self._client.predict(
-            photo_of(image), **{key: rospy.get_param(f"~{key}", None) or None for key in _ASKED}
-        )
+        asked = {key: rospy.get_param(f"~{key}", None) or None for key in _ASKED}
+        found = self._client.predict(photo_of(image), **asked)
         motion = found.pixels
+        points = [(motion.skewer_x, motion.skewer_y)]
+        points += [(motion.start_x, motion.start_y), (motion.end_x, motion.end_y)]
         limit = np.array([found.image_width, found.image_height]) - 1
-        points = {
-            "keypoint": (motion.skewer_x, motion.skewer_y),
-            "start": (motion.start_x, motion.start_y),
-            "end": (motion.end_x, motion.end_y),
-        }
+        whole = np.minimum(np.array(points).astype(int), limit).tolist()
         turn = math.radians(motion.direction_degrees)
         answer = {
-            **{
-                key: np.minimum(np.array(p).astype(int), limit).tolist()
-                for key, p in points.items()
-            },
+            **dict(zip(("keypoint", "start", "end"), whole)),
             "major_axis": (turn + math.pi / 2) % math.pi - math.pi / 2,
             "probability": (found.content.get("uncertainty") or {}).get("chance"),
             "ask_human": True if found.trained is False else found.ask_human,
@@ -135,11 +126,11 @@ class Node:
             "answer": found.content,
         }
         try:
-            frame = self._frame(found, image.header.stamp, last)
+            frame = self._frame(np.ravel(points[1:]), found, image.header.stamp, last)
             half = math.radians(frame.roll_deg) / 2
             answer["frame"] = {
                 "frame_id": image.header.frame_id,
-                "position": frame.midpoint_m.tolist(),
+                "position": ((frame.start_m + frame.end_m) / 2).tolist(),
                 "orientation": [0.0, 0.0, math.sin(half), math.cos(half)],
                 "start": frame.start_m.tolist(),
                 "end": frame.end_m.tolist(),
@@ -149,13 +140,17 @@ class Node:
         return answer
 
     def _frame(
-        self, found: api_client.Prediction, stamp: rospy.Time, last: dict[str, tuple]
+        self,
+        ends: np.ndarray,
+        found: api_client.Prediction,
+        stamp: rospy.Time,
+        last: dict[str, tuple],
     ) -> acquisition_frame.Frame:
         """Raises ValueError with the reason why there is none."""
         for name in ("depth", "info"):
             if name not in last:
                 raise ValueError(f"nothing on {self._topics[name]}")
-        depth, info, motion = last["depth"][0], last["info"][0], found.pixels
+        depth, info = last["depth"][0], last["info"][0]
         shown = (found.image_width, found.image_height)
         is_known = not any(info.D) or info.distortion_model in _DISTORTIONS
         size, apart_s = (depth.width, depth.height), abs((depth.header.stamp - stamp).to_sec())
@@ -170,7 +165,6 @@ class Node:
         dtype, unit_m = _DEPTHS[depth.encoding]
         depth_m = array_of(depth, dtype, 1)[:, :, 0] * unit_m
         camera = acquisition_frame.Camera((info.K[0], info.K[4], info.K[2], info.K[5]), info.D)
-        ends = [motion.start_x, motion.start_y, motion.end_x, motion.end_y]
         return acquisition_frame.acquisition_frame(ends, depth_m, camera)
 
 

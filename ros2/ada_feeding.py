@@ -32,9 +32,6 @@ def acquisition_select(
         food_axis_deg: where the food frame's x points in the photo, as `direction_degrees`: from +x
             of the photo towards +y, which is down. The frame's z points to the camera.
         offset_m: from the food frame's origin to the answer's midpoint, x and y in that frame.
-
-    Returns:
-        actions, probabilities, status, id.
     """
     response = {"actions": [], "probabilities": [], "id": str(content.get("request_id") or "")}
     if content.get("ask_human") or content.get("trained") is False:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,21 +30,19 @@ def test_two_interleaved_episodes_are_two_policies(tmp_path):
     assert policy.image_shape == (64, 80, 3) and len(policy.action_shapes) == 6
     images, vectors = small_model.images(0, 5, 2), small_model.embeddings(0, 2)
     images = np.concatenate([images, images[:, :, :, :16]], axis=3)
-    expected_states = [agent.sequence_agent.policy.get_initial_state(1) for _ in range(2)]
-    states, seen = [policy.initial_state() for _ in range(2)], set()
-    for step in range(5):
-        for episode in range(2):
-            image = images[step, episode]
-            action, states[episode] = policy.step(image, vectors[episode], states[episode])
-            now = {"image": image[np.newaxis], "natural_language_embedding": vectors[[episode]]}
-            now = small_model.step(tf.nest.map_structure(tf.constant, now))
-            answer = agent.sequence_agent.policy.action(now, expected_states[episode])
-            expected_states[episode] = answer.state
-            for key, value in answer.action.items():
-                np.testing.assert_allclose(action[key], value[0], atol=1e-5)
-            seen.add(action["world_vector"].tobytes())
+    theirs, expected = agent.sequence_agent.policy, {}
+    states, seen = {}, set()
+    for step, episode in itertools.product(range(5), range(2)):
+        image, state = images[step, episode], states.get(episode, policy.initial_state())
+        action, states[episode] = policy.step(image, vectors[episode], state)
+        now = {"image": image[np.newaxis], "natural_language_embedding": vectors[[episode]]}
+        now = small_model.step(tf.nest.map_structure(tf.constant, now))
+        before = expected[episode].state if episode in expected else theirs.get_initial_state(1)
+        expected[episode] = theirs.action(now, before)
+        for key, value in expected[episode].action.items():
+            np.testing.assert_allclose(action[key], value[0], atol=1e-5)
+        seen.add(action["world_vector"].tobytes())
     assert len(seen) > 1  # It does look.
-
     with pytest.raises(ValueError, match=r"image: expected .*uint8 \[64, 80, 3\], got float64"):
         policy.step(image / 255, vectors[0], states[0])
     with pytest.raises(ValueError, match="natural_language_embedding: expected finite"):

@@ -103,11 +103,11 @@ def test_each_sample_is_read_by_one_worker_and_the_batches_are_the_same(make_dat
 @pytest.mark.parametrize(
     "indices, batch_size, options, message",
     [
-        ([], 1, {}, "got a batch_size of 1 for 0 samples"),
-        ([1], 0, {}, "got a batch_size of 0"),
-        ([1, 2], 3, {"drop_remainder": True}, "got a batch_size of 3 for 2 samples"),
+        ([], 1, {}, "got 1 for 0 samples"),
+        ([1], 0, {}, "got 0"),
+        ([1, 2], 3, {"drop_remainder": True}, "got 3 for 2 samples"),
         ([1, 2, 3], 2, {"first_batch": 3}, "first_batch in 0..2; got .*first_batch 3"),
-        ([1, 2], 3, {"shard": (0, 2)}, "a multiple of 2 .*got a batch_size of 3"),
+        ([1, 2], 3, {"shard": (0, 2)}, "a multiple of 2.*got 3"),
         ([1], 1, {"augmentation": lambda *a: a}, "augmentation: expected a shuffle_seed"),
     ],
 )

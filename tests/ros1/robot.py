@@ -22,7 +22,7 @@ def image_of(path):
     """A message whose rows are six bytes longer than the picture."""
     array = np.load(path)
     rows = np.pad(array.reshape(len(array), -1).view(np.uint8), ((0, 0), (0, 6)))
-    encoding = "16UC1" if array.dtype == np.uint16 else "bgr8" if array.ndim == 3 else "mono8"
+    encoding = "16UC1" if array.dtype == np.uint16 else "bgr8"
     message = Image(height=array.shape[0], width=array.shape[1], encoding=encoding)
     message.step, message.data = rows.shape[1], rows.tobytes()
     return message
@@ -52,14 +52,12 @@ def main():
             message.header.stamp = stamp
             depth.publish(message)
             info.publish(CameraInfo(K=[600.0, 0, 320, 0, 600, 240, 0, 0, 1], D=[0.0] * 5))
-        node = "/raw"
+        node, publisher, path = "/raw", array, pathlib.Path(shown["image"] or "none.npy")
+        if path.suffix != ".npy":
+            node, publisher = "/food_acquisition", file
         if shown["image"]:
-            path, publisher = pathlib.Path(shown["image"]), array
-            if path.suffix == ".npy":
-                message = image_of(path)
-            else:
-                node, publisher = "/food_acquisition", file
-                message = CompressedImage(format="jpeg", data=path.read_bytes())
+            is_file = publisher is file
+            message = CompressedImage(data=path.read_bytes()) if is_file else image_of(path)
             message.header.stamp, message.header.frame_id = stamp, "camera_color_optical_frame"
             publisher.publish(message)
         acquire = rospy.ServiceProxy(f"{node}/acquire", Trigger)
