@@ -148,7 +148,7 @@ LOCAL = {"": "http://localhost:8080", " IPv6": "http://[::1]:8080"}
 TABLE = (
     # Information.
     (get, "", {"health": "/health", "ready": "/ready", "page": "/", "docs": "/docs"}),
-    (get, "", {"metrics": "/metrics", "script": "/static/page.js", "unknown path": "/predikt"}),
+    (get, "", {"script": "/static/page.js", "unknown path": "/predikt", "metrics": "/metrics"}),
     (get, "", {"no such file": "/static/nothing.js", "file above": "/static/..%2fsettings.py"}),
     (lambda on: get("/health", on), "health ", {"without a model": "empty"}),
     (lambda on: get("/health", on), "health ", {"of a recording server": "records"}),
