@@ -20,7 +20,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flask
@@ -42,9 +42,8 @@ _OF_A_CHECKPOINT += (SyntaxError, RuntimeError)
 # A stub answers in a millisecond, a full-size batch with dropout everywhere in seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _FORM = "multipart/form-data"
-_DESCRIPTION = """A picture of a plate and an instruction (an action and a food) go in; the motion
-comes out: start and end, in 0..1 of the picture's width and height, origin top left, and in pixels.
-A lock is shown where an API key is needed."""
+_DESCRIPTION = """A picture of a plate and an instruction (an action and a food) go in; a motion
+comes out: start and end in 0..1 of width and height, origin top left, and in pixels."""
 # Of the operating system, which may know them under older names.
 mimetypes.add_type("text/javascript", ".js")
 
@@ -123,16 +122,12 @@ class ServerMetrics:
         self._errors = make(counter, "errors", "Answered with 400 or more.", "route", "status")
         histogram, more = prometheus.Histogram, {"buckets": _SECONDS}
         self._request_seconds = make(histogram, "request_seconds", "Of all.", "route", **more)
-        self._stages = make(histogram, "stage_seconds", "Of predictions.", "stage", **more)
+        self.stages = make(histogram, "stage_seconds", "Of predictions.", "stage", **more)
         for stage in ("decode", "queue", "model", "total"):  # Each is there, with 0, at once.
-            self._stages.labels(stage)
+            self.stages.labels(stage)
         self.model = make(prometheus.Info, "model", "The version of the model that answers.")
         waiting = make(prometheus.Gauge, "queue_length", "Requests that wait for the model.")
         waiting.set_function(line.__len__)
-
-    def observe(self, timing_ms: Mapping[str, float]) -> None:
-        for stage, milliseconds in timing_ms.items():
-            self._stages.labels(stage).observe(milliseconds / 1000)
 
     def count(self, route: str, method: str, status: int, started_s: float) -> None:
         """Counts a request that began at `started_s` of `time.perf_counter`."""
@@ -146,25 +141,18 @@ class ServerMetrics:
 class Service:
     """Shared by all threads of a server; `current` is the version that answers now, or None."""
 
-    def __init__(
-        self,
-        predictor: Predictor | None,
-        settings: ServerSettings,
-        load: Callable[[pathlib.Path], Predictor] | None,
-    ) -> None:
+    def __init__(self, predictor: Predictor | None, settings: ServerSettings, load: Any) -> None:
         self.current, self.settings = predictor, settings
         self._load = load or (lambda one: Predictor.from_checkpoint(one, **settings.model))
-        self.started_s = time.monotonic()
+        self.started_s, self._loading = time.monotonic(), threading.Lock()
         self.guard = front.Guard(settings)
-        self._loading = threading.Lock()
         self.num_workers = predictor.num_workers if predictor else os.cpu_count() or 1
         self.line = Line(settings.max_waiting)
         budget = PixelBudget(settings.max_pixels, settings.deadline_s)
         self.limits = {"max_pixels": settings.max_pixels, "budget": budget.take}
         self.metrics = ServerMetrics(self.line)
-        self.recorder = settings.record_dir and recorder.Recorder(
-            settings.record_dir, settings.record_bytes
-        )
+        folder = settings.record_dir
+        self.recorder = folder and recorder.Recorder(folder, settings.record_bytes)
         if predictor is not None:
             self.metrics.model.info({"version": predictor.version})
 
@@ -180,9 +168,8 @@ class Service:
         with it; then one reference changes."""
         directory = self._directory(name)
         if not self._loading.acquire(blocking=False):
-            raise RequestError(
-                409, "Another checkpoint is being loaded. Try again when it is done.", 10
-            )
+            text = "Another checkpoint is being loaded. Try again when it is done."
+            raise RequestError(409, text, 10)
         try:
             new = self._load(directory)
             new.warm_up()
@@ -259,42 +246,31 @@ def create_app(
     checkpoint directory (None: the real one). Without `batch` there is no /predict_batch."""
     settings = settings or ServerSettings()
     app = flask.Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    # A form's fields beside its files; Flask's own default of 500 kB is less than an image.
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
+    app.config.update(
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        # A form's fields beside its files; Flask's own default of 500 kB is less than an image.
+        MAX_FORM_MEMORY_SIZE=settings.max_body_bytes,
+        API_TITLE="Food acquisition with RT-1",
+        API_VERSION="1.1.0",  # Of the contract: it changes when a field is added.
+        OPENAPI_VERSION="3.0.3",
+        OPENAPI_URL_PREFIX="/",
+    )
     app.json.sort_keys = False
     service = app.extensions[front.SERVICE] = Service(predictor, settings, load)
     app.before_request(_admit)
     app.after_request(_finish)
     if service.guard.origins:
+        # As patterns, so that an IPv6 address is not taken for one.
+        texts = [".*" if one == "*" else re.escape(one) + r"\Z" for one in service.guard.origins]
         flask_cors.CORS(
             app,
-            # As patterns, so that an IPv6 address is not taken for one.
-            origins=[
-                re.compile(".*" if origin == "*" else re.escape(origin) + r"\Z", re.IGNORECASE)
-                for origin in service.guard.origins
-            ],
+            origins=[re.compile(text, re.IGNORECASE) for text in texts],
             methods=["GET", "POST"],
             allow_headers=["Content-Type", "Authorization", "X-API-Key", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
             max_age=600,
         )
-    app.config.update(
-        API_TITLE="Food acquisition with RT-1",
-        # Of the contract, not of the program: it changes when a field is added.
-        API_VERSION="1.1.0",
-        OPENAPI_VERSION="3.0.3",
-        OPENAPI_URL_PREFIX="/",
-    )
-    options = {
-        "info": {"description": _DESCRIPTION, "license": {"name": "Apache-2.0"}},
-        "servers": [{"url": "/"}],
-        "security": [{"ApiKey": []}, {"Bearer": []}] if settings.api_keys else [],
-    }
-    api = _Api(app, spec_kwargs=options)
-    scheme = api.spec.components.security_scheme
-    scheme("ApiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
-    scheme("Bearer", {"type": "http", "scheme": "bearer"})
+    api = _Api(app, spec_kwargs={"info": {"description": _DESCRIPTION}})
     for blueprint in (_routes, _batch_routes) if batch else (_routes,):
         api.register_blueprint(blueprint)
     app.register_error_handler(RequestError, _answer_refusal)
@@ -337,15 +313,12 @@ def _finish(response: flask.Response) -> flask.Response:
     if not visitor.expired:
         route = request.url_rule.rule if request.url_rule else "unknown"
         _service().metrics.count(route, request.method, status, visitor.started_s)
-        names = ("action", "food_type", "model_version")
-        known = {name: flask.g.get(name) for name in names if name in flask.g}
         size = response.calculate_content_length() or 0
-        _service().guard.log(visitor, request, status, size, **known)
+        _service().guard.log(visitor, request, status, size, **flask.g.get("known", {}))
     return response
 
 
 @_routes.get("/health")
-@_routes.doc(security=[])
 @_routes.response(200, schemas.Health)
 def health() -> dict[str, Any]:
     """Whether the server lives, and what it has: always 200."""
@@ -364,7 +337,6 @@ def health() -> dict[str, Any]:
 
 
 @_routes.get("/ready")
-@_routes.doc(security=[])
 @_routes.response(200, schemas.Ready)
 def ready() -> Any:
     """Whether predictions are answered; for load balancers."""
@@ -402,11 +374,8 @@ def predict(request: dict[str, Any]) -> dict[str, Any]:
 @_routes.arguments(schemas.PredictBatchRequest, location="body")
 @_routes.response(200, schemas.PredictBatchAnswer)
 def predict_batch(request: dict[str, Any]) -> Any:
-    """Monte Carlo samples of one picture, `image`, or of several, `images`, with their spread.
-
-    With `images` the answer has, in the place of the samples, `results`: those of each picture in
-    the order in which they were sent.
-    """
+    """Monte Carlo samples of one picture, `image`, with their spread; of several, `images`, an
+    array of these in the same order, `results`."""
     request = schemas.with_defaults(request)
     if request["images"] is None:
         return _predicted([request["image"]], request, sampled=True)
@@ -458,26 +427,25 @@ def _predicted(pictures: list[bytes], request: dict[str, Any], sampled: bool) ->
     """The answer, with who gave it and how long it took; counted, and kept by picture."""
     service, version, visitor = _service(), flask.g.predictor.version, visitor_of_this()
     timing, results, keeper = dict.fromkeys(("decode", "queue", "model"), 0.0), [], service.recorder
+    ask = functools.partial(flask.g.predictor.answer, sampled=sampled, **service.limits)
     for picture in pictures:
-        results.append(
-            flask.g.predictor.answer(picture, request, sampled=sampled, **service.limits)
-        )
+        results.append(ask(picture, request))
         if visitor.expired:
             raise RequestError(504, "The answer came too late.")
         for name, milliseconds in results[-1].pop("timing_ms").items():
             timing[name] += milliseconds
     timing["queue"] = visitor.waited_ms or 0.0
     timing["total"] = timing["queue"] + 1000 * (time.perf_counter() - flask.g.asked_s)
-    service.metrics.observe(timing)
+    for stage, milliseconds in timing.items():
+        service.metrics.stages.labels(stage).observe(milliseconds / 1000)
     if keeper is not None:
         visitor.request_id = keeper.claim(visitor.request_id)
     identity = {"success": True, "model_version": version, "request_id": visitor.request_id}
     identity["timing_ms"] = timing
     several = request.get("images") is not None
     if not several:
-        (found,) = results
-        flask.g.action, flask.g.food_type = found["action"], found["food_type"]
-        flask.g.model_version = version
+        known = {name: results[0][name] for name in ("action", "food_type")}
+        flask.g.known = {**known, "model_version": version}
     for picture, result in zip(pictures, results) if keeper is not None else ():
         if several:
             result["request_id"] = keeper.claim(uuid.uuid4().hex)

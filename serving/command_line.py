@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import flask
 from absl import flags as absl_flags
@@ -27,58 +28,46 @@ from serving.front import ServerSettings
 from serving.predictor import Predictor
 
 # Defaults that labs' job scripts set.
-_VARIABLES = {
-    "checkpoint_dir": "CHECKPOINT_PATH",
-    "config_file": "CONFIG_FILE",
-    "loss_type": "LOSS_TYPE",
-    "port": "PORT",
-}
+_VARIABLES = {"checkpoint_dir": "CHECKPOINT_PATH", "port": "PORT"}
+_VARIABLES |= {"config_file": "CONFIG_FILE", "loss_type": "LOSS_TYPE"}
+_ENGINES = ("auto", "tensorflow", "onnxruntime")
 _KEY_ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([!-~]+)")
 
 
 def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
-    """A flag's type: a number from `low` to `high`."""
-
     def parse(text: str) -> float:
-        number = kind(text)
-        if not low <= number <= high:
+        if not low <= kind(text) <= high:
             raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g}, got {text}")
-        return number
+        return kind(text)
 
     return parse
 
 
-_PORT, _COUNT, _SECONDS = _number(int, 0, 65535), _number(int, 1, 2**63), _number(float, 1e-9, 1e9)
+_port, _positive = _number(int, 0, 65535), _number(int, 1, 2**63)
 # Flag -> type, or choices, and what it is; their defaults are those of `ServerSettings`.
 _FLAGS = {
     "checkpoint_dir": (str, "directory that train.py wrote; without one, predictions get 503"),
     "config_file": (str, "gin file in the place of the directory's"),
     "loss_type": (("cross_entropy", "l1", "smooth_l1"), "in the place of the recorded one"),
     "trust_config": (bool, "let gin run what a checkpoint's config.gin says, not only literals"),
-    "engine": (
-        ("auto", "tensorflow", "onnxruntime"),
-        "auto (unless given): TensorFlow on a GPU, else the fastest",
-    ),
+    "engine": (_ENGINES, "auto (unless given): TensorFlow on a GPU, else the fastest"),
     "act_below_floor": (bool, "use a calibration that misses its floor; else a person is asked"),
     "checkpoint_root": (pathlib.Path, "folder of directories that POST /load_model may name"),
     "load_without_key": (bool, "POST /load_model needs no key from this computer"),
-    "rt1_checkpoint": (
-        str,
-        "public RT-1 checkpoint for --openpi_port, built as --config_file says",
-    ),
+    "rt1_checkpoint": (str, "public RT-1 checkpoint for --openpi_port, built by --config_file"),
     "host": (str, "address to listen on"),
-    "port": (_PORT, "to listen on, 0 for any free one"),
-    "openpi_port": (_PORT, "for openpi's websocket protocol (requirements-openpi.txt)"),
+    "port": (_port, "to listen on, 0 for any free one"),
+    "openpi_port": (_port, "for openpi's websocket protocol (requirements-openpi.txt)"),
     "port_file": (pathlib.Path, "gets the port once the server listens"),
     "api_key_file": (pathlib.Path, "lines 'name:key', as API_KEYS='name:key,name:key'"),
     "cors_origin": (list, "whose pages may call the server: https://lab.example; repeatable"),
     "record_dir": (pathlib.Path, "keep requests, answers and corrections here"),
-    "record_bytes": (_COUNT, "recording ends before its files take more"),
-    "requests_per_minute": (_COUNT, "of one key or address"),
-    "max_waiting": (_COUNT, "requests in the line, then 503"),
-    "max_body_bytes": (_COUNT, "of a request"),
-    "max_pixels": (_COUNT, "of a picture, and of all at a time"),
-    "deadline_s": (_SECONDS, "longest wait for the model, then 504"),
+    "record_bytes": (_positive, "recording ends before its files take more"),
+    "requests_per_minute": (_positive, "of one key or address"),
+    "max_waiting": (_positive, "requests in the line, then 503"),
+    "max_body_bytes": (_positive, "of a request"),
+    "max_pixels": (_positive, "of a picture, and of all at a time"),
+    "deadline_s": (_number(float, 1e-9, 1e9), "longest wait for the model, then 504"),
 }
 
 
@@ -95,11 +84,18 @@ def main(
     settings = _settings(arguments)
     if arguments.rt1_checkpoint and (arguments.checkpoint_dir or arguments.openpi_port is None):
         sys.exit("--rt1_checkpoint: expected --openpi_port with it, and no --checkpoint_dir.")
+    host, port = arguments.host, arguments.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Bound while the model is loaded, so that a port in use is known at once.
-    with _bind(arguments.host, arguments.port) as listener:
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            text = f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port"
+            sys.exit(f"{text} (0 takes any free one) or --host.")
         host, port = listener.getsockname()[:2]
-        given = arguments.checkpoint_dir, settings, arguments.config_file, arguments.loss_type
-        loaded = load_predictor(*given)
+        loaded = load_predictor(arguments, settings)
     if not settings.api_keys and not settings.loopback_only:
         logging.warning("Whoever reaches %s may ask: there are no API keys", host)
     try:
@@ -130,20 +126,16 @@ def main(
     return 1 if server.unfinished or server.failed else 0
 
 
-def load_predictor(
-    checkpoint_dir: str | None,
-    settings: ServerSettings,
-    config_file: str | None = None,
-    loss_type: str | None = None,
-) -> Predictor | None:
+def load_predictor(given: argparse.Namespace, settings: ServerSettings) -> Predictor | None:
     """The model of a checkpoint directory, warmed up; exits with a message if that fails."""
-    if checkpoint_dir is None:
+    if given.checkpoint_dir is None:
         logging.warning("No --checkpoint_dir: predictions will be answered with 503")
         return None
+    asked = given.checkpoint_dir, given.config_file, given.loss_type
     try:
-        loaded = Predictor.from_checkpoint(checkpoint_dir, config_file, loss_type, **settings.model)
+        loaded = Predictor.from_checkpoint(*asked, **settings.model)
     except (OSError, ValueError) as error:
-        sys.exit(f"--checkpoint_dir: {checkpoint_dir} cannot be loaded: {error}")
+        sys.exit(f"--checkpoint_dir: {given.checkpoint_dir} cannot be loaded: {error}")
     loaded.warm_up()
     return loaded
 
@@ -172,8 +164,7 @@ def _parse(description: str) -> argparse.Namespace:
 
 def _settings(arguments: argparse.Namespace) -> ServerSettings:
     """The settings that the flags ask for; exits with a message if a folder or file is missing."""
-    given = vars(arguments)
-    root = arguments.checkpoint_root
+    given, root = vars(arguments), arguments.checkpoint_root
     if root is not None and not root.is_dir():
         sys.exit(f"--checkpoint_root: expected a folder of checkpoint directories, got {root}.")
     try:
@@ -208,40 +199,30 @@ def read_keys(path: pathlib.Path | None, variable: str = "") -> dict[str, str]:
             continue
         match = _KEY_ENTRY.fullmatch(text.strip())
         if match is None or match[1] in keys or match[2] in keys.values():
+            reason = (
+                f"{place}: expected name:key, both of one client alone, the name of at most 64 "
+            )
+            reason += (
+                "letters, digits and . _ -, the key of visible ASCII characters, as python -c "
+            )
             raise ValueError(
-                f"{place}: expected name:key, both of one client alone, the name of letters, "
-                "digits and . _ - (at most 64), the key of visible ASCII characters, as "
-                "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."
+                f"{reason}'import secrets; print(secrets.token_urlsafe(32))' makes one."
             )
         keys[match[1]] = match[2]
     return keys
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        text = f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another --port"
-        sys.exit(f"{text} (0 takes any free one) or --host.")
-    return listener
-
-
-def _openpi(
-    server: front.Server, host: str, arguments: argparse.Namespace
-) -> contextlib.AbstractContextManager:
+def _openpi(server: front.Server, host: str, arguments: argparse.Namespace) -> Any:
     """The websocket server that the flags ask for."""
     rt1 = None
     try:
-        from serving import openpi
-
         if arguments.rt1_checkpoint:
             import rt1_policy
 
             rt1 = rt1_policy.RT1Policy.load(arguments.rt1_checkpoint, arguments.config_file)
             rt1.warm_up()
+        from serving import openpi
+
         gateway = openpi.Gateway(server, host, arguments.openpi_port, rt1)
     except ImportError as error:
         install = "pip install --no-deps -r requirements-openpi.txt"

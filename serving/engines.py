@@ -77,16 +77,8 @@ class EngineError(ValueError):
 
 
 class Engine:
-    """Runs one network; what it answers does not change after it is made. Threads may share it.
-
-    Attributes:
-        name: 'tensorflow' or 'onnxruntime'.
-        num_workers: calls that may usefully run at the same time.
-        image_shape: (H, W, 3).
-        action_coding: what the tokens stand for, see `tokenizers/action_tokenizer.py`.
-        has_distributions: whether the answers are drawn from distributions over tokens.
-        stages: those of `freeze_stages`, as functions.
-    """
+    """Runs one network by the stages of `freeze_stages`; its answers do not change. Threads may
+    share it; `num_workers` calls may usefully run at a time."""
 
     def __init__(
         self, name: str, stages: Mapping[str, Stage], functions: PredictionFunctions
@@ -192,12 +184,8 @@ def create(agent: agent_wrapper.Agent, name: str = "auto") -> Engine:
 
 
 def check(engine: Engine, functions: PredictionFunctions) -> None:
-    """Compares an engine with the network, run eagerly. Raises EngineError if a stage differs by
-    more than `TOLERANCE` of the largest value, or 1.
-
-    Each stage is compared before anything is clipped or rounded to a bin: answers that all lie
-    outside of 0..1 are clipped to the same numbers, whatever computed them.
-    """
+    """Compares an engine with the network, run eagerly, before anything is clipped or rounded to a
+    bin. Raises EngineError if a stage is off by more than `TOLERANCE` of its largest value, or 1."""
     # New ones each time: what answers right on known pictures might not on others.
     generator = np.random.default_rng()
     seed = np.array([generator.integers(2**31), 0], np.int32)
@@ -238,7 +226,7 @@ def check(engine: Engine, functions: PredictionFunctions) -> None:
 
 
 def freeze_stages(functions: PredictionFunctions) -> dict[str, GraphDef]:
-    """Traces the network of an agent and takes it apart; the graphs hold copies of the weights.
+    """Traces the network of an agent and takes it apart.
 
     | stage    | takes                                              | gives                      |
     |----------|----------------------------------------------------|----------------------------|

@@ -66,21 +66,16 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-HEADER_S = 5.0
+PREDICTIONS = ("/predict", "/predict_batch")
+MOST_CONNECTIONS, HEADER_S = 4000, 5.0
 # With so few connections each is worth more.
 FEW_CONNECTIONS, HEADER_OF_FEW_S = 100, 2.0
-BODY_S, BODY_BYTES_PER_S = 20.0, 50_000
-# For bodies that are on their way in when the server is told to end.
-LAST_BODIES_S = 1.0
-BODIES_AT_A_TIME = 8
-# Of routes that take no picture.
-SMALL_BODY_BYTES = 64 * 1024
-DRAIN_S = 30.0
-PREDICTIONS = ("/predict", "/predict_batch")
-MOST_CONNECTIONS = 4000
-# Files that a request may need beside its connection, and that a model may open.
-_SPARE_FILES = 16
-_FREE_THREADS = 16
+BODY_S, BODY_BYTES_PER_S, BODIES_AT_A_TIME = 20.0, 50_000, 8
+SMALL_BODY_BYTES = 64 * 1024  # Of routes that take no picture.
+# At the end, for bodies that are on their way in, and for all that was accepted.
+LAST_BODIES_S, DRAIN_S = 1.0, 30.0
+# Files that requests may need beside their connections, and a model.
+_SPARE_FILES, _FREE_THREADS = 16, 16
 # Status, headers and body.
 _Answer = tuple[int, list[tuple[str, str]], bytes]
 
@@ -124,8 +119,7 @@ def visitor_of_this() -> Visitor:
 
 
 class Guard:
-    """Decides by the header of a request; docs/serving.md, "Who may do what". Raises ValueError if
-    an origin for CORS is none."""
+    """Decides by the header of a request; see docs/serving.md, "Who may do what"."""
 
     def __init__(self, settings: ServerSettings) -> None:
         for origin in settings.cors_origins:
@@ -212,22 +206,16 @@ class Guard:
         self, visitor: Visitor, request: werkzeug.Request, status: int, size: int, **known: str
     ) -> None:
         """One line of JSON, without a picture, a header, a key or what stands behind a `?` in the
-        address, where keys end up by mistake; `known` is what was understood of a prediction."""
+        address, where keys end up by mistake."""
         path = request.path
         for key in self._settings.api_keys.values():
             path = path.replace(key, "<key>")
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
         line = {
-            "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "request_id": visitor.request_id,
-            "client": visitor.client,
-            "method": request.method[:20],
-            "path": path[:200],
-            "status": status,
+            **{"time": f"{now[:-6]}Z", "request_id": visitor.request_id, "client": visitor.client},
+            **{"method": request.method[:20], "path": path[:200], "status": status},
             "ms": round(1000 * (time.perf_counter() - visitor.started_s), 1),
-            "bytes_in": request.content_length or 0,
-            "bytes_out": size,
-            **known,
+            **{"bytes_in": request.content_length or 0, "bytes_out": size, **known},
         }
         # json.dumps escapes line breaks and all that is not ASCII: nobody writes a second line.
         logging.info("%s", json.dumps(line))
@@ -276,7 +264,6 @@ class Server:
         raise OSError(f"Cannot listen on {self._host}, port {self._port}.")
 
     def __exit__(self, *exception: object) -> None:
-        """Accepts nothing more, answers what was accepted, and gives up after `DRAIN_S`."""
         self._loop.call_soon_threadsafe(self._stop)
         give_up = time.monotonic() + DRAIN_S
         time.sleep(0.2)  # For headers that are on their way in.
@@ -292,18 +279,17 @@ class Server:
         asyncio.set_event_loop(self._loop)
         try:
             header_s = HEADER_S if self._connections > FEW_CONNECTIONS else HEADER_OF_FEW_S
+            limits_of_headers = granian.http.HTTP1Settings(
+                header_read_timeout=int(1000 * header_s), max_buffer_size=64 * 1024
+            )
             self._granian = granian.server.embed.Server(
-                self._answer,
-                self._host,
-                self._port,
+                *(self._answer, self._host, self._port),
                 interface=granian.constants.Interfaces.ASGINL,
                 http=granian.constants.HTTPModes.http1,
-                websockets=False,
-                backlog=1024,
+                http1_settings=limits_of_headers,
                 backpressure=self._connections,
-                http1_settings=granian.http.HTTP1Settings(
-                    header_read_timeout=int(1000 * header_s), max_buffer_size=64 * 1024
-                ),
+                backlog=1024,
+                websockets=False,
                 log_enabled=False,
             )
             self._granian.on_startup(self._listens.set)
@@ -321,7 +307,7 @@ class Server:
         self._granian.stop()
 
     def _give_up_late_bodies(self) -> None:
-        """Now and every quarter of a second: a timer of its own would cost each part more."""
+        # Every quarter of a second: a timer of its own would cost each part more.
         now_s = time.perf_counter()
         for task, until_s in self._reading.items():
             if now_s > min(until_s, self._ends_s):
@@ -403,7 +389,6 @@ class Server:
         body.seek(0)
 
     async def _work(self, environ: dict[str, Any], visitor: Visitor) -> _Answer:
-        """The application's answer. Raises RequestError as `in_turn`, for a prediction."""
         if environ["PATH_INFO"] == "/health":  # At once: a thread might wait for its turn.
             return self._call(environ)
         if not _predicts(environ):
@@ -432,7 +417,6 @@ class Server:
             raise self._too_late(future) from error
 
     def _enter(self, call: Callable[[], Any]) -> concurrent.futures.Future:
-        """What a call of the model gives in its turn. Raises RequestError 503."""
         self.service.line.enter()
 
         def run() -> Any:
@@ -459,13 +443,8 @@ class Server:
             again = {**environ, VISITOR: told}
             return await self._loop.run_in_executor(self._others, self._call, again)
         body = json.dumps({"error": error.message, "request_id": told.request_id}).encode()
-        headers = {
-            **HEADERS,
-            "Retry-After": str(error.retry_after_s),
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            REQUEST_ID_HEADER: told.request_id,
-        }
+        headers = {**HEADERS, "Content-Type": "application/json", "Content-Length": str(len(body))}
+        headers |= {"Retry-After": str(error.retry_after_s), REQUEST_ID_HEADER: told.request_id}
         asked = environ["PATH_INFO"], environ["REQUEST_METHOD"]
         self.service.metrics.count(*asked, error.status, told.started_s)
         self.service.guard.log(told, werkzeug.Request(environ), error.status, len(body))
@@ -482,17 +461,17 @@ def connections() -> int:
         import resource
     except ImportError:  # Windows has no such limit.
         return MOST_CONNECTIONS
-    limits_now = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft, hard = (math.inf if one == resource.RLIM_INFINITY else one for one in limits_now)
+    now = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (math.inf if one == resource.RLIM_INFINITY else one for one in now)
     most = min(hard, MOST_CONNECTIONS + 1000)
     if soft < most:
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits_now[1]))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, now[1]))
             soft = most
     found = min(MOST_CONNECTIONS, soft - len(os.listdir("/dev/fd")) - _SPARE_FILES)
     if found < 8:
-        text = f"The server may open {soft} files: too few for connections."
-        raise OSError(f"{text} Raise the limit to 256 or more: ulimit -n 256")
+        text = f"The server may open {soft} files, too few for connections. Raise the limit to 256"
+        raise OSError(f"{text} or more: ulimit -n 256")
     if found < FEW_CONNECTIONS:
         logging.warning("ulimit -n is %d: only %d connections at a time", soft, found)
     return found

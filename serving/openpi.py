@@ -1,8 +1,5 @@
 """openpi's websocket protocol, beside HTTP: robots that have its client ask without a change.
 
-    policy = openpi_client.websocket_client_policy.WebsocketClientPolicy("127.0.0.1", 8000)
-    policy.infer({"image": image, "action": "skewering", "food_type": "banana"})["actions"]
-
 Messages are msgpack with NumPy arrays; an error comes as text. A connection is a session. Its first
 observation, and one with `"reset": true`, begins an episode, which keeps its model while another
 one is loaded, and has a rolling window of its own. Line, deadline and keys are those of /predict.
@@ -84,23 +81,21 @@ def unpack(data: bytes | str) -> dict[str, Any]:
 
 
 class FoodSession:
-    """Episodes of a food model; a step knows nothing of the one before."""
+    """Episodes of a food model, which knows nothing of the step before; `state` is the model."""
+
+    state = None
 
     def __init__(self, service: app.Service) -> None:
-        self._service, self._predictor = service, None
+        self._service = service
         version = service.current and service.current.version
         keys = ["image", *_FOOD_KEYS, "prompt"]
         self.about = {"policy": "food", "model_version": version, "observation_keys": keys}
 
-    def reset(self) -> None:
-        """The next step is that of the model that answers then."""
-        self._predictor = None
-
     def step(self, observation: dict[str, Any], in_turn: Callable) -> dict[str, Any]:
         """The answer. Raises RequestError, FloatingPointError."""
-        if self._predictor is None:
-            self._predictor = self._service.require_predictor()
-        predictor, image = self._predictor, observation.get("image")
+        if self.state is None:
+            self.state = self._service.require_predictor()
+        predictor, image = self.state, observation.get("image")
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 text = f"image: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}."
@@ -120,27 +115,22 @@ class FoodSession:
 
 
 class RT1Session:
-    """Episodes of an RT-1 policy, an `rt1_policy.RT1Policy`."""
+    """Episodes of an `rt1_policy.RT1Policy`; `state` is the window."""
+
+    state = None
 
     def __init__(self, policy: Any) -> None:
-        self._policy, self._state = policy, None
-        self.about = {
-            "policy": "rt1",
-            "model_version": policy.version,
-            "observation_keys": [policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY],
-            "image_shape": list(policy.image_shape),
-        }
-
-    def reset(self) -> None:
-        """Empties the window."""
-        self._state = None
+        self._policy = policy
+        keys = [policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY]
+        about = {"policy": "rt1", "model_version": policy.version, "observation_keys": keys}
+        self.about = {**about, "image_shape": list(policy.image_shape)}
 
     def step(self, observation: dict[str, Any], in_turn: Callable) -> dict[str, Any]:
         """The action. Raises RequestError, FloatingPointError."""
-        state = self._policy.initial_state() if self._state is None else self._state
+        state = self._policy.initial_state() if self.state is None else self.state
         inputs = [np.asarray(observation.get(key)) for key in self.about["observation_keys"]]
         try:
-            action, self._state = in_turn(lambda: self._policy.step(*inputs, state))
+            action, self.state = in_turn(lambda: self._policy.step(*inputs, state))
         except ValueError as error:
             raise RequestError(422, str(error)) from error
         parts = np.concatenate([action[key] for key in _RT1_ACTIONS if key in action])
@@ -148,35 +138,16 @@ class RT1Session:
 
 
 class Gateway:
-    """The websocket server, in threads of its own; a context manager as `front.Server`.
+    """The websocket server, in threads of its own; a context manager as `front.Server`. It shares
+    model, line and guard of `server`; `rt1` is an `rt1_policy.RT1Policy` in the place of the model.
+    It listens at once, or raises OSError; `num_sessions` connections are open."""
 
-    Attributes:
-        num_sessions: connections that are open.
-    """
-
-    def __init__(
-        self,
-        server: front.Server,
-        host: str,
-        port: int,
-        rt1: Any = None,
-        idle_s: float = IDLE_S,
-        max_sessions: int = MAX_SESSIONS,
-    ) -> None:
-        """Listens at once, or raises OSError. It shares model, line and guard of `server`; `rt1` is
-        an `rt1_policy.RT1Policy` in the place of the model."""
-        self._front, self._rt1, self._idle_s, self._most = server, rt1, idle_s, max_sessions
-        self._service, self.num_sessions, self._lock = server.service, 0, threading.Lock()
-        self._server = websockets.sync.server.serve(
-            self._talk,
-            host,
-            port,
-            process_request=self._admit,
-            compression=None,
-            max_size=self._service.settings.max_body_bytes,
-            max_queue=1,
-            server_header=None,
-        )
+    def __init__(self, server: front.Server, host: str, port: int, rt1: Any = None) -> None:
+        self._front, self._rt1, self._service = server, rt1, server.service
+        self.num_sessions, self._lock = 0, threading.Lock()
+        limits = {"max_size": self._service.settings.max_body_bytes, "max_queue": 1}
+        settings = {"compression": None, "server_header": None, "process_request": self._admit}
+        self._server = websockets.sync.server.serve(self._talk, host, port, **limits, **settings)
         self.port = self._server.socket.getsockname()[1]
 
     def __enter__(self) -> Gateway:
@@ -186,11 +157,7 @@ class Gateway:
     def __exit__(self, *exception: object) -> None:
         self._server.shutdown()
 
-    def _admit(
-        self,
-        connection: websockets.sync.server.ServerConnection,
-        request: websockets.http11.Request,
-    ) -> websockets.http11.Response | None:
+    def _admit(self, connection: Any, request: websockets.http11.Request) -> Any:
         """None, or the refusal of a handshake; /healthz answers without one."""
         if request.path == "/healthz":
             return connection.respond(http.HTTPStatus.OK, "OK\n")
@@ -203,9 +170,8 @@ class Gateway:
             environ["HTTP_X_API_KEY"] = key
         connection.visitor = self._service.guard.admit(werkzeug.Request(environ))
         refusal = connection.visitor.refusal
-        if refusal is None and self.num_sessions >= self._most:
-            text = f"Expected at most {self._most} sessions. Try again."
-            refusal = RequestError(503, text, 10)
+        if refusal is None and self.num_sessions >= MAX_SESSIONS:
+            refusal = RequestError(503, f"Expected at most {MAX_SESSIONS} sessions. Try again.", 10)
         if refusal is None:
             return None
         return connection.respond(http.HTTPStatus(refusal.status), refusal.message + "\n")
@@ -217,10 +183,10 @@ class Gateway:
             self.num_sessions += 1
         try:
             session = RT1Session(self._rt1) if self._rt1 else FoodSession(self._service)
-            connection.send(pack({"protocol": "openpi", "idle_s": self._idle_s, **session.about}))
+            connection.send(pack({"protocol": "openpi", "idle_s": IDLE_S, **session.about}))
             before_ms = None
             while True:
-                message = connection.recv(self._idle_s)
+                message = connection.recv(IDLE_S)
                 started = time.perf_counter()
                 try:
                     self._service.guard.limit("/predict", client)
@@ -236,7 +202,7 @@ class Gateway:
                 before_ms, num_steps = 1000 * (time.perf_counter() - started), num_steps + 1
                 self._service.metrics.count("/openpi", "POST", status, started)
         except TimeoutError:
-            reason = f"nothing came for {self._idle_s:g} s"
+            reason = f"nothing came for {IDLE_S:g} s"
             connection.close(1001, reason)
         except websockets.exceptions.ConnectionClosed as error:
             reason = str(error)
@@ -249,7 +215,7 @@ class Gateway:
         """The answer to an observation. Raises RequestError, ValueError, FloatingPointError."""
         started = time.perf_counter()
         if observation.pop("reset", False):
-            session.reset()
+            session.state = None
             if not observation:
                 return {"reset": True, "server_timing": {}}
         waited: list[float] = []

@@ -8,6 +8,7 @@ Recording never costs a client its answer: a full disk is logged.
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime
 import json
 import math
@@ -32,8 +33,8 @@ _KEPT_FREE_BYTES = 256 * 1024**2
 
 
 class Recorder:
-    """Writes records; all threads of a server share it. What is in the folder already stays and
-    counts towards the limit. Raises OSError if the folder cannot be made or read."""
+    """Writes records. What is in the folder already counts towards the limit. Raises OSError if the
+    folder cannot be made or read."""
 
     def __init__(self, directory: str | os.PathLike[str], max_bytes: int = 20 * 1024**3) -> None:
         self._directory = pathlib.Path(directory)
@@ -52,10 +53,9 @@ class Recorder:
         """The id that an answer gets: the given one, or a fresh one if a client sends one again,
         whose correction would go to the wrong answer."""
         with self._lock:
-            try:
-                is_taken = request_id in self._claimed or self._folder_of(request_id) is not None
-            except OSError:  # `record` will meet it too, and logs it.
-                is_taken = False
+            is_taken = request_id in self._claimed
+            with contextlib.suppress(OSError):  # `record` will meet it too, and logs it.
+                is_taken |= self._folder_of(request_id) is not None
             if is_taken:
                 taken, request_id = request_id, uuid.uuid4().hex
                 logging.info("Request id %s is taken; the request is %s now", taken, request_id)
@@ -67,19 +67,17 @@ class Recorder:
         self, request_id: str, image: bytes, request: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> None:
         """Writes a record, or logs why it could not be written."""
-        now = datetime.datetime.now(datetime.timezone.utc)
-        stamped = {**request, recordings.RECORDED_AT: now.isoformat(timespec="milliseconds")}
-        size = 0
+        now, size = _now(), 0
         try:
             recordings.check_request_id(request_id)
             files = {
                 recordings.IMAGE_STEM + recordings.image_ending(image): image,
-                recordings.REQUEST_FILE: _json(stamped),
+                recordings.REQUEST_FILE: _json({**request, recordings.RECORDED_AT: now}),
                 recordings.ANSWER_FILE: _json(answer),
             }
             size = self._reserve(sum(_on_disk(len(content)) for content in files.values()))
             if size:
-                self._write(self._directory / now.date().isoformat(), request_id, files)
+                self._write(self._directory / now[:10], request_id, files)
         except (OSError, TypeError, ValueError) as error:
             with self._lock:
                 self._used_bytes -= size
@@ -94,14 +92,12 @@ class Recorder:
             raise LookupError(str(error)) from error
         folder = self._folder_of(request_id)
         if folder is None:
-            raise LookupError(
+            text = (
                 f"No record of request {request_id!r}. Expected the request_id of an answer that "
-                "this server recorded; predict again and correct that answer."
             )
-        now = datetime.datetime.now(datetime.timezone.utc)
-        stamped = {**correction, "corrected_at": now.isoformat(timespec="milliseconds")}
+            raise LookupError(f"{text}this server recorded; predict again and correct that answer.")
         with atomic_files.replace_file(folder / recordings.CORRECTION_FILE) as file:
-            file.write(_json(stamped))
+            file.write(_json({**correction, "corrected_at": _now()}))
 
     def _folder_of(self, request_id: str) -> pathlib.Path | None:
         days = recordings.day_folders(self._directory)
@@ -111,19 +107,18 @@ class Recorder:
         """Counts the bytes of a record; 0 once the limit is reached."""
         free = shutil.disk_usage(self._directory).free - _KEPT_FREE_BYTES
         with self._lock:
-            # After the first record that does not fit no smaller one is let in: there is one
-            # time when recording ended, instead of gaps wherever photos were large.
+            # One time when recording ended, instead of gaps wherever photos were large.
             if self._ended:
                 return 0
             if self._used_bytes + size <= self._max_bytes and size <= free:
                 self._used_bytes += size
                 return size
             self._ended = True
-        logging.warning(
-            "Recording stops: %s would hold more than %d bytes, or its disk has less than %d left. "
-            "Move records away, then restart the server.",
-            *(self._directory, self._max_bytes, _KEPT_FREE_BYTES),
+        text = (
+            "Recording stops: %s would hold more than %d bytes, or its disk has less than %d left."
         )
+        text += " Move records away, then restart the server."
+        logging.warning(text, self._directory, self._max_bytes, _KEPT_FREE_BYTES)
         return 0
 
     def _write(self, day: pathlib.Path, request_id: str, files: Mapping[str, bytes]) -> None:
@@ -145,6 +140,11 @@ class Recorder:
 def _on_disk(num_bytes: int) -> int:
     """What a file takes: whole blocks, and one for its entries in folders."""
     return (math.ceil(num_bytes / _BLOCK_BYTES) + 1) * _BLOCK_BYTES
+
+
+def _now() -> str:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return now.isoformat(timespec="milliseconds")
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

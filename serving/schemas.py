@@ -272,9 +272,8 @@ class Blueprint(flask_smorest.Blueprint):
 _REFUSED = {
     re.compile(rb"\A\x1f\x8b"): "Expected JSON in UTF-8, got a gzip'd body; send it uncompressed.",
     re.compile(rb"\A(\xff\xfe|\xfe\xff)"): "Expected JSON in UTF-8, got UTF-16; save it as UTF-8.",
-    re.compile(
-        rb"\0"
-    ): "Expected JSON in UTF-8, got a body with UTF-16 or UTF-32. Save it as UTF-8.",
+    re.compile(rb"\0"): "Expected JSON in UTF-8, got a body with UTF-16 or UTF-32. Save it as "
+    "UTF-8.",
     re.compile(rb'"images?"\s*:\s*\[[\s\[]*-?[0-9]'): "'image': expected a picture's file as "
     "base64, got an array of numbers. Encode the picture as PNG or JPEG first, then as base64; or "
     "send the file itself in a form: curl -F image=@plate.jpg -F action=skewering "

@@ -23,14 +23,14 @@ SEEN = {"image": IMAGE, **ASKED}
 
 
 @contextlib.contextmanager
-def running(store, model=None, rt1=None, gateway=None, **limits):
+def running(store, model=None, rt1=None, **limits):
     """A server with both protocols; yields its address, the gateway and the service."""
     predictor = serving_stubs.predictor_of(model or serving_stubs.MarkerModel(), store)
     application = app.create_app(predictor, front.ServerSettings(**limits))
     port = serving_stubs.free_port()
     with (
         front.Server(application, "127.0.0.1", port) as server,
-        openpi.Gateway(server, "127.0.0.1", 0, rt1, **(gateway or {})) as found,
+        openpi.Gateway(server, "127.0.0.1", 0, rt1) as found,
     ):
         yield f"http://127.0.0.1:{port}", found, server.service
 
@@ -153,8 +153,10 @@ def test_keys_limits_and_sizes_are_those_of_http(store):
             client.infer({**SEEN, "image": np.zeros((400, 400, 3), np.uint8)})
 
 
-def test_sessions_have_a_cap_and_end_when_nobody_speaks(store):
-    with running(store, gateway={"max_sessions": 1, "idle_s": 1.0}) as (_, gateway, _):
+def test_sessions_have_a_cap_and_end_when_nobody_speaks(store, monkeypatch):
+    monkeypatch.setattr(openpi, "MAX_SESSIONS", 1)
+    monkeypatch.setattr(openpi, "IDLE_S", 1.0)
+    with running(store) as (_, gateway, _):
         # What never becomes a websocket takes no session.
         assert requests.get(f"http://127.0.0.1:{gateway.port}/").status_code == 426
         first = client_of(gateway)
