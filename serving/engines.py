@@ -185,7 +185,7 @@ def create(agent: agent_wrapper.Agent, name: str = "auto") -> Engine:
 
 def check(engine: Engine, functions: PredictionFunctions) -> None:
     """Compares an engine with the network, run eagerly, before anything is clipped or rounded to a
-    bin. Raises EngineError if a stage is off by more than `TOLERANCE` of its largest value, or 1."""
+    bin. Raises EngineError if a stage is off by over `TOLERANCE` of its largest value, or of 1."""
     # New ones each time: what answers right on known pictures might not on others.
     generator = np.random.default_rng()
     seed = np.array([generator.integers(2**31), 0], np.int32)
