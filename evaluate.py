@@ -21,6 +21,7 @@ import keras2  # noqa: F401
 import argparse
 import dataclasses
 import datetime
+import json
 import pathlib
 import sys
 import typing
@@ -68,13 +69,14 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         wanted = f"of answers with --passes {calibrated.fitted_on.passes}, not {framed.passes}"
         print(f"{uncertainty.FILE_NAME} is left out: it is {wanted}")
         calibrated = None
-    fitted_on = None if calibrated is None else calibrated.fitted_on
-    if fitted_on is not None:
+    fitted_on = calibrated and calibrated.fitted_on
+    if fitted_on:
         kept = samples.without(fitted_on.picture_ids)
         if not kept.all():
             print(f"{(~kept).sum()} samples left out, whose pictures calibrated")
         samples = samples.part(kept)
-    about = _about(args, contents.metadata, samples, framed.passes)
+    about = _about(args, contents.metadata, samples)
+    about["checkpoint"]["passes"] = framed.passes
     print(f"{about['data']['name']}, {args.split}: {len(samples)} samples")
     other = instructions = None
     if args.absent_food:
@@ -86,7 +88,7 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
         other = theirs.directory.name, *evaluation_samples.model(theirs, args)
     # The default source comes first where something needs it: it is the calibrated one.
     names = list(args.uncertainty)
-    if fitted_on is not None or (args.report_dir or args.absent_food) and not names:
+    if fitted_on or (args.report_dir or args.absent_food) and not names:
         names.insert(0, "default")
     sources = [uncertainty.parse(one, agent, fitted_on) for one in names]
     document = about | study.run(
@@ -104,18 +106,13 @@ def run(args: argparse.Namespace) -> dict[str, typing.Any]:
     print(report.text(document))
     if args.output_file is not None:
         with atomic_files.replace_file(args.output_file) as file:
-            file.write(report.json_text(document).encode())
+            file.write(json.dumps(report.plain(document), indent=1).encode() + b"\n")
     if args.report_dir is not None:
         print(f"{report.write(document, args.report_dir)}: the report")
     return document
 
 
-def _about(
-    args: argparse.Namespace,
-    metadata: dict[str, typing.Any],
-    samples: evaluation_samples.Samples,
-    passes: str,
-) -> dict[str, typing.Any]:
+def _about(args: argparse.Namespace, metadata: dict, samples: evaluation_samples.Samples) -> dict:
     """What the figures are of: flags, versions, data and checkpoint."""
     # Without its folder, which says nothing to others.
     name = pathlib.Path(args.dataset_file or args.annotations[0]).name
@@ -135,7 +132,6 @@ def _about(
             "name": f"{args.checkpoint_dir.name}/{metadata['checkpoint']}",
             "loss_type": metadata.get("loss_type"),
             "global_step": metadata.get("global_step"),
-            "passes": passes,
         },
     }
 

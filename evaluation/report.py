@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 import os
 import pathlib
@@ -35,11 +34,6 @@ def plain(value: object) -> typing.Any:
     if isinstance(value, pathlib.Path):
         return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def json_text(value: object) -> str:
-    """A JSON file's text."""
-    return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"
 
 
 def cell(value: object) -> str:

@@ -41,10 +41,7 @@ if typing.TYPE_CHECKING:
     import agent_wrapper
     import checkpoint_directory
 
-FORMS = (
-    "token_distribution, mc_dropout:SCOPE:SAMPLES (such as mc_dropout:head:16; the scope head or "
-    "full, at least 2 samples), or default"
-)
+FORMS = "token_distribution, mc_dropout:head:16 (or full; at least 2 samples), or default"
 # Tails count: what is likely at all tells more about gross errors than the shape of the peak.
 CREDIBLE_MASS = 0.99
 # Two places count as two if they are as far apart, and count with what is as near to them.

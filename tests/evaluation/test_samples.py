@@ -119,13 +119,13 @@ def test_closer_looks_are_answered_in_the_whole_picture(tmp_path, on_disk):
     photo[196:204, 96:104] = 255
     square, placement = image_placement.place(photo, "letterbox")
     data = dataclasses.replace(agents.dataset([0]), images=square[np.newaxis])
-    if on_disk:
-        cv2.imwrite(str(tmp_path / "photo.png"), photo)
+    if on_disk:  # The mark is ten pixels further to the right there.
+        cv2.imwrite(str(tmp_path / "photo.png"), np.roll(photo, 10, axis=1))
         files = (image_placement.PhotoFile(tmp_path / "photo.png", placement),)
         data = dataclasses.replace(data, photos=files)
     source, asked = agents.tokens(DotAgent()), Samples(data, np.arange(1))
     found = collect(source, asked, framing.Framing("fast"))
-    corner = placement.to_model(np.array([[96, 196]]))[0]
+    corner = placement.to_model(np.array([[106 if on_disk else 96, 196]]))[0]
     expected = np.concatenate([corner, corner + [0.035, 0.07]])
     np.testing.assert_allclose(found.answers[0], expected, atol=2 / 236)
     assert source.agent.asked == 3

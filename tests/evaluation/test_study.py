@@ -68,21 +68,23 @@ def everything():
     fitting, testing = samples.part(slice(40)), samples.part(slice(40, 80))
     estimate, settings = collect(source, fitting), {"weights_sha256": "w", "coverage": 0.8}
     fitted = calibration_fit.fit(fitting, estimate, source, **settings)
-    dropout = uncertainty.Source(source.agent, "mc_dropout", "head", 2)
+    dropout = uncertainty.Source(source.agent, "mc_dropout", "head", 16)
     settings = {"sources": [source, dropout], "calibrated": fitted, "num_examples": 2}
     settings["instructions"] = {("skewering", "kiwi"): np.eye(512)[30]}
     document = run(testing, **settings)
-    assert json.loads(report.json_text(document))["errors"]
+    assert json.dumps(report.plain(document), allow_nan=False)
     return types.SimpleNamespace(document=document, places=places[40:])
 
 
 def test_what_the_calibration_is_worth(everything):
     document = everything.document
     labels = [row["label"] for row in document["uncertainty"]]
-    assert labels == ["token_distribution", "token_distribution, calibrated", "mc_dropout head 2"]
-    plain, calibrated = document["uncertainty"][:2]
+    assert labels == ["token_distribution", "token_distribution, calibrated", "mc_dropout head 16"]
+    plain, calibrated, dropout = document["uncertainty"]
     assert plain["auroc"] == calibrated["auroc"] == 1
     assert plain["coverage_90"] == 1 > calibrated["coverage_90"] > 0.7
+    # Sixteen samples are at k to 16 k: 8.5 k off are 1.84 of their deviations, but for k = 0.
+    assert dropout["coverage_90"] == pytest.approx(1 / 20)
     found = document["calibration"]
     assert (found["fitted_on"]["picture_ids"], found["fitted_on"]["num_pictures"]) == (None, 20)
     disc, asked = found["intervals"]["disc_coverage"], found["intervals"]["asked_share"]
@@ -157,12 +159,9 @@ def test_one_batch_of_pictures_is_held_at_a_time():
         def __array__(self, *_):
             raise AssertionError("all pictures at once")
 
-    data = types.SimpleNamespace(**{**vars(agents.dataset(range(6))), "images": Pictures()})
+    data = dataclasses.replace(agents.dataset(range(6)), images=Pictures())
     run(Samples(data, np.arange(6)), sources=[agents.tokens()], batch_size=2, num_examples=1)
     assert max(asked) == 2
-
-
-RED, GREEN, WHITE = (200, 20, 20), (20, 160, 20), (250, 250, 250)
 
 
 def test_means_and_their_fall_backs():
@@ -184,6 +183,9 @@ def test_means_and_their_fall_backs():
     known = dataclasses.replace(unnamed, train=unnamed)
     for one, names in ((unnamed, []), (known, ["mean of the training labels"])):
         assert list(study.baseline_answers(one)) == [*names, "centre of the picture", "colour"]
+
+
+RED, GREEN, WHITE = (200, 20, 20), (20, 160, 20), (250, 250, 250)
 
 
 @pytest.mark.parametrize(
