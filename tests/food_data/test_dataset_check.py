@@ -44,8 +44,8 @@ def test_a_good_data_set(good, tmp_path, compressed, dtype):
     report = check(good, tmp_path, compressed=compressed, images=images)
     assert (report.errors, report.warnings) == ([], [])
     assert report.text.endswith("0 errors, 0 warnings")
-    rows = r"images +u?(int8|float32) +\[4, 236, 236, 3\]", r"x2 +0.6 +0.6 +0.6"
-    for row in (*rows, r"skewering  banana +2 +2 +1 +1", r" TOTAL +4 +4 +2 +2"):
+    rows = r"images +u?(int8|float32) +\[4, 236, 236, 3\]", r"skewering  banana +2 +2 +1 +1"
+    for row in (*rows, r" TOTAL +4 +4 +2 +2"):
         assert re.search(row, report.text), row
     assert dataset_check.check_file(tmp_path / "a.npz", SPLIT).text == report.text
 
@@ -97,31 +97,20 @@ def test_what_is_wrong_is_named(good, tmp_path, change, message):
     assert message.startswith("warning") or report.errors
 
 
-@pytest.mark.parametrize(
-    "images, actions, message",
-    [
-        (lambda i: (i / 255).astype(np.uint8), None, "error: images: expected levels of 0..255"),
-        (lambda i: np.float32(i / 255**2), None, "error: images: expected levels of 0..255, got "),
-        (lambda i: i // 10, None, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) have no level"),
-        (lambda i: 100 + i // 7, None, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) differ in"),
-        (None, lambda a: a / 100, "error: actions: expected places all over the picture, got 0.00"),
-        (None, lambda a: a * 0 + 0.5, "warning: actions: all 8 labels are the same within 0.02"),
-        (None, lambda a: a / 5, "warning: actions: all 8 labels lie in the upper left corner"),
-    ],
-)
-def test_scales_that_make_no_sense(make_dataset, tmp_path, images, actions, message):
+@pytest.mark.parametrize("name, change, message", [
+    ("images", lambda i: (i / 255).astype(np.uint8), "error: images: expected levels of 0..255"),
+    ("images", lambda i: np.float32(i / 255**2), "error: images: expected levels of 0..255; 8 s"),
+    ("images", lambda i: i // 10, "warning: images: 8 samples (0, 1, 2, 3, 4, ...) have no level"),
+    ("actions", lambda a: a / 100, "error: actions: expected places all over the picture, got "),
+    ("actions", lambda a: a * 0 + 0.5, "warning: actions: all 8 labels are the same within 0.02"),
+])  # fmt: skip
+def test_scales_that_make_no_sense(make_dataset, tmp_path, name, change, message):
     rng = np.random.default_rng(0)
-    pixels, labels = (
-        rng.integers(0, 256, (8, 236, 236, 3), np.uint8),
-        rng.random((8, 4), np.float32),
-    )
-    dataset = make_dataset(8, images=pixels, actions=labels)
-    changes = {"images": images(pixels)} if images else {"actions": actions(labels)}
-    np.savez(
-        tmp_path / "a.npz",
-        **{name: a for name, a in {**vars(dataset), **changes}.items() if a is not None},
-    )
-    report = dataset_check.check_file(tmp_path / "a.npz")
+    arrays = {"images": rng.integers(0, 256, (8, 236, 236, 3), np.uint8)}
+    arrays["actions"] = rng.random((8, 4), np.float32)
+    split = splits.Split(np.arange(6), np.arange(6, 8))
+    dataset, changes = make_dataset(8, **arrays), {name: change(arrays[name])}
+    report = check(dataset, tmp_path, split, **changes)
     assert message in report.text
     assert len(report.errors) == message.startswith("error")
 
