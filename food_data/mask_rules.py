@@ -1,15 +1,10 @@
 """From the region that a food covers to the start and the end of the motion.
 
 The main axis of a region is the direction in which its pixels spread most (the first principal
-component of the pixel centres). Along it the region reaches from the 1st to the 99th percentile, so
-that a stalk or a stray pixel does not decide. The line goes through the centroid of the
-region. A rule says what of it the motion takes:
-
-| rule       | value      | means                                                            |
-|------------|------------|------------------------------------------------------------------|
-| part       | 1.0        | so much of the axis, about its middle; up to 2, beyond the food   |
-| direction  | "right"    | the end lies further right than the start; exactly vertical axes  |
-|            |            | then point down ("left", "down" and "up" alike)                   |
+component of the pixel centres), through their centroid. Along it the region reaches from the 1st to
+the 99th percentile, so that a stalk or a stray pixel does not decide. A rule says how much (`part`)
+of it the motion takes, about its middle, and in which `direction` the end lies from the start: to
+the right, where exactly vertical axes point down ("left", "down" and "up" alike).
 
 A worked example: of a bar that covers columns 10..19 and row 5 of a picture of 40 x 20, the pixel
 centres reach from 10.5 to 19.5 with the percentiles at 10.59 and 19.41. Skewering it is (10.59,
@@ -38,19 +33,16 @@ _ROUND = 1e-9  # A step smaller than this share of a length is rounding, not dir
 
 @dataclasses.dataclass(frozen=True)
 class MaskRule:
-    """What of a region's main axis a motion takes; see the module's table. Raises ValueError."""
+    """What of a region's main axis a motion takes; see the module's text. Raises ValueError."""
 
     part: float = 1.0
     direction: str = "right"
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        for name, is_right, expected in (
-            ("part", 0 < self.part <= 2, "a number above 0 up to 2"),
-            ("direction", self.direction in DIRECTIONS, f"one of {', '.join(DIRECTIONS)}"),
-        ):
-            if not is_right:
-                raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)!r}.")
+        if not 0 < self.part <= 2 or self.direction not in DIRECTIONS:
+            expected = f"part above 0 up to 2, direction one of {', '.join(DIRECTIONS)}"
+            raise ValueError(f"expected {expected}, got {self.part} and {self.direction!r}.")
 
 
 DEFAULT_RULES: Mapping[str, MaskRule] = {
@@ -63,8 +55,7 @@ DEFAULT_RULES: Mapping[str, MaskRule] = {
 def rule_of(action: str, rules: Mapping[str, MaskRule] = DEFAULT_RULES) -> MaskRule:
     """The rule of an action. Raises LookupError if it has none, as one that a user added."""
     if action not in rules:
-        text = f"No mask rule for the action {action!r}. Add one: --mask_rule {action}.part=1.0"
-        raise LookupError(text)
+        raise LookupError(f"No rule for the action {action!r}: add --mask_rule {action}.part=1.0")
     return rules[action]
 
 
@@ -87,8 +78,8 @@ def mask_axis(mask: np.ndarray, rule: MaskRule) -> np.ndarray:
     angle = math.atan2(2 * xy, xx - yy) / 2
     along = np.array([math.cos(angle), math.sin(angle)])  # Of a disc (1, 0).
     low, high = np.percentile(points @ along, _PERCENTILES)
-    axis = _segment(centroid + (low + high) / 2 * along, along, high - low, rule)
-    return _cut_off(axis, mask.shape[1], mask.shape[0])
+    middle = centroid + (low + high) / 2 * along
+    return _segment(middle, along, high - low, rule, mask.shape[::-1])
 
 
 def box_axis(box: np.ndarray, rule: MaskRule, size: tuple[int, int]) -> np.ndarray:
@@ -103,8 +94,7 @@ def box_axis(box: np.ndarray, rule: MaskRule, size: tuple[int, int]) -> np.ndarr
     longer = int(lengths[1] > lengths[0])
     share = (_PERCENTILES[1] - _PERCENTILES[0]) / 100
     along = sides[longer] / (lengths[longer] or 1)
-    axis = _segment((box[0] + box[2]) / 2, along, share * lengths[longer], rule)
-    return _cut_off(axis, *size)
+    return _segment((box[0] + box[2]) / 2, along, share * lengths[longer], rule, size)
 
 
 def directed(axis: np.ndarray, direction: str) -> np.ndarray:
@@ -117,23 +107,21 @@ def directed(axis: np.ndarray, direction: str) -> np.ndarray:
     return axis[::-1].copy() if forward < 0 else axis
 
 
-def _segment(middle: np.ndarray, along: np.ndarray, length: float, rule: MaskRule) -> np.ndarray:
+def _segment(
+    middle: np.ndarray, along: np.ndarray, length: float, rule: MaskRule, size: tuple[int, int]
+) -> np.ndarray:
+    """The motion [2, 2] of a rule, cut off at the picture's border unless all of it is outside."""
     half = rule.part * length / 2
-    return directed(middle + np.outer([-half, half], along), rule.direction)
-
-
-def _cut_off(axis: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The part of a segment [2, 2] that lies in the picture; all of it if none does."""
+    axis = directed(middle + np.outer([-half, half], along), rule.direction)
     step = axis[1] - axis[0]
     first, last = 0.0, 1.0
-    for start, change, size in zip(axis[0], step, (width, height)):
+    for start, change, limit in zip(axis[0], step, size):
         if change:
-            enter, leave = sorted((-start / change, (size - start) / change))
+            enter, leave = sorted((-start / change, (limit - start) / change))
             first, last = max(first, enter), min(last, leave)
     if first > last or (first, last) == (0.0, 1.0):
         return axis
-    ends = axis[0] + np.outer([first, last], step)
-    return np.clip(ends, 0, [width, height])
+    return np.clip(axis[0] + np.outer([first, last], step), 0, size)
 
 
 def read_rules(

@@ -1,18 +1,17 @@
 """Which samples train and which validate; the samples of one picture stay on one side.
 
 Where samples are named, each kind of sample (an action with a food) gets the same fraction, as far
-as whole pictures allow. A picture may show several kinds, so the kinds cannot be divided one after
-the other: iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the stratification of
-multi-label data", ECML PKDD 2011, algorithm 1) divides the rarest kind first, and gives each
-picture to the side that lacks most of that kind. scikit-learn has no such splitter.
+as whole pictures allow: iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the
+stratification of multi-label data", ECML PKDD 2011, algorithm 1) divides the rarest kind first, and
+gives each picture to the side that lacks most of that kind. scikit-learn has no such splitter.
 
 A worked example: 2 pictures with a grape and a banana, 8 with a banana, a fifth to validate. The
 grapes come first: 1.6 of 2 are wanted for training, so both go there. Then 6 more bananas are
 wanted there and 2 here: of the 8 pictures left, six go to training and two to validation. At last,
 because a kind that is in two pictures has to be on both sides, one with grapes changes sides.
 
-A split file is an .npz with `train_idx` and `val_idx` (int64). Ours also records `num_samples`, so
-that a split is not used with another data set. Not every sample has to be in a split.
+A split file is an .npz with `train_idx` and `val_idx` (int64), in which not every sample has to be.
+Ours also records `num_samples`, so that a split is not used with another data set.
 """
 
 from __future__ import annotations
@@ -32,9 +31,7 @@ from food_data import atomic_files, npz_dataset, npz_files
 HELD_OUT_PHOTOS = "photos/held_out"
 # What tools add to the name of a photo of which they make several, and of a video.
 _ROBOFLOW = re.compile(r"\.rf\.[0-9A-Za-z]+$")
-_AUGMENTED = re.compile(
-    r"([-_ ](aug|augmented|flip|flipped|[hv]flip|rot|rotated)[-_ ]?\d*)+$", re.I
-)
+_AUGMENTED = re.compile(r"([-_ ](aug(mented)?|[hv]?flip|flipped|rot(ated)?)[-_ ]?\d*)+$", re.I)
 _FRAME = re.compile(
     r"(.*?)[-_. ]?(?:frame[-_ ]?\d+|[._](?:mp4|mov|avi|mkv|webm)[-_. ]*\d+)$|"
     r"(.*\b(?:vid|video|clip)[-_\d]*?)[-_. ]\d{3,}$",
@@ -53,9 +50,8 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
     """Draws whole pictures for validation until their samples come closest to the fraction.
 
     Pictures are told apart by `picture_keys` of their sources, without sources by their pixels.
-    With names, every food that is in at least two pictures is on both sides, where pictures can be
-    found for that, even if this makes the validation side larger than asked for. Pictures of the
-    held-out photographs (`HELD_OUT_PHOTOS`) always validate.
+    With names, every food that is in at least two pictures is on both sides, where that can be.
+    Pictures of the held-out photographs (`HELD_OUT_PHOTOS`) always validate.
     """
     check_fraction(validation_fraction)
     if validation_fraction == 0:
@@ -67,11 +63,8 @@ def make_split(dataset: npz_dataset.FoodDataset, validation_fraction: float, see
         keys = [hashlib.blake2b(x.tobytes(), digest_size=16).hexdigest() for p in pieces for x in p]
     _, group, sizes = np.unique(np.array(keys), return_inverse=True, return_counts=True)
     if len(sizes) < 2:
-        raise ValueError(
-            f"Expected at least 2 pictures to split, got {len(sizes)}: one photo, video or group "
-            "counts as one. Use more, or --validation_fraction 0, or tell them apart "
-            "(--group_pattern)."
-        )
+        way_out = "a photo, video or group (--group_pattern) is one. Or --validation_fraction 0"
+        raise ValueError(f"Expected at least 2 pictures to split, got {len(sizes)}: {way_out}.")
     generator = np.random.default_rng(seed)
     if dataset.food_types is None:
         order = generator.permutation(len(sizes))
@@ -137,8 +130,7 @@ def _photo(source: str) -> tuple[str, str, str | None]:
 def check_fraction(validation_fraction: float) -> None:
     """Raises ValueError unless 0 <= validation_fraction < 1."""
     if not 0 <= validation_fraction < 1:
-        got = f"expected 0 <= fraction < 1, got {validation_fraction}"
-        raise ValueError(f"validation_fraction: {got}.")
+        raise ValueError(f"validation_fraction: expected 0 <= {validation_fraction} < 1.")
 
 
 def _divide(counts: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
@@ -205,9 +197,8 @@ def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
         raise ValueError(f"{path}: expected train_idx and val_idx, found {sorted(arrays)}.")
     stated = int(arrays.get("num_samples", num_samples))
     if stated != num_samples:
-        raise ValueError(
-            f"{path} is the split of a data set of {stated} samples; this one has {num_samples}."
-        )
+        has = f"of a data set of {stated} samples; this one has {num_samples}"
+        raise ValueError(f"{path} is the split {has}.")
     sides = [arrays[name] for name in Split._fields]
     # An empty list is written as float64 by NumPy: no index is of a wrong type in it.
     if any(one.ndim != 1 or (one.size and one.dtype.kind not in "iu") for one in sides):
@@ -217,10 +208,8 @@ def read_split(path: str | os.PathLike[str], num_samples: int) -> Split:
     numbers, counts = np.unique(np.concatenate(split), return_counts=True)
     wrong = numbers[(numbers < 0) | (numbers >= num_samples) | (counts > 1)]
     if wrong.size:
-        raise ValueError(
-            f"{path}: expected each of the samples 0..{num_samples - 1} once, got {wrong.size} "
-            f"others or twice, the first is {wrong[0]}."
-        )
+        got = f"got {wrong.size} others or twice, the first is {wrong[0]}"
+        raise ValueError(f"{path}: expected samples 0..{num_samples - 1} once, {got}.")
     if not split.train_idx.size:
         raise ValueError(f"{path}: train_idx is empty: nothing to train on.")
     return split

@@ -1,10 +1,9 @@
 """The names of actions and foods, and how the ways people write them become one name.
 
-A name is snake_case ("cherry_tomato"). `vocabulary.json` lists the 3 actions and 22 foods with the
-variants met in the wild. What is written is first normalised (lower case, one underscore between
-words), then looked up among names and variants, as it stands or without a plural "s" or "es":
-"Green beans" is "green_bean". Foods and actions that a user adds are in the manifest of an
-embeddings directory (`embedding_store.EmbeddingStore`), which extends this vocabulary by them.
+A name is snake_case ("cherry_tomato"). What is written is first normalised, then looked up among
+the names and variants of `vocabulary.json`, as it stands or without a plural "s" or "es": "Green
+beans" is "green_bean". Foods and actions that a user adds are in the manifest of an embeddings
+directory (`embedding_store.EmbeddingStore`), which extends this vocabulary by them.
 """
 
 import dataclasses
@@ -63,8 +62,7 @@ class Vocabulary:
 
     def split_instruction(self, text: str) -> tuple[str, str]:
         """Splits "scoop_cherry_tomtato" into ("scooping", "cherry_tomtato"): the longest action or
-        variant that it begins with, and the rest, which is only normalised, as a directory of
-        embeddings may hold foods of its own. Raises UnknownNameError."""
+        variant that it begins with, and the rest, which is only normalised."""
         text, known = normalise(text), _variants(self.actions)
         matches = [word for word in known if text.startswith(word + "_")]
         if not matches:

@@ -1,36 +1,27 @@
 """How what people write becomes a name, and label maps."""
 
-import re
-
 import pytest
 
 from food_data import dataset_builder, vocabulary
 
 
-@pytest.mark.parametrize(
-    "text, name",
-    [
-        ("skewering", "skewering"),
-        ("Scoop", "scooping"),
-        ("  skewer ", "skewering"),
-        ("green beans", "green_bean"),
-        ("cherry_tomtato", "cherry_tomato"),
-        ("cherry tomatoes", "cherry_tomato"),
-        ("Mac & Cheese", "mac_and_cheese"),
-    ],
-)
+@pytest.mark.parametrize("text, name", [
+    ("skewering", "skewering"),
+    ("Scoop", "scooping"),
+    ("  skewer ", "skewering"),
+    ("green beans", "green_bean"),
+    ("cherry_tomtato", "cherry_tomato"),
+    ("cherry tomatoes", "cherry_tomato"),
+    ("Mac & Cheese", "mac_and_cheese"),
+])  # fmt: skip
 def test_what_people_write_becomes_a_name(text, name):
     find = vocabulary.canonical_action if name.endswith("ing") else vocabulary.canonical_food
     assert find(text) == name
 
 
 def test_unknown_food_lists_near_names():
-    for text, message in (
-        ("banan", "Unknown food 'banan'. Did you mean 'banana'"),
-        ("melon", "Known: banana, blueberry"),
-        ("s", "Unknown food 's'"),
-    ):
-        with pytest.raises(vocabulary.UnknownNameError, match=re.escape(message)):
+    for text, message in (("banan", "Did you mean 'banana'.*Known: b"), ("s", "Unknown food 's'")):
+        with pytest.raises(vocabulary.UnknownNameError, match=message):
             vocabulary.canonical_food(text)
 
 
