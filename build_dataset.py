@@ -1,9 +1,7 @@
 """Makes .npz data sets from photographs or drawings, and looks into them.
 
-    python build_dataset.py from_annotations --annotations day_1/annotations.json \\
-        --action skewering --resize letterbox --output_file data/day_1.npz
     python build_dataset.py from_coco --annotations instances.json --images_dir photos \\
-        --action skewering --resize letterbox --output_file data/day_3.npz
+        --action skewering --resize letterbox --output_file data/day_1.npz
     python build_dataset.py from_recordings records --only_corrected --output_file data/day_2.npz
     python build_dataset.py synthetic --num_plates 500 --output_file data/plates.npz
     python build_dataset.py merge data/plates.npz data/day_1.npz --output_file data/both.npz
@@ -12,9 +10,8 @@
     python build_dataset.py shards data/plates.npz --output_dir data/plates
     python build_dataset.py lerobot data/plates.npz --output_dir data/plates_lerobot
 
-Beside `day_1.npz` it writes `day_1_split.npz`: which samples train, and which validate. What the
-files hold is said in `food_data/npz_dataset.py`, what annotations look like in
-`docs/data_sources.md`.
+Beside `day_1.npz` it writes `day_1_split.npz`: which samples train, and which validate. What files
+hold is said in `food_data/npz_dataset.py`, what annotations look like in `docs/data_sources.md`.
 """
 
 from __future__ import annotations
@@ -25,7 +22,6 @@ import argparse
 import functools
 import hashlib
 import pathlib
-import re
 import sys
 
 import numpy as np
@@ -109,15 +105,13 @@ def _add_commands(subparsers: argparse._SubParsersAction) -> None:
     check.add_argument("--split_file", **path, help="default: FILE_split.npz, if there is one")
     show = command("show", "draw samples of each action and food", run=_show)
     show.add_argument("--output_file", **path, required=True, help="a .jpg or .png")
-    show.add_argument("--samples_per_class", type=int, default=_SAMPLES_PER_CLASS)
     for parser in (*photos, recorded, shared, drawn, merge, show):
         parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     text = "an .npz, or a robot's LeRobot data set, as RLDS, for more than one file holds"
     shards = command("shards", text, run=_shards)
     text = "RT-1's keys that the numbers of LeRobot's action are, in their order"
     shards.add_argument("--action_order", nargs="+", default=[], metavar="KEY", help=text)
-    text = "to embed LeRobot's tasks: a Universal Sentence Encoder such as USE-large/5, with which "
-    text += f"RT-1 was trained (default: the package {text_encoders.PACKAGE})"
+    text = "to embed LeRobot's tasks, such as USE-large/5, with which RT-1 was trained"
     shards.add_argument("--saved_model", **path, help=text)
     published = command("lerobot", "an .npz as LeRobot v3.0, to publish it", run=_lerobot)
     for parser in (check, show, shards, published):
@@ -179,9 +173,9 @@ def _build_and_write(args: argparse.Namespace) -> int:
 def _check_new(outputs: list[pathlib.Path | None], overwrite: bool) -> None:
     """Raises OSError unless files can be written and do not exist; makes their folders."""
     outputs = [path for path in outputs if path]
-    present = [str(path) for path in outputs if path.exists()]
+    present = ", ".join(str(path) for path in outputs if path.exists())
     if present and not overwrite:
-        raise FileExistsError(f"{', '.join(present)} exist; --overwrite replaces them.")
+        raise FileExistsError(f"{present} exist; --overwrite replaces them.")
     for folder in {path.parent for path in outputs}:
         atomic_files.check_folder(folder, "--output_file")
 
@@ -190,23 +184,21 @@ def _build_recorded(args: argparse.Namespace) -> npz_dataset.FoodDataset:
     """What a server recorded: corrections, and without --only_corrected the other answers too."""
     directory, found = args.record_dir, recordings.read_recordings(args.record_dir)
 
-    def corrected_at(one: recordings.Recording) -> tuple[bool, str]:
-        return one.correction is not None, str((one.correction or {}).get("corrected_at", ""))
+    def corrected_at(i: int) -> tuple[bool, str]:
+        correction = found[i].correction
+        return correction is not None, str((correction or {}).get("corrected_at", ""))
 
     # A photo that was asked about several times with one instruction is one sample, or it would
     # have labels that contradict each other: the last correction, or else the last answer.
-    best: dict[tuple, recordings.Recording] = {}
-    for one in sorted(found, key=corrected_at):
-        if one.correction is not None or not args.only_corrected:
-            photo = hashlib.sha256(one.image.read_bytes()).hexdigest()
-            best[photo, one.stated("action", "food_type")] = one
-    kept = {id(one) for one in best.values()}
-    chosen = [one for one in found if id(one) in kept]
+    best: dict[tuple, int] = {}
+    for i in sorted(range(len(found)), key=corrected_at):
+        if found[i].correction is not None or not args.only_corrected:
+            photo = hashlib.sha256(found[i].image.read_bytes()).hexdigest()
+            best[photo, found[i].stated("action", "food_type")] = i
+    chosen = [found[i] for i in sorted(best.values())]
     corrected = sum(one.correction is not None for one in chosen)
-    print(
-        f"{directory}: {len(found)} recordings; {corrected} corrected samples, "
-        f"{len(chosen) - corrected} of the model's own answers, {len(found) - len(chosen)} left out"
-    )
+    own, left_out = len(chosen) - corrected, len(found) - len(chosen)
+    print(f"{directory}: {corrected} corrected, {own} of the model's own, {left_out} left out")
     if not chosen:
         way_out = "Correct some answers on the server's page, or leave --only_corrected away"
         raise ValueError(f"{directory}: no recording is left of {len(found)}. {way_out}.")
@@ -236,8 +228,8 @@ def _build(
     """The data set of pictures of which it is `stated` how they became square."""
     resize = args.resize or (stated[0] if len(stated) == 1 else None)
     if resize not in image_placement.MODES:
-        modes, found = ", ".join(image_placement.MODES), ", ".join(map(str, stated))
-        raise ValueError(f"--resize: expected one of {modes}, got none, and the data say {found}.")
+        found = ", ".join(map(str, stated))
+        raise ValueError(f"Expected --resize, or data that say one; they say {found}.")
     reading = annotations.Reading(skip_unreadable=args.skip_unreadable)
     return dataset_builder.build_pictures(args, pictures, reading, resize)
 
@@ -271,29 +263,21 @@ def _build_synthetic(args: argparse.Namespace) -> None:
 
 
 def _build_merged(args: argparse.Namespace) -> None:
-    """Writes several data sets as one, if they can be told apart and fit together."""
-    datasets, seen = [rlds.read_dataset(file) for file in args.files], {}
+    """Writes several data sets as one, if they fit together."""
+    datasets = [rlds.read_dataset(file) for file in args.files]
     for file, dataset in zip(args.files, datasets):
         absent = [name for name in npz_dataset.NAME_ARRAYS if getattr(dataset, name) is None]
-        if absent:
-            raise ValueError(f"{file}: expected {', '.join(absent)}, which a merged file needs.")
-        if dataset.resize != datasets[0].resize:
-            expected = f"{datasets[0].resize!r} as in {args.files[0]}, got {dataset.resize!r}"
-            raise ValueError(f"{file}: expected pictures made square by {expected}.")
-        for source in dict.fromkeys(dataset.sources.tolist()):
-            # Drawn with a seed; photographs may be in several files.
-            drawn = re.match("synthetic/|photos/[^/#]*#seed_", source)
-            if drawn and seen.setdefault(source, file) != file:
-                where = f"{source} is in {seen[source]} and in {file}"
-                raise ValueError(f"{where}: draw them with different seeds.")
+        if absent or dataset.resize != datasets[0].resize:
+            expected = f"names, and pictures made square by {datasets[0].resize!r}"
+            got = f"{dataset.resize!r}, without {', '.join(absent) or 'nothing'}"
+            raise ValueError(f"{file}: expected {expected} as in {args.files[0]}, got {got}.")
     npz_dataset.write_npz(args.output_file, *datasets)
 
 
 def _check(args: argparse.Namespace) -> int:
     beside = splits.split_path(args.file)
     split_file = args.split_file or (beside if beside.is_file() else None)
-    progress = functools.partial(tqdm.tqdm, unit="chunk", disable=None, leave=False)
-    report = dataset_check.check_file(args.file, split_file, progress, compare_pictures=True)
+    report = dataset_check.check_file(args.file, split_file, compare_pictures=True)
     print(f"{args.file}, {'no split file' if split_file is None else split_file}\n")
     print(report.text)
     return 1 if report.errors else 0
@@ -304,18 +288,13 @@ def _shards(args: argparse.Namespace) -> int:
     if not args.file.is_dir():
         print(rlds.write_food(npz_dataset.read_npz(args.file), args.output_dir))
         return 0
-    encoder = functools.cache(lambda: _encoder(args.saved_model))  # Not all data sets need one.
-    encode = functools.cache(lambda text: encoder().encode(text))
+    load = functools.cache(text_encoders.load)  # Not all data sets need an encoder.
+    encode = functools.cache(lambda text: load(args.saved_model).encode(text))
     from food_data import lerobot
 
     source = lerobot.Dataset(args.file, args.camera)
     print(lerobot.write_shards(source, args.output_dir, encode, args.action_order))
     return 0
-
-
-def _encoder(saved_model: pathlib.Path | None) -> text_encoders.TextEncoder:
-    saved = saved_model and text_encoders.SavedModelEncoder(saved_model)
-    return saved or text_encoders.PackageEncoder()
 
 
 def _lerobot(args: argparse.Namespace) -> int:
@@ -332,7 +311,7 @@ def _lerobot(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     drawing.check_extension(args.output_file)
     _check_new([args.output_file], args.overwrite)
-    sheet = drawing.class_sheet(rlds.read_dataset(args.file), args.samples_per_class)
+    sheet = drawing.class_sheet(rlds.read_dataset(args.file), _SAMPLES_PER_CLASS)
     drawing.write_picture(args.output_file, sheet)
     print(f"{args.output_file}: {sheet.shape[1]} x {sheet.shape[0]} pixels")
     return 0

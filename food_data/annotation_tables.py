@@ -1,8 +1,7 @@
 """Annotations in plain text: tables with a line "image,action,food,x1,y1,x2,y2", and YOLO's files.
 
 Tables are as spreadsheets write them: separated by commas, semicolons, tabs or bars, with a first
-line "sep=;", with decimal commas ("110,5"), in any encoding of `annotations.read_text`. Names of
-columns may be in any case. A number that could be read in two ways ("1,105") is an error.
+line "sep=;", with decimal commas ("110,5"). A number with two meanings ("1,105") is an error.
 """
 
 from __future__ import annotations
@@ -28,9 +27,7 @@ _RIGHT_ANGLE = 0.02  # The cosine up to which four corners are a turned box, not
 
 def read_csv(paths: Paths, reading: Reading, units: str) -> list[LabelledPicture]:
     """Reads tables of start and end points; a picture for each image, an object for each line.
-
-    `units` are "pixels" from the picture's top left CORNER, or "normalised", 0..1 of each side.
-    """
+    `units` are "pixels" from the picture's top left CORNER, or "normalised", 0..1 of each side."""
     pictures = []
     for file in annotations.annotation_files(paths, ".csv"):
         groups: dict[str, list[tuple[Row, str]]] = {}
@@ -42,8 +39,8 @@ def read_csv(paths: Paths, reading: Reading, units: str) -> list[LabelledPicture
             for row, where in lines:
                 axis = None if size is None else _axis(row, size, units, where)
                 flaw = annotations.UNREADABLE if size is None else None
-                one = LabelledObject(row["food"], axis, row.get("action") or None, flaw=flaw)
-                objects.append(one)
+                action = row.get("action") or None
+                objects.append(LabelledObject(row["food"], axis, action, flaw=flaw))
             group = lines[0][0].get("group") or None
             pictures.append(LabelledPicture(path, source, size, tuple(objects), group))
     return pictures
@@ -55,11 +52,9 @@ def _axis(row: Row, size: tuple[int, int], units: str, where: str) -> np.ndarray
     texts = [row[column] for column in _COORDINATES]
     ends = np.reshape([annotations.number(text) for text in texts], (2, 2))
     if not ((ends >= 0) & (ends <= limits)).all():
-        raise ValueError(
-            f"{where}: expected numbers {', '.join(_COORDINATES)} in 0..{limits[0]} and "
-            f"0..{limits[1]} in units {units!r}, got {', '.join(texts)}. Are these other units, or "
-            "pixels of a larger or an unturned picture (--labels_on sensor)?"
-        )
+        expected = f"x1, y1, x2, y2 in 0..{limits[0]} and 0..{limits[1]} in units {units!r}"
+        way_out = "Are these other units, or pixels of an unturned picture (--labels_on sensor)?"
+        raise ValueError(f"{where}: expected {expected}, got {', '.join(texts)}. {way_out}")
     return ends * size / limits
 
 
@@ -77,20 +72,16 @@ def _rows(file: pathlib.Path, reading: Reading) -> list[tuple[Row, str]]:
         raise ValueError(f"{file} is not CSV: {error}.") from error
     header = [name.strip().lower() for name in table[0][0]] if table else []
     if any(header.count(name) != 1 for name in columns):
-        raise ValueError(
-            f"{file}: expected a header with each of {', '.join(columns)} once, got "
-            f"{', '.join(header) or 'none'}, separated by {separator!r}."
-        )
+        expected, got = ", ".join(columns), f"{', '.join(header) or 'none'}, by {separator!r}"
+        raise ValueError(f"{file}: expected a header with {expected}, each once, got {got}.")
     for cells, line in table[1:]:
         where = f"{file}: line {line}"
         row = dict(zip(header, map(str.strip, cells)))
         if not any(row.values()):
             continue
         if len(cells) != len(header) or not all(row[name] for name in columns):
-            raise ValueError(
-                f"{where}: expected {len(header)} values separated by {separator!r}, and each of "
-                f"{', '.join(columns)}, got {cells}."
-            )
+            expected = f"{len(header)} values separated by {separator!r}, and {', '.join(columns)}"
+            raise ValueError(f"{where}: expected {expected}, got {cells}.")
         commas |= {row[name]: where for name in _COORDINATES if "," in row[name]}
         rows.append((row, where))
     reading.note_unread(((name, "column") for name in header), columns, str(file))
@@ -99,10 +90,8 @@ def _rows(file: pathlib.Path, reading: Reading) -> list[tuple[Row, str]]:
     wrong = [one for one in commas if not re.fullmatch(r"[+-]?\d+,\d+", one)]
     if wrong or all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", one) for one in commas):
         one = next(iter(wrong or commas))
-        raise ValueError(
-            f"{commas[one]}: expected numbers with a decimal point or comma, got {one!r}, which "
-            "may have a comma between thousands. Write it without one."
-        )
+        expected = f"numbers with a decimal point or comma, got {one!r}"
+        raise ValueError(f"{commas[one]}: expected {expected}: a comma between thousands?")
     reading.note("tables with decimal commas", str(file))
     points = ({name: row[name].replace(",", ".") for name in _COORDINATES} for row, _ in rows)
     return [({**row, **changed}, where) for (row, where), changed in zip(rows, points)]
@@ -114,8 +103,8 @@ def read_yolo(
     """Reads YOLO's text files, one for each picture, of the same name in "images" or beside.
 
     A line is a class and a box (middle, width, height), four corners of a turned box, or a polygon,
-    in 0..1 of the picture's sides. `class_names` is data.yaml, or a text file with a name in each
-    line. None: data.yaml, classes.txt or obj.names in the folder of the file, or up to three above.
+    in 0..1 of the picture's sides. `class_names` is data.yaml or a list of names; None: data.yaml,
+    classes.txt or obj.names in the folder of the file, or up to three above.
     """
     stated = None if class_names is None else pathlib.Path(class_names).resolve()
 
@@ -127,8 +116,7 @@ def read_yolo(
         lines = [line.split() for line in reading.lines(file).splitlines()]
         numbers = [[annotations.number(text) for text in line] for line in lines if line]
         if not all(annotations.are_numbers(line) and line[0] == int(line[0]) for line in numbers):
-            expected = "lines of a class number and numbers as YOLO files have"
-            raise annotations.foreign(file, expected, " ".join(lines[0]))
+            raise annotations.foreign(file, "lines of numbers, as YOLO's", " ".join(lines[0]))
         if file.parent not in classes:
             classes[file.parent] = _class_names(file, stated)
         names, has_keypoints = classes[file.parent]
@@ -176,10 +164,8 @@ def _class_names(file: pathlib.Path, stated: pathlib.Path | None) -> tuple[dict[
     places = [one / name for one in folders for name in ("data.yaml", "classes.txt", "obj.names")]
     place = stated or next((one for one in places if one.is_file()), None)
     if place is None:
-        raise ValueError(
-            f"{file}: expected the names of the classes in data.yaml, classes.txt or obj.names "
-            "beside it or above, found none. Name the file with --class_names."
-        )
+        expected = "the names of the classes in data.yaml, classes.txt or obj.names, found none"
+        raise ValueError(f"{file}: expected {expected}. Name the file with --class_names.")
     text, _ = annotations.read_text(place, "file of class names")
     if place.suffix.lower() not in (".yaml", ".yml"):
         return {i: one.strip() for i, one in enumerate(text.splitlines()) if one.strip()}, False

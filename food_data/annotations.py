@@ -1,11 +1,10 @@
 """Which foods lie where in photographs: pictures and their objects, and where readers find them.
 
 Points are continuous: a picture of W pixels spans 0..W, and the centre of its first pixel is at
-0.5. Labels and pictures seldom stay where they were made: `Reading.find` finds "photos/déj.jpg"
-under "/data/local-files/?d=photos/d%C3%A9j.jpg", NFC or NFD; "1.jpg" under "1.JPG", "1.jpeg", "1"
-and "http://host/upload/4/0a1b2c3d-1.jpg"; and "photos/1.jpg", or the only 1.jpg below the folder,
-under "D:\\lab\\photos\\1.jpg". "val/1.jpg" is never taken for "train/1.jpg", and two that fit
-equally well are none.
+0.5. `Reading.find` finds "photos/déj.jpg" under "/data/local-files/?d=photos/d%C3%A9j.jpg", NFC or
+NFD; "1.jpg" under "1.JPG", "1.jpeg", "1" and "http://host/upload/4/0a1b2c3d-1.jpg"; "photos/1.jpg",
+or the only 1.jpg below the folder, under "D:\\lab\\photos\\1.jpg". "val/1.jpg" is never taken for
+"train/1.jpg", and two that fit equally well are none.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import collections
 import contextlib
 import dataclasses
 import difflib
+import functools
 import io
 import itertools
 import json
@@ -37,12 +37,12 @@ FORMATS_READ = (
     "(from_voc), CVAT XML (from_cvat), YOLO txt (from_yolo), tables (from_csv), our "
     "own JSON (from_annotations). Export others as COCO in the tool that made them."
 )
-_ENDINGS = (".jpg", ".png", ".bmp", ".webp", ".tif", ".heic", ".heif", ".avif", ".gif", ".jp2")
-_SAME_ENDINGS = {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
-# Names of fields that say where something is or how it lies.
+_PICTURES = (".jpg", ".png", ".bmp", ".webp", ".tif", ".heic", ".heif", ".avif", ".gif", ".jp2")
+_ENDINGS = dict(zip(_PICTURES, _PICTURES)) | {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
+# Names of fields that say where something is, how it lies, or what belongs together.
 _GEOMETRY = re.compile(
     r"rotat|\brot\b|angle|orient|direction|theta|obb|rbox|quad|point|poly|ellip|corner|skelet|"
-    "cuboid|mask|segment|contour|bndbox|bbox"
+    "cuboid|mask|segment|contour|bndbox|bbox|group_id"
 )
 # (width, height) of the picture -> bool [H, W]; read or drawn only when it is asked for.
 Shape = Callable[[int, int], np.ndarray]
@@ -62,16 +62,14 @@ class LabelledObject:
     rings: tuple[np.ndarray, ...] = ()  # polygons [M, 2] that the food covers
 
     def mask(self, width: int, height: int) -> np.ndarray | None:
-        """Where the food is, bool [H, W], or None if nobody said: much of a box is plate. Raises
-        OSError or ValueError if a mask file is unreadable, or of another size."""
+        """Where the food is, bool [H, W], or None if nobody said. Raises OSError or ValueError if a
+        mask file is unreadable, or of another size."""
         masks = [polygon_mask(self.rings, width, height)] if self.rings else []
         masks += [] if self.shape is None else [self.shape(width, height)]
         for mask in masks:
             if mask.shape != (height, width):
-                raise ValueError(
-                    f"mask: expected {width} x {height} pixels as the photograph has, got "
-                    f"{mask.shape[1]} x {mask.shape[0]}. Scale both together."
-                )
+                got = f"got {mask.shape[1]} x {mask.shape[0]}"
+                raise ValueError(f"mask: expected {width} x {height} as the photograph has, {got}")
         return np.any(masks, axis=0) if masks else None
 
     def outline(self) -> np.ndarray | None:
@@ -114,21 +112,11 @@ class LabelledPicture:
     group: str | None = None  # what pictures of one photo or video have in common, if it is stated
     embedded: Callable[[], bytes] | None = None  # the bytes of a picture that has no file
 
-    def read_bytes(self) -> bytes:
-        """The bytes of the picture's file. Raises OSError if it cannot be read."""
-        return self.path.read_bytes() if self.embedded is None else self.embedded()
-
-    def read_header(self) -> tuple[tuple[int, int], int]:
-        """See `image_placement.read_header`."""
-        return image_placement.read_header(self.embedded() if self.embedded else self.path)
-
 
 class Reading:
     """How annotation files are read in one run: where the pictures are, and what was noticed.
-
     `labels_on` says whether labels belong to pictures as people see them ("upright") or before
-    EXIF turns them ("sensor"); None: as the stated sizes show.
-    """
+    EXIF turns them ("sensor"); None: as the stated sizes show."""
 
     def __init__(
         self,
@@ -145,7 +133,7 @@ class Reading:
         self.labels_on, self.skip_unreadable = labels_on, skip_unreadable
         self.notes: collections.Counter[str] = collections.Counter()  # What was noticed.
         self.firsts: dict[str, str] = {}  # Where it was first.
-        self._indices: dict[pathlib.Path, dict[str, list[tuple[str, ...]]]] = {}
+        self._index = functools.cache(_index)
 
     def note(self, what: str, where: str) -> str:
         """Counts something that people should know; gives it back."""
@@ -188,8 +176,7 @@ class Reading:
         stated = ((root, form) for form in forms for root in roots if (root / form).is_file())
         pairs = itertools.product(roots, forms)
         others = ((root, found) for root, form in pairs if (found := self._search(root, form)))
-        form = forms[-1] if self._images_dir is None else forms[-1].rpartition("/")[2]
-        root, form = next(itertools.chain(stated, others), (roots[0], form))
+        root, form = next(itertools.chain(stated, others), (roots[0], forms[-1]))
         # What is before a "#" stays together in a split.
         return root / form, f"{root.name}/{form}".replace("#", "%23")
 
@@ -203,8 +190,8 @@ class Reading:
     def near(self, path: pathlib.Path) -> str:
         """Ends an error about an absent picture."""
         index = self._index(self._images_dir or path.parent).items()
-        names = {key: "/".join(one[0]) for key, one in index if not key.endswith("/")}
-        close = difflib.get_close_matches(_key(path.name), names, n=3, cutoff=0.7)
+        names = {stem + end: "/".join(parts) for stem, found in index for end, parts in found}
+        close = difflib.get_close_matches("".join(_key(path.name)), names, n=3, cutoff=0.7)
         hint = f" Did you mean {' or '.join(names[one] for one in close)}?" if close else ""
         return f"{hint} --images_dir says where pictures are; --skip_unreadable leaves them out."
 
@@ -231,16 +218,16 @@ class Reading:
 
     def _search(self, root: pathlib.Path, form: str) -> str | None:
         """The one picture below `root` of which the path and the name end alike."""
-        wanted = [_key(part) for part in form.split("/") if part not in ("", ".", "..")][::-1]
+        wanted = [part for part in form.split("/") if part not in ("", ".", "..")]
         if not wanted:
             return None
-        index = self._index(root)
-        same_name = index.get(wanted[0]) or index.get(f"{wanted[0]}/", [])
+        stem, ending = _key(wanted.pop())
+        same_name = [found for one, found in self._index(root).get(stem, ()) if ending in ("", one)]
         fits = []
         for found in same_name:
-            folders = [_key(part) for part in found[-2::-1]]
-            if all(ours == theirs for ours, theirs in zip(wanted[1:], folders)):
-                fits.append((-min(len(wanted), len(found)), len(found), found))
+            pairs = list(zip(wanted[::-1], found[-2::-1]))
+            if all(_key(theirs) == _key(ours) for theirs, ours in pairs):
+                fits.append((-len(pairs), len(found), found))
         # On another machine, or at an URL, folders have other names.
         if not fits and len(same_name) == 1 and (form.startswith(("/", "../")) or ":" in form):
             self.note("pictures taken from a folder of another name", form)
@@ -249,31 +236,27 @@ class Reading:
         is_clear = best and (others[0] is None or best[:2] != others[0][:2])
         return "/".join(best[2]) if is_clear else None
 
-    def _index(self, root: pathlib.Path) -> dict[str, list[tuple[str, ...]]]:
-        """The key of a file's name, and for pictures "<stem>/" -> the paths below `root`."""
-        if root in self._indices:
-            return self._indices[root]
-        index = self._indices[root] = {}
-        seen: set[str] = set()
-        for folder, folders, files in os.walk(root, followlinks=True):
-            if os.path.realpath(folder) in seen:  # A link to a folder above.
-                folders.clear()
-                continue
-            seen.add(os.path.realpath(folder))
-            parts = pathlib.Path(folder).relative_to(root).parts
-            for name in sorted(files):
-                index.setdefault(_key(name), []).append((*parts, name))
-                stem, dot, ending = _key(name).rpartition(".")
-                if dot + ending in _ENDINGS:
-                    index.setdefault(f"{stem}/", []).append((*parts, name))
-        return index
+
+def _index(root: pathlib.Path) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """The files below a folder: stem -> endings and paths."""
+    index, seen = {}, set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        if os.path.realpath(folder) in seen:  # A link to a folder above.
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(folder))
+        parts = pathlib.Path(folder).relative_to(root).parts
+        for name in sorted(files):
+            stem, ending = _key(name)
+            index.setdefault(stem, []).append((ending, (*parts, name)))
+    return index
 
 
-def _key(text: str) -> str:
-    """What is equal of names that mean one file."""
+def _key(text: str) -> tuple[str, str]:
+    """What is equal of names that mean one file: stem, and a picture's ending or ""."""
     text = unicodedata.normalize("NFC", text).casefold().replace(" ", "_")
-    stem, dot, ending = text.rpartition(".")
-    return stem + _SAME_ENDINGS.get(dot + ending, dot + ending) if stem else text
+    stem, ending = os.path.splitext(text)
+    return (stem, _ENDINGS[ending]) if ending in _ENDINGS else (text, "")
 
 
 def _forms(name: str) -> list[str]:
@@ -317,7 +300,7 @@ def annotation_files(
 
 def read_text(path: str | os.PathLike[str], kind: str) -> tuple[str, str]:
     """The text of a file, and its encoding: UTF-8 or UTF-16, with a mark or not, or Windows-1252.
-    Raises FileNotFoundError, and ValueError if it is none of these or a Git LFS pointer."""
+    Raises FileNotFoundError, and ValueError for other bytes and Git LFS pointers."""
     path = pathlib.Path(path)
     atomic_files.check_local(path, kind)
     if not path.is_file():
@@ -372,12 +355,9 @@ def number(text: str | None) -> float:
 
 
 def polygon_mask(rings: Sequence[np.ndarray], width: int, height: int) -> np.ndarray:
-    """The union of polygons [M, 2], bool [H, W]; what lies outside the picture is cut off.
-
-    A pixel is inside if its CENTRE is, by the even-odd rule; of the border itself the left side
-    counts and the right one does not. In the triangle (0, 0), (4, 0), (0, 4) lie the centres with
-    x + y < 4: 1 1 1 0 of row 0, 1 1 0 0 of row 1, 1 0 0 0 of row 2, none of row 3.
-    """
+    """The union of polygons [M, 2], bool [H, W]. A pixel is inside if its CENTRE is, by the
+    even-odd rule; of the border the left side counts and the right one does not. In the triangle
+    (0, 0), (4, 0), (0, 4) lie 1 1 1 0 of row 0, 1 1 0 0 of row 1, 1 0 0 0 of row 2."""
     mask = np.zeros((height, width), bool)
     for ring in rings:
         left, top = np.clip(np.floor(ring.min(axis=0)), 0, [width, height]).astype(int)
@@ -397,8 +377,7 @@ def polygon_mask(rings: Sequence[np.ndarray], width: int, height: int) -> np.nda
 
 
 def file_mask(path: pathlib.Path, value: int | None, width: int, height: int) -> np.ndarray:
-    """The pixels of a mask file that have a grey value or palette index; None: all that are not 0.
-    Raises OSError or ValueError if the file is unreadable."""
+    """The pixels of a mask file that have a grey value or palette index; None: that are not 0."""
     data = path.read_bytes()
     try:
         with image_placement.decoding(), Image.open(io.BytesIO(data)) as picture:

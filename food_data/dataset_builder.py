@@ -1,10 +1,8 @@
 """From labelled pictures to a data set: one sample per object that has an axis.
 
 `build_pictures` at the end is the way of an object: `resolve_actions` says what is done to it;
-`build_dataset` compares the labels with the picture's header (size, EXIF orientation), decodes the
-photo, takes start and end from the mask or the box if the file states none, places picture, motion
-and mask in the model's square and adds the instruction's embedding. `BuildReport` counts every
-object that did not become a sample.
+`build_dataset` compares labels and header (`settle`), decodes the photo, takes start and end from
+the mask or the box if the file states none, and places all of it in the model's square.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ IN_ONE_PIXEL = "all numbers in 0..1, where pixels are expected"
 LABELS_ON = ("upright", "sensor")
 _INSIDE = 0.5  # The share of box and polygons that must be in the picture.
 _TOLERANCE_PX = 1.0
-# Command -> what it reads, its reader, and the flag that only this reader has.
+# Command -> what it reads, its reader, and the flags that only this reader has.
 _PHOTO_COMMANDS = {
     "from_annotations": ("our annotation files", annotation_formats.read_annotations, ()),
     "from_coco": ("COCO JSON", annotation_formats.read_coco, ("box_format",)),
@@ -50,7 +48,11 @@ _PHOTO_COMMANDS = {
     "from_yolo": ("YOLO txt", annotation_tables.read_yolo, ("class_names",)),
     "from_csv": ("a CSV of start and end points", annotation_tables.read_csv, ("units",)),
 }
-_counter = functools.partial(dataclasses.field, default_factory=collections.Counter)
+_OWN_FLAGS = {
+    "box_format": {"choices": annotation_formats.BOX_FORMATS, "help": "xyxy: two corners"},
+    "class_names": {"help": "data.yaml or a list of names, if not found beside or above"},
+    "units": {"choices": annotation_tables.UNITS, "required": True, "help": "of x and y"},
+}
 _progress = functools.partial(tqdm.tqdm, unit="picture", disable=None)
 
 
@@ -60,29 +62,24 @@ class BuildReport:
 
     reading: Reading
     known: Sequence[str]  # foods
-    samples: collections.Counter = _counter()  # by food
-    left_out: collections.Counter = _counter()  # by reason and label
-    origins: collections.Counter = _counter()  # by where start and end came from
+    samples: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     unreadable: list[str] = dataclasses.field(default_factory=list)  # what is wrong with pictures
 
     def text(self) -> str:
-        """What was noticed; samples by food, objects left out by reason and label; then what to do
-        about labels that name no food."""
-        rows = [(f"start and end {origin}", "", n) for origin, n in sorted(self.origins.items())]
-        rows += [("samples", food, n) for food, n in sorted(self.samples.items())]
-        rows.append(("samples", "TOTAL", self.samples.total()))
-        left_out = sorted(self.left_out.items())
-        rows += [(f"left out: {reason}", label, n) for (reason, label), n in left_out]
-        rows += [("left out: any reason", "TOTAL", self.left_out.total())] if left_out else []
+        """Samples by food and by where start and end came from, objects left out by reason and
+        label, what was noticed, and what to do about labels that name no food."""
+        rows = []
+        for title, counts in (("samples", self.samples), ("left out", self.left_out)):
+            rows += [(f"{title}: {why}", name, n) for (why, name), n in sorted(counts.items())]
+            rows.append((title, "TOTAL", counts.total()))
         width = max(len(row[0]) for row in rows)
         lines = [f"{what:{width}}  {name:20} {count:6}" for what, name, count in rows]
         lines += self.reading.text() + self.unreadable
         if unknown := sorted(label for reason, label in self.left_out if reason == UNKNOWN_FOOD):
             listed = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-            lines.append(
-                f"Unknown foods: {listed}. Known: {', '.join(self.known)}. Other names of these go "
-                f"into a --label_map; a new food is added with `{_add_command(unknown[0])}`."
-            )
+            lines.append(f"Unknown foods: {listed}. Known: {', '.join(self.known)}.")
+            lines.append(f"Other names of these go into a --label_map. {_way_out(unknown[0])}")
         return "\n".join(lines)
 
 
@@ -99,15 +96,14 @@ def read_label_map(
         try:
             mapped[vocabulary.normalise(label)] = foods.canonical_food(food)
         except vocabulary.UnknownNameError as error:
-            raise vocabulary.UnknownNameError(
-                f"{path} maps {label!r} to {food!r}. {error} A new food is added with "
-                f"`{_add_command(food)}`."
-            ) from error
+            text = f"{path} maps {label!r} to {food!r}. {error} {_way_out(food)}"
+            raise vocabulary.UnknownNameError(text) from error
     return mapped
 
 
-def _add_command(food: str) -> str:
-    return f"python embeddings/build_embeddings.py add --food {vocabulary.normalise(food)}"
+def _way_out(food: str) -> str:
+    command = f"embeddings/build_embeddings.py add --food {vocabulary.normalise(food)}"
+    return f"A new food is added with `python {command}`."
 
 
 def resolve_actions(
@@ -119,7 +115,6 @@ def resolve_actions(
     """Gives every object its canonical action, and a label that is a food alone: as the object says
     itself, or a label that begins with the name of an action ("twirling spaghetti"), or the
     default. Raises ValueError or UnknownNameError, which name picture and object."""
-
     resolved = []
     for picture in pictures:
         objects = []
@@ -130,10 +125,8 @@ def resolve_actions(
                 with contextlib.suppress(vocabulary.UnknownNameError):
                     action, label = names.split_instruction(label)
             if action is None:
-                raise ValueError(
-                    f"{where}: expected an action, got none. Give --action, which counts for all "
-                    "objects that name none, or write it before the label ('skewering banana')."
-                )
+                way_out = "Give --action, or write it before the label ('skewering banana')."
+                raise ValueError(f"{where}: expected an action, got none. {way_out}")
             try:
                 action = names.canonical_action(action)
             except vocabulary.UnknownNameError as error:
@@ -153,9 +146,8 @@ def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[Labell
 
     A size that is stated the other way round is that of the picture before EXIF turns it. Whether
     the labels belong to it too is seen where one of them lies outside the one or the other;
-    `reading.labels_on` decides the rest. What cannot lie on its picture gets a flaw; pictures of
-    which no object can be used are not looked at. Raises OSError or ValueError if a picture is
-    unreadable (unless skipped), if the labels may be on either picture, or if all are in 0..1.
+    `reading.labels_on` decides the rest. What cannot lie on its picture gets a flaw. Raises OSError
+    or ValueError for unreadable pictures, labels that may be on either picture, or all in 0..1.
     """
     settled, headers, evidence = list(pictures), {}, set()
     for i, picture in enumerate(pictures):
@@ -163,7 +155,8 @@ def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[Labell
         if not usable:
             continue
         try:
-            sensor, orientation = picture.read_header()
+            content = picture.embedded() if picture.embedded else picture.path
+            sensor, orientation = headers[i] = image_placement.read_header(content)
         except (OSError, ValueError) as error:
             if not reading.skip_unreadable:
                 hint = "" if picture.path.is_file() else reading.near(picture.path)
@@ -171,9 +164,7 @@ def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[Labell
             continue
         if orientation > 1:
             reading.note("photos that EXIF turns or mirrors", str(picture.path))
-        turns = orientation >= 5 and sensor[0] != sensor[1]
-        headers[i] = sensor, orientation, turns
-        if turns and picture.size == sensor:
+        if orientation >= 5 and picture.size == sensor:
             outlines = [found for one in usable if (found := one.outline()) is not None]
             ends = np.concatenate([np.zeros((1, 2)), *outlines]).max(axis=0) - _TOLERANCE_PX
             fits = [bool((ends <= one).all()) for one in (sensor, sensor[::-1])]
@@ -186,10 +177,8 @@ def settle(pictures: Sequence[LabelledPicture], reading: Reading) -> list[Labell
     known = [one for i in headers for one in settled[i].objects if one.flaw != UNKNOWN_FOOD]
     located = [one for one in known if one.outline() is not None]
     if located and all(one.flaw == IN_ONE_PIXEL for one in located):
-        raise ValueError(
-            f"{IN_ONE_PIXEL}: {len(located)} objects, the first in {pictures[0].path}. Multiply "
-            "them by width and height; --units normalised reads tables of them, from_yolo YOLO's."
-        )
+        way_out = "Multiply them by width and height; --units normalised reads tables of them"
+        raise ValueError(f"{IN_ONE_PIXEL}, first in {pictures[0].path}. {way_out}.")
     return settled
 
 
@@ -197,25 +186,24 @@ def _turned(
     picture: LabelledPicture,
     sensor: tuple[int, int],
     orientation: int,
-    turns: bool,
     labels_on: str | None,
     reading: Reading,
 ) -> LabelledPicture:
     """The picture with its upright size and labels; unchanged if another size is stated."""
     size = sensor[::-1] if orientation >= 5 else sensor
-    if turns and picture.size == sensor:
+    if size != sensor and picture.size == sensor:
         if labels_on is None:
             raise ValueError(
-                f"{picture.path}: EXIF turns this photo. The annotations state {sensor[0]} x "
-                f"{sensor[1]} pixels as the file has, people see {size[0]} x {size[1]}, and the "
-                "labels do not show which. Say it: --labels_on upright or --labels_on sensor."
+                f"{picture.path}: EXIF turns this photo from {sensor} to {size}. The annotations "
+                f"state {sensor}, and the labels do not show on which of them they are. Say it: "
+                "--labels_on upright or --labels_on sensor."
             )
         what = f"sizes exchanged by EXIF, labels on the {labels_on} picture"
         reading.note(what, str(picture.path))
     elif picture.size not in (None, size):
         return picture  # `build_dataset` says what is wrong.
     else:
-        labels_on = "upright" if turns and picture.size == size else reading.labels_on
+        labels_on = "upright" if size != sensor and picture.size == size else reading.labels_on
     objects = picture.objects
     if labels_on == "sensor" and orientation > 1:
         objects = tuple(one.upright(orientation, sensor) for one in objects)
@@ -237,9 +225,8 @@ def _checked(one: LabelledObject, picture: LabelledPicture, reading: Reading) ->
     if (low < high).all() and share < _INSIDE:
         return dataclasses.replace(one, flaw=OUTSIDE)
     if np.abs(inside - [low, high]).max() > _TOLERANCE_PX:
-        band = "10 %" if share >= 0.9 else "half"
         where = f"{picture.path}: {one.label}: {1 - share:.0%} of its box outside"
-        reading.note(f"boxes and polygons cut off at the border, less than {band} of them", where)
+        reading.note("boxes and polygons cut off at the border", where)
     return one
 
 
@@ -256,38 +243,36 @@ def build_dataset(
 
     `rules`, canonical action -> rule, make motions of masks and boxes where the file states none;
     None: only stated motions count. With "crop" the square follows the object, which serving cannot
-    do. Byte-identical pictures get the source of the first one, so that a split keeps them
-    together. Pictures in whose source `group_pattern` finds the same (its groups, if it has any)
-    stay together; "none": every picture is on its own.
+    do. Pictures of equal bytes get one source, so that a split keeps them together, as it does
+    those in whose source `group_pattern` finds the same (its groups, if it has any; "none": none).
 
-    Raises OSError or ValueError if a picture or mask is unreadable (unless skipped) or a picture of
-    another size than stated, or no sample is left, and LookupError if an action has no rule.
+    Raises OSError or ValueError if a picture or mask is unreadable (unless skipped) or of another
+    size than stated, or no sample is left, and LookupError if an action has no rule.
     """
     report = BuildReport(reading, sorted({food for _, food in store.combinations()}))
     chosen = _candidates(pictures, store, rules is not None, report)
-    number = sum(len(objects) for _, objects in chosen)
+    number = sum(len(picture.objects) for picture in chosen)
     # As large as they may get; pages that are never written take no memory.
     images = np.empty((number, *npz_dataset.IMAGE_SHAPE), np.uint8)
     masks = np.zeros((number, *npz_dataset.PACKED_SHAPE), np.uint8)
     rows: list[tuple] = []
     first_sources: dict[str, str] = {}
-    for picture, objects in _progress(chosen):
+    for picture in _progress(chosen):
         try:
-            data = picture.read_bytes()
+            data = picture.embedded() if picture.embedded else picture.path.read_bytes()
             image, size = image_placement.decode_photo(data)
             if picture.size not in (None, size):
-                stated, found = (f"{width} x {height}" for width, height in (picture.size, size))
-                text = f"expected {stated} pixels as the annotations say, got {found}"
-                raise ValueError(f"{text}. Was it scaled after it was labelled?")
+                expected = f"expected {picture.size} pixels as the annotations say, got {size}"
+                raise ValueError(f"{expected}. Was it scaled after it was labelled?")
         except (OSError, ValueError) as error:
             if not reading.skip_unreadable:
                 raise annotations.named(error, str(picture.path)) from error
             report.unreadable.append(f"{picture.path}: {error}")
-            report.left_out.update((UNREADABLE, one.label) for one in objects)
+            report.left_out.update((UNREADABLE, one.label) for one in picture.objects)
             continue
-        digest, source = hashlib.sha256(data).hexdigest(), _grouped(picture, group_pattern)
-        source, seen = first_sources.setdefault(digest, source), set()
-        for one in objects:
+        source = _grouped(picture, group_pattern)
+        source, seen = first_sources.setdefault(hashlib.sha256(data).hexdigest(), source), set()
+        for one in picture.objects:
             mask, axis, origin = _motion(one, picture, size, rules, reading)
             instruction, flaw = store.resolve(one.action, one.label), None
             key = None if axis is None else (instruction, axis.tobytes())
@@ -297,15 +282,14 @@ def build_dataset(
                 flaw = "axis has no length, or leaves the picture"
             else:
                 seen.add(key)
-                square, placement = image_placement.place(image, resize, axis, size)
+                images[len(rows)], placement = image_placement.place(image, resize, axis, size)
                 parameters = placement.to_model(axis).astype(np.float32).ravel()
                 is_inside = ((parameters >= 0) & (parameters <= 1)).all()
                 flaw = None if is_inside else "axis outside the crop"
             if flaw is not None:
                 report.left_out[flaw, one.label] += 1
                 continue
-            report.origins[origin] += 1
-            images[len(rows)] = square
+            report.samples[origin, instruction[1]] += 1
             if mask is not None:
                 placed = image_placement.place_mask(mask, placement)
                 masks[len(rows)] = npz_dataset.pack_masks(placed)
@@ -314,18 +298,15 @@ def build_dataset(
     if not rows:
         raise ValueError(f"No sample is left.\n{report.text()}")
     actions, action_names, foods, sources, photos = zip(*rows)
-    report.samples.update(foods)
     masks = masks[: len(rows)]
     dataset = npz_dataset.FoodDataset(
         images[: len(rows)],
         np.stack(actions),
         np.stack([store.lookup(*pair) for pair in zip(action_names, foods)]),
-        np.array(action_names),
-        np.array(foods),
-        np.array(sources),
+        *map(np.array, (action_names, foods, sources)),
         resize=resize,
         masks=masks if masks.any() else None,
-        photos=None if any(one.embedded for one, _ in chosen) else photos,
+        photos=None if any(picture.embedded for picture in chosen) else photos,
     )
     return dataset, report
 
@@ -335,19 +316,19 @@ def _candidates(
     store: embedding_store.EmbeddingStore,
     has_rules: bool,
     report: BuildReport,
-) -> list[tuple[LabelledPicture, list[LabelledObject]]]:
-    """Pictures, and those of their objects that may become samples; the others are counted."""
-    marked, chosen = [], []
-    for picture in pictures:
-        objects = []
-        for one in picture.objects:
-            try:
-                store.resolve(one.action, one.label)
-            except embedding_store.UnknownInstructionError:
-                one = dataclasses.replace(one, flaw=UNKNOWN_FOOD)
-            objects.append(one)
-        marked.append(_with_objects(picture, objects))
-    for picture in settle(marked, report.reading):
+) -> list[LabelledPicture]:
+    """Pictures with those of their objects that may become samples; the others are counted."""
+
+    def marked(one: LabelledObject) -> LabelledObject:
+        try:
+            store.resolve(one.action, one.label)
+            return one
+        except embedding_store.UnknownInstructionError:
+            return dataclasses.replace(one, flaw=UNKNOWN_FOOD)
+
+    chosen = []
+    marked_pictures = [_with_objects(one, map(marked, one.objects)) for one in pictures]
+    for picture in settle(marked_pictures, report.reading):
         possible = []
         for one in picture.objects:
             has_shape = one.shape is not None or one.rings or one.box is not None
@@ -356,7 +337,7 @@ def _candidates(
                 possible.append(one)
             else:
                 report.left_out[one.flaw or "has no axis", one.label] += 1
-        chosen += [(picture, possible)] if possible else []
+        chosen += [_with_objects(picture, possible)] if possible else []
     return chosen
 
 
@@ -368,22 +349,22 @@ def _motion(
     reading: Reading,
 ) -> tuple[np.ndarray | None, np.ndarray | None, str]:
     """Mask and axis of an object, and where the axis comes from, or why there is none."""
-    where, flaw = f"{picture.path}: {one.label}", "mask is empty"
+    where, mask, flaw = f"{picture.path}: {one.label}", None, "mask is empty"
     try:
         mask = one.mask(*size)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and not reading.skip_unreadable:
             raise annotations.named(error, where) from error
-        mask, flaw = None, reading.note("mask cannot be used", f"{where}: {error}")
+        flaw = reading.note("mask cannot be used", f"{where}: {error}")
     if mask is not None and not mask.any():
         mask, _ = None, reading.note(flaw, where)
     if one.axis is not None:
-        return mask, one.axis, "stated in the file"
+        return mask, one.axis, "motion stated in the file"
     rule = mask_rules.rule_of(one.action, rules)
     if mask is not None:
-        return mask, mask_rules.mask_axis(mask, rule), "from a mask"
+        return mask, mask_rules.mask_axis(mask, rule), "motion from a mask"
     if one.box is not None:
-        return None, mask_rules.box_axis(one.box, rule, size), "from a box"
+        return None, mask_rules.box_axis(one.box, rule, size), "motion from a box"
     return None, None, flaw
 
 
@@ -398,9 +379,8 @@ def _grouped(picture: LabelledPicture, pattern: re.Pattern | None) -> str:
 
 
 def add_photo_commands(subparsers: argparse._SubParsersAction) -> list[argparse.ArgumentParser]:
-    """Adds from_annotations, from_coco and the other commands that read photographs. Returns their
-    parsers, which lack the flags that all commands share (--output_file, --embeddings_dir, ...);
-    `arguments.build(arguments)` gives the data set in memory."""
+    """Adds the commands that read photographs. Returns their parsers, which lack the flags that all
+    commands share; `arguments.build(arguments)` gives the data set in memory."""
     parsers = {}
     for name, (source, _, own) in _PHOTO_COMMANDS.items():
         parser = parsers[name] = subparsers.add_parser(name, help=f"from photographs with {source}")
@@ -418,14 +398,8 @@ def add_photo_commands(subparsers: argparse._SubParsersAction) -> list[argparse.
         if name not in ("from_annotations", "from_csv"):
             text = "a change to the rules that make motions of masks; may be repeated"
             add("--mask_rule", action="append", default=[], metavar="ACTION.KEY=VALUE", help=text)
-        if "box_format" in own:
-            text = "of bbox: xywh is COCO's, xyxy are two corners, which some tools write"
-            add("--box_format", choices=annotation_formats.BOX_FORMATS, help=text)
-        if "class_names" in own:
-            add("--class_names", help="data.yaml or a list of names, if not found beside or above")
-        if "units" in own:
-            units = annotation_tables.UNITS
-            add("--units", choices=units, required=True, help="of x and y; never guessed")
+        for flag in own:
+            add(f"--{flag}", **_OWN_FLAGS[flag])
     return list(parsers.values())
 
 
@@ -440,12 +414,12 @@ def _pattern(text: str) -> re.Pattern:
     try:
         return re.compile(text)
     except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
+        raise argparse.ArgumentTypeError(f"no regular expression: {error}") from error
 
 
 def _build_photos(args: argparse.Namespace) -> npz_dataset.FoodDataset:
-    how = {"labels_on": args.labels_on, "skip_unreadable": args.skip_unreadable}
-    reading = Reading(args.images_dir, **how)
+    skip = args.skip_unreadable
+    reading = Reading(args.images_dir, labels_on=args.labels_on, skip_unreadable=skip)
     _, read, own = _PHOTO_COMMANDS[args.command]
     pictures = read(args.annotations, reading, *(getattr(args, name) for name in own))
     return build_pictures(args, pictures, reading, args.resize)

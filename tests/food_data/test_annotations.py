@@ -17,7 +17,6 @@ def test_texts_in_any_encoding(tmp_path):
     path.write_bytes('{"é": 1}'.encode("cp1252"))
     assert annotations.read_text(path, "file") == ('{"é": 1}', "cp1252")
     for content, message in (
-        (b"\x81\xff", "expected text in UTF-8 or UTF-16"),
         (b"PK\x03\x04\0\xff", "expected text in UTF-8 or UTF-16"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
         (b"{", "a.json is not JSON"),
@@ -25,8 +24,6 @@ def test_texts_in_any_encoding(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=message):
             annotations.read_json(path, "file")
-    with pytest.raises(FileNotFoundError, match="No label map .*absent"):
-        annotations.read_json(tmp_path / "absent.json", "label map")
 
 
 def touch(folder, *names):
@@ -38,25 +35,22 @@ def touch(folder, *names):
 PHOTOS = ("1.jpg", "x/1.jpg", "my_plate.JPG", "déj.jpg", "y/2.jpeg", "z/2.jpg", "u/abc-3.png")
 
 
-@pytest.mark.parametrize(
-    "name, expected",
-    [
-        ("x/1.jpg", "x/1.jpg"),
-        ("D:\\lab\\x\\1.jpg", "x/1.jpg"),
-        ("../../y/1.jpg", "1.jpg"),
-        ("images/my%20plate.jpg", "my_plate.JPG"),
-        ("/data/local-files/?d=photos/d%C3%A9j.jpg", "déj.jpg"),
-        (unicodedata.normalize("NFD", "déj.jpg"), "déj.jpg"),
-        ("http://host:8080/data/upload/4/0a1b2c3d-4.jpg?x=1", "4.jpg"),
-        ("y/2.jpg", "y/2.jpeg"),
-        ("2.jpg", None),
-        ("z/1", "1.jpg"),
-        ("4", "4.jpg"),
-        ("..\\..\\media\\upload\\4\\abc-3.png", "u/abc-3.png"),
-        ("media/abc-3.png", None),
-        ("absent.jpg", None),
-    ],
-)
+@pytest.mark.parametrize("name, expected", [
+    ("x/1.jpg", "x/1.jpg"),
+    ("D:\\lab\\x\\1.jpg", "x/1.jpg"),
+    ("../../y/1.jpg", "1.jpg"),
+    ("images/my%20plate.jpg", "my_plate.JPG"),
+    ("/data/local-files/?d=photos/d%C3%A9j.jpg", "déj.jpg"),
+    (unicodedata.normalize("NFD", "déj.jpg"), "déj.jpg"),
+    ("http://host:8080/data/upload/4/0a1b2c3d-4.jpg?x=1", "4.jpg"),
+    ("y/2.jpg", "y/2.jpeg"),
+    ("2.jpg", None),
+    ("z/1", "1.jpg"),
+    ("4", "4.jpg"),
+    ("..\\..\\media\\upload\\4\\abc-3.png", "u/abc-3.png"),
+    ("media/abc-3.png", None),
+    ("absent.jpg", None),
+])  # fmt: skip
 def test_pictures_are_found_under_all_names_that_tools_give_them(tmp_path, name, expected):
     touch(tmp_path / "photos", *PHOTOS, "4.jpg")
     reading = annotations.Reading(tmp_path / "photos")
@@ -80,21 +74,17 @@ def test_pictures_beside_their_file_and_suggestions(tmp_path):
     assert reading.find("3", yolo)[0] == tmp_path / "s" / "images" / "train" / "3.jpg"
     reading = annotations.Reading(tmp_path / "set")
     assert "Did you mean images/1.jpg" in reading.near(tmp_path / "set" / "11.jpg")
-    with pytest.raises(FileNotFoundError, match="--images_dir: no folder"):
-        annotations.Reading(tmp_path / "absent")
 
 
 def test_folders_stand_for_their_files(tmp_path):
     touch(tmp_path, "b/2.json", "b/1.JSON", "b/1.jpg", "a.json", "c/d/1.xml")
-    found = annotations.annotation_files([tmp_path / "b", tmp_path / "a.json"], ".json")
+    paths = [tmp_path / name for name in ("b", "a.json", "b/2.json")]
+    found = annotations.annotation_files(paths, ".json")
     assert [file.name for file in found] == ["1.JSON", "2.json", "a.json"]
     (below,) = annotations.annotation_files([tmp_path / "c"], ".xml")
     assert below == tmp_path / "c" / "d" / "1.xml"
-    for path in ("absent.json", "c"):
-        with pytest.raises(FileNotFoundError, match=rf"annotations \(.json\) at .*{path}, found"):
-            annotations.annotation_files([tmp_path / path], ".json")
-    twice = annotations.annotation_files([tmp_path / "b", tmp_path / "b" / "2.json"], ".json")
-    assert [file.name for file in twice] == ["1.JSON", "2.json"]
+    with pytest.raises(FileNotFoundError, match=r"annotations \(.json\) at .*c, found"):
+        annotations.annotation_files([tmp_path / "c"], ".json")
 
 
 def rows(mask):
