@@ -39,24 +39,13 @@ def stand_in(path: pathlib.Path, body: str) -> pathlib.Path:
 
 @pytest.fixture
 def sbatch(tmp_path, monkeypatch):
-    """Its folder: `arguments` is what it got, `says` and `code` what it answers."""
-    folder = tmp_path / "sbatch"
-    stand_in(
-        folder / "sbatch",
-        f"printf '%s\\n' \"$@\" >'{folder}/arguments'; cat '{folder}/says' >&2\n"
-        f"echo 17; exit $(cat '{folder}/code')",
-    )
-    for name in ("sinfo", "sacctmgr"):
-        stand_in(folder / name, f"echo {name} $*")
-    (folder / "says").touch()
-    (folder / "code").write_text("0")
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    """Gives the arguments that it got last, one a line."""
+    given = tmp_path / "sbatch" / "arguments"
+    stand_in(given.parent / "sbatch", f"printf '%s\\n' \"$@\" >'{given}'; echo 17")
+    stand_in(given.parent / "squeue", f"[ ! -e '{tmp_path}/ended' ] && echo PENDING")
+    monkeypatch.setenv("PATH", str(given.parent), prepend=":")
     monkeypatch.delenv("CLUSTER_ENV", raising=False)
-    return folder
-
-
-def arguments_of(sbatch):
-    return (sbatch / "arguments").read_text().splitlines()
+    return lambda: given.read_text().splitlines() if given.exists() else []
 
 
 def test_a_job_is_submitted_with_the_settings(sbatch, project):
@@ -67,7 +56,7 @@ def test_a_job_is_submitted_with_the_settings(sbatch, project):
     log = f"{project.folder}/slurm_outputs/mine-17.out"
     assert done.stdout.splitlines()[:2] == ["job      17", f"log      {log}"]
     assert ["follow", "tail", "-F", log] == shlex.split(done.stdout.splitlines()[2])
-    assert arguments_of(sbatch) == [
+    assert sbatch() == [
         *("--parsable", "--output=slurm_outputs/%x-%j.out", "--time=10", "--mem=4G"),
         *("--cpus-per-task=1", "--partition=gpu", "--account=lab", "--constraint=a100&ib"),
         *("--gres=gpu:1", "--signal=B:USR1@60", "--job-name=mine"),
@@ -75,36 +64,32 @@ def test_a_job_is_submitted_with_the_settings(sbatch, project):
     ]
 
 
-def test_what_a_job_needs(sbatch, project):
+def test_what_a_job_needs(sbatch, project, tmp_path):
     """Also the job that makes its data set, as long as that is in the queue."""
-    stand_in(sbatch / "squeue", f"[ ! -e '{sbatch}/ended' ] && echo PENDING")
     (project.folder / "sweep.txt").write_text("a.b = 1\na.b = 2\n# none\na.b = 3\n")
     path, waits = project.folder / "my data" / "my plates.npz", "--dependency=afterok:17"
-    for command, wanted, others in (
+    for command, wanted, other in (
         (["dataset", "synthetic", "--output_file", "my plates.npz"], "--gres=none", waits),
         (["training", "--dataset_file=my plates.npz"], waits, ""),
         (["evaluation", "--dataset_file", path], waits, ""),
         (["training", "--dataset_file", "others.npz"], "--gres=gpu:1", waits),
-        (
-            ["--dependency=after:3", "training", "--dataset_file", path],
-            "--dependency=after:3",
-            waits,
-        ),
+        (["--dependency=after:3", "training", "--dataset_file", path], "--time=10", waits),
         (["batch_inference", "--num_shards=4", "--api_url", "u"], "--gres=none", ""),
         (["batch_inference", "--num_shards", "4"], "--array=0-3", ""),
         (["sweep", "--settings_file", "sweep.txt", "--checkpoint_dir", "s"], "--array=0-2", ""),
     ):
         said = project.submit(*command).stdout
-        assert wanted in arguments_of(sbatch) and others not in arguments_of(sbatch), command
+        assert wanted in sbatch() and other not in sbatch(), command
         assert ("after    job 17" in said) == (wanted == waits)
-    (sbatch / "ended").touch()
+    (tmp_path / "ended").touch()
     project.job("training", "--dataset_file", path)
-    assert waits not in arguments_of(sbatch)
+    assert waits not in sbatch()
 
 
 @pytest.mark.parametrize(
     ("changes", "arguments", "message"),
     [
+        (None, [], "cp slurm_scripts/cluster.env.example"),
         ({"MEMORY": None}, [], "MEMORY is not set"),
         ({"DATA_DIR": "no where"}, [], "DATA_DIR: there is no folder"),
         ({"CHECKPOINT_DIR": "/proc/a"}, [], "CHECKPOINT_DIR: /proc/a cannot be written to"),
@@ -113,7 +98,6 @@ def test_what_a_job_needs(sbatch, project):
         ({"TIME": "8h"}, [], "TIME: expected D-HH:MM:SS, HH:MM:SS or minutes"),
         ({"TIME": "1"}, [], "expected more than the 60 s of SAVE_SECONDS, got 1"),
         ({"ENVIRONMENT": "none"}, [], "ENVIRONMENT: there is no none/bin/python"),
-        (None, [], "cp slurm_scripts/cluster.env.example"),
         ({"MAX_REQUEUES": "-1"}, [], "MAX_REQUEUES: expected a whole number from 0, got '-1'"),
         ({"TIME": "10'\nX"}, [], "is not what bash can read"),
         ({}, ["trainng"], "got 'trainng'"),
@@ -126,26 +110,13 @@ def test_what_is_wrong_is_explained_before_anything_is_submitted(
     sbatch, project, changes, arguments, message
 ):
     path = project.write_settings(**(changes or {}))
-    path.unlink() if changes is None else None
+    if changes is None:
+        path.unlink()
     # Settings of the shell do not count.
     done = project.submit(*(arguments or ["training"]), MEMORY="4G")
-    assert (done.returncode, done.stdout) == (64, "")
+    assert (done.returncode, done.stdout, sbatch()) == (64, "", [])
     assert message in done.stderr
     assert not changes or str(project.folder / "slurm_scripts") in done.stderr
-    assert not (sbatch / "arguments").exists()
-
-
-def test_a_refusal_of_slurm_is_explained(sbatch, project):
-    (sbatch / "code").write_text("1")
-    for says, change, choices in (
-        ("Invalid account or account/partition combination specified", "ACCOUNT ('')", "sacctmgr"),
-        ("Unable to contact slurm controller", "controller does not answer", ""),
-    ):
-        (sbatch / "says").write_text(f"sbatch: error: Batch job submission failed: {says}\n")
-        done = project.submit("training")
-        assert (done.returncode, done.stdout) == (1, "")
-        for text in (says, change, choices):
-            assert text in done.stderr
 
 
 def test_times_of_slurm_and_what_the_scripts_have_in_common():
@@ -163,9 +134,9 @@ def test_times_of_slurm_and_what_the_scripts_have_in_common():
 def test_shellcheck():
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed (Debian: apt-get install shellcheck)")
-    folders = ("slurm_scripts", "tests/slurm")
-    files = [path for folder in folders for path in (ROOT / folder).glob("*.sh")]
-    done = run(["shellcheck", "--external-sources", *files, *SCRIPTS, "tools/submit.sh"], ROOT)
+    files = [one for name in ("slurm_scripts", "tests/slurm") for one in (ROOT / name).glob("*.sh")]
+    files += [*SCRIPTS, "tools/submit.sh", "tools/find_python.sh"]
+    done = run(["shellcheck", "--external-sources", *files], ROOT)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -174,12 +145,9 @@ def test_modules_and_environments(project, tmp_path):
     script = 'module() { echo "module $*"; [ "$2" != broken ]; }\nexport -f module\n'
     script += "bash -euo pipefail -c '. slurm_scripts/common.sh; read_settings; activate"
     script += "; command -v python'"
-    functions = tmp_path / "conda" / "etc" / "profile.d" / "conda.sh"
-    functions.parent.mkdir(parents=True)
     # Conda's functions use variables that are not set, which is no reason to end.
-    functions.write_text(
-        'conda() { [ "$2" = food ] || return 1; echo "conda $*"; [ -z "$UNSET" ]; }'
-    )
+    functions = 'conda() { [ "$2" = food ] || return 1; echo "conda $*"; [ -z "$UNSET" ]; }'
+    stand_in(tmp_path / "conda" / "etc" / "profile.d" / "conda.sh", functions)
     stand_in(tmp_path / "bin" / "conda", f"echo '{tmp_path}/conda'")
     python = project.folder / "environment" / "bin" / "python"
     for settings, code, expected in (
@@ -195,12 +163,11 @@ def test_modules_and_environments(project, tmp_path):
 
 
 def run_task(project, script, index, *flags, **environment):
-    """A task of an array without Slurm: how it ended, and what Python was asked for."""
+    """A task of an array without Slurm: its code, what it said, and what Python was asked for."""
     environment |= {"CLUSTER_ENV": "", "SLURM_ARRAY_TASK_ID": str(index)}
-    command = ["bash", f"slurm_scripts/{script}.slurm", *flags]
-    done = run(command, project.folder, **environment)
-    said = done.stdout.replace(str(project.folder), "HERE")
-    return done, [line for line in said.splitlines() if line.startswith("asked:")]
+    done = run(["bash", f"slurm_scripts/{script}.slurm", *flags], project.folder, **environment)
+    said = (done.stdout + done.stderr).replace(str(project.folder), "HERE")
+    return done.returncode, said, re.findall("^asked: (.*)", said, re.MULTILINE)
 
 
 def test_tasks_of_batch_inference(project):
@@ -212,20 +179,20 @@ def test_tasks_of_batch_inference(project):
     )
     flags = ["--num_shards", "2", "--input_dir", "my photos", "--checkpoint_dir=first"]
     flags += ["--output_file", "out/a.json"]
-    done, asked = run_task(project, "batch_inference", 0, *flags)
+    code, said, asked = run_task(project, "batch_inference", 0, *flags)
     assert asked == [
-        "asked: <batch_api_inference.py> <--num_shards> <2> "
+        "<batch_api_inference.py> <--num_shards> <2> "
         "<--input_dir> <HERE/my data/my photos> <--checkpoint_dir=HERE/my runs/first> "
         "<--shard_index> <0> <--resume> <--output_file> <HERE/my runs/out/a.shard0.json>"
     ]
-    assert (done.returncode, "== 1 of 2 shards are there." in done.stdout) == (0, True)
-    assert run_task(project, "batch_inference", 1, *flags)[1][1:] == [
-        "asked: <batch_api_inference.py> <--output_file> <HERE/my runs/out/a.json> <--merge> "
+    assert (code, "== 1 of 2 shards are there." in said) == (0, True)
+    assert run_task(project, "batch_inference", 1, *flags)[2][1:] == [
+        "<batch_api_inference.py> <--output_file> <HERE/my runs/out/a.json> <--merge> "
         "<HERE/my runs/out/a.shard0.json> <HERE/my runs/out/a.shard1.json>"
     ]
-    done, asked = run_task(project, "batch_inference", 0, *flags[:4], "--output_file", "b.json")
-    assert (done.returncode, asked) == (64, [])
-    assert "--checkpoint_dir: expected the model's, or an --api_url" in done.stderr
+    code, said, asked = run_task(project, "batch_inference", 0, *flags[:4], *flags[5:])
+    assert (code, asked) == (64, [])
+    assert "--checkpoint_dir: expected the model's, or an --api_url" in said
 
 
 def test_tasks_of_a_sweep(project):
@@ -234,32 +201,30 @@ def test_tasks_of_a_sweep(project):
     train = stand_in(project.folder / "train", f"{ASKED}; exit 3")
     flags = ["--settings_file", "sweep.txt", "--checkpoint_dir", "a sweep", "--num_epochs", "2"]
     replaced = {"STAND_IN_FOR": "train.py", "STAND_IN": str(train)}
-    done, asked = run_task(project, "run_sweep", 1, *flags, **replaced)
+    code, said, asked = run_task(project, "run_sweep", 1, *flags, **replaced)
     assert asked == [
-        "asked: <train.py> <--num_epochs> <2> <--checkpoint_dir> <HERE/my runs/a sweep/setting_001>"
+        "<train.py> <--num_epochs> <2> <--checkpoint_dir> <HERE/my runs/a sweep/setting_001>"
         " <--resume_checkpoint> <auto> <--gin_bindings> <a.rate = 1e-2> <b.layers = 4>"
     ]
     table = (project.folder / "my runs" / "a sweep" / "table.md").read_text()
-    assert (done.returncode, table in done.stdout) == (3, True)
+    assert (code, table in said) == (3, True)
     assert "| 1 | failed, exit code 3 |  |  | a.rate = 1e-2; b.layers = 4 |" in table
 
 
 # Takes a first signal as train.py does: a second one would kill it.
 PROGRAM = """
 import signal, sys, time
-came = []
+both = signal.SIGTERM, signal.SIGUSR1
 def note(number, frame):
-    came.append(signal.Signals(number).name)
-    for each in (signal.SIGTERM, signal.SIGUSR1): signal.signal(each, signal.SIG_DFL)
+    for each in both: signal.signal(each, signal.SIG_DFL)
+    time.sleep(0.5)
+    print(signal.Signals(number).name, flush=True)
+    sys.exit(75)
 print("starting", flush=True)
 time.sleep(float(sys.argv[1]))
-for each in (signal.SIGTERM, signal.SIGUSR1): signal.signal(each, note)
+for each in both: signal.signal(each, note)
 print("ready", flush=True)
-give_up = time.monotonic() + 30
-while not came and time.monotonic() < give_up: time.sleep(0.01)
-time.sleep(0.5)
-print(came, flush=True)
-sys.exit(75)
+time.sleep(30)
 """
 JOB = """set -euo pipefail
 . slurm_scripts/requeue.sh
@@ -268,50 +233,12 @@ MAX_REQUEUES=3
 run_stoppable USR1 "$@"
 end_or_requeue {until}
 """
-
-
-@pytest.fixture
-def job(tmp_path):
-    """Starts a job; at a line of its output it may get a signal. Gives its code, what it printed,
-    and what it asked the controller to queue again."""
-    controller = (
-        f'[ "$1" != show ] || echo "JobId=7 JobState=$(cat {tmp_path}/state) Reason=None"\n'
-    )
-    controller += f'[ "$1" != requeue ] || {{ echo "$2" >>{tmp_path}/requeued; exit "$REFUSED"; }}'
-    stand_in(tmp_path / "bin" / "scontrol", controller)
-
-    def start(*command, at=None, sent=None, whole_group=False, state="RUNNING", **options):
-        (tmp_path / "state").write_text(state)
-        (tmp_path / "requeued").unlink(missing_ok=True)
-        parts = {"before": "echo begun", "until": "once", **options.pop("job", {})}
-        environment = {key: value for key, value in os.environ.items() if key[:6] != "SLURM_"}
-        environment |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
-        process = subprocess.Popen(
-            ["bash", "-c", JOB.format(**parts), "job", *command],
-            cwd=ROOT,
-            env={**environment, "REFUSED": "0", **options},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        if at is not None:
-            assert any(line.startswith(at) for line in process.stdout)
-            (os.killpg if whole_group else os.kill)(process.pid, sent)
-        printed, _ = process.communicate(timeout=60)
-        requeued = tmp_path / "requeued"
-        again = requeued.read_text().split() if requeued.exists() else []
-        return process.returncode, printed, again
-
-    return start
-
-
 SERVER = ["sh", "-c", "trap 'exit 0' USR1; echo ready; while :; do sleep 0.1; done"]
 LAST = ["sh", "-c", "trap : USR1; echo ready; while :; do sleep 1; exit 0; done"]
 LOST = ["sh", "-c", "exit 75"]
-PYTHON, USR1 = [sys.executable, "-c", PROGRAM], signal.SIGUSR1
-PREEMPTED = {"at": "ready", "sent": signal.SIGTERM, "whole_group": True, "state": "COMPLETING"}
-EARLY = {"before": "trap 'note_signal USR1' USR1; echo begun; sleep 1"}
+PYTHON, USR1 = [sys.executable, "-c", PROGRAM], {"at": "ready", "sent": signal.SIGUSR1}
+PREEMPTED = {"at": "ready", "sent": signal.SIGTERM, "state": "COMPLETING"}
+EARLY = "trap 'note_signal USR1' USR1; echo begun; sleep 1"
 
 
 @pytest.mark.parametrize(
@@ -320,26 +247,47 @@ EARLY = {"before": "trap 'note_signal USR1' USR1; echo begun; sleep 1"}
         (["sh", "-c", "exit 3"], {}, 3, "ended with exit code 3", []),
         (["sh", "-c", "kill -9 $$"], {"MEMORY": "4G"}, 137, "MEMORY is 4G", []),
         # Before the time limit it saves and is queued again.
-        ([*PYTHON, "0"], {"at": "ready", "sent": USR1}, 75, "USR1", ["7"]),
+        ([*PYTHON, "0"], USR1, 75, "SIGUSR1\n", ["7"]),
         # A program that does not listen yet is told later.
-        ([*PYTHON, "1"], {"at": "starting", "sent": USR1}, 75, "USR1", ["7"]),
+        ([*PYTHON, "1"], {**USR1, "at": "starting"}, 75, "SIGUSR1\n", ["7"]),
         # Pre-emption tells the shell and the program, and queues the job again itself.
         ([*PYTHON, "0"], PREEMPTED, 75, "Slurm took the job (COMPLETING)", []),
         (LOST, {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2"}, 75, "again", ["5_2"]),
         # A signal before the program runs is kept.
-        (["echo", "ran"], {"at": "begun", "sent": USR1, "job": EARLY}, 75, "got SIGUSR1", ["7"]),
+        (["echo", "ran"], {**USR1, "at": "begun", "before": EARLY}, 75, "got SIGUSR1", ["7"]),
         # A server that was told to end is queued again, a run that has finished is done.
-        (SERVER, {"at": "ready", "sent": USR1, "job": {"until": "always"}}, 0, "again", ["7"]),
-        (LAST, {"at": "ready", "sent": USR1}, 0, "ended with exit code 0", []),
+        (SERVER, {**USR1, "until": "always"}, 0, "again", ["7"]),
+        (LAST, USR1, 0, "ended with exit code 0", []),
         (LOST, {"SLURM_RESTART_COUNT": "3"}, 75, "MAX_REQUEUES is 3", []),
         (LOST, {"REFUSED": "1"}, 75, "scontrol requeue failed", ["7"]),
     ],
 )
 def test_signals_reach_the_program_once_and_its_code_reaches_slurm(
-    job, command, options, code, said, again
+    tmp_path, command, options, code, said, again
 ):
-    found, printed, requeued = job(*command, **options)
-    assert (found, requeued) == (code, again), printed
+    requeued = tmp_path / "requeued"
+    requeued.touch()
+    what = {"state": "RUNNING", "before": "echo begun", "until": "once", "at": "", **options}
+    controller = f'[ "$1" != show ] || echo "JobId=7 JobState={what["state"]} Reason=None"\n'
+    controller += f'[ "$1" != requeue ] || {{ echo "$2" >>{requeued}; exit "${{REFUSED:-0}}"; }}'
+    stand_in(tmp_path / "bin" / "scontrol", controller)
+    environment = {key: value for key, value in os.environ.items() if key[:6] != "SLURM_"}
+    environment |= {key: value for key, value in options.items() if key.isupper()}
+    environment |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    process = subprocess.Popen(
+        ["bash", "-c", JOB.format(**what), "job", *command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    if what["at"]:
+        assert any(line.startswith(what["at"]) for line in process.stdout)
+        (os.killpg if "state" in options else os.kill)(process.pid, what["sent"])
+    printed, _ = process.communicate(timeout=60)
+    assert (process.returncode, requeued.read_text().split()) == (code, again), printed
     assert said in printed
 
 
@@ -397,7 +345,6 @@ def test_table_of_a_sweep(tmp_path, capsys):
         printed = capsys.readouterr()
         return printed.out.strip() if code == 0 else f"{code} {printed.err}"
 
-    assert call("count", file) == "3"
     for index, value in ((0, 0.25), (1, 0.125)):
         setting, *bindings = call("begin", file, folder, index).splitlines()
         found = {"selection_metric": "mae", "metrics": {"mae": value}, "epoch": 3}
@@ -429,11 +376,9 @@ def test_table_of_a_sweep(tmp_path, capsys):
 def test_table_of_the_environment(monkeypatch, capsys):
     lock = f"numpy=={metadata.version('numpy')} \\\n    --hash=sha256:00\nfilelock==0.0.1\n"
     lock += "none-such==1\nh5py==0.0.1 ; python_full_version < '3.0'\n"
-    rows = [
-        ("filelock", metadata.version("filelock"), "0.0.1"),
-        ("none-such", "not installed", "1"),
-    ]
-    assert check_environment.package_rows(lock) == rows
+    rows = check_environment.package_rows(lock)
+    installed = metadata.version("filelock")
+    assert rows == [("filelock", installed, "0.0.1"), ("none-such", "not installed", "1")]
     monkeypatch.setattr(
         check_environment, "tensorflow_rows", lambda wanted: [*rows, ("a", "1", "")]
     )
