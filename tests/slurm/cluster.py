@@ -44,11 +44,6 @@ def nodes() -> list[str]:
     return subprocess.check_output(command, text=True).split()
 
 
-def other_node(node: str) -> str:
-    """Another node of the partition gpu; the same where there is one only."""
-    return next((name for name in nodes() if name != node), node)
-
-
 def together(body: Callable[[Project], None]) -> Callable[[dict[str, futures.Future]], None]:
     """A test that runs beside the others of its module that are marked so; jobs mostly wait.
 
@@ -59,15 +54,12 @@ def together(body: Callable[[Project], None]) -> Callable[[dict[str, futures.Fut
     def test(running):
         running[body.__name__].result()
 
-    test.__name__ = body.__name__
-    test.__doc__ = body.__doc__
     test.body = body
     return test
 
 
 def make_project(folder: pathlib.Path) -> Project:
-    """Links to the project's files, and copies of what finds its place by its own path, with
-    `SETTINGS` in slurm_scripts/cluster.env."""
+    """Links to the project's files, copies of the scripts, and `SETTINGS` as cluster.env."""
     folder.mkdir()
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
@@ -92,11 +84,11 @@ class Project:
 
     folder: pathlib.Path
 
-    def write_settings(self, file_name: str = "cluster.env", **changes: str | None) -> pathlib.Path:
+    def write_settings(self, **changes: str | None) -> pathlib.Path:
         """cluster.env, with changes to `SETTINGS`; None leaves a name out. Returns its path."""
         settings = {**SETTINGS, **changes}.items()
         lines = [f"{name}='{value}'" for name, value in settings if value is not None]
-        path = self.folder / "slurm_scripts" / file_name
+        path = self.folder / "slurm_scripts" / "cluster.env"
         path.write_text("\n".join(lines) + "\n")
         return path
 
@@ -109,7 +101,6 @@ class Project:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            check=False,
         )
 
     def job(self, *arguments: str, **environment: str) -> str:
