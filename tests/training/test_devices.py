@@ -86,22 +86,16 @@ def test_two_samples_on_three_devices():
         np.testing.assert_allclose(found, [weight])
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """A function of what is not as in the example of `devices`: the second task of n2."""
+def test_addresses_node_by_node(monkeypatch):
     monkeypatch.setattr(subprocess, "check_output", lambda *_, **__: "n1\nn2\n")
 
-    def made(**changes):
-        names = ("JOB_ID", "PROCID", "LOCALID", "NODEID")
-        environment = dict(zip(names, ("7", "3", "1", "1")))
+    def cluster(**changes):
+        """Of what is not as in the example of `devices`: the second task of n2."""
+        environment = {"JOB_ID": "7", "PROCID": "3", "LOCALID": "1", "NODEID": "1"}
         environment |= {"STEP_NODELIST": "n[1-2]", "STEP_TASKS_PER_NODE": "2(x2)", **changes}
         given = {f"SLURM_{name}": value for name, value in environment.items() if value is not None}
         return devices.slurm_cluster(given)
 
-    return made
-
-
-def test_addresses_node_by_node(cluster):
     found = cluster()
     assert found.addresses == ("n1:10112", "n1:10113", "n2:10112", "n2:10113")
     assert (found.index, found.local_index, found.local_count) == (3, 1, 2)
@@ -121,19 +115,16 @@ def test_addresses_node_by_node(cluster):
             cluster(**changes)
 
 
-@pytest.mark.parametrize(
-    ("of_job", "visible", "local_index", "local_count", "own"),
-    [
+def test_which_gpus_are_whose():
+    for of_job, visible, local_index, local_count, own in (
         (None, 0, 0, 2, []),  # CPUs only
         (4, 4, 0, 1, [0, 1, 2, 3]),  # one task with all of them
         (4, 4, 1, 2, [2, 3]),  # every task sees all
         (4, 2, 1, 2, [0, 1]),  # Slurm shows each task its own
         (None, 2, 1, 2, [1]),
-    ],
-)
-def test_which_gpus_are_whose(of_job, visible, local_index, local_count, own):
-    one = devices.SlurmCluster(("a",), 0, local_index, local_count, of_job)
-    assert one.own_gpus(visible) == own
+    ):
+        one = devices.SlurmCluster(("a",), 0, local_index, local_count, of_job)
+        assert one.own_gpus(visible) == own
     with pytest.raises(ValueError, match="each of 2 tasks, got 3"):
         devices.SlurmCluster(("a",), 0, 0, 2, 3).own_gpus(3)
 

@@ -84,31 +84,27 @@ def test_wrong_flags(base, changes, message, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--resume_checkpoint", "other"], "a run goes on in its own directory"),
-        (
-            ["--resume_checkpoint", "{run}", "--pretrained_checkpoint", "rt1main"],
-            "and no --pre.*rt1main",
-        ),
-        (["--dataset_file", "gs://b/x"], "--dataset_file: expected a path on this machine, got"),
-        (["--checkpoint_dir", "{best}"], "expected a directory, got the ch.*--pretrained"),
-        (["--checkpoint_dir", "{run}"], "holds another run.*--resume_checkpoint auto"),
-        (["--checkpoint_dir", ""], "--checkpoint_dir: expected the directory of the run"),
+        ("--resume_checkpoint other", "a run goes on in its own directory"),
+        ("--resume_checkpoint {run} --pretrained_checkpoint rt1main", "no --pre.*rt1main"),
+        ("--dataset_file gs://b/x", "--dataset_file: expected a path on this machine, got"),
+        ("--checkpoint_dir {run}/best-3", "expected a directory, got the ch.*--pretrained"),
+        ("--checkpoint_dir {run}", "holds another run.*--resume_checkpoint auto"),
+        ("no --checkpoint_dir", "--checkpoint_dir: expected the directory of the run"),
     ],
 )
 def test_where_a_run_goes_and_begins(base, changes, message, tmp_path):
     flags.check_flags(flags.parse(base))
-    (tmp_path / "old").mkdir()
+    old = tmp_path / "old"
+    old.mkdir()
     for name in ("best-3.index", "metadata.json"):
-        (tmp_path / "old" / name).write_text("{}")
-    places = {"run": tmp_path / "old", "best": tmp_path / "old" / "best-3"}
-    changes = [one.format(**places) for one in changes]
-    args = flags.parse([*base, *changes])
-    args.checkpoint_dir = args.checkpoint_dir or None
+        (old / name).write_text("{}")
+    given = base[:4] if changes.startswith("no") else [*base, *changes.format(run=old).split()]
+    args = flags.parse(given)
     with pytest.raises(ValueError, match=message):
         flags.check_flags(args)
-    for resumed in (tmp_path / "old", tmp_path / "old" / "last_checkpoint-3"):
+    for resumed in (old, old / "last_checkpoint-3"):
         args = flags.parse([*base[:4], "--resume_checkpoint", str(resumed)])
         flags.check_flags(args)
-        assert args.checkpoint_dir == str(tmp_path / "old")
+        assert args.checkpoint_dir == str(old)
     weights = ["--pretrained_checkpoint", "rt1main", "--resume_checkpoint", "auto"]
-    flags.check_flags(flags.parse([*base, *weights, "--checkpoint_dir", str(places["run"])]))
+    flags.check_flags(flags.parse([*base, *weights, "--checkpoint_dir", str(old)]))

@@ -10,6 +10,13 @@ from tests import small_model
 from training import optimizer as optimizers
 
 
+def made(*bindings):
+    """What gin makes of these; its learning rate is 0.1 unless they say another."""
+    bindings = ("learning_rate = 0.1", *bindings)
+    with small_model.gin_bindings(*(f"create_optimizer.{binding}" for binding in bindings)):
+        return optimizers.create_optimizer()
+
+
 def named(name, value):
     return tf.Variable([value], name=name)
 
@@ -43,25 +50,25 @@ def test_equals_keras_adam_over_many_steps_and_takes_its_checkpoint(tmp_path):
 def test_weight_decay_is_decoupled_and_of_kernels_only():
     """With no gradient only the decay moves a weight: 2 - 0.1 * 0.5 * 2 = 1.9."""
     names = ("a/kernel", "b/depthwise_kernel", "a/bias", "norm/gamma", "norm/beta")
-    found = step(optimizers.FusedAdam(0.1, 0.5), *((0.0, named(name, 2.0)) for name in names))
+    found = step(made("weight_decay = 0.5"), *((0.0, named(name, 2.0)) for name in names))
     np.testing.assert_allclose(found, [1.9, 1.9, 2.0, 2.0, 2.0], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("gradient", "decay"), [(0.0, 0.5), (3.0, None)])
+@pytest.mark.parametrize(("gradient", "decay"), [(0.0, 0.5), (3.0, 0.0)])
 def test_the_trunk_learns_with_its_own_rate_and_decays_with_it(gradient, decay):
     """Rate 0.1, halved for the trunk: a step of 0.1 or 0.05, or a decay of 2 times half of that."""
-    optimizer = optimizers.FusedAdam(0.1, decay, trunk_learning_rate_scale=0.5)
+    optimizer = made(f"weight_decay = {decay}", "trunk_learning_rate_scale = 0.5")
     trunk, other = named("a/kernel", 2.0), named("b/kernel", 2.0)
     optimizer.set_trunk([trunk])
-    step(optimizer, (gradient, trunk), (gradient, other))
-    np.testing.assert_allclose([trunk[0], other[0]], [1.95, 1.9], rtol=1e-5)
+    found = step(optimizer, (gradient, trunk), (gradient, other))
+    np.testing.assert_allclose(found, [1.95, 1.9], rtol=1e-5)
     # The step and two moments each; nothing more is stored.
     assert len(optimizer.variables) == 1 + 4
 
 
 def test_gradients_are_clipped_to_the_global_norm():
     """(3, 4) has norm 5; clipped to 1 it is (0.6, 0.8), the first moment a tenth of that."""
-    optimizer = optimizers.FusedAdam(0.1, gradient_clip_norm=1.0)
+    optimizer = made("gradient_clip_norm = 1.0")
     step(optimizer, (3.0, named("a", 0.0)), (4.0, named("b", 0.0)))
     moments = [float(optimizer._momentums[index][0]) for index in range(2)]
     np.testing.assert_allclose(moments, [0.06, 0.08], rtol=1e-5)
@@ -69,14 +76,14 @@ def test_gradients_are_clipped_to_the_global_norm():
 
 def test_average_of_the_weights_by_hand():
     """Decay min(0.9, (1 + t) / (10 + t)): 2/11 after the first step, 3/12 after the second."""
-    variable, optimizer, average = named("a", 1.0), optimizers.FusedAdam(0.1, ema_decay=0.9), 1.0
-    for decay in (2 / 11, 3 / 12):
+    variable, optimizer, average = named("a", 1.0), made("ema_decay = 0.9"), 1.0
+    for decay in (2 / 11, 3 / 12, 0.9):
+        if decay == 0.9:
+            optimizer.iterations.assign(1000)
         (value,) = step(optimizer, (1.0, variable))
         average = decay * average + (1 - decay) * value
         np.testing.assert_allclose(optimizer.averages[0], [average], rtol=1e-5)
-    optimizer.iterations.assign(1000)
-    (value,) = step(optimizer, (1.0, variable))
-    np.testing.assert_allclose(optimizer.averages[0], [0.9 * average + 0.1 * value], rtol=1e-5)
+    assert made().averages is None
 
 
 @pytest.mark.parametrize(
@@ -94,44 +101,29 @@ def test_average_of_the_weights_by_hand():
     ids=["constant", "warm-up", "cosine", "after the end"],
 )
 def test_learning_rates_by_hand(bindings, expected):
-    optimizer, rates, variable = gins("learning_rate = 1.0", *bindings), [], named("a", 0.0)
+    optimizer, rates, variable = made("learning_rate = 1.0", *bindings), [], named("a", 0.0)
     for _ in range(6):
         step(optimizer, (1.0, variable))
         rates.append(float(optimizer.learning_rate))
     np.testing.assert_allclose(rates, expected, rtol=1e-3, atol=1e-7)
 
 
-def gins(*bindings):
-    with small_model.gin_bindings(*(f"create_optimizer.{binding}" for binding in bindings)):
-        return optimizers.create_optimizer()
-
-
-def test_gin_sets_the_rest():
-    optimizer = gins("weight_decay = 0.1", "gradient_clip_norm = 2.0", "ema_decay = 0.9")
-    assert (optimizer.weight_decay, optimizer.global_clipnorm) == (0.1, 2.0)
-    assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.9)
-    assert (gins().weight_decay, gins().global_clipnorm, gins().averages) == (None, None, None)
-
-
 @pytest.mark.parametrize(
     ("bindings", "message"),
     [
-        (["learning_rate = 0.0"], "expected learning_rate > 0, got 0.0"),
-        (["schedule = 'linear'"], r"expected schedule in \('constant', 'cosine'\), got 'linear'"),
-        (["schedule = 'cosine'"], "expected total_steps with schedule 'cosine', got None"),
-        (["warmup_steps = -1"], "expected warmup_steps >= 0, got -1"),
-        (
-            ["warmup_steps = 6", "total_steps = 6", "schedule = 'cosine'"],
-            "expected warmup_steps < total_steps, got 6",
-        ),
-        (["weight_decay = -0.1"], "expected weight_decay >= 0, got -0.1"),
-        (["gradient_clip_norm = 0.0"], "expected gradient_clip_norm > 0 or None, got 0.0"),
-        (["ema_decay = 1.0"], "expected ema_decay in 0 .. 1, without 1, got 1.0"),
-        (["trunk_learning_rate_scale = 0.0"], "expected trunk_learning_rate_scale > 0 .* got 0"),
+        ("learning_rate = 0.0", "learning_rate > 0, got 0.0"),
+        ("schedule = 'linear'", r"schedule in \('constant', 'cosine'\), got 'linear'"),
+        ("schedule = 'cosine'", "total_steps with schedule 'cosine', got None"),
+        ("warmup_steps = -1", "warmup_steps >= 0, got -1"),
+        ("schedule = 'cosine'; warmup_steps = 6; total_steps = 6", "warmup_steps < total_steps"),
+        ("weight_decay = -0.1", "weight_decay >= 0, got -0.1"),
+        ("gradient_clip_norm = 0.0", "gradient_clip_norm > 0 or None, got 0.0"),
+        ("ema_decay = 1.0", "ema_decay in 0 .. 1, without 1, got 1.0"),
+        ("trunk_learning_rate_scale = 0.0", "trunk_learning_rate_scale > 0 .* got 0"),
     ],
 )
 def test_settings_out_of_range(bindings, message):
-    with pytest.raises(ValueError, match=message):
-        gins(*bindings)
+    with pytest.raises(ValueError, match=f"expected {message}"):
+        made(*bindings.split("; "))
     with pytest.raises(ValueError, match="expected learning_rate > 0, got nan"):
         optimizers.create_optimizer(float("nan"))
