@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import signal
 
 import pytest
@@ -24,25 +23,22 @@ def arguments(squares_files, tmp_path, tiny_gin):
     return training_fixtures.arguments(tmp_path, *squares_files)
 
 
-def test_what_a_run_leaves(small_checkpoint_dir):
-    metadata = checkpoint_directory.read_metadata(small_checkpoint_dir)
-    assert (metadata["num_train"], metadata["num_val"]) == (18, 6)
-    assert (metadata["resize"], metadata["loss_type"]) == ("stretch", "smooth_l1")
-    assert metadata["dataset"] == "squares.npz" and len(metadata["dataset_fingerprint"]) == 64
-    assert metadata["trained_pairs"] == [["skewering", "banana"]]
-    assert pathlib.Path(small_checkpoint_dir, "first_batch.png").is_file()
-
-
-def test_fine_tuning_starts_from_the_given_weights(
+def test_fine_tuning_starts_from_the_given_weights_and_what_it_leaves(
     arguments, small_checkpoint_dir, tmp_path, capsys
 ):
     flags = ["--pretrained_checkpoint", small_checkpoint_dir, "--freeze_efficientnet"]
     assert train.main([*arguments, *flags]) == 0
-    printed = capsys.readouterr().out
+    printed, run = capsys.readouterr().out, tmp_path / "run"
     assert "training loss" in printed and "mean of the training labels" in printed
+    metadata = checkpoint_directory.read_metadata(run)
+    assert (metadata["num_train"], metadata["num_val"]) == (18, 6)
+    assert (metadata["resize"], metadata["loss_type"]) == ("stretch", "smooth_l1")
+    assert metadata["dataset"] == "squares.npz" and len(metadata["dataset_fingerprint"]) == 64
+    assert metadata["trained_pairs"] == [["skewering", "banana"]]
+    assert (run / "training_curves.png").is_file() and (run / "MODEL_CARD.md").is_file()
     ours, theirs = (
         checkpoint_directory.load(directory).agent.network.parts()["efficientnet"].variables
-        for directory in (tmp_path / "run", small_checkpoint_dir)
+        for directory in (run, small_checkpoint_dir)
     )
     assert small_model.same(*map(small_model.values, (ours, theirs)))
 

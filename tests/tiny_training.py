@@ -1,8 +1,7 @@
-"""train.py with a tiny network, for tests that stop a run and go on with it.
+"""train.py without traces, which would cost more than the steps of a tiny network.
 
-Without traces, which would cost more than the steps. As a program it is train.py, but for
-HOLD_AT_STEPS=2,5, which holds the first start after step 2 and the second after step 5, until a
-signal comes, as every run notices between two steps.
+HOLD_AT_STEPS=2,5 holds the first start after step 2 and the second after step 5, until a signal
+comes, as every run notices between two steps.
 """
 
 from __future__ import annotations
@@ -53,12 +52,9 @@ def same_arrays(one: pathlib.Path, other: pathlib.Path) -> tuple[int, int]:
     readers = [tf.train.load_checkpoint(str(prefix)) for prefix in newest]
     names = {name for reader in readers for name in reader.get_variable_to_shape_map()}
     names.discard("_CHECKPOINTABLE_OBJECT_GRAPH")
-    equal = [
-        all(reader.has_tensor(name) for reader in readers)
-        and np.array_equal(*(reader.get_tensor(name) for reader in readers))
-        for name in names
-    ]
-    return sum(equal), len(equal)
+    both = [name for name in names if all(reader.has_tensor(name) for reader in readers)]
+    pairs = [[reader.get_tensor(name) for reader in readers] for name in both]
+    return sum(np.array_equal(*pair) for pair in pairs), len(names)
 
 
 def main(arguments: list[str]) -> int:

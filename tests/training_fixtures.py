@@ -1,13 +1,9 @@
-"""What the tests of training share: a tiny model and squares that it can learn to find.
-
-A picture is grey with one white square; the label runs along the middle of the square.
-"""
+"""What the tests of training share: a tiny model and squares that it can learn to find."""
 
 from __future__ import annotations
 
 import pathlib
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,7 +24,8 @@ TINY_CONFIG = "\n".join(
 
 
 def squares(num_samples: int, seed: int = 0) -> npz_dataset.FoodDataset:
-    """Two samples share each picture (`sources`)."""
+    """Grey pictures with a white square each; the label runs along the middle of it. Two samples
+    share a source."""
     generator = np.random.default_rng(seed)
     images = np.full((num_samples, 236, 236, 3), 90, np.uint8)
     actions = np.zeros((num_samples, 4), np.float32)
@@ -37,7 +34,7 @@ def squares(num_samples: int, seed: int = 0) -> npz_dataset.FoodDataset:
         images[index, y : y + 60, x : x + 60] = 255
         actions[index] = np.array([x, y + 30, x + 60, y + 30]) / 236
     shipped = pathlib.Path(__file__).resolve().parents[1] / "embeddings" / "skewering_banana.npy"
-    embeddings = np.repeat(np.load(shipped)[np.newaxis], num_samples, axis=0)
+    embeddings = np.tile(np.load(shipped), (num_samples, 1))
     names = np.full(num_samples, "skewering"), np.full(num_samples, "banana")
     sources = np.array([f"picture_{index // 2}" for index in range(num_samples)])
     return npz_dataset.FoodDataset(images, actions, embeddings, *names, sources, "stretch")
@@ -54,10 +51,8 @@ def eager():
 @pytest.fixture
 def tiny_gin():
     """The tiny configuration is in force; none is after the test."""
-    gin.clear_config()
-    gin.parse_config(TINY_CONFIG)
-    yield
-    gin.clear_config()
+    with small_model.gin_bindings(*TINY_CONFIG.splitlines()):
+        yield
 
 
 @pytest.fixture(scope="module")

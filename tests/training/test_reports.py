@@ -30,21 +30,19 @@ def make_data(num_val: int = 6, **changes) -> run_setup.RunData:
     of 20 pixels; the last `num_val` of them validate."""
     x, y = np.tile([0.3, 0.7], 6), np.linspace(0.3, 0.7, 12)
     actions = np.stack([x - 0.1, y, x + 0.1, y], axis=1).astype(np.float32)
-    embeddings = np.tile(np.eye(1, 512, dtype=np.float32), (12, 1))
-    images = np.full((12, 236, 236, 3), 90, np.uint8)
-    images += np.arange(12, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+    images = np.tile(np.arange(90, 102, dtype=np.uint8), (236, 236, 3, 1)).transpose(3, 0, 1, 2)
     masks = np.zeros((12, 236, 236), bool)
     for mask, column, row in zip(masks, (x * 236).astype(int), (y * 236).astype(int)):
         mask[row - 10 : row + 10, column - 10 : column + 10] = True
     arrays = {
         "action_names": np.tile(["skewering", "scooping"], 6),
         "food_types": np.tile(["banana", "rice"], 6),
-        "sources": np.array([f"picture_{i // 2}" for i in range(12)]),
+        "sources": np.repeat(np.arange(6).astype(str), 2),
         "masks": np.packbits(masks, axis=-1),
     }
+    embeddings = np.tile(np.eye(1, 512, dtype=np.float32), (12, 1))
     dataset = npz_dataset.FoodDataset(images, actions, embeddings, **{**arrays, **changes})
-    split = splits.Split(np.arange(12 - num_val), np.arange(12 - num_val, 12))
-    return run_setup.RunData(dataset, split)
+    return run_setup.RunData(dataset, splits.Split(*np.split(np.arange(12), [12 - num_val])))
 
 
 def labels_of(data: run_setup.RunData) -> np.ndarray:
