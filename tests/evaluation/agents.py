@@ -12,9 +12,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
-import pytest
 
-import checkpoint_directory
 from evaluation import calibration_fit, report, study, uncertainty
 from evaluation.samples import ONE_PASS, Samples, collect
 from food_data import npz_dataset
@@ -69,25 +67,6 @@ def samples(places, per_picture=1, **more):
 
 def tokens(agent=None):
     return uncertainty.Source(agent or OffsetAgent(), "token_distribution")
-
-
-@pytest.fixture(scope="module")
-def _loaded():
-    return {}
-
-
-@pytest.fixture
-def load_once(monkeypatch, _loaded):
-    """Programs that a module runs in this process load a checkpoint, and trace it, once."""
-    load = checkpoint_directory.load
-
-    def known(contents, **settings):
-        digest = contents.weights_sha256
-        if digest not in _loaded:
-            _loaded[digest] = load(contents, **settings)
-        return _loaded[digest]
-
-    monkeypatch.setattr(checkpoint_directory, "load", known)
 
 
 HOSTILE = '<script>alert("x")</script>'
