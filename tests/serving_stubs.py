@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import pathlib
 import socket
+import tempfile
 from collections.abc import Iterator
 
 import flask
@@ -99,6 +101,12 @@ def embedding_store_of(directory: pathlib.Path) -> embedding_store.EmbeddingStor
     return embedding_store.EmbeddingStore.load(directory)
 
 
+@functools.cache
+def store() -> embedding_store.EmbeddingStore:
+    with tempfile.TemporaryDirectory() as folder:
+        return embedding_store_of(pathlib.Path(folder))
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
@@ -111,3 +119,13 @@ def serve(application: flask.Flask) -> Iterator[str]:
     with front.Server(application, "127.0.0.1", port) as server:
         yield f"http://127.0.0.1:{port}"
     assert server.unfinished == 0
+
+
+@contextlib.contextmanager
+def running(model=MarkerModel(), load=None, batch=True, calibration=None, **settings):  # noqa: B008
+    """The address of a server around a stub of a model, or None, with the settings given."""
+    from serving import app
+
+    made = model and predictor_of(model, store(), calibration=calibration)
+    with serve(app.create_app(made, front.ServerSettings(**settings), load, batch)) as url:
+        yield url

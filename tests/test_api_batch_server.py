@@ -68,26 +68,12 @@ def test_a_port_in_use_ends_the_program_before_a_model_is_loaded(tmp_path):
     assert f"Cannot listen on 127.0.0.1, port {port}: Address already in use." in log
 
 
-def kill_clients(url):
-    """Requests whose sender is gone before an answer."""
-    host, port = url[len("http://") :].split(":")
-    body = json.dumps({"image": "A" * 4000, "action": "skewering", "food_type": "grape"}).encode()
-    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-    for sent in (0, 1, len(body) // 2, len(body)) * 5:
-        with socket.create_connection((host, int(port))) as connection:
-            # Closing with unread data or with this option resets, as a killed client does.
-            linger = b"\x01\0\0\0\0\0\0\0"
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            length = f"Content-Length: {len(body)}\r\n\r\n".encode()
-            connection.sendall(head + length + body[:sent])
-
-
 @pytest.mark.slow
 def test_a_killed_server_and_its_successor_which_is_told_to_end(small_checkpoint_dir, tmp_path):
     """Both serve a real checkpoint; the engine that is chosen by itself serves in test_readme.py.
 
-    SIGKILL under load leaves whole records. The successor answers the same; it does not notice
-    killed clients, nor do samples change its model. SIGTERM under load loses no accepted request.
+    SIGKILL under load leaves whole records. The successor answers the same, and samples do not
+    change its model. SIGTERM under load loses no accepted request.
     """
     records, program = tmp_path / "records", "api_batch_server.py"
     arguments = ("--port", "0", "--checkpoint_dir", small_checkpoint_dir)
@@ -126,17 +112,12 @@ def test_a_killed_server_and_its_successor_which_is_told_to_end(small_checkpoint
         for scope in ("head", "full") * 6:
             client.predict_batch(PICTURE, action, food, batch_size=4, dropout_scope=scope)
         later = client.predict(PICTURE, action, food)
-        kill_clients(url)
-        last = client.predict(PICTURE, action, food)
-        assert before.pixels == later.pixels == last.pixels
-        metrics = requests.get(f"{url}/metrics", timeout=30).text
-        assert re.search(r"^rt1_queue_length 0", metrics, re.MULTILINE)
-        assert not re.search(r'rt1_requests_total\{.*status="500"', metrics)
+        assert before.pixels == later.pixels
         answered, log = end_under_load(process, url, {"action": action, "food_type": food})
     lines = [json.loads(text) for text in re.findall(r"\{.*\}", log)]
     good = [one for one in lines if (one.get("path"), one.get("status")) == ("/predict", 200)]
     assert len(good) >= 40
-    assert {one["request_id"] for one in good} == answered | {later.request_id, last.request_id}
+    assert {one["request_id"] for one in good} == answered | {later.request_id}
     folders = [path for path in records.glob("*/*") if path.is_dir() and path.name[0] != "."]
     assert folders
     for folder in folders:

@@ -6,7 +6,6 @@ Debian's package `chromium` or another browser named by CHROMIUM in the environm
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import types
@@ -52,32 +51,14 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory):
-    """A context: the address of a server with the settings given; `model` None is no model, and
-    `calibration` is of what `serving.predictor.Predictor` takes."""
-    from serving import app, front
-
-    store = serving_stubs.embedding_store_of(tmp_path_factory.mktemp("embeddings"))
-
-    @contextlib.contextmanager
-    def start(model=serving_stubs.MarkerModel, batch=True, calibration=None, **options):
-        predictor = model and serving_stubs.predictor_of(model(), store, calibration=calibration)
-        made = app.create_app(predictor, front.ServerSettings(**options), batch=batch)
-        with serving_stubs.serve(made) as url:
-            yield url
-
-    return start
-
-
-@pytest.fixture(scope="session")
 def record_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("records")
 
 
 @pytest.fixture(scope="session")
-def server_url(serve, record_dir):
+def server_url(record_dir):
     """A server with a model, a recorder and no keys."""
-    with serve(record_dir=record_dir) as url:
+    with serving_stubs.running(record_dir=record_dir) as url:
         yield url
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from food_data import recordings
+from tests.serving_stubs import running
 
 pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -57,8 +58,8 @@ def test_the_midpoint_takes_the_whole_arrow_along_and_not_out_of_the_photo(
     assert (x2 - x1, y2 - y1) == pytest.approx((before[2] - before[0], before[3] - before[1]))
 
 
-def test_without_a_recorder_the_button_says_why_it_is_off(open_page, serve, predict):
-    with serve() as url:
+def test_without_a_recorder_the_button_says_why_it_is_off(open_page, predict):
+    with running() as url:
         page = open_page(url)
         predict(page)
         drag(page, "end", 40, 40)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests import serving_stubs, uncertainty_stubs
+from tests.serving_stubs import running
 
 pytestmark = pytest.mark.slow
 
@@ -50,10 +51,10 @@ def test_what_is_drawn_and_stated_is_what_the_json_says(page, predict, arrow, ph
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.2, None], ids=["asks", "acts", "never asks"])
-def test_a_calibrated_servers_verdict_and_region(threshold, serve, open_page, choose):
+def test_a_calibrated_servers_verdict_and_region(threshold, open_page, choose):
     """The stub's doubt is 0.99 * 26 / 256 = 0.101."""
     known = uncertainty_stubs.calibration(threshold=threshold)
-    with serve(uncertainty_stubs.TokenModel, calibration=known) as url:
+    with running(uncertainty_stubs.TokenModel(), calibration=known) as url:
         page = open_page(url)
         page.get_by_text("Options").click()
         page.get_by_label("Samples").select_option("none")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.serving_stubs import running
+
 pytestmark = pytest.mark.slow
 KEY = "s3cret-key-of-the-lab"
 
@@ -17,16 +19,16 @@ def ask(page):
     page.get_by_role("button", name="Predict").click()
 
 
-def test_no_model_is_said_before_anybody_asks(open_page, serve, choose):
-    with serve(model=None) as url:
+def test_no_model_is_said_before_anybody_asks(open_page, choose):
+    with running(model=None) as url:
         page = open_page(url)
         page.get_by_text("No model is loaded: nothing can be predicted yet").wait_for()
         choose(page)
         assert page.get_by_role("button", name="Predict").is_disabled()
 
 
-def test_a_file_that_is_no_picture_and_a_picture_that_is_refused(open_page, serve, choose, photo):
-    with serve(max_pixels=1000) as url:
+def test_a_file_that_is_no_picture_and_a_picture_that_is_refused(open_page, choose, photo):
+    with running(max_pixels=1000) as url:
         page = open_page(url)
         file = {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"}
         page.locator("#file-input").set_input_files(file)
@@ -55,8 +57,8 @@ def test_the_network_is_down_and_comes_back(page, choose, arrow):
     assert len(arrow(page)) == 4 and page.locator("#error").is_hidden()
 
 
-def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, serve, choose, arrow):
-    with serve(api_keys={"robot": KEY}) as url:
+def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, choose, arrow):
+    with running(api_keys={"robot": KEY}) as url:
         page = open_page(url)
         page.get_by_text("An API key is needed").wait_for()
         assert page.locator("#api-key").evaluate("field => field === document.activeElement")
@@ -77,8 +79,8 @@ def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, serve,
         other.get_by_text("An API key is needed").wait_for()
 
 
-def test_a_rate_limit_counts_down(open_page, serve, choose):
-    with serve(requests_per_minute=60) as url:
+def test_a_rate_limit_counts_down(open_page, choose):
+    with running(requests_per_minute=60) as url:
         page = open_page(url)
         page.get_by_text("Model stub-1").wait_for()
         choose(page)
@@ -94,8 +96,8 @@ def test_a_rate_limit_counts_down(open_page, serve, choose):
         assert "Try again in " in text or "Try again now." in text
 
 
-def test_a_server_without_samples_still_gives_the_arrow(open_page, serve, choose, arrow):
-    with serve(batch=False) as url:
+def test_a_server_without_samples_still_gives_the_arrow(open_page, choose, arrow):
+    with running(batch=False) as url:
         page = open_page(url)
         choose(page)
         ask(page)

@@ -22,7 +22,6 @@ STRUCTURE = (
     "DropoutSettings.transformer_feed_forward = 0.4",
     small_model.CROSS_ENTROPY,
 )
-SIDE = 4
 
 
 @pytest.fixture(scope="module")
@@ -123,70 +122,35 @@ def test_an_export_is_kept_found_again_and_made_anew_if_it_is_damaged(
     bias.assign(bias - 1e-6)
 
 
-def features_of(row, alone):
-    """The first pixel, times the factors; negative if the picture was not alone."""
-    image, _, *factors = row
-    value = image[:, 0, 0, :1].astype(np.float32) * np.prod(list(factors) or [1])
-    return ((value if alone else -value)[:, :, np.newaxis],)
-
-
-def by_hand(features=features_of):
-    """A network without distributions; the factors of samples are 0, 1, 2 .. plus the seed."""
-
-    def answer(inputs, alone):
-        found = inputs[0][:, 0]
-        return np.repeat(found, 4, axis=1), found
-
-    def factors(inputs, alone):
-        seed, count = inputs
-        return (np.arange(count, dtype=np.float32)[:, np.newaxis] + seed[0],)
-
-    def sampler(inputs, alone):
-        return (np.repeat(inputs[0][:, 0], 4, axis=1).reshape(inputs[1], -1, 4),) * 2
-
-    stages = {"features": features, "answer": answer, "factors": factors, "sampler": sampler}
-    functions = types.SimpleNamespace(
-        image_shape=(SIDE, SIDE, 3), action_coding="endpoints", has_distributions=False
-    )
-    return engines.Engine("stub", stages, functions)
-
-
-def pictures(*values):
-    image = np.zeros((len(values), SIDE, SIDE, 3), np.uint8)
-    image[:, 0, 0, 0] = values
-    return image, np.zeros((len(values), 512), np.float32)
-
-
 def test_only_a_picture_that_is_alone_gets_every_core():
-    np.testing.assert_array_equal(by_hand().forward(*pictures(3, 7))[:, 0], [-3, -7])
     inside, go_on = threading.Event(), threading.Event()
 
-    def held(row, alone):
-        if row[0][0, 0, 0, 0] == 1:
+    def features(row, alone):
+        """The first pixel, negative if the picture was not alone; 1 waits."""
+        value = row[0][:, :1, :1, 0].astype(np.float32)
+        if value == 1:
             inside.set()
             assert go_on.wait(30)
-        return features_of(row, alone)
+        return (value if alone else -value,)
 
-    engine = by_hand(held)
+    stages = {"features": features, "answer": lambda row, alone: (row[0][:, 0],) * 2}
+    known = {"action_coding": "endpoints", "has_distributions": False}
+    functions = types.SimpleNamespace(image_shape=(4, 4, 3), **known)
+    engine = engines.Engine("stub", stages, functions)
+
+    def ask(*values):
+        image = np.zeros((len(values), 4, 4, 3), np.uint8) + np.reshape(values, (-1, 1, 1, 1))
+        return engine.forward(image.astype(np.uint8), np.zeros((len(values), 512)))[:, 0].tolist()
+
+    assert ask(3, 7) == [-3, -7]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        first = pool.submit(engine.forward, *pictures(1))
-        assert inside.wait(30)
-        assert engine.forward(*pictures(5))[0, 0] == -5
+        first = pool.submit(ask, 1)
+        assert inside.wait(30) and ask(5) == [-5]
         go_on.set()
-        assert first.result()[0, 0] == 1
-    assert engine.forward(*pictures(5))[0, 0] == 5
-
-
-def test_samples_by_hand():
-    """Sample s of picture b is row 2 s + b, so its factor is 10 + 2 s + b."""
-    engine = by_hand()
-    full = engine.forward(*pictures(1, 100), dropout="full", num_samples=3, seed=10)
-    np.testing.assert_array_equal(-full[..., 0], [[10, 1100], [12, 1300], [14, 1500]])
-    head = engine.forward(*pictures(3), dropout="head", num_samples=2, seed=1)
-    np.testing.assert_array_equal(head[..., 0], [[3], [3]])
-    assert engine.forward(*pictures(1, 2), dropout="full", seed=3).shape == (2, 4)
+        assert first.result() == [1]
+    assert ask(5) == [5]
     with pytest.raises(ValueError, match="loss_type 'cross_entropy'"):
-        engine.forward_with_distributions(*pictures(1))
+        engine.forward_with_distributions(None, None)
 
 
 @pytest.mark.slow

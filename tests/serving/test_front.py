@@ -14,7 +14,7 @@ import time
 import pytest
 import requests
 
-from serving import app, front
+from serving import front
 from tests import serving_stubs
 from tests.serving import test_server
 
@@ -26,15 +26,13 @@ WHOLE = json.dumps(test_server.BODY)
 
 
 @pytest.fixture
-def serve(tmp_path, monkeypatch):
+def serve(monkeypatch):
     """A context: the address of a server with the given settings and bounds."""
-    store = serving_stubs.embedding_store_of(tmp_path)
 
     def start(bounds=(), **options):
         for name, value in dict(bounds).items():
             monkeypatch.setattr(front, name, value)
-        stub = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
-        return serving_stubs.serve(app.create_app(stub, front.ServerSettings(**options)))
+        return serving_stubs.running(**options)
 
     return start
 

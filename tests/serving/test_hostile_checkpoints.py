@@ -57,38 +57,25 @@ def server(small_checkpoint_dir, tmp_path_factory):
         assert process.poll() is None
 
 
-def configuration(text):
-    """More lines of its config.gin."""
+def exchange(pattern, make):
+    """The content of one file; FOLDER in it is that above the checkpoints."""
 
     def write(folder):
-        with (folder / "config.gin").open("a") as file:
-            file.write("\n" + text.format(folder=folder.parents[1]))
+        (path,) = folder.glob(pattern)
+        content = make(path.read_bytes())
+        path.write_bytes(content.replace(b"FOLDER", str(folder.parents[1]).encode()))
 
     return write
+
+
+def configuration(text):
+    """More lines of its config.gin."""
+    return exchange("config.gin", lambda data: data + f"\n{text}".encode())
 
 
 def change(name, **changes):
     """Entries of a JSON file of the checkpoint."""
-
-    def write(folder):
-        content = json.loads((folder / name).read_text())
-        (folder / name).write_text(json.dumps({**content, **changes}))
-
-    return write
-
-
-def write(name, content):
-    return lambda folder: (folder / name).write_bytes(content)
-
-
-def exchange(pattern, make):
-    """The content of one file."""
-
-    def write(folder):
-        (path,) = folder.glob(pattern)
-        path.write_bytes(make(path.read_bytes()))
-
-    return write
+    return exchange(name, lambda data: json.dumps({**json.loads(data), **changes}).encode())
 
 
 class Touch:
@@ -115,7 +102,7 @@ DYNAMIC = "from __gin__ import dynamic_registration\nimport payload\n"
 BROUGHT = {
     "import": configuration("import payload"),
     "import of a part": configuration("from payload import run"),
-    "include": configuration("include '{folder}/other.gin'"),
+    "include": configuration("include 'FOLDER/other.gin'"),
     "call": configuration(LAYERS + "@payload.run()"),
     "macro that calls": configuration(f"a = @payload.run()\n{LAYERS}%a"),
     "dynamic registration": configuration(f"{DYNAMIC}{LAYERS}@payload.run()"),
@@ -125,13 +112,12 @@ BROUGHT = {
     "macros of macros": configuration("\n".join([*MACROS, f"{LAYERS}%m11"])),
     "name out of the folder": change("metadata.json", checkpoint="../../other"),
     "name of the root": change("metadata.json", checkpoint="/etc/passwd"),
-    "deep metadata": write("metadata.json", DEEP.encode()),
-    "no JSON": write("metadata.json", b"\xff\xfe\x00"),
+    "deep metadata": exchange("metadata.json", lambda data: DEEP.encode()),
+    "no JSON": exchange("metadata.json", lambda data: b"\xff\xfe\x00"),
     "framing of a thousand looks": change("metadata.json", framing={"passes": "a" * 100_000}),
     "pairs that are no pairs": change("metadata.json", trained_pairs=[[{"a": 1}, DEEP]]),
-    "deep calibration": write("uncertainty.json", DEEP.encode()),
-    "calibration of nothing": write("uncertainty.json", b"{}"),
-    "calibration with infinity": write("uncertainty.json", b'{"format_version": Infinity}'),
+    "deep calibration": lambda folder: (folder / "uncertainty.json").write_text(DEEP),
+    "calibration of nothing": lambda folder: (folder / "uncertainty.json").write_text("{}"),
     "index of noise": exchange("best_checkpoint-*.index", lambda data: b"\x80" * len(data)),
     "index cut off": exchange("best_checkpoint-*.index", lambda data: data[: len(data) // 2]),
     "data cut off": exchange("best_checkpoint-*.data-*", lambda data: data[: len(data) // 2]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 
 import numpy as np
@@ -23,9 +22,10 @@ SEEN = {"image": IMAGE, **ASKED}
 
 
 @contextlib.contextmanager
-def running(store, model=None, rt1=None, **limits):
+def running(model=None, rt1=None, **limits):
     """A server with both protocols; yields its address, the gateway and the service."""
-    predictor = serving_stubs.predictor_of(model or serving_stubs.MarkerModel(), store)
+    model = model or serving_stubs.MarkerModel()
+    predictor = serving_stubs.predictor_of(model, serving_stubs.store())
     application = app.create_app(predictor, front.ServerSettings(**limits))
     port = serving_stubs.free_port()
     with (
@@ -36,14 +36,9 @@ def running(store, model=None, rt1=None, **limits):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return serving_stubs.embedding_store_of(tmp_path_factory.mktemp("embeddings"))
-
-
-@pytest.fixture(scope="module")
-def plain(store):
+def plain():
     """Address and gateway of a server that nothing changes."""
-    with running(store) as (url, gateway, _):
+    with running() as (url, gateway, _):
         yield url, gateway
 
 
@@ -68,12 +63,14 @@ def test_answers_are_those_of_predict_bit_for_bit(plain):
     assert answer["server_timing"]["prev_total_ms"] > 0
 
 
-def test_an_episode_keeps_its_model_through_an_exchange(store):
-    with running(store) as (_, gateway, service):
+def test_an_episode_keeps_its_model_through_an_exchange():
+    with running() as (_, gateway, service):
         old = client_of(gateway)
         old.infer(SEEN)
         constant = serving_stubs.ConstantModel([0.1, 0.2, 0.3, 0.4])
-        service.current = serving_stubs.predictor_of(constant, store, version="stub-2")
+        service.current = serving_stubs.predictor_of(
+            constant, serving_stubs.store(), version="stub-2"
+        )
         assert old.infer(SEEN)["model_version"] == "stub-1"
         assert client_of(gateway).infer(SEEN)["model_version"] == "stub-2"
         assert old.infer({**SEEN, "reset": True})["model_version"] == "stub-2"
@@ -95,9 +92,9 @@ class Counting:
         return {"world_vector": vector, "terminate_episode": np.int32([1, 0, 0])}, state + 1
 
 
-def test_every_connection_has_a_window_of_its_own(store):
+def test_every_connection_has_a_window_of_its_own():
     image, embedding = np.zeros((2, 2, 3), np.uint8), np.zeros(512, np.float32)
-    with running(store, rt1=Counting()) as (_, gateway, _):
+    with running(rt1=Counting()) as (_, gateway, _):
         clients = [client_of(gateway) for _ in range(2)]
         for step in range(1, 21):
             for number, client in enumerate(clients):
@@ -137,9 +134,9 @@ def test_bad_messages_are_answered_in_words_and_the_session_goes_on(plain):
         assert msgpack_numpy.unpackb(connection.recv())["actions"].shape == (1, 4)
 
 
-def test_keys_limits_and_sizes_are_those_of_http(store):
+def test_keys_limits_and_sizes_are_those_of_http():
     limits = {"api_keys": {"robot": "secret"}, "requests_per_minute": 3, "max_body_bytes": 300_000}
-    with running(store, **limits) as (_, gateway, _):
+    with running(**limits) as (_, gateway, _):
         assert requests.get(f"http://127.0.0.1:{gateway.port}/healthz").text == "OK\n"
         for key in (None, "wrong"):
             with pytest.raises(websockets.exceptions.InvalidStatus, match="401"):
@@ -153,10 +150,10 @@ def test_keys_limits_and_sizes_are_those_of_http(store):
             client.infer({**SEEN, "image": np.zeros((400, 400, 3), np.uint8)})
 
 
-def test_sessions_have_a_cap_and_end_when_nobody_speaks(store, monkeypatch):
+def test_sessions_have_a_cap_and_end_when_nobody_speaks(monkeypatch):
     monkeypatch.setattr(openpi, "MAX_SESSIONS", 1)
     monkeypatch.setattr(openpi, "IDLE_S", 1.0)
-    with running(store) as (_, gateway, _):
+    with running() as (_, gateway, _):
         # What never becomes a websocket takes no session.
         assert requests.get(f"http://127.0.0.1:{gateway.port}/").status_code == 426
         first = client_of(gateway)
@@ -169,29 +166,6 @@ def test_sessions_have_a_cap_and_end_when_nobody_speaks(store, monkeypatch):
         client_of(gateway).infer(SEEN)
 
 
-def test_a_full_line_refuses_websockets_too(store):
-    began, may_go = threading.Event(), threading.Event()
-
-    class Slow(serving_stubs.MarkerModel):
-        def forward(self, *inputs, **sampling):
-            began.set()
-            may_go.wait(30)
-            return super().forward(*inputs, **sampling)
-
-    with running(store, model=Slow(), max_waiting=1) as (_, gateway, service):
-        asking = [
-            threading.Thread(target=client_of(gateway).infer, args=(dict(SEEN),)) for _ in range(2)
-        ]
-        try:
-            asking[0].start()
-            assert began.wait(30)  # Before it begins it takes the one place in the line itself.
-            asking[1].start()
-            deadline = time.monotonic() + 30
-            while len(service.line) < 1 and time.monotonic() < deadline:
-                time.sleep(0.01)
-            with pytest.raises(RuntimeError, match="busy"):
-                client_of(gateway).infer(SEEN)
-        finally:
-            may_go.set()
-            for thread in asking:
-                thread.join()
+def test_a_full_line_refuses_websockets_too():
+    with running(max_waiting=0) as (_, gateway, _), pytest.raises(RuntimeError, match="busy"):
+        client_of(gateway).infer(SEEN)
