@@ -43,7 +43,7 @@ def build(
         manifest = embedding_store.read_manifest(file)
         for pair, entry in embedding_store.entries_by_pair(manifest).items():
             pairs[pair] = {key: entry[key] for key in entry if key.endswith("_variants")}
-    empty = embedding_store.new_manifest(encoder.name, encoder.version, [])
+    empty = {"encoder": encoder.name, "encoder_version": encoder.version, "entries": []}
     _write(directory, empty, {}, pairs, encoder)
     return sorted(pairs)
 

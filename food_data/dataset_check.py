@@ -96,7 +96,7 @@ def check_file(
     report, arrays, is_folder = CheckReport(), {}, os.path.isdir(path)
     with report.catching():
         if is_folder:
-            arrays = npz_dataset.present(dataset or rlds.read_food(path))
+            arrays = npz_dataset.present(dataset or rlds.read_dataset(path))
         else:
             arrays = npz_dataset.open_npz(path)
             if dataset is not None and arrays["images"].offset is None:

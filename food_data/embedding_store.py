@@ -41,20 +41,6 @@ class UnknownInstructionError(vocabulary.UnknownNameError):
     """A pair of action and food that has no embedding; the message lists near names."""
 
 
-def new_manifest(
-    encoder: str | None, version: str | None, entries: Iterable[Entry]
-) -> dict[str, object]:
-    """What `manifest.json` is to hold; two encoders of one name and version give equal vectors."""
-    return {
-        "format_version": 1,
-        "encoder": encoder,
-        "encoder_version": version,
-        "dimension": policy_specs.EMBEDDING_SIZE,
-        "instruction_template": None if encoder is None else vocabulary.INSTRUCTION_TEMPLATE,
-        "entries": list(entries),
-    }
-
-
 def new_entry(action: str, food: str, text: str | None, file: str | None = None) -> Entry:
     """The manifest's entry of a pair and the text that was encoded; `save` fills in the SHA-256."""
     file = file or f"{action}_{food}.npy"
@@ -111,7 +97,8 @@ class EmbeddingStore:
     """
 
     def __init__(self, vectors: Mapping[Pair, np.ndarray], manifest: Mapping[str, object]) -> None:
-        """Vectors float32 [512] of unit norm, of the manifest's pairs."""
+        """Vectors float32 [512] of unit norm, of the pairs of the manifest's `entries`; it has
+        `encoder` and `encoder_version`, too: what they name gives equal vectors."""
         self.manifest, self._vectors = dict(manifest), vectors
         self._entries = entries_by_pair(self.manifest)
         names: dict[str, dict[str, list[str]]] = {"action": {}, "food": {}}
@@ -136,9 +123,11 @@ class EmbeddingStore:
             )
         path = directory / MANIFEST_FILE
         try:
-            is_ours = path.is_file()
-            entries = _entries_of_files(files)
-            manifest = read_manifest(path) if is_ours else new_manifest(None, None, entries)
+            if is_ours := path.is_file():
+                manifest = read_manifest(path)
+            else:
+                manifest = {"encoder": None, "encoder_version": None}
+                manifest["entries"] = list(_entries_of_files(files))
         except vocabulary.UnknownNameError as error:
             raise ValueError(f"{directory}: {error}") from error
         store = cls({}, manifest)
@@ -193,8 +182,10 @@ class EmbeddingStore:
         files = {entry["file"] for entry in entries}
         atomic_files.sync(*(directory / name for name in files), directory)
         with atomic_files.replace_file(path) as file:
-            text = json.dumps({**self.manifest, "entries": entries}, indent=1)
-            file.write(f"{text}\n".encode())
+            manifest = {**self.manifest, **_VERSIONS, "entries": entries}
+            if manifest["encoder"] is not None:
+                manifest["instruction_template"] = vocabulary.INSTRUCTION_TEMPLATE
+            file.write(f"{json.dumps(manifest, indent=1)}\n".encode())
         for name in {entry["file"] for entry in old} - files:
             (directory / name).unlink(missing_ok=True)
 

@@ -13,10 +13,8 @@ than the photo, all of the photo is there, on black as in a letterbox.
 
 A worked example, 640 x 480, letterbox, `fast`: the answer to the whole photo has its midpoint at
 the pixel (600, 240). The second pass looks at columns 256..640 and rows 48..432, 384 pixels a side.
-If it answers (448, 240), the third looks at columns 336..560 and rows 128..352, 224 a side.
-
-Tight crops of food that fills the picture hurt, so a motion that is long for the next crop ends the
-looking: one of 200 pixels is longer than `max_extent` (0.5) times 384.
+If it answers (448, 240), the third looks at columns 336..560 and rows 128..352. A motion that is
+long for the next crop ends the looking: 200 pixels are more than `max_extent` (0.5) times 384.
 """
 
 from __future__ import annotations
@@ -59,10 +57,8 @@ class Framing:
         return self if passes is None else dataclasses.replace(self, passes=passes)
 
 
-@gin.configurable("Framing")
-def configured(passes: str = "one", max_extent: float = Framing.max_extent) -> Framing:
-    """What a new checkpoint gets into its metadata.json: bind `Framing.passes`, `.max_extent`."""
-    return Framing(passes, max_extent)
+# What a new checkpoint gets into its metadata.json: bind `Framing.passes`, `.max_extent`.
+configured = gin.external_configurable(Framing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +71,8 @@ class View:
     @property
     def crop(self) -> tuple[float, float, float, float]:
         """The part of the photo in it: x1, y1, x2, y2 in 0..1 of its width and height."""
-        size = np.array([self.placement.width, self.placement.height], np.float64)
-        corners = self.placement.to_picture(np.array([[0.0, 0.0], [1.0, 1.0]])) / size
+        size = self.placement.width, self.placement.height
+        corners = self.placement.to_picture([[0.0, 0.0], [1.0, 1.0]]) / size
         return tuple(np.clip(corners, 0.0, 1.0).ravel().tolist())
 
 
@@ -141,9 +137,7 @@ def crop(
     # What is longer than the photo is cut off, so that part's letterbox is as wide as the crop.
     mode = "stretch" if first.mode == "stretch" else "letterbox"
     square, placed = image_placement.place(photo[lows[1] : highs[1], lows[0] : highs[0]], mode)
-    scale = np.array([placed.scale_x, placed.scale_y])
-    offset = [placed.offset_x, placed.offset_y] - lows * scale
-    moved = (*(scale * ratio).tolist(), *offset.tolist())
+    moved = tuple(placed.scale * ratio), tuple(placed.offset - lows * placed.scale)
     return View(square, image_placement.Placement(first.mode, first.width, first.height, *moved))
 
 
@@ -152,12 +146,10 @@ def relative(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Factors and shifts, float64 [N, 2] each (x, y), that take coordinates of N views to those of
     the first pass's squares: coordinate * factor + shift; 1 and 0 where the two are the same."""
-    (scales, offsets), (first_scales, first_offsets) = (
-        np.array([[(p.scale_x, p.scale_y), (p.offset_x, p.offset_y)] for p in one]).swapaxes(0, 1)
-        for one in (views, firsts)
-    )
-    factors = first_scales / scales
-    return factors, (first_offsets - offsets * factors) / policy_specs.IMAGE_SIZE
+    scales, firsts_scales = (np.array([one.scale for one in some]) for some in (views, firsts))
+    offsets, firsts_offsets = (np.array([one.offset for one in some]) for some in (views, firsts))
+    factors = firsts_scales / scales
+    return factors, (firsts_offsets - offsets * factors) / policy_specs.IMAGE_SIZE
 
 
 class Voted:

@@ -240,20 +240,18 @@ class Placement:
     mode: str  # of `MODES`
     width: int  # of the picture, pixels
     height: int
-    scale_x: float  # model pixels per picture pixel
-    scale_y: float
-    offset_x: float  # the picture's top left corner in model pixels; negative in a crop
-    offset_y: float
+    scale: tuple[float, float]  # (x, y), model pixels per picture pixel
+    offset: tuple[float, float]  # the picture's top left corner in model pixels; may be negative
 
     def to_model(self, points: np.ndarray) -> np.ndarray:
         """Picture pixels [N, 2] (x, y) -> model coordinates [N, 2]; outside 0..1 if cut off."""
-        scale, offset = (self.scale_x, self.scale_y), (self.offset_x, self.offset_y)
-        return (np.asarray(points, np.float64) * scale + offset) / policy_specs.IMAGE_SIZE
+        pixels = np.asarray(points, np.float64) * self.scale + self.offset
+        return pixels / policy_specs.IMAGE_SIZE
 
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """Model coordinates [N, 2] in 0..1 -> picture pixels float64 [N, 2] (x, y)."""
-        scale, offset = (self.scale_x, self.scale_y), (self.offset_x, self.offset_y)
-        return (np.asarray(points, np.float64) * policy_specs.IMAGE_SIZE - offset) / scale
+        pixels = np.asarray(points, np.float64) * policy_specs.IMAGE_SIZE
+        return (pixels - self.offset) / self.scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,7 +299,7 @@ def place(
         part = _resize(image, new_width, new_height)
         square[top : top + new_height, left : left + new_width] = part
         scales = np.array([new_width / width, new_height / height])
-    return square, Placement(mode, *size, *(scales * ratio).tolist(), float(left), float(top))
+    return square, Placement(mode, *size, tuple(scales * ratio), (float(left), float(top)))
 
 
 def _crop_start(length: int, side: int, keep: np.ndarray | None) -> int:

@@ -18,7 +18,6 @@ y2 in 0..1, "skewering cherry tomato" as its task, and `source`; all lie in one 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import os
@@ -26,7 +25,6 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
 try:
@@ -55,19 +53,10 @@ _FEATURES: dict[str, tuple[str, Sequence[int], list[str] | None]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Episode:
-    """An episode of T frames."""
-
-    index: int
-    tasks: list[str]  # the instruction of each frame
-    columns: dict[str, np.ndarray]  # feature -> [T, ...], numbers float64 or int64
-    images: list[bytes]  # files; of a film PNG
-
-
 class Dataset:
-    """A data set in v3.0 or v2.1; iterating over it reads one episode after the other. `info` is
-    that of `info.json`, `image_shape` [H, W, 3] of the pictures of the `camera`."""
+    """A data set in v3.0 or v2.1; iterating over it reads one episode of T frames after the other:
+    feature -> array [T, ...], "task" and "image" -> lists of T texts and files (of films PNG).
+    `info` is that of `info.json`, `image_shape` [H, W, 3] of the pictures of the `camera`."""
 
     def __init__(self, directory: str | os.PathLike[str], camera: str | None = None) -> None:
         """Reads what is in `meta`. Raises OSError, ValueError if it is absent, of another version,
@@ -125,11 +114,12 @@ class Dataset:
             raise ValueError(f"{self.folder}: {key} of info.json leads out of the folder: {path}")
         return self.folder / path
 
-    def __iter__(self) -> Iterator[Episode]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         """Raises OSError, ValueError, which name the file and the episode."""
-        features, opened, table = self.info["features"], None, None
-        is_film = features[self.camera]["dtype"] == "video"
-        wanted = [key for key in (*_READ, *([] if is_film else [self.camera])) if key in features]
+        opened, table = None, None
+        kinds = {key: one["dtype"] for key, one in self.info["features"].items()}
+        read = {*_READ, self.camera}  # Films are no columns.
+        wanted = [key for key, kind in kinds.items() if key in read and kind != "video"]
         for row in self._rows:
             path = self._path("data_path", row, "data")
             if path != opened:
@@ -137,11 +127,10 @@ class Dataset:
             try:
                 yield self._episode(row, table)
             except (KeyError, ValueError) as error:
-                where = f"{path}: episode {row['episode_index']}"
-                absent = "absent: " * isinstance(error, KeyError)
-                raise ValueError(f"{where}: {absent}{error}") from error
+                text = f"absent: {error}" if isinstance(error, KeyError) else str(error)
+                raise ValueError(f"{path}: episode {row['episode_index']}: {text}") from error
 
-    def _episode(self, row: Mapping[str, Any], table: pa.Table) -> Episode:
+    def _episode(self, row: Mapping[str, Any], table: pa.Table) -> dict[str, Any]:
         frames = np.flatnonzero(np.asarray(table["episode_index"]) == row["episode_index"])
         if not len(frames) or len(frames) != row["length"]:
             raise ValueError(f"expected {row['length']} frames, got {len(frames)}.")
@@ -159,8 +148,8 @@ class Dataset:
         if sizes != {self.image_shape[1::-1]}:
             raise ValueError(f"expected pictures of {self.image_shape}, got {sizes}.")
         tasks = [self._tasks[number] for number in columns["task_index"]]
-        columns = {key: np.array(values) for key, values in columns.items()}
-        return Episode(row["episode_index"], tasks, columns, images)
+        arrays = {key: np.array(values) for key, values in columns.items()}
+        return arrays | {"task": tasks, "image": images}
 
 
 def _table(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -184,7 +173,7 @@ def _film_frames(path: pathlib.Path, times_s: list[float], tolerance_s: float) -
             for frame in container.decode(stream):
                 late_s = frame.time - times_s[len(found)]
                 if abs(late_s) <= tolerance_s:
-                    found.append(_png(frame.to_ndarray(format="rgb24")))
+                    found.append(rlds.png(frame.to_ndarray(format="rgb24")))
                 if late_s > tolerance_s or len(found) == len(times_s):
                     break
     except (av.FFmpegError, IndexError) as error:
@@ -192,10 +181,6 @@ def _film_frames(path: pathlib.Path, times_s: list[float], tolerance_s: float) -
     if len(found) < len(times_s):
         raise ValueError(f"{path}: expected a frame at {times_s[len(found)]:.3f} s, got none.")
     return found
-
-
-def _png(image: np.ndarray) -> bytes:
-    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
 
 
 def food_pictures(dataset: Dataset) -> list[annotations.LabelledPicture]:
@@ -209,14 +194,17 @@ def food_pictures(dataset: Dataset) -> list[annotations.LabelledPicture]:
         )
     size, name, pictures = dataset.image_shape[1::-1], dataset.folder.resolve().name, []
     for episode in dataset:
-        axes = episode.columns[_ACTION].reshape(-1, 2, 2) * size
-        sources = [f"{name}/episode_{episode.index:06d}"] * len(axes)
-        sources = episode.columns.get("source", sources)
-        for frame, file in enumerate(episode.images):
-            labelled = annotations.LabelledObject(episode.tasks[frame], axes[frame])
-            where = dataset.folder / f"episode {episode.index}, frame {frame}"
-            one = (where, str(sources[frame]), size, (labelled,), None)
-            pictures.append(annotations.LabelledPicture(*one, functools.partial(bytes, file)))
+        axes, numbers = episode[_ACTION].reshape(-1, 2, 2) * size, episode["episode_index"]
+        for frame, (number, task, file) in enumerate(
+            zip(numbers, episode["task"], episode["image"])
+        ):
+            labelled = annotations.LabelledObject(task, axes[frame])
+            where = dataset.folder / f"episode {number}, frame {frame}"
+            source = (
+                episode["source"][frame] if "source" in episode else f"{name}/episode_{number:06d}"
+            )
+            one = (where, str(source), size, (labelled,), None, functools.partial(bytes, file))
+            pictures.append(annotations.LabelledPicture(*one))
     return pictures
 
 
@@ -244,15 +232,15 @@ def write_shards(
             "by build_dataset.py from_lerobot."
         )
 
-    def values(episode: Episode) -> dict[str, Any]:
-        number = len(episode.images)
+    def values(episode: dict[str, Any]) -> dict[str, Any]:
+        number = len(episode["image"])
         actions = {key: np.zeros((number, size)) for key, size in sizes.items()}
         actions["terminate_episode"] = np.eye(3)[[1] * (number - 1) + [0]]
-        actions |= zip(action_order, np.split(episode.columns[_ACTION], ends[:-1], axis=1))
+        actions |= zip(action_order, np.split(episode[_ACTION], ends[:-1], axis=1))
         return {
-            rlds.IMAGE: episode.images,
-            rlds.EMBEDDING: np.stack([encode(task) for task in episode.tasks]),
-            text_key: episode.tasks,
+            rlds.IMAGE: episode["image"],
+            rlds.EMBEDDING: np.stack([encode(task) for task in episode["task"]]),
+            text_key: episode["task"],
             **{f"steps/action/{key}": one for key, one in actions.items()},
             **rlds.step_values(number),
         }
@@ -271,9 +259,9 @@ def write_shards(
 
 def write_food(dataset: npz_dataset.FoodDataset, directory: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a food data set as LeRobot v3.0 into a new folder and returns it. Raises OSError, and
-    ValueError without actions and foods."""
-    if dataset.action_names is None or dataset.food_types is None or not len(dataset):
-        raise ValueError("expected samples with action_names and food_types, to name their tasks.")
+    ValueError without names."""
+    if any(getattr(dataset, name) is None for name in npz_dataset.NAME_ARRAYS) or not len(dataset):
+        raise ValueError(f"expected samples with {', '.join(npz_dataset.NAME_ARRAYS)}.")
     pairs = zip(dataset.action_names.tolist(), dataset.food_types.tolist())
     texts = [vocabulary.instruction_text(*pair) for pair in pairs]
     tasks = {text: number for number, text in enumerate(dict.fromkeys(texts))}
@@ -314,7 +302,7 @@ def write_food(dataset: npz_dataset.FoodDataset, directory: str | os.PathLike[st
         parquet.write_table(pa.table(episodes), folder / "meta" / "episodes" / _ROWS)
         parquet.write_table(table, folder / "meta" / "tasks.parquet")
         numbers = np.array([tasks[text] for text in texts])
-        pixels = _write_frames(dataset, folder / "data" / _ROWS, final.name, numbers)
+        pixels = _write_frames(dataset, folder / "data" / _ROWS, numbers)
         stats = {
             _IMAGE: _statistics(np.arange(256)[:, np.newaxis] / 255, pixels, (3, 1, 1)),
             _ACTION: _statistics(dataset.actions, np.ones(dataset.actions.shape), (4,)),
@@ -344,16 +332,13 @@ def _statistics(values: np.ndarray, weights: np.ndarray, shape: tuple[int, ...])
 
 
 def _write_frames(
-    dataset: npz_dataset.FoodDataset, path: pathlib.Path, name: str, tasks: np.ndarray
+    dataset: npz_dataset.FoodDataset, path: pathlib.Path, tasks: np.ndarray
 ) -> np.ndarray:
     """Writes the rows of frames; how often each channel has each value, [256, 3]."""
     kinds = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.string()}
     kinds["image"] = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     own = {key: kinds[dtype] for key, (dtype, _, _) in _FEATURES.items()}
     own[_ACTION] = pa.list_(pa.float32(), policy_specs.NUM_COORDINATES)
-    sources = dataset.sources
-    if sources is None:
-        sources = np.array([f"{name}/{row:06d}" for row in range(len(dataset))])
     pixels = np.zeros((256, 3), np.int64)
     with parquet.ParquetWriter(path, schema := pa.schema(own)) as writer:
         for start in range(0, len(dataset), _BLOCK_ROWS):
@@ -361,11 +346,11 @@ def _write_frames(
             block = np.arange(start, start + len(images))
             columns = {
                 _IMAGE: [
-                    {"bytes": _png(image), "path": f"{row:06d}.png"}
+                    {"bytes": rlds.png(image), "path": f"{row:06d}.png"}
                     for row, image in zip(block, images)
                 ],
                 _ACTION: list(dataset.actions[block]),
-                "source": sources[block].tolist(),
+                "source": dataset.sources[block].tolist(),
                 "timestamp": np.zeros(len(block), np.float32),
                 "frame_index": block * 0,
                 "episode_index": block,

@@ -4,10 +4,6 @@ An .npz is a zip of .npy files. `np.savez` stores them as they are, so the numbe
 in one piece of the file and can be mapped. Example: 100 images are a member "images.npy", whose
 local header takes 30 bytes, 10 for the name and 20 more; the .npy header takes 128. So the first
 pixel is byte 188 of the file. What `np.savez_compressed` wrote is read in chunks.
-
-    with npz_files.open_writer("plates.npz") as writer:  # Blocks of [n, 236, 236, 3], 1000 in all.
-        writer.write_blocks("images", (1000, 236, 236, 3), np.uint8, blocks)
-        writer.write("actions", actions)
 """
 
 from __future__ import annotations

@@ -81,20 +81,6 @@ def step_values(number: int) -> dict[str, np.ndarray]:
     return {_ENDS[0]: steps == 0, **ends, "steps/reward": np.zeros(number)}
 
 
-def _find(directory: str | os.PathLike[str]) -> pathlib.Path:
-    """The folder with `features.json`: this one or the newest version below it."""
-    atomic_files.check_local(directory, "--data_dir")
-    for pattern in (".", "*", "*/*"):
-        found = pathlib.Path(directory).glob(f"{pattern}/{FEATURES_FILE}")
-        versions = {tuple(map(int, re.findall(r"\d+", one.parent.name))): one for one in found}
-        if versions:
-            return versions[max(versions)].parent
-    raise FileNotFoundError(
-        f"{directory}: expected shards (RLDS), got no {FEATURES_FILE}. build_dataset.py shards "
-        "makes shards of an .npz and of a LeRobot data set of a robot."
-    )
-
-
 def _read_features(path: pathlib.Path) -> dict[str, Feature]:
     """Path -> feature. Raises ValueError for kinds that are not read."""
     found: dict[str, Feature] = {}
@@ -146,8 +132,17 @@ class Episodes:
     shards are in `folder`, `features` says what is in an episode, path -> `Feature`."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        """Raises OSError, ValueError if something is missing, of another kind, or broken off."""
-        self.folder = _find(directory)
+        """Of a folder, or of the newest version in it. Raises OSError, ValueError if something is
+        missing, of another kind, or broken off."""
+        atomic_files.check_local(directory, "--data_dir")
+        places = [f"{depth}{FEATURES_FILE}" for depth in ("", "*/", "*/*/")]
+        found = [one.parent for place in places for one in pathlib.Path(directory).glob(place)]
+        if not found:
+            raise FileNotFoundError(
+                f"{directory}: expected shards (RLDS), got no {FEATURES_FILE}. build_dataset.py "
+                "shards makes shards of an .npz and of a LeRobot data set of a robot."
+            )
+        self.folder = max(found, key=lambda one: [*map(int, re.findall(r"\d+", one.name))])
         self.features = _read_features(self.folder / FEATURES_FILE)
         info = read_json(self.folder / INFO_FILE)
         splits = {one["name"]: one for one in info.get("splits", ())}
@@ -231,47 +226,44 @@ class _Images:
 
 def read_dataset(path: str | os.PathLike[str]) -> npz_dataset.FoodDataset:
     """A data set of food: an .npz, or a folder of shards. Raises OSError, ValueError."""
-    return read_food(path) if os.path.isdir(path) else npz_dataset.read_npz(path)
-
-
-def read_food(directory: str | os.PathLike[str]) -> npz_dataset.FoodDataset:
-    """A food data set of shards. Raises OSError, ValueError."""
-    episodes = Episodes(directory)
-    path = episodes.folder / LABELS_FILE
-    if not path.is_file():
+    if not os.path.isdir(path):
+        return npz_dataset.read_npz(path)
+    episodes = Episodes(path)
+    labels = episodes.folder / LABELS_FILE
+    if not labels.is_file():
         text = "these are no samples of food. RT-1 trains on episodes by train.py --data_dir."
         raise ValueError(f"{episodes.folder}: expected {LABELS_FILE}: {text}")
-    with np.load(path, allow_pickle=False) as content:
+    with np.load(labels, allow_pickle=False) as content:
         # `resize` and `format_version` are plain values.
         arrays = {name: one if one.ndim else one.item() for name, one in content.items()}
     return npz_dataset.FoodDataset(images=_Images(episodes), **arrays)
 
 
-def write_food(
-    dataset: npz_dataset.FoodDataset,
-    directory: str | os.PathLike[str],
-    shard_bytes: int = _SHARD_BYTES,
-) -> pathlib.Path:
+def png(image: np.ndarray) -> bytes:
+    """A picture in RGB as a file."""
+    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+
+
+def write_food(dataset: npz_dataset.FoodDataset, directory: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a food data set as shards into a new folder `directory`/1.0.0 and returns it; pictures
     are PNG. Raises OSError."""
     names = {key: getattr(dataset, array) for key, array in _NAMES.items()}
 
     def values(number: int) -> dict[str, Any]:
         """One sample as an episode of one step."""
-        image = np.asarray(dataset.images[number])
         return {
             **{
                 f"episode_metadata/{key}": "" if array is None else str(array[number])
                 for key, array in names.items()
             },
-            IMAGE: cv2.imencode(".png", image[..., ::-1])[1].tobytes(),
+            IMAGE: png(np.asarray(dataset.images[number])),
             EMBEDDING: dataset.embeddings[number],
             _ACTION: dataset.actions[number],
             **step_values(1),
         }
 
     labels = {key: one for key, one in npz_dataset.present(dataset).items() if key != "images"}
-    return write_episodes(directory, _FOOD, map(values, range(len(dataset))), labels, shard_bytes)
+    return write_episodes(directory, _FOOD, map(values, range(len(dataset))), labels)
 
 
 def write_episodes(
@@ -279,7 +271,6 @@ def write_episodes(
     features: Mapping[str, Feature],
     episodes: Iterable[Mapping[str, Any]],
     labels: Mapping[str, Any] | None = None,
-    shard_bytes: int = _SHARD_BYTES,
 ) -> pathlib.Path:
     """Writes episodes, path -> a string, bytes, a list of them, or an array, as shards into a new
     folder `directory`/1.0.0 and returns it; `labels` become `labels.npz`. Raises OSError;
@@ -287,12 +278,12 @@ def write_episodes(
     import tensorflow as tf
 
     name = re.sub(r"\W", "_", pathlib.Path(directory).name).lower()
-    lengths, size, num_bytes = [], shard_bytes, 0
+    lengths, size, num_bytes = [], _SHARD_BYTES, 0
     with atomic_files.new_folder(pathlib.Path(directory) / VERSION) as folder:
         with contextlib.ExitStack() as stack:
             for values in episodes:
                 record = _example(values, features).SerializeToString()
-                if size + len(record) > shard_bytes:
+                if size + len(record) > _SHARD_BYTES:
                     path = folder / f"{name}-train.tfrecord-{len(lengths):05d}"
                     stack.close()
                     writer = stack.enter_context(tf.io.TFRecordWriter(str(path)))
@@ -336,25 +327,22 @@ def _feature_tree(features: Mapping[str, Feature]) -> dict[str, Any]:
     """`features.json` of paths: what TensorFlow Datasets' `builder_from_directory` reads."""
     inner: dict[str, dict[str, Feature]] = {}
     for path, feature in features.items():
-        first, _, rest = path.partition("/")
-        inner.setdefault(first, {})[rest] = feature
+        name, _, rest = path.partition("/")
+        inner.setdefault(name, {})[rest] = feature
     described = {}
     for name, parts in inner.items():
         if "" not in parts:
-            described[name] = _feature_tree(parts)
+            one = _feature_tree(parts)
             if name == "steps":
-                sequence = {"feature": described[name], "length": "-1"}
-                python = _PYTHON + "dataset_feature.Dataset"
-                described[name] = {"pythonClassName": python, "sequence": sequence}
-            continue
-        kind, dtype, shape, encoding = parts[""]
-        python, about = _CLASSES[kind], {}
-        if kind != "text":
-            dimensions = {"dimensions": list(map(str, shape))} if shape else {}
+                sequence, python = {"feature": one, "length": "-1"}, "dataset_feature.Dataset"
+                one = {"pythonClassName": _PYTHON + python, "sequence": sequence}
+        else:
+            kind, dtype, shape, encoding = parts[""]
             key = "encodingFormat" if kind == "image" else "encoding"
-            about = {"dtype": dtype, "shape": dimensions, key: encoding}
-        if kind == "tensor" and not shape:
-            python = "scalar.Scalar"
-        described[name] = {"pythonClassName": _PYTHON + python, kind: about}
+            dimensions = {"dimensions": list(map(str, shape))} if shape else {}
+            about = {"dtype": dtype, "shape": dimensions, key: encoding} if kind != "text" else {}
+            python = "scalar.Scalar" if kind == "tensor" and not shape else _CLASSES[kind]
+            one = {"pythonClassName": _PYTHON + python, kind: about}
+        described[name] = one
     python = _PYTHON + "features_dict.FeaturesDict"
     return {"pythonClassName": python, "featuresDict": {"features": described}}

@@ -5,8 +5,7 @@
         _action:=skewering _food_type:=strawberry
     rosservice call /food_acquisition/acquire          # std_srvs/Trigger
 
-It runs on the Python of ROS (3.8 and newer) with rospy, NumPy and requests, and no message has to
-be compiled: the service answers in JSON.
+It runs on the Python of ROS (3.8 and newer) with rospy, NumPy and requests, and answers in JSON.
 
 | key                  | holds                                                                     |
 |----------------------|---------------------------------------------------------------------------|

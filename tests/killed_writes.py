@@ -51,7 +51,7 @@ class StubAgent:
 
 def store() -> embedding_store.EmbeddingStore:
     pair, vector = ("skewering", "banana"), np.eye(1, 512, dtype=np.float32)[0]
-    manifest = embedding_store.new_manifest(None, None, [embedding_store.new_entry(*pair, None)])
+    manifest = {"encoder": None, "entries": [embedding_store.new_entry(*pair, None)]}
     return embedding_store.EmbeddingStore({pair: vector}, manifest)
 
 

@@ -64,7 +64,7 @@ SAME_PICTURE = {"images": lambda a: changed(a, 3, a[2])}
     [
         ({"actions": lambda a: a * 236}, "error: actions: .*x2, y2 in 0..1; 4 samples .0, 1, 2, 3"),
         ({"actions": lambda a: changed(a, (1, 2), np.nan)},
-         "error: actions: expected finite numbers; 1 sample .1. have NaN"),
+         "error: actions: expected x1, y1, x2, y2 in 0..1; 1 sample .1. are not, .*nan"),
         ({"embeddings": lambda a: a * 2}, "error: embeddings: expected norm 1 within 0.01; 4"),
         ({"images": lambda a: a[:3]}, r"error: actions: expected floats \[3, 4\], got float32 \[4"),
         ({"images": lambda a: None}, "error: expected the arrays images, .* absent: images"),

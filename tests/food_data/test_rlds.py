@@ -26,9 +26,10 @@ def plates(make_dataset):
 
 
 @pytest.fixture
-def shards(plates, tmp_path):
+def shards(plates, tmp_path, monkeypatch):
     """A folder with 4 shards of at most 2 samples of 167 kB."""
-    return rlds.write_food(plates, tmp_path / "plates", shard_bytes=400_000)
+    monkeypatch.setattr(rlds, "_SHARD_BYTES", 400_000)
+    return rlds.write_food(plates, tmp_path / "plates")
 
 
 def test_food_there_and_back_and_the_batches_of_two_workers(plates, shards):
