@@ -14,10 +14,9 @@ LITE = pathlib.Path(__file__).parents[1] / "pretrained" / "lite"
 def test_a_card_holds_the_figures_of_its_files(tmp_path, capsys):
     for name in ("metadata.json", "uncertainty.json"):
         shutil.copy(LITE / name, tmp_path / name)
-    measured = {
-        "data": {"name": "plates.npz", "num_samples": 40, "num_pictures": 12},
-        "errors": {"model": {"hit_rate": {"mean": 0.9744, "low": 0.968, "high": 0.98}}},
-    }
+    data = {"name": "plates.npz", "num_samples": 40, "num_pictures": 12}
+    errors = {"model": {"hit_rate": {"mean": 0.9744, "low": 0.968, "high": 0.98}}}
+    measured = {"data": data, "errors": errors}
     (tmp_path / "test.json").write_text(json.dumps(measured))
     flags = ["--checkpoint_dir", str(tmp_path), "--license", "apache-2.0"]
     assert model_card.main([*flags, "--evaluations", str(tmp_path / "test.json")]) == 0

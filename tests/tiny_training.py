@@ -70,9 +70,8 @@ def main(arguments: list[str]) -> int:
 
     def said(loop):
         train_step(loop)
-        step = loop._agent.steps_done
-        if step == hold_at:
-            print(f"held after step {step}, process {os.getpid()}, task {task}", flush=True)  # noqa: T201
+        if loop._agent.steps_done == hold_at:
+            print(f"held after step {hold_at}, process {os.getpid()}, task {task}", flush=True)  # noqa: T201
             give_up = time.monotonic() + LONGEST_HOLD_S
             while loop._workers.signals.received is None and time.monotonic() < give_up:
                 time.sleep(0.05)

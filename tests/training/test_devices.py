@@ -101,8 +101,8 @@ def test_addresses_node_by_node(monkeypatch):
     assert (found.index, found.local_index, found.local_count) == (3, 1, 2)
     assert found.gpus_of_job_on_node is None
     found = cluster(STEP_TASKS_PER_NODE="3,1", LOCALID="0", GPUS_ON_NODE="4")
-    assert found.addresses[3] == "n2:10112"
-    assert (found.local_count, found.gpus_of_job_on_node) == (1, 4)
+    rest = found.addresses[3], found.local_count, found.gpus_of_job_on_node
+    assert rest == ("n2:10112", 1, 4)
     # Jobs with neighbouring numbers share no port; below those that systems give to clients.
     assert not set(cluster().addresses) & set(cluster(JOB_ID="8").addresses)
     assert cluster(JOB_ID="599").addresses[0] == "n1:19584"
@@ -149,12 +149,10 @@ def test_the_second_signal_ends_the_process_at_once():
 @pytest.mark.slow
 def test_bfloat16_gives_nearly_the_loss(clean_gin):
     """Variables, outputs and what is built afterwards stay in 32 bits."""
-    experience, losses = small_model.food_experience(0, 4), []
-    batch = {key: value[:, 0] for key, value in experience.observation.items()}
-    batch["bbox"] = experience.action["bbox"][:, 0]
+    losses, settings = [], (*small_model.TINY, *small_model.NO_DROPOUT, small_model.CROSS_ENTROPY)
+    batch = {**small_model.observation(0, 4), "bbox": small_model.execution_parameters(2, 4)}
     for name in (None, "bfloat16"):
         with devices.precision(name):
-            settings = (*small_model.TINY, *small_model.NO_DROPOUT, small_model.CROSS_ENTROPY)
             agent = small_model.build(*settings)
         loss, answers = training_loop.predict_step(agent, batch)
         losses.append(loss)

@@ -67,18 +67,10 @@ def test_learning_rate_and_schedule_of_a_run(base, more, total_steps, learning_r
         flags.configure_for_data(args, 40, has_validation=False)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (["--batch_size", "0"], "--batch_size: expected at least 1, got 0"),
-        (["--selection_metric", "centroid"], "--selection_metric: invalid choice: 'centroid'"),
-        (["--data_dir", "episodes"], "not allowed with argument --dataset_file"),
-    ],
-)
-def test_wrong_flags(base, changes, message, capsys):
-    with pytest.raises(SystemExit) as stop:
-        flags.parse([*base, *changes])
-    assert stop.value.code == 2 and message in capsys.readouterr().err
+def test_a_wrong_number_is_a_wrong_flag(base, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        flags.parse([*base, "--batch_size", "0"])
+    assert "--batch_size: expected at least 1, got 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
