@@ -22,9 +22,7 @@ from food_data import npz_dataset, splits  # noqa: E402
 from tests import training_fixtures  # noqa: E402
 
 LONGEST_HOLD_S = 900
-CONFIG = (
-    training_fixtures.TINY_CONFIG
-    + """
+CONFIG = f"""{training_fixtures.TINY_CONFIG}
 DropoutSettings.transformer_feed_forward = 0.1
 create_optimizer.schedule = "cosine"
 create_optimizer.warmup_steps = 2
@@ -34,7 +32,6 @@ Augmentation.rotate_90_probability = 0.5
 Augmentation.noise = 0.05
 Augmentation.canonical_direction = False
 """
-)
 
 
 def write_data(folder: pathlib.Path) -> None:

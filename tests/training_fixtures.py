@@ -84,7 +84,7 @@ def write_squares(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
 
 
 def arguments(folder: pathlib.Path, dataset: pathlib.Path, split: pathlib.Path) -> list[str]:
-    """Flags of train.py for one epoch of the tiny configuration, results in `folder`/run."""
+    """Flags of train.py for an epoch of the tiny configuration, into `folder`/run."""
     config = folder / "tiny.gin"
     config.write_text(TINY_CONFIG)
     return [

@@ -18,7 +18,7 @@ import keras2  # noqa: F401
 
 import argparse
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import gin
 import numpy as np
@@ -41,15 +41,16 @@ class Windows:
     """The windows of episodes by number, as trajectories [T, ...]."""
 
     def __init__(
-        self, episodes: rlds.Episodes, lengths: Sequence[int], agent: agent_wrapper.Agent
+        self,
+        episodes: rlds.Episodes,
+        lengths: Sequence[int],
+        length: int,
+        observation: Mapping[str, tf.TensorSpec],
+        actions: Mapping[str, tf.TensorSpec],
     ) -> None:
-        """`lengths` are the steps of each episode. Raises ValueError, which names what is missing,
-        if these are no episodes for this agent."""
-        self._episodes = episodes
-        self.length = agent.network.time_sequence_length
-        observation = agent.sequence_agent.time_step_spec.observation
-        actions = agent.sequence_agent.action_spec
-        self._actions = list(actions)
+        """Of `length` steps; `lengths` are the steps of each episode. ValueError names what of the
+        specs the episodes do not have."""
+        self._episodes, self.length, self._actions = episodes, length, list(actions)
         # What is read of each step, in this order: images are files, all else arrays.
         self._specs = {f"steps/observation/{key}": observation[key] for key in _KEYS}
         self._specs |= {f"steps/action/{key}": spec for key, spec in actions.items()}
@@ -144,7 +145,8 @@ def run(args: argparse.Namespace, workers: training_loop.Workers) -> None:
     total_steps = args.num_epochs * max(steps_per_epoch, 1)
     flags.configure_for_data(args, total_steps, has_validation=False)
     agent = run_setup.create_agent()
-    windows = Windows(episodes, lengths, agent)
+    specs = agent.sequence_agent.time_step_spec.observation, agent.sequence_agent.action_spec
+    windows = Windows(episodes, lengths, agent.network.time_sequence_length, *specs)
     run_setup.apply_freezing_logic(agent, *(getattr(args, name) for name in flags.FROZEN))
     if start is None and args.pretrained_checkpoint is not None:
         checkpoint_loading.custom_load_checkpoint(agent, args.pretrained_checkpoint)

@@ -98,7 +98,6 @@ def test_average_of_the_weights_by_hand():
         ),
         (("schedule = 'cosine'", "total_steps = 2"), [1.0, 0.5, 0.0, 0.0, 0.0, 0.0]),
     ],
-    ids=["constant", "warm-up", "cosine", "after the end"],
 )
 def test_learning_rates_by_hand(bindings, expected):
     optimizer, rates, variable = made("learning_rate = 1.0", *bindings), [], named("a", 0.0)

@@ -26,19 +26,17 @@ def undrawn(monkeypatch):
 
 
 def make_data(num_val: int = 6, **changes) -> run_setup.RunData:
-    """Data of 12 samples, two on each picture, a food at x = 0.3 and one at x = 0.7, each a square
-    of 20 pixels; the last `num_val` of them validate."""
+    """Data of 12 samples, two on each picture: a food at x = 0.3, whose mask is the left half, and
+    one at x = 0.7; the last `num_val` of them validate."""
     x, y = np.tile([0.3, 0.7], 6), np.linspace(0.3, 0.7, 12)
     actions = np.stack([x - 0.1, y, x + 0.1, y], axis=1).astype(np.float32)
-    images = np.tile(np.arange(90, 102, dtype=np.uint8), (236, 236, 3, 1)).transpose(3, 0, 1, 2)
-    masks = np.zeros((12, 236, 236), bool)
-    for mask, column, row in zip(masks, (x * 236).astype(int), (y * 236).astype(int)):
-        mask[row - 10 : row + 10, column - 10 : column + 10] = True
+    images, masks = np.full((12, 236, 236, 3), 90, np.uint8), np.zeros((12, 236, 30), np.uint8)
+    masks[::2, :, :15] = masks[1::2, :, 15:] = 255
     arrays = {
         "action_names": np.tile(["skewering", "scooping"], 6),
         "food_types": np.tile(["banana", "rice"], 6),
         "sources": np.repeat(np.arange(6).astype(str), 2),
-        "masks": np.packbits(masks, axis=-1),
+        "masks": masks,
     }
     embeddings = np.tile(np.eye(1, 512, dtype=np.float32), (12, 1))
     dataset = npz_dataset.FoodDataset(images, actions, embeddings, **{**arrays, **changes})
@@ -55,12 +53,12 @@ def table(folder) -> list[dict[str, str]]:
 
 
 def run(folder, data, epochs: range) -> reports.RunReporter:
-    """Two steps an epoch; predictions are off by 0.1 / epoch to the right."""
+    """Two steps an epoch; predictions are off by 0.24 / epoch to the right."""
     reporter, labels = reports.RunReporter(folder, data, epochs[0]), labels_of(data)
     for epoch in epochs:
         for step in (2 * epoch - 1, 2 * epoch):
             reporter.step(step, 1 / step, {"gradient_norm": 2.0}, 90.0)
-        answers = labels + np.float32([0.1 / epoch, 0, 0.1 / epoch, 0])
+        answers = labels + np.float32([0.24 / epoch, 0, 0.24 / epoch, 0])
         found = metrics.compute_bbox_metrics(answers, labels) if len(labels) else {}
         reporter.epoch(2 * epoch, {**ROW, **found, "epoch": epoch}, answers)
     return reporter
@@ -79,9 +77,9 @@ def test_what_a_run_leaves(tmp_path, monkeypatch):
         "skewer_mae,angle_mse_deg,angle_mae_deg,angle_mae_mod180_deg,hit_rate,nearest_item_rate,"
         "learning_rate,images_per_s,seconds"
     )
-    assert [float(row["centroid_mae"]) for row in rows] == pytest.approx([0.05, 0.025], rel=1e-4)
-    # 0.1 is 23.6 pixels, beyond the 10 of the food; 0.05 is 11.8.
-    assert [(row["epoch"], row["hit_rate"]) for row in rows] == [("1", "0.0"), ("2", "0.0")]
+    assert [float(row["centroid_mae"]) for row in rows] == pytest.approx([0.12, 0.06], rel=1e-4)
+    # 0.3 + 0.24 is in the right half.
+    assert [(row["epoch"], row["hit_rate"]) for row in rows] == [("1", "0.5"), ("2", "1.0")]
     last = [rows[1][name] for name in ("val_loss", "learning_rate", "seconds")]
     assert last == ["0.6", "0.001", "5"]
     # The mean of the training labels is at x = 0.5, 0.2 from every food, and above all of them.
@@ -98,7 +96,7 @@ def test_what_a_run_leaves(tmp_path, monkeypatch):
                     scalars[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
     assert [scalars["train/loss", step] for step in (1, 2, 4)] == [1, 0.5, 0.25]
     found = [scalars["epoch/centroid_mae", step] for step in (2, 4)]
-    assert found == pytest.approx([0.05, 0.025], rel=1e-4) and pictures == [2, 4]
+    assert found == pytest.approx([0.12, 0.06], rel=1e-4) and pictures == [2, 4]
 
 
 def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(tmp_path):
@@ -120,7 +118,6 @@ def test_a_sheet_shows_labels_predictions_and_the_worst(tmp_path):
     labels = labels_of(data)
     answers = labels.copy()
     answers[4] += np.float32([0.3, 0.2, 0.3, 0.2])
-    images = data.dataset.images[data.split.val_idx]
     sheet = reports.RunReporter(tmp_path, data)._sheet(7, answers)
     assert sheet.shape == (24 + 2 * 252, 6 * 236, 3)
     # Row 2 begins with the worst, sample 4, whose midpoints are apart; green is below pink.
@@ -128,7 +125,7 @@ def test_a_sheet_shows_labels_predictions_and_the_worst(tmp_path):
     for motion, colour in ((labels[4], (0, 255, 90)), (answers[4], (255, 60, 200))):
         x, y = ((motion[:2] + motion[2:]) / 2 * 236 - 0.5).round().astype(int)
         assert worst[y, x].tolist() == list(colour)
-    assert (sheet[24 + 16 + 230, 5] == images[0, 0, 0]).all()
+    assert (sheet[24 + 16 + 230, 5] == 90).all()
 
 
 def test_without_validation_names_and_masks(tmp_path):
@@ -141,4 +138,4 @@ def test_without_validation_names_and_masks(tmp_path):
     run(tmp_path / "b", make_data(**nothing), range(1, 2))
     (logged,) = table(tmp_path / "b")
     assert (logged["hit_rate"], logged["nearest_item_rate"]) == ("", "")
-    assert float(logged["centroid_mae"]) == pytest.approx(0.05, rel=1e-4)
+    assert float(logged["centroid_mae"]) == pytest.approx(0.12, rel=1e-4)

@@ -91,13 +91,10 @@ def test_the_same_seed_gives_the_same_weights_and_gin_sets_the_rest(tiny_gin):
     assert small_model.same(values, small_model.values(again.network.variables))
     assert again.sequence_agent._accumulation_steps == 4
     # The trunk is what an ImageNet file fills: all of the EfficientNet but FiLM.
-    net, kinds = again.network.parts()["efficientnet"].net, {}
-    for layer in net.layers_with_weights():
-        learning = {v._unique_id in again.optimizer._trunk for v in layer.trainable_variables}
-        kinds.setdefault(type(layer).__name__, set()).update(learning)
-    assert kinds.pop("FilmConditioning") == {False}
-    assert kinds.pop("ImageNormalization") == set()
-    assert set(map(tuple, kinds.values())) == {(True,)}
+    for layer in again.network.parts()["efficientnet"].net.layers_with_weights():
+        for variable in layer.trainable_variables:
+            is_trunk = type(layer).__name__ != "FilmConditioning"
+            assert (variable._unique_id in again.optimizer._trunk) == is_trunk
     gin.bind_parameter("run_seed.seed", 1)
     other = run_setup.create_agent()
     assert not small_model.same(values, small_model.values(other.network.variables))

@@ -159,9 +159,8 @@ def test_workers_share_training_and_validation(reset_agent, tmp_path, monkeypatc
         assert loop._state.loss_sum == 4 * len(weights[:-1]) + len(weights)
         found, answers = loop._validate()
     assert weights == [(2, 1.0), (1, 0.5), (2, 1.0), (1, 0.5)]
-    expected, alone = training_loop.validate_step_with_metrics(
-        reset_agent, data.batches(data.split.val_idx, 2)
-    )
+    batches = data.batches(data.split.val_idx, 2)
+    expected, alone = training_loop.validate_step_with_metrics(reset_agent, batches)
     np.testing.assert_allclose(answers, alone, rtol=1e-4, atol=1e-6)
     assert found["val_loss"] == pytest.approx(expected["loss"], rel=1e-4)
 
