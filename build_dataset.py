@@ -7,8 +7,6 @@
     python build_dataset.py merge data/plates.npz data/day_1.npz --output_file data/both.npz
     python build_dataset.py check data/plates.npz
     python build_dataset.py show data/plates.npz --output_file data/plates.jpg
-    python build_dataset.py shards data/plates.npz --output_dir data/plates
-    python build_dataset.py lerobot data/plates.npz --output_dir data/plates_lerobot
 
 Beside `day_1.npz` it writes `day_1_split.npz`: which samples train, and which validate. What files
 hold is said in `food_data/npz_dataset.py`, what annotations look like in `docs/data_sources.md`.
@@ -44,7 +42,6 @@ from food_data import (
 from food_data.synthetic import camera, photographs, plates
 
 _EMBEDDINGS_DIR = pathlib.Path(__file__).resolve().parent / "embeddings"
-_SAMPLES_PER_CLASS = 6
 _SHARES = {
     "composite": "of plates on which foods are cut out of photographs",
     "crop": "of parts of photographs instead of plates, one sample each",
@@ -87,8 +84,7 @@ def _add_commands(subparsers: argparse._SubParsersAction) -> None:
     shared.add_argument("--action", help="what is done where the task does not say it")
     shared.add_argument("--label_map", help="JSON of label -> food")
     for parser in (recorded, shared):
-        how = "default: as in the recordings or in meta/info.json, if that is one"
-        dataset_builder.add_picture_flags(parser, how, required=False)
+        dataset_builder.add_picture_flags(parser, "default: as the data say", required=False)
     drawn = command("synthetic", "from drawings of plates", build=_build_synthetic)
     _add_synthetic_flags(drawn)
     merge = command("merge", "from other data sets", build=_build_merged)
@@ -164,9 +160,12 @@ def _build_and_write(args: argparse.Namespace) -> int:
     splits.write_split(split_file, split)
     print(f"{args.output_file}: {len(dataset)} samples")
     print(f"{split_file}: {len(split.train_idx)} train, {len(split.val_idx)} validate")
-    if args.preview_file:
-        drawing.write_picture(args.preview_file, drawing.class_sheet(dataset, _SAMPLES_PER_CLASS))
-        print(f"{args.preview_file}: a picture of samples")
+    return _draw(args.preview_file, dataset) if args.preview_file else 0
+
+
+def _draw(file: pathlib.Path, dataset: npz_dataset.FoodDataset) -> int:
+    drawing.write_picture(file, drawing.class_sheet(dataset, 6))
+    print(f"{file}: a picture of samples")
     return 0
 
 
@@ -311,10 +310,7 @@ def _lerobot(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     drawing.check_extension(args.output_file)
     _check_new([args.output_file], args.overwrite)
-    sheet = drawing.class_sheet(rlds.read_dataset(args.file), _SAMPLES_PER_CLASS)
-    drawing.write_picture(args.output_file, sheet)
-    print(f"{args.output_file}: {sheet.shape[1]} x {sheet.shape[0]} pixels")
-    return 0
+    return _draw(args.output_file, rlds.read_dataset(args.file))
 
 
 if __name__ == "__main__":

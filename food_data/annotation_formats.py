@@ -33,14 +33,13 @@ from PIL import Image
 from food_data import annotations, image_placement
 from food_data.annotations import LabelledObject, LabelledPicture, Reading, are_numbers, number
 
+Paths = annotations.Paths
 BOX_FORMATS = ("xywh", "xyxy")
 _PIXEL_CENTRE = 0.5
 _BEYOND = 1.02  # Of a side; boxes that reach further out were not measured on this picture.
 
 
-def read_annotations(
-    paths: annotations.Paths, reading: Reading | None = None
-) -> list[LabelledPicture]:
+def read_annotations(paths: Paths, reading: Reading | None = None) -> list[LabelledPicture]:
     """Reads our own JSON; `docs/data_sources.md` says what it may hold."""
     reading, pictures = Reading() if reading is None else reading, []
     for file in annotations.annotation_files(paths, ".json"):
@@ -124,15 +123,13 @@ def _turned(middle: Sequence[float], sides: Sequence[float], clockwise: float) -
     return corners @ np.array([[cosine, sine], [-sine, cosine]]) + middle
 
 
-def read_coco(
-    paths: annotations.Paths, reading: Reading, box_format: str | None = None
-) -> list[LabelledPicture]:
+def read_coco(paths: Paths, reading: Reading, box_format: str = "") -> list[LabelledPicture]:
     """Reads COCO's instances and keypoints JSON.
 
     `segmentation` is a list of polygons, or run lengths as a list or as text. The keypoints "start"
     and "end" of a category are the motion, where both are labelled. `action` may also stand under
     `attributes`, where CVAT writes the `rotation` of a box, clockwise degrees about its middle.
-    `box_format` None is xywh, unless boxes look as if they were corners, which is an error.
+    `box_format` "" is xywh, unless boxes look as if they were corners, which is an error.
     """
     pictures, ids = [], (int, str)
     for file in annotations.annotation_files(paths, ".json"):
@@ -141,7 +138,7 @@ def read_coco(
         images, categories = ({str(one["id"]): one for one in each} for each in both)
         if [len(each) for each in both] != [len(images), len(categories)]:
             raise ValueError(f"{file}: expected each id of images and categories once, got more.")
-        if box_format is None:
+        if not box_format:
             _look_for_corners(entries, images, reading, file)
         # Tools that write every mask as a crowd leave no mask that is none.
         plain = any(one.get("segmentation") and not one.get("iscrowd") for one in entries)
@@ -271,7 +268,7 @@ def _coco_counts(text: str) -> list[int]:
     return counts
 
 
-def read_labelme(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture]:
+def read_labelme(paths: Paths, reading: Reading) -> list[LabelledPicture]:
     """Reads LabelMe's JSON, one file for each picture, which the file itself may hold.
 
     A line of 2 points is the motion; polygon and mask (a PNG of the part between the two points)
@@ -339,7 +336,7 @@ def _patch(label: str, pixels: np.ndarray, start: Sequence[float]) -> LabelledOb
     return LabelledObject(label, shape=shape)
 
 
-def read_voc(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture]:
+def read_voc(paths: Paths, reading: Reading) -> list[LabelledPicture]:
     """Reads Pascal VOC's XML, one file for each picture; also the turned boxes of roLabelImg. VOC
     counts pixels from 1 and names the last one of the box: 271..340 reaches from 270 to 340."""
     pictures = []
@@ -366,7 +363,7 @@ def read_voc(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture
     return pictures
 
 
-def read_cvat(paths: annotations.Paths, reading: Reading) -> list[LabelledPicture]:
+def read_cvat(paths: Paths, reading: Reading) -> list[LabelledPicture]:
     """Reads "CVAT for images" XML: box, polygon, mask, and a polyline of 2 points, which is the
     motion. An <attribute name="action"> says what is done."""
     pictures = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import pathlib
 import re
 from collections.abc import Mapping
@@ -97,16 +96,14 @@ def _rows(file: pathlib.Path, reading: Reading) -> list[tuple[Row, str]]:
     return [({**row, **changed}, where) for (row, where), changed in zip(rows, points)]
 
 
-def read_yolo(
-    paths: Paths, reading: Reading, class_names: str | os.PathLike[str] | None = None
-) -> list[LabelledPicture]:
+def read_yolo(paths: Paths, reading: Reading, class_names: str = "") -> list[LabelledPicture]:
     """Reads YOLO's text files, one for each picture, of the same name in "images" or beside.
 
     A line is a class and a box (middle, width, height), four corners of a turned box, or a polygon,
-    in 0..1 of the picture's sides. `class_names` is data.yaml or a list of names; None: data.yaml,
+    in 0..1 of the picture's sides. `class_names` is data.yaml or a list of names; "": data.yaml,
     classes.txt or obj.names in the folder of the file, or up to three above.
     """
-    stated = None if class_names is None else pathlib.Path(class_names).resolve()
+    stated = pathlib.Path(class_names).resolve() if class_names else None
 
     def has_labels(file: pathlib.Path) -> bool:
         return not _OTHER_TEXTS.fullmatch(file.name) and file.resolve() != stated

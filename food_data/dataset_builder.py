@@ -11,7 +11,6 @@ import argparse
 import collections
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import os
 import re
@@ -53,7 +52,6 @@ _OWN_FLAGS = {
     "class_names": {"help": "data.yaml or a list of names, if not found beside or above"},
     "units": {"choices": annotation_tables.UNITS, "required": True, "help": "of x and y"},
 }
-_progress = functools.partial(tqdm.tqdm, unit="picture", disable=None)
 
 
 @dataclasses.dataclass
@@ -193,13 +191,11 @@ def _turned(
     size = sensor[::-1] if orientation >= 5 else sensor
     if size != sensor and picture.size == sensor:
         if labels_on is None:
-            raise ValueError(
-                f"{picture.path}: EXIF turns this photo from {sensor} to {size}. The annotations "
-                f"state {sensor}, and the labels do not show on which of them they are. Say it: "
-                "--labels_on upright or --labels_on sensor."
-            )
-        what = f"sizes exchanged by EXIF, labels on the {labels_on} picture"
-        reading.note(what, str(picture.path))
+            got = f"EXIF turns this photo from {sensor} to {size}, the annotations state {sensor}"
+            way_out = "say on which the labels are: --labels_on upright or --labels_on sensor"
+            raise ValueError(f"{picture.path}: {got}: {way_out}.")
+        note = f"sizes exchanged by EXIF, labels on the {labels_on} picture"
+        reading.note(note, str(picture.path))
     elif picture.size not in (None, size):
         return picture  # `build_dataset` says what is wrong.
     else:
@@ -257,7 +253,7 @@ def build_dataset(
     masks = np.zeros((number, *npz_dataset.PACKED_SHAPE), np.uint8)
     rows: list[tuple] = []
     first_sources: dict[str, str] = {}
-    for picture in _progress(chosen):
+    for picture in tqdm.tqdm(chosen, unit="picture", disable=None):
         try:
             data = picture.embedded() if picture.embedded else picture.path.read_bytes()
             image, size = image_placement.decode_photo(data)

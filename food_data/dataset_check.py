@@ -322,7 +322,7 @@ def _check_likeness(
         both = (grey, np.ascontiguousarray(grey[:, ::-1]))
         views[sample] = [(view, *orb.detectAndCompute(view, None)) for view in both]
     for sample, other in pairs:
-        if any(_are_alike(*view, *views[other][0]) for view in views[sample]):
+        if any(_are_alike(view, views[other][0]) for view in views[sample]):
             alike.setdefault(sample, other)
     if alike:
         shown = ", ".join(f"{a} like {b}" for a, b in sorted(alike.items())[:_LISTED_PAIRS])
@@ -349,22 +349,17 @@ def _spectrum(grey: np.ndarray) -> np.ndarray:
     return values / max(np.linalg.norm(values), 1e-9)
 
 
-def _are_alike(
-    one: np.ndarray,
-    corners: Sequence,
-    codes: np.ndarray | None,
-    other: np.ndarray,
-    other_corners: Sequence,
-    other_codes: np.ndarray | None,
-) -> bool:
+def _are_alike(view: tuple, known: tuple) -> bool:
     """Whether a picture, moved, turned and scaled as features say, shows what another does: the two
-    correlate in all but a small share of the places that are not plain."""
-    has_few = min(len(corners), len(other_corners)) < _SHARED_FEATURES
+    correlate in all but a small share of the places that are not plain. Views are a picture uint8
+    [236, 236], its features and their codes."""
+    (one, corners, codes), (other, others, other_codes) = view, known
+    has_few = min(len(corners), len(others)) < _SHARED_FEATURES
     matches = () if has_few else cv2.BFMatcher(cv2.NORM_HAMMING, True).match(codes, other_codes)
     if len(matches) < _SHARED_FEATURES:
         return False
     here = np.float32([corners[match.queryIdx].pt for match in matches])
-    there = np.float32([other_corners[match.trainIdx].pt for match in matches])
+    there = np.float32([others[match.trainIdx].pt for match in matches])
     cv2.setRNGSeed(0)
     matrix, inside = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=4)
     if inside is None or inside.sum() < _SHARED_FEATURES:

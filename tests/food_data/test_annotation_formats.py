@@ -129,7 +129,7 @@ def test_coco_one_bad_shape_is_counted_and_its_box_takes_its_place(coco_one, rea
 def test_coco_boxes_that_are_corners(tmp_path):
     """In 40 x 20: [20, 5, 30, 15] reaches beyond, [18, 8, 22, 12] fits both ways, to the border."""
 
-    def read(*boxes, box_format=None):
+    def read(*boxes, box_format=""):
         images = [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 20}]
         path = coco(tmp_path, *({"bbox": list(box)} for box in boxes), images=images)
         reading = annotations.Reading()
