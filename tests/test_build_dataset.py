@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -105,30 +106,22 @@ def test_synthetic_plates(tmp_path):
     assert len(splits.read_split(tmp_path / "a_split.npz", len(dataset)).train_idx)
 
 
-def drawn(folder, name, number, seed, **changes):
-    images = np.random.default_rng(seed).integers(0, 256, (number, 236, 236, 3), np.uint8)
-    arrays = {
-        "actions": np.full((number, 4), [0.2, 0.5, 0.8, 0.5], np.float32),
-        "embeddings": np.eye(1, 512, dtype=np.float32).repeat(number, axis=0),
-        "action_names": np.array(["skewering"] * number),
-        "food_types": np.array(["banana"] * number),
-        "sources": np.array([f"synthetic/seed_{seed}/plate_{i}" for i in range(number)]),
-        "resize": "crop",
-    }
-    dataset = npz_dataset.FoodDataset(images, **{**arrays, **changes})
-    npz_dataset.write_npz(folder / name, dataset)
-    return str(folder / name), dataset
+def coco(*entries):
+    images = [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 48} for i in range(2)]
+    categories = [{"id": 1, "name": "banana", "keypoints": ["end", "start"]}]
+    categories += [{"id": 2, "name": "car"}, {"id": 3, "name": "twirl spaghetti"}]
+    entries = [{"image_id": 1, "category_id": 1, **entry} for entry in entries]
+    return {"images": images, "categories": categories, "annotations": entries}
 
 
-def test_check_and_show(tmp_path, capsys):
-    file, data = drawn(tmp_path, "a.npz", 3, 0, sources=np.array(["a", "b", "a"]))
+def test_check_and_show(read, tmp_path, capsys):
+    data, _ = read("from_coco", "a.json", coco({**BOX, "image_id": 0}, BOX, POLYGON))
+    file = str(tmp_path / "out" / "a.npz")
+    splits.write_split(tmp_path / "bad.npz", splits.Split(np.array([0, 1]), np.array([2])))
     assert build_dataset.main(["check", file]) == 0
-    assert "no split file" in capsys.readouterr().out
-    splits.write_split(tmp_path / "good.npz", splits.Split(np.array([0, 2]), np.array([1])))
-    splits.write_split(tmp_path / "a_split.npz", splits.Split(np.array([0, 1]), np.array([2])))
-    assert build_dataset.main(["check", file]) == 1
+    assert "a_split.npz" in capsys.readouterr().out
+    assert build_dataset.main(["check", file, "--split_file", f"{tmp_path}/bad.npz"]) == 1
     assert "error: split: expected no picture on both sides" in capsys.readouterr().out
-    assert build_dataset.main(["check", file, "--split_file", f"{tmp_path}/good.npz"]) == 0
     show = ["show", file, "--output_file", f"{tmp_path}/sheet.png"]
     assert build_dataset.main(show) == 0
     sheet = cv2.cvtColor(cv2.imread(f"{tmp_path}/sheet.png"), cv2.COLOR_BGR2RGB)
@@ -137,33 +130,23 @@ def test_check_and_show(tmp_path, capsys):
     assert "--overwrite replaces them" in capsys.readouterr().err
 
 
-def test_merge(tmp_path, capsys):
-    masks = np.full((3, *npz_dataset.PACKED_SHAPE), 7, np.uint8)
-    first, one = drawn(tmp_path, "0.npz", 3, 0, masks=masks)
-    second, other = drawn(tmp_path, "1.npz", 2, 1)
-    both = ["--output_file", str(tmp_path / "both.npz")]
-    assert build_dataset.main(["merge", first, second, *both]) == 0
-    merged = npz_dataset.read_npz(tmp_path / "both.npz")
+def test_merge(read, tmp_path, capsys):
+    one, _ = read("from_coco", "a.json", coco(POLYGON), output_file=tmp_path / "0.npz")
+    other, _ = read("from_annotations", "a.json", ours(2), output_file=tmp_path / "1.npz")
+    words = f"merge {tmp_path}/0.npz {tmp_path}/1.npz --overwrite --output_file {tmp_path}/2.npz"
+    assert build_dataset.main(words.split()) == 0
+    merged = npz_dataset.read_npz(tmp_path / "2.npz")
     np.testing.assert_array_equal(merged.images, np.concatenate([one.images, other.images]))
-    assert merged.sources[3] == "synthetic/seed_1/plate_0"
-    assert merged.masks[:, 0, 0].tolist() == [7, 7, 7, 0, 0]
-    assert merged.resize == "crop"
-    assert len(splits.read_split(tmp_path / "both_split.npz", 5).val_idx) == 1
+    assert merged.sources.tolist() == [*one.sources, *other.sources]
+    np.testing.assert_array_equal(merged.masks, [*one.masks, *np.zeros_like(merged.masks[1:])])
+    assert len(splits.read_split(tmp_path / "2_split.npz", 3).val_idx) == 1
     for changes, message in (
-        ({"resize": "letterbox"}, "square by 'crop' as in .*0.npz, got 'letterbox'"),
-        ({"food_types": None}, "2.npz: expected names, .* got 'crop', without food_types"),
+        ({"resize": "crop"}, "1.npz: expected names, .* by 'stretch' as in .*0.npz, got 'crop'"),
+        ({"food_types": None}, "1.npz: expected names, .* got 'stretch', without food_types"),
     ):
-        third, _ = drawn(tmp_path, "2.npz", 2, 0, **changes)
-        assert build_dataset.main(["merge", first, third, *both, "--overwrite"]) == 1
+        npz_dataset.write_npz(tmp_path / "1.npz", dataclasses.replace(other, **changes))
+        assert build_dataset.main(words.split()) == 1
         assert re.search(message, capsys.readouterr().err)
-
-
-def coco(*entries):
-    images = [{"id": i, "file_name": f"{i}.png", "width": 64, "height": 48} for i in range(2)]
-    categories = [{"id": 1, "name": "banana", "keypoints": ["end", "start"]}]
-    categories += [{"id": 2, "name": "car"}, {"id": 3, "name": "twirl spaghetti"}]
-    entries = [{"image_id": 1, "category_id": 1, **entry} for entry in entries]
-    return {"images": images, "categories": categories, "annotations": entries}
 
 
 def test_from_coco_with_boxes_masks_crowds_and_other_things(read):

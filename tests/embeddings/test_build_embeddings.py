@@ -1,6 +1,5 @@
 """embeddings/build_embeddings.py: building, adding, and encoders that must not mix."""
 
-import importlib.util
 import pathlib
 import shutil
 
@@ -8,19 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from embeddings import build_embeddings as script
 from food_data import embedding_store, text_encoders
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 load = embedding_store.EmbeddingStore.load
-
-
-@pytest.fixture(scope="module")
-def script():
-    path = PROJECT / "embeddings" / "build_embeddings.py"
-    spec = importlib.util.spec_from_file_location("build_embeddings", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class StubEncoder:
@@ -37,12 +28,12 @@ class StubEncoder:
 
 
 @pytest.fixture
-def directory(script, tmp_path):
+def directory(tmp_path):
     script.build(tmp_path / "embeddings", StubEncoder())
     return tmp_path / "embeddings"
 
 
-def test_pairs_are_built_and_added_and_built_anew(script, directory):
+def test_pairs_are_built_and_added_and_built_anew(directory):
     assert len(load(directory).combinations()) == 66
     pairs = script.add(directory, StubEncoder(), food="carrot")
     assert pairs == [("skewering", "carrot"), ("scooping", "carrot"), ("twirling", "carrot")]
@@ -72,7 +63,7 @@ def test_pairs_are_built_and_added_and_built_anew(script, directory):
     ({"food": "rice"}, "Nothing to add"),
     ({"food": "tofu", "encoder": StubEncoder("2")}, "as vectors of two do not mix; got .*stub.*2"),
 ])  # fmt: skip
-def test_what_cannot_be_added(script, directory, options, message):
+def test_what_cannot_be_added(directory, options, message):
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
     with pytest.raises(ValueError, match=message):
         script.add(directory, **{"encoder": StubEncoder(), **options})
@@ -91,7 +82,7 @@ class Ones(tf.Module):
         return tf.repeat(self.row, tf.shape(texts)[0], 0)
 
 
-def test_the_program_with_a_saved_model_and_a_changed_file(script, tmp_path, capsys):
+def test_the_program_with_a_saved_model_and_a_changed_file(tmp_path, capsys):
     def run(*words):
         code = script.main([str(word) for word in words])
         return code, "".join(capsys.readouterr())

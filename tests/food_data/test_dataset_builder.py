@@ -185,7 +185,6 @@ def test_axes_are_stated_then_of_the_mask_then_of_the_box(add):
 
 
 def test_objects_that_get_no_axis_say_why(add):
-    narrow = np.float64([[10, 2], [10, 12]])
     axes, report, _ = add(
         one("grape", None, rings=EMPTY),
         one("banana", None, shape=ABSENT),
@@ -199,7 +198,6 @@ def test_objects_that_get_no_axis_say_why(add):
         ("axis has no length, or leaves the picture", "rice"): 1,
         ("is a crowd", "oatmeal"): 1,
     }
-    assert add(one("banana", None, box=narrow))[0][0] is not None
     with pytest.raises(OSError, match="0.png: banana: .*absent.png"):
         add(one("banana", None, shape=ABSENT), skip=False)
     with pytest.raises(LookupError, match="No rule for the action 'scooping'"):
@@ -248,8 +246,7 @@ def test_sizes_exchanged_by_exif_are_recognised(settle):
     assert done.objects[0].rings[0].tolist() == [[15, 30], [15, 38], [10, 38]]
     with pytest.raises(ValueError, match="1.jpg: EXIF turns this photo.*--labels_on upright or"):
         settle(SMALL, orientation=6)
-    done, _ = settle(SMALL, orientation=6, labels_on="upright")
-    assert done.objects == (SMALL,)
+    assert settle(SMALL, orientation=6, labels_on="upright")[0].objects == (SMALL,)
     done, notes = settle(SMALL, orientation=6, labels_on="sensor")
     assert done.objects[0].axis.tolist() == [[15, 5], [15, 10]]
     assert notes["photos that EXIF turns or mirrors"] == 1
@@ -267,9 +264,8 @@ def test_labels_on_the_unturned_picture_stay_on_their_food(settle, orientation):
     picture = Image.fromarray(pixels)
     picture.getexif()[0x0112] = orientation
     upright = np.asarray(ImageOps.exif_transpose(picture))
-    labelled = one(
-        "a", None, shape=lambda width, height: pixels, box=np.float64([[30, 2], [38, 6]])
-    )
+    box = np.float64([[30, 2], [38, 6]])
+    labelled = one("a", None, shape=lambda width, height: pixels, box=box)
     done, _ = settle(labelled, orientation=orientation, size=None, labels_on="sensor")
     np.testing.assert_array_equal(done.objects[0].mask(*done.size), upright)
     rows, columns = np.nonzero(upright)
