@@ -167,15 +167,10 @@ def test_from_coco_with_boxes_masks_crowds_and_other_things(read):
     assert dataset.action_names.tolist() == ["skewering"] * 3 + ["twirling", "skewering"]
     assert dataset.food_types.tolist() == ["banana"] * 3 + ["spaghetti", "banana"]
     for line in (
-        "samples: motion from a box banana 2",
-        "samples: motion from a mask spaghetti 1",
-        "samples: motion stated in the file banana 1",
-        "polygon not read: 1, first",
-        "left out: is a crowd banana 1",
-        "left out: unknown food car 1",
-        "left out: has no axis banana 1",
-        "samples TOTAL 5",
-    ):
+        "samples: motion from a box banana 2", "samples: motion from a mask spaghetti 1",
+        "samples TOTAL 5", "polygon not read: 1, first", "left out: is a crowd banana 1",
+        "left out: unknown food car 1", "left out: has no axis banana 1",
+    ):  # fmt: skip
         assert line in out
     _, out = read("from_coco", "a.json", coco({**BOX, "category_id": 2}), "--overwrite")
     assert re.search("No sample is left.*unknown food.*Unknown foods: car", out, re.S)
@@ -191,8 +186,6 @@ def test_from_coco_rules_and_absent_pictures(read, tmp_path):
     assert re.search("1.png: .*No such file.* Did you mean 5.png or .*--images_dir says", out)
     dataset, out = read("from_coco", "a.json", some, "--skip_unreadable", "--overwrite")
     assert (len(dataset), "picture unreadable" in out) == (1, True)
-    car = coco({**BOX, "image_id": 0}, {**BOX, "category_id": 2})
-    assert len(read("from_coco", "a.json", car, "--overwrite")[0]) == 1
 
 
 VOC = """<annotation><filename>0.png</filename><object><name>banana</name><bndbox><xmin>17</xmin>
@@ -224,15 +217,12 @@ def test_versions_of_a_photo_are_on_one_side_of_the_split(read, tmp_path):
     for i, name in enumerate(names):
         cv2.imwrite(str(tmp_path / name), np.full((48, 64, 3), 8 * i, np.uint8))
     images = {"images": [{**one, "file": name} for one, name in zip(ours(15)["images"], names)]}
-    for pattern in ("absent", "none", "_[0-3]_", "IMG"):
+    for pattern, parts in (("absent", {3}), ("none", {1, 2}), ("_[0-3]_", {3})):
         changes = {"validation_fraction": 0.2, "group_pattern": pattern}
-        dataset, out = read("from_annotations", "a.json", images, "--overwrite", **changes)
-        if pattern == "IMG":
-            assert "at least 2 pictures to split, got 1" in out
-            break
+        dataset, _ = read("from_annotations", "a.json", images, "--overwrite", **changes)
         validates = splits.read_split(tmp_path / "out" / "a_split.npz", 15).val_idx
         photos = [re.search("IMG_.", source)[0] for source in dataset.sources[validates]]
-        assert {photos.count(one) for one in photos} == {3} or pattern == "none"
+        assert {photos.count(one) for one in photos} <= parts
 
 
 def test_the_examples_of_the_documentation(tmp_path, monkeypatch, capsys):

@@ -32,22 +32,18 @@ def rows(one, size=(6, 4)):
     return ["".join(".#"[int(pixel)] for pixel in row) for row in one.mask(*size)]
 
 
-def coco(folder, *entries, **changes):
-    content = {
-        "images": [
-            {"id": 1, "file_name": "a.jpg", "width": 6, "height": 4},
-            {"id": "two", "file_name": "b.jpg", "video_id": 3, "width": 0, "height": 4},
-        ],
-        "categories": [
-            {"id": 7, "name": "banana", "keypoints": ["tip", "end", "start"]},
-            {"id": 9, "name": "pea"},
-        ],
-        "annotations": [{"image_id": 1, "category_id": 7, **entry} for entry in entries],
-        **changes,
-    }
-    path = folder / "instances.json"
-    path.write_text(json.dumps(content))
-    return path
+IMAGES = [
+    {"id": 1, "file_name": "a.jpg", "width": 6, "height": 4},
+    {"id": "two", "file_name": "b.jpg", "video_id": 3, "width": 0, "height": 4},
+]
+
+
+def coco(folder, *entries, images=IMAGES):
+    categories = [{"id": 7, "name": "banana", "keypoints": ["tip", "end", "start"]}]
+    entries = [{"image_id": 1, "category_id": 7, **entry} for entry in entries]
+    content = {"images": images, "categories": categories, "annotations": entries}
+    (folder / "instances.json").write_text(json.dumps(content))
+    return folder / "instances.json"
 
 
 @pytest.fixture
@@ -193,13 +189,11 @@ def test_our_own_files_that_are_wrong_are_refused_or_counted(tmp_path, reading):
     for change in ({"label": None}, {"mask": "1.png", "mask_value": "2"}):
         with pytest.raises(ValueError, match="1.jpg: .*expected a text 'label' and"):
             annotation_formats.read_annotations([ours(tmp_path, {**OWN, **change})], reading)
-    flat = [1, 2, 3, 4]
     changes = [{"axis_end": None}, {"axis_start": [float("nan"), 1]}, {"bbox": [1, 2, -3, 4]}]
-    changes += [{"axis_start": flat, "axis_end": flat}, {"bbox": [1, 2, 3]}]
     path = ours(tmp_path, *({**OWN, **change} for change in changes))
     objects = annotation_formats.read_annotations([path], reading)[0].objects
-    assert [one.axis is None for one in objects] == [True, True, False, True, False]
-    assert reading.notes == {"axis not read": 3, "bbox not read": 2}
+    assert [one.axis is None for one in objects] == [True, True, False]
+    assert reading.notes == {"axis not read": 2, "bbox not read": 1}
 
 
 def shape(kind="polygon", points=POLYGON, label="banana", **more):
@@ -251,13 +245,11 @@ def test_labelme_shapes(tmp_path, labelme, reading):
 
 
 def test_labelme_wrong_shapes_are_counted(labelme, reading):
-    broken = (None, [[1, 2], [3, 4], [5]], POLYGON[:2])
+    kinds = (("rectangle", 3), ("circle", 2), ("mask", 2))
     good, *bad = labelme(
         shape(),
-        *(shape(points=points) for points in broken),
-        shape("rectangle", POLYGON[:3]),
-        shape("circle", POLYGON[:2]),
-        shape("mask", POLYGON[:2]),
+        *(shape(points=points) for points in (None, [[1, 2], [3, 4], [5]], POLYGON[:2])),
+        *(shape(kind, POLYGON[:number]) for kind, number in kinds),
         shape("mask", POLYGON[:2], mask="aGVsbG8="),
     ).objects
     assert good.rings and all(one == annotations.LabelledObject("banana") for one in bad)

@@ -11,14 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from food_data import (
-    annotations,
-    dataset_builder,
-    image_placement,
-    mask_rules,
-    npz_dataset,
-    vocabulary,
-)
+from food_data import annotations, dataset_builder, image_placement, mask_rules, npz_dataset
 
 AXIS = ((100.0, 120.0), (300.0, 240.0))
 
@@ -69,23 +62,20 @@ def test_parameters_follow_the_picture_that_serving_makes(build, picture, store,
 
 
 def test_everything_left_out_is_counted_by_reason_and_label(build, picture):
-    _, report = build(
-        picture(
-            0,
-            one("banana"),
-            one("Bananas"),  # The same object under a variant of its name.
-            one("kiwi"),
-            one("kiwi", None),
-            one("rice", None),
-            one("rice", None, box=np.float64(AXIS)),  # Nobody gave rules.
-            one("grape", ((5, 5), (5, 5))),
-            one("grape", ((-0.1, 5), (50, 5))),
-            one("grape", ((5, 5), (50, 480.1))),
-            one("sausage", ((20, 240), (620, 240))),
-            one("pea", flaw="is a crowd"),
-        ),
-        resize="crop",
-    )
+    objects = [
+        one("banana"),
+        one("Bananas"),  # The same object under a variant of its name.
+        one("kiwi"),
+        one("kiwi", None),
+        one("rice", None),
+        one("rice", None, box=np.float64(AXIS)),  # Nobody gave rules.
+        one("grape", ((5, 5), (5, 5))),
+        one("grape", ((-0.1, 5), (50, 5))),
+        one("grape", ((5, 5), (50, 480.1))),
+        one("sausage", ((20, 240), (620, 240))),
+        one("pea", flaw="is a crowd"),
+    ]
+    _, report = build(picture(0, *objects), resize="crop")
     assert report.samples == {("motion stated in the file", "banana"): 1}
     assert report.left_out == {
         ("duplicate", "Bananas"): 1,
@@ -128,15 +118,6 @@ def test_sources_of_identical_pictures_and_groups(build, picture):
     assert sources == ["day/0#day_1/0.png"] * 2 + ["day/1#day_1/1.png"]
     sources = build(*pictures, group_pattern=re.compile("none"))[0].sources.tolist()
     assert sources == ["day_1/0.png#", "day_1/0.png#", "day_1/1.png#"]
-
-
-def box_mask(rows, columns):
-    def mask(width, height):
-        mask = np.zeros((height, width), bool)
-        mask[slice(*rows), slice(*columns)] = True
-        return mask
-
-    return mask
 
 
 BAR = (np.float64([[10, 5], [20, 5], [20, 6], [10, 6]]),)
@@ -206,7 +187,7 @@ def test_objects_that_get_no_axis_say_why(add):
 
 def test_masks_are_placed_like_the_picture_and_empty_where_there_is_none(build, picture):
     """Stretched, rows 120..240 of 480 become 59..118, columns 320..640 of 640 become 118..236."""
-    masked = one("banana", shape=box_mask((120, 240), (320, 640)))
+    masked = one("banana", rings=(np.float64([[320, 120], [640, 120], [640, 240], [320, 240]]),))
     dataset, _ = build(picture(0, masked, one("rice")), resize="stretch")
     masks = npz_dataset.unpack_masks(dataset.masks)
     rows, columns = np.nonzero(masks[0])
@@ -284,10 +265,10 @@ def test_what_can_hardly_be_on_the_picture_is_refused_or_counted(settle):
         settle(one("banana", None, box=np.float64([[0.1, 0.2], [0.9, 0.8]])))
 
 
-def test_actions_are_of_the_object_then_the_label_then_the_default():
+def test_actions_are_of_the_object_then_the_label_then_the_default(store):
     def resolve(*objects, default=None):
         labelled = annotations.LabelledPicture(pathlib.Path("1.jpg"), "a/1.jpg", None, objects)
-        (done,) = dataset_builder.resolve_actions([labelled], default, vocabulary.BASE)
+        (done,) = dataset_builder.resolve_actions([labelled], default, store.vocabulary)
         return [(each.action, each.label) for each in done.objects]
 
     objects = [one("Scoop Beans", action="Skewer"), one("twirl spaghetti"), one("Pale Cube")]
