@@ -61,8 +61,7 @@ def test_coco_pictures_objects_and_keypoints(tmp_path, coco_one, reading):
     assert (first.size, second.size) == ((6, 4), None)
     assert (first.group, second.group) == (None, "instances/3")
     assert second.objects[0].box.tolist() == [[1, 2], [4.5, 3]]
-    (nothing,) = first.objects
-    assert (nothing.axis, nothing.mask(6, 4), nothing.box, nothing.action) == (None,) * 4
+    assert first.objects == (annotations.LabelledObject("banana"),)
     assert reading.notes == {"annotations of images that the file does not list": 1}
     # Keypoints are pixel numbers: half a pixel on.
     one = coco_one(keypoints=[0, 0, 0, 4, 3, 1, 1, 2, 2], segmentation=SQUARE)
@@ -237,9 +236,8 @@ def test_labelme_shapes(tmp_path, labelme, reading):
     assert turned.box.tolist() == POLYGON
     assert rows(patch) == ["......", "....#.", "....##", "......"]
     assert rows(corner) == ["......", "......", "......", "#....."]
-    assert reading.notes == {"group_id not read": 1}
     labelme(shape("rectangle", POLYGON[::2], direction=0.4))
-    assert reading.notes["direction not read"] == 1
+    assert reading.notes == {"group_id not read": 1, "direction not read": 1}
     picture = labelme(shape(), imageData=base64.b64encode(b"jpeg").decode())
     assert (picture.embedded(), picture.path.name) == (b"jpeg", "1.json")
 

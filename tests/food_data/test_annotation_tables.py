@@ -74,13 +74,11 @@ def test_csv_wrong_lines_are_named(table, reading, line, message):
         annotation_tables.read_csv(table(line), reading, "pixels")
 
 
-def test_csv_wrong_headers_and_units_and_pictures_that_are_skipped(table):
+def test_csv_wrong_headers_and_pictures_that_are_skipped(table):
     reading = annotations.Reading(skip_unreadable=True)
     for header in ("image,food,x1,y1,x2", "image,food,x1,x1,y1,x2,y2", ""):
         with pytest.raises(ValueError, match="a.csv: expected a header with .* by ','"):
             annotation_tables.read_csv(table(header=header), reading, "pixels")
-    with pytest.raises(ValueError, match="in 0..1 and 0..1 in units 'normalised', got 9"):
-        annotation_tables.read_csv(table("1.png,pea,9,0,0,0,,"), reading, "normalised")
     (skipped,) = annotation_tables.read_csv(table("3.png,pea,1,1,1,1,,"), reading, "pixels")
     assert (skipped.objects[0].flaw, skipped.objects[0].axis) == ("picture unreadable", None)
 

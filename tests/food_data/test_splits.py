@@ -86,7 +86,7 @@ def test_what_comes_from_one_photo_or_video_stays_together():
         ["day/IMG_2.jpg"], ["day/IMG_3.jpg"], ["other/IMG_2.jpg"],
         ["a/frames.jpg"], ["c/frame_1.jpg"],
     ]  # fmt: skip
-    keys = splits.picture_keys([source for group in together for source in group])
+    keys = splits.picture_keys(sum(together, []))
     found = iter(keys)
     groups = [{next(found) for _ in group} for group in together]
     assert [len(group) for group in groups] == [1] * len(together)
@@ -104,7 +104,6 @@ def test_what_cannot_be_split(make_dataset):
 
 def test_files(tmp_path):
     path = splits.split_path(tmp_path / "plates.npz")
-    assert path.name == "plates_split.npz"
     splits.write_split(path, splits.Split(np.array([0, 2]), np.array([1])))
     read = splits.read_split(path, 3)
     assert (read.train_idx.tolist(), read.val_idx.tolist()) == ([0, 2], [1])
@@ -112,8 +111,6 @@ def test_files(tmp_path):
         splits.read_split(path, 4)
     np.savez(path, train_idx=np.array([3], np.int32), val_idx=[])  # Somebody else's.
     assert splits.read_split(path, 9).val_idx.dtype == np.int64
-    with pytest.raises(FileNotFoundError, match="No split file"):
-        splits.read_split(tmp_path / "absent.npz", 3)
 
 
 @pytest.mark.parametrize("arrays, message", [
