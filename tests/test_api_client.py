@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import email.utils
+import http.server
 import io
 import json
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -17,13 +20,52 @@ import pytest
 from PIL import Image
 
 import api_client
-from tests import folder_stubs, serving_stubs
+from tests import serving_stubs
 
 PICTURE = serving_stubs.marker_picture(200, 100, (50, 30), (150, 80))
 PLATE = serving_stubs.file_bytes(PICTURE)
-ANSWER = folder_stubs.ANSWER
-scripted_server = folder_stubs.scripted_server
+MOTION = dict.fromkeys(("start_x", "start_y", "end_x", "end_y", "skewer_x", "skewer_y"), 0.25)
+ANSWER = {
+    "success": True,
+    "prediction": {**MOTION, "direction_degrees": 45.0},
+    "prediction_pixels": {**MOTION, "direction_degrees": 45.0},
+    **{"image_width": 1, "image_height": 1},
+    **{"action": "skewering", "food_type": "rice", "model_version": "v"},
+}
 FINE, BUSY = (200, json.dumps(ANSWER).encode()), (503, b'{"error": "busy", "request_id": "7"}')
+
+
+@contextlib.contextmanager
+def scripted_server(*answers):
+    """Gives `answers` (status, body[, headers]) in turn; yields its address and what it was sent:
+    (route, key, body)."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            seen.append((self.path, self.headers.get("X-API-Key"), json.loads(body or "null")))
+            status, content, *headers = answers[len(seen) - 1]
+            self.send_response(status)
+            for name, value in {"Content-Length": len(content), **dict(*headers)}.items():
+                self.send_header(name, str(value))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST
+
+        def log_message(self, *arguments):
+            """Tests print nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture
