@@ -1,9 +1,7 @@
 """Exported policies answer public clients as the checkpoint does, and are imported by name.
 
 `tests/golden/savedmodel` holds the released indexes (names, shapes and checksums, no values) and
-the released specs. With RT1_CLIENTS_PYTHON, the Python of an environment with robo-transformers
-0.1.13, and SIMPLER_RT1_MODEL, the path of SimplerEnv's rt1_model.py, long tests run the two as they
-are; `public_clients.py` says how to make the environment.
+the released specs. `public_clients.py` says how to run two public clients as they are.
 """
 
 from __future__ import annotations
@@ -34,7 +32,6 @@ GOLDEN = pathlib.Path(__file__).with_name("golden") / "savedmodel"
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 RT1 = (*small_model.TINY, *small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 2")
 COUNTS = {"rt1main": 732, "rt1multirobot": 760, "rt1simreal": 732}
-LoadError = checkpoint_loading.CheckpointLoadError
 
 
 @pytest.fixture(autouse=True)
@@ -74,11 +71,11 @@ def answers_of(agent, images, embedding):
     return answers
 
 
-def episode(agent, num_steps=4):
-    """Observations, and what the agent's own policy answers to them."""
-    shape = agent.sequence_agent.policy.time_step_spec.observation["image"].shape
-    images = np.random.default_rng(3).integers(0, 256, (num_steps, 1, *shape), np.uint8)
-    embedding = np.random.default_rng(4).standard_normal((1, 512)).astype(np.float32)
+def episode(agent):
+    """Observations of four steps, and what the agent's own policy answers to them."""
+    random = np.random.default_rng(3)
+    images = random.integers(0, 256, (4, 1, small_model.SIDE, small_model.SIDE, 3), np.uint8)
+    embedding = random.standard_normal((1, 512)).astype(np.float32)
     return images, embedding, answers_of(agent, images, embedding)
 
 
@@ -133,10 +130,8 @@ def test_export_then_import_is_bit_equal_and_notices_exchanged_variables(rt1, tm
     prefix = str(copy / "variables" / "variables")
     values = files.read_values(prefix)
     names = list(saved_models.exported(prefix)["variables"])
-    one, other = (
-        f"model_variables/{names.index(f'_transformer/_layers/{layer}/ff/kernel') + 1}{SUFFIX}"
-        for layer in (0, 1)
-    )
+    kernels = (f"_transformer/_layers/{layer}/ff/kernel" for layer in (0, 1))
+    one, other = (f"model_variables/{names.index(name) + 1}{SUFFIX}" for name in kernels)
     values[one], values[other] = values[other], values[one]
     files.write_values(prefix, values)
     message = "_layers/0/ff/kernel holds those of _transformer/_layers/1/ff/kernel"
@@ -184,8 +179,14 @@ def test_an_export_that_answers_something_else_is_refused(rt1):
 
 
 @pytest.mark.slow
-def test_a_food_checkpoint_with_its_instructions(small_checkpoint_dir, tmp_path):
-    """As ONNX; test_readme.py exports one as a SavedModel."""
+def test_a_food_checkpoint_with_its_instructions(small_checkpoint_dir, tmp_path, monkeypatch):
+    """Beside whatever is written; test_readme.py exports one as a SavedModel."""
+
+    def write(agent, folder, metadata):
+        policy = agent.sequence_agent.policy
+        return lambda seen, state: policy.action(time_step.transition(seen, tf.zeros(1)), state)[:2]
+
+    monkeypatch.setitem(export_policy.WRITERS, "onnx", write)
     assert export(tmp_path / "out", small_checkpoint_dir, "--format", "onnx") == 0
     assert (tmp_path / "out" / "embeddings" / "manifest.json").is_file()
     contents = json.loads((tmp_path / "out" / saved_models.EXPORT_FILE).read_text())
@@ -213,36 +214,25 @@ def test_one_onnx_file_with_the_state_as_inputs(rt1, tmp_path):
             np.testing.assert_allclose(found[key][1], value, atol=1e-4, err_msg=key)
 
 
-@pytest.fixture(scope="module")
-def full_size(tmp_path_factory):
-    """rt1main with seeded weights, exported by the program; and the agent."""
-    folder = tmp_path_factory.mktemp("full_size")
-    prefix = files.write_golden("rt1main", str(folder / "ckpt-424760"))
-    assert export(folder / "rt1main", prefix, "--config_file", "configs/rt1main.gin") == 0
-    gin.clear_config()
-    agent = files.build("include 'configs/rt1main.gin'")
-    checkpoint_loading.custom_load_checkpoint(agent, folder / "rt1main")
-    return agent, folder / "rt1main"
-
-
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("client", ["robo_transformers", "simpler"])
-def test_eight_steps_of_a_public_client_as_it_is(full_size, client, tmp_path):
-    python = os.environ.get("RT1_CLIENTS_PYTHON")
-    if python is None or (client == "simpler" and "SIMPLER_RT1_MODEL" not in os.environ):
-        pytest.skip("needs the environment that tests/public_clients.py describes")
-    agent, folder = full_size
-    output = tmp_path / "answers.npz"
-    program = [python, public_clients.__file__, client, str(folder), str(output)]
-    subprocess.run(program, check=True, timeout=1200)
-    found = np.load(output)
-    images = public_clients.images()[:, np.newaxis]
-    for number, answers in enumerate(answers_of(agent, images, found["embedding"][np.newaxis])):
-        for key, value in answers.items():
-            if client == "simpler" and key == "gripper_closedness_action":
-                value = np.where(np.abs(value) < 1e-2, 0, value)  # It leaves small ones out.
-            np.testing.assert_allclose(found[key][number], value, atol=1e-5, err_msg=key)
+@pytest.mark.skipif("RT1_CLIENTS_PYTHON" not in os.environ, reason="see tests/public_clients.py")
+def test_eight_steps_of_public_clients_as_they_are(tmp_path):
+    """rt1main with seeded weights, exported by the program."""
+    prefix, folder = files.write_golden("rt1main", str(tmp_path / "ckpt-424760")), tmp_path / "out"
+    assert export(folder, prefix, "--config_file", "configs/rt1main.gin") == 0
+    agent, _ = checkpoint_loading.load_agent(folder)
+    images, output = public_clients.images()[:, np.newaxis], tmp_path / "answers.npz"
+    for client in ("robo_transformers", "simpler"):
+        program = [os.environ["RT1_CLIENTS_PYTHON"], public_clients.__file__, client]
+        subprocess.run([*program, str(folder), str(output)], check=True, timeout=1200)
+        found = np.load(output)
+        answered = answers_of(agent, images, found["embedding"][np.newaxis])
+        for number, answers in enumerate(answered):
+            for key, value in answers.items():
+                if client == "simpler" and key == "gripper_closedness_action":
+                    value = np.where(np.abs(value) < 1e-2, 0, value)  # It leaves small ones out.
+                np.testing.assert_allclose(found[key][number], value, atol=1e-5, err_msg=key)
 
 
 # The public SavedModels.
@@ -286,11 +276,9 @@ def test_released_weights_are_known_by_their_checksums(monkeypatch):
     assert note.endswith("These are the checkpoint's.")
     assert check(numbered("rt1simreal"), 732) == check(numbered("rt1multirobot"), 760) == ""
     one, other = (f"agent/_actor_network/_transformer/_layers/{i}/ff/kernel" for i in (2, 5))
-    for model in ("rt1main", "rt1simreal"):
-        sums = numbered(model)
-        sums[one], sums[other] = sums[other], sums[one]
-        with pytest.raises(ValueError, match=f"variables of {model} .* 2 exchanged"):
-            check(sums, 732)
+    released[one], released[other] = released[other], released[one]
+    with pytest.raises(ValueError, match="variables of rt1main .* 2 exchanged"):
+        check(released, 732)
 
 
 @pytest.mark.slow
@@ -304,13 +292,11 @@ def test_released_weights_are_known_by_their_checksums(monkeypatch):
 def test_the_released_keys_and_shapes_load_by_name(model, tmp_path):
     """Seeded values under the released keys; a value belongs under the names that the released
     checkpoint has for an equal checksum and shape."""
-    reader = tf.train.load_checkpoint(str(GOLDEN / f"{model}.variables"))
-    shapes = reader.get_variable_to_shape_map()
-    dtypes = reader.get_variable_to_dtype_map()
-    random = np.random.default_rng(1)
+    released = tf.train.load_checkpoint(str(GOLDEN / f"{model}.variables"))
+    random, dtypes = np.random.default_rng(1), released.get_variable_to_dtype_map()
     values = {
-        key: np.asarray(random.uniform(0, 9, shapes[key])).astype(dtypes[key].as_numpy_dtype)
-        for key in sorted(shapes)
+        key: np.asarray(random.uniform(0, 9, shape)).astype(dtypes[key].as_numpy_dtype)
+        for key, shape in sorted(released.get_variable_to_shape_map().items())
         if key.endswith(SUFFIX)
     }
     (tmp_path / "variables").mkdir()
@@ -319,10 +305,8 @@ def test_the_released_keys_and_shapes_load_by_name(model, tmp_path):
     agent = files.build(f"include 'configs/{model}.gin'")
     report = checkpoint_loading.custom_load_checkpoint(agent, tmp_path)
     assert (len(report.loaded), report.left_at_init) == (COUNTS[model], ())
-    by_checksum = {
-        number: key
-        for key, number in index_files.checksums(GOLDEN / f"{model}.variables.index").items()
-    }
+    by_number = index_files.checksums(GOLDEN / f"{model}.variables.index")
+    by_checksum = {number: key for key, number in by_number.items()}
     sums = index_files.checksums(GOLDEN / f"{model}.ckpt.index")
     compared = 0
     for name, variable in checkpoint_loading.variables_by_checkpoint_name(agent.network).items():
