@@ -120,14 +120,14 @@ def test_what_is_not_there(tmp_path, names, state, asked, message):
         checkpoint_loading.resolve_prefix(tmp_path / asked)
 
 
-def test_files_of_another_kind(tmp_path, copied):
+def test_files_of_another_kind(tmp_path):
     (tmp_path / "b3.h5").write_bytes(b"\x89HDF")
-    tf.saved_model.save(tf.Module(), str(tmp_path / "exported"))
-    pathlib.Path(f"{copied}.index").unlink()
+    (tmp_path / "exported" / "variables").mkdir(parents=True)
+    (tmp_path / "ckpt-1.data-00000-of-00001").touch()
     for asked, message in (
         (tmp_path / "b3.h5", "got the file .*b3.h5"),
         (tmp_path / "exported", "or a SavedModel with policy_specs.pbtxt, got .*exported"),
-        (copied, "copy ckpt-1.index too"),
+        (tmp_path / "ckpt-1", "copy ckpt-1.index too"),
         ("", "got an empty one"),
     ):
         with pytest.raises(LoadError, match=message):
@@ -150,33 +150,26 @@ def test_names_are_those_that_tensorflow_writes(source, tmp_path):
     assert {key: name for name, key in of_agent.items()} == backward
 
 
-PARTIAL = {
-    "other time_sequence_length": ((TWO_STEPS,), ("allow_mismatch",), (0, 0, 1)),
-    "other number of action tokens": (
-        small_model.RT1_ACTIONS,
-        ("allow_missing", "allow_unexpected", "allow_mismatch"),
-        (2, 2, 1),
-    ),
-    "other head": (
-        (small_model.CROSS_ENTROPY,),
-        ("allow_missing", "allow_unexpected"),
-        (2, 2, 0),
-    ),
-}
+ALLOWED = checkpoint_loading.OTHER_HEAD_OR_LENGTH
 
 
-@pytest.mark.parametrize("case", PARTIAL)
-def test_partial_load_needs_exactly_its_patterns(case, prefix, values):
-    bindings, needed, counts = PARTIAL[case]
+@pytest.mark.parametrize(
+    ("bindings", "needed", "counts"),
+    [
+        ((TWO_STEPS,), ("allow_mismatch",), (0, 0, 1)),
+        (small_model.RT1_ACTIONS, tuple(ALLOWED), (2, 2, 1)),
+        ((small_model.CROSS_ENTROPY,), ("allow_missing", "allow_unexpected"), (2, 2, 0)),
+    ],
+)
+def test_partial_load_needs_exactly_its_patterns(bindings, needed, counts, prefix, values):
     agent = small_model.build(*bindings)
     before = files.snapshot(agent)
-    all_patterns = checkpoint_loading.OTHER_HEAD_OR_LENGTH
     for left_out in needed:
-        patterns = {key: value for key, value in all_patterns.items() if key != left_out}
+        patterns = {key: value for key, value in ALLOWED.items() if key != left_out}
         with pytest.raises(LoadError, match=f"{left_out}="):
             checkpoint_loading.custom_load_checkpoint(agent, prefix, **patterns)
         assert small_model.same(before, files.snapshot(agent))
-    report = checkpoint_loading.custom_load_checkpoint(agent, prefix, **all_patterns)
+    report = checkpoint_loading.custom_load_checkpoint(agent, prefix, **ALLOWED)
     assert (len(report.missing), len(report.unexpected), len(report.mismatched)) == counts
     variables = checkpoint_loading.variables_by_checkpoint_name(agent.network)
     for info in report.loaded:
@@ -186,72 +179,67 @@ def test_partial_load_needs_exactly_its_patterns(case, prefix, values):
     assert [ours.name for ours, _ in report.mismatched] == [POSITION_KERNEL][: counts[2]]
 
 
-def _changed(values: dict, kind: str) -> dict:
-    """The values of a good checkpoint with one fault."""
-    kernel = values[SOME_KEY]
-    rest = {key: value for key, value in values.items() if key != SOME_KEY}
-    return {
-        "missing": rest,
-        "unexpected": {**values, files.key("_transformer/_layers/2/ff/bias"): np.float32([0.0])},
-        "shape": {**rest, SOME_KEY: kernel.T},
-        "dtype": {**rest, SOME_KEY: kernel.astype(np.float64)},
-        "nan": {**rest, SOME_KEY: np.where(np.arange(256) == 7, np.nan, kernel)},
-        "infinite": {**values, files.key("_regression_output/bias"): np.float32([-np.inf])},
-        "other names": {k.replace(files.NETWORK, "model/_net"): v for k, v in values.items()},
-    }[kind]
+def _renamed(values):
+    for key in list(values):
+        values[key.replace(files.NETWORK, "model/_net")] = values.pop(key)
 
 
-FAULTS = {
-    "missing": r"missing: .*_output_tokens/kernel: expected float32 .*\n(.*\n)*.*allow_missing=",
-    "unexpected": r"unexpected: .*_layers/2/ff/bias: got float32 \[1.*\n(.*\n)*.*allow_unexp",
-    "shape": r"expected float32 \[32, 256\], got float32 \[256, 32\]",
-    "dtype": r"expected float32 \[32, 256\], got float64 \[32, 256\]",
-    "nan": r"finite values, got NaN or infinite .* .*_output_tokens/kernel \(32 of 8192",
-    "infinite": r"finite values, got NaN or infinite .* .*_regression_output/bias \(1 of 1\)",
-    "other names": r"start with agent/_actor_network/, got .*model/_net \(\d+\)",
-}
-
-
-def _damage(prefix: pathlib.Path, kind: str) -> None:
-    index, data = (pathlib.Path(f"{prefix}{end}") for end in (".index", ".data-00000-of-00001"))
+def _flip_a_byte(index, data):
     content = bytearray(data.read_bytes())
-    if kind in ("pointer for the index", "pointer for the data"):
-        (index if kind.endswith("index") else data).write_text(files.LFS_POINTER)
-    elif kind == "cut off":
-        data.write_bytes(content[:-1000])
-    elif kind == "a changed byte":  # In the last variables; the first ones must stay.
-        content[-len(content) // 20] ^= 0xFF
-        data.write_bytes(content)
-    elif kind == "one of two":
-        data.rename(data.with_name(f"{prefix.name}.data-00000-of-00002"))
-    elif kind == "damaged index":
-        index.write_bytes(index.read_bytes()[:-8])
+    content[-len(content) // 20] ^= 0xFF  # In the last variables; the first ones must stay.
+    data.write_bytes(content)
 
 
-BAD_FILES = {
-    "pointer for the index": "ckpt-1.index is a Git LFS pointer: .*424,087,531 .*git lfs pull`",
-    "pointer for the data": "00001 is a Git LFS pointer: .*run `git lfs .*git lfs pull`",
-    "cut off": "_CHECKPOINTABLE_OBJECT_GRAPH in .* cannot be read: the data is cut off",
-    "a changed byte": "cannot be read.*[Cc]hecksum",
-    "one of two": "cannot be read: .*ckpt-1.data-0000[01]-of-0000",
-    "damaged index": "expected the index of a TensorFlow checkpoint, got .*ckpt-1.index",
+MORE, HEAD = files.key("_transformer/_layers/2/ff/bias"), files.key("_regression_output/bias")
+# What is changed among the values of a good checkpoint, and what is said.
+VALUES = {
+    "missing": (lambda v: v.pop(SOME_KEY), "missing: .*_output_tokens/kernel: expected float32"),
+    "unexpected": (lambda v: v.update({MORE: v[HEAD]}), "unexpected: .*_layers/2/ff/bias: got flo"),
+    "shape": (
+        lambda v: v.update({SOME_KEY: v[SOME_KEY].T}),
+        r"expected float32 \[32, 256\], got float32 \[256, 32\]",
+    ),
+    "dtype": (lambda v: v.update({HEAD: v[HEAD].astype(np.float64)}), "got float64"),
+    "infinite": (
+        lambda v: v[HEAD].fill(-np.inf),
+        r"finite values, got NaN or infinite .* .*_regression_output/bias \(1 of 1\)",
+    ),
+    "other names": (_renamed, r"start with agent/_actor_network/, got .*model/_net \(\d+\)"),
+}
+# The same of its two files.
+FILES = {
+    "pointer": (
+        lambda index, data: data.write_text(files.LFS_POINTER),
+        "00001 is a Git LFS pointer",
+    ),
+    "cut off": (
+        lambda index, data: data.write_bytes(data.read_bytes()[:-1000]),
+        "_CHECKPOINTABLE_OBJECT_GRAPH in .* cannot be read: the data is cut off",
+    ),
+    "a changed byte": (_flip_a_byte, "cannot be read.*[Cc]hecksum"),
+    "no data": (lambda index, data: data.unlink(), "cannot be read: .*ckpt-1.data-00000-of-00001"),
+    "damaged index": (
+        lambda index, data: index.write_bytes(index.read_bytes()[:-8]),
+        "expected the index of a TensorFlow checkpoint, got .*ckpt-1.index",
+    ),
 }
 
 
-@pytest.mark.parametrize("kind", [*FAULTS, *BAD_FILES])
+@pytest.mark.parametrize("kind", [*VALUES, *FILES])
 def test_fault_is_named_and_every_weight_stays(kind, agent, values, copied):
     files.randomize(agent, seed=3)
     before = files.snapshot(agent)
-    if kind in FAULTS:
-        bad = files.write_values(copied.parent / "bad", _changed(values, kind))
+    change, message = {**VALUES, **FILES}[kind]
+    if kind in VALUES:
+        changed = {key: value.copy() for key, value in values.items()}
+        change(changed)
+        files.write_values(copied, changed)
     else:
-        bad = copied
-        _damage(copied, kind)
+        change(*(copied.with_suffix(end) for end in (".index", ".data-00000-of-00001")))
     # A file without any variable of the model is refused whatever is allowed.
-    kinds = ("allow_missing", "allow_unexpected", "allow_mismatch")
-    allowed = dict.fromkeys(kinds, ["*"] if kind == "other names" else [])
-    with pytest.raises(LoadError, match={**FAULTS, **BAD_FILES}[kind]):
-        checkpoint_loading.custom_load_checkpoint(agent, bad, **allowed)
+    allowed = dict.fromkeys(ALLOWED, ["*"] if kind == "other names" else [])
+    with pytest.raises(LoadError, match=message):
+        checkpoint_loading.custom_load_checkpoint(agent, copied, **allowed)
     assert small_model.same(before, files.snapshot(agent))
 
 
