@@ -75,8 +75,6 @@ def simpler(folder):
 if __name__ == "__main__":
     name, exported, output = sys.argv[1:]
     fill_cache(pathlib.Path(output).parent / "hub")
-    embedding, answers = {"robo_transformers": robo_transformers, "simpler": simpler}[name](
-        exported
-    )
+    embedding, answers = globals()[name](exported)
     stacked = {key: np.stack([answer[key] for answer in answers]) for key in answers[0]}
     np.savez(output, embedding=embedding, **stacked)

@@ -84,16 +84,9 @@ def test_what_is_loaded_is_what_was_written(written, _shared_agent, tmp_path):
     assert (metadata["epoch"], metadata["resize"]) == (2, "letterbox")
     assert metadata["dropout_settings"]["transformer_attention"] == 0.0
     assert metadata["versions"]["tf-agents"] == "0.19.0"
+    assert checkpoint_directory.framing_of(metadata) == framing.Framing("one", 0.5)
     assert loaded.contents.embeddings.combinations() == [("skewering", "banana")]
     assert checkpoint_loading.resolve_prefix(moved) == str(moved / "best_checkpoint-1")
-
-
-def test_how_a_checkpoint_looks_at_photos():
-    """One that does not say looks once, whatever the configuration in force is."""
-    with small_model.gin_bindings("Framing.passes = 'fast'"):
-        assert checkpoint_directory.framing_of({}) == framing.Framing("one", 0.5)
-        known = {"framing": {"passes": "accurate", "max_extent": 0.7}}
-        assert checkpoint_directory.framing_of(known) == framing.Framing("accurate", 0.7)
 
 
 @pytest.mark.slow
@@ -107,44 +100,32 @@ def test_another_configuration_or_loss(written, tmp_path):
         checkpoint_directory.load(written, other, loss_type="cross_entropy")
 
 
-def _damaged(directory, name, change):
-    """`change`: what metadata.json says instead, a text, or None for a file that is gone."""
-    path = directory / name
-    if change is None:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    elif isinstance(change, (str, bytes)):
-        path.write_bytes(change if isinstance(change, bytes) else change.encode())
-    else:
-        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change", "error", "message"),
     [
         (".", None, FileNotFoundError, "No checkpoint directory"),
         ("metadata.json", None, FileNotFoundError, "expected metadata.json"),
-        ("metadata.json", "[" * 100_000, ValueError, "no JSON: "),
-        ("metadata.json", b"\xff\xfe", ValueError, "metadata.json: expected UTF-8"),
-        ("metadata.json", "[]", ValueError, "found faults: "),
         ("metadata.json", {"format_version": 2}, ValueError, "'format_version': .*equal to 1"),
-        ("metadata.json", {"checkpoint": 3}, ValueError, "'checkpoint': .* Copy the directory"),
-        ("metadata.json", {"checkpoint": "../run/best_checkpoint-1"}, ValueError, "'checkpoint': "),
         ("metadata.json", {"resize": ["crop"]}, ValueError, "'resize': "),
-        ("metadata.json", {"framing": {"passes": "twice"}}, ValueError, "'passes': .* accurate"),
-        ("metadata.json", {"trained_pairs": [["a", 1]]}, ValueError, "'trained_pairs': "),
         ("metadata.json", LFS, LoadError, "is a Git LFS pointer"),
         ("uncertainty.json", LFS, LoadError, "is a Git LFS pointer"),
         ("config.gin", None, FileNotFoundError, "expected config.gin, found none"),
         ("config.gin", "Transformer.num_layers = 'x'", ValueError, "describes no network"),
-        ("embeddings/manifest.json", '{"entries": 3}', ValueError, "format_version"),
         ("embeddings", None, FileNotFoundError, "embeddings"),
         ("best_checkpoint-1.index", None, LoadError, "checkpoint-1.index"),
         ("best_checkpoint-1.index", LFS, LoadError, "is a Git LFS pointer"),
     ],
 )
 def test_damaged_directories(written, name, change, error, message):
-    _damaged(written, name, change)
+    """`change`: what metadata.json says instead, a text, or None for a file that is gone."""
+    path = written / name
+    if change is None:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    elif isinstance(change, str):
+        path.write_text(change)
+    else:
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(error, match=message):
         checkpoint_directory.load(written)
 
@@ -155,20 +136,12 @@ def test_damaged_directories(written, name, change, error, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import payload", "got 'import payload'"),
-        ("include 'other.gin'", "got the include 'other.gin'"),
-        ("Transformer.num_layers = @payload.run()", "got the reference @payload.run"),
-        ("a = @payload.run()\nTransformer.num_layers = %a", "got the reference"),
         ("evil/Transformer.num_layers = 3", "got evil/Transformer.num_layers"),
         ("tf_agents.utils.common.save_spec.file_path = 'ran'", "got tf_agents.utils"),
-        (
-            "DropoutSettings.at_inference = True",
-            "the value False, got DropoutSettings.at_inference = True",
-        ),
         ("DropoutSettings.spatial = 0.1", "0.0, got DropoutSettings.spatial = 0.1"),
-        ("TransformerNetwork.action_order = " + "[" * 50_000, "literals"),
         ("a = %a\nTransformer.num_layers = %a", "recursion"),
         ("Transformer.num_layers = 9999", "at most 200, got Transformer.num_layers = 9999"),
+        ("Transformer.key_dim = %b", "got the unknown macro %b"),
         ("Transformer.key_dim = 777", "length of some axis, got Transformer.key_dim = 777"),
         ("a =", "literals for the settings"),
     ],

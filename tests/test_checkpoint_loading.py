@@ -109,29 +109,19 @@ def test_what_a_path_means(tmp_path, names, state, asked, found):
     [
         (["best-12", "ckpt-50"], None, "bets", "there is no .*bets.index. .* best-12, ckpt-50"),
         ([], None, "8/models/rt1main", "holds nothing.* github.com/google-research/robotics_trans"),
-        ([], None, ".", "a directory with a checkpoint .* holds nothing"),
+        ([], None, ".", "or a SavedModel with policy_specs.pbtxt, got .* holds nothing"),
         (["ckpt-10"], "ckpt-20", ".", "names 'ckpt-20', but there is no ckpt-20.index"),
         ([f"ckpt-{n:02}" for n in range(30)], None, "model", "ckpt-11 and 18 more"),
+        ([], None, "b3.h5", "got the file .*b3.h5"),
+        ([], None, "lost", "copy lost.index too"),
     ],
 )
 def test_what_is_not_there(tmp_path, names, state, asked, message):
     _touch(tmp_path, *names, state=state)
+    if asked in ("b3.h5", "lost"):
+        (tmp_path / {"lost": "lost.data-00000-of-00001"}.get(asked, asked)).write_bytes(b"HDF")
     with pytest.raises(LoadError, match=message):
         checkpoint_loading.resolve_prefix(tmp_path / asked)
-
-
-def test_files_of_another_kind(tmp_path):
-    (tmp_path / "b3.h5").write_bytes(b"\x89HDF")
-    (tmp_path / "exported" / "variables").mkdir(parents=True)
-    (tmp_path / "ckpt-1.data-00000-of-00001").touch()
-    for asked, message in (
-        (tmp_path / "b3.h5", "got the file .*b3.h5"),
-        (tmp_path / "exported", "or a SavedModel with policy_specs.pbtxt, got .*exported"),
-        (tmp_path / "ckpt-1", "copy ckpt-1.index too"),
-        ("", "got an empty one"),
-    ):
-        with pytest.raises(LoadError, match=message):
-            checkpoint_loading.resolve_prefix(asked)
 
 
 def test_names_are_those_that_tensorflow_writes(source, tmp_path):
@@ -294,14 +284,6 @@ def test_a_training_state_is_restored_bit_for_bit_or_not_at_all(tmp_path):
 # The command line.
 
 
-def test_main_lists_without_building_a_model(prefix, values, capsys):
-    assert checkpoint_loading.main(["--checkpoint_path", prefix, "--list"]) == 0
-    out = capsys.readouterr().out
-    assert f"{POSITION_KERNEL} " in out
-    assert "float32 [12, 32]" in out
-    assert f"{len(values) + 1} entries" in out  # and the object graph
-
-
 @pytest.mark.slow
 def test_program_builds_the_model_of_the_config_beside(copied):
     """What only training knows does not matter, nor what an earlier version wrote."""
@@ -314,7 +296,11 @@ def test_program_builds_the_model_of_the_config_beside(copied):
     assert f"loaded  {len(small_model.build().network.variables):>25}" in done.stdout
 
 
-def test_main_allows_what_it_is_told_to(prefix, tmp_path, capsys):
+def test_main_lists_and_allows_what_it_is_told_to(prefix, values, tmp_path, capsys):
+    assert checkpoint_loading.main(["--checkpoint_path", prefix, "--list"]) == 0
+    out = capsys.readouterr().out
+    assert f"{POSITION_KERNEL} " in out and "float32 [12, 32]" in out
+    assert f"{len(values) + 1} entries" in out  # and the object graph
     config = tmp_path / "small.gin"
     config.write_text("\n".join((*small_model.BINDINGS, TWO_STEPS)))
     arguments = ["--checkpoint_path", prefix, "--config_file", str(config)]
