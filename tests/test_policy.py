@@ -23,8 +23,9 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def both(store):
-    """The model here, and its server."""
-    predictor = serving_stubs.predictor_of(serving_stubs.MarkerModel(), store)
+    """A calibrated model here, whose doubt is 0.101, and its server."""
+    known = uncertainty_stubs.calibration(threshold=0.05)
+    predictor = serving_stubs.predictor_of(uncertainty_stubs.TokenModel(), store, calibration=known)
     with (
         serving_stubs.serve(app.create_app(predictor)) as url,
         api_client.FoodAcquisitionClient(url, retries=0) as client,
@@ -55,6 +56,7 @@ def content_of(answer):
 def test_answers_are_those_of_the_server(method, options, both):
     here, there = (getattr(one, method)(PICTURE, *PAIR, **options) for one in both)
     assert content_of(here) == content_of(there)
+    assert here.ask_human is there.ask_human is (None if "passes" in options else True)
     assert both[0].model_version() == both[1].model_version() == "stub-1"
     assert both[0].available_combinations() == both[1].available_combinations()
 
@@ -76,19 +78,6 @@ def test_refusals_are_those_of_the_server(both):
     for one, options in zip(both, ({"batchsize": 1}, {"embedding": np.zeros(512)})):
         with pytest.raises(TypeError, match="got batchsize|got embedding"):
             one.predict_batch(PICTURE, *PAIR, **options)
-
-
-def test_its_verdict_is_that_of_its_server(store):
-    """The stub's doubt is 0.101."""
-    known = uncertainty_stubs.calibration(threshold=0.05)
-    model = uncertainty_stubs.TokenModel()
-    predictor = serving_stubs.predictor_of(model, store, calibration=known)
-    with serving_stubs.serve(app.create_app(predictor)) as url:
-        asked = (policy.CheckpointPolicy(predictor), api_client.FoodAcquisitionClient(url))
-        here, there = (one.predict_batch(PICTURE, *PAIR, seed=5) for one in asked)
-    assert here.ask_human is there.ask_human is True
-    assert here.uncertainty == there.uncertainty
-    assert here.uncertainty["score"] > here.uncertainty["threshold"] == 0.05
 
 
 def test_limits_of_the_server_count_and_answers_must_be_finite(both, store, monkeypatch):
