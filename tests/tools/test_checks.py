@@ -47,45 +47,40 @@ for one in "$@"; do case $one in
     graph) echo '{"wall_s": 0.1}' ;;
     bfloat16) echo 'no products' >&2; exit 4 ;;
     xla) exec sleep 60 ;;
-    float32) echo 'worst error 0.50'; exit $FAILED ;;
+    float32) echo 'worst error 0.50'; exit "$FAILED" ;;
     TensorFloat-32) echo 'worst error 2.00'; exit 1 ;;
 esac; done
 """
 
 
-def test_report_of_a_gpu(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("variants", "failed", "gpu", "flags", "code", "said"),
+    [
+        (("graph",), "0", "A100", [], 0, ["GPUs: A100; CUDA of TensorFlow: 12.5", "tensorflow 2"]),
+        (("graph",), "1", "A100", [], 1, ["float32**\n\nexit code 1\nworst error 0.50\n"]),
+        (("graph",), "0", "", [], 3, []),
+        (("graph",), "0", "", ["--cpu"], 0, ["GPUs: none used"]),
+        (
+            ("graph", "bfloat16", "xla"), "0", "A100", [], 1,
+            [
+                "**engines, configs/transformer_mixin.gin**\n\n| tensorflow predict | 12.3 |\n",
+                '**train step, graph, batches of 16**\n\n{"wall_s": 0.1}\n',
+                "**train step, bfloat16, batches of 16**\n\nexit code 4\nno products\n",
+                "**train step, xla, batches of 16**\n\nended: not done after 1 s\n",
+                "**goldens, TensorFloat-32**\n\nexit code 1\nworst error 2.00\n",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_report_of_a_gpu(monkeypatch, tmp_path, capsys, variants, failed, gpu, flags, code, said):
     (tmp_path / "python").write_text(PARTS)
     (tmp_path / "python").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(check_gpu, "LIMIT_S", 1.0)
-    for name, value in (("FAILED", "0"), ("GPU", "A100"), ("CUDA_VISIBLE_DEVICES", "0")):
+    monkeypatch.setattr(check_gpu, "VARIANTS", variants)
+    for name, value in (("FAILED", failed), ("GPU", gpu), ("CUDA_VISIBLE_DEVICES", "0")):
         monkeypatch.setenv(name, value)
-
-    def report(variants, *flags):
-        monkeypatch.setattr(check_gpu, "VARIANTS", variants)
-        return check_gpu.main(list(flags)), capsys.readouterr()
-
-    code, (printed, _) = report(("graph", "bfloat16", "xla"))
-    assert (
-        code == 1
-        and "GPUs: A100; CUDA of TensorFlow: 12.5" in printed
-        and ", tensorflow 2" in printed
-    )
-    for part in (
-        "**engines, configs/transformer_mixin.gin**\n\n| tensorflow predict | 12.3 |\n",
-        '**train step, graph, batches of 16**\n\n{"wall_s": 0.1}\n',
-        "**train step, bfloat16, batches of 16**\n\nexit code 4\nno products\n",
-        "**train step, xla, batches of 16**\n\nended: not done after 1 s\n",
-        "**goldens, float32**\n\nworst error 0.50\n",
-        "**goldens, TensorFloat-32**\n\nexit code 1\nworst error 2.00\n",
-    ):
-        assert part in printed
-    for failed, gpu, flags, code in (
-        *(("0", "A100", [], 0), ("1", "A100", [], 1)),
-        *(("0", "", [], 3), ("0", "", ["--cpu"], 0)),
-    ):
-        monkeypatch.setenv("FAILED", failed)
-        monkeypatch.setenv("GPU", gpu)
-        found, (printed, _) = report(("graph",), *flags)
-        assert found == code
-    assert "GPUs: none used" in printed and "TensorFloat" not in printed
+    assert check_gpu.main(flags) == code
+    printed = capsys.readouterr().out
+    assert [one for one in said if one not in printed] == []
+    assert ("TensorFloat" in printed) == bool(gpu)

@@ -49,7 +49,7 @@ def run(tmp_path):
     python.write_text(STAND_IN)
     python.chmod(0o755)
 
-    def call(script, *arguments, failing="nothing", **settings):
+    def call(script, *arguments, failing="", **settings):
         shutil.copy(TOOLS / script, tmp_path / "tools")
         done = subprocess.run(
             ["sh", tmp_path / "tools" / script, *arguments],
@@ -64,29 +64,24 @@ def run(tmp_path):
     return call
 
 
-def test_the_demo_runs_all_steps_and_stops_the_server(run, tmp_path):
-    done, calls = run("demo.sh", "3")
-    assert done.returncode == 0, done.stderr
-    assert "demo_output/answer.png" in done.stdout
-    assert [call.split()[0] for call in calls] == [
-        *("evaluate.py", "build_dataset.py", "build_dataset.py", "train.py"),
-        *("evaluate.py", "calibrate.py", "evaluate.py"),
-        *("api_batch_server.py", "api_client.py"),
-    ]
-    assert "--num_epochs 3 " in calls[3]
-    assert "--api_url http://127.0.0.1:12345" in calls[-1]
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "server.pid").read_text()), 0)
+STEPS = [
+    *("evaluate.py", "build_dataset.py", "build_dataset.py", "train.py", "evaluate.py"),
+    *("calibrate.py", "evaluate.py", "api_batch_server.py", "api_client.py"),
+]
 
 
 @pytest.mark.parametrize(
-    ("failing", "code"), [("train.py", 7), ("api_batch_server.py", 1), ("api_client.py", 7)]
+    ("failing", "code", "steps"),
+    [("", 0, 9), ("train.py", 7, 4), ("api_batch_server.py", 1, 8), ("api_client.py", 7, 9)],
 )
-def test_a_failing_step_fails_the_demo(run, tmp_path, failing, code):
-    done, calls = run("demo.sh", failing=failing)
-    assert done.returncode == code
-    assert f"The demo failed (exit code {code})." in done.stderr
-    assert calls[-1].split()[0] == failing
+def test_the_demo_runs_all_steps_or_fails_and_stops_the_server(run, tmp_path, failing, code, steps):
+    done, calls = run("demo.sh", "3", failing=failing)
+    assert done.returncode == code, done.stderr
+    assert ("demo_output/answer.png" in done.stdout) == (code == 0)
+    assert (f"The demo failed (exit code {code})." in done.stderr) == (code != 0)
+    assert [call.split()[0] for call in calls] == STEPS[:steps]
+    assert "--num_epochs 3 " in calls[3]
+    assert steps < 9 or "--api_url http://127.0.0.1:12345" in calls[-1]
     if (tmp_path / "server.pid").exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int((tmp_path / "server.pid").read_text()), 0)
