@@ -85,8 +85,7 @@ def check_request_id(request_id: str) -> None:
 
 def image_ending(image: bytes) -> str:
     """The ending that the file should have, by its first bytes; ".bin" if nothing is known."""
-    fits = (ending for ending, start in _STARTS.items() if re.match(start, image, re.DOTALL))
-    return next(fits, ".bin")
+    return next((end for end, one in _STARTS.items() if re.match(one, image, re.DOTALL)), ".bin")
 
 
 def day_folders(directory: pathlib.Path) -> list[pathlib.Path]:

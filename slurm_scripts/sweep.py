@@ -98,10 +98,7 @@ def _replace(path: pathlib.Path, text: str) -> None:
         file.write(text.encode())
 
 
-COMMANDS = {
-    "count": lambda file: len(read_settings(file)),
-    **{"begin": begin, "end": end, "table": table},
-}
+COMMANDS = {"begin": begin, "end": end, "table": table, "count": lambda it: len(read_settings(it))}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -71,8 +71,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f"processor: {platform.machine()}, {os.cpu_count()} cores; {platform.platform()}")
     print(f"Python {platform.python_version()}, {versions}")
     bindings = ["--gin_bindings", f"include '{config_file}'"]
-    engines = ["benchmarks.engines", "--repeats", repeats]
-    parts = {f"engines, {config_file}": ["-m", *engines, *bindings]}
+    engines = ["-m", "benchmarks.engines", "--repeats", repeats, *bindings]
+    parts = {f"engines, {config_file}": engines}
     size = [f"--batch_size={batch_size}", f"--steps={steps}", *bindings]
     for variant in VARIANTS:
         title = f"train step, {variant}, batches of {batch_size}"

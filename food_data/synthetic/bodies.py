@@ -20,7 +20,6 @@ Rng = np.random.Generator
 _MARGIN_PX = 3
 _SHIFT = 4  # Points are handed to OpenCV in sixteenths of a pixel.
 _TILE_SIDE, _TILE_SEED, _TILE_GRAIN_PX = 512, 20260101, 4.0
-_BRIGHTEST_SLOPE = 1.5
 
 
 @functools.cache
@@ -62,11 +61,10 @@ def resized(image: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarra
 class Body:
     """One food while it is painted and after; sizes are parts of its `length`, which is in pixels.
 
-    `albedo` is its colour in even light, RGB uint8 [h, w, 3]; `alpha` uint8 [h, w] is 255 where it
-    is; `height` float32 [h, w] is in pixels above the table. `gloss`, 0 to 1, is the brightness of
-    the highlights, `sharpness`, 4 (silk) to 60 (wet), how small they are. `x` [1, w] and `y` [h, 1]
-    are float32 pixels from the middle, `u` and `v` the same in half lengths; `aspect` and `bend`
-    are those of the last `outline`.
+    `albedo` is its colour, RGB uint8 [h, w, 3]; `alpha` uint8 [h, w] is 255 where it is; `height`
+    float32 [h, w] is in pixels. `gloss`, 0 to 1, is the brightness of the highlights, `sharpness`,
+    4 (silk) to 60 (wet), how small they are. `x` [1, w] and `y` [h, 1] are float32 pixels from the
+    middle, `u` and `v` half lengths; `aspect` and `bend` are those of the last `outline`.
     """
 
     def __init__(self, rng: Rng, length: float) -> None:
@@ -333,7 +331,7 @@ class Light:
         slope_x = cv2.Sobel(body.height, cv2.CV_32F, 1, 0, scale=1 / 8)
         slope_y = cv2.Sobel(body.height, cv2.CV_32F, 0, 1, scale=1 / 8)
         steepness = 1 / cv2.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
-        lamp = np.clip((z - x * slope_x - y * slope_y) * steepness / z, 0, _BRIGHTEST_SLOPE)
+        lamp = np.clip((z - x * slope_x - y * slope_y) * steepness / z, 0, 1.5)
         lit = self.ambient * (0.4 + 0.6 * steepness) + (1 - self.ambient) * lamp
         lit = body.albedo * rgb(lit)
         if body.gloss > 0:

@@ -42,11 +42,8 @@ VIEW_NAMES = (*VIEWS, "mixed")
 
 
 class Camera:
-    """Looks down, a little askew, at something near the middle of its frame.
-
-    `homography` float64 [3, 3] leads from the plane to continuous pixels; outside of `frame` (left,
-    top, right, bottom), pixels, is a letterbox's black; `size` is the picture's side, pixels.
-    """
+    """Looks down, a little askew: `homography` leads from the plane to pixels; outside of `frame`
+    (left, top, right, bottom), pixels, is a letterbox's black; `size` is the picture's side."""
 
     def __init__(self, rng: Rng, size: int, view: View) -> None:
         aspects, shares = zip(*view.frames)

@@ -1,8 +1,5 @@
-"""Painters of meat, eggs, heaps and noodles; each paints a `Body`.
-
-Tiles of grains and nests of noodles take ten times as long to draw as any other food: some are
-drawn once for each process, then cut out or stretched, mirrored and tinted at random.
-"""
+"""Painters of meat, eggs, heaps and noodles; each paints a `Body`. Tiles of grains and nests of
+noodles, which take long, are drawn once for each process, then cut out or stretched."""
 
 from __future__ import annotations
 

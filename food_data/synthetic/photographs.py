@@ -98,12 +98,9 @@ class Photograph(NamedTuple):
 
 
 class Library:
-    """All that composites and crops need of the photographs.
-
-    `fruit_tables` are CSV files with the columns file, food, content (of which "single" is used),
-    their pictures in "images" beside them; `label_map` has pairs (normalised label, food). Boxes of
-    `no_cutouts` hold more than the food, as the inside of a ring.
-    """
+    """All that composites and crops need of the photographs. `fruit_tables` are CSV files with the
+    columns file, food, content ("single" counts), their pictures in "images" beside them;
+    `label_map` has pairs (normalised label, food); `no_cutouts` have boxes with more than food."""
 
     def __init__(
         self,
@@ -221,8 +218,8 @@ class Library:
 
     def background(self, rng: Rng, side_of_split: str) -> np.ndarray | None:
         """A square of a photograph without any labelled food, or None if none is found."""
-        found = [one for one in self.photographs if one.is_background]
-        choices = [one for one in found if one.side == side_of_split]
+        found = (one for one in self.photographs if one.side == side_of_split)
+        choices = [one for one in found if one.is_background]
         for _ in range(_TRIES if choices else 0):
             photograph = bodies.one_of(rng, choices)
             height, width = photograph.image.shape[:2]

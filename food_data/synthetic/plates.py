@@ -1,8 +1,5 @@
-"""Data sets of drawn plates, of which the right answer is known.
-
-Plate `i` of a seed is always the same, whatever the number of processes. What is drawn is said in
-`scenes`, what foods look like in `foods`.
-"""
+"""Data sets of drawn plates, of which the right answer is known. Plate `i` of a seed is always the
+same. What is drawn is said in `scenes`, what foods look like in `foods`."""
 
 from __future__ import annotations
 

@@ -56,7 +56,6 @@ _FORK = (
     *([[0, y - 0.004], [0.16, y - 0.0095], [0.16, y + 0.0095], [0, y + 0.004]]
       for y in (-0.048, -0.016, 0.016, 0.048)),
 )  # fmt: skip
-_FORK_ATTEMPTS = 4
 _LARGEST_COVER = 0.08  # of a food, by a fork
 
 
@@ -140,11 +139,8 @@ def strew_things(rng: Rng, canvas: np.ndarray, camera: Camera, light: Light) -> 
 
 
 class Dish:
-    """What the food lies on, of about this radius in picture sides.
-
-    `aspect` is the shorter to the longer axis, `exponent` that of its superellipse, 2 round, 5 a
-    square with round corners; up to the level `flat` food may lie; `steepness` is that of its wall.
-    """
+    """What the food lies on: a superellipse, `exponent` 2 round, 5 nearly a square, of this radius
+    in picture sides. Food may lie up to the level `flat`; `steepness` is that of its wall."""
 
     def __init__(self, rng: Rng, radius: float) -> None:
         choice = _WHITES if rng.uniform() < 0.5 else _COLOURS
@@ -233,7 +229,7 @@ def lay_fork(
     """Paints a fork next to a dish of radius `reach` or partly over it, but over no food's middle
     (masks bool [size, size]) and little of any; where it is, nowhere if there is no room."""
     colour = bodies.vary(rng, bodies.one_of(rng, _METALS), 0.05)
-    for _ in range(_FORK_ATTEMPTS):
+    for _ in range(4):
         length = rng.uniform(0.7, 1.1) * (0.5 + reach)
         if rng.uniform() < 0.6:  # It lies beside the plate.
             side = rng.choice([-1, 1])
