@@ -9,6 +9,7 @@ from __future__ import annotations
 import keras2  # noqa: F401
 
 import dataclasses
+import itertools
 import os
 import pathlib
 import shutil
@@ -22,8 +23,10 @@ import tensorflow as tf
 
 import checkpoint_directory
 import checkpoint_files
+import dropout_settings
 from evaluation import uncertainty
 from food_data import embedding_store
+from serving import engines
 from tests import uncertainty_stubs
 
 EXPORT = {"features.onnx": b"f" * 1000, "answer.onnx": b"a" * 1000}
@@ -36,9 +39,7 @@ class StubAgent:
     network = types.SimpleNamespace(loss_type="l1")
 
     def __init__(self, step: int = 0):
-        from dropout_settings import DropoutSettings
-
-        self.dropout_settings = DropoutSettings()
+        self.dropout_settings = dropout_settings.DropoutSettings()
         self.module = tf.Module()
         self.module.kernel = tf.Variable(tf.fill((300,), float(step)))
         self.steps_done = step
@@ -57,11 +58,8 @@ def store() -> embedding_store.EmbeddingStore:
 
 def write_all(run: pathlib.Path, step: int) -> None:
     """A start of train.py, a best and a last checkpoint, a calibration of it, an export."""
-    from serving import engines
-
-    writer = checkpoint_directory.CheckpointWriter(
-        run, StubAgent(step), store(), {"resize": None}, 2
-    )
+    agent, metadata = StubAgent(step), {"resize": None}
+    writer = checkpoint_directory.CheckpointWriter(run, agent, store(), metadata, 2)
     writer.write({})
     writer.write_training_state(checkpoint_directory.TrainingState(step=step))
     calibrate(run)
@@ -84,27 +82,20 @@ def killed_at(stop: int | None, action: Callable[[], None]) -> bool:
             return True
         assert status == 0, f"the child at stop {stop} ended with {status}"
         return False
-    passed, code, write = 0, 1, tf.train.Checkpoint.write
+    passed, code, write = itertools.count(), 1, tf.train.Checkpoint.write
 
-    def is_stop() -> bool:
-        nonlocal passed
-        passed += 1
-        return passed - 1 == stop
+    def may_die(folder: pathlib.Path | None = None) -> None:
+        if next(passed) == stop:
+            for file in folder.glob("*") if folder else ():
+                os.truncate(file, file.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def stopping(function: Callable) -> Callable:
-        def stopped(*arguments: object, **options: object) -> object:
-            if is_stop():
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments, **options)
-
-        return stopped
+        return lambda *arguments, **options: may_die() or function(*arguments, **options)
 
     def half(checkpoint: tf.train.Checkpoint, path: str) -> str:
         written = write(checkpoint, path)
-        if is_stop():
-            for file in pathlib.Path(path).parent.glob("*"):
-                os.truncate(file, file.stat().st_size // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
+        may_die(pathlib.Path(path).parent)
         return written
 
     # Not before fsync: after SIGKILL the system still has what was written.
@@ -119,12 +110,8 @@ def killed_at(stop: int | None, action: Callable[[], None]) -> bool:
 
 def look(run: pathlib.Path) -> int:
     """Raises unless what is there is whole; the step of the weights that count."""
-    from serving import engines
-
-    contents, point = (
-        checkpoint_directory.read_contents(run),
-        checkpoint_directory.find_resume_point(run),
-    )
+    contents = checkpoint_directory.read_contents(run)
+    point = checkpoint_directory.find_resume_point(run)
     step = int(contents.metadata["global_step"])
     for prefix, expected in ((contents.prefix, step), (point.prefix, point.state.step)):
         file = checkpoint_files.TensorFile(str(prefix))
@@ -145,8 +132,6 @@ def look(run: pathlib.Path) -> int:
 def main(folder: pathlib.Path) -> None:
     """Steps 1, then 2 killed at each stop in turn, then 3."""
     start, run = folder / "start", folder / "run"
-    from serving import engines  # noqa: F401  Once, before all forks.
-
     killed_at(None, lambda: write_all(start, 1))
     steps, stop, going = [], 0, True
     while going:

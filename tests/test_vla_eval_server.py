@@ -67,16 +67,14 @@ def serving(folder):
     command = [sys.executable, "vla_eval_server.py", "--host", "127.0.0.1", "--port", port]
     command += ["--args.checkpoint_path", str(folder / "exported")]
     command += ["--args.encoder_dir", encoder_of(folder)]
-    root = pathlib.Path(__file__).parents[1]
-    with subprocess.Popen(command, cwd=root) as server:
+    with subprocess.Popen(command, cwd=pathlib.Path(__file__).parents[1]) as server:
         try:
-            deadline = time.monotonic() + 300
-            while True:
-                with contextlib.suppress(requests.ConnectionError):
-                    assert requests.get(f"http://127.0.0.1:{port}/health", timeout=9).ok
-                    break
+            deadline, is_up = time.monotonic() + 300, False
+            while not is_up:
                 assert server.poll() is None and time.monotonic() < deadline
                 time.sleep(0.2)
+                with contextlib.suppress(requests.ConnectionError):
+                    is_up = requests.get(f"http://127.0.0.1:{port}/health", timeout=9).ok
             yield f"ws://127.0.0.1:{port}"
         finally:
             server.terminate()
@@ -120,17 +118,17 @@ def test_two_episodes_of_the_harness_act_as_simplerenvs_client(folder, monkeypat
     spec.loader.exec_module(theirs)
     side = small_model.SIDE
     client = theirs.RT1Inference(str(folder / "exported"), image_width=side, image_height=side)
-    sticky = False
-    for number, (text, frames) in enumerate(zip(TEXTS, FRAMES)):
-        client.reset(text)
-        for step, frame in enumerate(frames):
-            _, action = client.step(frame, text)
-            found = taken[5 * number + step]
-            expected = np.concatenate([action["world_vector"], action["rot_axangle"]])
-            np.testing.assert_allclose(found[:6], expected, atol=1e-5)
-            sticky = (sticky and step > 0) or abs(action["gripper"][0]) > 0.5
-            if not sticky:  # Then the harness repeats a command, which SimplerEnv does not.
-                np.testing.assert_allclose(found[6], action["gripper"][0], atol=1e-5)
+    for number, found in enumerate(taken):
+        episode, step = divmod(number, 5)
+        if step == 0:
+            client.reset(TEXTS[episode])
+            sticky = False
+        _, action = client.step(FRAMES[episode, step], TEXTS[episode])
+        expected = np.concatenate([action["world_vector"], action["rot_axangle"]])
+        np.testing.assert_allclose(found[:6], expected, atol=1e-5)
+        sticky = sticky or abs(action["gripper"][0]) > 0.5
+        if not sticky:  # Then the harness repeats a command, which SimplerEnv does not.
+            np.testing.assert_allclose(found[6], action["gripper"][0], atol=1e-5)
 
 
 def test_a_window_for_each_session_and_episode(folder):
@@ -142,7 +140,7 @@ def test_a_window_for_each_session_and_episode(folder):
     async def act(client, text, **given):
         return await client.act({"images": {"any": image}, "task_description": text, **given})
 
-    async def expect(client, text, state, **given):
+    async def expect(client, text, state=None, **given):
         vector = given.get("natural_language_embedding", encoder.vector(text))
         expected, state = policy.step(image, vector, state or policy.initial_state())
         found = await act(client, text, **given)
@@ -153,25 +151,24 @@ def test_a_window_for_each_session_and_episode(folder):
     async def talk(url):
         async with connection.Connection(url) as first, connection.Connection(url) as second:
             assert first.server_info["action_spec"]["rotation"]["format"] == "axis_angle"
-            await first.start_episode({"task": {}})
-            await second.start_episode({"task": {}})
-            one = await expect(first, TEXTS[0], None)
-            other = await expect(second, TEXTS[1], None)
+            for client in (first, second):
+                await client.start_episode({"task": {}})
+            one, other = await expect(first, TEXTS[0]), await expect(second, TEXTS[1])
             await expect(first, TEXTS[0], one)
             await expect(second, TEXTS[1], other)
             await first.end_episode({})
             await first.start_episode({"task": {}})
-            await expect(first, TEXTS[0], None)  # A new episode,
-            state = await expect(first, TEXTS[1], None)  # a new instruction.
+            await expect(first, TEXTS[0])  # A new episode,
+            state = await expect(first, TEXTS[1])  # a new instruction.
             with pytest.raises(RuntimeError, match="expected a text and --args.encoder_dir"):
                 await act(first, None)
             with pytest.raises(RuntimeError, match=r"expected 'primary' uint8 \[H, W, 3\]"):
                 await act(first, TEXTS[1], images={"a": image, "b": image})
             await expect(first, TEXTS[1], state)  # Refusals leave the window alone.
             await first.start_episode({"task": {}})
-            await expect(first, TEXTS[1], None)  # The one before was broken off.
+            await expect(first, TEXTS[1])  # The one before was broken off.
             vector = small_model.embeddings(9)
-            await expect(first, "dance", None, natural_language_embedding=vector)
+            await expect(first, "dance", natural_language_embedding=vector)
 
     with serving(folder) as url:
         anyio.run(talk, url)

@@ -1,10 +1,13 @@
 """LeRobot data sets: food there and back, samples that LeRobot wrote, and what is refused.
 
-`tests/lerobot_programs.py` says how the samples were made, and how Rerun and LeRobot read ours.
+Releases 0.4.4 (v3.0, H.264) and 0.3.3 (v2.1, AV1) wrote the samples, three episodes of 64 x 96
+pixels at 10 frames a second whose red says the episode and whose green the frame.
+`tests/lerobot_programs.py` says how Rerun and LeRobot read ours.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
@@ -20,18 +23,19 @@ pytest.importorskip("av", reason="needs requirements-lerobot.txt")
 from pyarrow import parquet
 
 import build_dataset
-from food_data import embedding_store, lerobot, npz_dataset, rlds
+from food_data import lerobot, npz_dataset, rlds
 from tests import lerobot_programs
 
+LENGTHS, TASKS = (5, 3, 9), ("skewering banana", "scoop rice", "twirl spaghetti")
 ORDER = ["world_vector", "rotation_delta", "gripper_closedness_action"]
 FRONT = "observation.images.front"
+FILES = ("info", "stats")
 ROWS, FILM = "data/chunk-000/file-000.parquet", f"videos/{FRONT}/chunk-000/file-000.mp4"
 
 
 @pytest.fixture(scope="module")
-def plates():
+def plates(store):
     random = np.random.default_rng(0)
-    store = embedding_store.EmbeddingStore.load(build_dataset._EMBEDDINGS_DIR)
     pairs = [store.combinations()[i % 20] for i in range(70)]
     return npz_dataset.FoodDataset(
         random.integers(0, 256, (70, *npz_dataset.IMAGE_SHAPE), np.uint8),
@@ -56,7 +60,7 @@ def robot(tmp_path):
 
 def expected():
     """(episode, frame, action of 7 numbers) of the samples."""
-    for episode, length in enumerate(lerobot_programs.LENGTHS):
+    for episode, length in enumerate(LENGTHS):
         for frame in range(length):
             yield episode, frame, np.float32(np.arange(7) / 10 + frame / 100 + episode / 10)
 
@@ -73,15 +77,12 @@ def test_food_there_and_back(plates, published, tmp_path):
     assert (published / ROWS).read_bytes() == (tmp_path / "again" / ROWS).read_bytes()
     episodes = parquet.read_table(published / "meta/episodes/chunk-000").to_pylist()
     assert [one["dataset_from_index"] for one in episodes] == list(range(70))
-    info, stats = (
-        json.loads((published / f"meta/{n}.json").read_text()) for n in ("info", "stats")
-    )
+    info, stats = (json.loads((published / f"meta/{n}.json").read_text()) for n in FILES)
     assert [info[f"total_{what}"] for what in ("episodes", "frames", "tasks")] == [70, 70, 20]
-    np.testing.assert_allclose(stats["action"]["std"], plates.actions.std(axis=0), rtol=1e-5)
-    pixels, found = plates.images / 255.0, stats["observation.image"]
-    for name in ("min", "max", "mean", "std"):
-        wanted = getattr(pixels, name)(axis=(0, 1, 2))
-        np.testing.assert_allclose(np.ravel(found[name]), wanted, rtol=1e-9)
+    values = {"observation.image": plates.images / 255.0, "action": plates.actions.astype(float)}
+    for key, name in itertools.product(values, ("min", "max", "mean", "std")):
+        wanted = getattr(values[key], name)(axis=tuple(range(values[key].ndim - 1)))
+        np.testing.assert_allclose(np.ravel(stats[key][name]), wanted, rtol=1e-9)
 
 
 def test_food_of_v21_that_lerobot_wrote(tmp_path):
@@ -102,13 +103,13 @@ def test_a_robots_episodes_of_v30_that_lerobot_wrote(robot, tmp_path):
     embed = lambda text: np.full(512, len(text), np.float32)  # noqa: E731
     episodes = rlds.Episodes(lerobot.write_shards(found, tmp_path / "shards", embed, ORDER))
     for episode, frame, action in expected():
-        read, text = episodes[episode], lerobot_programs.TASKS[episode]
+        read, text = episodes[episode], TASKS[episode]
         got = np.concatenate([read[f"steps/action/{key}"][frame] for key in ORDER])
         np.testing.assert_array_equal(got, action)
         image = rlds.decode_images(read["steps/observation/image"], (64, 96, 3))[frame]
         wanted = [40 * episode + 20, 20 * frame + 10]
         np.testing.assert_allclose(image[..., :2].mean((0, 1)), wanted, atol=3)
-        ends = frame == lerobot_programs.LENGTHS[episode] - 1
+        ends = frame == LENGTHS[episode] - 1
         assert read["steps/action/terminate_episode"][frame].tolist() == [ends, 1 - ends, 0]
         assert read["steps/observation/natural_language_embedding"][frame][0] == len(text)
 

@@ -24,8 +24,8 @@ def test_a_batch_holds_what_belongs_together(make_dataset):
 def test_batches_in_order_the_last_smaller_one_and_shapes_known_before(make_dataset):
     dataset = make_dataset(5)
     assert batches_of(pipeline.create_npz_dataset(dataset, None, 2)) == [[0, 1], [2, 3], [4]]
-    options = {"drop_remainder": True, "shuffle_seed": 0, "augmentation": shift}
-    batches = pipeline.create_npz_dataset(dataset, None, 4, **options, shard=(1, 2))
+    options = {"drop_remainder": True, "shuffle_seed": 0, "augmentation": shift, "shard": (1, 2)}
+    batches = pipeline.create_npz_dataset(dataset, None, 4, **options)
     assert batches.element_spec["bbox"] == tf.TensorSpec((2, 4), tf.float32)
     assert len(list(batches)) == 1
 
@@ -77,27 +77,24 @@ def test_augmentation_depends_on_seed_epoch_and_sample_alone(make_dataset):
     batches = create(4)
     first, second = seeds_of(batches), seeds_of(batches)
     expected = pipeline.sample_seeds(3, 0, np.arange(10)).tolist()
-    assert first == {i: tuple(row) for i, row in enumerate(expected)}
-    assert not set(first.values()) & set(second.values())
-    assert seeds_of(create(7)) == first
+    assert first == {i: tuple(row) for i, row in enumerate(expected)} == seeds_of(create(7))
     resumed = seeds_of(create(4, first_epoch=1, first_batch=1))
-    assert len(resumed) == 6
-    assert resumed.items() <= second.items()
-    assert not set(seeds_of(create(4, seed=4)).values()) & set(first.values())
+    assert len(resumed) == 6 and resumed.items() <= second.items()
+    for others in (second, seeds_of(create(4, seed=4))):
+        assert not set(others.values()) & set(first.values())
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_each_sample_is_read_by_one_worker_and_the_batches_are_the_same(make_dataset, count):
-    options = {"shuffle_seed": 1, "first_batch": 1}
-    whole = batches_of(pipeline.create_npz_dataset(make_dataset(15), None, 4, **options))
-    parts = []
-    for shard in [(index, count) for index in range(count)]:
-        part = pipeline.create_npz_dataset(make_dataset(15), None, 4, **options, shard=shard)
-        parts.append(batches_of(part))
-    assert {len(part) for part in parts} == {len(whole)}
-    for number, batch in enumerate(whole):
-        shares = [batch[index::count] or batch[:1] for index in range(count)]
-        assert [part[number] for part in parts] == shares
+def test_each_sample_is_read_by_one_worker_and_the_batches_are_the_same(make_dataset):
+    def read(shard):
+        options = {"shuffle_seed": 1, "first_batch": 1, "shard": shard}
+        return batches_of(pipeline.create_npz_dataset(make_dataset(15), None, 4, **options))
+
+    parts = zip(*(read((index, 4)) for index in range(4)), strict=True)
+    # Of the last three samples the fourth worker reads the first one again.
+    shares = [
+        [batch[index : index + 1] or batch[:1] for index in range(4)] for batch in read((0, 1))
+    ]
+    assert list(map(list, parts)) == shares
 
 
 @pytest.mark.parametrize(
