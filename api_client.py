@@ -99,7 +99,7 @@ class Prediction(Motion):
     resize: str | None = None  # how the picture was fitted into the model's square
     passes: str | None = None  # and looked at
     crop: Sequence[float] | None = None  # what the last look saw, x1, y1, x2, y2 in 0..1
-    request_id: str | None = None  # what `correct` takes
+    request_id: str | None = None  # what POST /corrections takes
     # The whole answer as it came, with times in `timing_ms`.
     content: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     ask_human: bool | None = None  # ask a person instead of acting; None: the server does not say
@@ -199,12 +199,7 @@ class FoodAcquisitionClient(Policy):
     sleep = staticmethod(time.sleep)  # A program that has to end soon sets one that can be woken.
 
     def __init__(
-        self,
-        api_url: str,
-        *,
-        api_key: str | None = None,
-        timeout_s: float = 30.0,
-        retries: int = 3,
+        self, api_url: str, *, api_key: str | None = None, timeout_s: float = 30.0, retries: int = 3
     ) -> None:
         """Args; ValueError for an address or a key that cannot be one:
         api_url: such as "http://127.0.0.1:8080"; this computer is never asked through a proxy.
@@ -266,32 +261,8 @@ class FoodAcquisitionClient(Policy):
         body = {"image": base64.b64encode(image).decode("ascii"), **asked}
         return self._request("POST", "/predict_batch" if sampled else "/predict", body)
 
-    def load_model(self, checkpoint_path: str, *, timeout_s: float = 600.0) -> dict[str, Any]:
-        """Has the server load a checkpoint of its --checkpoint_root, in up to a minute; the
-        old one answers meanwhile. Returns {'success', 'message', 'model_version',
-        'previous_version'}; raises ApiError if it is refused."""
-        return self._request("POST", "/load_model", {"checkpoint_path": checkpoint_path}, timeout_s)
-
-    def correct(
-        self, request_id: str, motion: Sequence[float], corrected_by: str | None = None
-    ) -> str:
-        """Tells the server's recorder what the answer should have been: start_x, start_y, end_x,
-        end_y in 0..1, and which person says so. Returns what it says."""
-        if len(motion) != 4:
-            raise ValueError(f"Expected start_x, start_y, end_x, end_y; got {motion!r}.")
-        body = dict(zip(("start_x", "start_y", "end_x", "end_y"), map(float, motion)))
-        body.update(_asked({}, (), request_id=request_id, corrected_by=corrected_by))
-        return str(self._request("POST", "/corrections", body).get("message"))
-
-    def _request(
-        self,
-        method: str,
-        route: str,
-        body: Mapping[str, Any] | None = None,
-        timeout_s: float | None = None,
-    ) -> Any:
+    def _request(self, method: str, route: str, body: Any = None) -> Any:
         """The JSON of an answer."""
-        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         # None takes away what the environment says of proxies, also of one for "all" schemes.
         no_proxies = dict.fromkeys(("http", "https", "all")) if _HERE.match(self._api_url) else None
         try:
@@ -300,7 +271,7 @@ class FoodAcquisitionClient(Policy):
                 self._api_url + route,
                 json=body,
                 # A connection is there within 10 s or not at all.
-                timeout=(min(timeout_s, 10.0), timeout_s),
+                timeout=(min(self._timeout_s, 10.0), self._timeout_s),
                 # `requests` would take the key along to wherever it is sent.
                 allow_redirects=False,
                 proxies=no_proxies,

@@ -23,7 +23,7 @@ import keras2  # noqa: F401
 import argparse
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from absl import flags as absl_flags
 from absl import logging
@@ -62,16 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--action", help="such as skewering")
     add("--food_type", help="such as strawberry")
     add("--text", help="the instruction in words, instead of the two, or to be echoed")
-    count = _number(0, 64)
-    add("--num_samples", type=count, default=16, help="with dropout (%(default)s); 0: one without")
-    add("--seed", type=_number(0, 2**31 - 1), help="makes the samples repeatable")
+    add("--num_samples", type=int, default=16, help="with dropout (%(default)s); 0: one without")
+    add("--seed", type=int, help="makes the samples repeatable")
     add("--dropout_scope", choices=("head", "full"), default="head", help="(%(default)s)")
     add("--resize", choices=("stretch", "letterbox", "crop"), help="unless given: as in training")
     framing.add_flags(asked)
     add = parser.add_argument_group("long runs").add_argument
-    add("--workers", type=_number(1), default=4, help="questions at a time (%(default)s)")
+    add("--workers", type=int, default=4, help="questions at a time (%(default)s)")
     add("--resume", action="store_true", help="go on with a run that was killed")
-    add("--num_shards", type=_number(1), default=1, help="share the folder out, for job arrays")
+    add("--num_shards", type=int, default=1, help="share the folder out, for job arrays")
     add("--shard_index", type=int, help="which shard this is, from 0")
     add("--merge", type=_path, nargs="+", help="--output_file of every shard")
     return parser
@@ -86,6 +85,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         (flags.output_file.suffix != ".json", "--output_file: expected a name that ends in .json"),
         (not (folder or flags.merge), "--input_dir: expected the folder with the pictures"),
         (folder and not folder.is_dir(), f"--input_dir: expected a folder, {folder} is none"),
+        (not 0 <= flags.num_samples <= 64, "--num_samples: expected 0 to 64"),
+        (not 0 <= (flags.seed or 0) < 2**31, "--seed: expected 0 to 2,147,483,647"),
+        (flags.workers < 1, "--workers: expected 1 or more"),
         (
             index not in range(shards) and (index is not None or shards > 1),
             f"--shard_index: expected one from 0 below --num_shards ({shards}), got {index}",
@@ -100,19 +102,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     if flags.checkpoint_dir is None and flags.api_url is None:
         flags.api_url = _DEFAULT_URL
     return flags
-
-
-def _number(lowest: int, highest: int = sys.maxsize) -> Callable[[str], int]:
-    """The type of a flag that is a whole number."""
-
-    def parse(text: str) -> int:
-        value = int(text) if text.removeprefix("-").isdecimal() else lowest - 1
-        if not lowest <= value <= highest:
-            upper = "or more" if highest == sys.maxsize else f"to {highest}"
-            raise argparse.ArgumentTypeError(f"expected {lowest} {upper}, got {text}")
-        return value
-
-    return parse
 
 
 def _path(text: str) -> pathlib.Path:

@@ -150,5 +150,5 @@ def apply(text: str, name: object, trusted: bool, lengths: Collection[int]) -> N
         gin.clear_config()
         what = "what gin can read" if trusted else "literals for the settings of a model"
         way_out = "" if trusted else ". If you trust its origin, --trust_config lets gin run it"
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().partition("\n")[0]
         raise ValueError(f"{name}: expected {what}: {reason}{way_out}.") from error

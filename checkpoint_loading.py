@@ -214,10 +214,7 @@ def custom_load_checkpoint(
         restore_optimizer: also restore the optimizer's variables and the step counter; an optimizer
             that has no variables yet gets them. Freeze layers first: only what learns has state.
 
-    Returns:
-        The report; also logged.
-
-    Raises:
+    Returns the report, which is also logged. Raises:
         CheckpointLoadError: a ValueError, if the files are not a whole checkpoint, if anything
             differs that was not allowed, or if values are not finite. The agent is unchanged.
     """
