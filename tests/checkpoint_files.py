@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 
-import gin
 import numpy as np
 import tensorflow as tf
 
 import agent_wrapper
+from tests import small_model
 from tests.golden import deterministic_weights
 
 GOLDEN = pathlib.Path(__file__).with_name("golden")
@@ -23,20 +23,16 @@ LFS_POINTER = (
 
 def build(*bindings: str) -> agent_wrapper.Agent:
     """An agent as the gin bindings describe it; gin is clean afterwards."""
-    gin.clear_config()
-    try:
-        gin.parse_config(list(bindings))
+    with small_model.gin_bindings(*bindings):
         return agent_wrapper.Agent(tf.keras.optimizers.Adam(1e-3))
-    finally:
-        gin.clear_config()
 
 
 def snapshot(agent: agent_wrapper.Agent) -> list[np.ndarray]:
     """Every value that a checkpoint of the agent would hold, in Keras' order."""
-    optimizer = agent.optimizer
-    training_state = [*optimizer.variables, optimizer.learning_rate, agent.global_step]
-    variables = [*agent.network.variables, *training_state]
-    return [variable.numpy() for variable in variables]
+    optimizer, own = agent.optimizer, agent.network.variables
+    return small_model.values(
+        [*own, *optimizer.variables, optimizer.learning_rate, agent.global_step]
+    )
 
 
 def randomize(agent: agent_wrapper.Agent, seed: int) -> None:
@@ -47,21 +43,11 @@ def randomize(agent: agent_wrapper.Agent, seed: int) -> None:
         variable.assign(value.astype(variable.dtype.as_numpy_dtype))
 
 
-def golden_rows(name: str) -> list:
-    """[key, shape, dtype] of every entry of a public or fine-tuned checkpoint."""
-    return json.loads((GOLDEN / f"{name}.variables.json").read_text())
-
-
 def write_values(prefix: str | pathlib.Path, values: dict[str, np.ndarray]) -> str:
     """A checkpoint without an object graph that holds exactly these keys."""
-    prefix = str(prefix)
-    names = sorted(values)
-    tf.raw_ops.SaveV2(
-        prefix=prefix,
-        tensor_names=names,
-        shape_and_slices=[""] * len(names),
-        tensors=[tf.constant(values[name]) for name in names],
-    )
+    names, prefix = sorted(values), str(prefix)
+    what = {"tensor_names": names, "tensors": [tf.constant(values[name]) for name in names]}
+    tf.raw_ops.SaveV2(prefix=prefix, shape_and_slices=[""] * len(names), **what)
     return prefix
 
 
@@ -77,7 +63,15 @@ def key(name: str) -> str:
     return f"{NETWORK}/{name}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def write_golden(name: str, prefix: str, optimizer: bool = False, graph: bool = True) -> str:
-    """A checkpoint with the names and shapes of a public one and deterministic weights (seed 1)."""
-    deterministic_weights.write(golden_rows(name), prefix, 1, optimizer, graph)
-    return prefix
+def write_golden(name: str, prefix: str) -> str:
+    """A checkpoint with the names and shapes of the network of a public one and deterministic
+    weights (seed 1)."""
+    rows = json.loads((GOLDEN / f"{name}.variables.json").read_text())
+    return write_values(
+        prefix,
+        {
+            key: deterministic_weights.value(key, shape, 1).astype(dtype)
+            for key, shape, dtype in rows
+            if key.endswith(deterministic_weights.SUFFIX) and "_optimizer/" not in key
+        },
+    )

@@ -7,14 +7,12 @@ Models that are shared by a session must not be changed: who trains or loads bui
 from __future__ import annotations
 
 import functools
-import json
 
 import pytest
 
 import agent_wrapper
 import checkpoint_loading
-from tests import small_model
-from tests.golden import deterministic_weights, parity
+from tests import checkpoint_files, small_model
 from training import optimizer
 
 
@@ -51,11 +49,9 @@ def load_golden(tmp_path_factory):
             return agent_wrapper.Agent(optimizer.FusedAdam(1e-4))
 
     def load(name: str, *bindings: str) -> agent_wrapper.Agent:
-        prefix = directory / name
+        prefix, agent = directory / name, build(*bindings)
         if not prefix.with_suffix(".index").exists():
-            rows = json.loads((parity.DIRECTORY / f"{name}.variables.json").read_text())
-            deterministic_weights.write(rows, str(prefix), seed=1)
-        agent = build(*bindings)
+            checkpoint_files.write_golden(name, str(prefix))
         checkpoint_loading.custom_load_checkpoint(agent, str(prefix))
         return agent
 
@@ -65,8 +61,12 @@ def load_golden(tmp_path_factory):
 @pytest.fixture
 def hitl_agent(load_golden):
     """A function loss type -> agent with the weights of goldens e and f, which may be changed."""
-    return lambda loss_type: load_golden(
-        parity.HITL_NETWORKS[loss_type],
-        f'TransformerNetwork.loss_type = "{loss_type}"',
-        *small_model.NO_DROPOUT,
-    )
+
+    def load(loss_type: str) -> agent_wrapper.Agent:
+        network = "smooth_l1" if loss_type == "l1" else loss_type  # They have the same.
+        binding = f'TransformerNetwork.loss_type = "{network}"'
+        agent = load_golden(f"hitl_{network}", binding, *small_model.NO_DROPOUT)
+        agent.network.loss_type = loss_type
+        return agent
+
+    return load

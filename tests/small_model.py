@@ -53,11 +53,8 @@ def gin_bindings(*bindings: str) -> Iterator[None]:
 
 
 def build(*bindings: str, seed: int = 0, weights_seed: int = 1) -> agent_wrapper.Agent:
-    """A small agent; the same seed gives the same weights, none of them zero.
-
-    Regressed answers lie in 0..1, so that clipping does not make all of them equal.
-    Later bindings win over earlier ones and over `BINDINGS`.
-    """
+    """A small agent; the same seed gives the same weights, none of them zero, and regressed answers
+    in 0..1. Later bindings win over earlier ones and over `BINDINGS`."""
     with gin_bindings(*BINDINGS, *bindings):
         agent = agent_wrapper.Agent(optimizer.FusedAdam(1e-3), seed=seed)
     randomize(agent.network.variables, weights_seed)
@@ -69,8 +66,8 @@ def build(*bindings: str, seed: int = 0, weights_seed: int = 1) -> agent_wrapper
 
 
 def randomize(variables: list[tf.Variable], seed: int) -> None:
-    """Random weights that keep the signal's size, so that every input matters: fresh FiLM layers
-    and biases are zero, fresh BatchNorms do nothing. The image normalization stays."""
+    """Random weights that keep the signal's size, so that every input matters (fresh FiLM layers
+    and biases are zero). The image normalization stays."""
     generator = np.random.default_rng(seed)
     for variable in variables:
         name, shape = variable.name.rsplit("/", 1)[-1].split(":")[0], tuple(variable.shape)
@@ -110,8 +107,7 @@ def observation(seed: int, *outer: int, side: int = SIDE) -> dict[str, tf.Tensor
 
 def execution_parameters(seed: int, *outer: int) -> np.ndarray:
     """float32 [*outer, 4] in 0..1."""
-    shape = (*outer, policy_specs.NUM_COORDINATES)
-    return np.random.default_rng(seed).random(shape, np.float32)
+    return np.random.default_rng(seed).random((*outer, 4), np.float32)
 
 
 def experience(
@@ -123,10 +119,9 @@ def experience(
     outer = observations[policy_specs.IMAGE_KEY].shape[:2]
     mid = tf.fill(outer, time_step.StepType.MID)
     step_type = mid if step_type is None else tf.constant(step_type)
-    action = tf.nest.map_structure(tf.constant, action)
-    return trajectory.Trajectory(
-        step_type, observations, action, (), mid, tf.zeros(outer), tf.ones(outer)
-    )
+    action = {key: tf.constant(value) for key, value in action.items()}
+    rewards = tf.zeros(outer), tf.ones(outer)
+    return trajectory.Trajectory(step_type, observations, action, (), mid, *rewards)
 
 
 def food_experience(seed: int, batch_size: int, num_steps: int = 1) -> trajectory.Trajectory:
@@ -141,9 +136,9 @@ def step(
 ) -> time_step.TimeStep:
     """The time step [B, ...] of a policy; MID unless given."""
     size = observations[policy_specs.IMAGE_KEY].shape[:1]
-    if step_type is None:
-        step_type = np.full(size, time_step.StepType.MID, np.int32)
-    return time_step.TimeStep(tf.constant(step_type), tf.zeros(size), tf.ones(size), observations)
+    mid = tf.fill(size, time_step.StepType.MID)
+    step_type = mid if step_type is None else tf.constant(step_type)
+    return time_step.TimeStep(step_type, tf.zeros(size), tf.ones(size), observations)
 
 
 def values(variables: list[tf.Variable]) -> list[np.ndarray]:

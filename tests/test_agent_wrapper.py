@@ -92,7 +92,6 @@ def test_what_varies_in_which_scope(rate, head_varies):
         ({"num_samples": 3}, "num_samples and seed need dropout 'head' or 'full', got 'off'"),
         ({"seed": 3}, "num_samples and seed need dropout"),
         ({"dropout": "head", "num_samples": 0}, "num_samples >= 1 .*got 0"),
-        ({"dropout": "head", "seed": -1}, r"seed in 0 \.\. 2\^31 - 1, got None and -1"),
         ({"dropout": "head", "seed": 2**31}, "got None and 2147483648"),
     ],
 )
@@ -105,7 +104,6 @@ def test_contradictory_sampling(agent, inputs, arguments, message):
     ("image", "embedding", "message"),
     [
         (((2, 32, 64, 3), "u1"), ((2, 512), "f4"), r"\[2, 64, 64, 3\] .*uint8 \[2, 32, 64, 3\]"),
-        (((64, 64, 3), "u1"), ((2, 512), "f4"), r"got uint8 \[64, 64, 3\]"),
         (((2, 64, 64, 3), "u1"), ((1, 512), "f4"), r"float32 \[2, 512\], got .*float32 \[1, 512\]"),
         (((2, 64, 64, 3), "f8"), ((2, 512), "f4"), "uint8 or float32.*got float64"),
         (((2, 64, 64, 3), "u1"), ((2, 512), "f8"), r"float64 \[2, 512\]"),
@@ -118,10 +116,10 @@ def test_inputs_that_do_not_fit(agent, image, embedding, message):
 
 def test_forward_is_for_single_food_images_in_0_to_1(agent, rt1_agent, inputs):
     two_steps = small_model.build(*small_model.TINY, "TransformerNetwork.time_sequence_length = 2")
-    with pytest.raises(ValueError, match=r"got the actions \['terminate_episode'.*policy"):
-        rt1_agent.forward(*inputs)
-    with pytest.raises(ValueError, match="time_sequence_length 2: use sequence_agent.policy"):
-        two_steps.forward(*inputs)
+    message = "expected execution parameters from one image, got .*: use sequence_agent.policy"
+    for other in (rt1_agent, two_steps):
+        with pytest.raises(ValueError, match=message):
+            other.forward(*inputs)
     for wrong in (inputs[0].astype(np.float32), inputs[0] / np.float32(-255)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="divide uint8 by 255"):
             agent.forward(wrong, inputs[1])
@@ -130,20 +128,17 @@ def test_forward_is_for_single_food_images_in_0_to_1(agent, rt1_agent, inputs):
 @pytest.mark.slow
 def test_distributions_come_with_what_forward_answers(agent, inputs):
     """Bit for bit, and each answer is the mean of its distribution: the same dropout."""
-    answer = 'TransformerNetwork.answer = "mean"'
-    tokens = small_model.build(*small_model.TINY, *HIGH_RATES, small_model.CROSS_ENTROPY, answer)
-    assert tokens.has_distributions
+    mean = (small_model.CROSS_ENTROPY, 'TransformerNetwork.answer = "mean"')
+    tokens = small_model.build(*small_model.TINY, *HIGH_RATES, *mean)
     for arguments in ({}, {"dropout": "head", "num_samples": 3, "seed": 5}):
         answers, probabilities = tokens.forward_with_distributions(*inputs, **arguments)
         np.testing.assert_array_equal(answers, tokens.forward(*inputs, **arguments))
         assert probabilities.shape == (*answers.shape, 256)
         np.testing.assert_allclose(tf.reduce_sum(probabilities, -1), 1.0, rtol=1e-5)
         np.testing.assert_allclose(tf.linalg.matvec(probabilities, BINS), answers, atol=1e-5)
-        if arguments:
-            assert np.ptp(probabilities, axis=0).max() > 1e-4
-            arguments = {**arguments, "num_samples": None}
-            _, one = tokens.forward_with_distributions(*(a[:1] for a in inputs), **arguments)
-            assert one.shape == (1, 4, 256)
+    assert np.ptp(probabilities, axis=0).max() > 1e-4
+    _, one = tokens.forward_with_distributions(*(a[:1] for a in inputs), dropout="head", seed=5)
+    assert one.shape == (1, 4, 256)
     with pytest.raises(ValueError, match="loss_type 'cross_entropy'.*forward"):
         agent.forward_with_distributions(*inputs)
 
@@ -152,19 +147,16 @@ def test_distributions_come_with_what_forward_answers(agent, inputs):
 def test_traces_do_not_depend_on_batch_or_samples():
     """Another one would cost seconds in the middle of a robot's request or of an epoch."""
     agent = small_model.build(*small_model.TINY, "Transformer.num_layers = 1")
-    for size in (1, 2, 5):
+    for size in (1, 2):
         batch = small_model.images(size, size), small_model.embeddings(size, size)
         agent.forward(*batch)
-        for num_samples in (2, 3):
-            for scope in ("head", "full"):
-                agent.forward(*batch, dropout=scope, num_samples=num_samples, seed=num_samples)
+        for scope in ("head", "full"):
+            agent.forward(*batch, dropout=scope, num_samples=size + 1)
     for dtype, expected in ((tf.uint8, 1), (tf.float32, 0)):
         for one in agent.prediction_functions(dtype).answers.values():
             assert one.experimental_get_tracing_count() == expected
     # The last batch of an epoch may be smaller; after its trace no size costs another.
-    function = agent.train_function
-    for seed, size in ((0, 2), (10, 2), (20, 2), (0, 3), (0, 1), (0, 5)):
-        agent.train_function(small_model.food_experience(seed, size))
-    assert agent.train_function is function
-    assert function.experimental_get_tracing_count() == 2
-    assert agent.steps_done == 6
+    for size in (2, 2, 3, 1, 5):
+        agent.train_function(small_model.food_experience(0, size))
+    assert agent.train_function.experimental_get_tracing_count() == 2
+    assert agent.steps_done == 5

@@ -13,32 +13,8 @@ import types
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-FOLDERS = (".", "embeddings", "slurm_scripts", "tools")
 # Seconds each, on a free core.
 SLOW = {"tensorflow", "tf_agents", "matplotlib", "scipy", "sklearn", "onnx", "onnxruntime"}
-
-# Runs in an environment of its own.
-ELSEWHERE = ROOT / "vla_eval_server.py"
-
-
-def programs() -> list[pathlib.Path]:
-    paths = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
-    paths.remove(ELSEWHERE)
-    return [path for path in paths if '__name__ == "__main__"' in path.read_text()]
-
-
-def run_python(code: str, *arguments: str) -> tuple[str, str]:
-    """What a Python that knows nothing of Keras yet writes to stdout and to stderr."""
-    mine = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")
-    process = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={name: value for name, value in os.environ.items() if name not in mine},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return process.stdout, process.stderr
 
 
 def test_flags_are_read_without_slow_modules_and_the_start_is_quiet():
@@ -64,14 +40,26 @@ try:
 except tf.errors.NotFoundError:
     pass
 """.replace("SLOW", repr(SLOW))
-    names = [str(path.relative_to(ROOT)) for path in programs()]
+    folders = (".", "embeddings", "slurm_scripts", "tools")
+    paths = sorted(path for folder in folders for path in (ROOT / folder).glob("*.py"))
+    programs = [path for path in paths if '__name__ == "__main__"' in path.read_text()]
+    programs.remove(ROOT / "vla_eval_server.py")  # Runs in an environment of its own.
+    names = [str(path.relative_to(ROOT)) for path in programs]
     assert {"train.py", "api_server.py", "tools/check_gpu.py"} <= set(names)
-    printed, errors = run_python(code, *names)
-    assert printed.splitlines() == [
+    mine = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")
+    process = subprocess.run(
+        [sys.executable, "-c", code, *names],
+        env={name: value for name, value in os.environ.items() if name not in mine},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert process.stdout.splitlines() == [
         *(f"{name} []" for name in names),
         "tf_keras.src.engine.training tf_keras.src.layers.core.dense",
     ]
-    at_start, later = errors.split("started\n")
+    at_start, later = process.stderr.split("started\n")
     assert [line.rpartition("] ")[2] for line in at_start.splitlines()] == [
         "INFO:absl:a note of ours"
     ]
@@ -93,18 +81,17 @@ def test_whatever_imports_tensorflow_imports_keras2_first():
     """A module's package comes before it, so that it may be the package that does."""
 
     def imports(path: pathlib.Path) -> list[str]:
-        names = []
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            names += [one.name for one in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module] if isinstance(node, ast.ImportFrom) else []
-        return [name for name in names if name != "__future__"]
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        names = [one.names[0].name for one in body if isinstance(one, ast.Import)]
+        names += [one.module for one in body if isinstance(one, ast.ImportFrom)]
+        return [name.split(".")[0] for name in names if name != "__future__"]
 
     found = []
     for path in sorted(ROOT.glob("*.py")) + sorted(ROOT.glob("[a-z]*/**/*.py")):
         package = path.relative_to(ROOT).parts[0]
         first = path if path.parent == ROOT else ROOT / package / "__init__.py"
-        roots = {name.split(".")[0] for name in imports(path)}
-        uses = package not in ("tests", "build") and roots & {"tensorflow", "tf_agents", "tf_keras"}
+        uses = {"tensorflow", "tf_agents", "tf_keras"}.intersection(imports(path))
+        uses = uses and package not in ("tests", "build")
         if uses and (not first.is_file() or imports(first)[:1] != ["keras2"]):
             found.append(str(path.relative_to(ROOT)))
     assert found == []

@@ -54,15 +54,11 @@ def test_targets_are_a_distribution_whose_mode_is_the_label(label, std):
 
 
 def test_cross_entropy_by_hand():
-    """Tokens of 1/2 and 1/4; a plain mean, where RT-1's shrinks with B * T; wrong certainty."""
+    """Tokens of 1/2 and 1/4; wrong certainty; Gaussian targets."""
     logits = logits_of([0.5, 0.25, 0.25], [0.5, 0.25, 0.25])
     loss, metrics = losses.imitation(logits, labels_of(0, 1), ONE_STEP, "cross_entropy")
     assert loss.numpy() == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
     assert metrics["token_accuracy"].numpy() == 0.5
-    logits = tf.tile(logits_of([0.25, 0.75]), (3, 2, 1, 1))
-    labels = tf.zeros((3, 2, 1), tf.int32)
-    many, _ = losses.imitation(logits, labels, tf.ones((3, 2)), "cross_entropy")
-    assert many.numpy() == pytest.approx(math.log(4), rel=1e-6)
     sure = tf.constant([[[[1000.0, -1000.0]]]])
     assert losses.imitation(sure, labels_of(1), ONE_STEP, "cross_entropy")[0].numpy() == 2000.0
     with small_model.gin_bindings("target_distribution.std_bins = 1.0"):
@@ -97,7 +93,8 @@ def test_mean_over_steps_that_count(weights, mean, accuracy):
     probability = 0.5**errors
     logits = tf.math.log(tf.stack([probability, 1 - probability], axis=-1))
     if mean is None:
-        for imitation in (losses.imitation, tf.function(losses.imitation)):
+        traced = tf.function(losses.imitation, autograph=False)
+        for imitation in (losses.imitation, traced):
             with pytest.raises(tf.errors.InvalidArgumentError, match="one time step that counts"):
                 imitation(errors, errors, tf.constant(weights), "l1")
         return

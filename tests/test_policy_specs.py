@@ -38,12 +38,8 @@ def test_the_committed_file_is_read_by_tf_agents_and_is_what_the_code_writes(foo
     observation = specs["time_step_spec"].observation
     assert observation["image"].shape == (236, 236, 3)
     assert observation["natural_language_embedding"].shape == (512,)
-    state = {key: tuple(part.shape) for key, part in specs["policy_state_spec"].items()}
-    assert state == {
-        "context_image_tokens": (1, 8, 512),
-        "action_tokens": (1, 4),
-        "seq_idx": (1,),
-    }
+    shapes = {"context_image_tokens": (1, 8, 512), "action_tokens": (1, 4), "seq_idx": (1,)}
+    assert {key: part.shape for key, part in specs["policy_state_spec"].items()} == shapes
     # Of a small network, whose window differs.
     policy, path = food_agent.sequence_agent.policy, tmp_path / "policy_specs.pbtxt"
     policy_specs.write_specs_file(policy, path)

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 from tf_agents.trajectories import time_step
 
-import losses
 import policy_specs
 from tests import small_model
 
@@ -46,22 +45,19 @@ def restore(agent, values) -> None:
 def test_which_steps_and_samples_count():
     """T = 2, vocabulary head."""
     steps = "TransformerNetwork.time_sequence_length = 2"
-    two_step_agent = small_model.build(*PLAIN, small_model.CROSS_ENTROPY, steps)
+    agent = small_model.build(*PLAIN, small_model.CROSS_ENTROPY, steps)
     batch = small_model.food_experience(0, 2, 2)
-
-    def loss(steps, **options):
-        changed = batch._replace(step_type=tf.constant(steps))
-        return two_step_agent.sequence_agent.loss(changed, **options)
-
-    everything = loss([[FIRST, MID], [MID, MID]])
-    tokens = two_step_agent.network.action_tokenizer.tokenize(batch.action)
-    outputs = everything.extra["outputs"]
-    nats = -tf.gather(tf.nn.log_softmax(outputs), tokens, batch_dims=3).numpy().mean(axis=-1)
-    np.testing.assert_allclose(everything.loss, np.mean(nats), rtol=1e-5)
-    one_left_out = loss([[FIRST, LAST], [MID, MID]])
-    np.testing.assert_allclose(one_left_out.loss, np.mean(np.delete(nats.ravel(), 1)), rtol=1e-5)
-    second_only = loss([[FIRST, MID], [MID, MID]], weights=tf.constant([0.0, 1.0]))
-    np.testing.assert_allclose(second_only.loss, np.mean(nats[1]), rtol=1e-5)
+    tokens = agent.network.action_tokenizer.tokenize(batch.action)
+    logits = tf.nn.log_softmax(agent.network.outputs(batch.observation))
+    nats = -tf.gather(logits, tokens, batch_dims=3).numpy().mean(axis=-1).ravel()
+    for second, weights, counted in (
+        (MID, None, [0, 1, 2, 3]),
+        (LAST, None, [0, 2, 3]),
+        (MID, tf.constant([0.0, 1.0]), [2, 3]),
+    ):
+        changed = batch._replace(step_type=tf.constant([[FIRST, second], [MID, MID]]))
+        found = agent.sequence_agent.loss(changed, weights=weights).loss
+        np.testing.assert_allclose(found, nats[counted].mean(), rtol=1e-5)
 
 
 # Train step
@@ -89,7 +85,7 @@ def test_micro_batches_give_the_gradient_of_the_batch():
         agent.sequence_agent._accumulation_steps = steps
         info = agent.sequence_agent.train(small_model.food_experience(0, 5))
         weights.append(small_model.values(agent.network.trainable_variables))
-        norms.append([float(info.loss), float(info.extra["mae"]), info.extra["gradient_norm"]])
+        norms.append([info.loss, info.extra["mae"], info.extra["gradient_norm"]])
     np.testing.assert_allclose(norms[0], norms[1], rtol=1e-5)
     for whole, pieces in zip(*weights):
         np.testing.assert_allclose(whole, pieces, atol=1e-5)
@@ -106,25 +102,25 @@ def test_dropout_follows_from_seed_step_and_micro_batch(agent, monkeypatch):
 
     assert loss(5, 0) == loss(5, 0)
     assert len({loss(5, 0), loss(5, 1), loss(6, 0)}) == 3
-    imitation = losses.imitation
-
-    def spy(*arguments):
-        seen.append(imitation(*arguments))
-        return seen[-1]
-
-    monkeypatch.setattr(losses, "imitation", spy)
+    outputs = agent.network.outputs
+    monkeypatch.setattr(
+        agent.network, "outputs", lambda *given: seen.append(outputs(*given)) or seen[-1]
+    )
     monkeypatch.setattr(agent.sequence_agent, "_accumulation_steps", 2)
     agent.sequence_agent.train(tf.nest.map_structure(lambda x: tf.repeat(x[:1], 2, 0), batch))
-    assert len({float(one) for one, _ in seen}) == 2
+    assert len(seen) == 2 and not np.array_equal(*seen)
 
 
 @pytest.mark.slow
-def test_a_traced_step_learns():
+def test_a_traced_step_learns_and_does_what_an_untraced_one_does():
     agent, batch = small_model.build(*PLAIN), small_model.food_experience(0, 2)
     step_losses = [float(agent.train_function(batch).loss) for _ in range(30)]
     assert step_losses[-1] < 0.2 * step_losses[0]
     assert agent.global_step.numpy() == 30
     check_nothing_changes(agent, agent.train_function)
+    untraced = small_model.build(*PLAIN)
+    found = [float(untraced.sequence_agent.train(batch).loss) for _ in range(3)]
+    np.testing.assert_allclose(found, step_losses[:3], rtol=1e-4)
 
 
 def check_nothing_changes(agent, train) -> None:

@@ -55,14 +55,6 @@ GRADIENT_NOISE = {
     ("train", "probe"): (1.8e-3, 2.5e-5),
 }
 ALLOWED_FACTOR = 10
-# What was compared -> the largest error so far in this process, over its bound.
-shares_of_bounds: dict[str, float] = {}
-
-HITL_NETWORKS = {
-    "cross_entropy": "hitl_cross_entropy",
-    "l1": "hitl_smooth_l1",
-    "smooth_l1": "hitl_smooth_l1",
-}
 FLOAT_ACTIONS = [key for key in policy_specs.action_spec("rt1") if key != "terminate_episode"]
 
 
@@ -85,16 +77,8 @@ def assert_close(ours, reference: np.ndarray, noise: str) -> None:
 
 
 def assert_within(error: float, noise: float, what: str) -> None:
-    """The error is at most `ALLOWED_FACTOR` times the noise; notes which share of that it is."""
     share = float(error / (ALLOWED_FACTOR * noise))
-    shares_of_bounds[what] = max(share, shares_of_bounds.get(what, 0.0))
     assert share <= 1.0, f"{what}: {error:.2g} is {share:.2f} of its bound"
-
-
-def worst_share() -> str:
-    """Which of `shares_of_bounds` is the largest, for people."""
-    worst = max(shares_of_bounds, key=shares_of_bounds.get)
-    return f"worst error {shares_of_bounds[worst]:.2f} of its bound ({worst})"
 
 
 def rt1_actions(first_seed: int, shape: tuple[int, ...], factor: float) -> dict[str, np.ndarray]:
