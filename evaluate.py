@@ -44,8 +44,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--report_dir", type=pathlib.Path, help="report.html: the tables and examples")
     add("--output_file", type=pathlib.Path, help="all figures as JSON")
     args = evaluation_samples.parse(parser, arguments)
-    if args.split is None:
-        args.split = "val" if args.annotations is None or args.split_file else "all"
+    args.split = args.split or ("all" if args.annotations and not args.split_file else "val")
     return args
 
 

@@ -120,20 +120,19 @@ class Samples:
     @functools.cached_property
     def pieces(self) -> Pieces:
         """Every piece that is right for a sample, see the module; the labelled one comes first."""
-        data, rows, pictures, equal, found = self.dataset, self.indices, self.pictures, {}, []
+        data, every, asked, found = self.dataset, self, {}, []
         if data.sources is not None:  # Others of these pictures may not be asked about.
-            rows = np.flatnonzero(np.isin(data.sources, pictures))
-            pictures = data.sources[rows]
-        for row, picture in zip(rows.tolist(), pictures.tolist()):
-            asked = picture, np.asarray(data.embeddings[row]).tobytes()
-            equal.setdefault(asked, []).append(row)
-        equal = {row: others for others in equal.values() for row in others}
+            rows = np.flatnonzero(np.isin(data.sources, self.pictures))
+            every = dataclasses.replace(self, indices=rows)
+        # By pixels too: a source may have several views, crops about each object or frames.
+        pictures = zip(every.indices.tolist(), every.pictures, every.picture_ids)
+        keys = {row: (*of, data.embeddings[row].tobytes()) for row, *of in pictures}
+        for row, key in keys.items():
+            asked.setdefault(key, []).append(row)
         pieces_of = functools.cache(self._pieces_of)
         for number, row in enumerate(self.indices.tolist()):
-            for one in sorted(equal[row], key=lambda one: one != row):
-                # A source may have several views: crops about each object, frames.
-                if one == row or np.array_equal(data.images[row], data.images[one]):
-                    found += [(number, *piece) for piece in pieces_of(one)]
+            for one in sorted(asked[keys[row]], key=lambda one: one != row):
+                found += [(number, *piece) for piece in pieces_of(one)]
         numbers, labels, elongated = zip(*found)
         elongated = None if data.masks is None else np.array(elongated)
         return Pieces(np.array(numbers), np.array(labels, np.float32), elongated)
