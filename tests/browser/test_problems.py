@@ -79,23 +79,6 @@ def test_a_key_is_asked_for_used_and_kept_for_the_session_only(open_page, choose
         other.get_by_text("An API key is needed").wait_for()
 
 
-def test_a_rate_limit_counts_down(open_page, choose):
-    with running(requests_per_minute=60) as url:
-        page = open_page(url)
-        page.get_by_text("Model stub-1").wait_for()
-        choose(page)
-        page.evaluate(
-            """async () => {
-                while ((await fetch("available_combinations")).status !== 429) continue;
-            }"""
-        )
-        # If a second passes there is one more request, and the samples are the one that fails.
-        ask(page)
-        text = problem(page)
-        assert text.startswith("Too many requests")
-        assert "Try again in " in text or "Try again now." in text
-
-
 def test_a_server_without_samples_still_gives_the_arrow(open_page, choose, arrow):
     with running(batch=False) as url:
         page = open_page(url)

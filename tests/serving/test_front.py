@@ -136,51 +136,40 @@ def test_few_files_are_few_connections_and_none_is_said(limit, said):
     assert re.search(said, run.stdout or run.stderr)
 
 
-@pytest.fixture
-def nginx(tmp_path):
-    """Starts nginx with the configuration of docs/serving.md, without TLS, before a server."""
+def test_behind_nginx_nobody_counts_as_this_computer(serve, tmp_path):
+    """nginx with the configuration of docs/serving.md, without TLS."""
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed")
-    running = []
-
-    def start(url):
-        text = (test_server.ROOT / "docs" / "serving.md").read_text()
-        block = re.search(r"```nginx\n(.*?)```", text, re.DOTALL)[1]
-        port = serving_stubs.free_port()
-        block = re.sub(r"listen .*", f"listen 127.0.0.1:{port};", block)
+    (tmp_path / "root").mkdir()
+    text = (test_server.ROOT / "docs" / "serving.md").read_text()
+    block = re.search(r"```nginx\n(.*?)```", text, re.DOTALL)[1]
+    port = serving_stubs.free_port()
+    proxy = f"http://127.0.0.1:{port}"
+    block = re.sub(r"listen .*", f"listen 127.0.0.1:{port};", block)
+    names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    places = "".join(f"{name}_temp_path {tmp_path}/{name};" for name in names)
+    with (
+        serve(checkpoint_root=tmp_path / "root", load_without_key=True) as url,
+        contextlib.ExitStack() as stack,
+    ):
         block = re.sub(r"\n *ssl_.*", "", block).replace("http://127.0.0.1:8080", url)
-        names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        places = "".join(f"{name}_temp_path {tmp_path}/{name};" for name in names)
         (tmp_path / "conf").write_text(
             f"pid {tmp_path}/pid; error_log {tmp_path}/errors; events {{}}\n"
             f"http {{ access_log off; {places}\n{block} }}"
         )
         command = ["nginx", "-c", f"{tmp_path}/conf", "-p", str(tmp_path), "-g", "daemon off;"]
-        running.append(subprocess.Popen(command))
+        process = stack.enter_context(subprocess.Popen(command))
+        stack.callback(process.terminate)
         give_up = time.monotonic() + LIMIT_S
         while time.monotonic() < give_up:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return f"http://127.0.0.1:{port}"
+            with contextlib.suppress(OSError), connect(proxy):
+                break
             time.sleep(0.05)
-        raise AssertionError("nginx did not start")
-
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(LIMIT_S)
-
-
-def test_behind_nginx_nobody_counts_as_this_computer(serve, nginx, tmp_path):
-    (tmp_path / "root").mkdir()
-    with serve(checkpoint_root=tmp_path / "root", load_without_key=True) as url:
-        proxy = nginx(url)
         body = {"checkpoint_path": "monday"}
         assert test_server.post(url, "/load_model", body).status_code == 404, "asked directly"
         assert test_server.post(proxy, "/load_model", body).status_code == 403
         assert test_server.post(proxy, headers={"Origin": proxy}).status_code == 200
-        slow = [connect(proxy) for _ in range(30)]
+        slow = [stack.enter_context(connect(proxy)) for _ in range(30)]
         for connection in slow:
             connection.sendall((POST + "Content-Length: 1000\r\n\r\n{").encode())
         assert requests.get(f"{url}/health", timeout=5).ok, "nginx keeps half a body to itself"
-        for connection in slow:
-            connection.close()

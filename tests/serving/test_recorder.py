@@ -52,19 +52,13 @@ def test_a_record_holds_what_was_sent_and_answered_and_its_last_correction(tmp_p
     datetime.datetime.fromisoformat(one.correction["corrected_at"])
 
 
-def test_every_format_that_is_read_has_its_ending(tmp_path):
-    keeper = recorder.Recorder(tmp_path)
-    for name in image_placement.FORMATS:
-        file = io.BytesIO()
-        Image.new("RGB", (8, 6)).save(file, name)
-        record(keeper, name, file.getvalue())
-    record(keeper, "HEIC", b"\0\0\0\x18ftypheic")
-    record(keeper, "unknown", b"?")
-    endings = {one.request_id: one.image.suffix for one in recordings.read_recordings(tmp_path)}
-    assert endings == {
-        "JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tiff",
-        "GIF": ".gif", "AVIF": ".avif", "JPEG2000": ".jp2", "HEIC": ".heic", "unknown": ".bin",
-    }  # fmt: skip
+@pytest.mark.parametrize("name", image_placement.FORMATS)
+def test_every_format_that_is_read_has_its_ending(tmp_path, name):
+    file, endings = io.BytesIO(), {"JPEG": ".jpg", "JPEG2000": ".jp2"}
+    Image.new("RGB", (8, 6)).save(file, name)
+    record(recorder.Recorder(tmp_path), image=file.getvalue())
+    (found,) = recordings.read_recordings(tmp_path)
+    assert found.image.suffix == endings.get(name, f".{name.lower()}")
 
 
 @pytest.mark.parametrize("request_id", ["r2", "", "..", "../r1", "r1/../r1", "*", "a" * 200])
@@ -142,8 +136,5 @@ def test_reading_names_what_is_broken_and_leaves_remains_alone(tmp_path):
     with pytest.raises(ValueError, match="r1: start_x: expected"):
         recordings.read_recordings(tmp_path)[0].motion()
     (folder / "answer.json").write_text("[1]")
-    with pytest.raises(ValueError, match=r"r1/answer.json: expected a JSON object, got \[1\]"):
-        ids(tmp_path)
-    (folder / "image.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match="one file image"):
+    with pytest.raises(ValueError, match="r1/answer.json: expected a JSON object"):
         ids(tmp_path)
