@@ -121,11 +121,18 @@ def serve(application: flask.Flask) -> Iterator[str]:
     assert server.unfinished == 0
 
 
-@contextlib.contextmanager
-def running(model=MarkerModel(), load=None, batch=True, calibration=None, **settings):  # noqa: B008
-    """The address of a server around a stub of a model, or None, with the settings given."""
+def application(model=MarkerModel(), load=None, batch=True, **options):  # noqa: B008
+    """Around a stub of a model, or None, with the settings given, and what `predictor_of` takes."""
     from serving import app
 
-    made = model and predictor_of(model, store(), calibration=calibration)
-    with serve(app.create_app(made, front.ServerSettings(**settings), load, batch)) as url:
+    of_model = {"mode", "calibration", "trained_pairs", "encoder"} & set(options)
+    more = {name: options.pop(name) for name in of_model}
+    made = model and predictor_of(model, store(), **more)
+    return app.create_app(made, front.ServerSettings(**options), load, batch)
+
+
+@contextlib.contextmanager
+def running(*arguments, **options):
+    """The address of a server of the `application` of these."""
+    with serve(application(*arguments, **options)) as url:
         yield url

@@ -15,14 +15,11 @@ import io
 import json
 import pathlib
 import re
-import sys
 import tempfile
 
 import numpy as np
 import pytest
 
-from serving import app
-from serving.front import ServerSettings
 from tests import serving_stubs, uncertainty_stubs
 
 FILE = pathlib.Path(__file__).with_name("frozen_answers.json")
@@ -322,28 +319,23 @@ class _Servers:
         self._folder, self._made = folder, {}
         for name in ("embeddings", "root/constant", "root/broken"):
             (folder / name).mkdir(parents=True)
-        self._store = serving_stubs.embedding_store_of(folder / "embeddings")
 
     def _load(self, directory: pathlib.Path):
         if directory.name == "broken":
             raise ValueError(f"{directory}/metadata.json: expected JSON")
         model = serving_stubs.ConstantModel([0.1, 0.1, 0.2, 0.2])
-        return serving_stubs.predictor_of(model, self._store, version=directory.name)
+        return serving_stubs.predictor_of(model, serving_stubs.store(), version=directory.name)
 
-    def _make(self, batch=True, **options):
-        model = options.pop("model", serving_stubs.MarkerModel())
+    def _make(self, **options):
         for name in {"record_dir", "checkpoint_root"} & set(options):
             options[name] = self._folder / options[name]
-        of_model = {"mode", "calibration", "trained_pairs", "encoder"} & set(options)
-        more = {name: options.pop(name) for name in of_model}
-        predictor = model and serving_stubs.predictor_of(model, self._store, **more)
-        return app.create_app(predictor, ServerSettings(**options), self._load, batch)
+        return serving_stubs.application(load=self._load, **options).test_client()
 
     def ask(self, name: str) -> dict:
         """Status, headers and JSON; what differs from run to run is left out."""
         server, path, options = REQUESTS[name]
         if server not in self._made:
-            self._made[server] = self._make(**SERVERS[server]).test_client()
+            self._made[server] = self._make(**SERVERS[server])
         if isinstance(options.get("data"), dict):
             options = {**options, "data": {k: _files(v) for k, v in options["data"].items()}}
         answer = self._made[server].open(path, **options)
@@ -357,8 +349,8 @@ class _Servers:
         if answer.is_json and answer.data:
             text = answer.text if "X-Request-ID" in headers else answer.text.replace(given, "...")
             body = json.loads(text, parse_float=_rounded)
-            hidden = {"timing_ms", "uptime_s"} | ({"request_id"} if name == "" else set())
-            found["json"] = body | {key: "..." for key in hidden if key in body}
+            hidden = {"timing_ms", "uptime_s"} & set(body)
+            found["json"] = body | dict.fromkeys(hidden, "...")
         elif path == "/metrics":
             found["names"] = sorted(set(re.findall(r"^# TYPE (rt1\w+)", answer.text, re.M)))
         return found
@@ -385,15 +377,8 @@ def test_answer(name, servers):
     assert servers.ask(name) == json.loads(FILE.read_text())[name]
 
 
-def main() -> None:
-    """Writes the file anew."""
-    with tempfile.TemporaryDirectory() as folder:
-        servers = _Servers(pathlib.Path(folder))
-        answers = {name: servers.ask(name) for name in REQUESTS}
-    pathlib.Path(*sys.argv[1:2] or [FILE]).write_text(
-        json.dumps(answers, indent=1, ensure_ascii=True) + "\n"
-    )
-
-
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as directory:
+        made = _Servers(pathlib.Path(directory))
+        answers = {name: made.ask(name) for name in REQUESTS}
+    FILE.write_text(json.dumps(answers, indent=1) + "\n")

@@ -13,7 +13,7 @@ pytest.importorskip("openpi_client", reason="needs openpi-client (requirements-d
 import websockets.sync.client
 from openpi_client import msgpack_numpy, websocket_client_policy
 
-from serving import app, front, openpi
+from serving import front, openpi
 from tests import serving_stubs
 
 IMAGE = serving_stubs.marker_picture(320, 240, (60, 60), (200, 150))
@@ -22,12 +22,9 @@ SEEN = {"image": IMAGE, **ASKED}
 
 
 @contextlib.contextmanager
-def running(model=None, rt1=None, **limits):
+def running(rt1=None, **limits):
     """A server with both protocols; yields its address, the gateway and the service."""
-    model = model or serving_stubs.MarkerModel()
-    predictor = serving_stubs.predictor_of(model, serving_stubs.store())
-    application = app.create_app(predictor, front.ServerSettings(**limits))
-    port = serving_stubs.free_port()
+    application, port = serving_stubs.application(**limits), serving_stubs.free_port()
     with (
         front.Server(application, "127.0.0.1", port) as server,
         openpi.Gateway(server, "127.0.0.1", 0, rt1) as found,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
@@ -49,15 +48,14 @@ def test_lengths_in_a_picture_that_is_not_square():
     assert (fields["threshold"], fields["expected_error_rate"]) == (0.1, 0.01)
 
 
-def test_asks_above_the_threshold_and_about_what_it_was_not_trained_on(tmp_path):
+def test_asks_above_the_threshold_and_about_what_it_was_not_trained_on():
     """The doubt is 99 % of `width` equally likely tokens of 256: 0.0967 for 25, 0.1005 for 26."""
     body = {"action": "skewering", "food_type": "strawberry"}
     body["image"] = base64.b64encode(serving_stubs.file_bytes(PICTURE)).decode()
-    store = serving_stubs.embedding_store_of(tmp_path)
 
     def ask(route="/predict", width=25, threshold=0.1, known=None, **more):
         model, known = TokenModel(width), known or calibration(threshold=threshold)
-        made = serving_stubs.predictor_of(model, store, calibration=known, **more)
+        made = serving_stubs.predictor_of(model, serving_stubs.store(), calibration=known, **more)
         made.warm_up()
         model.asked.clear()
         content = app.create_app(made).test_client().post(route, json=body).json
@@ -77,32 +75,25 @@ def test_asks_above_the_threshold_and_about_what_it_was_not_trained_on(tmp_path)
 
 
 def test_a_calibration_that_is_damaged_or_of_another_model_is_an_error(tmp_path, monkeypatch):
-    (tmp_path / "store").mkdir()
-    store = serving_stubs.embedding_store_of(tmp_path / "store")
     metadata = {"format_version": 1, "resize": "letterbox", "checkpoint": "first"}
+    uncertainty.write_calibration(tmp_path, calibration())
+    right = (tmp_path / uncertainty.FILE_NAME).read_text()
 
-    def contents(directory, digest="ef" * 32):
-        path = tmp_path / "uncertainty.json"
-        text = path.read_text() if path.is_file() else None
-        return checkpoint_directory.Contents(tmp_path, metadata, "", store, text, digest)
-
-    def load():
+    def load(text, digest="ef" * 32):
+        given = tmp_path, metadata, "", serving_stubs.store(), text, digest
+        contents = checkpoint_directory.Contents(*given)
+        loaded = checkpoint_directory.LoadedCheckpoint(None, contents)
+        monkeypatch.setattr(checkpoint_directory, "read_contents", lambda directory: contents)
+        monkeypatch.setattr(checkpoint_directory, "load", lambda *_: loaded)
+        monkeypatch.setattr(engines, "create", lambda *_: TokenModel())
         return predictor.Predictor.from_checkpoint(tmp_path).judge
 
-    loaded = lambda contents, *_: checkpoint_directory.LoadedCheckpoint(None, contents)  # noqa: E731
-    monkeypatch.setattr(checkpoint_directory, "read_contents", contents)
-    monkeypatch.setattr(checkpoint_directory, "load", loaded)
-    monkeypatch.setattr(engines, "create", lambda *arguments: TokenModel())
-    assert load() is None
-    uncertainty.write_calibration(tmp_path, calibration())
-    assert dataclasses.asdict(load().calibration) == dataclasses.asdict(calibration())
-    of_others = functools.partial(contents, digest="other")
-    monkeypatch.setattr(checkpoint_directory, "read_contents", of_others)
+    assert load(None) is None
+    assert dataclasses.asdict(load(right).calibration) == dataclasses.asdict(calibration())
     with pytest.raises(ValueError, match="the checkpoint has changed since"):
-        load()
-    (tmp_path / "uncertainty.json").write_text("{")
+        load(right, "other")
     with pytest.raises(ValueError, match=r"uncertainty\.json"):
-        load()
+        load("{")
     with pytest.raises(ValueError, match="got 'ensemble'"):
         predictor.UncertaintyJudge(calibration("ensemble"), TokenModel())
     with pytest.raises(ValueError, match="got one that regresses coordinates"):
