@@ -44,8 +44,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _FORM = "multipart/form-data"
 _DESCRIPTION = """A picture of a plate and an instruction (an action and a food) go in; a motion
 comes out: start and end in 0..1 of width and height, origin top left, and in pixels."""
-# Of the operating system, which may know them under older names.
-mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("text/javascript", ".js")  # Older systems have an older name.
 
 
 class Line:

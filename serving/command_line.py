@@ -104,7 +104,6 @@ def main(
         sys.exit(str(error))
 
     def stop(number: int, frame: object) -> None:
-        del frame
         logging.info("got %s, stopping", signal.Signals(number).name)
         for each in (signal.SIGTERM, signal.SIGINT):  # A second one ends the process.
             signal.signal(each, signal.SIG_DFL)
@@ -199,15 +198,9 @@ def read_keys(path: pathlib.Path | None, variable: str = "") -> dict[str, str]:
             continue
         match = _KEY_ENTRY.fullmatch(text.strip())
         if match is None or match[1] in keys or match[2] in keys.values():
-            reason = (
-                f"{place}: expected name:key, both of one client alone, the name of at most 64 "
-            )
-            reason += (
-                "letters, digits and . _ -, the key of visible ASCII characters, as python -c "
-            )
-            raise ValueError(
-                f"{reason}'import secrets; print(secrets.token_urlsafe(32))' makes one."
-            )
+            text = f"{place}: expected name:key, each given once, the name of at most 64 letters, "
+            text += "digits and . _ -, the key of visible ASCII characters, as python -c 'import "
+            raise ValueError(f"{text}secrets; print(secrets.token_urlsafe(32))' makes one.")
         keys[match[1]] = match[2]
     return keys
 

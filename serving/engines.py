@@ -13,16 +13,14 @@ Pictures run one by one, because kernels that are chosen by batch size round dif
 answer has the same bits alone, in a batch and under load. A picture that is alone on the machine
 gets every core; several, of one call or of several, run side by side with one core each.
 
-For ONNX Runtime a checkpoint is exported once, into the user's cache folder (ENGINE_CACHE_DIR names
-another), where no checkpoint can bring a file:
+For ONNX Runtime a checkpoint is exported once, to where no checkpoint can bring a file:
 
     ~/.cache/rt1_food/onnx/3f2a…/features.onnx, answer.onnx   for ONNX Runtime
                                  factors.pb, sampler.pb       what is random, for TensorFlow
                                  files.json                   SHA-256 of the others, written last
 
-The folder's name is the SHA-256 of the weights, the configuration and the version of this format.
-Files with another SHA-256 than their list says are not loaded, and what is loaded is compared with
-the network on random pictures.
+The folder's name is the SHA-256 of weights and configuration. Files with another SHA-256 than their
+list says are not loaded, and what is loaded is compared with the network on random pictures.
 """
 
 from __future__ import annotations
@@ -61,10 +59,8 @@ TOLERANCE = 1e-4
 # More pictures at once than eight only wait for memory.
 _has_affinity = hasattr(os, "sched_getaffinity")
 NUM_CORES = min(len(os.sched_getaffinity(0)) if _has_affinity else os.cpu_count() or 1, 8)
-# To be raised when an export of the same network changes.
-_VERSION = 4
-# Folders of exports that are kept, the latest.
-_KEPT = 8
+_VERSION = 4  # To be raised when an export of the same network changes.
+_KEPT = 8  # Folders of exports, the latest.
 Arrays = tuple[np.ndarray, ...]
 # Inputs, and whether they are of a picture that is alone on the machine -> outputs.
 Stage = Callable[[Arrays, bool], Arrays]
@@ -111,10 +107,8 @@ class Engine:
     ) -> np.ndarray:
         """What TokenLearner gets, float32 [B, N, D]; `seed`, int32 [2], draws the dropout before
         it, another one for each picture."""
-        if seed is None:
-            factors = tuple(np.repeat(one, len(image), axis=0) for one in self._ones)
-        else:
-            factors = self._factors(seed, len(image))
+        ones = [np.repeat(one, len(image), axis=0) for one in self._ones]
+        factors = ones if seed is None else self._factors(seed, len(image))
         return self.by_picture("features", image, embedding, *factors)[0]
 
     def by_picture(self, stage: str, *arrays: np.ndarray) -> Arrays:
@@ -443,8 +437,7 @@ def _from_cache(agent: agent_wrapper.Agent, functions: PredictionFunctions) -> E
     try:
         keep(folder, files)
     except OSError as error:
-        text = "The exported network cannot be kept, so the next start exports again: %s"
-        logging.warning(text, error)
+        logging.warning("The export cannot be kept, so the next start exports again: %s", error)
     return result
 
 
@@ -481,8 +474,7 @@ def convert(*graph_defs: GraphDef) -> list[bytes]:
         targets = [path.with_suffix(".onnx") for path in paths]
         if run.returncode or not all(target.is_file() for target in targets):
             reason = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-            text = "engine onnxruntime: expected a network that tf2onnx can convert, got"
-            raise EngineError(f"{text} {reason}.")
+            raise EngineError(f"engine onnxruntime: tf2onnx cannot convert the network: {reason}.")
         return [target.read_bytes() for target in targets]
 
 

@@ -42,18 +42,15 @@ from werkzeug import test
 from serving import schemas
 from serving.schemas import RequestError
 
-# Where the application keeps its `app.Service`, and a request its `Visitor`.
 SERVICE, VISITOR = "prediction_service", "rt1.visitor"
 REQUEST_ID_HEADER = "X-Request-ID"
 OPEN_PATHS = ("/", "/health", "/ready", "/openapi.json", "/docs")
 _UNLIMITED_PATHS = ("/", "/health", "/ready", "/metrics")
 _STATIC = "/static/"
 _PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
-# Nothing that could break a log line or leave a folder that is named after it.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-# Of every answer: the page may load what this server has, show pictures that the user chose, and
-# use the camera; nobody may put it into a frame.
+# Of every answer: the page may show what this server has, pictures of the user, and the camera.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; "
@@ -205,8 +202,7 @@ class Guard:
     def log(
         self, visitor: Visitor, request: werkzeug.Request, status: int, size: int, **known: str
     ) -> None:
-        """One line of JSON, without a picture, a header, a key or what stands behind a `?` in the
-        address, where keys end up by mistake."""
+        """One line of JSON, without a picture, a key, or what stands behind a `?` in the address."""
         path = request.path
         for key in self._settings.api_keys.values():
             path = path.replace(key, "<key>")

@@ -1,15 +1,8 @@
 """A checkpoint that answers about pictures: from a picture's file to the fields of an answer.
 
 A server and `policy.CheckpointPolicy` run the same `Predictor.answer`. Existing clients read the
-direction of the normalised coordinates; in a picture that is not square, such as one of 200 x 100
-pixels, it is not the angle seen, which `prediction_pixels` gives:
-
-| field             | prediction (0..1) | prediction_pixels |
-|-------------------|-------------------|-------------------|
-| start_x, start_y  | 0.25, 0.5         | 50, 50            |
-| end_x, end_y      | 0.75, 1.0         | 150, 100          |
-| skewer_x, skewer_y| 0.5, 0.75         | 100, 75           |
-| direction_degrees | 45.0              | 26.57             |
+direction of the normalised coordinates: a motion from 0.25, 0.5 to 0.75, 1.0 in a picture of 200 x
+100 pixels has 45 degrees in `prediction`, and the angle seen, 26.57, in `prediction_pixels`.
 """
 
 from __future__ import annotations

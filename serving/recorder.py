@@ -25,11 +25,8 @@ from absl import logging
 
 from food_data import atomic_files, recordings
 
-# Answers that may be on their way: as many as a server has connections.
-_MOST_AT_A_TIME = 1000
 _BLOCK_BYTES = 4096
-# Others need room on the same disk.
-_KEPT_FREE_BYTES = 256 * 1024**2
+_KEPT_FREE_BYTES = 256 * 1024**2  # Others need room on the same disk.
 
 
 class Recorder:
@@ -40,13 +37,10 @@ class Recorder:
         self._directory = pathlib.Path(directory)
         self._directory.mkdir(parents=True, exist_ok=True)
         self._max_bytes, self._lock = max_bytes, threading.Lock()
-        # Of a large folder this takes a second per 100,000 files.
-        self._used_bytes = sum(
-            _on_disk(os.stat(os.path.join(folder, name)).st_size)
-            for folder, _, names in os.walk(directory)
-            for name in names
-        )
-        self._claimed: collections.deque[str] = collections.deque(maxlen=_MOST_AT_A_TIME)
+        sizes = (path.stat().st_size for path in self._directory.rglob("*") if path.is_file())
+        self._used_bytes = sum(map(_on_disk, sizes))
+        # Of answers that may be on their way.
+        self._claimed: collections.deque[str] = collections.deque(maxlen=1000)
         self._ended = False
 
     def claim(self, request_id: str) -> str:

@@ -1,12 +1,8 @@
 """What the routes take, answer and refuse: the one declaration behind checks and /openapi.json.
 
 A body is a JSON object or a multipart form, whose files `image` and `images` are pictures. Each
-field below says what it expects; whatever is wrong with it, the refusal is
-
-    400  'batch_size': expected a whole number from 1 to 64, got 65.
-    400  'image' is missing: expected a picture's file ...; got the fields ['action', 'food_type'].
-
-Fields that nobody knows are ignored: existing clients send those of /predict_batch to /predict.
+field below says what it expects, as a refusal does: 'batch_size': expected a whole number from 1 to
+64; got 65. Unknown fields are ignored: existing clients send those of /predict_batch to /predict.
 """
 
 from __future__ import annotations
@@ -130,10 +126,6 @@ _PICTURE = (
     f"({', '.join(image_placement.FORMATS)}; a prefix such as data:image/png;base64, may be there)"
 )
 _IMAGES = f"an array of 1 to {MAX_IMAGES} pictures in the place of image (each {_PICTURE})"
-_TEXT = (
-    "at most 1000 letters (of text alone, the known instruction that is most alike is asked, if "
-    "the server has a sentence encoder)"
-)
 
 
 class Request(marshmallow.Schema):
@@ -170,7 +162,8 @@ class PredictRequest(Request):
     image = _take(PictureFile, _PICTURE, need=True)
     action = _name("an action such as 'skewering'", " (GET /available_combinations lists them)")
     food_type = _name("a food such as 'strawberry'")
-    text = _take(fields.String, _TEXT, validate.Length(max=1000))
+    _alone = "at most 1000 letters (of text alone, the known instruction most alike is asked)"
+    text = _take(fields.String, _alone, validate.Length(max=1000))
     resize = _choice(image_placement.MODES, "how the picture is fitted; else as in training")
     passes = _choice(framing.PASSES, "how often to look, closer each time; else as in training")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from food_data import recordings
-from tests.serving_stubs import running
 
 pytestmark = pytest.mark.slow
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -56,15 +55,6 @@ def test_the_midpoint_takes_the_whole_arrow_along_and_not_out_of_the_photo(
     x1, y1, x2, y2 = arrow(page)
     assert x2 == pytest.approx(photo.width)
     assert (x2 - x1, y2 - y1) == pytest.approx((before[2] - before[0], before[3] - before[1]))
-
-
-def test_without_a_recorder_the_button_says_why_it_is_off(open_page, predict):
-    with running() as url:
-        page = open_page(url)
-        predict(page)
-        drag(page, "end", 40, 40)
-        assert page.get_by_role("button", name="Save the correction").is_disabled()
-        assert "Start it with --record_dir" in page.locator("#save-note").inner_text()
 
 
 def test_without_a_mouse(page, choose, arrow, photo):
@@ -118,6 +108,3 @@ def test_on_a_phone(open_page, server_url, predict, arrow, photo):
     for summary in page.locator("summary").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    for control in page.locator("button:visible, select:visible, #overlay .reach").all():
-        box = control.bounding_box()
-        assert min(box["width"], box["height"]) >= 27.9, control

@@ -24,13 +24,6 @@ def test_what_is_drawn_and_stated_is_what_the_json_says(page, predict, arrow, ph
     answer, batch = predict(page)
     pixels = answer["prediction_pixels"]
     assert arrow(page) == motion_of(pixels) == pytest.approx(photo.motion, abs=2)
-    shown = page.locator("#photo").bounding_box()
-    for part, name in (("start", "start"), ("middle", "skewer"), ("end", "end")):
-        box = page.locator(f"#handle-{part} .reach").bounding_box()
-        centre = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
-        scale = shown["width"] / photo.width
-        expected = [shown[axis] + pixels[f"{name}_{axis}"] * scale for axis in "xy"]
-        assert centre == pytest.approx(expected, abs=1)
     samples = np.array(batch["predictions_pixels"]).reshape(16, 2, 2).mean(axis=1)
     drawn = [numbers(dot, "cx", "cy") for dot in page.locator(".sample").all()]
     np.testing.assert_allclose(drawn, samples, atol=1e-9)
@@ -46,7 +39,6 @@ def test_what_is_drawn_and_stated_is_what_the_json_says(page, predict, arrow, ph
     agree = "The samples agree" if share <= 0.03 else "The samples differ: look before moving"
     assert page.locator("#verdict").inner_text() == agree
     assert f"within {100 * share:.1f}% of" in page.locator("#verdict-text").inner_text()
-    assert "ms from click to arrow" in page.locator("#latency-text").inner_text()
     assert answer["request_id"] in page.locator("#json").text_content()
 
 

@@ -337,17 +337,6 @@ def test_the_end_answers_what_was_accepted_also_without_a_thread_and_refuses_the
         assert isinstance(late.exception(LIMIT_S), requests.ConnectionError)
 
 
-def test_the_end_gives_up_and_counts_what_takes_too_long(monkeypatch):
-    monkeypatch.setattr(front, "DRAIN_S", 0.4)
-    held = Held()
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        with held.server:
-            pool.submit(held.ask, 1)
-            assert held.inside.acquire(timeout=LIMIT_S)
-        assert held.server.unfinished == 1
-        held.go_on.set()
-
-
 def test_keys_come_from_a_file_and_the_environment(tmp_path, caplog):
     path = tmp_path / "keys"
     path.write_text("# clients\n\nrobot:abc\n page:de:f \n")
