@@ -129,7 +129,6 @@ class ServerMetrics:
         waiting.set_function(line.__len__)
 
     def count(self, route: str, method: str, status: int, started_s: float) -> None:
-        """Counts a request that began at `started_s` of `time.perf_counter`."""
         known = method in ("GET", "HEAD", "POST", "OPTIONS")
         self._requests.labels(route, method if known else "unknown", status).inc()
         self._request_seconds.labels(route).observe(time.perf_counter() - started_s)

@@ -202,7 +202,7 @@ class Guard:
     def log(
         self, visitor: Visitor, request: werkzeug.Request, status: int, size: int, **known: str
     ) -> None:
-        """One line of JSON, without a picture, a key, or what stands behind a `?` in the address."""
+        """One line of JSON, without a picture, a key, or what stands behind ? in the address."""
         path = request.path
         for key in self._settings.api_keys.values():
             path = path.replace(key, "<key>")

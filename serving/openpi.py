@@ -92,7 +92,6 @@ class FoodSession:
         self.about = {"policy": "food", "model_version": version, "observation_keys": keys}
 
     def step(self, observation: dict[str, Any], in_turn: Callable) -> dict[str, Any]:
-        """The answer. Raises RequestError, FloatingPointError."""
         if self.state is None:
             self.state = self._service.require_predictor()
         predictor, image = self.state, observation.get("image")
@@ -126,7 +125,6 @@ class RT1Session:
         self.about = {**about, "image_shape": list(policy.image_shape)}
 
     def step(self, observation: dict[str, Any], in_turn: Callable) -> dict[str, Any]:
-        """The action. Raises RequestError, FloatingPointError."""
         state = self._policy.initial_state() if self.state is None else self.state
         inputs = [np.asarray(observation.get(key)) for key in self.about["observation_keys"]]
         try:
@@ -212,7 +210,6 @@ class Gateway:
             logging.info("openpi: %s after %d steps: %s", client, num_steps, reason[:200])
 
     def _step(self, session: Any, observation: dict[str, Any]) -> dict[str, Any]:
-        """The answer to an observation. Raises RequestError, ValueError, FloatingPointError."""
         started = time.perf_counter()
         if observation.pop("reset", False):
             session.state = None
