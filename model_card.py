@@ -39,16 +39,13 @@ def write(
     evaluations: Sequence[Mapping[str, Any]] = (),
     license_name: str = "unknown",
 ) -> pathlib.Path:
-    """Writes the card of a checkpoint directory and returns its path.
+    """Writes the card of a checkpoint directory and returns its path. Raises OSError or ValueError
+    if files cannot be read or written, KeyError names what an evaluation lacks.
 
     Args:
         directory: with metadata.json, and uncertainty.json if it is calibrated.
         evaluations: contents of files of `evaluate.py --output_file`.
         license_name: of the weights, in the hub's spelling.
-
-    Raises:
-        OSError, ValueError: if the directory's files cannot be read, or the card not be written.
-        KeyError: names what an evaluation lacks.
     """
     import jinja2  # Here, so that `train.py --help` does not wait.
 

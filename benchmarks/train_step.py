@@ -2,17 +2,15 @@
 
     python -m benchmarks.train_step --variant graph --batch_size 16 --steps 5
 
-| variant           | what runs                                                             |
-|-------------------|-----------------------------------------------------------------------|
-| eager             | the plain operations one by one, outside of a graph                   |
-| graph             | the plain operations in a `tf.function`                               |
-| bfloat16          | graph, products in 16 bits (`--mixed_precision bfloat16`)             |
-| xla, xla_bfloat16 | compiled with XLA (`jit_compile`), for GPUs; without the check for    |
-|                   | numbers that are not finite                                           |
+| variant           | what runs                                                               |
+|-------------------|-------------------------------------------------------------------------|
+| eager             | the operations one by one, outside of a graph                           |
+| graph             | the operations in a `tf.function`, as training does                     |
+| bfloat16          | graph, products in 16 bits (`--mixed_precision bfloat16`)               |
+| xla, xla_bfloat16 | compiled with XLA, for GPUs; without the check for numbers not finite   |
 
-A step's time is the smallest of all steps but the first, wall clock and CPU; memory is the largest
-resident set of the process (`ru_maxrss`), `gpu_peak_gb` what TensorFlow took of a GPU's. The loss
-of the last step shows that the variants compute the same.
+A step's time is the smallest of all steps but the first, wall clock and CPU; memory is `ru_maxrss`,
+and what TensorFlow took of a GPU's. The last loss shows that the variants compute the same.
 """
 
 from __future__ import annotations

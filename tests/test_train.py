@@ -48,7 +48,6 @@ def test_fine_tuning_starts_from_the_given_weights_and_what_it_leaves(
     [
         (["--config_file", "absent.gin"], "absent.gin"),
         (["--dataset_file", "absent.npz"], "No data set absent.npz"),
-        (["--embeddings_dir", "absent"], "No embeddings directory absent"),
         (["--pretrained_checkpoint", "absent/rt1"], "absent"),
         (["--gin_bindings", "NoSuchThing.x = 3"], "NoSuchThing"),
         (["--learning_rate", "1e30"], "is not finite, at step 1: loss nan"),

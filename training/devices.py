@@ -8,9 +8,8 @@ What `srun` says of a step, in its environment, is enough to know who trains tog
     SLURM_STEP_NODELIST=n[1-2]  SLURM_STEP_TASKS_PER_NODE=2(x2)  SLURM_JOB_ID=7  SLURM_PROCID=2
     ->  n1:10112, n1:10113, n2:10112, n2:10113; this is worker 2, the first on n2
 
-TensorFlow's own `SlurmClusterResolver` looks for GPUs with nvidia-smi, so that it fails on nodes
-without; counts GPUs of the node for a task that Slurm gave one of them; and listens on the same
-ports in every job. A job has 16 ports of a node for itself, so it should not have more tasks there.
+TensorFlow's own `SlurmClusterResolver` is not used: docs/scaling.md. A job has 16 ports of a node
+for itself, so it should not have more tasks there.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ if typing.TYPE_CHECKING:
     import tensorflow as tf
 
 _FIRST_PORT, _PORTS_OF_JOB, _JOBS = 10_000, 16, 600
-# TensorFlow's own ten seconds are less than a worker is silent whose node is short of processors.
-# Thirty would be more than Slurm's KillWait, after which it ends those who still wait for it.
+# TensorFlow's ten are too few where processors are short; thirty would outlast Slurm's KillWait.
 _SILENCE_S = 20
 
 

@@ -94,8 +94,7 @@ def check_flags(args: argparse.Namespace) -> None:
     """Where the run goes, which may follow from the run that goes on, and where it begins."""
     for name in _PATHS:
         atomic_files.check_local(getattr(args, name), f"--{name}")
-    given = args.resume_checkpoint
-    resumed = None
+    given, resumed = args.resume_checkpoint, None
     if given not in (None, AUTO):
         resumed = pathlib.Path(given)
         resumed = resumed if resumed.is_dir() else resumed.parent

@@ -67,10 +67,9 @@ class FusedAdam(tf.keras.optimizers.Adam):
             global_clipnorm=gradient_clip_norm,
             use_ema=ema_decay is not None,
             ema_momentum=0.0 if ema_decay is None else ema_decay,
-            # The kernel exists on GPUs; compiling an update for each variable would take minutes.
+            # Compiling an update for each variable would take minutes.
             jit_compile=False,
-            # The name that Keras derives from the class would be part of variable names.
-            name="Adam",
+            name="Adam",  # Part of variable names.
         )
         self._trunk_scale, self._trunk = trunk_learning_rate_scale, frozenset()
 
@@ -105,8 +104,8 @@ class FusedAdam(tf.keras.optimizers.Adam):
             average.assign_sub(self._average_rate * (average - variable))
 
     def _distributed_apply_gradients_fn(self, *args: object, **kwargs: object) -> tf.Operation:
-        """Keras applies all gradients in this; computing the shared numbers for each of a thousand
-        variables would make the graph ten times as large."""
+        """Keras applies all gradients in this. Computed for each variable, the shared numbers would
+        make the graph ten times as large."""
         step = tf.cast(self.iterations + 1, tf.float32)
         beta_1, beta_2 = tf.constant(self.beta_1), tf.constant(self.beta_2)
         self._shared = {
@@ -154,7 +153,7 @@ def create_optimizer(
         trunk_learning_rate_scale: times the learning rate for the EfficientNet's convolutions and
             BatchNorms, which an ImageNet file fills; FiLM learns like the rest.
     """
-    # Comparisons are written so that NaN fails them.
+    # NaN fails each comparison.
     clip, scale = gradient_clip_norm, trunk_learning_rate_scale
     end = total_steps if schedule == "cosine" else None
     for rule, value, holds in (

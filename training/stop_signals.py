@@ -1,8 +1,6 @@
-"""SIGTERM and SIGUSR1, by which a cluster asks for the machine back, end a run between two steps.
-
-Slurm's `--signal=USR1@120` sends SIGUSR1 two minutes before the time limit and pre-emption sends
-SIGTERM. The run saves, and the program ends with exit code 75 (EX_TEMPFAIL in sysexits.h), which
-asks for a requeue. A second signal ends it at once.
+"""SIGTERM (pre-emption) and SIGUSR1 (Slurm's `--signal=USR1@120`, before the time limit) end a run
+between two steps. It saves and ends with exit code 75 (EX_TEMPFAIL in sysexits.h), which asks for a
+requeue. A second signal ends it at once.
 """
 
 from __future__ import annotations
@@ -23,11 +21,7 @@ class Preempted(Exception):
 
 
 class StopSignals:
-    """Notes the first signal while it is entered.
-
-    Attributes:
-        received: the first signal that came; None before.
-    """
+    """Notes the first signal while it is entered: `received`, None before."""
 
     received: signal.Signals | None = None
 
@@ -47,7 +41,7 @@ class StopSignals:
         logging.warning("%s: ending after this step; again to end at once", self.received.name)
 
     def check(self) -> None:
-        """Call it where the run can be left: raises Preempted if a signal has come."""
+        """Raises Preempted if a signal has come."""
         if self.received is not None:
             raise Preempted(self.received.name)
 

@@ -29,14 +29,10 @@ def bound(parameter):
         return "nothing"
 
 
-@pytest.mark.parametrize(
-    ("flag", "value"),
-    [
-        *(("loss_type", "l1"), ("seed", 7), ("learning_rate", 0.5), ("schedule", "cosine")),
-        *(("warmup_steps", 3), ("weight_decay", 0.1), ("gradient_clip_norm", 2.0)),
-        *(("ema_decay", 0.9), ("accumulation_steps", 2)),
-    ],
-)
+VALUES = ("l1", 7, 0.5, "cosine", 3, 0.1, 2.0, 0.9, 2)
+
+
+@pytest.mark.parametrize(("flag", "value"), zip(flags.OVERRIDES, VALUES, strict=True))
 def test_a_flag_overrides_when_given_and_only_then(base, flag, value):
     parameter, *_ = flags.OVERRIDES[flag]
     flags.configure(flags.parse([*base, "--gin_bindings", f"{parameter} = {value!r}"]))

@@ -18,14 +18,13 @@ from training import run_setup, stop_signals, training_loop
 # Most of them build and train networks: seconds, not milliseconds.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager", "tiny_gin")]
 pytest_plugins = ["tests.training_fixtures"]
-KEY = "agent/_actor_network/_regression_output/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+KERNEL = "agent/_actor_network/_regression_output/kernel/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def four() -> run_setup.RunData:
-    """8 squares, 4 to train on and 4 to validate."""
-    return run_setup.RunData(
-        training_fixtures.squares(8), splits.Split(np.arange(4), np.arange(4, 8))
-    )
+def squares(num_train, num_val) -> run_setup.RunData:
+    numbers = np.arange(num_train + num_val)
+    split = splits.Split(numbers[:num_train], numbers[num_train:])
+    return run_setup.RunData(training_fixtures.squares(len(numbers)), split)
 
 
 def run(agent, data, directory, num_epochs=2, **options):
@@ -43,10 +42,8 @@ def run(agent, data, directory, num_epochs=2, **options):
 
 
 def test_learns_reports_and_keeps_the_best(reset_agent, tmp_path):
-    squares = training_fixtures.squares(11)
-    data = run_setup.RunData(squares, splits.Split(np.arange(5), np.arange(5, 11)))
     reset_agent.optimizer.learning_rate.assign(3e-4)
-    rows, ended = run(reset_agent, data, tmp_path)
+    rows, ended = run(reset_agent, squares(5, 6), tmp_path)
     assert [row["epoch"] for row in rows] == [1, 2]
     assert ended.first_train_loss == rows[0]["train_loss"]
     assert ended.last_train_loss == rows[1]["train_loss"] < rows[0]["train_loss"]
@@ -60,14 +57,13 @@ def test_learns_reports_and_keeps_the_best(reset_agent, tmp_path):
 
 def test_early_stopping_and_no_validation(reset_agent, tmp_path):
     """Steps too small to move a float32 weight, and no statistics: the first epoch stays best."""
-    frozen, data = reset_agent.network.parts()["efficientnet"], four()
+    frozen = reset_agent.network.parts()["efficientnet"]
     reset_agent.optimizer.learning_rate.assign(1e-30)
     frozen.trainable = False
     try:
-        rows, ended = run(reset_agent, data, tmp_path / "a", 9, early_stopping_epochs=1)
+        rows, ended = run(reset_agent, squares(4, 4), tmp_path / "a", 9, early_stopping_epochs=1)
         assert len(rows) == ended.epoch == 2
-        everything = run_setup.RunData(data.dataset, splits.Split(np.arange(4), np.zeros(0, int)))
-        rows, ended = run(reset_agent, everything, tmp_path / "b", 1)
+        rows, ended = run(reset_agent, squares(4, 0), tmp_path / "b", 1)
     finally:
         frozen.trainable = True
     # Without validation the newest counts.
@@ -83,7 +79,8 @@ def test_averages_are_served_and_checkpoints_lie_between(tmp_path):
     agent.build_optimizer()
     options = {"steps_per_epoch": 3, "checkpoint_every_steps": 2, "selection_metric": "val_loss"}
     agent.optimizer.learning_rate.assign(1e-5)
-    rows, ended = run(agent, four(), tmp_path, 2, **options)
+    data = squares(4, 4)
+    rows, ended = run(agent, data, tmp_path, 2, **options)
     states = checkpoint_directory.StateFile.read(tmp_path).states
     assert {name: (state.epoch, state.step) for name, state in states.items()} == {
         "last_checkpoint-3": (1, 0),
@@ -94,7 +91,7 @@ def test_averages_are_served_and_checkpoints_lie_between(tmp_path):
     learning = agent.network.used_trainable_variables
     head = [v.ref() for v in learning].index(agent.network._regression_output.kernel.ref())
     own, served = (
-        tf.train.load_checkpoint(str(tmp_path / name)).get_tensor(KEY)
+        tf.train.load_checkpoint(str(tmp_path / name)).get_tensor(KERNEL)
         for name in ("last_checkpoint-6", ended.best.checkpoint)
     )
     np.testing.assert_array_equal(served, agent.optimizer.averages[head])
@@ -102,7 +99,7 @@ def test_averages_are_served_and_checkpoints_lie_between(tmp_path):
     np.testing.assert_array_equal(own, learning[head])
     assert not np.array_equal(own, served)
     with training_loop.averaged_weights(agent):
-        batches = four().batches(np.arange(4, 8), 4)
+        batches = data.batches(np.arange(4, 8), 4)
         found, _ = training_loop.validate_step_with_metrics(agent, batches)
     assert rows[1]["centroid_mae"] == found["centroid_mae"]
 
@@ -111,7 +108,7 @@ def test_averages_are_served_and_checkpoints_lie_between(tmp_path):
 
 
 def test_validation_changes_nothing_and_weighs_samples_not_batches(reset_agent):
-    validate, data = training_loop.validate_step_with_metrics, four()
+    validate, data = training_loop.validate_step_with_metrics, squares(4, 0)
     (batch,) = data.batches(np.arange(4), 4)
     before = small_model.values(reset_agent.network.variables)
     found, predicted = validate(reset_agent, [batch])
@@ -145,8 +142,7 @@ def test_workers_share_training_and_validation(reset_agent, tmp_path, monkeypatc
         sent.append(values)
         return sum(sent)
 
-    squares = training_fixtures.squares(9)
-    data = run_setup.RunData(squares, splits.Split(np.arange(5), np.arange(5, 9)))
+    data = squares(5, 4)
     setup = run_setup.RunSetup(run_setup.Settings(1, batch_size=4), data, reset_agent)
     monkeypatch.setattr(training_loop.Workers, "check", lambda self: None)
     monkeypatch.setattr(training_loop.Workers, "sum", summed)
