@@ -302,7 +302,7 @@ def test_cvat_shapes(tmp_path, reading):
         '<box label="banana" xtl="40" ytl="35" xbr="60" ybr="45" rotation="90"/>'
         '<polygon label="banana" points="1,1;3,1;3,3;1,3"/>'
         '<polyline label="banana" points="1,2.5;5,3"/>'
-        '<mask label="banana" rle="0, 1, 1, 2" left="4" top="1" width="2" height="2"/>'
+        '<mask label="banana" rle="0, 1, 1, 2, 2" left="4" top="1" width="2" height="3"/>'
         '<ellipse label="pea" cx="3" cy="2" rx="2.4" ry="1.2" group_id="1"/>'
         '<polygon label="pea" points="1,1;3,1"/>'
         '<mask label="pea" rle="9" left="4" top="1" width="2" height="2"/>'

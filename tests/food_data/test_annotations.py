@@ -49,6 +49,7 @@ PHOTOS = ("1.jpg", "x/1.jpg", "my_plate.JPG", "déj.jpg", "y/2.jpeg", "z/2.jpg",
     ("4", "4.jpg"),
     ("..\\..\\media\\upload\\4\\abc-3.png", "u/abc-3.png"),
     ("media/abc-3.png", None),
+    ("x/1.png", None),
     ("absent.jpg", None),
 ])  # fmt: skip
 def test_pictures_are_found_under_all_names_that_tools_give_them(tmp_path, name, expected):
