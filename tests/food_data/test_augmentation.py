@@ -38,30 +38,22 @@ def augment(settings: dict, images, actions, seeds=None):
     return images.numpy(), actions.numpy()
 
 
-@pytest.fixture(scope="module")
-def marked():
-    """A black picture with a red mark at the start of a motion and a green one at its end."""
-    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
-    image = np.zeros((SIDE, SIDE, 3), np.uint8)
-    for channel in (0, 1):
-        point = SIDE * np.array(RIGHT[2 * channel : 2 * channel + 2])
-        mark = 255 * np.exp(-((x - point[0]) ** 2 + (y - point[1]) ** 2) / 4)
-        image[..., channel] = np.rint(mark)
-    return image
-
-
 @pytest.mark.parametrize("name", [*GEOMETRY, "all of them"])
-def test_the_label_stays_on_the_marked_pixels(name, marked):
-    """The proof that pictures and labels move the same way, for each setting by itself."""
-    chosen = GEOMETRY if name == "all of them" else [name]
-    settings = {key: ON[key] for key in chosen}
+def test_the_label_stays_on_the_marked_pixels(name):
+    """The proof that pictures and labels move the same way, for each setting by itself: of a black
+    picture with a red mark at the start of a motion and a green one at its end."""
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
+    marked = np.zeros((SIDE, SIDE, 3), np.uint8)
+    for channel, (column, row) in enumerate(SIDE * np.reshape(RIGHT, (2, 2))):
+        mark = 255 * np.exp(-((x - column) ** 2 + (y - row) ** 2) / 4)
+        marked[..., channel] = np.rint(mark)
+    settings = {key: ON[key] for key in (GEOMETRY if name == "all of them" else [name])}
 
     images, actions = augment({**settings, "canonical_direction": False}, marked, RIGHT)
 
     assert not np.allclose(actions, RIGHT)
-    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
-    for image, action in zip(images.astype(np.float64), actions):
-        for channel, point in ((0, SIDE * action[:2]), (1, SIDE * action[2:])):
+    for image, points in zip(images.astype(np.float64), SIDE * actions.reshape(-1, 2, 2)):
+        for channel, point in enumerate(points):
             column, row = np.minimum(point.astype(int), SIDE - 1)
             assert image[row, column, channel] > 150
             assert image[row, column, 1 - channel] < 50
@@ -72,28 +64,16 @@ def test_the_label_stays_on_the_marked_pixels(name, marked):
                 np.testing.assert_allclose(centre, point, atol=0.3)
 
 
-LABEL = (0.25, 0.25, 0.75, 0.5)
-# Clockwise, by quarters: (x, y) goes to (1 - y, x).
-TURNS = [LABEL, (0.75, 0.25, 0.5, 0.75), (0.75, 0.75, 0.25, 0.5), (0.25, 0.75, 0.5, 0.25)]
-TURNED = {k: (np.rot90(TEXTURE, -k), action) for k, action in enumerate(TURNS)}
-FLIPPED = (TEXTURE[:, ::-1], (0.75, 0.25, 0.25, 0.5)), (TEXTURE[::-1], (0.25, 0.75, 0.75, 0.5))
-
-
-@pytest.mark.parametrize(
-    "name, chance, expected, most",
-    [
-        ("rotate_90_probability", 1.0, {k: TURNED[k] for k in (1, 2, 3)}, 24),
-        ("flip_horizontal_probability", 0.25, {0: TURNED[0], 4: FLIPPED[0]}, 12),
-        ("flip_vertical_probability", 0.25, {0: TURNED[0], 4: FLIPPED[1]}, 12),
-    ],
-)
-def test_turns_and_flips_are_exact_and_as_frequent_as_said(name, chance, expected, most):
-    settings, seen = {name: chance, "canonical_direction": False}, []
-    for image, action in zip(*augment(settings, TEXTURE, LABEL, seeds_of(24))):
-        (which,) = [k for k, (one, _) in expected.items() if np.array_equal(image, one)]
-        np.testing.assert_array_equal(action, np.float32(expected[which][1]))
-        seen.append(which)
-    assert set(seen) == set(expected) and 1 <= seen.count(max(expected)) <= most
+def test_turns_are_exact_and_as_frequent_as_said():
+    """Clockwise, by quarters: (x, y) goes to (1 - y, x)."""
+    turns = [(0.25, 0.25, 0.75, 0.5), (0.75, 0.25, 0.5, 0.75)]
+    turns += [(0.75, 0.75, 0.25, 0.5), (0.25, 0.75, 0.5, 0.25)]
+    settings, seen = {"rotate_90_probability": 0.75, "canonical_direction": False}, []
+    for image, action in zip(*augment(settings, TEXTURE, turns[0], seeds_of(40))):
+        (k,) = [k for k in range(4) if np.array_equal(image, np.rot90(TEXTURE, -k))]
+        np.testing.assert_array_equal(action, np.float32(turns[k]))
+        seen.append(k)
+    assert np.bincount(seen).min() > 3
 
 
 def test_motions_keep_pointing_to_the_right():
@@ -124,13 +104,6 @@ def test_no_label_leaves_the_picture():
     np.testing.assert_allclose(lengths, np.hypot(0.2, 0.1), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", list(ON)[8:])
-def test_every_setting_of_colours_and_pixels_changes_them_alone(name):
-    images, actions = augment({name: ON[name]}, TEXTURE, RIGHT, seeds_of(2))
-    assert (images != TEXTURE).mean() > 0.01
-    np.testing.assert_array_equal(actions, np.float32([RIGHT] * 2))
-
-
 def test_a_sample_does_not_depend_on_its_batch():
     images = RNG.integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
     actions = np.float32([RIGHT, (0.1, 0.2, 0.9, 0.3), (0.2, 0.9, 0.8, 0.1)])
@@ -157,9 +130,7 @@ def test_impossible_settings_and_pictures_are_refused(name, value):
 def test_colours_and_noise_by_hand():
     """Brightness 0.4 takes a grey of 100 to 60..140; noise of 0.1 is up to 25.5 levels."""
     grey = np.full_like(TEXTURE, 100)
-    images, _ = augment({"brightness": 0.4}, grey, RIGHT, seeds_of(60))
-    values = images[:, 0, 0, 0]
-    assert (images == values[:, None, None, None]).all()
+    values = augment({"brightness": 0.4}, grey, RIGHT, seeds_of(60))[0][:, 0, 0, 0]
     assert 60 <= values.min() < 68 and 132 < values.max() <= 140
     for name in ("contrast", "saturation", "hue_degrees"):  # Grey stays grey.
         assert (augment({name: 0.9}, grey, RIGHT, seeds_of(4))[0] == 100).all()

@@ -60,8 +60,6 @@ def test_a_long_motion_ends_the_looking(length, looks_closer):
     """0.5 times 384, the side of the next crop of 640 x 480, is 192 pixels."""
     photo, first = first_of(640, 480)
     answer = answer_at(first.placement, (320, 240 - length / 2), (320, 240 + length / 2))
-    view = framing.crop(photo, first.placement, first.placement, answer, 0.6, FAST)
-    assert (view is not None) == looks_closer
     views = framing.look(lambda *_: answer[np.newaxis], [photo], [first], np.zeros((1, 512)), FAST)
     assert (views[0] is not first) == looks_closer
 

@@ -41,14 +41,10 @@ def test_food_there_and_back_and_the_batches_of_two_workers(plates, shards):
     assert npz_dataset.dataset_fingerprint(found) == npz_dataset.dataset_fingerprint(plates)
     options = {"shuffle_seed": 3, "first_epoch": 1, "first_batch": 1, "drop_remainder": True}
     for worker in range(2):
-        batches = (
-            [batch["image"].numpy() for batch in batches]
-            for batches in (
-                pipeline.create_npz_dataset(dataset, None, 2, shard=(worker, 2), **options)
-                for dataset in (plates, found)
-            )
-        )
-        np.testing.assert_array_equal(*batches)
+        options["shard"] = (worker, 2)
+        batches = [pipeline.create_npz_dataset(one, None, 2, **options) for one in (plates, found)]
+        images = [[batch["image"].numpy() for batch in one] for one in batches]
+        np.testing.assert_array_equal(*images)
 
 
 def test_labels_of_shards_are_checked_and_their_pictures_if_wanted(plates, tmp_path, capsys):

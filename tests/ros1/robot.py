@@ -3,8 +3,7 @@ a picture, calls the node's service, and prints what the service says.
 
     {"image": "photo.jpg" or "photo.npy" or null, "depth": "depth.npy" or null}
 
-A file is sent as CompressedImage to the node /food_acquisition, an array as Image to /raw; null
-shows nothing new.
+A file is sent as CompressedImage to the node /food_acquisition, an array as Image to /raw.
 """
 
 import json
@@ -69,8 +68,7 @@ def main():
             if not shown["image"] or (new and "no new picture" not in answer.message):
                 break
             time.sleep(0.02)  # The picture is still on its way.
-        said = {"success": answer.success, "message": answer.message}
-        said["seconds"] = time.monotonic() - started
+        said = answer.success, answer.message, time.monotonic() - started
         print(json.dumps(said), flush=True)  # noqa: T201
 
 

@@ -32,26 +32,21 @@ CONTENT = {
     "trained": True,
     "uncertainty": {"chance": 0.8},
 }
-_PART = """
-geometry_msgs/Vector3 {0}_linear
-geometry_msgs/Vector3 {0}_angular
-builtin_interfaces/Duration {0}_duration
-float64 {0}_force
-float64 {0}_torque
-"""
-FIELDS = """
-geometry_msgs/Pose pre_transform
-geometry_msgs/Vector3 pre_offset
-float64 pre_force
-float64 pre_torque
-geometry_msgs/Vector3 pre_rot_hint
-""" + "".join(map(_PART.format, ("grasp", "ext")))
-RESPONSE = """
-ada_feeding_msgs/AcquisitionSchema[] actions
-float64[] probabilities
-string status
-string id
-"""
+_VECTORS = (
+    "pre_offset",
+    "pre_rot_hint",
+    "grasp_linear",
+    "grasp_angular",
+    "ext_linear",
+    "ext_angular",
+)
+FIELDS = "geometry_msgs/Pose pre_transform\n"
+FIELDS += "".join(f"geometry_msgs/Vector3 {name}\n" for name in _VECTORS)
+for _part in ("pre", "grasp", "ext"):
+    FIELDS += f"float64 {_part}_force\nfloat64 {_part}_torque\n"
+FIELDS += "".join(f"builtin_interfaces/Duration {name}_duration\n" for name in ("grasp", "ext"))
+RESPONSE = "ada_feeding_msgs/AcquisitionSchema[] actions\nfloat64[] probabilities\n"
+RESPONSE += "string status\nstring id\n"
 
 
 def test_an_element_is_turned_to_the_answer_or_a_person_is_asked():
