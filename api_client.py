@@ -99,7 +99,7 @@ class Prediction(Motion):
     resize: str | None = None  # how the picture was fitted into the model's square
     passes: str | None = None  # and looked at
     crop: Sequence[float] | None = None  # what the last look saw, x1, y1, x2, y2 in 0..1
-    request_id: str | None = None  # what POST /corrections takes
+    request_id: str | None = None  # what `correct` takes
     # The whole answer as it came, with times in `timing_ms`.
     content: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     ask_human: bool | None = None  # ask a person instead of acting; None: the server does not say
@@ -261,8 +261,26 @@ class FoodAcquisitionClient(Policy):
         body = {"image": base64.b64encode(image).decode("ascii"), **asked}
         return self._request("POST", "/predict_batch" if sampled else "/predict", body)
 
-    def _request(self, method: str, route: str, body: Any = None) -> Any:
+    def load_model(self, checkpoint_path: str, *, timeout_s: float = 600.0) -> dict[str, Any]:
+        """Has the server load a checkpoint of its --checkpoint_root, in up to a minute; the old one
+        answers meanwhile. Returns 'success', 'message', 'model_version', 'previous_version'."""
+        return self._request("POST", "/load_model", {"checkpoint_path": checkpoint_path}, timeout_s)
+
+    def correct(
+        self, request_id: str, motion: Sequence[float], corrected_by: str | None = None
+    ) -> str:
+        """Tells the server's recorder what the answer should have been: start_x, start_y, end_x,
+        end_y in 0..1, and which person says so. Returns what the server says."""
+        ends = zip(("start_x", "start_y", "end_x", "end_y"), map(float, motion), strict=True)
+        body = {"request_id": request_id, **dict(ends)}
+        body |= {} if corrected_by is None else {"corrected_by": corrected_by}
+        return str(self._request("POST", "/corrections", body).get("message"))
+
+    def _request(
+        self, method: str, route: str, body: Any = None, timeout_s: float | None = None
+    ) -> Any:
         """The JSON of an answer."""
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         # None takes away what the environment says of proxies, also of one for "all" schemes.
         no_proxies = dict.fromkeys(("http", "https", "all")) if _HERE.match(self._api_url) else None
         try:
@@ -271,7 +289,7 @@ class FoodAcquisitionClient(Policy):
                 self._api_url + route,
                 json=body,
                 # A connection is there within 10 s or not at all.
-                timeout=(min(self._timeout_s, 10.0), self._timeout_s),
+                timeout=(min(timeout_s, 10.0), timeout_s),
                 # `requests` would take the key along to wherever it is sent.
                 allow_redirects=False,
                 proxies=no_proxies,

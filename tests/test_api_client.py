@@ -99,15 +99,21 @@ def test_arrays_become_a_png_of_the_same_pixels_or_are_refused():
             api_client.picture_bytes(image)
 
 
-def test_what_is_sent():
-    with scripted_server(FINE, FINE) as (url, seen):
+def test_what_is_sent_and_what_is_read():
+    others = (b'{"message": "kept"}', b'{"previous_version": "a"}')
+    with scripted_server(FINE, FINE, *((200, body) for body in others)) as (url, seen):
         client = api_client.FoodAcquisitionClient(url + "/", api_key="secret")
         client.predict(PLATE, "skewering", "rice", text="eat")
         client.predict(PLATE, text="eat", resize="crop")
+        assert client.correct("id-1", np.array([0, 0.25, 0.5, 1]), "Ada") == "kept"
+        assert client.load_model("second")["previous_version"] == "a"
     words = {"image": base64.b64encode(PLATE).decode(), "text": "eat"}
+    ends = {"start_x": 0.0, "start_y": 0.25, "end_x": 0.5, "end_y": 1.0}
     assert seen == [
         ("/predict", "secret", {**words, "action": "skewering", "food_type": "rice"}),
         ("/predict", "secret", {**words, "resize": "crop"}),
+        ("/corrections", "secret", {"request_id": "id-1", **ends, "corrected_by": "Ada"}),
+        ("/load_model", "secret", {"checkpoint_path": "second"}),
     ]
     with pytest.raises(TypeError, match="Expected options of .*'batch_size'.*, got num_samples"):
         client.predict_batch(PICTURE, "skewering", "strawberry", num_samples=5)
