@@ -270,10 +270,6 @@ def test_the_program_prints_and_draws(arguments, tmp_path, capsys):
 
 def test_the_program_says_what_failed(arguments, tmp_path, capsys, monkeypatch):
     (tmp_path / "folder.png").mkdir()
-
-    def save(name):
-        return ["--save_picture", str(tmp_path / name)]
-
     for flags, code, message in (
         (["--image", str(tmp_path / "absent.jpg")], 1, "absent.jpg"),
         (["--food_type", "plutonium"], 1, "api_client: 422: "),
@@ -281,12 +277,13 @@ def test_the_program_says_what_failed(arguments, tmp_path, capsys, monkeypatch):
         (["--seed", "1"], 2, "--seed and --dropout_scope are for samples"),
         (["--food_type", "", "--text", ""], 2, "expected --action and --food_type, or --text"),
         # What cannot be drawn is not asked.
-        (save("a.xyz"), 1, "ends in .jpg or .png"),
-        (save("nowhere/a.png"), 1, "in a folder that can be written to"),
-        (save("folder.png"), 1, "in a folder that can be written to"),
-        (save("plate.png"), 1, "another file than the photo"),
+        ("a.xyz", 1, "ends in .jpg or .png"),
+        ("nowhere/a.png", 1, "in a folder that can be written to"),
+        ("folder.png", 1, "in a folder that can be written to"),
+        ("plate.png", 1, "another file than the photo"),
     ):
-        if flags[0] == "--save_picture":
+        if isinstance(flags, str):
+            flags = ["--save_picture", str(tmp_path / flags)]
             monkeypatch.setattr(api_client.FoodAcquisitionClient, "predict", None)
         try:
             assert api_client.main([*arguments, *flags]) == code
