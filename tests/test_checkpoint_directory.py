@@ -62,22 +62,16 @@ def written(template, tmp_path) -> pathlib.Path:
 def test_what_is_loaded_is_what_was_written(written, _shared_agent, tmp_path):
     """From another folder, whatever the ImageNet file was, and from an earlier version too."""
     data = training_fixtures.squares(4)
-    inputs = data.images, data.embeddings
-    answer = _shared_agent.forward(*inputs)
-    moved = tmp_path / "a folder with spaces" / "run"
-    moved.parent.mkdir()
-    shutil.move(written, moved)
-    text = (moved / "config.gin").read_text()
-    more = 'EfficientNetEncoder.imagenet_weights_file = "absent.h5"\n'
-    more += "FilmEfficientNet.lean_training = True\ncreate_optimizer.learning_rate = 0.1\n"
-    (moved / "config.gin").write_text(text + more)
+    answer = _shared_agent.forward(data.images, data.embeddings)
+    moved = written.rename(tmp_path / "a folder with spaces")
+    with (moved / "config.gin").open("a") as file:
+        file.write('EfficientNetEncoder.imagenet_weights_file = "absent.h5"\n')
+        file.write("FilmEfficientNet.lean_training = True\ncreate_optimizer.learning_rate = 0.1\n")
     gin.clear_config()
     loaded = checkpoint_directory.load(moved)
-    assert np.array_equal(loaded.agent.forward(*inputs), answer)
-    assert small_model.same(
-        small_model.values(loaded.agent.network.variables),
-        small_model.values(_shared_agent.network.variables),
-    )
+    assert np.array_equal(loaded.agent.forward(data.images, data.embeddings), answer)
+    expected = small_model.values(_shared_agent.network.variables)
+    assert small_model.same(small_model.values(loaded.agent.network.variables), expected)
     metadata = loaded.contents.metadata
     assert metadata["checkpoint"] == "best_checkpoint-1"
     assert metadata["metrics"] == {"centroid_mae": 0.1}
@@ -269,16 +263,12 @@ def test_new_weights_set_the_calibration_of_others_aside(make_writer, agent, tmp
 def test_the_written_configuration_imports_nothing(make_writer, tmp_path, monkeypatch):
     text = "import food_data.framing\nfrom os import path\n\nTransformer.num_layers = 4\n"
     monkeypatch.setattr(gin, "operative_config_str", lambda: text)
-    make_writer()
-    assert (tmp_path / "run" / "config.gin").read_text() == "Transformer.num_layers = 4\n"
-
-
-def test_another_worker_names_the_same_files_and_writes_none(make_writer, tmp_path):
-    silent = make_writer(writes=False)
+    silent = make_writer(writes=False)  # Another worker names the same files and writes none.
     names = [silent.write({}), silent.write_training_state(STATE())]
     assert not (tmp_path / "run").exists()
     writer = make_writer()
     assert names == [writer.write({}), writer.write_training_state(STATE())]
+    assert (tmp_path / "run" / "config.gin").read_text() == "Transformer.num_layers = 4\n"
 
 
 # Going on with a run.

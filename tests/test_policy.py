@@ -62,12 +62,9 @@ def test_answers_are_those_of_the_server(method, options, both):
 
 
 def test_refusals_are_those_of_the_server(both):
-    for status, image, asked in (
-        (422, b"no picture", PAIR),
-        (422, PICTURE, (None, None, "eat")),
-        (422, PICTURE, ("skewering", "stone")),
-        (400, PICTURE, ("", "strawberry")),
-    ):
+    cases = [(422, b"no picture", PAIR), (422, PICTURE, (None, None, "eat"))]
+    cases += [(422, PICTURE, ("skewering", "stone")), (400, PICTURE, ("", "strawberry"))]
+    for status, image, asked in cases:
         failures = []
         for one in both:
             with pytest.raises(api_client.ApiError) as refused:
