@@ -24,10 +24,9 @@ FLAGS = (
 )
 
 
-def make_photo(width=WIDTH, height=HEIGHT, start=START, end=END, file_format="PNG") -> bytes:
+def make_photo(width=WIDTH, height=HEIGHT, start=START, end=END) -> bytes:
     """A file; the motion goes from `start` to `end`, in pixels."""
-    picture = serving_stubs.marker_picture(width, height, start, end)
-    return serving_stubs.file_bytes(picture, file_format)
+    return serving_stubs.file_bytes(serving_stubs.marker_picture(width, height, start, end))
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +69,7 @@ def open_page(chromium):
     def said(message):
         # What breaks the policy says so on the console; refused requests do too, and are tested.
         if message.type == "error" and "Failed to load resource" not in message.text:
-            faults.append(f"console: {message.text}")
+            faults.append(message.text)
 
     def call(url, **options):
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})

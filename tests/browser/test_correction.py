@@ -46,17 +46,6 @@ def test_dragging_the_end_corrects_and_is_saved_at_the_second_try(
     assert one.motion() == pytest.approx([a / b for a, b in zip(after, size)], abs=1e-9)
 
 
-def test_the_midpoint_takes_the_whole_arrow_along_and_not_out_of_the_photo(
-    page, predict, arrow, photo
-):
-    predict(page)
-    before = arrow(page)
-    drag(page, "middle", 3000, 0)
-    x1, y1, x2, y2 = arrow(page)
-    assert x2 == pytest.approx(photo.width)
-    assert (x2 - x1, y2 - y1) == pytest.approx((before[2] - before[0], before[3] - before[1]))
-
-
 def test_without_a_mouse(page, choose, arrow, photo):
     """Enter predicts, Tab reaches the ends and names them, arrow keys move the chosen one."""
     page.get_by_text("Model stub-1").wait_for()

@@ -113,10 +113,6 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def same(request: tuple) -> tuple:
-    return request
-
-
 get, options = functools.partial(ask, "GET"), functools.partial(ask, "OPTIONS", "/predict")
 pairs = functools.partial(ask, "GET", "/available_combinations")
 predict = functools.partial(post, "/predict")
@@ -140,8 +136,8 @@ TEXTS = {"a known one": "please, skewering strawberry", "none": "scooping the sa
 KINDS = {"text/plain": "text/plain", "predict json suffix": "application/vnd.api+json"}
 URLENCODED = "application/x-www-form-urlencoded"
 LOCAL = {"": "http://localhost:8080", " IPv6": "http://[::1]:8080"}
-# What makes a request of a value, the start of the names, the rest of each name -> value; in this
-# order, a few build on others.
+# What makes a request of a value (None: it is one), the start of names, the rest of each -> value;
+# a few build on others before them.
 TABLE = (
     # Information.
     (get, "", {"health": "/health", "ready": "/ready", "page": "/", "docs": "/docs"}),
@@ -204,11 +200,11 @@ TABLE = (
         "form ",
         {"resize empty": {"image": PICTURE, "resize": ""}},
     ),
-    (same, "form ", {"food missing": form(action="skewering", image=PICTURE)}),
-    (same, "predict form", {"": form(**PAIR, image=PICTURE), " base64": form(**BODY)}),
-    (same, "batch form", {"": form("/predict_batch", **FILE_FORM)}),
-    (same, "batch form", {" images": form("/predict_batch", **FILES_FORM)}),
-    (same, "predict ", {"own id": predict(BODY, X_Request_ID="robot-1.7")}),
+    (None, "form ", {"food missing": form(action="skewering", image=PICTURE)}),
+    (None, "predict form", {"": form(**PAIR, image=PICTURE), " base64": form(**BODY)}),
+    (None, "batch form", {"": form("/predict_batch", **FILE_FORM)}),
+    (None, "batch form", {" images": form("/predict_batch", **FILES_FORM)}),
+    (None, "predict ", {"own id": predict(BODY, X_Request_ID="robot-1.7")}),
     # Of other servers.
     (lambda on: predict(BODY, on), "", {"calibrated predict": "calibrated", "trained": "trained"}),
     (lambda on: predict(BODY, on), "", {"no resize known": "no mode", "too many pixels": "small"}),
@@ -216,12 +212,12 @@ TABLE = (
     (lambda on: predict(BODY, on), "", {"model not finite": "nan", "no key": "keys"}),
     (lambda on: batch(BATCH, on), "", {"calibrated": "calibrated", "no batch route": "single"}),
     (lambda on: batch(BATCH, on), "batch ", {"without a model": "empty"}),
-    (same, "", {"resize said": predict({**BODY, "resize": "crop"}, "no mode")}),
-    (same, "", {"not trained": predict({**BODY, "food_type": "green_bean"}, "trained")}),
-    (same, "", {"predict without a model and fields": predict({}, "empty")}),
-    (same, "", {"calibrated fast": batch({**BATCH, "passes": "fast"}, "calibrated")}),
+    (None, "", {"resize said": predict({**BODY, "resize": "crop"}, "no mode")}),
+    (None, "", {"not trained": predict({**BODY, "food_type": "green_bean"}, "trained")}),
+    (None, "", {"predict without a model and fields": predict({}, "empty")}),
+    (None, "", {"calibrated fast": batch({**BATCH, "passes": "fast"}, "calibrated")}),
     (lambda text: predict({**ALONE, "text": text}, "trained"), "text of ", TEXTS),
-    (same, "text of ", {"one not trained": batch(TWIRL, "trained")}),
+    (None, "text of ", {"one not trained": batch(TWIRL, "trained")}),
     # Bodies.
     (predict, "body ", {"empty": b"", "cut": b'{"image": "AAAA"', "no JSON": b"{'image': 1}"}),
     (
@@ -241,17 +237,17 @@ TABLE = (
     (predict, "body ", {"long integer": b'{"image": ' + b"1" * 5000 + b"}"}),
     (predict, "body ", {"twice a field": b'{"image": "AAAA", "image": 1}'}),
     (predict, "body ", {"of many unknown fields": {f"{n:02}" + "x" * 50: n for n in range(30)}}),
-    (same, "body ", {"said to be gzip'd": predict(ZIPPED, Content_Encoding="gzip")}),
-    (same, "body ", {"form without a boundary": predict(b"x", content_type=FORM)}),
+    (None, "body ", {"said to be gzip'd": predict(ZIPPED, Content_Encoding="gzip")}),
+    (None, "body ", {"form without a boundary": predict(b"x", content_type=FORM)}),
     (lambda kind: predict(ENCODED, content_type=kind), "", {"no content type": None, **KINDS}),
-    (same, "", {"urlencoded": predict(b"image=a", content_type=URLENCODED)}),
-    (same, "", {"too long a body": predict({**BODY, "text": "x" * 4000}, "small")}),
+    (None, "", {"urlencoded": predict(b"image=a", content_type=URLENCODED)}),
+    (None, "", {"too long a body": predict({**BODY, "text": "x" * 4000}, "small")}),
     # Paths and methods.
     (lambda path: post(path, BODY), "slash ", {"behind": "/predict/"}),
     (lambda method: ask(method, "/health"), "", {"delete": "DELETE", "head": "HEAD"}),
     (lambda method: ask(method, "/health"), "odd ", {"method": "BREW"}),
-    (same, "", {"put": ask("PUT", "/predict", data=ENCODED, content_type=JSON)}),
-    (same, "", {"wrong method": get("/predict"), "options": options()}),
+    (None, "", {"put": ask("PUT", "/predict", data=ENCODED, content_type=JSON)}),
+    (None, "", {"wrong method": get("/predict"), "options": options()}),
     # Who asks.
     (lambda path: get(path, "keys"), "no key for ", {"metrics": "/metrics"}),
     (lambda path: get(path, "keys"), "no key for ", {"an unknown path": "/predikt"}),
@@ -267,20 +263,20 @@ TABLE = (
         dict.fromkeys("123", "/available_combinations"),
     ),
     (lambda path: get(path, "limited"), "limited ", {"health": "/health", "page": "/"}),
-    (same, "limited ", {"other address": pairs("limited", address="10.0.0.9")}),
+    (None, "limited ", {"other address": pairs("limited", address="10.0.0.9")}),
     (lambda url: get("/ready", "loopback", base_url=url), "loopback", LOCAL),
     (lambda url: get("/ready", "loopback", base_url=url), "rebound ", {"name": REBOUND}),
-    (same, "rebound ", {"correction": correction(CORRECTION, on="loopback", base_url=EVIL_HOST)}),
+    (None, "rebound ", {"correction": correction(CORRECTION, on="loopback", base_url=EVIL_HOST)}),
     (lambda page: predict(BODY, Origin=page), "", {"page of another origin": EVIL}),
     (lambda page: predict(BODY, Origin=page), "", {"own page": "http://localhost"}),
     (lambda page: predict(BODY, Origin=page), "", {"null origin": "null"}),
     (lambda page: predict(BODY, Origin=page), "", {"broken origin": "http://[::1"}),
-    (same, "", {"get of another origin": get("/health", Origin=EVIL)}),
-    (same, "", {"get of no page": get("/health", "cors")}),
-    (same, "", {"any origin": predict(BODY, "any origin", Origin=EVIL)}),
-    (same, "", {"listed origin without a key": predict(BODY, "cors", Origin=LAB)}),
-    (same, "", {"listed origin": predict(BODY, "cors", Origin=LAB, X_API_Key=KEY)}),
-    (same, "", {"origin that is not listed": predict(BODY, "cors", Origin=EVIL, X_API_Key=KEY)}),
+    (None, "", {"get of another origin": get("/health", Origin=EVIL)}),
+    (None, "", {"get of no page": get("/health", "cors")}),
+    (None, "", {"any origin": predict(BODY, "any origin", Origin=EVIL)}),
+    (None, "", {"listed origin without a key": predict(BODY, "cors", Origin=LAB)}),
+    (None, "", {"listed origin": predict(BODY, "cors", Origin=LAB, X_API_Key=KEY)}),
+    (None, "", {"origin that is not listed": predict(BODY, "cors", Origin=EVIL, X_API_Key=KEY)}),
     (lambda page: options("cors", Origin=page, **PREFLIGHT), "preflight", {"": LAB}),
     (lambda page: options("cors", Origin=page, **PREFLIGHT), "preflight ", {"of a stranger": EVIL}),
     # Other checkpoints.
@@ -289,17 +285,17 @@ TABLE = (
     (load, "load ", {"long": "a" * 150 + "/" + "b" * 49}),
     (lambda body: post("/load_model", body, "root", **HOME), "load ", {"no name": {}}),
     (lambda body: post("/load_model", body, "root", **HOME), "load ", {"an array": []}),
-    (same, "load ", {"no root": load("a", "plain")}),
-    (same, "load ", {"from elsewhere": load("constant", address="10.0.0.9")}),
-    (same, "load ", {"under another name": load("constant", base_url=REBOUND)}),
-    (same, "load ", {"through a proxy": load("constant", X_Forwarded_For="127.0.0.1")}),
-    (same, "load ", {"from elsewhere without a key": load("a", "keys", address="10.0.0.9")}),
-    (same, "load ", {"with a key": load("a", "keys", X_API_Key=KEY)}),
-    (same, "load ", {"form": load("", data={"checkpoint_path": "absent"}, content_type=FORM)}),
-    (same, "", {"load": load("constant"), "predict of the loaded one": predict(BODY, "root")}),
+    (None, "load ", {"no root": load("a", "plain")}),
+    (None, "load ", {"from elsewhere": load("constant", address="10.0.0.9")}),
+    (None, "load ", {"under another name": load("constant", base_url=REBOUND)}),
+    (None, "load ", {"through a proxy": load("constant", X_Forwarded_For="127.0.0.1")}),
+    (None, "load ", {"from elsewhere without a key": load("a", "keys", address="10.0.0.9")}),
+    (None, "load ", {"with a key": load("a", "keys", X_API_Key=KEY)}),
+    (None, "load ", {"form": load("", data={"checkpoint_path": "absent"}, content_type=FORM)}),
+    (None, "", {"load": load("constant"), "predict of the loaded one": predict(BODY, "root")}),
     # Corrections.
-    (same, "", {"recorded": predict(BODY, "records", X_Request_ID="frozen-1")}),
-    (same, "correct ", {"nothing kept": correct({}, "plain")}),
+    (None, "", {"recorded": predict(BODY, "records", X_Request_ID="frozen-1")}),
+    (None, "correct ", {"nothing kept": correct({}, "plain")}),
     (correct, "correct", {"": {"corrected_by": "ada"}, " text": {"start_x": "0.5"}}),
     (correct, "correct ", {"unknown": {"request_id": "frozen-2"}, "true": {"end_x": True}}),
     (correct, "correct ", {"odd id": {"request_id": "../x"}, "outside": {"end_x": 1.01}}),
@@ -308,7 +304,9 @@ TABLE = (
     (correction, "correct ", {"no end": {"request_id": "frozen-1", "start_x": 0, "start_y": 1}}),
 )
 REQUESTS = {
-    start + end: make(value) for make, start, values in TABLE for end, value in values.items()
+    start + end: make(value) if make else value
+    for make, start, values in TABLE
+    for end, value in values.items()
 }
 
 
