@@ -34,7 +34,6 @@ from food_data import annotations, image_placement
 from food_data.annotations import LabelledObject, LabelledPicture, Reading, are_numbers, number
 
 Paths = annotations.Paths
-BOX_FORMATS = ("xywh", "xyxy")
 _PIXEL_CENTRE = 0.5
 _BEYOND = 1.02  # Of a side; boxes that reach further out were not measured on this picture.
 

@@ -18,7 +18,6 @@ from food_data import annotations
 from food_data.annotations import LabelledObject, LabelledPicture, Paths, Reading
 
 Row = Mapping[str, str]
-UNITS = ("pixels", "normalised")
 _COORDINATES = ("x1", "y1", "x2", "y2")
 _OTHER_TEXTS = re.compile(r"(classes|notes|readme.*|requirements|train|val|valid|test)\.txt", re.I)
 _RIGHT_ANGLE = 0.02  # The cosine up to which four corners are a turned box, not a polygon.

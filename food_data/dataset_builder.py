@@ -48,9 +48,9 @@ _PHOTO_COMMANDS = {
     "from_csv": ("a CSV of start and end points", annotation_tables.read_csv, ("units",)),
 }
 _OWN_FLAGS = {
-    "box_format": {"choices": annotation_formats.BOX_FORMATS, "help": "xyxy: two corners"},
+    "box_format": {"choices": ("xywh", "xyxy"), "help": "xyxy: two corners"},
     "class_names": {"help": "data.yaml or a list of names, if not found beside or above"},
-    "units": {"choices": annotation_tables.UNITS, "required": True, "help": "of x and y"},
+    "units": {"choices": ("pixels", "normalised"), "required": True, "help": "of x and y"},
 }
 
 

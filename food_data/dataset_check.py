@@ -328,7 +328,7 @@ def _check_likeness(
         shown = ", ".join(f"{a} like {b}" for a, b in sorted(alike.items())[:_LISTED_PAIRS])
         report.warnings.append(
             f"split: {len(alike)} pictures to validate look like pictures to train on, also cut, "
-            f"turned or recoloured ({shown}, ...): scores say little about new photos. Give "
+            f"turned or recoloured (such as {shown}): scores say little about new photos. Give "
             "versions of a photo one group (--group_pattern); draw the split anew."
         )
 

@@ -42,7 +42,8 @@ class MaskRule:
         """Checks the values."""
         if not 0 < self.part <= 2 or self.direction not in DIRECTIONS:
             expected = f"part above 0 up to 2, direction one of {', '.join(DIRECTIONS)}"
-            raise ValueError(f"expected {expected}, got {self.part} and {self.direction!r}.")
+            got = f"{self.part} and {self.direction!r}"
+            raise ValueError(f"--mask_rule: expected {expected}, got {got}.")
 
 
 DEFAULT_RULES: Mapping[str, MaskRule] = {
@@ -128,7 +129,7 @@ def read_rules(
     changes: Sequence[str] = (), names: vocabulary.Vocabulary = vocabulary.BASE
 ) -> dict[str, MaskRule]:
     """The default rules with changes such as "twirling.part=0.3": canonical action -> rule. Raises
-    ValueError or UnknownNameError, which name the change."""
+    ValueError or UnknownNameError."""
     rules = dict(DEFAULT_RULES)
     for one in changes:
         found = re.fullmatch(r"([^.=]+)\.(part|direction)=(.*)", one)
@@ -137,9 +138,6 @@ def read_rules(
             raise ValueError(f"--mask_rule: expected {expected}, got {one!r}.")
         action, key, text = found.groups()
         value = annotations.number(text) if key == "part" else text
-        try:
-            name = names.canonical_action(action)
-            rules[name] = dataclasses.replace(rules.get(name, MaskRule()), **{key: value})
-        except (vocabulary.UnknownNameError, ValueError) as error:
-            raise type(error)(f"--mask_rule {one}: {error}") from error
+        name = names.canonical_action(action)
+        rules[name] = dataclasses.replace(rules.get(name, MaskRule()), **{key: value})
     return rules

@@ -167,7 +167,7 @@ def test_pictures_across_the_split_that_are_alike_are_found(make_dataset, tmp_pa
     report = dataset_check.check_file(tmp_path / "a.npz", split, compare_pictures=True)
     (warning,) = [one for one in report.warnings if one.startswith("split: ") and "like" in one]
     assert "split: 20 pictures to validate look like" in warning
-    assert "(50 like 0, 51 like 1, 52 like 2, 53 like 3, 54 like 4, ...)" in warning
+    assert "such as 50 like 0, 51 like 1, 52 like 2, 53 like 3, 54 like 4)" in warning
 
 
 def test_whether_a_data_set_fits_a_model(store, make_dataset):

@@ -69,10 +69,10 @@ def test_changes_of_the_rules():
 @pytest.mark.parametrize("change, message", [
     ("twirling.length=1", "expected <action>.part=0.5 .*got 'twirling.length=1'"),
     ("part=0.3", "expected <action>.part=0.5 .*got 'part=0.3'"),
-    ("twirling.part=2.1", "twirling.part=2.1: expected part above 0 up to 2, .* got 2.1 and"),
+    ("twirling.part=2.1", "--mask_rule: expected part above 0 up to 2, .* got 2.1 and"),
     ("twirling.part=x", "part above 0 .* got nan"),
     ("twirling.direction=east", "direction one of right, left, down, up, got 0.5 and 'east'"),
-    ("stab.part=1", "--mask_rule stab.part=1: Unknown action 'stab'. .*skewering"),
+    ("stab.part=1", "Unknown action 'stab'. .*skewering"),
 ])  # fmt: skip
 def test_changes_of_another_form(change, message):
     with pytest.raises((ValueError, LookupError), match=message):
