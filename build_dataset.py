@@ -268,7 +268,7 @@ def _build_merged(args: argparse.Namespace) -> None:
         absent = [name for name in npz_dataset.NAME_ARRAYS if getattr(dataset, name) is None]
         if absent or dataset.resize != datasets[0].resize:
             expected = f"names, and pictures made square by {datasets[0].resize!r}"
-            got = f"{dataset.resize!r}, without {', '.join(absent) or 'nothing'}"
+            got = " without ".join([repr(dataset.resize), *absent])
             raise ValueError(f"{file}: expected {expected} as in {args.files[0]}, got {got}.")
     npz_dataset.write_npz(args.output_file, *datasets)
 

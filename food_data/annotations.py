@@ -158,10 +158,6 @@ class Reading:
             if not is_empty and name not in read and _GEOMETRY.search(name.lower()):
                 self.note(f"{name} not read", where)
 
-    def text(self) -> list[str]:
-        """A line for each note."""
-        return [f"{what}: {n}, first {self.firsts[what]}" for what, n in sorted(self.notes.items())]
-
     def lines(self, file: pathlib.Path) -> str:
         """The text of an annotation file; says so if its encoding is a guess."""
         text, encoding = read_text(file, KIND)

@@ -73,7 +73,8 @@ class BuildReport:
             rows.append((title, "TOTAL", counts.total()))
         width = max(len(row[0]) for row in rows)
         lines = [f"{what:{width}}  {name:20} {count:6}" for what, name, count in rows]
-        lines += self.reading.text() + self.unreadable
+        notes, firsts = sorted(self.reading.notes.items()), self.reading.firsts
+        lines += [f"{what}: {n}, first {firsts[what]}" for what, n in notes] + self.unreadable
         if unknown := sorted(label for reason, label in self.left_out if reason == UNKNOWN_FOOD):
             listed = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
             lines.append(f"Unknown foods: {listed}. Known: {', '.join(self.known)}.")

@@ -37,8 +37,7 @@ _FREQUENCIES, _SIDE = 16, npz_dataset.IMAGE_SHAPE[0]
 _MAYBE_ALIKE, _CANDIDATES = 0.35, 3
 _FEATURES, _SHARED_FEATURES = 300, 40
 _MOST_DIFFERENT = 0.02
-_SAME_DIRECTION = 0.999
-_LISTED_PAIRS = 5
+_SAME_DIRECTION = 0.999  # The cosine from which two embeddings are one.
 
 
 @dataclasses.dataclass
@@ -325,7 +324,7 @@ def _check_likeness(
         if any(_are_alike(view, views[other][0]) for view in views[sample]):
             alike.setdefault(sample, other)
     if alike:
-        shown = ", ".join(f"{a} like {b}" for a, b in sorted(alike.items())[:_LISTED_PAIRS])
+        shown = ", ".join(f"{a} like {b}" for a, b in sorted(alike.items())[:5])
         report.warnings.append(
             f"split: {len(alike)} pictures to validate look like pictures to train on, also cut, "
             f"turned or recoloured (such as {shown}): scores say little about new photos. Give "

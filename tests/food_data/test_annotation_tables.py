@@ -54,9 +54,8 @@ def test_csv_dialects(table, reading, lines, encoding):
     paths = table(*lines[1:], header=lines[0], encoding=encoding)
     (picture,) = annotation_tables.read_csv(paths, reading, "pixels")
     assert picture.objects[0].axis.tolist() == [[110.5, 70], [210, 170]]
-    noted = "".join(reading.text())
-    assert ("decimal commas" in noted) == ("110,5" in lines[-1])
-    assert ("Windows-1252" in noted) == ("größe" in lines[0])
+    assert ("tables with decimal commas" in reading.notes) == ("110,5" in lines[-1])
+    assert ("Windows-1252" in "".join(reading.notes)) == ("größe" in lines[0])
 
 
 @pytest.mark.parametrize("line, message", [

@@ -20,9 +20,8 @@ def test_what_people_write_becomes_a_name(text, name):
 
 
 def test_unknown_food_lists_near_names():
-    for text, message in (("banan", "Did you mean 'banana'.*Known: b"), ("s", "Unknown food 's'")):
-        with pytest.raises(vocabulary.UnknownNameError, match=message):
-            vocabulary.canonical_food(text)
+    with pytest.raises(vocabulary.UnknownNameError, match="Did you mean 'banana'.*Known: banana"):
+        vocabulary.canonical_food("banan")
 
 
 def test_split_instruction():
