@@ -99,7 +99,7 @@ def test_two_workers_read_each_window_of_an_epoch_once(windows):
 
 
 @pytest.mark.slow
-def test_a_run_learns_and_goes_on_to_the_same_bits(robot, tmp_path, capsys, eager):
+def test_a_run_learns_and_goes_on_to_the_same_bits(robot, tmp_path, capsys, caplog, eager):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     flags = flags_of(robot, whole, "--num_epochs", "2", "--schedule", "cosine")
     assert train.main(flags) == 0
@@ -118,6 +118,7 @@ def test_a_run_learns_and_goes_on_to_the_same_bits(robot, tmp_path, capsys, eage
                     np.testing.assert_array_equal(one.get_tensor(name), two.get_tensor(name))
             logs = [(folder / "loss_log.csv").read_text() for folder in (whole, parts)]
             assert logs[0] == logs[1]
+    assert caplog.text.count("; 2 of 4 training steps done") == 2
     assert train.main(flags) == 1
     assert "holds another run" in capsys.readouterr().err
     rt1_policy.RT1Policy.load(whole / "ckpt-4", str(robot[1]))
