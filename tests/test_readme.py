@@ -111,8 +111,7 @@ def trained(clone):
 
 
 def test_make_a_data_set_and_train(clone, trained):
-    assert len(trained) == 6
-    assert f"{NUM_PHOTOS} samples" in trained[0]
+    assert len(trained) == 6 and f"{NUM_PHOTOS} samples" in trained[0]
     assert (clone / "data" / "photos.jpg").is_file()
     for printed in trained[3:5]:
         assert "centroid_mae" in printed

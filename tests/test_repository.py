@@ -25,10 +25,6 @@ def project_files() -> list[pathlib.Path]:
     return [ROOT / name for name in listed if (ROOT / name).is_file()]
 
 
-def python_files() -> list[pathlib.Path]:
-    return [path for path in project_files() if path.suffix == ".py"]
-
-
 def requirement_lines(name: str, python: str) -> list[requirements.Requirement]:
     """What a file asks for with a Python on Linux."""
     environment = {
@@ -64,14 +60,12 @@ def test_makefile_and_table_of_the_readme_are_there():
 
 
 def test_no_file_names_a_place_on_somebodys_machine():
-    # Written in pieces, so that this file does not hold what it looks for.
-    places = ["/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/[a-z]", "/Us" + "ers/", r"\.py" + "env"]
-    hosts = ["python" + "hosted", "pypi" + r"\.org", r"file:" + "//"]
-    pattern = re.compile("|".join(places + hosts))
-    paths = project_files()
+    # Split, so that this file does not hold what it looks for.
+    places = "/wo|rk/ /ro|ot/ /ho|me/[a-z] /Us|ers/ \\.py|env python|hosted pypi|\\.org file:|//"
+    pattern = re.compile(places.replace("|", "").replace(" ", "|"))
     listed = subprocess.check_output(["git", "ls-files", "--stage"], cwd=ROOT, text=True)
     found = [line for line in listed.splitlines() if line.startswith("120000")]  # Symbolic links.
-    for path in paths:
+    for path in project_files():
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:  # A picture, an array: no text to look at.
@@ -120,7 +114,7 @@ def imported(nodes: list[ast.AST], modules: set[str], deep: bool) -> set[str]:
 
 def test_dependencies_point_one_way_and_never_in_circles():
     files = {}
-    for path in python_files():
+    for path in (one for one in project_files() if one.suffix == ".py"):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if not name.startswith("tests"):
             files[name] = ast.parse(path.read_text(encoding="utf-8")).body

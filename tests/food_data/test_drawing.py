@@ -49,8 +49,7 @@ def test_the_class_sheet_has_a_row_for_each_class_with_samples_that_lie_evenly(m
 
 
 def test_files(tmp_path):
-    picture = np.zeros((10, 10, 3), np.uint8)
-    picture[..., 0] = 200  # Red, to see that the channels are right.
+    picture = np.full((10, 10, 3), (200, 0, 0), np.uint8)
     drawing.write_picture(tmp_path / "sheet.png", picture)
     read = cv2.cvtColor(cv2.imread(str(tmp_path / "sheet.png")), cv2.COLOR_BGR2RGB)
     np.testing.assert_array_equal(read, picture)

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 
 import cv2
 import numpy as np
@@ -120,16 +119,6 @@ def test_a_data_set_is_the_same_by_one_process_or_two_and_holds_what_was_drawn(s
         np.testing.assert_array_equal(alone.embeddings[row], store.lookup(*one.names[k]))
 
 
-def test_a_run_that_is_stopped_leaves_no_file(store, tmp_path):
-    def stop(numbers):
-        yield from list(numbers)[:2]
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        plates.write_synthetic_dataset(tmp_path / "plates.npz", 5, 0, store, stop, size=64)
-    assert os.listdir(tmp_path) == []
-
-
 @pytest.mark.parametrize(
     ("number", "options", "message"),
     [
@@ -151,11 +140,6 @@ def test_numbers_out_of_range_are_refused(store, number, options, message):
 # Composites of small photographs: red bars on grey with a mask, a disc with a box only, a fruit.
 
 
-def bar(image):
-    """120 x 30 pixels of red."""
-    cv2.rectangle(image, (60, 90), (179, 119), (220, 10, 10), -1)
-
-
 @pytest.fixture(scope="module")
 def key(tmp_path_factory):
     """The arguments of `photographs.load`."""
@@ -168,9 +152,12 @@ def key(tmp_path_factory):
         draw(image)
         cv2.imwrite(str(folder / name), image[..., ::-1])
 
-    mask = np.zeros((200, 240, 3), np.uint8)
-    bar(mask)
-    cv2.imwrite(str(folder / "mask.png"), mask[..., 0])
+    def bar(image):
+        image[90:120, 60:180] = 220, 10, 10
+
+    mask = np.zeros((200, 240), np.uint8)
+    mask[90:120, 60:180] = 255
+    cv2.imwrite(str(folder / "mask.png"), mask)
     one, entries = {"label": "Carrots", "bbox": [60, 90, 120, 30], "mask": "mask.png"}, []
     for i in range(5):  # The fourth and the fifth are held out.
         write(f"bar_{i}.png", bar)

@@ -80,9 +80,10 @@ def make_project(folder: pathlib.Path) -> Project:
 
 @dataclasses.dataclass(frozen=True)
 class Project:
-    """A folder to submit from."""
+    """A folder to submit from, and the jobs that were."""
 
     folder: pathlib.Path
+    jobs: list[str] = dataclasses.field(default_factory=list)
 
     def write_settings(self, **changes: str | None) -> pathlib.Path:
         """cluster.env, with changes to `SETTINGS`; None leaves a name out. Returns its path."""
@@ -107,15 +108,8 @@ class Project:
         """Submits, which must work. Returns the number of the job."""
         done = self.submit(*arguments, **environment)
         assert done.returncode == 0, done.stderr
-        return re.search(r"^job +(\d+)$", done.stdout, re.MULTILINE).group(1)
-
-    def cancel_jobs(self) -> None:
-        """Those that were submitted from here and have not ended."""
-        command = ["squeue", "-h", "-r", "-o", "%i|%Z"]
-        lines = subprocess.check_output(command, text=True).splitlines()
-        jobs = [line.split("|")[0] for line in lines if line.endswith(f"|{self.folder}")]
-        if jobs:
-            subprocess.run(["scancel", *jobs], check=False)
+        self.jobs.append(re.search(r"^job +(\d+)$", done.stdout, re.MULTILINE).group(1))
+        return self.jobs[-1]
 
     def log(self, pattern: str) -> str:
         """What the logs that match hold, one after the other."""

@@ -98,7 +98,6 @@ def test_what_a_job_needs(sbatch, project, tmp_path):
         ({"TIME": "8h"}, [], "TIME: expected D-HH:MM:SS, HH:MM:SS or minutes"),
         ({"TIME": "1"}, [], "expected more than the 60 s of SAVE_SECONDS, got 1"),
         ({"ENVIRONMENT": "none"}, [], "ENVIRONMENT: there is no none/bin/python"),
-        ({"MAX_REQUEUES": "-1"}, [], "MAX_REQUEUES: expected a whole number from 0, got '-1'"),
         ({"TIME": "10'\nX"}, [], "is not what bash can read"),
         ({}, ["trainng"], "got 'trainng'"),
         ({}, ["--time", "5", "training"], "got '5'. Options of sbatch are written --option=value"),
@@ -119,13 +118,11 @@ def test_what_is_wrong_is_explained_before_anything_is_submitted(
     assert not changes or str(project.folder / "slurm_scripts") in done.stderr
 
 
-def test_times_of_slurm_and_what_the_scripts_have_in_common():
+def test_times_of_slurm_and_the_names_of_settings():
     times = {"10": 600, "1:30": 90, "08:00:00": 28800, "2-00": 172800, "1-02:03": 93780}
     script = '. slurm_scripts/common.sh; for time in "$@"; do seconds_of $time; echo; done'
     found = subprocess.check_output(["bash", "-c", script, "job", *times], cwd=ROOT, text=True)
     assert list(map(int, found.split())) == list(times.values())
-    for script in SCRIPTS:
-        assert "\n#SBATCH --open-mode=append\n" in script.read_text()
     text = (ROOT / "slurm_scripts" / "cluster.env.example").read_text()
     assert re.findall(r"^([A-Z_]+)=", text, re.MULTILINE) == list(cluster.SETTINGS)
 
@@ -142,7 +139,7 @@ def test_shellcheck():
 
 def test_modules_and_environments(project, tmp_path):
     """`export -f` is how a cluster's `module` reaches the shells of jobs."""
-    script = 'module() { echo "module $*"; [ "$2" != broken ]; }\nexport -f module\n'
+    script = 'module() { echo "module $*"; }\nexport -f module\n'
     script += "bash -euo pipefail -c '. slurm_scripts/common.sh; read_settings; activate"
     script += "; command -v python'"
     # Conda's functions use variables that are not set, which is no reason to end.
@@ -152,7 +149,6 @@ def test_modules_and_environments(project, tmp_path):
     python = project.folder / "environment" / "bin" / "python"
     for settings, code, expected in (
         ({"MODULES": "cuda gcc"}, 0, f"module load cuda\nmodule load gcc\n{python}\n"),
-        ({"MODULES": "broken"}, 64, "MODULES: 'module load broken' failed on"),
         ({"ENVIRONMENT": "conda:food"}, 0, "conda activate food\n"),
         ({"ENVIRONMENT": "conda:other"}, 64, "conda cannot activate other"),
     ):
@@ -387,7 +383,7 @@ def test_table_of_the_environment(monkeypatch, capsys):
 
 
 def test_the_lock_goes_into_the_container_without_its_tensorflow():
-    """What is left out is both builds with their hashes; Makefile and documentation do the same."""
+    """What is left out is both builds with their hashes; the Makefile does the same."""
     text = (ROOT / "slurm_scripts" / "apptainer.def").read_text(encoding="utf-8")
     (line,) = re.findall(r"^ *(awk .*) > /opt/rt1/installed.txt$", text, re.MULTILINE)
     command = line.replace("/opt/rt1/", f"{ROOT}/")
@@ -395,6 +391,5 @@ def test_the_lock_goes_into_the_container_without_its_tensorflow():
     lock = (ROOT / "requirements.txt").read_text().splitlines()
     left_out = [one.split("==")[0] for one in lock if one not in installed and one[0] != " "]
     assert left_out == ["tensorflow", "tensorflow-cpu"]
-    for name in ("docs/containers.md", "Makefile"):
-        program = (ROOT / name).read_text(encoding="utf-8").replace("$$", "$")
-        assert line.split("/opt/rt1/")[0].strip() in program
+    program = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$$", "$")
+    assert line.split("/opt/rt1/")[0].strip() in program
