@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -137,8 +138,15 @@ def test_the_first_python_that_fits_is_found(good, given, code, found, tmp_path)
     command, environment = [shutil.which("sh"), TOOLS / "find_python.sh"], {"PATH": str(tmp_path)}
     done = subprocess.run([*command, *given], env=environment, capture_output=True, text=True)
     assert done.returncode == code and found in (done.stderr if code else done.stdout)
-    # The look itself, on this Python.
-    assert subprocess.run([*command, sys.executable], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_versions_of_python(monkeypatch):
+    (look,) = re.findall("-c '(.*)'", (TOOLS / "find_python.sh").read_text())
+    for version, code in (((2, 7), 1), ((3, 9), 1), ((3, 10), 0), ((3, 13), 0), ((3, 14), 1)):
+        monkeypatch.setattr(sys, "version_info", (*version, 1))
+        with pytest.raises(SystemExit) as ended:
+            exec(look, {})
+        assert ended.value.code == code
 
 
 # Says what a part finds, by the last of its arguments that tells it.
