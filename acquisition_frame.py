@@ -11,9 +11,7 @@ at (0.04, 0, 0.4), ends at (0.08, 0, 0.4) and has roll 0.
 
 Depth has holes, and at the food's edge it jumps to the plate. So a line is laid through the depth
 along the motion by the median of slopes (Theil and Sen), which a quarter of wrong values does not
-move. Where even that is not known, `DepthError` names the reason; nothing is made up.
-
-This file works alone, on a robot too; it needs NumPy, and for a lens with distortion OpenCV.
+move. This file works alone, on a robot too; it needs NumPy, and for a lens with distortion OpenCV.
 """
 
 from __future__ import annotations
@@ -79,14 +77,12 @@ def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Came
     [H, W] in metres, of the photo's size and aligned to it; 0 and NaN where it is not known. Raises
     DepthError, and ValueError for other shapes."""
     ends, depth = np.reshape(pixels, (2, 2)).astype(np.float64), np.asarray(depth_m, np.float64)
-    height, width = depth.shape
-    size = np.array([width, height])
+    size = np.array([depth.shape[1], depth.shape[0]])
     if not ((ends >= 0) & (ends <= size)).all():  # NaN fails it, too.
         raise DepthError("outside", f"a motion inside of {size} pixels", ends.tolist())
     places = ends[0] + _SHARES[:, np.newaxis] * (ends[1] - ends[0])
-    found = np.array(
-        [_depth_at(depth, *np.minimum(place.astype(int), size - 1)) for place in places]
-    )
+    places = np.minimum(places.astype(int), size - 1)
+    found = np.array([_depth_at(depth, *place) for place in places])
     known = np.isfinite(found)
     if known.mean() < _MIN_KNOWN_SHARE:
         expected = f"depth at half of {len(known)} places along the motion (look from elsewhere)"
@@ -103,8 +99,7 @@ def acquisition_frame(pixels: Sequence[float], depth_m: np.ndarray, camera: Came
         expected = f"one piece of food, depth within {camera.max_residual_m} m of a line"
         raise DepthError("edge", expected, f"{residual:.3f} m")
     start, end = camera.rays(ends) * (offset + slope * np.array([0.0, 1.0]))[:, np.newaxis]
-    direction = end - start
-    roll = float(np.degrees(np.arctan2(direction[1], direction[0])))
+    roll = float(np.degrees(np.arctan2(*(end - start)[1::-1])))
     return Frame(start, end, roll)
 
 

@@ -27,12 +27,8 @@ import policy_specs
 
 
 class RT1Policy:
-    """An agent that acts; threads may share it, each with states of its own.
-
-    Attributes:
-        version: names the checkpoint.
-        image_shape: (H, W, 3).
-        action_shapes: key -> shape of an action.
+    """An agent that acts; threads may share it, each with states of its own. `version` names the
+    checkpoint, `image_shape` is (H, W, 3), `action_shapes` has the shape of each part of an action.
     """
 
     def __init__(self, agent: agent_wrapper.Agent, version: str) -> None:
@@ -66,15 +62,11 @@ class RT1Policy:
         self, image: np.ndarray, embedding: np.ndarray, state: Any
     ) -> tuple[dict[str, np.ndarray], Any]:
         """One step of an episode: the action (key -> array, in the ranges of
-        `policy_specs.action_spec("rt1")`), and the state after it.
+        `policy_specs.action_spec("rt1")`), and the state after it; `initial_state` is the first.
 
-        Args:
-            image: uint8 [H, W, 3] of `image_shape`, RGB.
-            embedding: float32 [512], of the instruction (Universal Sentence Encoder).
-            state: of the step before; `initial_state` at first.
-
-        Raises ValueError for another shape or type, or an embedding that is not finite;
-        FloatingPointError if the action is not finite.
+        `image` is uint8 [H, W, 3] of `image_shape`, RGB; `embedding` float32 [512], that of the
+        instruction (Universal Sentence Encoder). Raises ValueError for another shape or type, or an
+        embedding that is not finite; FloatingPointError if the action is not finite.
         """
         observation = {policy_specs.IMAGE_KEY: image, policy_specs.EMBEDDING_KEY: embedding}
         expected = (self.image_shape, "uint8"), ((policy_specs.EMBEDDING_SIZE,), "float32")

@@ -36,13 +36,9 @@ class RT1ModelServer(predict.PredictModelServer):
         config_file: str | None = None,
         encoder_dir: str | None = None,
     ) -> None:
-        """Loads and warms up; raises OSError, ValueError.
-
-        Args:
-            checkpoint_path: a checkpoint of RT-1, or the folder of a SavedModel.
-            config_file: the network's gin file; unless given, the config.gin beside it.
-            encoder_dir: Universal Sentence Encoder large v5 as a SavedModel.
-        """
+        """Loads a checkpoint of RT-1, or the folder of a SavedModel, whose gin file, unless given,
+        is the config.gin beside it, and Universal Sentence Encoder large v5 as a SavedModel, and
+        warms up. Raises OSError, ValueError."""
         super().__init__()
         self._vectors, self._windows = {}, {}
         self._encoder = text_encoders.SavedModelEncoder(encoder_dir) if encoder_dir else None

@@ -20,10 +20,9 @@ def check_local(path: str | os.PathLike[str] | None, name: str) -> None:
     """Raises ValueError for an address such as gs://bucket/run; all files are read from disk."""
     # pathlib makes gs:/ of gs://.
     if path is not None and _ADDRESS.match(os.fspath(path)) and not os.path.exists(path):
-        raise ValueError(
-            f"{name}: expected a path on this machine, got the address {os.fspath(path)}. Copy it "
-            "here first (gcloud storage cp -r, aws s3 cp --recursive, rclone copy), or mount it."
-        )
+        text = "Copy it here first (gcloud storage cp -r, aws s3 cp --recursive, rclone copy)."
+        got = f"the address {os.fspath(path)}"
+        raise ValueError(f"{name}: expected a path on this machine, got {got}. {text}")
 
 
 def refuse_pointer(path: str | os.PathLike[str]) -> None:

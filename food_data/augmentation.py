@@ -7,8 +7,8 @@ the way and are rounded once, at the end.
 Example: with `Augmentation(flip_horizontal_probability=1.0)` the execution parameters
 [0.2, 0.4, 0.6, 0.5] become [0.8, 0.4, 0.4, 0.5], which points to the left, so start and end are
 swapped: [0.4, 0.5, 0.8, 0.4]. A motion along the main axis of a food is the same from either end,
-and the data names it by the end on the right, x2 >= x1. Otherwise one picture would have opposite
-labels, whose mean is no motion. Where direction matters, set `canonical_direction` to False.
+so labels point to the right, x2 >= x1: the mean of opposite ones is no motion. Where direction
+matters, set `canonical_direction` to False.
 
 Everything that moves pixels is one affine map, so the picture is interpolated once. With points
 counted from the picture's middle, u = p - 1/2 (shares of the side, x to the right, y down):
@@ -98,12 +98,10 @@ class Augmentation:
         self, images: tf.Tensor, actions: tf.Tensor, seeds: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Changes a batch: images uint8 [B, S, S, 3], execution parameters float32 [B, 4], seeds
-        int32 [B, 2], one for each sample and epoch.
-
-        If both ends of a motion were in the picture, they still are: geometry that would push one
-        out is weakened for that sample. Raises ValueError; when it runs, InvalidArgumentError for a
-        label that points to the left although labels are kept pointing to the right.
-        """
+        int32 [B, 2], one for each sample and epoch. If both ends of a motion were in the picture,
+        they still are: geometry that would push one out is weakened for that sample. Raises
+        ValueError; when it runs, InvalidArgumentError for a label that points to the left although
+        labels are kept pointing to the right."""
         side = images.shape[1]
         if images.dtype != tf.uint8 or side is None or images.shape[1:] != (side, side, 3):
             got = f"{images.dtype.name} {images.shape}"

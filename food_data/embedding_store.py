@@ -65,13 +65,11 @@ def entries_by_pair(manifest: Mapping[str, object]) -> dict[Pair, Entry]:
     by_pair: dict[Pair, Entry] = {}
     for entry in manifest["entries"]:
         pair, file = (str(entry.get("action")), str(entry.get("food"))), str(entry.get("file"))
-        are_names = all(map(vocabulary.NAME_PATTERN.fullmatch, pair))
-        is_file = re.fullmatch(r"[^/\\]+\.npy", file)
-        if not (are_names and is_file and {"text", "sha256"} <= entry.keys()):
-            raise ValueError(
-                "Manifest: expected entries with action and food in snake_case, a file 'x.npy', "
-                f"text and sha256; got {entry}"
-            )
+        is_right = all(map(vocabulary.NAME_PATTERN.fullmatch, pair))
+        is_right = is_right and re.fullmatch(r"[^/\\]+\.npy", file)
+        if not is_right or not {"text", "sha256"} <= entry.keys():
+            expected = "action and food in snake_case, a file 'x.npy', text and sha256"
+            raise ValueError(f"Manifest: expected entries with {expected}; got {entry}")
         if pair in by_pair:
             raise ValueError(f"Two files for {pair}: {by_pair[pair]['file']} and {file}; keep one.")
         by_pair[pair] = entry
@@ -89,12 +87,9 @@ def _entries_of_files(names: Iterable[str]) -> Iterator[Entry]:
 
 
 class EmbeddingStore:
-    """Embeddings by (action, food); load with `EmbeddingStore.load(directory)`.
-
-    Attributes:
-        manifest: what `manifest.json` says, or what is known of a directory that has none.
-        vocabulary: the names that have embeddings here, with all their variants.
-    """
+    """Embeddings by (action, food); load with `EmbeddingStore.load(directory)`. `manifest` is what
+    `manifest.json` says, or what is known of a directory that has none; `vocabulary` the names that
+    have embeddings here, with all their variants."""
 
     def __init__(self, vectors: Mapping[Pair, np.ndarray], manifest: Mapping[str, object]) -> None:
         """Vectors float32 [512] of unit norm, of the pairs of the manifest's `entries`; it has
@@ -117,26 +112,24 @@ class EmbeddingStore:
         atomic_files.check_local(directory, "embeddings")
         files = {path.name: path for path in sorted(directory.glob("*.npy"))}
         if not files:
-            raise FileNotFoundError(
-                f"No embeddings directory {directory} with .npy files. Fill it with "
-                f"`python embeddings/build_embeddings.py build --embeddings_dir {directory}`."
-            )
+            command = f"`python embeddings/build_embeddings.py build --embeddings_dir {directory}`"
+            text = f"No embeddings directory {directory} with .npy files. Fill it with {command}."
+            raise FileNotFoundError(text)
         path = directory / MANIFEST_FILE
+        manifest = {"encoder": None, "encoder_version": None}
         try:
             if is_ours := path.is_file():
                 manifest = read_manifest(path)
             else:
-                manifest = {"encoder": None, "encoder_version": None}
                 manifest["entries"] = list(_entries_of_files(files))
         except vocabulary.UnknownNameError as error:
             raise ValueError(f"{directory}: {error}") from error
         store = cls({}, manifest)
         odd = set(files) ^ {entry["file"] for entry in store._entries.values()}
         if odd:
-            raise ValueError(
-                f"{directory}: absent, or not in it: {', '.join(sorted(odd))} of the manifest. Add "
-                "foods or actions with `python embeddings/build_embeddings.py add`."
-            )
+            text = f"{directory}: absent, or not in it: {', '.join(sorted(odd))} of the manifest."
+            command = "`python embeddings/build_embeddings.py add`"
+            raise ValueError(f"{text} Add foods or actions with {command}.")
         for pair, entry in store._entries.items():
             atomic_files.refuse_pointer(files[entry["file"]])
             digest = str(entry["sha256"]) if is_ours else None
@@ -195,10 +188,8 @@ def _read(path: pathlib.Path, sha256: str | None) -> np.ndarray:
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if sha256 not in (None, found):
-        raise ValueError(
-            f"{path}: expected SHA-256 {sha256} (manifest), got {found}. Build it anew with "
-            "embeddings/build_embeddings.py."
-        )
+        text = f"{path}: expected SHA-256 {sha256} (manifest), got {found}."
+        raise ValueError(f"{text} Build it anew with embeddings/build_embeddings.py.")
     try:
         vector = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
@@ -206,7 +197,6 @@ def _read(path: pathlib.Path, sha256: str | None) -> np.ndarray:
     fits = vector.shape == (policy_specs.EMBEDDING_SIZE,) and vector.dtype == np.float32
     norm = float(np.linalg.norm(vector)) if fits else np.nan
     if not abs(norm - 1.0) <= _UNIT_NORM_TOLERANCE:  # A NaN is not <= anything.
-        expected = f"a unit vector float32 [{policy_specs.EMBEDDING_SIZE}]"
         got = f"{vector.dtype} {list(vector.shape)} of norm {norm}"
-        raise ValueError(f"{path}: expected {expected}, got {got}.")
+        raise ValueError(f"{path}: expected a unit vector float32 [512], got {got}.")
     return vector

@@ -44,9 +44,8 @@ class Framing:
 
     def __post_init__(self) -> None:
         if self.passes not in PASSES or not self.max_extent > 0:
-            raise ValueError(
-                f"expected passes in {', '.join(PASSES)} and a max_extent above 0, got {self}."
-            )
+            expected = f"passes in {', '.join(PASSES)} and a max_extent above 0"
+            raise ValueError(f"expected {expected}, got {self}.")
 
     def model(self, model: Any) -> Any:
         """What answers in each pass: the agent or engine itself, or its vote."""

@@ -45,7 +45,6 @@ _ENOUGH_PX = 3 * policy_specs.IMAGE_SIZE
 _MAX_SCANS, _MAX_SCANNED_PIXELS, _MAX_SEGMENTS = 100, 1_000_000_000, 5000
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _TURN = Image.Transpose
-# By EXIF's orientation.
 _TURNS = {2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM}
 _TURNS |= {5: _TURN.TRANSPOSE, 6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90}
 # The next marker of a JPEG that is no restart and no stuffed byte of compressed data.
@@ -70,12 +69,10 @@ class TooManyPixelsError(ImageDecodeError):
 
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """A picture's file (`FORMATS`, HEIC where pillow-heif is installed), upright as its EXIF
-    orientation says: RGB, uint8 [H, W, 3]; of several pictures the first.
-
-    Transparency is laid over white. More than 8 bits become 8: integers are taken for 10, 12, 14 or
-    16 bits by their largest value, floats for 0..1, 0..255 or 0..65535. Raises TooManyPixelsError
-    before anything is decoded, and ImageDecodeError if the bytes are no whole picture.
-    """
+    orientation says: RGB, uint8 [H, W, 3]; of several pictures the first. Transparency is laid over
+    white. Of integers the largest value says whether they have 8, 10, 12, 14 or 16 bits, of floats
+    whether they are in 0..1, 0..255 or 0..65535. Raises TooManyPixelsError before anything is
+    decoded, and ImageDecodeError if the bytes are no whole picture."""
     return decode_photo(data, max_pixels, reduced=False)[0]
 
 
@@ -154,10 +151,10 @@ def _check_jpeg(data: bytes) -> bool:
             first, last, bits = body[1 + 2 * body[0] :][:3]
             for component in body[1 : 1 + 2 * body[0] : 2] if bits & 15 == 0 else ():
                 absent[component] -= set(range(first, last + 1))
-    raise ImageDecodeError(
+    text = (
         f"Expected a JPEG of at most {_MAX_SCANS} scans, {_MAX_SCANNED_PIXELS:,} pixels in all of "
-        f"them and {_MAX_SEGMENTS} segments, got more. Save it again."
     )
+    raise ImageDecodeError(f"{text}them and {_MAX_SEGMENTS} segments, got more. Save it again.")
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -270,13 +267,10 @@ def place(
 ) -> tuple[np.ndarray, Placement]:
     """Fits a picture uint8 [H, W, 3] into the model's square uint8 [236, 236, 3]; where it lies.
 
-    Args:
-        image: the picture, or what `decode_photo` gives of it.
-        mode: "stretch", "letterbox" or "crop"; see the module's table.
-        keep_points: picture pixels float [N, 2], for "crop" only: the square, else centred, is
-            moved just as far as it takes to have them inside, with a margin of 5% of its side;
-            where they are too far apart, some stay outside.
-        size: (width, height) of the picture if `image` shows it at a smaller scale.
+    `mode` is "stretch", "letterbox" or "crop"; see the module's table. A crop, else centred, is
+    moved just as far as it takes to have `keep_points` inside, picture pixels [N, 2], with a margin
+    of 5% of its side; where they are too far apart, some stay outside. `size` is the (width,
+    height) of the picture if `image` shows it at a smaller scale, as `decode_photo` gives it.
     """
     side = policy_specs.IMAGE_SIZE
     height, width = image.shape[:2]
@@ -320,8 +314,7 @@ def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def place_mask(mask: np.ndarray, placement: Placement) -> np.ndarray:
     """A photograph's mask bool [H, W] in the model's square: what lies at the centre of each of its
-    pixels, bool [236, 236]. Of 640 x 480 in a letterbox: the model's pixel (column 118, row 73) has
-    its centre at (321.4, 120.7), so it is set if the mask is set in column 321, row 120."""
+    pixels, bool [236, 236]."""
     expected, got = (placement.width, placement.height), mask.shape[::-1]
     if got != expected:
         raise ValueError(f"mask: expected {expected} pixels as the picture has, got {got}.")

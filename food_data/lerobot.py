@@ -13,7 +13,6 @@ that begins at 12.5 s of its film, at 10 frames a second, is the one at 12.8 s. 
 
 A sample of food is an episode of one frame: `observation.image` as PNG, `action` with x1, y1, x2,
 y2 in 0..1, "skewering cherry tomato" as its task, and `source`; all lie in one file of rows.
-`info.json` also says how pictures became square (`resize`). Masks have no place in it.
 """
 
 from __future__ import annotations
@@ -43,7 +42,8 @@ _ROWS = "chunk-000/file-000.parquet"
 _CHUNK_FILES, _BLOCK_ROWS = 1000, 64
 # What is read of a frame beside its picture.
 _READ = (_ACTION, "source", "timestamp", "episode_index", "task_index")
-# What a frame of food holds: name -> dtype, shape, names.
+# What a frame of food holds.
+_ABOUT = ("dtype", "shape", "names")
 _FEATURES: dict[str, tuple[str, Sequence[int], list[str] | None]] = {
     _IMAGE: ("image", npz_dataset.IMAGE_SHAPE, ["height", "width", "channels"]),
     _ACTION: ("float32", (policy_specs.NUM_COORDINATES,), ["x1", "y1", "x2", "y2"]),
@@ -67,11 +67,10 @@ class Dataset:
         self.info = rlds.read_json(path)
         version = self.info.get("codebase_version")
         if version not in ("v3.0", "v2.1"):
-            raise ValueError(
-                f"{path}: expected codebase_version v3.0 or v2.1, got {version}. Convert it with "
-                "LeRobot; its release 0.3.3 makes v2.1 of v2.0: python -m "
-                "lerobot.datasets.v21.convert_dataset_v20_to_v21 --repo-id=NAME"
-            )
+            text = "Convert it with LeRobot; its release 0.3.3 makes v2.1 of v2.0: python -m "
+            text += "lerobot.datasets.v21.convert_dataset_v20_to_v21 --repo-id=NAME"
+            got = f"{path}: expected codebase_version v3.0 or v2.1, got {version}"
+            raise ValueError(f"{got}. {text}")
         try:
             features = self.info["features"]
             cameras = [key for key, one in features.items() if one["dtype"] in ("image", "video")]
@@ -116,7 +115,7 @@ class Dataset:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Raises OSError, ValueError, which name the file and the episode."""
-        opened, table = None, None
+        opened = table = None
         kinds = {key: one["dtype"] for key, one in self.info["features"].items()}
         read = {*_READ, self.camera}  # Films are no columns.
         wanted = [key for key, kind in kinds.items() if key in read and kind != "video"]
@@ -188,10 +187,9 @@ def food_pictures(dataset: Dataset) -> list[annotations.LabelledPicture]:
     without a `source` have that of their episode. Raises OSError, ValueError."""
     found = dataset.info["features"].get(_ACTION, {})
     if list(found.get("shape", ())) != [policy_specs.NUM_COORDINATES]:
-        raise ValueError(
-            f"{dataset.folder}: expected {_ACTION!r} of 4 numbers, x1, y1, x2, y2 in 0..1; got "
-            f"{found or 'none'}. A robot's episodes become shards by build_dataset.py shards."
-        )
+        text = f"{dataset.folder}: expected 'action' of 4 numbers, x1, y1, x2, y2 in 0..1; got "
+        text += f"{found or 'none'}. A robot's episodes become shards by build_dataset.py shards."
+        raise ValueError(text)
     size, name, pictures = dataset.image_shape[1::-1], dataset.folder.resolve().name, []
     for episode in dataset:
         axes, numbers = episode[_ACTION].reshape(-1, 2, 2) * size, episode["episode_index"]
@@ -226,11 +224,9 @@ def write_shards(
     about = dataset.info["features"].get(_ACTION, {})
     ends = np.cumsum([sizes.get(key, 0) for key in action_order], dtype=int).tolist()
     if ends[-1:] != about.get("shape") or not set(action_order) <= set(sizes):
-        raise ValueError(
-            f"--action_order: expected keys that together are the numbers of {_ACTION!r}, {about}, "
-            f"of {sizes}; got {' '.join(action_order) or 'none'}. Samples of food become an .npz "
-            "by build_dataset.py from_lerobot."
-        )
+        expected = f"keys that together are the numbers of {_ACTION!r}, {about}, of {sizes}"
+        got = f"{' '.join(action_order) or 'none'}. Food becomes an .npz by from_lerobot"
+        raise ValueError(f"--action_order: expected {expected}; got {got}.")
 
     def values(episode: dict[str, Any]) -> dict[str, Any]:
         number = len(episode["image"])
@@ -291,9 +287,7 @@ def write_food(dataset: npz_dataset.FoodDataset, directory: str | os.PathLike[st
         "splits": {"train": f"0:{len(rows)}"},
         "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
         "video_path": None,
-        "features": {
-            key: dict(zip(("dtype", "shape", "names"), one)) for key, one in _FEATURES.items()
-        },
+        "features": {key: dict(zip(_ABOUT, one)) for key, one in _FEATURES.items()},
         "resize": dataset.resize,
     }
     with atomic_files.new_folder(final) as folder:
@@ -307,8 +301,7 @@ def write_food(dataset: npz_dataset.FoodDataset, directory: str | os.PathLike[st
             _IMAGE: _statistics(np.arange(256)[:, np.newaxis] / 255, pixels, (3, 1, 1)),
             _ACTION: _statistics(dataset.actions, np.ones(dataset.actions.shape), (4,)),
         }
-        for one in stats.values():
-            one["count"] = [len(rows)]
+        stats = {key: {**one, "count": [len(rows)]} for key, one in stats.items()}
         for file, content in (("info", info), ("stats", stats)):
             text = json.dumps(content, indent=1)
             (folder / "meta" / f"{file}.json").write_text(f"{text}\n", encoding="utf-8")
@@ -317,10 +310,7 @@ def write_food(dataset: npz_dataset.FoodDataset, directory: str | os.PathLike[st
 
 def _statistics(values: np.ndarray, weights: np.ndarray, shape: tuple[int, ...]) -> dict[str, list]:
     """Of values [V, C or 1] that occur so often, [V, C]."""
-    values, weights = (
-        np.broadcast_to(values.astype(np.float64), weights.shape),
-        weights / weights.sum(0),
-    )
+    values, weights = np.asarray(values, np.float64), weights / weights.sum(axis=0)
     mean = (weights * values).sum(axis=0)
     found = {
         "min": np.where(weights, values, np.inf).min(axis=0),

@@ -19,9 +19,6 @@ and these may be absent:
 | masks          | uint8 [N, 236, 30]     | which pixels show the instructed food, packed   |
 |                |                        | by `pack_masks`; all 0 where that is not known  |
 
-A sample might be its picture, [0.25, 0.5, 0.75, 0.5] (from left to right through the middle), the
-embedding of "skewering banana", "skewering", "banana", "day_1/images/003.jpg".
-
 Images, embeddings and masks of an uncompressed file (`np.savez`) stay on disk and are mapped.
 Images that are compressed or floats are unpacked into memory (N * 167 kB).
 """
@@ -129,10 +126,8 @@ def _to_uint8(images: np.ndarray) -> np.ndarray:
         return images
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):  # NaN fails it, too.
-        raise ValueError(
-            f"images: expected uint8 or floats in 0..1, got {images.dtype} from {low} to {high}. "
-            "Divide pixels by 255, or save them as uint8."
-        )
+        text = f"images: expected uint8 or floats in 0..1, got {images.dtype} from {low} to {high}."
+        raise ValueError(f"{text} Divide pixels by 255, or save them as uint8.")
     return np.rint(images * images.dtype.type(255)).astype(np.uint8)
 
 
@@ -149,8 +144,8 @@ def _open_images(array: npz_files.StoredArray) -> np.ndarray:
 @dataclasses.dataclass(frozen=True)
 class FoodDataset:
     """The arrays of the module's table. Raises ValueError if one is not what the table says.
-    `images` may be no array: it has shape, dtype and length, and gives the images of a number, a
-    slice or an integer array as uint8. Do not compute with all of it."""
+    `images` may be no array, but what gives uint8 images of a number, a slice or an integer array,
+    and has shape, dtype and length. Do not compute with all of it."""
 
     images: np.ndarray
     actions: np.ndarray

@@ -1,9 +1,8 @@
 """Reading .npz files without reading their numbers, and writing those that do not fit into memory.
 
 An .npz is a zip of .npy files. `np.savez` stores them as they are, so the numbers of an array lie
-in one piece of the file and can be mapped. Example: 100 images are a member "images.npy", whose
-local header takes 30 bytes, 10 for the name and 20 more; the .npy header takes 128. So the first
-pixel is byte 188 of the file. What `np.savez_compressed` wrote is read in chunks.
+in one piece and can be mapped. Example: the local header of a member "images.npy" takes 30 bytes,
+10 for the name and 20 more, the .npy header 128: the first pixel is byte 188 of the file.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from food_data import atomic_files
 
 # RuntimeError: encrypted members, unknown compression.
 _READ_ERRORS = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,17 +82,15 @@ def open_arrays(path: str | os.PathLike[str], kind: str) -> dict[str, StoredArra
                 shape, fortran_order, dtype = _read_header(file)
                 header_size = file.tell()
             size = header_size + math.prod(shape) * dtype.itemsize
-            if dtype.hasobject or member.file_size != size:
-                raise ValueError(
-                    f"{name}: expected numbers or strings, {size} bytes; got {dtype}, "
-                    f"{member.file_size} bytes (Python objects are not read: they may run code)."
-                )
+            if dtype.hasobject or member.file_size != size:  # Python objects may run code.
+                got = f"{dtype}, {member.file_size} bytes"
+                raise ValueError(f"{name}: expected numbers or strings, {size} bytes; got {got}.")
             offset = None
             if member.compress_type == zipfile.ZIP_STORED and not fortran_order:
                 # The directory at the end of the zip does not say how long this header is.
                 raw.seek(member.header_offset)
-                fields = _LOCAL_HEADER.unpack(raw.read(_LOCAL_HEADER.size))
-                offset = member.header_offset + _LOCAL_HEADER.size + sum(fields[-2:]) + header_size
+                lengths = struct.unpack("<26x2H", raw.read(30))  # Of the name and what follows it.
+                offset = member.header_offset + 30 + sum(lengths) + header_size
             arrays[name] = StoredArray(path, name, shape, dtype, offset)
     return arrays
 

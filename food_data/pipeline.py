@@ -1,8 +1,7 @@
 """From the arrays of a data set to the batches that training and validation read.
 
-Everything that is random depends on the shuffle seed, the epoch and the sample alone: neither on
-how often a run was interrupted, nor on the batch that a sample is in, nor on how many processes
-share the work.
+Everything that is random depends on the shuffle seed, the epoch and the sample alone: not on how
+often a run was interrupted, on the batch that a sample is in, or on how many processes share it.
 
     epoch 3, batch 7 of 16  ->  samples epoch_order(indices, seed, 3)[112:128]
     sample 40 in epoch 3    ->  augmented with sample_seeds(seed, 3, [40])
@@ -79,7 +78,6 @@ def create_npz_dataset(
             first sample, which gets no weight, so that all workers have as many batches.
         features: gives float32 [B, ...] of an array of sample numbers, and has a `shape`; batches
             hold them as `policy_specs.FEATURES_KEY` in the place of images.
-
     Raises ValueError if no batch would be left or the options do not fit each other.
     """
     if augmentation is not None and shuffle_seed is None:

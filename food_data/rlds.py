@@ -31,10 +31,6 @@ import numpy as np
 import policy_specs
 from food_data import atomic_files, npz_dataset
 
-# TensorFlow takes seconds, and who reads an .npz does without.
-if typing.TYPE_CHECKING:
-    import tensorflow as tf
-
 INFO_FILE, FEATURES_FILE, LABELS_FILE = "dataset_info.json", "features.json", "labels.npz"
 VERSION = "1.0.0"
 _SHARD_BYTES = 256 * 2**20
@@ -95,9 +91,9 @@ def _read_features(path: pathlib.Path) -> dict[str, Feature]:
         elif "sequence" in node and name == "steps":
             walk(node["sequence"]["feature"], name)
         elif kind is None or (kind == "tensor" and encoding != "none"):
+            expected = f"{path}: expected plain tensors, images and texts of episodes and steps"
             raise ValueError(
-                f"{path}: expected plain tensors, images and texts of episodes and of their steps; "
-                f"{name!r} is a {node.get('pythonClassName')} ({encoding})."
+                f"{expected}; {name!r} is a {node.get('pythonClassName')} ({encoding})."
             )
         else:
             shape = tuple(map(int, about.get("shape", {}).get("dimensions", ())))
@@ -138,20 +134,17 @@ class Episodes:
         places = [f"{depth}{FEATURES_FILE}" for depth in ("", "*/", "*/*/")]
         found = [one.parent for place in places for one in pathlib.Path(directory).glob(place)]
         if not found:
-            raise FileNotFoundError(
-                f"{directory}: expected shards (RLDS), got no {FEATURES_FILE}. build_dataset.py "
-                "shards makes shards of an .npz and of a LeRobot data set of a robot."
-            )
+            text = f"{directory}: expected shards (RLDS), got no {FEATURES_FILE}. build_dataset.py "
+            text += "shards makes shards of an .npz and of a LeRobot data set of a robot."
+            raise FileNotFoundError(text)
         self.folder = max(found, key=lambda one: [*map(int, re.findall(r"\d+", one.name))])
         self.features = _read_features(self.folder / FEATURES_FILE)
         info = read_json(self.folder / INFO_FILE)
         splits = {one["name"]: one for one in info.get("splits", ())}
         kind = info.get("fileFormat", "tfrecord")
         if kind != "tfrecord" or "train" not in splits:
-            raise ValueError(
-                f"{self.folder / INFO_FILE}: expected TFRecord shards of a split 'train', got "
-                f"{kind} of {', '.join(splits) or 'none'}."
-            )
+            expected = f"{self.folder / INFO_FILE}: expected TFRecord shards of a split 'train'"
+            raise ValueError(f"{expected}, got {kind} of {', '.join(splits) or 'none'}.")
         lengths = list(map(int, splits["train"].get("shardLengths", ())))
         template = splits["train"].get("filepathTemplate", _TEMPLATE)
         names = {"DATASET": info["name"], "SPLIT": "train", "FILEFORMAT": kind}
@@ -169,10 +162,8 @@ class Episodes:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Path -> values [T, ...], or without T what is of the episode alone; images as files.
-
-        Raises ValueError, which names shard and episode, for a record that is damaged.
-        """
-        import tensorflow as tf
+        Raises ValueError, which names shard and episode, for a record that is damaged."""
+        import tensorflow as tf  # Here: it takes seconds, and who reads an .npz does without.
         from tensorflow.python.lib.io import tf_record
 
         path, offset, number = self._places[index]
@@ -306,7 +297,8 @@ def write_episodes(
     return pathlib.Path(directory) / VERSION
 
 
-def _example(values: Mapping[str, Any], features: Mapping[str, Feature]) -> tf.train.Example:
+def _example(values: Mapping[str, Any], features: Mapping[str, Feature]) -> Any:
+    """A `tf.train.Example`."""
     import tensorflow as tf
 
     result = tf.train.Example()

@@ -11,14 +11,11 @@ It runs on the Python of ROS (3.8 and newer) with rospy, NumPy and requests, and
 |----------------------|---------------------------------------------------------------------------|
 | keypoint, start, end | whole pixels [x, y]                                                       |
 | major_axis           | radians in [-pi/2, pi/2), from +x towards +y                              |
-| frame                | in the camera: the motion's middle in metres, x along it, z away, as      |
-|                      | position and orientation (x, y, z, w), start, end; null: see frame_error  |
+| frame                | in the camera, metres: position and orientation (x, y, z, w) with x along |
+|                      | the motion and z away, start, end; null: see frame_error                  |
 | probability          | that the answer is right; null: unknown                                   |
 | ask_human            | ask a person instead of acting; null: unknown                             |
 | stamp, answer        | of the picture; all that /predict says                                    |
-
-    answer = json.loads(rospy.ServiceProxy("/food_acquisition/acquire", Trigger)().message)
-    skills.skewering_skill(color, depth, info, answer["keypoint"], answer["major_axis"])
 
 Private parameters, read at each call: action, food_type, text, passes, max_age_s (1) of a picture;
 at the start: api_url, api_key, timeout_s (5) of the server, image_topic (CompressedImage if it ends

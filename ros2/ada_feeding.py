@@ -24,15 +24,11 @@ def acquisition_select(
     food_axis_deg: float,
     offset_m: Sequence[float] = (0.0, 0.0),
 ) -> dict[str, Any]:
-    """The response for one answer; empty, with the reason as status, if a person is to be asked.
-
-    Args:
-        content: JSON of /predict.
-        element: of the library of actions, for the food frame's axis. Quaternions are w, x, y, z.
-        food_axis_deg: where the food frame's x points in the photo, as `direction_degrees`: from +x
-            of the photo towards +y, which is down. The frame's z points to the camera.
-        offset_m: from the food frame's origin to the answer's midpoint, x and y in that frame.
-    """
+    """The response for the JSON of /predict; empty, with the reason as status, if a person is to be
+    asked. `element` is one of the library of actions, for the food frame's axis; its quaternions
+    are w, x, y, z. `food_axis_deg` says where that frame's x points in the photo, from +x towards
+    +y, which is down; its z points to the camera. `offset_m`, x and y in that frame, leads from its
+    origin to the answer's midpoint."""
     response = {"actions": [], "probabilities": [], "id": str(content.get("request_id") or "")}
     if content.get("ask_human") or content.get("trained") is False:
         return response | {"status": "Ask a person instead of acting on this answer"}
