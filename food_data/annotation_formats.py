@@ -117,9 +117,15 @@ def _box(box: object, form: str = "xywh") -> np.ndarray | None:
 
 def _turned(middle: Sequence[float], sides: Sequence[float], clockwise: float) -> np.ndarray:
     """The corners [4, 2] of a box about its middle, turned by radians as seen."""
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+    return _placed(corners, middle, sides, clockwise)
+
+
+def _placed(
+    points: np.ndarray, middle: Sequence[float], sides: Sequence[float], clockwise: float
+) -> np.ndarray:
     cosine, sine = math.cos(clockwise), math.sin(clockwise)
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2 * sides
-    return corners @ np.array([[cosine, sine], [-sine, cosine]]) + middle
+    return points * sides @ np.array([[cosine, sine], [-sine, cosine]]) + middle
 
 
 def read_coco(paths: Paths, reading: Reading, box_format: str = "") -> list[LabelledPicture]:
@@ -171,15 +177,18 @@ def _look_for_corners(
     for one in entries:
         image = images.get(str(one.get("image_id")), {})
         size = annotations.size_of(image.get("width"), image.get("height")) or (math.inf, math.inf)
+        area = one.get("area") if are_numbers([one.get("area")]) else math.nan
         if are_numbers(one.get("bbox"), 4):
-            rows.append([*one["bbox"], *size])
-    starts, ends, sizes = np.split(np.reshape(rows, (-1, 6)), 3, axis=1)
+            rows.append([*one["bbox"], *size, area])
+    starts, ends, sizes, areas = np.split(np.reshape(rows, (-1, 7)), [2, 4, 6], axis=1)
     longest = _BEYOND * sizes.max(axis=1, keepdims=True)  # EXIF may have exchanged the sides.
     if not rows or not ((ends > starts) & (ends <= longest)).all():
         return
+    as_corners, as_sides = (np.prod(one, axis=1) for one in (ends - starts, ends))
+    is_stated = np.isclose(as_corners, areas[:, 0], rtol=0.02) & ~np.isclose(as_sides, areas[:, 0])
     hint = "--box_format xyxy reads them so, --box_format xywh says that they are not"
-    if (starts + ends > longest).any():
-        expected = "bbox as [x, y, width, height], got boxes that reach beyond their pictures"
+    if (starts + ends > longest).any() or is_stated.all():
+        expected = "bbox as [x, y, width, height], got boxes beyond their pictures or their area"
         raise ValueError(f"{file}: expected {expected}; all fit as [x1, y1, x2, y2]. {hint}.")
     if (starts + ends >= sizes - 1).any():
         reading.note(f"bbox may be [x1, y1, x2, y2], as which all fit too: {hint}", str(file))
@@ -210,6 +219,10 @@ def _coco_object(
     attributes = attributes if isinstance(attributes, dict) else {}
     rotation = number(str(attributes.get("rotation")))
     if box is not None and len(box) == 2 and abs(rotation) > 0:
+        # A polygon with the corners of the box and no others is the box before it is turned.
+        if [len(ring) for ring in rings] in ([4], [5]):
+            off = np.abs(rings[0][:, np.newaxis] - box).min(axis=1).max()
+            rings = rings if off >= 1 else []
         if not rings and shape is None:
             read.add("attributes.rotation")
         box = _turned(box.mean(axis=0), box[1] - box[0], math.radians(rotation))
@@ -270,14 +283,17 @@ def _coco_counts(text: str) -> list[int]:
 def read_labelme(paths: Paths, reading: Reading) -> list[LabelledPicture]:
     """Reads LabelMe's JSON, one file for each picture, which the file itself may hold.
 
-    A line of 2 points is the motion; polygon and mask (a PNG of the part between the two points)
-    are masks; rectangle and rotation (four corners) are boxes.
+    A line of 2 points is the motion; polygon, circle (its centre and a point on the edge) and mask
+    (a PNG of the part between the two points) are masks; rectangle and rotation (four corners) are
+    boxes. Shapes of one label with the same `group_id`, if it is not null, are one object.
     """
     pictures = []
     for file in annotations.annotation_files(paths, ".json"):
-        content, objects = annotations.read_json(file, annotations.KIND), []
+        content, shapes = annotations.read_json(file, annotations.KIND), []
         for i, entry in enumerate(_lists(file, shapes={"label": str})[0]):
-            objects.append(_labelme_object(entry, reading, f"{file}: shape {i + 1}"))
+            one = _labelme_object(entry, reading, f"{file}: shape {i + 1}")
+            shapes.append((entry.get("group_id"), one))
+        objects = _merged(shapes, reading, str(file))
         name = str(content.get("imagePath") or file.stem)
         size = content.get("imageWidth"), content.get("imageHeight")
         picture = reading.picture(name, file, size, objects)
@@ -302,6 +318,8 @@ def _labelme_object(entry: dict, reading: Reading, where: str) -> LabelledObject
     reading.note_unread(entry.items(), read, where)
     with reading.counting(kind, where):
         points = np.concatenate([_points(point) for point in entry["points"]])
+        if kind == "circle" and len(points) == 2:
+            kind, points = "polygon", _ellipse(points[0], [math.dist(*points)] * 2)
         if kind != "mask":
             return _drawn(label, kind, points)
         file = io.BytesIO(base64.b64decode(entry["mask"], validate=True))
@@ -322,6 +340,33 @@ def _drawn(label: str, kind: str, points: np.ndarray) -> LabelledObject:
     if kind == "polygon":
         return LabelledObject(label, rings=(_polygon(points),))
     raise ValueError(f"expected a polygon, a box or a line of 2 points, got {len(points)} points")
+
+
+def _ellipse(middle: Sequence[float], radii: Sequence[float], clockwise: float = 0) -> np.ndarray:
+    """The corners [90, 2] of a polygon like it, turned by radians."""
+    angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return _placed(circle, middle, radii, clockwise)
+
+
+def _merged(
+    shapes: Sequence[tuple[object, LabelledObject]], reading: Reading, where: str
+) -> list[LabelledObject]:
+    """One object of the shapes of a label that have the same group, unless that is none."""
+    merged: dict[object, LabelledObject] = {}
+    for i, (group, one) in enumerate(shapes):
+        key = i if group in (None, "") else (str(group), one.label)
+        first = merged.setdefault(key, one)
+        if first is one:
+            continue
+        names = ("axis", "box", "shape", "action")
+        own = {name: getattr(one, name) for name in names if getattr(one, name) is not None}
+        if any(getattr(first, name) is not None for name in {*own} - {"action"}):
+            reading.note("groups of several lines, boxes or bitmaps, each an object here", where)
+            merged[i] = one
+        else:
+            merged[key] = dataclasses.replace(first, rings=first.rings + one.rings, **own)
+    return list(merged.values())
 
 
 def _patch(label: str, pixels: np.ndarray, start: Sequence[float]) -> LabelledObject:
@@ -363,15 +408,15 @@ def read_voc(paths: Paths, reading: Reading) -> list[LabelledPicture]:
 
 
 def read_cvat(paths: Paths, reading: Reading) -> list[LabelledPicture]:
-    """Reads "CVAT for images" XML: box, polygon, mask, and a polyline of 2 points, which is the
-    motion. An <attribute name="action"> says what is done."""
+    """Reads "CVAT for images" XML: box, ellipse, polygon, mask, and a polyline of 2 points, which
+    is the motion. An <attribute name="action"> says what is done; groups are as in LabelMe."""
     pictures = []
     for file in annotations.annotation_files(paths, ".xml"):
         root = _parse_xml(file, "annotations")
         if root.find("track") is not None:
             raise annotations.foreign(file, "'CVAT for images 1.1', without <track>", root.tag)
         for image in root.iter("image"):
-            objects = []
+            shapes = []
             for i, element in enumerate(one for one in image if one.get("label") is not None):
                 label = element.get("label")
                 where = f"{file}: {image.get('name')}: {element.tag} {i + 1} ({label})"
@@ -382,7 +427,9 @@ def read_cvat(paths: Paths, reading: Reading) -> list[LabelledPicture]:
                 one = LabelledObject(label)
                 with reading.counting(element.tag, where):
                     one = _cvat_object(label, element)
-                objects.append(dataclasses.replace(one, action=fields.get("attribute action")))
+                one = dataclasses.replace(one, action=fields.get("attribute action"))
+                shapes.append((element.get("group_id"), one))
+            objects = _merged(shapes, reading, f"{file}: {image.get('name')}")
             size = image.get("width"), image.get("height")
             pictures.append(reading.picture(image.get("name", ""), file, size, objects))
     return pictures
@@ -405,6 +452,8 @@ def _cvat_object(label: str, element: ElementTree.Element) -> LabelledObject:
         points = np.reshape(values("xtl ytl xbr ybr"), (2, 2))
         if rotation:
             kind, points = "rotation", _turned(points.mean(0), points[1] - points[0], rotation)
+    elif kind == "ellipse":
+        kind, points = "polygon", _ellipse(values("cx cy"), values("rx ry"), rotation)
     elif kind in ("polygon", "polyline"):
         texts = element.get("points", "").replace(";", ",").split(",")
         points = _points([number(text) for text in texts])

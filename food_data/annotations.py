@@ -42,7 +42,7 @@ _ENDINGS = dict(zip(_PICTURES, _PICTURES)) | {".jpeg": ".jpg", ".jpe": ".jpg", "
 # Names of fields that say where something is, how it lies, or what belongs together.
 _GEOMETRY = re.compile(
     r"rotat|\brot\b|angle|orient|direction|theta|obb|rbox|quad|point|poly|ellip|corner|skelet|"
-    "cuboid|mask|segment|contour|bndbox|bbox|group_id"
+    "cuboid|mask|segment|contour|bndbox|bbox"
 )
 # (width, height) of the picture -> bool [H, W]; read or drawn only when it is asked for.
 Shape = Callable[[int, int], np.ndarray]

@@ -88,6 +88,9 @@ def test_coco_turned_boxes_and_geometry_that_is_not_read(coco_one, reading):
     np.testing.assert_allclose(box, [[55, 30], [55, 50], [45, 50], [45, 30]])
     detectron = coco_one(bbox=[50, 40, 20, 10, 90]).box
     np.testing.assert_allclose(detectron, [[45, 50], [45, 30], [55, 30], [55, 50]])
+    upright = [[40, 35, 60, 35, 60, 45, 40, 45]]  # The box before it is turned, which is no mask.
+    same = coco_one(bbox=[40, 35, 20, 10], attributes={"rotation": "90"}, segmentation=upright)
+    np.testing.assert_allclose(same.outline(), box)
     assert reading.notes == {}
     coco_one(bbox=[3, 2, 2, 1], rbox=[1], attributes={"angle": 3, "rotation": "x", "note": 1})
     unread = ("rbox", "attributes.angle", "attributes.rotation")
@@ -124,16 +127,17 @@ def test_coco_one_bad_shape_is_counted_and_its_box_takes_its_place(coco_one, rea
 def test_coco_boxes_that_are_corners(tmp_path):
     """In 40 x 20: [20, 5, 30, 15] reaches beyond, [18, 8, 22, 12] fits both ways, to the border."""
 
-    def read(*boxes, box_format=""):
+    def read(*boxes, box_format="", **more):
         images = [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 20}]
-        path = coco(tmp_path, *({"bbox": list(box)} for box in boxes), images=images)
+        path = coco(tmp_path, *({"bbox": list(box), **more} for box in boxes), images=images)
         reading = annotations.Reading()
         objects = annotation_formats.read_coco([path], reading, box_format)[0].objects
         return objects[0].box.tolist(), "".join(reading.notes)
 
     beyond, border = (20, 5, 30, 15), (18, 8, 22, 12)
-    with pytest.raises(ValueError, match=r"fit as \[x1, y1, x2, y2\]. --box_format xyxy"):
-        read(beyond, (1, 1, 2, 2))
+    for boxes, more in (([beyond, (1, 1, 2, 2)], {}), ([(4, 2, 7, 6)], {"area": 12})):
+        with pytest.raises(ValueError, match=r"fit as \[x1, y1, x2, y2\]. --box_format xyxy"):
+            read(*boxes, **more)
     assert read(border)[1].startswith("bbox may be [x1, y1, x2, y2]")
     assert read(beyond, (30, 10, 8, 8))[1] == read((5, 5, 10, 10))[1] == ""
     assert read(beyond, box_format="xyxy") == ([[20, 5], [30, 15]], "")
@@ -226,24 +230,37 @@ def test_labelme_shapes(tmp_path, labelme, reading):
         shape("mask", [[4, 1], [5, 2]], mask=png([[1, 0], [1, 1]])),
         shape("mask", [[-1, 3], [0, 4]], mask=png([[0, 1], [1, 1]])),
         shape("rotation", POLYGON, direction=0.4, group_id=3),
+        shape("circle", [[3, 2], [4.4, 2]]),
     )
     assert picture.path.resolve() == tmp_path.parent / "photos" / "1.jpg"
     assert picture.size == (6, 4)
-    polygon, line, rectangle, four, patch, corner, turned = picture.objects
+    polygon, line, rectangle, four, patch, corner, turned, circle = picture.objects
     assert rows(polygon) == SQUARE_MASK
     assert line.axis.tolist() == [[1, 2.5], [5, 3]]
     assert rectangle.box.tolist() == four.box.tolist() == [[2, 1], [5, 3.5]]
     assert turned.box.tolist() == POLYGON
     assert rows(patch) == ["......", "....#.", "....##", "......"]
     assert rows(corner) == ["......", "......", "......", "#....."]
+    assert rows(circle) == ["......", "..##..", "..##..", "......"]
     labelme(shape("rectangle", POLYGON[::2], direction=0.4))
-    assert reading.notes == {"group_id not read": 1, "direction not read": 1}
+    assert reading.notes == {"direction not read": 1}
     picture = labelme(shape(), imageData=base64.b64encode(b"jpeg").decode())
     assert (picture.embedded(), picture.path.name) == (b"jpeg", "1.json")
 
 
+def test_labelme_groups_are_one_object(labelme, reading):
+    beyond, line = shape("polygon", [[4, 0], [5, 0], [5, 1], [4, 1]]), [[1, 1], [5, 1]]
+    entries = (shape(), beyond, shape("line", line), shape(label="pea"))
+    both, pea, alone = labelme(*({**one, "group_id": 1} for one in entries), shape()).objects
+    assert rows(both) == ["....#.", ".##...", ".##...", "......"]
+    assert (both.axis.tolist(), pea.label, alone.axis) == (line, "pea", None)
+    assert rows(pea) == rows(alone) == SQUARE_MASK and not reading.notes
+    assert len(labelme(*[shape("line", line, group_id=1)] * 2).objects) == 2
+    assert list(reading.notes.values()) == [1]
+
+
 def test_labelme_wrong_shapes_are_counted(labelme, reading):
-    kinds = (("rectangle", 3), ("circle", 2), ("mask", 2))
+    kinds = (("rectangle", 3), ("circle", 3), ("mask", 2))
     good, *bad = labelme(
         shape(),
         *(shape(points=points) for points in (None, [[1, 2], [3, 4], [5]], POLYGON[:2])),
@@ -304,18 +321,21 @@ def test_cvat_shapes(tmp_path, reading):
         '<polygon label="banana" points="1,1;3,1;3,3;1,3"/>'
         '<polyline label="banana" points="1,2.5;5,3"/>'
         '<mask label="banana" rle="0, 1, 1, 2, 2" left="4" top="1" width="2" height="3"/>'
-        '<ellipse label="pea" cx="3" cy="2" rx="2.4" ry="1.2" group_id="1"/>'
+        '<ellipse label="banana" cx="3" cy="2" rx="2.4" ry="1.2" group_id="1"/>'
+        '<polyline label="banana" points="1,2;3,2" group_id="1"/>'
         '<polygon label="pea" points="1,1;3,1"/>'
         '<mask label="pea" rle="9" left="4" top="1" width="2" height="2"/>'
         '<box label="pea" xtl="x" ytl="1" xbr="3" ybr="2.5"><attribute name="angle">9</attribute>'
         "</box>"
     )
     assert (picture.size, picture.path.name) == ((6, 4), "1.jpg")
-    box, turned, polygon, line, mask, *wrong = picture.objects
+    box, turned, polygon, line, mask, ellipse, *wrong = picture.objects
     assert (box.box.tolist(), box.action) == ([[1, 1], [3, 2.5]], "scoop")
     np.testing.assert_allclose(turned.box[:2], [[55, 30], [55, 50]])
     assert (rows(polygon), line.axis.tolist()) == (SQUARE_MASK, [[1, 2.5], [5, 3]])
     assert rows(mask) == ["......", "....#.", "....##", "......"]
+    assert rows(ellipse) == ["......", ".####.", ".####.", "......"]
+    assert ellipse.axis.tolist() == [[1, 2], [3, 2]]
     assert all(one.outline() is None and one.shape is None for one in wrong)
-    wrong = ("ellipse", "group_id", "polygon", "mask", "box", "attribute angle")
+    wrong = ("polygon", "mask", "box", "attribute angle")
     assert reading.notes == {f"{name} not read": 1 for name in wrong}
