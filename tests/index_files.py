@@ -11,20 +11,17 @@ import pathlib
 import pyarrow
 from tensorflow.core.protobuf import tensor_bundle_pb2
 
-_FOOTER_BYTES = 48
-
 
 def checksums(path: str | pathlib.Path) -> dict[str, int]:
     """{key: masked CRC-32C} of every tensor."""
     data = pathlib.Path(path).read_bytes()
-    # Offset and size of the block of metadata, then of that of blocks.
-    _, _, *blocks = _varints(data[-_FOOTER_BYTES:], 4)[0]
+    # The last 48 bytes: offset and size of the block of metadata, then of that of blocks.
+    blocks = _varints(data[-48:], 4)[0][2:]
     found = {}
     for _, handle in _entries(data, *blocks):
         for key, value in _entries(data, *_varints(handle, 2)[0]):
-            if key:  # Without a name stands the header.
-                entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
-                found[key.decode()] = entry.crc32c
+            entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
+            found[key.decode()] = entry.crc32c
     return found
 
 

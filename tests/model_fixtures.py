@@ -32,9 +32,8 @@ def food_agent() -> agent_wrapper.Agent:
 @pytest.fixture(scope="session")
 def rt1_agent() -> agent_wrapper.Agent:
     """Small, T = 3, robot actions, vocabulary head. Do not change it."""
-    return small_model.build(
-        *small_model.RT1_ACTIONS, "TransformerNetwork.time_sequence_length = 3"
-    )
+    steps = "TransformerNetwork.time_sequence_length = 3"
+    return small_model.build(*small_model.RT1_ACTIONS, steps)
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,7 @@ pytestmark = pytest.mark.usefixtures("clean_gin")
 
 SEED = tf.constant([4, 0], tf.int32)
 BINS = np.minimum((np.arange(256, dtype=np.float32) + 0.5) / 255, 1.0)
-RATES = ("backbone_drop_connect", "transformer_attention", "transformer_feed_forward")
-HIGH_RATES = [f"DropoutSettings.{rate} = 0.4" for rate in RATES]
+HIGH_RATES = [one.replace("0.0", "0.4") for one in small_model.NO_DROPOUT]
 
 
 @pytest.fixture(scope="module")
@@ -93,25 +92,15 @@ def test_what_varies_in_which_scope(rate, head_varies):
         ({"seed": 3}, "num_samples and seed need dropout"),
         ({"dropout": "head", "num_samples": 0}, "num_samples >= 1 .*got 0"),
         ({"dropout": "head", "seed": 2**31}, "got None and 2147483648"),
+        ({"image": np.zeros((2, 32, 64, 3), "u1")}, r"\[2, 64, 64, 3\] .*uint8 \[2, 32, 64, 3\]"),
+        ({"image": np.zeros((2, 64, 64, 3))}, "uint8 or float32.*got float64"),
+        ({"embedding": np.zeros((1, 512), "f4")}, r"float32 \[2, 512\], got .*float32 \[1, 512\]"),
+        ({"embedding": np.zeros((2, 512))}, r"float64 \[2, 512\]"),
     ],
 )
-def test_contradictory_sampling(agent, inputs, arguments, message):
+def test_arguments_that_do_not_fit(agent, inputs, arguments, message):
     with pytest.raises(ValueError, match=message):
-        agent.forward(*inputs, **arguments)
-
-
-@pytest.mark.parametrize(
-    ("image", "embedding", "message"),
-    [
-        (((2, 32, 64, 3), "u1"), ((2, 512), "f4"), r"\[2, 64, 64, 3\] .*uint8 \[2, 32, 64, 3\]"),
-        (((2, 64, 64, 3), "u1"), ((1, 512), "f4"), r"float32 \[2, 512\], got .*float32 \[1, 512\]"),
-        (((2, 64, 64, 3), "f8"), ((2, 512), "f4"), "uint8 or float32.*got float64"),
-        (((2, 64, 64, 3), "u1"), ((2, 512), "f8"), r"float64 \[2, 512\]"),
-    ],
-)
-def test_inputs_that_do_not_fit(agent, image, embedding, message):
-    with pytest.raises(ValueError, match=f"expected images .*{message}"):
-        agent.forward(np.zeros(*image), np.zeros(*embedding))
+        agent.forward(**{"image": inputs[0], "embedding": inputs[1], **arguments})
 
 
 def test_forward_is_for_single_food_images_in_0_to_1(agent, rt1_agent, inputs):

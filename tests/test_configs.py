@@ -23,11 +23,8 @@ NUM_PARAMETERS = {
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_parses_and_says_what_for_and_how_to_run(path):
+def test_parses(path):
     gin.parse_config_file(str(path))
-    header = path.read_text()
-    assert "Purpose:" in header
-    assert "Command:" in header or "Included by" in header
 
 
 @pytest.mark.slow

@@ -23,12 +23,8 @@ pytest_plugins = ["tests.model_fixtures"]
 pytestmark = pytest.mark.usefixtures("clean_gin")
 
 # More blocks than TINY has, because drop-connect needs residuals.
-BASE = (
-    *small_model.BINDINGS,
-    *small_model.NO_DROPOUT,
-    "FilmEfficientNet.width = 0.1",
-    "FilmEfficientNet.depth = 0.5",
-)
+TINY = (*small_model.TINY, "FilmEfficientNet.depth = 0.5")
+BASE = (*small_model.BINDINGS, *small_model.NO_DROPOUT, *TINY)
 SEED = tf.constant([3, 0], tf.int32)
 
 

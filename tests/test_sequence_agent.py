@@ -60,9 +60,6 @@ def test_which_steps_and_samples_count():
         np.testing.assert_allclose(found, nats[counted].mean(), rtol=1e-5)
 
 
-# Train step
-
-
 def test_step_reports_the_loss_before_it_and_the_gradient_norm():
     agent, batch = small_model.build(*PLAIN), small_model.food_experience(0, 2)
     start = small_model.values(state_of(agent))
@@ -158,9 +155,6 @@ def test_what_learns_is_what_is_used():
     agent.network.stray = tf.Variable(1.0, name="stray")
     with pytest.raises(ValueError, match=r"a gradient for every variable, got none for \['stray"):
         agent.sequence_agent.train(small_model.food_experience(0, 1))
-
-
-# Policy
 
 
 def test_policy_answers_as_forward_clipped_and_without_dropout(food_agent, agent):

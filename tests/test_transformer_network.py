@@ -27,9 +27,6 @@ MASK = transformer.attention_mask(2, 4, 2)
 OFF = dropout_settings.DropoutSettings(0.0, 0.0, 0.0)
 
 
-# Dropout
-
-
 def test_dropout_is_chosen_by_the_seed_and_by_nothing_else():
     ones = tf.ones(100_000)
     values = dropout_settings.dropout(ones, 0.1, tf.constant([7, 0])).numpy()
@@ -44,9 +41,6 @@ def test_dropout_is_chosen_by_the_seed_and_by_nothing_else():
     for value in (-0.1, 1.0):
         with pytest.raises(ValueError, match=r"backbone_drop_connect: expected a rate in \[0, 1\)"):
             dropout_settings.DropoutSettings(value)
-
-
-# Transformer
 
 
 def tokens(seed, batch_size=2):
@@ -100,9 +94,6 @@ def test_token_learner_takes_weighted_means_over_all_positions():
     np.testing.assert_allclose(layer(features), layer(features[:, order]), atol=1e-5)
 
 
-# Memory
-
-
 def test_every_policy_step_answers_like_the_sequence_call(rt1_agent):
     network = rt1_agent.network
     sequence = small_model.observation(0, 2, 3)
@@ -134,9 +125,6 @@ def test_episodes_at_different_steps_answer_as_alone(rt1_agent):
     logits, after = network.policy_step(last, batch)
     assert after["seq_idx"].numpy().tolist() == [[1], [2], [3]]
     np.testing.assert_allclose(logits, tf.concat(alone, axis=0), atol=1e-4)
-
-
-# The whole
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,10 @@
 """Files of Keras and of PyTorch load, and our network then computes what they compute.
 
 keras.applications adds a layer behind the normalization, x 1/sqrt(ImageNet std), only for
-`weights="imagenet"`; a model of random weights is built without it. Ours always has it, because the
-published weights were trained with it. So Keras is given pixels that lead to the same values at the
-stem: with the normalization's mean m, variance v and the factor r = 1/sqrt(std),
-
-    ours    r * (x / 255 - m) / sqrt(v)
-    Keras       (y / 255 - m) / sqrt(v)     equal for y = 255 * (m + r * (x / 255 - m))
-
-Both pad alike where Keras does not know the image's size (RT-1's case), and where every layer with
-a stride gets an even number of pixels.
+`weights="imagenet"`; ours always has it. So a Keras model of random weights is given pixels y that
+lead to the same values at the stem: with the normalization's mean m and the factor r = 1/sqrt(std),
+y = 255 * (m + r * (x / 255 - m)). Both pad alike where every layer with a stride gets an even
+number of pixels.
 
 `golden/efficientnet_lite.npz` was made with torch 2.13.0 and efficientnet-lite-pytorch 0.1.0, for
 each of lite0 .. lite2, from `images()` / 255, normalized with ImageNet's mean and std:

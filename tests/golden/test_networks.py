@@ -63,9 +63,11 @@ def test_c_training_call(rt1main):
         policy_specs.IMAGE_KEY: tf.constant(images.reshape(2, 6, 256, 320, 3)),
         policy_specs.EMBEDDING_KEY: tf.constant(context),
     }
-    action = parity.rt1_actions(22, (2, 6), 1.1)
     terminate = golden_inputs.integers(parity.input_seed(27), (2, 6), 3)
-    action["terminate_episode"] = np.eye(3, dtype=np.int32)[terminate]
+    action = {"terminate_episode": np.eye(3, dtype=np.int32)[terminate]}
+    for number, (key, part) in enumerate(list(policy_specs.action_spec("rt1").items())[1:], 22):
+        shape, bounds = (2, 6, *part.shape), (1.1 * part.minimum, 1.1 * part.maximum)
+        action[key] = golden_inputs.uniform(parity.input_seed(number), shape, *bounds)
     step_types = reference["agent_loss_step_types"]
     network = rt1main.network
 
