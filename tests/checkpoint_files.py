@@ -64,8 +64,7 @@ def key(name: str) -> str:
 
 
 def write_golden(name: str, prefix: str) -> str:
-    """A checkpoint with the names and shapes of the network of a public one and deterministic
-    weights (seed 1)."""
+    """A checkpoint with the keys of the network of a public one and deterministic weights."""
     rows = json.loads((GOLDEN / f"{name}.variables.json").read_text())
     return write_values(
         prefix,

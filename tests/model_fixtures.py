@@ -1,8 +1,5 @@
-"""Fixtures of the tests of the network; a module asks for them with
-`pytest_plugins = ["tests.model_fixtures"]`.
-
-Models that are shared by a session must not be changed: who trains or loads builds his own.
-"""
+"""Fixtures of the tests of the network (`pytest_plugins = ["tests.model_fixtures"]`). Who trains or
+loads builds his own model."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
-"""A model that builds in half a second and answers in milliseconds, and the inputs for it.
-
-Everything of the real network is there, only smaller: EfficientNet "small" on 64 x 64 pixels gives
-2 x 2 features of 64 numbers, then TokenLearner with 8 tokens and two transformer layers.
-"""
+"""A model that builds in half a second and answers in milliseconds, and the inputs for it: the real
+network, only smaller, with 2 x 2 features of 64 numbers and two transformer layers."""
 
 from __future__ import annotations
 

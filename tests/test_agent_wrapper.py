@@ -32,10 +32,8 @@ def test_forward_answers_as_the_network_once_for_each_image(agent, inputs):
     answer = agent.forward(*inputs)
     assert (answer.shape, answer.dtype) == ((2, 4), tf.float32)
     assert not np.array_equal(answer[0], answer[1])
-    observation = {
-        policy_specs.IMAGE_KEY: tf.constant(inputs[0][:, np.newaxis]),
-        policy_specs.EMBEDDING_KEY: tf.constant(inputs[1][:, np.newaxis]),
-    }
+    keys = (policy_specs.IMAGE_KEY, policy_specs.EMBEDDING_KEY)
+    observation = {key: tf.constant(one[:, np.newaxis]) for key, one in zip(keys, inputs)}
     np.testing.assert_allclose(answer, agent.network.outputs(observation)[:, 0], atol=1e-5)
     alone = agent.forward(inputs[0][1:], inputs[1][1:])
     np.testing.assert_allclose(alone[0], answer[1], atol=1e-5)

@@ -42,17 +42,9 @@ def trained_outputs(agent: agent_wrapper.Agent) -> object:
     return outputs(agent, training=True)
 
 
-def feature_map(agent: agent_wrapper.Agent) -> object:
-    return agent.network.image_features(small_model.observation(0, 1, 1)).shape.as_list()
-
-
 def policy_specs_of(agent: agent_wrapper.Agent) -> object:
     policy = agent.sequence_agent.policy
     return str([policy.time_step_spec, policy.action_spec, policy.policy_state_spec])
-
-
-def tokens(agent: agent_wrapper.Agent) -> object:
-    return agent.network.action_tokenizer.tokenize({"bbox": tf.fill((4,), 0.5)}).numpy().tolist()
 
 
 def loss(agent: agent_wrapper.Agent) -> object:
@@ -71,9 +63,9 @@ CASES = {
     "DropoutSettings.backbone_drop_connect": ("0.9", outputs),
     "DropoutSettings.transformer_attention": ("0.5", outputs),
     "DropoutSettings.transformer_feed_forward": ("0.5", outputs),
-    "EfficientNetEncoder.image_size": ("96", feature_map),
+    "EfficientNetEncoder.image_size": ("96", outputs),
     "FilmEfficientNet.variant": ('"b0"', shapes, ("FilmEfficientNet.depth = None",)),
-    "FilmEfficientNet.output_stride": ("16", feature_map),
+    "FilmEfficientNet.output_stride": ("16", outputs),
     "FilmEfficientNet.width": ("0.3", shapes),
     "FilmEfficientNet.depth": ("1.0", shapes),
     "FilmEfficientNet.num_stages": ("5", shapes),
@@ -81,7 +73,7 @@ CASES = {
     "FilmEfficientNet.frozen_stages": ("3", shapes, ("FilmEfficientNet.film_from_stage = 4",)),
     "FilmEfficientNet.batch_norm_inference": ("True", trained_outputs),
     "RT1ActionTokenizer.coding": ('"midpoint_extent"', answer, TOKENS),
-    "RT1ActionTokenizer.vocab_size": ("128", tokens),
+    "RT1ActionTokenizer.vocab_size": ("128", shapes),
     "TokenLearner.num_tokens": ("5", policy_specs_of),
     "Transformer.num_layers": ("3", shapes),
     "Transformer.num_heads": ("3", shapes),

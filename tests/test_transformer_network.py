@@ -1,7 +1,6 @@
 """The network from image tokens to actions: mask, transformer, memory, randomness, settings.
 
-That it computes what the public code computes is shown by tests/golden.
-"""
+tests/golden shows that it computes what the public code computes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Frozen numbers of the public RT-1 code: ours computes the same on weights from a checkpoint file.
 
-`tests/golden/README.md` says what each file holds, from which inputs and weights, and how much the
-public code differs from itself between two sets of CPU kernels (`NOISE` below); ours is held to ten
-times that, integers to equality. To make the goldens again:
+The README beside it says what each file holds, from which inputs and weights, and how much the
+public code differs from itself on other kernels (`NOISE`); ours is held to ten times that, integers
+to equality. To make them again:
 
 1. Install the public code (google-research/robotics_transformer; for e and f empriselab/HITL-RT1)
    with TensorFlow 2.15.1, TF-Agents 0.19.0 and NumPy 1.26, build its network and assign
@@ -84,11 +84,10 @@ def hitl_batch() -> tuple[np.ndarray, np.ndarray, trajectory.Trajectory]:
     """(images [4, 236, 236, 3], context [4, 512], trajectories [4, 1, ...]) of e and f."""
     images = golden_inputs.images_uint8(input_seed(40), 4, 236, 236)
     context = golden_inputs.normal(input_seed(41), (4, 512))
-    bbox = golden_inputs.uniform(input_seed(42), (4, 4), 0, 1)
+    action = {policy_specs.ACTION_KEY: golden_inputs.uniform(input_seed(42), (4, 1, 4), 0, 1)}
     observation = {
         policy_specs.IMAGE_KEY: tf.constant(images[:, np.newaxis]),
         policy_specs.EMBEDDING_KEY: tf.constant(context[:, np.newaxis]),
     }
     step_type = np.full((4, 1), time_step.StepType.FIRST, np.int32)
-    action = {policy_specs.ACTION_KEY: bbox[:, np.newaxis]}
     return images, context, small_model.experience(observation, action, step_type)

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 import checkpoint_loading
-from tests.golden import deterministic_weights, parity
+from tests.golden import parity
+from tests.golden.deterministic_weights import SUFFIX, generator
 
 pytest_plugins = ["tests.model_fixtures"]
 pytestmark = [pytest.mark.slow, pytest.mark.golden, pytest.mark.usefixtures("clean_gin")]
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.golden, pytest.mark.usefixtures("cle
 
 def probe(name: str, value: np.ndarray) -> float:
     """The product with fixed noise, which notices signs and layouts that a norm does not."""
-    noise = deterministic_weights.generator(name + "/probe", 1).standard_normal(value.shape)
+    noise = generator(name + "/probe", 1).standard_normal(value.shape)
     return float(np.sum(value.astype(np.float64) * noise))
 
 
@@ -24,7 +25,7 @@ def test_f_gradients_and_train_steps(hitl_agent, loss_type):
     reference = parity.golden(f"f_gradients_{loss_type}")
     agent, batch = hitl_agent(loss_type), parity.hitl_batch()[2]
     variables = checkpoint_loading.variables_by_checkpoint_name(agent.network)
-    names = [deterministic_weights.strip_suffix(str(name)) for name in reference["names"]]
+    names = [str(name).removesuffix(SUFFIX) for name in reference["names"]]
     trainable = {variable.ref() for variable in agent.network.trainable_variables}
     assert {variables[name].ref() for name in names} == trainable
 
@@ -48,7 +49,7 @@ def test_f_gradients_and_train_steps(hitl_agent, loss_type):
             parity.assert_within(np.median(error), median, f"f median {mode} {what}")
 
     # BatchNorm, after one loss in training mode.
-    names = [deterministic_weights.strip_suffix(str(name)) for name in reference["bn_names"]]
+    names = [str(name).removesuffix(SUFFIX) for name in reference["bn_names"]]
     assert set(names) == {name for name in variables if "/moving_" in name}
     values = [variables[name].numpy() for name in names]
     norms = np.array([np.linalg.norm(value.astype(np.float64)) for value in values])

@@ -1,4 +1,4 @@
-"""Tokens and codings worked by hand, limits, what a spec may be; golden d has RT-1's tokens."""
+"""Tokens and codings worked by hand, what cannot be tokenized; golden d has RT-1's tokens."""
 
 from __future__ import annotations
 
@@ -37,9 +37,6 @@ def test_food_tokens_by_hand():
     assert tokens.dtype == tf.int32 and tokens.numpy().tolist() == [0, 127, 254, 255]
     back = FOOD.detokenize(tokens)["bbox"]
     np.testing.assert_allclose(back, [0.0, 0.49804, 0.99608, 1.0], atol=1e-5)
-    edge = 10 / 255  # It truncates and does not round.
-    values = tf.constant([edge - 1e-4, edge + 1e-4, edge + 0.9 / 255, edge + 1.1 / 255])
-    assert FOOD.tokenize({"bbox": values}).numpy().tolist() == [9, 10, 10, 11]
     outside = np.float32([-np.inf, 1.0001, 57.0, -1e30])
     assert FOOD.tokenize({"bbox": outside}).numpy().tolist() == [0, 255, 255, 0]
 
