@@ -99,8 +99,8 @@ def test_film_starts_as_the_identity_and_then_the_instruction_matters():
     layer = mbconv_block.FilmConditioning(2, 1)
     layer._projection_mult.kernel.assign([[1.0, 0.0]])
     layer._projection_add.kernel.assign([[0.0, 5.0]])
-    found = layer(tf.ones((1, 1, 1, 2)), tf.constant([[2.0]]))  # (1 + gamma) * x + beta
-    assert found.numpy().ravel().tolist() == [3.0, 11.0]
+    found = layer(tf.fill((1, 1, 1, 2), 2.0), tf.constant([[2.0]]))  # (1 + gamma) * x + beta
+    assert found.numpy().ravel().tolist() == [6.0, 12.0]
 
 
 def test_frozen_stages_stay_as_they_are():
