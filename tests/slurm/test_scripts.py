@@ -101,7 +101,6 @@ def test_what_a_job_needs(sbatch, project, tmp_path):
         ({"TIME": "10'\nX"}, [], "is not what bash can read"),
         ({}, ["trainng"], "got 'trainng'"),
         ({}, ["--time", "5", "training"], "got '5'. Options of sbatch are written --option=value"),
-        ({}, ["sweep"], "--settings_file: expected the file"),
         ({}, ["batch_inference", "--num_shards", "x"], "a whole number from 1, got 'x'"),
     ],
 )
@@ -143,14 +142,13 @@ def test_modules_and_environments(project, tmp_path):
     script += "bash -euo pipefail -c '. slurm_scripts/common.sh; read_settings; activate"
     script += "; command -v python'"
     # Conda's functions use variables that are not set, which is no reason to end.
-    functions = 'conda() { [ "$2" = food ] || return 1; echo "conda $*"; [ -z "$UNSET" ]; }'
+    functions = 'conda() { echo "conda $*"; [ -z "$UNSET" ]; }'
     stand_in(tmp_path / "conda" / "etc" / "profile.d" / "conda.sh", functions)
     stand_in(tmp_path / "bin" / "conda", f"echo '{tmp_path}/conda'")
     python = project.folder / "environment" / "bin" / "python"
     for settings, code, expected in (
         ({"MODULES": "cuda gcc"}, 0, f"module load cuda\nmodule load gcc\n{python}\n"),
         ({"ENVIRONMENT": "conda:food"}, 0, "conda activate food\n"),
-        ({"ENVIRONMENT": "conda:other"}, 64, "conda cannot activate other"),
     ):
         project.write_settings(**settings)
         path = f"{tmp_path}/bin:{os.environ['PATH']}"
