@@ -109,9 +109,6 @@ def test_what_a_run_writes(policy, folder):
     assert (summary["questions"], summary["answered"], summary["failed"]) == (8, 6, 2)
     assert summary["failed_by_kind"] == {"refused": 1, "unreadable": 1}
     assert (summary["model_versions"], summary["not_trained"]) == ({"stub-1": 6}, 0)
-    lines = [json.loads(line) for line in (folder.parent / "r.jsonl").read_text().splitlines()]
-    assert lines[0]["settings"]["food_type"] == "strawberry"
-    assert {line["image"] for line in lines[1:]} == {path.name for path in folder.iterdir()}
     rows = list(csv.DictReader((folder.parent / "r.csv").open()))
     assert [row["image"] for row in rows][-2:] == ["broken.jpg", "empty.jpg"]
     assert float(rows[5]["end_x_px"]) == pytest.approx(40 * 200 / 255)
@@ -317,7 +314,6 @@ def test_codes_and_what_the_program_says(stub_server_url, empty_server_url, tmp_
     capsys.readouterr()
     for more, message in (
         ([], "has no pictures"),
-        (["--merge", str(tmp_path / "absent.json")], "absent.jsonl"),
         (["--api_url", empty_server_url], "has no model"),
         (nobody, "cannot reach http://127.0.0.1:9"),
     ):
@@ -335,8 +331,6 @@ def test_codes_and_what_the_program_says(stub_server_url, empty_server_url, tmp_
     [
         ([*ASK, "--output_file", "r.csv"], "expected a name that ends in .json"),
         ([*ASK, "--output_file", "s3://a/r.json"], "expected a path here, got s3://a/r.json"),
-        ([*ASK, "--input_dir", "/nowhere"], "--input_dir: expected a folder"),
-        ([*ASK, "--checkpoint_dir", ".", "--api_url", "http://a"], "not allowed with argument"),
         ([*ASK, "--num_samples", "65"], "--num_samples: expected 0 to 64"),
         ([*ASK, "--num_shards", "2"], "--shard_index: expected one from 0 below --num_shards (2)"),
         (["--food_type", "rice"], "expected --action and --food_type, or --text"),

@@ -45,17 +45,10 @@ def agent():
 
 
 @pytest.fixture(scope="module")
-def source():
-    """The agent whose weights are in the files."""
-    agent = small_model.build()
+def prefix(agent, tmp_path_factory) -> str:
+    """A checkpoint as training writes it, before the first step."""
     files.randomize(agent, seed=1)
-    return agent
-
-
-@pytest.fixture(scope="module")
-def prefix(source, tmp_path_factory) -> str:
-    """A checkpoint of `source`, as training writes it, before the first step."""
-    return source.checkpoint().save(str(tmp_path_factory.mktemp("ours") / "ckpt"))
+    return agent.checkpoint().save(str(tmp_path_factory.mktemp("ours") / "ckpt"))
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +79,12 @@ def _touch(directory: pathlib.Path, *names: str, state: str | None = None) -> No
     [
         (["ckpt-10", "ckpt-20"], None, "ckpt-10", "ckpt-10"),
         (["ckpt-10", "ckpt-20"], None, "ckpt-10.index", "ckpt-10"),
-        (["ckpt-10", "ckpt-20"], None, "ckpt-10.data-00000-of-00001", "ckpt-10"),
         # A copied directory may hold the absolute path of the original.
         (["ckpt-10", "ckpt-20"], "/runs/7/ckpt-10", ".", "ckpt-10"),
         # Without a state file the highest number, however it is spelled; then the newest stem.
         (["ckpt-100", "ckpt-20", "ckpt-9"], None, ".", "ckpt-100"),
         (["ckpt-100", "best_checkpoint", "ckpt-20"], None, ".", "best_checkpoint"),
         (["best-12", "best-7", "best_old-99"], None, "best", "best-12"),
-        (["ckpt[2]-3"], None, "ckpt[2]", "ckpt[2]-3"),
     ],
 )
 def test_what_a_path_means(tmp_path, names, state, asked, found):
@@ -122,17 +113,17 @@ def test_what_is_not_there(tmp_path, names, state, asked, message):
         checkpoint_loading.resolve_prefix(tmp_path / asked)
 
 
-def test_names_are_those_that_tensorflow_writes(source, tmp_path):
+def test_names_are_those_that_tensorflow_writes(agent, tmp_path):
     """Each value is found under its mapped name, whatever else the process has built."""
-    for agent in (source, small_model.build(small_model.CROSS_ENTROPY)):
-        reader = tf.train.load_checkpoint(agent.checkpoint().write(str(tmp_path / "ckpt")))
-        mapping = documented_import_path.map_model_name_to_checkpoint_name(agent.network)
-        for name, variable in sequence_agent.variables_by_path(agent.network).items():
+    for one in (small_model.build(small_model.CROSS_ENTROPY), agent):
+        reader = tf.train.load_checkpoint(one.checkpoint().write(str(tmp_path / "ckpt")))
+        mapping = documented_import_path.map_model_name_to_checkpoint_name(one.network)
+        for name, variable in sequence_agent.variables_by_path(one.network).items():
             np.testing.assert_array_equal(reader.get_tensor(mapping[name]), variable, err_msg=name)
         written = {key for key in reader.get_variable_to_shape_map() if "/_actor_network/" in key}
         assert written == set(mapping.values())
-    expected = f"agent/_actor_network/{BIAS}{SUFFIX}"
     of_agent = checkpoint_loading.map_model_name_to_checkpoint_name(agent)
+    expected = f"agent/_actor_network/{BIAS}{SUFFIX}"
     assert mapping[BIAS] == of_agent[f"_actor_network/{BIAS}"] == expected
     backward = documented_import_path.map_checkpoint_name_to_model_name(agent)
     assert {key: name for name, key in of_agent.items()} == backward
@@ -183,10 +174,6 @@ MORE, HEAD = files.key("_transformer/_layers/2/ff/bias"), files.key("_regression
 VALUES = {
     "missing": (lambda v: v.pop(SOME_KEY), "missing: .*_output_tokens/kernel: expected float32"),
     "unexpected": (lambda v: v.update({MORE: v[HEAD]}), "unexpected: .*_layers/2/ff/bias: got flo"),
-    "shape": (
-        lambda v: v.update({SOME_KEY: v[SOME_KEY].T}),
-        r"expected float32 \[32, 256\], got float32 \[256, 32\]",
-    ),
     "dtype": (lambda v: v.update({HEAD: v[HEAD].astype(np.float64)}), "got float64"),
     "infinite": (
         lambda v: v[HEAD].fill(-np.inf),
@@ -297,7 +284,6 @@ def test_main_lists_and_allows_what_it_is_told_to(prefix, values, tmp_path, caps
     for flags, message in (
         (["--checkpoint_path", "no/such/ckpt"], "there is no no/such/ckpt.index"),
         (["--config_file", ""], "Give --config_file, such as configs/rt1main.gin"),
-        (["--config_file", "none.gin"], "none.gin"),
     ):
         assert checkpoint_loading.main([*arguments, *flags]) == 1
         assert message in capsys.readouterr().err

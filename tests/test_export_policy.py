@@ -144,22 +144,22 @@ def test_a_damaged_export_and_one_of_another_coding(rt1, tmp_path):
     copy = shutil.copytree(rt1[2], tmp_path / "copy")
     path = copy / saved_models.EXPORT_FILE
     contents = json.loads(path.read_text())
-    for text, message in (
-        (json.dumps(contents | {"action_coding": "midpoint_extent"}), "'midpoint_extent'"),
-        (json.dumps(contents | {"variables": {"a": 1}}), "export.json: expected"),
-        ("[]", "export_policy.py writes"),
+    for changed, message in (
+        (contents | {"action_coding": "midpoint_extent"}, "'midpoint_extent'"),
+        (contents | {"variables": {"a": 1}}, "export.json: expected"),
+        ([], "export_policy.py writes"),
     ):
-        path.write_text(text)
+        path.write_text(json.dumps(changed))
         with pytest.raises(ValueError, match=message):
             run_setup.load_pretrained_checkpoint(rt1[0], copy)
 
 
 def test_what_cannot_be_exported(rt1, tmp_path, capsys):
-    _, prefix, folder = rt1
-    assert export(folder, prefix) == 1
-    assert "expected a new folder" in capsys.readouterr().err
-    assert export(tmp_path / "new", tmp_path / "absent") == 1
-    assert "there is no " in capsys.readouterr().err
+    for folder, prefix, message in (
+        (rt1[2], rt1[1], "expected a new folder"),
+        (tmp_path / "new", tmp_path / "absent", "there is no "),
+    ):
+        assert export(folder, prefix) == 1 and message in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 

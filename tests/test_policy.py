@@ -47,7 +47,6 @@ def content_of(answer):
     ("method", "options"),
     [
         ("predict", {"resize": "crop", "text": "eat it"}),
-        ("predict", {"passes": "accurate"}),
         ("predict_batch", {"seed": 0, "dropout_scope": "full", "resize": "stretch"}),
         ("predict_batch", {"seed": 5, "batch_size": 3, "passes": "fast"}),
         ("predict_batch", {"enable_dropout": False, "batch_size": 2}),
