@@ -31,13 +31,13 @@ from food_data import (
     dataset_builder,
     dataset_check,
     drawing,
-    embedding_store,
     image_placement,
     npz_dataset,
     recordings,
     rlds,
     splits,
     text_encoders,
+    vocabulary,
 )
 from food_data.synthetic import camera, photographs, plates
 
@@ -235,7 +235,7 @@ def _build(
 
 def _build_synthetic(args: argparse.Namespace) -> None:
     """Writes the data set; photographs are read and cut out, and what became of them is printed."""
-    store = embedding_store.EmbeddingStore.load(args.embeddings_dir)
+    store = vocabulary.EmbeddingStore.load(args.embeddings_dir)
     library = None
     if args.annotations or args.fruit_tables:
         library = (

@@ -47,7 +47,7 @@ import checkpoint_config
 import checkpoint_files
 import checkpoint_loading
 import policy_specs
-from food_data import atomic_files, embedding_store, framing, image_placement
+from food_data import atomic_files, framing, image_placement, vocabulary
 
 # TensorFlow takes seconds: functions import it, so that --help of programs does not wait.
 if typing.TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Contents:
     directory: pathlib.Path  # where they were
     metadata: dict[str, object]  # of metadata.json, checked
     config: str | None  # the text of config.gin; None if there is none
-    embeddings: embedding_store.EmbeddingStore  # the instructions it was trained with
+    embeddings: vocabulary.EmbeddingStore  # the instructions it was trained with
     calibration: str | None  # the text of uncertainty.json; None if there is none
     # Tells the weights from all others: of the index, which holds a checksum of every tensor.
     weights_sha256: str
@@ -189,7 +189,7 @@ def read_contents(directory: Path) -> Contents:
         paths = (directory / name for name in (CONFIG_FILE, CALIBRATION_FILE))
         config, calibration = (_read_text(path) if path.is_file() else None for path in paths)
         try:
-            embeddings = embedding_store.EmbeddingStore.load(directory / EMBEDDINGS_DIR)
+            embeddings = vocabulary.EmbeddingStore.load(directory / EMBEDDINGS_DIR)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
             raise ValueError(f"{directory}: embeddings: {error!r}.") from error
         if read_metadata(directory) == metadata and weights_digest(directory) == digest:
@@ -382,7 +382,7 @@ class CheckpointWriter:
         self,
         directory: Path,
         agent: agent_wrapper.Agent,
-        embeddings: embedding_store.EmbeddingStore,
+        embeddings: vocabulary.EmbeddingStore,
         run_metadata: dict[str, object],
         max_checkpoints: int = 3,
         settings: Mapping[str, object] | None = None,

@@ -24,24 +24,24 @@ from collections.abc import Mapping
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from food_data import embedding_store, text_encoders, vocabulary  # noqa: E402
+from food_data import text_encoders, vocabulary  # noqa: E402
 
 
 def build(
     directory: pathlib.Path, encoder: text_encoders.TextEncoder, overwrite: bool = False
-) -> list[embedding_store.Pair]:
+) -> list[vocabulary.Pair]:
     """Makes all embeddings of a directory anew: the shipped pairs and those added to it before.
     Raises FileExistsError if there are some already and `overwrite` is off, or if they have no
     manifest: they are not ours to replace."""
     pairs = dict.fromkeys(itertools.product(vocabulary.ACTIONS, vocabulary.FOODS), {})
     if any(directory.glob("*.npy")):
-        file = directory / embedding_store.MANIFEST_FILE
+        file = directory / vocabulary.MANIFEST_FILE
         if not (overwrite and file.is_file()):
             way_out = f"`add` adds to them; if they have a {file.name} `build --overwrite` replaces"
             raise FileExistsError(f"{directory} holds embeddings already: {way_out} them.")
         # Not `EmbeddingStore.load`: making all of them anew is the cure for a damaged vector.
-        manifest = embedding_store.read_manifest(file)
-        for pair, entry in embedding_store.entries_by_pair(manifest).items():
+        manifest = vocabulary.read_manifest(file)
+        for pair, entry in vocabulary.entries_by_pair(manifest).items():
             pairs[pair] = {key: entry[key] for key in entry if key.endswith("_variants")}
     empty = {"encoder": encoder.name, "encoder_version": encoder.version, "entries": []}
     _write(directory, empty, {}, pairs, encoder)
@@ -53,10 +53,10 @@ def add(
     encoder: text_encoders.TextEncoder,
     action: str | None = None,
     food: str | None = None,
-) -> list[embedding_store.Pair]:
+) -> list[vocabulary.Pair]:
     """Adds a food for every action, an action for every food, or one pair if both are given.
     Returns the pairs that were added."""
-    store = embedding_store.EmbeddingStore.load(directory)
+    store = vocabulary.EmbeddingStore.load(directory)
     made_with = (store.manifest["encoder"], store.manifest["encoder_version"])
     if made_with != (encoder.name, encoder.version):
         expected = f"expected the encoder that made it, {made_with}, as vectors of two do not mix"
@@ -88,7 +88,7 @@ def _write(
     directory: pathlib.Path,
     manifest: Mapping[str, object],
     vectors: dict,
-    new: Mapping[embedding_store.Pair, dict[str, list[str]]],
+    new: Mapping[vocabulary.Pair, dict[str, list[str]]],
     encoder: text_encoders.TextEncoder,
 ) -> None:
     """Encodes the new pairs, and saves them with the old ones. `new` holds extra keys per pair."""
@@ -96,8 +96,8 @@ def _write(
     for (action, food), extras in new.items():
         text = vocabulary.instruction_text(action, food)
         vectors[action, food] = encoder.encode(text)
-        entries.append({**embedding_store.new_entry(action, food, text), **extras})
-    embedding_store.EmbeddingStore(vectors, {**manifest, "entries": entries}).save(directory)
+        entries.append({**vocabulary.new_entry(action, food, text), **extras})
+    vocabulary.EmbeddingStore(vectors, {**manifest, "entries": entries}).save(directory)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     directory = args.embeddings_dir
     try:
         if args.command == "verify":
-            store = embedding_store.EmbeddingStore.load(directory)
+            store = vocabulary.EmbeddingStore.load(directory)
             made_with = store.manifest["encoder"] or "an unknown encoder"
             print(f"{directory}: all {len(store.combinations())} are sound ({made_with}).")
             return 0

@@ -23,7 +23,6 @@ from food_data import (
     annotation_formats,
     annotation_tables,
     annotations,
-    embedding_store,
     image_placement,
     mask_rules,
     npz_dataset,
@@ -229,7 +228,7 @@ def _checked(one: LabelledObject, picture: LabelledPicture, reading: Reading) ->
 
 def build_dataset(
     pictures: Iterable[LabelledPicture],
-    store: embedding_store.EmbeddingStore,
+    store: vocabulary.EmbeddingStore,
     reading: Reading,
     *,
     resize: str,
@@ -310,7 +309,7 @@ def build_dataset(
 
 def _candidates(
     pictures: Iterable[LabelledPicture],
-    store: embedding_store.EmbeddingStore,
+    store: vocabulary.EmbeddingStore,
     has_rules: bool,
     report: BuildReport,
 ) -> list[LabelledPicture]:
@@ -320,7 +319,7 @@ def _candidates(
         try:
             store.resolve(one.action, one.label)
             return one
-        except embedding_store.UnknownInstructionError:
+        except vocabulary.UnknownInstructionError:
             return dataclasses.replace(one, flaw=UNKNOWN_FOOD)
 
     chosen = []
@@ -426,7 +425,7 @@ def build_pictures(
     args: argparse.Namespace, pictures: list[LabelledPicture], reading: Reading, resize: str
 ) -> npz_dataset.FoodDataset:
     """The data set that the flags of a command make of pictures; prints what became of objects."""
-    store, rules = embedding_store.EmbeddingStore.load(args.embeddings_dir), None
+    store, rules = vocabulary.EmbeddingStore.load(args.embeddings_dir), None
     mapped = read_label_map(args.label_map, store.vocabulary)
     if hasattr(args, "mask_rule"):
         rules = mask_rules.read_rules(args.mask_rule, store.vocabulary)

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import tqdm
 
-from food_data import embedding_store, npz_dataset, rlds, splits, vocabulary
+from food_data import npz_dataset, rlds, splits, vocabulary
 from food_data.npz_dataset import listed
 
 _FEWEST_LABELS = 8  # Fewer say nothing about how labels are spread.
@@ -121,7 +121,7 @@ def _chunks(array: Any, num_rows: int) -> Iterator[np.ndarray]:
 
 def check_fits(
     dataset: npz_dataset.FoodDataset,
-    embeddings: embedding_store.EmbeddingStore,
+    embeddings: vocabulary.EmbeddingStore,
     resize: str | None,
     name: str,
 ) -> list[str]:

@@ -418,6 +418,9 @@ def _from_cache(agent: agent_wrapper.Agent, functions: PredictionFunctions) -> E
     """Loads the exported network and compares it with the agent's; exports it first if need be."""
     from onnxruntime.capi import onnxruntime_pybind11_state as of_onnx  # Slow.
 
+    # What another version of ONNX Runtime may say, too.
+    broken = of_onnx.Fail, of_onnx.InvalidArgument, of_onnx.InvalidGraph, of_onnx.NotImplemented
+
     def made(files: Mapping[str, bytes]) -> Engine:
         result = in_onnx_runtime(files, functions)
         check(result, functions)
@@ -430,7 +433,7 @@ def _from_cache(agent: agent_wrapper.Agent, functions: PredictionFunctions) -> E
     if files := kept(folder):
         try:
             return made(files)
-        except (ValueError, LookupError, of_onnx.Fail, of_onnx.InvalidArgument) as error:
+        except (ValueError, LookupError, *broken) as error:
             logging.warning("The network is exported again, its old export is of no use: %s", error)
     files = export(freeze_stages(functions))
     result = made(files)

@@ -20,7 +20,7 @@ from absl import logging
 
 import policy_specs
 from evaluation import uncertainty
-from food_data import embedding_store, framing, image_placement
+from food_data import framing, image_placement, vocabulary
 from serving import schemas
 from serving.schemas import RequestError
 
@@ -36,7 +36,7 @@ class Predictor:
     def __init__(
         self,
         model: Any,
-        embeddings: embedding_store.EmbeddingStore,
+        embeddings: vocabulary.EmbeddingStore,
         placement_mode: str | None,
         version: str,
         calibration: uncertainty.UncertaintyCalibration | None = None,
@@ -168,7 +168,7 @@ class Predictor:
             pair, likeness = self._nearest(request["text"])
         try:
             pair = self._embeddings.resolve(*pair)
-        except embedding_store.UnknownInstructionError as error:
+        except vocabulary.UnknownInstructionError as error:
             text, (start, _, known) = str(error), str(error).partition("Known: ")
             if known.count(",") >= 5:
                 text = f"{start}GET /available_combinations lists the known ones."
@@ -346,7 +346,7 @@ def _in_picture(
     return (pixels / size).ravel().tolist(), pixels.ravel().tolist()
 
 
-def _encoder_of(store: embedding_store.EmbeddingStore) -> Any:
+def _encoder_of(store: vocabulary.EmbeddingStore) -> Any:
     """The installed encoder, if it is the one that made the embeddings of the store: the vectors
     of another one mean nothing to the model."""
     from food_data import text_encoders  # Here, because it needs TensorFlow.

@@ -25,7 +25,7 @@ import checkpoint_directory
 import checkpoint_files
 import dropout_settings
 from evaluation import uncertainty
-from food_data import embedding_store
+from food_data import vocabulary
 from serving import engines
 from tests import uncertainty_stubs
 
@@ -50,10 +50,10 @@ class StubAgent:
     weights_checkpoint = checkpoint
 
 
-def store() -> embedding_store.EmbeddingStore:
+def store() -> vocabulary.EmbeddingStore:
     pair, vector = ("skewering", "banana"), np.eye(1, 512, dtype=np.float32)[0]
-    manifest = {"encoder": None, "entries": [embedding_store.new_entry(*pair, None)]}
-    return embedding_store.EmbeddingStore({pair: vector}, manifest)
+    manifest = {"encoder": None, "entries": [vocabulary.new_entry(*pair, None)]}
+    return vocabulary.EmbeddingStore({pair: vector}, manifest)
 
 
 def write_all(run: pathlib.Path, step: int) -> None:

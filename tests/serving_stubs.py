@@ -14,7 +14,7 @@ import flask
 import numpy as np
 from PIL import Image
 
-from food_data import embedding_store
+from food_data import vocabulary
 from serving import front
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (90, 90, 90)
@@ -94,15 +94,15 @@ def file_bytes(picture: np.ndarray, file_format: str = "PNG", **options) -> byte
     return buffer.getvalue()
 
 
-def embedding_store_of(directory: pathlib.Path) -> embedding_store.EmbeddingStore:
+def embedding_store_of(directory: pathlib.Path) -> vocabulary.EmbeddingStore:
     """A store of `INSTRUCTIONS`, each with another unit vector, written and read back."""
     for (action, food), vector in zip(INSTRUCTIONS, np.eye(4, 512, dtype=np.float32)):
         np.save(directory / f"{action}_{food}.npy", vector)
-    return embedding_store.EmbeddingStore.load(directory)
+    return vocabulary.EmbeddingStore.load(directory)
 
 
 @functools.cache
-def store() -> embedding_store.EmbeddingStore:
+def store() -> vocabulary.EmbeddingStore:
     with tempfile.TemporaryDirectory() as folder:
         return embedding_store_of(pathlib.Path(folder))
 

@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageOps  # noqa: E402
 import folder_outputs  # noqa: E402
 import policy  # noqa: E402
 from benchmarks import serve_load  # noqa: E402
-from food_data import drawing, embedding_store  # noqa: E402
+from food_data import drawing, vocabulary  # noqa: E402
 from food_data.synthetic import plates as synthetic_plates  # noqa: E402
 
 LITE, PHOTOS = ROOT / "pretrained" / "lite", ROOT / "examples" / "photos"
@@ -52,7 +52,7 @@ def photos() -> np.ndarray:
 
 def plates() -> np.ndarray:
     """Samples of drawn plates."""
-    store = embedding_store.EmbeddingStore.load(ROOT / "embeddings")
+    store = vocabulary.EmbeddingStore.load(ROOT / "embeddings")
     drawn = synthetic_plates.build_synthetic_dataset(9, 0, store, workers=1)
     pairs = zip(drawn.images[:24], drawn.actions)
     return drawing.grid([drawing.draw_motion(*pair) for pair in pairs], columns=6)

@@ -30,12 +30,12 @@ from food_data import (
     atomic_files,
     augmentation,
     dataset_check,
-    embedding_store,
     framing,
     npz_dataset,
     pipeline,
     rlds,
     splits,
+    vocabulary,
 )
 from training import flags, optimizer
 
@@ -227,7 +227,7 @@ class RunSetup:
     agent: agent_wrapper.Agent  # parts frozen, weights loaded, optimizer built
     state: checkpoint_directory.TrainingState | None = None  # where it goes on; None for a new run
     augmentation: augmentation.Augmentation | None = None  # of training samples; None for none
-    embeddings: embedding_store.EmbeddingStore | None = None  # to serve with
+    embeddings: vocabulary.EmbeddingStore | None = None  # to serve with
     must_match: dict[str, object] | None = None  # what may not change when it goes on later
     metadata: dict[str, object] | None = None  # what metadata.json says of the run
 
@@ -246,7 +246,7 @@ def prepare(args: argparse.Namespace) -> RunSetup:
             gin.bind_parameter("EfficientNetEncoder.imagenet_weights_file", None)
     given = {key: value for key, value in vars(args).items() if key in Settings.__annotations__}
     settings = Settings(**{**given, "seed": run_seed()})
-    embeddings = embedding_store.EmbeddingStore.load(args.embeddings_dir)
+    embeddings = vocabulary.EmbeddingStore.load(args.embeddings_dir)
     data = read_npz(args)
     dataset, split = data.dataset, data.split
     if point is None:
@@ -309,7 +309,7 @@ def _must_match(args: argparse.Namespace, settings: Settings, data: RunData) -> 
 
 
 def _check_data(
-    args: argparse.Namespace, data: RunData, embeddings: embedding_store.EmbeddingStore
+    args: argparse.Namespace, data: RunData, embeddings: vocabulary.EmbeddingStore
 ) -> None:
     """Refuses samples with which no run should begin, also such as ask with other embeddings than
     the model will be served with; warns where the checkpoint that it starts from has others."""
@@ -324,7 +324,7 @@ def _check_data(
     path = args.pretrained_checkpoint
     start = None if path is None else pathlib.Path(checkpoint_files.resolve_prefix(path)).parent
     if start is not None and (start / checkpoint_directory.METADATA_FILE).is_file():
-        known = embedding_store.EmbeddingStore.load(start / checkpoint_directory.EMBEDDINGS_DIR)
+        known = vocabulary.EmbeddingStore.load(start / checkpoint_directory.EMBEDDINGS_DIR)
         resize = checkpoint_directory.read_metadata(start).get("resize")
         try:
             warnings += dataset_check.check_fits(dataset, known, resize, str(start))

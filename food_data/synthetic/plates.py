@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 import policy_specs
-from food_data import embedding_store, image_placement, npz_dataset, npz_files
+from food_data import image_placement, npz_dataset, npz_files, vocabulary
 from food_data.synthetic import camera, foods, photographs, scenes
 from food_data.synthetic.scenes import MAX_FOODS
 
@@ -155,7 +155,7 @@ def write_synthetic_dataset(
     path: str | os.PathLike[str],
     num_plates: int,
     seed: int,
-    store: embedding_store.EmbeddingStore,
+    store: vocabulary.EmbeddingStore,
     progress: Callable[[Iterable], Iterable] = iter,
     workers: int | None = None,
     **options: object,

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from embeddings import build_embeddings as script
-from food_data import embedding_store, text_encoders
+from food_data import text_encoders, vocabulary
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-load = embedding_store.EmbeddingStore.load
+load = vocabulary.EmbeddingStore.load
 
 
 class StubEncoder:

@@ -11,9 +11,9 @@ PROJECT = pathlib.Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def store():
     """The 87 embeddings that ship with the project."""
-    from food_data import embedding_store
+    from food_data import vocabulary
 
-    return embedding_store.EmbeddingStore.load(PROJECT / "embeddings")
+    return vocabulary.EmbeddingStore.load(PROJECT / "embeddings")
 
 
 @pytest.fixture(scope="session")
