@@ -13,9 +13,6 @@ Serving needs the first four only, and `uncertainty.json` if calibrate.py has ma
 read as data: others may have written it. A new checkpoint is written before metadata.json or
 training_state.json names it, and the old one stays until then: a run killed at any moment leaves a
 directory that loads and resumes.
-
-    {"format_version": 1, "checkpoint": "last_checkpoint-40", "settings": {"batch_size": 16, ...},
-     "states": {"last_checkpoint-20": {...}, "last_checkpoint-40": {"epoch": 2, "step": 4, ...}}}
 """
 
 from __future__ import annotations
@@ -58,9 +55,7 @@ if typing.TYPE_CHECKING:
 FORMAT_VERSION = 1
 METADATA_FILE = "metadata.json"
 CONFIG_FILE = "config.gin"
-CALIBRATION_FILE = "uncertainty.json"
-# What a calibration of other weights becomes.
-STALE_CALIBRATION_FILE = "uncertainty.stale.json"
+CALIBRATION_FILE, STALE_CALIBRATION_FILE = "uncertainty.json", "uncertainty.stale.json"
 EMBEDDINGS_DIR = "embeddings"
 STATE_FILE = "training_state.json"
 LOCK_FILE = ".lock"

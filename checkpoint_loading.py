@@ -62,9 +62,6 @@ _KINDS = ("missing", "unexpected", "mismatch")
 _MAX_LISTED = 20
 
 
-# Names.
-
-
 def variables_by_checkpoint_name(model: tf.Module) -> dict[str, tf.Variable]:
     """{checkpoint name: variable} of an agent or its network, without the name's suffix, which is
     how reports and patterns name variables."""
@@ -91,9 +88,6 @@ def map_checkpoint_name_to_model_name(model: tf.Module) -> dict[str, str]:
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether a shell pattern (case matters, `*` matches slashes too) fits the name."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-# What a load does, and what it refuses.
 
 
 @dataclasses.dataclass(frozen=True)
