@@ -44,7 +44,7 @@ FRAMES = np.random.default_rng(1).integers(0, 256, (2, 5, 90, 140, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An exported policy, and in hub/ the encoders."""
+    """An exported policy, in hub/ the encoders, and one of them."""
     path = tmp_path_factory.mktemp("rt1")
     agent = small_model.build(*SETTINGS)
     prefix = agent.weights_checkpoint().write(str(path / "ckpt-1"))
@@ -53,11 +53,9 @@ def folder(tmp_path_factory):
     assert export_policy.main(arguments) == 0
     gin.clear_config()
     public_clients.fill_cache(path / "hub")
+    encoder = next(one for one in (path / "hub").iterdir() if one.is_dir())
+    (path / "encoder").symlink_to(encoder)
     return path
-
-
-def encoder_of(folder):
-    return str(next(path for path in (folder / "hub").iterdir() if path.is_dir()))
 
 
 @contextlib.contextmanager
@@ -66,7 +64,7 @@ def serving(folder):
         port = str(free.getsockname()[1])
     command = [sys.executable, "vla_eval_server.py", "--host", "127.0.0.1", "--port", port]
     command += ["--args.checkpoint_path", str(folder / "exported")]
-    command += ["--args.encoder_dir", encoder_of(folder)]
+    command += ["--args.encoder_dir", str(folder / "encoder")]
     with subprocess.Popen(command, cwd=pathlib.Path(__file__).parents[1]) as server:
         try:
             deadline, is_up = time.monotonic() + 300, False
@@ -132,7 +130,7 @@ def test_two_episodes_of_the_harness_act_as_simplerenvs_client(folder, monkeypat
 
 
 def test_a_window_for_each_session_and_episode(folder):
-    encoder = text_encoders.SavedModelEncoder(encoder_of(folder))
+    encoder = text_encoders.SavedModelEncoder(folder / "encoder")
     policy = rt1_policy.RT1Policy.load(folder / "exported")
     gin.clear_config()
     image = small_model.images(1)

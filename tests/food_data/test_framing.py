@@ -67,15 +67,10 @@ def test_a_long_motion_ends_the_looking(length, looks_closer):
 class PixelModel:
     """Answers that depend on a few pixels and on the embedding, as a network's would."""
 
-    has_distributions = True
-
-    def forward(self, images, embeddings, **sampling):
+    def forward(self, images, embeddings):
         seen = np.asarray(images, np.float64)[:, 20:200:60, 30:200:90, 0].reshape(len(images), -1)
         answers = 0.2 + 0.6 * (seen[:, :4] / 255 + np.asarray(embeddings)[:, :4] ** 2) / 2
-        return answers.astype(np.float32) + len(sampling)
-
-    def forward_with_distributions(self, images, embeddings, **sampling):
-        return self.forward(images, embeddings, **sampling), np.arange(len(images))
+        return answers.astype(np.float32)
 
 
 @pytest.mark.parametrize(("passes", "shares"), [("fast", (0.6, 0.35)), ("accurate", (0.5, 0.35))])
@@ -114,17 +109,6 @@ def test_the_vote():
     # The winner is not the first one, nor is a crossed motion with the same midpoint near.
     crossed = np.array([[(0.2, 0.4, 0.2, 0.6), rows[0], rows[0]]], np.float32)
     np.testing.assert_array_equal(framing.vote(crossed), np.float32([rows[0]]))
-
-
-def test_a_voted_model_samples_and_distributes_as_the_model_does():
-    image, embedding = first_of(236, 236)[1].square[np.newaxis], np.full((1, 512), 0.1)
-    model = framing.Voted(PixelModel())
-    assert model.has_distributions
-    sampled = model.forward(image, embedding, dropout="head")
-    np.testing.assert_array_equal(sampled, PixelModel().forward(image, embedding) + 1)
-    votes, probabilities = model.votes(image, embedding)
-    assert (votes.shape, probabilities.tolist()) == ((1, 8, 4), [0])
-    np.testing.assert_array_equal(framing.vote(votes), model.forward(image, embedding))
 
 
 def test_an_answer_that_is_not_finite_is_refused():

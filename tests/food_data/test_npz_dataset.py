@@ -71,11 +71,7 @@ def test_however_it_is_stored_it_is_the_same_data_set(make_dataset, tmp_path, sa
         ({"images": np.full((2, 236, 236, 3), 255.0)}, "images: expected uint8 or floats in 0..1"),
         ({"images": np.full((2, 236, 236, 3), np.nan)}, "got float64 from nan to nan"),
         ({"actions": np.zeros((3, 4), np.float32)}, "actions: expected floats [2, 4], got"),
-        (
-            {"actions": np.full((2, 4), np.nan, np.float32)},
-            "2 samples (0, 1) are not, the first is [nan",
-        ),
-        ({"actions": np.full((2, 4), -1e-3, np.float32)}, "expected x1, y1, x2, y2 in 0..1"),
+        ({"actions": np.full((2, 4), np.nan, np.float32)}, "are not, the first is [nan"),
         ({"embeddings": np.zeros((2, 512), np.float32)}, "2 samples (0, 1) have others, the first"),
         ({"resize": "squash"}, "expected one of stretch, letterbox, crop; got 'squash'"),
         ({"embeddings": None}, "absent: embeddings; found: "),
