@@ -238,6 +238,10 @@ def load(
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{config}: describes no network: {reason}") from error
     checkpoint_loading.custom_load_checkpoint(agent, contents.prefix)
+    # A run may have written a better one meanwhile; this one is whole then, and goes on to count.
+    index = pathlib.Path(f"{contents.prefix}.index").read_bytes()
+    if hashlib.sha256(index).hexdigest() != contents.weights_sha256:
+        raise ValueError(f"{contents.prefix} was replaced meanwhile. Load it again.")
     return LoadedCheckpoint(agent, contents)
 
 

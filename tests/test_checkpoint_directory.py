@@ -82,6 +82,9 @@ def test_what_is_loaded_is_what_was_written(written, _shared_agent, tmp_path):
     assert checkpoint_directory.framing_of(metadata) == framing.Framing("one", 0.5)
     assert loaded.contents.embeddings.combinations() == [("skewering", "banana")]
     assert checkpoint_loading.resolve_prefix(moved) == str(moved / "best_checkpoint-1")
+    other = dataclasses.replace(loaded.contents, weights_sha256="0" * 64)
+    with pytest.raises(ValueError, match="best_checkpoint-1 was replaced meanwhile"):
+        checkpoint_directory.load(other)
 
 
 @pytest.mark.slow
