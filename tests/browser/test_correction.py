@@ -68,6 +68,9 @@ def test_without_a_mouse(page, choose, arrow, photo):
         moved = [before[0], before[1], before[2] + right, before[3] + down]
         assert arrow(page) == pytest.approx(moved), key
         page.get_by_role("button", name="Undo").click()
+    page.locator("#handle-start").focus()
+    page.keyboard.press("Shift+ArrowDown")
+    assert arrow(page)[1] == pytest.approx(before[1] + 24)
     with page.expect_response("**/predict_batch"):
         page.keyboard.press("Enter")
     assert arrow(page) == before
