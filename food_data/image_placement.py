@@ -44,6 +44,13 @@ _ENOUGH_PX = 3 * policy_specs.IMAGE_SIZE
 # Phones and editors write up to 20 scans, and each costs a pass over all pixels.
 _MAX_SCANS, _MAX_SCANNED_PIXELS, _MAX_SEGMENTS = 100, 1_000_000_000, 5000
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+# What else is met under a picture's name: how it begins, and what it is.
+_OTHERS = {
+    b"%PDF": "a PDF",
+    b"<": "a text such as SVG or HTML",
+    b"\xff\xd8": "a JPEG whose header is damaged",
+    b"\x89PNG": "a PNG whose header is damaged",
+}
 _TURN = Image.Transpose
 _TURNS = {2: _TURN.FLIP_LEFT_RIGHT, 3: _TURN.ROTATE_180, 4: _TURN.FLIP_TOP_BOTTOM}
 _TURNS |= {5: _TURN.TRANSPOSE, 6: _TURN.ROTATE_270, 7: _TURN.TRANSVERSE, 8: _TURN.ROTATE_90}
@@ -159,7 +166,8 @@ def _check_jpeg(data: bytes) -> bool:
 
 def _open(file: BinaryIO) -> Image.Image:
     """A picture of which the header was read. Raises ImageDecodeError that names what it is."""
-    start, formats, what = file.read(64), FORMATS, ""
+    start, formats = file.read(64), FORMATS
+    what = next((f", {name}" for first, name in _OTHERS.items() if start.startswith(first)), "")
     if start.startswith(atomic_files.LFS_POINTER):
         raise ImageDecodeError("It is a Git LFS pointer, not a picture: run `git lfs pull`.")
     if start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS:
@@ -172,12 +180,14 @@ def _open(file: BinaryIO) -> Image.Image:
         except ModuleNotFoundError:
             command = "`pip install --no-deps -r requirements-heic.txt`"
             what = f", which is HEIC. It is read after {command}, or save it as JPEG"
+    number = file.seek(0, io.SEEK_END)
     file.seek(0)
     try:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
-        got = f"a file that begins with {start[:12]!r}{what}"
-        raise ImageDecodeError(f"Expected one of {', '.join(FORMATS)}; got {got}.") from error
+        got = f"{number} bytes that begin with {start[:12]!r}{what}"
+        text = f"Expected a picture in one of {', '.join(FORMATS)}; got {got}."
+        raise ImageDecodeError(text) from error
 
 
 def _pixels(data: bytes, max_pixels: int, reduced: bool) -> tuple[np.ndarray, tuple[int, int]]:
@@ -272,6 +282,8 @@ def place(
     of 5% of its side; where they are too far apart, some stay outside. `size` is the (width,
     height) of the picture if `image` shows it at a smaller scale, as `decode_photo` gives it.
     """
+    if mode not in MODES:
+        raise ValueError(f"mode: expected one of {', '.join(MODES)}; got {mode!r}.")
     side = policy_specs.IMAGE_SIZE
     height, width = image.shape[:2]
     size = size or (width, height)

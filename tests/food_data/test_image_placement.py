@@ -117,8 +117,9 @@ NAN = np.full((2, 2), np.nan, np.float32)
 @pytest.mark.parametrize(
     "data, message",
     [
-        (b"", "got a file that begins with b''"),
-        (b"not a photo", "got a file that begins with b'not"),
+        (b"", "got 0 bytes that begin with b''"),
+        (b"<svg/>", "a text such as SVG"),
+        (b"not a photo", "got 11 bytes that begin with b'not"),
         (b"\0\0\0\x18ftypheic" + bytes(99), "which is HEIC.* requirements-heic.txt.*as JPEG"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer.*git lfs pull"),
         (noise("PNG")[:5000], "cannot be decoded"),
@@ -136,6 +137,11 @@ def test_what_cannot_be_read_is_named_with_the_way_out(data, message, monkeypatc
         image_placement.decode_image(data, max_pixels=20_000)
     too_large = isinstance(caught.value, image_placement.TooManyPixelsError)
     assert too_large == ("pixels, got" in message or "smaller" in message)
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="expected one of stretch, letterbox, crop; got 'fit'"):
+        image_placement.place(np.zeros((2, 2, 3), np.uint8), "fit")
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow tells what it met on the way.
