@@ -329,40 +329,45 @@ _KINDS = {
 }
 
 
-def _object(name: str, *parents: type, **kinds: str) -> type[marshmallow.Schema]:
-    """A schema with the fields of each kind; a field whose name ends in ? may be null. For later
-    ones it is a kind too, and an array of it is the kind with an s behind its name."""
-    content = {
-        one.strip("?"): _KINDS[kind](required=True, allow_none="?" in one)
-        for kind, names in kinds.items()
-        for one in names.split()
-    }
-    made = type(name, parents or (marshmallow.Schema,), content)
-    _KINDS[name] = functools.partial(fields.Nested, made)
-    _KINDS[f"{name}s"] = functools.partial(fields.List, fields.Nested(made))
-    return made
+def _object(
+    name: str, *parents: type, nested: Mapping[str, type | list[type]] | None = None, **kinds: str
+) -> type[marshmallow.Schema]:
+    """A schema with the fields of each kind, and `nested` objects, [one] being an array of them. A
+    field whose name ends in ? may be null."""
+    made = [(one, _KINDS[kind]) for kind, names in kinds.items() for one in names.split()]
+    for one, schema in (nested or {}).items():
+        field = functools.partial(fields.Nested, schema)
+        if isinstance(schema, list):
+            field = functools.partial(fields.List, fields.Nested(*schema))
+        made.append((one, field))
+    content = {one.strip("?"): kind(required=True, allow_none="?" in one) for one, kind in made}
+    return type(name, parents or (marshmallow.Schema,), content)
 
 
-_object("Combination", text="action food_type")
-_object("Timing", number="decode queue model total")
-_object("Region", number="center_x center_y radius_x radius_y")
-_object("Motion", number="start_x start_y end_x end_y skewer_x skewer_y direction_degrees")
-_object(
+_Combination = _object("Combination", text="action food_type")
+_Timing = _object("Timing", number="decode queue model total")
+_Region = _object("Region", number="center_x center_y radius_x radius_y")
+_Motion = _object(
+    "Motion", number="start_x start_y end_x end_y skewer_x skewer_y direction_degrees"
+)
+_Statistics = _object(
     "Statistics",
     four="mean std",
     number="total_variance centroid_variance size_variance distance_variance",
     count="num_samples",
 )
-_object(
+_Uncertainty = _object(
     "Uncertainty",
     text="source score_name",
     number="score threshold? error_limit angle_limit? chance? half_angle_degrees? coverage "
     "expected_error_rate expected_query_rate",
     flag="two_places",
     four="std box_low box_high",
-    Region="region region_pixels",
+    nested={"region": _Region, "region_pixels": _Region},
 )
-_Answer = _object("Answer", flag="success", text="model_version request_id", Timing="timing_ms")
+_Answer = _object(
+    "Answer", flag="success", text="model_version request_id", nested={"timing_ms": _Timing}
+)
 _About = _object(
     "About",
     count="image_width image_height",
@@ -370,7 +375,7 @@ _About = _object(
     four="crop",
     number="likeness?",
     flag="trained? ask_human?",
-    Uncertainty="uncertainty?",
+    nested={"uncertainty?": _Uncertainty},
 )
 _Samples = _object(
     "Samples",
@@ -379,11 +384,13 @@ _Samples = _object(
     flag="enable_dropout",
     text="dropout_scope",
     fours="predictions predictions_pixels",
-    Statistics="statistics",
-    Motion="mean_prediction mean_prediction_pixels",
+    nested={
+        "statistics": _Statistics,
+        **{"mean_prediction": _Motion, "mean_prediction_pixels": _Motion},
+    },
 )
 # Its request_id is that of its record, where records are kept.
-_object("OneOfSeveral", _Samples.from_dict({"request_id": fields.String()}))
+_OneOfSeveral = _object("OneOfSeveral", _Samples.from_dict({"request_id": fields.String()}))
 Error = _object("Error", text="error request_id")
 Ready = _object("Ready", flag="ready", text="model_version")
 Health = _object(
@@ -394,12 +401,13 @@ Health = _object(
 )
 Combinations = _object(
     "Combinations",
-    Combinations="combinations",
     texts="available_actions available_food_types",
     count="total_combinations",
+    nested={"combinations": [_Combination]},
 )
-PredictAnswer = _object("PredictAnswer", _Answer, _About, Motion="prediction prediction_pixels")
+_motions = {"prediction": _Motion, "prediction_pixels": _Motion}
+PredictAnswer = _object("PredictAnswer", _Answer, _About, nested=_motions)
 PredictBatchAnswer = _object("PredictBatchAnswer", _Answer, _Samples)
-PredictImagesAnswer = _object("PredictImagesAnswer", _Answer, OneOfSeverals="results")
+PredictImagesAnswer = _object("PredictImagesAnswer", _Answer, nested={"results": [_OneOfSeveral]})
 Done = _object("Done", flag="success", text="message")
 LoadModelAnswer = _object("LoadModelAnswer", Done, text="model_version previous_version?")
