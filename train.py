@@ -117,8 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
         if found is not None:
             reason = (
                 f"{found.group()}. Nothing has changed since the step before: look at the data, "
+                "lower the learning rate, or set --gradient_clip_norm."
             )
-            reason += "lower the learning rate, or set --gradient_clip_norm."
         print(f"train.py: {reason}", file=sys.stderr)
         return 1
     return 0

@@ -38,10 +38,10 @@ def error_columns(predicted: np.ndarray, labelled: np.ndarray) -> dict[str, np.n
     predicted, labelled = np.asarray(predicted, np.float64), np.asarray(labelled, np.float64)
     error = predicted - labelled if predicted.shape == labelled.shape else np.zeros(0)
     if error.ndim != 2 or error.shape[1] != 4 or not len(error) or not np.isfinite(error).all():
-        text = (
-            "compute_bbox_metrics: expected two arrays [N, 4] of finite values, N at least 1; got"
+        raise ValueError(
+            "compute_bbox_metrics: expected two arrays [N, 4] of finite values, N at least 1; got "
+            f"{predicted.shape} and {labelled.shape}, or one not finite."
         )
-        raise ValueError(f"{text} {predicted.shape} and {labelled.shape}, or one not finite.")
     first, second = predicted[:, 2:] - predicted[:, :2], labelled[:, 2:] - labelled[:, :2]
     for motion in (first, second):  # Without a length it points to the right, as arctan2 has it.
         motion[~motion.any(axis=1)] = (1, 0)

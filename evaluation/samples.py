@@ -111,10 +111,10 @@ class Samples:
         seen = np.isin(self.picture_ids, picture_ids)
         seen |= np.isin(self.pictures, self.pictures[seen])
         if seen.all():
-            text = (
-                f"uncertainty.json was fitted to the pictures of all of these {len(self)} samples."
+            raise ValueError(
+                f"uncertainty.json was fitted to the pictures of all of these {len(self)} samples. "
+                "Test on others."
             )
-            raise ValueError(f"{text} Test on others.")
         return ~seen
 
     @functools.cached_property

@@ -248,10 +248,10 @@ def parse(text: str, agent: agent_wrapper.Agent, fitted_on: FittedOn | None = No
     if text != "token_distribution":
         raise ValueError(f"uncertainty: expected {FORMS}; got {text!r}.")
     if not agent.has_distributions:
-        text = (
-            "uncertainty token_distribution: expected a model with loss_type 'cross_entropy', got"
+        raise ValueError(
+            "uncertainty token_distribution: expected a model with loss_type 'cross_entropy', got "
+            "one that regresses coordinates. Use mc_dropout:head:16."
         )
-        raise ValueError(f"{text} one that regresses coordinates. Use mc_dropout:head:16.")
     return Source(agent, text)
 
 

@@ -158,10 +158,10 @@ def _check_jpeg(data: bytes) -> bool:
             first, last, bits = body[1 + 2 * body[0] :][:3]
             for component in body[1 : 1 + 2 * body[0] : 2] if bits & 15 == 0 else ():
                 absent[component] -= set(range(first, last + 1))
-    text = (
+    raise ImageDecodeError(
         f"Expected a JPEG of at most {_MAX_SCANS} scans, {_MAX_SCANNED_PIXELS:,} pixels in all of "
+        f"them and {_MAX_SEGMENTS} segments, got more. Save it again."
     )
-    raise ImageDecodeError(f"{text}them and {_MAX_SEGMENTS} segments, got more. Save it again.")
 
 
 def _open(file: BinaryIO) -> Image.Image:

@@ -232,10 +232,10 @@ class UncertaintyJudge:
         self.calibration = calibration
         self.asks_always = not (act_below_floor or calibration.asking.meets_floor)
         if self.asks_always:
-            text = (
+            logging.warning(
                 "The calibration misses its floor: the human is asked about every answer, unless "
+                "--act_below_floor is given"
             )
-            logging.warning(text + "--act_below_floor is given")
 
     def judge(
         self, model: Any, view: framing.View, first: image_placement.Placement, vector: np.ndarray

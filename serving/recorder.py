@@ -86,10 +86,10 @@ class Recorder:
             raise LookupError(str(error)) from error
         folder = self._folder_of(request_id)
         if folder is None:
-            text = (
+            raise LookupError(
                 f"No record of request {request_id!r}. Expected the request_id of an answer that "
+                "this server recorded; predict again and correct that answer."
             )
-            raise LookupError(f"{text}this server recorded; predict again and correct that answer.")
         with atomic_files.replace_file(folder / recordings.CORRECTION_FILE) as file:
             file.write(_json({**correction, "corrected_at": _now()}))
 
@@ -108,11 +108,11 @@ class Recorder:
                 self._used_bytes += size
                 return size
             self._ended = True
-        text = (
-            "Recording stops: %s would hold more than %d bytes, or its disk has less than %d left."
+        logging.warning(
+            "Recording stops: %s would hold more than %d bytes, or its disk has less than %d left. "
+            "Move records away, then restart the server.",
+            *(self._directory, self._max_bytes, _KEPT_FREE_BYTES),
         )
-        text += " Move records away, then restart the server."
-        logging.warning(text, self._directory, self._max_bytes, _KEPT_FREE_BYTES)
         return 0
 
     def _write(self, day: pathlib.Path, request_id: str, files: Mapping[str, bytes]) -> None:
