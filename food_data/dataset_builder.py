@@ -89,13 +89,16 @@ def read_label_map(
     content = {} if path is None else annotations.read_json(path, "label map")
     if not isinstance(content, dict) or not all(isinstance(food, str) for food in content.values()):
         raise ValueError(f"{path}: expected {{label: food}}, got {str(content)[:80]}.")
-    mapped = {}
+    mapped: dict[str, str] = {}
     for label, food in content.items():
         try:
-            mapped[vocabulary.normalise(label)] = foods.canonical_food(food)
+            known = foods.canonical_food(food)
         except vocabulary.UnknownNameError as error:
             text = f"{path} maps {label!r} to {food!r}. {error} {_way_out(food)}"
             raise vocabulary.UnknownNameError(text) from error
+        if (other := mapped.setdefault(vocabulary.normalise(label), known)) != known:
+            got = f"got {other} and {known}. Keep one entry"
+            raise ValueError(f"{path}: expected one food for the label {label!r}, {got}.")
     return mapped
 
 

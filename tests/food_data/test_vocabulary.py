@@ -142,3 +142,5 @@ def test_label_maps(tmp_path):
     message = "map.json maps 'tomato' to 'chery_tomato'. .*Did you mean 'cherry_tomato'.*add --food"
     with pytest.raises(vocabulary.UnknownNameError, match=message):
         read('{"tomato": "chery_tomato"}')
+    with pytest.raises(ValueError, match="one food for the label 'Cube ', got cantaloupe and rice"):
+        read('{"cube": "cantaloupe", "Cube ": "rice"}')
